@@ -1,0 +1,84 @@
+// Package body watches response and request bodies as they pass by.
+package body
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+// ErrClosed tells [Hooks.Done] that the body was closed before it ended.
+var ErrClosed = errors.New("body closed before its end")
+
+// Hooks see a body pass. Either field may be nil.
+type Hooks struct {
+	// Read sees the outcome of each read and returns the error that the reader gets.
+	// It runs on the reader's goroutine and must not block.
+	Read func(n int, err error) error
+
+	// Done runs once, when the body has ended: with [io.EOF] after a complete read,
+	// with the error of the read that failed, or with [ErrClosed].
+	Done func(err error)
+}
+
+// Watch returns a body that reads from rc and tells h what happens.
+// It keeps an [io.WriterTo] of rc. Closing it closes rc each time it is called;
+// Close may run concurrently with Read, as net/http's bodies allow.
+// An upgraded connection (status 101) is no body: leave it as it is.
+func Watch(rc io.ReadCloser, h Hooks) io.ReadCloser {
+	w := &watched{rc: rc, hooks: h}
+	if to, ok := rc.(io.WriterTo); ok {
+		return &watchedTo{watched: w, to: to}
+	}
+	return w
+}
+
+type watched struct {
+	rc    io.ReadCloser
+	hooks Hooks
+	once  sync.Once
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.rc.Read(p)
+	return n, w.saw(n, err)
+}
+
+func (w *watched) Close() error {
+	err := w.rc.Close()
+	w.done(ErrClosed)
+	return err
+}
+
+func (w *watched) saw(n int, err error) error {
+	if w.hooks.Read != nil {
+		err = w.hooks.Read(n, err)
+	}
+	if err != nil {
+		w.done(err)
+	}
+	return err
+}
+
+func (w *watched) done(err error) {
+	if w.hooks.Done != nil {
+		w.once.Do(func() { w.hooks.Done(err) })
+	}
+}
+
+type watchedTo struct {
+	*watched
+	to io.WriterTo
+}
+
+// WriteTo reports the whole transfer as one read.
+func (w *watchedTo) WriteTo(dst io.Writer) (int64, error) {
+	n, err := w.to.WriteTo(dst)
+	if err == nil {
+		err = io.EOF
+	}
+	if err = w.saw(int(n), err); err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
