@@ -1,0 +1,256 @@
+// Package netrc reads the file in which people keep the logins of their machines, ~/.netrc.
+//
+// The format is that of ftp(1): words separated by blanks and line ends, "machine NAME" or "default" followed by
+// "login", "password" and "account", each with its value. A value with blanks stands in double quotes, a backslash takes the
+// next character as it is, and a # in place of a keyword makes the rest of its line a comment. Macros (macdef) are passed over,
+// and so are words that mean nothing here, such as the "port" of other tools.
+package netrc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// maxBytes bounds what is read of a file.
+const maxBytes = 1 << 20
+
+// File has the logins of a netrc file. It does not change and is safe for concurrent use. The zero File, and a nil one, have none.
+type File struct {
+	machines map[string]*login // by host in lower case
+	fallback *login            // the entry called default
+}
+
+type login struct{ name, password, account string }
+
+// Read reads the file at path. An empty path means the one that the environment variable NETRC names,
+// or else .netrc (on Windows also _netrc) in the home directory. A file that does not exist has no entries, which is no error.
+//
+// The permissions of the file do not matter, as they do not to curl and aiohttp: secrets mounted into containers are often
+// readable by all, and to refuse them would protect nothing that is not already in the open.
+//
+// Errors name the file and the line, and nothing of what is written there.
+func Read(path string) (*File, error) {
+	if path == "" {
+		path = defaultPath()
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &File{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("netrc: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("netrc: %w", err)
+	}
+	file, err := Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("netrc: %s: %w", path, err)
+	}
+	return file, nil
+}
+
+// defaultPath is the file that nobody named; it is empty, which does not exist, where there is no home.
+func defaultPath() string {
+	if path := os.Getenv("NETRC"); path != "" {
+		return path
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(home, ".netrc")
+	if runtime.GOOS == "windows" {
+		if _, err := os.Stat(path); err != nil {
+			path = filepath.Join(home, "_netrc")
+		}
+	}
+	return path
+}
+
+// Lookup gives the login for a host, a name or an address without port, as [net/url.URL.Hostname] has it; case does not matter.
+// A host without an entry has the default one. Of several entries for a host the first counts, as for ftp and curl.
+// An entry without login has its account as login. One that has neither of them nor a password keeps the default from its host.
+func (f *File) Lookup(host string) (name, password string, ok bool) {
+	if f == nil {
+		return "", "", false
+	}
+	l := f.machines[strings.ToLower(host)]
+	if l == nil {
+		l = f.fallback
+	}
+	if l == nil {
+		return "", "", false
+	}
+	name = l.name
+	if name == "" {
+		name = l.account
+	}
+	return name, l.password, name != "" || l.password != ""
+}
+
+// Parse reads the text of a netrc file, up to 1 MiB of it. Errors name the line.
+func Parse(text string) (*File, error) {
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("larger than %d bytes", maxBytes)
+	}
+	file := &File{machines: make(map[string]*login)}
+	s := &scanner{rest: strings.TrimPrefix(text, "\ufeff"), line: 1}
+	entry := &login{} // words in front of the first entry belong to none
+	for s.next() {
+		switch s.word {
+		case "machine":
+			entry = &login{}
+			file.add(s.value(), entry)
+		case "default":
+			entry = &login{}
+			if file.fallback == nil {
+				file.fallback = entry
+			}
+		case "login", "user":
+			entry.name = s.value()
+		case "password":
+			entry.password = s.value()
+		case "account":
+			entry.account = s.value()
+		case "macdef":
+			s.skipMacro()
+		}
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	return file, nil
+}
+
+func (f *File) add(host string, l *login) {
+	host = strings.ToLower(host)
+	if _, ok := f.machines[host]; !ok {
+		f.machines[host] = l
+	}
+}
+
+// scanner takes the words off a text.
+type scanner struct {
+	rest string
+	line int
+	word string
+	err  error
+}
+
+// next finds a word where a keyword may stand, past blanks and comments.
+func (s *scanner) next() bool {
+	for s.scan() {
+		if !strings.HasPrefix(s.word, "#") {
+			return true
+		}
+		// The comment may have been a word up to the end of its line, or have more words behind it there.
+		s.skipLine()
+	}
+	return false
+}
+
+// value is the word behind a keyword, if it is there; otherwise the scan ends.
+func (s *scanner) value() string {
+	keyword, line := s.word, s.line
+	if !s.scan() && s.err == nil {
+		s.err = fmt.Errorf("line %d: %s without a value", line, keyword)
+	}
+	return s.word
+}
+
+// scan finds the next word. It stops in front of the blank or line end behind it.
+func (s *scanner) scan() bool {
+	s.word = ""
+	s.skipBlanks()
+	if s.rest == "" || s.err != nil {
+		return false
+	}
+	if s.rest[0] == '"' {
+		return s.scanQuoted()
+	}
+	end := 0
+	for end < len(s.rest) && !isBlank(s.rest[end]) {
+		if s.rest[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	s.take(0, min(end, len(s.rest)), 0)
+	return true
+}
+
+func (s *scanner) scanQuoted() bool {
+	for end := 1; end < len(s.rest); end++ {
+		switch s.rest[end] {
+		case '\\':
+			end++
+		case '"':
+			s.take(1, end, 1)
+			return true
+		}
+	}
+	s.err = fmt.Errorf("line %d: a quote is not closed", s.line)
+	return false
+}
+
+// take makes rest[start:end] the word, and passes it and what follows by so many bytes.
+func (s *scanner) take(start, end, more int) {
+	s.word = unescape(s.rest[start:end])
+	s.advance(end + more)
+}
+
+func (s *scanner) advance(n int) {
+	s.line += strings.Count(s.rest[:n], "\n")
+	s.rest = s.rest[n:]
+}
+
+func (s *scanner) skipBlanks() {
+	s.advance(len(s.rest) - len(strings.TrimLeft(s.rest, blanks)))
+}
+
+// skipLine goes to the start of the next line and returns what it passed.
+func (s *scanner) skipLine() string {
+	line, _, found := strings.Cut(s.rest, "\n")
+	n := len(line)
+	if found {
+		n++
+	}
+	s.advance(n)
+	return line
+}
+
+// skipMacro passes a macro: its name, and all lines up to an empty one.
+func (s *scanner) skipMacro() {
+	s.value()
+	s.skipLine()
+	for s.rest != "" && strings.TrimSuffix(s.skipLine(), "\r") != "" {
+	}
+}
+
+const blanks = " \t\r\n\v\f"
+
+func isBlank(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
+
+// unescape drops each backslash in front of a character that it shields.
+func unescape(word string) string {
+	if !strings.Contains(word, `\`) {
+		return word
+	}
+	var b strings.Builder
+	for i := 0; i < len(word); i++ {
+		if word[i] == '\\' && i+1 < len(word) {
+			i++
+		}
+		b.WriteByte(word[i])
+	}
+	return b.String()
+}
