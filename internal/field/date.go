@@ -1,0 +1,126 @@
+package field
+
+import "time"
+
+// Date reads an HTTP-date in one of its three formats and no other (RFC 9110 §5.6.7).
+// Case does not matter, as RFC 9111 §4.2 advises caches; a zone other than GMT makes the date invalid, for the same reason.
+// A two-digit year that would be more than fifty years after now is one of the past.
+func Date(s string, now time.Time) (time.Time, bool) {
+	switch {
+	case len(s) == len("Sun, 06 Nov 1994 08:49:37 GMT") && matches(s, "www, dd mmm dddd dd:dd:dd gmt"):
+		return instant(number(s[12:16]), s[8:11], s[5:7], s[17:25])
+	case len(s) == len("Sun Nov  6 08:49:37 1994") && (matches(s, "www mmm dd dd:dd:dd dddd") || matches(s, "www mmm  d dd:dd:dd dddd")):
+		return instant(number(s[20:24]), s[4:7], s[8:10], s[11:19])
+	}
+	day, rest, ok := cutWeekday(s)
+	if !ok || !matches(rest, ", dd-mmm-dd dd:dd:dd gmt") || !isLongWeekday(day) {
+		return time.Time{}, false
+	}
+	return instant(fullYear(number(rest[9:11]), now), rest[5:8], rest[2:4], rest[12:20])
+}
+
+// DateField reads a field that holds one date. Several lines are no date.
+func DateField(lines []string, now time.Time) (time.Time, bool) {
+	if len(lines) != 1 {
+		return time.Time{}, false
+	}
+	return Date(TrimOWS(lines[0]), now)
+}
+
+// matches compares s with a pattern in which d is a digit, www a short weekday, mmm a month, and the rest stands for itself in either case.
+func matches(s, pattern string) bool {
+	if len(s) != len(pattern) {
+		return false
+	}
+	for i := 0; i < len(pattern); i++ {
+		switch c := lowerByte(s[i]); pattern[i] {
+		case 'd':
+			if c < '0' || c > '9' {
+				return false
+			}
+		case 'w', 'm':
+			if pattern[i] == 'm' && i > 0 && pattern[i-1] == 'g' {
+				if c != 'm' {
+					return false
+				}
+				continue
+			}
+			if c < 'a' || c > 'z' {
+				return false
+			}
+		default:
+			if c != pattern[i] {
+				return false
+			}
+		}
+	}
+	return pattern[0] != 'w' || isShortWeekday(s[:3])
+}
+
+var weekdays = [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+var months = [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+
+func isShortWeekday(s string) bool {
+	for _, day := range weekdays {
+		if EqualFold(s, day[:3]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLongWeekday(s string) bool {
+	for _, day := range weekdays {
+		if EqualFold(s, day) {
+			return true
+		}
+	}
+	return false
+}
+
+func cutWeekday(s string) (day, rest string, ok bool) {
+	for i := 0; i < len(s); i++ {
+		if s[i] == ',' {
+			return s[:i], s[i:], true
+		}
+	}
+	return "", "", false
+}
+
+func number(digits string) int {
+	n := 0
+	for i := 0; i < len(digits); i++ {
+		if digits[i] != ' ' {
+			n = n*10 + int(digits[i]-'0')
+		}
+	}
+	return n
+}
+
+// fullYear completes the two-digit year of the RFC 850 format (RFC 9110 §5.6.7).
+func fullYear(year int, now time.Time) int {
+	century := now.UTC().Year() / 100 * 100
+	if year += century; year > now.UTC().Year()+50 {
+		year -= 100
+	}
+	return year
+}
+
+func instant(year int, month, day, clock string) (time.Time, bool) {
+	m := 0
+	for i, name := range months {
+		if EqualFold(month, name) {
+			m = i + 1
+		}
+	}
+	d, hour, minute, second := number(day), number(clock[:2]), number(clock[3:5]), number(clock[6:8])
+	if m == 0 || hour > 23 || minute > 59 || second > 60 {
+		return time.Time{}, false
+	}
+	t := time.Date(year, time.Month(m), d, hour, minute, second, 0, time.UTC)
+	if second < 60 && (t.Day() != d || t.Month() != time.Month(m)) {
+		return time.Time{}, false // a day that the month does not have
+	}
+	return t, d >= 1 && d <= 31
+}

@@ -1,0 +1,225 @@
+package field
+
+import (
+	"strings"
+	"time"
+)
+
+// Directive is one cache directive (RFC 9111 §5.2): a name in lower case and perhaps an argument.
+type Directive struct {
+	Name  string
+	Value string // the argument, unquoted
+	Given bool   // an argument was given, be it empty
+
+	// Malformed marks a directive that does not follow the grammar: white space around the equals sign,
+	// a quoted string that never ends or has something after it, or anything behind such a string in the same line.
+	// It may restrict; it grants nothing.
+	Malformed bool
+}
+
+// Directives calls f with each directive of a Cache-Control field, all its lines together.
+func Directives(lines []string, f func(Directive)) {
+	for _, line := range lines {
+		suspect := false
+		for len(line) > 0 {
+			var member string
+			member, line = nextMember(line)
+			if member == "" {
+				continue
+			}
+			d := directive(member)
+			suspect = suspect || unterminated(member)
+			d.Malformed = d.Malformed || suspect
+			f(d)
+		}
+	}
+}
+
+func directive(member string) Directive {
+	name, value, given := strings.Cut(member, "=")
+	d := Directive{Name: Lower(TrimOWS(name)), Given: given}
+	if !given {
+		d.Malformed = !IsToken(d.Name)
+		return d
+	}
+	d.Value = TrimOWS(value)
+	d.Malformed = len(d.Name) != len(name) || len(d.Value) != len(value) || !IsToken(d.Name)
+	if !strings.HasPrefix(d.Value, `"`) {
+		d.Malformed = d.Malformed || !IsToken(d.Value)
+		return d
+	}
+	text, ok := Unquote(d.Value)
+	if !ok {
+		text = strings.Trim(d.Value, `"`)
+		d.Malformed = true
+	}
+	d.Value = text
+	return d
+}
+
+// unterminated tells whether member opens a quoted string that never ends.
+func unterminated(member string) bool {
+	for i := 0; i < len(member); i++ {
+		if member[i] != '"' {
+			continue
+		}
+		end := quotedEnd(member[i:])
+		if end == 0 {
+			return true
+		}
+		i += end - 1
+	}
+	return false
+}
+
+// Seconds is the argument of a directive such as max-age. The zero Seconds means that the directive is absent.
+type Seconds struct {
+	Set   bool
+	Value time.Duration
+}
+
+// strictest keeps the smaller of what is known and what d says. A malformed or non-numeric argument counts as zero (RFC 9111 §4.2.1).
+func (s *Seconds) strictest(d Directive) {
+	value, ok := DeltaSeconds(d.Value)
+	if !ok || d.Malformed {
+		value = 0
+	}
+	if !s.Set || value < s.Value {
+		*s = Seconds{Set: true, Value: value}
+	}
+}
+
+// Response is what the Cache-Control of a response says (RFC 9111 §5.2.2, RFC 5861, RFC 8246).
+// Duplicates and contradictions are resolved to the strictest reading.
+type Response struct {
+	Present bool // at least one directive, known or not
+
+	MaxAge, SMaxAge                    Seconds
+	StaleWhileRevalidate, StaleIfError Seconds
+
+	NoStore, MustUnderstand         bool
+	NoCache, Private                bool     // without field names, or with names that cannot be read
+	NoCacheFields, PrivateFields    []string // named fields, in lower case
+	MustRevalidate, ProxyRevalidate bool
+	Public, NoTransform, Immutable  bool
+}
+
+// ParseResponse reads the Cache-Control lines of a response.
+func ParseResponse(lines []string) Response {
+	var r Response
+	Directives(lines, r.add)
+	return r
+}
+
+func (r *Response) add(d Directive) {
+	r.Present = true
+	switch d.Name {
+	case "max-age":
+		r.MaxAge.strictest(d)
+	case "s-maxage":
+		r.SMaxAge.strictest(d)
+	case "no-store":
+		r.NoStore = true
+	case "no-cache":
+		r.NoCache = !qualified(d, &r.NoCacheFields) || r.NoCache
+	case "private":
+		r.Private = !qualified(d, &r.PrivateFields) || r.Private
+	case "must-revalidate":
+		r.MustRevalidate = true
+	case "proxy-revalidate":
+		r.ProxyRevalidate = true
+	default:
+		r.grant(d)
+	}
+}
+
+// grant reads the directives that allow something, which a malformed one never does.
+func (r *Response) grant(d Directive) {
+	switch d.Name {
+	case "stale-while-revalidate":
+		r.StaleWhileRevalidate.strictest(d)
+	case "stale-if-error":
+		r.StaleIfError.strictest(d)
+	case "must-understand":
+		r.MustUnderstand = r.MustUnderstand || !d.Malformed
+	case "public":
+		r.Public = r.Public || !d.Malformed
+	case "immutable":
+		r.Immutable = r.Immutable || !d.Malformed
+	case "no-transform":
+		r.NoTransform = true
+	}
+}
+
+// qualified collects the field names of no-cache="…" and private="…" (RFC 9111 §5.2.2.4, §5.2.2.7).
+// It is false if there are none or any cannot be read: then the directive counts as unqualified, which restricts more.
+func qualified(d Directive, names *[]string) bool {
+	if !d.Given || d.Malformed {
+		return false
+	}
+	var found []string
+	for name := range strings.SplitSeq(d.Value, ",") {
+		if name = Lower(TrimOWS(name)); name == "" {
+			continue
+		}
+		if !IsToken(name) {
+			return false
+		}
+		found = append(found, name)
+	}
+	*names = append(*names, found...)
+	return len(found) > 0
+}
+
+// Request is what the Cache-Control of a request says (RFC 9111 §5.2.1, RFC 5861 §4).
+type Request struct {
+	Present bool
+
+	MaxAge, MinFresh       Seconds
+	MaxStale, StaleIfError Seconds
+	AnyStale               bool // max-stale without an argument
+	NoCache, NoStore       bool
+	OnlyIfCached           bool
+}
+
+// ParseRequest reads the Cache-Control lines of a request.
+func ParseRequest(lines []string) Request {
+	var r Request
+	Directives(lines, r.add)
+	// A duration wins over max-stale without one: the smaller allowance is the stricter reading.
+	r.AnyStale = r.AnyStale && !r.MaxStale.Set
+	return r
+}
+
+func (r *Request) add(d Directive) {
+	r.Present = true
+	switch d.Name {
+	case "max-age":
+		r.MaxAge.strictest(d)
+	case "min-fresh":
+		r.atLeast(d)
+	case "max-stale":
+		if d.Given || d.Malformed {
+			r.MaxStale.strictest(d)
+		} else {
+			r.AnyStale = true
+		}
+	case "stale-if-error":
+		r.StaleIfError.strictest(d)
+	case "no-cache":
+		r.NoCache = true
+	case "no-store":
+		r.NoStore = true
+	case "only-if-cached":
+		r.OnlyIfCached = true
+	}
+}
+
+// atLeast reads min-fresh, where the larger value is the stricter one and one that cannot be read asks for the most.
+func (r *Request) atLeast(d Directive) {
+	value, ok := DeltaSeconds(d.Value)
+	if !ok || d.Malformed {
+		value = MaxDelta * time.Second
+	}
+	r.MinFresh = Seconds{Set: true, Value: max(value, r.MinFresh.Value)}
+}

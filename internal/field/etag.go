@@ -1,0 +1,56 @@
+package field
+
+import "strings"
+
+// An ETag is an entity tag (RFC 9110 §8.8.3). The zero ETag stands for none.
+type ETag struct {
+	Opaque string // with its quotes; as written where a server left the quotes out
+	Weak   bool
+}
+
+// ParseETag reads an entity tag. A tag without quotes, which some servers send, is kept as it is and only ever equals itself.
+func ParseETag(s string) ETag {
+	s = TrimOWS(s)
+	if opaque, ok := strings.CutPrefix(s, "W/"); ok && strings.HasPrefix(opaque, `"`) {
+		return ETag{Opaque: opaque, Weak: true}
+	}
+	return ETag{Opaque: s}
+}
+
+// String returns the tag as it stands in a field.
+func (t ETag) String() string {
+	if t.Weak {
+		return "W/" + t.Opaque
+	}
+	return t.Opaque
+}
+
+// Strong tells whether t is a strong validator.
+func (t ETag) Strong() bool {
+	return t.Opaque != "" && !t.Weak
+}
+
+// WeaklyEquals is the weak comparison (RFC 9110 §8.8.3.2).
+func (t ETag) WeaklyEquals(u ETag) bool {
+	return t.Opaque != "" && t.Opaque == u.Opaque
+}
+
+// StronglyEquals is the strong comparison (RFC 9110 §8.8.3.2).
+func (t ETag) StronglyEquals(u ETag) bool {
+	return t.WeaklyEquals(u) && !t.Weak && !u.Weak
+}
+
+// NoneMatch evaluates If-None-Match against a tag (RFC 9110 §13.1.2): true if none of the listed tags equals t weakly.
+func NoneMatch(lines []string, t ETag) bool {
+	for _, line := range lines {
+		if TrimOWS(line) == "*" {
+			return false
+		}
+	}
+	for member := range Members(lines) {
+		if ParseETag(member).WeaklyEquals(t) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,19 @@
+package field
+
+import "net/http"
+
+// hopByHop are the fields that belong to one connection (RFC 9110 §7.6.1) or to one proxy (RFC 9111 §3.1).
+var hopByHop = [...]string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
+}
+
+// RemoveHopByHop deletes from h the fields that belong to a connection or a proxy, and those that Connection names.
+func RemoveHopByHop(h http.Header) {
+	for name := range Members(h["Connection"]) {
+		h.Del(name)
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}

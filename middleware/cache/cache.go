@@ -1,0 +1,238 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plyhttp/ply/expiry"
+	"github.com/plyhttp/ply/keying"
+)
+
+// Options say how a [Cache] works. The zero Options make a private cache in memory that follows RFC 9111.
+type Options struct {
+	// Store keeps the responses. Nil means a new [Memory] with its default bounds.
+	Store Store
+
+	// Key says what makes two requests the same. Nil means [keying.Default]; in a shared cache [keying.OnePerson],
+	// for there RFC 9111 §3.5 says which answers to requests with credentials may be shared.
+	Key keying.Strategy
+
+	// Expiry says how long a response is good. Nil means [expiry.Default], the server's word.
+	Expiry expiry.Strategy
+
+	// Shared makes a cache whose responses go to more than one person (RFC 9111 §1.2.2): it obeys s-maxage, private and proxy-revalidate,
+	// and stores an answer to a request with Authorization only if that is marked as shareable. Zero means a private cache.
+	Shared bool
+
+	// MaxEntryBytes bounds the body of a stored response. A larger one streams to the caller and is not stored. Zero means 8 MiB.
+	MaxEntryBytes int64
+
+	// StaleWhileRevalidate is for how long a stale response may be served while it is refreshed behind the caller's back,
+	// for responses that do not say so themselves (RFC 5861 §3). Zero means not at all.
+	StaleWhileRevalidate time.Duration
+
+	// StaleIfError is for how long a stale response may be served in place of an error,
+	// for responses that do not say so themselves (RFC 5861 §4). Zero means not at all.
+	StaleIfError time.Duration
+
+	// Disconnected is for how long a stale response may be served when the origin cannot be reached at all (RFC 9111 §4.2.4). Zero means not at all.
+	Disconnected time.Duration
+
+	// RefreshTimeout bounds a refresh behind the caller's back. Zero means one minute.
+	RefreshTimeout time.Duration
+}
+
+// Cache is an HTTP cache (RFC 9111). Make one with [New] and mount it with [Cache.Middleware].
+// One cache can stand in several chains; it is safe for concurrent use.
+type Cache struct {
+	store    Store
+	memory   *Memory // store, if it is a Memory
+	key      keying.Strategy
+	expiry   expiry.Strategy
+	posture  posture
+	maxEntry int64
+	refresh  time.Duration
+	secret   [32]byte // for the hashes of credentials that a response varies on
+
+	events  history
+	flights flights
+	stats   counters
+	closed  atomic.Bool
+}
+
+// New returns a cache. Its error says which option is wrong.
+func New(o Options) (*Cache, error) {
+	if o.MaxEntryBytes < 0 {
+		return nil, errors.New("cache: MaxEntryBytes is negative: give a size in bytes, or zero for the default")
+	}
+	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout} {
+		if d < 0 {
+			return nil, errors.New("cache: a duration in Options is negative")
+		}
+	}
+	c := &Cache{store: o.Store, key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refresh: o.RefreshTimeout}
+	c.posture = posture{
+		shared: o.Shared, disconnected: o.Disconnected,
+		staleWhileRevalidate: o.StaleWhileRevalidate, staleIfError: o.StaleIfError,
+	}
+	if c.store == nil {
+		c.store = NewMemory(MemoryOptions{})
+	}
+	if c.key == nil && o.Shared {
+		c.key = keying.OnePerson()
+	}
+	if c.key == nil {
+		c.key = keying.Default()
+	}
+	if c.expiry == nil {
+		c.expiry = expiry.Default()
+	}
+	if c.maxEntry == 0 {
+		c.maxEntry = 8 << 20
+	}
+	if c.refresh == 0 {
+		c.refresh = time.Minute
+	}
+	c.memory, _ = c.store.(*Memory)
+	rand.Read(c.secret[:])
+	c.flights.init()
+	return c, nil
+}
+
+// Middleware mounts the cache before next. Nil means [http.DefaultTransport].
+func (c *Cache) Middleware(next http.RoundTripper) http.RoundTripper {
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	return &layer{cache: c, next: next}
+}
+
+// Close ends refreshes that run behind the callers' backs and waits for them. Afterwards the cache passes requests on and touches its store no more.
+// It does not close the store. Calls after the first do nothing; the error is nil.
+func (c *Cache) Close() error {
+	c.closed.Store(true)
+	c.flights.close()
+	return nil
+}
+
+// Stats counts what a cache did since it was made.
+type Stats struct {
+	Hits        int64 // answered from the store, stale answers included
+	Stale       int64 // of these, past their freshness
+	Misses      int64 // forwarded: nothing usable was stored
+	Revalidated int64 // forwarded, and the origin confirmed what was stored
+	Bypassed    int64 // forwarded without a look at the store
+	Stored      int64 // responses taken into the store
+	Invalidated int64 // URIs invalidated by unsafe requests
+	StoreErrors int64 // failed calls to the store
+	Evicted     int64 // keys that had to go to make room; in a Memory only
+	Entries     int64 // entries stored now; in a Memory only
+	Bytes       int64 // bytes stored now; in a Memory only
+}
+
+type counters struct {
+	hits, stale, misses, revalidated, bypassed, stored, invalidated, storeErrors atomic.Int64
+}
+
+// Stats returns the counts.
+func (c *Cache) Stats() Stats {
+	s := Stats{
+		Hits: c.stats.hits.Load(), Stale: c.stats.stale.Load(), Misses: c.stats.misses.Load(),
+		Revalidated: c.stats.revalidated.Load(), Bypassed: c.stats.bypassed.Load(), Stored: c.stats.stored.Load(),
+		Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(),
+	}
+	if c.memory != nil {
+		s.Evicted, s.Entries, s.Bytes = c.memory.Evictions(), int64(c.memory.Len()), c.memory.Bytes()
+	}
+	return s
+}
+
+// history remembers the latest invalidations, so that a response that was requested before one is not stored after it.
+type history struct {
+	mu   sync.Mutex // guards the fields below
+	next uint64     // number of the next invalidation
+	tags [1024]string
+}
+
+// now returns the number of the next invalidation.
+func (h *history) now() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.next
+}
+
+func (h *history) add(tag string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tags[h.next%uint64(len(h.tags))] = tag
+	h.next++
+}
+
+// since tells whether one of the tags may have been invalidated since the given number. What is forgotten counts as invalidated.
+func (h *history) since(from uint64, tags []string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.next-from > uint64(len(h.tags)) {
+		return true
+	}
+	for ; from < h.next; from++ {
+		for _, tag := range tags {
+			if h.tags[from%uint64(len(h.tags))] == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// flights are the refreshes behind the callers' backs: one for each key, and a bounded number of them.
+type flights struct {
+	ctx    context.Context // done when the cache is closed
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex // guards the fields below
+	keys   map[string]struct{}
+	closed bool
+}
+
+// maxRefreshes bounds the refreshes that run at one time. Beyond it, a stale response is served and left as it is.
+const maxRefreshes = 64
+
+func (f *flights) init() {
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.keys = make(map[string]struct{})
+}
+
+// start runs refresh on a goroutine of its own unless one for this key is under way.
+func (f *flights) start(key string, refresh func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, busy := f.keys[key]; busy || f.closed || len(f.keys) >= maxRefreshes {
+		return
+	}
+	f.keys[key] = struct{}{}
+	f.wg.Go(func() {
+		defer f.done(key)
+		refresh()
+	})
+}
+
+func (f *flights) done(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.keys, key)
+}
+
+func (f *flights) close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.cancel()
+	f.wg.Wait()
+}

@@ -1,0 +1,136 @@
+package cache
+
+import (
+	"time"
+)
+
+// action is what becomes of a request.
+type action uint8
+
+const (
+	fetch      action = iota // forward the request
+	serve                    // answer from the store
+	serveStale               // answer from the store, refresh behind
+	validate                 // forward a conditional request
+	refuse                   // 504: only the store was allowed (RFC 9111 §5.2.1.7)
+)
+
+// decision is an action and why it was taken.
+type decision struct {
+	action action
+	fwd    Forward // why the request is forwarded, if it is
+	detail string
+}
+
+// posture is how the cache was set up, as far as the rules care.
+type posture struct {
+	shared       bool
+	targeted     []string      // fields that are obeyed before Cache-Control (RFC 9213)
+	disconnected time.Duration // how stale an answer may be when the origin cannot be reached
+
+	staleWhileRevalidate, staleIfError time.Duration // for responses that do not say
+}
+
+// decide says what to do with a request, given the stored response that was selected for it, or nil (RFC 9111 §4).
+func decide(a *ask, e *Entry, why Forward, now time.Time) decision {
+	switch {
+	case a.bypass != "":
+		return decision{action: fetch, fwd: a.bypassAs, detail: a.bypass}
+	case a.mode == Reload:
+		return decision{action: fetch, fwd: ForwardRequest, detail: "reload"}
+	case e == nil && a.onlyStored():
+		return decision{action: refuse, detail: "only-if-cached, nothing stored"}
+	case e == nil:
+		return decision{action: fetch, fwd: why}
+	case a.mode == ForceCache || a.mode == OnlyIfCached || a.mode == Offline:
+		return decision{action: serve, detail: "mode " + a.mode.String()}
+	}
+	d := decideStored(a, e, now)
+	if a.directives.OnlyIfCached && d.action != serve && d.action != serveStale {
+		return decision{action: refuse, detail: "only-if-cached, stored response cannot be used: " + d.detail}
+	}
+	if d.action == validate && !e.hasValidator() {
+		d.action = fetch
+	}
+	return d
+}
+
+// decideStored weighs a stored response against what the request demands (RFC 9111 §4, §4.2.4, §5.2.1).
+func decideStored(a *ask, e *Entry, now time.Time) decision {
+	age := e.age(now)
+	left := e.rules.lifetime - age
+	switch {
+	case a.mode == NoCache:
+		return decision{action: validate, fwd: ForwardRequest, detail: "mode no-cache"}
+	case e.rules.noCache:
+		return decision{action: validate, fwd: ForwardStale, detail: "no-cache"}
+	case a.directives.NoCache || a.pragma:
+		return decision{action: validate, fwd: ForwardRequest, detail: "request no-cache"}
+	}
+	fresh := left > 0
+	if reason := a.unacceptable(e, age, left, fresh); reason != "" {
+		return decision{action: validate, fwd: ForwardRequest, detail: reason}
+	}
+	switch {
+	case fresh:
+		return decision{action: serve}
+	case a.acceptsStale(e, -left):
+		return decision{action: serve, detail: "max-stale"}
+	case !a.demandsFresh() && e.rules.mayServeStale() && -left <= e.rules.staleWhileRevalidate && e.rules.staleWhileRevalidate > 0:
+		return decision{action: serveStale, detail: "stale-while-revalidate"}
+	}
+	return decision{action: validate, fwd: ForwardStale}
+}
+
+// unacceptable names the request directive that a stored response does not satisfy (RFC 9111 §5.2.1.1, §5.2.1.3).
+// A fresh immutable response satisfies any max-age: reloading it cannot change it (RFC 8246 §2).
+func (a *ask) unacceptable(e *Entry, age, left time.Duration, fresh bool) string {
+	d := &a.directives
+	switch {
+	case d.MaxAge.Set && age >= d.MaxAge.Value && !(fresh && e.rules.immutable) && !a.acceptsAge(age):
+		return "request max-age"
+	case d.MinFresh.Set && left < d.MinFresh.Value:
+		return "request min-fresh"
+	}
+	return ""
+}
+
+// acceptsAge tells whether max-stale makes up for an age over max-age (RFC 9111 §5.2.1.1).
+func (a *ask) acceptsAge(age time.Duration) bool {
+	d := &a.directives
+	return d.AnyStale || d.MaxStale.Set && age-d.MaxAge.Value <= d.MaxStale.Value
+}
+
+// acceptsStale tells whether the request allows a response that is so stale (RFC 9111 §5.2.1.2) and the response does not forbid it (§4.2.4).
+func (a *ask) acceptsStale(e *Entry, staleness time.Duration) bool {
+	d := &a.directives
+	return e.rules.mayServeStale() && (d.AnyStale || d.MaxStale.Set && staleness <= d.MaxStale.Value)
+}
+
+// demandsFresh tells whether the request limits the age of its answer.
+func (a *ask) demandsFresh() bool {
+	return a.directives.MaxAge.Set || a.directives.MinFresh.Set
+}
+
+// onError says whether a stored response may stand in for a failed exchange, and why (RFC 5861 §4, RFC 9111 §4.2.4).
+// Unreachable means that there was no answer at all; otherwise the answer was a server error.
+func onError(a *ask, e *Entry, unreachable bool, p *posture, now time.Time) (string, bool) {
+	if e == nil || e.part != nil || !e.rules.mayServeStale() || a.directives.NoCache || a.pragma || a.mode == Reload || a.mode == NoCache {
+		return "", false
+	}
+	staleness := e.age(now) - e.rules.lifetime
+	if a.directives.MinFresh.Set && -staleness < a.directives.MinFresh.Value {
+		return "", false
+	}
+	switch {
+	case staleness <= 0 && !a.directives.MaxAge.Set:
+		return "fresh", true
+	case e.rules.staleIfError > 0 && staleness <= e.rules.staleIfError:
+		return "stale-if-error", true
+	case a.directives.StaleIfError.Set && staleness <= a.directives.StaleIfError.Value:
+		return "request stale-if-error", true
+	case unreachable && p.disconnected > 0 && staleness <= p.disconnected:
+		return "origin unreachable", true
+	}
+	return "", false
+}

@@ -1,0 +1,241 @@
+package cache
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// An Entry is one stored response. It never changes: a validation puts a new entry, which shares the body, in its place.
+// The zero Entry is of no use; entries come from a cache.
+type Entry struct {
+	url string // the target URI, without fragment and userinfo
+
+	status       int
+	reason       string // "200 OK"
+	proto        string
+	major, minor int
+	header       http.Header // as stored, never written to
+	fields       []namedValues
+	values       int // of all fields together
+	trailer      http.Header
+	body         []byte
+	uncompressed bool
+
+	selectors []selector
+	tags      []string
+	part      *span // which part of the representation body is, or nil if it is whole
+
+	etag      field.ETag
+	modified  time.Time // Last-Modified, or zero
+	date      time.Time // Date, or the time of receipt
+	requested time.Time
+	received  time.Time
+	age0      time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
+	rules     rules
+
+	size  int64
+	used  atomic.Int64 // when it was last used, for the choice of the variant that goes first
+	stamp atomic.Pointer[stamp]
+}
+
+type namedValues struct {
+	name   string
+	values []string
+}
+
+// span says which bytes of a representation a partial response holds (RFC 9110 §14.4).
+type span struct {
+	first, last, complete int64
+}
+
+// entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
+const entryOverhead = 768
+
+// URL returns the target URI, without fragment and userinfo.
+func (e *Entry) URL() string { return e.url }
+
+// StatusCode returns the status of the stored response.
+func (e *Entry) StatusCode() int { return e.status }
+
+// Header returns a copy of the stored header.
+func (e *Entry) Header() http.Header { return e.header.Clone() }
+
+// Size returns how many bytes the entry is charged with: body, header and overhead.
+func (e *Entry) Size() int64 { return e.size }
+
+// Received returns when the response was received or last validated.
+func (e *Entry) Received() time.Time { return e.received }
+
+// Expires returns until when the response is fresh.
+func (e *Entry) Expires() time.Time { return e.received.Add(e.rules.lifetime - e.age0) }
+
+// Fresh tells whether the response is fresh at now.
+func (e *Entry) Fresh(now time.Time) bool { return e.rules.lifetime > e.age(now) }
+
+// index fills in what is derived from the rest.
+func (e *Entry) index() {
+	e.etag = field.ParseETag(e.header.Get("Etag"))
+	e.modified, _ = field.DateField(e.header["Last-Modified"], e.received)
+	e.date = e.received
+	if date, ok := field.DateField(e.header["Date"], e.received); ok {
+		e.date = date
+	}
+	e.fields, e.values = nil, 0
+	e.size = entryOverhead + int64(cap(e.body)+len(e.url))
+	for name, values := range e.header {
+		e.fields = append(e.fields, namedValues{name, values})
+		e.values += len(values)
+		e.size += fieldSize(name, values)
+	}
+	for name, values := range e.trailer {
+		e.size += fieldSize(name, values)
+	}
+	for _, s := range e.selectors {
+		e.size += int64(len(s.name) + len(s.value) + 40)
+	}
+	for _, tag := range e.tags {
+		e.size += int64(len(tag) + 64)
+	}
+}
+
+func fieldSize(name string, values []string) int64 {
+	size := int64(len(name) + 48)
+	for _, value := range values {
+		size += int64(len(value) + 16)
+	}
+	return size
+}
+
+// hasValidator tells whether the entry can be validated.
+func (e *Entry) hasValidator() bool {
+	return e.etag.Opaque != "" || !e.modified.IsZero()
+}
+
+// age is current_age (RFC 9111 §4.2.3).
+func (e *Entry) age(now time.Time) time.Duration {
+	return min(e.age0+e.resident(now), field.MaxDelta*time.Second)
+}
+
+// resident is how long the entry has been here. Of the two clocks the one that says longer counts:
+// the monotonic clock stands still while the machine sleeps, and the wall clock can be set back.
+func (e *Entry) resident(now time.Time) time.Duration {
+	return max(now.Sub(e.received), now.Round(0).Sub(e.received.Round(0)), 0)
+}
+
+// stamp is the two field values of a hit that change with time, good for one second.
+type stamp struct {
+	second int64
+	age    string
+	status string
+}
+
+// stamped returns the Age and the Cache-Status of a plain hit at now.
+func (e *Entry) stamped(now time.Time) *stamp {
+	age := int64(e.age(now) / time.Second)
+	if s := e.stamp.Load(); s != nil && s.second == age {
+		return s
+	}
+	s := &stamp{second: age, age: strconv.FormatInt(age, 10)}
+	s.status = Status{Hit: true, TTL: e.ttl(now), HasTTL: true}.String()
+	e.stamp.Store(s)
+	return s
+}
+
+// ttl is the remaining freshness in whole seconds; negative once stale (RFC 9211 §2.4).
+func (e *Entry) ttl(now time.Time) time.Duration {
+	return (e.rules.lifetime - e.age(now)).Truncate(time.Second)
+}
+
+// response makes a private copy of the stored response for r. Nothing in it is shared but the bytes of the body, which cannot be written to.
+func (e *Entry) response(r *http.Request, head bool, now time.Time, status string) *http.Response {
+	s := e.stamped(now)
+	if status == "" {
+		status = s.status
+	}
+	hit := &hit{}
+	values := hit.values[:0]
+	if n := e.values + 2; n > len(hit.values) {
+		values = make([]string, 0, n)
+	}
+	header := make(http.Header, len(e.fields)+2)
+	put := func(name string, stored ...string) {
+		from := len(values)
+		values = append(values, stored...)
+		header[name] = values[from:len(values):len(values)]
+	}
+	for i := range e.fields {
+		put(e.fields[i].name, e.fields[i].values...)
+	}
+	put("Age", s.age)
+	put(cacheStatus, status)
+	hit.Response = http.Response{
+		Status: e.reason, StatusCode: e.status,
+		Proto: e.proto, ProtoMajor: e.major, ProtoMinor: e.minor,
+		Header: header, ContentLength: int64(len(e.body)),
+		Uncompressed: e.uncompressed, Request: r,
+	}
+	if e.uncompressed {
+		hit.ContentLength = -1
+	}
+	if len(e.trailer) > 0 {
+		hit.Trailer = e.trailer.Clone()
+	}
+	if head || len(e.body) == 0 {
+		hit.Body = http.NoBody
+		return &hit.Response
+	}
+	hit.reader.rest = e.body
+	hit.Body = &hit.reader
+	return &hit.Response
+}
+
+// hit is a response with its body and the values of its first fields in one allocation.
+type hit struct {
+	http.Response
+	reader reader
+	values [10]string
+}
+
+// reader reads a stored body.
+type reader struct {
+	rest   []byte
+	closed atomic.Bool
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if r.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// WriteTo writes the rest of the body in one piece.
+func (r *reader) WriteTo(w io.Writer) (int64, error) {
+	if r.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if len(r.rest) == 0 {
+		return 0, nil
+	}
+	n, err := w.Write(r.rest)
+	r.rest = r.rest[n:]
+	if err == nil && len(r.rest) > 0 {
+		err = io.ErrShortWrite
+	}
+	return int64(n), err
+}
+
+func (r *reader) Close() error {
+	r.closed.Store(true)
+	return nil
+}

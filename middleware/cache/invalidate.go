@@ -1,0 +1,76 @@
+package cache
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/target"
+)
+
+// safe tells whether a method is known to change nothing (RFC 9110 §9.2.1). What is not known may change everything.
+func safe(method string) bool {
+	switch method {
+	case "", "GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH":
+		return true
+	}
+	return false
+}
+
+// invalidates tells whether an answer to a request makes stored responses invalid (RFC 9111 §4.4): an unsafe method that did not fail.
+func invalidates(method string, status int) bool {
+	return !safe(method) && status >= 200 && status < 400
+}
+
+// invalidated returns the tags of the URIs that an answer makes invalid (RFC 9111 §4.4):
+// the target URI, and those that Location and Content-Location name if they are of the same origin.
+func invalidated(r *http.Request, h http.Header) []string {
+	tags := []string{uriTag(r)}
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		if other := sameOrigin(r, h[name]); other != nil {
+			if tag := uriTag(other); tag != tags[0] {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
+}
+
+// uriTag is the tag under which all stored responses of a URI are found, whatever their key.
+func uriTag(r *http.Request) string {
+	return string(target.AppendURI([]byte{'u'}, r))
+}
+
+// sameOrigin resolves a field that holds a URI reference. It returns a request for that URI, or nil if the origin is another one.
+func sameOrigin(r *http.Request, lines []string) *http.Request {
+	if len(lines) != 1 {
+		return nil
+	}
+	base := *r.URL
+	if r.Host != "" {
+		base.Host = r.Host
+	}
+	u, err := base.Parse(field.TrimOWS(lines[0]))
+	if err != nil || !field.EqualFold(u.Scheme, base.Scheme) || !target.SameAuthority(base.Scheme, u.Host, base.Host) {
+		return nil
+	}
+	located := *u
+	located.Host = r.URL.Host
+	return &http.Request{Method: http.MethodGet, URL: &located, Host: r.Host}
+}
+
+// locatesItself tells whether Content-Location names the request's own target (RFC 9110 §9.3.3).
+func locatesItself(r *http.Request, resp *http.Response) bool {
+	located := sameOrigin(r, resp.Header["Content-Location"])
+	return located != nil && uriTag(located) == uriTag(r)
+}
+
+// displayURL is the target URI for people: without fragment and userinfo.
+func displayURL(r *http.Request) string {
+	u := url.URL{Scheme: r.URL.Scheme, Opaque: r.URL.Opaque, Host: r.URL.Host,
+		Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery}
+	if r.Host != "" {
+		u.Host = r.Host
+	}
+	return u.String()
+}

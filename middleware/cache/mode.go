@@ -1,0 +1,73 @@
+package cache
+
+import "context"
+
+// A Mode says how the cache treats one request, in the words of the Fetch standard's request cache mode.
+type Mode uint8
+
+const (
+	// Default follows RFC 9111.
+	Default Mode = iota
+
+	// NoStore neither reads the store nor writes it.
+	NoStore
+
+	// Reload fetches anew and stores the answer.
+	Reload
+
+	// NoCache validates a stored response before it is used, even a fresh one.
+	NoCache
+
+	// ForceCache uses a stored response however stale it is, and fetches if there is none.
+	ForceCache
+
+	// OnlyIfCached uses a stored response however stale it is, and answers 504 if there is none.
+	OnlyIfCached
+
+	// Offline is OnlyIfCached under the name that a program without a network looks for.
+	Offline
+
+	// ReadOnly follows RFC 9111 but writes nothing.
+	ReadOnly
+
+	disabled // see [Disable]
+)
+
+// String returns the mode's name as the Fetch standard writes it.
+func (m Mode) String() string {
+	names := [...]string{"default", "no-store", "reload", "no-cache", "force-cache", "only-if-cached", "offline", "read-only", "disabled"}
+	if int(m) < len(names) {
+		return names[m]
+	}
+	return "unknown"
+}
+
+type (
+	modeKey   struct{}
+	switchKey struct{}
+)
+
+// WithMode returns a context for requests that the cache treats as m says. The mode of the innermost context counts.
+// It is never sent to the server.
+func WithMode(ctx context.Context, m Mode) context.Context {
+	return context.WithValue(ctx, modeKey{}, m)
+}
+
+// Disable returns a context for requests that pass the cache by: the store is neither read nor written, nor is anything in it invalidated.
+// Scopes nest as deep as one likes: the innermost of Disable and [Enable] counts. Requests with other contexts are not affected.
+func Disable(ctx context.Context) context.Context {
+	return context.WithValue(ctx, switchKey{}, true)
+}
+
+// Enable returns a context in which an outer [Disable] does not count.
+func Enable(ctx context.Context) context.Context {
+	return context.WithValue(ctx, switchKey{}, false)
+}
+
+func modeOf(ctx context.Context) Mode {
+	if off, _ := ctx.Value(switchKey{}).(bool); off {
+		return disabled
+	}
+	m, _ := ctx.Value(modeKey{}).(Mode)
+	return m
+}

@@ -1,0 +1,131 @@
+package cache_test
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// origin answers from memory and remembers what it was asked.
+type origin struct {
+	answer func(*http.Request) *http.Response
+	asked  []*http.Request
+	err    error
+	delay  time.Duration
+}
+
+func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
+	o.asked = append(o.asked, r)
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	time.Sleep(o.delay)
+	if o.err != nil {
+		return nil, o.err
+	}
+	resp := o.answer(r)
+	if resp.Header.Get("Date") == "" {
+		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	return resp, nil
+}
+
+// says makes an origin that always answers 200 with this body and these fields, "Name: value" each.
+func says(body string, fields ...string) *origin {
+	return &origin{answer: func(*http.Request) *http.Response { return reply(200, body, fields...) }}
+}
+
+// reply makes a response.
+func reply(status int, body string, fields ...string) *http.Response {
+	resp := &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header), Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+	for _, line := range fields {
+		name, value, _ := strings.Cut(line, ":")
+		resp.Header.Add(name, strings.TrimSpace(value))
+	}
+	if status == http.StatusNotModified {
+		resp.Body, resp.ContentLength = http.NoBody, 0
+	}
+	return resp
+}
+
+// rig is a cache before an origin.
+type rig struct {
+	*testing.T
+	*cache.Cache
+	origin *origin
+	rt     http.RoundTripper
+}
+
+func newRig(t *testing.T, o *origin, options cache.Options) *rig {
+	t.Helper()
+	c, err := cache.New(options)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return &rig{T: t, Cache: c, origin: o, rt: c.Middleware(o)}
+}
+
+// got is what a caller sees of an answer.
+type got struct {
+	Status  int
+	Body    string
+	Outcome string
+}
+
+// get sends a GET with these fields and reads the answer to its end.
+func (g *rig) get(url string, fields ...string) (got, *http.Response) {
+	g.Helper()
+	return g.do("GET", url, fields...)
+}
+
+func (g *rig) do(method, url string, fields ...string) (got, *http.Response) {
+	g.Helper()
+	r, err := http.NewRequestWithContext(g.Context(), method, url, nil)
+	require.NoError(g, err)
+	for _, line := range fields {
+		name, value, _ := strings.Cut(line, ":")
+		r.Header.Add(name, strings.TrimSpace(value))
+	}
+	return g.send(r)
+}
+
+func (g *rig) send(r *http.Request) (got, *http.Response) {
+	g.Helper()
+	before := maps.Clone(r.Header)
+	resp, err := g.rt.RoundTrip(r)
+	require.NoError(g, err)
+	if diff := cmp.Diff(before, r.Header); diff != "" {
+		g.Errorf("the request was changed (-before +after)\n%s", diff)
+	}
+	if resp.Request != r {
+		g.Error("resp.Request is not the caller's request")
+	}
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(g, err)
+	require.NoError(g, resp.Body.Close())
+	s, ok := cache.StatusOf(resp)
+	if !ok {
+		g.Errorf("no Cache-Status of ours: %q", resp.Header["Cache-Status"])
+	}
+	return got{resp.StatusCode, string(body), s.Outcome()}, resp
+}
+
+// want compares an answer and the number of requests that the origin has seen so far.
+func (g *rig) want(have got, status int, body, outcome string, asked int) {
+	g.Helper()
+	if diff := cmp.Diff(got{status, body, outcome}, have); diff != "" {
+		g.Errorf("answer (-want +got)\n%s", diff)
+	}
+	if len(g.origin.asked) != asked {
+		g.Errorf("the origin saw %d requests, want %d", len(g.origin.asked), asked)
+	}
+}

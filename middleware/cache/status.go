@@ -1,0 +1,192 @@
+package cache
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// cacheStatus is the field that tells what the cache did (RFC 9211).
+const cacheStatus = "Cache-Status"
+
+// cacheName is this cache's name in that field.
+const cacheName = "ply"
+
+// A Forward says why a request was forwarded to the origin, in the words of RFC 9211 §2.2.
+type Forward string
+
+// The reasons for which a request is forwarded.
+const (
+	ForwardBypass  Forward = "bypass"    // the cache was told to keep out
+	ForwardMethod  Forward = "method"    // the method cannot be answered from a store
+	ForwardURIMiss Forward = "uri-miss"  // nothing is stored for the URI
+	ForwardVary    Forward = "vary-miss" // what is stored for the URI was made for other request fields
+	ForwardMiss    Forward = "miss"      // what is stored does not suffice
+	ForwardRequest Forward = "request"   // the request's own directives demand it
+	ForwardStale   Forward = "stale"     // what is stored is stale
+	ForwardPartial Forward = "partial"   // only a part is stored
+)
+
+// A Status says what the cache did for a response, as its Cache-Status field tells it (RFC 9211 §2).
+type Status struct {
+	Hit bool // answered from the store, without asking the origin
+
+	Fwd       Forward // why the origin was asked, or empty
+	FwdStatus int     // the status that the origin answered with, or 0 if it did not
+
+	Stored    bool // the response was taken into the store, or will be when it has been read to its end
+	Collapsed bool // the request shared another one's answer
+
+	TTL    time.Duration // remaining freshness, negative if the response is stale
+	HasTTL bool          // TTL is known
+
+	Detail string // for people: why it was stored, not stored, forwarded or served stale
+}
+
+// Outcome names what happened in one word: "hit", "stale" (answered from the store past its freshness),
+// "revalidated" (the origin confirmed what is stored), "refreshed" (the origin replaced it), "miss",
+// "bypassed" (the cache kept out) or "refused" (only the store was allowed, and had nothing).
+func (s Status) Outcome() string {
+	switch {
+	case s.Hit && s.HasTTL && s.TTL < 0, strings.HasPrefix(s.Detail, servedInstead):
+		return "stale"
+	case s.Hit:
+		return "hit"
+	case s.Fwd == "":
+		return "refused"
+	case s.FwdStatus == http.StatusNotModified && s.Fwd != ForwardURIMiss && s.Fwd != ForwardVary && s.Fwd != ForwardBypass:
+		return "revalidated"
+	case s.Fwd == ForwardStale, s.Fwd == ForwardRequest:
+		return "refreshed"
+	case s.Fwd == ForwardBypass, s.Fwd == ForwardMethod:
+		return "bypassed"
+	}
+	return "miss"
+}
+
+// servedInstead begins the detail of a stored response that stands in for a failed exchange.
+const servedInstead = "served from store: "
+
+// String writes the status as a member of Cache-Status.
+func (s Status) String() string {
+	var b strings.Builder
+	b.WriteString(cacheName)
+	if s.Hit {
+		b.WriteString("; hit")
+	}
+	if s.Fwd != "" {
+		b.WriteString("; fwd=" + string(s.Fwd))
+	}
+	if s.FwdStatus != 0 {
+		b.WriteString("; fwd-status=" + strconv.Itoa(s.FwdStatus))
+	}
+	if s.Stored {
+		b.WriteString("; stored")
+	}
+	if s.Collapsed {
+		b.WriteString("; collapsed")
+	}
+	if s.HasTTL {
+		b.WriteString("; ttl=" + strconv.FormatInt(int64(s.TTL/time.Second), 10))
+	}
+	if s.Detail != "" {
+		b.WriteString("; detail=" + quote(s.Detail))
+	}
+	return b.String()
+}
+
+// quote writes a structured-field string (RFC 9651 §3.3.3). What it cannot hold becomes a question mark.
+func quote(s string) string {
+	b := make([]byte, 0, len(s)+2)
+	b = append(b, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20 || c > 0x7e:
+			b = append(b, '?')
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
+}
+
+// StatusOf reads what a ply cache did for resp. It is false if no ply cache took part.
+// A response can pass several caches; the one nearest to the caller is read.
+func StatusOf(resp *http.Response) (Status, bool) {
+	if resp == nil {
+		return Status{}, false
+	}
+	var last string
+	for member := range field.Members(resp.Header[cacheStatus]) {
+		last = member
+	}
+	return parseStatus(last)
+}
+
+// parseStatus reads one member of Cache-Status, if this cache wrote it.
+func parseStatus(member string) (Status, bool) {
+	var s Status
+	name, rest := cutParameter(member)
+	if name != cacheName {
+		return s, false
+	}
+	for rest != "" {
+		var parameter string
+		parameter, rest = cutParameter(rest)
+		key, value, _ := strings.Cut(parameter, "=")
+		s.set(key, value)
+	}
+	return s, true
+}
+
+func (s *Status) set(key, value string) {
+	switch key {
+	case "hit":
+		s.Hit = true
+	case "fwd":
+		s.Fwd = Forward(value)
+	case "fwd-status":
+		s.FwdStatus, _ = strconv.Atoi(value)
+	case "stored":
+		s.Stored = true
+	case "collapsed":
+		s.Collapsed = true
+	case "ttl":
+		seconds, err := strconv.ParseInt(value, 10, 32)
+		s.TTL, s.HasTTL = time.Duration(seconds)*time.Second, err == nil
+	case "detail":
+		s.Detail, _ = field.Unquote(value)
+	}
+}
+
+// cutParameter cuts s at its first semicolon outside a quoted string.
+func cutParameter(s string) (first, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ';' && !quoted:
+			return field.TrimOWS(s[:i]), field.TrimOWS(s[i+1:])
+		}
+	}
+	return field.TrimOWS(s), ""
+}
+
+// foreign returns the Cache-Status of a response as it came in, without members that claim to be this cache's (RFC 9211 §2).
+func foreign(lines []string) []string {
+	var kept []string
+	for member := range field.Members(lines) {
+		if name, _ := cutParameter(member); !field.EqualFold(strings.Trim(name, `"`), cacheName) {
+			kept = append(kept, member)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,244 @@
+package cache
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/plyhttp/ply/expiry"
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// rules is what a stored response says about its own use.
+type rules struct {
+	lifetime       time.Duration // freshness lifetime (RFC 9111 §4.2.1)
+	noCache        bool          // validate before each use (RFC 9111 §5.2.2.4)
+	mustRevalidate bool          // never serve stale (RFC 9111 §5.2.2.2; §5.2.2.8 and §5.2.2.10 in a shared cache)
+	immutable      bool          // RFC 8246 §2
+	sliding        bool          // each use begins the lifetime anew
+
+	staleWhileRevalidate, staleIfError time.Duration // RFC 5861 §3, §4
+}
+
+// mayServeStale tells whether a stale response may be used at all (RFC 9111 §4.2.4).
+func (r *rules) mayServeStale() bool {
+	return !r.noCache && !r.mustRevalidate
+}
+
+// candidate is a response that might be stored, with what is needed to judge it.
+type candidate struct {
+	request  *http.Request
+	response *http.Response
+	age      time.Duration  // at receipt (RFC 9111 §4.2.3)
+	verdict  expiry.Verdict // of the expiry strategy
+	explicit bool           // the server gave it a lifetime (RFC 9111 §4.2.1)
+}
+
+// storable says whether a response may be stored, or why not (RFC 9111 §3).
+func storable(c *candidate, p *posture) (reason string, ok bool) {
+	d, _ := field.Controlling(c.response.Header, p.targeted)
+	for _, why := range [...]string{
+		unstorableStatus(c, &d),
+		unstorableDirective(c, &d, p),
+		unstorableVary(c.response.Header),
+		unstorableKind(c.response),
+		unstorableMethod(c),
+		worthless(c, &d, p),
+	} {
+		if why != "" {
+			return why, false
+		}
+	}
+	return "", true
+}
+
+// unstorableStatus judges the status code (RFC 9111 §3, third and fourth rule).
+func unstorableStatus(c *candidate, d *field.Response) string {
+	status := c.response.StatusCode
+	switch {
+	case status < 200 || status > 599:
+		return "status not final"
+	case status == http.StatusNotModified:
+		return "304 answers the caller's condition"
+	case status == http.StatusPartialContent:
+		return "partial content"
+	case c.verdict.AnyStatus:
+		return ""
+	case d.MustUnderstand && !understood(status):
+		return "must-understand, status not understood"
+	case c.verdict.Overrules() && !c.explicit && !expiry.HeuristicStatus(status):
+		return "status not cacheable by default"
+	}
+	return ""
+}
+
+// unstorableDirective judges no-store, private and Authorization (RFC 9111 §3, §3.5, §5.2.2).
+// A strategy that overrules the server overrules no-store; it never makes a response public.
+func unstorableDirective(c *candidate, d *field.Response, p *posture) string {
+	switch {
+	case c.verdict.Refused():
+		return "expiry says do not cache"
+	case d.NoStore && !d.MustUnderstand && !c.verdict.Overrules():
+		return "no-store"
+	case p.shared && d.Private:
+		return "private"
+	case p.shared && authorized(c.request) && !d.Public && !d.MustRevalidate && !(d.SMaxAge.Set && d.SMaxAge.Value > 0):
+		return "authorization, and the response is not marked as shareable"
+	}
+	return ""
+}
+
+func authorized(r *http.Request) bool {
+	for name := range r.Header {
+		if field.EqualFold(name, "Authorization") {
+			return true
+		}
+	}
+	return false
+}
+
+// unstorableVary judges Vary: a response that varies on everything, or on what is no field name, can never be selected (RFC 9111 §4.1).
+func unstorableVary(h http.Header) string {
+	for name := range field.Members(h["Vary"]) {
+		if name == "*" {
+			return "vary *"
+		}
+		if !field.IsToken(name) {
+			return "vary on an invalid field name"
+		}
+	}
+	return ""
+}
+
+// unstorableKind refuses streams without end and protocols other than HTTP.
+func unstorableKind(resp *http.Response) string {
+	if isEventStream(resp.Header) {
+		return "event stream"
+	}
+	return ""
+}
+
+// unstorableMethod judges the request method (RFC 9111 §3, first rule; RFC 9110 §9.3.3 for POST).
+func unstorableMethod(c *candidate) string {
+	switch c.request.Method {
+	case "", http.MethodGet:
+		return ""
+	case http.MethodPost:
+		if c.explicit && c.response.StatusCode == http.StatusOK && locatesItself(c.request, c.response) {
+			return ""
+		}
+		return "POST without explicit freshness and matching Content-Location"
+	}
+	return "method"
+}
+
+// worthless refuses what could never be used: no rule of RFC 9111 §3 lets it be stored, or it would be neither fresh nor able to be validated.
+func worthless(c *candidate, d *field.Response, p *posture) string {
+	switch {
+	case c.verdict.Overrules():
+		if c.verdict.For(0) == 0 && !validatable(c.response.Header) {
+			return "expires immediately, no validator"
+		}
+		return ""
+	case !c.explicit && !d.Public && (p.shared || !d.Private) && !expiry.HeuristicStatus(c.response.StatusCode):
+		return "no explicit freshness, and status not cacheable by default"
+	case c.explicit, validatable(c.response.Header), c.verdict.For(0) > 0, p.disconnected > 0:
+		return ""
+	}
+	return "no freshness, no validator"
+}
+
+func validatable(h http.Header) bool {
+	return h.Get("Etag") != "" || h.Get("Last-Modified") != ""
+}
+
+// newRules collects what a stored response says about its use.
+func newRules(c *candidate, p *posture) rules {
+	d, _ := field.Controlling(c.response.Header, p.targeted)
+	r := rules{
+		lifetime:             c.verdict.For(c.age),
+		immutable:            d.Immutable,
+		sliding:              c.verdict.Sliding,
+		staleWhileRevalidate: window(c.verdict.StaleWhileRevalidate, d.StaleWhileRevalidate, p.staleWhileRevalidate),
+		staleIfError:         window(c.verdict.StaleIfError, d.StaleIfError, p.staleIfError),
+	}
+	if c.verdict.Overrules() {
+		r.noCache = c.verdict.For(0) == 0
+		return r
+	}
+	r.noCache = d.NoCache || pragmaNoCache(c.response.Header, &d)
+	r.mustRevalidate = d.MustRevalidate || p.shared && (d.ProxyRevalidate || d.SMaxAge.Set)
+	return r
+}
+
+// window picks a stale window: the strategy's, else the server's, else the cache's own.
+func window(chosen time.Duration, said field.Seconds, own time.Duration) time.Duration {
+	switch {
+	case chosen != 0:
+		return max(chosen, 0)
+	case said.Set:
+		return said.Value
+	}
+	return own
+}
+
+// pragmaNoCache reads Pragma in a response, which no RFC gives a meaning but many servers mean as no-cache.
+// It counts only where Cache-Control is silent: on doubt, validate.
+func pragmaNoCache(h http.Header, d *field.Response) bool {
+	return !d.Present && len(h["Pragma"]) > 0 && saysNoCache(h["Pragma"])
+}
+
+func isEventStream(h http.Header) bool {
+	for member := range field.Members(h["Content-Type"]) {
+		if len(member) >= len("text/event-stream") && field.EqualFold(member[:len("text/event-stream")], "text/event-stream") {
+			return true
+		}
+	}
+	return false
+}
+
+// initialAge is corrected_initial_age (RFC 9111 §4.2.3).
+func initialAge(h http.Header, requested, received time.Time) time.Duration {
+	age, _ := field.Age(h["Age"])
+	age += max(received.Sub(requested), 0)
+	if date, ok := field.DateField(h["Date"], received); ok {
+		age = max(age, received.Sub(date))
+	}
+	return min(age, field.MaxDelta*time.Second)
+}
+
+// understood tells whether this cache knows the caching requirements of a final status (RFC 9111 §3, RFC 9110 §15).
+func understood(status int) bool {
+	switch status {
+	case 200, 203, 204, 206, 300, 301, 302, 303, 307, 308,
+		400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 428, 429, 431, 451,
+		500, 501, 502, 503, 504, 505, 511:
+		return true
+	}
+	return false
+}
+
+// storedHeader returns the header of a response as it is stored (RFC 9111 §3.1): without fields of a connection or a proxy
+// and without those that a qualified no-cache or, in a shared cache, a qualified private names.
+func storedHeader(h http.Header, received time.Time, overruled bool, p *posture) http.Header {
+	stored := h.Clone()
+	d, _ := field.Controlling(h, p.targeted)
+	field.RemoveHopByHop(stored)
+	if !overruled {
+		removeNamed(stored, d.NoCacheFields)
+	}
+	if p.shared {
+		removeNamed(stored, d.PrivateFields)
+	}
+	delete(stored, "Age")
+	delete(stored, cacheStatus)
+	if len(stored["Date"]) == 0 {
+		stored["Date"] = []string{received.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
+	}
+	return stored
+}
+
+func removeNamed(h http.Header, names []string) {
+	for _, name := range names {
+		h.Del(name)
+	}
+}

@@ -1,0 +1,102 @@
+package cache
+
+import (
+	"context"
+	"slices"
+)
+
+// A Store keeps stored responses by key. Under each key is a [Set]: all the variants of one resource, for one principal.
+//
+// Implementations must be safe for concurrent use. An error is a miss to the cache, never to the caller of a request;
+// a call must return when its context is done.
+type Store interface {
+	// Get returns what is stored under key, or nil.
+	Get(ctx context.Context, key string) (*Set, error)
+
+	// Update replaces what is stored under key by what change makes of it. Both may be nil, for nothing.
+	// It is atomic: of two concurrent updates one sees the other's result. change may be called several times and has no effects.
+	Update(ctx context.Context, key string, change func(*Set) *Set) error
+
+	// DeleteTagged removes every set that has an entry with this tag. Entries that are put later are not affected.
+	DeleteTagged(ctx context.Context, tag string) error
+}
+
+// A Set is the variants that are stored under one key, at most 64. It never changes.
+type Set struct {
+	entries []*Entry
+}
+
+// maxVariants bounds the stored responses under one key. Which a client can make many of, with one request field that a response varies on.
+const maxVariants = 64
+
+// Entries returns the stored responses of s.
+func (s *Set) Entries() []*Entry {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.entries)
+}
+
+// Size returns how many bytes the entries of s are charged with.
+func (s *Set) Size() int64 {
+	var size int64
+	if s != nil {
+		for _, e := range s.entries {
+			size += e.size
+		}
+	}
+	return size
+}
+
+// Tags returns the tags of all entries, each once.
+func (s *Set) Tags() []string {
+	var tags []string
+	if s != nil {
+		for _, e := range s.entries {
+			for _, tag := range e.tags {
+				if !slices.Contains(tags, tag) {
+					tags = append(tags, tag)
+				}
+			}
+		}
+	}
+	return tags
+}
+
+// with returns s with e in place of the entry that has the same selectors. At the limit, the variant that was used longest ago goes.
+func (s *Set) with(e *Entry) *Set {
+	entries := make([]*Entry, 0, 1)
+	if s != nil {
+		entries = make([]*Entry, 0, len(s.entries)+1)
+		for _, old := range s.entries {
+			if !slices.Equal(old.selectors, e.selectors) {
+				entries = append(entries, old)
+			}
+		}
+	}
+	for len(entries) >= maxVariants {
+		entries = slices.DeleteFunc(entries, func(old *Entry) bool { return old == leastUsed(entries) })
+	}
+	return &Set{entries: append(entries, e)}
+}
+
+// without returns s without those entries for which drop is true, or nil if none is left.
+func (s *Set) without(drop func(*Entry) bool) *Set {
+	if s == nil {
+		return nil
+	}
+	entries := slices.DeleteFunc(slices.Clone(s.entries), drop)
+	switch len(entries) {
+	case 0:
+		return nil
+	case len(s.entries):
+		return s
+	}
+	return &Set{entries: entries}
+}
+
+func leastUsed(entries []*Entry) *Entry {
+	return slices.MinFunc(entries, func(a, b *Entry) int {
+		return int(min(max(a.used.Load()-b.used.Load(), -1), 1))
+	})
+}

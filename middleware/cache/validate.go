@@ -1,0 +1,162 @@
+package cache
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// conditionalHeader returns the header of a request with which the origin can confirm stored responses (RFC 9111 §4.3.1):
+// If-None-Match lists the tags of all variants, beside those that the caller holds; If-Modified-Since is for the selected response,
+// unless the caller asks about an earlier date. A selected response of nil means that none fits the request as it is.
+func conditionalHeader(h http.Header, selected *Entry, variants []*Entry, a *ask) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = make(http.Header, 2)
+	}
+	deleteFold(h, "If-None-Match")
+	deleteFold(h, "If-Modified-Since")
+	tags := callersTags(a)
+	for _, e := range variants {
+		if tag := e.etag.String(); e.etag.Opaque != "" && !containsMember(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	if len(tags) > 0 {
+		h["If-None-Match"] = []string{strings.Join(tags, ", ")}
+	}
+	if selected != nil && !selected.modified.IsZero() {
+		h["If-Modified-Since"] = []string{selected.header.Get("Last-Modified")}
+	} else if len(tags) == 0 && len(a.modifiedSince) > 0 {
+		h["If-Modified-Since"] = a.modifiedSince
+	}
+	return h
+}
+
+// callersTags returns the tags that the caller's own If-None-Match lists. An asterisk asks about existence, not about a tag.
+func callersTags(a *ask) []string {
+	var tags []string
+	for member := range field.Members(a.noneMatch) {
+		if member != "*" {
+			tags = append(tags, member)
+		}
+	}
+	return tags
+}
+
+func containsMember(members []string, s string) bool {
+	for _, member := range members {
+		if member == s {
+			return true
+		}
+	}
+	return false
+}
+
+func deleteFold(h http.Header, name string) {
+	for key := range h {
+		if field.EqualFold(key, name) {
+			delete(h, key)
+		}
+	}
+}
+
+// confirmed returns the stored response that a 304 confirms, or nil (RFC 9111 §4.3.4).
+// A strong tag confirms the response that has it, and no other. Weak validators confirm the latest response that they correspond to.
+// Without a validator it is the selected response, provided that no other was offered.
+func confirmed(h http.Header, selected *Entry, variants []*Entry) *Entry {
+	tag := field.ParseETag(h.Get("Etag"))
+	modified, dated := field.DateField(h["Last-Modified"], time.Time{})
+	if tag.Opaque == "" && !dated {
+		if selected != nil && offered(variants) <= 1 {
+			return selected
+		}
+		return nil
+	}
+	matches := func(e *Entry) bool {
+		switch {
+		case tag.Strong():
+			return tag.StronglyEquals(e.etag)
+		case tag.Opaque != "":
+			return tag.WeaklyEquals(e.etag)
+		}
+		return e.modified.Equal(modified)
+	}
+	if selected != nil && matches(selected) {
+		return selected
+	}
+	var latest *Entry
+	for _, e := range variants {
+		if matches(e) && (latest == nil || e.date.After(latest.date)) {
+			latest = e
+		}
+	}
+	return latest
+}
+
+// offered counts the stored responses that a conditional request asked about.
+func offered(variants []*Entry) int {
+	n := 0
+	for _, e := range variants {
+		if e.etag.Opaque != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// describesContent are the fields that describe the stored bytes themselves. An update without content cannot change them (RFC 9111 §3.2).
+func describesContent(name string) bool {
+	switch name {
+	case "Content-Encoding", "Content-Length", "Content-Range":
+		return true
+	}
+	return false
+}
+
+// freshenedHeader returns the stored header brought up to date by a response without content, a 304 or a 200 to HEAD (RFC 9111 §3.2, §4.3.4, §4.3.5).
+// It still has the new response's Age, from which the age of the entry is counted.
+func freshenedHeader(stored, update http.Header, received time.Time) http.Header {
+	merged := stored.Clone()
+	update = update.Clone()
+	field.RemoveHopByHop(update)
+	if len(update["Date"]) == 0 {
+		update["Date"] = []string{received.UTC().Format(http.TimeFormat)}
+	}
+	for name, values := range update {
+		if !describesContent(name) {
+			merged[name] = values
+		}
+	}
+	return merged
+}
+
+// notModified evaluates the caller's own condition against a stored response (RFC 9111 §4.3.2).
+// If-None-Match takes precedence over If-Modified-Since (RFC 9110 §13.2.2).
+func notModified(a *ask, e *Entry, now time.Time) bool {
+	if e.status != http.StatusOK {
+		return false
+	}
+	if len(a.noneMatch) > 0 {
+		return !field.NoneMatch(a.noneMatch, e.etag)
+	}
+	since, ok := field.DateField(a.modifiedSince, now)
+	if !ok {
+		return false
+	}
+	switch {
+	case !e.modified.IsZero():
+		return !e.modified.After(since)
+	default:
+		return !e.date.After(since)
+	}
+}
+
+// notModifiedHeader removes from the header of a stored response what a 304 does not carry (RFC 9110 §15.4.5).
+func notModifiedHeader(h http.Header) {
+	for _, name := range [...]string{"Content-Encoding", "Content-Language", "Content-Length", "Content-Range", "Content-Type"} {
+		delete(h, name)
+	}
+}

@@ -1,0 +1,165 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// selector is one request field that a response varies on, with the value that the request had (RFC 9111 §4.1).
+type selector struct {
+	name    string // canonical
+	present bool   // an absent field is not an empty one
+	value   string // normalised; a hash where the field holds credentials
+}
+
+// newSelectors returns the selectors of a response with this Vary to a request with that header, in a fixed order.
+func newSelectors(vary []string, request http.Header, secret *[32]byte) []selector {
+	var selectors []selector
+	for name := range field.Members(vary) {
+		name = http.CanonicalHeaderKey(name)
+		if slices.ContainsFunc(selectors, func(s selector) bool { return s.name == name }) {
+			continue
+		}
+		value, present := selecting(request, name, secret)
+		selectors = append(selectors, selector{name: name, present: present, value: value})
+	}
+	slices.SortFunc(selectors, func(a, b selector) int { return strings.Compare(a.name, b.name) })
+	return selectors
+}
+
+// selecting returns the normalised value of one request field, and whether the field is present at all.
+func selecting(request http.Header, name string, secret *[32]byte) (string, bool) {
+	var lines []string
+	present := false
+	for key, values := range request {
+		if len(key) == len(name) && field.EqualFold(key, name) && values != nil {
+			lines, present = append(lines, values...), true
+		}
+	}
+	value := normalise(name, lines)
+	if present && sensitive(name) {
+		value = hash(secret, value)
+	}
+	return value, present
+}
+
+// normalise brings a field value into the form in which two values with one meaning are equal:
+// lines combined and white space around members removed for all fields, and for the fields of content negotiation
+// also their case and order (RFC 9111 §4.1, RFC 9110 §12.5).
+func normalise(name string, lines []string) string {
+	switch name {
+	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
+		return negotiated(lines)
+	}
+	if len(lines) == 1 && !strings.Contains(lines[0], ",") {
+		return field.TrimOWS(lines[0])
+	}
+	return strings.Join(slices.Collect(field.Members(lines)), ", ")
+}
+
+func negotiated(lines []string) string {
+	var members []string
+	for member := range field.Members(lines) {
+		if !strings.Contains(member, `"`) {
+			member = field.Lower(strings.NewReplacer(" ", "", "\t", "").Replace(member))
+		}
+		members = append(members, member)
+	}
+	slices.Sort(members)
+	return strings.Join(slices.Compact(members), ",")
+}
+
+// sensitive tells whether a field may hold credentials, which are kept only as a hash.
+func sensitive(name string) bool {
+	name = field.Lower(name)
+	for _, part := range [...]string{"auth", "cookie", "token", "secret", "key", "session", "credential", "password"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// hash replaces a value that must not stand in the store in clear.
+func hash(secret *[32]byte, value string) string {
+	sum := sha256.Sum256(append(secret[:len(secret):len(secret)], value...))
+	return string(sum[:])
+}
+
+// selects tells whether a request selects the response: all nominated fields match (RFC 9111 §4.1).
+func selects(e *Entry, request http.Header, secret *[32]byte) bool {
+	for i := range e.selectors {
+		s := &e.selectors[i]
+		value, present := selecting(request, s.name, secret)
+		if present == s.present && value == s.value {
+			continue
+		}
+		if s.name != "Accept-Language" || !prefersLanguage(request["Accept-Language"], e.header["Content-Language"]) {
+			return false
+		}
+	}
+	return true
+}
+
+// prefersLanguage tells whether a response is in the one language that a request ranks above all others:
+// whatever it was once selected by, a server could not choose better (RFC 9110 §12.5.4, RFC 9111 §4.1).
+func prefersLanguage(accept, content []string) bool {
+	if len(content) != 1 || strings.Contains(content[0], ",") {
+		return false
+	}
+	best, bestQuality, alone := "", -1, false
+	for member := range field.Members(accept) {
+		tag, quality := weighted(member)
+		switch {
+		case quality > bestQuality:
+			best, bestQuality, alone = tag, quality, true
+		case quality == bestQuality:
+			alone = false
+		}
+	}
+	return alone && bestQuality > 0 && field.EqualFold(best, field.TrimOWS(content[0]))
+}
+
+// weighted splits a member of an Accept field into its value and its quality in thousandths (RFC 9110 §12.4.2).
+func weighted(member string) (value string, quality int) {
+	value, params, found := strings.Cut(member, ";")
+	value = field.TrimOWS(value)
+	if !found {
+		return value, 1000
+	}
+	name, weight, _ := strings.Cut(params, "=")
+	if !field.EqualFold(field.TrimOWS(name), "q") {
+		return value, 0
+	}
+	return value, thousandths(field.TrimOWS(weight))
+}
+
+func thousandths(q string) int {
+	whole, fraction, _ := strings.Cut(q, ".")
+	if whole != "0" && whole != "1" || len(fraction) > 3 {
+		return 0
+	}
+	n := int(whole[0]-'0') * 1000
+	for i, unit := 0, 100; i < len(fraction); i, unit = i+1, unit/10 {
+		if fraction[i] < '0' || fraction[i] > '9' {
+			return 0
+		}
+		n += int(fraction[i]-'0') * unit
+	}
+	return min(n, 1000)
+}
+
+// choose returns the stored response to use for a request: of those that it selects, the one that the origin made last (RFC 9111 §4).
+func (s *Set) choose(request http.Header, secret *[32]byte) *Entry {
+	var best *Entry
+	for _, e := range s.entries {
+		if (best == nil || e.date.After(best.date)) && selects(e, request, secret) {
+			best = e
+		}
+	}
+	return best
+}
