@@ -1,0 +1,509 @@
+package ply
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/plyhttp/ply/internal/netrc"
+	"github.com/plyhttp/ply/internal/partition"
+	"github.com/plyhttp/ply/internal/redact"
+)
+
+// Options make a [Client]. The zero value makes one that does what &http.Client{} does,
+// over a transport of its own that asks no environment for proxies.
+type Options struct {
+	// BaseURL completes the relative URLs of requests: their path is joined below its path, whether it begins with a slash or not.
+	// It is also the origin that default credentials are for. Zero means that URLs must be absolute.
+	BaseURL string
+
+	// Header has fields that each request gets unless it has fields of the same name.
+	// Those that hold secrets (Authorization, Cookie, X-Api-Key, …) go where credentials go: see [BasicAuth].
+	// Zero means none beyond those of net/http.
+	Header http.Header
+
+	// Defaults are options of each request, before its own. A body cannot be one of them. Zero means none.
+	Defaults []RequestOption
+
+	// Timeouts bound each request. Zero means no bound but the transport's 30 seconds to connect and 10 for TLS.
+	Timeouts Timeouts
+
+	// Jar keeps cookies. Zero means that none are kept.
+	Jar http.CookieJar
+
+	// Use has the exchange layers, outermost first. They run once per hop, inside redirects and cookies: they see each request
+	// as it is sent and each response as it arrives. Zero means none. The canonical order is
+	//
+	//	logging, cache, retry, hedge, limit, breaker, auth, attempt log, telemetry
+	//
+	// Most layers belong here. A cache outside of retry answers without spending attempts, and what is stored is the final answer.
+	Use []Middleware
+
+	// UseCall has the call layers, outermost first. They run once per call, outside redirects and cookies,
+	// for what concerns the call as a whole: its log, its id. Zero means none.
+	UseCall []Middleware
+
+	// Transport ends the chain. It stays the caller's: Close does not touch it. Zero means a transport of the client's own.
+	Transport Handler
+
+	// TrustEnv takes proxies from the environment (if Transport is zero: another transport decides on its proxies itself)
+	// and credentials for hosts from the netrc file that NETRC names, ~/.netrc without it. Zero means neither.
+	TrustEnv bool
+
+	// EncodeJSON encodes the values given to [BodyJSON]. Zero means json.Marshal.
+	EncodeJSON func(v any) ([]byte, error)
+}
+
+// Client is an HTTP client made of layers. It is made by [New], doesn't change, and is safe for concurrent use.
+//
+// A Client is also a [Handler], the counterpart of a bare transport, and gives an *http.Client to those who want one.
+type Client struct {
+	options    Options
+	base       *url.URL
+	defaults   draft
+	resolved   *settings // of a request that has none of its own; nil if there are none at all
+	netrc      *netrc.File
+	call       Handler // the call layers and all that is below
+	exchange   Handler // the exchange layers and all that is below
+	http       *http.Client
+	transports *transports
+	owner      bool // of transports
+	closed     atomic.Bool
+}
+
+// New makes a client. It refuses, with an [*OptionError], options that cannot be carried out
+// and stacks of layers that cannot mean what they say, such as a cache inside retry.
+func New(o Options) (*Client, error) { return newClient(o, nil) }
+
+func newClient(o Options, shared *transports) (*Client, error) {
+	o = o.clone()
+	c := &Client{options: o, transports: shared, owner: shared == nil}
+	for _, step := range []func() error{c.parseBase, c.makeTransports, c.makeDefaults, c.readNetrc} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	c.exchange = Chain(o.Use...)(c.transports)
+	c.http = &http.Client{Transport: c.exchange, CheckRedirect: c.checkRedirect, Jar: o.Jar}
+	c.call = Chain(o.UseCall...)(&follow{c})
+	if err := checkStack(c.call); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (o Options) clone() Options {
+	o.Header = o.Header.Clone()
+	o.Defaults = slices.Clone(o.Defaults)
+	o.Use = slices.Clone(o.Use)
+	o.UseCall = slices.Clone(o.UseCall)
+	return o
+}
+
+func (c *Client) parseBase() error {
+	if c.options.BaseURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.options.BaseURL)
+	switch {
+	case err != nil:
+		return &OptionError{Option: "BaseURL", Reason: "cannot be parsed", Err: parseReason(err)}
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return &OptionError{Option: "BaseURL", Reason: "must be absolute and begin with http:// or https://"}
+	case u.RawQuery != "" || u.Fragment != "":
+		return &OptionError{Option: "BaseURL", Reason: "has a query or a fragment; give parameters with Query in Defaults"}
+	case u.User != nil:
+		return &OptionError{Option: "BaseURL", Reason: "has credentials; give them with BasicAuth in Defaults"}
+	}
+	if !strings.HasSuffix(u.Path, "/") {
+		u = u.JoinPath("/")
+	}
+	c.base = u
+	return nil
+}
+
+func (c *Client) makeTransports() error {
+	if c.transports != nil {
+		return nil
+	}
+	if c.options.Transport != nil {
+		c.transports = newTransports(c.options.Transport, false)
+		return nil
+	}
+	o := TransportOptions{ConnectTimeout: c.options.Timeouts.Connect, TLSTimeout: c.options.Timeouts.TLS}
+	if c.options.TrustEnv {
+		o.Proxy = http.ProxyFromEnvironment
+	}
+	t, err := NewTransport(o)
+	if err == nil {
+		c.transports = newTransports(t, true)
+	}
+	return err
+}
+
+func (c *Client) makeDefaults() error {
+	d := draft{header: make(http.Header)}
+	if err := d.applyAll(c.options.Defaults); err != nil {
+		return err
+	}
+	if d.body != nil || d.encoding != "" || d.chunked {
+		return &OptionError{Option: "Defaults", Reason: "contain a body: give it to the requests"}
+	}
+	for name, values := range c.options.Header {
+		name = http.CanonicalHeaderKey(name)
+		if _, ok := d.header[name]; !ok {
+			d.header[name] = values
+		}
+	}
+	d.settings.timeouts = d.settings.timeouts.over(c.options.Timeouts)
+	c.defaults = d
+	return c.resolveDefaults()
+}
+
+// resolveDefaults makes c.resolved, so that a request without options of its own need not.
+func (c *Client) resolveDefaults() error {
+	s, err := c.resolve(settings{})
+	if err != nil {
+		return err
+	}
+	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil {
+		c.resolved = s
+	}
+	return nil
+}
+
+func (c *Client) resolve(own settings) (*settings, error) {
+	s := own.over(c.defaults.settings)
+	t, err := c.transports.variant(s.variant)
+	if err != nil {
+		return nil, err
+	}
+	s.transport, s.resolved = t, true
+	return &s, nil
+}
+
+func (c *Client) readNetrc() error {
+	if !c.options.TrustEnv {
+		return nil
+	}
+	f, err := netrc.Read("")
+	if err != nil {
+		return &OptionError{Option: "TrustEnv", Reason: "the netrc file cannot be used", Err: err}
+	}
+	c.netrc = f
+	return nil
+}
+
+func (c *Client) encodeJSON(v any) ([]byte, error) {
+	if c != nil && c.options.EncodeJSON != nil {
+		return c.options.EncodeJSON(v)
+	}
+	return json.Marshal(v)
+}
+
+// Do sends a request, which may come from [Client.NewRequest] or from [http.NewRequestWithContext],
+// and returns the response: of the last hop, its history in Request.Response. The caller closes its body.
+// req is not modified; its body is closed in any case.
+//
+// An error is a [*url.Error] as from http.Client.Do, with the secrets of the URL hidden, or an [*OptionError] if nothing was sent.
+// errors.As finds in it what went wrong: a [*TimeoutError], a [*RedirectError], the error of a layer or of the transport.
+// A status is no error, unless [CheckStatus] makes it one.
+func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req, false) }
+
+// RoundTrip performs a single exchange: with the defaults and the layers of the client, without redirects and cookies.
+// That makes a client a [Handler], for an *http.Client to go around or another chain to end in.
+// The error is that of the layers and the transport, as it is.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.do(req, true) }
+
+func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
+	if req.GetBody != nil {
+		defer releaseBody(req)
+	}
+	out, s, err := c.prepare(req, single)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	if s == nil {
+		return c.call.RoundTrip(out)
+	}
+	finish := passOn
+	if s.timeouts.Total > 0 {
+		out, finish = withTotal(out, s.timeouts.Total)
+	}
+	resp, err := finish(c.call.RoundTrip(out))
+	if err != nil {
+		return nil, err
+	}
+	s.reportProgress(resp)
+	if s.status != nil {
+		if err := s.status(resp); err != nil {
+			resp.Body.Close()
+			return nil, err
+		}
+	}
+	return resp, nil
+}
+
+func passOn(resp *http.Response, err error) (*http.Response, error) { return resp, err }
+
+// prepare completes a request with what the client adds to it, in a copy, before any layer sees it:
+// a cache's key is then made of the request that is sent. s is nil where nothing was chosen.
+func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *settings, err error) {
+	if c.closed.Load() {
+		return nil, nil, ErrClosed
+	}
+	ctx := req.Context()
+	own := settingsOf(ctx)
+	switch {
+	case own != nil && !own.resolved:
+		s, err = c.resolve(*own)
+	case single || own != nil && c.resolved == nil:
+		s, err = c.resolve(settings{})
+	default:
+		s = c.resolved
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if s != nil {
+		if s.single != single {
+			copied := *s
+			copied.single = single
+			s = &copied
+		}
+		ctx = withSettings(ctx, s)
+	}
+	if p := c.partition(s); p != partition.Of(ctx) {
+		ctx = partition.With(ctx, p)
+	}
+	out = req
+	if ctx != req.Context() {
+		out = req.WithContext(ctx)
+	}
+	if req.URL == nil {
+		return out, s, nil // net/http has the error for that
+	}
+	out, err = c.complete(out, req)
+	return out, s, err
+}
+
+func (c *Client) partition(s *settings) string {
+	if s != nil && s.transport != nil {
+		return s.transport.partition
+	}
+	return c.transports.partition
+}
+
+// complete adds base URL, query, header fields, cookies and credentials to out, which may be the caller's req itself.
+func (c *Client) complete(out, req *http.Request) (*http.Request, error) {
+	own := func() {
+		if out == req {
+			out = req.WithContext(req.Context())
+		}
+	}
+	u, err := c.completeURL(req.URL)
+	if err != nil {
+		return nil, err
+	}
+	if u != req.URL {
+		own()
+		out.URL = u
+		if out.Host == "" {
+			out.Host = u.Host
+		}
+	}
+	if header := c.completeHeader(out); header != nil {
+		own()
+		out.Header = header
+	}
+	return out, nil
+}
+
+// completeURL returns u itself if there is nothing to add.
+func (c *Client) completeURL(u *url.URL) (*url.URL, error) {
+	if !u.IsAbs() {
+		if c.base == nil {
+			return nil, &OptionError{Option: "url", Reason: "is relative: make it absolute, or set Options.BaseURL"}
+		}
+		below := *u
+		below.Path, below.RawPath = strings.TrimPrefix(u.Path, "/"), strings.TrimPrefix(u.RawPath, "/")
+		if u.Host != "" {
+			below.Path, below.RawPath = u.Path, u.RawPath // "//host/path" names another host
+		}
+		u = c.base.ResolveReference(&below)
+	}
+	if len(c.defaults.query) == 0 {
+		return u, nil
+	}
+	given := u.Query()
+	var missing []string
+	for _, q := range c.defaults.query {
+		for pair := range strings.SplitSeq(q, "&") {
+			name, _, _ := strings.Cut(pair, "=")
+			if name, err := url.QueryUnescape(name); err != nil || !given.Has(name) {
+				missing = append(missing, pair)
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return u, nil
+	}
+	more := *u
+	addQuery(&more, missing...)
+	return &more, nil
+}
+
+// completeHeader returns the header that req should have, nil if it is the one that it has.
+func (c *Client) completeHeader(req *http.Request) http.Header {
+	var header http.Header
+	set := func(name string, values []string) {
+		if header == nil {
+			if header = req.Header.Clone(); header == nil {
+				header = make(http.Header)
+			}
+		}
+		header[name] = values
+	}
+	trusted := (c.base == nil || sameOrigin(req.URL, c.base)) && staysAtOrigin(req)
+	for name, values := range c.defaults.header {
+		if _, given := req.Header[name]; given || !trusted && redact.SecretHeader(name) || name == "Authorization" && req.URL.User != nil {
+			continue
+		}
+		set(name, slices.Clone(values))
+	}
+	if !trusted {
+		return header
+	}
+	if cookies := c.missingCookies(req); cookies != "" {
+		if given := req.Header.Get("Cookie"); given != "" {
+			cookies = given + "; " + cookies
+		}
+		set("Cookie", []string{cookies})
+	}
+	if value := c.netrcAuth(req); value != "" {
+		set("Authorization", []string{value})
+	}
+	return header
+}
+
+func (c *Client) missingCookies(req *http.Request) string {
+	if len(c.defaults.cookies) == 0 {
+		return ""
+	}
+	if values, given := req.Header["Cookie"]; given && values == nil {
+		return "" // NoHeader
+	}
+	more := http.Request{Header: make(http.Header)}
+	for _, cookie := range c.defaults.cookies {
+		if _, err := req.Cookie(cookie.Name); err != nil {
+			more.AddCookie(cookie)
+		}
+	}
+	return more.Header.Get("Cookie")
+}
+
+// netrcAuth is the Authorization for the host of req, empty if it has one or the netrc file has none.
+func (c *Client) netrcAuth(req *http.Request) string {
+	if c.netrc == nil || req.URL.User != nil || c.defaults.auth != "" {
+		return ""
+	}
+	if _, given := req.Header["Authorization"]; given {
+		return ""
+	}
+	login, password, ok := c.netrc.Lookup(req.URL.Hostname())
+	if !ok {
+		return ""
+	}
+	r := http.Request{Header: make(http.Header)}
+	r.SetBasicAuth(login, password)
+	return r.Header.Get("Authorization")
+}
+
+// HTTPClient returns an *http.Client for libraries that want one. What it is asked to do, c does, redirects and cookies included;
+// a Jar, a CheckRedirect or a Timeout that is set on it comes on top. Each call returns another one.
+func (c *Client) HTTPClient() *http.Client {
+	return &http.Client{
+		Transport:     &asTransport{c},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// asTransport lets an *http.Client have its calls done by a Client.
+type asTransport struct{ client *Client }
+
+func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.client.Do(req)
+	if e, ok := err.(*url.Error); ok {
+		err = e.Err // the *http.Client around it says again what was asked for
+	}
+	return resp, err
+}
+
+func (t *asTransport) CloseIdleConnections() { t.client.CloseIdleConnections() }
+
+// With derives a client: change edits a copy of the options that c was made with, and the rest is as in [New].
+//
+//	admin, err := client.With(func(o *ply.Options) { o.Header.Set("X-Role", "admin") })
+//
+// Both share layers with state, a cache for one, and, unless change sets another Transport, connections.
+// These stay with c: closing the derived client leaves them open.
+func (c *Client) With(change func(*Options)) (*Client, error) {
+	o := c.options.clone()
+	if o.Header == nil {
+		o.Header = make(http.Header)
+	}
+	change(&o)
+	shared := c.transports
+	if o.Transport != nil && !(c.options.Transport != nil && same(o.Transport, c.options.Transport)) ||
+		o.Transport == nil && c.options.Transport != nil {
+		shared = nil
+	}
+	return newClient(o, shared)
+}
+
+// CloseIdleConnections closes connections that no exchange uses, through all layers, whoever owns the transport.
+func (c *Client) CloseIdleConnections() { closeIdle(c.exchange) }
+
+// Close ends the client: later requests get [ErrClosed], and the idle connections that it owns are closed. Responses in flight go on.
+// It does not close what it was given: a Transport, and layers with something to close, such as a cache. Closing twice is fine.
+// The error is always nil; it makes the client an io.Closer.
+func (c *Client) Close() error {
+	if c.closed.CompareAndSwap(false, true) && c.owner {
+		c.transports.close()
+	}
+	return nil
+}
+
+// follow is the innermost call layer: net/http's redirects and cookies around the exchange layers.
+type follow struct{ client *Client }
+
+func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
+	if s := settingsOf(req.Context()); s != nil && s.single {
+		return f.client.exchange.RoundTrip(req)
+	}
+	resp, err := f.client.http.Do(req)
+	if err == nil {
+		return resp, nil
+	}
+	if e, ok := err.(*url.Error); ok {
+		// resp is not nil after a refused redirect; its body is closed, and RedirectError has it.
+		return nil, &url.Error{Op: e.Op, URL: redactedURL(e.URL), Err: e.Err}
+	}
+	return nil, err
+}
+
+func (f *follow) LayerName() string         { return "redirects and cookies" }
+func (f *follow) Unwrap() http.RoundTripper { return f.client.exchange }
+func (f *follow) CloseIdleConnections()     { f.client.CloseIdleConnections() }
+
+func redactedURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "REDACTED"
+	}
+	return redact.URL(u)
+}

@@ -1,0 +1,581 @@
+package ply_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply"
+)
+
+// seen is what a server or a transport got.
+type seen struct {
+	Method, URL, Host string
+	Header            http.Header
+	Body              string
+}
+
+// recorder is a transport that answers 200 and remembers requests.
+type recorder struct {
+	got     []seen
+	respond func(*http.Request) *http.Response
+}
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	s := seen{Method: req.Method, URL: req.URL.String(), Host: req.Host, Header: req.Header.Clone()}
+	if req.Body != nil {
+		b, err := io.ReadAll(req.Body)
+		req.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		s.Body = string(b)
+	}
+	r.got = append(r.got, s)
+	if r.respond != nil {
+		if resp := r.respond(req); resp != nil {
+			return resp, nil
+		}
+	}
+	return reply(req, http.StatusOK, nil, "ok"), nil
+}
+
+func (r *recorder) last() seen { return r.got[len(r.got)-1] }
+
+func reply(req *http.Request, status int, header http.Header, body string) *http.Response {
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{
+		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
+	}
+}
+
+func newClient(t *testing.T, o ply.Options) *ply.Client {
+	t.Helper()
+	c, err := ply.New(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func get(t *testing.T, c *ply.Client, url string, opts ...ply.RequestOption) *http.Response {
+	t.Helper()
+	resp, err := c.Get(t.Context(), url, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+func TestBaseURL(t *testing.T) {
+	tests := []struct{ base, url, want string }{
+		{"http://a.test", "/x", "http://a.test/x"},
+		{"http://a.test", "x", "http://a.test/x"},
+		{"http://a.test/v1", "/x", "http://a.test/v1/x"},
+		{"http://a.test/v1/", "x", "http://a.test/v1/x"},
+		{"http://a.test/v1/", "", "http://a.test/v1/"},
+		{"http://a.test/v1", "?q=1", "http://a.test/v1/?q=1"},
+		{"http://a.test/v1", "/a%2Fb", "http://a.test/v1/a%2Fb"},
+		{"http://a.test/v1", "a:b", "http://a.test/v1/a:b"},
+		{"http://a.test/v1", "http://b.test/x", "http://b.test/x"},
+		{"http://a.test/v1", "//b.test/x", "http://b.test/x"},
+		{"https://a.test:8443/v1", "/x?a=1&a=2", "https://a.test:8443/v1/x?a=1&a=2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.base+" "+tt.url, func(t *testing.T) {
+			transport := &recorder{}
+			c := newClient(t, ply.Options{BaseURL: tt.base, Transport: transport})
+			if strings.Contains(tt.url, "a:b") {
+				// As a whole URL "a:b" has a scheme; a path with a colon begins with a slash.
+				tt.url = "/" + tt.url
+			}
+			get(t, c, tt.url)
+			if got := transport.last().URL; got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestARelativeRequestMadeElsewhereIsCompleted(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{BaseURL: "http://a.test/v1", Transport: transport})
+	req, err := http.NewRequest(http.MethodGet, "/x", nil)
+	require.NoError(t, err)
+	resp, err := c.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	if got := transport.last(); got.URL != "http://a.test/v1/x" || got.Host != "a.test" {
+		t.Errorf("got %+v", got)
+	}
+	if req.URL.String() != "/x" || req.Host != "" {
+		t.Errorf("the caller's request became %s %s", req.URL, req.Host)
+	}
+}
+
+func TestBadOptionsAreErrors(t *testing.T) {
+	same := func(next ply.Handler) ply.Handler { return &stateful{next, "state"} }
+	cacheLike := func(next ply.Handler) ply.Handler { return &pretender{next, "cache"} }
+	retryLike := func(next ply.Handler) ply.Handler { return &pretender{next, "retry"} }
+	tests := []struct {
+		name    string
+		options ply.Options
+		option  string
+		reason  string
+	}{
+		{"base not absolute", ply.Options{BaseURL: "/v1"}, "BaseURL", "absolute"},
+		{"base of another scheme", ply.Options{BaseURL: "ftp://a.test"}, "BaseURL", "http://"},
+		{"base unparsable", ply.Options{BaseURL: "http://a.test/%zz"}, "BaseURL", "parsed"},
+		{"base with a query", ply.Options{BaseURL: "http://a.test/?key=hunter2"}, "BaseURL", "query"},
+		{"base with credentials", ply.Options{BaseURL: "http://u:hunter2@a.test/"}, "BaseURL", "BasicAuth"},
+		{"body as default", ply.Options{Defaults: []ply.RequestOption{ply.BodyString("x")}}, "Defaults", "body"},
+		{"two kinds of credentials", ply.Options{Defaults: []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.Bearer("hunter2")}}, "Bearer", "BasicAuth"},
+		{"TLS setting on a transport that cannot be copied", ply.Options{Transport: &recorder{}, Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, "InsecureSkipVerify", "*http.Transport"},
+		{"layer makes nothing", ply.Options{Use: []ply.Middleware{func(ply.Handler) ply.Handler { return nil }}}, "Use", "nothing"},
+		{"same state twice", ply.Options{Use: []ply.Middleware{same, same}}, "Use", "twice"},
+		{"same state in both lists", ply.Options{UseCall: []ply.Middleware{same}, Use: []ply.Middleware{same}}, "Use", "twice"},
+		{"cache inside retry", ply.Options{Use: []ply.Middleware{retryLike, cacheLike}}, "Use", "list cache before retry"},
+		{"cache inside retry, behind a name", ply.Options{Use: []ply.Middleware{retryLike, ply.Named("x", ply.Chain(plain, cacheLike))}}, "Use", "list cache before retry"},
+		{"retry twice", ply.Options{Use: []ply.Middleware{retryLike, plain, retryLike}}, "Use", "multiply"},
+		{"cache around redirects", ply.Options{UseCall: []ply.Middleware{cacheLike}}, "UseCall", "move it to Use"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ply.New(tt.options)
+			var oe *ply.OptionError
+			if !errors.As(err, &oe) {
+				t.Fatalf("got %v, want an *OptionError", err)
+			}
+			if oe.Option != tt.option || !strings.Contains(err.Error(), tt.reason) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got %q", err)
+			}
+		})
+	}
+}
+
+func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
+	cacheLike := func(next ply.Handler) ply.Handler { return &pretender{next, "cache"} }
+	retryLike := func(next ply.Handler) ply.Handler { return &pretender{next, "retry"} }
+	toA := func(r *http.Request) bool { return r.URL.Host == "a.test" }
+	toB := func(r *http.Request) bool { return r.URL.Host == "b.test" }
+	for name, use := range map[string][]ply.Middleware{
+		"canonical":                {plain, cacheLike, retryLike, plain},
+		"one retry for each host":  {cacheLike, ply.When(toA, retryLike), ply.When(toB, retryLike)},
+		"two caches of their own":  {cacheLike, cacheLike},
+		"nil entries":              {nil, cacheLike, nil},
+		"retry inside a condition": {ply.When(toA, ply.Chain(cacheLike, retryLike))},
+	} {
+		if _, err := ply.New(ply.Options{Use: use}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// pretender is a layer that goes by the name of another.
+type pretender struct {
+	next http.RoundTripper
+	name string
+}
+
+func (p *pretender) RoundTrip(r *http.Request) (*http.Response, error) { return p.next.RoundTrip(r) }
+func (p *pretender) LayerName() string                                 { return p.name }
+func (p *pretender) Unwrap() http.RoundTripper                         { return p.next }
+
+type stateful struct {
+	next http.RoundTripper
+	id   string
+}
+
+func (s *stateful) RoundTrip(r *http.Request) (*http.Response, error) { return s.next.RoundTrip(r) }
+func (s *stateful) LayerName() string                                 { return "stateful" }
+func (s *stateful) Unwrap() http.RoundTripper                         { return s.next }
+func (s *stateful) LayerID() any                                      { return s.id }
+
+func TestLayersOfAClient(t *testing.T) {
+	c := newClient(t, ply.Options{UseCall: []ply.Middleware{ply.Named("call", plain)}, Use: []ply.Middleware{acme}})
+	want := []string{"call", "redirects and cookies", "*ply_test.acmeTransport", "*http.Transport"}
+	if diff := cmp.Diff(want, names(c)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(append([]string{"ply_test.plain"}, want...), names(ply.Chain(plain)(c.HTTPClient().Transport))); diff != "" {
+		t.Errorf("by way of HTTPClient: %s", diff)
+	}
+}
+
+func TestDefaultsGiveWayToTheRequest(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{
+		Header:    http.Header{"X-A": {"client"}, "x-b": {"client"}, "X-C": {"client"}},
+		Defaults:  []ply.RequestOption{ply.Header("X-A", "default"), ply.Query("lang", "en"), ply.Query("v", "2"), ply.BasicAuth("u", "p"), ply.Cookie(&http.Cookie{Name: "a", Value: "1"}, &http.Cookie{Name: "b", Value: "1"})},
+		Transport: transport,
+	})
+	get(t, c, "http://a.test/?lang=fr",
+		ply.Header("X-B", "one", "two"), ply.NoHeader("x-c", "User-Agent"), ply.Bearer("t"), ply.Query("q", "a b", "c&d"), ply.RawQuery("z=%20"),
+		ply.QueryValues(url.Values{"y": {"2"}, "x": {"1"}}), ply.Cookie(&http.Cookie{Name: "b", Value: "2"}))
+	got := transport.last()
+	want := http.Header{
+		"X-A": {"default"}, "X-B": {"one", "two"}, "X-C": nil, "User-Agent": nil,
+		"Authorization": {"Bearer t"}, "Cookie": {"b=2; a=1"},
+	}
+	if diff := cmp.Diff(want, got.Header); diff != "" {
+		t.Errorf("header (-want +got)\n%s", diff)
+	}
+	if want := "http://a.test/?lang=fr&q=a+b&q=c%26d&z=%20&x=1&y=2&v=2"; got.URL != want {
+		t.Errorf("got %s, want %s", got.URL, want)
+	}
+}
+
+func TestDefaultCredentialsAreForTheBaseURL(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{
+		BaseURL:   "https://api.test/v1",
+		Header:    http.Header{"X-Api-Key": {"k"}, "Accept-Language": {"en"}},
+		Defaults:  []ply.RequestOption{ply.BasicAuth("u", "p"), ply.Cookie(&http.Cookie{Name: "a", Value: "1"})},
+		Transport: transport,
+	})
+	for _, to := range []struct {
+		url  string
+		want bool
+	}{
+		{"/x", true},
+		{"https://API.test:443/other", true},
+		{"http://api.test/", false},
+		{"https://api.test:8443/", false},
+		{"https://www.api.test/", false},
+		{"//evil.test/", false},
+		{"https://evil.test/", false},
+	} {
+		get(t, c, to.url)
+		h := transport.last().Header
+		for _, name := range []string{"X-Api-Key", "Authorization", "Cookie"} {
+			if _, got := h[name]; got != to.want {
+				t.Errorf("%s: %s sent: %v, want %v", to.url, name, got, to.want)
+			}
+		}
+		if h.Get("Accept-Language") != "en" {
+			t.Errorf("%s: a harmless default was left out", to.url)
+		}
+	}
+}
+
+func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{Transport: transport})
+	tests := []struct {
+		name string
+		url  string
+		opts []ply.RequestOption
+	}{
+		{"JSON and form", "http://a.test/", []ply.RequestOption{ply.BodyJSON(1), ply.BodyForm(url.Values{"a": {"1"}})}},
+		{"credentials and Authorization", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.Header("Authorization", "hunter2")}},
+		{"Authorization and credentials", "http://a.test/", []ply.RequestOption{ply.Header("authorization", "hunter2"), ply.Bearer("hunter2")}},
+		{"credentials and credentials in the URL", "http://u:hunter2@a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2")}},
+		{"two TLS settings", "http://a.test/", []ply.RequestOption{ply.InsecureSkipVerify(), ply.Fingerprint([32]byte{})}},
+		{"nil TLS setting", "http://a.test/", []ply.RequestOption{ply.TLS(nil)}},
+		{"no fingerprint", "http://a.test/", []ply.RequestOption{ply.Fingerprint()}},
+		{"no redirects in a roundabout way", "http://a.test/", []ply.RequestOption{ply.MaxRedirects(0)}},
+		{"proxy without a host", "http://a.test/", []ply.RequestOption{ply.Proxy("http://")}},
+		{"proxy of another kind", "http://a.test/", []ply.RequestOption{ply.Proxy("gopher://p:hunter2@proxy.test")}},
+		{"user name with a colon", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u:hunter2", "")}},
+		{"relative URL", "/x?token=hunter2", nil},
+		{"URL that cannot be parsed", "http://a.test/%zz?token=hunter2", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			body := &closeCounter{Reader: strings.NewReader("x")}
+			_, err := c.Post(t.Context(), tt.url, append([]ply.RequestOption{ply.Together(), {}}, tt.opts...)...)
+			var oe *ply.OptionError
+			if !errors.As(err, &oe) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got %v, want an *OptionError without the secret", err)
+			}
+			if tt.name != "JSON and form" {
+				c.Post(t.Context(), tt.url, append([]ply.RequestOption{ply.BodyReader(body)}, tt.opts...)...)
+				if body.closed != 1 {
+					t.Errorf("the body was closed %d times", body.closed)
+				}
+			}
+		})
+	}
+	if len(transport.got) != 0 {
+		t.Errorf("something was sent: %+v", transport.got)
+	}
+}
+
+func TestClosedClient(t *testing.T) {
+	transport := &idleCounter{Handler: &recorder{}}
+	c, err := ply.New(ply.Options{Transport: transport})
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	require.NoError(t, c.Close())
+	body := &closeCounter{Reader: strings.NewReader("x")}
+	_, err = c.Post(t.Context(), "http://a.test/", ply.BodyReader(body))
+	if !errors.Is(err, ply.ErrClosed) || body.closed != 1 {
+		t.Errorf("got %v, body closed %d times", err, body.closed)
+	}
+	if transport.closed != 0 {
+		t.Error("Close touched a transport that is not its own")
+	}
+}
+
+func TestCloseClosesIdleConnectionsOfItsOwnTransport(t *testing.T) {
+	var closed = make(chan struct{}, 10)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	server.Start()
+	defer server.Close()
+	c, err := ply.New(ply.Options{})
+	require.NoError(t, err)
+	require.NoError(t, ply.Discard(c.Get(t.Context(), server.URL)))
+	derived, err := c.With(func(*ply.Options) {})
+	require.NoError(t, err)
+	require.NoError(t, derived.Close())
+	require.NoError(t, ply.Discard(c.Get(t.Context(), server.URL)))
+	if len(closed) != 0 {
+		t.Error("closing a derived client closed connections")
+	}
+	require.NoError(t, c.Close())
+	<-closed
+}
+
+func TestWithSharesConnectionsAndState(t *testing.T) {
+	conns := make(map[string]bool)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conns[r.RemoteAddr] = true
+		fmt.Fprint(w, r.Header.Get("X-Role"))
+	}))
+	defer server.Close()
+	var count int
+	counting := func(next ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { count++; return next.RoundTrip(r) })
+	}
+	c := newClient(t, ply.Options{BaseURL: server.URL, Use: []ply.Middleware{counting}})
+	admin, err := c.With(func(o *ply.Options) { o.Header.Set("X-Role", "admin") })
+	require.NoError(t, err)
+
+	role, err := ply.Text(admin.Get(t.Context(), "/"))
+	require.NoError(t, err)
+	none, err := ply.Text(c.Get(t.Context(), "/"))
+	require.NoError(t, err)
+	if role != "admin" || none != "" {
+		t.Errorf("roles %q and %q", role, none)
+	}
+	if len(conns) != 1 || count != 2 {
+		t.Errorf("%d connections and %d requests seen, want 1 and 2", len(conns), count)
+	}
+
+	other, err := c.With(func(o *ply.Options) { o.Transport = &recorder{} })
+	require.NoError(t, err)
+	require.NoError(t, ply.Discard(other.Get(t.Context(), "/")))
+	if len(conns) != 1 {
+		t.Error("another transport was not used")
+	}
+	if _, err := c.With(func(o *ply.Options) { o.BaseURL = "nowhere" }); err == nil {
+		t.Error("With does not check what it is given")
+	}
+}
+
+func TestClientAsRoundTripper(t *testing.T) {
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/old" {
+			return reply(r, http.StatusFound, http.Header{"Location": {"/new"}}, "")
+		}
+		return nil
+	}}
+	var calls int
+	c := newClient(t, ply.Options{
+		Header: http.Header{"X-A": {"1"}}, Transport: transport,
+		UseCall: []ply.Middleware{func(next ply.Handler) ply.Handler {
+			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { calls++; return next.RoundTrip(r) })
+		}},
+	})
+	resp, err := exchange(t, c, "http://a.test/old")
+	require.NoError(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusFound || len(transport.got) != 1 {
+		t.Errorf("status %d after %d requests: RoundTrip followed a redirect", resp.StatusCode, len(transport.got))
+	}
+
+	hc := &http.Client{Transport: c}
+	resp, err = hc.Get("http://a.test/old")
+	require.NoError(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != 200 || len(ply.History(resp)) != 1 || transport.last().Header.Get("X-A") != "1" {
+		t.Errorf("status %d, history %v, got %+v", resp.StatusCode, ply.History(resp), transport.last())
+	}
+	if calls != 3 {
+		t.Errorf("call layers ran %d times, want once for each of 3 exchanges", calls)
+	}
+}
+
+func TestRoundTripAddsNoCredentialsAfterARedirectElsewhere(t *testing.T) {
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/old" {
+			return reply(r, http.StatusFound, http.Header{"Location": {"http://b.test/new"}}, "")
+		}
+		return nil
+	}}
+	c := newClient(t, ply.Options{Header: http.Header{"X-Api-Key": {"k"}}, Defaults: []ply.RequestOption{ply.Bearer("t")}, Transport: transport})
+	resp, err := (&http.Client{Transport: c}).Get("http://a.test/old")
+	require.NoError(t, err)
+	resp.Body.Close()
+	if h := transport.got[0].Header; h.Get("Authorization") == "" || h.Get("X-Api-Key") == "" {
+		t.Errorf("the first request went without credentials: %v", h)
+	}
+	if h := transport.got[1].Header; h.Get("Authorization") != "" || h.Get("X-Api-Key") != "" {
+		t.Errorf("credentials went to another origin: %v", h)
+	}
+}
+
+func TestHTTPClientDoesWhatTheClientDoes(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/old" {
+			return reply(r, http.StatusFound, http.Header{"Location": {"/new"}, "Set-Cookie": {"s=1"}}, "")
+		}
+		return nil
+	}}
+	var calls int
+	c := newClient(t, ply.Options{
+		BaseURL: "http://a.test", Jar: jar, Transport: transport,
+		UseCall: []ply.Middleware{func(next ply.Handler) ply.Handler {
+			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { calls++; return next.RoundTrip(r) })
+		}},
+	})
+	resp, err := c.HTTPClient().Get("http://a.test/old")
+	require.NoError(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != 200 || calls != 1 || transport.last().Header.Get("Cookie") != "s=1" {
+		t.Errorf("status %d, %d calls, sent %+v", resp.StatusCode, calls, transport.last())
+	}
+
+	c2 := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })})
+	_, err = c2.HTTPClient().Get("http://a.test/?token=hunter2")
+	var ue *url.Error
+	if !errors.As(err, &ue) || ue.Err != io.ErrUnexpectedEOF {
+		t.Errorf("got %#v", err)
+	}
+}
+
+func TestErrorsHideSecretsOfTheURL(t *testing.T) {
+	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })})
+	_, err := c.Get(t.Context(), "http://user:hunter2@a.test/x?token=hunter2&page=hunter2#hunter2")
+	var ue *url.Error
+	if !errors.As(err, &ue) || !errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "a.test/x?token=") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheRequestIsLeftAlone(t *testing.T) {
+	jar, _ := cookiejar.New(nil)
+	c := newClient(t, ply.Options{
+		BaseURL: "http://a.test/v1", Jar: jar, Header: http.Header{"X-A": {"1"}}, Timeouts: ply.Timeouts{Total: 1e12},
+		Defaults: []ply.RequestOption{ply.Query("v", "2"), ply.Bearer("t")}, Transport: &recorder{},
+	})
+	req, _ := http.NewRequest(http.MethodGet, "/x", nil)
+	before := fmt.Sprintf("%+v %s", req, req.URL)
+	resp, err := c.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	if after := fmt.Sprintf("%+v %s", req, req.URL); before != after {
+		t.Errorf("before %s\nafter  %s", before, after)
+	}
+}
+
+func TestAPlainRequestCostsNothing(t *testing.T) {
+	resp := &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{}}
+	transport := ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return resp, nil })
+	c := newClient(t, ply.Options{Transport: transport})
+	hc := &http.Client{Transport: transport}
+	req, _ := http.NewRequest(http.MethodGet, "http://a.test/", nil)
+	ours := testing.AllocsPerRun(100, func() { c.Do(req) })
+	theirs := testing.AllocsPerRun(100, func() { hc.Do(req) })
+	if ours > theirs {
+		t.Errorf("%v allocations, %v without ply", ours, theirs)
+	}
+}
+
+func TestOptionsOfARequestAreNotThoseOfAnotherInItsContext(t *testing.T) {
+	var bytes int64
+	var c *ply.Client
+	transport := &recorder{}
+	c = newClient(t, ply.Options{Transport: transport, Use: []ply.Middleware{func(next ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/token" {
+				return next.RoundTrip(r)
+			}
+			side, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://a.test/token", nil)
+			if err != nil {
+				return nil, err
+			}
+			if err := ply.Discard(c.Do(side)); err != nil {
+				return nil, err
+			}
+			return next.RoundTrip(r)
+		})
+	}}})
+	_, err := ply.Bytes(c.Get(t.Context(), "http://a.test/", ply.DownloadProgress(func(n, _ int64) { bytes += n })))
+	require.NoError(t, err)
+	if len(transport.got) != 2 || bytes != 2*int64(len("ok")) {
+		t.Errorf("%d requests; progress adds up to %d", len(transport.got), bytes)
+	}
+}
+
+func TestTrustEnvTakesCredentialsFromNetrc(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "netrc")
+	require.NoError(t, os.WriteFile(file, []byte("machine a.test login ada password lovelace\n"), 0o600))
+	t.Setenv("NETRC", file)
+	transport := &recorder{}
+	trusting := newClient(t, ply.Options{TrustEnv: true, Transport: transport})
+	get(t, trusting, "http://a.test/")
+	if user, password, _ := basicAuth(transport.last()); user != "ada" || password != "lovelace" {
+		t.Errorf("got %q %q", user, password)
+	}
+	get(t, trusting, "http://a.test/", ply.BasicAuth("own", "one"))
+	if user, _, _ := basicAuth(transport.last()); user != "own" {
+		t.Errorf("got %q, want the request's own", user)
+	}
+	get(t, trusting, "http://b.test/")
+	if h := transport.last().Header.Get("Authorization"); h != "" {
+		t.Errorf("another host got %q", h)
+	}
+	get(t, newClient(t, ply.Options{Transport: transport}), "http://a.test/")
+	if h := transport.last().Header.Get("Authorization"); h != "" {
+		t.Errorf("without TrustEnv: %q", h)
+	}
+}
+
+func basicAuth(s seen) (user, password string, ok bool) {
+	return (&http.Request{Header: s.Header}).BasicAuth()
+}
+
+func TestContextEndsACall(t *testing.T) {
+	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Get(ctx, "http://a.test/"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}

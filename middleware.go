@@ -1,0 +1,170 @@
+package ply
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// Handler performs one HTTP exchange. It is [http.RoundTripper] under the name that it has in a chain:
+// every RoundTripper is a Handler, and the contract of RoundTripper is the contract of a Handler.
+type Handler = http.RoundTripper
+
+// Middleware is a layer: given the handler that it wraps, it returns the handler that callers see.
+// It runs once, when a chain is put together; the handler that it returns runs for each request,
+// from many goroutines at once.
+//
+// Being an alias, it takes any func(http.RoundTripper) http.RoundTripper without conversion,
+// whichever package it comes from and whatever its type is called there.
+type Middleware = func(next Handler) Handler
+
+// HandlerFunc makes a [Handler] of a function.
+type HandlerFunc func(*http.Request) (*http.Response, error)
+
+// RoundTrip calls f.
+func (f HandlerFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// Chain makes one layer of several. The first is the outermost: it sees the request first and the response last.
+// Nil entries are skipped, and a chain of none hands requests on untouched.
+// Applied to a nil handler, the chain ends in [http.DefaultTransport].
+//
+// Each layer of a chain has its name in [Layers], and [http.Client.CloseIdleConnections] reaches the transport through it,
+// also past layers that know nothing of either.
+func Chain(layers ...Middleware) Middleware {
+	layers = slices.DeleteFunc(slices.Clone(layers), func(m Middleware) bool { return m == nil })
+	return func(next Handler) Handler {
+		next = orDefault(next)
+		for _, m := range slices.Backward(layers) {
+			next = attach(m, next)
+		}
+		return next
+	}
+}
+
+// Named gives a layer the name that [Layers] shows. What m is made of, a chain perhaps, goes by that one name.
+// A nil m gives nil, which [Chain] skips.
+func Named(name string, m Middleware) Middleware {
+	if m == nil {
+		return nil
+	}
+	return func(next Handler) Handler {
+		next = orDefault(next)
+		return &link{handler: applied(m, next), next: next, name: name}
+	}
+}
+
+// When applies a layer to the requests that match, and hands all others to the next one directly.
+// match runs for each request, possibly many at once, and must not modify it. A nil m gives nil, which [Chain] skips.
+func When(match func(*http.Request) bool, m Middleware) Middleware {
+	if m == nil {
+		return nil
+	}
+	return func(next Handler) Handler {
+		next = orDefault(next)
+		return &branch{match: match, on: attach(m, next), next: next}
+	}
+}
+
+// Wrap mounts layers into an existing client, inside its redirects and cookies, around its transport; the first is the outermost.
+// It returns a copy: hc stays as it is, and both share the transport, the jar and the redirect policy. A nil hc stands for &http.Client{}.
+//
+// A wrapped client whose Timeout is set starts a goroutine per request, as net/http does for every transport that is not its own.
+// A deadline on the request's context, or a [Client], does without.
+func Wrap(hc *http.Client, layers ...Middleware) *http.Client {
+	wrapped := &http.Client{}
+	if hc != nil {
+		*wrapped = *hc
+	}
+	wrapped.Transport = Chain(layers...)(wrapped.Transport)
+	return wrapped
+}
+
+// link ties a layer that does not describe itself into the chain.
+type link struct {
+	handler Handler
+	next    Handler
+	name    string
+}
+
+func (l *link) RoundTrip(req *http.Request) (*http.Response, error) { return l.handler.RoundTrip(req) }
+
+// CloseIdleConnections goes to the layer if it knows what to do, and past it otherwise.
+func (l *link) CloseIdleConnections() {
+	if _, ok := l.handler.(idleCloser); ok {
+		closeIdle(l.handler)
+		return
+	}
+	closeIdle(l.next)
+}
+
+// branch is a layer that [When] applies to some requests.
+type branch struct {
+	match func(*http.Request) bool
+	on    Handler
+	next  Handler
+}
+
+func (b *branch) RoundTrip(req *http.Request) (*http.Response, error) {
+	if b.match(req) {
+		return b.on.RoundTrip(req)
+	}
+	return b.next.RoundTrip(req)
+}
+
+func (b *branch) CloseIdleConnections() { closeIdle(b.on) }
+
+type idleCloser interface{ CloseIdleConnections() }
+
+func closeIdle(h Handler) {
+	if c, ok := h.(idleCloser); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func orDefault(next Handler) Handler {
+	if next == nil {
+		return http.DefaultTransport
+	}
+	return next
+}
+
+// attach applies m and returns a handler that [Layers] and closeIdle can see through.
+func attach(m Middleware, next Handler) Handler {
+	h := applied(m, next)
+	switch h := h.(type) {
+	case *link:
+		if Handler(h) != next {
+			return h
+		}
+	case *branch:
+		if Handler(h) != next {
+			return h
+		}
+	case describer:
+		return h
+	}
+	return &link{handler: h, next: next, name: nameOf(m, h)}
+}
+
+// applied is m(next), and a handler that says so where a layer returns none:
+// the mistake of one layer is an error of its requests, not a nil dereference far from its cause.
+func applied(m Middleware, next Handler) Handler {
+	if h := m(next); h != nil {
+		return h
+	}
+	return &missing{fmt.Errorf("ply: layer %s returned a nil handler", funcName(m))}
+}
+
+// missing stands for the handler that a layer did not return.
+type missing struct{ err error }
+
+func (m *missing) RoundTrip(req *http.Request) (*http.Response, error) {
+	closeBody(req)
+	return nil, m.err
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}

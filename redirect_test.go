@@ -1,0 +1,217 @@
+package ply_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply"
+)
+
+// redirects answers a request for a URL of the map with a redirect to its value.
+func redirects(to map[string]string) *recorder {
+	return &recorder{respond: func(r *http.Request) *http.Response {
+		location, ok := to[r.URL.String()]
+		if !ok {
+			return nil
+		}
+		return reply(r, http.StatusTemporaryRedirect, http.Header{"Location": {location}}, "moved")
+	}}
+}
+
+// countdown redirects /n to /n-1, down to /0.
+func countdown() *recorder {
+	return &recorder{respond: func(r *http.Request) *http.Response {
+		n, _ := strconv.Atoi(r.URL.Path[1:])
+		if n == 0 {
+			return nil
+		}
+		return reply(r, http.StatusFound, http.Header{"Location": {fmt.Sprintf("/%d", n-1)}}, "")
+	}}
+}
+
+func TestRedirectLimit(t *testing.T) {
+	tests := []struct {
+		name     string
+		options  []ply.RequestOption
+		n        int
+		followed int
+		limit    int // of the error; 0: none
+		status   int
+	}{
+		{"10 by default", nil, 10, 10, 0, 200},
+		{"11 are too many", nil, 11, 10, 10, 0},
+		{"own limit kept", []ply.RequestOption{ply.MaxRedirects(2)}, 2, 2, 0, 200},
+		{"own limit passed", []ply.RequestOption{ply.MaxRedirects(1)}, 2, 1, 1, 0},
+		{"none", []ply.RequestOption{ply.NoRedirects()}, 1, 0, 0, 302},
+	}
+	for _, tt := range tests {
+		for _, level := range []string{"request", "default"} {
+			t.Run(tt.name+", as "+level, func(t *testing.T) {
+				transport := countdown()
+				o, opts := ply.Options{Transport: transport}, tt.options
+				if level == "default" {
+					o.Defaults, opts = tt.options, nil
+				}
+				c := newClient(t, o)
+				resp, err := c.Get(t.Context(), fmt.Sprintf("http://a.test/%d?token=hunter2", tt.n), opts...)
+				if got := len(transport.got) - 1; got != tt.followed {
+					t.Errorf("followed %d redirects, want %d", got, tt.followed)
+				}
+				if tt.limit == 0 {
+					require.NoError(t, err)
+					resp.Body.Close()
+					if resp.StatusCode != tt.status || len(ply.History(resp)) != tt.followed {
+						t.Errorf("status %d, history of %d", resp.StatusCode, len(ply.History(resp)))
+					}
+					return
+				}
+				var re *ply.RedirectError
+				if resp != nil || !errors.As(err, &re) {
+					t.Fatalf("got %v, %v", resp, err)
+				}
+				if re.Limit != tt.limit || re.Response == nil || len(ply.History(re.Response)) != tt.limit {
+					t.Errorf("got %+v with a history of %d", re, len(ply.History(re.Response)))
+				}
+				if strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), fmt.Sprintf("stopped after %d redirect", tt.limit)) {
+					t.Errorf("got %q", err)
+				}
+			})
+		}
+	}
+}
+
+func TestCredentialsNeverCrossAnOrigin(t *testing.T) {
+	const first = "https://a.test/1"
+	tests := []struct {
+		name string
+		path map[string]string
+		last string
+		keep bool
+	}{
+		{"same origin", map[string]string{first: "/2"}, "https://a.test/2", true},
+		{"default port spelled out", map[string]string{first: "https://a.test:443/2"}, "https://a.test:443/2", true},
+		{"another host", map[string]string{first: "https://b.test/2"}, "https://b.test/2", false},
+		{"subdomain", map[string]string{first: "https://x.a.test/2"}, "https://x.a.test/2", false},
+		{"another port", map[string]string{first: "https://a.test:8443/2"}, "https://a.test:8443/2", false},
+		{"scheme downgrade", map[string]string{first: "http://a.test/2"}, "http://a.test/2", false},
+		{"IPv6 zone", map[string]string{first: "https://[fe80::1%25a.test]/2"}, "https://[fe80::1%25a.test]/2", false},
+		{"there and on", map[string]string{first: "https://b.test/2", "https://b.test/2": "/3"}, "https://b.test/3", false},
+		{"there and back", map[string]string{first: "https://b.test/2", "https://b.test/2": "https://a.test/3"}, "https://a.test/3", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			transport := redirects(tt.path)
+			c := newClient(t, ply.Options{Transport: transport, BaseURL: "https://a.test", Header: http.Header{"X-Api-Key": {"k"}}})
+			get(t, c, first, ply.Bearer("t"), ply.Header("X-Auth-Token", "t"), ply.Cookie(&http.Cookie{Name: "s", Value: "1"}), ply.Header("X-Harmless", "yes"))
+			got := transport.last()
+			if got.URL != tt.last {
+				t.Fatalf("ended at %s", got.URL)
+			}
+			for _, name := range []string{"Authorization", "X-Auth-Token", "X-Api-Key", "Cookie"} {
+				if _, sent := got.Header[name]; sent != tt.keep {
+					t.Errorf("%s sent: %v, want %v", name, sent, tt.keep)
+				}
+			}
+			if got.Header.Get("X-Harmless") != "yes" {
+				t.Error("a harmless field was dropped")
+			}
+		})
+	}
+}
+
+func TestTheRefererForAnotherOriginIsAnOrigin(t *testing.T) {
+	transport := redirects(map[string]string{"https://a.test/1?token=hunter2": "https://b.test/2", "https://b.test/2": "/3"})
+	get(t, newClient(t, ply.Options{Transport: transport}), "https://a.test/1?token=hunter2")
+	var got []string
+	for _, s := range transport.got {
+		got = append(got, s.Header.Get("Referer"))
+	}
+	if diff := cmp.Diff([]string{"", "https://a.test/", "https://b.test/2"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHistoryIsKept(t *testing.T) {
+	transport := countdown()
+	resp := get(t, newClient(t, ply.Options{Transport: transport}), "http://a.test/2")
+	var got []string
+	for _, r := range ply.History(resp) {
+		got = append(got, r.Request.URL.Path+" "+r.Status)
+	}
+	if diff := cmp.Diff([]string{"/2 302 Found", "/1 302 Found"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if resp.Request.Response == nil || resp.Request.Response.Request.URL.Path != "/1" {
+		t.Error("resp.Request.Response is not the redirect before it")
+	}
+}
+
+func TestCookiesOfAHopReachTheJarAndTheNextHop(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/login" {
+			return reply(r, http.StatusSeeOther, http.Header{"Location": {"/home"}, "Set-Cookie": {"session=1; Path=/"}}, "")
+		}
+		return nil
+	}}
+	var inside []string
+	c := newClient(t, ply.Options{Transport: transport, Jar: jar, Use: []ply.Middleware{func(next ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			inside = append(inside, r.Method+" "+r.URL.Path+" "+r.Header.Get("Cookie"))
+			return next.RoundTrip(r)
+		})
+	}}})
+	resp, err := c.Post(t.Context(), "http://a.test/login", ply.BodyString("x"))
+	require.NoError(t, err)
+	resp.Body.Close()
+	if diff := cmp.Diff([]string{"POST /login ", "GET /home session=1"}, inside); diff != "" {
+		t.Errorf("exchange layers saw (-want +got)\n%s", diff)
+	}
+	if got := jar.Cookies(&url.URL{Scheme: "http", Host: "a.test", Path: "/"}); len(got) != 1 {
+		t.Errorf("the jar has %v", got)
+	}
+}
+
+// requote_redirect_url: what a Location has is sent as a URL must be written.
+func TestALocationIsQuotedAsItMustBe(t *testing.T) {
+	for location, want := range map[string]string{
+		"/a b?q=ü":      "http://a.test/a%20b?q=ü",
+		"/ü":            "http://a.test/%C3%BC",
+		"/a%20b%2Fc":    "http://a.test/a%20b%2Fc",
+		"http://B.test": "http://B.test",
+	} {
+		transport := redirects(map[string]string{"http://a.test/": location})
+		get(t, newClient(t, ply.Options{Transport: transport}), "http://a.test/")
+		if got := transport.last().URL; got != want {
+			t.Errorf("%s: got %s, want %s", location, got, want)
+		}
+	}
+}
+
+func TestMethodAndBodyOverRedirects(t *testing.T) {
+	for status, want := range map[int]string{301: "GET ", 302: "GET ", 303: "GET ", 307: "PUT x", 308: "PUT x"} {
+		transport := &recorder{respond: func(r *http.Request) *http.Response {
+			if r.URL.Path == "/old" {
+				return reply(r, status, http.Header{"Location": {"/new"}}, "")
+			}
+			return nil
+		}}
+		c := newClient(t, ply.Options{Transport: transport})
+		resp, err := c.Put(t.Context(), "http://a.test/old", ply.BodyString("x"))
+		require.NoError(t, err)
+		resp.Body.Close()
+		if got := transport.last().Method + " " + transport.last().Body; got != want {
+			t.Errorf("%d: got %q, want %q", status, got, want)
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package ply
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// RequestOption is one thing to say about one request: a parameter, a header, a body, a limit.
+// The zero RequestOption says nothing. In [Options.Defaults] it speaks of every request of a client.
+//
+// Options apply in their order. Two that cannot both hold (two bodies, two TLS settings, credentials and an Authorization header)
+// are an [*OptionError], unless one is a default and the other the request's own, which then prevails.
+type RequestOption struct{ apply func(*draft) error }
+
+// draft is a request, or the defaults of requests, in the making.
+type draft struct {
+	client   *Client // whose codec encodes bodies; nil while the defaults are made
+	query    []string
+	header   http.Header
+	auth     string // the option that gave Authorization
+	cookies  []*http.Cookie
+	body     *content
+	bodyFrom string // the option that gave body
+	encoding string // of the body: see Compress
+	chunked  bool
+	progress func(sent, total int64) // see UploadProgress
+	settings settings
+}
+
+// content is a request body that can be opened.
+type content struct {
+	// open gives the bytes from the start. once says that it may be called only once.
+	open func() (io.ReadCloser, error)
+	once bool
+
+	// size is -1 where it is not known in advance.
+	size int64
+
+	contentType string
+
+	// discard gives up a body that is not sent after all; nil if there is nothing to close.
+	discard func()
+}
+
+// NewRequest makes a request for [Client.Do], with the options that it has beyond the client's own.
+// A relative url is resolved against Options.BaseURL when the request is done.
+// An error is an [*OptionError] or that of [http.NewRequestWithContext], and the body, if one was given as a reader, is closed.
+func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...RequestOption) (*http.Request, error) {
+	d := &draft{client: c, header: make(http.Header)}
+	err := d.applyAll(opts)
+	if err == nil {
+		var req *http.Request
+		if req, err = d.request(ctx, method, url); err == nil {
+			return req, nil
+		}
+	}
+	d.discardBody()
+	return nil, err
+}
+
+// request is the draft as a request, its own settings in the context.
+func (d *draft) request(ctx context.Context, method, target string) (*http.Request, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return nil, &OptionError{Option: "url", Reason: "cannot be parsed", Err: parseReason(err)}
+	}
+	if u.User != nil && d.auth != "" {
+		return nil, &OptionError{Option: d.auth, Reason: "combined with credentials in the URL: give one of them"}
+	}
+	if len(d.query) > 0 {
+		addQuery(u, d.query...)
+	}
+	req, err := http.NewRequestWithContext(withSettings(ctx, &d.settings), method, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host, req.Header = u, u.Host, d.header
+	for _, c := range d.cookies {
+		req.AddCookie(c)
+	}
+	return req, d.attachBody(req)
+}
+
+// parseReason drops the URL, which may hold secrets, from the error of [url.Parse].
+func parseReason(err error) error {
+	var parse *url.Error
+	if errors.As(err, &parse) {
+		return parse.Err
+	}
+	return err
+}
+
+func addQuery(u *url.URL, query ...string) {
+	if u.RawQuery != "" {
+		query = append([]string{u.RawQuery}, query...)
+	}
+	u.RawQuery = strings.Join(query, "&")
+}
+
+// Get sends a GET request. The caller closes the body of the response. The errors are those of [Client.Do].
+func (c *Client) Get(ctx context.Context, url string, opts ...RequestOption) (*http.Response, error) {
+	return c.send(ctx, http.MethodGet, url, opts)
+}
+
+// Head sends a HEAD request: as [Client.Get].
+func (c *Client) Head(ctx context.Context, url string, opts ...RequestOption) (*http.Response, error) {
+	return c.send(ctx, http.MethodHead, url, opts)
+}
+
+// Post sends a POST request; its body is one of the options: as [Client.Get].
+func (c *Client) Post(ctx context.Context, url string, opts ...RequestOption) (*http.Response, error) {
+	return c.send(ctx, http.MethodPost, url, opts)
+}
+
+// Put sends a PUT request; its body is one of the options: as [Client.Get].
+func (c *Client) Put(ctx context.Context, url string, opts ...RequestOption) (*http.Response, error) {
+	return c.send(ctx, http.MethodPut, url, opts)
+}
+
+// Patch sends a PATCH request; its body is one of the options: as [Client.Get].
+func (c *Client) Patch(ctx context.Context, url string, opts ...RequestOption) (*http.Response, error) {
+	return c.send(ctx, http.MethodPatch, url, opts)
+}
+
+// Delete sends a DELETE request: as [Client.Get].
+func (c *Client) Delete(ctx context.Context, url string, opts ...RequestOption) (*http.Response, error) {
+	return c.send(ctx, http.MethodDelete, url, opts)
+}
+
+// Options sends an OPTIONS request: as [Client.Get].
+func (c *Client) Options(ctx context.Context, url string, opts ...RequestOption) (*http.Response, error) {
+	return c.send(ctx, http.MethodOptions, url, opts)
+}
+
+func (c *Client) send(ctx context.Context, method, url string, opts []RequestOption) (*http.Response, error) {
+	req, err := c.NewRequest(ctx, method, url, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return c.Do(req)
+}
+
+// Query adds a parameter to the URL, behind those that it has. Values are escaped; a name given twice stands twice.
+// As a default it is added where the URL does not have the name.
+func Query(name string, values ...string) RequestOption {
+	return RequestOption{func(d *draft) error {
+		for _, v := range values {
+			d.query = append(d.query, url.QueryEscape(name)+"="+url.QueryEscape(v))
+		}
+		return nil
+	}}
+}
+
+// QueryValues adds parameters to the URL, behind those that it has, sorted by name.
+func QueryValues(values url.Values) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if len(values) > 0 {
+			d.query = append(d.query, values.Encode())
+		}
+		return nil
+	}}
+}
+
+// RawQuery adds a query to that of the URL, as it stands: already escaped, in its order.
+func RawQuery(query string) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if query != "" {
+			d.query = append(d.query, query)
+		}
+		return nil
+	}}
+}
+
+// Header sets a header field of the request: its values replace those of defaults and of Options.Header.
+func Header(name string, values ...string) RequestOption {
+	name = http.CanonicalHeaderKey(name)
+	return RequestOption{func(d *draft) error {
+		if name == "Authorization" && d.auth != "" {
+			return &OptionError{Option: "Header", Reason: "an Authorization header combined with " + d.auth + ": give one of them"}
+		}
+		d.header[name] = slices.Clone(values)
+		return nil
+	}}
+}
+
+// NoHeader leaves out header fields that would be sent otherwise: those of Options.Header and Options.Defaults,
+// the User-Agent of net/http, the Content-Type of a body option, and the Accept-Encoding with which the transport asks for gzip
+// (then nothing is decompressed either).
+func NoHeader(names ...string) RequestOption {
+	return RequestOption{func(d *draft) error {
+		for _, name := range names {
+			name = http.CanonicalHeaderKey(name)
+			d.header[name] = nil
+			if name == "Accept-Encoding" {
+				d.settings.variant.identity = true
+			}
+		}
+		return nil
+	}}
+}
+
+// BasicAuth sends credentials in the Authorization header. As a default they go to the origin of Options.BaseURL only,
+// or, without one, to the host that a request names; never along with a redirect to another origin.
+// A user name with a colon is an [*OptionError]: no server could tell it from the password.
+func BasicAuth(user, password string) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if strings.Contains(user, ":") {
+			return &OptionError{Option: "BasicAuth", Reason: "the user name contains a colon"}
+		}
+		req := http.Request{Header: make(http.Header)}
+		req.SetBasicAuth(user, password)
+		return d.authorize("BasicAuth", req.Header.Get("Authorization"))
+	}}
+}
+
+// Bearer sends a token in the Authorization header, where [BasicAuth] would send credentials.
+func Bearer(token string) RequestOption {
+	return RequestOption{func(d *draft) error { return d.authorize("Bearer", "Bearer "+token) }}
+}
+
+func (d *draft) authorize(option, value string) error {
+	if d.auth != "" {
+		return &OptionError{Option: option, Reason: "combined with " + d.auth + ": give one of them"}
+	}
+	if _, ok := d.header["Authorization"]; ok {
+		return &OptionError{Option: option, Reason: "combined with an Authorization header: give one of them"}
+	}
+	d.auth = option
+	d.header.Set("Authorization", value)
+	return nil
+}
+
+// Cookie sends cookies along, besides those of the jar, which does not learn of them.
+// As a default they go where credentials would: see [BasicAuth].
+func Cookie(cookies ...*http.Cookie) RequestOption {
+	return RequestOption{func(d *draft) error {
+		d.cookies = append(d.cookies, cookies...)
+		return nil
+	}}
+}
+
+// Together makes one option of several.
+func Together(opts ...RequestOption) RequestOption {
+	return RequestOption{func(d *draft) error { return d.applyAll(opts) }}
+}
+
+func (d *draft) applyAll(opts []RequestOption) error {
+	for _, o := range opts {
+		if o.apply == nil {
+			continue
+		}
+		if err := o.apply(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package ply
+
+import "fmt"
+
+// checkStack refuses stacks that cannot mean what they say. Layers that only some requests pass are left to whoever wrote the conditions.
+func checkStack(h Handler) error {
+	var layers []Layer
+	var inner int // the index of the first layer inside redirects
+	walker{deep: true, visit: func(l Layer) {
+		if _, ok := l.Handler.(*follow); ok {
+			inner = len(layers)
+		}
+		layers = append(layers, l)
+	}}.walk(h, nil)
+
+	for i, l := range layers {
+		if m, ok := l.Handler.(*missing); ok {
+			return &OptionError{Option: optionOf(i, inner), Reason: "contains a layer that makes nothing", Err: m.err}
+		}
+		if i < inner && l.Name == cacheLayer {
+			return &OptionError{Option: "UseCall", Reason: "contains a cache, which has to see each hop of a redirect: move it to Use"}
+		}
+		for _, outer := range layers[:i] {
+			if err := checkPair(outer, l, optionOf(i, inner)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const (
+	cacheLayer = "cache"
+	retryLayer = "retry"
+)
+
+func checkPair(outer, l Layer, option string) error {
+	if outer.Conditional || l.Conditional {
+		return nil
+	}
+	var reason string
+	switch {
+	case sameState(outer.Handler, l.Handler):
+		reason = fmt.Sprintf("contains the same %s twice: the inner one would only see what the outer one lets through, so list it once", l.Name)
+	case outer.Name == retryLayer && l.Name == cacheLayer:
+		reason = "contains a cache inside retry: hits would wait for attempts, and failed attempts could be stored; list cache before retry"
+	case outer.Name == retryLayer && l.Name == retryLayer:
+		reason = "contains retry twice: attempts would multiply, so list it once"
+	default:
+		return nil
+	}
+	return &OptionError{Option: option, Reason: reason}
+}
+
+// sameState is whether two layers work on the same object, a *cache.Cache for instance.
+func sameState(a, b Handler) bool {
+	x, ok := a.(interface{ LayerID() any })
+	y, ok2 := b.(interface{ LayerID() any })
+	return ok && ok2 && x.LayerID() == y.LayerID()
+}
+
+func optionOf(i, inner int) string {
+	if i < inner {
+		return "UseCall"
+	}
+	return "Use"
+}

@@ -1,0 +1,223 @@
+package ply_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/plyhttp/ply"
+)
+
+func TestStatusIsAnErrorFrom400On(t *testing.T) {
+	for _, status := range []int{200, 204, 301, 304, 399} {
+		body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
+		got, err := ply.RaiseForStatus(resp, err)
+		if err != nil || got != resp || body.closed != 0 || body.read != 0 {
+			t.Errorf("%d: response %v, error %v, %d bytes read, closed %d times", status, got, err, body.read, body.closed)
+		}
+	}
+	for _, status := range []int{400, 404, 499, 500, 599, 999} {
+		body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
+		got, err := ply.RaiseForStatus(resp, err)
+		if !ply.StatusIs(err, status) || got != nil || body.closed != 1 {
+			t.Errorf("%d: response %v, error %v, closed %d times", status, got, err, body.closed)
+		}
+	}
+}
+
+func TestUpgradedConnectionIsLeftAlone(t *testing.T) {
+	conn := &struct {
+		io.ReadCloser
+		io.Writer
+	}{io.NopCloser(strings.NewReader("")), io.Discard}
+	resp := &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: conn}
+	if got, err := ply.RaiseForStatus(resp, nil); err != nil || got.Body != io.ReadCloser(conn) {
+		t.Errorf("response %v, error %v", got, err)
+	}
+}
+
+func TestStatusErrorSaysAllButSecrets(t *testing.T) {
+	header := http.Header{"X-Request-Id": {"hush3"}}
+	_, resp, err := served{status: 404, header: header, body: text(annJSON)}.get(t.Context())
+	resp.Status = "404 hush4"
+	_, err = ply.RaiseForStatus(resp, err)
+	var got *ply.StatusError
+	if !errors.As(fmt.Errorf("sync: %w", err), &got) {
+		t.Fatalf("error %v", err)
+	}
+	want := &ply.StatusError{Method: "GET", StatusCode: 404, Status: "404 hush4", Header: header, Excerpt: []byte(annJSON)}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(ply.StatusError{}, "URL")); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	if text := err.Error() + got.URL; strings.Contains(text, "hush") || strings.Contains(text, "Ann") {
+		t.Errorf("a secret is told: %s", text)
+	}
+	if text, want := err.Error(), "GET "+got.URL+": 404 Not Found"; text != want || !strings.Contains(got.URL, "api.example.com/users/7?token=REDACTED") {
+		t.Errorf("text %q, want %q", text, want)
+	}
+	resp.Header.Set("X-Request-Id", "changed")
+	if got.Header.Get("X-Request-Id") != "hush3" {
+		t.Error("the header is shared with the response")
+	}
+}
+
+func TestStatusErrorOfABareResponse(t *testing.T) {
+	for want, resp := range map[string]*http.Response{
+		"503 Service Unavailable": {StatusCode: 503},
+		"599":                     {StatusCode: 599, Body: http.NoBody},
+		"GET : 404 Not Found":     {StatusCode: 404, Request: &http.Request{}},
+	} {
+		if _, err := ply.RaiseForStatus(resp, nil); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+func TestExcerptIsBounded(t *testing.T) {
+	page := strings.Repeat("0123456789abcdef", 1<<10)
+	tests := []struct {
+		name   string
+		answer served
+		want   string
+		atMost int64
+	}{
+		{name: "none", answer: served{}, want: ""},
+		{name: "short", answer: served{body: text("sorry", iotest.OneByteReader), length: 5}, want: "sorry", atMost: 5},
+		{name: "page", answer: served{body: text(page)}, want: page[:4<<10], atMost: 16 << 10},
+		{name: "cut", answer: served{body: text("so", failing(io.ErrUnexpectedEOF)), length: 5}, want: "so", atMost: 2},
+		{name: "never ending", answer: served{body: func() io.Reader { return endless{} }}, want: strings.Repeat("x", 4<<10), atMost: 65 << 10},
+		{name: "never ending, as announced", answer: served{body: func() io.Reader { return endless{} }, length: 1 << 40}, want: strings.Repeat("x", 4<<10), atMost: 4 << 10},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.answer.status = http.StatusBadGateway
+			body, resp, err := tt.answer.get(t.Context())
+			_, err = ply.RaiseForStatus(resp, err)
+			var got *ply.StatusError
+			if !errors.As(err, &got) || string(got.Excerpt) != tt.want {
+				t.Errorf("error %v, excerpt (-want +got):\n%s", err, cmp.Diff(tt.want, string(got.Excerpt)))
+			}
+			if body.closed != 1 || body.read > tt.atMost {
+				t.Errorf("closed %d times after %d bytes, want %d at most", body.closed, body.read, tt.atMost)
+			}
+		})
+	}
+}
+
+func TestFailureIsNotDecoded(t *testing.T) {
+	for _, r := range readers {
+		body, resp, err := served{status: 404, body: text(annJSON)}.get(t.Context())
+		got, err := r.read(resp, err)
+		switch r.name {
+		case "Bytes", "Text", "CopyTo":
+			if got != annJSON || err != nil {
+				t.Errorf("%s: %q, %v; want the body whatever the status", r.name, got, err)
+			}
+		default:
+			if got != "" || !ply.StatusIs(err, 404) {
+				t.Errorf("%s: %q, %v; want a StatusError", r.name, got, err)
+			}
+		}
+		if body.closed != 1 {
+			t.Errorf("%s: body closed %d times", r.name, body.closed)
+		}
+	}
+}
+
+func TestStatusErrorNamesTheLastHop(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/a" {
+			http.Redirect(w, req, "/b", http.StatusFound)
+			return
+		}
+		http.Error(w, "gone for good", http.StatusGone)
+	}))
+	defer server.Close()
+	client, err := ply.New(ply.Options{BaseURL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for name, call := range map[string]func() (*http.Response, error){
+		"http.Client": func() (*http.Response, error) { return server.Client().Get(server.URL + "/a") },
+		"ply.Client":  func() (*http.Response, error) { return client.Get(t.Context(), "/a") },
+	} {
+		_, err := ply.RaiseForStatus(call())
+		var got *ply.StatusError
+		if !errors.As(err, &got) || got.URL != server.URL+"/b" || got.Status != "410 Gone" || string(got.Excerpt) != "gone for good\n" {
+			t.Errorf("%s: %#v", name, err)
+		}
+	}
+}
+
+func TestStatusIs(t *testing.T) {
+	gone := fmt.Errorf("sync: %w", &ply.StatusError{StatusCode: 410})
+	tests := []struct {
+		name  string
+		err   error
+		codes []int
+		want  bool
+	}{
+		{"the code", gone, []int{410}, true},
+		{"one of the codes", gone, []int{404, 410}, true},
+		{"another code", gone, []int{404}, false},
+		{"any code", gone, nil, true},
+		{"another error", io.EOF, []int{410}, false},
+		{"another error, any code", io.EOF, nil, false},
+		{"no error", nil, nil, false},
+		{"joined", errors.Join(io.EOF, gone), []int{410}, true},
+	}
+	for _, tt := range tests {
+		if got := ply.StatusIs(tt.err, tt.codes...); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestRetryAfter has the two forms of RFC 9110 §10.2.3.
+func TestRetryAfter(t *testing.T) {
+	const date = "Tue, 15 Nov 1994 08:12:31 GMT"
+	tests := []struct {
+		name, value, date string
+		want              time.Duration
+		ok                bool
+	}{
+		{"seconds", "120", "", 2 * time.Minute, true},
+		{"no seconds", "0", "", 0, true},
+		{"more seconds than a Duration has", "9223372036854775807", "", 9223372036 * time.Second, true},
+		{"date", "Tue, 15 Nov 1994 08:13:01 GMT", date, 30 * time.Second, true},
+		{"date in an obsolete form", "Tuesday, 15-Nov-94 08:13:01 GMT", date, 30 * time.Second, true},
+		{"date that has passed", "Tue, 15 Nov 1994 08:12:01 GMT", date, 0, true},
+		{"date that has passed, no Date", date, "", 0, true},
+		{"none", "", "", 0, false},
+		{"negative", "-1", "", 0, false},
+		{"fraction", "1.5", "", 0, false},
+		{"words", "soon", "", 0, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := &ply.StatusError{StatusCode: 503, Header: http.Header{}}
+			if tt.value != "" {
+				e.Header.Set("Retry-After", tt.value)
+			}
+			if tt.date != "" {
+				e.Header.Set("Date", tt.date)
+			}
+			if got, ok := e.RetryAfter(); got != tt.want || ok != tt.ok {
+				t.Errorf("got %v, %v; want %v, %v", got, ok, tt.want, tt.ok)
+			}
+		})
+	}
+	if _, ok := (&ply.StatusError{}).RetryAfter(); ok {
+		t.Error("a wait without a header")
+	}
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Everything that must hold, in one run: format, vet, staticcheck, tests with the race detector, short fuzzing.
+#
+#   ./test.sh              all of it, a few minutes
+#   FUZZTIME=1m ./test.sh  the same with longer fuzzing
+#
+# It needs Go and, for the first run, the network for modules.
+set -euo pipefail
+cd "$(dirname "$0")"
+FUZZTIME=${FUZZTIME:-3s}
+step() { printf '\n== %s\n' "$*"; }
+
+step gofmt
+unformatted=$(git ls-files -co --exclude-standard '*.go' 2>/dev/null | xargs -r gofmt -l)
+if [ -n "$unformatted" ]; then
+  printf 'not formatted:\n%s\n' "$unformatted" >&2
+  exit 1
+fi
+
+# The linter is pinned in a module of its own, so that nobody who uses ply ever downloads it.
+step "build staticcheck"
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+(cd tools && GOWORK=off go build -o "$bin/staticcheck" honnef.co/go/tools/cmd/staticcheck)
+
+for module in $(go list -m -f '{{.Dir}}'); do
+  cd "$module"
+  step "$(GOWORK=off go list -m): vet"
+  go vet ./...
+  step staticcheck
+  "$bin/staticcheck" ./...
+  step "test -race"
+  go test -race -timeout 5m ./...
+  step "fuzz, $FUZZTIME each"
+  for package in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
+    for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+      go test -run '^$' -fuzz "^$target\$" -fuzztime "$FUZZTIME" "$package"
+    done
+  done
+done
+
+step "everything holds"

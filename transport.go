@@ -1,0 +1,449 @@
+package ply
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// TransportOptions say how connections are made and kept. The zero value is what [New] uses when it is given no transport.
+type TransportOptions struct {
+	// Proxy chooses the proxy of a request. Nil means none: the environment is not asked.
+	// [http.ProxyFromEnvironment] asks it; so does Options.TrustEnv.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// ProxyHeader goes to proxies with CONNECT requests. Nil means no fields beyond the usual.
+	ProxyHeader http.Header
+
+	// TLS is the client's TLS configuration. It is cloned. Nil means that of crypto/tls.
+	TLS *tls.Config
+
+	// DialContext makes the connections. Nil means a net.Dialer with the next fields; giving both is an error.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// UnixSocket is the path of a socket that all connections go to, whatever the URL says. Empty means TCP.
+	UnixSocket string
+
+	// Network restricts TCP to one IP version: "tcp4" or "tcp6". Empty means both.
+	Network string
+
+	// LocalAddr is the local end of connections. Nil means that the system chooses.
+	LocalAddr net.Addr
+
+	// Resolver looks names up. Nil means net.DefaultResolver.
+	Resolver *net.Resolver
+
+	// ConnectTimeout bounds resolving a name and dialing. Zero means 30 seconds, negative no bound.
+	ConnectTimeout time.Duration
+
+	// TLSTimeout bounds a TLS handshake. Zero means 10 seconds, negative no bound.
+	TLSTimeout time.Duration
+
+	// ExpectContinueTimeout is how long a request with "Expect: 100-continue" waits before it sends its body all the same.
+	// Zero means 1 second, negative that it doesn't wait.
+	ExpectContinueTimeout time.Duration
+
+	// KeepAlive is how long an idle connection is kept. Zero means 90 seconds, negative that none is kept:
+	// each request then has a connection of its own.
+	KeepAlive time.Duration
+
+	// MaxConnsPerHost bounds the connections to a host; further requests wait. Zero means no bound.
+	MaxConnsPerHost int
+
+	// MaxIdleConns bounds the idle connections in all. Zero means 100.
+	MaxIdleConns int
+
+	// MaxIdleConnsPerHost bounds the idle connections to a host. Zero means as many as MaxIdleConns:
+	// net/http's own 2 makes busy clients dial again and again.
+	MaxIdleConnsPerHost int
+
+	// Protocols are the versions of HTTP that may be used. Nil means HTTP/1 and, over TLS, HTTP/2.
+	Protocols *http.Protocols
+
+	// ReadBufferSize and WriteBufferSize are those of connections, in bytes. Zero means 4 KiB.
+	ReadBufferSize, WriteBufferSize int
+
+	// MaxResponseHeaderBytes bounds the header of a response. Zero means net/http's 10 MiB.
+	MaxResponseHeaderBytes int64
+}
+
+// NewTransport makes a transport for Options.Transport or for any *http.Client.
+// The caller owns it: CloseIdleConnections closes what it keeps. The error is an [*OptionError].
+func NewTransport(o TransportOptions) (*http.Transport, error) {
+	dial, err := o.dialer()
+	if err != nil {
+		return nil, err
+	}
+	t := &http.Transport{
+		Proxy:                  o.Proxy,
+		ProxyConnectHeader:     o.ProxyHeader.Clone(),
+		DialContext:            dial,
+		TLSHandshakeTimeout:    orNone(o.TLSTimeout, 10*time.Second),
+		DisableKeepAlives:      o.KeepAlive < 0,
+		IdleConnTimeout:        orNone(o.KeepAlive, 90*time.Second),
+		MaxConnsPerHost:        o.MaxConnsPerHost,
+		MaxIdleConns:           cmp.Or(o.MaxIdleConns, 100),
+		MaxIdleConnsPerHost:    cmp.Or(o.MaxIdleConnsPerHost, o.MaxIdleConns, 100),
+		ExpectContinueTimeout:  orNone(o.ExpectContinueTimeout, time.Second),
+		ReadBufferSize:         o.ReadBufferSize,
+		WriteBufferSize:        o.WriteBufferSize,
+		MaxResponseHeaderBytes: o.MaxResponseHeaderBytes,
+		ForceAttemptHTTP2:      o.Protocols == nil,
+		Protocols:              o.Protocols,
+	}
+	if o.TLS != nil {
+		t.TLSClientConfig = o.TLS.Clone()
+	}
+	return t, nil
+}
+
+func (o TransportOptions) dialer() (func(context.Context, string, string) (net.Conn, error), error) {
+	own := o.UnixSocket != "" || o.Network != "" || o.LocalAddr != nil || o.Resolver != nil
+	switch {
+	case o.DialContext != nil && own:
+		return nil, &OptionError{Option: "TransportOptions.DialContext", Reason: "combined with UnixSocket, Network, LocalAddr or Resolver: give one or the other"}
+	case o.DialContext != nil:
+		return o.DialContext, nil
+	case o.UnixSocket != "" && o.Network != "":
+		return nil, &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Network: a socket has none"}
+	case o.Network != "" && o.Network != "tcp4" && o.Network != "tcp6":
+		return nil, &OptionError{Option: "TransportOptions.Network", Reason: `must be "tcp4", "tcp6" or empty`}
+	}
+	d := &net.Dialer{
+		Timeout:   orNone(o.ConnectTimeout, 30*time.Second),
+		KeepAlive: 30 * time.Second,
+		LocalAddr: o.LocalAddr,
+		Resolver:  o.Resolver,
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if o.UnixSocket != "" {
+			network, address = "unix", o.UnixSocket
+		}
+		return d.DialContext(ctx, cmp.Or(o.Network, network), address)
+	}, nil
+}
+
+// orNone is d, or def for zero, or zero, which is "no bound" in net/http, for a negative d.
+func orNone(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return max(d, 0)
+}
+
+// variant is how a request's connection differs from that of other requests.
+// Requests that want the same share connections, and no others do.
+type variant struct {
+	tls      *tls.Config
+	insecure bool
+	pins     string // SHA-256 sums of certificates, 32 bytes each
+	tlsFrom  string // the option that gave one of these three
+
+	proxy       string // a URL, credentials included, or direct
+	proxyHeader string // in wire format
+
+	identity bool // the transport doesn't ask for gzip
+}
+
+const direct = "direct"
+
+func (v variant) over(d variant) variant {
+	if v.tlsFrom == "" {
+		v.tls, v.insecure, v.pins, v.tlsFrom = d.tls, d.insecure, d.pins, d.tlsFrom
+	}
+	if v.proxy == "" {
+		v.proxy = d.proxy
+	}
+	if v.proxyHeader == "" {
+		v.proxyHeader = d.proxyHeader
+	}
+	v.identity = v.identity || d.identity
+	return v
+}
+
+func (v *variant) trust(option string) error {
+	if v.tlsFrom != "" {
+		return &OptionError{Option: option, Reason: "combined with " + v.tlsFrom + ": a request has one TLS setting"}
+	}
+	v.tlsFrom = option
+	return nil
+}
+
+// TLS sends a request over connections that are made with config, and over no others.
+// Requests with the same *tls.Config share their connections; it must not change any more.
+// Answers are cached apart from those of other configurations.
+func TLS(config *tls.Config) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if config == nil {
+			return &OptionError{Option: "TLS", Reason: "the configuration is nil"}
+		}
+		d.settings.variant.tls = config
+		return d.settings.variant.trust("TLS")
+	}}
+}
+
+// InsecureSkipVerify sends a request without looking at the server's certificate. Anyone on the way can then read and change it.
+// Its answers never serve, from a cache, a request that verifies.
+func InsecureSkipVerify() RequestOption {
+	return RequestOption{func(d *draft) error {
+		d.settings.variant.insecure = true
+		return d.settings.variant.trust("InsecureSkipVerify")
+	}}
+}
+
+// Fingerprint sends a request only to a server whose certificate has one of the SHA-256 sums.
+// That replaces the verification of its chain and name, so that a self-signed certificate will do; another one is a [*FingerprintError].
+func Fingerprint(sums ...[sha256.Size]byte) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if len(sums) == 0 {
+			return &OptionError{Option: "Fingerprint", Reason: "no sum given"}
+		}
+		var all strings.Builder
+		for _, sum := range sums {
+			all.Write(sum[:])
+		}
+		d.settings.variant.pins = all.String()
+		return d.settings.variant.trust("Fingerprint")
+	}}
+}
+
+// FingerprintError says that a server's certificate is none of those that [Fingerprint] expects.
+type FingerprintError struct {
+	Host string
+	Got  [sha256.Size]byte
+}
+
+func (e *FingerprintError) Error() string {
+	return fmt.Sprintf("ply: certificate of %s has SHA-256 sum %x, which Fingerprint does not list", e.Host, e.Got)
+}
+
+// Proxy sends a request through the proxy at rawURL: http, https or socks5, with credentials as its userinfo, if it wants any.
+// An empty rawURL sends it directly, whatever the client's default is.
+func Proxy(rawURL string) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if rawURL == "" {
+			d.settings.variant.proxy = direct
+			return nil
+		}
+		u, err := url.Parse(rawURL)
+		if err != nil {
+			return &OptionError{Option: "Proxy", Reason: "the URL cannot be parsed", Err: parseReason(err)}
+		}
+		switch u.Scheme {
+		case "http", "https", "socks5", "socks5h":
+		default:
+			return &OptionError{Option: "Proxy", Reason: "the URL's scheme must be http, https, socks5 or socks5h"}
+		}
+		if u.Host == "" {
+			return &OptionError{Option: "Proxy", Reason: "the URL names no host"}
+		}
+		d.settings.variant.proxy = u.String()
+		return nil
+	}}
+}
+
+// ProxyHeader sends fields to the proxy with the CONNECT request for an https URL.
+func ProxyHeader(h http.Header) RequestOption {
+	return RequestOption{func(d *draft) error {
+		var wire strings.Builder
+		if err := h.Write(&wire); err != nil {
+			return err
+		}
+		d.settings.variant.proxyHeader = wire.String()
+		return nil
+	}}
+}
+
+// maxVariants bounds the transports that a client has for requests with connections of their own.
+// Beyond it the one that was used least recently makes room; its exchanges go on, its idle connections are closed.
+const maxVariants = 32
+
+// transports ends a client's chain: its transport, and the variants of it that requests ask for.
+type transports struct {
+	base      Handler
+	owned     bool
+	partition string // of answers that came by way of base: see internal/partition
+
+	mu       sync.Mutex // guards the fields below
+	variants *simplelru.LRU[variant, *variantTransport]
+}
+
+type variantTransport struct {
+	*http.Transport
+	partition string
+}
+
+func newTransports(base Handler, owned bool) *transports {
+	t := &transports{base: base, owned: owned}
+	t.variants, _ = simplelru.NewLRU(maxVariants, func(_ variant, old *variantTransport) { old.CloseIdleConnections() })
+	if ht, ok := base.(*http.Transport); ok && ht.TLSClientConfig != nil && ht.TLSClientConfig.InsecureSkipVerify {
+		t.partition = insecurePartition
+		if c := ht.TLSClientConfig; c.VerifyConnection != nil || c.VerifyPeerCertificate != nil {
+			t.partition = newPartition()
+		}
+	}
+	return t
+}
+
+const insecurePartition = "unverified"
+
+var partitions atomic.Uint64
+
+// newPartition names answers that rest on a trust which no other configuration is known to share.
+func newPartition() string { return "tls " + strconv.FormatUint(partitions.Add(1), 10) }
+
+func (t *transports) RoundTrip(req *http.Request) (*http.Response, error) {
+	h, s := t.base, settingsOf(req.Context())
+	if s != nil && s.transport != nil {
+		h = s.transport.Transport
+	}
+	var resp *http.Response
+	var err error
+	if s != nil && s.timeouts.phased() {
+		resp, err = s.timeouts.exchange(h, req)
+	} else {
+		resp, err = h.RoundTrip(req)
+	}
+	if err != nil {
+		return nil, namedTimeout(err)
+	}
+	return resp, nil
+}
+
+func (t Timeouts) phased() bool {
+	return t.Connect > 0 || t.TLS > 0 || t.ResponseHeader > 0 || t.IdleRead > 0
+}
+
+// CloseIdleConnections reaches the transport and its variants.
+func (t *transports) CloseIdleConnections() {
+	closeIdle(t.base)
+	t.mu.Lock()
+	variants := t.variants.Values()
+	t.mu.Unlock()
+	for _, v := range variants {
+		v.CloseIdleConnections()
+	}
+}
+
+func (t *transports) close() {
+	if t.owned {
+		closeIdle(t.base)
+	}
+	t.mu.Lock()
+	variants := t.variants.Values()
+	t.mu.Unlock()
+	for _, v := range variants {
+		v.CloseIdleConnections()
+	}
+}
+
+// variant returns the transport for v; nil for base itself.
+func (t *transports) variant(v variant) (*variantTransport, error) {
+	if v == (variant{}) {
+		return nil, nil
+	}
+	base, ok := t.base.(*http.Transport)
+	if !ok {
+		return nil, &OptionError{
+			Option: v.option(),
+			Reason: fmt.Sprintf("needs a transport that ply can copy, an *http.Transport; Options.Transport is %T, so configure that one instead", t.base),
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if made, ok := t.variants.Get(v); ok {
+		return made, nil
+	}
+	made := v.of(base, t.partition)
+	t.variants.Add(v, made)
+	return made, nil
+}
+
+// option names what makes v differ.
+func (v variant) option() string {
+	switch {
+	case v.tlsFrom != "":
+		return v.tlsFrom
+	case v.proxy != "":
+		return "Proxy"
+	case v.proxyHeader != "":
+		return "ProxyHeader"
+	}
+	return "NoHeader(Accept-Encoding)"
+}
+
+func (v variant) of(base *http.Transport, partition string) *variantTransport {
+	t := base.Clone()
+	if v.tlsFrom != "" {
+		partition = v.secure(t)
+	}
+	switch v.proxy {
+	case "":
+	case direct:
+		t.Proxy = nil
+	default:
+		proxy, err := url.Parse(v.proxy)
+		t.Proxy = func(*http.Request) (*url.URL, error) { return proxy, err }
+	}
+	if v.proxyHeader != "" {
+		t.ProxyConnectHeader = parseFields(v.proxyHeader)
+	}
+	if v.identity {
+		t.DisableCompression = true
+	}
+	return &variantTransport{Transport: t, partition: partition}
+}
+
+// secure gives t the TLS setting of v and returns the partition of the answers that it gets.
+func (v variant) secure(t *http.Transport) (partition string) {
+	// A dialer of its own for TLS would make connections without looking at the configuration.
+	t.DialTLSContext = nil
+	//lint:ignore SA1019 a base transport may have the deprecated one
+	t.DialTLS = nil
+	if v.tls != nil {
+		t.TLSClientConfig = v.tls.Clone()
+		return newPartition()
+	}
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = &tls.Config{}
+	}
+	t.TLSClientConfig.InsecureSkipVerify = true
+	t.TLSClientConfig.VerifyPeerCertificate, t.TLSClientConfig.VerifyConnection = nil, nil
+	if v.insecure {
+		return insecurePartition
+	}
+	t.TLSClientConfig.VerifyConnection = v.checkPin
+	return "pinned " + hex.EncodeToString([]byte(v.pins))
+}
+
+func (v variant) checkPin(state tls.ConnectionState) error {
+	got := sha256.Sum256(state.PeerCertificates[0].Raw)
+	for pins := v.pins; pins != ""; pins = pins[sha256.Size:] {
+		if pins[:sha256.Size] == string(got[:]) {
+			return nil
+		}
+	}
+	return &FingerprintError{Host: state.ServerName, Got: got}
+}
+
+func parseFields(wire string) http.Header {
+	h := make(http.Header)
+	for line := range strings.SplitSeq(strings.TrimSuffix(wire, "\r\n"), "\r\n") {
+		name, value, _ := strings.Cut(line, ": ")
+		h[name] = append(h[name], value)
+	}
+	return h
+}
