@@ -1,0 +1,167 @@
+package retry
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// A Budget limits retries over many calls, so that a failing server gets less traffic and not a multiple of it.
+// Its methods are called concurrently and must not block.
+type Budget interface {
+	// Allow pays for one retry after the given outcome, or reports that it cannot be paid for.
+	// refund is called at most once, if the retry succeeds; it may be nil.
+	Allow(key string, last Outcome) (refund func(), ok bool)
+
+	// Success is told of each call whose first attempt succeeded.
+	Success(key string)
+}
+
+// Unlimited is a [Budget] without a limit, for a caller that limits retries elsewhere.
+var Unlimited Budget = unlimited{}
+
+type unlimited struct{}
+
+func (unlimited) Allow(string, Outcome) (func(), bool) { return nil, true }
+func (unlimited) Success(string)                       {}
+
+// TokenBucket is a [Budget] that keeps a bucket of tokens for each key.
+// A retry takes tokens out and puts them back if it succeeds; a call that succeeds at once puts one in.
+// The zero value is ready to use. It is safe for concurrent use; its fields must not change once it is in use.
+//
+// During a total outage a key has Capacity/RetryCost retries in all, and Floor in each FloorWindow after that.
+//
+// The standard mode of the AWS SDKs is TokenBucket{Capacity: 500, Floor: -1}.
+type TokenBucket struct {
+	Capacity    int           // tokens in a full bucket. Zero means 100
+	RetryCost   int           // price of a retry. Zero means 5
+	TimeoutCost int           // price of a retry after a timeout. Zero means 10
+	Reward      int           // for a call that succeeds at once. Zero means 1, negative none
+	Floor       int           // retries that an empty bucket still allows in each FloorWindow. Zero means 3, negative none
+	FloorWindow time.Duration // Zero means 10 s
+	MaxKeys     int           // keys in trouble that are remembered; the one unused the longest is forgotten. Zero means 1024
+
+	// inTrouble counts the buckets, so that success of a healthy key costs no lock.
+	inTrouble atomic.Int64
+
+	mu      sync.Mutex // guards the fields below
+	buckets *simplelru.LRU[string, *bucket]
+}
+
+// bucket is what is known of a key that is not full of tokens: a full bucket is no bucket.
+type bucket struct {
+	tokens  int
+	floor   int       // retries granted from the floor in this window
+	started time.Time // of the window
+}
+
+// Validate reports a field that cannot mean anything.
+func (b *TokenBucket) Validate() error {
+	if b == nil {
+		return errors.New("nil *TokenBucket: leave Budget out for the default, or use Unlimited")
+	}
+	if b.Capacity < 0 || b.RetryCost < 0 || b.TimeoutCost < 0 || b.FloorWindow < 0 || b.MaxKeys < 0 {
+		return errors.New("TokenBucket: only Reward and Floor may be negative")
+	}
+	if b.capacity() < b.retryCost() {
+		return errors.New("TokenBucket: Capacity is less than RetryCost, so that no retry is ever allowed")
+	}
+	return nil
+}
+
+// Allow implements [Budget].
+func (b *TokenBucket) Allow(key string, last Outcome) (refund func(), ok bool) {
+	price := b.retryCost()
+	if last.Timeout {
+		price = or(b.TimeoutCost, 10)
+	}
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := b.bucket(key)
+	if k.tokens >= price {
+		k.tokens -= price
+		return func() { b.put(key, price) }, true
+	}
+	return nil, b.allowFloor(k, now)
+}
+
+// allowFloor lets an idle client retry although its bucket is empty. What it grants has no price to give back.
+func (b *TokenBucket) allowFloor(k *bucket, now time.Time) bool {
+	if now.Sub(k.started) >= or(b.FloorWindow, 10*time.Second) {
+		k.started, k.floor = now, 0
+	}
+	if k.floor >= or(b.Floor, 3) {
+		return false
+	}
+	k.floor++
+	return true
+}
+
+// Success implements [Budget].
+func (b *TokenBucket) Success(key string) {
+	if b.inTrouble.Load() > 0 {
+		b.put(key, or(b.Reward, 1))
+	}
+}
+
+// Tokens returns how many tokens key has.
+func (b *TokenBucket) Tokens(key string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.buckets != nil {
+		if k, ok := b.buckets.Peek(key); ok {
+			return k.tokens
+		}
+	}
+	return b.capacity()
+}
+
+// put adds tokens to the bucket of key, and drops it when it is full.
+func (b *TokenBucket) put(key string, n int) {
+	if n <= 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.buckets == nil {
+		return
+	}
+	k, ok := b.buckets.Get(key)
+	if !ok {
+		return
+	}
+	if k.tokens += n; k.tokens >= b.capacity() {
+		b.buckets.Remove(key)
+		b.inTrouble.Store(int64(b.buckets.Len()))
+	}
+}
+
+// bucket returns the bucket of key, a full one if there is none. mu is held.
+func (b *TokenBucket) bucket(key string) *bucket {
+	if b.buckets == nil {
+		b.buckets, _ = simplelru.NewLRU[string, *bucket](or(b.MaxKeys, 1024), nil)
+	}
+	k, ok := b.buckets.Get(key)
+	if !ok {
+		k = &bucket{tokens: b.capacity()}
+		b.buckets.Add(key, k)
+		b.inTrouble.Store(int64(b.buckets.Len()))
+	}
+	return k
+}
+
+func (b *TokenBucket) capacity() int  { return or(b.Capacity, 100) }
+func (b *TokenBucket) retryCost() int { return or(b.RetryCost, 5) }
+
+// or returns v, or what zero means.
+func or[T comparable](v, zeroMeans T) T {
+	var zero T
+	if v == zero {
+		return zeroMeans
+	}
+	return v
+}

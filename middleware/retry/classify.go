@@ -1,0 +1,131 @@
+package retry
+
+import (
+	"net/http"
+	"time"
+)
+
+// A Verdict is what a [Rule] says about an attempt.
+type Verdict int8
+
+// The verdicts. Unknown leaves the matter to the next rule; after the last rule it means no.
+const (
+	Unknown Verdict = iota
+	Yes             // send again, if body, attempts, budget and deadline allow it
+	No              // what came is the answer
+)
+
+// A Rule says whether an attempt should be followed by another.
+// It must not block, change the request, or read or close the response's body, and it must not keep a.
+type Rule func(a *Attempt) Verdict
+
+// Attempt is what a [Rule] knows of one attempt: either Response or Err is set.
+type Attempt struct {
+	Request    *http.Request // as sent
+	Response   *http.Response
+	Err        error
+	Number     int           // counts from 1
+	Idempotent bool          // safe to send twice, by method, key or [Idempotent]
+	Wrote      bool          // false only if the request provably never left
+	Duration   time.Duration // to the response's header, or to the error
+
+	failure failure // what Err is; for Default
+}
+
+// Default is the rule behind all others: the table in docs/retry.md.
+// It never answers [Unknown]. Errors that it does not know are final.
+func Default(a *Attempt) Verdict {
+	if a.Err != nil {
+		return defaultError(a)
+	}
+	switch a.Response.StatusCode {
+	case http.StatusMisdirectedRequest:
+		// The server did not look at the request, but may do the same again (RFC 9110 §15.5.20).
+		return yes(a.Number == 1)
+	case http.StatusTooManyRequests:
+		return Yes
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return yes(a.Idempotent)
+	}
+	return No
+}
+
+func defaultError(a *Attempt) Verdict {
+	switch a.failure {
+	case failureUnsent:
+		return Yes
+	case failureLost, failureTimeout:
+		return yes(a.Idempotent || !a.Wrote)
+	case failureUnknown:
+		return yes(!a.Wrote)
+	}
+	return No
+}
+
+func yes(ok bool) Verdict {
+	if ok {
+		return Yes
+	}
+	return No
+}
+
+// OnStatus answers v for the given statuses, whatever the method.
+func OnStatus(v Verdict, statuses ...int) Rule {
+	return func(a *Attempt) Verdict {
+		if a.Response != nil {
+			for _, status := range statuses {
+				if a.Response.StatusCode == status {
+					return v
+				}
+			}
+		}
+		return Unknown
+	}
+}
+
+// Unprocessed503 retries any method after a 503 with Retry-After,
+// for servers that say so only when they have not begun with the request.
+func Unprocessed503(a *Attempt) Verdict {
+	if a.Response != nil && a.Response.StatusCode == http.StatusServiceUnavailable && a.Response.Header.Get("Retry-After") != "" {
+		return Yes
+	}
+	return Unknown
+}
+
+// Processed429 keeps requests that are not idempotent from being sent again after a 429,
+// for servers that say so after they have begun with the request.
+func Processed429(a *Attempt) Verdict {
+	if a.Response != nil && a.Response.StatusCode == http.StatusTooManyRequests && !a.Idempotent {
+		return No
+	}
+	return Unknown
+}
+
+// judge asks the rules in order.
+func judge(a *Attempt, rules []Rule) Verdict {
+	for _, rule := range rules {
+		if v := rule(a); v != Unknown {
+			return v
+		}
+	}
+	return Default(a)
+}
+
+// idempotent reports whether req is safe to send twice by its method (RFC 9110 §9.2.2; QUERY is safe by its definition),
+// or by a key. A key field without values marks a request without sending anything, as it does for [http.Transport].
+func idempotent(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete, "QUERY":
+		return true
+	}
+	return hasKey(req.Header)
+}
+
+func hasKey(h http.Header) bool {
+	if _, ok := h["Idempotency-Key"]; ok {
+		return true
+	}
+	_, ok := h["X-Idempotency-Key"]
+	return ok
+}

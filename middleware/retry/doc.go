@@ -1,0 +1,2 @@
+// Package retry sends HTTP requests again when that is safe and may help.
+package retry

@@ -1,0 +1,46 @@
+package retry
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// An HTTP/1 connection is used again only if the response was read to its end.
+// Reading more, or waiting longer, costs more than a new connection.
+const (
+	drainBytes = 64 << 10
+	drainTime  = 50 * time.Millisecond
+)
+
+// drop reads what little is left of the body and closes it.
+func drop(resp *http.Response) {
+	if resp == nil || resp.Body == nil {
+		return
+	}
+	if worthReading(resp) {
+		drain(resp.Body)
+	}
+	resp.Body.Close()
+}
+
+// worthReading is false where closing costs nothing, as an HTTP/2 stream, or where reading costs too much.
+func worthReading(resp *http.Response) bool {
+	return resp.Body != http.NoBody && resp.ProtoMajor < 2 && resp.ContentLength <= drainBytes
+}
+
+// drain reads on a goroutine of its own because nothing bounds the time that a Read takes.
+// When drain gives up, the caller's Close ends that Read.
+func drain(body io.Reader) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		io.Copy(io.Discard, io.LimitReader(body, drainBytes+1))
+	}()
+	timer := time.NewTimer(drainTime)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,171 @@
+package retry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// failure is what an error of a transport means for the question of sending again.
+type failure int8
+
+const (
+	failureUnknown failure = iota
+	failureUnsent          // the request never reached the server
+	failureLost            // the connection broke; the server may have done the work
+	failureTimeout         // no answer in time
+	failureFatal           // the next attempt would fail alike
+)
+
+// failureOf classifies an error as it appears below http.Client, by type wherever there is one.
+func failureOf(err error) failure {
+	for _, kind := range []func(error) failure{asAnswer, asTLS, asDNS, asDial, asHTTP2, asTimeout, asLost} {
+		if f := kind(err); f != failureUnknown {
+			return f
+		}
+	}
+	return failureUnknown
+}
+
+// asAnswer lets an error speak for itself. One that says it may be retried does not say that nothing was sent.
+func asAnswer(err error) failure {
+	var answer interface{ RetryableError() bool }
+	if !errors.As(err, &answer) {
+		return failureUnknown
+	}
+	if answer.RetryableError() {
+		return failureLost
+	}
+	return failureFatal
+}
+
+func asTLS(err error) failure {
+	if is[*tls.CertificateVerificationError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err) || is[*tls.ECHRejectionError](err) ||
+		is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) ||
+		is[x509.SystemRootsError](err) || is[x509.ConstraintViolationError](err) || is[x509.UnhandledCriticalExtension](err) {
+		return failureFatal
+	}
+	// crypto/tls reports alerts, which no second attempt changes, under these two operations.
+	if op, ok := as[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
+		return failureFatal
+	}
+	return failureUnknown
+}
+
+func asDNS(err error) failure {
+	dns, ok := as[*net.DNSError](err)
+	switch {
+	case !ok:
+		return failureUnknown
+	case dns.IsNotFound || !dns.IsTemporary && !dns.IsTimeout:
+		return failureFatal
+	}
+	return failureUnsent
+}
+
+func asDial(err error) failure {
+	op, ok := as[*net.OpError](err)
+	if !ok || op.Op != "dial" && op.Op != "proxyconnect" {
+		return failureUnknown
+	}
+	if is[*net.AddrError](op.Err) || is[net.UnknownNetworkError](op.Err) || is[*net.ParseError](op.Err) || is[net.InvalidAddrError](op.Err) {
+		return failureFatal
+	}
+	return failureUnsent
+}
+
+// streamError has the shape that net/http copies its HTTP/2 stream errors into when asked with errors.As.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (streamError) Error() string { return "HTTP/2 stream error" }
+
+// The error codes of RFC 9113 §7 that matter here.
+const (
+	refusedStream   = 0x7
+	http11Required  = 0xd
+	inadequateTLS   = 0xc
+	enhanceYourCalm = 0xb
+)
+
+func asHTTP2(err error) failure {
+	if stream, ok := as[streamError](err); ok {
+		switch stream.Code {
+		case refusedStream:
+			// The server has not processed the request (RFC 9113 §8.7).
+			return failureUnsent
+		case http11Required, inadequateTLS, enhanceYourCalm:
+			return failureFatal
+		}
+		return failureLost
+	}
+	return asText(err)
+}
+
+// asText knows the errors of net/http that have neither a type nor a name to ask for.
+func asText(err error) failure {
+	text := err.Error()
+	for _, unprocessed := range []string{
+		"http2: Transport received Server's graceful shutdown GOAWAY", // given only to streams above the last processed one
+		"http2: client conn not usable",
+		"http2: client conn could not be established",
+		"http2: no cached connection was available",
+	} {
+		if strings.Contains(text, unprocessed) {
+			return failureUnsent
+		}
+	}
+	for _, lost := range []string{
+		"http2: server sent GOAWAY and closed the connection",
+		"http2: client connection lost",
+		"http2: client connection force closed",
+		"http: server closed idle connection",
+		"http: server closed connection",
+	} {
+		if strings.Contains(text, lost) {
+			return failureLost
+		}
+	}
+	return failureUnknown
+}
+
+func asTimeout(err error) failure {
+	// A deadline that is not the caller's is one of a layer below.
+	if late, ok := as[net.Error](err); ok && late.Timeout() {
+		return failureTimeout
+	}
+	return failureUnknown
+}
+
+func asLost(err error) failure {
+	for _, lost := range []error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
+		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ECONNREFUSED,
+	} {
+		if errors.Is(err, lost) {
+			return failureLost
+		}
+	}
+	if op, ok := as[*net.OpError](err); ok && (op.Op == "read" || op.Op == "write") {
+		return failureLost
+	}
+	return failureUnknown
+}
+
+func as[T error](err error) (T, bool) {
+	var target T
+	ok := errors.As(err, &target)
+	return target, ok
+}
+
+func is[T error](err error) bool {
+	_, ok := as[T](err)
+	return ok
+}

@@ -1,0 +1,284 @@
+package retry
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Options say how to retry. The zero value is meant for production: three attempts, full jitter, a budget per host.
+type Options struct {
+	// MaxAttempts is how often one call is sent at most, the first time included.
+	// The hops of a redirected call share it: each hop is sent once, and all together have MaxAttempts-1 retries.
+	// Zero means 3. One means that nothing is ever sent again.
+	MaxAttempts int
+
+	// MaxElapsed bounds the time from the start of the call to the start of its last attempt.
+	// Zero means that only the deadline of the request's context does.
+	MaxElapsed time.Duration
+
+	// MinAttemptTime is what an attempt needs to have a chance.
+	// A retry that would start later than this before the deadline is not waited for.
+	// Zero means that any time will do.
+	MinAttemptTime time.Duration
+
+	// AttemptTimeout bounds each attempt up to the header of its response; the body is not hurried.
+	// An attempt that takes longer fails with [ErrAttemptTimeout]. Zero means no bound.
+	AttemptTimeout time.Duration
+
+	// BodyTimeout bounds each single Read of a response body, so that it ends a stalled transfer and not a long one.
+	// The Read fails with [ErrBodyTimeout]. Zero means no bound.
+	BodyTimeout time.Duration
+
+	// Backoff says how long to wait before each retry.
+	// Zero means [FullJitter] up to 20 s, from 100 ms, or from 1 s after a 429 or 503.
+	Backoff Backoff
+
+	// MaxRetryAfter is the longest wait that a server may ask for.
+	// When it asks for more, its response is returned and not slept on. Zero means one minute.
+	MaxRetryAfter time.Duration
+
+	// RateLimitReset makes RateLimit-Reset and X-RateLimit-Reset count as Retry-After does, where that is missing:
+	// as seconds, or as seconds since 1970 when large. Zero means that they are ignored.
+	RateLimitReset bool
+
+	// Rules are asked before [Default], in order; the first answer other than [Unknown] counts.
+	// Zero means Default alone.
+	Rules []Rule
+
+	// Budget limits the retries of all calls together. Use one Budget in several layers to make them share it.
+	// Zero means a new [TokenBucket] for this layer. [Unlimited] means none.
+	Budget Budget
+
+	// Key names what shares one budget and one cool-down. It must not block.
+	// Zero means the host and port of the URL.
+	Key func(*http.Request) string
+
+	// CoolDown makes all calls of a key wait out what a 429 or 503 with Retry-After asked one of them to wait.
+	// A call for which the wait does not fit its deadline fails at once with [*UnavailableError], unsent.
+	// Zero means that each call finds out by itself.
+	CoolDown bool
+
+	// BufferBody keeps up to so many bytes of a request body that has no GetBody, so that it can be sent again.
+	// Zero means that such a request is sent once.
+	BufferBody int64
+
+	// Resume is how many times a broken download is continued from where it broke: see the package documentation.
+	// Zero means never.
+	Resume int
+
+	// IdempotencyKey gives a key to a request without an Idempotency-Key field, which makes it safe to send again
+	// if the server honours the field; "" gives none. The key is the same for all attempts and hops of a call.
+	// [RandomKey] is such a function. Zero means that no key is added.
+	IdempotencyKey func(*http.Request) string
+
+	// AttemptHeader names a header field that carries the number of the attempt, from the second on.
+	// Zero means none.
+	AttemptHeader string
+
+	// Prepare changes each retry before it is sent, as to sign it anew. The request is private to the attempt.
+	// An error ends the call. Zero means no change.
+	Prepare func(*http.Request) error
+
+	// OnRetry sees each retry that has been decided on, before the wait. It must not block, read or close the response's body.
+	// Zero means no hook.
+	OnRetry func(context.Context, Event)
+
+	// OnGiveUp sees each call that ends in an error, or in a response that asked for a retry, with the reason.
+	// It must not block, read or close the response's body. Zero means no hook.
+	OnGiveUp func(context.Context, Event)
+
+	// Nested lets this layer retry below another retry layer, where attempts multiply.
+	// Zero means that it does nothing there.
+	Nested bool
+}
+
+// OptionError reports a field of [Options] that cannot mean anything.
+type OptionError struct {
+	Field   string // its name
+	Problem string // what is wrong and what would be right
+}
+
+func (e *OptionError) Error() string { return "retry: Options." + e.Field + " " + e.Problem }
+
+// Validate reports the first field that cannot mean anything, as *[OptionError].
+// A layer made of such options sends nothing: each RoundTrip returns that error.
+func (o Options) Validate() error {
+	for _, f := range []struct {
+		name  string
+		value int64
+		unit  string
+	}{
+		{"MaxAttempts", int64(o.MaxAttempts), "attempts, or zero for 3"},
+		{"MaxElapsed", int64(o.MaxElapsed), "a duration, or zero for none"},
+		{"MinAttemptTime", int64(o.MinAttemptTime), "a duration, or zero for none"},
+		{"AttemptTimeout", int64(o.AttemptTimeout), "a duration, or zero for none"},
+		{"BodyTimeout", int64(o.BodyTimeout), "a duration, or zero for none"},
+		{"MaxRetryAfter", int64(o.MaxRetryAfter), "a duration, or zero for one minute"},
+		{"BufferBody", o.BufferBody, "bytes, or zero for none"},
+		{"Resume", int64(o.Resume), "a number of times, or zero for never"},
+	} {
+		if f.value < 0 {
+			return &OptionError{f.name, fmt.Sprintf("is negative (%d): give %s", f.value, f.unit)}
+		}
+	}
+	for i, rule := range o.Rules {
+		if rule == nil {
+			return &OptionError{fmt.Sprintf("Rules[%d]", i), "is nil: leave it out"}
+		}
+	}
+	if o.AttemptHeader != "" && !token(o.AttemptHeader) {
+		return &OptionError{"AttemptHeader", "is not the name of a header field: use letters, digits and dashes"}
+	}
+	if v, ok := o.Budget.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return &OptionError{"Budget", "is not usable: " + err.Error()}
+		}
+	}
+	return nil
+}
+
+// token reports whether s is a token (RFC 9110 §5.6.2), limited to what field names are made of in practice.
+func token(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' {
+			continue
+		}
+		return false
+	}
+	return s != ""
+}
+
+// withDefaults fills in what zero means, except for Budget, which the layer owns.
+func (o Options) withDefaults() Options {
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 3
+	}
+	if o.MaxRetryAfter == 0 {
+		o.MaxRetryAfter = time.Minute
+	}
+	if o.Backoff == nil {
+		o.Backoff = defaultBackoff
+	}
+	if o.Key == nil {
+		o.Key = hostOf
+	}
+	return o
+}
+
+func hostOf(req *http.Request) string {
+	if req.URL == nil {
+		return ""
+	}
+	return req.URL.Host
+}
+
+// over returns base with each field that is not zero in o taken from o.
+func (o Options) over(base Options) Options {
+	set(&base.MaxAttempts, o.MaxAttempts)
+	set(&base.MaxElapsed, o.MaxElapsed)
+	set(&base.MinAttemptTime, o.MinAttemptTime)
+	set(&base.AttemptTimeout, o.AttemptTimeout)
+	set(&base.BodyTimeout, o.BodyTimeout)
+	set(&base.MaxRetryAfter, o.MaxRetryAfter)
+	set(&base.RateLimitReset, o.RateLimitReset)
+	set(&base.CoolDown, o.CoolDown)
+	set(&base.BufferBody, o.BufferBody)
+	set(&base.Resume, o.Resume)
+	set(&base.AttemptHeader, o.AttemptHeader)
+	set(&base.Nested, o.Nested)
+	if o.Budget != nil {
+		base.Budget = o.Budget
+	}
+	if o.Rules != nil {
+		base.Rules = o.Rules
+	}
+	if o.Backoff != nil {
+		base.Backoff = o.Backoff
+	}
+	if o.Key != nil {
+		base.Key = o.Key
+	}
+	if o.IdempotencyKey != nil {
+		base.IdempotencyKey = o.IdempotencyKey
+	}
+	if o.Prepare != nil {
+		base.Prepare = o.Prepare
+	}
+	if o.OnRetry != nil {
+		base.OnRetry = o.OnRetry
+	}
+	if o.OnGiveUp != nil {
+		base.OnGiveUp = o.OnGiveUp
+	}
+	return base
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if value != zero {
+		*field = value
+	}
+}
+
+// scope is what a context says about the requests made with it.
+type scope struct {
+	disabled   bool
+	idempotent bool
+	options    *Options // nil: the layer's own
+}
+
+type scopeKey struct{}
+
+func scopeOf(ctx context.Context) scope {
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		return *s
+	}
+	return scope{}
+}
+
+func (s scope) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, scopeKey{}, &s)
+}
+
+// Disable returns a context whose requests pass every retry layer untouched: sent once, and no [Info] kept.
+// [Enable] undoes it in an inner scope.
+func Disable(ctx context.Context) context.Context {
+	s := scopeOf(ctx)
+	s.disabled = true
+	return s.in(ctx)
+}
+
+// Enable returns a context that undoes an outer [Disable].
+func Enable(ctx context.Context) context.Context {
+	s := scopeOf(ctx)
+	s.disabled = false
+	return s.in(ctx)
+}
+
+// Idempotent returns a context whose requests are safe to send twice, whatever their method.
+func Idempotent(ctx context.Context) context.Context {
+	s := scopeOf(ctx)
+	s.idempotent = true
+	return s.in(ctx)
+}
+
+// MaxAttempts returns a context whose requests are sent n times at most, the first time included.
+// Zero means what the layer's Options say.
+func MaxAttempts(ctx context.Context, n int) context.Context {
+	return WithOptions(ctx, Options{MaxAttempts: n})
+}
+
+// WithOptions returns a context for whose requests each field of o that is not zero replaces that of the layer's Options.
+// Inner scopes win over outer ones, field by field. Budget and cool-down stay the layer's own unless o has a Budget.
+// Options that fail [Options.Validate] make the request fail with that error, unsent.
+func WithOptions(ctx context.Context, o Options) context.Context {
+	s := scopeOf(ctx)
+	if s.options != nil {
+		o = o.over(*s.options)
+	}
+	s.options = &o
+	return s.in(ctx)
+}

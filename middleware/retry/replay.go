@@ -1,0 +1,112 @@
+package retry
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// replayable reports whether the body of req can be sent again.
+func replayable(req *http.Request) bool {
+	return !hasBody(req) || req.GetBody != nil
+}
+
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
+
+var errOverflow = errors.New("retry: the request body is larger than Options.BufferBody and cannot be sent again")
+
+// buffer remembers a body as it is sent, so that it can be sent again from the start.
+// Each attempt reads its own view; what no view has read yet comes from the source.
+// The source is closed when the last holder lets go: the views that are not closed, and the call until it stops.
+type buffer struct {
+	limit   int64
+	source  io.ReadCloser
+	holders atomic.Int32
+
+	mu    sync.Mutex // guards the fields below, and reading the source
+	data  []byte
+	total int64 // bytes read from the source
+	over  bool  // total is more than limit, and data is gone
+	err   error // of the source, after total bytes
+}
+
+func newBuffer(source io.ReadCloser, limit int64) *buffer {
+	b := &buffer{limit: limit, source: source}
+	b.holders.Store(1)
+	return b
+}
+
+// view returns a body that reads everything from the start.
+func (b *buffer) view() (io.ReadCloser, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return nil, errOverflow
+	}
+	b.holders.Add(1)
+	return &view{buffer: b}, nil
+}
+
+func (b *buffer) release() {
+	if b.holders.Add(-1) == 0 {
+		b.source.Close()
+	}
+}
+
+// view takes no lock to close: a Read may hold it for as long as the source pleases.
+type view struct {
+	buffer *buffer
+	closed atomic.Bool
+	off    int64 // guarded by buffer.mu
+}
+
+func (v *view) Read(p []byte) (int, error) {
+	if v.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	b := v.buffer
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, err := b.readAt(p, v.off)
+	v.off += int64(n)
+	return n, err
+}
+
+func (v *view) Close() error {
+	if v.closed.CompareAndSwap(false, true) {
+		v.buffer.release()
+	}
+	return nil
+}
+
+// readAt reads from what is remembered, then from the source. mu is held.
+//
+// A transport may still be in a Read of the view of a failed attempt when the next one begins.
+// What that Read brings is remembered like all the rest, unless it is too much: then the next view has lost its place.
+func (b *buffer) readAt(p []byte, off int64) (int, error) {
+	switch {
+	case off < int64(len(b.data)):
+		return copy(p, b.data[off:]), nil
+	case off < b.total:
+		return 0, errOverflow
+	case b.err != nil:
+		return 0, b.err
+	}
+	n, err := b.source.Read(p)
+	b.total += int64(n)
+	b.err = err
+	if b.over = b.total > b.limit; b.over {
+		b.data = nil
+	} else {
+		b.data = append(b.data, p[:n]...)
+	}
+	return n, err
+}
