@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/redact"
 )
 
@@ -23,8 +24,9 @@ type Error struct {
 	Stop     Stop
 	Elapsed  time.Duration // of the whole call
 
-	last  error
-	cause error // of stopping; nil when Stop says it all
+	last   error
+	cause  error // of stopping; nil when Stop says it all
+	record attempt.Record
 }
 
 // newError describes a call that stopped. cause may be nil.
@@ -37,6 +39,7 @@ func (c *call) newError(last error, stop Stop, cause error) *Error {
 		Elapsed:  time.Since(c.start),
 		last:     last,
 		cause:    cause,
+		record:   c.AttemptRecord(),
 	}
 }
 
@@ -78,6 +81,9 @@ func (e *Error) Timeout() bool {
 	}
 	return false
 }
+
+// AttemptRecord is what other layers read.
+func (e *Error) AttemptRecord() attempt.Record { return e.record }
 
 // OriginUnavailable reports whether the server could not be reached or did not answer.
 // It tells a cache above that a stored response may be served although it is stale (RFC 5861 §4).

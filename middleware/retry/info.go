@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/plyhttp/ply/internal/attempt"
 )
 
 // Stop is the reason why no further attempt followed the last one.
@@ -91,8 +93,8 @@ type call struct {
 	buffer     *buffer
 	refund     func()
 
-	attempt Attempt // the last one
-	traced  *probe  // of the last one; nil if not traced
+	tried  Attempt // the last one
+	traced *probe  // of the last one; nil if not traced
 
 	// running is true while RoundTrip is at work: a layer that sees it is nested.
 	running atomic.Bool
@@ -107,10 +109,22 @@ type callKey struct{}
 
 // Value makes the call found by those who have a context of its attempts.
 func (c *call) Value(key any) any {
-	if key == (callKey{}) {
+	switch key {
+	case callKey{}, attempt.Key{}:
 		return c
 	}
 	return c.Context.Value(key)
+}
+
+// AttemptRecord is what other layers read.
+func (c *call) AttemptRecord() attempt.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.outcomes)
+	if c.stop == "" {
+		n++ // the one under way
+	}
+	return attempt.Record{Number: n, Resends: c.hops + n - 1, Stop: string(c.stop)}
 }
 
 func callOf(ctx context.Context) *call {

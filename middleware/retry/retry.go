@@ -211,10 +211,10 @@ func (c *call) send(next http.RoundTripper, r *http.Request, wait time.Duration)
 	c.note(Outcome{
 		Status:   statusOf(resp),
 		Err:      err,
-		Timeout:  c.attempt.failure == failureTimeout,
-		Unsent:   err != nil && !c.attempt.Wrote,
+		Timeout:  c.tried.failure == failureTimeout,
+		Unsent:   err != nil && !c.tried.Wrote,
 		Wait:     wait,
-		Duration: c.attempt.Duration,
+		Duration: c.tried.Duration,
 	})
 	return resp, err
 }
@@ -254,7 +254,7 @@ func (c *call) describe(r *http.Request, resp *http.Response, err error, took ti
 		a.failure = failureOf(err)
 		a.Wrote = a.failure != failureUnsent && !c.traced.unsent()
 	}
-	c.attempt = a
+	c.tried = a
 }
 
 // probe watches whether a request leaves.
@@ -283,7 +283,7 @@ func (c *call) decide(resp *http.Response) plan {
 	if cause := c.Context.Err(); cause != nil {
 		return plan{stop: StopCanceled, cause: cause}
 	}
-	if judge(&c.attempt, c.opts.Rules) != Yes {
+	if judge(&c.tried, c.opts.Rules) != Yes {
 		return plan{stop: c.whyNot()}
 	}
 	if !c.replayable {
@@ -297,10 +297,10 @@ func (c *call) decide(resp *http.Response) plan {
 
 // whyNot names the reason behind a No.
 func (c *call) whyNot() Stop {
-	a := c.attempt
+	a := c.tried
 	a.Idempotent = true
 	switch wanted := Default(&a) == Yes; {
-	case wanted && !c.attempt.Idempotent && judge(&a, c.opts.Rules) == Yes:
+	case wanted && !c.tried.Idempotent && judge(&a, c.opts.Rules) == Yes:
 		return StopMethod
 	case wanted:
 		return StopRule
@@ -395,6 +395,6 @@ func (c *call) settle(resp *http.Response) {
 
 func (c *call) event(hook func(context.Context, Event), wait time.Duration) {
 	if hook != nil {
-		hook(c.Context, Event{Attempt: c.attempt, Wait: wait, Info: c.info()})
+		hook(c.Context, Event{Attempt: c.tried, Wait: wait, Info: c.info()})
 	}
 }
