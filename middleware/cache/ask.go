@@ -16,11 +16,12 @@ type ask struct {
 
 	noneMatch, modifiedSince []string // If-None-Match, If-Modified-Since
 	ranges, ifRange          []string // Range, If-Range
-	precondition             bool     // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
+	ranged                   bool     // rng is to be obeyed
+	rng                      byteRange
+	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
 
 	bypass   string // why the store is neither read nor written
 	bypassAs Forward
-	readOnly bool
 }
 
 // onlyStored tells that nothing may be asked of the origin.
@@ -80,7 +81,7 @@ func newAsk(ctx context.Context, r *http.Request) ask {
 // classify finds what keeps a request away from the store.
 func (a *ask) classify(r *http.Request) {
 	switch {
-	case r.Method != "" && r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case !cacheable(r.Method):
 		a.bypass, a.bypassAs = "method", ForwardMethod
 	case a.mode == disabled:
 		a.bypass, a.bypassAs = "disabled", ForwardBypass
@@ -88,15 +89,32 @@ func (a *ask) classify(r *http.Request) {
 		a.bypass, a.bypassAs = "mode no-store", ForwardBypass
 	case a.directives.NoStore:
 		a.bypass, a.bypassAs = "request no-store", ForwardRequest
-	case r.Body != nil && r.Body != http.NoBody:
+	case r.Body != nil && r.Body != http.NoBody && r.Method != methodQuery:
 		a.bypass, a.bypassAs = "request has content", ForwardBypass
 	case a.precondition:
 		a.bypass, a.bypassAs = "precondition for the origin", ForwardBypass
-	case len(a.ranges) > 0:
-		a.bypass, a.bypassAs = "range", ForwardBypass
+	case len(a.ranges) > 0 && !a.head && !a.parseRange():
+		a.bypass, a.bypassAs = "a range that the origin has to answer", ForwardBypass
 	case upgrades(r.Header):
 		a.bypass, a.bypassAs = "upgrade", ForwardBypass
 	}
+}
+
+func (a *ask) parseRange() bool {
+	a.rng, a.ranged = parseRange(a.ranges)
+	return a.ranged
+}
+
+// methodQuery is the safe method with content (RFC 10008).
+const methodQuery = "QUERY"
+
+// cacheable tells which methods can be answered from the store (RFC 9110 §9.2.3, RFC 10008 §2.7).
+func cacheable(method string) bool {
+	switch method {
+	case "", http.MethodGet, http.MethodHead, methodQuery:
+		return true
+	}
+	return false
 }
 
 // upgrades tells whether a request asks to leave HTTP (RFC 9110 §7.8).

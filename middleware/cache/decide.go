@@ -12,6 +12,7 @@ const (
 	serve                    // answer from the store
 	serveStale               // answer from the store, refresh behind
 	validate                 // forward a conditional request
+	complete                 // forward a request for the bytes that a stored part lacks
 	refuse                   // 504: only the store was allowed (RFC 9111 §5.2.1.7)
 )
 
@@ -42,6 +43,8 @@ func decide(a *ask, e *Entry, why Forward, now time.Time) decision {
 		return decision{action: refuse, detail: "only-if-cached, nothing stored"}
 	case e == nil:
 		return decision{action: fetch, fwd: why}
+	case !enough(a, e):
+		return decidePart(a, e)
 	case a.mode == ForceCache || a.mode == OnlyIfCached || a.mode == Offline:
 		return decision{action: serve, detail: "mode " + a.mode.String()}
 	}
@@ -53,6 +56,22 @@ func decide(a *ask, e *Entry, why Forward, now time.Time) decision {
 		d.action = fetch
 	}
 	return d
+}
+
+func enough(a *ask, e *Entry) bool {
+	_, ok := holds(a, e)
+	return ok
+}
+
+// decidePart is the decision for a stored part that lacks bytes which the request asks for (RFC 9111 §3.3).
+func decidePart(a *ask, e *Entry) decision {
+	if a.onlyStored() {
+		return decision{action: refuse, detail: "only-if-cached, only a part is stored"}
+	}
+	if _, ok := remainder(e); ok && len(a.ranges) == 0 && !a.conditional() && !a.head {
+		return decision{action: complete, fwd: ForwardPartial}
+	}
+	return decision{action: fetch, fwd: ForwardPartial}
 }
 
 // decideStored weighs a stored response against what the request demands (RFC 9111 §4, §4.2.4, §5.2.1).

@@ -48,11 +48,6 @@ type namedValues struct {
 	values []string
 }
 
-// span says which bytes of a representation a partial response holds (RFC 9110 §14.4).
-type span struct {
-	first, last, complete int64
-}
-
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
 const entryOverhead = 768
 
@@ -109,6 +104,23 @@ func fieldSize(name string, values []string) int64 {
 		size += int64(len(value) + 16)
 	}
 	return size
+}
+
+// copy returns a new entry with the contents of e, to be changed before it is published. Its derived parts are filled in by index.
+func (e *Entry) copy() *Entry {
+	return &Entry{
+		url: e.url, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
+		header: e.header, trailer: e.trailer, body: e.body, uncompressed: e.uncompressed,
+		selectors: e.selectors, tags: e.tags, part: e.part,
+		requested: e.requested, received: e.received, age0: e.age0, rules: e.rules,
+	}
+}
+
+// makeWhole turns a part that lacks nothing into the whole response that it is (RFC 9111 §3.4).
+func (e *Entry) makeWhole() {
+	e.part, e.status, e.reason = nil, http.StatusOK, "200 OK"
+	delete(e.header, "Content-Range")
+	e.header["Content-Length"] = []string{strconv.Itoa(len(e.body))}
 }
 
 // hasValidator tells whether the entry can be validated.
@@ -172,7 +184,11 @@ func (e *Entry) response(r *http.Request, head bool, now time.Time, status strin
 		put(e.fields[i].name, e.fields[i].values...)
 	}
 	put("Age", s.age)
-	put(cacheStatus, status)
+	if upstream := header[cacheStatus]; upstream != nil {
+		header[cacheStatus] = append(upstream, status)
+	} else {
+		put(cacheStatus, status)
+	}
 	hit.Response = http.Response{
 		Status: e.reason, StatusCode: e.status,
 		Proto: e.proto, ProtoMajor: e.major, ProtoMinor: e.minor,
@@ -192,6 +208,42 @@ func (e *Entry) response(r *http.Request, head bool, now time.Time, status strin
 	hit.reader.rest = e.body
 	hit.Body = &hit.reader
 	return &hit.Response
+}
+
+// shapedResponse makes the answer to r from the stored response: as it is, as a 304, or as one range of it.
+func (e *Entry) shapedResponse(r *http.Request, head bool, now time.Time, status string, s shape) *http.Response {
+	resp := e.response(r, head || s.status == http.StatusNotModified || s.status == http.StatusRequestedRangeNotSatisfiable, now, status)
+	if s.status == 0 {
+		return resp
+	}
+	resp.StatusCode, resp.Status = s.status, strconv.Itoa(s.status)+" "+http.StatusText(s.status)
+	switch s.status {
+	case http.StatusNotModified:
+		notModifiedHeader(resp.Header)
+		resp.ContentLength = 0
+	case http.StatusRequestedRangeNotSatisfiable:
+		notModifiedHeader(resp.Header)
+		resp.Header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(s.part.complete, 10)}
+		resp.Header["Content-Length"] = []string{"0"}
+		resp.ContentLength = 0
+	case http.StatusPartialContent:
+		resp.Header["Content-Range"] = []string{s.part.String()}
+		resp.ContentLength = s.part.size()
+		resp.Header["Content-Length"] = []string{strconv.FormatInt(s.part.size(), 10)}
+		if body, ok := resp.Body.(*reader); ok {
+			body.rest = e.slice(s.part)
+		}
+	}
+	return resp
+}
+
+// slice returns the stored bytes of a span.
+func (e *Entry) slice(s span) []byte {
+	var offset int64
+	if e.part != nil {
+		offset = e.part.first
+	}
+	return e.body[s.first-offset : s.last-offset+1]
 }
 
 // hit is a response with its body and the values of its first fields in one allocation.

@@ -1,11 +1,14 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"sync"
 	"time"
@@ -62,7 +65,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	now := time.Now()
 	set := c.load(r.Context(), key, now)
-	e, why := c.choose(set, r)
+	e, why := c.choose(&a, set, r)
 	d := decide(&a, e, why, now)
 	if d.action == serve {
 		return c.serve(&a, e, r, now, d.detail), nil
@@ -91,11 +94,11 @@ func (c *Cache) load(ctx context.Context, key []byte, now time.Time) *Set {
 }
 
 // choose selects among the variants, or says why none fits.
-func (c *Cache) choose(set *Set, r *http.Request) (*Entry, Forward) {
+func (c *Cache) choose(a *ask, set *Set, r *http.Request) (*Entry, Forward) {
 	if set == nil {
 		return nil, ForwardURIMiss
 	}
-	if e := set.choose(r.Header, &c.secret); e != nil {
+	if e := set.choose(a, r.Header, &c.secret); e != nil {
 		return e, ""
 	}
 	return nil, ForwardVary
@@ -118,16 +121,9 @@ func (c *Cache) serve(a *ask, e *Entry, r *http.Request, now time.Time, detail s
 	return answer(a, e, r, now, status)
 }
 
-// answer makes the response to r from a stored one: whole, or a 304 if that is what the caller's own condition comes to.
+// answer makes the response to r from a stored one.
 func answer(a *ask, e *Entry, r *http.Request, now time.Time, status string) *http.Response {
-	if a.conditional() && notModified(a, e, now) {
-		resp := e.response(r, true, now, status)
-		resp.StatusCode, resp.Status = http.StatusNotModified, "304 Not Modified"
-		resp.ContentLength = 0
-		notModifiedHeader(resp.Header)
-		return resp
-	}
-	return e.response(r, a.head, now, status)
+	return e.shapedResponse(r, a.head, now, status, shaped(a, e, now))
 }
 
 // exchange is one request that the store alone could not answer.
@@ -151,6 +147,8 @@ func (x *exchange) act(d decision) (*http.Response, error) {
 		return x.refused(d), nil
 	case validate:
 		return x.validate(d)
+	case complete:
+		return x.complete(d)
 	}
 	return x.forward(d)
 }
@@ -203,6 +201,9 @@ func (x *exchange) send(r *http.Request, d decision) (*http.Response, error) {
 	reply := &reply{exchange: x, Response: resp, requested: requested, received: time.Now(), began: began}
 	if d.action == validate && resp.StatusCode == http.StatusNotModified {
 		return reply.notModified(d)
+	}
+	if d.action == complete {
+		return reply.completed(d)
 	}
 	if isServerError(resp.StatusCode) {
 		if stale := x.insteadOf(d, resp.StatusCode, false); stale != nil {
@@ -257,11 +258,27 @@ func (x *exchange) validate(d decision) (*http.Response, error) {
 	return x.send(&r, d)
 }
 
+// complete asks the origin for the bytes that a stored part lacks (RFC 9111 §3.3).
+func (x *exchange) complete(d decision) (*http.Response, error) {
+	r := *x.request
+	r.Header = x.request.Header.Clone()
+	if r.Header == nil {
+		r.Header = make(http.Header, 2)
+	}
+	missing, _ := remainder(x.selected)
+	r.Header["Range"] = []string{missing}
+	if x.selected.etag.Strong() {
+		r.Header["If-Range"] = []string{x.selected.etag.String()}
+	}
+	x.cache.stats.misses.Add(1)
+	return x.send(&r, d)
+}
+
 // refreshBehind validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
 func (x *exchange) refreshBehind() {
 	behind := *x
 	behind.behind = true
-	behind.ask.noneMatch, behind.ask.modifiedSince, behind.ask.head = nil, nil, false
+	behind.ask.noneMatch, behind.ask.modifiedSince, behind.ask.head, behind.ask.ranged = nil, nil, false, false
 	c := x.cache
 	ctx := context.WithoutCancel(x.request.Context())
 	c.flights.start(x.key, func() {
@@ -269,7 +286,14 @@ func (x *exchange) refreshBehind() {
 		defer cancel()
 		defer context.AfterFunc(c.flights.ctx, cancel)()
 		behind.request = x.request.Clone(ctx)
-		behind.request.Method, behind.request.Body, behind.request.GetBody = http.MethodGet, nil, nil
+		if behind.request.Method == http.MethodHead {
+			behind.request.Method = http.MethodGet
+		}
+		if rewind(behind.request) != nil {
+			return
+		}
+		deleteFold(behind.request.Header, "Range")
+		deleteFold(behind.request.Header, "If-Range")
 		deleteFold(behind.request.Header, "If-None-Match")
 		deleteFold(behind.request.Header, "If-Modified-Since")
 		behind.refresh()
@@ -322,6 +346,7 @@ func (p *reply) invalidate() {
 	for _, tag := range invalidated(p.request, p.Header) {
 		p.cache.invalidate(p.request.Context(), tag)
 	}
+	p.began = p.cache.events.now() // what this answer itself made invalid does not keep it from being stored
 }
 
 // invalidate deletes the sets with a tag. It is noted first: an exchange that began earlier and ends later finds the note and does not store.
@@ -382,15 +407,14 @@ func (p *reply) entry() (*Entry, string) {
 	if reason, ok := storable(&candidate, &c.posture); !ok {
 		return nil, reason
 	}
-	key := p.key
-	if key == "" { // a POST that answers later GET requests
+	if p.key == "" { // a POST that answers later GET requests
 		get := *p.request
 		get.Method = http.MethodGet
 		b, err := c.appendKey(nil, &get)
 		if err != nil {
 			return nil, "no key: " + err.Error()
 		}
-		p.key, key = string(b), string(b)
+		p.key = string(b)
 	}
 	e := &Entry{
 		url: displayURL(p.request), status: p.StatusCode, reason: p.Status,
@@ -399,6 +423,14 @@ func (p *reply) entry() (*Entry, string) {
 		selectors: newSelectors(p.Header["Vary"], p.request.Header, &c.secret),
 		tags:      []string{uriTag(p.request)},
 		requested: p.requested, received: p.received, age0: candidate.age, rules: newRules(&candidate, &c.posture),
+	}
+	if p.StatusCode == http.StatusPartialContent {
+		part, ok := parseContentRange(p.Header["Content-Range"])
+		if part, ok = part.holding(max(p.ContentLength, 0)); !ok {
+			return nil, "partial content of unknown length"
+		}
+		e.part = &part
+		e.header["Content-Range"] = []string{part.String()}
 	}
 	return e, ""
 }
@@ -426,7 +458,7 @@ func (c *Cache) put(x *exchange, e *Entry, began uint64) {
 		if c.events.since(began, e.tags) {
 			return old
 		}
-		return old.with(e)
+		return old.with(e, c.maxEntry)
 	})
 	if err != nil {
 		c.stats.storeErrors.Add(1)
@@ -441,16 +473,58 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	if e == nil && p.answersCaller() {
 		return p.take(d), nil
 	}
-	discard(p.Body)
 	if e == nil {
-		d.action, d.detail = fetch, joined(d.detail, "304 for another response")
-		return p.send(p.unconditional(), d)
+		return p.refetch(d, "304 for another response")
 	}
+	discard(p.Body)
 	p.cache.stats.revalidated.Add(1)
 	fresh, stored := p.freshen(e)
 	now := time.Now()
 	s := Status{Fwd: d.fwd, FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.ttl(now), HasTTL: true, Detail: d.detail}
 	return answer(&p.ask, fresh, p.request, now, s.String()), nil
+}
+
+// completed takes in the answer to a request for missing bytes: together with the stored part it is the whole.
+// A part that does not fit is dropped, and the whole fetched.
+func (p *reply) completed(d decision) (*http.Response, error) {
+	part := p.selected
+	switch p.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusRequestedRangeNotSatisfiable:
+		return p.refetch(d, "the stored part does not fit")
+	default:
+		return p.take(d), nil
+	}
+	rest, ok := completes(part, p.Header)
+	if !ok || p.ContentLength >= 0 && p.ContentLength != rest.size() {
+		return p.refetch(d, "the stored part does not fit")
+	}
+	bodies := []io.Reader{bytes.NewReader(part.body), p.Body}
+	if rest.first == 0 {
+		slices.Reverse(bodies)
+	}
+	p.Header = freshenedHeader(part.header, p.Header, p.received)
+	delete(p.Header, "Content-Range")
+	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.complete, 10)}
+	p.StatusCode, p.Status, p.ContentLength = http.StatusOK, "200 OK", rest.complete
+	p.TransferEncoding = nil
+	p.Body = &struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bodies...), p.Body}
+	resp := p.take(d)
+	return resp, nil
+}
+
+// refetch drops the reply and sends the caller's request without conditions.
+func (p *reply) refetch(d decision, why string) (*http.Response, error) {
+	discard(p.Body)
+	d.action, d.detail = fetch, joined(d.detail, why)
+	r, err := p.unconditional()
+	if err != nil {
+		return nil, err
+	}
+	return p.send(r, d)
 }
 
 // answersCaller tells whether a 304 answers the caller's own condition rather than the cache's.
@@ -459,28 +533,41 @@ func (p *reply) answersCaller() bool {
 	return tag != "" && slices.Contains(callersTags(&p.ask), tag) || p.Header.Get("Etag") == "" && p.selected == nil && p.ask.conditional()
 }
 
-// unconditional is the caller's request without conditions.
-func (p *reply) unconditional() *http.Request {
+// unconditional is the caller's request without conditions, with its body at the beginning again.
+func (p *reply) unconditional() (*http.Request, error) {
 	r := *p.request
 	r.Header = r.Header.Clone()
 	deleteFold(r.Header, "If-None-Match")
 	deleteFold(r.Header, "If-Modified-Since")
-	return &r
+	return &r, rewind(&r)
+}
+
+// rewind replaces a body that has been sent.
+func rewind(r *http.Request) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	if r.GetBody == nil {
+		return errors.New("cache: the request must be sent again, and its body cannot: set GetBody")
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return fmt.Errorf("cache: the request must be sent again: %w", err)
+	}
+	r.Body = body
+	return nil
 }
 
 // freshen puts a confirmed response with an updated header in the old one's place, or deletes that if the update may not be stored.
 func (p *reply) freshen(old *Entry) (*Entry, bool) {
 	c := p.cache
-	merged := &http.Response{StatusCode: old.status, Header: freshenedHeader(old.header, p.Header, p.received)}
+	merged := &http.Response{StatusCode: old.status, ContentLength: int64(len(old.body)), Header: freshenedHeader(old.header, p.Header, p.received)}
 	candidate := p.candidate(merged)
 	_, ok := storable(&candidate, &c.posture)
-	e := &Entry{
-		url: old.url, status: old.status, reason: old.reason, proto: old.proto, major: old.major, minor: old.minor,
-		uncompressed: old.uncompressed, trailer: old.trailer, body: old.body, part: old.part, tags: old.tags,
-		header:    storedHeader(merged.Header, p.received, candidate.verdict.Overrules(), &c.posture),
-		selectors: newSelectors(merged.Header["Vary"], p.request.Header, &c.secret),
-		requested: p.requested, received: p.received, age0: candidate.age, rules: newRules(&candidate, &c.posture),
-	}
+	e := old.copy()
+	e.header = storedHeader(merged.Header, p.received, candidate.verdict.Overrules(), &c.posture)
+	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, &c.secret)
+	e.requested, e.received, e.age0, e.rules = p.requested, p.received, candidate.age, newRules(&candidate, &c.posture)
 	e.index()
 	if ok {
 		c.put(p.exchange, e, p.began)

@@ -59,8 +59,8 @@ func unstorableStatus(c *candidate, d *field.Response) string {
 		return "status not final"
 	case status == http.StatusNotModified:
 		return "304 answers the caller's condition"
-	case status == http.StatusPartialContent:
-		return "partial content"
+	case status == http.StatusPartialContent && !storablePart(c):
+		return "partial content of another kind than one range of bytes"
 	case c.verdict.AnyStatus:
 		return ""
 	case d.MustUnderstand && !understood(status):
@@ -69,6 +69,15 @@ func unstorableStatus(c *candidate, d *field.Response) string {
 		return "status not cacheable by default"
 	}
 	return ""
+}
+
+// storablePart tells whether a 206 holds one range of bytes and all of it (RFC 9111 §3.3).
+func storablePart(c *candidate) bool {
+	s, ok := parseContentRange(c.response.Header["Content-Range"])
+	if ok && c.response.ContentLength >= 0 {
+		_, ok = s.holding(c.response.ContentLength)
+	}
+	return ok && len(c.response.TransferEncoding) == 0 && !c.response.Uncompressed
 }
 
 // unstorableDirective judges no-store, private and Authorization (RFC 9111 §3, §3.5, §5.2.2).
@@ -120,7 +129,7 @@ func unstorableKind(resp *http.Response) string {
 // unstorableMethod judges the request method (RFC 9111 §3, first rule; RFC 9110 §9.3.3 for POST).
 func unstorableMethod(c *candidate) string {
 	switch c.request.Method {
-	case "", http.MethodGet:
+	case "", http.MethodGet, methodQuery:
 		return ""
 	case http.MethodPost:
 		if c.explicit && c.response.StatusCode == http.StatusOK && locatesItself(c.request, c.response) {
@@ -230,7 +239,11 @@ func storedHeader(h http.Header, received time.Time, overruled bool, p *posture)
 		removeNamed(stored, d.PrivateFields)
 	}
 	delete(stored, "Age")
-	delete(stored, cacheStatus)
+	if others := foreign(stored[cacheStatus]); len(others) > 0 {
+		stored[cacheStatus] = others
+	} else {
+		delete(stored, cacheStatus)
+	}
 	if len(stored["Date"]) == 0 {
 		stored["Date"] = []string{received.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
 	}

@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"net/http"
 	"slices"
+	"strconv"
 )
 
 // A Store keeps stored responses by key. Under each key is a [Set]: all the variants of one resource, for one principal.
@@ -63,21 +65,53 @@ func (s *Set) Tags() []string {
 	return tags
 }
 
-// with returns s with e in place of the entry that has the same selectors. At the limit, the variant that was used longest ago goes.
-func (s *Set) with(e *Entry) *Set {
+// with returns s with e in place of those entries that e makes out of date: the ones with the same selectors.
+// A part joins a stored part that it continues, and does not replace the whole that it is a part of.
+// At the limit, the variant that was used longest ago goes.
+func (s *Set) with(e *Entry, limit int64) *Set {
 	entries := make([]*Entry, 0, 1)
 	if s != nil {
 		entries = make([]*Entry, 0, len(s.entries)+1)
 		for _, old := range s.entries {
-			if !slices.Equal(old.selectors, e.selectors) {
+			switch {
+			case !old.sameSlot(e):
 				entries = append(entries, old)
+			case e.part != nil && old.part == nil && old.status == http.StatusOK && old.etag.StronglyEquals(e.etag):
+				return s
+			case e.part != nil && old.part != nil:
+				e = e.joinedWith(old, limit)
 			}
 		}
 	}
 	for len(entries) >= maxVariants {
-		entries = slices.DeleteFunc(entries, func(old *Entry) bool { return old == leastUsed(entries) })
+		first := leastUsed(entries)
+		entries = slices.DeleteFunc(entries, func(old *Entry) bool { return old == first })
 	}
 	return &Set{entries: append(entries, e)}
+}
+
+// sameSlot tells whether two entries cannot both be the answer to one request.
+func (e *Entry) sameSlot(other *Entry) bool {
+	return slices.Equal(e.selectors, other.selectors)
+}
+
+// joinedWith returns e with the bytes of a stored part beside its own, if they fit together, and as a whole response if none is missing then.
+func (e *Entry) joinedWith(old *Entry, limit int64) *Entry {
+	part, body, ok := joinParts(old, e)
+	if !ok || part.size() > limit {
+		return e
+	}
+	j := e.copy()
+	j.body, j.part = body, &part
+	j.header = e.header.Clone()
+	if part.first == 0 && part.last == part.complete-1 {
+		j.makeWhole()
+	} else {
+		j.header["Content-Range"] = []string{part.String()}
+		j.header["Content-Length"] = []string{strconv.FormatInt(part.size(), 10)}
+	}
+	j.index()
+	return j
 }
 
 // without returns s without those entries for which drop is true, or nil if none is left.

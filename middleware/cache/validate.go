@@ -107,10 +107,10 @@ func offered(variants []*Entry) int {
 	return n
 }
 
-// describesContent are the fields that describe the stored bytes themselves. An update without content cannot change them (RFC 9111 §3.2).
+// describesContent tells which fields describe the stored bytes themselves. An update without content cannot change them (RFC 9111 §3.2).
 func describesContent(name string) bool {
 	switch name {
-	case "Content-Encoding", "Content-Length", "Content-Range":
+	case "Content-Digest", "Content-Encoding", "Content-Length", "Content-Md5", "Content-Range":
 		return true
 	}
 	return false

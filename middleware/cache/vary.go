@@ -153,12 +153,18 @@ func thousandths(q string) int {
 	return min(n, 1000)
 }
 
-// choose returns the stored response to use for a request: of those that it selects, the one that the origin made last (RFC 9111 §4).
-func (s *Set) choose(request http.Header, secret *[32]byte) *Entry {
+// choose returns the stored response to use for a request: of those that it selects, one that has the bytes that are asked for,
+// and of these the one that the origin made last (RFC 9111 §4).
+func (s *Set) choose(a *ask, request http.Header, secret *[32]byte) *Entry {
 	var best *Entry
+	bestHolds := false
 	for _, e := range s.entries {
-		if (best == nil || e.date.After(best.date)) && selects(e, request, secret) {
-			best = e
+		_, has := holds(a, e)
+		if best != nil && (bestHolds && !has || bestHolds == has && !e.date.After(best.date)) {
+			continue
+		}
+		if selects(e, request, secret) {
+			best, bestHolds = e, has
 		}
 	}
 	return best
