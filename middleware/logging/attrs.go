@@ -1,0 +1,111 @@
+package logging
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/plyhttp/ply/internal/redact"
+)
+
+// attrs are the attributes of a record, in the order in which people read them.
+// Those with dots are named by the semantic conventions of OpenTelemetry.
+func (x *exchange) attrs(o Outcome) []slog.Attr {
+	a := make([]slog.Attr, 0, 20)
+	a = appendMethod(a, o.Request.Method)
+	a = append(a, slog.String("url.full", redact.URL(o.Request.URL)))
+	a = appendServer(a, o.Request.URL)
+	if o.Response != nil {
+		a = append(a, slog.Int("http.response.status_code", o.Response.StatusCode))
+		a = appendProtocol(a, o.Response)
+	}
+	if t := o.ErrorType(); t != "" {
+		a = append(a, slog.String("error.type", t))
+	}
+	if o.Err != nil {
+		a = append(a, slog.String("error", redact.ErrorText(o.Err)))
+	}
+	a = append(a, slog.Duration("duration", o.Duration), slog.Duration("ttfb", o.FirstByte))
+	a = appendSizes(a, o)
+	if o.Slow {
+		a = append(a, slog.Bool("slow", true))
+	}
+	return appendLayers(a, o)
+}
+
+// appendMethod keeps the number of method names bounded, as the conventions ask.
+func appendMethod(a []slog.Attr, method string) []slog.Attr {
+	switch method {
+	case "":
+		method = http.MethodGet
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY":
+	default:
+		a = append(a, slog.String("http.request.method_original", method))
+		method = "_OTHER"
+	}
+	return append(a, slog.String("http.request.method", method))
+}
+
+func appendServer(a []slog.Attr, u *url.URL) []slog.Attr {
+	if u == nil {
+		return a
+	}
+	a = append(a, slog.String("server.address", u.Hostname()))
+	port, err := strconv.Atoi(u.Port())
+	switch {
+	case err == nil:
+	case u.Scheme == "https":
+		port = 443
+	case u.Scheme == "http":
+		port = 80
+	default:
+		return a
+	}
+	return append(a, slog.Int("server.port", port))
+}
+
+// appendProtocol writes the version as the conventions do: "2", not "2.0".
+func appendProtocol(a []slog.Attr, resp *http.Response) []slog.Attr {
+	switch {
+	case resp.ProtoMajor == 0:
+		return a
+	case resp.ProtoMajor >= 2:
+		return append(a, slog.String("network.protocol.version", strconv.Itoa(resp.ProtoMajor)))
+	}
+	return append(a, slog.String("network.protocol.version", strconv.Itoa(resp.ProtoMajor)+"."+strconv.Itoa(resp.ProtoMinor)))
+}
+
+func appendSizes(a []slog.Attr, o Outcome) []slog.Attr {
+	if o.Request.Body != nil && o.Request.Body != http.NoBody {
+		a = append(a, slog.Int64("http.request.body.size", o.Sent))
+	}
+	if o.Response != nil {
+		a = append(a, slog.Int64("http.response.body.size", o.Received))
+	}
+	if o.ClosedEarly {
+		a = append(a, slog.Bool("closed_early", true))
+	}
+	return a
+}
+
+// appendLayers writes what the layers inside have to say.
+func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
+	if o.Resends > 0 {
+		a = append(a, slog.Int("http.request.resend_count", o.Resends))
+	}
+	if o.Attempt > 0 {
+		a = append(a, slog.Int("attempt", o.Attempt))
+	}
+	if o.Stop != "" && o.Stop != "done" {
+		a = append(a, slog.String("retry.stop", o.Stop))
+	}
+	if o.Cache.Status != "" {
+		a = append(a, slog.String("cache.status", o.Cache.Status))
+	}
+	if o.Cache.Reason != "" {
+		a = append(a, slog.String("cache.reason", o.Cache.Reason))
+	}
+	return a
+}

@@ -1,0 +1,130 @@
+package logging
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plyhttp/ply/internal/attempt"
+	"github.com/plyhttp/ply/internal/body"
+)
+
+// New returns a layer that writes one record for each request that passes it, when the body of the response has ended.
+//
+// Placed outside a retry layer it writes one record per call; placed inside, one per attempt, at lower levels.
+// It never delays, keeps or changes what passes, and no value that may be secret is written: see the package documentation.
+//
+// New keeps no state: its handlers are safe for concurrent use, as far as the Logger's handler is.
+func New(o Options) func(next http.RoundTripper) http.RoundTripper {
+	o = o.withDefaults()
+	return func(next http.RoundTripper) http.RoundTripper {
+		if next == nil {
+			next = http.DefaultTransport
+		}
+		return &handler{next: next, opts: &o}
+	}
+}
+
+type handler struct {
+	next http.RoundTripper
+	opts *Options
+}
+
+func (h *handler) LayerName() string         { return "logging" }
+func (h *handler) Unwrap() http.RoundTripper { return h.next }
+
+func (h *handler) CloseIdleConnections() {
+	if c, ok := h.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
+	logger := h.opts.logger()
+	if !logger.Enabled(req.Context(), highest) {
+		return h.next.RoundTrip(req)
+	}
+	x := &exchange{opts: h.opts, logger: logger, req: req, start: time.Now()}
+	if r, ok := attempt.Of(req.Context()); ok && r.Stop == "" {
+		x.attempt = r.Number
+	}
+	resp, err := h.next.RoundTrip(x.outgoing())
+	x.firstByte = time.Since(x.start)
+	if err != nil {
+		x.finish(nil, err)
+		return nil, err
+	}
+	x.watch(resp)
+	return resp, nil
+}
+
+// exchange is one request on its way through the layer.
+type exchange struct {
+	opts    *Options
+	logger  *slog.Logger
+	req     *http.Request // the caller's
+	attempt int           // zero outside a retry layer
+	start   time.Time
+
+	firstByte time.Duration
+	sent      atomic.Int64 // bytes of the request body; its transport may still be reading
+	received  atomic.Int64 // bytes of the response body
+	once      sync.Once
+}
+
+// outgoing is the request to pass on: the caller's, or a copy whose body is counted.
+func (x *exchange) outgoing() *http.Request {
+	if x.req.Body == nil || x.req.Body == http.NoBody {
+		return x.req
+	}
+	r := new(http.Request)
+	*r = *x.req
+	r.Body = body.Watch(x.req.Body, body.Hooks{Read: func(n int, err error) error {
+		x.sent.Add(int64(n))
+		return err
+	}})
+	return r
+}
+
+// watch writes the record when the body of resp has ended: now, if it has none.
+func (x *exchange) watch(resp *http.Response) {
+	if resp == nil || resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols || x.opts.AtHeaders {
+		x.finish(resp, nil)
+		return
+	}
+	resp.Body = body.Watch(resp.Body, body.Hooks{
+		Read: func(n int, err error) error {
+			x.received.Add(int64(n))
+			return err
+		},
+		Done: func(err error) {
+			if err == io.EOF {
+				err = nil
+			}
+			x.finish(resp, err)
+		},
+	})
+}
+
+// finish writes the record, once.
+func (x *exchange) finish(resp *http.Response, err error) {
+	x.once.Do(func() {
+		o := x.outcome(resp, err)
+		level := x.opts.Level(o)
+		if ctx := x.req.Context(); x.logger.Enabled(ctx, level) {
+			x.write(ctx, level, o)
+		}
+	})
+}
+
+func (x *exchange) write(ctx context.Context, level slog.Level, o Outcome) {
+	message := "http call"
+	if o.Attempt > 0 {
+		message = "http attempt"
+	}
+	x.logger.LogAttrs(ctx, level, message, x.attrs(o)...)
+}

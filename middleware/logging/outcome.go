@@ -1,0 +1,171 @@
+package logging
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/plyhttp/ply/internal/attempt"
+	"github.com/plyhttp/ply/internal/body"
+)
+
+// Outcome is how a call ended, or an attempt of one.
+type Outcome struct {
+	Request  *http.Request  // as it came to this layer; not to be changed
+	Response *http.Response // nil if there was none; its body has ended
+
+	// Err is the error of the call, or of reading the response's body. Nil if the body ended well or was closed early.
+	Err error
+
+	Attempt     int           // its number inside a retry layer; zero for a whole call
+	Resends     int           // how often the request was sent again, redirects included
+	Stop        string        // why the retry layer stopped; "" without one
+	Duration    time.Duration // to the end of the body
+	FirstByte   time.Duration // to the header of the response, or to the error
+	Slow        bool          // Duration is at least Options.Slow
+	ClosedEarly bool          // the body was closed before its end
+	Sent        int64         // bytes of the request body
+	Received    int64         // bytes of the response body
+	Cache       CacheStatus   // zero without a ply cache inside
+}
+
+// Status is the status code of the response, or zero.
+func (o Outcome) Status() int {
+	if o.Response == nil {
+		return 0
+	}
+	return o.Response.StatusCode
+}
+
+func (x *exchange) outcome(resp *http.Response, err error) Outcome {
+	o := Outcome{
+		Request:   x.req,
+		Response:  resp,
+		Err:       err,
+		Attempt:   x.attempt,
+		Duration:  time.Since(x.start),
+		FirstByte: x.firstByte,
+		Sent:      x.sent.Load(),
+		Received:  x.received.Load(),
+		Cache:     cacheStatus(resp),
+	}
+	o.Slow = x.opts.Slow > 0 && o.Duration >= x.opts.Slow
+	if err == body.ErrClosed {
+		o.Err, o.ClosedEarly = nil, resp.ContentLength != o.Received
+	}
+	o.Resends, o.Stop = resends(x.req, resp, err)
+	if x.attempt > 0 {
+		o.Resends, o.Stop = x.attempt-1, ""
+	}
+	return o
+}
+
+// resends asks the retry layer inside, or counts redirects where there is none.
+func resends(req *http.Request, resp *http.Response, err error) (int, string) {
+	if resp != nil && resp.Request != nil {
+		if r, ok := attempt.Of(resp.Request.Context()); ok {
+			return r.Resends, r.Stop
+		}
+		req = resp.Request
+	}
+	if r := attempt.Recorder(nil); errors.As(err, &r) {
+		record := r.AttemptRecord()
+		return record.Resends, record.Stop
+	}
+	hops := 0
+	for req.Response != nil && req.Response.Request != nil {
+		req = req.Response.Request
+		hops++
+	}
+	return hops, ""
+}
+
+// LevelOf is the level of a record by its outcome, if Options.Level is zero:
+//
+//	                                            call    attempt
+//	below 400                                   Info    Debug
+//	404, 409, 412, 416                          Info    Debug
+//	other 4xx                                   Warn    Warn
+//	429, 5xx                                    Error   Warn
+//	the caller cancelled                        Info    Info
+//	a deadline passed                           Warn    Warn
+//	any other error, of the body too            Error   Warn
+//
+// A slow one is a level higher.
+func LevelOf(o Outcome) slog.Level {
+	level := levelOf(o)
+	if o.Slow && level < slog.LevelError {
+		level += 4
+	}
+	return level
+}
+
+func levelOf(o Outcome) slog.Level {
+	failed, fine := slog.LevelError, slog.LevelInfo
+	if o.Attempt > 0 {
+		failed, fine = slog.LevelWarn, slog.LevelDebug
+	}
+	switch status := o.Status(); {
+	case errors.Is(o.Err, context.Canceled):
+		return slog.LevelInfo
+	case errors.Is(o.Err, context.DeadlineExceeded):
+		return slog.LevelWarn
+	case o.Err != nil, status == http.StatusTooManyRequests, status >= 500:
+		return failed
+	case status == http.StatusNotFound, status == http.StatusConflict,
+		status == http.StatusPreconditionFailed, status == http.StatusRequestedRangeNotSatisfiable, status < 400:
+		return fine
+	}
+	return slog.LevelWarn
+}
+
+// ErrorType returns the value of error.type for an outcome, one of few: the status if it is an error, else
+// canceled, timeout, dns, connection_refused, connection_reset, tls, eof or other; "" if nothing failed.
+func (o Outcome) ErrorType() string {
+	if o.Err == nil {
+		if o.Status() >= 400 {
+			return strconv.Itoa(o.Status())
+		}
+		return ""
+	}
+	for _, class := range errorClasses {
+		if class.holds(o.Err) {
+			return class.name
+		}
+	}
+	return "other"
+}
+
+var errorClasses = []struct {
+	name  string
+	holds func(error) bool
+}{
+	{"canceled", func(err error) bool { return errors.Is(err, context.Canceled) }},
+	{"dns", is[*net.DNSError]},
+	{"tls", func(err error) bool {
+		return is[*tls.CertificateVerificationError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err) ||
+			is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err)
+	}},
+	{"timeout", func(err error) bool {
+		var t interface{ Timeout() bool }
+		return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+	}},
+	{"connection_refused", func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
+	{"connection_reset", func(err error) bool {
+		return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
+	}},
+	{"eof", func(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }},
+}
+
+func is[T error](err error) bool {
+	var target T
+	return errors.As(err, &target)
+}
