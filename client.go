@@ -2,6 +2,7 @@ package ply
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -228,13 +229,13 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 		return nil, err
 	}
 	if s == nil {
-		return c.call.RoundTrip(out)
+		return oneOf(c.call.RoundTrip(out))
 	}
-	finish := passOn
+	finish := oneOf
 	if s.timeouts.Total > 0 {
 		out, finish = withTotal(out, s.timeouts.Total)
 	}
-	resp, err := finish(c.call.RoundTrip(out))
+	resp, err := finish(oneOf(c.call.RoundTrip(out)))
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +249,23 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	return resp, nil
 }
 
-func passOn(resp *http.Response, err error) (*http.Response, error) { return resp, err }
+var errNoOutcome = errors.New("ply: a call layer returned neither a response nor an error")
+
+// oneOf holds call layers to the contract, as http.Client does with those inside it.
+func oneOf(resp *http.Response, err error) (*http.Response, error) {
+	switch {
+	case err != nil:
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		return nil, err
+	case resp == nil:
+		return nil, errNoOutcome
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	return resp, nil
+}
 
 // prepare completes a request with what the client adds to it, in a copy, before any layer sees it:
 // a cache's key is then made of the request that is sent. s is nil where nothing was chosen.
@@ -261,8 +278,8 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	switch {
 	case own != nil && !own.resolved:
 		s, err = c.resolve(*own)
-	case single || own != nil && c.resolved == nil:
-		s, err = c.resolve(settings{})
+	case single || own != nil && c.resolved == nil, c.resolved != nil && c.resolved.transport != nil:
+		s, err = c.resolve(settings{}) // a variant is looked up each time, so that it isn't the one that makes room
 	default:
 		s = c.resolved
 	}

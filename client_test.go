@@ -579,3 +579,28 @@ func TestContextEndsACall(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestCallLayersThatBreakTheContract(t *testing.T) {
+	broken := errors.New("broken")
+	body := &closeCounter{Reader: strings.NewReader("x")}
+	for name, layer := range map[string]ply.HandlerFunc{
+		"neither response nor error": func(*http.Request) (*http.Response, error) { return nil, nil },
+		"both":                       func(*http.Request) (*http.Response, error) { return &http.Response{Body: body}, broken },
+	} {
+		for _, timeouts := range []ply.Timeouts{{}, {Total: 1e12}} {
+			c := newClient(t, ply.Options{Timeouts: timeouts, UseCall: []ply.Middleware{func(ply.Handler) ply.Handler { return layer }}})
+			if resp, err := c.Get(t.Context(), "http://a.test/"); resp != nil || err == nil {
+				t.Errorf("%s: got %v, %v", name, resp, err)
+			}
+		}
+	}
+	if body.closed != 2 {
+		t.Errorf("the dropped response was closed %d times, want once for each of 2 calls", body.closed)
+	}
+	c := newClient(t, ply.Options{UseCall: []ply.Middleware{func(ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil })
+	}}})
+	if resp := get(t, c, "http://a.test/"); resp.Body == nil {
+		t.Error("a response without a body got through")
+	}
+}

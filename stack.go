@@ -5,9 +5,9 @@ import "fmt"
 // checkStack refuses stacks that cannot mean what they say. Layers that only some requests pass are left to whoever wrote the conditions.
 func checkStack(h Handler) error {
 	var layers []Layer
-	var inner int // the index of the first layer inside redirects
+	inner := -1 // the index of the client's redirects; a client that is its transport has others
 	walker{deep: true, visit: func(l Layer) {
-		if _, ok := l.Handler.(*follow); ok {
+		if _, ok := l.Handler.(*follow); ok && inner < 0 {
 			inner = len(layers)
 		}
 		layers = append(layers, l)
