@@ -1,0 +1,113 @@
+package ply
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Links gives the targets of the Link fields of a response by their relation, which is in lower case (RFC 8288 §3).
+// A relative target is resolved against the URL of the request; of several for a relation the first counts.
+// Links that speak of another resource (anchor), and what cannot be parsed, are left out. Paging is then:
+//
+//	next := ply.Links(resp)["next"] // nil on the last page
+func Links(resp *http.Response) map[string]*url.URL {
+	links := make(map[string]*url.URL)
+	for _, rest := range resp.Header.Values("Link") {
+		for {
+			var l webLink
+			var ok bool
+			if l, rest, ok = cutLink(rest); !ok {
+				break
+			}
+			l.addTo(links, resp)
+		}
+	}
+	return links
+}
+
+// webLink is a link as it is written.
+type webLink struct {
+	target   string
+	rel      string // relations, with blanks in between
+	anchored bool
+}
+
+func (l webLink) addTo(links map[string]*url.URL, resp *http.Response) {
+	target, err := url.Parse(l.target)
+	if err != nil || l.anchored {
+		return
+	}
+	if resp.Request != nil && resp.Request.URL != nil {
+		target = resp.Request.URL.ResolveReference(target)
+	}
+	for rel := range strings.FieldsSeq(strings.ToLower(l.rel)) {
+		if links[rel] == nil {
+			links[rel] = target
+		}
+	}
+}
+
+// cutLink takes the first link off a field value. ok is false if there is none that can be parsed.
+func cutLink(s string) (l webLink, rest string, ok bool) {
+	s, found := strings.CutPrefix(strings.TrimLeft(s, " \t,"), "<")
+	if !found {
+		return l, "", false
+	}
+	if l.target, s, found = strings.Cut(s, ">"); !found {
+		return l, "", false
+	}
+	related := false
+	for {
+		s = strings.TrimLeft(s, " \t")
+		if s == "" || s[0] == ',' {
+			return l, s, true
+		}
+		if s[0] != ';' {
+			return l, "", false
+		}
+		var name, value string
+		if name, value, s, ok = cutParam(s[1:]); !ok {
+			return l, "", false
+		}
+		switch strings.ToLower(name) {
+		case "rel":
+			if !related {
+				l.rel, related = value, true // a second one does not count (RFC 8288 §3.3)
+			}
+		case "anchor":
+			l.anchored = true
+		}
+	}
+}
+
+// cutParam takes a parameter off the front of s. ok is false if a quote in it is not closed.
+func cutParam(s string) (name, value, rest string, ok bool) {
+	end := strings.IndexAny(s, "=;,")
+	if end < 0 {
+		end = len(s)
+	}
+	name, s = strings.Trim(s[:end], " \t"), s[end:]
+	if s == "" || s[0] != '=' {
+		return name, "", s, true
+	}
+	s = strings.TrimLeft(s[1:], " \t")
+	if s == "" || s[0] != '"' {
+		end := strings.IndexAny(s, ";,")
+		if end < 0 {
+			end = len(s)
+		}
+		return name, strings.TrimRight(s[:end], " \t"), s[end:], true
+	}
+	var text strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			return name, text.String(), s[i+1:], true
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		}
+		text.WriteByte(s[i])
+	}
+	return "", "", "", false
+}
