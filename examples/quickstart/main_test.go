@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var columns = regexp.MustCompile(` {3,}`)
+
+// rows gives, of each row of the table, the first word of the cache's column, the status and what the origin saw.
+func rows(t *testing.T, out string) []string {
+	t.Helper()
+	_, table, ok := strings.Cut(out, "ORIGIN SAW\n")
+	if !ok {
+		t.Fatalf("no table in\n%s", out)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	var all []string
+	for line := range strings.SplitSeq(table, "\n") {
+		cells := columns.Split(line, -1)
+		if len(cells) != 5 {
+			t.Fatalf("row %q has %d cells", line, len(cells))
+		}
+		what, _, _ := strings.Cut(strings.TrimRight(cells[1], ",:"), " ")
+		all = append(all, strings.Join([]string{strings.TrimRight(what, ",:"), cells[2], cells[4]}, " | "))
+	}
+	return all
+}
+
+func TestTheTourShowsEachThingThatTheCacheDoes(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"miss | 200 | 1 request",
+		"hit | 200 | nothing",
+		"miss | 200 | 1 request",
+		"revalidated | 200 | 1 request",
+		"bypassed | 200 | 1 request",
+		"refreshed | 200 | 1 request",
+		"miss | 200 | 2 requests",
+		"hit | 200 | nothing",
+	}
+	if diff := cmp.Diff(want, rows(t, out.String())); diff != "" {
+		t.Errorf("table (-want +got)\n%s\n%s", diff, &out)
+	}
+	for _, text := range []string{
+		"layers: redirects and cookies → logging → cache → retry → counter → *http.Transport",
+		"http.response.status_code=200",
+	} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("%q is not in\n%s", text, &out)
+		}
+	}
+}
+
+func TestOwnURLs(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+	}))
+	defer server.Close()
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, []string{server.URL}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"miss | 200 | 1 request", "hit | 200 | nothing", "bypassed | 200 | 1 request", "refreshed | 200 | 1 request"}
+	if diff := cmp.Diff(want, rows(t, out.String())); diff != "" {
+		t.Errorf("table (-want +got)\n%s", diff)
+	}
+}
+
+func TestAURLThatCannotBeHadIsSaidAndFails(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, []string{"nonsense"}); err == nil || !strings.Contains(out.String(), "error: ") {
+		t.Errorf("got %v and\n%s", err, &out)
+	}
+}

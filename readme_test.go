@@ -1,0 +1,99 @@
+package ply_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var fenced = regexp.MustCompile("(?s)```go\n(.*?)```")
+
+// TestREADME does what README tells a newcomer to do in a module of their own, with README's own code.
+func TestREADME(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	if lines := strings.Count(string(readme), "\n"); lines > 150 {
+		t.Errorf("README.md has %d lines, more than 150", lines)
+	}
+	checkout, err := os.Getwd()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program(t, string(readme))), 0o600))
+
+	runIn(t, dir, "go", "mod", "init", "example.com/app")
+	commands := regexp.MustCompile(`(?m)^    (go mod .*)$`).FindAllStringSubmatch(string(readme), -1)
+	if len(commands) != 2 {
+		t.Fatalf("%d commands that set up a module, want 2", len(commands))
+	}
+	for _, c := range commands {
+		runIn(t, dir, strings.Fields(strings.ReplaceAll(c[1], "/path/to/ply", checkout))...)
+	}
+	runIn(t, dir, "go", "vet", ".")
+	if out := runIn(t, dir, "go", "run", "."); out != "ply works\n" {
+		t.Errorf("the program prints %q", out)
+	}
+}
+
+// program makes a whole program of the pieces in README.
+func program(t *testing.T, readme string) string {
+	t.Helper()
+	pieces := fenced.FindAllStringSubmatch(readme, -1)
+	if len(pieces) != 3 {
+		t.Fatalf("%d pieces of Go, want 3", len(pieces))
+	}
+	return `package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
+)
+
+type User struct{ Name string }
+
+func main() { fmt.Println("ply works") }
+
+func first(ctx context.Context) error {
+` + pieces[0][1] + `
+	_ = user
+	return nil
+}
+
+func second(store *cache.Cache) *http.Client {
+` + pieces[1][1] + `
+	return hc
+}
+
+func third(ctx context.Context, client *ply.Client) error {
+` + pieces[2][1] + `
+	resp.Body.Close()
+	return err
+}
+
+var _ = []any{first, second, third}
+`
+}
+
+func runIn(t *testing.T, dir string, command ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, &stderr)
+	}
+	return string(out)
+}
