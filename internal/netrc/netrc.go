@@ -30,17 +30,19 @@ type login struct{ name, password, account string }
 
 // Read reads the file at path. An empty path means the one that the environment variable NETRC names,
 // or else .netrc (on Windows also _netrc) in the home directory. A file that does not exist has no entries, which is no error.
+// Neither is it if the one in the home directory cannot be opened, which nobody named: a service may have a home that it cannot enter.
 //
 // The permissions of the file do not matter, as they do not to curl and aiohttp: secrets mounted into containers are often
 // readable by all, and to refuse them would protect nothing that is not already in the open.
 //
 // Errors name the file and the line, and nothing of what is written there.
 func Read(path string) (*File, error) {
+	named := true
 	if path == "" {
-		path = defaultPath()
+		path, named = defaultPath()
 	}
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || err != nil && !named {
 		return &File{}, nil
 	}
 	if err != nil {
@@ -58,22 +60,22 @@ func Read(path string) (*File, error) {
 	return file, nil
 }
 
-// defaultPath is the file that nobody named; it is empty, which does not exist, where there is no home.
-func defaultPath() string {
+// defaultPath is the file for want of a path, and whether NETRC names it. It is empty, which does not exist, where there is no home.
+func defaultPath() (path string, named bool) {
 	if path := os.Getenv("NETRC"); path != "" {
-		return path
+		return path, true
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return ""
+		return "", false
 	}
-	path := filepath.Join(home, ".netrc")
+	path = filepath.Join(home, ".netrc")
 	if runtime.GOOS == "windows" {
 		if _, err := os.Stat(path); err != nil {
 			path = filepath.Join(home, "_netrc")
 		}
 	}
-	return path
+	return path, false
 }
 
 // Lookup gives the login for a host, a name or an address without port, as [net/url.URL.Hostname] has it; case does not matter.

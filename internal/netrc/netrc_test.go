@@ -123,6 +123,7 @@ func TestReadFindsTheFile(t *testing.T) {
 		{"path of the environment", "", environment, dir, "environment"},
 		{"home directory", "", "", dir, "home"},
 		{"no home directory", "", "", "", ""},
+		{"home that is no directory", "", "", named, ""},
 		{"path given does not exist", filepath.Join(dir, "missing"), environment, dir, ""},
 		{"path of the environment does not exist", "", filepath.Join(dir, "missing"), dir, ""},
 		{"empty device", "", os.DevNull, dir, ""},
@@ -160,6 +161,7 @@ func TestReadReportsWhatItCannotRead(t *testing.T) {
 
 	tests := []struct{ name, path, want string }{
 		{"a directory", dir, "directory"},
+		{"below a file", filepath.Join(broken, "file"), "file"},
 		{"broken", broken, broken + ": line 1: a quote is not closed"},
 		{"too large", large, large + ": larger than 1048576 bytes"},
 	}
