@@ -604,3 +604,13 @@ func TestCallLayersThatBreakTheContract(t *testing.T) {
 		t.Error("a response without a body got through")
 	}
 }
+
+func TestAFailedStatusCheckClosesTheBodyOnce(t *testing.T) {
+	body := &closeCounter{Reader: strings.NewReader("no")}
+	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 500, Body: body, Request: r}, nil
+	})})
+	if _, err := c.Get(t.Context(), "http://a.test/", ply.CheckStatus(ply.StatusOK)); !ply.StatusIs(err, 500) || body.closed != 1 {
+		t.Errorf("got %v; closed %d times", err, body.closed)
+	}
+}

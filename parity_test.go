@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -226,12 +227,13 @@ func TestABodyThatEndsWithItsConnectionIsRead(t *testing.T) {
 }
 
 func TestUnverifiedAnswersNeverServeAVerifiedRequest(t *testing.T) {
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		fmt.Fprint(w, "hello")
 	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail on purpose
+	server.StartTLS()
 	defer server.Close()
-	server.Config.ErrorLog = nil
 	store, err := cache.New(cache.Options{})
 	require.NoError(t, err)
 	defer store.Close()

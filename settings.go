@@ -55,7 +55,7 @@ func (s settings) over(d settings) settings {
 }
 
 // CheckStatus makes [Client.Do] and the verbs look at each final response with check and fail with the error that it returns,
-// the body closed. [RaiseForStatus] has the form of the usual check:
+// the body closed. check may read the body but not close it. The usual one is [StatusOK]:
 //
 //	ply.CheckStatus(ply.StatusOK)
 //
@@ -65,12 +65,6 @@ func CheckStatus(check func(*http.Response) error) RequestOption {
 		d.settings.status, d.settings.statusChosen = check, true
 		return nil
 	}}
-}
-
-// StatusOK is a check for [CheckStatus]: a status of 400 or more is a [*StatusError].
-func StatusOK(resp *http.Response) error {
-	_, err := RaiseForStatus(resp, nil)
-	return err
 }
 
 // DownloadProgress calls f as the body of the response is read, with the bytes received so far and

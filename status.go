@@ -75,17 +75,27 @@ func RaiseForStatus(resp *http.Response, err error) (*http.Response, error) {
 	if resp, err = received(resp, err); err != nil {
 		return nil, err
 	}
-	if resp.StatusCode < http.StatusBadRequest {
+	if err = StatusOK(resp); err == nil {
 		return resp, nil
 	}
-	defer resp.Body.Close()
+	resp.Body.Close()
+	return nil, err
+}
+
+// StatusOK is the check for [CheckStatus] that [RaiseForStatus] makes: a status of 400 or more is a [*StatusError].
+// It leaves the body to be closed by its caller.
+func StatusOK(resp *http.Response) error {
+	if resp.StatusCode < http.StatusBadRequest {
+		return nil
+	}
 	e := &StatusError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header.Clone()}
 	e.Method, e.URL = exchangeOf(resp)
+	var err error
 	e.Excerpt, err = io.ReadAll(io.LimitReader(resp.Body, excerptLimit))
 	if err == nil && len(e.Excerpt) == excerptLimit && lengthOf(resp) <= drainLimit {
 		io.CopyN(io.Discard, resp.Body, drainLimit-excerptLimit+1)
 	}
-	return nil, e
+	return e
 }
 
 // StatusIs tells whether err is, or wraps, a [*StatusError] with one of the codes:
