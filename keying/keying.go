@@ -1,12 +1,11 @@
 // Package keying says what makes two requests the same.
 //
-// A cache asks a [Strategy] for the key of each request; requests with equal keys share stored responses
-// (as far as Vary lets them). [Default] is the key of RFC 9111 §2 together with the credentials of the request,
-// so that one cache can serve many principals. What is not keyed is shared: leave a part out only if it makes no difference to the answer.
+// A cache asks a [Strategy] for the key of each request; requests with equal keys share stored responses, as far as Vary lets them.
+// [Default] is the target URI together with the credentials of the request, so that one cache can serve many principals.
+// [Of] builds a strategy from parts. What is not keyed is shared: leave a part out only if it makes no difference to the answer.
 package keying
 
 import (
-	"crypto/sha256"
 	"net/http"
 
 	"github.com/plyhttp/ply/internal/target"
@@ -24,7 +23,7 @@ type Strategy interface {
 	AppendKey(dst []byte, r *http.Request) ([]byte, error)
 }
 
-// Func is a [Strategy] made of one function.
+// Func is a [Strategy] made of one function. It has to care for everything that its requests can differ in, credentials included.
 type Func func(dst []byte, r *http.Request) ([]byte, error)
 
 // AppendKey calls f.
@@ -32,45 +31,94 @@ func (f Func) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return f(dst, r)
 }
 
-// Default returns the strategy that a cache uses if none is chosen: the target URI in its normal form (RFC 9111 §2, RFC 9110 §4.2.3),
+// Default returns the strategy that a private cache uses if none is chosen: the target URI in its normal form (RFC 9111 §2, RFC 9110 §4.2.3),
 // without fragment and userinfo, and a hash of the request's Authorization and Cookie fields.
 // Two requests with other credentials, or one with and one without, never share a response. It allocates nothing.
 //
 // The price: a client that sends a new cookie with each request never hits. If it acts for one person only, see [OnePerson].
 func Default() Strategy {
 	return Func(func(dst []byte, r *http.Request) ([]byte, error) {
-		return appendPrincipal(target.AppendURI(dst, r), r.Header), nil
+		return appendCredentials(target.AppendURI(dst, r), r.Header), nil
 	})
 }
 
 // OnePerson returns the strategy for a client that acts for one person: the target URI and nothing else.
 // Requests share responses whatever their Authorization and Cookie fields say, as RFC 9111 lets private caches do,
-// unless a response's Vary tells them apart.
+// unless a response's Vary tells them apart. It allocates nothing.
 func OnePerson() Strategy {
 	return Func(func(dst []byte, r *http.Request) ([]byte, error) {
 		return target.AppendURI(dst, r), nil
 	})
 }
 
-// appendPrincipal appends a hash of the credentials in h, or a mark that there are none.
-func appendPrincipal(dst []byte, h http.Header) []byte {
-	authorization, cookie := h["Authorization"], h["Cookie"]
-	if len(authorization) == 0 && len(cookie) == 0 {
-		return append(dst, 0)
-	}
-	start := len(dst)
-	dst = append(dst, "ply principal\x00"...)
-	dst = appendValues(dst, authorization)
-	dst = appendValues(dst, cookie)
-	sum := sha256.Sum256(dst[start:])
-	clear(dst[start:]) // the buffer is used again: leave no secret in it
-	return append(append(dst[:start], 1), sum[:]...)
+// A Part is one thing that a key is made of.
+type Part interface {
+	// AppendPart appends the part to dst under the terms of [Strategy]. How parts are kept apart is not its concern.
+	AppendPart(dst []byte, r *http.Request) ([]byte, error)
 }
 
-func appendValues(dst []byte, values []string) []byte {
-	dst = append(dst, byte(len(values)>>8), byte(len(values)))
-	for _, value := range values {
-		dst = target.Append(dst, value)
-	}
-	return dst
+// PartFunc is a [Part] made of one function.
+type PartFunc func(dst []byte, r *http.Request) ([]byte, error)
+
+// AppendPart calls f.
+func (f PartFunc) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
+	return f(dst, r)
 }
+
+// Of returns the strategy whose key has these parts, in this order. Nil parts are left out.
+// Without a [URL] among them, the whole target URI comes first. Without a [Principal] or [Anyone], a hash of the credentials comes last,
+// so that nothing is shared between principals by oversight.
+func Of(parts ...Part) Strategy {
+	s := &composed{}
+	var hasURL, hasPrincipal bool
+	for _, part := range parts {
+		switch part.(type) {
+		case nil:
+			continue
+		case *urlPart:
+			hasURL = true
+		case principalPart:
+			hasPrincipal = true
+		case *bodyPart:
+			s.content = true
+		case anyonePart:
+			hasPrincipal = true
+			continue
+		}
+		s.parts = append(s.parts, part)
+	}
+	if !hasURL {
+		s.parts = append([]Part{PartFunc(appendTarget)}, s.parts...)
+	}
+	if !hasPrincipal {
+		s.parts = append(s.parts, Principal(nil))
+	}
+	return s
+}
+
+func appendTarget(dst []byte, r *http.Request) ([]byte, error) {
+	return target.AppendURI(dst, r), nil
+}
+
+// composed is a strategy made of parts.
+type composed struct {
+	parts   []Part
+	content bool
+}
+
+// AppendKey appends the parts, each behind its length.
+func (s *composed) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
+	for _, part := range s.parts {
+		start := len(dst)
+		var err error
+		if dst, err = part.AppendPart(target.Open(dst), r); err != nil {
+			return nil, err
+		}
+		target.Close(dst, start)
+	}
+	return dst, nil
+}
+
+// KeysContent tells a cache that the key has the request's content in it, in the form that the strategy's author found right.
+// Without it the cache adds the content of a QUERY request itself (RFC 10008 §2.7).
+func (s *composed) KeysContent() bool { return s.content }

@@ -54,11 +54,31 @@ func AppendURI(dst []byte, r *http.Request) []byte {
 	return AppendQuery(dst, r.URL)
 }
 
+// Open appends room for a length of four bytes, which Close fills in at start with the length of what was appended since.
+func Open(dst []byte) []byte {
+	return append(dst, 0, 0, 0, 0)
+}
+
+// Close fills in a length; see Open.
+func Close(dst []byte, start int) {
+	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
+}
+
+// NormalPath returns the path in its normal form.
+func NormalPath(u *url.URL) string {
+	return string(appendPath(nil, u.EscapedPath()))
+}
+
+// NormalQuery returns the query in its normal form.
+func NormalQuery(u *url.URL) string {
+	return string(appendPercent(nil, u.RawQuery))
+}
+
 // sized appends what write appends, behind its length. The length takes four bytes: it is known only afterwards.
 func sized(dst []byte, write func([]byte) []byte) []byte {
 	start := len(dst)
-	dst = write(append(dst, 0, 0, 0, 0))
-	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
+	dst = write(Open(dst))
+	Close(dst, start)
 	return dst
 }
 
@@ -68,7 +88,7 @@ func appendAuthority(dst []byte, scheme, host string) []byte {
 
 // SameAuthority tells whether two authorities are one under a scheme (RFC 9110 §4.2.3).
 func SameAuthority(scheme, a, b string) bool {
-	return equalFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
+	return EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
 }
 
 func withoutDefaultPort(scheme, host string) string {
@@ -77,13 +97,14 @@ func withoutDefaultPort(scheme, host string) string {
 		return host
 	}
 	switch port := host[i+1:]; {
-	case port == "", port == "80" && equalFold(scheme, "http"), port == "443" && equalFold(scheme, "https"):
+	case port == "", port == "80" && EqualFold(scheme, "http"), port == "443" && EqualFold(scheme, "https"):
 		return host[:i]
 	}
 	return host
 }
 
-func equalFold(a, b string) bool {
+// EqualFold compares without regard to the case of ASCII letters.
+func EqualFold(a, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}

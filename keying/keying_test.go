@@ -1,0 +1,263 @@
+package keying_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/plyhttp/ply/keying"
+	"github.com/stretchr/testify/require"
+)
+
+// request makes a request from a line "METHOD URL", fields "Name: value", and after an empty string its content.
+func request(t testing.TB, line string, fields ...string) *http.Request {
+	t.Helper()
+	method, rawURL, _ := strings.Cut(line, " ")
+	var content *bytes.Reader
+	for i, field := range fields {
+		if field == "" {
+			content = bytes.NewReader([]byte(fields[i+1]))
+			fields = fields[:i]
+			break
+		}
+	}
+	var r *http.Request
+	var err error
+	if content != nil {
+		r, err = http.NewRequest(method, rawURL, content)
+	} else {
+		r, err = http.NewRequest(method, rawURL, nil)
+	}
+	require.NoError(t, err)
+	for _, field := range fields {
+		name, value, _ := strings.Cut(field, ": ")
+		r.Header[name] = append(r.Header[name], value)
+	}
+	return r
+}
+
+func key(t testing.TB, s keying.Strategy, r *http.Request) string {
+	t.Helper()
+	k, err := s.AppendKey(nil, r)
+	require.NoError(t, err)
+	return string(k)
+}
+
+func TestDefaultKeepsPrincipalsApart(t *testing.T) {
+	requests := map[string]*http.Request{
+		"nobody":                    request(t, "GET http://h/a"),
+		"authorization":             request(t, "GET http://h/a", "Authorization: Bearer x"),
+		"other authorization":       request(t, "GET http://h/a", "Authorization: Bearer y"),
+		"empty authorization":       request(t, "GET http://h/a", "Authorization: "),
+		"cookie":                    request(t, "GET http://h/a", "Cookie: x"),
+		"cookie like authorization": request(t, "GET http://h/a", "Cookie: Bearer x"),
+		"both":                      request(t, "GET http://h/a", "Authorization: Bearer x", "Cookie: x"),
+		"two cookies":               request(t, "GET http://h/a", "Cookie: x", "Cookie: y"),
+		"hand-written name":         request(t, "GET http://h/a", "authorization: Bearer z"),
+		"other path":                request(t, "GET http://h/ab"),
+	}
+	seen := map[string]string{}
+	for name, r := range requests {
+		k := key(t, keying.Default(), r)
+		if other, ok := seen[k]; ok {
+			t.Errorf("%q and %q have one key", name, other)
+		}
+		seen[k] = name
+		if strings.Contains(k, "Bearer") {
+			t.Errorf("%q: the secret stands in the key: %q", name, k)
+		}
+	}
+	if key(t, keying.OnePerson(), requests["both"]) != key(t, keying.OnePerson(), requests["nobody"]) {
+		t.Error("OnePerson must not look at credentials")
+	}
+}
+
+func TestStrategiesFromPartsKeepPrincipalsApart(t *testing.T) {
+	alice, bob := request(t, "GET http://h/a", "Authorization: a"), request(t, "GET http://h/a", "Authorization: b")
+	if s := keying.Of(keying.Prefix("v1")); key(t, s, alice) == key(t, s, bob) {
+		t.Error("Of without a principal must add the credentials")
+	}
+	if s := keying.Of(keying.URL(keying.URLOptions{}), keying.Anyone()); key(t, s, alice) != key(t, s, bob) {
+		t.Error("Anyone must share")
+	}
+	tenant := keying.Of(keying.Principal(func(r *http.Request) (string, error) { return r.Header.Get("X-Tenant"), nil }))
+	if key(t, tenant, alice) != key(t, tenant, bob) {
+		t.Error("one tenant must share")
+	}
+}
+
+// same compares the keys of two requests.
+type same struct {
+	name string
+	a, b *http.Request
+	want bool
+}
+
+func check(t *testing.T, s keying.Strategy, tests []same) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := key(t, s, test.a) == key(t, s, test.b); got != test.want {
+				t.Errorf("same key = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestURLIgnoresParameters(t *testing.T) {
+	check(t, keying.Of(keying.URL(keying.URLOptions{Ignore: []string{"utm_source", "a b"}})), []same{
+		{"ignored", request(t, "GET http://h/?x=1&utm_source=y"), request(t, "GET http://h/?x=1"), true},
+		{"ignored, encoded", request(t, "GET http://h/?a+b=1&x=1"), request(t, "GET http://h/?a%20b=2&x=1"), true},
+		{"counts", request(t, "GET http://h/?x=1"), request(t, "GET http://h/?x=2"), false},
+		{"order counts", request(t, "GET http://h/?x=1&y=2"), request(t, "GET http://h/?y=2&x=1"), false},
+	})
+}
+
+func TestURLCountsOnlyNamedParameters(t *testing.T) {
+	check(t, keying.Of(keying.URL(keying.URLOptions{Only: []string{"id"}})), []same{
+		{"others", request(t, "GET http://h/?id=1&t=5"), request(t, "GET http://h/?id=1&t=6"), true},
+		{"named", request(t, "GET http://h/?id=1"), request(t, "GET http://h/?id=2"), false},
+	})
+}
+
+func TestURLSortsParameters(t *testing.T) {
+	check(t, keying.Of(keying.URL(keying.URLOptions{Sort: true})), []same{
+		{"order of names", request(t, "GET http://h/?x=1&y=2"), request(t, "GET http://h/?y=2&x=1"), true},
+		{"order of values", request(t, "GET http://h/?x=1&x=2"), request(t, "GET http://h/?x=2&x=1"), false},
+		{"joined values", request(t, "GET http://h/?x=1%26y"), request(t, "GET http://h/?x=1&y"), false},
+	})
+}
+
+func TestURLPathTemplates(t *testing.T) {
+	check(t, keying.Of(keying.URL(keying.URLOptions{Paths: []string{"/static/*/app.js", "/docs/**"}})), []same{
+		{"one segment", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/2/app.js"), true},
+		{"another file", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/b.js"), false},
+		{"two segments", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/2/app.js"), false},
+		{"the rest", request(t, "GET http://h/docs/a/b"), request(t, "GET http://h/docs/c"), true},
+		{"a path that looks like a template", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/*/app.js?"), false},
+	})
+}
+
+func TestURLHostAliases(t *testing.T) {
+	check(t, keying.Of(keying.URL(keying.URLOptions{Hosts: map[string]string{"Mirror.example:8080": "example.com"}})), []same{
+		{"alias", request(t, "GET http://mirror.example:8080/a"), request(t, "GET http://example.com/a"), true},
+		{"no alias", request(t, "GET http://other.example/a"), request(t, "GET http://example.com/a"), false},
+	})
+}
+
+func TestHeaderPart(t *testing.T) {
+	s := keying.Of(keying.Header("X-Api-Version"))
+	check(t, s, []same{
+		{"other value", request(t, "GET http://h/", "X-Api-Version: 1"), request(t, "GET http://h/", "X-Api-Version: 2"), false},
+		{"absent is not empty", request(t, "GET http://h/"), request(t, "GET http://h/", "X-Api-Version: "), false},
+		{"other field", request(t, "GET http://h/", "X: 1"), request(t, "GET http://h/", "X: 2"), true},
+	})
+}
+
+func TestBodyByMeaning(t *testing.T) {
+	js, form := "Content-Type: application/json", "Content-Type: application/x-www-form-urlencoded"
+	check(t, keying.Of(keying.Body(keying.BodyOptions{Ignore: []string{"id"}})), []same{
+		{"white space and order", request(t, "QUERY http://h/", js, "", `{"a":1,"b":[1,2]}`), request(t, "QUERY http://h/", js, "", `{ "b": [1, 2], "a": 1 }`), true},
+		{"ignored member, nested", request(t, "QUERY http://h/", js, "", `{"a":{"id":1}}`), request(t, "QUERY http://h/", js, "", `{"a":{}}`), true},
+		{"list order", request(t, "QUERY http://h/", js, "", `[1,2]`), request(t, "QUERY http://h/", js, "", `[2,1]`), false},
+		{"large numbers", request(t, "QUERY http://h/", js, "", `9007199254740993`), request(t, "QUERY http://h/", js, "", `9007199254740992`), false},
+		{"member named twice", request(t, "QUERY http://h/", js, "", `{"a":1,"a":2}`), request(t, "QUERY http://h/", js, "", `{"a":2}`), false},
+		{"ignored member named twice", request(t, "QUERY http://h/", js, "", `{"id":1,"id":2}`), request(t, "QUERY http://h/", js, "", `{}`), false},
+		{"trailing text", request(t, "QUERY http://h/", js, "", `{} x`), request(t, "QUERY http://h/", js, "", `{}`), false},
+		{"form order", request(t, "QUERY http://h/", form, "", `a=1&b=2`), request(t, "QUERY http://h/", form, "", `b=2&a=1`), true},
+		{"form ignored", request(t, "QUERY http://h/", form, "", `a=1&id=2`), request(t, "QUERY http://h/", form, "", `a=1`), true},
+		{"text is raw", request(t, "QUERY http://h/", "Content-Type: text/plain", "", `{"a":1}`), request(t, "QUERY http://h/", "Content-Type: text/plain", "", `{ "a":1}`), false},
+		{"type counts", request(t, "QUERY http://h/", "Content-Type: text/plain", "", `a`), request(t, "QUERY http://h/", "Content-Type: text/html", "", `a`), false},
+		{"no content is not empty JSON", request(t, "QUERY http://h/"), request(t, "QUERY http://h/", js, "", `{}`), false},
+	})
+}
+
+func TestBodyGraphQL(t *testing.T) {
+	s := keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL}))
+	js := "Content-Type: application/json"
+	check(t, s, []same{
+		{"white space, commas, comments",
+			request(t, "POST http://h/", js, "", `{"query":"query Q { a(x: 1, y: 2) # c\n b }"}`),
+			request(t, "POST http://h/", js, "", `{"query":"query Q {  a(x: 1 y: 2)\n b }"}`), true},
+		{"strings are kept",
+			request(t, "POST http://h/", js, "", `{"query":"{ a(x: \"1,  2\") }"}`),
+			request(t, "POST http://h/", js, "", `{"query":"{ a(x: \"1 2\") }"}`), false},
+		{"variables count",
+			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":1}}`),
+			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":2}}`), false},
+	})
+	for _, document := range []string{`mutation { a }`, `{a} mutation M { b }`, `subscription { a }`, ``} {
+		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err == nil {
+			t.Errorf("%q must have no key", document)
+		}
+	}
+}
+
+func TestStreamsAreNeverConsumed(t *testing.T) {
+	r := request(t, "QUERY http://h/", "", "content")
+	r.GetBody = nil
+	if _, err := keying.Of(keying.Body(keying.BodyOptions{})).AppendKey(nil, r); err == nil {
+		t.Error("a stream must have no key")
+	}
+	rest := new(bytes.Buffer)
+	rest.ReadFrom(r.Body)
+	if rest.String() != "content" {
+		t.Errorf("the stream has %q left", rest)
+	}
+	long := request(t, "QUERY http://h/", "", "content")
+	if _, err := keying.Of(keying.Body(keying.BodyOptions{MaxBytes: 6})).AppendKey(nil, long); err == nil {
+		t.Error("content over the bound must have no key")
+	}
+}
+
+func TestErrorsOfPartsAreErrorsOfTheStrategy(t *testing.T) {
+	oops := errors.New("oops")
+	s := keying.Of(keying.Principal(func(*http.Request) (string, error) { return "", oops }))
+	if _, err := s.AppendKey(nil, request(t, "GET http://h/")); !errors.Is(err, oops) {
+		t.Errorf("error = %v, want oops", err)
+	}
+}
+
+func TestPartsAreKeptApart(t *testing.T) {
+	a := keying.Of(keying.Prefix("ab"), keying.Prefix("c"))
+	b := keying.Of(keying.Prefix("a"), keying.Prefix("bc"))
+	r := request(t, "GET http://h/")
+	if key(t, a, r) == key(t, b, r) {
+		t.Error("two sequences of parts have one key")
+	}
+}
+
+func TestDefaultAllocatesNothing(t *testing.T) {
+	s := keying.Default()
+	r := request(t, "GET https://example.com/a/b?c=d", "Accept: */*", "Authorization: Bearer x")
+	buf := make([]byte, 0, 1024)
+	n := testing.AllocsPerRun(100, func() { buf, _ = s.AppendKey(buf[:0], r) })
+	if n != 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+// FuzzDefault checks that a key is stable, equal for a URI and its normal form, and different for different queries and hosts.
+func FuzzDefault(f *testing.F) {
+	f.Add("/a", "b=c", "/ab", "=c")
+	f.Add("/a/../b", "", "/b", "%7e")
+	f.Fuzz(func(t *testing.T, path1, query1, path2, query2 string) {
+		one := &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Path: "/" + path1, RawQuery: query1}}
+		two := &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Path: "/" + path2, RawQuery: query2}}
+		k1, k2 := key(t, keying.Default(), one), key(t, keying.Default(), two)
+		if k1 != key(t, keying.Default(), one) {
+			t.Fatal("a key must be stable")
+		}
+		plain := func(s string) bool { return !strings.ContainsAny(s, "%./") }
+		if plain(path1) && plain(path2) && plain(query1) && plain(query2) {
+			if same := path1 == path2 && query1 == query2; same != (k1 == k2) {
+				t.Fatalf("%q?%q and %q?%q: same key = %v", path1, query1, path2, query2, k1 == k2)
+			}
+		}
+		sorted := keying.Of(keying.URL(keying.URLOptions{Sort: true}))
+		key(t, sorted, one)
+	})
+}

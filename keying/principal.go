@@ -1,0 +1,115 @@
+package keying
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"slices"
+
+	"github.com/plyhttp/ply/internal/target"
+)
+
+// Principal is the part that keeps principals apart. Of whom a request speaks is what name returns, or, if name is nil,
+// what its Authorization and Cookie fields say. Only a hash of it stands in the key. An empty name is a principal of its own: nobody.
+//
+// Name a user, a tenant or a session by their identifier where the credentials change more often than the answers, tokens that are renewed for one.
+func Principal(name func(*http.Request) (string, error)) Part {
+	return principalPart{name}
+}
+
+type principalPart struct {
+	name func(*http.Request) (string, error)
+}
+
+func (p principalPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
+	if p.name == nil {
+		return appendCredentials(dst, r.Header), nil
+	}
+	name, err := p.name(r)
+	if err != nil {
+		return nil, err
+	}
+	return appendHashed(dst, func(dst []byte) []byte { return append(dst, name...) }), nil
+}
+
+// Anyone is the part that says: whoever asks gets the same answer. It adds nothing to the key, and keeps [Of] from adding the credentials.
+func Anyone() Part { return anyonePart{} }
+
+type anyonePart struct{}
+
+func (anyonePart) AppendPart(dst []byte, _ *http.Request) ([]byte, error) { return dst, nil }
+
+// Header is the part that keeps requests apart by fields of their header, by all values of each. An absent field is not an empty one.
+// Only a hash stands in the key. Choose fields that the server uses without saying so in Vary; a field in Vary needs no part.
+func Header(names ...string) Part {
+	canonical := make([]string, len(names))
+	for i, name := range names {
+		canonical[i] = http.CanonicalHeaderKey(name)
+	}
+	return PartFunc(func(dst []byte, r *http.Request) ([]byte, error) {
+		return appendHashed(dst, func(dst []byte) []byte {
+			for _, name := range canonical {
+				dst = appendField(dst, r.Header, name)
+			}
+			return dst
+		}), nil
+	})
+}
+
+// appendCredentials appends a hash of the credentials in h, or a mark that there are none.
+func appendCredentials(dst []byte, h http.Header) []byte {
+	if !has(h, "Authorization") && !has(h, "Cookie") {
+		return append(dst, 0)
+	}
+	return appendHashed(append(dst, 1), func(dst []byte) []byte {
+		return appendField(appendField(dst, h, "Authorization"), h, "Cookie")
+	})
+}
+
+// has tells whether h has a field, whatever case its name is written in: a map filled by hand is sent as it is.
+func has(h http.Header, name string) bool {
+	for key := range h {
+		if len(key) == len(name) && target.EqualFold(key, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendField appends all values of a field: those under its canonical name first, and then those under any other spelling.
+func appendField(dst []byte, h http.Header, name string) []byte {
+	values, ok := h[name]
+	if !ok && !has(h, name) {
+		return append(dst, 0)
+	}
+	dst = append(dst, 1)
+	for _, value := range values {
+		dst = target.Append(append(dst, 1), value)
+	}
+	for _, key := range otherSpellings(h, name) {
+		for _, value := range h[key] {
+			dst = target.Append(append(dst, 1), value)
+		}
+	}
+	return append(dst, 0)
+}
+
+// otherSpellings returns the keys that name a field in another case, in a fixed order.
+func otherSpellings(h http.Header, name string) []string {
+	var found []string
+	for key := range h {
+		if len(key) == len(name) && key != name && target.EqualFold(key, name) {
+			found = append(found, key)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// appendHashed appends the SHA-256 of what write appends.
+func appendHashed(dst []byte, write func([]byte) []byte) []byte {
+	start := len(dst)
+	dst = write(append(dst, "ply key\x00"...))
+	sum := sha256.Sum256(dst[start:])
+	clear(dst[start:]) // the buffer is used again: leave no secret in it
+	return append(dst[:start], sum[:]...)
+}

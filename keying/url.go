@@ -1,0 +1,160 @@
+package keying
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/plyhttp/ply/internal/target"
+)
+
+// URLOptions say what of a URL counts. The zero URLOptions count all of it, as [Default] does.
+type URLOptions struct {
+	// Ignore names query parameters that make no difference, campaign marks for example. Nil ignores none.
+	Ignore []string
+
+	// Only names the query parameters that make a difference; all others are ignored. Nil means that Ignore decides.
+	Only []string
+
+	// Sort makes the order of parameters with different names count for nothing. The order of values of one name always counts.
+	Sort bool
+
+	// Paths are templates for paths of which a part makes no difference. In a template, a segment "*" stands for any one segment,
+	// and a last segment "**" for all that follows; what they stand for is left out of the key. The first template that fits is used.
+	// "/static/*/app.js" is for a build number in a path. Nil means that the whole path counts.
+	Paths []string
+
+	// Hosts maps authorities, such as "mirror.example:8080", to the one that stands in the key for them. Nil means none.
+	// The hosts must give the same answers: one host's answer is served for the other.
+	Hosts map[string]string
+}
+
+// URL is the part for the target URI, in its normal form and without fragment and userinfo, as far as o lets it count.
+func URL(o URLOptions) Part {
+	p := &urlPart{sort: o.Sort, ignore: slices.Clone(o.Ignore), only: slices.Clone(o.Only), hosts: make(map[string]string, len(o.Hosts))}
+	for from, to := range o.Hosts {
+		p.hosts[strings.ToLower(from)] = to
+	}
+	for _, path := range o.Paths {
+		p.paths = append(p.paths, strings.Split(path, "/"))
+	}
+	return p
+}
+
+type urlPart struct {
+	sort         bool
+	ignore, only []string
+	paths        [][]string
+	hosts        map[string]string
+}
+
+func (p *urlPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
+	dst = target.AppendOrigin(dst, p.aliased(r))
+	dst = p.appendPath(dst, r.URL)
+	if len(p.ignore) == 0 && p.only == nil && !p.sort {
+		return target.AppendQuery(dst, r.URL), nil
+	}
+	return p.appendParams(dst, r.URL), nil
+}
+
+// aliased returns r, or a request with the host that stands for r's.
+func (p *urlPart) aliased(r *http.Request) *http.Request {
+	if len(p.hosts) == 0 {
+		return r
+	}
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	alias, ok := p.hosts[strings.ToLower(host)]
+	if !ok {
+		return r
+	}
+	return &http.Request{URL: &url.URL{Scheme: r.URL.Scheme, Host: alias}}
+}
+
+func (p *urlPart) appendPath(dst []byte, u *url.URL) []byte {
+	if len(p.paths) == 0 || u.Opaque != "" {
+		return target.AppendPath(dst, u)
+	}
+	segments := strings.Split(target.NormalPath(u), "/")
+	for _, template := range p.paths {
+		if !fits(template, segments) {
+			continue
+		}
+		dst = append(dst, 2) // no path as it is begins so
+		for _, segment := range template {
+			dst = target.Append(dst, segment)
+		}
+		return dst
+	}
+	return target.AppendPath(dst, u)
+}
+
+// fits tells whether a template stands for a path.
+func fits(template, segments []string) bool {
+	for i, segment := range template {
+		if segment == "**" && i == len(template)-1 {
+			return len(segments) >= i
+		}
+		if i >= len(segments) || segment != "*" && segment != segments[i] {
+			return false
+		}
+	}
+	return len(template) == len(segments)
+}
+
+// appendParams appends the parameters that count, each behind its length.
+func (p *urlPart) appendParams(dst []byte, u *url.URL) []byte {
+	var kept []string
+	for param := range strings.SplitSeq(target.NormalQuery(u), "&") {
+		if param != "" && p.counts(paramName(param)) {
+			kept = append(kept, param)
+		}
+	}
+	if p.sort {
+		slices.SortStableFunc(kept, func(a, b string) int { return strings.Compare(paramName(a), paramName(b)) })
+	}
+	dst = append(dst, 2)
+	for _, param := range kept {
+		dst = target.Append(append(dst, 1), param)
+	}
+	return append(dst, 0)
+}
+
+func (p *urlPart) counts(name string) bool {
+	if p.only != nil {
+		return slices.Contains(p.only, name)
+	}
+	return !slices.Contains(p.ignore, name)
+}
+
+// paramName is the decoded name of one parameter.
+func paramName(param string) string {
+	name, _, _ := strings.Cut(param, "=")
+	if decoded, err := url.QueryUnescape(name); err == nil {
+		return decoded
+	}
+	return name
+}
+
+// Method is the part for the request method. A cache keeps GET, HEAD and QUERY apart as they need it; this is for caches that are
+// told to store answers to further methods.
+func Method() Part {
+	return PartFunc(func(dst []byte, r *http.Request) ([]byte, error) {
+		if r.Method == "" {
+			return append(dst, http.MethodGet...), nil
+		}
+		return append(dst, r.Method...), nil
+	})
+}
+
+// Prefix is a part of its own text: a version, for example, which makes everything that was stored under another one unreachable.
+func Prefix(text string) Part {
+	return PartFunc(func(dst []byte, _ *http.Request) ([]byte, error) { return append(dst, text...), nil })
+}
+
+// errNoReplay says why a stream has no key.
+var errNoReplay = errors.New("the request content is a stream that cannot be read twice")
