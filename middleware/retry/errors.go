@@ -29,16 +29,15 @@ type Error struct {
 	record attempt.Record
 }
 
-// newError describes a call that stopped. cause may be nil.
-func (c *call) newError(last error, stop Stop, cause error) *Error {
+func (c *call) newError(p plan) *Error {
 	return &Error{
 		Method:   or(c.req.Method, http.MethodGet),
 		URL:      redact.URL(c.req.URL),
 		Attempts: c.info().Attempts,
-		Stop:     stop,
+		Stop:     p.stop,
 		Elapsed:  time.Since(c.start),
-		last:     last,
-		cause:    cause,
+		last:     c.tried.Err,
+		cause:    p.cause,
 		record:   c.AttemptRecord(),
 	}
 }

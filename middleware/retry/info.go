@@ -3,12 +3,7 @@ package retry
 import (
 	"context"
 	"net/http"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/plyhttp/ply/internal/attempt"
 )
 
 // Stop is the reason why no further attempt followed the last one.
@@ -25,6 +20,7 @@ const (
 	StopRetryAfter Stop = "retry-after"    // the server asks for a longer wait than Options.MaxRetryAfter
 	StopDeadline   Stop = "deadline"       // the wait does not fit before the deadline of the caller, or Options.MaxElapsed
 	StopCanceled   Stop = "canceled"       // the caller's context is done
+	StopCoolDown   Stop = "cool-down"      // the server asked another call for time that this one does not have
 	StopPrepare    Stop = "prepare"        // Options.Prepare failed
 	StopRule       Stop = "rule"           // a rule of Options.Rules said No to a failure
 )
@@ -74,87 +70,4 @@ type Event struct {
 	Attempt Attempt       // the last one
 	Wait    time.Duration // before the next one; zero when giving up
 	Info    Info
-}
-
-// call is one pass of a request through a layer.
-type call struct {
-	context.Context // the caller's; a call is the context of its attempts
-
-	opts  *Options
-	state *state
-	key   string
-	req   *http.Request // the caller's
-	start time.Time     // of the call, that is of its first hop
-	hops  int           // attempts that went to earlier hops
-
-	idempotent bool
-	replayable bool
-	idemKey    string // generated; "" if none
-	buffer     *buffer
-	refund     func()
-
-	tried  Attempt // the last one
-	traced *probe  // of the last one; nil if not traced
-
-	// running is true while RoundTrip is at work: a layer that sees it is nested.
-	running atomic.Bool
-
-	mu       sync.Mutex // guards the fields below, which InfoFrom may read at any time
-	outcomes []Outcome
-	stop     Stop
-	first    [1]Outcome // the room for outcomes of a call without retries
-}
-
-type callKey struct{}
-
-// Value makes the call found by those who have a context of its attempts.
-func (c *call) Value(key any) any {
-	switch key {
-	case callKey{}, attempt.Key{}:
-		return c
-	}
-	return c.Context.Value(key)
-}
-
-// AttemptRecord is what other layers read.
-func (c *call) AttemptRecord() attempt.Record {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := len(c.outcomes)
-	if c.stop == "" {
-		n++ // the one under way
-	}
-	return attempt.Record{Number: n, Resends: c.hops + n - 1, Stop: string(c.stop)}
-}
-
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
-}
-
-func (c *call) note(o Outcome) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.outcomes == nil {
-		c.outcomes = c.first[:0]
-	}
-	c.outcomes = append(c.outcomes, o)
-}
-
-func (c *call) sent() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.outcomes)
-}
-
-func (c *call) stopped(why Stop) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stop = why
-}
-
-func (c *call) info() Info {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return Info{Attempts: slices.Clone(c.outcomes), Earlier: c.hops, Max: c.opts.MaxAttempts, Stop: c.stop}
 }

@@ -15,10 +15,42 @@ func replayable(req *http.Request) bool {
 
 func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
 
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		req.Body.Close()
+func closeBody(body io.Closer) {
+	if body != nil {
+		body.Close()
 	}
+}
+
+// firstBody is the caller's own body, or the first view of it.
+func (c *call) firstBody() io.ReadCloser {
+	if c.buffer == nil {
+		return c.req.Body
+	}
+	first, _ := c.buffer.view() // nothing has been read yet, so there is nothing to overflow
+	return first
+}
+
+// nextBody returns a body for one more attempt, or a plan to stop.
+func (c *call) nextBody(p plan) (io.ReadCloser, plan) {
+	body, err := c.freshBody()
+	if err != nil {
+		if c.refund != nil {
+			c.refund()
+			c.refund = nil
+		}
+		return nil, plan{stop: StopBody, cause: err}
+	}
+	return body, p
+}
+
+func (c *call) freshBody() (io.ReadCloser, error) {
+	switch {
+	case c.buffer != nil:
+		return c.buffer.view()
+	case hasBody(c.req):
+		return c.req.GetBody()
+	}
+	return c.req.Body, nil
 }
 
 var errOverflow = errors.New("retry: the request body is larger than Options.BufferBody and cannot be sent again")

@@ -1,0 +1,98 @@
+package retry
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// maxCoolDowns bounds how many keys are remembered. One that is forgotten costs a request.
+const maxCoolDowns = 1024
+
+// coolDowns remember until when servers asked to be left alone.
+type coolDowns struct {
+	// any spares the lock while no server has asked.
+	any atomic.Bool
+
+	mu   sync.Mutex // guards the field below
+	keys *simplelru.LRU[string, rest]
+}
+
+// rest is what one server asked for.
+type rest struct {
+	until time.Time
+	long  bool // it asked for more than a call may wait
+}
+
+func (s *coolDowns) set(key string, r rest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys, _ = simplelru.NewLRU[string, rest](maxCoolDowns, nil)
+	}
+	if old, ok := s.keys.Get(key); ok && old.until.After(r.until) {
+		return
+	}
+	s.keys.Add(key, r)
+	s.any.Store(true)
+}
+
+func (s *coolDowns) get(key string, now time.Time) (rest, bool) {
+	if !s.any.Load() {
+		return rest{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.keys.Get(key)
+	if ok && !r.until.After(now) {
+		s.keys.Remove(key)
+		s.any.Store(s.keys.Len() > 0)
+		return rest{}, false
+	}
+	return r, ok
+}
+
+// heat begins a cool-down if the response asks for one.
+func (c *call) heat(resp *http.Response) {
+	if !c.opts.CoolDown || resp == nil {
+		return
+	}
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return
+	}
+	now := time.Now()
+	asked, ok := c.asked(resp, now)
+	if !ok {
+		return
+	}
+	long := asked > c.opts.MaxRetryAfter
+	c.coolDowns.set(c.key, rest{until: now.Add(min(asked, c.opts.MaxRetryAfter)), long: long})
+}
+
+// coolDown waits before the first attempt if the server asked for it, and returns how long it did.
+// The calls that wait come back spread over a tenth of the wait.
+func (c *call) coolDown() (time.Duration, error) {
+	if !c.opts.CoolDown {
+		return 0, nil
+	}
+	now := time.Now()
+	r, ok := c.coolDowns.get(c.key, now)
+	if !ok {
+		return 0, nil
+	}
+	wait := r.until.Sub(now)
+	wait += below(wait / 10)
+	if r.long || !c.fits(now.Add(wait)) {
+		c.stopped(StopCoolDown)
+		deadline, ok := c.Deadline()
+		return 0, &UnavailableError{Key: c.key, Until: r.until, deadline: ok && !r.until.Before(deadline)}
+	}
+	if err := sleep(c, wait); err != nil {
+		c.stopped(StopCanceled)
+		return 0, c.newError(plan{stop: StopCanceled, cause: err})
+	}
+	return wait, nil
+}

@@ -1,0 +1,105 @@
+package retry
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// plan is what follows an attempt: a wait and another attempt, or a stop.
+type plan struct {
+	wait  time.Duration
+	stop  Stop
+	cause error // of stopping; nil when stop says it all
+}
+
+// decide says what follows the last attempt.
+func (c *call) decide(resp *http.Response) plan {
+	if resp != nil && resp.StatusCode < 400 && len(c.opts.Rules) == 0 {
+		return plan{stop: StopDone} // what Default says, without asking
+	}
+	if cause := c.Err(); cause != nil {
+		return plan{stop: StopCanceled, cause: cause}
+	}
+	if judge(&c.tried, c.opts.Rules) != Yes {
+		return plan{stop: c.whyNot()}
+	}
+	if !c.replayable {
+		return plan{stop: StopBody}
+	}
+	if c.hops+c.sent() >= c.opts.MaxAttempts {
+		return plan{stop: StopAttempts}
+	}
+	return c.schedule(resp, c.sent())
+}
+
+// whyNot names the reason behind a No.
+func (c *call) whyNot() Stop {
+	a := c.tried
+	a.Idempotent = true
+	switch wanted := Default(&a) == Yes; {
+	case wanted && !c.tried.Idempotent && judge(&a, c.opts.Rules) == Yes:
+		return StopMethod
+	case wanted:
+		return StopRule
+	case a.Err != nil:
+		return StopFatal
+	case a.Response.StatusCode == http.StatusMisdirectedRequest:
+		return StopAttempts
+	}
+	return StopDone
+}
+
+// schedule finds the wait before retry n, and whether it fits and can be paid for.
+func (c *call) schedule(resp *http.Response, n int) plan {
+	now := time.Now()
+	last := c.last()
+	wait := max(0, c.opts.Backoff(n, last))
+	if asked, ok := c.asked(resp, now); ok {
+		if asked > c.opts.MaxRetryAfter {
+			return plan{stop: StopRetryAfter}
+		}
+		wait = max(wait, asked+below(asked/10))
+	}
+	if !c.fits(now.Add(wait)) {
+		return plan{stop: StopDeadline, cause: context.DeadlineExceeded}
+	}
+	refund, ok := c.opts.Budget.Allow(c.key, last)
+	if !ok {
+		return plan{stop: StopBudget}
+	}
+	c.refund = refund
+	return plan{wait: wait}
+}
+
+// asked returns how long the server asks to wait, and whether it does.
+func (c *call) asked(resp *http.Response, now time.Time) (time.Duration, bool) {
+	if resp == nil {
+		return 0, false
+	}
+	return serverDelay(resp.Header, now, c.opts.RateLimitReset)
+}
+
+// fits reports whether an attempt that starts at the given time has a chance.
+func (c *call) fits(at time.Time) bool {
+	at = at.Add(c.opts.MinAttemptTime)
+	if deadline, ok := c.Deadline(); ok && !at.Before(deadline) {
+		return false
+	}
+	return c.opts.MaxElapsed == 0 || !at.After(c.start.Add(c.opts.MaxElapsed))
+}
+
+// sleep waits, or returns the error of a context that is done first.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

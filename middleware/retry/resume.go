@@ -1,0 +1,259 @@
+package retry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// makeResumable gives resp a body that goes on after a break, if Options.Resume and the response allow it.
+func (c *call) makeResumable(resp *http.Response) {
+	if c.opts.Resume == 0 || !resumable(c.req, resp) {
+		return
+	}
+	ctx, cancel := context.WithCancel(c)
+	resp.Body = &download{
+		call:      c,
+		ctx:       ctx,
+		cancel:    cancel,
+		validator: validator(resp.Header),
+		header:    resp.Header.Clone(),
+		total:     resp.ContentLength,
+		left:      c.opts.Resume,
+		body:      resp.Body,
+	}
+}
+
+// resumable reports whether the rest of resp can be asked for: a whole representation, as it is on the wire,
+// from a server that serves ranges and named a strong validator.
+func resumable(req *http.Request, resp *http.Response) bool {
+	if req.Method != http.MethodGet && req.Method != "" || len(req.Header["Range"]) > 0 || hasBody(req) {
+		return false
+	}
+	if resp.StatusCode != http.StatusOK || resp.Uncompressed || resp.Body == http.NoBody {
+		return false
+	}
+	return acceptsBytes(resp.Header) && validator(resp.Header) != ""
+}
+
+func acceptsBytes(h http.Header) bool {
+	for unit := range field.Members(h["Accept-Ranges"]) {
+		if strings.EqualFold(unit, "bytes") {
+			return true
+		}
+	}
+	return false
+}
+
+// validator returns what If-Range may carry: a strong entity tag,
+// or a modification date that was over by a second when the response was made (RFC 9110 §13.1.5, §8.8.2.2).
+func validator(h http.Header) string {
+	if tag := h.Get("Etag"); tag != "" {
+		if strings.HasPrefix(tag, `"`) {
+			return tag
+		}
+		return ""
+	}
+	modified, err := http.ParseTime(h.Get("Last-Modified"))
+	if err != nil {
+		return ""
+	}
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil || date.Sub(modified) < time.Second {
+		return ""
+	}
+	return h.Get("Last-Modified")
+}
+
+// download is the body of a response that is continued where it breaks.
+//
+// One goroutine reads. Close may come from another: it ends a wait and a request under way.
+type download struct {
+	call      *call
+	ctx       context.Context // of the requests for the rest; ends with Close
+	cancel    context.CancelFunc
+	validator string
+	header    http.Header // of the response
+
+	off   int64 // read so far
+	total int64 // -1 if unknown
+	left  int   // how many breaks may still be mended
+	err   error // the end
+
+	mu     sync.Mutex // guards the fields below
+	body   io.ReadCloser
+	closed bool
+}
+
+func (d *download) Read(p []byte) (int, error) {
+	for d.err == nil {
+		n, err := d.body.Read(p)
+		d.off += int64(n)
+		if err == io.EOF && d.off < d.total {
+			err = io.ErrUnexpectedEOF
+		}
+		switch {
+		case err == nil:
+		case err == io.EOF || !d.mend(err):
+			d.err = err
+			d.cancel()
+		}
+		if n > 0 || len(p) == 0 {
+			return n, nil // an end shows with the next Read
+		}
+	}
+	return 0, d.err
+}
+
+func (d *download) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	d.cancel()
+	return d.body.Close()
+}
+
+// mend replaces a broken body by one with the rest, and reports whether it could.
+func (d *download) mend(broken error) bool {
+	c := d.call
+	c.running.Store(true)
+	defer c.running.Store(false)
+	if !d.worthwhile(broken) {
+		return false
+	}
+	c.broke(broken)
+	d.use(http.NoBody)
+	for ; d.left > 0; d.left-- {
+		p := c.schedule(c.tried.Response, c.sent())
+		if p.stop != "" {
+			return false
+		}
+		c.event(c.opts.OnRetry, p.wait)
+		if sleep(d.ctx, p.wait) != nil {
+			return false
+		}
+		resp, again := d.rest(p.wait)
+		if resp != nil {
+			d.left--
+			c.settle(resp)
+			return d.use(resp.Body)
+		}
+		if !again {
+			return false
+		}
+	}
+	return false
+}
+
+// worthwhile is false for a break that another request would meet again, or that the caller made.
+func (d *download) worthwhile(broken error) bool {
+	if d.ctx.Err() != nil || d.left == 0 {
+		return false
+	}
+	switch failureOf(broken) {
+	case failureLost, failureTimeout, failureUnsent:
+		return true
+	}
+	return false
+}
+
+// broke makes the last attempt end with the error of its body, for whoever asks why another followed.
+func (c *call) broke(err error) {
+	c.tried.Response, c.tried.Err, c.tried.failure = nil, err, failureOf(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := &c.outcomes[len(c.outcomes)-1]
+	o.Err, o.Timeout = err, c.tried.failure == failureTimeout
+}
+
+// rest asks for what is missing. Without a usable response, again says whether to ask once more.
+func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) {
+	c := d.call
+	r, l := c.request(d.ctx)
+	h := ownHeader(r)
+	h.Set("Range", "bytes="+strconv.FormatInt(d.off, 10)+"-")
+	h.Set("If-Range", d.validator)
+	if c.prepare(r) != nil {
+		l.end(nil)
+		return nil, false
+	}
+	resp = c.send(r, l, waited)
+	if resp != nil && d.continues(resp) {
+		return resp, false
+	}
+	again = judge(&c.tried, c.opts.Rules) == Yes
+	if again {
+		drop(resp)
+	} else if resp != nil {
+		resp.Body.Close()
+	}
+	return nil, again
+}
+
+// continues reports whether resp is the part that is missing, of the same representation (RFC 9110 §15.3.7).
+func (d *download) continues(resp *http.Response) bool {
+	if resp.StatusCode != http.StatusPartialContent || resp.Uncompressed {
+		return false
+	}
+	for _, name := range []string{"Etag", "Content-Encoding"} {
+		if resp.Header.Get(name) != d.header.Get(name) && (name != "Etag" || resp.Header.Get(name) != "") {
+			return false
+		}
+	}
+	first, last, total, ok := contentRange(resp.Header.Get("Content-Range"))
+	if !ok || first != d.off || d.total >= 0 && (total >= 0 && total != d.total || last >= d.total) {
+		return false
+	}
+	d.total = max(d.total, total)
+	return true
+}
+
+// contentRange parses "bytes first-last/total"; total is -1 for "*" (RFC 9110 §14.4).
+func contentRange(s string) (first, last, total int64, ok bool) {
+	span, size, ok := strings.Cut(strings.TrimPrefix(s, "bytes "), "/")
+	if !ok || !strings.HasPrefix(s, "bytes ") {
+		return 0, 0, 0, false
+	}
+	from, to, ok := strings.Cut(span, "-")
+	if !ok {
+		return 0, 0, 0, false
+	}
+	first, err1 := parseOffset(from)
+	last, err2 := parseOffset(to)
+	total, err3 := int64(-1), error(nil)
+	if size != "*" {
+		total, err3 = parseOffset(size)
+	}
+	if err1 != nil || err2 != nil || err3 != nil || last < first || total >= 0 && last >= total {
+		return 0, 0, 0, false
+	}
+	return first, last, total, true
+}
+
+func parseOffset(s string) (int64, error) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	if err != nil {
+		return 0, fmt.Errorf("offset %q: %w", s, err)
+	}
+	return int64(n), nil
+}
+
+// use drops the body so far for another one, unless Close came first.
+func (d *download) use(body io.ReadCloser) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		body.Close()
+		return false
+	}
+	d.body.Close()
+	d.body = body
+	return true
+}
