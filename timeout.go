@@ -21,11 +21,14 @@ import (
 // (the transport that ply makes gives Connect 30 seconds and TLS 10, the rest has no bound).
 // A negative field takes back the client's bound. A request cannot have more time for Connect and TLS than its transport allows.
 // A timeout that strikes is a [*TimeoutError].
+//
+// Connect, TLS and ResponseHeader need a transport that says by way of [httptrace.ClientTrace] where it is, as *http.Transport does.
 type Timeouts struct {
 	// Total runs from the call to the last byte of the body, over redirects, retries and waits.
 	Total time.Duration
 
-	// Connect bounds what it takes to get a connection: waiting for one to become free, resolving the name, dialing.
+	// Connect bounds what it takes to get a connection, TLS handshakes apart:
+	// waiting for one to become free, resolving the name, dialing, coming through a proxy.
 	Connect time.Duration
 
 	// TLS bounds a TLS handshake.
@@ -85,7 +88,7 @@ const (
 type TimeoutError struct {
 	Phase Phase
 
-	// Limit is the time that the phase had. It is 0 where the transport's own limit struck.
+	// Limit is the time that the phase had. It is 0 where a limit struck that is not known here.
 	Limit time.Duration
 
 	// Err is what the transport said, if it was the transport's limit.
@@ -112,26 +115,40 @@ func (e *TimeoutError) Unwrap() error { return e.Err }
 
 var _ net.Error = (*TimeoutError)(nil)
 
-// namedTimeout turns the timeouts of *http.Transport into those that have a name.
-// net/http does not export the types of the two that are told by their text.
-func namedTimeout(err error) error {
+// namedTimeout turns the timeouts of h, if it is an *http.Transport, into those that have a name.
+// net/http does not export the types of those that are told by their text.
+func namedTimeout(err error, h Handler, req *http.Request) error {
 	var named *TimeoutError
-	if errors.As(err, &named) {
+	if !isTimeout(err) || errors.As(err, &named) || expired(req.Context()) {
 		return err
 	}
-	var dial *net.OpError
-	var timeout net.Error
-	switch {
-	case !errors.As(err, &timeout) || !timeout.Timeout():
-		return err
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return &TimeoutError{Phase: PhaseConnect, Err: err}
-	case timeout.Error() == "net/http: TLS handshake timeout":
-		return &TimeoutError{Phase: PhaseTLS, Err: err}
-	case timeout.Error() == "net/http: timeout awaiting response headers":
-		return &TimeoutError{Phase: PhaseResponseHeader, Err: err}
+	var limits http.Transport
+	if t, ok := h.(*http.Transport); ok {
+		limits.TLSHandshakeTimeout, limits.ResponseHeaderTimeout = t.TLSHandshakeTimeout, t.ResponseHeaderTimeout
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if dial, ok := e.(*net.OpError); ok && dial.Op == "dial" {
+			return &TimeoutError{Phase: PhaseConnect, Err: err}
+		}
+		switch e.Error() {
+		case "net/http: TLS handshake timeout":
+			return &TimeoutError{Phase: PhaseTLS, Limit: limits.TLSHandshakeTimeout, Err: err}
+		case "net/http: timeout awaiting response headers", "http2: timeout awaiting response headers":
+			return &TimeoutError{Phase: PhaseResponseHeader, Limit: limits.ResponseHeaderTimeout, Err: err}
+		}
 	}
 	return err
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// expired is whether the deadline of ctx has passed, which a dialer may notice before ctx does.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline) || ctx.Err() != nil
 }
 
 // withTotal gives req a deadline and returns what must see its outcome: the response lives until its body ends, and an error gets its name.
@@ -152,7 +169,10 @@ func withTotal(req *http.Request, total time.Duration) (*http.Request, func(*htt
 		case err != nil:
 			err = name(err)
 			cancel()
-			return nil, err
+			return resp, err
+		case !hasBody(resp):
+			cancel()
+			return resp, nil
 		case resp.StatusCode == http.StatusSwitchingProtocols:
 			return resp, nil // the connection is the caller's now; the context ends with its deadline
 		}
@@ -164,23 +184,34 @@ func withTotal(req *http.Request, total time.Duration) (*http.Request, func(*htt
 	}
 }
 
+func hasBody(resp *http.Response) bool {
+	return resp != nil && resp.Body != nil && resp.Body != http.NoBody
+}
+
 // exchange performs one exchange under the timeouts of its phases.
 func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	p := &phases{limits: t, cancel: cancel}
+	p := &phases{limits: t, ctx: ctx, cancel: cancel}
 	resp, err := h.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, p.trace())))
-	p.finish()
-	if err != nil {
-		err = p.name(err)
+	if struck := p.finish(); struck != nil {
+		err = struck // even if the header came in at that moment: the body can't be read any more
+	}
+	if err != nil || !hasBody(resp) {
 		cancel(nil)
-		return nil, err
+		if resp != nil {
+			resp.Request = req
+		}
+		return resp, err
 	}
 	resp.Request = req
 	if resp.StatusCode == http.StatusSwitchingProtocols {
+		if _, ok := h.(*http.Transport); ok {
+			cancel(nil) // it has let go of the connection; another kind of transport may not have
+		}
 		return resp, nil
 	}
 	if t.IdleRead > 0 {
-		resp.Body = newIdleBody(resp.Body, t.IdleRead, p)
+		resp.Body = &idleBody{ReadCloser: resp.Body, limit: t.IdleRead, phases: p}
 	}
 	resp.Body = body.Watch(resp.Body, body.Hooks{Done: func(error) { cancel(nil) }})
 	return resp, nil
@@ -190,54 +221,85 @@ func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error)
 // The hooks come from the goroutines of the transport, also late, from a dial that another request took over.
 type phases struct {
 	limits Timeouts
+	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	mu         sync.Mutex // guards the fields below
 	timer      *time.Timer
 	connecting bool
+	entered    time.Time     // when Connect was last entered
+	connect    time.Duration // what is left for it
 	finished   bool
-	struck     *TimeoutError
+	struck     *TimeoutError // what ended the exchange, if it was one of the phases
 }
 
 func (p *phases) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GetConn:           func(string) { p.enter(PhaseConnect, p.limits.Connect, true) },
-		TLSHandshakeStart: func() { p.handshake(PhaseTLS, p.limits.TLS) },
-		TLSHandshakeDone:  func(tls.ConnectionState, error) { p.handshake(PhaseConnect, p.limits.Connect) },
-		GotConn:           func(httptrace.GotConnInfo) { p.enter("", 0, false) },
+		GetConn:           func(string) { p.getConn() },
+		TLSHandshakeStart: p.startTLS,
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { p.endTLS() },
+		GotConn:           func(httptrace.GotConnInfo) { p.enter("", 0) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			if info.Err == nil {
-				p.enter(PhaseResponseHeader, p.limits.ResponseHeader, false)
+				p.enter(PhaseResponseHeader, p.limits.ResponseHeader)
 			}
 		},
 	}
 }
 
-// handshake changes the phase of a request that is still waiting for its connection;
-// one that got another connection meanwhile has no part in it.
-func (p *phases) handshake(phase Phase, limit time.Duration) {
+func (p *phases) getConn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.connecting = true
+	p.connect = p.limits.Connect
+	p.toConnect()
+}
+
+// startTLS stops the clock of Connect for a request that is still waiting for its connection;
+// one that got another connection meanwhile has no part in the handshake.
+func (p *phases) startTLS() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.connecting {
-		p.set(phase, limit)
+		p.connect -= time.Since(p.entered)
+		p.set(PhaseTLS, p.limits.TLS, p.limits.TLS)
 	}
 }
 
-func (p *phases) enter(phase Phase, limit time.Duration, connecting bool) {
+func (p *phases) endTLS() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.connecting = connecting
-	p.set(phase, limit)
+	if p.connecting {
+		p.toConnect()
+	}
 }
 
-func (p *phases) finish() {
+func (p *phases) toConnect() {
+	p.entered = time.Now()
+	p.set(PhaseConnect, p.limits.Connect, max(p.connect, 0))
+}
+
+func (p *phases) enter(phase Phase, limit time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.set("", 0)
+	p.connecting = false
+	p.set(phase, limit, limit)
+}
+
+// finish ends the phases before the body. It returns the timeout that has struck, nil for none.
+func (p *phases) finish() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set("", 0, 0)
 	p.finished = true
+	if p.struck == nil {
+		return nil
+	}
+	return p.struck
 }
 
-func (p *phases) set(phase Phase, limit time.Duration) {
+// set starts the timer of a phase that has a limit and some of it left.
+func (p *phases) set(phase Phase, limit, left time.Duration) {
 	if p.timer != nil {
 		p.timer.Stop()
 		p.timer = nil
@@ -246,26 +308,29 @@ func (p *phases) set(phase Phase, limit time.Duration) {
 		return
 	}
 	var timer *time.Timer
-	timer = time.AfterFunc(limit, func() {
+	timer = time.AfterFunc(left, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		// A timer that fired while the phase was being left finds another one, or none, in its place.
 		if p.timer == timer {
-			p.strike(&TimeoutError{Phase: phase, Limit: limit})
+			p.strike(phase, limit)
 		}
 	})
 	p.timer = timer
 }
 
-func (p *phases) strike(e *TimeoutError) {
-	p.struck = e
-	p.cancel(e)
+func (p *phases) strike(phase Phase, limit time.Duration) {
+	e := &TimeoutError{Phase: phase, Limit: limit}
+	if p.cancel(e); context.Cause(p.ctx) == error(e) {
+		p.struck = e
+	}
 }
 
+// name gives err the name of the timeout that caused it.
 func (p *phases) name(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.struck != nil {
+	if err != nil && p.struck != nil {
 		return p.struck
 	}
 	return err
@@ -276,21 +341,38 @@ type idleBody struct {
 	io.ReadCloser
 	limit  time.Duration
 	phases *phases
-}
-
-func newIdleBody(rc io.ReadCloser, limit time.Duration, p *phases) *idleBody {
-	return &idleBody{ReadCloser: rc, limit: limit, phases: p}
+	timer  *time.Timer // runs during a read; written under phases.mu
 }
 
 func (b *idleBody) Read(buf []byte) (int, error) {
-	timer := time.AfterFunc(b.limit, func() {
-		b.phases.mu.Lock()
-		defer b.phases.mu.Unlock()
-		b.phases.strike(&TimeoutError{Phase: PhaseIdleRead, Limit: b.limit})
-	})
+	b.start()
 	n, err := b.ReadCloser.Read(buf)
-	if !timer.Stop() && err != nil && err != io.EOF {
+	if !b.timer.Stop() {
+		b.phases.mu.Lock()
+		b.timer = nil
+		b.phases.mu.Unlock()
+	}
+	if err != nil && err != io.EOF {
 		err = b.phases.name(err)
 	}
 	return n, err
+}
+
+func (b *idleBody) start() {
+	if b.timer != nil {
+		b.timer.Reset(b.limit)
+		return
+	}
+	b.phases.mu.Lock()
+	defer b.phases.mu.Unlock()
+	var timer *time.Timer
+	timer = time.AfterFunc(b.limit, func() {
+		b.phases.mu.Lock()
+		defer b.phases.mu.Unlock()
+		// As in phases.set: it is not this timer any more that times the read.
+		if b.timer == timer {
+			b.phases.strike(PhaseIdleRead, b.limit)
+		}
+	})
+	b.timer = timer
 }

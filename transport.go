@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,7 +33,7 @@ type TransportOptions struct {
 	// TLS is the client's TLS configuration. It is cloned. Nil means that of crypto/tls.
 	TLS *tls.Config
 
-	// DialContext makes the connections. Nil means a net.Dialer with the next fields; giving both is an error.
+	// DialContext makes the connections, within ConnectTimeout. Nil means a net.Dialer with the next four fields; giving both is an error.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// UnixSocket is the path of a socket that all connections go to, whatever the URL says. Empty means TCP.
@@ -46,7 +48,7 @@ type TransportOptions struct {
 	// Resolver looks names up. Nil means net.DefaultResolver.
 	Resolver *net.Resolver
 
-	// ConnectTimeout bounds resolving a name and dialing. Zero means 30 seconds, negative no bound.
+	// ConnectTimeout bounds resolving a name and dialing; what strikes is a [*TimeoutError]. Zero means 30 seconds, negative no bound.
 	ConnectTimeout time.Duration
 
 	// TLSTimeout bounds a TLS handshake. Zero means 10 seconds, negative no bound.
@@ -70,7 +72,7 @@ type TransportOptions struct {
 	// net/http's own 2 makes busy clients dial again and again.
 	MaxIdleConnsPerHost int
 
-	// Protocols are the versions of HTTP that may be used. Nil means HTTP/1 and, over TLS, HTTP/2.
+	// Protocols are the versions of HTTP that may be used, at least one. Nil means HTTP/1 and, over TLS, HTTP/2.
 	Protocols *http.Protocols
 
 	// ReadBufferSize and WriteBufferSize are those of connections, in bytes. Zero means 4 KiB.
@@ -87,10 +89,13 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Protocols != nil && *o.Protocols == (http.Protocols{}) {
+		return nil, &OptionError{Option: "TransportOptions.Protocols", Reason: "allows none; leave it nil for the usual ones"}
+	}
 	t := &http.Transport{
 		Proxy:                  o.Proxy,
 		ProxyConnectHeader:     o.ProxyHeader.Clone(),
-		DialContext:            dial,
+		DialContext:            inTime(dial, orNone(o.ConnectTimeout, 30*time.Second)),
 		TLSHandshakeTimeout:    orNone(o.TLSTimeout, 10*time.Second),
 		DisableKeepAlives:      o.KeepAlive < 0,
 		IdleConnTimeout:        orNone(o.KeepAlive, 90*time.Second),
@@ -102,7 +107,10 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 		WriteBufferSize:        o.WriteBufferSize,
 		MaxResponseHeaderBytes: o.MaxResponseHeaderBytes,
 		ForceAttemptHTTP2:      o.Protocols == nil,
-		Protocols:              o.Protocols,
+	}
+	if o.Protocols != nil {
+		p := *o.Protocols
+		t.Protocols = &p
 	}
 	if o.TLS != nil {
 		t.TLSClientConfig = o.TLS.Clone()
@@ -110,7 +118,9 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 	return t, nil
 }
 
-func (o TransportOptions) dialer() (func(context.Context, string, string) (net.Conn, error), error) {
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (o TransportOptions) dialer() (dialFunc, error) {
 	own := o.UnixSocket != "" || o.Network != "" || o.LocalAddr != nil || o.Resolver != nil
 	switch {
 	case o.DialContext != nil && own:
@@ -122,18 +132,30 @@ func (o TransportOptions) dialer() (func(context.Context, string, string) (net.C
 	case o.Network != "" && o.Network != "tcp4" && o.Network != "tcp6":
 		return nil, &OptionError{Option: "TransportOptions.Network", Reason: `must be "tcp4", "tcp6" or empty`}
 	}
-	d := &net.Dialer{
-		Timeout:   orNone(o.ConnectTimeout, 30*time.Second),
-		KeepAlive: 30 * time.Second,
-		LocalAddr: o.LocalAddr,
-		Resolver:  o.Resolver,
-	}
+	d := &net.Dialer{KeepAlive: 30 * time.Second, LocalAddr: o.LocalAddr, Resolver: o.Resolver}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if o.UnixSocket != "" {
 			network, address = "unix", o.UnixSocket
 		}
 		return d.DialContext(ctx, cmp.Or(o.Network, network), address)
 	}, nil
+}
+
+// inTime gives dial a limit; 0 means none.
+func inTime(dial dialFunc, limit time.Duration) dialFunc {
+	if limit == 0 {
+		return dial
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		deadline := time.Now().Add(limit)
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		conn, err := dial(ctx, network, address)
+		if err != nil && isTimeout(err) && !time.Now().Before(deadline) {
+			err = &TimeoutError{Phase: PhaseConnect, Limit: limit, Err: err}
+		}
+		return conn, err
+	}
 }
 
 // orNone is d, or def for zero, or zero, which is "no bound" in net/http, for a negative d.
@@ -289,13 +311,41 @@ type variantTransport struct {
 func newTransports(base Handler, owned bool) *transports {
 	t := &transports{base: base, owned: owned}
 	t.variants, _ = simplelru.NewLRU(maxVariants, func(_ variant, old *variantTransport) { old.CloseIdleConnections() })
-	if ht, ok := base.(*http.Transport); ok && ht.TLSClientConfig != nil && ht.TLSClientConfig.InsecureSkipVerify {
-		t.partition = insecurePartition
-		if c := ht.TLSClientConfig; c.VerifyConnection != nil || c.VerifyPeerCertificate != nil {
-			t.partition = newPartition()
+	t.partition = partitionBy(base)
+	return t
+}
+
+// partitionBy looks through wrappers for a transport that doesn't verify.
+func partitionBy(h Handler) string {
+	for range maxLayers {
+		switch t := h.(type) {
+		case *http.Transport:
+			return partitionUnder(t.Clone().TLSClientConfig) // reading it from t could meet the first request of t
+		case *Client:
+			return t.partition(t.resolved)
+		case *asTransport:
+			h = t.client
+		case *link:
+			h = t.next
+		case *branch:
+			h = t.next
+		case unwrapper:
+			h = t.Unwrap()
+		default:
+			return ""
 		}
 	}
-	return t
+	return ""
+}
+
+func partitionUnder(c *tls.Config) string {
+	switch {
+	case c == nil || !c.InsecureSkipVerify:
+		return ""
+	case c.VerifyConnection != nil || c.VerifyPeerCertificate != nil:
+		return newPartition()
+	}
+	return insecurePartition
 }
 
 const insecurePartition = "unverified"
@@ -317,10 +367,13 @@ func (t *transports) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else {
 		resp, err = h.RoundTrip(req)
 	}
-	if err != nil {
-		return nil, namedTimeout(err)
+	if err == nil {
+		return resp, nil
 	}
-	return resp, nil
+	if resp != nil && resp.Body != nil {
+		resp.Body.Close()
+	}
+	return nil, namedTimeout(namedHost(err, req), h, req)
 }
 
 func (t Timeouts) phased() bool {
@@ -387,6 +440,10 @@ func (v variant) option() string {
 
 func (v variant) of(base *http.Transport, partition string) *variantTransport {
 	t := base.Clone()
+	ownHTTP2(t)
+	if t.IdleConnTimeout == 0 {
+		t.IdleConnTimeout = 90 * time.Second // of a variant that made room, nobody closes the last connection
+	}
 	if v.tlsFrom != "" {
 		partition = v.secure(t)
 	}
@@ -400,11 +457,25 @@ func (v variant) of(base *http.Transport, partition string) *variantTransport {
 	}
 	if v.proxyHeader != "" {
 		t.ProxyConnectHeader = parseFields(v.proxyHeader)
+		t.GetProxyConnectHeader = nil
 	}
 	if v.identity {
 		t.DisableCompression = true
 	}
 	return &variantTransport{Transport: t, partition: partition}
+}
+
+// ownHTTP2 has t, a clone, speak HTTP/2 if its original does, and over connections of its own.
+// A clone offers it to servers, as its configuration says, but has no code for it; or else, where x/net/http2 was configured,
+// the original's, which would take the clone's connections for its own.
+func ownHTTP2(t *http.Transport) {
+	if t.TLSNextProto["h2"] != nil {
+		t.TLSNextProto = nil
+		t.ForceAttemptHTTP2 = true
+	}
+	if t.TLSNextProto == nil && t.TLSClientConfig != nil && slices.Contains(t.TLSClientConfig.NextProtos, "h2") {
+		t.ForceAttemptHTTP2 = true
+	}
 }
 
 // secure gives t the TLS setting of v and returns the partition of the answers that it gets.
@@ -422,6 +493,10 @@ func (v variant) secure(t *http.Transport) (partition string) {
 	}
 	t.TLSClientConfig.InsecureSkipVerify = true
 	t.TLSClientConfig.VerifyPeerCertificate, t.TLSClientConfig.VerifyConnection = nil, nil
+	if t.TLSClientConfig.ClientSessionCache != nil {
+		// A session that was resumed is not verified again.
+		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
 	if v.insecure {
 		return insecurePartition
 	}
@@ -437,6 +512,15 @@ func (v variant) checkPin(state tls.ConnectionState) error {
 		}
 	}
 	return &FingerprintError{Host: state.ServerName, Got: got}
+}
+
+// namedHost completes a FingerprintError: TLS doesn't know the names of hosts that go by their address.
+func namedHost(err error, req *http.Request) error {
+	var mismatch *FingerprintError
+	if errors.As(err, &mismatch) && mismatch.Host == "" {
+		return &FingerprintError{Host: req.URL.Hostname(), Got: mismatch.Got}
+	}
+	return err
 }
 
 func parseFields(wire string) http.Header {
