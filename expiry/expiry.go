@@ -83,6 +83,11 @@ func Refuse() Verdict {
 	return Verdict{kind: doNotCache}
 }
 
+// Follow returns the verdict that the server's word counts: a lifetime that is counted, as RFC 9111 §4.2.3 has it, from when the response was generated.
+func Follow(lifetime time.Duration) Verdict {
+	return Verdict{kind: standard, lifetime: clamp(lifetime)}
+}
+
 // Silent tells that the verdict has no opinion.
 func (v Verdict) Silent() bool { return v.kind == silent }
 
