@@ -24,6 +24,7 @@ type call struct {
 	req       *http.Request // the caller's
 	start     time.Time     // of the call, that is of its first hop
 	hops      int           // attempts that went to earlier hops
+	spent     int           // those of them that were retries
 
 	idempotent bool
 	replayable bool
@@ -56,7 +57,8 @@ func newCall(h *handler, req *http.Request, o *Options, sc scope) *call {
 	c.running.Store(true)
 	prior := priorHop(req)
 	if prior != nil {
-		c.start, c.hops = prior.start, prior.hops+prior.sent()
+		sent := prior.sent()
+		c.start, c.hops, c.spent = prior.start, prior.hops+sent, prior.spent+sent-1
 	}
 	if o.IdempotencyKey != nil {
 		c.chooseKey(prior)

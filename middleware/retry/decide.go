@@ -27,7 +27,7 @@ func (c *call) decide(resp *http.Response) plan {
 	if !c.replayable {
 		return plan{stop: StopBody}
 	}
-	if c.hops+c.sent() >= c.opts.MaxAttempts {
+	if c.spent+c.sent() >= c.opts.MaxAttempts {
 		return plan{stop: StopAttempts}
 	}
 	return c.schedule(resp, c.sent())

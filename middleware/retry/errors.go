@@ -10,6 +10,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/internal/unavailable"
 )
 
 // Error reports a call that ended without a response. Every failure of a layer that sent something is one.
@@ -89,6 +90,9 @@ func (e *Error) AttemptRecord() attempt.Record { return e.record }
 func (e *Error) OriginUnavailable() bool {
 	if e.Stop == StopCanceled || e.Stop == StopPrepare || e.last == nil {
 		return false
+	}
+	if unavailable.Origin(e.last) {
+		return true
 	}
 	switch failureOf(e.last) {
 	case failureUnsent, failureLost, failureTimeout:

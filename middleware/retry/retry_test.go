@@ -1,14 +1,12 @@
 package retry_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -118,21 +116,3 @@ type closes struct {
 }
 
 func (c *closes) Close() error { c.n++; return nil }
-
-func TestDeadlineIsNotSleptPast(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		origin := plytest.Play(plytest.RetryIn(503, 5*time.Second))
-		start := time.Now()
-		resp, err := do(t, retry.Options{}, origin, newRequest(t, "GET").WithContext(ctx))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		info, _ := retry.InfoFrom(resp)
-		if time.Since(start) != 0 || info.Stop != retry.StopDeadline {
-			t.Errorf("returned after %s, stop %q", time.Since(start), info.Stop)
-		}
-	})
-}

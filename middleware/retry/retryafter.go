@@ -58,9 +58,9 @@ func milliseconds(s string) (time.Duration, bool) { return digits(s, time.Millis
 
 // rateLimitReset parses seconds from now, or since 1970 when they cannot be meant from now.
 func rateLimitReset(s string, serverNow time.Time) (time.Duration, bool) {
-	const thisCentury = 1_000_000_000
+	const years = 100_000_000 // as a wait, three of them; as a date, one in 1973
 	d, ok := digits(s, time.Second)
-	if !ok || d < thisCentury*time.Second {
+	if !ok || d < years*time.Second {
 		return d, ok
 	}
 	wait := time.Unix(int64(d/time.Second), 0).Sub(serverNow)
