@@ -1,16 +1,16 @@
 package expiry
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"mime"
-	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/urlpattern"
 )
 
 // First returns the strategy that asks the given ones in turn and takes the first verdict that is not silent. Nil strategies are skipped.
@@ -164,37 +164,25 @@ type Rule struct {
 //
 // A malformed pattern, or a nil strategy, is an error.
 func ByURL(rules ...Rule) (Strategy, error) {
-	compiled := make([]urlRule, len(rules))
+	rules = slices.Clone(rules)
+	compiled := make([]*urlpattern.Pattern, len(rules))
 	for i, rule := range rules {
 		var err error
-		if compiled[i], err = compile(rule); err != nil {
+		if compiled[i], err = urlpattern.Compile(rule.Pattern); err == nil && rule.Strategy == nil {
+			err = errors.New("its strategy is nil")
+		}
+		if err != nil {
 			return nil, fmt.Errorf("expiry: pattern %q: %w", rule.Pattern, err)
 		}
 	}
 	return strategyFunc(func(x Exchange) Verdict {
-		for _, rule := range compiled {
-			if rule.fits(x.Request) {
-				return rule.Expiry(x)
+		for i, pattern := range compiled {
+			if pattern.Match(x.Request) {
+				return rules[i].Expiry(x)
 			}
 		}
 		return Verdict{}
 	}), nil
-}
-
-// matchSegments tells whether a path fits a pattern, segment by segment.
-func matchSegments(pattern, segments []string) bool {
-	for i, p := range pattern {
-		if p == "**" && i == len(pattern)-1 {
-			return true
-		}
-		if i >= len(segments) {
-			return false
-		}
-		if ok, err := path.Match(p, segments[i]); err != nil || !ok {
-			return false
-		}
-	}
-	return len(pattern) == len(segments)
 }
 
 // Precedence are the sources of a lifetime, in the order in which they are asked: the request's max-age, the response, the choice for the request,
@@ -249,11 +237,3 @@ func requested(x Exchange) Verdict {
 }
 
 var _ Strategy = Precedence{}
-
-// effectiveHost is the host that a request names.
-func effectiveHost(r *http.Request) string {
-	if r.Host != "" {
-		return r.Host
-	}
-	return r.URL.Host
-}

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/plyhttp/ply/internal/field"
 )
@@ -35,7 +36,7 @@ func (a *ask) conditional() bool {
 }
 
 // newAsk reads a request. Field names are compared without regard to case: a caller can fill the map by hand.
-func newAsk(ctx context.Context, r *http.Request) ask {
+func newAsk(ctx context.Context, r *http.Request, p *posture) ask {
 	a := ask{head: r.Method == http.MethodHead, mode: modeOf(ctx)}
 	var control, pragma []string
 	for name, values := range r.Header {
@@ -74,30 +75,47 @@ func newAsk(ctx context.Context, r *http.Request) ask {
 		a.directives = field.ParseRequest(control)
 	}
 	a.pragma = len(pragma) > 0 && !a.directives.Present && saysNoCache(pragma)
-	a.classify(r)
+	a.classify(r, p)
 	return a
 }
 
 // classify finds what keeps a request away from the store.
-func (a *ask) classify(r *http.Request) {
+func (a *ask) classify(r *http.Request, p *posture) {
 	switch {
-	case !cacheable(r.Method):
-		a.bypass, a.bypassAs = "method", ForwardMethod
+	case !p.answers(r.Method):
+		a.keepOut(methodBypass, ForwardMethod)
 	case a.mode == disabled:
-		a.bypass, a.bypassAs = "disabled", ForwardBypass
+		a.keepOut("disabled", ForwardBypass)
 	case a.mode == NoStore:
-		a.bypass, a.bypassAs = "mode no-store", ForwardBypass
+		a.keepOut("mode no-store", ForwardBypass)
 	case a.directives.NoStore:
-		a.bypass, a.bypassAs = "request no-store", ForwardRequest
-	case r.Body != nil && r.Body != http.NoBody && r.Method != methodQuery:
-		a.bypass, a.bypassAs = "request has content", ForwardBypass
+		a.keepOut("request no-store", ForwardRequest)
+	case r.Body != nil && r.Body != http.NoBody && (r.Method == "" || r.Method == http.MethodGet || a.head):
+		a.keepOut("request has content", ForwardBypass)
 	case a.precondition:
-		a.bypass, a.bypassAs = "precondition for the origin", ForwardBypass
-	case len(a.ranges) > 0 && !a.head && !a.parseRange():
-		a.bypass, a.bypassAs = "a range that the origin has to answer", ForwardBypass
+		a.keepOut("precondition for the origin", ForwardBypass)
+	case len(a.ranges) > 0 && r.Method != http.MethodHead && !a.parseRange():
+		a.keepOut("a range that the origin has to answer", ForwardBypass)
 	case upgrades(r.Header):
-		a.bypass, a.bypassAs = "upgrade", ForwardBypass
+		a.keepOut("upgrade", ForwardBypass)
 	}
+}
+
+// methodBypass is the reason for which requests with other methods keep out of the store: they cannot be answered from it, but may fill it.
+const methodBypass = "method"
+
+func (a *ask) keepOut(why string, as Forward) {
+	a.bypass, a.bypassAs = why, as
+}
+
+// bypassed is the decision for a request that keeps out of the store.
+func (a *ask) bypassed() decision {
+	return decision{action: fetch, fwd: a.bypassAs, detail: a.bypass}
+}
+
+// mayStore tells whether the answer may be stored, as far as the request is concerned (RFC 9111 §3, §5.2.1.5).
+func (a *ask) mayStore() bool {
+	return (a.bypass == "" || a.bypass == methodBypass) && a.mode != ReadOnly && a.mode != disabled && a.mode != NoStore && !a.directives.NoStore
 }
 
 func (a *ask) parseRange() bool {
@@ -108,13 +126,20 @@ func (a *ask) parseRange() bool {
 // methodQuery is the safe method with content (RFC 10008).
 const methodQuery = "QUERY"
 
-// cacheable tells which methods can be answered from the store (RFC 9110 §9.2.3, RFC 10008 §2.7).
-func cacheable(method string) bool {
-	switch method {
-	case "", http.MethodGet, http.MethodHead, methodQuery:
-		return true
+// answers tells which methods can be answered from the store (RFC 9110 §9.2.3, RFC 10008 §2.7).
+func (p *posture) answers(method string) bool {
+	if method == "" {
+		method = http.MethodGet
 	}
-	return false
+	if p.methods != nil {
+		return slices.Contains(p.methods, method)
+	}
+	return method == http.MethodGet || method == http.MethodHead || method == methodQuery
+}
+
+// allowsStatus tells whether the user lets responses with a status be stored and served.
+func (p *posture) allowsStatus(status int) bool {
+	return p.statuses == nil || slices.Contains(p.statuses, status)
 }
 
 // upgrades tells whether a request asks to leave HTTP (RFC 9110 §7.8).

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,25 @@ type Options struct {
 	// and stores an answer to a request with Authorization only if that is marked as shareable. Zero means a private cache.
 	Shared bool
 
+	// Methods are the request methods that are answered from the store. Nil means GET, HEAD and QUERY. A method with content, such as POST,
+	// is stored with its content in the key, and is no longer taken for one that changes something: name it only if that is so.
+	Methods []string
+
+	// Statuses are the statuses of responses that are stored, as far as RFC 9111 lets them be, and served: a stored response of another status
+	// counts as absent. Nil means all.
+	Statuses []int
+
+	// Filter tells whether a response may be stored, and a stored one served. It must neither change the response nor read its body.
+	// It is called from many goroutines. Nil means every response.
+	Filter func(*http.Request, *http.Response) bool
+
+	// TargetedFields are response fields that are obeyed before Cache-Control, first one first: "CDN-Cache-Control" for example (RFC 9213). Nil means none.
+	TargetedFields []string
+
+	// RefuseSetCookie keeps a shared cache from storing any response that sets a cookie. Zero means that such a response is stored
+	// if the server gave it a lifetime and the request had no cookie. A private cache stores it in any case.
+	RefuseSetCookie bool
+
 	// MaxEntryBytes bounds the body of a stored response. A larger one streams to the caller and is not stored. Zero means 8 MiB.
 	MaxEntryBytes int64
 
@@ -45,6 +65,9 @@ type Options struct {
 
 	// RefreshTimeout bounds a refresh behind the caller's back. Zero means one minute.
 	RefreshTimeout time.Duration
+
+	// Trace is told what happens. Nil means nobody is. See also [WithTrace].
+	Trace *Trace
 }
 
 // Cache is an HTTP cache (RFC 9111). Make one with [New] and mount it with [Cache.Middleware].
@@ -57,12 +80,20 @@ type Cache struct {
 	posture  posture
 	maxEntry int64
 	refresh  time.Duration
+	filter   func(*http.Request, *http.Response) bool
+	trace    *Trace
 	secret   [32]byte // for the hashes of credentials that a response varies on
+
+	content     keying.Part // the content of a request, for keys that have none
+	keysContent bool        // the strategy keys content itself
 
 	events  history
 	flights flights
 	stats   counters
 	closed  atomic.Bool
+	off     atomic.Bool
+
+	searches atomic.Bool // a response that does not vary on the whole query has been stored
 }
 
 // New returns a cache. Its error says which option is wrong.
@@ -80,6 +111,9 @@ func New(o Options) (*Cache, error) {
 		shared: o.Shared, disconnected: o.Disconnected,
 		staleWhileRevalidate: o.StaleWhileRevalidate, staleIfError: o.StaleIfError,
 	}
+	c.posture.methods, c.posture.statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
+	c.posture.targeted, c.posture.strictCookie = slices.Clone(o.TargetedFields), o.RefuseSetCookie
+	c.filter, c.trace, c.content = o.Filter, o.Trace, keying.Body(keying.BodyOptions{Format: keying.Raw})
 	if c.store == nil {
 		c.store = NewMemory(MemoryOptions{})
 	}
@@ -88,6 +122,9 @@ func New(o Options) (*Cache, error) {
 	}
 	if c.key == nil {
 		c.key = keying.Default()
+	}
+	if keyed, ok := c.key.(interface{ KeysContent() bool }); ok {
+		c.keysContent = keyed.KeysContent()
 	}
 	if c.expiry == nil {
 		c.expiry = expiry.Default()
@@ -173,6 +210,14 @@ func (h *history) add(tag string) {
 	h.next++
 }
 
+// addAll notes that everything has been invalidated: all numbers that are remembered are of before.
+func (h *history) addAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next += uint64(len(h.tags)) + 1
+	clear(h.tags[:])
+}
+
 // since tells whether one of the tags may have been invalidated since the given number. What is forgotten counts as invalidated.
 func (h *history) since(from uint64, tags []string) bool {
 	h.mu.Lock()
@@ -210,17 +255,19 @@ func (f *flights) init() {
 }
 
 // start runs refresh on a goroutine of its own unless one for this key is under way.
-func (f *flights) start(key string, refresh func()) {
+// It tells whether it has.
+func (f *flights) start(key string, refresh func()) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, busy := f.keys[key]; busy || f.closed || len(f.keys) >= maxRefreshes {
-		return
+		return false
 	}
 	f.keys[key] = struct{}{}
 	f.wg.Go(func() {
 		defer f.done(key)
 		refresh()
 	})
+	return true
 }
 
 func (f *flights) done(key string) {

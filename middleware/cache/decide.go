@@ -26,14 +26,39 @@ type decision struct {
 // posture is how the cache was set up, as far as the rules care.
 type posture struct {
 	shared       bool
+	methods      []string      // that are answered from the store; nil for the usual ones
+	statuses     []int         // that are stored and served; nil for all that may be
+	strictCookie bool          // a shared cache stores nothing that sets a cookie
 	targeted     []string      // fields that are obeyed before Cache-Control (RFC 9213)
 	disconnected time.Duration // how stale an answer may be when the origin cannot be reached
 
 	staleWhileRevalidate, staleIfError time.Duration // for responses that do not say
 }
 
-// decide says what to do with a request, given the stored response that was selected for it, or nil (RFC 9111 §4).
-func decide(a *ask, e *Entry, why Forward, now time.Time) decision {
+// found is what a lookup came to.
+type found struct {
+	entry *Entry  // the variant that fits, or nil
+	why   Forward // why none fits
+	set   *Set    // that the entry is from, or what is stored under the key
+	key   string  // that set is stored under, if it is not the request's own
+}
+
+// offers tells whether the origin could choose one of the stored variants by its tag, where none fits the request (RFC 9111 §4.1).
+func (f *found) offers() bool {
+	if f.set == nil || f.why != ForwardVary {
+		return false
+	}
+	for _, e := range f.set.entries {
+		if e.etag.Opaque != "" && e.part == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// decide says what to do with a request, given what was found for it in the store (RFC 9111 §4).
+func decide(a *ask, f *found, now time.Time) decision {
+	e := f.entry
 	switch {
 	case a.bypass != "":
 		return decision{action: fetch, fwd: a.bypassAs, detail: a.bypass}
@@ -41,8 +66,10 @@ func decide(a *ask, e *Entry, why Forward, now time.Time) decision {
 		return decision{action: fetch, fwd: ForwardRequest, detail: "reload"}
 	case e == nil && a.onlyStored():
 		return decision{action: refuse, detail: "only-if-cached, nothing stored"}
+	case e == nil && f.offers() && !a.ranged && !a.head:
+		return decision{action: validate, fwd: f.why, detail: "other variants offered"}
 	case e == nil:
-		return decision{action: fetch, fwd: why}
+		return decision{action: fetch, fwd: f.why}
 	case !enough(a, e):
 		return decidePart(a, e)
 	case a.mode == ForceCache || a.mode == OnlyIfCached || a.mode == Offline:
@@ -77,7 +104,7 @@ func decidePart(a *ask, e *Entry) decision {
 // decideStored weighs a stored response against what the request demands (RFC 9111 §4, §4.2.4, §5.2.1).
 func decideStored(a *ask, e *Entry, now time.Time) decision {
 	age := e.age(now)
-	left := e.rules.lifetime - age
+	left := e.left(now)
 	switch {
 	case a.mode == NoCache:
 		return decision{action: validate, fwd: ForwardRequest, detail: "mode no-cache"}
@@ -106,7 +133,7 @@ func decideStored(a *ask, e *Entry, now time.Time) decision {
 func (a *ask) unacceptable(e *Entry, age, left time.Duration, fresh bool) string {
 	d := &a.directives
 	switch {
-	case d.MaxAge.Set && age >= d.MaxAge.Value && !(fresh && e.rules.immutable) && !a.acceptsAge(age):
+	case d.MaxAge.Set && (age > d.MaxAge.Value || d.MaxAge.Value == 0) && !(fresh && e.rules.immutable) && !a.acceptsAge(age):
 		return "request max-age"
 	case d.MinFresh.Set && left < d.MinFresh.Value:
 		return "request min-fresh"
@@ -137,7 +164,7 @@ func onError(a *ask, e *Entry, unreachable bool, p *posture, now time.Time) (str
 	if e == nil || e.part != nil || !e.rules.mayServeStale() || a.directives.NoCache || a.pragma || a.mode == Reload || a.mode == NoCache {
 		return "", false
 	}
-	staleness := e.age(now) - e.rules.lifetime
+	staleness := -e.left(now)
 	if a.directives.MinFresh.Set && -staleness < a.directives.MinFresh.Value {
 		return "", false
 	}

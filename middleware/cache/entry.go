@@ -27,6 +27,7 @@ type Entry struct {
 	uncompressed bool
 
 	selectors []selector
+	search    *searchVariance // how far the query counts, or nil if it counts as a whole
 	tags      []string
 	part      *span // which part of the representation body is, or nil if it is whole
 
@@ -67,10 +68,10 @@ func (e *Entry) Size() int64 { return e.size }
 func (e *Entry) Received() time.Time { return e.received }
 
 // Expires returns until when the response is fresh.
-func (e *Entry) Expires() time.Time { return e.received.Add(e.rules.lifetime - e.age0) }
+func (e *Entry) Expires() time.Time { return e.basis().Add(e.rules.lifetime - e.age0) }
 
 // Fresh tells whether the response is fresh at now.
-func (e *Entry) Fresh(now time.Time) bool { return e.rules.lifetime > e.age(now) }
+func (e *Entry) Fresh(now time.Time) bool { return e.left(now) > 0 }
 
 // index fills in what is derived from the rest.
 func (e *Entry) index() {
@@ -111,7 +112,7 @@ func (e *Entry) copy() *Entry {
 	return &Entry{
 		url: e.url, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
 		header: e.header, trailer: e.trailer, body: e.body, uncompressed: e.uncompressed,
-		selectors: e.selectors, tags: e.tags, part: e.part,
+		selectors: e.selectors, search: e.search, tags: e.tags, part: e.part,
 		requested: e.requested, received: e.received, age0: e.age0, rules: e.rules,
 	}
 }
@@ -139,6 +140,25 @@ func (e *Entry) resident(now time.Time) time.Duration {
 	return max(now.Sub(e.received), now.Round(0).Sub(e.received.Round(0)), 0)
 }
 
+// basis is when the lifetime began: on receipt, or, if it slides, with the latest use.
+func (e *Entry) basis() time.Time {
+	if !e.rules.sliding {
+		return e.received
+	}
+	if used := time.Unix(0, e.used.Load()); used.After(e.received) {
+		return used
+	}
+	return e.received
+}
+
+// left is how long the response is still fresh; it is negative by as much as it is stale.
+func (e *Entry) left(now time.Time) time.Duration {
+	if e.rules.sliding {
+		return e.rules.lifetime - e.age0 - max(now.Sub(e.basis()), 0)
+	}
+	return e.rules.lifetime - e.age(now)
+}
+
 // stamp is the two field values of a hit that change with time, good for one second.
 type stamp struct {
 	second int64
@@ -149,7 +169,7 @@ type stamp struct {
 // stamped returns the Age and the Cache-Status of a plain hit at now.
 func (e *Entry) stamped(now time.Time) *stamp {
 	age := int64(e.age(now) / time.Second)
-	if s := e.stamp.Load(); s != nil && s.second == age {
+	if s := e.stamp.Load(); s != nil && s.second == age && !e.rules.sliding {
 		return s
 	}
 	s := &stamp{second: age, age: strconv.FormatInt(age, 10)}
@@ -160,7 +180,7 @@ func (e *Entry) stamped(now time.Time) *stamp {
 
 // ttl is the remaining freshness in whole seconds; negative once stale (RFC 9211 §2.4).
 func (e *Entry) ttl(now time.Time) time.Duration {
-	return (e.rules.lifetime - e.age(now)).Truncate(time.Second)
+	return e.left(now).Truncate(time.Second)
 }
 
 // response makes a private copy of the stored response for r. Nothing in it is shared but the bytes of the body, which cannot be written to.

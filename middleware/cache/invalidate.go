@@ -3,6 +3,7 @@ package cache
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
@@ -18,18 +19,21 @@ func safe(method string) bool {
 }
 
 // invalidates tells whether an answer to a request makes stored responses invalid (RFC 9111 §4.4): an unsafe method that did not fail.
-func invalidates(method string, status int) bool {
-	return !safe(method) && status >= 200 && status < 400
+// A method that the user lets be answered from the store changes nothing, on the user's word.
+func invalidates(method string, status int, p *posture) bool {
+	return !safe(method) && !p.answers(method) && status >= 200 && status < 400
 }
 
 // invalidated returns the tags of the URIs that an answer makes invalid (RFC 9111 §4.4):
 // the target URI, and those that Location and Content-Location name if they are of the same origin.
 func invalidated(r *http.Request, h http.Header) []string {
-	tags := []string{uriTag(r)}
+	tags := uriTags(r)
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if other := sameOrigin(r, h[name]); other != nil {
-			if tag := uriTag(other); tag != tags[0] {
-				tags = append(tags, tag)
+			for _, tag := range uriTags(other) {
+				if !slices.Contains(tags, tag) {
+					tags = append(tags, tag)
+				}
 			}
 		}
 	}
@@ -39,6 +43,16 @@ func invalidated(r *http.Request, h http.Header) []string {
 // uriTag is the tag under which all stored responses of a URI are found, whatever their key.
 func uriTag(r *http.Request) string {
 	return string(target.AppendURI([]byte{'u'}, r))
+}
+
+// searchTag is the tag of the responses that do not vary on the whole query of a URI.
+func searchTag(r *http.Request) string {
+	return string(target.AppendURI([]byte{'s'}, withoutQuery(r)))
+}
+
+// uriTags are the tags of all responses that can be the answer to a request for a URI.
+func uriTags(r *http.Request) []string {
+	return []string{uriTag(r), searchTag(r)}
 }
 
 // sameOrigin resolves a field that holds a URI reference. It returns a request for that URI, or nil if the origin is another one.

@@ -260,6 +260,25 @@ func (m *Memory) Clear(context.Context) error {
 	return nil
 }
 
+// Range calls f with each key and its set until f returns false. No lock is held meanwhile.
+func (m *Memory) Range(ctx context.Context, f func(key string, set *Set) bool) error {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		slots := s.lru.Values()
+		s.mu.Unlock()
+		for _, found := range slots {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !f(found.key, found.set) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
 // Bytes returns how many bytes the stored entries are charged with.
 func (m *Memory) Bytes() int64 { return m.bytes.Load() }
 

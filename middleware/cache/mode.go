@@ -1,6 +1,10 @@
 package cache
 
-import "context"
+import (
+	"context"
+
+	"github.com/plyhttp/ply/expiry"
+)
 
 // A Mode says how the cache treats one request, in the words of the Fetch standard's request cache mode.
 type Mode uint8
@@ -45,7 +49,19 @@ func (m Mode) String() string {
 type (
 	modeKey   struct{}
 	switchKey struct{}
+	expiryKey struct{}
 )
+
+// WithExpiry returns a context for requests whose answers are as long good as s says, in place of what the cache's own strategy says
+// ([expiry.Precedence] asks both in its order). Where s is silent the cache's own strategy counts. It is never sent to the server.
+func WithExpiry(ctx context.Context, s expiry.Strategy) context.Context {
+	return context.WithValue(ctx, expiryKey{}, s)
+}
+
+func expiryOf(ctx context.Context) expiry.Strategy {
+	s, _ := ctx.Value(expiryKey{}).(expiry.Strategy)
+	return s
+}
 
 // WithMode returns a context for requests that the cache treats as m says. The mode of the innermost context counts.
 // It is never sent to the server.

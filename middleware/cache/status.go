@@ -57,7 +57,7 @@ func (s Status) Outcome() string {
 		return "hit"
 	case s.Fwd == "":
 		return "refused"
-	case s.FwdStatus == http.StatusNotModified && s.Fwd != ForwardURIMiss && s.Fwd != ForwardVary && s.Fwd != ForwardBypass:
+	case s.FwdStatus == http.StatusNotModified && s.Fwd != ForwardURIMiss && s.Fwd != ForwardBypass && s.Fwd != ForwardMethod:
 		return "revalidated"
 	case s.Fwd == ForwardStale, s.Fwd == ForwardRequest:
 		return "refreshed"

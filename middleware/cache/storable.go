@@ -31,17 +31,19 @@ type candidate struct {
 	age      time.Duration  // at receipt (RFC 9111 §4.2.3)
 	verdict  expiry.Verdict // of the expiry strategy
 	explicit bool           // the server gave it a lifetime (RFC 9111 §4.2.1)
+
+	confirmed bool // it is stored already, and the origin has confirmed it
 }
 
 // storable says whether a response may be stored, or why not (RFC 9111 §3).
 func storable(c *candidate, p *posture) (reason string, ok bool) {
 	d, _ := field.Controlling(c.response.Header, p.targeted)
 	for _, why := range [...]string{
-		unstorableStatus(c, &d),
+		unstorableStatus(c, &d, p),
 		unstorableDirective(c, &d, p),
 		unstorableVary(c.response.Header),
-		unstorableKind(c.response),
-		unstorableMethod(c),
+		unstorableKind(c, p),
+		unstorableMethod(c, p),
 		worthless(c, &d, p),
 	} {
 		if why != "" {
@@ -52,11 +54,13 @@ func storable(c *candidate, p *posture) (reason string, ok bool) {
 }
 
 // unstorableStatus judges the status code (RFC 9111 §3, third and fourth rule).
-func unstorableStatus(c *candidate, d *field.Response) string {
+func unstorableStatus(c *candidate, d *field.Response, p *posture) string {
 	status := c.response.StatusCode
 	switch {
 	case status < 200 || status > 599:
 		return "status not final"
+	case !p.allowsStatus(status):
+		return "status not allowed"
 	case status == http.StatusNotModified:
 		return "304 answers the caller's condition"
 	case status == http.StatusPartialContent && !storablePart(c):
@@ -118,24 +122,28 @@ func unstorableVary(h http.Header) string {
 	return ""
 }
 
-// unstorableKind refuses streams without end and protocols other than HTTP.
-func unstorableKind(resp *http.Response) string {
-	if isEventStream(resp.Header) {
+// unstorableKind refuses streams without end and, in a shared cache, what is made for one visitor:
+// an answer that sets a cookie is shared only if the server gave it a lifetime and the request had no cookie (RFC 9111 §7.3).
+func unstorableKind(c *candidate, p *posture) string {
+	switch {
+	case isEventStream(c.response.Header):
 		return "event stream"
+	case !p.shared || len(c.response.Header["Set-Cookie"]) == 0:
+		return ""
+	case p.strictCookie, !c.explicit, c.request != nil && len(c.request.Header["Cookie"]) > 0:
+		return "set-cookie"
 	}
 	return ""
 }
 
 // unstorableMethod judges the request method (RFC 9111 §3, first rule; RFC 9110 §9.3.3 for POST).
-func unstorableMethod(c *candidate) string {
-	switch c.request.Method {
-	case "", http.MethodGet, methodQuery:
+func unstorableMethod(c *candidate, p *posture) string {
+	method := c.request.Method
+	switch {
+	case c.confirmed || method != http.MethodHead && p.answers(method):
 		return ""
-	case http.MethodPost:
-		if c.explicit && c.response.StatusCode == http.StatusOK && locatesItself(c.request, c.response) {
-			return ""
-		}
-		return "POST without explicit freshness and matching Content-Location"
+	case method == http.MethodPost && c.explicit && c.response.StatusCode == http.StatusOK && locatesItself(c.request, c.response):
+		return ""
 	}
 	return "method"
 }

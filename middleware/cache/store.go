@@ -92,6 +92,10 @@ func (s *Set) with(e *Entry, limit int64) *Set {
 
 // sameSlot tells whether two entries cannot both be the answer to one request.
 func (e *Entry) sameSlot(other *Entry) bool {
+	return e.sameSelectors(other) && (e.search == nil || other.search == nil || other.search.covers(e.search.query))
+}
+
+func (e *Entry) sameSelectors(other *Entry) bool {
 	return slices.Equal(e.selectors, other.selectors)
 }
 

@@ -20,7 +20,7 @@ func conditionalHeader(h http.Header, selected *Entry, variants []*Entry, a *ask
 	deleteFold(h, "If-Modified-Since")
 	tags := callersTags(a)
 	for _, e := range variants {
-		if tag := e.etag.String(); e.etag.Opaque != "" && !containsMember(tags, tag) {
+		if tag := e.etag.String(); offerable(e, selected) && !containsMember(tags, tag) {
 			tags = append(tags, tag)
 		}
 	}
@@ -33,6 +33,11 @@ func conditionalHeader(h http.Header, selected *Entry, variants []*Entry, a *ask
 		h["If-Modified-Since"] = a.modifiedSince
 	}
 	return h
+}
+
+// offerable tells whether the tag of a stored response belongs into a conditional request: the selected one's, and those of whole variants.
+func offerable(e, selected *Entry) bool {
+	return e.etag.Opaque != "" && (e == selected || e.part == nil)
 }
 
 // callersTags returns the tags that the caller's own If-None-Match lists. An asterisk asks about existence, not about a tag.
@@ -70,7 +75,7 @@ func confirmed(h http.Header, selected *Entry, variants []*Entry) *Entry {
 	tag := field.ParseETag(h.Get("Etag"))
 	modified, dated := field.DateField(h["Last-Modified"], time.Time{})
 	if tag.Opaque == "" && !dated {
-		if selected != nil && offered(variants) <= 1 {
+		if selected != nil && offered(selected, variants) <= 1 {
 			return selected
 		}
 		return nil
@@ -89,7 +94,7 @@ func confirmed(h http.Header, selected *Entry, variants []*Entry) *Entry {
 	}
 	var latest *Entry
 	for _, e := range variants {
-		if matches(e) && (latest == nil || e.date.After(latest.date)) {
+		if offerable(e, selected) && matches(e) && (latest == nil || e.date.After(latest.date)) {
 			latest = e
 		}
 	}
@@ -97,10 +102,10 @@ func confirmed(h http.Header, selected *Entry, variants []*Entry) *Entry {
 }
 
 // offered counts the stored responses that a conditional request asked about.
-func offered(variants []*Entry) int {
+func offered(selected *Entry, variants []*Entry) int {
 	n := 0
 	for _, e := range variants {
-		if e.etag.Opaque != "" {
+		if offerable(e, selected) {
 			n++
 		}
 	}
@@ -159,4 +164,55 @@ func notModifiedHeader(h http.Header) {
 	for _, name := range [...]string{"Content-Encoding", "Content-Language", "Content-Length", "Content-Range", "Content-Type"} {
 		delete(h, name)
 	}
+}
+
+// answersCaller tells whether a 304 answers the caller's own condition rather than one that the cache added:
+// it names a tag that the caller listed, or the cache had nothing to add a condition for.
+func answersCaller(h http.Header, a *ask) bool {
+	tag := field.ParseETag(h.Get("Etag"))
+	for _, listed := range callersTags(a) {
+		if field.ParseETag(listed).WeaklyEquals(tag) {
+			return true
+		}
+	}
+	return false
+}
+
+// describes tells whether a 200 to HEAD is about a stored response: no validator and no length speaks against it (RFC 9111 §4.3.5).
+func describes(h http.Header, e *Entry) bool {
+	if tag := field.ParseETag(h.Get("Etag")); tag.Opaque != "" && tag != e.etag {
+		return false
+	}
+	if lines := h["Last-Modified"]; len(lines) > 0 {
+		modified, ok := field.DateField(lines, e.received)
+		if !ok || !modified.Equal(e.modified) {
+			return false
+		}
+	}
+	length, ok := position(h.Get("Content-Length"))
+	return !ok || e.uncompressed || length == int64(len(e.body))
+}
+
+// completingHeader returns the header of a request for the bytes that a stored part lacks.
+// If-Range makes the origin send the whole if the part is of an older representation (RFC 9110 §13.1.5).
+func completingHeader(h http.Header, part *Entry) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = make(http.Header, 2)
+	}
+	missing, _ := remainder(part)
+	h["Range"] = []string{missing}
+	if part.etag.Strong() {
+		h["If-Range"] = []string{part.etag.String()}
+	}
+	return h
+}
+
+// isServerError tells which statuses stale-if-error is for (RFC 5861 §4).
+func isServerError(status int) bool {
+	switch status {
+	case 500, 502, 503, 504:
+		return true
+	}
+	return false
 }

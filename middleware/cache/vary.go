@@ -155,7 +155,7 @@ func thousandths(q string) int {
 
 // choose returns the stored response to use for a request: of those that it selects, one that has the bytes that are asked for,
 // and of these the one that the origin made last (RFC 9111 §4).
-func (s *Set) choose(a *ask, request http.Header, secret *[32]byte) *Entry {
+func (s *Set) choose(a *ask, r *http.Request, secret *[32]byte) *Entry {
 	var best *Entry
 	bestHolds := false
 	for _, e := range s.entries {
@@ -163,7 +163,7 @@ func (s *Set) choose(a *ask, request http.Header, secret *[32]byte) *Entry {
 		if best != nil && (bestHolds && !has || bestHolds == has && !e.date.After(best.date)) {
 			continue
 		}
-		if selects(e, request, secret) {
+		if (e.search == nil || e.search.covers(r.URL.RawQuery)) && selects(e, r.Header, secret) {
 			best, bestHolds = e, has
 		}
 	}

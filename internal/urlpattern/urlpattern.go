@@ -1,4 +1,5 @@
-package expiry
+// Package urlpattern matches the URLs of requests against patterns that a look-alike host cannot fool.
+package urlpattern
 
 import (
 	"errors"
@@ -11,9 +12,11 @@ import (
 	"github.com/plyhttp/ply/internal/target"
 )
 
-// urlRule is a compiled rule.
-type urlRule struct {
-	Strategy
+// A Pattern is "host", "host/path", or either behind "scheme://". In a host, "*." at the beginning stands for any number of subdomains,
+// but not for none, and "*" alone for any host; a port must be given if it is not the scheme's own. In a path, "*" stands for one segment
+// or a piece of one, and "**" as a last segment for all that follows; without a path every path matches. The query does not take part.
+// "~" and a regular expression is matched against the whole URL without fragment and userinfo.
+type Pattern struct {
 	expression *regexp.Regexp
 	scheme     string // or "" for any
 	host       string // in lower case; "*" for any
@@ -22,17 +25,15 @@ type urlRule struct {
 	anyPath    bool
 }
 
-func compile(rule Rule) (urlRule, error) {
-	u := urlRule{Strategy: rule.Strategy}
-	if rule.Strategy == nil {
-		return u, errors.New("its strategy is nil")
-	}
-	if expression, ok := strings.CutPrefix(rule.Pattern, "~"); ok {
+// Compile reads a pattern. Its error says what is wrong with it.
+func Compile(pattern string) (*Pattern, error) {
+	u := &Pattern{}
+	if expression, ok := strings.CutPrefix(pattern, "~"); ok {
 		var err error
 		u.expression, err = regexp.Compile(expression)
 		return u, err
 	}
-	rest := rule.Pattern
+	rest := pattern
 	if scheme, after, ok := strings.Cut(rest, "://"); ok {
 		if u.scheme = strings.ToLower(scheme); u.scheme != "http" && u.scheme != "https" {
 			return u, errors.New("the scheme must be http or https")
@@ -56,7 +57,7 @@ func compile(rule Rule) (urlRule, error) {
 	return u, nil
 }
 
-func (u *urlRule) setHost(host string) error {
+func (u *Pattern) setHost(host string) error {
 	if after, ok := strings.CutPrefix(host, "*."); ok {
 		host, u.subdomains = after, true
 	}
@@ -72,7 +73,8 @@ func (u *urlRule) setHost(host string) error {
 	return nil
 }
 
-func (u *urlRule) fits(r *http.Request) bool {
+// Match tells whether the URL of r matches.
+func (u *Pattern) Match(r *http.Request) bool {
 	if r == nil || r.URL == nil {
 		return false
 	}
@@ -85,7 +87,7 @@ func (u *urlRule) fits(r *http.Request) bool {
 	return u.anyPath || matchSegments(u.path, strings.Split(strings.TrimPrefix(target.NormalPath(r.URL), "/"), "/"))
 }
 
-func (u *urlRule) fitsHost(r *http.Request) bool {
+func (u *Pattern) fitsHost(r *http.Request) bool {
 	host := strings.ToLower(effectiveHost(r))
 	if !u.subdomains {
 		return u.host == "*" || target.SameAuthority(r.URL.Scheme, host, u.host)
@@ -107,4 +109,28 @@ func plainURL(r *http.Request) string {
 	u := url.URL{Scheme: r.URL.Scheme, Opaque: r.URL.Opaque, Host: effectiveHost(r),
 		Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	return u.String()
+}
+
+// matchSegments tells whether a path fits a pattern, segment by segment.
+func matchSegments(pattern, segments []string) bool {
+	for i, p := range pattern {
+		if p == "**" && i == len(pattern)-1 {
+			return true
+		}
+		if i >= len(segments) {
+			return false
+		}
+		if ok, err := path.Match(p, segments[i]); err != nil || !ok {
+			return false
+		}
+	}
+	return len(pattern) == len(segments)
+}
+
+// effectiveHost is the host that a request names.
+func effectiveHost(r *http.Request) string {
+	if r.Host != "" {
+		return r.Host
+	}
+	return r.URL.Host
 }

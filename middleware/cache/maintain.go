@@ -1,0 +1,232 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/plyhttp/ply/internal/urlpattern"
+)
+
+// A Ranger is a [Store] that can list what it holds.
+type Ranger interface {
+	// Range calls f with each key and its set until f returns false. What is put or deleted meanwhile may be seen or not.
+	// f may call other methods of the store.
+	Range(ctx context.Context, f func(key string, set *Set) bool) error
+}
+
+// A Clearer is a [Store] that can forget everything at once.
+type Clearer interface {
+	Clear(ctx context.Context) error
+}
+
+// Contains tells whether a stored response would be selected for r, fresh or not.
+func (c *Cache) Contains(r *http.Request) bool {
+	now := time.Now()
+	a := newAsk(r.Context(), r, &c.posture)
+	if a.bypass != "" {
+		return false
+	}
+	key, err := c.appendKey(nil, r)
+	if err != nil {
+		return false
+	}
+	found := c.find(&a, key, r, now)
+	return found.entry != nil
+}
+
+// Delete removes what is stored under r's key, all variants of it. Other principals' copies stay; see [Cache.DeleteURL].
+func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
+	key, err := c.appendKey(nil, r)
+	if err != nil {
+		return fmt.Errorf("cache: delete: %w", err)
+	}
+	c.events.add(uriTag(r))
+	return wrapped("delete", c.store.Update(ctx, string(key), func(*Set) *Set { return nil }))
+}
+
+// DeleteURL removes everything that is stored for a URL: all variants, methods, and every principal's copy.
+// A response that is under way from the origin meanwhile is not stored.
+func (c *Cache) DeleteURL(ctx context.Context, url string) error {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("cache: delete: %w", err)
+	}
+	return wrapped("delete", c.drop(ctx, uriTags(r)...))
+}
+
+// DeleteGroup removes the stored responses of a cache group (RFC 9875). The URL is any one of the origin whose group is meant.
+func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("cache: delete: %w", err)
+	}
+	return wrapped("delete", c.drop(ctx, groupTag(r, group)))
+}
+
+// DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
+func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) {
+	p, err := urlpattern.Compile(pattern)
+	if err != nil {
+		return 0, fmt.Errorf("cache: pattern %q: %w", pattern, err)
+	}
+	return c.DeleteFunc(ctx, func(e *Entry) bool {
+		r, err := http.NewRequest(http.MethodGet, e.url, nil)
+		return err == nil && p.Match(r)
+	})
+}
+
+// DeleteExpired removes the stored responses that are stale and outside the windows in which stale responses may be used,
+// and that cannot be validated, and returns how many there were.
+func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
+	now := time.Now()
+	return c.DeleteFunc(ctx, func(e *Entry) bool {
+		window := max(e.rules.staleWhileRevalidate, e.rules.staleIfError, c.posture.disconnected)
+		return -e.left(now) >= window && !e.hasValidator()
+	})
+}
+
+// DeleteStale removes the stored responses that are stale at this moment, whether they could be validated or not, and returns how many there were.
+func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
+	now := time.Now()
+	return c.DeleteFunc(ctx, func(e *Entry) bool { return !e.Fresh(now) })
+}
+
+// DeleteOlderThan removes the stored responses that were received or validated longer than d ago, and returns how many there were.
+func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, error) {
+	now := time.Now()
+	return c.DeleteFunc(ctx, func(e *Entry) bool { return e.resident(now) > d })
+}
+
+// DeleteFunc removes the stored responses for which drop is true, and returns how many there were.
+func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, error) {
+	n := 0
+	err := c.updateAll(ctx, func(old *Set) *Set {
+		dropped := 0
+		next := old.without(func(e *Entry) bool {
+			if !drop(e) {
+				return false
+			}
+			dropped++
+			return true
+		})
+		n += dropped
+		return next
+	})
+	return n, wrapped("delete", err)
+}
+
+// RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
+// The strategy sees a request that has the URL and nothing else. What it refuses is removed.
+func (c *Cache) RecomputeExpiry(ctx context.Context) error {
+	return wrapped("recompute expiry", c.updateAll(ctx, func(old *Set) *Set {
+		next := &Set{}
+		for _, e := range old.entries {
+			if again := c.judgeAgain(ctx, e); again != nil {
+				next.entries = append(next.entries, again)
+			}
+		}
+		if len(next.entries) == 0 {
+			return nil
+		}
+		return next
+	}))
+}
+
+// judgeAgain returns e under new rules, or nil if it is not to be kept.
+func (c *Cache) judgeAgain(ctx context.Context, e *Entry) *Entry {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url, nil)
+	if err != nil {
+		return nil
+	}
+	resp := &http.Response{StatusCode: e.status, Header: e.header, ContentLength: int64(len(e.body))}
+	judged := c.judge(r, resp, e.age0, e.received)
+	if judged.verdict.Refused() {
+		return nil
+	}
+	again := e.copy()
+	again.rules = newRules(&judged, &c.posture)
+	again.index()
+	again.used.Store(e.used.Load())
+	return again
+}
+
+// Clear removes everything.
+func (c *Cache) Clear(ctx context.Context) error {
+	c.events.addAll()
+	if store, ok := c.store.(Clearer); ok {
+		return wrapped("clear", store.Clear(ctx))
+	}
+	return wrapped("clear", c.updateAll(ctx, func(*Set) *Set { return nil }))
+}
+
+// updateAll updates every set.
+func (c *Cache) updateAll(ctx context.Context, change func(*Set) *Set) error {
+	store, ok := c.store.(Ranger)
+	if !ok {
+		return fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
+	}
+	var failed error
+	err := store.Range(ctx, func(key string, _ *Set) bool {
+		failed = c.store.Update(ctx, key, func(old *Set) *Set {
+			if old == nil {
+				return nil
+			}
+			return change(old)
+		})
+		return failed == nil
+	})
+	return errors.Join(err, failed)
+}
+
+// Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.
+func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		store, ok := c.store.(Ranger)
+		if !ok {
+			return
+		}
+		err := store.Range(ctx, func(_ string, set *Set) bool {
+			for _, e := range set.entries {
+				if !yield(e) {
+					return false
+				}
+			}
+			return true
+		})
+		c.fault(ctx, "range", err)
+	}
+}
+
+// URLs iterates over the URLs for which something is stored, each once.
+func (c *Cache) URLs(ctx context.Context) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		seen := make(map[string]bool)
+		for e := range c.Entries(ctx) {
+			if seen[e.url] {
+				continue
+			}
+			seen[e.url] = true
+			if !yield(e.url) {
+				return
+			}
+		}
+	}
+}
+
+// SetEnabled switches the cache on or off for all requests, for operators. While it is off, requests pass it by and what is stored stays as it is.
+func (c *Cache) SetEnabled(on bool) { c.off.Store(!on) }
+
+// Enabled tells whether the cache is switched on.
+func (c *Cache) Enabled() bool { return !c.off.Load() }
+
+// wrapped names the operation that failed.
+func wrapped(operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("cache: %s: %w", operation, err)
+}

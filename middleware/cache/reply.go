@@ -1,0 +1,332 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/plyhttp/ply/expiry"
+)
+
+// reply is what the origin answered.
+type reply struct {
+	*exchange
+	*http.Response
+	requested, received time.Time
+	began               uint64 // number of the first invalidation that this reply may not know of
+	followed            bool   // it is the answer of another URI
+}
+
+// handle gives the caller an answer: the reply, or a stored response that it confirms or fails to replace.
+func (p *reply) handle(d decision) (*http.Response, error) {
+	switch {
+	case p.StatusCode == http.StatusSwitchingProtocols:
+		return p.Response, nil
+	case d.action == validate && p.StatusCode == http.StatusNotModified:
+		return p.notModified(d)
+	case d.action == complete:
+		return p.completed(d)
+	}
+	if isServerError(p.StatusCode) {
+		if stale := p.insteadOf(d, p.StatusCode, false); stale != nil {
+			discard(p.Body)
+			return stale, nil
+		}
+	}
+	return p.take(d, p.StatusCode), nil
+}
+
+// take gives the reply to the caller, and to the store what may be stored.
+func (p *reply) take(d decision, status int) *http.Response {
+	inbound := foreign(p.Header[cacheStatus])
+	s := Status{Fwd: d.fwd, FwdStatus: status, Detail: d.detail}
+	p.invalidate()
+	switch {
+	case p.ask.head && p.ask.bypass == "":
+		p.learnFromHead()
+	case p.ask.mayStore():
+		p.store(&s)
+	}
+	p.Header = p.Header.Clone()
+	if p.Header == nil {
+		p.Header = make(http.Header, 1)
+	}
+	p.Header[cacheStatus] = append(inbound, s.String())
+	p.cache.answered(p.request, s)
+	return p.Response
+}
+
+// invalidate deletes what a successful unsafe request made invalid.
+func (p *reply) invalidate() {
+	c := p.cache
+	if p.ask.mode == disabled || c.off.Load() || !invalidates(p.request.Method, p.StatusCode, &c.posture) {
+		return
+	}
+	c.stats.invalidated.Add(1)
+	tags := append(invalidated(p.request, p.Header), groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
+	c.fault(p.request.Context(), "delete", c.drop(context.WithoutCancel(p.request.Context()), tags...))
+	c.traces(p.request.Context(), func(t *Trace) {
+		if t.Invalidated != nil {
+			t.Invalidated(p.request)
+		}
+	})
+	p.began = c.events.now() // what this answer itself made invalid does not keep it from being stored
+}
+
+// drop deletes the sets with these tags. That is noted first: an exchange that began earlier and ends later finds the note and does not store.
+func (c *Cache) drop(ctx context.Context, tags ...string) error {
+	var failed error
+	for _, tag := range tags {
+		c.events.add(tag)
+		if err := c.store.DeleteTagged(ctx, tag); err != nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// store arranges for the reply to be stored when the caller has read it.
+func (p *reply) store(s *Status) {
+	e, reason := p.entry()
+	if e == nil {
+		s.Detail = joined(s.Detail, "not stored: "+reason)
+		p.cache.leftOut(p.request, reason)
+		return
+	}
+	s.Stored, s.TTL, s.HasTTL = true, e.ttl(p.received), true
+	commit := func(body []byte) {
+		e.body = body
+		if len(p.Trailer) > 0 {
+			e.trailer = p.Trailer.Clone()
+		}
+		e.index()
+		p.cache.put(p.exchange, e, p.began)
+	}
+	if p.Body == http.NoBody || p.ContentLength == 0 {
+		commit(nil)
+		return
+	}
+	p.Body = newRecorder(p.Body, p.ContentLength, p.cache.maxEntry, commit)
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+// entry makes the entry of a reply, yet without its body, or says why it is not stored.
+func (p *reply) entry() (*Entry, string) {
+	c := p.cache
+	switch {
+	case p.followed:
+		return nil, "a handler below the cache followed a redirect"
+	case p.Close && p.ContentLength < 0:
+		return nil, "the body ends with the connection, so its end cannot be told from a break"
+	case p.ContentLength > c.maxEntry:
+		return nil, "body exceeds MaxEntryBytes"
+	case c.filter != nil && !c.filter(p.request, p.Response):
+		return nil, "filter"
+	}
+	judged := c.judge(p.request, p.Response, initialAge(p.Header, p.requested, p.received), p.received)
+	if reason, ok := storable(&judged, &c.posture); !ok {
+		return nil, reason
+	}
+	e := &Entry{
+		url: displayURL(p.request), status: p.StatusCode, reason: p.Status,
+		proto: p.Proto, major: p.ProtoMajor, minor: p.ProtoMinor, uncompressed: p.Uncompressed,
+		header:    storedHeader(p.Header, p.received, judged.verdict.Overrules(), &c.posture),
+		selectors: newSelectors(p.Header["Vary"], p.request.Header, &c.secret),
+		search:    newSearchVariance(p.Header, p.request.URL.RawQuery),
+		requested: p.requested, received: p.received, age0: judged.age, rules: newRules(&judged, &c.posture),
+	}
+	e.tags = append([]string{uriTag(p.request)}, groupTags(p.request, p.Header["Cache-Groups"])...)
+	if p.StatusCode == http.StatusPartialContent {
+		part, _ := parseContentRange(p.Header["Content-Range"])
+		part, _ = part.holding(p.ContentLength)
+		e.part = &part
+		e.header["Content-Range"] = []string{part.String()}
+	}
+	return e, p.chooseKey(e)
+}
+
+// chooseKey settles under which key an entry is stored.
+func (p *reply) chooseKey(e *Entry) string {
+	c := p.cache
+	get := p.request
+	if p.own == "" { // a POST that answers later GET requests
+		get = p.request.Clone(p.request.Context())
+		get.Method, get.Body, get.GetBody = http.MethodGet, nil, nil
+		key, err := c.appendKey(nil, get)
+		if err != nil {
+			return "no key: " + err.Error()
+		}
+		p.own = string(key)
+	}
+	p.key = p.own
+	if e.search == nil {
+		return ""
+	}
+	key, err := c.searchKey(get)
+	if err != nil {
+		return "no key: " + err.Error()
+	}
+	e.tags = append(e.tags, searchTag(p.request))
+	c.searches.Store(true)
+	p.key = string(key)
+	return ""
+}
+
+// judge asks the expiry strategy about a response of a certain age.
+func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, received time.Time) candidate {
+	x := expiry.Exchange{
+		Request: r, Response: resp, Now: received, Shared: c.posture.shared, Targeted: c.posture.targeted,
+		PerRequest: expiryOf(r.Context()),
+	}
+	judged := candidate{request: r, response: resp, age: age}
+	strategy := c.expiry
+	if asks, ok := strategy.(interface{ AsksPerRequest() bool }); x.PerRequest != nil && !(ok && asks.AsksPerRequest()) {
+		strategy = expiry.First(x.PerRequest, strategy)
+	}
+	if judged.verdict = strategy.Expiry(x); judged.verdict.Silent() {
+		judged.verdict = expiry.Default().Expiry(x)
+	}
+	_, judged.explicit = expiry.Explicit(x)
+	return judged
+}
+
+// put stores an entry, unless its URI has been invalidated meanwhile.
+func (c *Cache) put(x *exchange, e *Entry, began uint64) {
+	if c.closed.Load() {
+		return
+	}
+	e.used.Store(e.received.UnixNano())
+	ctx := context.WithoutCancel(x.request.Context())
+	err := c.store.Update(ctx, x.key, func(old *Set) *Set {
+		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
+		if c.events.since(began, e.tags) {
+			return old
+		}
+		return old.with(e, c.maxEntry)
+	})
+	if err != nil {
+		c.fault(ctx, "update", err)
+		return
+	}
+	c.tookIn(x.request.Context(), e)
+	if x.key != x.own && x.own != "" {
+		// Under its own key the response of before would be found first.
+		c.fault(ctx, "update", c.store.Update(ctx, x.own, func(old *Set) *Set { return old.without(e.sameSelectors) }))
+	}
+}
+
+// notModified takes in a 304 to a request that this cache made conditional (RFC 9111 §4.3.3).
+func (p *reply) notModified(d decision) (*http.Response, error) {
+	if p.followed {
+		return p.refetch(d, "304 of another URI")
+	}
+	e := confirmed(p.Header, p.selected, p.set.entries)
+	if e == nil && answersCaller(p.Header, &p.ask) {
+		return p.take(d, p.StatusCode), nil
+	}
+	if e == nil {
+		return p.refetch(d, "304 for another response")
+	}
+	discard(p.Body)
+	fresh, stored := p.freshen(e)
+	now := time.Now()
+	s := Status{Fwd: d.fwd, FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.ttl(now), HasTTL: true, Detail: d.detail}
+	p.cache.stats.revalidated.Add(1)
+	p.cache.answered(p.request, s)
+	return answer(&p.ask, fresh, p.request, now, s.String()), nil
+}
+
+// refetch drops the reply and sends the caller's request without conditions.
+func (p *reply) refetch(d decision, why string) (*http.Response, error) {
+	discard(p.Body)
+	d.action, d.detail = fetch, joined(d.detail, why)
+	r := *p.request
+	r.Header = r.Header.Clone()
+	deleteFold(r.Header, "If-None-Match")
+	deleteFold(r.Header, "If-Modified-Since")
+	if err := rewind(&r); err != nil {
+		return nil, err
+	}
+	return p.send(&r, d)
+}
+
+// freshen puts a confirmed response with an updated header in the old one's place, or deletes that if the update may not be stored.
+func (p *reply) freshen(old *Entry) (*Entry, bool) {
+	c := p.cache
+	merged := &http.Response{StatusCode: old.status, ContentLength: int64(len(old.body)), Header: freshenedHeader(old.header, p.Header, p.received)}
+	judged := c.judge(p.request, merged, initialAge(merged.Header, p.requested, p.received), p.received)
+	judged.confirmed = true
+	e := old.copy()
+	e.header = storedHeader(merged.Header, p.received, judged.verdict.Overrules(), &c.posture)
+	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, &c.secret)
+	e.requested, e.received, e.age0, e.rules = p.requested, p.received, judged.age, newRules(&judged, &c.posture)
+	e.index()
+	if p.ask.mode == ReadOnly {
+		return e, false
+	}
+	if _, ok := storable(&judged, &c.posture); ok {
+		c.put(p.exchange, e, p.began)
+		return e, true
+	}
+	p.remove(old)
+	return e, false
+}
+
+// remove deletes a stored response.
+func (p *reply) remove(old *Entry) {
+	ctx := context.WithoutCancel(p.request.Context())
+	p.cache.fault(ctx, "update", p.cache.store.Update(ctx, p.key, func(set *Set) *Set { return set.without(old.sameSlot) }))
+}
+
+// completed takes in the answer to a request for missing bytes: together with the stored part it is the whole.
+// A part that does not fit is dropped, and the whole fetched.
+func (p *reply) completed(d decision) (*http.Response, error) {
+	part := p.selected
+	switch p.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusRequestedRangeNotSatisfiable:
+		return p.refetch(d, "the stored part does not fit")
+	default:
+		return p.take(d, p.StatusCode), nil
+	}
+	rest, ok := completes(part, p.Header)
+	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.size() {
+		return p.refetch(d, "the stored part does not fit")
+	}
+	bodies := []io.Reader{bytes.NewReader(part.body), p.Body}
+	if rest.first == 0 {
+		slices.Reverse(bodies)
+	}
+	p.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bodies...), p.Body}
+	p.Header = freshenedHeader(part.header, p.Header, p.received)
+	delete(p.Header, "Content-Range")
+	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.complete, 10)}
+	p.StatusCode, p.Status, p.ContentLength, p.TransferEncoding = http.StatusOK, "200 OK", rest.complete, nil
+	return p.take(d, http.StatusPartialContent), nil
+}
+
+// learnFromHead brings the stored response that a HEAD was about up to date, or marks it as out of date (RFC 9111 §4.3.5).
+func (p *reply) learnFromHead() {
+	old := p.selected
+	if old == nil || old.part != nil || p.followed || p.StatusCode != http.StatusOK || p.ask.mode == ReadOnly {
+		return
+	}
+	if describes(p.Header, old) {
+		p.freshen(old)
+		return
+	}
+	p.remove(old)
+}

@@ -1,0 +1,122 @@
+package cache
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// searchVariance says which differences between two queries a response does not vary on (No-Vary-Search).
+type searchVariance struct {
+	query     string   // of the stored response's request
+	anyOrder  bool     // the order of parameters
+	allBut    []string // with all: parameters that count nevertheless
+	all       bool     // all parameters
+	parameter []string // without all: the parameters that do not count
+}
+
+// newSearchVariance reads No-Vary-Search. It is nil if the field is absent, malformed, or says nothing: then every difference counts.
+func newSearchVariance(h http.Header, query string) *searchVariance {
+	lines := h["No-Vary-Search"]
+	if len(lines) == 0 {
+		return nil
+	}
+	members, ok := field.ParseDictionary(lines)
+	if !ok {
+		return nil
+	}
+	v := &searchVariance{query: query}
+	if member, found := field.Member(members, "key-order"); found {
+		if v.anyOrder, ok = member.Value.(bool); !ok {
+			return nil
+		}
+	}
+	if !v.readParams(members) {
+		return nil
+	}
+	if !v.anyOrder && !v.all && len(v.parameter) == 0 {
+		return nil
+	}
+	return v
+}
+
+// readParams reads params and except.
+func (v *searchVariance) readParams(members []field.Item) bool {
+	var ok bool
+	if params, found := field.Member(members, "params"); found {
+		if v.all, ok = params.Value.(bool); !ok {
+			if v.parameter, ok = texts(params); !ok {
+				return false
+			}
+		}
+	}
+	if except, found := field.Member(members, "except"); found {
+		if v.allBut, ok = texts(except); !ok || !v.all {
+			return false
+		}
+	}
+	return true
+}
+
+// texts returns the strings of an inner list, decoded as names in a query are.
+func texts(item field.Item) ([]string, bool) {
+	list, ok := item.Value.([]field.Item)
+	if !ok {
+		return nil, false
+	}
+	decoded := make([]string, 0, len(list))
+	for _, member := range list {
+		text, ok := member.Value.(string)
+		if !ok {
+			return nil, false
+		}
+		if name, err := url.QueryUnescape(text); err == nil {
+			text = name
+		}
+		decoded = append(decoded, text)
+	}
+	return decoded, true
+}
+
+// covers tells whether the response answers a request with another query as well.
+func (v *searchVariance) covers(query string) bool {
+	return slices.Equal(v.counting(v.query), v.counting(query))
+}
+
+// counting returns the parameters of a query that count, decoded, in the order in which they count.
+func (v *searchVariance) counting(query string) [][2]string {
+	var kept [][2]string
+	for param := range strings.SplitSeq(query, "&") {
+		if param == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(param, "=")
+		pair := [2]string{unescape(name), unescape(value)}
+		if v.all && slices.Contains(v.allBut, pair[0]) || !v.all && !slices.Contains(v.parameter, pair[0]) {
+			kept = append(kept, pair)
+		}
+	}
+	if v.anyOrder {
+		slices.SortStableFunc(kept, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	}
+	return kept
+}
+
+func unescape(s string) string {
+	if decoded, err := url.QueryUnescape(s); err == nil {
+		return decoded
+	}
+	return s
+}
+
+// withoutQuery returns a request for the same URI without its query. It is only good for making a key.
+func withoutQuery(r *http.Request) *http.Request {
+	bare := *r
+	u := *r.URL
+	u.RawQuery, u.ForceQuery = "", false
+	bare.URL = &u
+	return &bare
+}

@@ -1,0 +1,89 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+)
+
+// Trace is a set of functions that a cache calls when something happens, each of which may be nil.
+// They run on the goroutine that does the work, mostly the caller's, and must return soon; different requests call them concurrently.
+// What they are given must not be changed.
+type Trace struct {
+	// Answered is called when a request has its answer, with what stands in Cache-Status.
+	Answered func(r *http.Request, s Status)
+
+	// Stored is called when a response has been read to its end and taken into the store, and when a validation has brought one up to date.
+	Stored func(e *Entry)
+
+	// NotStored is called when a response is not stored, with the reason.
+	NotStored func(r *http.Request, reason string)
+
+	// Invalidated is called when an unsafe request has made a URI's stored responses invalid.
+	Invalidated func(r *http.Request)
+
+	// Refreshing is called when a refresh behind the caller's back begins, Refreshed when it has ended; err is nil if the origin answered.
+	Refreshing func(r *http.Request)
+	Refreshed  func(r *http.Request, err error)
+
+	// Fault is called when a store fails. The request goes on as if nothing were stored.
+	Fault func(operation string, err error)
+}
+
+type traceKey struct{}
+
+// WithTrace returns a context whose requests report to t, in addition to what an outer context and [Options] name.
+func WithTrace(ctx context.Context, t *Trace) context.Context {
+	if t == nil {
+		return ctx
+	}
+	outer, _ := ctx.Value(traceKey{}).([]*Trace)
+	return context.WithValue(ctx, traceKey{}, append(outer[:len(outer):len(outer)], t))
+}
+
+// traces calls f with each trace that has to hear of a request.
+func (c *Cache) traces(ctx context.Context, f func(*Trace)) {
+	if c.trace != nil {
+		f(c.trace)
+	}
+	list, _ := ctx.Value(traceKey{}).([]*Trace)
+	for _, t := range list {
+		f(t)
+	}
+}
+
+func (c *Cache) answered(r *http.Request, s Status) {
+	c.traces(r.Context(), func(t *Trace) {
+		if t.Answered != nil {
+			t.Answered(r, s)
+		}
+	})
+}
+
+func (c *Cache) tookIn(ctx context.Context, e *Entry) {
+	c.stats.stored.Add(1)
+	c.traces(ctx, func(t *Trace) {
+		if t.Stored != nil {
+			t.Stored(e)
+		}
+	})
+}
+
+func (c *Cache) leftOut(r *http.Request, reason string) {
+	c.traces(r.Context(), func(t *Trace) {
+		if t.NotStored != nil {
+			t.NotStored(r, reason)
+		}
+	})
+}
+
+func (c *Cache) fault(ctx context.Context, operation string, err error) {
+	if err == nil {
+		return
+	}
+	c.stats.storeErrors.Add(1)
+	c.traces(ctx, func(t *Trace) {
+		if t.Fault != nil {
+			t.Fault(operation, err)
+		}
+	})
+}
