@@ -301,6 +301,7 @@ type transports struct {
 
 	mu       sync.Mutex // guards the fields below
 	variants *simplelru.LRU[variant, *variantTransport]
+	trusts   *simplelru.LRU[*tls.Config, string] // the partitions of TLS configurations
 }
 
 type variantTransport struct {
@@ -311,6 +312,7 @@ type variantTransport struct {
 func newTransports(base Handler, owned bool) *transports {
 	t := &transports{base: base, owned: owned}
 	t.variants, _ = simplelru.NewLRU(maxVariants, func(_ variant, old *variantTransport) { old.CloseIdleConnections() })
+	t.trusts, _ = simplelru.NewLRU[*tls.Config, string](maxVariants, nil)
 	t.partition = partitionBy(base)
 	return t
 }
@@ -420,9 +422,27 @@ func (t *transports) variant(v variant) (*variantTransport, error) {
 	if made, ok := t.variants.Get(v); ok {
 		return made, nil
 	}
-	made := v.of(base, t.partition)
+	made := &variantTransport{Transport: v.of(base), partition: t.trust(v)}
 	t.variants.Add(v, made)
 	return made, nil
+}
+
+// trust returns the partition of the answers that come by way of v.
+func (t *transports) trust(v variant) string {
+	switch {
+	case v.tls != nil:
+		p, ok := t.trusts.Get(v.tls)
+		if !ok {
+			p = newPartition()
+			t.trusts.Add(v.tls, p)
+		}
+		return p
+	case v.insecure:
+		return insecurePartition
+	case v.pins != "":
+		return "pinned " + hex.EncodeToString([]byte(v.pins))
+	}
+	return t.partition
 }
 
 // option names what makes v differ.
@@ -438,14 +458,14 @@ func (v variant) option() string {
 	return "NoHeader(Accept-Encoding)"
 }
 
-func (v variant) of(base *http.Transport, partition string) *variantTransport {
+func (v variant) of(base *http.Transport) *http.Transport {
 	t := base.Clone()
 	ownHTTP2(t)
 	if t.IdleConnTimeout == 0 {
 		t.IdleConnTimeout = 90 * time.Second // of a variant that made room, nobody closes the last connection
 	}
 	if v.tlsFrom != "" {
-		partition = v.secure(t)
+		v.secure(t)
 	}
 	switch v.proxy {
 	case "":
@@ -462,7 +482,7 @@ func (v variant) of(base *http.Transport, partition string) *variantTransport {
 	if v.identity {
 		t.DisableCompression = true
 	}
-	return &variantTransport{Transport: t, partition: partition}
+	return t
 }
 
 // ownHTTP2 has t, a clone, speak HTTP/2 if its original does, and over connections of its own.
@@ -478,15 +498,15 @@ func ownHTTP2(t *http.Transport) {
 	}
 }
 
-// secure gives t the TLS setting of v and returns the partition of the answers that it gets.
-func (v variant) secure(t *http.Transport) (partition string) {
+// secure gives t the TLS setting of v.
+func (v variant) secure(t *http.Transport) {
 	// A dialer of its own for TLS would make connections without looking at the configuration.
 	t.DialTLSContext = nil
 	//lint:ignore SA1019 a base transport may have the deprecated one
 	t.DialTLS = nil
 	if v.tls != nil {
 		t.TLSClientConfig = v.tls.Clone()
-		return newPartition()
+		return
 	}
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = &tls.Config{}
@@ -497,11 +517,9 @@ func (v variant) secure(t *http.Transport) (partition string) {
 		// A session that was resumed is not verified again.
 		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
-	if v.insecure {
-		return insecurePartition
+	if v.pins != "" {
+		t.TLSClientConfig.VerifyConnection = v.checkPin
 	}
-	t.TLSClientConfig.VerifyConnection = v.checkPin
-	return "pinned " + hex.EncodeToString([]byte(v.pins))
 }
 
 func (v variant) checkPin(state tls.ConnectionState) error {
