@@ -1,0 +1,454 @@
+package plytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Rule is one obligation of a layer, as [CheckMiddleware] checks it. Its text names the subtest.
+type Rule string
+
+// What a layer owes to its caller and to the handler below, mostly by the contract of [http.RoundTripper].
+const (
+	// RequestUnmodified: the request is as the caller made it, at any moment: before the layer calls next, while bodies are read,
+	// and after the return. To change a header, copy the request and clone the header.
+	RequestUnmodified Rule = "request unmodified"
+
+	// RequestBodyClosed: the body of the request, and each one that GetBody returned, is closed exactly once, on every path:
+	// answered, failed, canceled, answered without next. It may happen after the return.
+	// Next closes what it is given, so a layer closes what it does not hand on, and nothing else.
+	RequestBodyClosed Rule = "request body closed once"
+
+	// ResponseOrError: RoundTrip returns a response or an error, never both and never neither.
+	ResponseOrError Rule = "response or error"
+
+	// ResponseBodySet: the body of a response is never nil. An empty one is [http.NoBody].
+	ResponseBodySet Rule = "response body set"
+
+	// ResponseRequestSet: Response.Request is set and belongs to this call: its context has the values of the caller's.
+	ResponseRequestSet Rule = "response request set"
+
+	// ResponsesClosed: when the caller has closed the response that it got, every other response of next has been closed, too:
+	// the retried ones, the ones replaced by an error, the losers of a race.
+	ResponsesClosed Rule = "responses closed"
+
+	// BytesUnchanged: the body that next sends is the one that the caller reads, and one that was cut short does not look complete.
+	BytesUnchanged Rule = "bytes unchanged"
+
+	// BodyStreamed: what the server has sent reaches the caller before the server sends more.
+	BodyStreamed Rule = "body streamed"
+
+	// HeadersNotShared: the header and the trailer of a response belong to the caller who got it.
+	// Changing them shows in no other response and in no request.
+	HeadersNotShared Rule = "headers not shared"
+
+	// UpgradeKept: the body of a 101 (Switching Protocols) is still an [io.Writer], and bytes flow both ways.
+	UpgradeKept Rule = "upgrade kept"
+
+	// ContextAlive: the context that next was given is not canceled by the layer while the response is being read.
+	ContextAlive Rule = "context alive until body closed"
+
+	// CancellationHonored: when the caller's context is done, a call that is waiting for next returns with its error, and so does reading the body.
+	CancellationHonored Rule = "cancellation honored"
+
+	// ErrorKept: if the layer returns an error because next did, [errors.Is] finds that one in it.
+	ErrorKept Rule = "error kept"
+
+	// PanicPassed: a panic of next reaches the caller, or becomes an error, and the layer still works afterwards: no lock is held, no slot is lost.
+	// A layer that calls next in another goroutine has to carry the panic over; one that doesn't takes the test binary down.
+	PanicPassed Rule = "panic passed"
+
+	// NilNext: a nil next stands for [http.DefaultTransport].
+	NilNext Rule = "nil next"
+
+	// IdleConnectionsClosed: the handler has a method CloseIdleConnections that calls the one of next,
+	// so that [http.Client.CloseIdleConnections] reaches the transport.
+	IdleConnectionsClosed Rule = "idle connections closed"
+
+	// ConcurrentUse: calls at the same time do not mix, and a request may be used again when its response has been closed.
+	// Most of what can go wrong here shows only under the race detector.
+	ConcurrentUse Rule = "concurrent use"
+
+	// NoGoroutineLeft: when a response has been closed, or a call has failed, no goroutine of it stays.
+	NoGoroutineLeft Rule = "no goroutine left"
+)
+
+// Exception is a [Rule] that a layer breaks on purpose.
+type Exception struct {
+	Rule Rule
+	Why  string
+}
+
+// Except leaves out a rule that the layer breaks on purpose. The reason goes into the test's log.
+func Except(rule Rule, why string) Exception { return Exception{rule, why} }
+
+// CheckMiddleware tests whether a layer keeps the contract of [http.RoundTripper] and what else callers rely on: each [Rule] is a check of its own.
+// A layer may answer without calling next, call it several times, change what it sends and add to what it returns.
+// The rules are about what no layer may do.
+//
+// m is called many times, with handlers in memory; no network is used. Every handler that it returns is used in one rule only,
+// and closed at the end of the rule if it is an [io.Closer]. State that holds channels or timers, or that should not outlive a rule, belongs inside m:
+//
+//	plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper {
+//		return mylayer.New(mylayer.Options{})(next)
+//	})
+//
+// If t is a [*testing.T], each rule is a subtest in a bubble of [synctest] of its own, so a layer that waits costs no time.
+// Inside a bubble already, the rules run there, one after the other, without subtests.
+// With any other t, waiting takes real time: a second where a layer backs off for a second.
+//
+// Run it with -race: part of [ConcurrentUse] and [RequestUnmodified] is left to the race detector.
+func CheckMiddleware(t testing.TB, m func(http.RoundTripper) http.RoundTripper, exceptions ...Exception) {
+	t.Helper()
+	excused := make(map[Rule]string)
+	for _, e := range exceptions {
+		excused[e.Rule] = e.Why
+	}
+	bubbled := inBubble()
+	var leaks []string
+	for _, r := range rules {
+		if why, ok := excused[r.name]; ok {
+			t.Logf("plytest: %s: excepted: %s", r.name, why)
+			continue
+		}
+		c := &check{rule: r.name, m: m, bubbled: bubbled, leaks: leaks}
+		if tt, ok := t.(*testing.T); ok && !bubbled {
+			tt.Run(string(r.name), func(t *testing.T) {
+				c.runInBubble(t, r.check)
+				c.report(t)
+			})
+		} else {
+			c.run(r.check)
+			c.report(t)
+		}
+		leaks = c.leaks
+	}
+}
+
+// rules in the order in which they run. The last one also reports what the others found on the way.
+var rules = []struct {
+	name  Rule
+	check func(*check)
+}{
+	{ResponseOrError, (*check).wholeTour},
+	{ResponseBodySet, (*check).wholeTour},
+	{ResponseRequestSet, (*check).wholeTour},
+	{RequestUnmodified, (*check).requestUnmodified},
+	{RequestBodyClosed, (*check).requestBodyClosed},
+	{ResponsesClosed, (*check).responsesClosed},
+	{BytesUnchanged, (*check).bytesUnchanged},
+	{BodyStreamed, (*check).bodyStreamed},
+	{HeadersNotShared, (*check).headersNotShared},
+	{UpgradeKept, (*check).upgradeKept},
+	{ContextAlive, (*check).contextAlive},
+	{CancellationHonored, (*check).cancellationHonored},
+	{ErrorKept, (*check).errorKept},
+	{PanicPassed, (*check).panicPassed},
+	{NilNext, (*check).nilNext},
+	{IdleConnectionsClosed, (*check).idleConnectionsClosed},
+	{ConcurrentUse, (*check).concurrentUse},
+	{NoGoroutineLeft, (*check).noGoroutineLeft},
+}
+
+// check is one rule being checked.
+type check struct {
+	rule    Rule
+	m       func(http.RoundTripper) http.RoundTripper
+	bubbled bool     // time is virtual
+	label   string   // of the rule's goroutines
+	leaks   []string // goroutines left behind, in this rule or an earlier one
+	stuck   bool     // a goroutine will never end; nothing may wait for it
+
+	mu       sync.Mutex // guards the fields below
+	failures []string
+	closers  []io.Closer
+}
+
+const (
+	longWhile = 30 * 24 * time.Hour // how long a rule may take in virtual time
+	realWhile = time.Minute         // … and in real time
+)
+
+// run checks a rule in the caller's bubble, or outside any.
+func (c *check) run(rule func(*check)) {
+	c.label = newLabel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		pprof.Do(context.Background(), pprof.Labels(labelKey, c.label), func(context.Context) {
+			defer c.recover()
+			rule(c)
+			c.closeAll()
+		})
+	}()
+	limit := longWhile
+	if !c.bubbled {
+		limit = realWhile
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		c.stuck = true
+		c.errorf("a call does not return:\n%s", goroutines(c.label))
+	}
+	if !c.stuck {
+		c.findLeaks()
+	}
+}
+
+// runInBubble checks a rule in a bubble of its own.
+//
+// A bubble that is left with goroutines in it takes the test binary down. So a bubble in which some stay is not left:
+// its main goroutine waits for a channel from outside, which stops its time, and the test goes on without it.
+func (c *check) runInBubble(t *testing.T, rule func(*check)) {
+	c.bubbled = true
+	verdict, ended, never := make(chan bool, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		synctest.Test(t, func(*testing.T) {
+			before := len(c.leaks)
+			c.run(rule)
+			dirty := c.stuck || len(c.leaks) > before
+			verdict <- dirty
+			if dirty {
+				<-never
+			}
+		})
+	}()
+	select {
+	case dirty := <-verdict:
+		if !dirty {
+			<-ended
+		}
+	case <-time.After(realWhile):
+		t.Fatalf("plytest: %s: a call does not return, and holds up the clock:\n%s", c.rule, goroutines(""))
+	}
+}
+
+func (c *check) recover() {
+	if v := recover(); v != nil {
+		c.errorf("panic: %v\n%s", v, debug.Stack())
+	}
+}
+
+func (c *check) errorf(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failures = append(c.failures, fmt.Sprintf(format, args...))
+}
+
+// breach reports a failure if it is this rule's to report. Other rules carry on as if nothing had happened.
+func (c *check) breach(rule Rule, format string, args ...any) {
+	if rule == c.rule {
+		c.errorf(format, args...)
+	}
+}
+
+// report passes on what was found: each finding once, and a few only.
+func (c *check) report(t testing.TB) {
+	t.Helper()
+	const enough = 5
+	seen := make(map[string]bool)
+	for _, f := range c.failures {
+		if seen[f] {
+			continue
+		}
+		if seen[f] = true; len(seen) > enough {
+			t.Errorf("plytest: %s: …", c.rule)
+			return
+		}
+		t.Errorf("plytest: %s: %s", c.rule, f)
+	}
+}
+
+func (c *check) closeAll() {
+	for _, closer := range c.closers {
+		closer.Close()
+	}
+}
+
+// findLeaks collects goroutines of the rule that are still there after a good while.
+func (c *check) findLeaks() {
+	left := func() string {
+		if c.bubbled {
+			synctest.Wait()
+		}
+		return goroutines(c.label)
+	}
+	if c.bubbled && left() != "" {
+		time.Sleep(24 * time.Hour)
+	}
+	if !c.bubbled {
+		c.eventually(func() bool { return left() == "" })
+	}
+	if stacks := left(); stacks != "" {
+		c.leaks = append(c.leaks, stacks)
+		c.breach(NoGoroutineLeft, "left behind:\n%s", stacks)
+	}
+}
+
+// settle lets everything happen that needs no time.
+func (c *check) settle() {
+	if c.bubbled {
+		synctest.Wait()
+		return
+	}
+	for range 100 {
+		runtime.Gosched()
+	}
+	time.Sleep(time.Millisecond)
+}
+
+// eventually reports whether a condition comes true, at once or in a good while.
+func (c *check) eventually(cond func() bool) bool {
+	steps := []time.Duration{time.Second, time.Minute, 24 * time.Hour}
+	if !c.bubbled {
+		steps = make([]time.Duration, 1000)
+		for i := range steps {
+			steps[i] = 2 * time.Millisecond
+		}
+	}
+	c.settle()
+	for _, d := range steps {
+		if cond() {
+			return true
+		}
+		time.Sleep(d)
+		c.settle()
+	}
+	return cond()
+}
+
+// giveUp is the delay after which a handler below stops waiting for what a broken layer will never do.
+func (c *check) giveUp() time.Duration {
+	if c.bubbled {
+		return time.Hour
+	}
+	return time.Second
+}
+
+// returns reports whether f returns. A goroutine that waits for a mutex stops the clock of a bubble, so that is looked for first.
+func (c *check) returns(f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	for range 1000 {
+		select {
+		case <-done:
+			return true
+		default:
+			runtime.Gosched()
+		}
+	}
+	if c.locked() {
+		c.stuck = true
+		return false
+	}
+	limit := longWhile / 2
+	if !c.bubbled {
+		limit = realWhile / 2
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		c.stuck = true
+		return false
+	}
+}
+
+// locked reports whether a goroutine of the rule keeps waiting for a mutex.
+func (c *check) locked() bool {
+	for range 20 {
+		stacks := goroutines(c.label)
+		if !strings.Contains(stacks, "sync.(*Mutex).Lock") && !strings.Contains(stacks, "sync.(*RWMutex).") {
+			return false
+		}
+		for range 200 {
+			runtime.Gosched()
+		}
+	}
+	return true
+}
+
+// layer puts a new handler of the layer in front of next.
+func (c *check) layer(next *transport) http.RoundTripper { return c.layerOver(next) }
+
+func (c *check) layerOver(next http.RoundTripper) http.RoundTripper {
+	h := c.m(next)
+	if h == nil {
+		h = failing{errors.New("plytest: the layer returned a nil handler")}
+		c.errorf("the layer returned a nil handler")
+	}
+	if closer, ok := h.(io.Closer); ok {
+		c.mu.Lock()
+		c.closers = append(c.closers, closer)
+		c.mu.Unlock()
+	}
+	return h
+}
+
+type failing struct{ err error }
+
+func (f failing) RoundTrip(req *http.Request) (*http.Response, error) {
+	closeBody(req)
+	return nil, f.err
+}
+
+type contextKey struct{}
+
+// do calls a handler and sets right what other rules would stumble over, each fault being one rule's to report.
+func (c *check) do(h http.RoundTripper, req *http.Request) (*http.Response, error) {
+	key := new(int)
+	ctx := req.Context()
+	if id, ok := ctx.Value(contextKey{}).(*int); ok {
+		key = id
+	}
+	resp, err := h.RoundTrip(req)
+	what := req.Method + " " + req.URL.Path
+	switch {
+	case resp == nil && err == nil:
+		c.breach(ResponseOrError, "%s: neither a response nor an error", what)
+		return nil, errNothing
+	case resp != nil && err != nil:
+		c.breach(ResponseOrError, "%s: both a response (%s) and an error (%v)", what, resp.Status, err)
+		if resp.Body != nil {
+			resp.Body.Close()
+		}
+		return nil, err
+	case err != nil:
+		return nil, err
+	}
+	if resp.Body == nil {
+		c.breach(ResponseBodySet, "%s: the body of a response %d is nil", what, resp.StatusCode)
+		fixed := *resp
+		fixed.Body = http.NoBody
+		resp = &fixed
+	}
+	switch {
+	case resp.Request == nil || resp.Request.URL == nil:
+		c.breach(ResponseRequestSet, "%s: a response %d without its request", what, resp.StatusCode)
+	case ctx.Value(contextKey{}) != nil && resp.Request.Context().Value(contextKey{}) != key:
+		c.breach(ResponseRequestSet, "%s: a response %d with the request of another call", what, resp.StatusCode)
+	}
+	return resp, nil
+}
+
+var errNothing = errors.New("plytest: neither a response nor an error")

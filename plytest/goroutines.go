@@ -1,0 +1,120 @@
+package plytest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// patience is how long goroutines have to end, in real time, outside a synctest bubble.
+const patience = 5 * time.Second
+
+// CheckGoroutines fails the test if goroutines that it started are still there when it and its cleanups have ended.
+// Call it first thing in the test, on the test's own goroutine.
+//
+// It tells the test's goroutines from all others by a profiler label, which each goroutine hands on to those that it starts.
+// So tests may run in parallel, and what was running before does not count. Calling [pprof.SetGoroutineLabels] hides a goroutine.
+//
+// Inside a [synctest] bubble it waits until all goroutines are blocked, and takes no time.
+// Outside one it yields to the goroutines that are still ending, without sleeping, and gives up after five seconds.
+//
+// A kept-alive connection has two goroutines in its [http.Transport]: close idle connections before the test ends.
+// For [http.DefaultTransport] CheckGoroutines does that itself.
+func CheckGoroutines(t testing.TB) {
+	t.Helper()
+	label := newLabel()
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(labelKey, label)))
+	t.Cleanup(func() {
+		t.Helper()
+		pprof.SetGoroutineLabels(context.Background())
+		if left := leftBehind(label); left != "" {
+			t.Errorf("plytest: the test left goroutines behind:\n%s", left)
+		}
+	})
+}
+
+// Main runs the tests of a package, and fails if they pass but leave goroutines behind, which it prints.
+// It returns the exit code:
+//
+//	func TestMain(m *testing.M) { os.Exit(plytest.Main(m)) }
+//
+// It waits as [CheckGoroutines] does.
+func Main(m *testing.M) int {
+	label := newLabel()
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(labelKey, label)))
+	code := m.Run()
+	pprof.SetGoroutineLabels(context.Background())
+	if code != 0 {
+		return code
+	}
+	if left := leftBehind(""); left != "" {
+		fmt.Fprintf(os.Stderr, "plytest: the tests left goroutines behind:\n%s", left)
+		return 1
+	}
+	return 0
+}
+
+const labelKey = "plytest"
+
+var labels atomic.Int64
+
+func newLabel() string { return strconv.FormatInt(labels.Add(1), 10) }
+
+// leftBehind waits for the goroutines with a label to end and describes those that do not.
+// An empty label stands for all that this package ever gave out.
+func leftBehind(label string) string {
+	http.DefaultClient.CloseIdleConnections()
+	if inBubble() {
+		synctest.Wait()
+		return goroutines(label)
+	}
+	for deadline := time.Now().Add(patience); ; {
+		left := goroutines(label)
+		if left == "" || time.Now().After(deadline) {
+			return left
+		}
+		for range 100 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// goroutines returns the stacks of the goroutines with a label.
+func goroutines(label string) string {
+	var profile bytes.Buffer
+	pprof.Lookup("goroutine").WriteTo(&profile, 1)
+	mark := fmt.Sprintf("%q:", labelKey)
+	if label != "" {
+		mark = fmt.Sprintf("%q:%q", labelKey, label)
+	}
+	var found strings.Builder
+	for stack := range strings.SplitSeq(profile.String(), "\n\n") {
+		if strings.Contains(stack, mark) && !permanent(stack) {
+			found.WriteString(stack)
+			found.WriteString("\n\n")
+		}
+	}
+	return found.String()
+}
+
+// permanent recognises goroutines that the standard library starts once and keeps.
+func permanent(stack string) bool {
+	return strings.Contains(stack, "os/signal.signal_recv") || strings.Contains(stack, "os/signal.loop")
+}
+
+// inBubble reports whether the caller runs in a synctest bubble: outside, Wait panics.
+func inBubble() (yes bool) {
+	defer func() { recover() }()
+	synctest.Wait()
+	return true
+}
