@@ -174,6 +174,7 @@ func TestBodies(t *testing.T) {
 		{"a bytes.Buffer", []ply.RequestOption{ply.BodyReader(bytes.NewBufferString("abc"))}, upload{Length: 3, Body: "abc"}},
 		{"an open file from where it stands", []ply.RequestOption{ply.BodyReader(open(t, path, 7))}, upload{Length: 3, Body: "789"}},
 		{"an open file beyond its end", []ply.RequestOption{ply.BodyReader(open(t, path, 70))}, upload{}},
+		{"a device, whose length is unknown", []ply.RequestOption{ply.BodyReader(open(t, os.DevNull, 0))}, upload{Length: -1, Chunked: true}},
 		{"a section", []ply.RequestOption{ply.BodyReader(io.NewSectionReader(strings.NewReader("0123456789"), 2, 3))}, upload{Length: 3, Body: "234"}},
 		{"file", []ply.RequestOption{ply.BodyFile(path)}, upload{Type: "application/json", Length: 10, Body: "0123456789"}},
 		{"file of no known type", []ply.RequestOption{ply.BodyFile(file(t, "x.ply-unknown", "x"))}, upload{Type: "application/octet-stream", Length: 1, Body: "x"}},
@@ -450,6 +451,21 @@ func TestReadersOfAllPartsAreClosedWhenOneIsRefused(t *testing.T) {
 		ply.PartReader("before", "", before), ply.Part{Name: "broken"}, ply.PartReader("after", "", after)))
 	if err == nil || before.closes.Load() != 1 || after.closes.Load() != 1 {
 		t.Errorf("closed %d and %d times; error %v", before.closes.Load(), after.closes.Load(), err)
+	}
+
+	nameless := &stream{Reader: strings.NewReader("a")}
+	_, err = newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyMultipart(ply.PartReader("", "", nameless)))
+	if err == nil || nameless.closes.Load() != 1 {
+		t.Errorf("closed %d times; error %v", nameless.closes.Load(), err)
+	}
+}
+
+func TestEmptyReaderIsClosedWhenTheRequestIsMade(t *testing.T) {
+	empty := &seekable{Reader: strings.NewReader("")}
+	req, err := newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyReader(empty))
+	require.NoError(t, err)
+	if req.Body != http.NoBody || empty.closes.Load() != 1 {
+		t.Errorf("body %T, closed %d times", req.Body, empty.closes.Load())
 	}
 }
 

@@ -40,7 +40,7 @@ type compressor struct {
 		io.WriteCloser
 		Reset(io.Writer)
 	}
-	out   bytes.Buffer
+	out   bytes.Buffer // empty while the compressor is idle
 	plain [16 << 10]byte
 }
 
@@ -66,7 +66,6 @@ type compressing struct {
 func (b *compressing) Read(p []byte) (int, error) {
 	if b.c == nil && b.err == nil {
 		b.c = b.pool.Get().(*compressor)
-		b.c.out.Reset()
 		b.c.w.Reset(&b.c.out)
 	}
 	for b.err == nil && b.c.out.Len() == 0 {

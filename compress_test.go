@@ -65,6 +65,30 @@ func TestCompressedBodyInSmallReads(t *testing.T) {
 	if n, err := req.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("read %d, %v after the end", n, err)
 	}
+
+	// Bodies that are read in turn do not share what compresses them.
+	var bodies [2]io.ReadCloser
+	var sent [2]bytes.Buffer
+	for i := range bodies {
+		bodies[i], err = req.GetBody()
+		require.NoError(t, err)
+		defer bodies[i].Close()
+	}
+	for ended := 0; ended < 2; {
+		for i, b := range bodies {
+			_, err := io.CopyN(&sent[i], b, 1000)
+			if err == io.EOF {
+				ended++
+			} else {
+				require.NoError(t, err)
+			}
+		}
+	}
+	for i := range sent {
+		if plain, err := inflated("gzip", &sent[i]); string(plain) != want || err != nil {
+			t.Errorf("body %d: %d bytes, %v; want %d", i, len(plain), err, len(want))
+		}
+	}
 }
 
 // A body cut short by an error must not end like a complete one: its checksum is missing.
