@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 )
@@ -47,6 +48,9 @@ func asTLS(err error) failure {
 	if is[*tls.CertificateVerificationError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err) || is[*tls.ECHRejectionError](err) ||
 		is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) ||
 		is[x509.SystemRootsError](err) || is[x509.ConstraintViolationError](err) || is[x509.UnhandledCriticalExtension](err) {
+		return failureFatal
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
 		return failureFatal
 	}
 	// crypto/tls reports alerts, which no second attempt changes, under these two operations.

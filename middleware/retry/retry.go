@@ -88,7 +88,7 @@ func nested(req *http.Request, o *Options) bool {
 func (c *call) run() (*http.Response, error) {
 	wait, err := c.coolDown()
 	if err != nil {
-		closeBody(c.req.Body)
+		closeBody(c.firstBody())
 		return nil, err
 	}
 	for body := c.firstBody(); ; {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -116,3 +117,15 @@ type closes struct {
 }
 
 func (c *closes) Close() error { c.n++; return nil }
+
+func TestContract(t *testing.T) {
+	for name, o := range map[string]retry.Options{
+		"defaults": {},
+		"everything": {
+			AttemptTimeout: time.Hour, BodyTimeout: time.Hour, BufferBody: 1 << 20, Resume: 3, CoolDown: true,
+			IdempotencyKey: retry.RandomKey, AttemptHeader: "X-Attempt", Prepare: func(*http.Request) error { return nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) { plytest.CheckMiddleware(t, retry.New(o)) })
+	}
+}
