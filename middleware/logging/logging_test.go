@@ -267,3 +267,8 @@ func TestLevelIsTheUsersChoice(t *testing.T) {
 		t.Errorf("log %q", &j)
 	}
 }
+
+func TestContract(t *testing.T) {
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	plytest.CheckMiddleware(t, logging.New(logging.Options{Logger: logger}))
+}
