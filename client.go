@@ -150,7 +150,7 @@ func (c *Client) makeDefaults() error {
 	if err := d.applyAll(c.options.Defaults); err != nil {
 		return err
 	}
-	if d.body != nil || d.encoding != "" || d.chunked {
+	if d.body != nil || d.encoding != "" || d.chunked || d.progress != nil {
 		return &OptionError{Option: "Defaults", Reason: "contain a body: give it to the requests"}
 	}
 	for name, values := range c.options.Header {
@@ -220,7 +220,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.do(req, true) }
 
 func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
-	if req.GetBody != nil {
+	if !single && req.GetBody != nil { // around a single exchange others may try again
 		defer releaseBody(req)
 	}
 	out, s, err := c.prepare(req, single)
@@ -387,7 +387,11 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 	}
 	trusted := (c.base == nil || sameOrigin(req.URL, c.base)) && staysAtOrigin(req)
 	for name, values := range c.defaults.header {
-		if _, given := req.Header[name]; given || !trusted && redact.SecretHeader(name) || name == "Authorization" && req.URL.User != nil {
+		switch _, given := req.Header[name]; {
+		case given,
+			!trusted && redact.SecretHeader(name),
+			name == "Authorization" && req.URL.User != nil,
+			name == "Expect" && (req.Body == nil || req.Body == http.NoBody): // RFC 9110 §10.1.1
 			continue
 		}
 		set(name, slices.Clone(values))

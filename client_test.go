@@ -144,6 +144,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		{"base with a query", ply.Options{BaseURL: "http://a.test/?key=hunter2"}, "BaseURL", "query"},
 		{"base with credentials", ply.Options{BaseURL: "http://u:hunter2@a.test/"}, "BaseURL", "BasicAuth"},
 		{"body as default", ply.Options{Defaults: []ply.RequestOption{ply.BodyString("x")}}, "Defaults", "body"},
+		{"upload progress as default", ply.Options{Defaults: []ply.RequestOption{ply.UploadProgress(func(int64, int64) {})}}, "Defaults", "body"},
 		{"two kinds of credentials", ply.Options{Defaults: []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.Bearer("hunter2")}}, "Bearer", "BasicAuth"},
 		{"TLS setting on a transport that cannot be copied", ply.Options{Transport: &recorder{}, Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, "InsecureSkipVerify", "*http.Transport"},
 		{"layer makes nothing", ply.Options{Use: []ply.Middleware{func(ply.Handler) ply.Handler { return nil }}}, "Use", "nothing"},
@@ -612,5 +613,49 @@ func TestAFailedStatusCheckClosesTheBodyOnce(t *testing.T) {
 	})})
 	if _, err := c.Get(t.Context(), "http://a.test/", ply.CheckStatus(ply.StatusOK)); !ply.StatusIs(err, 500) || body.closed != 1 {
 		t.Errorf("got %v; closed %d times", err, body.closed)
+	}
+}
+
+func TestABodyGivenAfterAFailingOptionIsClosed(t *testing.T) {
+	body := &closeCounter{Reader: strings.NewReader("x")}
+	c := newClient(t, ply.Options{Transport: &recorder{}})
+	if _, err := c.Post(t.Context(), "http://a.test/", ply.MaxRedirects(-1), ply.Together(ply.BodyReader(body))); err == nil || body.closed != 1 {
+		t.Errorf("got %v; closed %d times", err, body.closed)
+	}
+}
+
+func TestADefaultExpectationIsForRequestsWithABody(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.ExpectContinue()}})
+	get(t, c, "http://a.test/")
+	resp, err := c.Post(t.Context(), "http://a.test/", ply.BodyString("x"))
+	require.NoError(t, err)
+	resp.Body.Close()
+	got := []string{transport.got[0].Header.Get("Expect"), transport.got[1].Header.Get("Expect")}
+	if diff := cmp.Diff([]string{"", "100-continue"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAFileIsSentAgainByWhoeverIsAroundARoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, []byte("content"), 0o600))
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/old" {
+			return reply(r, http.StatusTemporaryRedirect, http.Header{"Location": {"/new"}}, "")
+		}
+		return nil
+	}}
+	c := newClient(t, ply.Options{Transport: transport})
+	req, err := c.NewRequest(t.Context(), http.MethodPut, "http://a.test/old", ply.BodyReader(file))
+	require.NoError(t, err)
+	resp, err := (&http.Client{Transport: c}).Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	if got := transport.last(); got.URL != "http://a.test/new" || got.Body != "content" {
+		t.Errorf("got %+v", got)
 	}
 }

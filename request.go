@@ -250,13 +250,15 @@ func Together(opts ...RequestOption) RequestOption {
 }
 
 func (d *draft) applyAll(opts []RequestOption) error {
+	var first error
 	for _, o := range opts {
 		if o.apply == nil {
 			continue
 		}
-		if err := o.apply(d); err != nil {
-			return err
+		// After an error the rest is applied all the same, so that every body that was given is known, and closed.
+		if err := o.apply(d); first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
