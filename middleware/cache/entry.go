@@ -270,7 +270,7 @@ func (e *Entry) slice(s span) []byte {
 type hit struct {
 	http.Response
 	reader reader
-	values [10]string
+	values [18]string
 }
 
 // reader reads a stored body.
