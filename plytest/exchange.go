@@ -27,7 +27,7 @@ type Exchange struct {
 	Size int64             // how many bytes have arrived
 	Sum  [sha256.Size]byte // their SHA-256
 
-	Status int   // of the answer; zero while there is none
+	Status int   // of the answer; zero while there is none, and for what a Server sent Raw
 	Err    error // why there was no answer, or why its body broke off
 
 	// About the body of the answer. [Server] cannot know these.
