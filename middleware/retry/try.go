@@ -125,7 +125,8 @@ func statusOf(resp *http.Response) int {
 // A nil leg watches nothing.
 type leg struct {
 	asked, wrote atomic.Bool // fire in the transport's goroutines
-	trace        *httptrace.ClientTrace
+	traced       bool
+	trace        httptrace.ClientTrace
 
 	// The context of an attempt with timeouts lives until the body of its response has ended.
 	ctx    context.Context
@@ -133,25 +134,25 @@ type leg struct {
 	timer  *time.Timer
 }
 
-// newLeg returns nil when there is nothing to watch: whether an idempotent request left makes no difference.
+// newLeg returns nil when there is nothing to watch: a request that cannot be sent again, without timeouts.
 func (c *call) newLeg() *leg {
-	traced := c.replayable && (!c.idempotent || len(c.opts.Rules) > 0)
 	timed := c.opts.AttemptTimeout > 0 || c.opts.BodyTimeout > 0
-	if !traced && !timed {
+	if !c.replayable && !timed {
 		return nil
 	}
-	l := &leg{}
-	if traced {
-		l.trace = &httptrace.ClientTrace{
-			GetConn:      func(string) { l.asked.Store(true) },
-			WroteHeaders: func() { l.wrote.Store(true) },
-		}
+	l := &c.firstLeg
+	if c.sent() > 0 {
+		l = &leg{} // hooks of the first one may still fire
 	}
+	l.traced = c.replayable
 	if timed {
 		l.cancel = func(error) {}
 	}
 	return l
 }
+
+func (l *leg) getConn(string) { l.asked.Store(true) }
+func (l *leg) wroteHeaders()  { l.wrote.Store(true) }
 
 // within returns the context of the attempt.
 func (l *leg) within(ctx context.Context) context.Context {
@@ -161,8 +162,9 @@ func (l *leg) within(ctx context.Context) context.Context {
 	if l.cancel != nil {
 		ctx, l.cancel = context.WithCancelCause(ctx)
 	}
-	if l.trace != nil {
-		ctx = httptrace.WithClientTrace(ctx, l.trace)
+	if l.traced {
+		l.trace.GetConn, l.trace.WroteHeaders = l.getConn, l.wroteHeaders
+		ctx = httptrace.WithClientTrace(ctx, &l.trace)
 	}
 	l.ctx = ctx
 	return ctx

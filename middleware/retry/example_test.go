@@ -1,0 +1,107 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+)
+
+func ExampleNew() {
+	origin := plytest.Play(plytest.Status(503), plytest.Text("hello"))
+	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
+
+	resp, err := client.Get("https://example.com/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	info, _ := retry.InfoFrom(resp)
+	fmt.Printf("%s after %d attempts\n", body, len(info.Attempts))
+	// Output: hello after 2 attempts
+}
+
+func ExampleError() {
+	origin := plytest.Play(plytest.Refuse())
+	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
+
+	_, err := client.Post("https://example.com/", "text/plain", strings.NewReader("hi"))
+	var failed *retry.Error
+	if errors.As(err, &failed) {
+		fmt.Println(failed.Stop, len(failed.Attempts), failed.Attempts[0].Unsent)
+	}
+	// Output: attempts 3 true
+}
+
+func ExampleIdempotent() {
+	origin := plytest.Play(plytest.Lose(), plytest.Text("done"))
+	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
+
+	// This server knows the order by its number and takes it once, however often it comes.
+	ctx := retry.Idempotent(context.Background())
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "https://example.com/orders/42", strings.NewReader("tea"))
+	resp, err := client.Do(req)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	fmt.Println(origin.Count())
+	// Output: 2
+}
+
+func ExampleOptions_rules() {
+	// This API says that it is busy with 409 and a header of its own.
+	busy := func(a *retry.Attempt) retry.Verdict {
+		if a.Response != nil && a.Response.Header.Get("X-Busy") != "" {
+			return retry.Yes
+		}
+		return retry.Unknown
+	}
+	origin := plytest.Play(plytest.Status(409, "X-Busy", "1"), plytest.Text("done"))
+	layer := retry.New(retry.Options{Rules: []retry.Rule{busy}, Backoff: retry.Constant(0)})
+
+	resp, err := (&http.Client{Transport: layer(origin)}).Post("https://example.com/", "text/plain", strings.NewReader("hi"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	fmt.Println(resp.StatusCode, origin.Count())
+	// Output: 200 2
+}
+
+func ExampleTokenBucket() {
+	// One budget for two clients that share a server.
+	budget := &retry.TokenBucket{Capacity: 500, Floor: -1}
+	layer := retry.New(retry.Options{Budget: budget, MaxAttempts: 2, Backoff: retry.Constant(0)})
+	for range 2 {
+		client := &http.Client{Transport: layer(plytest.Play(plytest.Status(503)))}
+		if resp, err := client.Get("https://example.com/"); err == nil {
+			resp.Body.Close()
+		}
+	}
+	fmt.Println(budget.Tokens("example.com"))
+	// Output: 490
+}
+
+func ExampleWithOptions() {
+	origin := plytest.Play(plytest.Status(503))
+	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
+
+	ctx := retry.WithOptions(context.Background(), retry.Options{MaxAttempts: 5, MaxElapsed: time.Minute})
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com/", nil)
+	if resp, err := client.Do(req); err == nil {
+		resp.Body.Close()
+	}
+	fmt.Println(origin.Count())
+	// Output: 5
+}
