@@ -77,7 +77,7 @@ func DownloadProgress(f func(received, total int64)) RequestOption {
 }
 
 func (s *settings) reportProgress(resp *http.Response) {
-	if s.progress == nil || resp.StatusCode == http.StatusSwitchingProtocols {
+	if s.progress == nil || resp.StatusCode == http.StatusSwitchingProtocols || !hasBody(resp) {
 		return
 	}
 	var received int64
