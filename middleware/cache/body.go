@@ -2,6 +2,7 @@ package cache
 
 import (
 	"io"
+	"net/http"
 	"sync"
 )
 
@@ -12,6 +13,8 @@ type recorder struct {
 	limit  int64
 	length int64             // declared, or -1
 	commit func(body []byte) // called at most once, without the lock
+
+	trailers bool // trailers are announced: they come with the end, not with the last byte
 
 	mu   sync.Mutex // guards the fields below: Close may come while Read runs
 	copy []byte
@@ -51,7 +54,7 @@ func (r *recorder) record(p []byte, err error) ([]byte, bool) {
 	}
 	r.copy = append(r.copy, p...)
 	switch {
-	case r.length >= 0 && size == r.length, r.length < 0 && err == io.EOF:
+	case r.length >= 0 && size == r.length && (err == io.EOF || !r.trailers), r.length < 0 && err == io.EOF:
 		r.over = true
 		return r.copy, true
 	case err == io.EOF:
@@ -76,11 +79,10 @@ func (r *recorder) Close() error {
 // drainLimit bounds what is read from a response that is dropped, so that its connection can be used again.
 const drainLimit = 64 << 10
 
-// discard drops a response body.
-func discard(body io.ReadCloser) {
-	if body == nil {
-		return
+// discard drops the body of a response. A body that may be long, or without end, is closed as it is.
+func discard(resp *http.Response) {
+	if resp.ContentLength >= 0 && resp.ContentLength <= drainLimit {
+		io.CopyN(io.Discard, resp.Body, drainLimit)
 	}
-	io.CopyN(io.Discard, body, drainLimit)
-	body.Close()
+	resp.Body.Close()
 }

@@ -21,6 +21,9 @@ type MemoryOptions struct {
 
 	// MaxEntries bounds the number of entries, each variant counted. Zero means that only MaxBytes bounds.
 	MaxEntries int
+
+	// Evicted is called with each entry that had to go to make room for another one, on the goroutine that stores that. Nil means nobody is told.
+	Evicted func(*Entry)
 }
 
 // Memory is a [Store] in this process's memory. It forgets what was used longest ago when it is full.
@@ -31,6 +34,7 @@ type Memory struct {
 	seed       maphash.Seed
 	shards     []shard
 	index      tagIndex
+	evicted    func(*Entry)
 
 	bytes     atomic.Int64
 	entries   atomic.Int64
@@ -40,7 +44,7 @@ type Memory struct {
 
 // NewMemory returns an empty store.
 func NewMemory(o MemoryOptions) *Memory {
-	m := &Memory{maxBytes: o.MaxBytes, maxEntries: int64(o.MaxEntries), seed: maphash.MakeSeed()}
+	m := &Memory{maxBytes: o.MaxBytes, maxEntries: int64(o.MaxEntries), seed: maphash.MakeSeed(), evicted: o.Evicted}
 	if m.maxBytes == 0 {
 		m.maxBytes = 64 << 20
 	}
@@ -111,19 +115,36 @@ func (m *Memory) get(key []byte, now time.Time) *Set {
 func (m *Memory) Update(_ context.Context, key string, change func(*Set) *Set) error {
 	hash := maphash.String(m.seed, key)
 	s := &m.shards[hash%uint64(len(m.shards))]
-	for !m.update(s, hash, key, change) {
-		if !m.evictElsewhere(s) {
+	for {
+		done, evicted := m.update(s, hash, key, change)
+		m.tell(evicted)
+		switch {
+		case done:
+			return nil
+		case !m.evictElsewhere(s):
 			return errFull
 		}
 	}
-	return nil
+}
+
+// tell reports evicted sets. No lock is held.
+func (m *Memory) tell(evicted []*Set) {
+	m.evictions.Add(int64(len(evicted)))
+	if m.evicted == nil {
+		return
+	}
+	for _, set := range evicted {
+		for _, e := range set.entries {
+			m.evicted(e)
+		}
+	}
 }
 
 // errFull tells that an entry is larger than the store.
 var errFull = errors.New("entry exceeds the size of the store")
 
-// update does one attempt. It is false if room must be made in other shards first.
-func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Set) bool {
+// update does one attempt. It is not done if room must be made in other shards first.
+func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Set) (done bool, evicted []*Set) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, _ := s.lru.Peek(hash)
@@ -134,36 +155,38 @@ func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Se
 	after := change(before)
 	switch {
 	case after == before:
-		return true
+		return true, nil
 	case after == nil:
 		s.lru.Remove(hash)
-		return true
+		return true, nil
 	}
 	next := &slot{key: key, set: after, entries: int64(len(after.entries)), touched: time.Now().Unix()}
 	next.size = slotOverhead + int64(len(key)) + after.Size()
 	if next.size > m.maxBytes || next.entries > m.maxEntries {
 		s.lru.Remove(hash) // what is stored now would be out of date
-		return next.entries <= 1 || m.shrink(s, hash, next)
+		old = nil
+		if !m.shrink(next) {
+			return true, nil
+		}
 	}
 	return m.insert(s, hash, old, next)
 }
 
-// shrink stores as many variants of a set as the store can hold, the newest in any case.
-func (m *Memory) shrink(s *shard, hash uint64, next *slot) bool {
-	for len(next.set.entries) > 1 && (next.size > m.maxBytes || next.entries > m.maxEntries) {
-		first := next.set.entries[0]
-		next.set = &Set{entries: next.set.entries[1:]}
-		next.size -= first.size
+// shrink leaves as many variants in a slot as the store can hold, the newest ones. It is false if it cannot hold any.
+func (m *Memory) shrink(next *slot) bool {
+	for next.size > m.maxBytes || next.entries > m.maxEntries {
+		if len(next.set.entries) == 1 {
+			return false
+		}
+		next.size -= next.set.entries[0].size
 		next.entries--
+		next.set = &Set{entries: next.set.entries[1:]}
 	}
-	if next.size > m.maxBytes || next.entries > m.maxEntries {
-		return true
-	}
-	return m.insert(s, hash, nil, next)
+	return true
 }
 
 // insert puts next in the place of old, after it has reserved what next needs beyond old.
-func (m *Memory) insert(s *shard, hash uint64, old, next *slot) bool {
+func (m *Memory) insert(s *shard, hash uint64, old, next *slot) (done bool, evicted []*Set) {
 	if old != nil {
 		s.lru.Get(hash) // so that old is not the one to be evicted while other slots are there
 	}
@@ -173,10 +196,11 @@ func (m *Memory) insert(s *shard, hash uint64, old, next *slot) bool {
 	}
 	for !m.reserve(next.size-oldSize, next.entries-oldEntries) {
 		if s.lru.Len() == 0 || old != nil && s.lru.Len() == 1 {
-			return false
+			return false, evicted
 		}
-		s.lru.RemoveOldest()
-		m.evictions.Add(1)
+		if _, oldest, ok := s.lru.RemoveOldest(); ok {
+			evicted = append(evicted, oldest.set)
+		}
 	}
 	if old != nil {
 		m.index.remove(old.tags, hash)
@@ -186,7 +210,7 @@ func (m *Memory) insert(s *shard, hash uint64, old, next *slot) bool {
 	}
 	m.index.add(next.tags, hash)
 	s.lru.Add(hash, next) // replaces without a call to the evict callback
-	return true
+	return true, evicted
 }
 
 // reserve adds to the totals if the bounds allow it.
@@ -228,10 +252,10 @@ func (m *Memory) evictElsewhere(full *shard) bool {
 			continue
 		}
 		s.mu.Lock()
-		_, _, ok := s.lru.RemoveOldest()
+		_, oldest, ok := s.lru.RemoveOldest()
 		s.mu.Unlock()
 		if ok {
-			m.evictions.Add(1)
+			m.tell([]*Set{oldest.set})
 			return true
 		}
 	}

@@ -129,3 +129,11 @@ func (g *rig) want(have got, status int, body, outcome string, asked int) {
 		g.Errorf("the origin saw %d requests, want %d", len(g.origin.asked), asked)
 	}
 }
+
+func readAll(resp *http.Response) {
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+}
+
+// sleepSecond lets a second of virtual time pass.
+func sleepSecond() { time.Sleep(time.Second) }

@@ -33,7 +33,7 @@ func (p *reply) handle(d decision) (*http.Response, error) {
 	}
 	if isServerError(p.StatusCode) {
 		if stale := p.insteadOf(d, p.StatusCode, false); stale != nil {
-			discard(p.Body)
+			discard(p.Response)
 			return stale, nil
 		}
 	}
@@ -63,7 +63,7 @@ func (p *reply) take(d decision, status int) *http.Response {
 // invalidate deletes what a successful unsafe request made invalid.
 func (p *reply) invalidate() {
 	c := p.cache
-	if p.ask.mode == disabled || c.off.Load() || !invalidates(p.request.Method, p.StatusCode, &c.posture) {
+	if p.ask.mode == disabled || c.off.Load() || c.closed.Load() || !invalidates(p.request.Method, p.StatusCode, &c.posture) {
 		return
 	}
 	c.stats.invalidated.Add(1)
@@ -110,7 +110,9 @@ func (p *reply) store(s *Status) {
 		commit(nil)
 		return
 	}
-	p.Body = newRecorder(p.Body, p.ContentLength, p.cache.maxEntry, commit)
+	recorder := newRecorder(p.Body, p.ContentLength, p.cache.maxEntry, commit)
+	recorder.trailers = p.Trailer != nil
+	p.Body = recorder
 }
 
 func joined(a, b string) string {
@@ -237,7 +239,7 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	if e == nil {
 		return p.refetch(d, "304 for another response")
 	}
-	discard(p.Body)
+	discard(p.Response)
 	fresh, stored := p.freshen(e)
 	now := time.Now()
 	s := Status{Fwd: d.fwd, FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.ttl(now), HasTTL: true, Detail: d.detail}
@@ -248,7 +250,7 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 
 // refetch drops the reply and sends the caller's request without conditions.
 func (p *reply) refetch(d decision, why string) (*http.Response, error) {
-	discard(p.Body)
+	discard(p.Response)
 	d.action, d.detail = fetch, joined(d.detail, why)
 	r := *p.request
 	r.Header = r.Header.Clone()

@@ -43,6 +43,7 @@ func storable(c *candidate, p *posture) (reason string, ok bool) {
 		unstorableDirective(c, &d, p),
 		unstorableVary(c.response.Header),
 		unstorableKind(c, p),
+		unstorableSize(c.response.Header),
 		unstorableMethod(c, p),
 		worthless(c, &d, p),
 	} {
@@ -63,6 +64,8 @@ func unstorableStatus(c *candidate, d *field.Response, p *posture) string {
 		return "status not allowed"
 	case status == http.StatusNotModified:
 		return "304 answers the caller's condition"
+	case status == http.StatusPreconditionFailed || status == http.StatusRequestedRangeNotSatisfiable:
+		return "the answer to a condition or a range, not to the URI"
 	case status == http.StatusPartialContent && !storablePart(c):
 		return "partial content of another kind than one range of bytes"
 	case c.verdict.AnyStatus:
@@ -78,6 +81,9 @@ func unstorableStatus(c *candidate, d *field.Response, p *posture) string {
 // storablePart tells whether a 206 holds one range of bytes and all of it (RFC 9111 §3.3).
 func storablePart(c *candidate) bool {
 	s, ok := parseContentRange(c.response.Header["Content-Range"])
+	if !c.confirmed && len(c.request.Header["Range"]) == 0 {
+		return false // nobody asked for a part
+	}
 	if ok && c.response.ContentLength >= 0 {
 		_, ok = s.holding(c.response.ContentLength)
 	}
@@ -132,6 +138,21 @@ func unstorableKind(c *candidate, p *posture) string {
 		return ""
 	case p.strictCookie, !c.explicit, c.request != nil && len(c.request.Header["Cookie"]) > 0:
 		return "set-cookie"
+	}
+	return ""
+}
+
+// maxHeaderBytes bounds the header of a stored response.
+const maxHeaderBytes = 64 << 10
+
+// unstorableSize refuses headers that are too large to be kept beside their bodies.
+func unstorableSize(h http.Header) string {
+	var size int64
+	for name, values := range h {
+		size += fieldSize(name, values)
+	}
+	if size > maxHeaderBytes {
+		return "header exceeds 64 KiB"
 	}
 	return ""
 }

@@ -1,0 +1,139 @@
+package cache_test
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMemoryKeepsItsBoundsUnderConcurrency(t *testing.T) {
+	const maxBytes, maxEntries = 1 << 20, 1500
+	memory := cache.NewMemory(cache.MemoryOptions{MaxBytes: maxBytes, MaxEntries: maxEntries})
+	c, err := cache.New(cache.Options{Store: memory})
+	require.NoError(t, err)
+	defer c.Close()
+	body := strings.Repeat("x", 700)
+	rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp := reply(200, body[:len(r.URL.Path)*7%700], "Cache-Control: max-age=60")
+		resp.Request = r
+		return resp, nil
+	}))
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 1000 {
+				r, _ := http.NewRequest("GET", fmt.Sprintf("http://h/%d/%s", i%(worker+1)*1000+i, strings.Repeat("a", i%50)), nil)
+				if i%100 == 99 {
+					r.Method = "DELETE"
+				}
+				resp, err := rt.RoundTrip(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				readAll(resp)
+				if s := c.Stats(); s.Bytes > maxBytes || s.Entries > maxEntries || s.Bytes < 0 || s.Entries < 0 {
+					t.Errorf("%d bytes, %d entries", s.Bytes, s.Entries)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s := c.Stats(); s.Evicted == 0 {
+		t.Error("the test does not press against the bounds")
+	}
+	require.NoError(t, c.Clear(t.Context()))
+	if s := c.Stats(); s.Bytes != 0 || s.Entries != 0 {
+		t.Errorf("after Clear: %d bytes, %d entries", s.Bytes, s.Entries)
+	}
+}
+
+func TestMemoryAtItsLimits(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		size := func(o cache.MemoryOptions) (outcome string, entries int64) {
+			g := newRig(t, says("hello", "Cache-Control: max-age=60"), cache.Options{Store: cache.NewMemory(o)})
+			g.get(url)
+			have, _ := g.get(url)
+			return have.Outcome, g.Stats().Entries
+		}
+		if outcome, n := size(cache.MemoryOptions{MaxBytes: -1}); outcome != "miss" || n != 0 {
+			t.Errorf("a store that holds nothing: %s, %d entries", outcome, n)
+		}
+		g := newRig(t, says("hello", "Cache-Control: max-age=60"), cache.Options{})
+		g.get(url)
+		exact := g.Stats().Bytes
+		if outcome, n := size(cache.MemoryOptions{MaxBytes: exact}); outcome != "hit" || n != 1 {
+			t.Errorf("an entry exactly at the limit: %s, %d entries", outcome, n)
+		}
+		if outcome, n := size(cache.MemoryOptions{MaxBytes: exact - 1}); outcome != "miss" || n != 0 {
+			t.Errorf("an entry over the limit: %s, %d entries", outcome, n)
+		}
+		one := newRig(t, says("hello", "Cache-Control: max-age=60"), cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxEntries: 1})})
+		for _, path := range []string{"a", "b", "a"} {
+			have, _ := one.get("http://h/" + path)
+			if have.Outcome != "miss" || one.Stats().Entries != 1 {
+				t.Errorf("one entry: %v, %+v", have, one.Stats())
+			}
+		}
+	})
+}
+
+func TestMemoryForgetsWhatWasUsedLongestAgo(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var evicted []string
+		memory := cache.NewMemory(cache.MemoryOptions{MaxEntries: 2, Evicted: func(e *cache.Entry) { evicted = append(evicted, e.URL()) }})
+		g := newRig(t, says("x", "Cache-Control: max-age=600"), cache.Options{Store: memory})
+		g.get("http://h/a")
+		sleepSecond()
+		g.get("http://h/b")
+		sleepSecond()
+		g.get("http://h/a")
+		g.get("http://h/c")
+		have, _ := g.get("http://h/a")
+		g.want(have, 200, "x", "hit", 3)
+		have, _ = g.get("http://h/b")
+		g.want(have, 200, "x", "miss", 4)
+		if len(evicted) != 2 || evicted[0] != "http://h/b" {
+			t.Errorf("evicted %v", evicted)
+		}
+	})
+}
+
+func TestHeapStaysWithinTheLimit(t *testing.T) {
+	const limit = 8 << 20
+	c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: limit})})
+	require.NoError(t, err)
+	defer c.Close()
+	body := strings.Repeat("x", 10_000)
+	rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+		return reply(200, body, "Cache-Control: max-age=60", "Content-Type: text/plain", `Etag: "a"`), nil
+	}))
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range 5000 {
+		r, _ := http.NewRequest("GET", fmt.Sprintf("http://h/%d", i), nil)
+		resp, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		readAll(resp)
+	}
+	used := int64(heap()) - int64(before)
+	if used > limit*5/4 {
+		t.Errorf("%d bytes of heap for a limit of %d", used, limit)
+	}
+	if n := c.Stats().Entries; n < 500 {
+		t.Errorf("only %d entries", n)
+	}
+	runtime.KeepAlive(c)
+}
