@@ -1,0 +1,77 @@
+package ply_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"testing"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+)
+
+// The layers are made anew for each handler: a cache has state that belongs into the bubble of one rule.
+
+func cacheLayer(next http.RoundTripper) http.RoundTripper {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		panic(err)
+	}
+	return c.Middleware(next)
+}
+
+func retryLayer(next http.RoundTripper) http.RoundTripper { return retry.New(retry.Options{})(next) }
+
+func loggingLayer(next http.RoundTripper) http.RoundTripper {
+	return logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))})(next)
+}
+
+// TestContract holds every layer of ply to the contract of http.RoundTripper, each alone and all of them stacked.
+func TestContract(t *testing.T) {
+	always := func(*http.Request) bool { return true }
+	stack := ply.Chain(loggingLayer, cacheLayer, retryLayer, ply.Named("attempts", loggingLayer))
+	for name, layer := range map[string]ply.Middleware{
+		"empty chain":      ply.Chain(),
+		"plain layer":      ply.Chain(plain, made()),
+		"named":            ply.Named("x", plain),
+		"conditional":      ply.When(always, plain),
+		"logging":          loggingLayer,
+		"cache":            cacheLayer,
+		"retry":            retryLayer,
+		"all of them":      stack,
+		"third parties in": ply.Chain(plain, stack, ply.When(always, ply.Named("x", made()))),
+	} {
+		t.Run(name, func(t *testing.T) { plytest.CheckMiddleware(t, layer) })
+	}
+}
+
+// TestContractOfAClient holds the client, which is a Handler itself, to the same.
+func TestContractOfAClient(t *testing.T) {
+	client := func(o ply.Options) ply.Middleware {
+		return func(next ply.Handler) ply.Handler {
+			o := o
+			o.Transport = next
+			c, err := ply.New(o)
+			if err != nil {
+				panic(err)
+			}
+			return c
+		}
+	}
+	ownTransport := plytest.Except(plytest.NilNext, "a client without a transport has one of its own")
+	for name, layer := range map[string]ply.Middleware{
+		"bare": client(ply.Options{}),
+		"with all of it": client(ply.Options{
+			Header:   http.Header{"X-A": {"1"}},
+			Timeouts: ply.Timeouts{Total: 1e13, Connect: 1e13, ResponseHeader: 1e13, IdleRead: 1e13},
+			Defaults: []ply.RequestOption{ply.DownloadProgress(func(int64, int64) {}), ply.Query("v", "1")},
+			Use:      []ply.Middleware{loggingLayer, cacheLayer, retryLayer},
+			UseCall:  []ply.Middleware{plain},
+		}),
+	} {
+		t.Run(name, func(t *testing.T) { plytest.CheckMiddleware(t, layer, ownTransport) })
+	}
+}
