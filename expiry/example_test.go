@@ -2,6 +2,7 @@ package expiry_test
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/plyhttp/ply/expiry"
@@ -53,4 +54,76 @@ func ExamplePrecedence() {
 	p := expiry.Precedence{IgnoreResponse: true, Default: expiry.After(time.Hour)}
 	fmt.Println(p.Expiry(exchange("http://example.com/", 200, "Cache-Control: no-store")).For(0))
 	// Output: 1h0m0s
+}
+
+func ExampleDefault() {
+	fmt.Println(expiry.Default().Expiry(exchange("http://example.com/", 200, "Cache-Control: max-age=60")).For(0))
+	// Output: 1m0s
+}
+
+func ExampleAt() {
+	midnight := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	fmt.Println(expiry.At(midnight).Expiry(exchange("http://example.com/", 200)).For(0))
+	// Output: 20h55m55s
+}
+
+func ExampleImmediately() {
+	fmt.Println(expiry.Immediately().Expiry(exchange("http://example.com/", 200)).For(0))
+	// Output: 0s
+}
+
+func ExampleDoNotCache() {
+	fmt.Println(expiry.DoNotCache().Expiry(exchange("http://example.com/", 200)).Refused())
+	// Output: true
+}
+
+func ExampleByStatus() {
+	s := expiry.ByStatus(map[int]expiry.Strategy{503: expiry.After(time.Second)})
+	fmt.Println(s.Expiry(exchange("http://example.com/", 503)).For(0))
+	// Output: 1s
+}
+
+func ExampleByType() {
+	s := expiry.ByType(map[string]expiry.Strategy{"image/*": expiry.Never(), "text/html": expiry.Immediately()})
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Content-Type: text/html; charset=utf-8")).For(0))
+	// Output: 0s
+}
+
+func ExampleJitter() {
+	s := expiry.Jitter(expiry.After(time.Hour), 0.1)
+	d := s.Expiry(exchange("http://example.com/", 200)).For(0)
+	fmt.Println(d > 53*time.Minute && d <= time.Hour)
+	// Output: true
+}
+
+func ExampleSliding() {
+	fmt.Println(expiry.Sliding(expiry.After(time.Hour)).Expiry(exchange("http://example.com/", 200)).Sliding)
+	// Output: true
+}
+
+func ExampleStale() {
+	s := expiry.Stale(expiry.Default(), time.Minute, time.Hour)
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200)).StaleIfError)
+	// Output: 1h0m0s
+}
+
+func ExampleNever() {
+	fmt.Println(expiry.Never().Expiry(exchange("http://example.com/", 200)).For(0) > 60*365*24*time.Hour)
+	// Output: true
+}
+
+func ExampleServer() {
+	fmt.Println(expiry.Server().Expiry(exchange("http://example.com/", 200)).Silent())
+	// Output: true
+}
+
+func ExampleFunc() {
+	s := expiry.Func(func(_ *http.Request, resp *http.Response, now time.Time) expiry.Verdict {
+		if resp.Header.Get("X-Preview") != "" {
+			return expiry.Refuse()
+		}
+		return expiry.Verdict{} // no opinion
+	})
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "X-Preview: yes")).Refused())
+	// Output: true
 }

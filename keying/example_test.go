@@ -3,6 +3,7 @@ package keying_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/plyhttp/ply/keying"
 )
@@ -39,4 +40,79 @@ func ExampleFunc() {
 	})
 	fmt.Println(sameKey(pathOnly, "http://a.example/x", "http://b.example/x"))
 	// Output: true
+}
+
+func ExampleOnePerson() {
+	r, _ := http.NewRequest("GET", "http://example.com/", nil)
+	before, _ := keying.OnePerson().AppendKey(nil, r)
+	r.Header.Set("Cookie", "session=new")
+	after, _ := keying.OnePerson().AppendKey(nil, r)
+	fmt.Println(string(before) == string(after))
+	// Output: true
+}
+
+func ExampleURL() {
+	s := keying.Of(keying.URL(keying.URLOptions{
+		Only:  []string{"page"},
+		Paths: []string{"/static/*/app.js"},
+		Hosts: map[string]string{"mirror.example.com": "example.com"},
+	}))
+	fmt.Println(sameKey(s, "http://example.com/?page=1&t=5", "http://mirror.example.com/?t=6&page=1"))
+	fmt.Println(sameKey(s, "http://example.com/static/41/app.js", "http://example.com/static/42/app.js"))
+	// Output:
+	// true
+	// true
+}
+
+func ExamplePrincipal() {
+	s := keying.Of(keying.Principal(func(r *http.Request) (string, error) {
+		return r.Header.Get("X-User"), nil // the same user, whichever token the request carries
+	}))
+	a, _ := http.NewRequest("GET", "http://example.com/", nil)
+	b, _ := http.NewRequest("GET", "http://example.com/", nil)
+	a.Header.Set("X-User", "ann")
+	b.Header.Set("X-User", "bob")
+	one, _ := s.AppendKey(nil, a)
+	two, _ := s.AppendKey(nil, b)
+	fmt.Println(string(one) == string(two))
+	// Output: false
+}
+
+func ExampleAnyone() {
+	s := keying.Of(keying.URL(keying.URLOptions{Sort: true}), keying.Anyone())
+	fmt.Println(sameKey(s, "http://example.com/?a=1&b=2", "http://example.com/?b=2&a=1"))
+	// Output: true
+}
+
+func ExampleBody() {
+	s := keying.Of(keying.Body(keying.BodyOptions{Ignore: []string{"requestId"}}))
+	search := func(content string) string {
+		r, _ := http.NewRequest("QUERY", "http://example.com/search", strings.NewReader(content))
+		r.Header.Set("Content-Type", "application/json")
+		k, _ := s.AppendKey(nil, r)
+		return string(k)
+	}
+	fmt.Println(search(`{"q":"go","n":5,"requestId":1}`) == search(`{"n": 5, "q": "go", "requestId": 2}`))
+	// Output: true
+}
+
+func ExampleHeader() {
+	s := keying.Of(keying.Header("X-Api-Version"))
+	fmt.Println(sameKey(s, "http://example.com/", "http://example.com/"))
+	// Output: true
+}
+
+func ExampleMethod() {
+	s := keying.Of(keying.Method(), keying.Body(keying.BodyOptions{}))
+	fmt.Println(sameKey(s, "http://example.com/", "http://example.com/"))
+	// Output: true
+}
+
+func ExamplePrefix() {
+	old, new := keying.Of(keying.Prefix("v1")), keying.Of(keying.Prefix("v2"))
+	r, _ := http.NewRequest("GET", "http://example.com/", nil)
+	a, _ := old.AppendKey(nil, r)
+	b, _ := new.AppendKey(nil, r)
+	fmt.Println(string(a) == string(b))
+	// Output: false
 }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"net/http"
 	"slices"
 
@@ -36,8 +35,8 @@ func (a *ask) conditional() bool {
 }
 
 // newAsk reads a request. Field names are compared without regard to case: a caller can fill the map by hand.
-func newAsk(ctx context.Context, r *http.Request, p *posture) ask {
-	a := ask{head: r.Method == http.MethodHead, mode: modeOf(ctx)}
+func newAsk(mode Mode, r *http.Request, p *posture) ask {
+	a := ask{head: r.Method == http.MethodHead, mode: mode}
 	var control, pragma []string
 	for name, values := range r.Header {
 		switch len(name) {

@@ -1,10 +1,13 @@
 package cache_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
+	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
@@ -36,4 +39,103 @@ func ExampleNewMemory() {
 	c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: 1 << 20})})
 	fmt.Println(c.Stats().Bytes, err)
 	// Output: 0 <nil>
+}
+
+// show sends a GET and prints what the cache did.
+func show(ctx context.Context, rt http.RoundTripper) {
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://example.com/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	status, _ := cache.StatusOf(resp)
+	fmt.Println(resp.StatusCode, status.Outcome())
+}
+
+func ExampleDisable() {
+	c, _ := cache.New(cache.Options{})
+	defer c.Close()
+	rt := c.Middleware(says("hello", "Cache-Control: max-age=60"))
+	ctx := context.Background()
+	show(ctx, rt)
+	off := cache.Disable(ctx)
+	show(off, rt)
+	show(cache.Enable(off), rt)
+	// Output:
+	// 200 miss
+	// 200 bypassed
+	// 200 hit
+}
+
+func ExampleWithMode() {
+	c, _ := cache.New(cache.Options{})
+	defer c.Close()
+	rt := c.Middleware(says("hello", "Cache-Control: max-age=60"))
+	ctx := context.Background()
+	show(cache.WithMode(ctx, cache.OnlyIfCached), rt)
+	show(cache.WithMode(ctx, cache.Reload), rt)
+	show(cache.WithMode(ctx, cache.OnlyIfCached), rt)
+	// Output:
+	// 504 refused
+	// 200 refreshed
+	// 200 hit
+}
+
+func ExampleWithExpiry() {
+	c, _ := cache.New(cache.Options{})
+	defer c.Close()
+	rt := c.Middleware(says("hello", "Cache-Control: no-store"))
+	ctx := cache.WithExpiry(context.Background(), expiry.After(time.Hour))
+	show(ctx, rt)
+	show(ctx, rt)
+	// Output:
+	// 200 miss
+	// 200 hit
+}
+
+func ExampleWithTrace() {
+	c, _ := cache.New(cache.Options{})
+	defer c.Close()
+	rt := c.Middleware(says("hello", "Cache-Control: no-store"))
+	ctx := cache.WithTrace(context.Background(), &cache.Trace{
+		NotStored: func(_ *http.Request, reason string) { fmt.Println("not stored:", reason) },
+	})
+	show(ctx, rt)
+	// Output:
+	// not stored: no-store
+	// 200 miss
+}
+
+func ExampleStatusOf() {
+	c, _ := cache.New(cache.Options{})
+	defer c.Close()
+	rt := c.Middleware(says("hello"))
+	r, _ := http.NewRequest("GET", "http://example.com/", nil)
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	status, ok := cache.StatusOf(resp)
+	fmt.Println(ok, status.Hit, status.Fwd, status.Detail)
+	// Output: true false uri-miss not stored: no freshness, no validator
+}
+
+func ExampleCache_DeletePattern() {
+	c, _ := cache.New(cache.Options{})
+	defer c.Close()
+	show(context.Background(), c.Middleware(says("hello", "Cache-Control: max-age=60")))
+	n, err := c.DeletePattern(context.Background(), "example.com/**")
+	fmt.Println(n, err)
+	// Output:
+	// 200 miss
+	// 1 <nil>
 }

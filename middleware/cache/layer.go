@@ -44,7 +44,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil {
 		return l.next.RoundTrip(r)
 	}
-	a := newAsk(r.Context(), r, &c.posture)
+	a := newAsk(modeOf(r.Context()), r, &c.posture)
 	if c.closed.Load() || c.off.Load() {
 		a.keepOut("switched off", ForwardBypass)
 	}
@@ -312,7 +312,7 @@ func (x *exchange) refreshBehind() {
 	}
 	behind := *x
 	behind.behind = true
-	behind.ask = newAsk(r.Context(), r, &c.posture)
+	behind.ask = newAsk(modeOf(r.Context()), r, &c.posture)
 	started := c.flights.start(x.key, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
 		defer cancel()

@@ -26,7 +26,7 @@ type Clearer interface {
 // Contains tells whether a stored response would be selected for r, fresh or not.
 func (c *Cache) Contains(r *http.Request) bool {
 	now := time.Now()
-	a := newAsk(r.Context(), r, &c.posture)
+	a := newAsk(modeOf(r.Context()), r, &c.posture)
 	if a.bypass != "" {
 		return false
 	}

@@ -36,7 +36,7 @@ func newRequest(method, fields string) *http.Request {
 // asks reads a GET with these fields.
 func asks(fields string) *ask {
 	r := newRequest("GET", fields)
-	a := newAsk(r.Context(), r, &posture{})
+	a := newAsk(modeOf(r.Context()), r, &posture{})
 	return &a
 }
 
