@@ -19,11 +19,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
@@ -288,6 +291,31 @@ func TestRefreshAndSwitchOfTheCache(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outcome and If-None-Match (-want +got)\n%s", diff)
 	}
+}
+
+func TestExpiryOfARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := &recorder{respond: func(r *http.Request) *http.Response {
+			return reply(r, 200, http.Header{"Cache-Control": {"max-age=60"}}, "x")
+		}}
+		store, err := cache.New(cache.Options{})
+		require.NoError(t, err)
+		defer store.Close()
+		c := newClient(t, ply.Options{Transport: transport, Use: []ply.Middleware{store.Middleware}})
+		ctx := cache.WithExpiry(t.Context(), expiry.After(time.Hour))
+		for _, wait := range []time.Duration{0, 59 * time.Minute, 2 * time.Minute} {
+			time.Sleep(wait)
+			require.NoError(t, ply.Discard(c.Get(ctx, "http://a.test/")))
+		}
+		if len(transport.got) != 2 {
+			t.Errorf("%d requests in 61 minutes, want 2: good for an hour, as the caller said", len(transport.got))
+		}
+		for _, s := range transport.got {
+			if len(s.Header) != 0 {
+				t.Errorf("sent %v: the choice went to the server", s.Header)
+			}
+		}
+	})
 }
 
 // sentCondition is the If-None-Match of the last request, which is then forgotten.
