@@ -72,6 +72,8 @@ func TestR15ABrokenDownloadContinues(t *testing.T) {
 		{"another encoding", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Content-Encoding", "br")}, "0123", []string{"bytes=4-"}},
 		{"another part", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Content-Range", "bytes 5-9/10")}, "0123", []string{"bytes=4-"}},
 		{"garbled part", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Content-Range", "bytes 4-/10")}, "0123", []string{"bytes=4-"}},
+		{"another length, same part", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Content-Range", "bytes 4-9/11")}, "0123", []string{"bytes=4-"}},
+		{"200 that claims to be a part", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), plytest.Text(digits[4:], "Content-Range", "bytes 4-9/10")}, "0123", []string{"bytes=4-"}},
 		{"several parts", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Content-Range", " ")}, "0123", []string{"bytes=4-"}},
 		{"416", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), plytest.Status(416)}, "0123", []string{"bytes=4-"}},
 		{"budget", retry.Options{Budget: &empty{}}, "GET", []plytest.Reply{broken(4, ranged...), part(4)}, "0123", nil},
@@ -135,6 +137,42 @@ type empty struct{}
 func (*empty) Allow(string, retry.Outcome) (func(), bool) { return nil, false }
 func (*empty) Success(string)                             {}
 
+func TestR15BodiesOfForeignTransports(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			name         string
+			uncompressed bool
+			want         string
+		}{
+			{"ends early without an error", false, digits},
+			{"decompressed on the way", true, "0123"},
+		} {
+			first := &closes{Reader: strings.NewReader("0123")}
+			origin := plytest.Play(part(4))
+			next := roundTripper(func(req *http.Request) (*http.Response, error) {
+				if req.Header.Get("Range") != "" {
+					if first.n != 1 {
+						t.Errorf("%s: the broken body was closed %d times", tt.name, first.n)
+					}
+					return origin.RoundTrip(req)
+				}
+				h := http.Header{"Accept-Ranges": {"bytes"}, "Etag": {`"v1"`}}
+				return &http.Response{StatusCode: 200, Header: h, ContentLength: 10, Uncompressed: tt.uncompressed, Body: first, Request: req}, nil
+			})
+			resp, err := do(t, retry.Options{Resume: 1}, next, newRequest(t, "GET"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := io.ReadAll(resp.Body); string(got) != tt.want {
+				t.Errorf("%s: read %q, want %q", tt.name, got, tt.want)
+			}
+			if resp.Body.Close(); first.n != 1 {
+				t.Errorf("%s: the first body was closed %d times", tt.name, first.n)
+			}
+		}
+	})
+}
+
 func TestR15CloseEndsAResumption(t *testing.T) {
 	for name, reply := range map[string]plytest.Reply{"wait": plytest.RetryIn(503, 30*time.Second), "request": plytest.Stall()} {
 		t.Run(name, func(t *testing.T) {
@@ -180,6 +218,8 @@ func TestCoolDownIsWaitedOutOnceByAll(t *testing.T) {
 		}()
 		synctest.Wait()
 		var wg sync.WaitGroup
+		var mu sync.Mutex
+		waits := map[time.Duration]bool{}
 		for range 100 {
 			wg.Go(func() {
 				resp, err := layer.RoundTrip(newRequest(t, "POST"))
@@ -191,10 +231,16 @@ func TestCoolDownIsWaitedOutOnceByAll(t *testing.T) {
 				if w := info.Attempts[0].Wait; w < 10*time.Second || w > 11*time.Second || len(info.Attempts) != 1 {
 					t.Errorf("attempts %+v", info.Attempts)
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				waits[info.Attempts[0].Wait] = true
 			})
 		}
 		wg.Wait()
 		<-first
+		if len(waits) < 50 {
+			t.Errorf("100 calls come back in %d moments", len(waits))
+		}
 		if origin.Count() != 102 {
 			t.Errorf("%d requests for 101 calls and one refusal", origin.Count())
 		}
@@ -248,6 +294,28 @@ func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
 				t.Errorf("%s: another host: %v, %v", tt.name, resp, err)
 			}
 		}
+	})
+}
+
+func TestCoolDownIsNotCutShortByAShorterOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := &plytest.Origin{Latency: time.Second, Script: []plytest.Reply{plytest.RetryIn(429, 30*time.Second), plytest.RetryIn(503, time.Second), plytest.Text("hello")}}
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if resp, err := layer.RoundTrip(newRequest(t, "GET")); err == nil {
+					resp.Body.Close()
+				}
+			})
+		}
+		wg.Wait()
+		start := time.Now()
+		resp, err := layer.RoundTrip(newRequest(t, "GET"))
+		if err != nil || time.Since(start) < 30*time.Second {
+			t.Fatalf("%v after %s", err, time.Since(start))
+		}
+		resp.Body.Close()
 	})
 }
 

@@ -62,11 +62,11 @@ type buffer struct {
 	limit   int64
 	source  io.ReadCloser
 	holders atomic.Int32
+	over    atomic.Bool // more than limit was read, and data is gone
 
-	mu    sync.Mutex // guards the fields below, and reading the source
+	mu    sync.Mutex // guards the fields below, and reading the source, for as long as that takes
 	data  []byte
 	total int64 // bytes read from the source
-	over  bool  // total is more than limit, and data is gone
 	err   error // of the source, after total bytes
 }
 
@@ -78,9 +78,7 @@ func newBuffer(source io.ReadCloser, limit int64) *buffer {
 
 // view returns a body that reads everything from the start.
 func (b *buffer) view() (io.ReadCloser, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.over {
+	if b.over.Load() {
 		return nil, errOverflow
 	}
 	b.holders.Add(1)
@@ -93,7 +91,7 @@ func (b *buffer) release() {
 	}
 }
 
-// view takes no lock to close: a Read may hold it for as long as the source pleases.
+// view is made and closed without the lock, which a Read holds for as long as the source pleases.
 type view struct {
 	buffer *buffer
 	closed atomic.Bool
@@ -135,10 +133,11 @@ func (b *buffer) readAt(p []byte, off int64) (int, error) {
 	n, err := b.source.Read(p)
 	b.total += int64(n)
 	b.err = err
-	if b.over = b.total > b.limit; b.over {
+	if b.total > b.limit {
+		b.over.Store(true)
 		b.data = nil
-	} else {
-		b.data = append(b.data, p[:n]...)
+		return n, err
 	}
+	b.data = append(b.data, p[:n]...)
 	return n, err
 }

@@ -155,6 +155,45 @@ func TestR1ABufferedBodyMayBeReadLate(t *testing.T) {
 	resp.Body.Close()
 }
 
+// What a late Read takes beyond the limit is lost to the attempt that follows, which must not skip it.
+func TestR1ABufferThatOverflowsLateFailsTheAttempt(t *testing.T) {
+	entered, release, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	step := 0
+	source := readerFunc(func(p []byte) (int, error) {
+		switch step++; step {
+		case 1:
+			return copy(p, "ab"), nil
+		case 2:
+			close(entered)
+			<-release
+			return copy(p, "cdef"), nil
+		}
+		return 0, io.EOF
+	})
+	n := 0
+	var err error
+	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
+		defer req.Body.Close()
+		if n++; n == 1 {
+			req.Body.Read(make([]byte, 8))
+			late := req.Body
+			go func() { defer close(left); late.Read(make([]byte, 8)) }()
+			<-entered
+			return nil, io.EOF
+		}
+		close(release)
+		_, err = io.ReadAll(req.Body)
+		return nil, err
+	})
+	req := newRequest(t, "PUT")
+	req.Body, req.GetBody, req.ContentLength = io.NopCloser(source), nil, -1
+	do(t, retry.Options{BufferBody: 3, Backoff: retry.Constant(0), MaxAttempts: 2}, origin, req)
+	<-left
+	if n != 2 || err == nil {
+		t.Errorf("attempt %d sent a body with a hole", n)
+	}
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
@@ -192,6 +231,7 @@ func TestR2OutcomesAndMethodClasses(t *testing.T) {
 		{"not written: GOAWAY", plytest.Fail(errors.New("http2: Transport received Server's graceful shutdown GOAWAY")), again, again},
 
 		{"fatal: NXDOMAIN", plytest.NoSuchHost(), once, once},
+		{"fatal: NXDOMAIN, though temporary", plytest.FailUnsent(dns(net.DNSError{Err: "no such host", IsNotFound: true, IsTemporary: true})), once, once},
 		{"fatal: DNS, not temporary", plytest.FailUnsent(dns(net.DNSError{Err: "cannot unmarshal"})), once, once},
 		{"fatal: certificate", plytest.BadCertificate(), once, once},
 		{"fatal: x509", plytest.FailUnsent(x509.HostnameError{Host: "example.com", Certificate: &x509.Certificate{}}), once, once},
@@ -442,6 +482,8 @@ func TestR4ServerTiming(t *testing.T) {
 			{"at the cap", []string{"Retry-After", "60"}, 60 * time.Second},
 			{"over the cap", []string{"Retry-After", "61"}, stop},
 			{"overflow", []string{"Retry-After", "99999999999999999999"}, stop},
+			{"overflow in the middle", []string{"Retry-After", "100000000000000000000"}, stop},
+			{"overflow of a duration", []string{"Retry-After", "9223372037"}, stop},
 			{"year 9999", []string{"Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"}, stop},
 			{"RateLimit-Reset is opt-in", []string{"RateLimit-Reset", "30"}, jittered},
 		} {
@@ -617,8 +659,13 @@ func TestR6BodyTimeoutBoundsEachRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute) // a slow reader is not a slow server
-		if body, err := io.ReadAll(resp.Body); len(body) != 10 || err != nil {
+		for range 2 {
+			time.Sleep(time.Minute) // a slow reader is not a slow server
+			if _, err := resp.Body.Read(make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
+		}
+		if body, err := io.ReadAll(resp.Body); len(body) != 8 || err != nil {
 			t.Errorf("a steady body: %q, %v", body, err)
 		}
 		resp.Body.Close()
@@ -670,6 +717,24 @@ func TestR7RedirectHopsShareTheAttemptsOfACall(t *testing.T) {
 	})
 }
 
+func TestR7RedirectHopsShareTheTimeOfACall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := &plytest.Origin{Latency: time.Second, Paths: map[string][]plytest.Reply{
+			"/a": {plytest.Status(307, "Location", "/b")},
+			"/b": {plytest.Status(503)},
+		}}
+		hc := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0), MaxElapsed: 1500 * time.Millisecond})(origin)}
+		resp, err := hc.Get("http://example.com/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if info, _ := retry.InfoFrom(resp); info.Stop != retry.StopDeadline || origin.Count() != 2 {
+			t.Errorf("%d requests, %+v", origin.Count(), info)
+		}
+	})
+}
+
 func TestR8DroppedResponsesAreReadWithinBoundsAndClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, tt := range []struct {
@@ -701,6 +766,29 @@ func TestR8DroppedResponsesAreReadWithinBoundsAndClosed(t *testing.T) {
 		}
 	})
 }
+
+func TestR8WhatIsAnnouncedTooLargeIsNotRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var reads atomic.Int32
+		for _, resp := range []http.Response{
+			{StatusCode: 503, ProtoMajor: 1, ContentLength: 64<<10 + 1},
+			{StatusCode: 503, ProtoMajor: 2, ContentLength: 1},
+		} {
+			resp.Body = &closes{Reader: readerFunc(func(p []byte) (int, error) { reads.Add(1); return 0, io.EOF })}
+			next := roundTripper(func(*http.Request) (*http.Response, error) { r := resp; return &r, nil })
+			if _, err := do(t, retry.Options{MaxAttempts: 2, Backoff: retry.Constant(0)}, next, newRequest(t, "GET")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := reads.Load(); n != 0 {
+			t.Errorf("%d reads", n)
+		}
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestR8CloseIdleConnectionsIsForwardedAndNeverCalled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -793,6 +881,26 @@ func TestR9OnlyAnUnreachableOriginIsUnavailable(t *testing.T) {
 			if !errors.As(err, &e) || e.OriginUnavailable() != tt.want {
 				t.Errorf("%s: %v, want unavailable %v", tt.name, err, tt.want)
 			}
+		}
+	})
+}
+
+// The origin was down, but the caller gave up before that was certain.
+func TestR9GivingUpIsNoOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		first, second := &closes{Reader: strings.NewReader("a")}, &closes{Reader: strings.NewReader("a")}
+		req := newRequest(t, "PUT").WithContext(ctx)
+		req.Body, req.GetBody = first, func() (io.ReadCloser, error) { return second, nil }
+		o := retry.Options{Backoff: retry.Constant(time.Minute), OnRetry: func(context.Context, retry.Event) { time.AfterFunc(time.Second, cancel) }}
+		_, err := call(t, o, req, plytest.Refuse())
+		var e *retry.Error
+		if !errors.As(err, &e) || e.Stop != retry.StopCanceled || e.OriginUnavailable() || !errors.Is(err, context.Canceled) || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%v", err)
+		}
+		if first.n != 1 || second.n != 1 {
+			t.Errorf("bodies closed %d and %d times", first.n, second.n)
 		}
 	})
 }
@@ -972,6 +1080,16 @@ func TestR13ConnectionsAndStreamsPassThrough(t *testing.T) {
 			t.Errorf("read %q", b)
 		}
 		conn.Close()
+
+		// Nobody asked for an upgrade, and yet.
+		resp, err = do(t, retry.Options{AttemptTimeout: time.Second}, plytest.Play(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }}), newRequest(t, "GET"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := resp.Body.(io.Writer); !ok {
+			t.Error("the connection cannot be written to")
+		}
+		resp.Body.Close()
 
 		stream := newRequest(t, "PUT")
 		stream.GetBody, stream.ContentLength = nil, -1
