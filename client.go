@@ -3,6 +3,7 @@ package ply
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -119,10 +120,13 @@ func (c *Client) parseBase() error {
 	case u.User != nil:
 		return &OptionError{Option: "BaseURL", Reason: "has credentials; give them with BasicAuth in Defaults"}
 	}
-	if !strings.HasSuffix(u.Path, "/") {
-		u = u.JoinPath("/")
+	if !strings.HasSuffix(u.EscapedPath(), "/") {
+		u.Path += "/"
+		if u.RawPath != "" {
+			u.RawPath += "/"
+		}
 	}
-	c.base = u
+	c.base = u.ResolveReference(u) // its own dot segments are gone
 	return nil
 }
 
@@ -153,7 +157,8 @@ func (c *Client) makeDefaults() error {
 	if d.body != nil || d.encoding != "" || d.chunked || d.progress != nil {
 		return &OptionError{Option: "Defaults", Reason: "contain a body: give it to the requests"}
 	}
-	for name, values := range c.options.Header {
+	for _, name := range slices.Sorted(maps.Keys(c.options.Header)) { // of two spellings the canonical one comes first
+		values := c.options.Header[name]
 		name = http.CanonicalHeaderKey(name)
 		if _, ok := d.header[name]; !ok {
 			d.header[name] = values
@@ -240,7 +245,7 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 		return nil, err
 	}
 	s.reportProgress(resp)
-	if s.status != nil {
+	if s.status != nil && !single {
 		if err := s.status(resp); err != nil {
 			resp.Body.Close()
 			return nil, err
@@ -346,12 +351,7 @@ func (c *Client) completeURL(u *url.URL) (*url.URL, error) {
 		if c.base == nil {
 			return nil, &OptionError{Option: "url", Reason: "is relative: make it absolute, or set Options.BaseURL"}
 		}
-		below := *u
-		below.Path, below.RawPath = strings.TrimPrefix(u.Path, "/"), strings.TrimPrefix(u.RawPath, "/")
-		if u.Host != "" {
-			below.Path, below.RawPath = u.Path, u.RawPath // "//host/path" names another host
-		}
-		u = c.base.ResolveReference(&below)
+		u = below(c.base, u)
 	}
 	if len(c.defaults.query) == 0 {
 		return u, nil
@@ -374,6 +374,34 @@ func (c *Client) completeURL(u *url.URL) (*url.URL, error) {
 	return &more, nil
 }
 
+// below joins the path of a relative URL to that of base, which ends in a slash.
+// Dot segments, which may come from outside as part of an identifier, lead up to base and no further.
+func below(base, u *url.URL) *url.URL {
+	if u.Host != "" || u.User != nil || u.Opaque != "" {
+		return base.ResolveReference(u) // "//host/path" names another host
+	}
+	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	kept := segments[:0]
+	for i, segment := range segments {
+		dots := strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") // RFC 3986 §6.2.2.2: the same
+		if dots != "." && dots != ".." {
+			kept = append(kept, segment)
+			continue
+		}
+		if dots == ".." && len(kept) > 0 {
+			kept = kept[:len(kept)-1]
+		}
+		if i == len(segments)-1 {
+			kept = append(kept, "")
+		}
+	}
+	joined := *u
+	joined.Scheme, joined.Host = base.Scheme, base.Host
+	joined.RawPath = base.EscapedPath() + strings.Join(kept, "/")
+	joined.Path, _ = url.PathUnescape(joined.RawPath) // EscapedPath gave nothing that cannot be unescaped
+	return &joined
+}
+
 // completeHeader returns the header that req should have, nil if it is the one that it has.
 func (c *Client) completeHeader(req *http.Request) http.Header {
 	var header http.Header
@@ -385,10 +413,11 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		}
 		header[name] = values
 	}
-	trusted := (c.base == nil || sameOrigin(req.URL, c.base)) && staysAtOrigin(req)
+	stays := staysAtOrigin(req)
+	trusted := stays && (c.base == nil || sameOrigin(req.URL, c.base))
 	for name, values := range c.defaults.header {
-		switch _, given := req.Header[name]; {
-		case given,
+		switch {
+		case hasField(req.Header, name),
 			!trusted && redact.SecretHeader(name),
 			name == "Authorization" && req.URL.User != nil,
 			name == "Expect" && (req.Body == nil || req.Body == http.NoBody): // RFC 9110 §10.1.1
@@ -396,19 +425,31 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		}
 		set(name, slices.Clone(values))
 	}
-	if !trusted {
-		return header
-	}
-	if cookies := c.missingCookies(req); cookies != "" {
+	if cookies := c.missingCookies(req); trusted && cookies != "" {
 		if given := req.Header.Get("Cookie"); given != "" {
 			cookies = given + "; " + cookies
 		}
 		set("Cookie", []string{cookies})
 	}
-	if value := c.netrcAuth(req); value != "" {
-		set("Authorization", []string{value})
+	if stays && !hasField(req.Header, "Authorization") && !hasField(header, "Authorization") {
+		if value := c.netrcAuth(req.URL); value != "" {
+			set("Authorization", []string{value})
+		}
 	}
 	return header
+}
+
+// hasField is whether header has the field name, which is canonical, in whatever case: a map can be filled by hand.
+func hasField(header http.Header, name string) bool {
+	if _, ok := header[name]; ok {
+		return true
+	}
+	for n := range header {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Client) missingCookies(req *http.Request) string {
@@ -427,15 +468,12 @@ func (c *Client) missingCookies(req *http.Request) string {
 	return more.Header.Get("Cookie")
 }
 
-// netrcAuth is the Authorization for the host of req, empty if it has one or the netrc file has none.
-func (c *Client) netrcAuth(req *http.Request) string {
-	if c.netrc == nil || req.URL.User != nil || c.defaults.auth != "" {
+// netrcAuth is the Authorization that the netrc file has for the host of u. It is empty if there is none, or u has credentials itself.
+func (c *Client) netrcAuth(u *url.URL) string {
+	if c.netrc == nil || u.User != nil {
 		return ""
 	}
-	if _, given := req.Header["Authorization"]; given {
-		return ""
-	}
-	login, password, ok := c.netrc.Lookup(req.URL.Hostname())
+	login, password, ok := c.netrc.Lookup(u.Hostname())
 	if !ok {
 		return ""
 	}
@@ -448,8 +486,11 @@ func (c *Client) netrcAuth(req *http.Request) string {
 // a Jar, a CheckRedirect or a Timeout that is set on it comes on top. Each call returns another one.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
-		Transport:     &asTransport{c},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &asTransport{c},
+		CheckRedirect: func(next *http.Request, _ []*http.Request) error {
+			closeBody(next) // as in Client.checkRedirect
+			return http.ErrUseLastResponse
+		},
 	}
 }
 
@@ -470,7 +511,7 @@ func (t *asTransport) CloseIdleConnections() { t.client.CloseIdleConnections() }
 //
 //	admin, err := client.With(func(o *ply.Options) { o.Header.Set("X-Role", "admin") })
 //
-// Both share layers with state, a cache for one, and, unless change sets another Transport, connections.
+// Both share layers with state, a cache for one, and, unless change sets another Transport or, for want of one, TrustEnv, connections.
 // These stay with c: closing the derived client leaves them open.
 func (c *Client) With(change func(*Options)) (*Client, error) {
 	o := c.options.clone()
@@ -479,15 +520,21 @@ func (c *Client) With(change func(*Options)) (*Client, error) {
 	}
 	change(&o)
 	shared := c.transports
-	if o.Transport != nil && !(c.options.Transport != nil && same(o.Transport, c.options.Transport)) ||
-		o.Transport == nil && c.options.Transport != nil {
+	if !sameTransport(o, c.options) {
 		shared = nil
 	}
 	return newClient(o, shared)
 }
 
+func sameTransport(a, b Options) bool {
+	if a.Transport == nil || b.Transport == nil {
+		return a.Transport == nil && b.Transport == nil && a.TrustEnv == b.TrustEnv
+	}
+	return same(a.Transport, b.Transport)
+}
+
 // CloseIdleConnections closes connections that no exchange uses, through all layers, whoever owns the transport.
-func (c *Client) CloseIdleConnections() { closeIdle(c.exchange) }
+func (c *Client) CloseIdleConnections() { closeIdle(c.call) }
 
 // Close ends the client: later requests get [ErrClosed], and the idle connections that it owns are closed. Responses in flight go on.
 // It does not close what it was given: a Transport, and layers with something to close, such as a cache. Closing twice is fine.
@@ -506,25 +553,30 @@ func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s := settingsOf(req.Context()); s != nil && s.single {
 		return f.client.exchange.RoundTrip(req)
 	}
+	if f.client.http.Jar != nil {
+		req = withOwnHeader(req) // http.Client writes the cookies of the jar into the header that it is given
+	}
 	resp, err := f.client.http.Do(req)
 	if err == nil {
 		return resp, nil
 	}
 	if e, ok := err.(*url.Error); ok {
 		// resp is not nil after a refused redirect; its body is closed, and RedirectError has it.
-		return nil, &url.Error{Op: e.Op, URL: redactedURL(e.URL), Err: e.Err}
+		return nil, &url.Error{Op: e.Op, URL: redact.URLText(e.URL), Err: withoutLocation(e.Err)}
 	}
 	return nil, err
 }
 
+func withOwnHeader(req *http.Request) *http.Request {
+	header := req.Header.Clone()
+	if header == nil {
+		header = make(http.Header)
+	}
+	req = req.WithContext(req.Context())
+	req.Header = header
+	return req
+}
+
 func (f *follow) LayerName() string         { return "redirects and cookies" }
 func (f *follow) Unwrap() http.RoundTripper { return f.client.exchange }
-func (f *follow) CloseIdleConnections()     { f.client.CloseIdleConnections() }
-
-func redactedURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "REDACTED"
-	}
-	return redact.URL(u)
-}
+func (f *follow) CloseIdleConnections()     { closeIdle(f.client.exchange) }

@@ -95,6 +95,19 @@ func TestBaseURL(t *testing.T) {
 		{"http://a.test/v1", "http://b.test/x", "http://b.test/x"},
 		{"http://a.test/v1", "//b.test/x", "http://b.test/x"},
 		{"https://a.test:8443/v1", "/x?a=1&a=2", "https://a.test:8443/v1/x?a=1&a=2"},
+		{"http://a.test/v1", "/../admin", "http://a.test/v1/admin"},
+		{"http://a.test/v1", "../../admin", "http://a.test/v1/admin"},
+		{"http://a.test/v1", "/x/../../admin", "http://a.test/v1/admin"},
+		{"http://a.test/v1", "/%2e%2E/.%2e/admin", "http://a.test/v1/admin"},
+		{"http://a.test/v1", "/x/./y/..", "http://a.test/v1/x/"},
+		{"http://a.test/v1", "/..", "http://a.test/v1/"},
+		{"http://a.test/v1", "///admin", "http://a.test/v1///admin"},
+		{"http://a.test/v1", "/a//b/", "http://a.test/v1/a//b/"},
+		{"http://a.test/v1", `\..\x`, "http://a.test/v1/%5C..%5Cx"},
+		{"http://a.test/v1", "?", "http://a.test/v1/?"},
+		{"http://a.test/v1%2F", "x", "http://a.test/v1%2F/x"},
+		{"http://a.test//v1", "x", "http://a.test//v1/x"},
+		{"http://a.test/v1/../v2", "x", "http://a.test/v2/x"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.base+" "+tt.url, func(t *testing.T) {
@@ -394,6 +407,38 @@ func TestWithSharesConnectionsAndState(t *testing.T) {
 	}
 }
 
+func TestWithAnotherTrustInTheEnvironmentHasItsOwnConnections(t *testing.T) {
+	t.Setenv("NETRC", filepath.Join(t.TempDir(), "none"))
+	c := newClient(t, ply.Options{})
+	proxied := func(c *ply.Client) bool {
+		layers := ply.Layers(c)
+		return layers[len(layers)-1].Handler.(*http.Transport).Proxy != nil
+	}
+	trusting, err := c.With(func(o *ply.Options) { o.TrustEnv = true })
+	require.NoError(t, err)
+	defer trusting.Close()
+	again, err := trusting.With(func(o *ply.Options) { o.TrustEnv = false })
+	require.NoError(t, err)
+	defer again.Close()
+	if proxied(c) || !proxied(trusting) || proxied(again) {
+		t.Errorf("asks the environment for proxies: %v, %v, %v", proxied(c), proxied(trusting), proxied(again))
+	}
+}
+
+// uncomparable is a transport whose values cannot be compared, which its type does not show.
+type uncomparable struct{ state any }
+
+func (uncomparable) RoundTrip(r *http.Request) (*http.Response, error) {
+	return reply(r, http.StatusOK, nil, ""), nil
+}
+
+func TestWithATransportThatCannotBeCompared(t *testing.T) {
+	c := newClient(t, ply.Options{Transport: uncomparable{[]int{1}}})
+	derived, err := c.With(func(*ply.Options) {})
+	require.NoError(t, err)
+	get(t, derived, "http://a.test/")
+}
+
 func TestClientAsRoundTripper(t *testing.T) {
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
 		if r.URL.Path == "/old" {
@@ -424,6 +469,39 @@ func TestClientAsRoundTripper(t *testing.T) {
 	}
 	if calls != 3 {
 		t.Errorf("call layers ran %d times, want once for each of 3 exchanges", calls)
+	}
+}
+
+func TestRoundTripDoesNotJudgeTheStatus(t *testing.T) {
+	c := newClient(t, ply.Options{
+		Transport: redirects(map[string]string{"http://a.test/old": "/new"}),
+		Defaults: []ply.RequestOption{ply.CheckStatus(func(resp *http.Response) error {
+			if resp.StatusCode != http.StatusOK {
+				return errors.New("not OK")
+			}
+			return nil
+		})},
+	})
+	if err := ply.Discard((&http.Client{Transport: c}).Get("http://a.test/old")); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRoundTripAddsNoCredentialsToARedirectFromNobodyKnowsWhere(t *testing.T) {
+	var got []http.Header
+	c := newClient(t, ply.Options{
+		Defaults: []ply.RequestOption{ply.Bearer("t")},
+		Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			got = append(got, r.Header)
+			if r.URL.Host == "a.test" {
+				return &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {"http://b.test/"}}, Body: http.NoBody}, nil
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		}),
+	})
+	require.NoError(t, ply.Discard((&http.Client{Transport: c}).Get("http://a.test/")))
+	if got[0].Get("Authorization") == "" || got[1].Get("Authorization") != "" {
+		t.Errorf("sent %v", got)
 	}
 }
 
@@ -477,6 +555,17 @@ func TestHTTPClientDoesWhatTheClientDoes(t *testing.T) {
 	}
 }
 
+func TestErrorsHideSecretsOfURLsThatLayersQuote(t *testing.T) {
+	cause := &url.Error{Op: "Get", URL: "http://u:hunter2@login.test/?code=hunter2", Err: io.ErrUnexpectedEOF}
+	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(*http.Request) (*http.Response, error) {
+		return nil, fmt.Errorf("auth: %w", cause)
+	})})
+	_, err := c.Get(t.Context(), "http://a.test/")
+	if !errors.Is(err, cause) || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "auth: Get") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestErrorsHideSecretsOfTheURL(t *testing.T) {
 	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })})
 	_, err := c.Get(t.Context(), "http://user:hunter2@a.test/x?token=hunter2&page=hunter2#hunter2")
@@ -499,6 +588,67 @@ func TestTheRequestIsLeftAlone(t *testing.T) {
 	resp.Body.Close()
 	if after := fmt.Sprintf("%+v %s", req, req.URL); before != after {
 		t.Errorf("before %s\nafter  %s", before, after)
+	}
+}
+
+func TestCookiesOfTheJarStayOutOfTheCallersHeader(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{Jar: jarWith(t, "http://a.test/", "s=1"), Transport: transport})
+	req, err := http.NewRequest(http.MethodGet, "http://a.test/", nil)
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, ply.Discard(c.Do(req)))
+	}
+	if got := transport.last().Header.Get("Cookie"); got != "s=1" {
+		t.Errorf("the second time the request is done it sends %q", got)
+	}
+	if len(req.Header) != 0 {
+		t.Errorf("the caller's request has now %v", req.Header)
+	}
+	require.NoError(t, ply.Discard(c.Do(&http.Request{URL: req.URL})))
+	if got := transport.last().Header.Get("Cookie"); got != "s=1" {
+		t.Errorf("a request without a header map sends %q", got)
+	}
+}
+
+func jarWith(t *testing.T, origin, cookie string) http.CookieJar {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	u, err := url.Parse(origin)
+	require.NoError(t, err)
+	name, value, _ := strings.Cut(cookie, "=")
+	jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value}})
+	return jar
+}
+
+func TestDefaultsGiveWayToAFieldInAnyCase(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "netrc")
+	require.NoError(t, os.WriteFile(file, []byte("machine a.test login ada password lovelace\n"), 0o600))
+	t.Setenv("NETRC", file)
+	transport := &recorder{}
+	for _, c := range []*ply.Client{
+		newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Bearer("default")}, Header: http.Header{"X-A": {"default"}}}),
+		newClient(t, ply.Options{Transport: transport, TrustEnv: true}),
+	} {
+		req, err := http.NewRequest(http.MethodGet, "http://a.test/", nil)
+		require.NoError(t, err)
+		req.Header = http.Header{"AUTHORIZATION": {"own"}, "x-a": {"own"}}
+		require.NoError(t, ply.Discard(c.Do(req)))
+		if diff := cmp.Diff(req.Header, transport.last().Header); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestOfTwoSpellingsOfADefaultTheCanonicalOneCounts(t *testing.T) {
+	transport := &recorder{}
+	for range 20 {
+		c := newClient(t, ply.Options{Transport: transport, Header: http.Header{"x-a": {"no"}, "X-A": {"yes"}, "x-A": {"no"}}})
+		get(t, c, "http://a.test/")
+		if diff := cmp.Diff(http.Header{"X-A": {"yes"}}, transport.last().Header); diff != "" {
+			t.Fatal(diff)
+		}
 	}
 }
 
@@ -562,6 +712,34 @@ func TestTrustEnvTakesCredentialsFromNetrc(t *testing.T) {
 	get(t, newClient(t, ply.Options{Transport: transport}), "http://a.test/")
 	if h := transport.last().Header.Get("Authorization"); h != "" {
 		t.Errorf("without TrustEnv: %q", h)
+	}
+}
+
+func TestNetrcIsForItsHostsAndGivesWay(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "netrc")
+	require.NoError(t, os.WriteFile(file, []byte("machine a.test login of-a password p\nmachine b.test login of-b password p\n"), 0o600))
+	t.Setenv("NETRC", file)
+	transport := &recorder{}
+	for name, tt := range map[string]struct {
+		options ply.Options
+		a, b    string
+	}{
+		"BaseURL":                    {ply.Options{}, "of-a", "of-b"},
+		"default credentials":        {ply.Options{Defaults: []ply.RequestOption{ply.BasicAuth("own", "p")}}, "own", "of-b"},
+		"Authorization in Header":    {ply.Options{Header: http.Header{"Authorization": {"Basic b3duOnA="}}}, "own", "of-b"},
+		"Authorization in a default": {ply.Options{Defaults: []ply.RequestOption{ply.Header("Authorization", "Basic b3duOnA=")}}, "own", "of-b"},
+		"no Authorization":           {ply.Options{Defaults: []ply.RequestOption{ply.NoHeader("Authorization")}}, "", "of-b"},
+	} {
+		tt.options.BaseURL, tt.options.TrustEnv, tt.options.Transport = "http://a.test", true, transport
+		c := newClient(t, tt.options)
+		get(t, c, "/")
+		if user, _, _ := basicAuth(transport.last()); user != tt.a {
+			t.Errorf("%s: a.test got %q, want %q", name, user, tt.a)
+		}
+		get(t, c, "http://b.test/")
+		if user, _, _ := basicAuth(transport.last()); user != tt.b {
+			t.Errorf("%s: b.test got %q, want %q", name, user, tt.b)
+		}
 	}
 }
 

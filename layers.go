@@ -110,7 +110,7 @@ const maxLayers = 1000
 
 // same is a == b without the panic over handlers that cannot be compared.
 func same(a, b Handler) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // nameOf names the layer that m made: after the type of its handler or, where that says nothing, after the function.

@@ -221,6 +221,27 @@ type idleCounter struct {
 
 func (c *idleCounter) CloseIdleConnections() { c.closed++ }
 
+func TestCloseIdleConnectionsOfAClientReachesItsCallLayers(t *testing.T) {
+	layer, transport := &idleForwarder{}, &idleCounter{Handler: answer("")}
+	c := newClient(t, ply.Options{Transport: transport, UseCall: []ply.Middleware{func(next ply.Handler) ply.Handler {
+		layer.Handler = next
+		return layer
+	}}})
+	c.CloseIdleConnections()
+	c.HTTPClient().CloseIdleConnections()
+	if layer.closed != 2 || transport.closed != 2 {
+		t.Errorf("the layer was told %d times, the transport %d times", layer.closed, transport.closed)
+	}
+}
+
+// idleForwarder is a layer with connections of its own.
+type idleForwarder struct{ idleCounter }
+
+func (f *idleForwarder) CloseIdleConnections() {
+	f.closed++
+	f.Handler.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+}
+
 func TestCloseIdleConnectionsReachesTheTransport(t *testing.T) {
 	always := func(*http.Request) bool { return true }
 	stacks := map[string]ply.Middleware{

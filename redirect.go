@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -56,6 +57,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	}
 	switch {
 	case limit == noRedirects:
+		closeBody(req) // net/http has opened it for this hop and leaves it open
 		return http.ErrUseLastResponse
 	case limit == 0:
 		limit = defaultMaxRedirects
@@ -63,20 +65,37 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > limit {
 		return &RedirectError{Limit: limit, Response: req.Response}
 	}
-	if !sameOrigin(req.URL, via[len(via)-1].URL) {
-		trimReferer(req)
+	if req.Body == nil {
+		req.Header.Del("Expect") // RFC 9110 §10.1.1
 	}
-	if !staysAtOrigin(req) {
+	if !sameOrigin(req.URL, via[len(via)-1].URL) {
+		req.Host = "" // net/http keeps one that the caller chose for "//b.test/" too, and a jar goes by it
+	}
+	if !stayedAtOrigin(req, via) {
 		dropCredentials(req)
+		trimReferer(req)
 	}
 	return nil
 }
 
+// stayedAtOrigin is [staysAtOrigin] for a hop of the client's own redirects. What a layer or a transport says in Response.Request,
+// if anything, doesn't count.
+func stayedAtOrigin(req *http.Request, via []*http.Request) bool {
+	origin := via[0].URL
+	for _, hop := range via[1:] {
+		if !sameOrigin(hop.URL, origin) {
+			return false
+		}
+	}
+	return sameOrigin(req.URL, origin) && staysAtOrigin(via[0])
+}
+
 // staysAtOrigin is whether no redirect has led req away from the origin of its first request, not even for a while.
+// A redirect of which nobody knows where it came from may have done so.
 func staysAtOrigin(req *http.Request) bool {
 	origin := firstRequest(req).URL
-	for req.Response != nil && req.Response.Request != nil {
-		if !sameOrigin(req.URL, origin) {
+	for req.Response != nil {
+		if req.Response.Request == nil || !sameOrigin(req.URL, origin) {
 			return false
 		}
 		req = req.Response.Request
@@ -103,15 +122,35 @@ func dropCredentials(req *http.Request) {
 }
 
 // trimReferer leaves the origin of a Referer that goes to another one: paths and queries may hold secrets.
+// It may be the caller's own, which net/http sends again with each hop.
 func trimReferer(req *http.Request) {
-	if ref, err := url.Parse(req.Header.Get("Referer")); err == nil && ref.Host != "" {
+	value := req.Header.Get("Referer")
+	if value == "" {
+		return
+	}
+	ref, err := url.Parse(value)
+	switch {
+	case err != nil || ref.Host == "":
+		req.Header.Del("Referer")
+	case !sameOrigin(ref, req.URL):
 		req.Header.Set("Referer", ref.Scheme+"://"+ref.Host+"/")
 	}
 }
 
+// badLocation begins the error of net/http for a Location that cannot be parsed, which it quotes.
+const badLocation = "failed to parse Location header "
+
+// withoutLocation is err without the secrets that a Location may have brought into it, or a layer.
+func withoutLocation(err error) error {
+	if strings.HasPrefix(err.Error(), badLocation) {
+		return errors.New("ply: the Location of the redirect cannot be parsed")
+	}
+	return redact.Error(err)
+}
+
 // sameOrigin compares scheme, host and port (RFC 6454 §4).
 func sameOrigin(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) &&
+	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
 		strings.EqualFold(a.Hostname(), b.Hostname()) &&
 		portOf(a) == portOf(b)
 }

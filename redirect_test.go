@@ -3,6 +3,7 @@ package ply_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -125,6 +126,122 @@ func TestCredentialsNeverCrossAnOrigin(t *testing.T) {
 				t.Error("a harmless field was dropped")
 			}
 		})
+	}
+}
+
+func TestCredentialsStayAtAnOriginWhateverResponsesSayOfTheirRequest(t *testing.T) {
+	for name, request := range map[string]func(*http.Request) *http.Request{
+		"nothing":               func(*http.Request) *http.Request { return nil },
+		"a request without URL": func(*http.Request) *http.Request { return &http.Request{} },
+		"where a layer sent it": func(r *http.Request) *http.Request {
+			sent := r.Clone(r.Context())
+			sent.URL.Host = "10.0.0.1"
+			return sent
+		},
+	} {
+		var got []http.Header
+		c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			got = append(got, r.Header)
+			status, to := http.StatusFound, map[string]string{"a.test/1": "/2", "a.test/2": "http://b.test/3", "b.test/3": "http://10.0.0.1/4"}[r.URL.Host+r.URL.Path]
+			if to == "" {
+				status = http.StatusOK
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{"Location": {to}}, Body: http.NoBody, Request: request(r)}, nil
+		})})
+		get(t, c, "http://a.test/1", ply.Header("X-Auth-Token", "t"))
+		var sent []bool
+		for _, h := range got {
+			sent = append(sent, h.Get("X-Auth-Token") != "")
+		}
+		if diff := cmp.Diff([]bool{true, true, false, false}, sent); diff != "" {
+			t.Errorf("responses name %s: %s", name, diff)
+		}
+	}
+}
+
+func TestAHostOfTheCallerDoesNotFollowToAnotherOrigin(t *testing.T) {
+	transport := redirects(map[string]string{"http://10.0.0.1/1": "/2", "http://10.0.0.1/2": "//b.test/3"})
+	c := newClient(t, ply.Options{Transport: transport, Jar: jarWith(t, "http://inside.test/", "s=1")})
+	req, err := http.NewRequest(http.MethodGet, "http://10.0.0.1/1", nil)
+	require.NoError(t, err)
+	req.Host = "inside.test"
+	require.NoError(t, ply.Discard(c.Do(req)))
+	var got []string
+	for _, s := range transport.got {
+		got = append(got, s.Host+" "+s.Header.Get("Cookie"))
+	}
+	if diff := cmp.Diff([]string{"inside.test s=1", "inside.test s=1", " "}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARefererOfTheCallerIsTrimmedOnEachHopElsewhere(t *testing.T) {
+	for referer, want := range map[string][]string{
+		"https://a.test/0?token=hunter2": {"https://a.test/0?token=hunter2", "https://a.test/0?token=hunter2", "https://a.test/", "https://a.test/"},
+		"/0?token=hunter2":               {"/0?token=hunter2", "/0?token=hunter2", "", ""},
+		"https://a.test:x/hunter2":       {"https://a.test:x/hunter2", "https://a.test:x/hunter2", "", ""},
+	} {
+		transport := redirects(map[string]string{"https://a.test/1": "/2", "https://a.test/2": "https://b.test/3", "https://b.test/3": "/4"})
+		get(t, newClient(t, ply.Options{Transport: transport}), "https://a.test/1", ply.Header("Referer", referer))
+		var got []string
+		for _, s := range transport.got {
+			got = append(got, s.Header.Get("Referer"))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", referer, diff)
+		}
+	}
+}
+
+func TestErrorsHideALocationThatCannotBeParsed(t *testing.T) {
+	for _, location := range []string{"http://u:hunter2@b.test:port/?token=hunter2", "http://b.test:hunter2/", "/%zz?hunter2"} {
+		_, err := newClient(t, ply.Options{Transport: redirects(map[string]string{"http://a.test/": location})}).Get(t.Context(), "http://a.test/")
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "Location") {
+			t.Errorf("%s: got %v", location, err)
+		}
+	}
+}
+
+func TestARedirectThatIsNotFollowedLeavesNoBodyOpen(t *testing.T) {
+	var open int
+	part := ply.PartFunc("f", "f", -1, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil })
+	transport := redirects(map[string]string{"http://a.test/": "/2"})
+	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.NoRedirects()}})
+	for _, do := range []func(*http.Request) (*http.Response, error){c.Do, c.HTTPClient().Do} {
+		req, err := c.NewRequest(t.Context(), http.MethodPut, "http://a.test/", ply.BodyMultipart(part))
+		require.NoError(t, err)
+		get := req.GetBody
+		req.GetBody = func() (io.ReadCloser, error) {
+			rc, err := get()
+			open++
+			return &onClose{rc, func() { open-- }}, err
+		}
+		require.NoError(t, ply.Discard(do(req)))
+		if open != 0 {
+			t.Errorf("%d bodies are open", open)
+		}
+	}
+}
+
+type onClose struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (o *onClose) Close() error { o.closed(); return o.ReadCloser.Close() }
+
+func TestARedirectedRequestWithoutContentExpectsNothing(t *testing.T) {
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/old" {
+			return reply(r, http.StatusSeeOther, http.Header{"Location": {"/new"}}, "")
+		}
+		return nil
+	}}
+	resp, err := newClient(t, ply.Options{Transport: transport}).Post(t.Context(), "http://a.test/old", ply.BodyString("x"), ply.ExpectContinue())
+	require.NoError(t, err)
+	resp.Body.Close()
+	if got := transport.last(); got.Method != http.MethodGet || got.Header.Get("Expect") != "" {
+		t.Errorf("got %+v", got)
 	}
 }
 
