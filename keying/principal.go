@@ -55,6 +55,30 @@ func Header(names ...string) Part {
 	})
 }
 
+// AllHeaders is the part that keeps requests apart by all the fields of their header but those named. Their order makes no difference.
+// Only a hash stands in the key. It is for servers that say nothing in Vary; name what differs from request to request, such as trace identifiers.
+func AllHeaders(except ...string) Part {
+	left := make([]string, len(except))
+	for i, name := range except {
+		left[i] = http.CanonicalHeaderKey(name)
+	}
+	return PartFunc(func(dst []byte, r *http.Request) ([]byte, error) {
+		var names []string
+		for key := range r.Header {
+			if name := http.CanonicalHeaderKey(key); !slices.Contains(left, name) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return appendHashed(dst, func(dst []byte) []byte {
+			for _, name := range names {
+				dst = appendField(target.Append(dst, name), r.Header, name)
+			}
+			return dst
+		}), nil
+	})
+}
+
 // appendCredentials appends a hash of the credentials in h, or a mark that there are none.
 func appendCredentials(dst []byte, h http.Header) []byte {
 	if !has(h, "Authorization") && !has(h, "Cookie") {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"time"
 )
 
@@ -179,4 +180,14 @@ func onError(a *ask, e *Entry, unreachable bool, p *posture, now time.Time) (str
 		return "origin unreachable", true
 	}
 	return "", false
+}
+
+// unreachable tells whether an error means that the origin could not be reached or did not answer (RFC 5861 §4).
+// An error can say so itself, with a method OriginUnavailable() bool; any other error counts as a broken connection.
+func unreachable(err error) bool {
+	var typed interface{ OriginUnavailable() bool }
+	if errors.As(err, &typed) {
+		return typed.OriginUnavailable()
+	}
+	return true
 }

@@ -273,7 +273,7 @@ var errNoResponse = errors.New("cache: the next handler returned neither a respo
 
 // failed answers a request for which the origin could not be reached.
 func (x *exchange) failed(d decision, err error) (*http.Response, error) {
-	if x.request.Context().Err() == nil {
+	if x.request.Context().Err() == nil && unreachable(err) {
 		if stale := x.insteadOf(d, 0, true); stale != nil {
 			return stale, nil
 		}
