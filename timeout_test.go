@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -305,6 +306,7 @@ func TestTimeouts(t *testing.T) {
 			}, true},
 			{"taken back by the request", ply.Options{Timeouts: s.limit(limit)}, []ply.RequestOption{ply.LimitTime(s.limit(-1))}, false},
 			{"taken back by a default", ply.Options{Timeouts: s.limit(limit), Defaults: []ply.RequestOption{ply.LimitTime(s.limit(-1))}}, nil, false},
+			{"taken back among generous others", ply.Options{Timeouts: s.others(s.limit(limit))}, []ply.RequestOption{ply.LimitTime(s.limit(-1))}, false},
 			{"longer than it takes", ply.Options{Timeouts: s.others(s.limit(time.Minute))}, nil, false},
 			{"not at all", ply.Options{}, nil, false},
 		}
@@ -474,6 +476,23 @@ func TestTheTransportsOwnLimitsAreNamed(t *testing.T) {
 	}
 }
 
+// TestADialCutByTheCallersDeadlineIsNoTimeoutOfOurs, for transports that dial in the context of the request.
+func TestADialCutByTheCallersDeadlineIsNoTimeoutOfOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+		})})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Get(ctx, "http://a.test/")
+		var named *ply.TimeoutError
+		if !errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &named) {
+			t.Errorf("got %v, want the error of the dial as it is", err)
+		}
+	})
+}
+
 func closeIdle(h ply.Handler) { h.(interface{ CloseIdleConnections() }).CloseIdleConnections() }
 
 func TestConnectTimeoutBoundsNameLookups(t *testing.T) {
@@ -591,7 +610,7 @@ func TestAnotherAttemptOfTheTransportStartsItsPhasesAnew(t *testing.T) {
 
 func TestAHandshakeForAnotherRequestHasNoPartInThisOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, ply.Options{Timeouts: ply.Timeouts{Connect: time.Second, TLS: time.Second}, Transport: traced(func(ctx context.Context, trace *httptrace.ClientTrace) error {
+		c := newClient(t, ply.Options{Timeouts: ply.Timeouts{Connect: time.Second, TLS: time.Second, ResponseHeader: time.Second}, Transport: traced(func(ctx context.Context, trace *httptrace.ClientTrace) error {
 			trace.GetConn("a.test:443")
 			trace.GotConn(httptrace.GotConnInfo{}) // an idle one; the dial that had begun goes on
 			trace.TLSHandshakeStart()

@@ -1027,22 +1027,33 @@ func TestAnExchangeGoesOnWhenItsVariantMakesRoom(t *testing.T) {
 
 // TestADefaultVariantStays as long as it is used, and Close reaches it.
 func TestADefaultVariantStays(t *testing.T) {
-	proxies(t, ply.Options{Defaults: []ply.RequestOption{ply.Proxy("http://default.test")}}, func(t *testing.T, c *ply.Client, d *dials) {
-		for i := range 100 {
-			require.NoError(t, fetch(t.Context(), c, "http://a.test/", proxyNumber(i)))
-			require.NoError(t, fetch(t.Context(), c, "http://a.test/"))
-			require.NoError(t, fetch(t.Context(), c, "http://a.test/", ply.Timeout(time.Hour)))
-		}
-		synctest.Wait()
-		if made, open := d.counts(); made != 101 || open != 32 {
-			t.Errorf("%d connections made and %d open, want 101 and 32", made, open)
-		}
-		c.Close()
-		synctest.Wait()
-		if _, open := d.counts(); open != 0 {
-			t.Errorf("%d connections open after Close", open)
-		}
-	})
+	for name, own := range map[string]ply.RequestOption{"requests as they are": {}, "requests with options": ply.Timeout(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			proxies(t, ply.Options{Defaults: []ply.RequestOption{ply.Proxy("http://default.test")}}, func(t *testing.T, c *ply.Client, d *dials) {
+				for i := range 100 {
+					require.NoError(t, fetch(t.Context(), c, "http://a.test/", proxyNumber(i)))
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a.test/", nil)
+					require.NoError(t, err)
+					if name == "requests with options" {
+						req, err = c.NewRequest(t.Context(), http.MethodGet, "http://a.test/", own)
+						require.NoError(t, err)
+					}
+					resp, err := c.Do(req)
+					require.NoError(t, err)
+					io.Copy(io.Discard, resp.Body)
+				}
+				synctest.Wait()
+				if made, open := d.counts(); made != 101 || open != 32 {
+					t.Errorf("%d connections made and %d open, want 101 and 32", made, open)
+				}
+				c.Close()
+				synctest.Wait()
+				if _, open := d.counts(); open != 0 {
+					t.Errorf("%d connections open after Close", open)
+				}
+			})
+		})
+	}
 }
 
 func TestCloseReachesVariantsButNotATransportThatWasGiven(t *testing.T) {
