@@ -154,6 +154,9 @@ func (c *Client) makeDefaults() error {
 	if err := d.applyAll(c.options.Defaults); err != nil {
 		return err
 	}
+	if hasField(d.header, "Host") || hasField(c.options.Header, "Host") {
+		return &OptionError{Option: "Defaults", Reason: "set Host, which would go to every server: give it to the requests"}
+	}
 	if d.body != nil || d.encoding != "" || d.chunked || d.progress != nil {
 		return &OptionError{Option: "Defaults", Reason: "contain a body: give it to the requests"}
 	}
@@ -562,7 +565,7 @@ func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if e, ok := err.(*url.Error); ok {
 		// resp is not nil after a refused redirect; its body is closed, and RedirectError has it.
-		return nil, &url.Error{Op: e.Op, URL: redact.URLText(e.URL), Err: withoutLocation(e.Err)}
+		return nil, &url.Error{Op: e.Op, URL: redactedURL(e.URL), Err: withoutLocation(e.Err)}
 	}
 	return nil, err
 }
@@ -580,3 +583,11 @@ func withOwnHeader(req *http.Request) *http.Request {
 func (f *follow) LayerName() string         { return "redirects and cookies" }
 func (f *follow) Unwrap() http.RoundTripper { return f.client.exchange }
 func (f *follow) CloseIdleConnections()     { closeIdle(f.client.exchange) }
+
+func redactedURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return redact.Mark
+	}
+	return redact.URL(u)
+}

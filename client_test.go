@@ -158,6 +158,9 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		{"base with credentials", ply.Options{BaseURL: "http://u:hunter2@a.test/"}, "BaseURL", "BasicAuth"},
 		{"body as default", ply.Options{Defaults: []ply.RequestOption{ply.BodyString("x")}}, "Defaults", "body"},
 		{"upload progress as default", ply.Options{Defaults: []ply.RequestOption{ply.UploadProgress(func(int64, int64) {})}}, "Defaults", "body"},
+		{"base with a slash in its password", ply.Options{BaseURL: "http://u:hunter2/3@a.test/"}, "BaseURL", "parsed"},
+		{"Host in Header", ply.Options{Header: http.Header{"host": {"b.test"}}}, "Defaults", "give it to the requests"},
+		{"Host as default", ply.Options{Defaults: []ply.RequestOption{ply.Header("Host", "b.test")}}, "Defaults", "give it to the requests"},
 		{"two kinds of credentials", ply.Options{Defaults: []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.Bearer("hunter2")}}, "Bearer", "BasicAuth"},
 		{"TLS setting on a transport that cannot be copied", ply.Options{Transport: &recorder{}, Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, "InsecureSkipVerify", "*http.Transport"},
 		{"layer makes nothing", ply.Options{Use: []ply.Middleware{func(ply.Handler) ply.Handler { return nil }}}, "Use", "nothing"},
@@ -192,6 +195,7 @@ func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
 		"one retry for each host":  {cacheLike, ply.When(toA, retryLike), ply.When(toB, retryLike)},
 		"two caches of their own":  {cacheLike, cacheLike},
 		"nil entries":              {nil, cacheLike, nil},
+		"states of no kind":        {stateless(nil), stateless(nil), stateless([]int{1}), stateless([]int{1})},
 		"retry inside a condition": {ply.When(toA, ply.Chain(cacheLike, retryLike))},
 	} {
 		if _, err := ply.New(ply.Options{Use: use}); err != nil {
@@ -219,6 +223,18 @@ func (s *stateful) RoundTrip(r *http.Request) (*http.Response, error) { return s
 func (s *stateful) LayerName() string                                 { return "stateful" }
 func (s *stateful) Unwrap() http.RoundTripper                         { return s.next }
 func (s *stateful) LayerID() any                                      { return s.id }
+
+// stateless is a layer whose LayerID says nothing, or nothing that can be compared.
+func stateless(id any) ply.Middleware {
+	return func(next ply.Handler) ply.Handler { return &identified{next, id} }
+}
+
+type identified struct {
+	ply.Handler
+	id any
+}
+
+func (i *identified) LayerID() any { return i.id }
 
 func TestLayersOfAClient(t *testing.T) {
 	c := newClient(t, ply.Options{UseCall: []ply.Middleware{ply.Named("call", plain)}, Use: []ply.Middleware{acme}})
@@ -308,6 +324,8 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 		{"user name with a colon", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u:hunter2", "")}},
 		{"relative URL", "/x?token=hunter2", nil},
 		{"URL that cannot be parsed", "http://a.test/%zz?token=hunter2", nil},
+		{"URL with a slash in its password", "http://u:hunter2/3@a.test/", nil},
+		{"proxy with a slash in its password", "http://a.test/", []ply.RequestOption{ply.Proxy("http://u:hunter2/3@a.test/")}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -327,6 +345,48 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 	}
 	if len(transport.got) != 0 {
 		t.Errorf("something was sent: %+v", transport.got)
+	}
+}
+
+func TestHostOfARequest(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{BaseURL: "http://a.test/v1", Transport: transport})
+	for _, tt := range []struct {
+		url  string
+		opts []ply.RequestOption
+		want string
+	}{
+		{"/x", nil, "a.test"},
+		{"/x", []ply.RequestOption{ply.Header("host", "b.test")}, "b.test"},
+		{"http://a.test:/x", nil, "a.test"},
+		{"http://a.test:81/x", []ply.RequestOption{ply.NoHeader("Host")}, "a.test:81"},
+	} {
+		get(t, c, tt.url, tt.opts...)
+		if got := transport.last(); got.Host != tt.want || len(got.Header) != 0 {
+			t.Errorf("%s: got host %q and header %v", tt.url, got.Host, got.Header)
+		}
+	}
+}
+
+func TestARequestWithoutAContextIsAnError(t *testing.T) {
+	c := newClient(t, ply.Options{Transport: &recorder{}})
+	body := &closeCounter{Reader: strings.NewReader("x")}
+	var none context.Context
+	_, err := c.Post(none, "http://a.test/", ply.BodyReader(body))
+	var oe *ply.OptionError
+	if !errors.As(err, &oe) || body.closed != 1 {
+		t.Errorf("got %v; the body was closed %d times", err, body.closed)
+	}
+}
+
+func TestCookiesAreThoseThatWereGiven(t *testing.T) {
+	transport := &recorder{}
+	cookie := &http.Cookie{Name: "a", Value: "1"}
+	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Cookie(nil, cookie)}})
+	cookie.Value = "changed"
+	get(t, c, "http://a.test/", ply.Cookie(nil))
+	if got := transport.last().Header.Get("Cookie"); got != "a=1" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -131,16 +131,11 @@ func orDefault(next Handler) Handler {
 // attach applies m and returns a handler that [Layers] and closeIdle can see through.
 func attach(m Middleware, next Handler) Handler {
 	h := applied(m, next)
-	switch h := h.(type) {
-	case *link:
-		if Handler(h) != next {
-			return h
-		}
-	case *branch:
-		if Handler(h) != next {
-			return h
-		}
-	case describer:
+	if same(h, next) {
+		return &link{handler: h, next: next, name: funcName(m)} // m does nothing, and Layers says so under its name
+	}
+	switch h.(type) {
+	case *link, *branch, describer:
 		return h
 	}
 	return &link{handler: h, next: next, name: nameOf(m, h)}

@@ -165,6 +165,17 @@ func names(h ply.Handler) []string {
 	return all
 }
 
+func nothing(next ply.Handler) ply.Handler { return next }
+
+func TestALayerThatDoesNothingGoesByItsOwnName(t *testing.T) {
+	describing := func(next ply.Handler) ply.Handler { return &pretender{next, "cache"} }
+	got := names(ply.Chain(nothing, describing, nothing, plain, nothing)(answer("")))
+	want := []string{"ply_test.nothing", "cache", "ply_test.nothing", "ply_test.plain", "ply_test.nothing"}
+	if diff := cmp.Diff(want, got[:min(len(got), len(want))]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestLayersNamesEachLayerOutermostFirst(t *testing.T) {
 	var third acmeTripperware = acme
 	always := func(*http.Request) bool { return true }

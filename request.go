@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/plyhttp/ply/internal/redact"
 )
 
 // RequestOption is one thing to say about one request: a parameter, a header, a body, a limit.
@@ -75,24 +78,35 @@ func (d *draft) request(ctx context.Context, method, target string) (*http.Reque
 	if len(d.query) > 0 {
 		addQuery(u, d.query...)
 	}
+	if ctx == nil {
+		return nil, &OptionError{Option: "ctx", Reason: "is nil; give context.Background() for want of another"}
+	}
+	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3
 	req, err := http.NewRequestWithContext(withSettings(ctx, &d.settings), method, "", nil)
 	if err != nil {
 		return nil, err
 	}
-	req.URL, req.Host, req.Header = u, u.Host, d.header
+	req.URL, req.Host, req.Header = u, cmp.Or(d.header.Get("Host"), u.Host), d.header
+	delete(d.header, "Host")
 	for _, c := range d.cookies {
 		req.AddCookie(c)
 	}
 	return req, d.attachBody(req)
 }
 
-// parseReason drops the URL, which may hold secrets, from the error of [url.Parse].
+// parseReason is what [url.Parse] found wrong, without the URL and without the pieces of it that the error quotes:
+// any of them may be part of a password.
 func parseReason(err error) error {
 	var parse *url.Error
 	if errors.As(err, &parse) {
-		return parse.Err
+		err = parse.Err
 	}
-	return err
+	reason := err.Error()
+	first, last := strings.IndexByte(reason, '"'), strings.LastIndexByte(reason, '"')
+	if first < last {
+		reason = reason[:first] + redact.Mark + reason[last+1:]
+	}
+	return errors.New(reason)
 }
 
 func addQuery(u *url.URL, query ...string) {
@@ -176,7 +190,7 @@ func RawQuery(query string) RequestOption {
 	}}
 }
 
-// Header sets a header field of the request: its values replace those of defaults and of Options.Header.
+// Header sets a header field of the request: its values replace those of defaults and of Options.Header. "Host" sets Request.Host.
 func Header(name string, values ...string) RequestOption {
 	name = http.CanonicalHeaderKey(name)
 	return RequestOption{func(d *draft) error {
@@ -238,8 +252,15 @@ func (d *draft) authorize(option, value string) error {
 // Cookie sends cookies along, besides those of the jar, which does not learn of them.
 // As a default they go where credentials would: see [BasicAuth].
 func Cookie(cookies ...*http.Cookie) RequestOption {
+	var own []*http.Cookie
+	for _, c := range cookies {
+		if c != nil {
+			copied := *c
+			own = append(own, &copied)
+		}
+	}
 	return RequestOption{func(d *draft) error {
-		d.cookies = append(d.cookies, cookies...)
+		d.cookies = append(d.cookies, own...)
 		return nil
 	}}
 }

@@ -1,6 +1,9 @@
 package ply
 
-import "fmt"
+import (
+	"fmt"
+	"reflect"
+)
 
 // checkStack refuses stacks that cannot mean what they say. Layers that only some requests pass are left to whoever wrote the conditions.
 func checkStack(h Handler) error {
@@ -56,7 +59,11 @@ func checkPair(outer, l Layer, option string) error {
 func sameState(a, b Handler) bool {
 	x, ok := a.(interface{ LayerID() any })
 	y, ok2 := b.(interface{ LayerID() any })
-	return ok && ok2 && x.LayerID() == y.LayerID()
+	if !ok || !ok2 {
+		return false
+	}
+	id, id2 := reflect.ValueOf(x.LayerID()), reflect.ValueOf(y.LayerID())
+	return id.IsValid() && id2.IsValid() && id.Comparable() && id2.Comparable() && id.Interface() == id2.Interface()
 }
 
 func optionOf(i, inner int) string {

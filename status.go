@@ -90,6 +90,9 @@ func StatusOK(resp *http.Response) error {
 	}
 	e := &StatusError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header.Clone()}
 	e.Method, e.URL = exchangeOf(resp)
+	if resp.Body == nil {
+		return e
+	}
 	var err error
 	e.Excerpt, err = io.ReadAll(io.LimitReader(resp.Body, excerptLimit))
 	if err == nil && len(e.Excerpt) == excerptLimit && lengthOf(resp) <= drainLimit {

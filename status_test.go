@@ -221,3 +221,9 @@ func TestRetryAfter(t *testing.T) {
 		t.Error("a wait without a header")
 	}
 }
+
+func TestStatusOKOfAResponseWithoutABody(t *testing.T) {
+	if err := ply.StatusOK(&http.Response{StatusCode: 500}); !ply.StatusIs(err, 500) {
+		t.Errorf("got %v", err)
+	}
+}
