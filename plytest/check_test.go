@@ -292,16 +292,35 @@ func TestCorrectLayersPass(t *testing.T) {
 	}
 }
 
+// A testing.TB that is no *testing.T gets neither subtests nor bubbles.
 func TestALayerCanBeCheckedOutsideAnyBubble(t *testing.T) {
 	tb := &recorder{TB: t}
-	plytest.CheckMiddleware(tb, identity)
-	if len(tb.errors) > 0 {
-		t.Errorf("a correct layer is accused: %q", tb.errors)
-	}
-	tb = &recorder{TB: t}
 	plytest.CheckMiddleware(tb, onResponse(func(_ *http.Request, resp *http.Response) { resp.Request = nil }))
 	if d := cmp.Diff([]plytest.Rule{plytest.ResponseRequestSet}, tb.rules()); d != "" {
 		t.Errorf("broken rules (-want +got):\n%s", d)
+	}
+}
+
+// An Origin promises to keep the contract. As a layer it is one that answers by itself.
+func TestOriginsKeepTheContract(t *testing.T) {
+	for name, origin := range map[string]func() *plytest.Origin{
+		"zero": func() *plytest.Origin { return &plytest.Origin{} },
+		"script": func() *plytest.Origin {
+			return plytest.Play(plytest.Text("hello", "X-Plytest", "one"), plytest.Status(204))
+		},
+		"failures": func() *plytest.Origin { return plytest.Play(plytest.Refuse(), plytest.Lose(), plytest.FailHandshake()) },
+		"handler": func() *plytest.Origin {
+			return plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Add("X-Plytest", "one")
+				io.Copy(w, r.Body)
+			}))
+		},
+		"handler that does not read": func() *plytest.Origin { return plytest.Serve(hello) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			plytest.CheckMiddleware(t, func(http.RoundTripper) http.RoundTripper { return origin() },
+				plytest.Except(plytest.IdleConnectionsClosed, "has no next"))
+		})
 	}
 }
 

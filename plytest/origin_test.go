@@ -13,6 +13,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -587,5 +588,91 @@ func TestRequestsThatNoTransportTakes(t *testing.T) {
 		if resp != nil || err == nil || req.Body.(*countedBody).closed.Load() != 1 {
 			t.Errorf("got %v, %v, body closed %d times", resp, err, req.Body.(*countedBody).closed.Load())
 		}
+	}
+}
+
+func TestACanceledRequestIsNotSent(t *testing.T) {
+	origin := plytest.Play(plytest.Text("first"), plytest.Text("second"))
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	body := &countedBody{Reader: strings.NewReader("content")}
+	_, err := origin.RoundTrip(request(t, "POST", "http://a.test/", body).WithContext(ctx))
+	x := origin.Exchanges()[0]
+	if err != cause || body.closed.Load() != 1 || x.Size != 0 || !x.Canceled {
+		t.Errorf("error %v, body closed %d times, %d bytes arrived, canceled %v", err, body.closed.Load(), x.Size, x.Canceled)
+	}
+	if got := text(t, send(t, origin, request(t, "GET", "http://a.test/", nil))); got != "first" {
+		t.Errorf("the next request got %q: the canceled one used up a reply", got)
+	}
+}
+
+func TestWhatAHandlerLeavesUnreadArrivesAllTheSame(t *testing.T) {
+	origin := plytest.Serve(hello)
+	body := &countedBody{Reader: strings.NewReader("content")}
+	var hooks []string
+	req := request(t, "POST", "http://a.test/", body)
+	text(t, send(t, origin, req.WithContext(traced(req.Context(), &hooks))))
+	if x := origin.Exchanges()[0]; string(x.Body) != "content" || body.closed.Load() != 1 {
+		t.Errorf("%q arrived, body closed %d times", x.Body, body.closed.Load())
+	}
+	if got := strings.Join(hooks, " "); !strings.Contains(got, "WroteRequest") {
+		t.Errorf("hooks %s", got)
+	}
+
+	// More than a server would read just to be polite.
+	body = &countedBody{Reader: strings.NewReader(strings.Repeat("x", 1<<20))}
+	text(t, send(t, origin, request(t, "POST", "http://a.test/", body)))
+	if x := origin.Exchanges()[1]; x.Size >= 1<<20 || body.closed.Load() != 1 {
+		t.Errorf("%d bytes arrived, body closed %d times", x.Size, body.closed.Load())
+	}
+}
+
+func TestTheContextOfAHandlerEndsWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ctx context.Context
+		origin := plytest.Serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
+		resp := send(t, origin, request(t, "GET", "http://a.test/", nil))
+		synctest.Wait()
+		if ctx.Err() == nil {
+			t.Error("the context of a handler that returned is alive")
+		}
+		if got := text(t, resp); got != "" {
+			t.Errorf("body %q", got)
+		}
+	})
+}
+
+func TestLargeRequestBodiesAreLoggedInPart(t *testing.T) {
+	content := strings.Repeat("0123456789", plytest.MaxLoggedBody/10+1)
+	origin := &plytest.Origin{}
+	text(t, send(t, origin, request(t, "PUT", "http://a.test/", strings.NewReader(content))))
+	x := origin.Exchanges()[0]
+	if len(x.Body) != plytest.MaxLoggedBody || x.Size != int64(len(content)) || x.Sum != sha256.Sum256([]byte(content)) {
+		t.Errorf("kept %d of %d bytes", len(x.Body), x.Size)
+	}
+}
+
+func TestAnOriginServesManyAtOnce(t *testing.T) {
+	origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			want := strings.Repeat(fmt.Sprint(i), 100<<10)
+			resp, err := origin.RoundTrip(request(t, "POST", "http://a.test/", strings.NewReader(want)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if got, err := io.ReadAll(resp.Body); string(got) != want || err != nil {
+				t.Errorf("got %d bytes, %v; want %d", len(got), err, len(want))
+			}
+			origin.Exchanges()
+		})
+	}
+	wg.Wait()
+	if origin.Count() != 50 {
+		t.Errorf("counted %d", origin.Count())
 	}
 }
