@@ -38,6 +38,13 @@ func (l *layer) CloseIdleConnections() {
 // keys are buffers for keys.
 var keys = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
+// putKey gives a buffer back, unless a long URL has made it large.
+func putKey(buffer *[]byte) {
+	if cap(*buffer) <= 16<<10 {
+		keys.Put(buffer)
+	}
+}
+
 // RoundTrip answers from the store if it may, and else asks the next handler.
 func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	c := l.cache
@@ -52,7 +59,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return l.exchange(r, &a, nil, found{}, time.Now()).forward(a.bypassed())
 	}
 	buffer := keys.Get().(*[]byte)
-	defer keys.Put(buffer)
+	defer putKey(buffer)
 	key, err := c.appendKey((*buffer)[:0], r)
 	if err != nil {
 		a.keepOut("no key: "+err.Error(), ForwardBypass)
@@ -224,11 +231,6 @@ func (x *exchange) refused(d decision) *http.Response {
 
 // forward sends the request as it is.
 func (x *exchange) forward(d decision) (*http.Response, error) {
-	if x.ask.bypass != "" {
-		x.cache.stats.bypassed.Add(1)
-	} else {
-		x.cache.stats.misses.Add(1)
-	}
 	return x.send(x.request, d)
 }
 
@@ -243,7 +245,6 @@ func (x *exchange) validate(d decision) (*http.Response, error) {
 func (x *exchange) complete(d decision) (*http.Response, error) {
 	r := *x.request
 	r.Header = completingHeader(x.request.Header, x.selected)
-	x.cache.stats.misses.Add(1)
 	return x.send(&r, d)
 }
 

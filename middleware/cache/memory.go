@@ -2,7 +2,7 @@ package cache
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"hash/maphash"
 	"math"
 	"sync"
@@ -116,16 +116,16 @@ func (m *Memory) Update(_ context.Context, key string, change func(*Set) *Set) e
 	hash := maphash.String(m.seed, key)
 	s := &m.shards[hash%uint64(len(m.shards))]
 	for {
-		done, evicted := m.update(s, hash, key, change)
+		evicted, err := m.update(s, hash, key, change)
 		m.tell(evicted)
-		switch {
-		case done:
-			return nil
-		case !m.evictElsewhere(s):
-			return errFull
+		if err != errNoRoom || !m.evictElsewhere(s) {
+			return err
 		}
 	}
 }
+
+// errNoRoom tells that room must be made in other shards.
+var errNoRoom = fmt.Errorf("%w: no room left", ErrTooLarge)
 
 // tell reports evicted sets. No lock is held.
 func (m *Memory) tell(evicted []*Set) {
@@ -140,11 +140,8 @@ func (m *Memory) tell(evicted []*Set) {
 	}
 }
 
-// errFull tells that an entry is larger than the store.
-var errFull = errors.New("entry exceeds the size of the store")
-
-// update does one attempt. It is not done if room must be made in other shards first.
-func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Set) (done bool, evicted []*Set) {
+// update does one attempt.
+func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Set) (evicted []*Set, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, _ := s.lru.Peek(hash)
@@ -155,10 +152,10 @@ func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Se
 	after := change(before)
 	switch {
 	case after == before:
-		return true, nil
+		return nil, nil
 	case after == nil:
 		s.lru.Remove(hash)
-		return true, nil
+		return nil, nil
 	}
 	next := &slot{key: key, set: after, entries: int64(len(after.entries)), touched: time.Now().Unix()}
 	next.size = slotOverhead + int64(len(key)) + after.Size()
@@ -166,7 +163,7 @@ func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Se
 		s.lru.Remove(hash) // what is stored now would be out of date
 		old = nil
 		if !m.shrink(next) {
-			return true, nil
+			return nil, ErrTooLarge
 		}
 	}
 	return m.insert(s, hash, old, next)
@@ -186,7 +183,7 @@ func (m *Memory) shrink(next *slot) bool {
 }
 
 // insert puts next in the place of old, after it has reserved what next needs beyond old.
-func (m *Memory) insert(s *shard, hash uint64, old, next *slot) (done bool, evicted []*Set) {
+func (m *Memory) insert(s *shard, hash uint64, old, next *slot) (evicted []*Set, err error) {
 	if old != nil {
 		s.lru.Get(hash) // so that old is not the one to be evicted while other slots are there
 	}
@@ -196,7 +193,7 @@ func (m *Memory) insert(s *shard, hash uint64, old, next *slot) (done bool, evic
 	}
 	for !m.reserve(next.size-oldSize, next.entries-oldEntries) {
 		if s.lru.Len() == 0 || old != nil && s.lru.Len() == 1 {
-			return false, evicted
+			return evicted, errNoRoom
 		}
 		if _, oldest, ok := s.lru.RemoveOldest(); ok {
 			evicted = append(evicted, oldest.set)
@@ -210,7 +207,7 @@ func (m *Memory) insert(s *shard, hash uint64, old, next *slot) (done bool, evic
 	}
 	m.index.add(next.tags, hash)
 	s.lru.Add(hash, next) // replaces without a call to the evict callback
-	return true, evicted
+	return evicted, nil
 }
 
 // reserve adds to the totals if the bounds allow it.

@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -42,6 +43,11 @@ func (p *reply) handle(d decision) (*http.Response, error) {
 
 // take gives the reply to the caller, and to the store what may be stored.
 func (p *reply) take(d decision, status int) *http.Response {
+	if p.ask.bypass != "" {
+		p.cache.stats.bypassed.Add(1)
+	} else {
+		p.cache.stats.misses.Add(1)
+	}
 	inbound := foreign(p.Header[cacheStatus])
 	s := Status{Fwd: d.fwd, FwdStatus: status, Detail: d.detail}
 	p.invalidate()
@@ -128,7 +134,7 @@ func (p *reply) entry() (*Entry, string) {
 	switch {
 	case p.followed:
 		return nil, "a handler below the cache followed a redirect"
-	case p.Close && p.ContentLength < 0:
+	case endsWithConnection(p.Response):
 		return nil, "the body ends with the connection, so its end cannot be told from a break"
 	case p.ContentLength > c.maxEntry:
 		return nil, "body exceeds MaxEntryBytes"
@@ -155,6 +161,11 @@ func (p *reply) entry() (*Entry, string) {
 		e.header["Content-Range"] = []string{part.String()}
 	}
 	return e, p.chooseKey(e)
+}
+
+// endsWithConnection tells whether nothing but the end of the connection tells the end of a body (RFC 9112 §6.3).
+func endsWithConnection(resp *http.Response) bool {
+	return resp.Close && resp.ContentLength < 0 && resp.ProtoMajor < 2 && !slices.Contains(resp.TransferEncoding, "chunked")
 }
 
 // chooseKey settles under which key an entry is stored.
@@ -216,7 +227,11 @@ func (c *Cache) put(x *exchange, e *Entry, began uint64) {
 		}
 		return old.with(e, c.maxEntry)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		c.leftOut(x.request, "response exceeds the store")
+		return
+	case err != nil:
 		c.fault(ctx, "update", err)
 		return
 	}

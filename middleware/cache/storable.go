@@ -259,6 +259,9 @@ func understood(status int) bool {
 // and without those that a qualified no-cache or, in a shared cache, a qualified private names.
 func storedHeader(h http.Header, received time.Time, overruled bool, p *posture) http.Header {
 	stored := h.Clone()
+	if stored == nil {
+		stored = make(http.Header, 1)
+	}
 	d, _ := field.Controlling(h, p.targeted)
 	field.RemoveHopByHop(stored)
 	if !overruled {

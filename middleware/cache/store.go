@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,6 +23,9 @@ type Store interface {
 	// DeleteTagged removes every set that has an entry with this tag. Entries that are put later are not affected.
 	DeleteTagged(ctx context.Context, tag string) error
 }
+
+// ErrTooLarge is what an Update returns, or wraps, when the set cannot be stored because it exceeds the store's bounds. It is no fault of the store.
+var ErrTooLarge = errors.New("cache: too large for the store")
 
 // A Set is the variants that are stored under one key, at most 64. It never changes.
 type Set struct {

@@ -125,7 +125,9 @@ func describesContent(name string) bool {
 // It still has the new response's Age, from which the age of the entry is counted.
 func freshenedHeader(stored, update http.Header, received time.Time) http.Header {
 	merged := stored.Clone()
-	update = update.Clone()
+	if update = update.Clone(); update == nil {
+		update = make(http.Header, 1)
+	}
 	field.RemoveHopByHop(update)
 	if len(update["Date"]) == 0 {
 		update["Date"] = []string{received.UTC().Format(http.TimeFormat)}
