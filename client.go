@@ -565,7 +565,7 @@ func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if e, ok := err.(*url.Error); ok {
 		// resp is not nil after a refused redirect; its body is closed, and RedirectError has it.
-		return nil, &url.Error{Op: e.Op, URL: redactedURL(e.URL), Err: withoutLocation(e.Err)}
+		return nil, &url.Error{Op: e.Op, URL: redact.URLText(e.URL), Err: withoutLocation(e.Err)}
 	}
 	return nil, err
 }
@@ -583,11 +583,3 @@ func withOwnHeader(req *http.Request) *http.Request {
 func (f *follow) LayerName() string         { return "redirects and cookies" }
 func (f *follow) Unwrap() http.RoundTripper { return f.client.exchange }
 func (f *follow) CloseIdleConnections()     { closeIdle(f.client.exchange) }
-
-func redactedURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return redact.Mark
-	}
-	return redact.URL(u)
-}

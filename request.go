@@ -94,20 +94,8 @@ func (d *draft) request(ctx context.Context, method, target string) (*http.Reque
 	return req, d.attachBody(req)
 }
 
-// parseReason is what [url.Parse] found wrong, without the URL and without the pieces of it that the error quotes:
-// any of them may be part of a password.
-func parseReason(err error) error {
-	var parse *url.Error
-	if errors.As(err, &parse) {
-		err = parse.Err
-	}
-	reason := err.Error()
-	first, last := strings.IndexByte(reason, '"'), strings.LastIndexByte(reason, '"')
-	if first < last {
-		reason = reason[:first] + redact.Mark + reason[last+1:]
-	}
-	return errors.New(reason)
-}
+// parseReason is what [url.Parse] found wrong, without the URL and the pieces of it that the error quotes: either may hold secrets.
+func parseReason(err error) error { return errors.New(redact.ParseReason(err)) }
 
 func addQuery(u *url.URL, query ...string) {
 	if u.RawQuery != "" {

@@ -111,6 +111,22 @@ func TestError(t *testing.T) {
 	}
 }
 
+func TestParseReason(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://u:hun/ter2@h/":    "invalid port REDACTED after host",
+		"http://u:hunter2":        "invalid port REDACTED after host",
+		"http://u:hun%zzter2@h/":  "invalid URL escape REDACTED",
+		"http://[::1:hunter2]/":   "invalid host: ParseAddr(REDACTED)",
+		"http://hunter2 h/":       "invalid character REDACTED in host name",
+		"://u:hunter2@h/":         "missing protocol scheme",
+		"http://u:hunter2@h/\x7f": "net/url: invalid control character in URL",
+	} {
+		if got := redact.ParseReason(parseError(in)); got != want {
+			t.Errorf("%s: got %q, want %q", in, got, want)
+		}
+	}
+}
+
 // A secret that is a value, a password or a user name never comes through, whatever surrounds it.
 func FuzzText(f *testing.F) {
 	for _, seed := range []string{"Get %q: EOF", "x %s y", "<a href=%s>", "%s,%s", "parse %q: bad"} {
