@@ -74,8 +74,7 @@ func newLabel() string { return strconv.FormatInt(labels.Add(1), 10) }
 // An empty label stands for all that this package ever gave out.
 func leftBehind(label string) string {
 	http.DefaultClient.CloseIdleConnections()
-	if inBubble() {
-		synctest.Wait()
+	if inBubble() { // which has waited for all goroutines to block or end
 		return goroutines(label)
 	}
 	for deadline := time.Now().Add(patience); ; {
