@@ -2,11 +2,12 @@ package logging
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-
-	"github.com/plyhttp/ply/internal/redact"
+	"strings"
 )
 
 // attrs are the attributes of a record, in the order in which people read them.
@@ -14,7 +15,7 @@ import (
 func (x *exchange) attrs(o Outcome) []slog.Attr {
 	a := make([]slog.Attr, 0, 20)
 	a = appendMethod(a, o.Request.Method)
-	a = append(a, slog.String("url.full", redact.URL(o.Request.URL)))
+	a = append(a, slog.String("url.full", x.opts.Redactor.URL(o.Request.URL)))
 	a = appendServer(a, o.Request.URL)
 	if o.Response != nil {
 		a = append(a, slog.Int("http.response.status_code", o.Response.StatusCode))
@@ -24,14 +25,43 @@ func (x *exchange) attrs(o Outcome) []slog.Attr {
 		a = append(a, slog.String("error.type", t))
 	}
 	if o.Err != nil {
-		a = append(a, slog.String("error", redact.ErrorText(o.Err)))
+		a = append(a, slog.String("error", x.opts.Redactor.ErrorText(o.Err)))
 	}
 	a = append(a, slog.Duration("duration", o.Duration), slog.Duration("ttfb", o.FirstByte))
 	a = appendSizes(a, o)
 	if o.Slow {
 		a = append(a, slog.Bool("slow", true))
 	}
-	return appendLayers(a, o)
+	a = append(appendLayers(a, o), slog.String("call.id", o.CallID))
+	if x.opts.Headers {
+		a = x.appendHeaders(a, o)
+	}
+	a = x.appendBody(a, "request.body", x.question)
+	return x.appendBody(a, "response.body", x.answer)
+}
+
+func (x *exchange) appendHeaders(a []slog.Attr, o Outcome) []slog.Attr {
+	a = appendHeader(a, "http.request.header.", x.opts.Redactor.Header(o.Request.Header))
+	return appendHeader(a, "http.response.header.", x.header)
+}
+
+func appendHeader(a []slog.Attr, prefix string, shown http.Header) []slog.Attr {
+	for _, name := range slices.Sorted(maps.Keys(shown)) {
+		a = append(a, slog.Any(prefix+strings.ToLower(name), shown[name]))
+	}
+	return a
+}
+
+func (x *exchange) appendBody(a []slog.Attr, key string, c *capture) []slog.Attr {
+	text, truncated, ok := c.text(x.opts.Mask)
+	if !ok {
+		return a
+	}
+	a = append(a, slog.String(key, text))
+	if truncated {
+		a = append(a, slog.Bool(key+".truncated", true))
+	}
+	return a
 }
 
 // appendMethod keeps the number of method names bounded, as the conventions ask.

@@ -24,7 +24,7 @@ func without(keys ...string) *slog.HandlerOptions {
 }
 
 func ExampleNew() {
-	logger := slog.New(slog.NewTextHandler(os.Stdout, without("time", "duration", "ttfb")))
+	logger := slog.New(slog.NewTextHandler(os.Stdout, without("time", "duration", "ttfb", "call.id")))
 	log := logging.New(logging.Options{Logger: logger})
 	client := &http.Client{Transport: log(plytest.Play(plytest.Text("hello")))}
 

@@ -18,20 +18,22 @@ import (
 // Placed outside a retry layer it writes one record per call; placed inside, one per attempt, at lower levels.
 // It never delays, keeps or changes what passes, and no value that may be secret is written: see the package documentation.
 //
-// New keeps no state: its handlers are safe for concurrent use, as far as the Logger's handler is.
+// The handlers that one New makes share what Options.Sample counts. They are safe for concurrent use, as far as the Logger's handler is.
 func New(o Options) func(next http.RoundTripper) http.RoundTripper {
 	o = o.withDefaults()
+	s := &sampler{Sample: o.Sample}
 	return func(next http.RoundTripper) http.RoundTripper {
 		if next == nil {
 			next = http.DefaultTransport
 		}
-		return &handler{next: next, opts: &o}
+		return &handler{next: next, opts: &o, sampler: s}
 	}
 }
 
 type handler struct {
-	next http.RoundTripper
-	opts *Options
+	next    http.RoundTripper
+	opts    *Options
+	sampler *sampler
 }
 
 func (h *handler) LayerName() string         { return "logging" }
@@ -48,7 +50,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !logger.Enabled(req.Context(), highest) {
 		return h.next.RoundTrip(req)
 	}
-	x := &exchange{opts: h.opts, logger: logger, req: req, start: time.Now()}
+	x := &exchange{opts: h.opts, sampler: h.sampler, logger: logger, req: req, start: time.Now()}
 	if r, ok := attempt.Of(req.Context()); ok && r.Stop == "" {
 		x.attempt = r.Number
 	}
@@ -65,25 +67,32 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 // exchange is one request on its way through the layer.
 type exchange struct {
 	opts    *Options
+	sampler *sampler
 	logger  *slog.Logger
 	req     *http.Request // the caller's
 	attempt int           // zero outside a retry layer
 	start   time.Time
+	id      string // of the call
 
+	cache     CacheStatus
+	header    http.Header // of the response, as it may be shown; nil unless it is wanted
 	firstByte time.Duration
 	sent      atomic.Int64 // bytes of the request body; its transport may still be reading
 	received  atomic.Int64 // bytes of the response body
+	question  *capture     // of the request body; nil if nothing is kept
+	answer    *capture     // of the response body
 	once      sync.Once
 }
 
-// outgoing is the request to pass on: the caller's, or a copy whose body is counted.
+// outgoing is the request to pass on: a copy that carries the call's id, and whose body is counted.
 func (x *exchange) outgoing() *http.Request {
+	x.id = callID(x.req)
+	r := x.req.WithContext(WithCallID(x.req.Context(), x.id))
 	if x.req.Body == nil || x.req.Body == http.NoBody {
-		return x.req
+		return r
 	}
-	r := new(http.Request)
-	*r = *x.req
-	r.Body = body.Watch(x.req.Body, body.Hooks{Read: func(n int, err error) error {
+	x.question = newCapture(x.req.Header, x.opts.BodyBytes)
+	r.Body = body.Watch(tapped(x.req.Body, x.question), body.Hooks{Read: func(n int, err error) error {
 		x.sent.Add(int64(n))
 		return err
 	}})
@@ -91,12 +100,19 @@ func (x *exchange) outgoing() *http.Request {
 }
 
 // watch writes the record when the body of resp has ended: now, if it has none.
+//
+// What is written of the header is taken now: it belongs to the caller then.
 func (x *exchange) watch(resp *http.Response) {
+	x.cache = cacheStatus(resp)
+	if x.opts.Headers && resp != nil {
+		x.header = x.opts.Redactor.Header(resp.Header)
+	}
 	if resp == nil || resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols || x.opts.AtHeaders {
 		x.finish(resp, nil)
 		return
 	}
-	resp.Body = body.Watch(resp.Body, body.Hooks{
+	x.answer = newCapture(resp.Header, x.opts.BodyBytes)
+	resp.Body = body.Watch(tapped(resp.Body, x.answer), body.Hooks{
 		Read: func(n int, err error) error {
 			x.received.Add(int64(n))
 			return err
@@ -116,15 +132,22 @@ func (x *exchange) finish(resp *http.Response, err error) {
 		o := x.outcome(resp, err)
 		level := x.opts.Level(o)
 		if ctx := x.req.Context(); x.logger.Enabled(ctx, level) {
-			x.write(ctx, level, o)
+			suppressed, ok := x.sampler.take(o.Unremarkable(), time.Now())
+			if ok {
+				x.write(ctx, level, o, suppressed)
+			}
 		}
 	})
 }
 
-func (x *exchange) write(ctx context.Context, level slog.Level, o Outcome) {
+func (x *exchange) write(ctx context.Context, level slog.Level, o Outcome, suppressed int) {
 	message := "http call"
 	if o.Attempt > 0 {
 		message = "http attempt"
 	}
-	x.logger.LogAttrs(ctx, level, message, x.attrs(o)...)
+	a := x.attrs(o)
+	if suppressed > 0 {
+		a = append(a, slog.Int("suppressed", suppressed))
+	}
+	x.logger.LogAttrs(ctx, level, message, a...)
 }

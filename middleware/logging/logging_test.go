@@ -20,14 +20,14 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-// journal collects records as text, without their time.
+// journal collects records as text, without their times and ids.
 type journal struct{ bytes.Buffer }
 
 func (j *journal) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
+			if a.Key == slog.TimeKey || a.Key == "call.id" {
 				return slog.Attr{}
 			}
 			return a

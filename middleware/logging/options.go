@@ -3,7 +3,15 @@ package logging
 import (
 	"log/slog"
 	"time"
+
+	"github.com/plyhttp/ply/internal/redact"
 )
+
+// Redactor decides what may be shown. Nil hides all that may be secret.
+type Redactor = redact.Redactor
+
+// SignedURLs are the query parameters that sign the URLs of the large object stores, for Redactor.HideParams.
+var SignedURLs = redact.SignedURLs
 
 // Options say what to write. The zero value writes to the default logger.
 type Options struct {
@@ -21,6 +29,33 @@ type Options struct {
 	// AtHeaders writes the record when the header of the response has come, for streams that never end.
 	// Zero means when the body has ended or is closed.
 	AtHeaders bool
+
+	// Sample leaves out records of calls that went well. Zero means that all are written.
+	Sample Sample
+
+	// Redactor decides what may be shown. Zero means the default: userinfo, query values, and header values that no standard
+	// says are harmless, show as REDACTED.
+	Redactor *Redactor
+
+	// Headers adds the header fields of request and response, each value as the Redactor shows it. Zero means none.
+	Headers bool
+
+	// BodyBytes adds up to so many bytes of each body, taken as the body passes by: nothing is read ahead or held back.
+	// Only textual media types without a content coding are taken, and no event stream. A request body is the one that is sent.
+	// Zero means none.
+	BodyBytes int
+
+	// Mask hides secrets in what was taken of a body; it may change body in place. What is taken can end anywhere.
+	// Zero means [MaskSecrets].
+	Mask func(mediaType string, body []byte) []byte
+}
+
+// Sample says which records of calls that went well are written. Those of failed, slow and repeated calls always are:
+// of calls, that is, for which [Outcome.Unremarkable] is false.
+// A record that is written says how many were left out before it.
+type Sample struct {
+	Every     int     // one in so many. Zero and one mean all
+	PerSecond float64 // at most so many, in bursts of as many or one. Zero means no bound
 }
 
 // highest is the level that decides whether a call is watched at all:
@@ -30,6 +65,9 @@ const highest = slog.LevelError
 func (o Options) withDefaults() Options {
 	if o.Level == nil {
 		o.Level = LevelOf
+	}
+	if o.Mask == nil {
+		o.Mask = MaskSecrets
 	}
 	return o
 }

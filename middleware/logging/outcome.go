@@ -35,6 +35,7 @@ type Outcome struct {
 	Sent        int64         // bytes of the request body
 	Received    int64         // bytes of the response body
 	Cache       CacheStatus   // zero without a ply cache inside
+	CallID      string        // the same for all attempts and hops of a call
 }
 
 // Status is the status code of the response, or zero.
@@ -55,7 +56,8 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 		FirstByte: x.firstByte,
 		Sent:      x.sent.Load(),
 		Received:  x.received.Load(),
-		Cache:     cacheStatus(resp),
+		Cache:     x.cache,
+		CallID:    x.id,
 	}
 	o.Slow = x.opts.Slow > 0 && o.Duration >= x.opts.Slow
 	if err == body.ErrClosed {

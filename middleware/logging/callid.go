@@ -1,0 +1,40 @@
+package logging
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+)
+
+type callIDKey struct{}
+
+// WithCallID returns a context whose requests are logged under an id of the caller's choice, as that of the request being served.
+func WithCallID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, callIDKey{}, id)
+}
+
+// CallID returns the id under which the requests of ctx are logged, and "" if none has been chosen yet.
+// Below a logging layer there always is one, the same for all attempts and all hops of a call.
+func CallID(ctx context.Context) string {
+	id, _ := ctx.Value(callIDKey{}).(string)
+	return id
+}
+
+// callID chooses the id of a call: that of the context, of the hop before, of X-Request-Id, or a random one.
+func callID(req *http.Request) string {
+	if id := CallID(req.Context()); id != "" {
+		return id
+	}
+	if r := req.Response; r != nil && r.Request != nil {
+		if id := CallID(r.Request.Context()); id != "" {
+			return id
+		}
+	}
+	if id := req.Header.Get("X-Request-Id"); id != "" && len(id) <= 128 {
+		return id
+	}
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

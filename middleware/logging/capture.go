@@ -1,0 +1,84 @@
+package logging
+
+import (
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// capture keeps the beginning of a body that passes by.
+type capture struct {
+	mediaType string
+	limit     int
+
+	mu        sync.Mutex // guards the fields below: a request body may still be read when its record is written
+	data      []byte
+	truncated bool
+}
+
+// newCapture returns nil if nothing is to be kept of a body with that header.
+func newCapture(h http.Header, limit int) *capture {
+	mediaType, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if limit <= 0 || err != nil || !textual(mediaType) {
+		return nil
+	}
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil
+	}
+	return &capture{mediaType: mediaType, limit: limit}
+}
+
+func textual(mediaType string) bool {
+	if mediaType == "text/event-stream" {
+		return false
+	}
+	_, subtype, _ := strings.Cut(mediaType, "/")
+	return strings.HasPrefix(mediaType, "text/") || mediaType == "application/x-www-form-urlencoded" ||
+		subtype == "json" || strings.HasSuffix(subtype, "+json") || subtype == "xml" || strings.HasSuffix(subtype, "+xml")
+}
+
+func (c *capture) keep(p []byte) {
+	if c == nil || len(p) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(len(p), c.limit-len(c.data))
+	c.data = append(c.data, p[:n]...)
+	c.truncated = c.truncated || n < len(p)
+}
+
+// text returns what was kept, masked.
+func (c *capture) text(mask func(string, []byte) []byte) (text string, truncated, ok bool) {
+	if c == nil {
+		return "", false, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.data) == 0 {
+		return "", false, false
+	}
+	return string(mask(c.mediaType, append([]byte(nil), c.data...))), c.truncated, true
+}
+
+// tee shows a capture what is read.
+type tee struct {
+	io.ReadCloser
+	capture *capture
+}
+
+func (t *tee) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	t.capture.keep(p[:n])
+	return n, err
+}
+
+// tapped returns rc, or a body that shows c what is read from it.
+func tapped(rc io.ReadCloser, c *capture) io.ReadCloser {
+	if c == nil {
+		return rc
+	}
+	return &tee{rc, c}
+}

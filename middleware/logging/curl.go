@@ -1,0 +1,80 @@
+package logging
+
+import (
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// curlBody is how much of a request body a command shows.
+const curlBody = 4 << 10
+
+// Curl returns a shell command that sends req, without its secrets: it works when they are put back for REDACTED.
+//
+// All header fields are named, so that none is missed. A body is shown if it comes from GetBody, is textual and not larger than 4 KiB;
+// for any other one the command reads from a file named body. req is not changed.
+func Curl(req *http.Request) string { return CurlWith(nil, req) }
+
+// CurlWith is [Curl] with another redactor.
+func CurlWith(r *Redactor, req *http.Request) string {
+	args := []string{"curl"}
+	hasBody := req.Body != nil && req.Body != http.NoBody
+	switch method := req.Method; {
+	case method == http.MethodHead:
+		args = append(args, "--head")
+	case method == "" || method == http.MethodGet && !hasBody || method == http.MethodPost && hasBody:
+	default:
+		args = append(args, "-X", quote(method))
+	}
+	if req.Host != "" && req.URL != nil && req.Host != req.URL.Host {
+		args = append(args, "-H", quote("Host: "+req.Host))
+	}
+	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
+		for _, value := range req.Header[name] {
+			args = append(args, "-H", quote(name+": "+r.HeaderValue(name, value)))
+		}
+	}
+	if hasBody {
+		args = append(args, "--data-binary", curlData(req))
+	}
+	return strings.Join(append(args, quote(r.URL(req.URL))), " ")
+}
+
+func curlData(req *http.Request) string {
+	const elsewhere = "@body"
+	mediaType, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	if req.GetBody == nil || !textual(mediaType) {
+		return elsewhere
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return elsewhere
+	}
+	defer body.Close()
+	data, err := io.ReadAll(io.LimitReader(body, curlBody+1))
+	if err != nil || len(data) > curlBody {
+		return elsewhere
+	}
+	return quote(string(MaskSecrets(mediaType, data)))
+}
+
+// quote makes one word of s for a POSIX shell. Control characters that would break the line become visible.
+func quote(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func plain(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,", r)
+}

@@ -1,0 +1,109 @@
+package logging
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/plyhttp/ply/internal/redact"
+)
+
+// MaskSecrets hides secrets in the beginning of a body: members of JSON objects whose names say that they are secret
+// (token, password, api_key …), the values of form fields, and what URLs in a text may hold. It is what Options.Mask is by default.
+func MaskSecrets(mediaType string, body []byte) []byte {
+	return MaskMembers()(mediaType, body)
+}
+
+// MaskMembers returns a mask that hides the JSON members of the given names too, whatever their depth. Case does not matter.
+//
+//	logging.Options{BodyBytes: 4096, Mask: logging.MaskMembers("email", "iban")}
+func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
+	secret := func(name string) bool {
+		for _, n := range names {
+			if strings.EqualFold(n, name) {
+				return true
+			}
+		}
+		return redact.SecretName(name)
+	}
+	return func(mediaType string, body []byte) []byte {
+		switch {
+		case mediaType == "application/x-www-form-urlencoded":
+			return []byte(redact.Query(string(body)))
+		case strings.HasSuffix(mediaType, "json"):
+			return maskJSON(string(body), secret)
+		}
+		return []byte(redact.Text(string(body)))
+	}
+}
+
+// maskJSON replaces the values of secret members. It reads tokens and not grammar, so that any beginning of a text will do,
+// and hides what follows a secret name up to the end of that value or of the text.
+func maskJSON(s string, secret func(string) bool) []byte {
+	out := make([]byte, 0, len(s))
+	for s != "" {
+		if s[0] != '"' {
+			out, s = append(out, s[0]), s[1:]
+			continue
+		}
+		token := s[:stringEnd(s)]
+		out, s = append(out, redact.Text(token)...), s[len(token):]
+		colon := len(s) - len(strings.TrimLeft(s, " \t\r\n"))
+		if colon == len(s) || s[colon] != ':' || !secret(unquoted(token)) {
+			continue
+		}
+		value := colon + 1
+		value += len(s[value:]) - len(strings.TrimLeft(s[value:], " \t\r\n"))
+		out = append(out, s[:value]...)
+		out, s = append(out, `"`+redact.Mark+`"`...), s[value:]
+		s = s[valueEnd(s):]
+	}
+	return out
+}
+
+// unquoted is the text of a JSON string; escapes can spell any name.
+func unquoted(token string) string {
+	if plain, err := strconv.Unquote(strings.ReplaceAll(token, `\/`, `/`)); err == nil {
+		return plain
+	}
+	return token
+}
+
+// stringEnd returns the length of the string that s begins with.
+func stringEnd(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(s)
+}
+
+// valueEnd returns the length of the value that s begins with: a string, an object or array with all in it, or a literal.
+func valueEnd(s string) int {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			i += stringEnd(s[i:]) - 1
+			if depth == 0 {
+				return min(i+1, len(s))
+			}
+		case '{', '[':
+			depth++
+		case '}', ']', ',':
+			if s[i] != ',' {
+				depth--
+			}
+			switch {
+			case depth < 0 || depth == 0 && s[i] == ',':
+				return i
+			case depth == 0:
+				return i + 1
+			}
+		}
+	}
+	return len(s)
+}
