@@ -28,18 +28,21 @@ type Error struct {
 	last   error
 	cause  error // of stopping; nil when Stop says it all
 	record attempt.Record
+
+	redactor *redact.Redactor
 }
 
 func (c *call) newError(p plan) *Error {
 	return &Error{
 		Method:   or(c.req.Method, http.MethodGet),
-		URL:      redact.URL(c.req.URL),
+		URL:      c.opts.Redactor.URL(c.req.URL),
 		Attempts: c.info().Attempts,
 		Stop:     p.stop,
 		Elapsed:  time.Since(c.start),
 		last:     c.tried.Err,
 		cause:    p.cause,
 		record:   c.AttemptRecord(),
+		redactor: c.opts.Redactor,
 	}
 }
 
@@ -51,12 +54,12 @@ func (e *Error) Error() string {
 	}
 	fmt.Fprintf(&b, "retry: %s %s: %d %s in %s (%s)", e.Method, e.URL, len(e.Attempts), attempts, rounded(e.Elapsed), e.Stop)
 	if e.last != nil {
-		b.WriteString(": " + redact.ErrorText(e.last))
+		b.WriteString(": " + e.redactor.ErrorText(e.last))
 	} else if n := len(e.Attempts); n > 0 {
 		fmt.Fprintf(&b, ": status %d", e.Attempts[n-1].Status)
 	}
 	if e.cause != nil && !errors.Is(e.last, e.cause) {
-		b.WriteString(": " + redact.ErrorText(e.cause))
+		b.WriteString(": " + e.redactor.ErrorText(e.cause))
 	}
 	return b.String()
 }

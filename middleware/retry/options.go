@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/plyhttp/ply/internal/redact"
 )
 
 // Options say how to retry. The zero value is meant for production: three attempts, full jitter, a budget per host.
@@ -88,6 +90,10 @@ type Options struct {
 	// OnGiveUp sees each call that ends in an error, or in a response that asked for a retry, with the reason.
 	// It must not block, read or close the response's body. Zero means no hook.
 	OnGiveUp func(context.Context, Event)
+
+	// Redactor decides what the text of an [*Error] shows of URLs; it is the type logging.Redactor.
+	// Zero means the default: userinfo and query values show as REDACTED.
+	Redactor *redact.Redactor
 
 	// Nested lets this layer retry below another retry layer, where attempts multiply.
 	// Zero means that it does nothing there.
@@ -188,6 +194,7 @@ func (o Options) over(base Options) Options {
 	set(&base.BufferBody, o.BufferBody)
 	set(&base.Resume, o.Resume)
 	set(&base.AttemptHeader, o.AttemptHeader)
+	set(&base.Redactor, o.Redactor)
 	set(&base.Nested, o.Nested)
 	if o.Budget != nil {
 		base.Budget = o.Budget

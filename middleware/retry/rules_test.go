@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -838,6 +839,10 @@ func TestR9TheErrorSaysWhatHappened(t *testing.T) {
 		const want = "retry: GET http://example.com/path?token=REDACTED: 3 attempts in 2s (attempts): read tcp: read: connection reset by peer"
 		if diff := cmp.Diff(want, err.Error()); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
+		}
+		o := retry.Options{MaxAttempts: 1, Redactor: &logging.Redactor{Path: func(string) string { return "/…" }}}
+		if _, err := do(t, o, plytest.Play(plytest.Lose()), newRequest(t, "GET")); !strings.Contains(err.Error(), "http://example.com/…?token=REDACTED") {
+			t.Errorf("the redactor is not asked: %v", err)
 		}
 		type row struct {
 			Status       int
