@@ -993,3 +993,83 @@ func TestSecretsDoNotReachTheStore(t *testing.T) {
 		}
 	})
 }
+
+// RFC 9110 §9.3.3.
+func TestAPostThatSaysWhereItIsAnswersGet(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=60", "Content-Location: /a"), cache.Options{})
+		g.do("POST", url)
+		have, _ := g.get(url)
+		g.want(have, 200, "x", "hit", 1)
+	})
+}
+
+func TestResponsesWithoutAHeaderAreNoTrouble(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c, err := cache.New(cache.Options{Expiry: expiry.After(time.Hour)})
+		require.NoError(t, err)
+		rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Request: r}, nil
+		}))
+		for range 2 {
+			r, _ := http.NewRequest("GET", url, nil)
+			resp, err := rt.RoundTrip(r)
+			require.NoError(t, err)
+			readAll(resp)
+		}
+		if c.Stats().Hits != 1 {
+			t.Errorf("stats %+v", c.Stats())
+		}
+	})
+}
+
+// Whatever breaks a body off, the caller sees it and nothing is stored.
+func TestBodiesThatBreakOff(t *testing.T) {
+	reset := errors.New("connection reset")
+	for _, test := range []struct {
+		name   string
+		body   func() io.Reader
+		length int64
+		close  bool // the connection ends with the body
+		read   int  // bytes that the caller reads, -1 for all
+		err    error
+		stored bool
+	}{
+		{"complete", func() io.Reader { return strings.NewReader("hello") }, 5, false, -1, nil, true},
+		{"complete, read no further", func() io.Reader { return strings.NewReader("hello") }, 5, false, 5, nil, true},
+		{"complete, without a length", func() io.Reader { return strings.NewReader("hello") }, -1, false, -1, nil, true},
+		{"reset", func() io.Reader { return io.MultiReader(strings.NewReader("hel"), failing{reset}) }, 5, false, -1, reset, false},
+		{"reset, without a length", func() io.Reader { return io.MultiReader(strings.NewReader("hel"), failing{reset}) }, -1, false, -1, reset, false},
+		{"short", func() io.Reader { return strings.NewReader("hel") }, 5, false, -1, nil, false},
+		{"long", func() io.Reader { return strings.NewReader("hello world") }, 5, false, -1, nil, false},
+		{"closed early", func() io.Reader { return strings.NewReader("hello") }, 5, false, 3, nil, false},
+		{"never read", func() io.Reader { return strings.NewReader("hello") }, 5, false, 0, nil, false},
+		{"ended by the connection", func() io.Reader { return strings.NewReader("hello") }, -1, true, -1, nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				o := &origin{answer: func(*http.Request) *http.Response {
+					resp := reply(200, "", "Cache-Control: max-age=60")
+					resp.Body, resp.ContentLength, resp.Close = io.NopCloser(test.body()), test.length, test.close
+					return resp
+				}}
+				g := newRig(t, o, cache.Options{})
+				r, _ := http.NewRequest("GET", url, nil)
+				resp, err := g.rt.RoundTrip(r)
+				require.NoError(t, err)
+				if test.read < 0 {
+					_, err = io.ReadAll(resp.Body)
+				} else {
+					_, err = io.ReadFull(resp.Body, make([]byte, test.read))
+				}
+				if !errors.Is(err, test.err) {
+					t.Errorf("error %v, want %v", err, test.err)
+				}
+				resp.Body.Close()
+				if got := g.Stats().Entries == 1; got != test.stored {
+					t.Errorf("stored = %v, want %v", got, test.stored)
+				}
+			})
+		})
+	}
+}

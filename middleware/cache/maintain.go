@@ -79,17 +79,16 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 	})
 }
 
-// DeleteExpired removes the stored responses that are stale and outside the windows in which stale responses may be used,
-// and that cannot be validated, and returns how many there were.
+// DeleteExpired removes the stored responses that are stale and past the windows in which a stale response may still be used,
+// and returns how many there were. They could have been validated: a cache that is not short of room need not call it.
 func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 	now := time.Now()
 	return c.DeleteFunc(ctx, func(e *Entry) bool {
-		window := max(e.rules.staleWhileRevalidate, e.rules.staleIfError, c.posture.disconnected)
-		return -e.left(now) >= window && !e.hasValidator()
+		return -e.left(now) >= max(e.rules.staleWhileRevalidate, e.rules.staleIfError, c.posture.disconnected)
 	})
 }
 
-// DeleteStale removes the stored responses that are stale at this moment, whether they could be validated or not, and returns how many there were.
+// DeleteStale removes the stored responses that are stale at this moment, and returns how many there were.
 func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 	now := time.Now()
 	return c.DeleteFunc(ctx, func(e *Entry) bool { return !e.Fresh(now) })

@@ -100,15 +100,24 @@ func unstorableDirective(c *candidate, d *field.Response, p *posture) string {
 		return "no-store"
 	case p.shared && d.Private:
 		return "private"
-	case p.shared && authorized(c.request) && !d.Public && !d.MustRevalidate && !(d.SMaxAge.Set && d.SMaxAge.Value > 0):
+	case p.shared && sends(c.request, "Authorization") && !shareable(d) && !d.MustRevalidate:
 		return "authorization, and the response is not marked as shareable"
+	case p.shared && sends(c.request, "Cookie") && !shareable(d):
+		return "cookie, and the response is not marked as shareable"
 	}
 	return ""
 }
 
-func authorized(r *http.Request) bool {
-	for name := range r.Header {
-		if field.EqualFold(name, "Authorization") {
+// shareable tells whether the server says that a response may go to others than the one it was made for (RFC 9111 §3.5).
+// RFC 9111 asks for this with Authorization only. We ask for it with Cookie, too, for cookies are credentials nowadays.
+func shareable(d *field.Response) bool {
+	return d.Public || d.SMaxAge.Set && d.SMaxAge.Value > 0
+}
+
+// sends tells whether a request has a field.
+func sends(r *http.Request, name string) bool {
+	for key := range r.Header {
+		if field.EqualFold(key, name) {
 			return true
 		}
 	}
@@ -136,7 +145,7 @@ func unstorableKind(c *candidate, p *posture) string {
 		return "event stream"
 	case !p.shared || len(c.response.Header["Set-Cookie"]) == 0:
 		return ""
-	case p.strictCookie, !c.explicit, c.request != nil && len(c.request.Header["Cookie"]) > 0:
+	case p.strictCookie, !c.explicit, sends(c.request, "Cookie"):
 		return "set-cookie"
 	}
 	return ""

@@ -18,21 +18,22 @@ import (
 func TestNobodySeesWhatWasMadeForAnother(t *testing.T) {
 	markings := []string{"", "public", "s-maxage=60", "must-revalidate", "public=1x, private", "s-maxage=x", "s-maxage =60", "\"public\"", "private", `private="`, "no-cache=\""}
 	principals := []string{"", "A", "B", "C"}
-	for _, o := range []cache.Options{{}, {Shared: true}, {Key: keying.Of(keying.Prefix("v"))}, {Shared: true, Key: keying.Default()}} {
+	for i, o := range []cache.Options{{}, {Shared: true}, {Key: keying.Of(keying.Prefix("v"))}, {Shared: true, Key: keying.Default()}, {}, {Shared: true}} {
+		credentials := [...]string{"Authorization", "Cookie"}[i/4]
 		for _, marking := range markings {
 			inBubble(t, func(t *testing.T) {
 				origin := &origin{answer: func(r *http.Request) *http.Response {
-					return reply(200, "for "+r.Header.Get("Authorization"), "Cache-Control: max-age=60, "+marking)
+					return reply(200, "for "+r.Header.Get(credentials), "Cache-Control: max-age=60, "+marking)
 				}}
 				g := newRig(t, origin, o)
-				open := o.Shared && (marking == "public" || marking == "s-maxage=60" || marking == "must-revalidate")
+				open := o.Shared && (marking == "public" || marking == "s-maxage=60" || marking == "must-revalidate" && credentials == "Authorization")
 				for range 2 {
 					for _, principal := range principals {
 						var have got
 						if principal == "" {
 							have, _ = g.get(url)
 						} else {
-							have, _ = g.get(url, "Authorization: "+principal)
+							have, _ = g.get(url, credentials+": "+principal)
 						}
 						// An answer to nobody in particular may go to everyone; one to a principal only if it is marked.
 						if want := "for " + principal; have.Body != want && !open && !(o.Shared && have.Body == "for ") {

@@ -1,0 +1,121 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"testing"
+	"time"
+)
+
+func entryFor(tag string) *Entry {
+	e := &Entry{status: 200, header: http.Header{}, received: t0, tags: []string{tag}}
+	e.index()
+	return e
+}
+
+// Two keys with one hash are told apart: the second one's lookup is a miss, and its response takes the first one's place.
+func TestMemoryTellsCollisionsApart(t *testing.T) {
+	m := NewMemory(MemoryOptions{})
+	ctx := context.Background()
+	m.Update(ctx, "a", func(*Set) *Set { return &Set{entries: []*Entry{entryFor("u")}} })
+	hash := maphash.String(m.seed, "a")
+	s := &m.shards[hash%uint64(len(m.shards))]
+	stored, _ := s.lru.Peek(hash)
+	stored.key = "b" // as if b had a's hash
+	if set, _ := m.Get(ctx, "a"); set != nil {
+		t.Error("a lookup of a finds what is stored for b")
+	}
+	m.Update(ctx, "a", func(old *Set) *Set {
+		if old != nil {
+			t.Error("an update of a sees what is stored for b")
+		}
+		return &Set{entries: []*Entry{entryFor("v")}}
+	})
+	if set, _ := m.Get(ctx, "a"); set == nil || set.entries[0].tags[0] != "v" {
+		t.Error("a is not stored")
+	}
+	if m.Len() != 1 {
+		t.Errorf("%d entries, want 1", m.Len())
+	}
+}
+
+// The index of tags holds nothing of what has gone.
+func TestMemoryIndexDoesNotGrow(t *testing.T) {
+	m := NewMemory(MemoryOptions{MaxEntries: 5})
+	ctx := context.Background()
+	for i := range 1000 {
+		m.Update(ctx, fmt.Sprint(i%50), func(old *Set) *Set { return old.with(entryFor(fmt.Sprint("tag", i%70)), 100) })
+		m.Update(ctx, "same", func(old *Set) *Set { return (&Set{}).with(entryFor(fmt.Sprint("other", i)), 100) })
+	}
+	if n := len(m.index.byTag); n > 5 {
+		t.Errorf("%d tags for 5 entries", n)
+	}
+	m.DeleteTagged(ctx, "other999")
+	if set, _ := m.Get(ctx, "same"); set != nil {
+		t.Error("a tag does not find its key")
+	}
+	m.Clear(ctx)
+	if n := len(m.index.byTag); n != 0 {
+		t.Errorf("%d tags after Clear", n)
+	}
+}
+
+// RFC 9111 §4: of several suitable responses the most recent one is used.
+func TestTheMostRecentResponseIsUsed(t *testing.T) {
+	old, _ := stored(200, "Cache-Control: max-age=600 | Vary: A | Date: "+date(-100), "A: 1", private)
+	recent, _ := stored(200, "Cache-Control: max-age=600 | Vary: B | Date: "+date(-50), "B: 1", private)
+	r := newRequest("GET", "A: 1 | B: 1")
+	a := asks("")
+	for _, entries := range [][]*Entry{{old, recent}, {recent, old}} {
+		if got := (&Set{entries: entries}).choose(a, r, &[32]byte{}); got != recent {
+			t.Error("an older response is chosen")
+		}
+	}
+}
+
+// RFC 9110 §15.3.7.3: parts are joined only under one strong tag, and without a gap.
+func TestJoiningParts(t *testing.T) {
+	part := func(first, last int64, tag string) *Entry {
+		e, _ := stored(206, "Cache-Control: max-age=60 | ETag: "+tag, "", private)
+		e.part, e.body = &span{first: first, last: last, complete: 10}, []byte("0123456789")[first:last+1]
+		return e
+	}
+	for _, test := range []struct {
+		name string
+		a, b *Entry
+		want string
+	}{
+		{"adjacent", part(0, 3, `"a"`), part(4, 6, `"a"`), "bytes 0-6/10 0123456"},
+		{"in the other order", part(4, 6, `"a"`), part(0, 3, `"a"`), "bytes 0-6/10 0123456"},
+		{"overlapping", part(0, 5, `"a"`), part(2, 8, `"a"`), "bytes 0-8/10 012345678"},
+		{"one within the other", part(0, 5, `"a"`), part(2, 3, `"a"`), "bytes 0-5/10 012345"},
+		{"a gap", part(0, 3, `"a"`), part(5, 6, `"a"`), ""},
+		{"another tag", part(0, 3, `"a"`), part(4, 6, `"b"`), ""},
+		{"a weak tag", part(0, 3, `W/"a"`), part(4, 6, `W/"a"`), ""},
+		{"no tag", part(0, 3, ``), part(4, 6, ``), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := ""
+			if s, body, ok := joinParts(test.a, test.b); ok {
+				got = s.String() + " " + string(body)
+			}
+			if got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// The clock that says longer counts: a machine that slept, or whose clock was set forward, has old responses.
+func TestResidentTimeByBothClocks(t *testing.T) {
+	now := time.Now()
+	e := &Entry{received: now}
+	if got := e.resident(now.Round(0).Add(time.Hour)); got != time.Hour {
+		t.Errorf("wall clock an hour ahead: %v", got)
+	}
+	if got := e.resident(now.Add(-time.Hour)); got != 0 {
+		t.Errorf("clock an hour back: %v", got)
+	}
+}
