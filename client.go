@@ -18,7 +18,8 @@ import (
 // Options make a [Client]. The zero value makes one that does what &http.Client{} does,
 // over a transport of its own that asks no environment for proxies.
 type Options struct {
-	// BaseURL completes the relative URLs of requests: their path is joined below its path, whether it begins with a slash or not.
+	// BaseURL completes the relative URLs of requests: their path is joined below its path, whether it begins with a slash or not,
+	// and "..", also in the shape of "%2e%2e", leads up to it and no further. A URL that begins with two slashes names another host.
 	// It is also the origin that default credentials are for. Zero means that URLs must be absolute.
 	BaseURL string
 
@@ -59,7 +60,7 @@ type Options struct {
 	EncodeJSON func(v any) ([]byte, error)
 }
 
-// Client is an HTTP client made of layers. It is made by [New], doesn't change, and is safe for concurrent use.
+// Client is an HTTP client made of layers. It is made by [New], doesn't change, and is safe for concurrent use. The zero Client cannot be used.
 //
 // A Client is also a [Handler], the counterpart of a bare transport, and gives an *http.Client to those who want one.
 type Client struct {
@@ -217,12 +218,13 @@ func (c *Client) encodeJSON(v any) ([]byte, error) {
 // and returns the response: of the last hop, its history in Request.Response. The caller closes its body.
 // req is not modified; its body is closed in any case.
 //
-// An error is a [*url.Error] as from http.Client.Do, with the secrets of the URL hidden, or an [*OptionError] if nothing was sent.
-// errors.As finds in it what went wrong: a [*TimeoutError], a [*RedirectError], the error of a layer or of the transport.
-// A status is no error, unless [CheckStatus] makes it one.
+// An error of the exchanges is a [*url.Error] as from http.Client.Do, with the secrets of the URLs in it hidden.
+// errors.As finds in it what went wrong: a [*TimeoutError], a [*RedirectError], the error of an exchange layer or of the transport.
+// [ErrClosed] and an [*OptionError], which say that nothing was sent, the errors of call layers and those of [CheckStatus] come as they are.
+// A status is no error, unless CheckStatus makes it one.
 func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req, false) }
 
-// RoundTrip performs a single exchange: with the defaults and the layers of the client, without redirects and cookies.
+// RoundTrip performs a single exchange: with the defaults and the layers of the client, without redirects, cookies of the jar and [CheckStatus].
 // That makes a client a [Handler], for an *http.Client to go around or another chain to end in.
 // The error is that of the layers and the transport, as it is.
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.do(req, true) }
@@ -486,7 +488,8 @@ func (c *Client) netrcAuth(u *url.URL) string {
 }
 
 // HTTPClient returns an *http.Client for libraries that want one. What it is asked to do, c does, redirects and cookies included;
-// a Jar, a CheckRedirect or a Timeout that is set on it comes on top. Each call returns another one.
+// a CheckRedirect or a Timeout that is set on it comes on top. So does a Jar, but it takes the cookies that a redirect leads to
+// for those of the host that was asked: set Options.Jar instead. Each call returns another one.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport: &asTransport{c},

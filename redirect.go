@@ -24,7 +24,7 @@ func MaxRedirects(n int) RequestOption {
 	}}
 }
 
-// NoRedirects hands a redirect to the caller as it came, its body unread.
+// NoRedirects hands a redirect to the caller as it came, its body unread. One whose Location cannot be parsed is an error, as it is for net/http.
 func NoRedirects() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.settings.maxRedirects = noRedirects
