@@ -32,6 +32,7 @@ type call struct {
 	buffer     *buffer // nil unless Options.BufferBody applies
 	refund     func()  // for the last retry; nil if there is nothing to give back
 	tried      Attempt // the last one
+	failure    failure // what its error is, if it has one
 	firstLeg   leg
 
 	// running is true while the layer is at work: a layer that sees it is nested.

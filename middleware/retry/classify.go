@@ -28,8 +28,6 @@ type Attempt struct {
 	Idempotent bool          // safe to send twice, by method, key or [Idempotent]
 	Wrote      bool          // false only if the request provably never left
 	Duration   time.Duration // to the response's header, or to the error
-
-	failure failure // what Err is; for Default
 }
 
 // Default is the rule behind all others: the table in docs/retry.md.
@@ -52,7 +50,7 @@ func Default(a *Attempt) Verdict {
 }
 
 func defaultError(a *Attempt) Verdict {
-	switch a.failure {
+	switch failureOf(a.Err) {
 	case failureUnsent:
 		return Yes
 	case failureLost, failureTimeout:
@@ -102,14 +100,14 @@ func Processed429(a *Attempt) Verdict {
 	return Unknown
 }
 
-// judge asks the rules in order.
-func judge(a *Attempt, rules []Rule) Verdict {
+// judge asks the rules in order, and says whether the answer is that of one of them and not of Default.
+func judge(a *Attempt, rules []Rule) (v Verdict, ruled bool) {
 	for _, rule := range rules {
 		if v := rule(a); v != Unknown {
-			return v
+			return v, true
 		}
 	}
-	return Default(a)
+	return Default(a), false
 }
 
 // idempotent reports whether req is safe to send twice by its method (RFC 9110 §9.2.2; QUERY is safe by its definition),

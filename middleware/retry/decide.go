@@ -21,8 +21,8 @@ func (c *call) decide(resp *http.Response) plan {
 	if cause := c.Err(); cause != nil {
 		return plan{stop: StopCanceled, cause: cause}
 	}
-	if judge(&c.tried, c.opts.Rules) != Yes {
-		return plan{stop: c.whyNot()}
+	if v, ruled := judge(&c.tried, c.opts.Rules); v != Yes {
+		return plan{stop: c.whyNot(ruled)}
 	}
 	if !c.replayable {
 		return plan{stop: StopBody}
@@ -34,14 +34,14 @@ func (c *call) decide(resp *http.Response) plan {
 }
 
 // whyNot names the reason behind a No.
-func (c *call) whyNot() Stop {
+func (c *call) whyNot(ruled bool) Stop {
 	a := c.tried
 	a.Idempotent = true
 	switch wanted := Default(&a) == Yes; {
-	case wanted && !c.tried.Idempotent && judge(&a, c.opts.Rules) == Yes:
-		return StopMethod
-	case wanted:
+	case wanted && ruled:
 		return StopRule
+	case wanted:
+		return StopMethod
 	case a.Err != nil:
 		return StopFatal
 	case a.Response.StatusCode == http.StatusMisdirectedRequest:

@@ -166,11 +166,11 @@ func (d *download) worthwhile(broken error) bool {
 
 // broke makes the last attempt end with the error of its body, for whoever asks why another followed.
 func (c *call) broke(err error) {
-	c.tried.Response, c.tried.Err, c.tried.failure = nil, err, failureOf(err)
+	c.tried.Response, c.tried.Err, c.failure = nil, err, failureOf(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.outcomes[len(c.outcomes)-1]
-	o.Err, o.Timeout = err, c.tried.failure == failureTimeout
+	o.Err, o.Timeout = err, c.failure == failureTimeout
 }
 
 // rest asks for what is missing. Without a usable response, again says whether to ask once more.
@@ -188,8 +188,8 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 	if resp != nil && d.continues(resp) {
 		return resp, false
 	}
-	again = judge(&c.tried, c.opts.Rules) == Yes
-	if again {
+	v, _ := judge(&c.tried, c.opts.Rules)
+	if again = v == Yes; again {
 		drop(resp)
 	} else if resp != nil {
 		resp.Body.Close()

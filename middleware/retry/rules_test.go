@@ -367,7 +367,7 @@ func TestR2RulesComeBeforeTheDefault(t *testing.T) {
 			{"no", "GET", []retry.Rule{retry.OnStatus(retry.No, 503)}, plytest.Status(503), told{1, 503, retry.StopRule}},
 			{"unknown", "GET", []retry.Rule{watch}, plytest.Status(503), told{3, 503, retry.StopAttempts}},
 			{"even a success", "GET", []retry.Rule{retry.OnStatus(retry.Yes, 202)}, plytest.Status(202), told{3, 202, retry.StopAttempts}},
-			{"429 with work done", "POST", []retry.Rule{retry.Processed429}, plytest.Status(429), told{1, 429, retry.StopMethod}},
+			{"429 with work done", "POST", []retry.Rule{retry.Processed429}, plytest.Status(429), told{1, 429, retry.StopRule}},
 			{"429 with work done, idempotent", "GET", []retry.Rule{retry.Processed429}, plytest.Status(429), told{3, 429, retry.StopAttempts}},
 			{"503 without work done", "POST", []retry.Rule{retry.Unprocessed503}, plytest.RetryIn(503, time.Second), told{3, 503, retry.StopAttempts}},
 			{"503 without Retry-After", "POST", []retry.Rule{retry.Unprocessed503}, plytest.Status(503), told{1, 503, retry.StopMethod}},
@@ -1158,6 +1158,25 @@ func TestR14PerRequest(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A rule may ask Default itself.
+func TestDefaultStandsAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		a    retry.Attempt
+		want retry.Verdict
+	}{
+		{"lost", retry.Attempt{Err: io.EOF, Wrote: true, Idempotent: true}, retry.Yes},
+		{"lost, not idempotent", retry.Attempt{Err: io.EOF, Wrote: true}, retry.No},
+		{"unsent", retry.Attempt{Err: io.EOF}, retry.Yes},
+		{"unknown", retry.Attempt{Err: errors.New("x"), Wrote: true, Idempotent: true}, retry.No},
+		{"status", retry.Attempt{Response: &http.Response{StatusCode: 502}, Idempotent: true}, retry.Yes},
+	} {
+		if got := retry.Default(&tt.a); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
 }
 
 // Hooks that the caller has on its context still fire.

@@ -76,7 +76,7 @@ func (c *call) send(r *http.Request, l *leg, waited time.Duration) *http.Respons
 	c.note(Outcome{
 		Status:   statusOf(resp),
 		Err:      err,
-		Timeout:  c.tried.failure == failureTimeout,
+		Timeout:  c.failure == failureTimeout,
 		Unsent:   !c.tried.Wrote,
 		Wait:     waited,
 		Duration: c.tried.Duration,
@@ -88,9 +88,10 @@ func (c *call) send(r *http.Request, l *leg, waited time.Duration) *http.Respons
 // describe puts together what the rules may know.
 func (c *call) describe(r *http.Request, l *leg, resp *http.Response, err error, took time.Duration) {
 	a := Attempt{Request: r, Response: resp, Err: err, Number: c.sent() + 1, Idempotent: c.idempotent, Wrote: true, Duration: took}
+	c.failure = failureUnknown
 	if err != nil {
-		a.failure = failureOf(err)
-		a.Wrote = a.failure != failureUnsent && !l.unsent()
+		c.failure = failureOf(err)
+		a.Wrote = c.failure != failureUnsent && !l.unsent()
 	}
 	c.tried = a
 }
