@@ -219,11 +219,14 @@ func (d *draft) discardBody() {
 
 type releaseKey struct{}
 
-// releaseBody is called when the call of req has ended: a reader that the caller gave is closed as soon as no attempt reads it.
-func releaseBody(req *http.Request) {
-	if release, ok := req.Context().Value(releaseKey{}).(func()); ok {
-		release()
+// takeRelease returns what to call when the call of req has ended, nil for nothing: a reader that the caller gave is then closed as soon as
+// no attempt reads it. The request returned has it no more: bodies of others that layers send with its context are not this one.
+func takeRelease(req *http.Request) (*http.Request, func()) {
+	release, _ := req.Context().Value(releaseKey{}).(func())
+	if release == nil {
+		return req, nil
 	}
+	return req.WithContext(context.WithValue(req.Context(), releaseKey{}, nil)), release
 }
 
 func (c *content) drop() {

@@ -230,8 +230,12 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.do(req, true) }
 
 func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
-	if !single && req.GetBody != nil { // around a single exchange others may try again
-		defer releaseBody(req)
+	if req.GetBody != nil {
+		taken, release := takeRelease(req)
+		req = taken
+		if release != nil && !single { // around a single exchange others may try again
+			defer release()
+		}
 	}
 	out, s, err := c.prepare(req, single)
 	if err != nil {

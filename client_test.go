@@ -751,6 +751,38 @@ func TestOptionsOfARequestAreNotThoseOfAnotherInItsContext(t *testing.T) {
 	}
 }
 
+func TestABodyIsNotReleasedByAnotherRequestInItsContext(t *testing.T) {
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/old" {
+			return reply(r, http.StatusTemporaryRedirect, http.Header{"Location": {"/new"}}, "")
+		}
+		return nil
+	}}
+	var c *ply.Client
+	c = newClient(t, ply.Options{Transport: transport, Use: []ply.Middleware{func(next ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/old" {
+				if err := ply.Discard(c.Post(r.Context(), "http://a.test/token", ply.BodyString("x"))); err != nil {
+					return nil, err
+				}
+			}
+			return next.RoundTrip(r)
+		})
+	}}})
+	file := filepath.Join(t.TempDir(), "f")
+	require.NoError(t, os.WriteFile(file, []byte("hello"), 0o600))
+	for name, do := range map[string]func(*http.Request) (*http.Response, error){"Do": c.Do, "RoundTrip": (&http.Client{Transport: c}).Do} {
+		f, err := os.Open(file)
+		require.NoError(t, err)
+		defer f.Close()
+		req, err := c.NewRequest(t.Context(), http.MethodPut, "http://a.test/old", ply.BodyReader(f))
+		require.NoError(t, err)
+		if err := ply.Discard(do(req)); err != nil || transport.last().Body != "hello" {
+			t.Errorf("%s: got %v, sent %+v", name, err, transport.last())
+		}
+	}
+}
+
 func TestTrustEnvTakesCredentialsFromNetrc(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "netrc")
 	require.NoError(t, os.WriteFile(file, []byte("machine a.test login ada password lovelace\n"), 0o600))
