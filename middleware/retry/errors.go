@@ -88,20 +88,15 @@ func (e *Error) Timeout() bool {
 // AttemptRecord is what other layers read.
 func (e *Error) AttemptRecord() attempt.Record { return e.record }
 
-// OriginUnavailable reports whether the server could not be reached or did not answer.
+// OriginUnavailable reports whether no answer could be had from the server.
 // It tells a cache above that a stored response may be served although it is stale (RFC 5861 §4).
+// It is false if the caller gave up, and for refusals that must come to light: a server that cannot prove who it is,
+// and errors that say by a method RetryableError() that they are final.
 func (e *Error) OriginUnavailable() bool {
 	if e.Stop == StopCanceled || e.Stop == StopPrepare || e.last == nil {
 		return false
 	}
-	if unavailable.Origin(e.last) {
-		return true
-	}
-	switch failureOf(e.last) {
-	case failureUnsent, failureLost, failureTimeout:
-		return true
-	}
-	return false
+	return unavailable.Origin(e.last) || asAnswer(e.last) != failureFatal && asTLS(e.last) != failureFatal
 }
 
 // UnavailableError reports a call that was not sent, because the server asked for time that the call does not have.

@@ -877,7 +877,9 @@ func TestR9OnlyAnUnreachableOriginIsUnavailable(t *testing.T) {
 			{"lost", newRequest(t, "POST"), plytest.Lose(), true},
 			{"timeout", newRequest(t, "GET"), plytest.Fail(timeoutErr{}), true},
 			{"certificate", newRequest(t, "GET"), plytest.BadCertificate(), false},
-			{"unknown", newRequest(t, "GET"), plytest.Fail(errors.New("x")), false},
+			{"no such host", newRequest(t, "GET"), plytest.NoSuchHost(), true},
+			{"unknown", newRequest(t, "GET"), plytest.Fail(errors.New("x")), true},
+			{"refused by a guard", newRequest(t, "GET"), plytest.Fail(verdict(false)), false},
 			{"cancelled", newRequest(t, "GET").WithContext(canceled), plytest.Refuse(), false},
 			{"a layer inside says so", newRequest(t, "GET"), plytest.Fail(down{}), true},
 		} {
