@@ -336,7 +336,7 @@ func (c *Client) complete(out, req *http.Request) (*http.Request, error) {
 			out = req.WithContext(req.Context())
 		}
 	}
-	u, err := c.completeURL(req.URL)
+	u, err := c.completeURL(req)
 	if err != nil {
 		return nil, err
 	}
@@ -354,8 +354,9 @@ func (c *Client) complete(out, req *http.Request) (*http.Request, error) {
 	return out, nil
 }
 
-// completeURL returns u itself if there is nothing to add.
-func (c *Client) completeURL(u *url.URL) (*url.URL, error) {
+// completeURL returns the URL of req itself if there is nothing to add.
+func (c *Client) completeURL(req *http.Request) (*url.URL, error) {
+	u := req.URL
 	if !u.IsAbs() {
 		if c.base == nil {
 			return nil, &OptionError{Option: "url", Reason: "is relative: make it absolute, or set Options.BaseURL"}
@@ -370,9 +371,11 @@ func (c *Client) completeURL(u *url.URL) (*url.URL, error) {
 	for _, q := range c.defaults.query {
 		for pair := range strings.SplitSeq(q, "&") {
 			name, _, _ := strings.Cut(pair, "=")
-			if name, err := url.QueryUnescape(name); err != nil || !given.Has(name) {
-				missing = append(missing, pair)
+			name, err := url.QueryUnescape(name)
+			if err == nil && given.Has(name) || redact.SecretName(name) && !c.trusts(req, u) {
+				continue
 			}
+			missing = append(missing, pair)
 		}
 	}
 	if len(missing) == 0 {
@@ -422,8 +425,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		}
 		header[name] = values
 	}
-	stays := staysAtOrigin(req)
-	trusted := stays && (c.base == nil || sameOrigin(req.URL, c.base))
+	trusted := c.trusts(req, req.URL)
 	for name, values := range c.defaults.header {
 		switch {
 		case hasField(req.Header, name),
@@ -440,12 +442,17 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		}
 		set("Cookie", []string{cookies})
 	}
-	if stays && !hasField(req.Header, "Authorization") && !hasField(header, "Authorization") {
+	if staysAtOrigin(req) && !hasField(req.Header, "Authorization") && !hasField(header, "Authorization") {
 		if value := c.netrcAuth(req.URL); value != "" {
 			set("Authorization", []string{value})
 		}
 	}
 	return header
+}
+
+// trusts is whether default credentials may go along with req, which is for u.
+func (c *Client) trusts(req *http.Request, u *url.URL) bool {
+	return (c.base == nil || sameOrigin(u, c.base)) && staysAtOrigin(req)
 }
 
 // hasField is whether header has the field name, which is canonical, in whatever case: a map can be filled by hand.

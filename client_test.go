@@ -275,7 +275,7 @@ func TestDefaultCredentialsAreForTheBaseURL(t *testing.T) {
 	c := newClient(t, ply.Options{
 		BaseURL:   "https://api.test/v1",
 		Header:    http.Header{"X-Api-Key": {"k"}, "Accept-Language": {"en"}},
-		Defaults:  []ply.RequestOption{ply.BasicAuth("u", "p"), ply.Cookie(&http.Cookie{Name: "a", Value: "1"})},
+		Defaults:  []ply.RequestOption{ply.BasicAuth("u", "p"), ply.Cookie(&http.Cookie{Name: "a", Value: "1"}), ply.Query("lang", "en"), ply.RawQuery("api%5Fkey=k")},
 		Transport: transport,
 	})
 	for _, to := range []struct {
@@ -292,6 +292,9 @@ func TestDefaultCredentialsAreForTheBaseURL(t *testing.T) {
 	} {
 		get(t, c, to.url)
 		h := transport.last().Header
+		if want := map[bool]string{true: "lang=en&api%5Fkey=k", false: "lang=en"}[to.want]; !strings.HasSuffix(transport.last().URL, "?"+want) {
+			t.Errorf("%s: got %s, want the query %s", to.url, transport.last().URL, want)
+		}
 		for _, name := range []string{"X-Api-Key", "Authorization", "Cookie"} {
 			if _, got := h[name]; got != to.want {
 				t.Errorf("%s: %s sent: %v, want %v", to.url, name, got, to.want)
@@ -572,15 +575,15 @@ func TestRoundTripAddsNoCredentialsAfterARedirectElsewhere(t *testing.T) {
 		}
 		return nil
 	}}
-	c := newClient(t, ply.Options{Header: http.Header{"X-Api-Key": {"k"}}, Defaults: []ply.RequestOption{ply.Bearer("t")}, Transport: transport})
+	c := newClient(t, ply.Options{Header: http.Header{"X-Api-Key": {"k"}}, Defaults: []ply.RequestOption{ply.Bearer("t"), ply.Query("token", "t")}, Transport: transport})
 	resp, err := (&http.Client{Transport: c}).Get("http://a.test/old")
 	require.NoError(t, err)
 	resp.Body.Close()
 	if h := transport.got[0].Header; h.Get("Authorization") == "" || h.Get("X-Api-Key") == "" {
 		t.Errorf("the first request went without credentials: %v", h)
 	}
-	if h := transport.got[1].Header; h.Get("Authorization") != "" || h.Get("X-Api-Key") != "" {
-		t.Errorf("credentials went to another origin: %v", h)
+	if got := transport.got[1]; got.Header.Get("Authorization") != "" || got.Header.Get("X-Api-Key") != "" || got.URL != "http://b.test/new" {
+		t.Errorf("credentials went to another origin: %+v", got)
 	}
 }
 
