@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -92,7 +93,7 @@ func appendCredentials(dst []byte, h http.Header) []byte {
 // has tells whether h has a field, whatever case its name is written in: a map filled by hand is sent as it is.
 func has(h http.Header, name string) bool {
 	for key := range h {
-		if len(key) == len(name) && target.EqualFold(key, name) {
+		if len(key) == len(name) && field.EqualFold(key, name) {
 			return true
 		}
 	}
@@ -121,7 +122,7 @@ func appendField(dst []byte, h http.Header, name string) []byte {
 func otherSpellings(h http.Header, name string) []string {
 	var found []string
 	for key := range h {
-		if len(key) == len(name) && key != name && target.EqualFold(key, name) {
+		if len(key) == len(name) && key != name && field.EqualFold(key, name) {
 			found = append(found, key)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/plyhttp/ply/internal/field"
 )
 
 // Append appends s behind its length, so that a sequence of strings can be read in one way only.
@@ -88,7 +90,7 @@ func appendAuthority(dst []byte, scheme, host string) []byte {
 
 // SameAuthority tells whether two authorities are one under a scheme (RFC 9110 §4.2.3).
 func SameAuthority(scheme, a, b string) bool {
-	return EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
+	return field.EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
 }
 
 func withoutDefaultPort(scheme, host string) string {
@@ -97,23 +99,10 @@ func withoutDefaultPort(scheme, host string) string {
 		return host
 	}
 	switch port := host[i+1:]; {
-	case port == "", port == "80" && EqualFold(scheme, "http"), port == "443" && EqualFold(scheme, "https"):
+	case port == "", port == "80" && field.EqualFold(scheme, "http"), port == "443" && field.EqualFold(scheme, "https"):
 		return host[:i]
 	}
 	return host
-}
-
-// EqualFold compares without regard to the case of ASCII letters.
-func EqualFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i < len(a); i++ {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 func lower(c byte) byte {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -81,7 +82,7 @@ func (u *Pattern) Match(r *http.Request) bool {
 	if u.expression != nil {
 		return u.expression.MatchString(plainURL(r))
 	}
-	if u.scheme != "" && !target.EqualFold(u.scheme, r.URL.Scheme) || !u.fitsHost(r) {
+	if u.scheme != "" && !field.EqualFold(u.scheme, r.URL.Scheme) || !u.fitsHost(r) {
 		return false
 	}
 	return u.anyPath || matchSegments(u.path, strings.Split(strings.TrimPrefix(target.NormalPath(r.URL), "/"), "/"))

@@ -39,35 +39,14 @@ func newAsk(mode Mode, r *http.Request, p *posture) ask {
 	a := ask{head: r.Method == http.MethodHead, mode: mode}
 	var control, pragma []string
 	for name, values := range r.Header {
-		switch len(name) {
-		case len("Cache-Control"): // also If-None-Match
-			if field.EqualFold(name, "Cache-Control") {
-				control = append(control, values...)
-			} else if field.EqualFold(name, "If-None-Match") {
-				a.noneMatch = append(a.noneMatch, values...)
-			}
-		case len("Pragma"):
-			if field.EqualFold(name, "Pragma") {
-				pragma = append(pragma, values...)
-			}
-		case len("Range"):
-			if field.EqualFold(name, "Range") {
-				a.ranges = append(a.ranges, values...)
-			}
-		case len("If-Range"): // also If-Match
-			if field.EqualFold(name, "If-Range") {
-				a.ifRange = append(a.ifRange, values...)
-			} else if field.EqualFold(name, "If-Match") {
-				a.precondition = true
-			}
-		case len("If-Modified-Since"):
-			if field.EqualFold(name, "If-Modified-Since") {
-				a.modifiedSince = append(a.modifiedSince, values...)
-			}
-		case len("If-Unmodified-Since"):
-			if field.EqualFold(name, "If-Unmodified-Since") {
-				a.precondition = true
-			}
+		switch {
+		case !isQuestion[len(name)%len(isQuestion)]:
+		case field.EqualFold(name, "Cache-Control"):
+			control = append(control, values...)
+		case field.EqualFold(name, "Pragma"):
+			pragma = append(pragma, values...)
+		default:
+			a.read(name, values)
 		}
 	}
 	if len(control) > 0 {
@@ -76,6 +55,28 @@ func newAsk(mode Mode, r *http.Request, p *posture) ask {
 	a.pragma = len(pragma) > 0 && !a.directives.Present && saysNoCache(pragma)
 	a.classify(r, p)
 	return a
+}
+
+// isQuestion tells which lengths the names of fields have that the cache reads. Most fields of a request are none of them.
+var isQuestion = [20]bool{
+	len("Range"): true, len("Pragma"): true, len("If-Range"): true /* If-Match */, len("Cache-Control"): true, /* If-None-Match */
+	len("If-Modified-Since"): true, len("If-Unmodified-Since"): true,
+}
+
+// read takes in a condition or a range.
+func (a *ask) read(name string, values []string) {
+	switch {
+	case field.EqualFold(name, "If-None-Match"):
+		a.noneMatch = append(a.noneMatch, values...)
+	case field.EqualFold(name, "If-Modified-Since"):
+		a.modifiedSince = append(a.modifiedSince, values...)
+	case field.EqualFold(name, "Range"):
+		a.ranges = append(a.ranges, values...)
+	case field.EqualFold(name, "If-Range"):
+		a.ifRange = append(a.ifRange, values...)
+	case field.EqualFold(name, "If-Match"), field.EqualFold(name, "If-Unmodified-Since"):
+		a.precondition = true
+	}
 }
 
 // classify finds what keeps a request away from the store.
