@@ -4,9 +4,12 @@ package unavailable
 
 import "errors"
 
-// Origin reports whether err, or an error that it wraps, has a method OriginUnavailable() bool that returns true.
-// The outermost error with such a method has the last word.
-func Origin(err error) bool {
+// Origin asks err, or the outermost error that it wraps with a method OriginUnavailable() bool, and returns what that says.
+// It is not known if there is no such error.
+func Origin(err error) (unavailable, known bool) {
 	var says interface{ OriginUnavailable() bool }
-	return errors.As(err, &says) && says.OriginUnavailable()
+	if !errors.As(err, &says) {
+		return false, false
+	}
+	return says.OriginUnavailable(), true
 }

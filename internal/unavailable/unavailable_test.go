@@ -17,18 +17,19 @@ func TestOrigin(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
-		want bool
+		want [2]bool
 	}{
-		{"nil", nil, false},
-		{"silent", errors.New("x"), false},
-		{"yes", says(true), true},
-		{"no", says(false), false},
-		{"wrapped", fmt.Errorf("layer: %w", says(true)), true},
-		{"joined", errors.Join(errors.New("x"), says(true)), true},
+		{"nil", nil, [2]bool{false, false}},
+		{"silent", errors.New("x"), [2]bool{false, false}},
+		{"yes", says(true), [2]bool{true, true}},
+		{"no", says(false), [2]bool{false, true}},
+		{"wrapped", fmt.Errorf("layer: %w", says(true)), [2]bool{true, true}},
+		{"joined", errors.Join(errors.New("x"), says(true)), [2]bool{true, true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := unavailable.Origin(tt.err); got != tt.want {
+			down, known := unavailable.Origin(tt.err)
+			if got := [2]bool{down, known}; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})

@@ -285,7 +285,7 @@ func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
 			if !errors.As(err, &gone) || gone.Key != "example.com" || origin.Count() != 1 || body.n != 1 {
 				t.Errorf("%s: %v after %d requests, body closed %d times", tt.name, err, origin.Count(), body.n)
 			}
-			if errors.Is(err, context.DeadlineExceeded) != tt.deadline || !unavailable.Origin(fmt.Errorf("wrapped: %w", err)) {
+			if down, _ := unavailable.Origin(fmt.Errorf("wrapped: %w", err)); errors.Is(err, context.DeadlineExceeded) != tt.deadline || !down {
 				t.Errorf("%s: %#v", tt.name, err)
 			}
 			other := newRequest(t, "GET")

@@ -96,7 +96,10 @@ func (e *Error) OriginUnavailable() bool {
 	if e.Stop == StopCanceled || e.Stop == StopPrepare || e.last == nil {
 		return false
 	}
-	return unavailable.Origin(e.last) || asAnswer(e.last) != failureFatal && asTLS(e.last) != failureFatal
+	if down, known := unavailable.Origin(e.last); known {
+		return down
+	}
+	return asAnswer(e.last) != failureFatal && asTLS(e.last) != failureFatal
 }
 
 // UnavailableError reports a call that was not sent, because the server asked for time that the call does not have.

@@ -881,7 +881,8 @@ func TestR9OnlyAnUnreachableOriginIsUnavailable(t *testing.T) {
 			{"unknown", newRequest(t, "GET"), plytest.Fail(errors.New("x")), true},
 			{"refused by a guard", newRequest(t, "GET"), plytest.Fail(verdict(false)), false},
 			{"cancelled", newRequest(t, "GET").WithContext(canceled), plytest.Refuse(), false},
-			{"a layer inside says so", newRequest(t, "GET"), plytest.Fail(down{}), true},
+			{"a layer inside says so", newRequest(t, "GET"), plytest.Fail(down(true)), true},
+			{"a layer inside says no", newRequest(t, "GET"), plytest.Fail(down(false)), false},
 		} {
 			_, err := call(t, retry.Options{}, tt.req, tt.reply)
 			var e *retry.Error
@@ -912,10 +913,10 @@ func TestR9GivingUpIsNoOutage(t *testing.T) {
 	})
 }
 
-type down struct{}
+type down bool
 
-func (down) Error() string           { return "circuit open" }
-func (down) OriginUnavailable() bool { return true }
+func (down) Error() string             { return "circuit open" }
+func (d down) OriginUnavailable() bool { return bool(d) }
 
 func TestR10InfoIsOnEveryResponse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
