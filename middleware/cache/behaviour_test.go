@@ -1073,3 +1073,59 @@ func TestBodiesThatBreakOff(t *testing.T) {
 		})
 	}
 }
+
+// RFC 9111 §4.3.3: what has been replaced is not served again, though what replaces it may not be stored.
+func TestWhatHasBeenReplacedIsForgotten(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		outcome string
+	}{{200, "refreshed"}, {404, "refreshed"}, {301, "refreshed"}, {403, "stale"}, {429, "stale"}} {
+		inBubble(t, func(t *testing.T) {
+			o := says("old", "Cache-Control: max-age=1, stale-if-error=600", `Etag: "a"`)
+			g := newRig(t, o, cache.Options{})
+			g.get(url)
+			time.Sleep(2 * time.Second)
+			o.answer = func(*http.Request) *http.Response { return reply(test.status, "new", "Cache-Control: no-store") }
+			g.get(url)
+			o.answer = func(*http.Request) *http.Response { return reply(503, "down") }
+			have, _ := g.get(url)
+			if replaced := test.outcome == "refreshed"; replaced != (have.Body == "down") {
+				t.Errorf("after a %d that is not stored: %v", test.status, have)
+			}
+		})
+	}
+}
+
+// However often a response is used, its age is the time since it was generated.
+func TestAgeNeverInflates(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=600", "Age: 30"), cache.Options{})
+		start := time.Now()
+		g.get(url)
+		for range 20 {
+			time.Sleep(1100 * time.Millisecond)
+			_, resp := g.get(url)
+			if want := fmt.Sprint(30 + int(time.Since(start)/time.Second)); resp.Header.Get("Age") != want || len(resp.Header["Age"]) != 1 {
+				t.Errorf("Age %q, want %s", resp.Header["Age"], want)
+			}
+		}
+	})
+}
+
+// A response that net/http has decompressed stays marked as such.
+func TestDecompressedResponses(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{answer: func(*http.Request) *http.Response {
+			resp := reply(200, "hello", "Cache-Control: max-age=60")
+			resp.Uncompressed, resp.ContentLength = true, -1
+			return resp
+		}}
+		g := newRig(t, o, cache.Options{})
+		g.get(url)
+		have, resp := g.get(url)
+		g.want(have, 200, "hello", "hit", 1)
+		if !resp.Uncompressed || resp.ContentLength != -1 {
+			t.Errorf("Uncompressed %v, ContentLength %d", resp.Uncompressed, resp.ContentLength)
+		}
+	})
+}

@@ -100,7 +100,7 @@ func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, erro
 	return c.DeleteFunc(ctx, func(e *Entry) bool { return e.resident(now) > d })
 }
 
-// DeleteFunc removes the stored responses for which drop is true, and returns how many there were.
+// DeleteFunc removes the stored responses for which drop is true, and returns how many there were. drop must not call the cache or its store.
 func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, error) {
 	n := 0
 	err := c.updateAll(ctx, func(old *Set) *Set {

@@ -101,6 +101,9 @@ func (p *reply) store(s *Status) {
 	if e == nil {
 		s.Detail = joined(s.Detail, "not stored: "+reason)
 		p.cache.leftOut(p.request, reason)
+		if p.selected != nil && replaces(p.StatusCode) {
+			p.remove(p.selected)
+		}
 		return
 	}
 	s.Stored, s.TTL, s.HasTTL = true, e.ttl(p.received), true

@@ -198,6 +198,18 @@ func validatable(h http.Header) bool {
 	return h.Get("Etag") != "" || h.Get("Last-Modified") != ""
 }
 
+// replaces tells whether an answer that is not stored itself shows that what is stored is no more (RFC 9111 §4.3.3):
+// the resource has changed, moved or gone. An error says nothing about it.
+func replaces(status int) bool {
+	switch status {
+	case http.StatusPartialContent, http.StatusNotModified:
+		return false
+	case http.StatusNotFound, http.StatusGone:
+		return true
+	}
+	return status >= 200 && status < 400
+}
+
 // newRules collects what a stored response says about its use.
 func newRules(c *candidate, p *posture) rules {
 	d, _ := field.Controlling(c.response.Header, p.targeted)
