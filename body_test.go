@@ -330,6 +330,9 @@ func TestOptionsForBodiesThatCannotHold(t *testing.T) {
 			"part without content", []ply.RequestOption{ply.BodyMultipart(ply.Part{Name: "a"})},
 			`ply: BodyMultipart: part "a" has no content: make it with PartField, PartBytes, PartFile, PartFunc or PartReader`,
 		},
+		{"part without a function", []ply.RequestOption{ply.BodyMultipart(ply.PartFunc("a", "f", 1, nil))},
+			`ply: BodyMultipart: part "a" has no content: make it with PartField, PartBytes, PartFile, PartFunc or PartReader`,
+		},
 		{"part without name", []ply.RequestOption{ply.BodyMultipart(ply.PartField("", "x"))}, `ply: BodyMultipart: part "" has no name`},
 		{
 			"part of a missing file", []ply.RequestOption{ply.BodyMultipart(ply.PartFile("f", "/nowhere/x"))},

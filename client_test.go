@@ -164,6 +164,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		{"two kinds of credentials", ply.Options{Defaults: []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.Bearer("hunter2")}}, "Bearer", "BasicAuth"},
 		{"TLS setting on a transport that cannot be copied", ply.Options{Transport: &recorder{}, Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, "InsecureSkipVerify", "*http.Transport"},
 		{"layer makes nothing", ply.Options{Use: []ply.Middleware{func(ply.Handler) ply.Handler { return nil }}}, "Use", "nothing"},
+		{"condition missing", ply.Options{Use: []ply.Middleware{ply.When(nil, plain)}}, "Use", "no function to match"},
 		{"same state twice", ply.Options{Use: []ply.Middleware{same, same}}, "Use", "twice"},
 		{"same state in both lists", ply.Options{UseCall: []ply.Middleware{same}, Use: []ply.Middleware{same}}, "Use", "twice"},
 		{"cache inside retry", ply.Options{Use: []ply.Middleware{retryLike, cacheLike}}, "Use", "list cache before retry"},

@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -58,6 +59,9 @@ func Named(name string, m Middleware) Middleware {
 func When(match func(*http.Request) bool, m Middleware) Middleware {
 	if m == nil {
 		return nil
+	}
+	if match == nil {
+		return func(Handler) Handler { return &missing{errors.New("ply: When was given no function to match")} }
 	}
 	return func(next Handler) Handler {
 		next = orDefault(next)

@@ -53,10 +53,11 @@ func PartFile(name, path string) Part {
 // as many as there are. The number of bytes is checked. open runs when the turn of the part comes, and what it returns is closed.
 // Attempts that run at once call it at once.
 func PartFunc(name, filename string, size int64, open func() (io.ReadCloser, error)) Part {
-	return Part{
-		Name: name, Filename: filename, ContentType: "application/octet-stream",
-		open: func() (*content, error) { return fromFunc(max(size, -1), open), nil },
+	p := Part{Name: name, Filename: filename, ContentType: "application/octet-stream"}
+	if open != nil {
+		p.open = func() (*content, error) { return fromFunc(max(size, -1), open), nil }
 	}
+	return p
 }
 
 func fromFunc(size int64, open func() (io.ReadCloser, error)) *content {
