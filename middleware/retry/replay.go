@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"sync/atomic"
 )
 
@@ -64,14 +63,17 @@ type buffer struct {
 	holders atomic.Int32
 	over    atomic.Bool // more than limit was read, and data is gone
 
-	mu    sync.Mutex // guards the fields below, and reading the source, for as long as that takes
+	// reading guards the fields below, and the source for as long as a Read takes.
+	// It is a channel and no mutex so that time passes in a bubble of testing/synctest while a Read waits for another.
+	reading chan struct{}
+
 	data  []byte
 	total int64 // bytes read from the source
 	err   error // of the source, after total bytes
 }
 
 func newBuffer(source io.ReadCloser, limit int64) *buffer {
-	b := &buffer{limit: limit, source: source}
+	b := &buffer{limit: limit, source: source, reading: make(chan struct{}, 1)}
 	b.holders.Store(1)
 	return b
 }
@@ -95,7 +97,7 @@ func (b *buffer) release() {
 type view struct {
 	buffer *buffer
 	closed atomic.Bool
-	off    int64 // guarded by buffer.mu
+	off    int64 // guarded by buffer.reading
 }
 
 func (v *view) Read(p []byte) (int, error) {
@@ -103,8 +105,8 @@ func (v *view) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	b := v.buffer
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.reading <- struct{}{}
+	defer func() { <-b.reading }()
 	n, err := b.readAt(p, v.off)
 	v.off += int64(n)
 	return n, err
@@ -117,7 +119,7 @@ func (v *view) Close() error {
 	return nil
 }
 
-// readAt reads from what is remembered, then from the source. mu is held.
+// readAt reads from what is remembered, then from the source. reading is held.
 //
 // A transport may still be in a Read of the view of a failed attempt when the next one begins.
 // What that Read brings is remembered like all the rest, unless it is too much: then the next view has lost its place.
