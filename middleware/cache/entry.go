@@ -92,7 +92,7 @@ func (e *Entry) index() {
 		e.size += fieldSize(name, values)
 	}
 	for _, s := range e.selectors {
-		e.size += int64(len(s.name) + len(s.value) + 40)
+		e.size += int64(len(s.name) + len(s.value) + len(s.raw) + 64)
 	}
 	for _, tag := range e.tags {
 		e.size += int64(len(tag) + 64)

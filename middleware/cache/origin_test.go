@@ -137,3 +137,10 @@ func readAll(resp *http.Response) {
 
 // sleepSecond lets a second of virtual time pass.
 func sleepSecond() { time.Sleep(time.Second) }
+
+func roundTrip(t *testing.T, rt http.RoundTripper, r *http.Request) *http.Response {
+	t.Helper()
+	resp, err := rt.RoundTrip(r)
+	require.NoError(t, err)
+	return resp
+}

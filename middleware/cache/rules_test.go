@@ -359,11 +359,16 @@ func TestVary(t *testing.T) {
 		{"qualities count", "Accept", "Accept: a/b;q=0.5", "Accept: a/b;q=0.6", false},
 		{"other field", "A", "A: 1 | B: 1", "A: 1 | B: 2", true},
 		{"credentials", "Cookie", "Cookie: a", "Cookie: a", true},
+		{"two spellings of a name", "A", "A: 1", "A: 1 | a: 2", false},
 		{"other credentials", "Cookie", "Cookie: a", "Cookie: b", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e, _ := stored(200, "Cache-Control: max-age=60 | Vary: "+test.vary, test.stored, private)
-			if got := selects(e, header(test.presents), &[32]byte{}); got != test.want {
+			presents := header(test.presents)
+			if test.name == "two spellings of a name" {
+				presents = http.Header{"A": {"1"}, "a": {"2"}}
+			}
+			if got := selects(e, presents, &[32]byte{}); got != test.want {
 				t.Errorf("selects = %v, want %v", got, test.want)
 			}
 		})

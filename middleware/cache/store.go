@@ -100,7 +100,7 @@ func (e *Entry) sameSlot(other *Entry) bool {
 }
 
 func (e *Entry) sameSelectors(other *Entry) bool {
-	return slices.Equal(e.selectors, other.selectors)
+	return slices.EqualFunc(e.selectors, other.selectors, selector.same)
 }
 
 // joinedWith returns e with the bytes of a stored part beside its own, if they fit together, and as a whole response if none is missing then.

@@ -14,6 +14,12 @@ type selector struct {
 	name    string // canonical
 	present bool   // an absent field is not an empty one
 	value   string // normalised; a hash where the field holds credentials
+	raw     string // as the one line that it was, to be recognised at a glance; not kept of credentials
+}
+
+// same tells whether two selectors nominate the same values of the same field.
+func (s selector) same(other selector) bool {
+	return s.name == other.name && s.present == other.present && s.value == other.value
 }
 
 // newSelectors returns the selectors of a response with this Vary to a request with that header, in a fixed order.
@@ -25,7 +31,11 @@ func newSelectors(vary []string, request http.Header, secret *[32]byte) []select
 			continue
 		}
 		value, present := selecting(request, name, secret)
-		selectors = append(selectors, selector{name: name, present: present, value: value})
+		s := selector{name: name, present: present, value: value}
+		if lines := request[name]; len(lines) == 1 && !sensitive(name) {
+			s.raw = lines[0]
+		}
+		selectors = append(selectors, s)
 	}
 	slices.SortFunc(selectors, func(a, b selector) int { return strings.Compare(a.name, b.name) })
 	return selectors
@@ -94,6 +104,9 @@ func hash(secret *[32]byte, value string) string {
 func selects(e *Entry, request http.Header, secret *[32]byte) bool {
 	for i := range e.selectors {
 		s := &e.selectors[i]
+		if s.recognises(request) {
+			continue
+		}
 		value, present := selecting(request, s.name, secret)
 		if present == s.present && value == s.value {
 			continue
@@ -103,6 +116,35 @@ func selects(e *Entry, request http.Header, secret *[32]byte) bool {
 		}
 	}
 	return true
+}
+
+// recognises tells whether the request has the very line that the stored response's request had, or neither had any.
+func (s *selector) recognises(request http.Header) bool {
+	lines, ok := request[s.name]
+	if s.present && (s.raw == "" || len(lines) != 1 || lines[0] != s.raw) || !s.present && ok {
+		return false
+	}
+	for key := range request {
+		if len(key) == len(s.name) && key != s.name && field.EqualFold(key, s.name) {
+			return false
+		}
+	}
+	return true
+}
+
+// recognises tells whether the request has all the lines that the stored response was selected by.
+func (e *Entry) recognises(request http.Header) bool {
+	for i := range e.selectors {
+		if !e.selectors[i].recognises(request) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameFields tells whether two responses vary on the same fields.
+func (e *Entry) sameFields(other *Entry) bool {
+	return slices.EqualFunc(e.selectors, other.selectors, func(a, b selector) bool { return a.name == b.name })
 }
 
 // prefersLanguage tells whether a response is in the one language that a request ranks above all others:
@@ -156,6 +198,9 @@ func thousandths(q string) int {
 // choose returns the stored response to use for a request: of those that it selects, one that has the bytes that are asked for,
 // and of these the one that the origin made last (RFC 9111 §4).
 func (s *Set) choose(a *ask, r *http.Request, secret *[32]byte) *Entry {
+	if e := s.recognised(a, r); e != nil {
+		return e
+	}
 	var best *Entry
 	bestHolds := false
 	for _, e := range s.entries {
@@ -168,4 +213,21 @@ func (s *Set) choose(a *ask, r *http.Request, secret *[32]byte) *Entry {
 		}
 	}
 	return best
+}
+
+// recognised returns the stored response that a request is recognised by, without bringing its fields into their normal form.
+// If all responses vary on the same fields, there is no other that the request selects.
+func (s *Set) recognised(a *ask, r *http.Request) *Entry {
+	for _, e := range s.entries {
+		if e.search != nil || !e.recognises(r.Header) || !enough(a, e) {
+			continue
+		}
+		for _, other := range s.entries {
+			if !e.sameFields(other) {
+				return nil
+			}
+		}
+		return e
+	}
+	return nil
 }
