@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,7 +80,6 @@ type exchange struct {
 	received  atomic.Int64 // bytes of the response body
 	question  *capture     // of the request body; nil if nothing is kept
 	answer    *capture     // of the response body
-	once      sync.Once
 }
 
 // outgoing is the request to pass on: a copy that carries the call's id, and whose body is counted.
@@ -126,18 +124,16 @@ func (x *exchange) watch(resp *http.Response) {
 	})
 }
 
-// finish writes the record, once.
+// finish writes the record, if its level is wanted and it is chosen. It is called once.
 func (x *exchange) finish(resp *http.Response, err error) {
-	x.once.Do(func() {
-		o := x.outcome(resp, err)
-		level := x.opts.Level(o)
-		if ctx := x.req.Context(); x.logger.Enabled(ctx, level) {
-			suppressed, ok := x.sampler.take(o.Unremarkable(), time.Now())
-			if ok {
-				x.write(ctx, level, o, suppressed)
-			}
-		}
-	})
+	o, ctx := x.outcome(resp, err), x.req.Context()
+	level := x.opts.Level(o)
+	if !x.logger.Enabled(ctx, level) {
+		return
+	}
+	if suppressed, ok := x.sampler.take(o.Unremarkable(), time.Now()); ok {
+		x.write(ctx, level, o, suppressed)
+	}
 }
 
 func (x *exchange) write(ctx context.Context, level slog.Level, o Outcome, suppressed int) {

@@ -2,6 +2,7 @@ package logging_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -62,6 +63,13 @@ func TestQueryPresets(t *testing.T) {
 		if got := tt.r.URL(u); got != "https://example.com/o?"+tt.want {
 			t.Errorf("%s: %s", tt.name, got)
 		}
+	}
+	spelled := &logging.Redactor{HideParams: []string{"sig"}}
+	if got := spelled.Query("%73ig=hush&%74oken=hush&a=b"); got != "%73ig=REDACTED&%74oken=REDACTED&a=b" {
+		t.Error(got)
+	}
+	if got := spelled.HeaderValue("location", "//u:hush@example.org/"); got != "//REDACTED:REDACTED@example.org/" {
+		t.Error(got)
 	}
 	r := &logging.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "42", "{id}") }}
 	if got := r.URLText("https://example.com/users/42"); got != "https://example.com/users/{id}" {
@@ -264,6 +272,119 @@ func TestCallIDIsTheSameForAllOfACall(t *testing.T) {
 	})
 }
 
+func TestRateDoesNotSaveUpForABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		h := logging.New(logging.Options{Logger: j.logger(), Sample: logging.Sample{PerSecond: 2}})(plytest.Play(plytest.Text("hello")))
+		for range 2 {
+			for range 10 {
+				if resp, err := h.RoundTrip(newRequest(t, t.Context(), "GET", "")); err == nil {
+					readAll(resp.Body)
+				}
+			}
+			time.Sleep(time.Hour)
+		}
+		if n := strings.Count(j.String(), "\n"); n != 4 {
+			t.Errorf("%d records of two bursts", n)
+		}
+	})
+}
+
+func TestLevelOf(t *testing.T) {
+	status := func(code int) logging.Outcome { return logging.Outcome{Response: &http.Response{StatusCode: code}} }
+	for _, tt := range []struct {
+		name          string
+		o             logging.Outcome
+		call, attempt slog.Level
+	}{
+		{"200", status(200), slog.LevelInfo, slog.LevelDebug},
+		{"304", status(304), slog.LevelInfo, slog.LevelDebug},
+		{"401", status(401), slog.LevelWarn, slog.LevelWarn},
+		{"404", status(404), slog.LevelInfo, slog.LevelDebug},
+		{"409", status(409), slog.LevelInfo, slog.LevelDebug},
+		{"412", status(412), slog.LevelInfo, slog.LevelDebug},
+		{"416", status(416), slog.LevelInfo, slog.LevelDebug},
+		{"429", status(429), slog.LevelError, slog.LevelWarn},
+		{"503", status(503), slog.LevelError, slog.LevelWarn},
+		{"error", logging.Outcome{Err: io.EOF}, slog.LevelError, slog.LevelWarn},
+		{"cancelled", logging.Outcome{Err: context.Canceled}, slog.LevelInfo, slog.LevelInfo},
+		{"late", logging.Outcome{Err: context.DeadlineExceeded}, slog.LevelWarn, slog.LevelWarn},
+	} {
+		if got := logging.LevelOf(tt.o); got != tt.call {
+			t.Errorf("call, %s: %s, want %s", tt.name, got, tt.call)
+		}
+		slow := tt.o
+		slow.Slow = true
+		if got := logging.LevelOf(slow); got != min(tt.call+4, slog.LevelError) {
+			t.Errorf("slow call, %s: %s", tt.name, got)
+		}
+		tt.o.Attempt = 1
+		if got := logging.LevelOf(tt.o); got != tt.attempt {
+			t.Errorf("attempt, %s: %s, want %s", tt.name, got, tt.attempt)
+		}
+	}
+}
+
+func TestCacheStatusInOneWord(t *testing.T) {
+	for field, want := range map[string]string{
+		`ply; hit; ttl=30`:  "cache.status=hit",
+		`ply; hit; ttl=-30`: "cache.status=stale",
+		`ply; fwd=stale; fwd-status=503; detail="served from store: status 503"`: `cache.status=stale cache.reason="served from store: status 503"`,
+		`ply; fwd=stale; fwd-status=304`:                                         "cache.status=revalidated cache.reason=stale",
+		`ply; fwd=uri-miss; fwd-status=304`:                                      "cache.status=miss cache.reason=uri-miss",
+		`ply; fwd=request; fwd-status=200; stored`:                               "cache.status=refreshed cache.reason=request",
+		`ply; fwd=uri-miss; stored; detail="a; hit, \"b"`:                        `cache.status=miss cache.reason="a; hit, \"b"`,
+		`ply; fwd=method`: "cache.status=bypassed cache.reason=method",
+		`ply`:             "cache.status=refused",
+	} {
+		var j journal
+		h := logging.New(logging.Options{Logger: j.logger()})(plytest.Play(plytest.Text("", "Cache-Status", field)))
+		if resp, err := h.RoundTrip(newRequest(t, t.Context(), "GET", "")); err == nil {
+			readAll(resp.Body)
+		}
+		_, got, _ := strings.Cut(strings.TrimSpace(j.String()), "response.body.size=0 ")
+		if got != want {
+			t.Errorf("%s: %s, want %s", field, got, want)
+		}
+	}
+}
+
+func TestRedirectsCountAsResends(t *testing.T) {
+	var j journal
+	origin := &plytest.Origin{Paths: map[string][]plytest.Reply{"/a": {plytest.Status(302, "Location", "/b")}, "/b": {plytest.Status(302, "Location", "/c")}}}
+	hc := &http.Client{Transport: logging.New(logging.Options{Logger: j.logger()})(origin)}
+	resp, err := hc.Get("http://example.com/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAll(resp.Body)
+	lines := strings.Split(strings.TrimSpace(j.String()), "\n")
+	for i, want := range []string{"", "resend_count=1", "resend_count=2"} {
+		if len(lines) != 3 || !strings.Contains(lines[i], want) || want == "" && strings.Contains(lines[i], "resend") {
+			t.Errorf("log %s", &j)
+		}
+	}
+}
+
+// The next page is a call of its own, even if it is asked for with the context of the last one.
+func TestACallThatIsOverMakesNoAttempts(t *testing.T) {
+	var j journal
+	l := logging.New(logging.Options{Logger: j.logger()})
+	resp, err := retry.New(retry.Options{})(plytest.Play(plytest.Text("hello"))).RoundTrip(newRequest(t, t.Context(), "PUT", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAll(resp.Body)
+	resp, err = l(plytest.Play(plytest.Text("hello"))).RoundTrip(newRequest(t, resp.Request.Context(), "PUT", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAll(resp.Body)
+	if !strings.Contains(j.String(), `msg="http call"`) {
+		t.Errorf("log %s", &j)
+	}
+}
+
 func TestCurl(t *testing.T) {
 	req := newRequest(t, t.Context(), "PATCH", `{"name":"it's","token":"hush"}`)
 	req.Header.Set("Content-Type", "application/json")
@@ -271,6 +392,11 @@ func TestCurl(t *testing.T) {
 	want := `curl -X PATCH -H 'Authorization: REDACTED' -H 'Content-Type: application/json' --data-binary '{"name":"it'\''s","token":"REDACTED"}' 'http://REDACTED:REDACTED@example.com:8080/path?token=REDACTED'`
 	if diff := cmp.Diff(want, logging.Curl(req)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+	copied := &closeCounter{Reader: strings.NewReader("x")}
+	req.GetBody = func() (io.ReadCloser, error) { return copied, nil }
+	if logging.Curl(req); copied.n != 1 {
+		t.Errorf("the copy of the body was closed %d times", copied.n)
 	}
 	body, _ := io.ReadAll(req.Body)
 	if len(body) == 0 {
@@ -291,6 +417,13 @@ func TestCurl(t *testing.T) {
 		}
 	}
 }
+
+type closeCounter struct {
+	io.Reader
+	n int
+}
+
+func (c *closeCounter) Close() error { c.n++; return nil }
 
 // A shell takes the command apart into the words that were meant.
 func TestCurlIsQuotedForTheShell(t *testing.T) {
