@@ -316,7 +316,7 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 		out = req.WithContext(ctx)
 	}
 	if req.URL == nil {
-		return out, s, nil // net/http has the error for that
+		return nil, nil, &OptionError{Option: "url", Reason: "is nil"}
 	}
 	out, err = c.complete(out, req)
 	return out, s, err
@@ -350,6 +350,10 @@ func (c *Client) complete(out, req *http.Request) (*http.Request, error) {
 	if header := c.completeHeader(out); header != nil {
 		own()
 		out.Header = header
+	}
+	if out.Header == nil {
+		own()
+		out.Header = make(http.Header) // layers may count on it, as round trippers do
 	}
 	return out, nil
 }
@@ -587,7 +591,7 @@ func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
 func withOwnHeader(req *http.Request) *http.Request {
 	header := req.Header.Clone()
 	if header == nil {
-		header = make(http.Header)
+		header = make(http.Header) // of a request that a call layer made
 	}
 	req = req.WithContext(req.Context())
 	req.Header = header

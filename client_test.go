@@ -855,6 +855,29 @@ func TestContextEndsACall(t *testing.T) {
 	}
 }
 
+func TestLayersGetAWholeRequest(t *testing.T) {
+	whole := func(next ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			if r.URL == nil || r.Header == nil {
+				t.Errorf("a layer sees URL %v and header %v", r.URL, r.Header)
+			}
+			return next.RoundTrip(r)
+		})
+	}
+	c := newClient(t, ply.Options{Transport: &recorder{}, UseCall: []ply.Middleware{whole}, Use: []ply.Middleware{whole}})
+	for name, do := range map[string]func(*http.Request) (*http.Response, error){"Do": c.Do, "RoundTrip": c.RoundTrip} {
+		req := &http.Request{URL: &url.URL{Scheme: "http", Host: "a.test"}}
+		if err := ply.Discard(do(req)); err != nil || req.Header != nil {
+			t.Errorf("%s: got %v; the caller's header is now %v", name, err, req.Header)
+		}
+		body := &closeCounter{Reader: strings.NewReader("x")}
+		var oe *ply.OptionError
+		if err := ply.Discard(do(&http.Request{Body: body})); !errors.As(err, &oe) || body.closed != 1 {
+			t.Errorf("%s: without URL got %v, the body closed %d times", name, err, body.closed)
+		}
+	}
+}
+
 func TestCallLayersThatBreakTheContract(t *testing.T) {
 	broken := errors.New("broken")
 	body := &closeCounter{Reader: strings.NewReader("x")}
