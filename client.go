@@ -121,6 +121,7 @@ func (c *Client) parseBase() error {
 	case u.User != nil:
 		return &OptionError{Option: "BaseURL", Reason: "has credentials; give them with BasicAuth in Defaults"}
 	}
+	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3
 	if !strings.HasSuffix(u.EscapedPath(), "/") {
 		u.Path += "/"
 		if u.RawPath != "" {

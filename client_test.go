@@ -108,6 +108,7 @@ func TestBaseURL(t *testing.T) {
 		{"http://a.test/v1%2F", "x", "http://a.test/v1%2F/x"},
 		{"http://a.test//v1", "x", "http://a.test//v1/x"},
 		{"http://a.test/v1/../v2", "x", "http://a.test/v2/x"},
+		{"http://a.test:/v1", "x", "http://a.test/v1/x"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.base+" "+tt.url, func(t *testing.T) {
