@@ -1129,3 +1129,22 @@ func TestDecompressedResponses(t *testing.T) {
 		}
 	})
 }
+
+func TestA304OfAnotherURIConfirmsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			if r.Header.Get("If-None-Match") == "" {
+				return reply(200, "body", `Etag: "a"`, "Cache-Control: max-age=1")
+			}
+			resp := reply(304, "", `Etag: "a"`)
+			resp.Request, _ = http.NewRequest("GET", "http://elsewhere/", nil)
+			resp.Request.Response = reply(302, "")
+			return resp
+		}}
+		g := newRig(t, o, cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		have, _ := g.get(url)
+		g.want(have, 200, "body", "refreshed", 3)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"sync"
@@ -137,6 +138,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c.memory, _ = c.store.(*Memory)
 	rand.Read(c.secret[:])
+	c.events.seed = maphash.MakeSeed()
 	c.flights.init()
 	return c, nil
 }
@@ -190,10 +192,13 @@ func (c *Cache) Stats() Stats {
 }
 
 // history remembers the latest invalidations, so that a response that was requested before one is not stored after it.
+// It remembers hashes: two tags with one hash keep a response from being stored, and nothing else.
 type history struct {
+	seed maphash.Seed
+
 	mu   sync.Mutex // guards the fields below
 	next uint64     // number of the next invalidation
-	tags [1024]string
+	tags [1024]uint64
 }
 
 // now returns the number of the next invalidation.
@@ -204,9 +209,10 @@ func (h *history) now() uint64 {
 }
 
 func (h *history) add(tag string) {
+	hash := maphash.String(h.seed, tag)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.tags[h.next%uint64(len(h.tags))] = tag
+	h.tags[h.next%uint64(len(h.tags))] = hash
 	h.next++
 }
 
@@ -215,7 +221,6 @@ func (h *history) addAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.next += uint64(len(h.tags)) + 1
-	clear(h.tags[:])
 }
 
 // since tells whether one of the tags may have been invalidated since the given number. What is forgotten counts as invalidated.
@@ -225,9 +230,13 @@ func (h *history) since(from uint64, tags []string) bool {
 	if h.next-from > uint64(len(h.tags)) {
 		return true
 	}
-	for ; from < h.next; from++ {
-		for _, tag := range tags {
-			if h.tags[from%uint64(len(h.tags))] == tag {
+	if from == h.next {
+		return false
+	}
+	for _, tag := range tags {
+		hash := maphash.String(h.seed, tag)
+		for n := from; n < h.next; n++ {
+			if h.tags[n%uint64(len(h.tags))] == hash {
 				return true
 			}
 		}

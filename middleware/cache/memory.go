@@ -33,7 +33,6 @@ type Memory struct {
 	maxEntries int64
 	seed       maphash.Seed
 	shards     []shard
-	index      tagIndex
 	evicted    func(*Entry)
 
 	bytes     atomic.Int64
@@ -59,15 +58,15 @@ func NewMemory(o MemoryOptions) *Memory {
 	for i := range m.shards {
 		m.shards[i].init(m)
 	}
-	m.index.byTag = make(map[uint64]keySet)
 	return m
 }
 
 // shard is one part of the keys, in order of use.
 type shard struct {
-	mu  sync.Mutex // guards the fields below
-	lru *simplelru.LRU[uint64, *slot]
-	_   [40]byte // keeps the locks of two shards out of one cache line
+	mu    sync.Mutex // guards the fields below
+	lru   *simplelru.LRU[uint64, *slot]
+	index tagIndex
+	_     [40]byte // keeps the locks of two shards out of one cache line
 }
 
 // slot is what is stored under one key.
@@ -85,7 +84,8 @@ const slotOverhead = 384
 
 func (s *shard) init(m *Memory) {
 	// The size of simplelru counts keys, which is no bound here: bytes and entries are.
-	s.lru, _ = simplelru.NewLRU(math.MaxInt, func(hash uint64, old *slot) { m.release(hash, old) })
+	s.lru, _ = simplelru.NewLRU(math.MaxInt, func(hash uint64, old *slot) { m.release(s, hash, old) })
+	s.index = make(tagIndex)
 }
 
 // Get returns what is stored under key, or nil.
@@ -200,12 +200,12 @@ func (m *Memory) insert(s *shard, hash uint64, old, next *slot) (evicted []*Set,
 		}
 	}
 	if old != nil {
-		m.index.remove(old.tags, hash)
+		s.index.remove(old.tags, hash)
 	}
 	for _, tag := range next.set.Tags() {
 		next.tags = append(next.tags, maphash.String(m.seed, tag))
 	}
-	m.index.add(next.tags, hash)
+	s.index.add(next.tags, hash)
 	s.lru.Add(hash, next) // replaces without a call to the evict callback
 	return evicted, nil
 }
@@ -235,10 +235,10 @@ func reserve(total *atomic.Int64, n, limit int64) bool {
 }
 
 // release gives back what a removed slot was charged with. The shard's lock is held.
-func (m *Memory) release(hash uint64, old *slot) {
+func (m *Memory) release(s *shard, hash uint64, old *slot) {
 	m.bytes.Add(-old.size)
 	m.entries.Add(-old.entries)
-	m.index.remove(old.tags, hash)
+	s.index.remove(old.tags, hash)
 }
 
 // evictElsewhere removes the oldest key of another shard than full, each in its turn. It is false if there is none left.
@@ -259,13 +259,16 @@ func (m *Memory) evictElsewhere(full *shard) bool {
 	return false
 }
 
-// DeleteTagged removes every set that has an entry with this tag.
+// DeleteTagged removes every set that has an entry with this tag. It looks for them under the lock that an update holds from its
+// beginning to its end: an update that has not heard of an invalidation when it decides to store is over when the invalidation looks.
 func (m *Memory) DeleteTagged(_ context.Context, tag string) error {
 	hash := maphash.String(m.seed, tag)
-	for _, key := range m.index.keys(hash) {
-		s := &m.shards[key%uint64(len(m.shards))]
+	for i := range m.shards {
+		s := &m.shards[i]
 		s.mu.Lock()
-		s.lru.Remove(key)
+		for _, key := range s.index.keys(hash) {
+			s.lru.Remove(key)
+		}
 		s.mu.Unlock()
 	}
 	return nil
@@ -309,12 +312,9 @@ func (m *Memory) Len() int { return int(m.entries.Load()) }
 // Evictions returns how many keys had to go to make room.
 func (m *Memory) Evictions() int64 { return m.evictions.Load() }
 
-// tagIndex finds the keys that have a tag. It works on hashes: two tags with one hash are deleted together, which costs a fetch and nothing else.
-// Its lock is taken inside a shard's lock, never the other way round.
-type tagIndex struct {
-	mu    sync.Mutex // guards the field below
-	byTag map[uint64]keySet
-}
+// tagIndex finds the keys of a shard that have a tag. It works on hashes: two tags with one hash are deleted together,
+// which costs a fetch and nothing else.
+type tagIndex map[uint64]keySet
 
 // keySet is a set of keys, of which there is mostly one.
 type keySet struct {
@@ -322,26 +322,22 @@ type keySet struct {
 	more map[uint64]struct{}
 }
 
-func (x *tagIndex) add(tags []uint64, key uint64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+func (x tagIndex) add(tags []uint64, key uint64) {
 	for _, tag := range tags {
-		switch keys, ok := x.byTag[tag]; {
+		switch keys, ok := x[tag]; {
 		case !ok:
-			x.byTag[tag] = keySet{one: key}
+			x[tag] = keySet{one: key}
 		case keys.more != nil:
 			keys.more[key] = struct{}{}
 		case keys.one != key:
-			x.byTag[tag] = keySet{more: map[uint64]struct{}{keys.one: {}, key: {}}}
+			x[tag] = keySet{more: map[uint64]struct{}{keys.one: {}, key: {}}}
 		}
 	}
 }
 
-func (x *tagIndex) remove(tags []uint64, key uint64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+func (x tagIndex) remove(tags []uint64, key uint64) {
 	for _, tag := range tags {
-		keys, ok := x.byTag[tag]
+		keys, ok := x[tag]
 		if !ok {
 			continue
 		}
@@ -349,15 +345,13 @@ func (x *tagIndex) remove(tags []uint64, key uint64) {
 			delete(keys.more, key)
 		}
 		if keys.more == nil && keys.one == key || keys.more != nil && len(keys.more) == 0 {
-			delete(x.byTag, tag)
+			delete(x, tag)
 		}
 	}
 }
 
-func (x *tagIndex) keys(tag uint64) []uint64 {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	set, ok := x.byTag[tag]
+func (x tagIndex) keys(tag uint64) []uint64 {
+	set, ok := x[tag]
 	if !ok {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -49,7 +50,7 @@ func TestMemoryIndexDoesNotGrow(t *testing.T) {
 		m.Update(ctx, fmt.Sprint(i%50), func(old *Set) *Set { return old.with(entryFor(fmt.Sprint("tag", i%70)), 100) })
 		m.Update(ctx, "same", func(old *Set) *Set { return (&Set{}).with(entryFor(fmt.Sprint("other", i)), 100) })
 	}
-	if n := len(m.index.byTag); n > 5 {
+	if n := len(m.shards[0].index); n > 5 {
 		t.Errorf("%d tags for 5 entries", n)
 	}
 	m.DeleteTagged(ctx, "other999")
@@ -57,8 +58,29 @@ func TestMemoryIndexDoesNotGrow(t *testing.T) {
 		t.Error("a tag does not find its key")
 	}
 	m.Clear(ctx)
-	if n := len(m.index.byTag); n != 0 {
+	if n := len(m.shards[0].index); n != 0 {
 		t.Errorf("%d tags after Clear", n)
+	}
+}
+
+// An invalidation that comes while an update is deciding finds what that update stores.
+func TestMemoryInvalidationSeesAnUpdateUnderWay(t *testing.T) {
+	m := NewMemory(MemoryOptions{})
+	ctx := context.Background()
+	done := make(chan struct{})
+	m.Update(ctx, "key", func(*Set) *Set {
+		go func() {
+			m.DeleteTagged(ctx, "tag")
+			close(done)
+		}()
+		for range 10_000 {
+			runtime.Gosched()
+		}
+		return &Set{entries: []*Entry{entryFor("tag")}}
+	})
+	<-done
+	if set, _ := m.Get(ctx, "key"); set != nil {
+		t.Error("an invalidated response has come back")
 	}
 }
 
@@ -117,5 +139,40 @@ func TestResidentTimeByBothClocks(t *testing.T) {
 	}
 	if got := e.resident(now.Add(-time.Hour)); got != 0 {
 		t.Errorf("clock an hour back: %v", got)
+	}
+}
+
+// An exchange learns of every invalidation since it began, and of one too many where the memory does not reach.
+func TestHistoryOfInvalidations(t *testing.T) {
+	h := history{seed: maphash.MakeSeed()}
+	h.add("before")
+	began := h.now()
+	tags := []string{"a", "b"}
+	if h.since(began, append(tags, "before")) {
+		t.Error("an earlier invalidation counts")
+	}
+	h.add("c")
+	if h.since(began, tags) {
+		t.Error("another URI's invalidation counts")
+	}
+	h.add("b")
+	if !h.since(began, tags) {
+		t.Error("an invalidation is missed")
+	}
+	later := h.now()
+	for i := range len(h.tags) {
+		h.add(fmt.Sprint(i))
+	}
+	if h.since(later, []string{"x"}) {
+		t.Error("what is remembered is not looked at")
+	}
+	h.add("y")
+	if !h.since(later, []string{"x"}) {
+		t.Error("what is forgotten must count as invalidated")
+	}
+	now := h.now()
+	h.addAll()
+	if !h.since(now, nil) {
+		t.Error("Clear must count for everything under way")
 	}
 }
