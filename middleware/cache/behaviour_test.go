@@ -613,7 +613,8 @@ func TestSettings(t *testing.T) {
 }
 
 func TestBadOptionsAreErrors(t *testing.T) {
-	for _, o := range []cache.Options{{MaxEntryBytes: -1}, {StaleIfError: -1}, {StaleWhileRevalidate: -1}, {Disconnected: -1}, {RefreshTimeout: -1}} {
+	for _, o := range []cache.Options{{MaxEntryBytes: -1}, {StaleIfError: -1}, {StaleWhileRevalidate: -1}, {Disconnected: -1}, {RefreshTimeout: -1},
+		{Methods: []string{"G T"}}, {Statuses: []int{100}}, {Statuses: []int{600}}, {TargetedFields: []string{""}}} {
 		if _, err := cache.New(o); err == nil || !strings.HasPrefix(err.Error(), "cache: ") {
 			t.Errorf("%+v: error %v", o, err)
 		}

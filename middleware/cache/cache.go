@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/expiry"
+	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/keying"
 )
 
@@ -99,13 +101,8 @@ type Cache struct {
 
 // New returns a cache. Its error says which option is wrong.
 func New(o Options) (*Cache, error) {
-	if o.MaxEntryBytes < 0 {
-		return nil, errors.New("cache: MaxEntryBytes is negative: give a size in bytes, or zero for the default")
-	}
-	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout} {
-		if d < 0 {
-			return nil, errors.New("cache: a duration in Options is negative")
-		}
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	c := &Cache{store: o.Store, key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refresh: o.RefreshTimeout}
 	c.posture = posture{
@@ -149,6 +146,34 @@ func (c *Cache) Middleware(next http.RoundTripper) http.RoundTripper {
 		next = http.DefaultTransport
 	}
 	return &layer{cache: c, next: next}
+}
+
+// check finds options that cannot mean what they say.
+func (o *Options) check() error {
+	if o.MaxEntryBytes < 0 {
+		return errors.New("cache: MaxEntryBytes is negative: give a size in bytes, or zero for the default")
+	}
+	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout} {
+		if d < 0 {
+			return errors.New("cache: a duration in Options is negative")
+		}
+	}
+	for _, method := range o.Methods {
+		if !field.IsToken(method) {
+			return fmt.Errorf("cache: Methods: %q is no request method", method)
+		}
+	}
+	for _, status := range o.Statuses {
+		if status < 200 || status > 599 {
+			return fmt.Errorf("cache: Statuses: %d is no final status: give numbers from 200 to 599", status)
+		}
+	}
+	for _, name := range o.TargetedFields {
+		if !field.IsToken(name) {
+			return fmt.Errorf("cache: TargetedFields: %q is no field name", name)
+		}
+	}
+	return nil
 }
 
 // Close ends refreshes that run behind the callers' backs and waits for them. Afterwards the cache passes requests on and touches its store no more.

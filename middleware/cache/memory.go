@@ -19,7 +19,7 @@ type MemoryOptions struct {
 	// Zero means 64 MiB; a negative value means that nothing is kept.
 	MaxBytes int64
 
-	// MaxEntries bounds the number of entries, each variant counted. Zero means that only MaxBytes bounds.
+	// MaxEntries bounds the number of entries, each variant counted. Zero or less means that only MaxBytes bounds.
 	MaxEntries int
 
 	// Evicted is called with each entry that had to go to make room for another one, on the goroutine that stores that. Nil means nobody is told.
