@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -1147,5 +1148,51 @@ func TestA304OfAnotherURIConfirmsNothing(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		have, _ := g.get(url)
 		g.want(have, 200, "body", "refreshed", 3)
+	})
+}
+
+// A request made by hand may have no method, no header and no body.
+func TestBareRequests(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: max-age=1, stale-while-revalidate=1", `Etag: "a"`, "Vary: A")
+		g := newRig(t, o, cache.Options{})
+		u, _ := neturl.Parse(url)
+		for _, want := range []string{"miss", "hit", "stale", "refreshed"} {
+			if have, _ := g.send(&http.Request{URL: u}); have.Outcome != want {
+				t.Errorf("%v, want %s", have, want)
+			}
+			switch want {
+			case "hit":
+				time.Sleep(1500 * time.Millisecond)
+			case "stale":
+				time.Sleep(5 * time.Second)
+			}
+		}
+		synctest.Wait()
+	})
+}
+
+func TestReadOnlyDoesNotRefresh(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=1, stale-while-revalidate=60"), cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.ReadOnly), "GET", url, nil)
+		have, _ := g.send(r)
+		synctest.Wait()
+		g.want(have, 200, "x", "stale", 1)
+	})
+}
+
+// A handler that makes its responses by hand may leave out the length.
+func TestResponsesWithoutALength(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{answer: func(*http.Request) *http.Response {
+			return &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, Body: io.NopCloser(strings.NewReader("hello"))}
+		}}
+		g := newRig(t, o, cache.Options{})
+		g.get(url)
+		have, _ := g.get(url)
+		g.want(have, 200, "hello", "hit", 1)
 	})
 }

@@ -178,9 +178,14 @@ func (e *Entry) stamped(now time.Time) *stamp {
 	return s
 }
 
-// ttl is the remaining freshness in whole seconds; negative once stale (RFC 9211 §2.4).
+// ttl is the remaining freshness in whole seconds (RFC 9211 §2.4): at least one while the response is fresh, and zero or less once it is stale.
 func (e *Entry) ttl(now time.Time) time.Duration {
-	return e.left(now).Truncate(time.Second)
+	switch left := e.left(now); {
+	case left > 0:
+		return max(left.Truncate(time.Second), time.Second)
+	default:
+		return -(-left + time.Second - 1).Truncate(time.Second)
+	}
 }
 
 // response makes a private copy of the stored response for r. Nothing in it is shared but the bytes of the body, which cannot be written to.

@@ -162,10 +162,10 @@ func (c *Cache) serve(a *ask, e *Entry, r *http.Request, now time.Time, detail s
 	e.used.Store(now.UnixNano())
 	ttl := e.ttl(now)
 	status := ""
-	if ttl < 0 || detail != "" {
+	if ttl <= 0 || detail != "" {
 		status = Status{Hit: true, TTL: ttl, HasTTL: true, Detail: detail}.String()
 	}
-	if ttl < 0 {
+	if ttl <= 0 {
 		c.stats.stale.Add(1)
 	}
 	c.answered(r, Status{Hit: true, TTL: ttl, HasTTL: true, Detail: detail})
@@ -301,6 +301,9 @@ func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Res
 // refreshBehind validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
 func (x *exchange) refreshBehind() {
 	c := x.cache
+	if x.ask.mode == ReadOnly {
+		return // what it brings could not be kept
+	}
 	r := x.request.Clone(context.WithoutCancel(x.request.Context()))
 	if rewind(r) != nil {
 		return

@@ -225,6 +225,9 @@ func shaped(a *ask, e *Entry, now time.Time) shape {
 		return shape{status: http.StatusPartialContent, part: wanted}
 	}
 	complete := int64(len(e.body))
+	if complete == 0 && a.rng.suffix > 0 {
+		return shape{} // satisfiable, but a 206 cannot say so (RFC 9110 §14.1.2)
+	}
 	wanted, ok := a.rng.of(complete)
 	if !ok {
 		return shape{status: http.StatusRequestedRangeNotSatisfiable, part: span{complete: complete}}

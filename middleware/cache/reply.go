@@ -115,11 +115,15 @@ func (p *reply) store(s *Status) {
 		e.index()
 		p.cache.put(p.exchange, e, p.began)
 	}
-	if p.Body == http.NoBody || p.ContentLength == 0 {
+	if p.Body == http.NoBody {
 		commit(nil)
 		return
 	}
-	recorder := newRecorder(p.Body, p.ContentLength, p.cache.maxEntry, commit)
+	length := p.ContentLength
+	if length == 0 {
+		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
+	}
+	recorder := newRecorder(p.Body, length, p.cache.maxEntry, commit)
 	recorder.trailers = p.Trailer != nil
 	p.Body = recorder
 }

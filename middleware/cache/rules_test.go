@@ -674,3 +674,15 @@ func TestOutcomes(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9211 §2.4: ttl tells fresh from stale to the last.
+func TestTTL(t *testing.T) {
+	e := &Entry{received: t0, rules: rules{lifetime: 10 * time.Second}}
+	for after, want := range map[time.Duration]int{
+		0: 10, 400 * time.Millisecond: 9, 9 * time.Second: 1, 9900 * time.Millisecond: 1, 10 * time.Second: 0, 10100 * time.Millisecond: -1, 12 * time.Second: -2,
+	} {
+		if got := e.ttl(t0.Add(after)); got != time.Duration(want)*time.Second {
+			t.Errorf("after %v: %v, want %d s", after, got, want)
+		}
+	}
+}

@@ -40,7 +40,7 @@ type Status struct {
 	Stored    bool // the response was taken into the store, or will be when it has been read to its end
 	Collapsed bool // the request shared another one's answer
 
-	TTL    time.Duration // remaining freshness, negative if the response is stale
+	TTL    time.Duration // remaining freshness in whole seconds; zero or less if the response is stale
 	HasTTL bool          // TTL is known
 
 	Detail string // for people: why it was stored, not stored, forwarded or served stale
@@ -51,7 +51,7 @@ type Status struct {
 // "bypassed" (the cache kept out) or "refused" (only the store was allowed, and had nothing).
 func (s Status) Outcome() string {
 	switch {
-	case s.Hit && s.HasTTL && s.TTL < 0, strings.HasPrefix(s.Detail, servedInstead):
+	case s.Hit && s.HasTTL && s.TTL <= 0, strings.HasPrefix(s.Detail, servedInstead):
 		return "stale"
 	case s.Hit:
 		return "hit"

@@ -68,7 +68,7 @@ func unstorableStatus(c *candidate, d *field.Response, p *posture) string {
 		return "the answer to a condition or a range, not to the URI"
 	case status == http.StatusPartialContent && !storablePart(c):
 		return "partial content of another kind than one range of bytes"
-	case c.verdict.AnyStatus:
+	case c.verdict.AnyStatus && c.verdict.Overrules():
 		return ""
 	case d.MustUnderstand && !understood(status):
 		return "must-understand, status not understood"
@@ -78,16 +78,16 @@ func unstorableStatus(c *candidate, d *field.Response, p *posture) string {
 	return ""
 }
 
-// storablePart tells whether a 206 holds one range of bytes and all of it (RFC 9111 §3.3).
+// storablePart tells whether a 206 holds one range of bytes and all of it (RFC 9111 §3.3). One whose length is not declared could be cut short unnoticed.
 func storablePart(c *candidate) bool {
-	s, ok := parseContentRange(c.response.Header["Content-Range"])
 	if !c.confirmed && len(c.request.Header["Range"]) == 0 {
 		return false // nobody asked for a part
 	}
-	if ok && c.response.ContentLength >= 0 {
+	s, ok := parseContentRange(c.response.Header["Content-Range"])
+	if ok {
 		_, ok = s.holding(c.response.ContentLength)
 	}
-	return ok && len(c.response.TransferEncoding) == 0 && !c.response.Uncompressed
+	return ok && len(c.response.TransferEncoding) == 0 && !c.response.Uncompressed && !hasType(c.response.Header, "multipart/")
 }
 
 // unstorableDirective judges no-store, private and Authorization (RFC 9111 §3, §3.5, §5.2.2).
@@ -141,7 +141,7 @@ func unstorableVary(h http.Header) string {
 // an answer that sets a cookie is shared only if the server gave it a lifetime and the request had no cookie (RFC 9111 §7.3).
 func unstorableKind(c *candidate, p *posture) string {
 	switch {
-	case isEventStream(c.response.Header):
+	case hasType(c.response.Header, "text/event-stream"):
 		return "event stream"
 	case !p.shared || len(c.response.Header["Set-Cookie"]) == 0:
 		return ""
@@ -246,9 +246,10 @@ func pragmaNoCache(h http.Header, d *field.Response) bool {
 	return !d.Present && len(h["Pragma"]) > 0 && saysNoCache(h["Pragma"])
 }
 
-func isEventStream(h http.Header) bool {
+// hasType tells whether a media type begins with prefix.
+func hasType(h http.Header, prefix string) bool {
 	for member := range field.Members(h["Content-Type"]) {
-		if len(member) >= len("text/event-stream") && field.EqualFold(member[:len("text/event-stream")], "text/event-stream") {
+		if len(member) >= len(prefix) && field.EqualFold(member[:len(prefix)], prefix) {
 			return true
 		}
 	}

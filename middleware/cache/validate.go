@@ -43,7 +43,7 @@ func offerable(e, selected *Entry) bool {
 // callersTags returns the tags that the caller's own If-None-Match lists. An asterisk asks about existence, not about a tag.
 func callersTags(a *ask) []string {
 	var tags []string
-	for member := range field.Members(a.noneMatch) {
+	for member := range field.Tags(a.noneMatch) {
 		if member != "*" {
 			tags = append(tags, member)
 		}
@@ -70,12 +70,12 @@ func deleteFold(h http.Header, name string) {
 
 // confirmed returns the stored response that a 304 confirms, or nil (RFC 9111 §4.3.4).
 // A strong tag confirms the response that has it, and no other. Weak validators confirm the latest response that they correspond to.
-// Without a validator it is the selected response, provided that no other was offered.
-func confirmed(h http.Header, selected *Entry, variants []*Entry) *Entry {
+// Without a validator it is the selected response, provided that nothing else was asked about, neither by the cache nor by the caller.
+func confirmed(h http.Header, selected *Entry, variants []*Entry, a *ask) *Entry {
 	tag := field.ParseETag(h.Get("Etag"))
 	modified, dated := field.DateField(h["Last-Modified"], time.Time{})
 	if tag.Opaque == "" && !dated {
-		if selected != nil && offered(selected, variants) <= 1 {
+		if selected != nil && offered(selected, variants) <= 1 && asksNothingElse(a, selected) {
 			return selected
 		}
 		return nil
@@ -99,6 +99,16 @@ func confirmed(h http.Header, selected *Entry, variants []*Entry) *Entry {
 		}
 	}
 	return latest
+}
+
+// asksNothingElse tells whether the caller's own tags, which are sent along, name no other response than e.
+func asksNothingElse(a *ask, e *Entry) bool {
+	for _, tag := range callersTags(a) {
+		if !field.ParseETag(tag).WeaklyEquals(e.etag) {
+			return false
+		}
+	}
+	return true
 }
 
 // offered counts the stored responses that a conditional request asked about.
@@ -141,9 +151,9 @@ func freshenedHeader(stored, update http.Header, received time.Time) http.Header
 }
 
 // notModified evaluates the caller's own condition against a stored response (RFC 9111 §4.3.2).
-// If-None-Match takes precedence over If-Modified-Since (RFC 9110 §13.2.2).
+// If-None-Match takes precedence over If-Modified-Since (RFC 9110 §13.2.2). Conditions apply to successful responses only (§13.2.1).
 func notModified(a *ask, e *Entry, now time.Time) bool {
-	if e.status != http.StatusOK {
+	if e.status < 200 || e.status > 299 {
 		return false
 	}
 	if len(a.noneMatch) > 0 {
@@ -180,8 +190,11 @@ func answersCaller(h http.Header, a *ask) bool {
 	return false
 }
 
-// describes tells whether a 200 to HEAD is about a stored response: no validator and no length speaks against it (RFC 9111 §4.3.5).
+// describes tells whether a 200 to HEAD is about a stored response: neither status nor validator nor length speaks against it (RFC 9111 §4.3.5).
 func describes(h http.Header, e *Entry) bool {
+	if e.status != http.StatusOK {
+		return false
+	}
 	if tag := field.ParseETag(h.Get("Etag")); tag.Opaque != "" && tag != e.etag {
 		return false
 	}
