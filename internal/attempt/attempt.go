@@ -1,7 +1,10 @@
 // Package attempt lets layers read what a retry layer did, without importing it.
 package attempt
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // Record is what a retry layer tells of one call.
 type Record struct {
@@ -10,7 +13,7 @@ type Record struct {
 	Stop    string // why the last attempt was the last; "" while the call is under way
 }
 
-// Recorder is a retry layer's own record of a call: a value in the context of each attempt, and its error.
+// Recorder is a retry layer's own record of a call: a value in the context of each attempt.
 type Recorder interface {
 	AttemptRecord() Record
 }
@@ -24,4 +27,51 @@ func Of(ctx context.Context) (Record, bool) {
 		return r.AttemptRecord(), true
 	}
 	return Record{}, false
+}
+
+// Tally receives the record of a call from the retry layer below.
+// It finds its way through layers between them that answer with a response of their own, as a cache does.
+type Tally struct {
+	outer *Tally
+
+	mu     sync.Mutex // guards the fields below
+	record Record
+	known  bool
+}
+
+type tallyKey struct{}
+
+// WithTally returns a context below which [Report] reaches the tally, beside those that ctx has already.
+func WithTally(ctx context.Context) (context.Context, *Tally) {
+	t := &Tally{outer: tallyOf(ctx)}
+	return context.WithValue(ctx, tallyKey{}, t), t
+}
+
+func tallyOf(ctx context.Context) *Tally {
+	t, _ := ctx.Value(tallyKey{}).(*Tally)
+	return t
+}
+
+// Report tells all tallies of ctx about a call. The last report counts.
+func Report(ctx context.Context, r Recorder) {
+	t := tallyOf(ctx)
+	if t == nil {
+		return
+	}
+	for record := r.AttemptRecord(); t != nil; t = t.outer {
+		t.set(record)
+	}
+}
+
+func (t *Tally) set(r Record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.record, t.known = r, true
+}
+
+// Record returns what has been reported, and whether anything has.
+func (t *Tally) Record() (Record, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.record, t.known
 }

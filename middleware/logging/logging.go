@@ -72,6 +72,7 @@ type exchange struct {
 	attempt int           // zero outside a retry layer
 	start   time.Time
 	id      string // of the call
+	tally   *attempt.Tally
 
 	cache     CacheStatus
 	header    http.Header // of the response, as it may be shown; nil unless it is wanted
@@ -85,7 +86,9 @@ type exchange struct {
 // outgoing is the request to pass on: a copy that carries the call's id, and whose body is counted.
 func (x *exchange) outgoing() *http.Request {
 	x.id = callID(x.req)
-	r := x.req.WithContext(WithCallID(x.req.Context(), x.id))
+	ctx, tally := attempt.WithTally(WithCallID(x.req.Context(), x.id))
+	x.tally = tally
+	r := x.req.WithContext(ctx)
 	if x.req.Body == nil || x.req.Body == http.NoBody {
 		return r
 	}

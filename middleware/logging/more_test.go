@@ -366,6 +366,39 @@ func TestRedirectsCountAsResends(t *testing.T) {
 	}
 }
 
+// A cache between the logger and the retry layer answers with a response of its own.
+func TestRetriesBelowACacheAreSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := cache.New(cache.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var inner, outer journal
+		origin := plytest.Play(plytest.Status(503), plytest.Text("hello", "Cache-Control", "max-age=60"), plytest.Lose())
+		stack := c.Middleware(retry.New(retry.Options{})(origin))
+		h := logging.New(logging.Options{Logger: outer.logger()})(logging.New(logging.Options{Logger: inner.logger()})(stack))
+		for _, want := range []struct{ path, said string }{
+			{"/a", "resend_count=1 cache.status=miss"},
+			{"/a", "cache.status=hit"},
+			{"/b", "resend_count=2 retry.stop=attempts"},
+		} {
+			inner.Reset()
+			outer.Reset()
+			req := newRequest(t, t.Context(), "GET", "")
+			req.Body, req.URL.Path = nil, want.path
+			if resp, err := h.RoundTrip(req); err == nil {
+				readAll(resp.Body)
+			}
+			for _, line := range []string{inner.String(), outer.String()} {
+				if !strings.Contains(line, want.said) || strings.Contains(line, "resend") != strings.Contains(want.said, "resend") {
+					t.Errorf("no %s in %s", want.said, line)
+				}
+			}
+		}
+	})
+}
+
 // The next page is a call of its own, even if it is asked for with the context of the last one.
 func TestACallThatIsOverMakesNoAttempts(t *testing.T) {
 	var j journal

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
 )
 
@@ -63,31 +62,27 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 	if err == body.ErrClosed {
 		o.Err, o.ClosedEarly = nil, resp.ContentLength != o.Received
 	}
-	o.Resends, o.Stop = resends(x.req, resp, err)
-	if x.attempt > 0 {
-		o.Resends, o.Stop = x.attempt-1, ""
+	switch r, known := x.tally.Record(); {
+	case x.attempt > 0:
+		o.Resends = x.attempt - 1
+	case known:
+		o.Resends, o.Stop = r.Resends, r.Stop
+	default:
+		o.Resends = redirects(x.req, resp)
 	}
 	return o
 }
 
-// resends asks the retry layer inside, or counts redirects where there is none.
-func resends(req *http.Request, resp *http.Response, err error) (int, string) {
+// redirects counts the hops before the last one: http.Client puts the redirecting response into the request that follows it.
+func redirects(req *http.Request, resp *http.Response) (hops int) {
 	if resp != nil && resp.Request != nil {
-		if r, ok := attempt.Of(resp.Request.Context()); ok {
-			return r.Resends, r.Stop
-		}
 		req = resp.Request
 	}
-	if r := attempt.Recorder(nil); errors.As(err, &r) {
-		record := r.AttemptRecord()
-		return record.Resends, record.Stop
-	}
-	hops := 0
 	for req.Response != nil && req.Response.Request != nil {
 		req = req.Response.Request
 		hops++
 	}
-	return hops, ""
+	return hops
 }
 
 // LevelOf is the level of a record by its outcome, if Options.Level is zero:

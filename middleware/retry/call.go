@@ -136,10 +136,12 @@ func (c *call) last() Outcome {
 	return c.outcomes[len(c.outcomes)-1]
 }
 
+// stopped notes the end of the call, and tells those above who want to know.
 func (c *call) stopped(why Stop) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.stop = why
+	c.mu.Unlock()
+	attempt.Report(c.Context, c)
 }
 
 func (c *call) info() Info {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/redact"
 	"github.com/plyhttp/ply/internal/unavailable"
 )
@@ -25,10 +24,8 @@ type Error struct {
 	Stop     Stop
 	Elapsed  time.Duration // of the whole call
 
-	last   error
-	cause  error // of stopping; nil when Stop says it all
-	record attempt.Record
-
+	last     error
+	cause    error // of stopping; nil when Stop says it all
 	redactor *redact.Redactor
 }
 
@@ -41,7 +38,6 @@ func (c *call) newError(p plan) *Error {
 		Elapsed:  time.Since(c.start),
 		last:     c.tried.Err,
 		cause:    p.cause,
-		record:   c.AttemptRecord(),
 		redactor: c.opts.Redactor,
 	}
 }
@@ -84,9 +80,6 @@ func (e *Error) Timeout() bool {
 	}
 	return false
 }
-
-// AttemptRecord is what other layers read.
-func (e *Error) AttemptRecord() attempt.Record { return e.record }
 
 // OriginUnavailable reports whether no answer could be had from the server.
 // It tells a cache above that a stored response may be served although it is stale (RFC 5861 §4).

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -185,6 +186,7 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 		return nil, false
 	}
 	resp = c.send(r, l, waited)
+	attempt.Report(c.Context, c)
 	if resp != nil && d.continues(resp) {
 		return resp, false
 	}
