@@ -28,7 +28,7 @@ type Options struct {
 	// Zero means none beyond those of net/http.
 	Header http.Header
 
-	// Defaults are options of each request, before its own. A body cannot be one of them. Zero means none.
+	// Defaults are options of each request, before its own. Bodies, PathValue and Edit cannot be among them. Zero means none.
 	Defaults []RequestOption
 
 	// Timeouts bound each request. Zero means no bound but the transport's 30 seconds to connect and 10 for TLS.
@@ -158,6 +158,9 @@ func (c *Client) makeDefaults() error {
 	}
 	if hasField(d.header, "Host") || hasField(c.options.Header, "Host") {
 		return &OptionError{Option: "Defaults", Reason: "set Host, which would go to every server: give it to the requests"}
+	}
+	if len(d.path) > 0 || len(d.edits) > 0 {
+		return &OptionError{Option: "Defaults", Reason: "contain PathValue or Edit: give it to the requests, or write a layer"}
 	}
 	if d.body != nil || d.encoding != "" || d.chunked || d.progress != nil {
 		return &OptionError{Option: "Defaults", Reason: "contain a body: give it to the requests"}
@@ -365,6 +368,9 @@ func (c *Client) completeURL(req *http.Request) (*url.URL, error) {
 	if !u.IsAbs() {
 		if c.base == nil {
 			return nil, &OptionError{Option: "url", Reason: "is relative: make it absolute, or set Options.BaseURL"}
+		}
+		if u.Host != "" {
+			return nil, &OptionError{Option: "url", Reason: "begins with //, which names another host than BaseURL's: write its scheme, or drop a slash"}
 		}
 		u = below(c.base, u)
 	}

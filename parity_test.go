@@ -135,7 +135,7 @@ func TestStatusChecks(t *testing.T) {
 	defer store.Close()
 	c := newClient(t, ply.Options{
 		Transport: transport, Use: []ply.Middleware{store.Middleware},
-		Defaults: []ply.RequestOption{ply.CheckStatus(ply.StatusOK)},
+		Defaults: []ply.RequestOption{ply.CheckStatus(ply.Below400)},
 	})
 	const url = "http://a.test/users/7"
 	// The check is the request's own or the default, and it makes no difference whether the answer is stored.

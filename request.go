@@ -23,6 +23,8 @@ type RequestOption struct{ apply func(*draft) error }
 // draft is a request, or the defaults of requests, in the making.
 type draft struct {
 	client   *Client // whose codec encodes bodies; nil while the defaults are made
+	path     []pathValue
+	edits    []func(*http.Request) error
 	query    []string
 	header   http.Header
 	auth     string // the option that gave Authorization
@@ -68,6 +70,10 @@ func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...Req
 
 // request is the draft as a request, its own settings in the context.
 func (d *draft) request(ctx context.Context, method, target string) (*http.Request, error) {
+	target, err := d.fillPath(target)
+	if err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(target)
 	if err != nil {
 		return nil, &OptionError{Option: "url", Reason: "cannot be parsed", Err: parseReason(err)}
@@ -91,7 +97,16 @@ func (d *draft) request(ctx context.Context, method, target string) (*http.Reque
 	for _, c := range d.cookies {
 		req.AddCookie(c)
 	}
-	return req, d.attachBody(req)
+	if err := d.attachBody(req); err != nil {
+		return nil, err
+	}
+	for _, edit := range d.edits {
+		if err := edit(req); err != nil {
+			closeBody(req)
+			return nil, err
+		}
+	}
+	return req, nil
 }
 
 // parseReason is what [url.Parse] found wrong, without the URL and the pieces of it that the error quotes: either may hold secrets.
@@ -155,6 +170,69 @@ func Query(name string, values ...string) RequestOption {
 		for _, v := range values {
 			d.query = append(d.query, url.QueryEscape(name)+"="+url.QueryEscape(v))
 		}
+		return nil
+	}}
+}
+
+type pathValue struct{ placeholder, value string }
+
+// PathValue puts a value in the place of {name} in the path of the URL:
+//
+//	client.Get(ctx, "/users/{id}", ply.PathValue("id", id))
+//
+// The value is escaped as one segment. One that no escaping can keep from being read as something else (empty, "." or "..")
+// is an [*OptionError], and so is a name that the path does not have.
+func PathValue(name, value string) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if value == "" || value == "." || value == ".." {
+			return &OptionError{Option: "PathValue", Reason: "the value of {" + name + "} would change the path around it"}
+		}
+		d.path = append(d.path, pathValue{"{" + name + "}", url.PathEscape(value)})
+		return nil
+	}}
+}
+
+// fillPath replaces placeholders in the path of target, all at once: a value is never taken for a placeholder.
+func (d *draft) fillPath(target string) (string, error) {
+	if len(d.path) == 0 {
+		return target, nil
+	}
+	start, end := pathOf(target)
+	path := target[start:end]
+	var pairs []string
+	for _, p := range d.path {
+		if !strings.Contains(path, p.placeholder) {
+			return "", &OptionError{Option: "PathValue", Reason: "the path has no " + p.placeholder}
+		}
+		pairs = append(pairs, p.placeholder, p.value)
+	}
+	return target[:start] + strings.NewReplacer(pairs...).Replace(path) + target[end:], nil
+}
+
+// pathOf finds the path in a URL that may have placeholders.
+func pathOf(target string) (start, end int) {
+	end = len(target)
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		end = i
+	}
+	if i := strings.Index(target[:end], "://"); i >= 0 {
+		start = i + len("://")
+		if i = strings.IndexByte(target[start:end], '/'); i < 0 {
+			return end, end
+		}
+		start += i
+	}
+	return start, end
+}
+
+// Edit changes the request in ways that no other option has. It runs last, on a request that is not shared yet;
+// its error is returned as it is, and the request is not sent. It cannot be a default: a layer does that.
+func Edit(edit func(*http.Request) error) RequestOption {
+	return RequestOption{func(d *draft) error {
+		if edit == nil {
+			return &OptionError{Option: "Edit", Reason: "the function is nil"}
+		}
+		d.edits = append(d.edits, edit)
 		return nil
 	}}
 }

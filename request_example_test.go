@@ -47,6 +47,21 @@ func ExampleQuery() {
 	// Output: GET http://a.test/search?lang=en&q=layers+%26+chains&tag=go&tag=http
 }
 
+func ExamplePathValue() {
+	done(shown().Get(context.Background(), "http://a.test/files/{name}", ply.PathValue("name", "a/b c")))
+	// Output: GET http://a.test/files/a%2Fb%20c
+}
+
+func ExampleEdit() {
+	done(shown("X-Length").Post(context.Background(), "http://a.test/", ply.BodyString("four"), ply.Edit(func(req *http.Request) error {
+		req.Header.Set("X-Length", fmt.Sprint(req.ContentLength))
+		return nil
+	})))
+	// Output:
+	// POST http://a.test/
+	// X-Length: 4
+}
+
 func ExampleQueryValues() {
 	done(shown().Get(context.Background(), "http://a.test/search", ply.QueryValues(url.Values{"tag": {"go"}, "q": {"layers"}})))
 	// Output: GET http://a.test/search?q=layers&tag=go
@@ -142,8 +157,8 @@ func ExampleCheckStatus() {
 	// a teapot
 }
 
-func ExampleStatusOK() {
-	client, err := shown().With(func(o *ply.Options) { o.Defaults = []ply.RequestOption{ply.CheckStatus(ply.StatusOK)} })
+func ExampleBelow400() {
+	client, err := shown().With(func(o *ply.Options) { o.Defaults = []ply.RequestOption{ply.CheckStatus(ply.Below400)} })
 	if err != nil {
 		fmt.Println(err)
 		return

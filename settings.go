@@ -55,9 +55,9 @@ func (s settings) over(d settings) settings {
 }
 
 // CheckStatus makes [Client.Do] and the verbs look at each final response with check and fail with the error that it returns,
-// the body closed. check may read the body but not close it. The usual one is [StatusOK]:
+// the body closed. check may read the body but not close it. The usual one is [Below400]:
 //
-//	ply.CheckStatus(ply.StatusOK)
+//	ply.CheckStatus(ply.Below400)
 //
 // A nil check takes back one given as a default. The check sees answers from a cache like any other.
 func CheckStatus(check func(*http.Response) error) RequestOption {

@@ -75,16 +75,16 @@ func RaiseForStatus(resp *http.Response, err error) (*http.Response, error) {
 	if resp, err = received(resp, err); err != nil {
 		return nil, err
 	}
-	if err = StatusOK(resp); err == nil {
+	if err = Below400(resp); err == nil {
 		return resp, nil
 	}
 	resp.Body.Close()
 	return nil, err
 }
 
-// StatusOK is the check for [CheckStatus] that [RaiseForStatus] makes: a status of 400 or more is a [*StatusError].
+// Below400 is the check for [CheckStatus] that [RaiseForStatus] makes: a status of 400 or more is a [*StatusError].
 // It leaves the body to be closed by its caller.
-func StatusOK(resp *http.Response) error {
+func Below400(resp *http.Response) error {
 	if resp.StatusCode < http.StatusBadRequest {
 		return nil
 	}

@@ -222,8 +222,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestStatusOKOfAResponseWithoutABody(t *testing.T) {
-	if err := ply.StatusOK(&http.Response{StatusCode: 500}); !ply.StatusIs(err, 500) {
+func TestBelow400OfAResponseWithoutABody(t *testing.T) {
+	if err := ply.Below400(&http.Response{StatusCode: 500}); !ply.StatusIs(err, 500) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -370,6 +370,9 @@ func (t *transports) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp, err = h.RoundTrip(req)
 	}
 	if err == nil {
+		if resp != nil && resp.Request == nil {
+			resp.Request = req // of a transport that forgets it: History and the errors of helpers rest on it
+		}
 		return resp, nil
 	}
 	if resp != nil && resp.Body != nil {

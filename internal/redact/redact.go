@@ -46,7 +46,7 @@ var secretFields = []string{
 	"www-authenticate", "proxy-authenticate",
 	"cookie", "cookie2", "set-cookie", "set-cookie2",
 	"x-amz-security-token", "x-forwarded-authorization", "x-original-authorization",
-	"dpop", "ocp-apim-subscription-key", "x-api-key", "x-functions-key", "x-goog-iam-authorization-token",
+	"x-auth", "x-auth-user", "x-otp", "x-user-key", "dpop", "ocp-apim-subscription-key", "x-api-key", "x-functions-key", "x-goog-iam-authorization-token",
 }
 
 // SecretName reports whether a name given to a value (a header field, a parameter, a member of an object)
@@ -68,7 +68,7 @@ func SecretName(name string) bool {
 }
 
 var secretParts = []string{
-	"token", "secret", "password", "passwd", "passphrase", "apikey", "accesskey", "privatekey", "authkey", "subscriptionkey",
+	"token", "secret", "password", "passwd", "passphrase", "pwd", "apikey", "accesskey", "privatekey", "authkey", "subscriptionkey",
 	"session", "credential", "signature", "authorization", "cookie", "jwt", "csrf", "xsrf",
 }
 
