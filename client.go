@@ -19,7 +19,8 @@ import (
 // over a transport of its own that asks no environment for proxies.
 type Options struct {
 	// BaseURL completes the relative URLs of requests: their path is joined below its path, whether it begins with a slash or not,
-	// and "..", also in the shape of "%2e%2e", leads up to it and no further. A URL that begins with two slashes names another host.
+	// and "..", also in the shape of "%2e%2e", leads up to it and no further. A URL that begins with two slashes names another host,
+	// and is refused: one made of a base and a hostile identifier would look like that.
 	// It is also the origin that default credentials are for. Zero means that URLs must be absolute.
 	BaseURL string
 
