@@ -36,7 +36,7 @@ type Tally struct {
 
 	mu     sync.Mutex // guards the fields below
 	record Record
-	known  bool
+	last   Recorder // nil before the first report
 }
 
 type tallyKey struct{}
@@ -59,19 +59,36 @@ func Report(ctx context.Context, r Recorder) {
 		return
 	}
 	for record := r.AttemptRecord(); t != nil; t = t.outer {
-		t.set(record)
+		t.set(r, record)
 	}
 }
 
-func (t *Tally) set(r Record) {
+func (t *Tally) set(last Recorder, r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.record, t.known = r, true
+	t.last, t.record = last, r
 }
 
 // Record returns what has been reported, and whether anything has.
 func (t *Tally) Record() (Record, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.record, t.known
+	return t.record, t.last != nil
+}
+
+// Last returns who reported to the innermost tally of ctx that has been told of a call; nil if there is none.
+// A tally made once for all hops of a call thus tells a hop of the one before.
+func Last(ctx context.Context) Recorder {
+	for t := tallyOf(ctx); t != nil; t = t.outer {
+		if last := t.reporter(); last != nil {
+			return last
+		}
+	}
+	return nil
+}
+
+func (t *Tally) reporter() Recorder {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
 }

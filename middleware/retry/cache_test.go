@@ -3,16 +3,57 @@ package retry_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
+
+// A cache between http.Client and the retry layer hides the hops from each other, unless something above it keeps a tally.
+func TestR7RedirectHopsShareACallThroughACache(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ctx  func(context.Context) context.Context
+		want int
+	}{
+		{"tally for the call", func(ctx context.Context) context.Context { ctx, _ = attempt.WithTally(ctx); return ctx }, 2 + 2 + 1},
+		{"none", func(ctx context.Context) context.Context { return ctx }, 2 + 2 + 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, err := cache.New(cache.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
+					"/a": {plytest.Status(503), plytest.Status(307, "Location", "/b")},
+					"/b": {plytest.Status(503), plytest.Status(307, "Location", "/c")},
+					"/c": {plytest.Status(503)},
+				}}
+				log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+				hc := &http.Client{Transport: log(c.Middleware(retry.New(retry.Options{})(origin)))}
+				req, _ := http.NewRequestWithContext(tt.ctx(t.Context()), "GET", "http://example.com/a", nil)
+				resp, err := hc.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if n := origin.Count(); n != tt.want {
+					t.Errorf("%d requests, want %d", n, tt.want)
+				}
+			})
+		})
+	}
+}
 
 // A cache outside sees only what retry gives up with, and covers it with a stale response where the response allows that.
 func TestACacheOutsideCoversTheFinalFailure(t *testing.T) {

@@ -80,12 +80,18 @@ func (c *call) leave() {
 }
 
 // priorHop returns the call that was redirected to req.
-// http.Client puts the redirecting response into the request that follows it.
+//
+// http.Client puts the redirecting response into the request that follows it, and that response leads to its call,
+// unless a layer between answered with a response of its own, as a cache does. Then a tally that is made for all hops may know.
 func priorHop(req *http.Request) *call {
 	if req.Response == nil || req.Response.Request == nil {
 		return nil
 	}
-	return callOf(req.Response.Request.Context())
+	if c := callOf(req.Response.Request.Context()); c != nil {
+		return c
+	}
+	c, _ := attempt.Last(req.Context()).(*call)
+	return c
 }
 
 type callKey struct{}
