@@ -12,15 +12,15 @@ type Directive struct {
 	Given bool   // an argument was given, be it empty
 
 	// Malformed marks a directive that does not follow the grammar: white space around the equals sign,
-	// a quoted string that never ends or has something after it, or anything behind such a string in the same line.
+	// a quoted string that never ends or has something after it, or anything behind such a string, on later lines too.
 	// It may restrict; it grants nothing.
 	Malformed bool
 }
 
 // Directives calls f with each directive of a Cache-Control field, all its lines together.
 func Directives(lines []string, f func(Directive)) {
+	suspect := false
 	for _, line := range lines {
-		suspect := false
 		for len(line) > 0 {
 			var member string
 			member, line = nextMember(line)

@@ -1,6 +1,9 @@
 package field
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // An ETag is an entity tag (RFC 9110 §8.8.3). The zero ETag stands for none.
 type ETag struct {
@@ -25,9 +28,9 @@ func (t ETag) String() string {
 	return t.Opaque
 }
 
-// Strong tells whether t is a strong validator.
+// Strong tells whether t is a strong validator. What is no entity tag at all, for want of quotes, promises nothing.
 func (t ETag) Strong() bool {
-	return t.Opaque != "" && !t.Weak
+	return !t.Weak && strings.HasPrefix(t.Opaque, `"`)
 }
 
 // WeaklyEquals is the weak comparison (RFC 9110 §8.8.3.2).
@@ -37,7 +40,36 @@ func (t ETag) WeaklyEquals(u ETag) bool {
 
 // StronglyEquals is the strong comparison (RFC 9110 §8.8.3.2).
 func (t ETag) StronglyEquals(u ETag) bool {
-	return t.WeaklyEquals(u) && !t.Weak && !u.Weak
+	return t.WeaklyEquals(u) && t.Strong() && u.Strong()
+}
+
+// Tags yields the members of a list of entity tags, all lines together. Unlike in a quoted string, a backslash in a tag escapes nothing.
+func Tags(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for len(line) > 0 {
+				var tag string
+				tag, line = nextTag(line)
+				if tag != "" && !yield(tag) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// nextTag cuts the first member from line, at the first comma that is not between quotes.
+func nextTag(line string) (tag, rest string) {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch {
+		case line[i] == '"':
+			quoted = !quoted
+		case line[i] == ',' && !quoted:
+			return TrimOWS(line[:i]), line[i+1:]
+		}
+	}
+	return TrimOWS(line), ""
 }
 
 // NoneMatch evaluates If-None-Match against a tag (RFC 9110 §13.1.2): true if none of the listed tags equals t weakly.
@@ -47,7 +79,7 @@ func NoneMatch(lines []string, t ETag) bool {
 			return false
 		}
 	}
-	for member := range Members(lines) {
+	for member := range Tags(lines) {
 		if ParseETag(member).WeaklyEquals(t) {
 			return false
 		}

@@ -130,6 +130,7 @@ func TestParseResponse(t *testing.T) {
 		{"restriction behind a quote that never ends", []string{`x="y, no-store`}, Response{NoStore: true}},
 		{"permission behind a quote that never ends", []string{`x="y, public, immutable, must-understand, max-age=600`}, Response{MaxAge: seconds(0)}},
 		{"permission before it", []string{`max-age=60, x="y`}, Response{MaxAge: seconds(60)}},
+		{"permission on a line behind a quote that never ends", []string{`x="y`, "public, max-age=600"}, Response{MaxAge: seconds(0)}},
 		{"unknown directives", []string{"foo, bar=baz, max-age=60"}, Response{MaxAge: seconds(60)}},
 		{"a name that contains another", []string{"x-no-storey, no-store-x"}, Response{}},
 		{"no-store with an argument", []string{"no-store=foo"}, Response{NoStore: true}},
@@ -186,7 +187,7 @@ func TestETags(t *testing.T) {
 		weak, strong bool
 	}{
 		{`W/"1"`, `W/"1"`, true, false}, {`W/"1"`, `W/"2"`, false, false}, {`W/"1"`, `"1"`, true, false}, {`"1"`, `"1"`, true, true},
-		{`1`, `1`, true, true}, {`1`, `"1"`, false, false}, {``, ``, false, false}, {`w/"1"`, `"1"`, false, false},
+		{`1`, `1`, true, false}, {`1`, `"1"`, false, false}, {``, ``, false, false}, {`w/"1"`, `"1"`, false, false}, {`w/"1"`, `w/"1"`, true, false},
 	} {
 		a, b := ParseETag(test.a), ParseETag(test.b)
 		if a.WeaklyEquals(b) != test.weak || a.StronglyEquals(b) != test.strong {
@@ -195,6 +196,14 @@ func TestETags(t *testing.T) {
 		if a.String() != test.a {
 			t.Errorf("%s is written as %s", test.a, a)
 		}
+	}
+}
+
+// RFC 9110 §8.8.3: a tag between quotes may hold commas and backslashes, and neither ends it.
+func TestTags(t *testing.T) {
+	got := slices.Collect(Tags([]string{`"a\", W/"b,c" ,, d`, `"e"`, `"open, "f"`}))
+	if diff := cmp.Diff([]string{`"a\"`, `W/"b,c"`, "d", `"e"`, `"open, "f"`}, got); diff != "" {
+		t.Errorf("tags (-want +got)\n%s", diff)
 	}
 }
 

@@ -80,6 +80,9 @@ func decide(a *ask, f *found, now time.Time) decision {
 	if a.directives.OnlyIfCached && d.action != serve && d.action != serveStale {
 		return decision{action: refuse, detail: "only-if-cached, stored response cannot be used: " + d.detail}
 	}
+	if a.directives.OnlyIfCached && d.action == serveStale {
+		d.action = serve // the origin is not to be asked behind the caller's back either
+	}
 	if d.action == validate && !e.hasValidator() {
 		d.action = fetch
 	}

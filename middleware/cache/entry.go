@@ -129,6 +129,14 @@ func (e *Entry) hasValidator() bool {
 	return e.etag.Opaque != "" || !e.modified.IsZero()
 }
 
+// newerThan tells which of two responses the origin made later. Within one second, which is all that Date tells, it is the one that came later.
+func (e *Entry) newerThan(other *Entry) bool {
+	if !e.date.Equal(other.date) {
+		return e.date.After(other.date)
+	}
+	return e.received.After(other.received)
+}
+
 // age is current_age (RFC 9111 §4.2.3).
 func (e *Entry) age(now time.Time) time.Duration {
 	return min(e.age0+e.resident(now), field.MaxDelta*time.Second)

@@ -115,7 +115,7 @@ func (p *reply) store(s *Status) {
 		e.index()
 		p.cache.put(p.exchange, e, p.began)
 	}
-	if p.Body == http.NoBody {
+	if p.Body == http.NoBody && p.ContentLength <= 0 {
 		commit(nil)
 		return
 	}
@@ -254,20 +254,23 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	if p.followed {
 		return p.refetch(d, "304 of another URI")
 	}
-	e := confirmed(p.Header, p.selected, p.set.entries)
+	e := confirmed(p.Header, p.selected, p.set.entries, &p.ask)
 	if e == nil && answersCaller(p.Header, &p.ask) {
 		return p.take(d, p.StatusCode), nil
 	}
 	if e == nil {
 		return p.refetch(d, "304 for another response")
 	}
+	c := p.cache
 	discard(p.Response)
 	fresh, stored := p.freshen(e)
 	now := time.Now()
 	s := Status{Fwd: d.fwd, FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.ttl(now), HasTTL: true, Detail: d.detail}
-	p.cache.stats.revalidated.Add(1)
-	p.cache.answered(p.request, s)
-	return answer(&p.ask, fresh, p.request, now, s.String()), nil
+	c.stats.revalidated.Add(1)
+	c.answered(p.request, s)
+	resp := answer(&p.ask, fresh, p.request, now, s.String())
+	addValidatedFields(resp.Header, p.Header, &c.posture)
+	return resp, nil
 }
 
 // refetch drops the reply and sends the caller's request without conditions.

@@ -93,6 +93,7 @@ func TestStoringResponses(t *testing.T) {
 		{"304", "GET", 304, "Cache-Control: max-age=60", "", "304 answers the caller's condition", "304 answers the caller's condition"},
 		{"206 without a range", "GET", 206, "Cache-Control: max-age=60", "", "partial content of another kind than one range of bytes", "partial content of another kind than one range of bytes"},
 		{"206", "GET", 206, "Cache-Control: max-age=60 | Content-Range: bytes 0-4/10", "Range: bytes=0-4", "", ""},
+		{"206 of several parts", "GET", 206, "Cache-Control: max-age=60 | Content-Range: bytes 0-4/10 | Content-Type: Multipart/byteranges; boundary=a", "Range: bytes=0-4", "partial content of another kind than one range of bytes", "partial content of another kind than one range of bytes"},
 		{"206 that nobody asked for", "GET", 206, "Cache-Control: max-age=60 | Content-Range: bytes 0-4/10", "", "partial content of another kind than one range of bytes", "partial content of another kind than one range of bytes"},
 		{"412", "GET", 412, "Cache-Control: max-age=60", "", "the answer to a condition or a range, not to the URI", "the answer to a condition or a range, not to the URI"},
 		{"416", "GET", 416, "Cache-Control: max-age=60", "", "the answer to a condition or a range, not to the URI", "the answer to a condition or a range, not to the URI"},
@@ -155,6 +156,7 @@ func TestStoringAgainstTheServersWord(t *testing.T) {
 		{"vary *", hour, 200, "Vary: *", "vary *", "vary *"},
 		{"server error", hour, 500, "", "status not cacheable by default", "status not cacheable by default"},
 		{"server error, by status", expiry.ByStatus(map[int]expiry.Strategy{500: hour}), 500, "", "", ""},
+		{"by status, as the server says, but not understood", expiry.ByStatus(map[int]expiry.Strategy{599: expiry.Default()}), 599, "Cache-Control: max-age=60, no-store, must-understand", "must-understand, status not understood", "must-understand, status not understood"},
 		{"immediately, with a validator", expiry.Immediately(), 200, `ETag: "a"`, "", ""},
 		{"immediately, without", expiry.Immediately(), 200, "Cache-Control: max-age=60", "expires immediately, no validator", "expires immediately, no validator"},
 		{"do not cache", expiry.DoNotCache(), 200, "Cache-Control: max-age=60", "expiry says do not cache", "expiry says do not cache"},
@@ -425,25 +427,28 @@ func TestFreshening(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		header   string
+		request  string
 		selected *Entry
 		variants []*Entry
 		want     *Entry
 	}{
-		{"strong tag of the selected one", `ETag: "a"`, a, []*Entry{a, b}, a},
-		{"strong tag of another variant", `ETag: "b"`, a, []*Entry{a, b}, b},
-		{"strong tag of none", `ETag: "c"`, a, []*Entry{a, b}, nil},
-		{"strong tag of none, with the date of one", `ETag: "c" | Last-Modified: ` + date(-100), a, []*Entry{a, b}, nil},
-		{"a strong tag confirms no weak one", `ETag: "w"`, w, []*Entry{w}, nil},
-		{"weak tag", `ETag: W/"w"`, w, []*Entry{w, b}, w},
-		{"weak tag of a strong one", `ETag: W/"a"`, a, []*Entry{a}, a},
-		{"date", `Last-Modified: ` + date(-50), d, []*Entry{d}, d},
-		{"other date", `Last-Modified: ` + date(-51), d, []*Entry{d}, nil},
-		{"no validator, one offered", ``, a, []*Entry{a}, a},
-		{"no validator, two offered", ``, a, []*Entry{a, b}, nil},
-		{"no validator, none selected", ``, nil, []*Entry{a}, nil},
+		{"strong tag of the selected one", `ETag: "a"`, ``, a, []*Entry{a, b}, a},
+		{"strong tag of another variant", `ETag: "b"`, ``, a, []*Entry{a, b}, b},
+		{"strong tag of none", `ETag: "c"`, ``, a, []*Entry{a, b}, nil},
+		{"strong tag of none, with the date of one", `ETag: "c" | Last-Modified: ` + date(-100), ``, a, []*Entry{a, b}, nil},
+		{"a strong tag confirms no weak one", `ETag: "w"`, ``, w, []*Entry{w}, nil},
+		{"weak tag", `ETag: W/"w"`, ``, w, []*Entry{w, b}, w},
+		{"weak tag of a strong one", `ETag: W/"a"`, ``, a, []*Entry{a}, a},
+		{"date", `Last-Modified: ` + date(-50), ``, d, []*Entry{d}, d},
+		{"other date", `Last-Modified: ` + date(-51), ``, d, []*Entry{d}, nil},
+		{"no validator, one offered", ``, ``, a, []*Entry{a}, a},
+		{"no validator, and the caller asks about the same", ``, `If-None-Match: W/"a", *`, a, []*Entry{a}, a},
+		{"no validator, and the caller asks about another", ``, `If-None-Match: "c"`, a, []*Entry{a}, nil},
+		{"no validator, two offered", ``, ``, a, []*Entry{a, b}, nil},
+		{"no validator, none selected", ``, ``, nil, []*Entry{a}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := confirmed(header(test.header), test.selected, test.variants); got != test.want {
+			if got := confirmed(header(test.header), test.selected, test.variants, asks(test.request)); got != test.want {
 				t.Errorf("confirmed %p, want %p", got, test.want)
 			}
 		})
@@ -475,6 +480,8 @@ func TestReceivedConditions(t *testing.T) {
 		{"weak comparison", `ETag: W/"a"`, `If-None-Match: "a"`, true},
 		{"list", `ETag: "a"`, `If-None-Match: "b" | If-None-Match: "c", "a"`, true},
 		{"asterisk", ``, `If-None-Match: *`, true},
+		{"a backslash in a tag escapes nothing", `ETag: "b"`, `If-None-Match: "a\", "b"`, true},
+		{"white space and empty members", `ETag: "b"`, `If-None-Match: , ,"a" ,"b"`, true},
 		{"other tag", `ETag: "a"`, `If-None-Match: "b"`, false},
 		{"no tag stored", ``, `If-None-Match: "b"`, false},
 		{"the tag has precedence over the date", `ETag: "a" | ` + lm + date(-100), `If-None-Match: "b" | If-Modified-Since: ` + date(0), false},
@@ -526,6 +533,12 @@ func TestRangesOfAWhole(t *testing.T) {
 				t.Errorf("%d %s, want %d %s", got.status, got.part, test.status, test.contentRange)
 			}
 		})
+	}
+	nothing := &Entry{status: 200, header: http.Header{}}
+	for request, want := range map[string]int{"Range: bytes=-5": 0, "Range: bytes=-0": 416, "Range: bytes=0-": 416} {
+		if got := shaped(asks(request), nothing, t0); got.status != want {
+			t.Errorf("%s of nothing: %d, want %d", request, got.status, want)
+		}
 	}
 	for _, lines := range [][]string{{"bytes=1"}, {"bytes=-"}, {"bytes=2-1"}, {"bytes=a-b"}, {"lines=0-1"}, {"bytes=0-1,2-3"}, {"bytes 0-1"}, {"bytes=0-1", "bytes=2-3"}, {"bytes=+1-2"}, {"bytes=0-99999999999999999999"}} {
 		if r, ok := parseRange(lines); ok {

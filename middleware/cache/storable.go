@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/plyhttp/ply/expiry"
@@ -302,6 +303,18 @@ func storedHeader(h http.Header, received time.Time, overruled bool, p *posture)
 		stored["Date"] = []string{received.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
 	}
 	return stored
+}
+
+// addValidatedFields gives an answer that the origin has just confirmed those fields of the confirmation that are not stored
+// because a qualified no-cache names them: after a validation they may be sent (RFC 9111 §5.2.2.4).
+func addValidatedFields(answer, confirmation http.Header, p *posture) {
+	d, _ := field.Controlling(answer, p.targeted)
+	for _, name := range d.NoCacheFields {
+		name = http.CanonicalHeaderKey(name)
+		if values := confirmation[name]; len(values) > 0 && len(answer[name]) == 0 {
+			answer[name] = slices.Clone(values)
+		}
+	}
 }
 
 func removeNamed(h http.Header, names []string) {

@@ -94,7 +94,7 @@ func confirmed(h http.Header, selected *Entry, variants []*Entry, a *ask) *Entry
 	}
 	var latest *Entry
 	for _, e := range variants {
-		if offerable(e, selected) && matches(e) && (latest == nil || e.date.After(latest.date)) {
+		if offerable(e, selected) && matches(e) && (latest == nil || e.newerThan(latest)) {
 			latest = e
 		}
 	}

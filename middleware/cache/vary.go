@@ -205,7 +205,7 @@ func (s *Set) choose(a *ask, r *http.Request, secret *[32]byte) *Entry {
 	bestHolds := false
 	for _, e := range s.entries {
 		_, has := holds(a, e)
-		if best != nil && (bestHolds && !has || bestHolds == has && !e.date.After(best.date)) {
+		if best != nil && (bestHolds && !has || bestHolds == has && !e.newerThan(best)) {
 			continue
 		}
 		if (e.search == nil || e.search.covers(r.URL.RawQuery)) && selects(e, r.Header, secret) {

@@ -1,0 +1,119 @@
+package cache_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/cache"
+)
+
+// inOrder answers with these responses one after the other, and then with the last one again and again.
+func inOrder(responses ...*http.Response) *origin {
+	next := 0
+	return &origin{answer: func(*http.Request) *http.Response {
+		resp := responses[min(next, len(responses)-1)]
+		next++
+		return resp
+	}}
+}
+
+// RFC 9111 §4.3.5: what HEAD says of a resource that exists cannot make a stored 404 fresh.
+func TestHeadOfAnExistingResourceEndsAStored404(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, inOrder(reply(404, "none", "Cache-Control: max-age=1"), reply(200, "", "Cache-Control: max-age=60"), reply(200, "some")), cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		g.do("HEAD", url)
+		have, _ := g.get(url)
+		g.want(have, 200, "some", "miss", 3)
+	})
+}
+
+// RFC 9111 §5.2.2.4: fields that no-cache names are not reused, but those of a confirmation reach the caller.
+func TestFieldsNamedByNoCacheComeWithAValidation(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, inOrder(
+			reply(200, "x", `Cache-Control: max-age=1, no-cache="set-cookie"`, `Etag: "a"`, "Set-Cookie: a=1"),
+			reply(304, "", `Etag: "a"`, "Set-Cookie: a=2"),
+		), cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		have, resp := g.get(url)
+		g.want(have, 200, "x", "revalidated", 2)
+		if got := resp.Header.Get("Set-Cookie"); got != "a=2" {
+			t.Errorf("Set-Cookie %q of the validated answer", got)
+		}
+		have, resp = g.get(url)
+		g.want(have, 200, "x", "hit", 2)
+		if got := resp.Header["Set-Cookie"]; got != nil {
+			t.Errorf("Set-Cookie %q of a hit", got)
+		}
+	})
+}
+
+// RFC 9111 §4: the most recent response is used, also where Date cannot tell.
+func TestTheLaterOfTwoResponsesWithinASecondIsUsed(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, inOrder(reply(200, "old", "Cache-Control: max-age=60"), reply(200, "new", "Cache-Control: max-age=60", "Vary: A")), cache.Options{})
+		g.get(url)
+		time.Sleep(time.Millisecond)
+		g.get(url, "Cache-Control: no-cache")
+		have, _ := g.get(url)
+		g.want(have, 200, "new", "hit", 2)
+	})
+}
+
+// A 304 without validators, which may answer the caller's own condition, confirms nothing.
+func TestABare304ToTheCallersConditionMeansFetchAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, inOrder(reply(200, "old", "Cache-Control: max-age=1", `Etag: "a"`), reply(304, ""), reply(200, "new", `Etag: "b"`)), cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		have, _ := g.get(url, `If-None-Match: "b"`)
+		g.want(have, 200, "new", "refreshed", 3)
+	})
+}
+
+// RFC 9111 §3.3, §3.4: bytes that nobody vouches for are not stored.
+func TestBytesOfUnknownExtentAreNotStored(t *testing.T) {
+	undeclared := reply(206, "456", "Content-Range: bytes 4-6/10", "Cache-Control: max-age=60")
+	undeclared.ContentLength = -1
+	missing := reply(200, "", "Cache-Control: max-age=60", "Content-Length: 10")
+	missing.Body, missing.ContentLength = http.NoBody, 10
+	for name, first := range map[string]*http.Response{"a part of undeclared length": undeclared, "no body where ten bytes are declared": missing} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				g := newRig(t, inOrder(first, reply(200, "whole")), cache.Options{})
+				g.get(url, "Range: bytes=4-6")
+				have, _ := g.get(url, "Range: bytes=4-6")
+				g.want(have, 200, "whole", "miss", 2)
+			})
+		})
+	}
+}
+
+// RFC 9111 §5.2.1.7: the origin is not asked, behind the caller's back either.
+func TestOnlyIfCachedStartsNoRefresh(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=1, stale-while-revalidate=60"), cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		have, _ := g.get(url, "Cache-Control: only-if-cached")
+		synctest.Wait()
+		g.want(have, 200, "x", "stale", 1)
+	})
+}
+
+// RFC 9110 §13.2.1: a condition applies to every successful stored response.
+func TestConditionsOnStoredResponsesByStatus(t *testing.T) {
+	for status, want := range map[int]int{200: 304, 203: 304, 204: 304, 301: 301, 404: 404} {
+		inBubble(t, func(t *testing.T) {
+			g := newRig(t, inOrder(reply(status, "", "Cache-Control: max-age=60", `Etag: "a"`)), cache.Options{})
+			g.get(url)
+			have, _ := g.get(url, `If-None-Match: "a"`)
+			g.want(have, want, "", "hit", 1)
+		})
+	}
+}
