@@ -473,7 +473,7 @@ func TestCurlIsQuotedForTheShell(t *testing.T) {
 }
 
 // Twelve secrets go through logging, cache and retry with all that can be logged turned on.
-func TestG12SecretsAppearNowhere(t *testing.T) {
+func TestSecretsAppearNowhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const canary = "c4n4ry"
 		var j bytes.Buffer

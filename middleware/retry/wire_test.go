@@ -117,7 +117,7 @@ func TestR2ErrorsOfARealTransport(t *testing.T) {
 	}
 }
 
-func TestT20BodiesDoNotMix(t *testing.T) {
+func TestR1BodiesDoNotMix(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
 	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
