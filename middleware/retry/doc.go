@@ -16,7 +16,7 @@
 // # When, and how often
 //
 // Waits are random up to a bound that doubles ([FullJitter]), or what Retry-After asks, but never beyond the caller's deadline:
-// if a wait does not fit, the call ends at once. A call is sent three times at most, redirects included, and all calls to a host together
+// if a wait does not fit, the call ends at once. A call has two retries at most, those of all its redirects included, and all calls to a host together
 // have a budget ([TokenBucket]), so that an outage is not made worse. A retry layer below another one does nothing.
 //
 // # What comes back
