@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/netrc"
 	"github.com/plyhttp/ply/internal/partition"
 	"github.com/plyhttp/ply/internal/redact"
@@ -75,6 +76,7 @@ type Client struct {
 	http       *http.Client
 	transports *transports
 	owner      bool // of transports
+	retries    bool // there is a retry layer, whose attempts the hops of a call share
 	closed     atomic.Bool
 }
 
@@ -96,6 +98,7 @@ func newClient(o Options, shared *transports) (*Client, error) {
 	if err := checkStack(c.call); err != nil {
 		return nil, err
 	}
+	c.retries = hasLayer(c.exchange, retryLayer)
 	return c, nil
 }
 
@@ -315,6 +318,9 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	}
 	if p := c.partition(s); p != partition.Of(ctx) {
 		ctx = partition.With(ctx, p)
+	}
+	if c.retries && !single {
+		ctx, _ = attempt.WithTally(ctx)
 	}
 	out = req
 	if ctx != req.Context() {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
+	"testing/synctest"
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -74,4 +75,24 @@ func TestContractOfAClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { plytest.CheckMiddleware(t, layer, ownTransport) })
 	}
+}
+
+// TestHopsOfACallShareItsAttempts also where a cache stands between redirects and retry.
+func TestHopsOfACallShareItsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		transport := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			sent++
+			if r.URL.Path == "/old" && sent == 2 {
+				return reply(r, http.StatusFound, http.Header{"Location": {"/new"}}, ""), nil
+			}
+			return reply(r, http.StatusServiceUnavailable, nil, ""), nil
+		})
+		c := newClient(t, ply.Options{Transport: transport, Use: []ply.Middleware{cacheLayer, retryLayer}})
+		resp := get(t, c, "http://a.test/old")
+		// The first hop takes two of three attempts, so the second hop is sent and has one retry left.
+		if resp.StatusCode != http.StatusServiceUnavailable || sent != 4 {
+			t.Errorf("status %d after %d requests, want 503 after 4", resp.StatusCode, sent)
+		}
+	})
 }

@@ -72,3 +72,9 @@ func optionOf(i, inner int) string {
 	}
 	return "Use"
 }
+
+func hasLayer(h Handler, name string) bool {
+	found := false
+	walker{deep: true, visit: func(l Layer) { found = found || l.Name == name }}.walk(h, nil)
+	return found
+}

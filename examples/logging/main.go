@@ -1,0 +1,83 @@
+// Logging prints what the logging layer writes: one record for a call, and one for each of its attempts.
+//
+//	go run ./examples/logging
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync/atomic"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
+)
+
+func main() {
+	if err := run(context.Background(), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "logging:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer) error {
+	origin := httptest.NewServer(handler())
+	defer origin.Close()
+	store, err := cache.New(cache.Options{})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))})
+	client, err := ply.New(ply.Options{
+		// The same layer outside and inside retry: calls, and attempts.
+		Use: []ply.Middleware{log, store.Middleware, retry.New(retry.Options{MaxAttempts: 2}), log},
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	for _, step := range []struct{ title, url string }{
+		{"an answer at the second attempt", origin.URL + "/greeting?key=hunter2"},
+		{"the same from the cache", origin.URL + "/greeting?key=hunter2"},
+		{"a download that breaks off", origin.URL + "/broken"},
+		{"nobody listens", "http://127.0.0.1:1/"},
+	} {
+		fmt.Fprintf(out, "# %s\n", step.title)
+		// What went wrong is in the log.
+		_ = ply.Discard(client.Get(ctx, step.url))
+	}
+	return nil
+}
+
+func handler() http.Handler {
+	mux := http.NewServeMux()
+	var asked atomic.Int64
+	mux.HandleFunc("/greeting", func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, "hello")
+	})
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		fmt.Fprint(w, "four")
+	})
+	return mux
+}
+
+func noTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
