@@ -184,13 +184,15 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-// Stats counts what a cache did since it was made.
+// Stats counts what a cache did since it was made. Each request counts once among Hits, Misses, Revalidated, Bypassed and Errors,
+// and so does each refresh behind a caller's back.
 type Stats struct {
 	Hits        int64 // answered from the store, stale answers included
 	Stale       int64 // of these, past their freshness
-	Misses      int64 // forwarded: nothing usable was stored
+	Misses      int64 // forwarded, or refused: nothing usable was stored
 	Revalidated int64 // forwarded, and the origin confirmed what was stored
 	Bypassed    int64 // forwarded without a look at the store
+	Errors      int64 // forwarded, and neither the next handler nor the store had an answer
 	Stored      int64 // responses taken into the store
 	Invalidated int64 // URIs invalidated by unsafe requests
 	StoreErrors int64 // failed calls to the store
@@ -200,14 +202,14 @@ type Stats struct {
 }
 
 type counters struct {
-	hits, stale, misses, revalidated, bypassed, stored, invalidated, storeErrors atomic.Int64
+	hits, stale, misses, revalidated, bypassed, errors, stored, invalidated, storeErrors atomic.Int64
 }
 
 // Stats returns the counts.
 func (c *Cache) Stats() Stats {
 	s := Stats{
 		Hits: c.stats.hits.Load(), Stale: c.stats.stale.Load(), Misses: c.stats.misses.Load(),
-		Revalidated: c.stats.revalidated.Load(), Bypassed: c.stats.bypassed.Load(), Stored: c.stats.stored.Load(),
+		Revalidated: c.stats.revalidated.Load(), Bypassed: c.stats.bypassed.Load(), Errors: c.stats.errors.Load(), Stored: c.stats.stored.Load(),
 		Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(),
 	}
 	if c.memory != nil {
@@ -233,12 +235,20 @@ func (h *history) now() uint64 {
 	return h.next
 }
 
-func (h *history) add(tag string) {
-	hash := maphash.String(h.seed, tag)
+// add notes invalidations. An answer that makes something invalid itself gives the number of the first that it may not know of,
+// and gets the one of the next: what it made invalid does not keep it from being stored. Unless there was another one meanwhile: then that counts.
+func (h *history) add(from uint64, tags ...string) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.tags[h.next%uint64(len(h.tags))] = hash
-	h.next++
+	others := from != h.next
+	for _, tag := range tags {
+		h.tags[h.next%uint64(len(h.tags))] = maphash.String(h.seed, tag)
+		h.next++
+	}
+	if others {
+		return from
+	}
+	return h.next
 }
 
 // addAll notes that everything has been invalidated: all numbers that are remembered are of before.

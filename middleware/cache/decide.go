@@ -24,6 +24,12 @@ type decision struct {
 	detail string
 }
 
+// fetching returns d for a request that cannot be sent twice: it is sent as it is.
+func (d decision) fetching() decision {
+	d.action = fetch
+	return d
+}
+
 // posture is how the cache was set up, as far as the rules care.
 type posture struct {
 	shared       bool

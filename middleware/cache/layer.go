@@ -146,11 +146,13 @@ func (c *Cache) load(ctx context.Context, key []byte, now time.Time) *Set {
 		return c.memory.get(key, now)
 	}
 	set, err := c.store.Get(ctx, string(key))
-	c.fault(ctx, "get", err)
-	if err != nil {
-		return nil
+	switch {
+	case err == nil:
+		return set
+	case ctx.Err() == nil: // a caller who has gone is no fault of the store
+		c.fault(ctx, "get", err)
 	}
-	return set
+	return nil
 }
 
 // serve answers from the store.
@@ -234,8 +236,11 @@ func (x *exchange) forward(d decision) (*http.Response, error) {
 	return x.send(x.request, d)
 }
 
-// validate asks the origin whether what is stored is still good.
+// validate asks the origin whether what is stored is still good. If it is not, the request may have to be sent once more.
 func (x *exchange) validate(d decision) (*http.Response, error) {
+	if !replayable(x.request) {
+		return x.forward(d.fetching())
+	}
 	r := *x.request
 	r.Header = conditionalHeader(x.request.Header, x.selected, x.set.entries, &x.ask)
 	return x.send(&r, d)
@@ -243,6 +248,9 @@ func (x *exchange) validate(d decision) (*http.Response, error) {
 
 // complete asks the origin for the bytes that a stored part lacks (RFC 9111 §3.3).
 func (x *exchange) complete(d decision) (*http.Response, error) {
+	if !replayable(x.request) {
+		return x.forward(d.fetching())
+	}
 	r := *x.request
 	r.Header = completingHeader(x.request.Header, x.selected)
 	return x.send(&r, d)
@@ -266,7 +274,15 @@ func (x *exchange) send(r *http.Request, d decision) (*http.Response, error) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	return p.handle(d)
+	handled := false
+	defer func() {
+		if !handled { // a filter, a strategy or a hook has panicked, and nobody gets the response
+			resp.Body.Close()
+		}
+	}()
+	answer, err := p.handle(d)
+	handled = true
+	return answer, err
 }
 
 // errNoResponse blames a handler that breaks the contract of http.RoundTripper.
@@ -279,6 +295,7 @@ func (x *exchange) failed(d decision, err error) (*http.Response, error) {
 			return stale, nil
 		}
 	}
+	x.cache.stats.errors.Add(1)
 	return nil, err
 }
 
@@ -293,7 +310,10 @@ func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Res
 		return nil
 	}
 	s := Status{Fwd: d.fwd, FwdStatus: status, TTL: x.selected.ttl(now), HasTTL: true, Detail: servedInstead + why}
-	x.cache.stats.stale.Add(1)
+	x.cache.stats.hits.Add(1)
+	if s.TTL <= 0 {
+		x.cache.stats.stale.Add(1)
+	}
 	x.cache.answered(x.request, s)
 	return answer(&x.ask, x.selected, x.request, now, s.String())
 }
@@ -329,10 +349,26 @@ func (x *exchange) refreshBehind() {
 	}
 }
 
-// refresh fetches or validates, and reads the body to its end so that it is stored.
+// refresh fetches or validates, and tells about it. Nobody is there whom a panic could reach: it is an error of the refresh,
+// and one in the hook that hears of that error is dropped.
 func (x *exchange) refresh() {
-	c, ctx := x.cache, x.request.Context()
-	c.traces(ctx, func(t *Trace) {
+	defer func() { recover() }()
+	err := x.fetchBehind()
+	x.cache.traces(x.request.Context(), func(t *Trace) {
+		if t.Refreshed != nil {
+			t.Refreshed(x.request, err)
+		}
+	})
+}
+
+// fetchBehind reads the body to its end if it is to be stored.
+func (x *exchange) fetchBehind() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("cache: a refresh has panicked: %v", v)
+		}
+	}()
+	x.cache.traces(x.request.Context(), func(t *Trace) {
 		if t.Refreshing != nil {
 			t.Refreshing(x.request)
 		}
@@ -342,15 +378,19 @@ func (x *exchange) refresh() {
 		d.action = fetch
 	}
 	resp, err := x.act(d)
-	if err == nil {
-		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, c.maxEntry+1))
-		resp.Body.Close()
+	if err != nil {
+		return err
 	}
-	c.traces(ctx, func(t *Trace) {
-		if t.Refreshed != nil {
-			t.Refreshed(x.request, err)
-		}
-	})
+	defer resp.Body.Close()
+	if _, recorded := resp.Body.(*recorder); recorded {
+		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
+	}
+	return err
+}
+
+// replayable tells whether a request can be sent again.
+func replayable(r *http.Request) bool {
+	return r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
 }
 
 // rewind replaces a body that has been sent, or that someone else will send.
@@ -358,7 +398,7 @@ func rewind(r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	if r.GetBody == nil {
+	if !replayable(r) {
 		return errors.New("cache: the request must be sent again, and its body cannot: set GetBody")
 	}
 	body, err := r.GetBody()

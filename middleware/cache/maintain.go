@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/plyhttp/ply/internal/redact"
 	"github.com/plyhttp/ply/internal/urlpattern"
 )
 
@@ -44,8 +46,17 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	c.events.add(uriTag(r))
-	return wrapped("delete", c.store.Update(ctx, string(key), func(*Set) *Set { return nil }))
+	c.events.add(0, uriTags(r)...)
+	err = c.store.Update(ctx, string(key), func(*Set) *Set { return nil })
+	if err != nil || !c.searches.Load() {
+		return wrapped("delete", err)
+	}
+	if key, err = c.searchKey(r); err != nil {
+		return fmt.Errorf("cache: delete: %w", err)
+	}
+	return wrapped("delete", c.store.Update(ctx, string(key), func(old *Set) *Set {
+		return old.without(func(e *Entry) bool { return e.search == nil || e.search.covers(r.URL.RawQuery) })
+	}))
 }
 
 // DeleteURL removes everything that is stored for a URL: all variants, methods, and every principal's copy.
@@ -53,7 +64,7 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 func (c *Cache) DeleteURL(ctx context.Context, url string) error {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("cache: delete: %w", err)
+		return fmt.Errorf("cache: delete: %w", redact.Error(err))
 	}
 	return wrapped("delete", c.drop(ctx, uriTags(r)...))
 }
@@ -62,7 +73,7 @@ func (c *Cache) DeleteURL(ctx context.Context, url string) error {
 func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("cache: delete: %w", err)
+		return fmt.Errorf("cache: delete: %w", redact.Error(err))
 	}
 	return wrapped("delete", c.drop(ctx, groupTag(r, group)))
 }
@@ -102,18 +113,11 @@ func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, erro
 
 // DeleteFunc removes the stored responses for which drop is true, and returns how many there were. drop must not call the cache or its store.
 func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, error) {
-	n := 0
-	err := c.updateAll(ctx, func(old *Set) *Set {
-		dropped := 0
-		next := old.without(func(e *Entry) bool {
-			if !drop(e) {
-				return false
-			}
-			dropped++
-			return true
-		})
-		n += dropped
-		return next
+	n, err := c.updateAll(ctx, func(e *Entry) *Entry {
+		if drop(e) {
+			return nil
+		}
+		return e
 	})
 	return n, wrapped("delete", err)
 }
@@ -121,18 +125,8 @@ func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, er
 // RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
 // The strategy sees a request that has the URL and nothing else. What it refuses is removed.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
-	return wrapped("recompute expiry", c.updateAll(ctx, func(old *Set) *Set {
-		next := &Set{}
-		for _, e := range old.entries {
-			if again := c.judgeAgain(ctx, e); again != nil {
-				next.entries = append(next.entries, again)
-			}
-		}
-		if len(next.entries) == 0 {
-			return nil
-		}
-		return next
-	}))
+	_, err := c.updateAll(ctx, func(e *Entry) *Entry { return c.judgeAgain(ctx, e) })
+	return wrapped("recompute expiry", err)
 }
 
 // judgeAgain returns e under new rules, or nil if it is not to be kept.
@@ -141,7 +135,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *Entry) *Entry {
 	if err != nil {
 		return nil
 	}
-	resp := &http.Response{StatusCode: e.status, Header: e.header, ContentLength: int64(len(e.body))}
+	resp := &http.Response{StatusCode: e.status, Header: e.header.Clone(), ContentLength: int64(len(e.body))}
 	judged := c.judge(r, resp, e.age0, e.received)
 	if judged.verdict.Refused() {
 		return nil
@@ -159,26 +153,73 @@ func (c *Cache) Clear(ctx context.Context) error {
 	if store, ok := c.store.(Clearer); ok {
 		return wrapped("clear", store.Clear(ctx))
 	}
-	return wrapped("clear", c.updateAll(ctx, func(*Set) *Set { return nil }))
+	_, err := c.updateAll(ctx, func(*Entry) *Entry { return nil })
+	return wrapped("clear", err)
 }
 
-// updateAll updates every set.
-func (c *Cache) updateAll(ctx context.Context, change func(*Set) *Set) error {
+// updateAll puts what judge makes of each stored response in its place, and returns how many are other ones now. Nil stands for none.
+// Judge is the user's code, so it runs while the store holds no lock; what is replaced meanwhile is left alone.
+func (c *Cache) updateAll(ctx context.Context, judge func(*Entry) *Entry) (n int, err error) {
 	store, ok := c.store.(Ranger)
 	if !ok {
-		return fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
+		return 0, fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
 	}
 	var failed error
-	err := store.Range(ctx, func(key string, _ *Set) bool {
-		failed = c.store.Update(ctx, key, func(old *Set) *Set {
-			if old == nil {
-				return nil
+	err = store.Range(ctx, func(key string, set *Set) bool {
+		var changes []change
+		for _, e := range set.Entries() {
+			if next := judge(e); next != e {
+				changes = append(changes, change{e, next})
 			}
-			return change(old)
+		}
+		if len(changes) == 0 {
+			return true
+		}
+		changed := 0
+		failed = c.store.Update(ctx, key, func(old *Set) (next *Set) {
+			next, changed = old.changed(changes)
+			return next
 		})
+		if failed == nil {
+			n += changed
+		}
 		return failed == nil
 	})
-	return errors.Join(err, failed)
+	return n, errors.Join(err, failed)
+}
+
+// change puts one entry, or nil for none, in another's place.
+type change struct{ old, next *Entry }
+
+// changed returns s with changes made, as far as they concern what s holds, and how many did. Without any entries it is nil.
+func (s *Set) changed(changes []change) (*Set, int) {
+	if s == nil {
+		return nil, 0
+	}
+	n := 0
+	next := &Set{}
+	for _, e := range s.entries {
+		i := slices.IndexFunc(changes, func(c change) bool { return e.sameAs(c.old) })
+		if i >= 0 {
+			n++
+			e = changes[i].next
+		}
+		if e != nil {
+			next.entries = append(next.entries, e)
+		}
+	}
+	switch {
+	case n == 0:
+		return s, 0
+	case len(next.entries) == 0:
+		return nil, n
+	}
+	return next, n
+}
+
+// sameAs tells whether two entries are one, though a store may have read it twice.
+func (e *Entry) sameAs(other *Entry) bool {
+	return e == other || e.sameSlot(other) && e.received.Round(0).Equal(other.received.Round(0)) && len(e.body) == len(other.body)
 }
 
 // Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.

@@ -145,28 +145,28 @@ func TestResidentTimeByBothClocks(t *testing.T) {
 // An exchange learns of every invalidation since it began, and of one too many where the memory does not reach.
 func TestHistoryOfInvalidations(t *testing.T) {
 	h := history{seed: maphash.MakeSeed()}
-	h.add("before")
+	h.add(0, "before")
 	began := h.now()
 	tags := []string{"a", "b"}
 	if h.since(began, append(tags, "before")) {
 		t.Error("an earlier invalidation counts")
 	}
-	h.add("c")
+	h.add(0, "c")
 	if h.since(began, tags) {
 		t.Error("another URI's invalidation counts")
 	}
-	h.add("b")
+	h.add(0, "b")
 	if !h.since(began, tags) {
 		t.Error("an invalidation is missed")
 	}
 	later := h.now()
 	for i := range len(h.tags) {
-		h.add(fmt.Sprint(i))
+		h.add(0, fmt.Sprint(i))
 	}
 	if h.since(later, []string{"x"}) {
 		t.Error("what is remembered is not looked at")
 	}
-	h.add("y")
+	h.add(0, "y")
 	if !h.since(later, []string{"x"}) {
 		t.Error("what is forgotten must count as invalidated")
 	}

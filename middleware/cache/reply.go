@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,6 +27,8 @@ type reply struct {
 func (p *reply) handle(d decision) (*http.Response, error) {
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
+		p.cache.stats.bypassed.Add(1)
+		p.Header = withoutForgery(p.Header)
 		return p.Response, nil
 	case d.action == validate && p.StatusCode == http.StatusNotModified:
 		return p.notModified(d)
@@ -74,20 +77,24 @@ func (p *reply) invalidate() {
 	}
 	c.stats.invalidated.Add(1)
 	tags := append(invalidated(p.request, p.Header), groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
-	c.fault(p.request.Context(), "delete", c.drop(context.WithoutCancel(p.request.Context()), tags...))
+	p.began = c.events.add(p.began, tags...)
+	c.fault(p.request.Context(), "delete", c.deleteTagged(context.WithoutCancel(p.request.Context()), tags))
 	c.traces(p.request.Context(), func(t *Trace) {
 		if t.Invalidated != nil {
 			t.Invalidated(p.request)
 		}
 	})
-	p.began = c.events.now() // what this answer itself made invalid does not keep it from being stored
 }
 
 // drop deletes the sets with these tags. That is noted first: an exchange that began earlier and ends later finds the note and does not store.
 func (c *Cache) drop(ctx context.Context, tags ...string) error {
+	c.events.add(0, tags...)
+	return c.deleteTagged(ctx, tags)
+}
+
+func (c *Cache) deleteTagged(ctx context.Context, tags []string) error {
 	var failed error
 	for _, tag := range tags {
-		c.events.add(tag)
 		if err := c.store.DeleteTagged(ctx, tag); err != nil {
 			failed = err
 		}
@@ -98,7 +105,7 @@ func (c *Cache) drop(ctx context.Context, tags ...string) error {
 // store arranges for the reply to be stored when the caller has read it.
 func (p *reply) store(s *Status) {
 	e, reason := p.entry()
-	if e == nil {
+	if reason != "" {
 		s.Detail = joined(s.Detail, "not stored: "+reason)
 		p.cache.leftOut(p.request, reason)
 		if p.selected != nil && replaces(p.StatusCode) {
@@ -107,25 +114,43 @@ func (p *reply) store(s *Status) {
 		return
 	}
 	s.Stored, s.TTL, s.HasTTL = true, e.ttl(p.received), true
-	commit := func(body []byte) {
-		e.body = body
-		if len(p.Trailer) > 0 {
-			e.trailer = p.Trailer.Clone()
-		}
+	if p.Body == http.NoBody && p.ContentLength <= 0 {
 		e.index()
 		p.cache.put(p.exchange, e, p.began)
-	}
-	if p.Body == http.NoBody && p.ContentLength <= 0 {
-		commit(nil)
 		return
 	}
-	length := p.ContentLength
+	p.record(e)
+}
+
+// record copies the body as the caller reads it, and stores e when it has ended well. The transport puts trailers into the response that it made;
+// the caller gets another one, so that nothing that it does to its trailers is stored.
+func (p *reply) record(e *Entry) {
+	made, given, x, began := p.Response, *p.Response, p.exchange, p.began
+	given.Trailer = made.Trailer.Clone()
+	length := made.ContentLength
 	if length == 0 {
 		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
 	}
-	recorder := newRecorder(p.Body, length, p.cache.maxEntry, commit)
-	recorder.trailers = p.Trailer != nil
-	p.Body = recorder
+	recorder := newRecorder(made.Body, length, p.cache.maxEntry)
+	recorder.trailers = made.Trailer != nil
+	recorder.ended = func() {
+		if given.Trailer == nil {
+			given.Trailer = made.Trailer.Clone()
+			return
+		}
+		maps.Copy(given.Trailer, made.Trailer.Clone())
+	}
+	recorder.commit = func(body []byte) {
+		e.body = body
+		if len(made.Trailer) > 0 {
+			e.trailer = made.Trailer.Clone()
+		}
+		e.index()
+		x.cache.put(x, e, began)
+	}
+	recorder.abandon = func(reason string) { x.cache.leftOut(x.request, reason) }
+	given.Body = recorder
+	p.Response = &given
 }
 
 func joined(a, b string) string {
@@ -220,33 +245,42 @@ func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, r
 	return judged
 }
 
-// put stores an entry, unless its URI has been invalidated meanwhile.
-func (c *Cache) put(x *exchange, e *Entry, began uint64) {
-	if c.closed.Load() {
-		return
+// put stores an entry, unless its URI has been invalidated meanwhile. It tells whether it has.
+func (c *Cache) put(x *exchange, e *Entry, began uint64) bool {
+	if c.closed.Load() || c.off.Load() {
+		c.leftOut(x.request, "switched off")
+		return false
 	}
 	e.used.Store(e.received.UnixNano())
 	ctx := context.WithoutCancel(x.request.Context())
+	now, stored := time.Now(), false
 	err := c.store.Update(ctx, x.key, func(old *Set) *Set {
+		next := old
 		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
-		if c.events.since(began, e.tags) {
-			return old
+		if !c.events.since(began, e.tags) && !old.overtook(e, now) {
+			next = old.with(e, c.maxEntry)
 		}
-		return old.with(e, c.maxEntry)
+		stored = next != old
+		return next
 	})
 	switch {
 	case errors.Is(err, ErrTooLarge):
 		c.leftOut(x.request, "response exceeds the store")
-		return
+		return false
 	case err != nil:
 		c.fault(ctx, "update", err)
-		return
+		c.leftOut(x.request, "the store failed")
+		return false
+	case !stored:
+		c.leftOut(x.request, "invalidated meanwhile, or something later is stored")
+		return false
 	}
 	c.tookIn(x.request.Context(), e)
 	if x.key != x.own && x.own != "" {
 		// Under its own key the response of before would be found first.
 		c.fault(ctx, "update", c.store.Update(ctx, x.own, func(old *Set) *Set { return old.without(e.sameSelectors) }))
 	}
+	return true
 }
 
 // notModified takes in a 304 to a request that this cache made conditional (RFC 9111 §4.3.3).
@@ -302,8 +336,7 @@ func (p *reply) freshen(old *Entry) (*Entry, bool) {
 		return e, false
 	}
 	if _, ok := storable(&judged, &c.posture); ok {
-		c.put(p.exchange, e, p.began)
-		return e, true
+		return e, c.put(p.exchange, e, p.began)
 	}
 	p.remove(old)
 	return e, false
@@ -330,7 +363,7 @@ func (p *reply) completed(d decision) (*http.Response, error) {
 	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.size() {
 		return p.refetch(d, "the stored part does not fit")
 	}
-	bodies := []io.Reader{bytes.NewReader(part.body), p.Body}
+	bodies := []io.Reader{bytes.NewReader(part.body), &exactly{p.Body, rest.size()}}
 	if rest.first == 0 {
 		slices.Reverse(bodies)
 	}

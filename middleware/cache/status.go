@@ -180,6 +180,19 @@ func cutParameter(s string) (first, rest string) {
 	return field.TrimOWS(s), ""
 }
 
+// withoutForgery returns h without members of Cache-Status that claim to be this cache's.
+func withoutForgery(h http.Header) http.Header {
+	lines := h[cacheStatus]
+	if len(lines) == 0 {
+		return h
+	}
+	h = h.Clone()
+	if h[cacheStatus] = foreign(lines); h[cacheStatus] == nil {
+		delete(h, cacheStatus)
+	}
+	return h
+}
+
 // foreign returns the Cache-Status of a response as it came in, without members that claim to be this cache's (RFC 9211 §2).
 func foreign(lines []string) []string {
 	var kept []string

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // A Store keeps stored responses by key. Under each key is a [Set]: all the variants of one resource, for one principal.
@@ -92,6 +93,13 @@ func (s *Set) with(e *Entry, limit int64) *Set {
 		entries = slices.DeleteFunc(entries, func(old *Entry) bool { return old == first })
 	}
 	return &Set{entries: append(entries, e)}
+}
+
+// overtook tells whether s holds, in the place of e, what was asked for while e was under way: then that is the later state of the two.
+func (s *Set) overtook(e *Entry, now time.Time) bool {
+	return s != nil && slices.ContainsFunc(s.entries, func(old *Entry) bool {
+		return old.part == nil && old.sameSlot(e) && old.requested.After(e.requested) && !old.requested.After(now)
+	})
 }
 
 // sameSlot tells whether two entries cannot both be the answer to one request.

@@ -1,0 +1,511 @@
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/stretchr/testify/require"
+)
+
+// outcomes collects what the hooks are told about the store.
+func outcomes(into *[]string) *cache.Trace {
+	return &cache.Trace{
+		Stored:    func(*cache.Entry) { *into = append(*into, "stored") },
+		NotStored: func(_ *http.Request, reason string) { *into = append(*into, reason) },
+	}
+}
+
+func TestHooksHearWhatBecomesOfEachBody(t *testing.T) {
+	read := func(resp *http.Response) { readAll(resp) }
+	short := func(resp *http.Response) { resp.Body.Read(make([]byte, 2)); resp.Body.Close() }
+	for _, test := range []struct {
+		name   string
+		body   io.Reader
+		length int64
+		use    func(*http.Response)
+		want   string
+	}{
+		{"whole", strings.NewReader("12345678"), 8, read, "stored"},
+		{"exactly at the limit, length unknown", strings.NewReader("12345678"), -1, read, "stored"},
+		{"one byte at a time", iotest.OneByteReader(strings.NewReader("12345678")), -1, read, "stored"},
+		{"one over the limit", strings.NewReader("123456789"), -1, read, "body exceeds MaxEntryBytes"},
+		{"one over the limit, and declared", strings.NewReader("123456789"), 9, read, "body exceeds MaxEntryBytes"},
+		{"cut", strings.NewReader("1234567"), 8, read, "the body is shorter than declared"},
+		{"too long", strings.NewReader("12345678"), 7, read, "the body is longer than declared"},
+		{"empty", strings.NewReader(""), 0, read, "stored"},
+		{"error after data", iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("12345678"))), -1, read, "the body broke off"},
+		{"closed early", strings.NewReader("12345678"), -1, short, "the body was not read to its end"},
+		{"closed unread", strings.NewReader("12345678"), 8, func(resp *http.Response) { resp.Body.Close(); resp.Body.Close(); readAll(resp) }, "the body was not read to its end"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				var heard []string
+				o := &origin{answer: func(*http.Request) *http.Response {
+					resp := reply(200, "", "Cache-Control: max-age=60")
+					resp.Body, resp.ContentLength = io.NopCloser(test.body), test.length
+					return resp
+				}}
+				g := newRig(t, o, cache.Options{MaxEntryBytes: 8, Trace: outcomes(&heard)})
+				r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+				resp, err := g.rt.RoundTrip(r)
+				require.NoError(t, err)
+				test.use(resp)
+				if diff := cmp.Diff([]string{test.want}, heard); diff != "" {
+					t.Errorf("told (-want +got)\n%s", diff)
+				}
+				if stored := g.Stats().Entries; (stored == 1) != (test.want == "stored") || g.Stats().Stored != stored {
+					t.Errorf("%d entries, %+v", stored, g.Stats())
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsInvalidatedMeanwhileIsNotSaidToBeStored(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var heard []string
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Trace: outcomes(&heard)})
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		resp, err := g.rt.RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, g.DeleteURL(t.Context(), url))
+		readAll(resp)
+		if g.Stats().Stored != 0 || slices.Contains(heard, "stored") || len(heard) != 1 {
+			t.Errorf("%d stored, told %q", g.Stats().Stored, heard)
+		}
+	})
+}
+
+// The answer to a POST may be stored although the POST itself makes the URI invalid; not so if something else has done that meanwhile.
+func TestAnInvalidationDuringAPostCounts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: max-age=60", "Content-Location: "+url)
+		g := newRig(t, o, cache.Options{})
+		answer := o.answer
+		o.answer = func(r *http.Request) *http.Response {
+			if len(o.asked) == 1 {
+				g.DeleteURL(t.Context(), url)
+			}
+			return answer(r)
+		}
+		g.do("POST", url)
+		have, _ := g.get(url)
+		g.want(have, 200, "x", "miss", 2)
+	})
+}
+
+func TestWhatACallerDoesToItsTrailersIsNotStored(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{}
+		o.answer = func(*http.Request) *http.Response {
+			resp := reply(200, "", "Cache-Control: max-age=60")
+			resp.ContentLength, resp.Trailer = -1, http.Header{"X-Sum": nil}
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("body"), atEnd(func() { resp.Trailer["X-Sum"] = []string{"1"} })))
+			return resp
+		}
+		g := newRig(t, o, cache.Options{})
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		resp, err := g.rt.RoundTrip(r)
+		require.NoError(t, err)
+		resp.Trailer["X-Forged"] = []string{"1"}
+		resp.Header["X-Forged"] = []string{"1"}
+		readAll(resp)
+		if diff := cmp.Diff(http.Header{"X-Sum": {"1"}, "X-Forged": {"1"}}, resp.Trailer); diff != "" {
+			t.Errorf("the caller's trailers (-want +got)\n%s", diff)
+		}
+		resp.Trailer["X-Sum"][0] = "2"
+		_, hit := g.get(url)
+		if diff := cmp.Diff(http.Header{"X-Sum": {"1"}}, hit.Trailer); diff != "" || hit.Header["X-Forged"] != nil {
+			t.Errorf("trailers of a hit (-want +got)\n%s", diff)
+		}
+	})
+}
+
+// atEnd runs when it is read, and ends.
+type atEnd func()
+
+func (f atEnd) Read([]byte) (int, error) { f(); return 0, io.EOF }
+
+// The bytes that complete a part are counted: a whole that lacks some would look whole.
+func TestACompletionIsAsLongAsItSays(t *testing.T) {
+	for _, test := range []struct {
+		rest string
+		err  error
+	}{{"456789", nil}, {"4567", io.ErrUnexpectedEOF}, {"456789 and more", nil}} {
+		inBubble(t, func(t *testing.T) {
+			o := &origin{answer: func(r *http.Request) *http.Response {
+				if r.Header.Get("Range") == "bytes=0-3" {
+					return reply(206, "0123", "Cache-Control: max-age=60", `Etag: "a"`, "Content-Range: bytes 0-3/10")
+				}
+				resp := reply(206, test.rest, "Cache-Control: max-age=60", `Etag: "a"`, "Content-Range: bytes 4-9/10")
+				resp.ContentLength, resp.TransferEncoding = -1, []string{"chunked"}
+				return resp
+			}}
+			g := newRig(t, o, cache.Options{})
+			g.get(url, "Range: bytes=0-3")
+			r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+			resp, err := g.rt.RoundTrip(r)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			if !errors.Is(err, test.err) || !strings.HasPrefix("0123456789", string(body)) {
+				t.Errorf("%q, %v", body, err)
+			}
+		})
+	}
+}
+
+// A refresh has no caller whom a panic could reach.
+func TestAPanicBehindTheCallersBackIsAnErrorOfTheRefresh(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var refreshed error
+		panics := true
+		trace := &cache.Trace{Refreshed: func(_ *http.Request, err error) {
+			refreshed = err
+			if panics {
+				panic("and again")
+			}
+		}}
+		o := says("x", "Cache-Control: max-age=1, stale-while-revalidate=60")
+		g := newRig(t, o, cache.Options{Trace: trace})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		answer := o.answer
+		o.answer = func(*http.Request) *http.Response { panic("broken handler") }
+		have, _ := g.get(url)
+		synctest.Wait()
+		g.want(have, 200, "x", "stale", 2)
+		if refreshed == nil {
+			t.Error("the refresh is said to have gone well")
+		}
+		panics, o.answer = false, answer
+		g.get(url)
+		synctest.Wait()
+		have, _ = g.get(url)
+		g.want(have, 200, "x", "hit", 3)
+		require.NoError(t, refreshed)
+	})
+}
+
+func TestARefreshDoesNotWaitForWhatIsNotStored(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		done := false
+		o := says("x", "Cache-Control: max-age=1, stale-while-revalidate=60")
+		g := newRig(t, o, cache.Options{Trace: &cache.Trace{Refreshed: func(*http.Request, error) { done = true }}})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		stream, w := io.Pipe()
+		defer w.Close()
+		o.answer = func(*http.Request) *http.Response {
+			resp := reply(200, "", "Content-Type: text/event-stream")
+			resp.Body, resp.ContentLength = stream, -1
+			return resp
+		}
+		g.get(url)
+		synctest.Wait()
+		if !done {
+			t.Error("the refresh reads a stream without end")
+		}
+	})
+}
+
+// A failing origin that does not even send its error page holds nobody up who can be served something else.
+func TestADroppedBodyIsNotWaitedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: max-age=1, stale-if-error=60")
+		g := newRig(t, o, cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		stalled, w := io.Pipe()
+		defer w.Close()
+		o.answer = func(*http.Request) *http.Response {
+			resp := reply(503, "", "Content-Length: 10")
+			resp.Body, resp.ContentLength = stalled, 10
+			return resp
+		}
+		before := time.Now()
+		have, _ := g.get(url)
+		g.want(have, 200, "x", "stale", 2)
+		if waited := time.Since(before); waited > 100*time.Millisecond {
+			t.Errorf("waited %v", waited)
+		}
+		if _, err := w.Write([]byte("x")); err == nil {
+			t.Error("the body is not closed")
+		}
+	})
+}
+
+// closing counts how often a body is closed.
+func closing(resp *http.Response, n *int) *http.Response {
+	resp.Body = closes{resp.Body, n}
+	return resp
+}
+
+func TestAPanicInACallbackClosesTheResponse(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		n := 0
+		o := &origin{answer: func(*http.Request) *http.Response {
+			return closing(reply(200, "x", "Cache-Control: max-age=60"), &n)
+		}}
+		g := newRig(t, o, cache.Options{Filter: func(*http.Request, *http.Response) bool { panic("filter") }})
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic must reach the caller")
+				}
+			}()
+			g.rt.RoundTrip(r)
+		}()
+		if n != 1 {
+			t.Errorf("the response was closed %d times", n)
+		}
+	})
+}
+
+// Content that cannot be sent twice is sent once, whatever is stored.
+func TestAStreamIsNeverValidatedWith(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: no-cache", `Etag: "a"`)
+		key := keying.Of(keying.PartFunc(func(dst []byte, _ *http.Request) ([]byte, error) { return dst, nil }))
+		g := newRig(t, o, cache.Options{Methods: []string{"SEARCH"}, Key: contentless{key}})
+		for n := range 2 {
+			if n == 1 {
+				o.answer = func(r *http.Request) *http.Response {
+					if r.Header.Get("If-None-Match") != "" {
+						return reply(304, "", `Etag: "another"`)
+					}
+					return reply(200, "y")
+				}
+			}
+			r, _ := http.NewRequestWithContext(t.Context(), "SEARCH", url, io.NopCloser(strings.NewReader("stream")))
+			have, _ := g.send(r)
+			if want := [...]string{"x", "y"}[n]; have.Body != want {
+				t.Errorf("request %d: %v", n, have)
+			}
+		}
+	})
+}
+
+// contentless is a strategy that has seen to the content: it does not count.
+type contentless struct{ keying.Strategy }
+
+func (contentless) KeysContent() bool { return true }
+
+func TestEachRequestCountsOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: max-age=1, stale-if-error=60", `Etag: "a"`)
+		g := newRig(t, o, cache.Options{})
+		answer := o.answer
+		n := int64(0)
+		call := func(ctx context.Context, method string) {
+			n++
+			r, _ := http.NewRequestWithContext(ctx, method, url, nil)
+			if resp, err := g.rt.RoundTrip(r); err == nil {
+				readAll(resp)
+			}
+		}
+		call(t.Context(), "GET")
+		call(t.Context(), "GET")
+		time.Sleep(2 * time.Second)
+		o.answer = func(*http.Request) *http.Response { return reply(304, "", `Etag: "a"`) }
+		call(t.Context(), "GET")
+		time.Sleep(2 * time.Second)
+		o.err = errors.New("down")
+		call(t.Context(), "GET")
+		call(cache.Disable(t.Context()), "GET")
+		call(t.Context(), "PUT")
+		o.err, o.answer = nil, answer
+		call(t.Context(), "PUT")
+		call(cache.WithMode(t.Context(), cache.OnlyIfCached), "GET")
+		o.answer = func(*http.Request) *http.Response { return reply(101, "") }
+		call(t.Context(), "GET")
+		s := g.Stats()
+		if sum := s.Hits + s.Misses + s.Revalidated + s.Bypassed + s.Errors; sum != n || s.Stale > s.Hits {
+			t.Errorf("%d requests, %d counted: %+v", n, sum, s)
+		}
+	})
+}
+
+// What is under way when an operator switches the cache off leaves the store as it is.
+func TestWhatIsSwitchedOffWritesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{})
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		resp, err := g.rt.RoundTrip(r)
+		require.NoError(t, err)
+		g.SetEnabled(false)
+		readAll(resp)
+		if n := g.Stats().Entries; n != 0 {
+			t.Errorf("%d entries", n)
+		}
+	})
+}
+
+// Two requests that overtake each other: what was asked for later is what stays.
+func TestALateAnswerDoesNotReplaceALaterOne(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("old", "Cache-Control: max-age=60")
+		g := newRig(t, o, cache.Options{})
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		slow, err := g.rt.RoundTrip(r)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		o.answer = says("new", "Cache-Control: max-age=60").answer
+		g.get(url)
+		readAll(slow)
+		have, _ := g.get(url)
+		g.want(have, 200, "new", "hit", 2)
+	})
+}
+
+func TestA101SaysNothingInThisCachesName(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, &origin{answer: func(*http.Request) *http.Response { return reply(101, "", "Cache-Status: ply; hit") }}, cache.Options{})
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		r.Header.Set("Upgrade", "x")
+		resp, err := g.rt.RoundTrip(r)
+		require.NoError(t, err)
+		if s, ok := cache.StatusOf(resp); ok {
+			t.Errorf("the origin speaks for this cache: %+v", s)
+		}
+	})
+}
+
+// Callbacks of maintenance may use the cache, and are asked about each response once.
+func TestMaintenanceHoldsNoLockOverItsCallbacks(t *testing.T) {
+	g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxEntries: 10})})
+	g.get(url)
+	g.get(url + "/2")
+	asked := 0
+	n, err := g.DeleteFunc(t.Context(), func(e *cache.Entry) bool {
+		asked++
+		r, _ := http.NewRequest("GET", e.URL(), nil)
+		return g.Contains(r) && strings.HasSuffix(e.URL(), "2") // this would wait for ever
+	})
+	require.NoError(t, err)
+	if n != 1 || asked != 2 || g.Stats().Entries != 1 {
+		t.Errorf("%d deleted, asked %d times, %d left", n, asked, g.Stats().Entries)
+	}
+}
+
+func TestDeleteForgetsWhatAnswersTheRequest(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=60", "No-Vary-Search: params=(\"a\")"), cache.Options{})
+		g.get(url + "?a=1")
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url+"?a=2", nil)
+		if !g.Contains(r) {
+			t.Fatal("not stored")
+		}
+		require.NoError(t, g.Delete(t.Context(), r))
+		if g.Contains(r) {
+			t.Error("it is still there")
+		}
+	})
+}
+
+func TestErrorsOfMaintenanceShowNoSecrets(t *testing.T) {
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	defer c.Close()
+	for _, bad := range []string{"http://user:s3cret@h/%zz?token=s3cret", "http://user:s3cret@h:port/"} {
+		for _, err := range []error{c.DeleteURL(t.Context(), bad), c.DeleteGroup(t.Context(), bad, "g")} {
+			if err == nil || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v", err)
+			}
+		}
+	}
+}
+
+// A request that a caller gives up on is no fault of the store.
+func TestACallerWhoHasGoneIsNoFault(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: obedient{cache.NewMemory(cache.MemoryOptions{})}})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
+		if resp, err := g.rt.RoundTrip(r); err == nil {
+			readAll(resp)
+		}
+		if n := g.Stats().StoreErrors; n != 0 {
+			t.Errorf("%d faults", n)
+		}
+	})
+}
+
+// obedient is a store that heeds its context.
+type obedient struct{ cache.Store }
+
+func (o obedient) Get(ctx context.Context, key string) (*cache.Set, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return o.Store.Get(ctx, key)
+}
+
+// Hits do not notice that their entry is brought up to date, and what callers do to them stays theirs.
+func TestFreshenedWhileHitsAreRead(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789"), 1000)
+	n := 0
+	o := &origin{answer: func(r *http.Request) *http.Response {
+		n++
+		if r.Header.Get("If-None-Match") != "" {
+			return reply(304, "", `Etag: "a"`, "X-N: fresh", "Cache-Control: max-age=60")
+		}
+		return reply(200, string(body), `Etag: "a"`, "Cache-Control: max-age=60", "X-N: first")
+	}}
+	var lock = make(chan struct{}, 1)
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	defer c.Close()
+	rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+		lock <- struct{}{}
+		defer func() { <-lock }()
+		return o.RoundTrip(r)
+	}))
+	done := make(chan struct{})
+	for worker := range 8 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range 100 {
+				ctx := context.Background()
+				if (i+worker)%5 == 0 {
+					ctx = cache.WithMode(ctx, cache.NoCache)
+				}
+				r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
+				resp, err := rt.RoundTrip(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for name, values := range resp.Header {
+					for i := range values {
+						values[i] = "forged"
+					}
+					resp.Header[name] = append(values, "more")
+				}
+				r.Header.Set("X", "y")
+				got, err := io.ReadAll(iotest.HalfReader(resp.Body))
+				resp.Body.Close()
+				if err != nil || !bytes.Equal(got, body) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				clear(got)
+			}
+		}()
+	}
+	for range 8 {
+		<-done
+	}
+}
