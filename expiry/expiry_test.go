@@ -203,6 +203,10 @@ func TestPatternsCannotBeFooled(t *testing.T) {
 		{"site.com/a", "http://site.com/x/../a", true},
 		{"site.com/a/**", "http://site.com/a/b/c", true},
 		{"site.com/a/**", "http://site.com/a/../b", false},
+		{"site.com/ü/*", "http://site.com/%c3%bc/a", true},
+		{"site.com/%7ea b", "http://site.com/~a%20b", true},
+		{"site.com/%2a", "http://site.com/x", false},
+		{"[::1]:8080/a", "http://[::1]:8080/a", true},
 		{"site.com/*/x", "http://site.com/a/x", true},
 		{"site.com/*/x", "http://site.com/a/b/x", false},
 		{"site.com/*.js", "http://site.com/app.js", true},
@@ -218,7 +222,7 @@ func TestPatternsCannotBeFooled(t *testing.T) {
 }
 
 func TestBadPatternsAreErrors(t *testing.T) {
-	for _, pattern := range []string{"", "/a", "ftp://a", "a*b.com", "*.", "*.*", "u@h", "h/[", "h/**/x", "~("} {
+	for _, pattern := range []string{"site.com/a?b=1", "site.com/a#b", "site.com:x", "site.com/%zz", "", "/a", "ftp://a", "a*b.com", "*.", "*.*", "u@h", "h/[", "h/**/x", "~("} {
 		if _, err := expiry.ByURL(expiry.Rule{Pattern: pattern, Strategy: expiry.Never()}); err == nil {
 			t.Errorf("%q must be an error", pattern)
 		}

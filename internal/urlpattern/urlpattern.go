@@ -3,6 +3,7 @@ package urlpattern
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -46,7 +47,10 @@ func Compile(pattern string) (*Pattern, error) {
 		return u, err
 	}
 	u.anyPath = !hasPath
-	u.path = strings.Split(p, "/")
+	var err error
+	if u.path, err = segments(p); err != nil {
+		return u, err
+	}
 	for i, segment := range u.path {
 		if segment == "**" && i < len(u.path)-1 {
 			return u, errors.New(`"**" must be the last segment`)
@@ -56,6 +60,34 @@ func Compile(pattern string) (*Pattern, error) {
 		}
 	}
 	return u, nil
+}
+
+// segments splits the path of a pattern, in the normal form in which the paths of requests are compared.
+func segments(p string) ([]string, error) {
+	if strings.ContainsAny(p, "?#") {
+		return nil, errors.New("query and fragment do not take part: leave them out")
+	}
+	parsed, err := url.Parse("http://host/" + p)
+	if err != nil {
+		return nil, errors.New("the path is none that a URL can have")
+	}
+	if parsed.RawPath != "" {
+		parsed.RawPath = escaped(parsed.RawPath)
+	}
+	return strings.Split(strings.TrimPrefix(target.NormalPath(parsed), "/"), "/"), nil
+}
+
+// escaped writes what no URL has as it is, letters outside ASCII among it, as net/http sends it.
+func escaped(p string) string {
+	var b strings.Builder
+	for i := 0; i < len(p); i++ {
+		if c := p[i]; c <= ' ' || c >= 0x7f {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 func (u *Pattern) setHost(host string) error {
@@ -68,10 +100,18 @@ func (u *Pattern) setHost(host string) error {
 		return errors.New("the host is missing")
 	case host != "*" && strings.Contains(host, "*"):
 		return errors.New(`in a host, "*" stands alone or at the beginning, before a dot`)
+	case hasBadPort(host):
+		return errors.New("the port must be a number")
 	case strings.ContainsAny(host, "@?#"):
 		return errors.New("the host must have no userinfo, query or fragment")
 	}
 	return nil
+}
+
+// hasBadPort finds a port that is no number. The colons of an IPv6 address stand before a bracket.
+func hasBadPort(host string) bool {
+	i := strings.LastIndexByte(host, ':')
+	return i > strings.LastIndexByte(host, ']') && strings.Trim(host[i+1:], "0123456789") != ""
 }
 
 // Match tells whether the URL of r matches.
