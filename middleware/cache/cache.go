@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -49,7 +50,7 @@ type Options struct {
 	TargetedFields []string
 
 	// RefuseSetCookie keeps a shared cache from storing any response that sets a cookie. Zero means that such a response is stored
-	// if the server gave it a lifetime and the request had no cookie. A private cache stores it in any case.
+	// if the server gave it a lifetime and the request had neither Cookie nor Authorization. A private cache stores it in any case.
 	RefuseSetCookie bool
 
 	// MaxEntryBytes bounds the body of a stored response. A larger one streams to the caller and is not stored. Zero means 8 MiB.
@@ -69,6 +70,10 @@ type Options struct {
 	// RefreshTimeout bounds a refresh behind the caller's back. Zero means one minute.
 	RefreshTimeout time.Duration
 
+	// StoreTimeout bounds how long a request waits for one call of a Store that is not a [Memory]. A call that takes longer counts as failed.
+	// Zero means 100 milliseconds.
+	StoreTimeout time.Duration
+
 	// Trace is told what happens. Nil means nobody is. See also [WithTrace].
 	Trace *Trace
 }
@@ -76,13 +81,15 @@ type Options struct {
 // Cache is an HTTP cache (RFC 9111). Make one with [New] and mount it with [Cache.Middleware].
 // One cache can stand in several chains; it is safe for concurrent use.
 type Cache struct {
-	store    Store
-	memory   *Memory // store, if it is a Memory
+	store    Store   // with a guard before it, unless it is a Memory
+	given    Store   // the same, without the guard
+	memory   *Memory // the same, if it is a Memory
 	key      keying.Strategy
 	expiry   expiry.Strategy
 	posture  posture
 	maxEntry int64
 	refresh  time.Duration
+	patience time.Duration // with a store
 	filter   func(*http.Request, *http.Response) bool
 	trace    *Trace
 	secret   [32]byte // for the hashes of credentials that a response varies on
@@ -133,7 +140,10 @@ func New(o Options) (*Cache, error) {
 	if c.refresh == 0 {
 		c.refresh = time.Minute
 	}
-	c.memory, _ = c.store.(*Memory)
+	c.given, c.patience = c.store, cmp.Or(o.StoreTimeout, 100*time.Millisecond)
+	if c.memory, _ = c.store.(*Memory); c.memory == nil {
+		c.store = newGuard(c.given, c.patience)
+	}
 	rand.Read(c.secret[:])
 	c.events.seed = maphash.MakeSeed()
 	c.flights.init()
@@ -153,7 +163,7 @@ func (o *Options) check() error {
 	if o.MaxEntryBytes < 0 {
 		return errors.New("cache: MaxEntryBytes is negative: give a size in bytes, or zero for the default")
 	}
-	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout} {
+	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout, o.StoreTimeout} {
 		if d < 0 {
 			return errors.New("cache: a duration in Options is negative")
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -508,4 +509,112 @@ func TestFreshenedWhileHitsAreRead(t *testing.T) {
 	for range 8 {
 		<-done
 	}
+}
+
+// badStore is a store that misbehaves in one way.
+type badStore struct {
+	cache.Store
+	misbehave func(context.Context) error
+	lie       func(key string) string
+}
+
+func (b *badStore) call(ctx context.Context, call func() error) error {
+	if b.misbehave != nil {
+		return b.misbehave(ctx)
+	}
+	return call()
+}
+
+func (b *badStore) Get(ctx context.Context, key string) (set *cache.Set, err error) {
+	if b.lie != nil {
+		key = b.lie(key)
+	}
+	err = b.call(ctx, func() error { set, err = b.Store.Get(ctx, key); return err })
+	return set, err
+}
+
+func (b *badStore) Update(ctx context.Context, key string, change func(*cache.Set) *cache.Set) error {
+	if b.lie != nil {
+		key = b.lie(key)
+	}
+	return b.call(ctx, func() error { return b.Store.Update(ctx, key, change) })
+}
+
+func (b *badStore) DeleteTagged(ctx context.Context, tag string) error {
+	return b.call(ctx, func() error { return b.Store.DeleteTagged(ctx, tag) })
+}
+
+// Whatever a store does, each request gets the origin's answer, in time, and the cache recovers with the store.
+func TestNoStoreCanHurtARequest(t *testing.T) {
+	hang := make(chan struct{})
+	for name, misbehave := range map[string]func(context.Context) error{
+		"errors":                     func(context.Context) error { return errors.New("down") },
+		"panics":                     func(context.Context) error { panic("broken store") },
+		"hangs until it is told":     func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"hangs whatever it is told":  func(context.Context) error { <-hang; return nil },
+		"answers nothing and no set": func(context.Context) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				hang = make(chan struct{})
+				store := &badStore{Store: cache.NewMemory(cache.MemoryOptions{}), misbehave: misbehave}
+				g := newRig(t, says("x", "Cache-Control: max-age=600", `Cache-Group-Invalidation: "a", "b", "c"`), cache.Options{Store: store, StoreTimeout: 50 * time.Millisecond})
+				for i, method := range []string{"GET", "GET", "POST", "HEAD"} {
+					before := time.Now()
+					have, _ := g.do(method, url)
+					if have.Status != 200 || have.Body != "x" && method != "HEAD" || len(g.origin.asked) != i+1 {
+						t.Errorf("%s: %v, asked %d times", method, have, len(g.origin.asked))
+					}
+					if waited := time.Since(before); waited > 100*time.Millisecond {
+						t.Errorf("%s waited %v", method, waited)
+					}
+				}
+				if faults := g.Stats().StoreErrors; (faults == 0) != strings.Contains(name, "no set") {
+					t.Errorf("%d faults", faults)
+				}
+				close(hang)
+				synctest.Wait()
+				store.misbehave = nil
+				g.get(url)
+				have, _ := g.get(url)
+				g.want(have, 200, "x", "hit", 5)
+			})
+		})
+	}
+}
+
+func TestCallsOfAHangingStoreAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		defer close(hang)
+		var calls atomic.Int64
+		store := &badStore{Store: cache.NewMemory(cache.MemoryOptions{}), misbehave: func(context.Context) error { calls.Add(1); <-hang; return nil }}
+		g := newRig(t, says("x"), cache.Options{Store: store})
+		for range 3000 {
+			g.get(url)
+		}
+		if n := calls.Load(); n > 1024 {
+			t.Errorf("%d calls hang", n)
+		}
+	})
+}
+
+// A store that mixes its keys up has nothing.
+func TestAStoreThatMixesKeysUpHasNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		store := &badStore{Store: cache.NewMemory(cache.MemoryOptions{}), lie: func(string) string { return "one for all" }}
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			return reply(200, r.URL.Path+r.Header.Get("Authorization"), "Cache-Control: max-age=600")
+		}}
+		g := newRig(t, o, cache.Options{Store: store})
+		for _, path := range []string{"/a", "/b", "/a"} {
+			for _, user := range []string{"A", "B"} {
+				if have, _ := g.get("http://h"+path, "Authorization: "+user); have.Body != path+user {
+					t.Errorf("%s for %s: %v", path, user, have)
+				}
+			}
+		}
+		have, _ := g.get("http://h/a", "Authorization: B")
+		g.want(have, 200, "/aB", "hit", 6)
+	})
 }

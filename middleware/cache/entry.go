@@ -14,6 +14,7 @@ import (
 // The zero Entry is of no use; entries come from a cache.
 type Entry struct {
 	url string // the target URI, without fragment and userinfo
+	key string // under which it is stored
 
 	status       int
 	reason       string // "200 OK"
@@ -110,7 +111,7 @@ func fieldSize(name string, values []string) int64 {
 // copy returns a new entry with the contents of e, to be changed before it is published. Its derived parts are filled in by index.
 func (e *Entry) copy() *Entry {
 	return &Entry{
-		url: e.url, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
+		url: e.url, key: e.key, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
 		header: e.header, trailer: e.trailer, body: e.body, uncompressed: e.uncompressed,
 		selectors: e.selectors, search: e.search, tags: e.tags, part: e.part,
 		requested: e.requested, received: e.received, age0: e.age0, rules: e.rules,

@@ -150,7 +150,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *Entry) *Entry {
 // Clear removes everything.
 func (c *Cache) Clear(ctx context.Context) error {
 	c.events.addAll()
-	if store, ok := c.store.(Clearer); ok {
+	if store, ok := c.given.(Clearer); ok {
 		return wrapped("clear", store.Clear(ctx))
 	}
 	_, err := c.updateAll(ctx, func(*Entry) *Entry { return nil })
@@ -160,7 +160,7 @@ func (c *Cache) Clear(ctx context.Context) error {
 // updateAll puts what judge makes of each stored response in its place, and returns how many are other ones now. Nil stands for none.
 // Judge is the user's code, so it runs while the store holds no lock; what is replaced meanwhile is left alone.
 func (c *Cache) updateAll(ctx context.Context, judge func(*Entry) *Entry) (n int, err error) {
-	store, ok := c.store.(Ranger)
+	store, ok := c.given.(Ranger)
 	if !ok {
 		return 0, fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
 	}
@@ -225,7 +225,7 @@ func (e *Entry) sameAs(other *Entry) bool {
 // Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.
 func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		store, ok := c.store.(Ranger)
+		store, ok := c.given.(Ranger)
 		if !ok {
 			return
 		}

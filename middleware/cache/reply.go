@@ -78,7 +78,9 @@ func (p *reply) invalidate() {
 	c.stats.invalidated.Add(1)
 	tags := append(invalidated(p.request, p.Header), groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
 	p.began = c.events.add(p.began, tags...)
-	c.fault(p.request.Context(), "delete", c.deleteTagged(context.WithoutCancel(p.request.Context()), tags))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.request.Context()), c.patience) // for all tags together
+	defer cancel()
+	c.fault(ctx, "delete", c.deleteTagged(ctx, tags))
 	c.traces(p.request.Context(), func(t *Trace) {
 		if t.Invalidated != nil {
 			t.Invalidated(p.request)
@@ -251,6 +253,7 @@ func (c *Cache) put(x *exchange, e *Entry, began uint64) bool {
 		c.leftOut(x.request, "switched off")
 		return false
 	}
+	e.key = x.key
 	e.used.Store(e.received.UnixNano())
 	ctx := context.WithoutCancel(x.request.Context())
 	now, stored := time.Now(), false
@@ -381,12 +384,13 @@ func (p *reply) completed(d decision) (*http.Response, error) {
 // learnFromHead brings the stored response that a HEAD was about up to date, or marks it as out of date (RFC 9111 §4.3.5).
 func (p *reply) learnFromHead() {
 	old := p.selected
-	if old == nil || old.part != nil || p.followed || p.StatusCode != http.StatusOK || p.ask.mode == ReadOnly {
+	if old == nil || old.part != nil || p.followed || p.ask.mode == ReadOnly {
 		return
 	}
-	if describes(p.Header, old) {
+	switch {
+	case p.StatusCode == http.StatusOK && describes(p.Header, old):
 		p.freshen(old)
-		return
+	case p.StatusCode != old.status && replaces(p.StatusCode), p.StatusCode == http.StatusOK:
+		p.remove(old)
 	}
-	p.remove(old)
 }

@@ -12,7 +12,7 @@ import (
 // A Store keeps stored responses by key. Under each key is a [Set]: all the variants of one resource, for one principal.
 //
 // Implementations must be safe for concurrent use. An error is a miss to the cache, never to the caller of a request;
-// a call must return when its context is done.
+// a call must return when its context is done. One that does not is left to itself, up to a bound, and so is one that panics.
 type Store interface {
 	// Get returns what is stored under key, or nil.
 	Get(ctx context.Context, key string) (*Set, error)
