@@ -31,6 +31,20 @@ func TestHeadOfAnExistingResourceEndsAStored404(t *testing.T) {
 	})
 }
 
+// RFC 9110 §9.3.2: GET would be answered as HEAD is. An error says nothing about what is stored.
+func TestHeadTellsThatAResourceIsGone(t *testing.T) {
+	for status, outcome := range map[int]string{410: "miss", 404: "miss", 301: "miss", 403: "hit", 503: "hit"} {
+		inBubble(t, func(t *testing.T) {
+			g := newRig(t, inOrder(reply(200, "x", "Cache-Control: max-age=60"), reply(status, "")), cache.Options{})
+			g.get(url)
+			g.do("HEAD", url, "Cache-Control: no-cache")
+			if have, _ := g.get(url); have.Outcome != outcome {
+				t.Errorf("after a %d to HEAD: %v, want %s", status, have, outcome)
+			}
+		})
+	}
+}
+
 // RFC 9111 §5.2.2.4: fields that no-cache names are not reused, but those of a confirmation reach the caller.
 func TestFieldsNamedByNoCacheComeWithAValidation(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

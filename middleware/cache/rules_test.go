@@ -116,6 +116,7 @@ func TestStoringResponses(t *testing.T) {
 		{"cookie set without", "GET", 200, "Last-Modified: " + date(-1000) + " | Set-Cookie: a=b", "", "", "set-cookie"},
 		{"cookie set for someone known", "GET", 200, "Cache-Control: max-age=60 | Set-Cookie: a=b", "Cookie: a=c", "", "cookie, and the response is not marked as shareable"},
 		{"cookie set for someone known, public", "GET", 200, "Cache-Control: max-age=60, public | Set-Cookie: a=b", "Cookie: a=c", "", "set-cookie"},
+		{"cookie set for someone authorised, public", "GET", 200, "Cache-Control: max-age=60, public | Set-Cookie: a=b", "Authorization: a", "", "set-cookie"},
 		{"cookie", "GET", 200, "Cache-Control: max-age=60", "Cookie: a=c", "", "cookie, and the response is not marked as shareable"},
 		{"cookie, public", "GET", 200, "Cache-Control: max-age=60, public", "Cookie: a=c", "", ""},
 		{"vary *", "GET", 200, "Cache-Control: max-age=60 | Vary: Accept | Vary: a, *", "", "vary *", "vary *"},

@@ -139,14 +139,14 @@ func unstorableVary(h http.Header) string {
 }
 
 // unstorableKind refuses streams without end and, in a shared cache, what is made for one visitor:
-// an answer that sets a cookie is shared only if the server gave it a lifetime and the request had no cookie (RFC 9111 §7.3).
+// an answer that sets a cookie is shared only if the server gave it a lifetime and the request had no credentials (RFC 9111 §7.3).
 func unstorableKind(c *candidate, p *posture) string {
 	switch {
 	case hasType(c.response.Header, "text/event-stream"):
 		return "event stream"
 	case !p.shared || len(c.response.Header["Set-Cookie"]) == 0:
 		return ""
-	case p.strictCookie, !c.explicit, sends(c.request, "Cookie"):
+	case p.strictCookie, !c.explicit, sends(c.request, "Cookie"), sends(c.request, "Authorization"):
 		return "set-cookie"
 	}
 	return ""
