@@ -108,8 +108,20 @@ func (a *ask) keepOut(why string, as Forward) {
 	a.bypass, a.bypassAs = why, as
 }
 
+// switchedOff is the reason for which requests keep out of the store while there is none.
+const switchedOff = "switched off"
+
+// absent tells that the request is one that there is no cache for: nobody is here to refuse it.
+func (a *ask) absent() bool {
+	return a.bypass == methodBypass || a.bypass == switchedOff || a.mode == disabled || a.mode == NoStore
+}
+
 // bypassed is the decision for a request that keeps out of the store.
+// If only the store was allowed, one that it cannot answer is refused (RFC 9111 §5.2.1.7).
 func (a *ask) bypassed() decision {
+	if a.onlyStored() && !a.absent() {
+		return decision{action: refuse, detail: "only-if-cached, " + a.bypass}
+	}
 	return decision{action: fetch, fwd: a.bypassAs, detail: a.bypass}
 }
 

@@ -68,7 +68,7 @@ func decide(a *ask, f *found, now time.Time) decision {
 	e := f.entry
 	switch {
 	case a.bypass != "":
-		return decision{action: fetch, fwd: a.bypassAs, detail: a.bypass}
+		return a.bypassed()
 	case a.mode == Reload:
 		return decision{action: fetch, fwd: ForwardRequest, detail: "reload"}
 	case e == nil && a.onlyStored():

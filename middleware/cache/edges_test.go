@@ -120,6 +120,29 @@ func TestOnlyIfCachedStartsNoRefresh(t *testing.T) {
 	})
 }
 
+// RFC 9111 §5.2.1.7: what the store cannot answer is refused, unless the cache is not there for it.
+func TestOnlyIfCachedIsObeyedWhateverElseIsAsked(t *testing.T) {
+	for _, test := range []struct {
+		method, line string
+		status       int
+	}{
+		{"GET", "If-Match: *", 504},
+		{"GET", "Range: bytes=0-0, 2-2", 504},
+		{"GET", "Cache-Control: no-store", 504},
+		{"GET", "Upgrade: a", 504},
+		{"POST", "A: b", 200},
+	} {
+		inBubble(t, func(t *testing.T) {
+			g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{})
+			g.get(url)
+			have, _ := g.do(test.method, url, "Cache-Control: only-if-cached", test.line)
+			if have.Status != test.status {
+				t.Errorf("%s with %s: %v, want %d", test.method, test.line, have, test.status)
+			}
+		})
+	}
+}
+
 // RFC 9110 §13.2.1: a condition applies to every successful stored response.
 func TestConditionsOnStoredResponsesByStatus(t *testing.T) {
 	for status, want := range map[int]int{200: 304, 203: 304, 204: 304, 301: 301, 404: 404} {

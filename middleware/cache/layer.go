@@ -53,17 +53,17 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a := newAsk(modeOf(r.Context()), r, &c.posture)
 	if c.closed.Load() || c.off.Load() {
-		a.keepOut("switched off", ForwardBypass)
+		a.keepOut(switchedOff, ForwardBypass)
 	}
 	if a.bypass != "" {
-		return l.exchange(r, &a, nil, found{}, time.Now()).forward(a.bypassed())
+		return l.exchange(r, &a, nil, found{}, time.Now()).act(a.bypassed())
 	}
 	buffer := keys.Get().(*[]byte)
 	defer putKey(buffer)
 	key, err := c.appendKey((*buffer)[:0], r)
 	if err != nil {
 		a.keepOut("no key: "+err.Error(), ForwardBypass)
-		return l.exchange(r, &a, nil, found{}, time.Now()).forward(a.bypassed())
+		return l.exchange(r, &a, nil, found{}, time.Now()).act(a.bypassed())
 	}
 	*buffer = key[:0]
 	now := time.Now()
