@@ -121,6 +121,7 @@ func TestStoringResponses(t *testing.T) {
 		{"cookie, public", "GET", 200, "Cache-Control: max-age=60, public", "Cookie: a=c", "", ""},
 		{"vary *", "GET", 200, "Cache-Control: max-age=60 | Vary: Accept | Vary: a, *", "", "vary *", "vary *"},
 		{"vary on no name", "GET", 200, "Cache-Control: max-age=60 | Vary: a b", "", "vary on an invalid field name", "vary on an invalid field name"},
+		{"vary named by connection", "GET", 200, "Cache-Control: max-age=60 | Vary: A | Connection: close, vary", "A: 1", "connection names a field that governs caches", "connection names a field that governs caches"},
 		{"event stream", "GET", 200, "Cache-Control: max-age=60 | Content-Type: Text/Event-Stream; charset=utf-8", "", "event stream", "event stream"},
 		{"HEAD", "HEAD", 200, "Cache-Control: max-age=60", "", method, method},
 		{"PUT", "PUT", 200, "Cache-Control: max-age=60", "", method, method},

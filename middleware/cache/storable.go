@@ -43,6 +43,7 @@ func storable(c *candidate, p *posture) (reason string, ok bool) {
 		unstorableStatus(c, &d, p),
 		unstorableDirective(c, &d, p),
 		unstorableVary(c.response.Header),
+		unstorableConnection(c.response.Header, p),
 		unstorableKind(c, p),
 		unstorableSize(c.response.Header),
 		unstorableMethod(c, p),
@@ -133,6 +134,19 @@ func unstorableVary(h http.Header) string {
 		}
 		if !field.IsToken(name) {
 			return "vary on an invalid field name"
+		}
+	}
+	return ""
+}
+
+// unstorableConnection judges Connection: what it names is not stored, and a response without the fields that restrict its use would be used
+// beyond them. RFC 9110 §7.6.1 forbids to name such fields.
+func unstorableConnection(h http.Header, p *posture) string {
+	for name := range field.Members(h["Connection"]) {
+		switch name = http.CanonicalHeaderKey(name); {
+		case name == "Cache-Control", name == "Expires", name == "Vary",
+			slices.ContainsFunc(p.targeted, func(targeted string) bool { return field.EqualFold(targeted, name) }):
+			return "connection names a field that governs caches"
 		}
 	}
 	return ""
