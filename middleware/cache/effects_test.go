@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -617,4 +619,37 @@ func TestAStoreThatMixesKeysUpHasNothing(t *testing.T) {
 		have, _ := g.get("http://h/a", "Authorization: B")
 		g.want(have, 200, "/aB", "hit", 6)
 	})
+}
+
+// Small bodies with many fields cost more than their bytes, and are charged for it.
+func TestManyFieldsStayWithinTheLimit(t *testing.T) {
+	const limit = 4 << 20
+	fields := []string{"Cache-Control: max-age=60"}
+	for i := range 22 {
+		fields = append(fields, fmt.Sprintf("X-Field-%d: %d", i, i))
+	}
+	c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: limit})})
+	require.NoError(t, err)
+	defer c.Close()
+	rt := c.Middleware(roundTripper(func(*http.Request) (*http.Response, error) { return reply(200, "x", fields...), nil }))
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range 3000 {
+		r, _ := http.NewRequest("GET", fmt.Sprintf("http://h/%d", i), nil)
+		resp, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		readAll(resp)
+	}
+	if used := heap() - before; used > limit*5/4 {
+		t.Errorf("%d bytes of heap for a limit of %d", used, limit)
+	}
+	if c.Stats().Evicted == 0 {
+		t.Error("the test does not press against the bound")
+	}
+	runtime.KeepAlive(c)
 }

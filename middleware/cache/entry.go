@@ -82,7 +82,7 @@ func (e *Entry) index() {
 	if date, ok := field.DateField(e.header["Date"], e.received); ok {
 		e.date = date
 	}
-	e.fields, e.values = nil, 0
+	e.fields, e.values = make([]namedValues, 0, len(e.header)), 0
 	e.size = entryOverhead + int64(cap(e.body)+len(e.url))
 	for name, values := range e.header {
 		e.fields = append(e.fields, namedValues{name, values})
@@ -95,13 +95,19 @@ func (e *Entry) index() {
 	for _, s := range e.selectors {
 		e.size += int64(len(s.name) + len(s.value) + len(s.raw) + 64)
 	}
+	if e.search != nil {
+		e.size += e.search.bytes()
+	}
 	for _, tag := range e.tags {
 		e.size += int64(len(tag) + 64)
 	}
 }
 
+// fieldOverhead is charged for each field: its cell in the map, which is half empty at worst, its place in the index, and the rounding of its strings.
+const fieldOverhead = 112
+
 func fieldSize(name string, values []string) int64 {
-	size := int64(len(name) + 48)
+	size := int64(len(name) + fieldOverhead)
 	for _, value := range values {
 		size += int64(len(value) + 16)
 	}

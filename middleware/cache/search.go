@@ -43,6 +43,17 @@ func newSearchVariance(h http.Header, query string) *searchVariance {
 	return v
 }
 
+// bytes is what v is charged with.
+func (v *searchVariance) bytes() int64 {
+	size := int64(len(v.query) + 128)
+	for _, names := range [...][]string{v.allBut, v.parameter} {
+		for _, name := range names {
+			size += int64(len(name) + 32)
+		}
+	}
+	return size
+}
+
 // readParams reads params and except.
 func (v *searchVariance) readParams(members []field.Item) bool {
 	var ok bool

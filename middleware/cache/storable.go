@@ -173,7 +173,9 @@ const maxHeaderBytes = 64 << 10
 func unstorableSize(h http.Header) string {
 	var size int64
 	for name, values := range h {
-		size += fieldSize(name, values)
+		for _, value := range values {
+			size += int64(len(name) + len(value) + len(": \r\n"))
+		}
 	}
 	if size > maxHeaderBytes {
 		return "header exceeds 64 KiB"
