@@ -4,7 +4,7 @@ import "time"
 
 // Date reads an HTTP-date in one of its three formats and no other (RFC 9110 §5.6.7).
 // Case does not matter, as RFC 9111 §4.2 advises caches; a zone other than GMT makes the date invalid, for the same reason.
-// A two-digit year that would be more than fifty years after now is one of the past.
+// A date with a two-digit year that would be more than fifty years after now is one of the past.
 func Date(s string, now time.Time) (time.Time, bool) {
 	switch {
 	case len(s) == len("Sun, 06 Nov 1994 08:49:37 GMT") && matches(s, "www, dd mmm dddd dd:dd:dd gmt"):
@@ -16,7 +16,14 @@ func Date(s string, now time.Time) (time.Time, bool) {
 	if !ok || !matches(rest, ", dd-mmm-dd dd:dd:dd gmt") || !isLongWeekday(day) {
 		return time.Time{}, false
 	}
-	return instant(fullYear(number(rest[9:11]), now), rest[5:8], rest[2:4], rest[12:20])
+	// Of the years that end so, the latest one that is no more than fifty years ahead.
+	limit := now.AddDate(50, 0, 0)
+	for year := now.UTC().Year()/100*100 + 100 + number(rest[9:11]); year > now.UTC().Year()-100; year -= 100 {
+		if t, ok := instant(year, rest[5:8], rest[2:4], rest[12:20]); ok && !t.After(limit) {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // DateField reads a field that holds one date. Several lines are no date.
@@ -96,15 +103,6 @@ func number(digits string) int {
 		}
 	}
 	return n
-}
-
-// fullYear completes the two-digit year of the RFC 850 format (RFC 9110 §5.6.7).
-func fullYear(year int, now time.Time) int {
-	century := now.UTC().Year() / 100 * 100
-	if year += century; year > now.UTC().Year()+50 {
-		year -= 100
-	}
-	return year
 }
 
 func instant(year int, month, day, clock string) (time.Time, bool) {

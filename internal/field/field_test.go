@@ -99,6 +99,20 @@ func TestDate(t *testing.T) {
 	if got, _ := Date("Friday, 18-Aug-77 02:01:18 GMT", now); got.Year() != 1977 {
 		t.Errorf("year 77 seen from 2026 is %d, want 1977: it would be more than 50 years ahead", got.Year())
 	}
+	for _, test := range []struct {
+		line, now string
+		want      int
+	}{
+		{"Saturday, 31-Oct-76 00:00:00 GMT", "2026-11-01", 2076},
+		{"Monday, 02-Nov-76 00:00:01 GMT", "2026-11-01", 1976},
+		{"Friday, 01-Jan-00 00:00:00 GMT", "2099-12-31", 2100},
+		{"Tuesday, 29-Feb-00 00:00:00 GMT", "2099-12-31", 2000},
+	} {
+		seenFrom, _ := time.Parse(time.DateOnly, test.now)
+		if got, ok := Date(test.line, seenFrom); !ok || got.Year() != test.want {
+			t.Errorf("%s seen from %s is of %d, %v, want %d (RFC 9110 §5.6.7)", test.line, test.now, got.Year(), ok, test.want)
+		}
+	}
 	if _, ok := DateField([]string{"Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"}, now); ok {
 		t.Error("two lines are no date")
 	}

@@ -442,6 +442,7 @@ func TestFreshening(t *testing.T) {
 		{"weak tag", `ETag: W/"w"`, ``, w, []*Entry{w, b}, w},
 		{"weak tag of a strong one", `ETag: W/"a"`, ``, a, []*Entry{a}, a},
 		{"date", `Last-Modified: ` + date(-50), ``, d, []*Entry{d}, d},
+		{"date in another format", `Last-Modified: ` + at(-50).Format("Monday, 02-Jan-06 15:04:05 GMT"), ``, d, []*Entry{d}, d},
 		{"other date", `Last-Modified: ` + date(-51), ``, d, []*Entry{d}, nil},
 		{"no validator, one offered", ``, ``, a, []*Entry{a}, a},
 		{"no validator, and the caller asks about the same", ``, `If-None-Match: W/"a", *`, a, []*Entry{a}, a},

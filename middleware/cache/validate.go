@@ -73,7 +73,7 @@ func deleteFold(h http.Header, name string) {
 // Without a validator it is the selected response, provided that nothing else was asked about, neither by the cache nor by the caller.
 func confirmed(h http.Header, selected *Entry, variants []*Entry, a *ask) *Entry {
 	tag := field.ParseETag(h.Get("Etag"))
-	modified, dated := field.DateField(h["Last-Modified"], time.Time{})
+	_, dated := field.DateField(h["Last-Modified"], time.Time{})
 	if tag.Opaque == "" && !dated {
 		if selected != nil && offered(selected, variants) <= 1 && asksNothingElse(a, selected) {
 			return selected
@@ -87,6 +87,7 @@ func confirmed(h http.Header, selected *Entry, variants []*Entry, a *ask) *Entry
 		case tag.Opaque != "":
 			return tag.WeaklyEquals(e.etag)
 		}
+		modified, _ := field.DateField(h["Last-Modified"], e.received) // a date with a two-digit year is read as the stored one was
 		return e.modified.Equal(modified)
 	}
 	if selected != nil && matches(selected) {
