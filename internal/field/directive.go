@@ -31,7 +31,32 @@ func Directives(lines []string, f func(Directive)) {
 			suspect = suspect || unterminated(member)
 			d.Malformed = d.Malformed || suspect
 			f(d)
+			if d.Malformed {
+				restrictions(member, f)
+			}
 		}
+	}
+}
+
+// restrictions finds what a malformed member may have been meant to forbid, outside its quoted strings: "max-age=60; no-store" is one member,
+// and so is no-store with a space behind it that is none in HTTP.
+func restrictions(member string, f func(Directive)) {
+	for i := 0; i < len(member); i++ {
+		if member[i] == '"' {
+			if end := quotedEnd(member[i:]); end > 0 {
+				i += end - 1
+			}
+			continue
+		}
+		n := 0
+		for i+n < len(member) && isTokenByte(member[i+n]) {
+			n++
+		}
+		switch word := Lower(member[i : i+n]); word {
+		case "no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate":
+			f(Directive{Name: word, Malformed: true})
+		}
+		i += max(n-1, 0)
 	}
 }
 
