@@ -80,6 +80,7 @@ func (r *recorder) record(p []byte, err error) outcome {
 	case size > r.limit:
 		return r.drop("body exceeds MaxEntryBytes")
 	}
+	r.grow(len(p))
 	r.copy = append(r.copy, p...)
 	switch {
 	case r.length >= 0 && size == r.length && (err == io.EOF || !r.trailers), r.length < 0 && err == io.EOF:
@@ -89,6 +90,13 @@ func (r *recorder) record(p []byte, err error) outcome {
 		return r.drop("the body is shorter than declared")
 	}
 	return outcome{}
+}
+
+// grow makes room for n more bytes, and for no more in the end than were declared: what is too large stays as long as the entry does.
+func (r *recorder) grow(n int) {
+	if need := len(r.copy) + n; r.length >= 0 && need > cap(r.copy) {
+		r.copy = append(make([]byte, 0, min(max(need, 2*cap(r.copy)), int(r.length))), r.copy...)
+	}
 }
 
 func (r *recorder) drop(reason string) outcome {

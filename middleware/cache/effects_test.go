@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -652,4 +653,95 @@ func TestManyFieldsStayWithinTheLimit(t *testing.T) {
 		t.Error("the test does not press against the bound")
 	}
 	runtime.KeepAlive(c)
+}
+
+// Every copy of a request's content is closed, once, on paths that need several.
+func TestEveryCopyOfAContentIsClosedOnce(t *testing.T) {
+	for name, second := range map[string]func(*http.Request) (*http.Response, error){
+		"confirmed":             func(*http.Request) (*http.Response, error) { return reply(304, "", `Etag: "a"`), nil },
+		"confirmed for another": func(*http.Request) (*http.Response, error) { return reply(304, "", `Etag: "b"`), nil },
+		"replaced":              func(*http.Request) (*http.Response, error) { return reply(200, "new"), nil },
+		"failed":                func(*http.Request) (*http.Response, error) { return reply(503, "down"), nil },
+		"unreachable":           func(*http.Request) (*http.Response, error) { return nil, errors.New("reset") },
+	} {
+		for _, directives := range []string{"max-age=1", "max-age=1, stale-while-revalidate=60", "max-age=1, stale-if-error=60"} {
+			t.Run(name+", "+directives, func(t *testing.T) {
+				inBubble(t, func(t *testing.T) {
+					next := func(*http.Request) (*http.Response, error) {
+						return reply(200, "old", "Cache-Control: "+directives, `Etag: "a"`), nil
+					}
+					c, err := cache.New(cache.Options{})
+					require.NoError(t, err)
+					defer c.Close()
+					rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+						r.Body.Close()
+						return next(r)
+					}))
+					for range 2 {
+						var copies []*int
+						open := func() io.ReadCloser {
+							copies = append(copies, new(int))
+							return closes{strings.NewReader("q"), copies[len(copies)-1]}
+						}
+						r, _ := http.NewRequestWithContext(t.Context(), "QUERY", url, open())
+						r.GetBody = func() (io.ReadCloser, error) { return open(), nil }
+						if resp, err := rt.RoundTrip(r); err == nil {
+							readAll(resp)
+						}
+						synctest.Wait()
+						for i, n := range copies {
+							if *n != 1 {
+								t.Errorf("copy %d of %d was closed %d times", i, len(copies), *n)
+							}
+						}
+						time.Sleep(2 * time.Second)
+						next = second
+					}
+				})
+			})
+		}
+	}
+}
+
+// An entry as large as the whole store takes the place of everything else.
+func TestAnEntryThatFillsTheStore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const limit = 2 << 20
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			n, _ := strconv.Atoi(r.Header.Get("Size"))
+			return reply(200, strings.Repeat("x", n), "Cache-Control: max-age=60")
+		}}
+		g := newRig(t, o, cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: limit})})
+		g.get("http://h/filling", "Size: 1000000")
+		overhead := g.Stats().Bytes - 1000000
+		for i := range 200 {
+			g.get(fmt.Sprintf("http://h/%d", i), "Size: 1000")
+		}
+		size := fmt.Sprintf("Size: %d", limit-overhead)
+		g.do("DELETE", "http://h/filling")
+		g.get("http://h/filling", size)
+		have, _ := g.get("http://h/filling", size)
+		if s := g.Stats(); have.Outcome != "hit" || s.Bytes != limit || s.Entries != 1 {
+			t.Errorf("%s, %+v", have.Outcome, s)
+		}
+	})
+}
+
+// An answer without content has no trailers, and a part has not those of the whole.
+func TestTrailersBelongToWholeBodies(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{answer: func(*http.Request) *http.Response {
+			resp := reply(200, "body", "Cache-Control: max-age=60", `Etag: "a"`)
+			resp.ContentLength, resp.Trailer = -1, http.Header{"X-Sum": {"1"}}
+			return resp
+		}}
+		g := newRig(t, o, cache.Options{})
+		g.get(url)
+		for _, call := range [][]string{{"GET"}, {"HEAD"}, {"GET", `If-None-Match: "a"`}, {"GET", "Range: bytes=0-1"}} {
+			_, resp := g.do(call[0], url, call[1:]...)
+			if has := resp.Trailer != nil; has != (len(call) == 1 && call[0] == "GET") {
+				t.Errorf("%q: trailers %v", call, resp.Trailer)
+			}
+		}
+	})
 }

@@ -238,7 +238,7 @@ func (e *Entry) response(r *http.Request, head bool, now time.Time, status strin
 	if e.uncompressed {
 		hit.ContentLength = -1
 	}
-	if len(e.trailer) > 0 {
+	if len(e.trailer) > 0 && !head {
 		hit.Trailer = e.trailer.Clone()
 	}
 	if head || len(e.body) == 0 {
@@ -256,6 +256,7 @@ func (e *Entry) shapedResponse(r *http.Request, head bool, now time.Time, status
 	if s.status == 0 {
 		return resp
 	}
+	resp.Trailer = nil // they are about the whole
 	resp.StatusCode, resp.Status = s.status, strconv.Itoa(s.status)+" "+http.StatusText(s.status)
 	switch s.status {
 	case http.StatusNotModified:

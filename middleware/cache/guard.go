@@ -19,8 +19,8 @@ type guard struct {
 const maxStoreCalls = 1024
 
 var (
-	errStoreHangs = errors.New("cache: the store did not return in time")
-	errStoreBusy  = errors.New("cache: too many calls of the store have not returned")
+	errStoreHangs = errors.New("the store did not return in time")
+	errStoreBusy  = errors.New("too many calls of the store have not returned")
 )
 
 func newGuard(store Store, timeout time.Duration) *guard {
@@ -79,7 +79,7 @@ func (g *guard) call(ctx context.Context, f func(context.Context) error) error {
 func recovered(ctx context.Context, f func(context.Context) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("cache: the store has panicked: %v", v)
+			err = fmt.Errorf("the store has panicked: %v", v)
 		}
 	}()
 	return f(ctx)

@@ -347,6 +347,9 @@ func (p *reply) freshen(old *Entry) (*Entry, bool) {
 
 // remove deletes a stored response.
 func (p *reply) remove(old *Entry) {
+	if p.cache.closed.Load() || p.cache.off.Load() {
+		return
+	}
 	ctx := context.WithoutCancel(p.request.Context())
 	p.cache.fault(ctx, "update", p.cache.store.Update(ctx, p.key, func(set *Set) *Set { return set.without(old.sameSlot) }))
 }
