@@ -4,6 +4,7 @@ package attempt
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Record is what a retry layer tells of one call.
@@ -16,6 +17,14 @@ type Record struct {
 // Recorder is a retry layer's own record of a call: a value in the context of each attempt.
 type Recorder interface {
 	AttemptRecord() Record
+}
+
+// Outcome is how one attempt ended.
+type Outcome struct {
+	Status   int           // of the response; zero means that there was none
+	Err      error         // nil with a response
+	Wait     time.Duration // before the attempt
+	Duration time.Duration // to the response's header, or to the error
 }
 
 // Key is the key of the [Recorder] in a context.
@@ -52,6 +61,14 @@ func tallyOf(ctx context.Context) *Tally {
 	return t
 }
 
+// WithoutTally returns a context below which [Report] reaches no tally.
+func WithoutTally(ctx context.Context) context.Context {
+	if tallyOf(ctx) == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, tallyKey{}, (*Tally)(nil))
+}
+
 // Report tells all tallies of ctx about a call. The last report counts.
 func Report(ctx context.Context, r Recorder) {
 	t := tallyOf(ctx)
@@ -74,6 +91,14 @@ func (t *Tally) Record() (Record, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.record, t.last != nil
+}
+
+// Outcomes returns how the attempts ended, in order, if a retry layer has reported that tells.
+func (t *Tally) Outcomes() []Outcome {
+	if r, ok := t.reporter().(interface{ AttemptOutcomes() []Outcome }); ok {
+		return r.AttemptOutcomes()
+	}
+	return nil
 }
 
 // Last returns who reported to the innermost tally of ctx that has been told of a call; nil if there is none.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/partition"
+	"github.com/plyhttp/ply/internal/record"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -324,7 +325,7 @@ func (x *exchange) refreshBehind() {
 	if x.ask.mode == ReadOnly {
 		return // what it brings could not be kept
 	}
-	r := x.request.Clone(context.WithoutCancel(x.request.Context()))
+	r := x.request.Clone(record.Behind(context.WithoutCancel(x.request.Context())))
 	if rewind(r) != nil {
 		return
 	}

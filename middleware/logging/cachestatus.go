@@ -2,9 +2,8 @@ package logging
 
 import (
 	"net/http"
-	"strings"
 
-	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/cachestatus"
 )
 
 // CacheStatus is what a ply cache inside did for a response, as its Cache-Status field tells it (RFC 9211 §2).
@@ -16,72 +15,11 @@ type CacheStatus struct {
 	Reason string
 }
 
-// cacheStatus reads the member that the nearest ply cache wrote, which is the last one.
+// cacheStatus reads the member that the nearest ply cache wrote.
 func cacheStatus(resp *http.Response) CacheStatus {
-	if resp == nil || len(resp.Header["Cache-Status"]) == 0 {
+	if resp == nil {
 		return CacheStatus{}
 	}
-	var last string
-	for member := range field.Members(resp.Header["Cache-Status"]) {
-		last = member
-	}
-	name, params := parameters(last)
-	if name != "ply" {
-		return CacheStatus{}
-	}
-	reason, _ := field.Unquote(params["detail"])
-	if reason == "" {
-		reason = params["fwd"]
-	}
-	return CacheStatus{Status: word(params), Reason: reason}
-}
-
-func word(params map[string]string) string {
-	fwd, asked := params["fwd"]
-	_, hit := params["hit"]
-	detail, _ := field.Unquote(params["detail"])
-	switch {
-	case hit && strings.HasPrefix(params["ttl"], "-"), strings.HasPrefix(detail, "served from store: "):
-		return "stale"
-	case hit:
-		return "hit"
-	case !asked:
-		return "refused"
-	case params["fwd-status"] == "304" && (fwd == "stale" || fwd == "request" || fwd == "miss"):
-		return "revalidated"
-	case fwd == "stale" || fwd == "request":
-		return "refreshed"
-	case fwd == "bypass" || fwd == "method":
-		return "bypassed"
-	}
-	return "miss"
-}
-
-// parameters splits a member at the semicolons outside its quoted strings.
-func parameters(member string) (name string, params map[string]string) {
-	params = map[string]string{}
-	for i, part := range splitUnquoted(member) {
-		key, value, _ := strings.Cut(field.TrimOWS(part), "=")
-		if i == 0 {
-			name = key
-			continue
-		}
-		params[key] = value
-	}
-	return name, params
-}
-
-func splitUnquoted(s string) (parts []string) {
-	quoted, start := false, 0
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '\\' && quoted:
-			i++
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == ';' && !quoted:
-			parts, start = append(parts, s[start:i]), i+1
-		}
-	}
-	return append(parts, s[start:])
+	status, reason := cachestatus.Of(resp.Header)
+	return CacheStatus{Status: status, Reason: reason}
 }
