@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/plyhttp/ply/internal/target"
 )
@@ -26,7 +27,8 @@ const (
 	// Raw compares byte by byte.
 	Raw
 
-	// JSON compares without regard to white space and the order of members. Content that is no JSON, or that names a member twice, is compared raw.
+	// JSON compares without regard to white space and the order of members. Content that is no JSON, that names a member twice,
+	// or that has text which is no valid Unicode is compared raw.
 	JSON
 
 	// Form compares without regard to the order of different names and to how characters are encoded.
@@ -67,7 +69,7 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	mediaType, fullType := contentType(r.Header.Get("Content-Type"))
 	kind, canonical, err := p.canonical(mediaType, content)
 	if err != nil {
 		return nil, err
@@ -77,11 +79,26 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 		if kind == 'r' {
 			dst = appendField(dst, r.Header, "Content-Type")
 		} else {
-			dst = target.Append(dst, mediaType)
+			dst = target.Append(dst, fullType)
 		}
 		dst = appendField(dst, r.Header, "Content-Encoding")
 		return append(dst, canonical...)
 	}), nil
+}
+
+// contentType returns the media type of a Content-Type, alone and with its parameters in a normal form. UTF-8 goes without saying.
+func contentType(line string) (mediaType, full string) {
+	mediaType, params, err := mime.ParseMediaType(line)
+	if err != nil {
+		return "", line
+	}
+	if strings.EqualFold(params["charset"], "utf-8") {
+		delete(params, "charset")
+	}
+	if full = mime.FormatMediaType(mediaType, params); full == "" {
+		full = line
+	}
+	return mediaType, full
 }
 
 // read returns a copy of the content.
@@ -164,7 +181,8 @@ const maxDepth = 100
 
 var errAmbiguous = errors.New("JSON that readers may understand differently")
 
-// value reads one JSON value. It fails on a member that is named twice: which one counts differs from reader to reader.
+// value reads one JSON value. It fails on a member that is named twice, for which one counts differs from reader to reader,
+// and on text that the decoder had to repair, for two texts can become one so.
 func (p *bodyPart) value(d *json.Decoder, depth int) (any, error) {
 	token, err := d.Token()
 	if err != nil || depth > maxDepth {
@@ -185,8 +203,14 @@ func (p *bodyPart) value(d *json.Decoder, depth int) (any, error) {
 		_, err := d.Token()
 		return list, err
 	}
+	if text, ok := token.(string); ok && repaired(text) {
+		return nil, errAmbiguous
+	}
 	return token, nil
 }
+
+// repaired tells whether a decoded text may have had invalid bytes or half a surrogate pair, for which the decoder writes U+FFFD.
+func repaired(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
 
 func (p *bodyPart) object(d *json.Decoder, depth int) (any, error) {
 	object := map[string]any{}
@@ -201,7 +225,7 @@ func (p *bodyPart) object(d *json.Decoder, depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if seen[name] {
+		if seen[name] || repaired(name) {
 			return nil, errAmbiguous
 		}
 		seen[name] = true
@@ -310,7 +334,7 @@ func onlyQueries(document string) bool {
 		case c == '}' || c == ')' || c == ']':
 			depth--
 			word = ""
-		case c == ' ':
+		case !isNameByte(c):
 			word = ""
 		case depth == 0:
 			if word += string(c); word == "mutation" || word == "subscription" {
@@ -319,4 +343,9 @@ func onlyQueries(document string) bool {
 		}
 	}
 	return found && depth == 0
+}
+
+// isNameByte tells which bytes a GraphQL name consists of.
+func isNameByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_'
 }

@@ -177,6 +177,12 @@ func TestBodyByMeaning(t *testing.T) {
 		{"large numbers", request(t, "QUERY http://h/", js, "", `9007199254740993`), request(t, "QUERY http://h/", js, "", `9007199254740992`), false},
 		{"member named twice", request(t, "QUERY http://h/", js, "", `{"a":1,"a":2}`), request(t, "QUERY http://h/", js, "", `{"a":2}`), false},
 		{"ignored member named twice", request(t, "QUERY http://h/", js, "", `{"id":1,"id":2}`), request(t, "QUERY http://h/", js, "", `{}`), false},
+		{"bytes that are no text", request(t, "QUERY http://h/", js, "", "{\"a\":\"\xff\"}"), request(t, "QUERY http://h/", js, "", "{\"a\":\"\xfe\"}"), false},
+		{"half a surrogate pair", request(t, "QUERY http://h/", js, "", `{"a":"\ud800"}`), request(t, "QUERY http://h/", js, "", `{"a":"\ud801"}`), false},
+		{"half a surrogate pair as a name", request(t, "QUERY http://h/", js, "", `{"\ud800":1}`), request(t, "QUERY http://h/", js, "", `{"\ud801":1}`), false},
+		{"UTF-8 goes without saying", request(t, "QUERY http://h/", js+"; charset=UTF-8", "", `{}`), request(t, "QUERY http://h/", js, "", `{}`), true},
+		{"another charset does not", request(t, "QUERY http://h/", form+"; charset=iso-8859-1", "", `a=%e4`), request(t, "QUERY http://h/", form, "", `a=%e4`), false},
+		{"a profile counts", request(t, "QUERY http://h/", js+"; profile=a", "", `{}`), request(t, "QUERY http://h/", js+"; profile=b", "", `{}`), false},
 		{"trailing text", request(t, "QUERY http://h/", js, "", `{} x`), request(t, "QUERY http://h/", js, "", `{}`), false},
 		{"form order", request(t, "QUERY http://h/", form, "", `a=1&b=2`), request(t, "QUERY http://h/", form, "", `b=2&a=1`), true},
 		{"form ignored", request(t, "QUERY http://h/", form, "", `a=1&id=2`), request(t, "QUERY http://h/", form, "", `a=1`), true},
@@ -200,7 +206,7 @@ func TestBodyGraphQL(t *testing.T) {
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":1}}`),
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":2}}`), false},
 	})
-	for _, document := range []string{`mutation { a }`, `{a} mutation M { b }`, `subscription { a }`, ``} {
+	for _, document := range []string{`mutation { a }`, `{a} mutation M { b }`, `subscription { a }`, ``, "\ufeffmutation { a }", `fragment f on T { a } @mutation mutation { a }`} {
 		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err == nil {
 			t.Errorf("%q must have no key", document)
 		}
