@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"runtime"
 	"slices"
 	"strconv"
@@ -743,5 +744,32 @@ func TestTrailersBelongToWholeBodies(t *testing.T) {
 				t.Errorf("%q: trailers %v", call, resp.Trailer)
 			}
 		}
+	})
+}
+
+// What a response varies on is kept in clear only where everyone may know it.
+func TestSelectingFieldsAreKeptAsHashes(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		names := []string{"Authorization", "Cookie", "X-Api-Key", "X-Signature", "X-Jwt", "Referer", "X-User"}
+		memory := cache.NewMemory(cache.MemoryOptions{})
+		g := newRig(t, says("x", "Cache-Control: max-age=60", "Vary: "+strings.Join(names, ", ")), cache.Options{Store: memory})
+		var fields []string
+		for _, name := range names {
+			fields = append(fields, name+": s3cret")
+		}
+		g.get(url, fields...)
+		have, _ := g.get(url, fields...)
+		g.want(have, 200, "x", "hit", 1)
+		fields[6] = "X-User: another"
+		have, _ = g.get(url, fields...)
+		g.want(have, 200, "x", "miss", 2)
+		require.NoError(t, memory.Range(t.Context(), func(key string, set *cache.Set) bool {
+			for _, e := range set.Entries() {
+				if shown := fmt.Sprintf("%q %+v", key, reflect.ValueOf(e).Elem()); strings.Contains(shown, "s3cret") {
+					t.Errorf("in clear: %s", shown)
+				}
+			}
+			return true
+		}))
 	})
 }

@@ -83,15 +83,19 @@ func negotiated(lines []string) string {
 	return strings.Join(slices.Compact(members), ",")
 }
 
-// sensitive tells whether a field may hold credentials, which are kept only as a hash.
+// sensitive tells whether a field may hold what nobody but the server is to read: any field may, but those of content negotiation
+// and the like. Such a value is kept only as a hash.
 func sensitive(name string) bool {
-	name = field.Lower(name)
-	for _, part := range [...]string{"auth", "cookie", "token", "secret", "key", "session", "credential", "password"} {
-		if strings.Contains(name, part) {
-			return true
+	switch name {
+	case "Content-Type", "Dnt", "Origin", "Range", "Save-Data", "User-Agent", "X-Requested-With":
+		return false
+	}
+	for _, family := range [...]string{"Accept", "Access-Control-", "Sec-Ch-", "Sec-Fetch-"} {
+		if strings.HasPrefix(name, family) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // hash replaces a value that must not stand in the store in clear.
