@@ -773,3 +773,23 @@ func TestSelectingFieldsAreKeptAsHashes(t *testing.T) {
 		}))
 	})
 }
+
+// Close ends a refresh that reads a body which knows nothing of its request's context.
+func TestCloseEndsARefreshThatReads(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: max-age=1, stale-while-revalidate=60")
+		g := newRig(t, o, cache.Options{})
+		g.get(url)
+		time.Sleep(2 * time.Second)
+		stalled, w := io.Pipe()
+		defer w.Close()
+		o.answer = func(*http.Request) *http.Response {
+			resp := reply(200, "", "Cache-Control: max-age=60")
+			resp.Body, resp.ContentLength = stalled, -1
+			return resp
+		}
+		g.get(url)
+		synctest.Wait()
+		require.NoError(t, g.Close())
+	})
+}

@@ -383,6 +383,7 @@ func (x *exchange) fetchBehind() (err error) {
 		return err
 	}
 	defer resp.Body.Close()
+	defer context.AfterFunc(x.request.Context(), func() { resp.Body.Close() })() // a body need not know of the context
 	if _, recorded := resp.Body.(*recorder); recorded {
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
 	}

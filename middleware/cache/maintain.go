@@ -230,7 +230,7 @@ func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 			return
 		}
 		err := store.Range(ctx, func(_ string, set *Set) bool {
-			for _, e := range set.entries {
+			for _, e := range set.Entries() {
 				if !yield(e) {
 					return false
 				}
