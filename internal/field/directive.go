@@ -158,7 +158,8 @@ func (r *Response) add(d Directive) {
 	}
 }
 
-// grant reads the directives that allow something, which a malformed one never does.
+// grant reads the directives that allow something, which a malformed one never does,
+// nor one with an argument that it does not have: "public=0" hardly means public. RFC 8246 §2 wants it ignored with immutable.
 func (r *Response) grant(d Directive) {
 	switch d.Name {
 	case "stale-while-revalidate":
@@ -166,9 +167,9 @@ func (r *Response) grant(d Directive) {
 	case "stale-if-error":
 		r.StaleIfError.strictest(d)
 	case "must-understand":
-		r.MustUnderstand = r.MustUnderstand || !d.Malformed
+		r.MustUnderstand = r.MustUnderstand || !d.Malformed && !d.Given
 	case "public":
-		r.Public = r.Public || !d.Malformed
+		r.Public = r.Public || !d.Malformed && !d.Given
 	case "immutable":
 		r.Immutable = r.Immutable || !d.Malformed
 	case "no-transform":

@@ -148,6 +148,7 @@ func TestParseResponse(t *testing.T) {
 		{"restriction behind a semicolon", []string{`max-age=60; No-Store; x="private"`}, Response{MaxAge: seconds(0), NoStore: true}},
 		{"restriction before a no-break space", []string{"no-cache\u00a0, private\v"}, Response{NoCache: true, Private: true}},
 		{"restriction as an argument", []string{"x=no-store"}, Response{}},
+		{"permission with an argument", []string{"public=0, must-understand=0, immutable=1"}, Response{Immutable: true}},
 		{"unknown directives", []string{"foo, bar=baz, max-age=60"}, Response{MaxAge: seconds(60)}},
 		{"a name that contains another", []string{"x-no-storey, no-store-x"}, Response{}},
 		{"no-store with an argument", []string{"no-store=foo"}, Response{NoStore: true}},

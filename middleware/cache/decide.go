@@ -132,7 +132,7 @@ func decideStored(a *ask, e *Entry, now time.Time) decision {
 		return decision{action: serve}
 	case a.acceptsStale(e, -left):
 		return decision{action: serve, detail: "max-stale"}
-	case !a.demandsFresh() && e.rules.mayServeStale() && -left <= e.rules.staleWhileRevalidate && e.rules.staleWhileRevalidate > 0:
+	case !a.refuses(-left) && e.rules.mayServeStale() && -left <= e.rules.staleWhileRevalidate && e.rules.staleWhileRevalidate > 0:
 		return decision{action: serveStale, detail: "stale-while-revalidate"}
 	}
 	return decision{action: validate, fwd: ForwardStale}
@@ -163,9 +163,10 @@ func (a *ask) acceptsStale(e *Entry, staleness time.Duration) bool {
 	return e.rules.mayServeStale() && (d.AnyStale || d.MaxStale.Set && staleness <= d.MaxStale.Value)
 }
 
-// demandsFresh tells whether the request limits the age of its answer.
-func (a *ask) demandsFresh() bool {
-	return a.directives.MaxAge.Set || a.directives.MinFresh.Set
+// refuses tells whether the request limits the age of its answer, or its staleness to less than this (RFC 9111 §5.2.1.2).
+func (a *ask) refuses(staleness time.Duration) bool {
+	d := &a.directives
+	return d.MaxAge.Set || d.MinFresh.Set || d.MaxStale.Set && staleness > d.MaxStale.Value
 }
 
 // onError says whether a stored response may stand in for a failed exchange, and why (RFC 5861 §4, RFC 9111 §4.2.4).

@@ -270,6 +270,8 @@ func TestReuse(t *testing.T) {
 		{"stale-while-revalidate over s-maxage", "Cache-Control: max-age=1, stale-while-revalidate=5, s-maxage=1" + etag, "", 5, serveStale, validate},
 		{"stale-while-revalidate and no-cache", "Cache-Control: max-age=1, stale-while-revalidate=5, no-cache" + etag, "", 5, validate, validate},
 		{"stale-while-revalidate and request max-age", "Cache-Control: max-age=1, stale-while-revalidate=5" + etag, "Cache-Control: max-age=10", 5, validate, validate},
+		{"stale-while-revalidate and request max-stale, less", "Cache-Control: max-age=1, stale-while-revalidate=5" + etag, "Cache-Control: max-stale=3", 5, validate, validate},
+		{"stale-while-revalidate and request max-stale, enough", "Cache-Control: max-age=1, stale-while-revalidate=5" + etag, "Cache-Control: max-stale=4", 5, serve, serve},
 		{"only-if-cached, fresh", "Cache-Control: max-age=10" + etag, "Cache-Control: only-if-cached", 5, serve, serve},
 		{"only-if-cached, stale", "Cache-Control: max-age=1" + etag, "Cache-Control: only-if-cached", 5, refuse, refuse},
 		{"only-if-cached, max-stale", "Cache-Control: max-age=1" + etag, "Cache-Control: only-if-cached, max-stale", 5, serve, serve},
