@@ -1,0 +1,55 @@
+package benchmarks
+
+import (
+	"net/http"
+	"runtime"
+	"testing"
+)
+
+// Times depend on the machine, allocations do not: these are the figures that docs/performance.md gives for ply.
+func TestAllocationsStayWithinWhatIsPromised(t *testing.T) {
+	const lasting = "max-age=86400"
+	for _, test := range []struct {
+		name      string
+		answering says
+		languages []string
+		want      float64
+	}{
+		{"hit, 1 KiB, 8 fields", says{size: KiB, fields: 6, control: lasting}, []string{""}, 3},
+		{"hit, 1 MiB, 8 fields", says{size: MiB, fields: 6, control: lasting}, []string{""}, 3},
+		{"hit, 16 fields", says{size: KiB, fields: 14, control: lasting}, []string{""}, 5},
+		{"hit among variants", says{size: KiB, fields: 6, control: lasting, vary: "Accept-Language"}, []string{"en", "fr"}, 3},
+		{"304, the origin's part included", says{size: KiB, fields: 8, control: "max-age=0"}, []string{""}, 50}, // the target is 40
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := ply.mount(t, newOrigin(test.answering, numbered(1)...))
+			var rs []*http.Request
+			for _, language := range test.languages {
+				rs = append(rs, request(t, "/page/0", language))
+			}
+			i := 0
+			got := testing.AllocsPerRun(200, func() {
+				get(t, h, rs[i%len(rs)], test.answering.size)
+				i++
+			})
+			if got > test.want {
+				t.Errorf("%v allocations, want %v at most", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAMissAllocatesLittleMoreThanTheBody(t *testing.T) {
+	paths := numbered(32)
+	h := ply.mount(t, newOrigin(says{size: MiB, fields: 8, control: "max-age=60"}, paths...))
+	rs := requests(t, paths)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, r := range rs {
+		get(t, h, r, MiB)
+	}
+	runtime.ReadMemStats(&after)
+	if got := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(rs)*int(MiB)); got > 1.1 {
+		t.Errorf("%.2f times the body, want 1.1 at most", got)
+	}
+}
