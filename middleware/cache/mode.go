@@ -31,7 +31,7 @@ const (
 	// Offline is OnlyIfCached under the name that a program without a network looks for.
 	Offline
 
-	// ReadOnly follows RFC 9111 but writes nothing.
+	// ReadOnly follows RFC 9111 but stores nothing. A request that changes something still makes what is stored for its URL invalid.
 	ReadOnly
 
 	disabled // see [Disable]
