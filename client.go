@@ -92,7 +92,7 @@ func newClient(o Options, shared *transports) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.exchange = Chain(o.Use...)(c.transports)
+	c.exchange = recordHops(Chain(o.Use...)(c.transports))
 	c.http = &http.Client{Transport: c.exchange, CheckRedirect: c.checkRedirect, Jar: o.Jar}
 	c.call = Chain(o.UseCall...)(&follow{c})
 	if err := checkStack(c.call); err != nil {
@@ -238,6 +238,9 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.do(req, true) }
 
 func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
+	if asked := askedBy(req.Context()); asked != nil {
+		return asked.record(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
+	}
 	if req.GetBody != nil {
 		taken, release := takeRelease(req)
 		req = taken

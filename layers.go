@@ -79,6 +79,10 @@ func (w walker) walk(h, end Handler) {
 			h = l.call
 		case *transports:
 			h = l.base
+		case *hopRecorder:
+			h = l.next
+		case *exchangeRecorder:
+			h = l.next
 		case *asTransport:
 			h = l.client
 		case describer:

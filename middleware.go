@@ -79,7 +79,7 @@ func Wrap(hc *http.Client, layers ...Middleware) *http.Client {
 	if hc != nil {
 		*wrapped = *hc
 	}
-	wrapped.Transport = Chain(layers...)(wrapped.Transport)
+	wrapped.Transport = recordHops(Chain(layers...)(&exchangeRecorder{orDefault(wrapped.Transport)}))
 	return wrapped
 }
 

@@ -358,6 +358,13 @@ var partitions atomic.Uint64
 func newPartition() string { return "tls " + strconv.FormatUint(partitions.Add(1), 10) }
 
 func (t *transports) RoundTrip(req *http.Request) (*http.Response, error) {
+	if x := beginExchange(req); x != nil {
+		return x.record(req, t.exchange)
+	}
+	return t.exchange(req)
+}
+
+func (t *transports) exchange(req *http.Request) (*http.Response, error) {
 	h, s := t.base, settingsOf(req.Context())
 	if s != nil && s.transport != nil {
 		h = s.transport.Transport

@@ -1,0 +1,192 @@
+package ply
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/plyhttp/ply/internal/record"
+)
+
+// Info is the record of a call: what each layer did, and when. String shows it as a waterfall, on one screen.
+//
+// It is a copy, taken when it was asked for. URLs in it are without their secrets; the texts of errors are as they came, but String hides what they may hold.
+type Info struct {
+	Method string
+	URL    string // without secrets
+
+	Status int   // of the last response; zero means that there was none
+	Err    error // of the call, or of reading its body
+
+	Start time.Time
+	Total time.Duration // to the end of the body or to the error; so far, while Open
+	Open  bool          // the call is under way, or its body has neither ended nor been closed
+
+	Hops    []Hop // in order: one, and one more for each redirect
+	Omitted int   // hops beyond the 100 that are kept
+}
+
+// Hop is one request and its response, as the redirects of a call see them.
+type Hop struct {
+	Method string
+	URL    string // without secrets
+
+	Status int   // zero means that there was no response
+	Err    error // of the exchange, or of reading its body
+	Header Span  // from the request to the header of the response, or to the error
+
+	Body        Span // from the header of the response to the end of its body; so far, while Open; zero if there is none
+	Received    int64
+	ClosedEarly bool // the body was closed before its end
+	Open        bool
+
+	// Cache says in a word what the cache did: hit, stale, revalidated, refreshed, miss, bypassed or refused. Empty means that no ply cache took part.
+	// CacheReason says why.
+	Cache, CacheReason string
+
+	Stop string // why the retry layer made no further attempt, as a retry.Stop; empty without one
+
+	Exchanges []Exchange // what went over the network for it: nothing, if the cache had the answer
+	Omitted   int        // exchanges beyond the 100 that are kept
+}
+
+// Exchange is one exchange with a server. An attempt that a layer inside retry ended before it came to the network is one too, without phases.
+//
+// Phases that did not occur are zero, as those of making a connection are where one was there already,
+// and as they all are over a transport that does not take part in [net/http/httptrace].
+type Exchange struct {
+	Attempt int           // its number in the retry layer; zero without one
+	Wait    time.Duration // of the retry layer before the attempt
+
+	Method string
+	URL    string // without secrets
+
+	Status int    // zero means that there was no response
+	Proto  string // "HTTP/2.0"
+	Err    error  // of the exchange; or of reading its body, if the retry layer sent the request again for it
+	Span   Span   // to the header of the response, or to the error
+
+	Remote string        // the address of the server or proxy at the other end of the connection
+	Reused bool          // the connection has served before
+	Idle   time.Duration // for how long it was idle before
+
+	Queue   Span // until there was a connection, the next three included
+	DNS     Span
+	Connect Span
+	TLS     Span // the handshake; with a proxy, the way through it too
+	Send    Span // from the connection to the last byte of the request
+	Answer  Span // from there to the first byte of the response
+	Sent    int64
+}
+
+// Span is when something happened, counted from the start of the call. The zero Span has not happened.
+type Span struct{ Start, Duration time.Duration }
+
+// End is when it ended.
+func (s Span) End() time.Duration { return s.Start + s.Duration }
+
+// WithInfo returns a context whose calls are recorded: those of a [Client], and those of an *http.Client that [Wrap] has made, with whatever layers or none.
+//
+//	resp, err := client.Get(ply.WithInfo(ctx), "/users/7")
+//	…
+//	if info, ok := ply.InfoFrom(resp); ok {
+//		fmt.Println(info)
+//	}
+//
+// Each call has a record of its own. What a cache does behind the caller's back, to refresh what it served, is not in it.
+// Calls with another context cost what they would cost without records but for a few looks into the context; nothing is allocated.
+func WithInfo(ctx context.Context) context.Context {
+	return record.With(ctx, &asking{})
+}
+
+// InfoFrom returns the record of the call that resp is the answer to, and whether it was recorded: see [WithInfo].
+// It can be asked at any time and from any goroutine; it is complete when the body has been read to its end or closed.
+func InfoFrom(resp *http.Response) (Info, bool) {
+	if resp == nil || resp.Request == nil {
+		return Info{}, false
+	}
+	return InfoFromContext(resp.Request.Context())
+}
+
+// InfoFromContext returns the record of the call that ctx belongs to, as a layer sees it. For a context that comes from [WithInfo]
+// it is that of the last call that has begun with it: so the record of a call that failed can be had.
+func InfoFromContext(ctx context.Context) (Info, bool) {
+	c := recordingOf(ctx)
+	if c == nil {
+		return Info{}, false
+	}
+	return c.info(), true
+}
+
+func (c *recording) info() Info {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := Info{Method: c.method, URL: c.url, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted}
+	for _, h := range c.hops {
+		i.Hops = append(i.Hops, h.shown())
+	}
+	if n := len(i.Hops); n > 0 {
+		last := i.Hops[n-1]
+		i.Method, i.URL, i.Status, i.Open = i.Hops[0].Method, i.Hops[0].URL, last.Status, last.Open
+		if i.Err == nil {
+			i.Err, i.Total = last.Err, max(last.Header.End(), last.Body.End())
+		} else {
+			i.Open = false
+		}
+	} else if i.Err == nil {
+		i.Open, i.Total = true, c.now()
+	}
+	return i
+}
+
+// shown is a copy of h. c.mu is held.
+func (h *hop) shown() Hop {
+	s := h.Hop
+	switch s.Open = !h.ended; {
+	case s.Open && s.Status == 0:
+		s.Header.Duration = h.call.now() - s.Header.Start
+	case s.Open:
+		s.Body.Duration = h.call.now() - s.Body.Start
+	}
+	if r, known := h.tally.Record(); known {
+		s.Stop = r.Stop
+	}
+	s.Exchanges = make([]Exchange, 0, len(h.exchanges))
+	for _, x := range h.exchanges {
+		if !x.outer {
+			s.Exchanges = append(s.Exchanges, x.Exchange)
+		}
+	}
+	for i, o := range h.tally.Outcomes() {
+		s.attempted(i+1, o.Status, o.Err, o.Wait, o.Duration)
+	}
+	return s
+}
+
+// attempted adds what the retry layer knows of an attempt to its exchange, or the attempt itself if it did not come to the network.
+func (h *Hop) attempted(number, status int, err error, wait, took time.Duration) {
+	at := slices.IndexFunc(h.Exchanges, func(x Exchange) bool { return x.Attempt >= number })
+	if at >= 0 && h.Exchanges[at].Attempt == number {
+		x := &h.Exchanges[at]
+		x.Wait = wait
+		if x.Err == nil {
+			x.Err = err
+		}
+		return
+	}
+	if h.Omitted > 0 && at < 0 {
+		return
+	}
+	if at < 0 {
+		at = len(h.Exchanges)
+	}
+	start := h.Header.Start
+	if at > 0 {
+		start = h.Exchanges[at-1].Span.End()
+	}
+	h.Exchanges = slices.Insert(h.Exchanges, at, Exchange{
+		Attempt: number, Wait: wait, Method: h.Method, URL: h.URL,
+		Status: status, Err: err, Span: Span{Start: start + wait, Duration: took},
+	})
+}

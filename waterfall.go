@@ -1,0 +1,222 @@
+package ply
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/plyhttp/ply/internal/redact"
+)
+
+const (
+	labelWidth = 32
+	barWidth   = 24
+	maxRows    = 40 // beyond which the phases of exchanges are left out
+)
+
+// String shows the record in at most 80 columns, long URLs and errors apart: what happened, when it began, how long it took.
+// Secrets are hidden.
+func (i Info) String() string {
+	w := waterfall{total: i.Total, said: redact.ErrorText(i.Err)}
+	w.line("%s %s", i.Method, i.URL)
+	w.line("%s", i.result())
+	if len(i.Hops) == 0 {
+		return w.text()
+	}
+	w.line("%*s%*s%*s", labelWidth, "", 11, "at", 11, "took")
+	rows := 0
+	for _, h := range i.Hops {
+		rows += 6*len(h.Exchanges) + 3
+	}
+	w.brief = rows > maxRows
+	for n, h := range i.Hops {
+		if len(i.Hops) > 1 {
+			w.line("hop %d: %s %s", n+1, h.Method, h.URL)
+		}
+		w.hop(h)
+	}
+	if i.Omitted > 0 {
+		w.line("and %d hops more", i.Omitted)
+	}
+	return w.text()
+}
+
+// result is the first thing to know.
+func (i Info) result() string {
+	took := " in " + milliseconds(i.Total)
+	var last Hop
+	if n := len(i.Hops); n > 0 {
+		last = i.Hops[n-1]
+	}
+	answer := status(i.Status) + ", "
+	switch {
+	case i.Err != nil && i.Status == 0:
+		return "failed" + took + ": " + redact.ErrorText(i.Err)
+	case i.Err != nil:
+		return answer + "failed after " + bytesOf(last.Received) + took + ": " + redact.ErrorText(i.Err)
+	case i.Status == 0:
+		return "under way for " + milliseconds(i.Total)
+	case i.Open:
+		return answer + bytesOf(last.Received) + " so far" + took
+	case last.ClosedEarly:
+		return answer + "closed after " + bytesOf(last.Received) + took
+	}
+	return answer + bytesOf(last.Received) + took
+}
+
+func status(code int) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
+}
+
+func bytesOf(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// waterfall is a text of rows with bars.
+type waterfall struct {
+	strings.Builder
+	total time.Duration
+	brief bool   // without phases
+	said  string // the error of the call
+}
+
+func (w *waterfall) text() string { return strings.TrimSuffix(w.Builder.String(), "\n") }
+
+// line writes one line, whatever control characters its parts hold.
+func (w *waterfall) line(format string, args ...any) {
+	s := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	w.WriteString(strings.TrimRight(s, " ") + "\n")
+}
+
+func (w *waterfall) row(label string, s Span, fill string) {
+	w.line("%-*s%11s%11s  %s", labelWidth, clip(label, labelWidth), milliseconds(s.Start), milliseconds(s.Duration), w.bar(s, fill))
+}
+
+// phase writes a row for what has happened.
+func (w *waterfall) phase(label string, s Span) {
+	if s != (Span{}) && !w.brief {
+		w.row("    "+label, s, "▒")
+	}
+}
+
+func (w *waterfall) bar(s Span, fill string) string {
+	column := func(d time.Duration) int {
+		share := float64(d) / float64(max(w.total, 1))
+		return int(math.Round(min(max(share, 0), 1) * barWidth))
+	}
+	from := min(column(s.Start), barWidth-1)
+	return strings.Repeat(" ", from) + strings.Repeat(fill, max(column(s.End())-from, 1))
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.2fms", float64(d)/float64(time.Millisecond))
+}
+
+func (w *waterfall) hop(h Hop) {
+	if h.Cache != "" {
+		label := "cache: " + h.Cache
+		if h.CacheReason != "" {
+			label += " (" + h.CacheReason + ")"
+		}
+		w.line("  %s", label)
+	}
+	if h.Stop != "" {
+		label := "retry: " + attempts(h.Exchanges)
+		if h.Stop != "done" {
+			label += ", stopped: " + h.Stop
+		}
+		w.line("  %s", label)
+	}
+	for _, x := range h.Exchanges {
+		w.exchange(x, h)
+	}
+	if h.Omitted > 0 {
+		w.line("  and %d exchanges more", h.Omitted)
+	}
+	if len(h.Exchanges) == 0 {
+		w.row("  "+cmp.Or(outcome(h.Status, nil), "no answer"), h.Header, "█")
+	}
+	if h.Body != (Span{}) {
+		label := "  body, " + bytesOf(h.Received)
+		if h.Open {
+			label += " so far"
+		}
+		w.row(label, h.Body, "█")
+	}
+	w.failed("  error: ", h.Err)
+}
+
+func attempts(all []Exchange) string {
+	last := 0
+	for _, x := range all {
+		last = max(last, x.Attempt)
+	}
+	if last == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", last)
+}
+
+func (w *waterfall) exchange(x Exchange, h Hop) {
+	if x.Wait > 0 {
+		w.row("  wait", Span{Start: x.Span.Start - x.Wait, Duration: x.Wait}, "░")
+	}
+	label := "  exchange: "
+	if x.Attempt > 0 {
+		label = fmt.Sprintf("  attempt %d: ", x.Attempt)
+	}
+	w.row(label+cmp.Or(outcome(x.Status, x.Err), "no answer yet")+" "+x.Proto, x.Span, "█")
+	if x.URL != h.URL {
+		w.line("    %s %s", x.Method, x.URL)
+	}
+	if x.Reused {
+		w.phase("reused connection", x.Queue)
+	} else if x.Connect == (Span{}) && x.TLS == (Span{}) {
+		w.phase("connection", x.Queue)
+	}
+	w.phase("resolve", x.DNS)
+	w.phase("connect "+x.Remote, x.Connect)
+	w.phase("TLS handshake", x.TLS)
+	w.phase("send", x.Send)
+	w.phase("wait for first byte", x.Answer)
+	w.failed("    error: ", x.Err)
+}
+
+// failed writes an error that the one of the call does not tell already.
+func (w *waterfall) failed(label string, err error) {
+	if text := redact.ErrorText(err); text != "" && !strings.Contains(w.said, text) {
+		w.line("%s%s", label, text)
+	}
+}
+
+func outcome(status int, err error) string {
+	switch {
+	case err != nil && status == 0:
+		return "failed"
+	case err != nil:
+		return fmt.Sprintf("%d, broken", status)
+	case status != 0:
+		return fmt.Sprint(status)
+	}
+	return ""
+}
+
+// clip ends in an ellipsis what is longer than width.
+func clip(s string, width int) string {
+	if r := []rune(s); len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return s
+}
