@@ -45,6 +45,10 @@ func TestR15ABrokenDownloadContinues(t *testing.T) {
 		return append(header[:len(header):len(header)], more...)
 	}
 	cut := func(r plytest.Reply, f plytest.Fault) plytest.Reply { r.Fault = f; return r }
+	long := part(4)
+	long.Body += "xyz"
+	short := part(4, "Content-Range", "bytes 4-6/10")
+	short.Body = digits[4:7]
 	for _, tt := range []struct {
 		name    string
 		o       retry.Options
@@ -64,6 +68,12 @@ func TestR15ABrokenDownloadContinues(t *testing.T) {
 		{"after a 503", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), plytest.Status(503), part(4)}, digits, []string{"bytes=4-", "bytes=4-"}},
 		{"stalled", retry.Options{BodyTimeout: time.Second}, "GET", []plytest.Reply{cut(broken(0, ranged...), plytest.StallAfter(4)), part(4)}, digits, []string{"bytes=4-"}},
 		{"total unknown", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Content-Range", "bytes 4-9/*")}, digits, []string{"bytes=4-"}},
+
+		{"more than it claims", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), long}, digits, []string{"bytes=4-"}},
+		{"a part of the rest", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), short, part(7)}, digits, []string{"bytes=4-", "bytes=7-"}},
+		{"end unknown to all", retry.Options{}, "GET", []plytest.Reply{
+			{Body: digits[:4], Fault: plytest.Unterminated(), Header: plytest.Text("", ranged...).Header}, part(4, "Content-Range", "bytes 4-9/*")}, "0123", []string{"bytes=4-"}},
+		{"changed: another date", retry.Options{}, "GET", []plytest.Reply{broken(4, dated...), part(4, "Last-Modified", "Sat, 01 Jan 2000 00:00:30 GMT")}, "0123", []string{"bytes=4-"}},
 
 		{"too often", retry.Options{}, "GET", []plytest.Reply{broken(1, ranged...), cut(part(1), plytest.ResetAfter(1)), cut(part(2), plytest.ResetAfter(1)), cut(part(3), plytest.ResetAfter(1)), part(4)}, "0123", []string{"bytes=1-", "bytes=2-", "bytes=3-"}},
 		{"changed: 200", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), plytest.Text("other")}, "0123", []string{"bytes=4-"}},

@@ -60,7 +60,7 @@ func newCall(h *handler, req *http.Request, o *Options, sc scope) *call {
 	prior := priorHop(req)
 	if prior != nil {
 		sent := prior.sent()
-		c.start, c.hops, c.spent = prior.start, prior.hops+sent, prior.spent+sent-1
+		c.start, c.hops, c.spent = prior.start, prior.hops+sent, prior.spent+max(0, sent-1)
 	}
 	if o.IdempotencyKey != nil {
 		c.chooseKey(prior)

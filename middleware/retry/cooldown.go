@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -84,15 +85,21 @@ func (c *call) coolDown() (time.Duration, error) {
 		return 0, nil
 	}
 	wait := r.until.Sub(now)
-	wait += below(wait / 10)
+	wait += below(min(wait/10, math.MaxInt64-wait))
 	if r.long || !c.fits(now.Add(wait)) {
-		c.stopped(StopCoolDown)
 		deadline, ok := c.Deadline()
-		return 0, &UnavailableError{Key: c.key, Until: r.until, deadline: ok && !r.until.Before(deadline)}
+		return 0, c.unsent(StopCoolDown, &UnavailableError{Key: c.key, Until: r.until, deadline: ok && !r.until.Before(deadline)})
 	}
 	if err := sleep(c, wait); err != nil {
-		c.stopped(StopCanceled)
-		return 0, c.newError(plan{stop: StopCanceled, cause: err})
+		return 0, c.unsent(StopCanceled, c.newError(plan{stop: StopCanceled, cause: err}))
 	}
 	return wait, nil
+}
+
+// unsent ends a call that made no attempt, with err.
+func (c *call) unsent(why Stop, err error) error {
+	c.tried = Attempt{Request: c.req, Err: err, Idempotent: c.idempotent}
+	c.stopped(why)
+	c.event(c.opts.OnGiveUp, 0)
+	return err
 }

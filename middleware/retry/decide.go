@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"time"
 )
@@ -59,7 +60,7 @@ func (c *call) schedule(resp *http.Response, n int) plan {
 		if asked > c.opts.MaxRetryAfter {
 			return plan{stop: StopRetryAfter}
 		}
-		wait = max(wait, asked+below(asked/10))
+		wait = max(wait, asked+below(min(asked/10, math.MaxInt64-asked)))
 	}
 	if !c.fits(now.Add(wait)) {
 		return plan{stop: StopDeadline, cause: context.DeadlineExceeded}

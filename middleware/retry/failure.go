@@ -53,9 +53,11 @@ func asTLS(err error) failure {
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return failureFatal
 	}
-	// crypto/tls reports alerts, which no second attempt changes, under these two operations.
-	if op, ok := as[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
-		return failureFatal
+	// crypto/tls reports alerts, which no second attempt changes, under these two operations, below that of a proxy if it talks to one.
+	for op, ok := as[*net.OpError](err); ok; op, ok = as[*net.OpError](op.Err) {
+		if op.Op == "remote error" || op.Op == "local error" {
+			return failureFatal
+		}
 	}
 	return failureUnknown
 }
@@ -116,6 +118,9 @@ func asHTTP2(err error) failure {
 // asText knows the errors of net/http that have neither a type nor a name to ask for.
 func asText(err error) failure {
 	text := err.Error()
+	if strings.Contains(text, "http2: request header list larger than peer's advertised limit") {
+		return failureFatal
+	}
 	for _, unprocessed := range []string{
 		"http2: Transport received Server's graceful shutdown GOAWAY", // given only to streams above the last processed one
 		"http2: client conn not usable",

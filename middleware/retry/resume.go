@@ -204,8 +204,11 @@ func (d *download) continues(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent || resp.Uncompressed {
 		return false
 	}
-	for _, name := range []string{"Etag", "Content-Encoding"} {
-		if resp.Header.Get(name) != d.header.Get(name) && (name != "Etag" || resp.Header.Get(name) != "") {
+	if resp.Header.Get("Content-Encoding") != d.header.Get("Content-Encoding") {
+		return false
+	}
+	for _, name := range []string{"Etag", "Last-Modified"} {
+		if v := resp.Header.Get(name); v != "" && v != d.header.Get(name) {
 			return false
 		}
 	}
@@ -213,8 +216,26 @@ func (d *download) continues(resp *http.Response) bool {
 	if !ok || first != d.off || d.total >= 0 && (total >= 0 && total != d.total || last >= d.total) {
 		return false
 	}
-	d.total = max(d.total, total)
+	if d.total = max(d.total, total); d.total < 0 {
+		return false // nothing would tell a part of the rest from all of it
+	}
+	resp.Body = &span{ReadCloser: resp.Body, left: last + 1 - first}
 	return true
+}
+
+// span is the body of a part: what is longer than its Content-Range is not of it.
+type span struct {
+	io.ReadCloser
+	left int64
+}
+
+func (s *span) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := s.ReadCloser.Read(p[:min(int64(len(p)), s.left)])
+	s.left -= int64(n)
+	return n, err
 }
 
 // contentRange parses "bytes first-last/total"; total is -1 for "*" (RFC 9110 §14.4).

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -238,6 +239,8 @@ func TestR2OutcomesAndMethodClasses(t *testing.T) {
 		{"fatal: x509", plytest.FailUnsent(x509.HostnameError{Host: "example.com", Certificate: &x509.Certificate{}}), once, once},
 		{"fatal: no TLS", plytest.FailUnsent(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), once, once},
 		{"fatal: TLS alert", plytest.FailHandshake(), once, once},
+		{"fatal: TLS alert of a proxy", plytest.FailUnsent(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}}), once, once},
+		{"fatal: header too large for the server", plytest.FailUnsent(errors.New("http2: request header list larger than peer's advertised limit")), once, once},
 		{"fatal: address", plytest.FailUnsent(&net.OpError{Op: "dial", Err: &net.AddrError{Err: "missing port"}}), once, once},
 		{"fatal: says so", plytest.Fail(verdict(false)), once, once},
 		{"fatal: says so of a dial", plytest.FailUnsent(&net.OpError{Op: "dial", Err: verdict(false)}), once, once},
@@ -1017,6 +1020,39 @@ func TestR11Hooks(t *testing.T) {
 		_, err = do(t, o, plytest.Play(plytest.Status(503)), put)
 		if stopOf(t, err) != retry.StopPrepare || !errors.Is(err, verdict(false)) || first.n != 1 || second.n != 1 || len(events) != 2 {
 			t.Errorf("%v; bodies closed %d and %d times; %q", err, first.n, second.n, events)
+		}
+	})
+}
+
+func TestR11ACallThatMayNotBeSentIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var seen []string
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1, OnGiveUp: func(_ context.Context, e retry.Event) {
+			seen = append(seen, fmt.Sprintf("%s %d %s", e.Attempt.Request.Method, e.Attempt.Number, e.Info.Stop))
+		}})(plytest.Play(plytest.RetryIn(503, 30*time.Second)))
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ended, end := context.WithCancel(t.Context())
+		end()
+		for _, req := range []*http.Request{newRequest(t, "GET"), newRequest(t, "PUT").WithContext(short), newRequest(t, "POST").WithContext(ended)} {
+			if resp, err := layer.RoundTrip(req); err == nil {
+				resp.Body.Close()
+			}
+		}
+		if diff := cmp.Diff([]string{"GET 1 attempts", "PUT 0 cool-down", "POST 0 canceled"}, seen); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
+func TestR4AnAbsurdWaitWithoutACapDoesNotOverflow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		reply := plytest.Status(503, "Retry-After", "99999999999999999999")
+		got, err := call(t, retry.Options{MaxRetryAfter: math.MaxInt64}, newRequest(t, "GET").WithContext(ctx), reply)
+		if diff := cmp.Diff(told{1, 503, retry.StopDeadline}, got); diff != "" {
+			t.Errorf("%v (-want +got)\n%s", err, diff)
 		}
 	})
 }

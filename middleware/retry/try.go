@@ -91,7 +91,7 @@ func (c *call) describe(r *http.Request, l *leg, resp *http.Response, err error,
 	c.failure = failureUnknown
 	if err != nil {
 		c.failure = failureOf(err)
-		a.Wrote = c.failure != failureUnsent && !l.unsent()
+		a.Wrote = c.failure != failureUnsent && !l.unsent(err)
 	}
 	c.tried = a
 }
@@ -125,9 +125,9 @@ func statusOf(resp *http.Response) int {
 // leg watches one attempt: whether the request leaves, and for how long nothing comes.
 // A nil leg watches nothing.
 type leg struct {
-	asked, wrote atomic.Bool // fire in the transport's goroutines
-	traced       bool
-	trace        httptrace.ClientTrace
+	asked, got, wrote atomic.Bool // fire in the transport's goroutines
+	traced            bool
+	trace             httptrace.ClientTrace
 
 	// The context of an attempt with timeouts lives until the body of its response has ended.
 	ctx    context.Context
@@ -152,8 +152,9 @@ func (c *call) newLeg() *leg {
 	return l
 }
 
-func (l *leg) getConn(string) { l.asked.Store(true) }
-func (l *leg) wroteHeaders()  { l.wrote.Store(true) }
+func (l *leg) getConn(string)                { l.asked.Store(true) }
+func (l *leg) gotConn(httptrace.GotConnInfo) { l.got.Store(true) }
+func (l *leg) wroteHeaders()                 { l.wrote.Store(true) }
 
 // within returns the context of the attempt.
 func (l *leg) within(ctx context.Context) context.Context {
@@ -164,7 +165,7 @@ func (l *leg) within(ctx context.Context) context.Context {
 		ctx, l.cancel = context.WithCancelCause(ctx)
 	}
 	if l.traced {
-		l.trace.GetConn, l.trace.WroteHeaders = l.getConn, l.wroteHeaders
+		l.trace.GetConn, l.trace.GotConn, l.trace.WroteHeaders = l.getConn, l.gotConn, l.wroteHeaders
 		ctx = httptrace.WithClientTrace(ctx, &l.trace)
 	}
 	l.ctx = ctx
@@ -173,8 +174,14 @@ func (l *leg) within(ctx context.Context) context.Context {
 
 // unsent is true if a transport that takes part in httptrace looked for a connection and never wrote the header to one.
 // The silence of a transport that does not take part proves nothing.
-func (l *leg) unsent() bool {
-	return l != nil && l.asked.Load() && !l.wrote.Load()
+//
+// Nor does silence on a connection that it had, when time ran out or somebody cancelled: over HTTP/2 a RoundTrip returns then
+// without waiting for its write, which may be stuck half-way, and WroteHeaders fires only when that is done.
+func (l *leg) unsent(err error) bool {
+	if l == nil || !l.asked.Load() || l.wrote.Load() {
+		return false
+	}
+	return !l.got.Load() || asTimeout(err) == failureUnknown && !errors.Is(err, context.Canceled)
 }
 
 // begin starts the time for the header of the response.

@@ -1,6 +1,7 @@
 package retry_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -117,6 +118,73 @@ func TestR2ErrorsOfARealTransport(t *testing.T) {
 	}
 }
 
+// stuck is a connection on which, once told so, what is written arrives but the write does not return.
+type stuck struct {
+	net.Conn
+	now     *atomic.Bool
+	release chan struct{}
+}
+
+func (c stuck) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.now.Load() {
+		<-c.release
+	}
+	return n, err
+}
+
+// The header of an HTTP/2 request may be at the server while the transport is still in the write, so that WroteHeaders has not fired
+// when the time of the attempt is over.
+func TestR2AStuckWriteProvesNothing(t *testing.T) {
+	arrived := make(chan string, 3)
+	s, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived <- r.Method }), true)
+	var now atomic.Bool
+	release := make(chan struct{})
+	base := s.Client().Transport.(*http.Transport).Clone()
+	base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return stuck{c, &now, release}, err
+	}
+	defer base.CloseIdleConnections()
+	warm, _ := http.NewRequestWithContext(t.Context(), "GET", s.URL, nil)
+	resp, err := base.RoundTrip(warm)
+	if err != nil || resp.ProtoMajor != 2 {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	resp.Body.Close()
+	<-arrived
+
+	now.Store(true)
+	ctx, cancel := context.WithCancel(t.Context()) // of a layer inside
+	first := true
+	next := roundTripper(func(req *http.Request) (*http.Response, error) {
+		if !first {
+			req.Body.Close()
+			return nil, errors.New("sent again")
+		}
+		first = false
+		limited, stop := context.WithCancel(req.Context())
+		defer stop()
+		context.AfterFunc(ctx, stop)
+		resp, err := base.RoundTrip(req.WithContext(limited))
+		if err != nil && ctx.Err() != nil {
+			err = context.DeadlineExceeded
+		}
+		return resp, err
+	})
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	req, _ := http.NewRequestWithContext(t.Context(), "POST", s.URL, strings.NewReader("payload"))
+	_, err = do(t, retry.Options{Backoff: retry.Constant(0)}, next, req)
+	close(release)
+	var e *retry.Error
+	if !errors.As(err, &e) || e.Stop != retry.StopMethod || e.Attempts[0].Unsent {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestR1BodiesDoNotMix(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
@@ -163,13 +231,13 @@ func TestR1BodiesDoNotMix(t *testing.T) {
 }
 
 // What a call costs when its first attempt is the answer: the call itself, which is also the context of its attempts,
-// the copy of the request that carries it, and three for the trace that sees whether the request leaves.
+// the copy of the request that carries it, and four for the trace that sees whether the request leaves.
 // A request that cannot be sent again is not traced.
 func TestAllocationsOfASuccess(t *testing.T) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody}
 	next := roundTripper(func(req *http.Request) (*http.Response, error) { resp.Request = req; return resp, nil })
 	h := retry.New(retry.Options{})(next)
-	for method, want := range map[string]float64{"GET": 5, "POST": 5, "PUT": 2} {
+	for method, want := range map[string]float64{"GET": 6, "POST": 6, "PUT": 2} {
 		req, _ := http.NewRequestWithContext(t.Context(), method, "http://example.com/", nil)
 		if method == "PUT" {
 			req.Body = io.NopCloser(strings.NewReader("once"))
