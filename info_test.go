@@ -399,7 +399,7 @@ func TestWhatALayerFetchesForARequestIsInItsRecord(t *testing.T) {
 
 func TestTheRestOfABrokenDownloadIsAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Reply{Body: "0123456789", Header: http.Header{"Etag": {`"v"`}}, Fault: plytest.ResetAfter(4)},
+		origin := plytest.Play(plytest.Reply{Body: "0123456789", Header: http.Header{"Etag": {`"v"`}, "Accept-Ranges": {"bytes"}}, Fault: plytest.ResetAfter(4)},
 			plytest.Reply{Status: http.StatusPartialContent, Body: "456789", Header: http.Header{"Etag": {`"v"`}, "Content-Range": {"bytes 4-9/10"}}})
 		i := recorded(t, ply.Wrap(&http.Client{Transport: origin}, retry.New(retry.Options{Resume: 1})), "http://a.test/")
 		x := i.Hops[0].Exchanges
@@ -415,6 +415,7 @@ func TestADialThatAnotherRequestGetsIsNotOnTheWay(t *testing.T) {
 		transport := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 			hooks := httptrace.ContextClientTrace(r.Context())
 			hooks.GetConn("a.test:80")
+			time.Sleep(time.Second)
 			hooks.DNSStart(httptrace.DNSStartInfo{})
 			time.Sleep(time.Second)
 			hooks.GotConn(httptrace.GotConnInfo{Reused: true, IdleTime: time.Minute})
@@ -423,7 +424,7 @@ func TestADialThatAnotherRequestGetsIsNotOnTheWay(t *testing.T) {
 			return reply(r, http.StatusOK, nil, ""), nil
 		})
 		x := recorded(t, ply.Wrap(&http.Client{Transport: transport}), "http://a.test/").Hops[0].Exchanges[0]
-		if x.DNS != (ply.Span{}) || x.Connect != (ply.Span{}) || x.Remote != "" || x.Queue.Duration != time.Second || x.Idle != time.Minute {
+		if x.DNS != (ply.Span{}) || x.Connect != (ply.Span{}) || x.Remote != "" || x.Queue.Duration != 2*time.Second || x.Idle != time.Minute {
 			t.Errorf("got %+v", x)
 		}
 	})
