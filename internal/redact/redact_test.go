@@ -146,3 +146,19 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// A query may hold brackets as they are; a text may have a URL in brackets.
+func TestTextWithBrackets(t *testing.T) {
+	for in, want := range map[string]string{
+		`fetch https://h/?filter={"token":"hush"}: broken`: `fetch https://h/?filter=REDACTED: broken`,
+		`https://h/?a=b(hush)c`:                            `https://h/?a=REDACTED`,
+		`/p?a[]=hush&b[x]=hush`:                            `/p?a[]=REDACTED&b[x]=REDACTED`,
+		`(see https://h/?a=hush), please`:                  `(see https://h/?a=REDACTED), please`,
+		`{"next":"https://h/?a=hush","n":1}`:               `{"next":"https://h/?a=REDACTED","n":1}`,
+		`what? [nothing] (x=1)`:                            `what? [nothing] (x=1)`,
+	} {
+		if got := redact.Text(in); got != want {
+			t.Errorf("%s\nreads %s\nwant  %s", in, got, want)
+		}
+	}
+}

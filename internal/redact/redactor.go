@@ -184,10 +184,7 @@ func (r *Redactor) Text(s string) string {
 	}
 	var b strings.Builder
 	for s != "" {
-		end := strings.IndexAny(s, separators)
-		if end < 0 {
-			end = len(s)
-		}
+		end := runEnd(s)
 		b.WriteString(r.run(s[:end]))
 		if end < len(s) {
 			b.WriteByte(s[end])
@@ -199,6 +196,35 @@ func (r *Redactor) Text(s string) string {
 }
 
 const separators = " \t\r\n\"'`<>()[]{}"
+
+// runEnd returns the length of the run that s begins with. Brackets that open in a query are of the query, as are quotes in them:
+// JSON goes over the wire as it is.
+func runEnd(s string) int {
+	end := strings.IndexAny(s, separators)
+	if end < 0 {
+		return len(s)
+	}
+	if !strings.Contains(s[:end], "?") {
+		return end
+	}
+	for depth := 0; end < len(s); end++ {
+		switch s[end] {
+		case ' ', '\t', '\r', '\n':
+			return end
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			if depth--; depth < 0 {
+				return end
+			}
+		case '"', '\'', '`', '<', '>':
+			if depth == 0 {
+				return end
+			}
+		}
+	}
+	return end
+}
 
 func (r *Redactor) run(s string) string {
 	body := strings.TrimRight(s, ":,.;!")

@@ -30,21 +30,25 @@ func CurlWith(r *Redactor, req *http.Request) string {
 		args = append(args, "-X", quote(method))
 	}
 	if req.Host != "" && req.URL != nil && req.Host != req.URL.Host {
-		args = append(args, "-H", quote("Host: "+req.Host))
+		args = append(args, "-H", quote(oneLine("Host: "+req.Host)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
 		for _, value := range req.Header[name] {
-			args = append(args, "-H", quote(name+": "+r.HeaderValue(name, value)))
+			args = append(args, "-H", quote(oneLine(name+": "+r.HeaderValue(name, value))))
 		}
 	}
 	if hasBody {
-		args = append(args, "--data-binary", curlData(req))
+		args = append(args, curlData(req)...)
 	}
-	return strings.Join(append(args, quote(r.URL(req.URL))), " ")
+	url := r.URL(req.URL)
+	if strings.ContainsAny(url, "[]{}") {
+		args = append(args, "--globoff") // curl would take them for patterns
+	}
+	return strings.Join(append(args, quote(url)), " ")
 }
 
-func curlData(req *http.Request) string {
-	const elsewhere = "@body"
+func curlData(req *http.Request) []string {
+	elsewhere := []string{"--data-binary", "@body"}
 	mediaType, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if req.GetBody == nil || !textual(mediaType) {
 		return elsewhere
@@ -58,8 +62,15 @@ func curlData(req *http.Request) string {
 	if err != nil || len(data) > curlBody {
 		return elsewhere
 	}
-	return quote(string(MaskSecrets(mediaType, data)))
+	text := string(MaskSecrets(mediaType, data))
+	if strings.HasPrefix(text, "@") {
+		return []string{"--data-raw", quote(text)} // no name of a file
+	}
+	return []string{"--data-binary", quote(text)}
 }
+
+// oneLine makes the line breaks visible that no header field has, so that a made-up one cannot add lines to a log or fields to a request.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "?") }
 
 // quote makes one word of s for a POSIX shell. Control characters that would break the line become visible.
 func quote(s string) string {

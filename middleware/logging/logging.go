@@ -56,6 +56,9 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := h.next.RoundTrip(x.outgoing())
 	x.firstByte = time.Since(x.start)
 	if err != nil {
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close() // against the contract of http.RoundTripper: nobody else would
+		}
 		x.finish(nil, err)
 		return nil, err
 	}

@@ -435,6 +435,11 @@ func TestCurl(t *testing.T) {
 	if len(body) == 0 {
 		t.Error("the request's body was consumed")
 	}
+	text := func(body string) *http.Request {
+		req, _ := http.NewRequest("POST", "http://h", strings.NewReader(body))
+		req.Header.Set("Content-Type", "text/plain")
+		return req
+	}
 	for _, tt := range []struct {
 		name string
 		req  *http.Request
@@ -443,11 +448,26 @@ func TestCurl(t *testing.T) {
 		{"GET", &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Path: "/a"}}, "curl http://h/a"},
 		{"HEAD", &http.Request{Method: "HEAD", URL: &url.URL{Scheme: "http", Host: "h"}, Host: "v"}, "curl --head -H 'Host: v' http://h"},
 		{"stream", &http.Request{Method: "POST", URL: &url.URL{Scheme: "http", Host: "h"}, Body: io.NopCloser(strings.NewReader("x"))}, "curl --data-binary @body http://h"},
-		{"line breaks", &http.Request{Header: http.Header{"Accept": {"a\r\nb"}}, URL: &url.URL{Scheme: "http", Host: "h"}}, "curl -H 'Accept: a?\nb' http://h"},
+		{"line breaks", &http.Request{Header: http.Header{"Accept": {"a\r\nb"}}, URL: &url.URL{Scheme: "http", Host: "h"}}, "curl -H 'Accept: a??b' http://h"},
+		{"made-up host", &http.Request{Host: "v\nAuthorization: x", URL: &url.URL{Scheme: "http", Host: "h"}}, "curl -H 'Host: v?Authorization: x' http://h"},
+		{"patterns", &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Path: "/", RawQuery: "a[b]=1"}}, "curl --globoff 'http://h/?a[b]=REDACTED'"},
+		{"a body that looks like the name of a file", text("@/etc/passwd"), "curl -H 'Content-Type: text/plain' --data-raw @/etc/passwd http://h"},
 	} {
 		if got := logging.Curl(tt.req); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestAResponseThatComesWithAnErrorIsClosed(t *testing.T) {
+	body := &closeCounter{Reader: strings.NewReader("x")}
+	var j journal
+	next := roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: body}, io.ErrUnexpectedEOF
+	})
+	resp, err := logging.New(logging.Options{Logger: j.logger()})(next).RoundTrip(newRequest(t, t.Context(), "GET", ""))
+	if resp != nil || err == nil || body.n != 1 || strings.Count(j.String(), "\n") != 1 {
+		t.Errorf("%v, %v, closed %d times, log %s", resp, err, body.n, &j)
 	}
 }
 
