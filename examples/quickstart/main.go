@@ -69,17 +69,23 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "REQUEST\tTHE CACHE\tSTATUS\tTIME\tORIGIN SAW")
 	var failed error
+	var busiest ply.Info
 	for _, s := range steps {
+		ctx := ply.WithInfo(ctx)
 		row, err := s.do(ctx, client, &sent)
 		if err != nil {
 			failed = err
 		}
 		fmt.Fprintln(table, row)
+		if info, ok := ply.InfoFromContext(ctx); ok && exchanges(info) > exchanges(busiest) {
+			busiest = info
+		}
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nthe log of the last one:\n%s", lastLine(log.String()))
+	fmt.Fprintf(out, "\nthe record of the busiest one:\n%s\n", busiest)
 	return failed
 }
 
@@ -119,6 +125,14 @@ func stepsFor(urls []string) []step {
 		)
 	}
 	return steps
+}
+
+// exchanges counts what a call sent over the network.
+func exchanges(info ply.Info) (n int) {
+	for _, hop := range info.Hops {
+		n += len(hop.Exchanges)
+	}
+	return n
 }
 
 func reload(ctx context.Context) context.Context { return cache.WithMode(ctx, cache.Reload) }

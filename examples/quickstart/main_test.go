@@ -54,6 +54,11 @@ func TestTheTourShowsEachThingThatTheCacheDoes(t *testing.T) {
 	for _, text := range []string{
 		"layers: redirects and cookies → logging → cache → retry → counter → *http.Transport",
 		"http.response.status_code=200",
+		"the record of the busiest one:\nGET http://127.0.0.1:",
+		"cache: miss",
+		"retry: 2 attempts\n  attempt 1: 503 HTTP/1.1",
+		"\n  wait  ",
+		"\n  attempt 2: 200 HTTP/1.1",
 	} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("%q is not in\n%s", text, &out)
