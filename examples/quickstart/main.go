@@ -85,7 +85,9 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 		return err
 	}
 	fmt.Fprintf(out, "\nthe log of the last one:\n%s", lastLine(log.String()))
-	fmt.Fprintf(out, "\nthe record of the busiest one:\n%s\n", busiest)
+	if exchanges(busiest) > 0 {
+		fmt.Fprintf(out, "\nthe record of the busiest one:\n%s\n", busiest)
+	}
 	return failed
 }
 
