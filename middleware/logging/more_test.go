@@ -3,9 +3,11 @@ package logging_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -455,6 +457,15 @@ func TestCurl(t *testing.T) {
 	} {
 		if got := logging.Curl(tt.req); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestErrorTypeOfATLSAlert(t *testing.T) {
+	for _, op := range []string{"remote error", "local error"} {
+		err := &net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: op, Err: errors.New("tls: handshake failure")}}
+		if got := (logging.Outcome{Err: err}).ErrorType(); got != "tls" {
+			t.Errorf("%s: %s", op, got)
 		}
 	}
 }

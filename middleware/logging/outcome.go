@@ -149,7 +149,7 @@ var errorClasses = []struct {
 	{"dns", is[*net.DNSError]},
 	{"tls", func(err error) bool {
 		return is[*tls.CertificateVerificationError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err) ||
-			is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err)
+			is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) || alert(err)
 	}},
 	{"timeout", func(err error) bool {
 		var t interface{ Timeout() bool }
@@ -165,4 +165,15 @@ var errorClasses = []struct {
 func is[T error](err error) bool {
 	var target T
 	return errors.As(err, &target)
+}
+
+// alert recognizes TLS alerts over TCP, whose own type crypto/tls does not export, by the two operations that it reports them under.
+func alert(err error) bool {
+	var op *net.OpError
+	for ; errors.As(err, &op); err = op.Err {
+		if op.Op == "remote error" || op.Op == "local error" {
+			return true
+		}
+	}
+	return false
 }

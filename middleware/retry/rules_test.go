@@ -649,6 +649,18 @@ func TestR6ContextLivesUntilTheBodyEnds(t *testing.T) {
 	}
 }
 
+func TestR6ContextEndsWithAResponseWithoutABody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		next := roundTripper(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 204, Body: http.NoBody, Request: req}, nil
+		})
+		resp, err := do(t, retry.Options{AttemptTimeout: time.Second}, next, newRequest(t, "GET"))
+		if err != nil || resp.Body != http.NoBody || resp.Request.Context().Err() == nil {
+			t.Errorf("%+v, %v", resp, err)
+		}
+	})
+}
+
 func TestR6BodyTimeoutBoundsEachRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		o := retry.Options{BodyTimeout: time.Second}

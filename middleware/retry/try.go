@@ -222,8 +222,8 @@ func (l *leg) arrived(resp *http.Response, err error, bodyTimeout time.Duration)
 		return nil, late
 	}
 	switch {
-	case err != nil:
-		l.end(nil)
+	case err != nil, resp.Body == http.NoBody:
+		l.end(nil) // a body that is none has ended
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		// The body is a connection, whose end is not ours to see. The context ends with the caller's.
 	default:
