@@ -30,6 +30,14 @@ func part(offset int, header ...string) plytest.Reply {
 	if r.Header.Get("Content-Range") == "" {
 		r.Header.Set("Content-Range", fmt.Sprintf("bytes %d-9/10", offset))
 	}
+	if r.Header.Get("Etag") == "" {
+		r.Header.Set("Etag", `"v1"`)
+	}
+	return r
+}
+
+func untagged(r plytest.Reply) plytest.Reply {
+	r.Header.Del("Etag")
 	return r
 }
 
@@ -60,7 +68,7 @@ func TestR15ABrokenDownloadContinues(t *testing.T) {
 		{"reset", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Etag", tag)}, digits, []string{"bytes=4-"}},
 		{"cut", retry.Options{}, "GET", []plytest.Reply{cut(broken(0, ranged...), plytest.CutAfter(4)), part(4)}, digits, []string{"bytes=4-"}},
 		{"before the first byte", retry.Options{}, "GET", []plytest.Reply{broken(0, ranged...), part(0)}, digits, []string{"bytes=0-"}},
-		{"by date", retry.Options{}, "GET", []plytest.Reply{broken(4, dated...), part(4)}, digits, []string{"bytes=4-"}},
+		{"by date", retry.Options{}, "GET", []plytest.Reply{broken(4, dated...), untagged(part(4))}, digits, []string{"bytes=4-"}},
 		{"unterminated chunks", retry.Options{}, "GET", []plytest.Reply{
 			{Body: digits[:4], Fault: plytest.Unterminated(), Header: plytest.Text("", ranged...).Header}, part(4)}, digits, []string{"bytes=4-"}},
 		{"twice", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), cut(part(4), plytest.ResetAfter(2)), part(6)}, digits, []string{"bytes=4-", "bytes=6-"}},
@@ -73,9 +81,10 @@ func TestR15ABrokenDownloadContinues(t *testing.T) {
 		{"a part of the rest", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), short, part(7)}, digits, []string{"bytes=4-", "bytes=7-"}},
 		{"end unknown to all", retry.Options{}, "GET", []plytest.Reply{
 			{Body: digits[:4], Fault: plytest.Unterminated(), Header: plytest.Text("", ranged...).Header}, part(4, "Content-Range", "bytes 4-9/*")}, "0123", []string{"bytes=4-"}},
-		{"changed: another date", retry.Options{}, "GET", []plytest.Reply{broken(4, dated...), part(4, "Last-Modified", "Sat, 01 Jan 2000 00:00:30 GMT")}, "0123", []string{"bytes=4-"}},
+		{"changed: another date", retry.Options{}, "GET", []plytest.Reply{broken(4, dated...), untagged(part(4, "Last-Modified", "Sat, 01 Jan 2000 00:00:30 GMT"))}, "0123", []string{"bytes=4-"}},
 
 		{"too often", retry.Options{}, "GET", []plytest.Reply{broken(1, ranged...), cut(part(1), plytest.ResetAfter(1)), cut(part(2), plytest.ResetAfter(1)), cut(part(3), plytest.ResetAfter(1)), part(4)}, "0123", []string{"bytes=1-", "bytes=2-", "bytes=3-"}},
+		{"changed or not: no tag", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), untagged(part(4))}, "0123", []string{"bytes=4-"}},
 		{"changed: 200", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), plytest.Text("other")}, "0123", []string{"bytes=4-"}},
 		{"changed: another tag", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Etag", `"v2"`)}, "0123", []string{"bytes=4-"}},
 		{"changed: another length", retry.Options{}, "GET", []plytest.Reply{broken(4, ranged...), part(4, "Content-Range", "bytes 4-10/11")}, "0123", []string{"bytes=4-"}},

@@ -207,10 +207,12 @@ func (d *download) continues(resp *http.Response) bool {
 	if resp.Header.Get("Content-Encoding") != d.header.Get("Content-Encoding") {
 		return false
 	}
-	for _, name := range []string{"Etag", "Last-Modified"} {
-		if v := resp.Header.Get(name); v != "" && v != d.header.Get(name) {
-			return false
-		}
+	// Parts of one representation share a strong tag. A date need not be repeated (RFC 9110 §15.3.7, §15.3.7.3).
+	if resp.Header.Get("Etag") != d.header.Get("Etag") {
+		return false
+	}
+	if v := resp.Header.Get("Last-Modified"); v != "" && v != d.header.Get("Last-Modified") {
+		return false
 	}
 	first, last, total, ok := contentRange(resp.Header.Get("Content-Range"))
 	if !ok || first != d.off || d.total >= 0 && (total >= 0 && total != d.total || last >= d.total) {
