@@ -71,6 +71,7 @@ func When(match func(*http.Request) bool, m Middleware) Middleware {
 
 // Wrap mounts layers into an existing client, inside its redirects and cookies, around its transport; the first is the outermost.
 // It returns a copy: hc stays as it is, and both share the transport, the jar and the redirect policy. A nil hc stands for &http.Client{}.
+// Calls through the copy can be recorded: see [WithInfo].
 //
 // A wrapped client whose Timeout is set starts a goroutine per request, as net/http does for every transport that is not its own.
 // A deadline on the request's context, or a [Client], does without.
