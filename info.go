@@ -111,6 +111,7 @@ func InfoFrom(resp *http.Response) (Info, bool) {
 
 // InfoFromContext returns the record of the call that ctx belongs to, as a layer sees it. For a context that comes from [WithInfo]
 // it is that of the last call that has begun with it: so the record of a call that failed can be had.
+// An error that an *http.Client makes itself, as of its CheckRedirect, is not in it.
 func InfoFromContext(ctx context.Context) (Info, bool) {
 	c := recordingOf(ctx)
 	if c == nil {
