@@ -137,9 +137,14 @@ func (c stuck) Write(p []byte) (int, error) {
 // when the time of the attempt is over.
 func TestR2AStuckWriteProvesNothing(t *testing.T) {
 	arrived := make(chan string, 3)
-	s, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived <- r.Method }), true)
 	var now atomic.Bool
 	release := make(chan struct{})
+	s, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- r.Method
+		if r.Method == "POST" {
+			<-release
+		}
+	}), true)
 	base := s.Client().Transport.(*http.Transport).Clone()
 	base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, addr)
