@@ -118,6 +118,9 @@ func asHTTP2(err error) failure {
 // asText knows the errors of net/http that have neither a type nor a name to ask for.
 func asText(err error) failure {
 	text := err.Error()
+	if refusedByProxy(text) {
+		return failureFatal
+	}
 	if strings.Contains(text, "http2: request header list larger than peer's advertised limit") {
 		return failureFatal
 	}
@@ -143,6 +146,20 @@ func asText(err error) failure {
 		}
 	}
 	return failureUnknown
+}
+
+// refusedByProxy knows the whole of what net/http says of a proxy that answers CONNECT with a 4xx: its reason phrase.
+// Asking again changes nothing, and a proxy may lock an account after a few 407s.
+func refusedByProxy(text string) bool {
+	for _, status := range []int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusMethodNotAllowed, http.StatusProxyAuthRequired,
+	} {
+		if text == http.StatusText(status) {
+			return true
+		}
+	}
+	return false
 }
 
 func asTimeout(err error) failure {

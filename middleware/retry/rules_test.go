@@ -240,6 +240,8 @@ func TestR2OutcomesAndMethodClasses(t *testing.T) {
 		{"fatal: no TLS", plytest.FailUnsent(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), once, once},
 		{"fatal: TLS alert", plytest.FailHandshake(), once, once},
 		{"fatal: TLS alert of a proxy", plytest.FailUnsent(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}}), once, once},
+		{"fatal: refused by a proxy", plytest.FailUnsent(errors.New("Proxy Authentication Required")), once, once},
+		{"not written: a proxy out of order", plytest.FailUnsent(errors.New("Bad Gateway")), again, again},
 		{"fatal: header too large for the server", plytest.FailUnsent(errors.New("http2: request header list larger than peer's advertised limit")), once, once},
 		{"fatal: address", plytest.FailUnsent(&net.OpError{Op: "dial", Err: &net.AddrError{Err: "missing port"}}), once, once},
 		{"fatal: says so", plytest.Fail(verdict(false)), once, once},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -269,5 +270,28 @@ func BenchmarkSuccess(b *testing.B) {
 				h.RoundTrip(req)
 			}
 		})
+	}
+}
+
+func TestR2AProxyThatRefusesIsAskedOnce(t *testing.T) {
+	var asked atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	proxyURL, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{Proxy: http.ProxyURL(proxyURL)}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: retry.New(retry.Options{})(transport)}
+	if resp, err := client.Get("https://a.test/"); err == nil {
+		resp.Body.Close()
+		t.Error("a refused CONNECT is no error")
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the proxy was asked %d times, want once: it may lock the account", n)
 	}
 }
