@@ -238,27 +238,33 @@ type history struct {
 	tags [1024]uint64
 }
 
-// now returns the number of the next invalidation.
-func (h *history) now() uint64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.next
+// moment is a point in a history: what comes later may not be known there, but for the notes that were made there.
+type moment struct {
+	next         uint64 // number of the first note that may not be known
+	ownFrom, own uint64 // the notes made there: number of the first, and how many
 }
 
-// add notes invalidations. An answer that makes something invalid itself gives the number of the first that it may not know of,
-// and gets the one of the next: what it made invalid does not keep it from being stored. Unless there was another one meanwhile: then that counts.
-func (h *history) add(from uint64, tags ...string) uint64 {
+// now returns the present moment.
+func (h *history) now() moment {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	others := from != h.next
+	return moment{next: h.next}
+}
+
+// add notes invalidations.
+func (h *history) add(tags ...string) { h.addAt(moment{}, tags...) }
+
+// addAt notes invalidations that an answer of the given moment makes itself, and returns the moment with them:
+// they do not keep the answer from being stored, while those that others have made since then do.
+func (h *history) addAt(m moment, tags ...string) moment {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m.ownFrom, m.own = h.next, uint64(len(tags))
 	for _, tag := range tags {
 		h.tags[h.next%uint64(len(h.tags))] = maphash.String(h.seed, tag)
 		h.next++
 	}
-	if others {
-		return from
-	}
-	return h.next
+	return m
 }
 
 // addAll notes that everything has been invalidated: all numbers that are remembered are of before.
@@ -268,20 +274,20 @@ func (h *history) addAll() {
 	h.next += uint64(len(h.tags)) + 1
 }
 
-// since tells whether one of the tags may have been invalidated since the given number. What is forgotten counts as invalidated.
-func (h *history) since(from uint64, tags []string) bool {
+// since tells whether one of the tags may have been invalidated since the given moment. What is forgotten counts as invalidated.
+func (h *history) since(m moment, tags []string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.next-from > uint64(len(h.tags)) {
+	switch {
+	case h.next-m.next > uint64(len(h.tags)):
 		return true
-	}
-	if from == h.next {
-		return false
+	case h.next-m.next == m.own:
+		return false // the common case: nothing, or the moment's own notes
 	}
 	for _, tag := range tags {
 		hash := maphash.String(h.seed, tag)
-		for n := from; n < h.next; n++ {
-			if h.tags[n%uint64(len(h.tags))] == hash {
+		for n := m.next; n < h.next; n++ {
+			if n-m.ownFrom >= m.own && h.tags[n%uint64(len(h.tags))] == hash {
 				return true
 			}
 		}

@@ -46,7 +46,7 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	c.events.add(0, uriTags(r)...)
+	c.events.add(uriTags(r)...)
 	err = c.store.Update(ctx, string(key), func(*Set) *Set { return nil })
 	if err != nil || !c.searches.Load() {
 		return wrapped("delete", err)

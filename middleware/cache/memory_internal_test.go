@@ -145,28 +145,28 @@ func TestResidentTimeByBothClocks(t *testing.T) {
 // An exchange learns of every invalidation since it began, and of one too many where the memory does not reach.
 func TestHistoryOfInvalidations(t *testing.T) {
 	h := history{seed: maphash.MakeSeed()}
-	h.add(0, "before")
+	h.add("before")
 	began := h.now()
 	tags := []string{"a", "b"}
 	if h.since(began, append(tags, "before")) {
 		t.Error("an earlier invalidation counts")
 	}
-	h.add(0, "c")
+	h.add("c")
 	if h.since(began, tags) {
 		t.Error("another URI's invalidation counts")
 	}
-	h.add(0, "b")
+	h.add("b")
 	if !h.since(began, tags) {
 		t.Error("an invalidation is missed")
 	}
 	later := h.now()
 	for i := range len(h.tags) {
-		h.add(0, fmt.Sprint(i))
+		h.add(fmt.Sprint(i))
 	}
 	if h.since(later, []string{"x"}) {
 		t.Error("what is remembered is not looked at")
 	}
-	h.add(0, "y")
+	h.add("y")
 	if !h.since(later, []string{"x"}) {
 		t.Error("what is forgotten must count as invalidated")
 	}
@@ -174,5 +174,37 @@ func TestHistoryOfInvalidations(t *testing.T) {
 	h.addAll()
 	if !h.since(now, nil) {
 		t.Error("Clear must count for everything under way")
+	}
+}
+
+// What an answer makes invalid itself does not keep it from being stored. What others make invalid meanwhile does, if it is about the same tag.
+func TestHistoryKnowsAnAnswersOwnInvalidations(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before, after []string // notes of others before and after the answer's own
+		want          bool
+	}{
+		"nobody else":                         {nil, nil, false},
+		"others, before":                      {[]string{"x", "y"}, nil, false},
+		"others, after":                       {nil, []string{"x"}, false},
+		"others, around":                      {[]string{"x"}, []string{"y"}, false},
+		"the same tag, before":                {[]string{"x", "a"}, nil, true},
+		"the same tag, after":                 {nil, []string{"x", "a"}, true},
+		"a tag of the entry that is not ours": {[]string{"group"}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := history{seed: maphash.MakeSeed()}
+			h.add("a", "b", "group")
+			began := h.now()
+			for _, tag := range tt.before {
+				h.add(tag)
+			}
+			began = h.addAt(began, "a", "b")
+			for _, tag := range tt.after {
+				h.add(tag)
+			}
+			if got := h.since(began, []string{"a", "group"}); got != tt.want {
+				t.Errorf("invalidated since: %v, want %v", got, tt.want)
+			}
+		})
 	}
 }

@@ -19,7 +19,7 @@ type reply struct {
 	*exchange
 	*http.Response
 	requested, received time.Time
-	began               uint64 // number of the first invalidation that this reply may not know of
+	began               moment // in the history of invalidations
 	followed            bool   // it is the answer of another URI
 }
 
@@ -77,7 +77,7 @@ func (p *reply) invalidate() {
 	}
 	c.stats.invalidated.Add(1)
 	tags := append(invalidated(p.request, p.Header), groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
-	p.began = c.events.add(p.began, tags...)
+	p.began = c.events.addAt(p.began, tags...)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.request.Context()), c.patience) // for all tags together
 	defer cancel()
 	c.fault(ctx, "delete", c.deleteTagged(ctx, tags))
@@ -90,7 +90,7 @@ func (p *reply) invalidate() {
 
 // drop deletes the sets with these tags. That is noted first: an exchange that began earlier and ends later finds the note and does not store.
 func (c *Cache) drop(ctx context.Context, tags ...string) error {
-	c.events.add(0, tags...)
+	c.events.add(tags...)
 	return c.deleteTagged(ctx, tags)
 }
 
@@ -248,7 +248,7 @@ func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, r
 }
 
 // put stores an entry, unless its URI has been invalidated meanwhile. It tells whether it has.
-func (c *Cache) put(x *exchange, e *Entry, began uint64) bool {
+func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 	if c.closed.Load() || c.off.Load() {
 		c.leftOut(x.request, "switched off")
 		return false
