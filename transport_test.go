@@ -1182,6 +1182,7 @@ func TestPartitions(t *testing.T) {
 		"a transport":          {Transport: insecure()},
 		"a default":            {Transport: verifying(), Defaults: kinds["insecure"]},
 		"a wrapped transport":  {Transport: &describing{insecure()}},
+		"a wrapped client's":   {Transport: ply.Wrap(&http.Client{Transport: insecure()}, plain).Transport},
 		"a chain":              {Transport: ply.Chain(acme, plain)(insecure())},
 		"a condition":          {Transport: ply.When(func(*http.Request) bool { return true }, plain)(insecure())},
 		"another client":       {Transport: inner},
