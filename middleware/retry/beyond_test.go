@@ -356,6 +356,19 @@ func TestCoolDownCanBeCancelled(t *testing.T) {
 	})
 }
 
+func TestAWaitThatIsCutShortSaysWhy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		layer := retry.New(retry.Options{Backoff: retry.Constant(time.Minute)})(plytest.Play(plytest.Status(503)))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		shutdown := errors.New("the program ends")
+		time.AfterFunc(time.Second, func() { cancel(shutdown) })
+		_, err := layer.RoundTrip(newRequest(t, "GET").WithContext(ctx))
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, shutdown) || stopOf(t, err) != retry.StopCanceled {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestIdempotencyKeyIsStableOverAttemptsAndHops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{

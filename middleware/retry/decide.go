@@ -2,6 +2,8 @@ package retry
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -19,7 +21,7 @@ func (c *call) decide(resp *http.Response) plan {
 	if resp != nil && resp.StatusCode < 400 && len(c.opts.Rules) == 0 {
 		return plan{stop: StopDone} // what Default says, without asking
 	}
-	if cause := c.Err(); cause != nil {
+	if cause := over(c); cause != nil {
 		return plan{stop: StopCanceled, cause: cause}
 	}
 	if v, ruled := judge(&c.tried, c.opts.Rules); v != Yes {
@@ -93,7 +95,7 @@ func (c *call) fits(at time.Time) bool {
 // sleep waits, or returns the error of a context that is done first.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
-		return ctx.Err()
+		return over(ctx)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -101,6 +103,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return over(ctx)
 	}
+}
+
+// over returns why ctx is done, or nil if it is not. The error matches ctx.Err and the cause: a timeout with a name is told from any other.
+func over(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
