@@ -2,7 +2,7 @@
 //
 // A [Store] is small on purpose. The cache brings the rest along: the format of records, checksums, variants, bodies in pieces, invalidation,
 // deadlines, and a breaker. What wraps a store, such as [Encrypted] and [Compressed], fits every one.
-// The package middleware/cache/storetest checks the whole contract.
+// The package middleware/cache/storetest checks the whole contract, and docs/stores.md builds a store from nothing.
 package store
 
 import (
@@ -23,6 +23,8 @@ import (
 //     one succeeds, and the other gets [ErrConflict].
 //   - What Put has returned nil for is seen by every later Get, in this process at least, until it expires or is evicted.
 //   - A record whose time is over is not returned, and Put takes it for absent. Its room is given back at some time.
+//     To put one whose time is over already is no error: it replaces what is there, and then nothing is there.
+//   - Get, GetMulti and Range return Data, Version, Kind, Owner, Pinned and, to the millisecond, Expires. Nothing of them stays from the record before.
 //   - A store is bounded. It makes room by dropping what was used longest ago, pinned records last. Records with one Owner go together if that is possible.
 //   - A record that is larger than the store can hold is refused with [ErrTooLarge], and nothing is changed.
 //   - Data belongs to the caller before Put returns, and to the caller after Get has returned: the store neither keeps nor shares it.

@@ -1,0 +1,140 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/plyhttp/ply/store"
+)
+
+const portion = 32 << 10 // a record of a bounded store, of which it holds about a hundred
+
+// fill puts n records, unpinned and never expiring, each of which must be there after its Put.
+func (c *check) fill(name string, n int) {
+	c.Helper()
+	for i := range n {
+		key := fmt.Sprintf("%s-%d", name, i)
+		c.put(key, store.Record{Data: proof(key, 1, portion), Kind: store.Entry})
+		c.present(key, proof(key, 1, portion))
+		c.bounded()
+	}
+}
+
+func (c *check) bounded() {
+	c.Helper()
+	if s, ok := c.Store.(store.Sizer); ok {
+		if _, bytes, err := s.Size(c.ctx); err != nil || bytes > bound {
+			c.Fatalf("Size: %d bytes, %v, want at most %d", bytes, err, bound)
+		}
+	}
+}
+
+// there counts those of n records that are still there, beginning with the given one. What is there must be right.
+func (c *check) there(name string, first, n int) int {
+	c.Helper()
+	count := 0
+	for i := first; i < n; i++ {
+		key := fmt.Sprintf("%s-%d", name, i)
+		if r := c.get(key); r.Version != "" {
+			c.same(key, r, proof(key, 1, portion))
+			count++
+		}
+	}
+	return count
+}
+
+func boundHolds(c *check) {
+	const n = 4 * bound / portion
+	c.fill("bound", n)
+	if held := c.there("bound", 0, n); held*portion > bound {
+		c.Errorf("a store of %d bytes holds %d records of %d bytes", bound, held, portion)
+	} else if held*portion < bound/2 {
+		c.Errorf("a store of %d bytes holds only %d records of %d bytes", bound, held, portion)
+	}
+	for i := range n { // and in the place of others
+		key := fmt.Sprintf("bound-%d", i%50)
+		c.put(key, store.Record{Data: proof(key, uint64(i), 1000+i*397%(4*portion)), Version: c.get(key).Version})
+		c.bounded()
+	}
+}
+
+// newestStay: what was put last is not what was used longest ago.
+func newestStay(c *check) {
+	const n, newest = 3 * bound / portion, bound / portion / 4
+	c.fill("new", n)
+	if held := c.there("new", n-newest, n); held < newest*3/4 {
+		c.Errorf("of the %d records that were put last only %d are there", newest, held)
+	}
+	if held := c.there("new", 0, bound/portion); held > bound/portion/4 {
+		c.Errorf("of the %d records that were put first %d are still there, and others are not", bound/portion, held)
+	}
+}
+
+func tooLargeForTheBound(c *check) {
+	c.fill("old", 20)
+	old := c.create("k", []byte("small"))
+	for _, key := range []string{"k", "l"} {
+		version := map[string]string{"k": old.Version}[key]
+		err := c.Put(c.ctx, key, store.Record{Data: pattern("large", bound+1), Version: version})
+		if !errors.Is(err, store.ErrTooLarge) {
+			c.Errorf("Put of more than the store holds: %v, want ErrTooLarge", err)
+		}
+	}
+	if now := c.present("k", []byte("small")); now.Version != old.Version {
+		c.Errorf("ErrTooLarge changed the version of what was there")
+	}
+	c.missing("l", "after ErrTooLarge")
+	if held := c.there("old", 0, 20); held != 20 {
+		c.Errorf("ErrTooLarge cost %d other records", 20-held)
+	}
+	c.bounded()
+}
+
+func pinnedLast(c *check) {
+	for i := range 50 {
+		key := fmt.Sprintf("pin-%d", i)
+		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.Mark, Pinned: true})
+	}
+	c.fill("filler", 3*bound/portion)
+	for i := range 50 {
+		key := fmt.Sprintf("pin-%d", i)
+		if c.get(key).Version == "" {
+			c.Fatalf("pinned record %q is gone, and others are there", key)
+		}
+	}
+}
+
+// pinnedForGood: a Pinner refuses what it has no room for, rather than drop what is pinned.
+func pinnedForGood(c *check) {
+	if !can[store.Pinner](c).Pins() {
+		c.Skipf("%T does not do this", c.Store)
+	}
+	var pinned []string
+	refused := 0
+	for i := 0; i < 2*bound/portion && refused < 3; i++ {
+		key := fmt.Sprintf("pin-%d", i)
+		if err := c.Put(c.ctx, key, store.Record{Data: proof(key, 1, portion), Pinned: true}); err != nil {
+			refused++
+		} else {
+			pinned = append(pinned, key)
+		}
+		c.bounded()
+	}
+	if refused == 0 {
+		c.Errorf("a store of %d bytes took pinned records of %d bytes", bound, 2*bound)
+	}
+	for _, key := range pinned {
+		c.present(key, proof(key, 1, portion))
+	}
+	c.Put(c.ctx, "unpinned", store.Record{Data: proof("unpinned", 1, portion)}) // may succeed or not
+	for _, key := range pinned {
+		c.present(key, proof(key, 1, portion))
+	}
+	if err := c.Delete(c.ctx, pinned[0], ""); err != nil {
+		c.Fatalf("Delete of a pinned record: %v", err)
+	}
+	if err := c.Delete(c.ctx, pinned[1], ""); err != nil {
+		c.Fatalf("Delete of a pinned record: %v", err)
+	}
+	c.put("room", store.Record{Data: proof("room", 1, portion)})
+}
