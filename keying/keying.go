@@ -37,9 +37,20 @@ func (f Func) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 //
 // The price: a client that sends a new cookie with each request never hits. If it acts for one person only, see [OnePerson].
 func Default() Strategy {
-	return Func(func(dst []byte, r *http.Request) ([]byte, error) {
-		return appendCredentials(target.AppendURI(dst, r), r.Header), nil
-	})
+	return perPrincipal{}
+}
+
+type perPrincipal struct{}
+
+// AppendKey appends the target URI and a hash of the credentials.
+func (perPrincipal) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
+	return appendCredentials(target.AppendURI(dst, r), r.Header), nil
+}
+
+// AppendAnonymousKey appends the key of a request without credentials: a cache that has read the header knows that it has none,
+// under no spelling, and need not have it searched again.
+func (perPrincipal) AppendAnonymousKey(dst []byte, r *http.Request) []byte {
+	return append(target.AppendURI(dst, r), anonymous)
 }
 
 // OnePerson returns the strategy for a client that acts for one person: the target URI and nothing else.

@@ -80,14 +80,33 @@ func AllHeaders(except ...string) Part {
 	})
 }
 
+// anonymous stands in a key for the credentials that a request lacks.
+const anonymous = 0
+
 // appendCredentials appends a hash of the credentials in h, or a mark that there are none.
 func appendCredentials(dst []byte, h http.Header) []byte {
-	if !has(h, "Authorization") && !has(h, "Cookie") {
-		return append(dst, 0)
+	if !hasCredentials(h) {
+		return append(dst, anonymous)
 	}
 	return appendHashed(append(dst, 1), func(dst []byte) []byte {
 		return appendField(appendField(dst, h, "Authorization"), h, "Cookie")
 	})
+}
+
+func hasCredentials(h http.Header) bool {
+	for key := range h {
+		switch len(key) {
+		case len("Authorization"):
+			if field.EqualFold(key, "Authorization") {
+				return true
+			}
+		case len("Cookie"):
+			if field.EqualFold(key, "Cookie") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // has tells whether h has a field, whatever case its name is written in: a map filled by hand is sent as it is.

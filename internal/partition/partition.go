@@ -2,9 +2,11 @@
 // whatever a keying strategy says: answers obtained under another TLS trust, for one.
 package partition
 
-import "context"
+import (
+	"context"
 
-type contextKey struct{}
+	"github.com/plyhttp/ply/internal/scope"
+)
 
 // With returns a context whose requests belong to the partition name.
 // A partition inside another one belongs to both: the names add up.
@@ -13,14 +15,15 @@ func With(ctx context.Context, name string) context.Context {
 	if name == "" {
 		return ctx
 	}
-	if outer := Of(ctx); outer != "" {
-		name = outer + "\x00" + name
+	s := scope.Of(ctx)
+	if s.Partition != "" {
+		name = s.Partition + "\x00" + name
 	}
-	return context.WithValue(ctx, contextKey{}, name)
+	s.Partition = name
+	return scope.With(ctx, s)
 }
 
 // Of returns the partition of ctx, or "" for the common one.
 func Of(ctx context.Context) string {
-	name, _ := ctx.Value(contextKey{}).(string)
-	return name
+	return scope.Of(ctx).Partition
 }

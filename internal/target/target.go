@@ -20,7 +20,7 @@ func Append(dst []byte, s string) []byte {
 // The authority is the Host that the request names. A request that names another host than the one it is sent to has both.
 func AppendOrigin(dst []byte, r *http.Request) []byte {
 	u := r.URL
-	dst = sized(dst, func(dst []byte) []byte { return appendLower(dst, u.Scheme) })
+	dst = appendLower(dst, u.Scheme)
 	host := r.Host
 	if host == "" {
 		host = u.Host
@@ -37,8 +37,14 @@ func AppendPath(dst []byte, u *url.URL) []byte {
 	if u.Opaque != "" {
 		return Append(append(dst, 1), u.Opaque)
 	}
-	path := u.EscapedPath()
-	return sized(append(dst, 0), func(dst []byte) []byte { return appendPath(dst, path) })
+	dst = append(dst, 0)
+	if u.RawPath == "" && isPlain(u.Path) {
+		return append(appendLength(dst, len(u.Path)), u.Path...) // in its normal form already
+	}
+	start := len(dst)
+	dst = appendPath(Open(dst), u.EscapedPath())
+	Close(dst, start)
+	return dst
 }
 
 // AppendQuery appends the query. An empty query is another one than none.
@@ -46,7 +52,14 @@ func AppendQuery(dst []byte, u *url.URL) []byte {
 	if u.RawQuery == "" && !u.ForceQuery {
 		return append(dst, 0)
 	}
-	return sized(append(dst, 1), func(dst []byte) []byte { return appendPercent(dst, u.RawQuery) })
+	dst = append(dst, 1)
+	if strings.IndexByte(u.RawQuery, '%') < 0 {
+		return append(appendLength(dst, len(u.RawQuery)), u.RawQuery...)
+	}
+	start := len(dst)
+	dst = appendPercent(Open(dst), u.RawQuery)
+	Close(dst, start)
+	return dst
 }
 
 // AppendURI appends the whole target URI: without fragment and without userinfo.
@@ -76,16 +89,13 @@ func NormalQuery(u *url.URL) string {
 	return string(appendPercent(nil, u.RawQuery))
 }
 
-// sized appends what write appends, behind its length. The length takes four bytes: it is known only afterwards.
-func sized(dst []byte, write func([]byte) []byte) []byte {
-	start := len(dst)
-	dst = write(Open(dst))
-	Close(dst, start)
-	return dst
+// appendLength appends the length that Close would fill in.
+func appendLength(dst []byte, n int) []byte {
+	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }
 
 func appendAuthority(dst []byte, scheme, host string) []byte {
-	return sized(dst, func(dst []byte) []byte { return appendLower(dst, withoutDefaultPort(scheme, host)) })
+	return appendLower(dst, withoutDefaultPort(scheme, host))
 }
 
 // SameAuthority tells whether two authorities are one under a scheme (RFC 9110 §4.2.3).
@@ -94,8 +104,11 @@ func SameAuthority(scheme, a, b string) bool {
 }
 
 func withoutDefaultPort(scheme, host string) string {
+	if strings.IndexByte(host, ':') < 0 {
+		return host
+	}
 	i := strings.LastIndexByte(host, ':')
-	if i < 0 || strings.IndexByte(host[i:], ']') >= 0 {
+	if strings.IndexByte(host[i:], ']') >= 0 {
 		return host
 	}
 	switch port := host[i+1:]; {
@@ -112,11 +125,35 @@ func lower(c byte) byte {
 	return c
 }
 
+// appendLower appends s in lower case, behind its length.
 func appendLower(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		dst = append(dst, lower(s[i]))
+	dst = append(appendLength(dst, len(s)), s...)
+	written := dst[len(dst)-len(s):]
+	for i, c := range written {
+		written[i] = lower(c)
 	}
 	return dst
+}
+
+// plain are the bytes that stand for themselves in a path, whatever normalisation is done to it.
+var plain = func() (set [256]bool) {
+	for c := range set {
+		set[c] = c == '/' || unreserved(byte(c))
+	}
+	return set
+}()
+
+// isPlain tells whether a path, not escaped, is its own normal form: it has nothing to escape and no segment that begins with a dot.
+func isPlain(path string) bool {
+	if path == "" || path[0] == '.' {
+		return false
+	}
+	for i := 0; i < len(path); i++ {
+		if !plain[path[i]] || path[i] == '.' && path[i-1] == '/' {
+			return false
+		}
+	}
+	return true
 }
 
 // appendPath normalises percent-encoding, then removes dot segments (RFC 3986 §6.2.2). An empty path is "/".
@@ -127,7 +164,7 @@ func appendPath(dst []byte, path string) []byte {
 	}
 	start := len(dst)
 	dst = appendPercent(dst, path)
-	if !strings.Contains(path, ".") && !strings.Contains(path, "%2") {
+	if !strings.Contains(path, "/.") && !strings.Contains(path, "%2") {
 		return dst
 	}
 	return dst[:start+removeDotSegments(dst[start:])]

@@ -1,8 +1,10 @@
 package target
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -76,4 +78,69 @@ func TestAppendURIAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { buf = AppendURI(buf[:0], r) }); n != 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
+}
+
+// plainly writes the target URI without any shortcut: every part in its normal form, byte for byte.
+func plainly(r *http.Request) []byte {
+	u := r.URL
+	sized := func(dst, part []byte) []byte {
+		return append(append(dst, byte(len(part)>>24), byte(len(part)>>16), byte(len(part)>>8), byte(len(part))), part...)
+	}
+	lowered := func(s string) []byte {
+		b := []byte(s)
+		for i, c := range b {
+			b[i] = lower(c)
+		}
+		return b
+	}
+	authority := func(host string) []byte {
+		for _, port := range []string{"", "80", "443"} {
+			bare, ok := strings.CutSuffix(host, ":"+port)
+			if ok && !strings.Contains(host[len(bare):], "]") && (port == "" || port == "80" && string(lowered(u.Scheme)) == "http" || port == "443" && string(lowered(u.Scheme)) == "https") {
+				return lowered(bare)
+			}
+		}
+		return lowered(host)
+	}
+	host := r.Host
+	if host == "" {
+		host = u.Host
+	}
+	key := sized(sized(nil, lowered(u.Scheme)), authority(host))
+	if bytes.Equal(authority(host), authority(u.Host)) {
+		key = append(key, 0)
+	} else {
+		key = sized(key, authority(u.Host))
+	}
+	if u.Opaque != "" {
+		key = Append(append(key, 1), u.Opaque)
+	} else {
+		path := appendPercent(nil, u.EscapedPath())
+		if len(path) == 0 {
+			path = []byte("/")
+		}
+		key = sized(append(key, 0), path[:removeDotSegments(path)])
+	}
+	if u.RawQuery == "" && !u.ForceQuery {
+		return append(key, 0)
+	}
+	return sized(append(key, 1), appendPercent(nil, u.RawQuery))
+}
+
+// FuzzURI: the shortcuts for URIs that are in their normal form already change nothing.
+func FuzzURI(f *testing.F) {
+	f.Add("http", "example.com", "", "/a/b.html", "", "c=d")
+	f.Add("HTTPS", "Example.COM:443", "example.com", "/a/../b", "/a/%2e%2E/b", "c=%7e")
+	f.Add("http", "[::1]:80", "other", "a b/./", "", "%")
+	f.Add("", "a:80:", ":", "..", "", "")
+	f.Add("http", "h", "", "/.well-known/x~y_z-0", "", "q=/.")
+	f.Fuzz(func(t *testing.T, scheme, host, named, path, rawPath, query string) {
+		r := &http.Request{Host: named, URL: &url.URL{Scheme: scheme, Host: host, Path: path, RawPath: rawPath, RawQuery: query}}
+		if got, want := AppendURI(nil, r), plainly(r); !bytes.Equal(got, want) {
+			t.Fatalf("%q\n%q, want\n%q", r.URL, got, want)
+		}
+		if again := AppendURI([]byte("before"), r); string(again) != "before"+string(plainly(r)) {
+			t.Fatalf("behind something else: %q", again)
+		}
+	})
 }

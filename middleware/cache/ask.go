@@ -19,6 +19,11 @@ type ask struct {
 	ranged                   bool     // rng is to be obeyed
 	rng                      byteRange
 	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
+	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
+	credentials              bool // Authorization or Cookie is there
+
+	partition string // see package partition
+	traced    bool   // someone wants to hear of this request
 
 	bypass   string // why the store is neither read nor written
 	bypassAs Forward
@@ -34,19 +39,31 @@ func (a *ask) conditional() bool {
 	return len(a.noneMatch) > 0 || len(a.modifiedSince) > 0
 }
 
-// newAsk reads a request. Field names are compared without regard to case: a caller can fill the map by hand.
-func newAsk(mode Mode, r *http.Request, p *posture) ask {
-	a := ask{head: r.Method == http.MethodHead, mode: mode}
+// newAsk reads a request, in one pass over its header.
+func newAsk(mode Mode, r *http.Request, p *posture) (a ask) {
+	a.head, a.mode = r.Method == http.MethodHead, mode
 	var control, pragma []string
 	for name, values := range r.Header {
-		switch {
-		case !isQuestion[len(name)%len(isQuestion)]:
-		case field.EqualFold(name, "Cache-Control"):
-			control = append(control, values...)
-		case field.EqualFold(name, "Pragma"):
-			pragma = append(pragma, values...)
-		default:
-			a.read(name, values)
+		switch question(name) {
+		case nothing:
+		case cacheControl:
+			control = joinedLines(control, values)
+		case pragmaField:
+			pragma = joinedLines(pragma, values)
+		case ifNoneMatch:
+			a.noneMatch = joinedLines(a.noneMatch, values)
+		case ifModifiedSince:
+			a.modifiedSince = joinedLines(a.modifiedSince, values)
+		case rangeField:
+			a.ranges = joinedLines(a.ranges, values)
+		case ifRange:
+			a.ifRange = joinedLines(a.ifRange, values)
+		case precondition:
+			a.precondition = true
+		case upgrade:
+			a.upgrade = a.upgrade || len(values) > 0
+		case credentials:
+			a.credentials = true
 		}
 	}
 	if len(control) > 0 {
@@ -57,26 +74,61 @@ func newAsk(mode Mode, r *http.Request, p *posture) ask {
 	return a
 }
 
-// isQuestion tells which lengths the names of fields have that the cache reads. Most fields of a request are none of them.
-var isQuestion = [20]bool{
-	len("Range"): true, len("Pragma"): true, len("If-Range"): true /* If-Match */, len("Cache-Control"): true, /* If-None-Match */
-	len("If-Modified-Since"): true, len("If-Unmodified-Since"): true,
+// joinedLines returns the lines of a field that stands in the header under several spellings. Neither slice is written to.
+func joinedLines(lines, more []string) []string {
+	if lines == nil {
+		return more
+	}
+	return append(lines[:len(lines):len(lines)], more...)
 }
 
-// read takes in a condition or a range.
-func (a *ask) read(name string, values []string) {
-	switch {
-	case field.EqualFold(name, "If-None-Match"):
-		a.noneMatch = append(a.noneMatch, values...)
-	case field.EqualFold(name, "If-Modified-Since"):
-		a.modifiedSince = append(a.modifiedSince, values...)
-	case field.EqualFold(name, "Range"):
-		a.ranges = append(a.ranges, values...)
-	case field.EqualFold(name, "If-Range"):
-		a.ifRange = append(a.ifRange, values...)
-	case field.EqualFold(name, "If-Match"), field.EqualFold(name, "If-Unmodified-Since"):
-		a.precondition = true
+// The request fields that the cache reads.
+const (
+	nothing = iota
+	cacheControl
+	pragmaField
+	ifNoneMatch
+	ifModifiedSince
+	rangeField
+	ifRange
+	precondition // If-Match, If-Unmodified-Since
+	upgrade
+	credentials // Authorization, Cookie
+)
+
+// question tells what a field of a request is to the cache. Names are compared without regard to case: a caller can fill the map by hand.
+// Most fields are told by their length alone.
+func question(name string) int {
+	candidate, is := "", nothing
+	switch len(name) {
+	case len("Range"):
+		candidate, is = "Range", rangeField
+	case len("Cookie"): // and Pragma
+		if candidate, is = "Cookie", credentials; name[0]|0x20 == 'p' {
+			candidate, is = "Pragma", pragmaField
+		}
+	case len("Upgrade"):
+		candidate, is = "Upgrade", upgrade
+	case len("If-Range"): // and If-Match
+		if candidate, is = "If-Range", ifRange; name[3]|0x20 == 'm' {
+			candidate, is = "If-Match", precondition
+		}
+	case len("Cache-Control"): // and If-None-Match, Authorization
+		switch candidate, is = "Cache-Control", cacheControl; name[0] | 0x20 {
+		case 'i':
+			candidate, is = "If-None-Match", ifNoneMatch
+		case 'a':
+			candidate, is = "Authorization", credentials
+		}
+	case len("If-Modified-Since"):
+		candidate, is = "If-Modified-Since", ifModifiedSince
+	case len("If-Unmodified-Since"):
+		candidate, is = "If-Unmodified-Since", precondition
 	}
+	if is == nothing || !field.EqualFold(name, candidate) {
+		return nothing
+	}
+	return is
 }
 
 // classify finds what keeps a request away from the store.
@@ -96,7 +148,7 @@ func (a *ask) classify(r *http.Request, p *posture) {
 		a.keepOut("precondition for the origin", ForwardBypass)
 	case len(a.ranges) > 0 && r.Method != http.MethodHead && !a.parseRange():
 		a.keepOut("a range that the origin has to answer", ForwardBypass)
-	case upgrades(r.Header):
+	case a.upgrade:
 		a.keepOut("upgrade", ForwardBypass)
 	}
 }
@@ -152,11 +204,6 @@ func (p *posture) answers(method string) bool {
 // allowsStatus tells whether the user lets responses with a status be stored and served.
 func (p *posture) allowsStatus(status int) bool {
 	return p.statuses == nil || slices.Contains(p.statuses, status)
-}
-
-// upgrades tells whether a request asks to leave HTTP (RFC 9110 §7.8).
-func upgrades(h http.Header) bool {
-	return len(h["Upgrade"]) > 0
 }
 
 func saysNoCache(pragma []string) bool {

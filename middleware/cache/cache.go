@@ -94,8 +94,9 @@ type Cache struct {
 	trace    *Trace
 	secret   [32]byte // for the hashes of credentials that a response varies on
 
-	content     keying.Part // the content of a request, for keys that have none
-	keysContent bool        // the strategy keys content itself
+	anonymous   anonymousKeys // the strategy's shortcut for requests without credentials, or nil
+	content     keying.Part   // the content of a request, for keys that have none
+	keysContent bool          // the strategy keys content itself
 
 	events  history
 	flights flights
@@ -131,6 +132,7 @@ func New(o Options) (*Cache, error) {
 	if keyed, ok := c.key.(interface{ KeysContent() bool }); ok {
 		c.keysContent = keyed.KeysContent()
 	}
+	c.anonymous, _ = c.key.(anonymousKeys)
 	if c.expiry == nil {
 		c.expiry = expiry.Default()
 	}
@@ -148,6 +150,11 @@ func New(o Options) (*Cache, error) {
 	c.events.seed = maphash.MakeSeed()
 	c.flights.init()
 	return c, nil
+}
+
+// anonymousKeys is a strategy that need not search the header for credentials when it is told that there are none.
+type anonymousKeys interface {
+	AppendAnonymousKey(dst []byte, r *http.Request) []byte
 }
 
 // Middleware mounts the cache before next. Nil means [http.DefaultTransport].

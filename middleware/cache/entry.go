@@ -21,8 +21,7 @@ type Entry struct {
 	proto        string
 	major, minor int
 	header       http.Header // as stored, never written to
-	fields       []namedValues
-	values       int // of all fields together
+	served       layout      // of the header as served
 	trailer      http.Header
 	body         []byte
 	uncompressed bool
@@ -43,11 +42,6 @@ type Entry struct {
 	size  int64
 	used  atomic.Int64 // when it was last used, for the choice of the variant that goes first
 	stamp atomic.Pointer[stamp]
-}
-
-type namedValues struct {
-	name   string
-	values []string
 }
 
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
@@ -82,11 +76,9 @@ func (e *Entry) index() {
 	if date, ok := field.DateField(e.header["Date"], e.received); ok {
 		e.date = date
 	}
-	e.fields, e.values = make([]namedValues, 0, len(e.header)), 0
+	e.served = newLayout(e.header)
 	e.size = entryOverhead + int64(cap(e.body)+len(e.url))
 	for name, values := range e.header {
-		e.fields = append(e.fields, namedValues{name, values})
-		e.values += len(values)
 		e.size += fieldSize(name, values)
 	}
 	for name, values := range e.trailer {
@@ -146,13 +138,25 @@ func (e *Entry) newerThan(other *Entry) bool {
 
 // age is current_age (RFC 9111 §4.2.3).
 func (e *Entry) age(now time.Time) time.Duration {
-	return min(e.age0+e.resident(now), field.MaxDelta*time.Second)
+	return min(e.age0+e.resident(now), longest)
 }
+
+// longest is the longest time that a cache counts (RFC 9111 §1.2.2).
+const longest = field.MaxDelta * time.Second
 
 // resident is how long the entry has been here. Of the two clocks the one that says longer counts:
 // the monotonic clock stands still while the machine sleeps, and the wall clock can be set back.
 func (e *Entry) resident(now time.Time) time.Duration {
-	return max(now.Sub(e.received), now.Round(0).Sub(e.received.Round(0)), 0)
+	return min(max(now.Sub(e.received), wallSince(now, e.received), 0), longest)
+}
+
+// wallSince is the time since then by the wall clock.
+func wallSince(now, then time.Time) time.Duration {
+	seconds := now.Unix() - then.Unix()
+	if seconds < 0 || seconds > field.MaxDelta {
+		return time.Duration(max(min(seconds, field.MaxDelta), -1)) * time.Second
+	}
+	return time.Duration(seconds)*time.Second + time.Duration(now.Nanosecond()-then.Nanosecond())
 }
 
 // basis is when the lifetime began: on receipt, or, if it slides, with the latest use.
@@ -168,11 +172,27 @@ func (e *Entry) basis() time.Time {
 
 // left is how long the response is still fresh; it is negative by as much as it is stale.
 func (e *Entry) left(now time.Time) time.Duration {
+	return e.leftAt(e.age(now), now)
+}
+
+// leftAt is left at the age that the entry has now.
+func (e *Entry) leftAt(age time.Duration, now time.Time) time.Duration {
 	if e.rules.sliding {
 		return e.rules.lifetime - e.age0 - max(now.Sub(e.basis()), 0)
 	}
-	return e.rules.lifetime - e.age(now)
+	return e.rules.lifetime - age
 }
+
+// touch notes a use. That it is noted once in a while is enough to tell which variant was used longest ago, and keeps those who read
+// one entry at the same time from writing to one place. A lifetime that slides begins with each use.
+func (e *Entry) touch(now time.Time) {
+	used := now.UnixNano()
+	if e.rules.sliding || used-e.used.Load() > int64(touchEvery) {
+		e.used.Store(used)
+	}
+}
+
+const touchEvery = time.Millisecond
 
 // stamp is the two field values of a hit that change with time, good for one second.
 type stamp struct {
@@ -181,81 +201,57 @@ type stamp struct {
 	status string
 }
 
-// stamped returns the Age and the Cache-Status of a plain hit at now.
-func (e *Entry) stamped(now time.Time) *stamp {
-	age := int64(e.age(now) / time.Second)
-	if s := e.stamp.Load(); s != nil && s.second == age && !e.rules.sliding {
+// stamped returns the Age and the Cache-Status of a plain hit at an age.
+func (e *Entry) stamped(age, left time.Duration) *stamp {
+	second := int64(age / time.Second)
+	if s := e.stamp.Load(); s != nil && s.second == second && !e.rules.sliding {
 		return s
 	}
-	s := &stamp{second: age, age: strconv.FormatInt(age, 10)}
-	s.status = Status{Hit: true, TTL: e.ttl(now), HasTTL: true}.String()
+	s := &stamp{second: second, age: strconv.FormatInt(second, 10)}
+	s.status = Status{Hit: true, TTL: ttl(left), HasTTL: true}.String()
 	e.stamp.Store(s)
 	return s
 }
 
+// ttl is the remaining freshness at now; see the function of that name.
+func (e *Entry) ttl(now time.Time) time.Duration { return ttl(e.left(now)) }
+
 // ttl is the remaining freshness in whole seconds (RFC 9211 §2.4): at least one while the response is fresh, and zero or less once it is stale.
-func (e *Entry) ttl(now time.Time) time.Duration {
-	switch left := e.left(now); {
-	case left > 0:
+func ttl(left time.Duration) time.Duration {
+	if left > 0 {
 		return max(left.Truncate(time.Second), time.Second)
-	default:
-		return -(-left + time.Second - 1).Truncate(time.Second)
 	}
+	return -(-left + time.Second - 1).Truncate(time.Second)
 }
 
 // response makes a private copy of the stored response for r. Nothing in it is shared but the bytes of the body, which cannot be written to.
-func (e *Entry) response(r *http.Request, head bool, now time.Time, status string) *http.Response {
-	s := e.stamped(now)
-	if status == "" {
-		status = s.status
-	}
-	hit := &hit{}
-	values := hit.values[:0]
-	if n := e.values + 2; n > len(hit.values) {
-		values = make([]string, 0, n)
-	}
-	header := make(http.Header, len(e.fields)+2)
-	put := func(name string, stored ...string) {
-		from := len(values)
-		values = append(values, stored...)
-		header[name] = values[from:len(values):len(values)]
-	}
-	for i := range e.fields {
-		put(e.fields[i].name, e.fields[i].values...)
-	}
-	put("Age", s.age)
-	if upstream := header[cacheStatus]; upstream != nil {
-		header[cacheStatus] = append(upstream, status)
-	} else {
-		put(cacheStatus, status)
-	}
-	hit.Response = http.Response{
-		Status: e.reason, StatusCode: e.status,
-		Proto: e.proto, ProtoMajor: e.major, ProtoMinor: e.minor,
-		Header: header, ContentLength: int64(len(e.body)),
-		Uncompressed: e.uncompressed, Request: r,
-	}
+func (e *Entry) response(r *http.Request, head bool, age, status string) *http.Response {
+	resp, body, lines := blank(len(e.served.lines))
+	resp.Status, resp.StatusCode = e.reason, e.status
+	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = e.proto, e.major, e.minor
+	resp.Header = e.served.header(lines, age, status)
+	resp.Request = r
+	resp.ContentLength = int64(len(e.body))
 	if e.uncompressed {
-		hit.ContentLength = -1
+		resp.Uncompressed, resp.ContentLength = true, -1
 	}
 	if len(e.trailer) > 0 && !head {
-		hit.Trailer = e.trailer.Clone()
+		resp.Trailer = e.trailer.Clone()
 	}
 	if head || len(e.body) == 0 {
-		hit.Body = http.NoBody
-		return &hit.Response
+		resp.Body = http.NoBody
+		return resp
 	}
-	hit.reader.rest = e.body
-	hit.Body = &hit.reader
-	return &hit.Response
+	body.rest, resp.Body = e.body, body
+	return resp
 }
 
 // shapedResponse makes the answer to r from the stored response: as it is, as a 304, or as one range of it.
-func (e *Entry) shapedResponse(r *http.Request, head bool, now time.Time, status string, s shape) *http.Response {
-	resp := e.response(r, head || s.status == http.StatusNotModified || s.status == http.StatusRequestedRangeNotSatisfiable, now, status)
+func (e *Entry) shapedResponse(r *http.Request, head bool, age, status string, s shape) *http.Response {
 	if s.status == 0 {
-		return resp
+		return e.response(r, head, age, status)
 	}
+	resp := e.response(r, head || s.status == http.StatusNotModified || s.status == http.StatusRequestedRangeNotSatisfiable, age, status)
 	resp.Trailer = nil // they are about the whole
 	resp.StatusCode, resp.Status = s.status, strconv.Itoa(s.status)+" "+http.StatusText(s.status)
 	switch s.status {
@@ -285,13 +281,6 @@ func (e *Entry) slice(s span) []byte {
 		offset = e.part.first
 	}
 	return e.body[s.first-offset : s.last-offset+1]
-}
-
-// hit is a response with its body and the values of its first fields in one allocation.
-type hit struct {
-	http.Response
-	reader reader
-	values [18]string
 }
 
 // reader reads a stored body.

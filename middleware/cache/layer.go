@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/plyhttp/ply/internal/partition"
 	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/internal/scope"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -52,7 +54,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil {
 		return l.next.RoundTrip(r)
 	}
-	a := newAsk(modeOf(r.Context()), r, &c.posture)
+	a := c.read(r)
 	if c.closed.Load() || c.off.Load() {
 		a.keepOut(switchedOff, ForwardBypass)
 	}
@@ -61,7 +63,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	buffer := keys.Get().(*[]byte)
 	defer putKey(buffer)
-	key, err := c.appendKey((*buffer)[:0], r)
+	key, err := c.keyOf((*buffer)[:0], &a, r)
 	if err != nil {
 		a.keepOut("no key: "+err.Error(), ForwardBypass)
 		return l.exchange(r, &a, nil, found{}, time.Now()).act(a.bypassed())
@@ -74,6 +76,24 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return c.serve(&a, f.entry, r, now, d.detail), nil
 	}
 	return l.exchange(r, &a, key, f, now).act(d)
+}
+
+// read reads a request, and what the contexts around it have chosen.
+func (c *Cache) read(r *http.Request) ask {
+	in := scope.Of(r.Context())
+	choices := chosen(in)
+	a := newAsk(choices.effective(), r, &c.posture)
+	a.partition, a.traced = in.Partition, len(choices.traces) > 0
+	return a
+}
+
+// keyOf appends the primary key of a request that has been read. It is what [Cache.appendKey] makes of it, in less time for most requests.
+func (c *Cache) keyOf(dst []byte, a *ask, r *http.Request) ([]byte, error) {
+	if c.anonymous == nil || a.credentials || r.Method != http.MethodGet {
+		return c.appendKey(dst, r)
+	}
+	dst = append(target.Append(dst, a.partition), 0)
+	return c.anonymous.AppendAnonymousKey(dst, r), nil
 }
 
 // appendKey appends the primary key: the partition, the class of the method, what the strategy makes of the request,
@@ -162,22 +182,28 @@ func (c *Cache) serve(a *ask, e *Entry, r *http.Request, now time.Time, detail s
 		r.Body.Close()
 	}
 	c.stats.hits.Add(1)
-	e.used.Store(now.UnixNano())
-	ttl := e.ttl(now)
-	status := ""
-	if ttl <= 0 || detail != "" {
-		status = Status{Hit: true, TTL: ttl, HasTTL: true, Detail: detail}.String()
-	}
-	if ttl <= 0 {
+	e.touch(now)
+	age := e.age(now)
+	left := e.leftAt(age, now)
+	if left <= 0 {
 		c.stats.stale.Add(1)
 	}
-	c.answered(r, Status{Hit: true, TTL: ttl, HasTTL: true, Detail: detail})
-	return answer(a, e, r, now, status)
+	plain := left > 0 && detail == ""
+	if !plain || c.trace != nil || a.traced {
+		s := Status{Hit: true, TTL: ttl(left), HasTTL: true, Detail: detail}
+		c.answered(r, s)
+		if !plain {
+			return answer(a, e, r, now, s.String())
+		}
+	}
+	s := e.stamped(age, left)
+	return e.shapedResponse(r, a.head, s.age, s.status, shaped(a, e, now))
 }
 
 // answer makes the response to r from a stored one.
 func answer(a *ask, e *Entry, r *http.Request, now time.Time, status string) *http.Response {
-	return e.shapedResponse(r, a.head, now, status, shaped(a, e, now))
+	age := strconv.FormatInt(int64(e.age(now)/time.Second), 10)
+	return e.shapedResponse(r, a.head, age, status, shaped(a, e, now))
 }
 
 // exchange is one request that the store alone could not answer.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/plyhttp/ply/expiry"
+	"github.com/plyhttp/ply/internal/scope"
 )
 
 // A Mode says how the cache treats one request, in the words of the Fetch standard's request cache mode.
@@ -46,44 +47,67 @@ func (m Mode) String() string {
 	return "unknown"
 }
 
-type (
-	modeKey   struct{}
-	switchKey struct{}
-	expiryKey struct{}
-)
+// choices is what the contexts around a request have chosen for it. A context that chooses something has a copy of its own.
+type choices struct {
+	mode   Mode
+	off    bool // see Disable
+	expiry expiry.Strategy
+	traces []*Trace
+}
+
+// noChoices is what most requests come with.
+var noChoices choices
+
+// chosen reads the choices in a scope. They must not be changed.
+func chosen(s scope.Scope) *choices {
+	if c, ok := s.Cache.(*choices); ok {
+		return c
+	}
+	return &noChoices
+}
+
+func choicesOf(ctx context.Context) *choices { return chosen(scope.Of(ctx)) }
+
+// choosing returns a context with choices that change makes of those that are in scope.
+func choosing(ctx context.Context, change func(*choices)) context.Context {
+	s := scope.Of(ctx)
+	mine := *chosen(s)
+	change(&mine)
+	s.Cache = &mine
+	return scope.With(ctx, s)
+}
 
 // WithExpiry returns a context for requests whose answers are as long good as s says, in place of what the cache's own strategy says
 // ([expiry.Precedence] asks both in its order). Where s is silent the cache's own strategy counts. It is never sent to the server.
 func WithExpiry(ctx context.Context, s expiry.Strategy) context.Context {
-	return context.WithValue(ctx, expiryKey{}, s)
+	return choosing(ctx, func(c *choices) { c.expiry = s })
 }
 
-func expiryOf(ctx context.Context) expiry.Strategy {
-	s, _ := ctx.Value(expiryKey{}).(expiry.Strategy)
-	return s
-}
+func expiryOf(ctx context.Context) expiry.Strategy { return choicesOf(ctx).expiry }
 
 // WithMode returns a context for requests that the cache treats as m says. The mode of the innermost context counts.
 // It is never sent to the server.
 func WithMode(ctx context.Context, m Mode) context.Context {
-	return context.WithValue(ctx, modeKey{}, m)
+	return choosing(ctx, func(c *choices) { c.mode = m })
 }
 
 // Disable returns a context for requests that pass the cache by: the store is neither read nor written, nor is anything in it invalidated.
 // Scopes nest as deep as one likes: the innermost of Disable and [Enable] counts. Requests with other contexts are not affected.
 func Disable(ctx context.Context) context.Context {
-	return context.WithValue(ctx, switchKey{}, true)
+	return choosing(ctx, func(c *choices) { c.off = true })
 }
 
 // Enable returns a context in which an outer [Disable] does not count.
 func Enable(ctx context.Context) context.Context {
-	return context.WithValue(ctx, switchKey{}, false)
+	return choosing(ctx, func(c *choices) { c.off = false })
 }
 
-func modeOf(ctx context.Context) Mode {
-	if off, _ := ctx.Value(switchKey{}).(bool); off {
+func modeOf(ctx context.Context) Mode { return choicesOf(ctx).effective() }
+
+// effective is the mode that counts.
+func (c *choices) effective() Mode {
+	if c.off {
 		return disabled
 	}
-	m, _ := ctx.Value(modeKey{}).(Mode)
-	return m
+	return c.mode
 }

@@ -29,15 +29,12 @@ type Trace struct {
 	Fault func(operation string, err error)
 }
 
-type traceKey struct{}
-
 // WithTrace returns a context whose requests report to t, in addition to what an outer context and [Options] name.
 func WithTrace(ctx context.Context, t *Trace) context.Context {
 	if t == nil {
 		return ctx
 	}
-	outer, _ := ctx.Value(traceKey{}).([]*Trace)
-	return context.WithValue(ctx, traceKey{}, append(outer[:len(outer):len(outer)], t))
+	return choosing(ctx, func(c *choices) { c.traces = append(c.traces[:len(c.traces):len(c.traces)], t) })
 }
 
 // traces calls f with each trace that has to hear of a request.
@@ -45,8 +42,7 @@ func (c *Cache) traces(ctx context.Context, f func(*Trace)) {
 	if c.trace != nil {
 		f(c.trace)
 	}
-	list, _ := ctx.Value(traceKey{}).([]*Trace)
-	for _, t := range list {
+	for _, t := range choicesOf(ctx).traces {
 		f(t)
 	}
 }

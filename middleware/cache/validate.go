@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func conditionalHeader(h http.Header, selected *Entry, variants []*Entry, a *ask
 	if selected != nil && !selected.modified.IsZero() {
 		h["If-Modified-Since"] = []string{selected.header.Get("Last-Modified")}
 	} else if len(tags) == 0 && len(a.modifiedSince) > 0 {
-		h["If-Modified-Since"] = a.modifiedSince
+		h["If-Modified-Since"] = slices.Clone(a.modifiedSince)
 	}
 	return h
 }
