@@ -24,14 +24,14 @@ import (
 //   - What Put has returned nil for is seen by every later Get, in this process at least, until it expires or is evicted.
 //   - A record whose time is over is not returned, and Put takes it for absent. Its room is given back at some time.
 //     To put one whose time is over already is no error: it replaces what is there, and then nothing is there.
-//   - Get, GetMulti and Range return Data, Version, Kind, Owner, Pinned and, to the millisecond, Expires. Nothing of them stays from the record before.
-//   - A store is bounded. It makes room by dropping what was used longest ago, pinned records last. Records with one Owner go together if that is possible.
+//   - Get, GetMulti and Range return Data, Version, Kind, Owner and, to the millisecond, Expires. Nothing of them stays from the record before.
+//   - A store is bounded. It makes room by dropping what was used longest ago, and a Get is a use. Records with one Owner go together if that is possible.
 //   - A record that is larger than the store can hold is refused with [ErrTooLarge], and nothing is changed.
 //   - Data belongs to the caller before Put returns, and to the caller after Get has returned: the store neither keeps nor shares it.
 //   - An error is never a wrong record. Any error is a miss to the cache, and the caller of a request never sees it.
 //   - Nobody calls a store after its Close, if it has one; the store's owner closes it, not the cache.
 //
-// What only some stores can do is in the interfaces [MultiGetter], [Ranger], [Clearer], [Expirer], [Sizer], [Pinner] and [Notifier]:
+// What only some stores can do is in the interfaces [MultiGetter], [Ranger], [Clearer], [Expirer], [Sizer] and [Notifier]:
 // a cache looks whether the store implements them.
 type Store interface {
 	// Get returns the record under key. An absent record is the zero Record and no error.
@@ -66,9 +66,6 @@ type Record struct {
 
 	// Label says for people what the record is about: a URL without secrets, mostly. A store may cut it off, or drop it. It need not come back from Get.
 	Label string
-
-	// Pinned records keep invalidated responses invalidated. They are small. A store that evicts takes the others first; see Pinner.
-	Pinned bool
 }
 
 // Kind says what a record is for.
@@ -78,7 +75,7 @@ type Kind uint8
 const (
 	Entry Kind = iota + 1 // the responses under one key of the cache, with all headers and with small bodies
 	Body                  // a piece of a large body
-	Mark                  // the generation of a URL or a group, which an invalidation changes
+	Mark                  // the generation of a URL or a group, which an invalidation changes: without it, what it is about counts as invalidated
 	Lock                  // who fetches at the moment
 	Setup                 // what the cache itself keeps, such as the secret of its hashes
 )
@@ -127,12 +124,6 @@ type Expirer interface {
 type Sizer interface {
 	// Size returns the number of records and their bytes, overhead included where the store knows it.
 	Size(ctx context.Context) (records, bytes int64, err error)
-}
-
-// A Pinner is a [Store] that never drops a pinned record before it expires.
-// In other stores the cache writes a mark with every response, in these only with an invalidation.
-type Pinner interface {
-	Pins() bool
 }
 
 // A Notifier is a [Store] that hears of changes which others make.

@@ -61,17 +61,17 @@ func fieldsComeBack(c *check) {
 		{Data: []byte("bare")},
 		{Data: []byte("entry"), Kind: store.Entry, Expires: soon, Label: "https://example.com/ü?\x00'\"\r\n"},
 		{Data: []byte("body"), Kind: store.Body, Owner: "fields-1", Expires: soon},
-		{Data: []byte("mark"), Kind: store.Mark, Pinned: true},
+		{Data: []byte("mark"), Kind: store.Mark},
 		{Data: []byte("lock"), Kind: store.Lock, Expires: far},
-		{Data: []byte("setup"), Kind: store.Setup, Pinned: true, Label: strings.Repeat("long ", 20_000)},
+		{Data: []byte("setup"), Kind: store.Setup, Label: strings.Repeat("long ", 20_000)},
 		{Data: []byte("unknown"), Kind: 200, Expires: soon.In(time.FixedZone("elsewhere", 5*3600))},
 	}
 	version := ""
 	check := func(key string, want store.Record) {
 		c.Helper()
 		got := c.present(key, want.Data)
-		if got.Kind != want.Kind || got.Owner != want.Owner || got.Pinned != want.Pinned {
-			c.Errorf("%s: got kind %d, owner %q, pinned %t, want %d, %q, %t", want.Data, got.Kind, got.Owner, got.Pinned, want.Kind, want.Owner, want.Pinned)
+		if got.Kind != want.Kind || got.Owner != want.Owner {
+			c.Errorf("%s: got kind %d, owner %q, want %d, %q", want.Data, got.Kind, got.Owner, want.Kind, want.Owner)
 		}
 		if got.Expires.IsZero() != want.Expires.IsZero() || got.Expires.Sub(want.Expires).Abs() >= time.Millisecond {
 			c.Errorf("%s: expires %v, want %v", want.Data, got.Expires, want.Expires)

@@ -9,7 +9,7 @@ import (
 
 const portion = 32 << 10 // a record of a bounded store, of which it holds about a hundred
 
-// fill puts n records, unpinned and never expiring, each of which must be there after its Put.
+// fill puts n records, never expiring, each of which must be there after its Put.
 func (c *check) fill(name string, n int) {
 	c.Helper()
 	for i := range n {
@@ -88,53 +88,4 @@ func tooLargeForTheBound(c *check) {
 		c.Errorf("ErrTooLarge cost %d other records", 20-held)
 	}
 	c.bounded()
-}
-
-func pinnedLast(c *check) {
-	for i := range 50 {
-		key := fmt.Sprintf("pin-%d", i)
-		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.Mark, Pinned: true})
-	}
-	c.fill("filler", 3*bound/portion)
-	for i := range 50 {
-		key := fmt.Sprintf("pin-%d", i)
-		if c.get(key).Version == "" {
-			c.Fatalf("pinned record %q is gone, and others are there", key)
-		}
-	}
-}
-
-// pinnedForGood: a Pinner refuses what it has no room for, rather than drop what is pinned.
-func pinnedForGood(c *check) {
-	if !can[store.Pinner](c).Pins() {
-		c.Skipf("%T does not do this", c.Store)
-	}
-	var pinned []string
-	refused := 0
-	for i := 0; i < 2*bound/portion && refused < 3; i++ {
-		key := fmt.Sprintf("pin-%d", i)
-		if err := c.Put(c.ctx, key, store.Record{Data: proof(key, 1, portion), Pinned: true}); err != nil {
-			refused++
-		} else {
-			pinned = append(pinned, key)
-		}
-		c.bounded()
-	}
-	if refused == 0 {
-		c.Errorf("a store of %d bytes took pinned records of %d bytes", bound, 2*bound)
-	}
-	for _, key := range pinned {
-		c.present(key, proof(key, 1, portion))
-	}
-	c.Put(c.ctx, "unpinned", store.Record{Data: proof("unpinned", 1, portion)}) // may succeed or not
-	for _, key := range pinned {
-		c.present(key, proof(key, 1, portion))
-	}
-	if err := c.Delete(c.ctx, pinned[0], ""); err != nil {
-		c.Fatalf("Delete of a pinned record: %v", err)
-	}
-	if err := c.Delete(c.ctx, pinned[1], ""); err != nil {
-		c.Fatalf("Delete of a pinned record: %v", err)
-	}
-	c.put("room", store.Record{Data: proof("room", 1, portion)})
 }

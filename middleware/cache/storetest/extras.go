@@ -168,7 +168,7 @@ func clearForgets(c *check) {
 	}
 	for i := range 50 {
 		key := fmt.Sprintf("clear-%d", i)
-		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.Kind(i % 7), Pinned: i%2 == 0, Owner: "o"})
+		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.Kind(i % 7), Owner: "o"})
 	}
 	old := c.get("clear-0").Version
 	if err := s.Clear(c.ctx); err != nil {
@@ -192,7 +192,7 @@ func deleteExpired(c *check) {
 	s := can[store.Expirer](c)
 	now := time.Now()
 	for i := range 10 {
-		c.put(fmt.Sprintf("hour-%d", i), store.Record{Data: []byte("x"), Expires: now.Add(time.Hour), Pinned: i == 0})
+		c.put(fmt.Sprintf("hour-%d", i), store.Record{Data: []byte("x"), Expires: now.Add(time.Hour)})
 		c.put(fmt.Sprintf("day-%d", i), store.Record{Data: []byte("x"), Expires: now.Add(24 * time.Hour)})
 		c.put(fmt.Sprintf("never-%d", i), store.Record{Data: []byte("x")})
 	}

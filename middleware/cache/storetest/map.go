@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"container/list"
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"sync"
@@ -61,8 +60,6 @@ func (m *Map) Open() *Map {
 	m.instances = append(m.instances, other)
 	return other
 }
-
-var errFull = errors.New("storetest: no room beside what is pinned")
 
 // Get returns the record under key.
 func (m *Map) Get(ctx context.Context, key string) (store.Record, error) {
@@ -125,9 +122,7 @@ func (m *Map) Put(ctx context.Context, key string, r store.Record) error {
 	if next.size() > m.limit {
 		return store.ErrTooLarge
 	}
-	if err := m.makeRoom(next, old); err != nil {
-		return err
-	}
+	m.makeRoom(next, old)
 	if old != nil {
 		m.drop(old)
 	}
@@ -146,26 +141,22 @@ func version(e *list.Element) string {
 	return e.Value.(*kept).record.Version
 }
 
-// makeRoom drops what was used longest ago until next fits in the place of old. It never drops what is pinned.
-func (m *Map) makeRoom(next *kept, old *list.Element) error {
+// makeRoom drops what was used longest ago until next fits in the place of old.
+func (m *Map) makeRoom(next *kept, old *list.Element) {
 	need := m.bytes + next.size() - m.limit
 	if old != nil {
 		need -= old.Value.(*kept).size()
 	}
 	var victims []*list.Element
 	for e := m.used.Back(); e != nil && need > 0; e = e.Prev() {
-		if k := e.Value.(*kept); e != old && !k.record.Pinned {
+		if k := e.Value.(*kept); e != old {
 			victims = append(victims, e)
 			need -= k.size()
 		}
 	}
-	if need > 0 {
-		return errFull
-	}
 	for _, e := range victims {
 		m.drop(e)
 	}
-	return nil
 }
 
 // Delete removes the record under key if it has this version, or any if that is "".
@@ -266,9 +257,6 @@ func (m *Map) Size(context.Context) (records, bytes int64, err error) {
 	defer m.mu.Unlock()
 	return int64(len(m.records)), m.bytes, nil
 }
-
-// Pins says that pinned records are never dropped to make room.
-func (m *Map) Pins() bool { return true }
 
 // Notify has f called with the keys that other instances change.
 func (m *Map) Notify(f func(key string)) (stop func()) {

@@ -93,8 +93,6 @@ var boundedRules = []rule{
 	{"bound", boundHolds},
 	{"newest stay", newestStay},
 	{"too large for the bound", tooLargeForTheBound},
-	{"pinned last", pinnedLast},
-	{"pinned for good", pinnedForGood},
 }
 
 func runAll(t *testing.T, rules []rule, open func(t *testing.T, n int) []store.Store) {
@@ -187,7 +185,7 @@ func (c *check) missing(key, why string) {
 
 func (c *check) zero(key string, r store.Record, why string) {
 	c.Helper()
-	if r.Data != nil || r.Version != "" || !r.Expires.IsZero() || r.Kind != 0 || r.Owner != "" || r.Label != "" || r.Pinned {
+	if r.Data != nil || r.Version != "" || !r.Expires.IsZero() || r.Kind != 0 || r.Owner != "" || r.Label != "" {
 		c.Fatalf("%q %s: got a record with %s and version %q, want the zero Record", key, why, excerpt(r.Data), r.Version)
 	}
 }

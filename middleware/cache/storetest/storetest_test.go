@@ -14,7 +14,6 @@ var (
 	_ store.Clearer     = (*storetest.Map)(nil)
 	_ store.Expirer     = (*storetest.Map)(nil)
 	_ store.Sizer       = (*storetest.Map)(nil)
-	_ store.Pinner      = (*storetest.Map)(nil)
 	_ store.Notifier    = (*storetest.Map)(nil)
 )
 
