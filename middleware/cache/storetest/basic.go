@@ -55,16 +55,16 @@ func exactBytes(c *check) {
 }
 
 func fieldsComeBack(c *check) {
-	soon := time.Now().Add(time.Hour + 123*time.Millisecond).Truncate(time.Millisecond)
+	later := time.Now().Add(time.Hour + 123*time.Millisecond).Truncate(time.Millisecond)
 	far := time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 	records := []store.Record{
 		{Data: []byte("bare")},
-		{Data: []byte("entry"), Kind: store.Entry, Expires: soon, Label: "https://example.com/ü?\x00'\"\r\n"},
-		{Data: []byte("body"), Kind: store.Body, Owner: "fields-1", Expires: soon},
+		{Data: []byte("entry"), Kind: store.Entry, Expires: later, Label: "https://example.com/ü?\x00'\"\r\n"},
+		{Data: []byte("body"), Kind: store.Body, Owner: "fields-1", Expires: later},
 		{Data: []byte("mark"), Kind: store.Mark},
 		{Data: []byte("lock"), Kind: store.Lock, Expires: far},
 		{Data: []byte("setup"), Kind: store.Setup, Label: strings.Repeat("long ", 20_000)},
-		{Data: []byte("unknown"), Kind: 200, Expires: soon.In(time.FixedZone("elsewhere", 5*3600))},
+		{Data: []byte("unknown"), Kind: 200, Expires: later.In(time.FixedZone("elsewhere", 5*3600))},
 	}
 	version := ""
 	check := func(key string, want store.Record) {

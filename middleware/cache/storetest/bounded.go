@@ -65,8 +65,24 @@ func newestStay(c *check) {
 	if held := c.there("new", n-newest, n); held < newest*3/4 {
 		c.Errorf("of the %d records that were put last only %d are there", newest, held)
 	}
-	if held := c.there("new", 0, bound/portion); held > bound/portion/4 {
+	if held := c.there("new", 0, bound/portion); held > bound/portion/16 {
 		c.Errorf("of the %d records that were put first %d are still there, and others are not", bound/portion, held)
+	}
+}
+
+// usedOnesStay: what is read all the time is not what was used longest ago.
+func usedOnesStay(c *check) {
+	const used = 4
+	c.fill("used", used)
+	for i := range 3 * bound / portion {
+		key := fmt.Sprintf("passing-%d", i)
+		c.put(key, store.Record{Data: proof(key, 1, portion), Kind: store.Entry})
+		for k := range used {
+			c.get(fmt.Sprintf("used-%d", k))
+		}
+	}
+	if held := c.there("used", 0, used); held != used {
+		c.Errorf("of %d records that were read after every Put, only %d are there", used, held)
 	}
 }
 

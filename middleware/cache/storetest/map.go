@@ -147,15 +147,13 @@ func (m *Map) makeRoom(next *kept, old *list.Element) {
 	if old != nil {
 		need -= old.Value.(*kept).size()
 	}
-	var victims []*list.Element
-	for e := m.used.Back(); e != nil && need > 0; e = e.Prev() {
-		if k := e.Value.(*kept); e != old {
-			victims = append(victims, e)
-			need -= k.size()
+	for e := m.used.Back(); e != nil && need > 0; {
+		victim := e
+		e = e.Prev()
+		if victim != old {
+			need -= victim.Value.(*kept).size()
+			m.drop(victim)
 		}
-	}
-	for _, e := range victims {
-		m.drop(e)
 	}
 }
 
