@@ -47,20 +47,26 @@ func (perPrincipal) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return appendCredentials(target.AppendURI(dst, r), r.Header), nil
 }
 
-// AppendAnonymousKey appends the key of a request without credentials: a cache that has read the header knows that it has none,
-// under no spelling, and need not have it searched again.
-func (perPrincipal) AppendAnonymousKey(dst []byte, r *http.Request) []byte {
-	return append(target.AppendURI(dst, r), anonymous)
-}
+// AnonymousKey tells a cache what follows the target URI in the key of a request without credentials:
+// one that has read the header knows that there are none, under no spelling, and need not have it searched again.
+func (perPrincipal) AnonymousKey() string { return anonymous }
 
 // OnePerson returns the strategy for a client that acts for one person: the target URI and nothing else.
 // Requests share responses whatever their Authorization and Cookie fields say, as RFC 9111 lets private caches do,
 // unless a response's Vary tells them apart. It allocates nothing.
 func OnePerson() Strategy {
-	return Func(func(dst []byte, r *http.Request) ([]byte, error) {
-		return target.AppendURI(dst, r), nil
-	})
+	return onePerson{}
 }
+
+type onePerson struct{}
+
+// AppendKey appends the target URI.
+func (onePerson) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
+	return target.AppendURI(dst, r), nil
+}
+
+// AnonymousKey tells a cache that nothing follows the target URI in the key of a request without credentials.
+func (onePerson) AnonymousKey() string { return "" }
 
 // A Part is one thing that a key is made of.
 type Part interface {

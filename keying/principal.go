@@ -81,12 +81,12 @@ func AllHeaders(except ...string) Part {
 }
 
 // anonymous stands in a key for the credentials that a request lacks.
-const anonymous = 0
+const anonymous = "\x00"
 
 // appendCredentials appends a hash of the credentials in h, or a mark that there are none.
 func appendCredentials(dst []byte, h http.Header) []byte {
 	if !hasCredentials(h) {
-		return append(dst, anonymous)
+		return append(dst, anonymous...)
 	}
 	return appendHashed(append(dst, 1), func(dst []byte) []byte {
 		return appendField(appendField(dst, h, "Authorization"), h, "Cookie")

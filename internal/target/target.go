@@ -20,7 +20,14 @@ func Append(dst []byte, s string) []byte {
 // The authority is the Host that the request names. A request that names another host than the one it is sent to has both.
 func AppendOrigin(dst []byte, r *http.Request) []byte {
 	u := r.URL
-	dst = appendLower(dst, u.Scheme)
+	switch u.Scheme {
+	case "https":
+		dst = append(dst, "\x00\x00\x00\x05https"...)
+	case "http":
+		dst = append(dst, "\x00\x00\x00\x04http"...)
+	default:
+		dst = appendLower(dst, u.Scheme)
+	}
 	host := r.Host
 	if host == "" {
 		host = u.Host
@@ -95,7 +102,12 @@ func appendLength(dst []byte, n int) []byte {
 }
 
 func appendAuthority(dst []byte, scheme, host string) []byte {
-	return appendLower(dst, withoutDefaultPort(scheme, host))
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; c == ':' || 'A' <= c && c <= 'Z' {
+			return appendLower(dst, withoutDefaultPort(scheme, host))
+		}
+	}
+	return append(appendLength(dst, len(host)), host...) // in its normal form already
 }
 
 // SameAuthority tells whether two authorities are one under a scheme (RFC 9110 §4.2.3).
@@ -104,11 +116,8 @@ func SameAuthority(scheme, a, b string) bool {
 }
 
 func withoutDefaultPort(scheme, host string) string {
-	if strings.IndexByte(host, ':') < 0 {
-		return host
-	}
 	i := strings.LastIndexByte(host, ':')
-	if strings.IndexByte(host[i:], ']') >= 0 {
+	if i < 0 || strings.IndexByte(host[i:], ']') >= 0 {
 		return host
 	}
 	switch port := host[i+1:]; {

@@ -21,6 +21,7 @@ type ask struct {
 	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
 	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
 	credentials              bool // Authorization or Cookie is there
+	plain                    bool // neither the header nor a mode asks anything of the cache
 
 	partition string // see package partition
 	traced    bool   // someone wants to hear of this request
@@ -39,13 +40,29 @@ func (a *ask) conditional() bool {
 	return len(a.noneMatch) > 0 || len(a.modifiedSince) > 0
 }
 
-// newAsk reads a request, in one pass over its header.
-func newAsk(mode Mode, r *http.Request, p *posture) (a ask) {
+// newAsk reads a request.
+func newAsk(mode Mode, r *http.Request, p *posture) ask {
+	var a ask
+	a.read(mode, r, p)
+	return a
+}
+
+// read reads a request, in one pass over its header.
+func (a *ask) read(mode Mode, r *http.Request, p *posture) {
 	a.head, a.mode = r.Method == http.MethodHead, mode
+	a.plain = mode == Default
 	var control, pragma []string
 	for name, values := range r.Header {
-		switch question(name) {
-		case nothing:
+		what := question(name)
+		if what == nothing {
+			continue
+		}
+		if what == credentials {
+			a.credentials = true
+			continue
+		}
+		a.plain = false
+		switch what {
 		case cacheControl:
 			control = joinedLines(control, values)
 		case pragmaField:
@@ -62,8 +79,6 @@ func newAsk(mode Mode, r *http.Request, p *posture) (a ask) {
 			a.precondition = true
 		case upgrade:
 			a.upgrade = a.upgrade || len(values) > 0
-		case credentials:
-			a.credentials = true
 		}
 	}
 	if len(control) > 0 {
@@ -71,7 +86,6 @@ func newAsk(mode Mode, r *http.Request, p *posture) (a ask) {
 	}
 	a.pragma = len(pragma) > 0 && !a.directives.Present && saysNoCache(pragma)
 	a.classify(r, p)
-	return a
 }
 
 // joinedLines returns the lines of a field that stands in the header under several spellings. Neither slice is written to.

@@ -91,12 +91,14 @@ type Cache struct {
 	refresh  time.Duration
 	patience time.Duration // with a store
 	filter   func(*http.Request, *http.Response) bool
+	picky    bool // the user has conditions for what is served
 	trace    *Trace
 	secret   [32]byte // for the hashes of credentials that a response varies on
 
-	anonymous   anonymousKeys // the strategy's shortcut for requests without credentials, or nil
-	content     keying.Part   // the content of a request, for keys that have none
-	keysContent bool          // the strategy keys content itself
+	byURI       bool        // the key of a request without credentials is its target URI and
+	anonymous   string      // this
+	content     keying.Part // the content of a request, for keys that have none
+	keysContent bool        // the strategy keys content itself
 
 	events  history
 	flights flights
@@ -117,6 +119,7 @@ func New(o Options) (*Cache, error) {
 		shared: o.Shared, disconnected: o.Disconnected,
 		staleWhileRevalidate: o.StaleWhileRevalidate, staleIfError: o.StaleIfError,
 	}
+	c.picky = o.Filter != nil || o.Statuses != nil
 	c.posture.methods, c.posture.statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
 	c.posture.targeted, c.posture.strictCookie = slices.Clone(o.TargetedFields), o.RefuseSetCookie
 	c.filter, c.trace, c.content = o.Filter, o.Trace, keying.Body(keying.BodyOptions{Format: keying.Raw})
@@ -132,7 +135,9 @@ func New(o Options) (*Cache, error) {
 	if keyed, ok := c.key.(interface{ KeysContent() bool }); ok {
 		c.keysContent = keyed.KeysContent()
 	}
-	c.anonymous, _ = c.key.(anonymousKeys)
+	if plain, ok := c.key.(interface{ AnonymousKey() string }); ok {
+		c.byURI, c.anonymous = true, plain.AnonymousKey()
+	}
 	if c.expiry == nil {
 		c.expiry = expiry.Default()
 	}
@@ -150,11 +155,6 @@ func New(o Options) (*Cache, error) {
 	c.events.seed = maphash.MakeSeed()
 	c.flights.init()
 	return c, nil
-}
-
-// anonymousKeys is a strategy that need not search the header for credentials when it is told that there are none.
-type anonymousKeys interface {
-	AppendAnonymousKey(dst []byte, r *http.Request) []byte
 }
 
 // Middleware mounts the cache before next. Nil means [http.DefaultTransport].

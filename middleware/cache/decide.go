@@ -69,6 +69,8 @@ func decide(a *ask, f *found, now time.Time) decision {
 	switch {
 	case a.bypass != "":
 		return a.bypassed()
+	case a.plain && e != nil && e.part == nil && !e.rules.noCache && e.left(now) > 0:
+		return decision{action: serve} // what the rules below come to for most requests
 	case a.mode == Reload:
 		return decision{action: fetch, fwd: ForwardRequest, detail: "reload"}
 	case e == nil && a.onlyStored():
@@ -96,6 +98,9 @@ func decide(a *ask, f *found, now time.Time) decision {
 }
 
 func enough(a *ask, e *Entry) bool {
+	if e.part == nil {
+		return true
+	}
 	_, ok := holds(a, e)
 	return ok
 }

@@ -54,23 +54,29 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil {
 		return l.next.RoundTrip(r)
 	}
-	a := c.read(r)
+	var a ask
+	c.read(&a, r)
 	if c.closed.Load() || c.off.Load() {
 		a.keepOut(switchedOff, ForwardBypass)
 	}
 	if a.bypass != "" {
 		return l.exchange(r, &a, nil, found{}, time.Now()).act(a.bypassed())
 	}
-	buffer := keys.Get().(*[]byte)
-	defer putKey(buffer)
-	key, err := c.keyOf((*buffer)[:0], &a, r)
-	if err != nil {
-		a.keepOut("no key: "+err.Error(), ForwardBypass)
-		return l.exchange(r, &a, nil, found{}, time.Now()).act(a.bypassed())
+	var room [keyRoom]byte
+	key := c.anonymousKey(room[:0], &a, r)
+	if key == nil {
+		buffer := keys.Get().(*[]byte)
+		defer putKey(buffer)
+		var err error
+		if *buffer, err = c.appendKey((*buffer)[:0], r); err != nil {
+			a.keepOut("no key: "+err.Error(), ForwardBypass)
+			return l.exchange(r, &a, nil, found{}, time.Now()).act(a.bypassed())
+		}
+		key = *buffer
 	}
-	*buffer = key[:0]
 	now := time.Now()
-	f := c.find(&a, key, r, now)
+	var f found
+	c.find(&f, &a, key, r, now)
 	d := decide(&a, &f, now)
 	if d.action == serve {
 		return c.serve(&a, f.entry, r, now, d.detail), nil
@@ -79,21 +85,23 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // read reads a request, and what the contexts around it have chosen.
-func (c *Cache) read(r *http.Request) ask {
+func (c *Cache) read(a *ask, r *http.Request) {
 	in := scope.Of(r.Context())
 	choices := chosen(in)
-	a := newAsk(choices.effective(), r, &c.posture)
 	a.partition, a.traced = in.Partition, len(choices.traces) > 0
-	return a
+	a.read(choices.effective(), r, &c.posture)
 }
 
-// keyOf appends the primary key of a request that has been read. It is what [Cache.appendKey] makes of it, in less time for most requests.
-func (c *Cache) keyOf(dst []byte, a *ask, r *http.Request) ([]byte, error) {
-	if c.anonymous == nil || a.credentials || r.Method != http.MethodGet {
-		return c.appendKey(dst, r)
+// keyRoom is room for the key of most requests, on the stack.
+const keyRoom = 256
+
+// anonymousKey appends the primary key of a GET without credentials, if the strategy has a short way to it. Otherwise it returns nil.
+func (c *Cache) anonymousKey(dst []byte, a *ask, r *http.Request) []byte {
+	if !c.byURI || a.credentials || r.Method != http.MethodGet {
+		return nil
 	}
 	dst = append(target.Append(dst, a.partition), 0)
-	return c.anonymous.AppendAnonymousKey(dst, r), nil
+	return append(target.AppendURI(dst, r), c.anonymous...)
 }
 
 // appendKey appends the primary key: the partition, the class of the method, what the strategy makes of the request,
@@ -115,21 +123,20 @@ func (c *Cache) appendKey(dst []byte, r *http.Request) ([]byte, error) {
 }
 
 // find looks for a stored response: under the request's own key first, then among those that do not vary on the whole query.
-func (c *Cache) find(a *ask, key []byte, r *http.Request, now time.Time) found {
-	f := found{why: ForwardURIMiss, set: c.load(r.Context(), key, now)}
-	if f.set != nil {
+func (c *Cache) find(f *found, a *ask, key []byte, r *http.Request, now time.Time) {
+	f.why = ForwardURIMiss
+	if f.set = c.load(r, key, now); f.set != nil {
 		f.why = ForwardVary
 		f.entry = f.set.choose(a, r, &c.secret)
 	}
 	if f.entry == nil && c.searches.Load() {
 		if alike := c.findAlike(a, r, now); alike.entry != nil {
-			f = alike
+			*f = alike
 		}
 	}
-	if f.entry != nil && !c.admits(r, f.entry) {
-		return found{why: ForwardMiss}
+	if f.entry != nil && c.picky && !c.admits(r, f.entry) {
+		*f = found{why: ForwardMiss}
 	}
-	return f
 }
 
 // findAlike looks for a response to a request with another query, where the difference does not count (No-Vary-Search).
@@ -138,7 +145,7 @@ func (c *Cache) findAlike(a *ask, r *http.Request, now time.Time) found {
 	if err != nil {
 		return found{}
 	}
-	set := c.load(r.Context(), key, now)
+	set := c.load(r, key, now)
 	if set == nil {
 		return found{}
 	}
@@ -162,10 +169,11 @@ func (c *Cache) admits(r *http.Request, e *Entry) bool {
 }
 
 // load asks the store. A store that fails has nothing.
-func (c *Cache) load(ctx context.Context, key []byte, now time.Time) *Set {
+func (c *Cache) load(r *http.Request, key []byte, now time.Time) *Set {
 	if c.memory != nil {
 		return c.memory.get(key, now)
 	}
+	ctx := r.Context()
 	set, err := c.store.Get(ctx, string(key))
 	switch {
 	case err == nil:

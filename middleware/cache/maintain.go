@@ -36,8 +36,9 @@ func (c *Cache) Contains(r *http.Request) bool {
 	if err != nil {
 		return false
 	}
-	found := c.find(&a, key, r, now)
-	return found.entry != nil
+	var f found
+	c.find(&f, &a, key, r, now)
+	return f.entry != nil
 }
 
 // Delete removes what is stored under r's key, all variants of it. Other principals' copies stay; see [Cache.DeleteURL].

@@ -97,24 +97,31 @@ func (m *Memory) Get(_ context.Context, key string) (*Set, error) {
 // the move costs more than the lookup.
 func (m *Memory) get(key []byte, now time.Time) *Set {
 	hash := maphash.Bytes(m.seed, key)
-	s := &m.shards[hash%uint64(len(m.shards))]
+	s := m.shardOf(hash)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	found, ok := s.lru.Peek(hash)
 	if !ok || found.key != string(key) {
+		s.mu.Unlock()
 		return nil
 	}
 	if second := now.Unix(); found.touched != second {
 		found.touched = second
 		s.lru.Get(hash)
 	}
-	return found.set
+	set := found.set
+	s.mu.Unlock()
+	return set
+}
+
+// shardOf returns the shard for a hash. The number of shards is a power of two.
+func (m *Memory) shardOf(hash uint64) *shard {
+	return &m.shards[hash&uint64(len(m.shards)-1)]
 }
 
 // Update replaces what is stored under key.
 func (m *Memory) Update(_ context.Context, key string, change func(*Set) *Set) error {
 	hash := maphash.String(m.seed, key)
-	s := &m.shards[hash%uint64(len(m.shards))]
+	s := m.shardOf(hash)
 	for {
 		evicted, err := m.update(s, hash, key, change)
 		m.tell(evicted)
