@@ -13,7 +13,7 @@ import (
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/netrc"
 	"github.com/plyhttp/ply/internal/partition"
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 // Options make a [Client]. The zero value makes one that does what &http.Client{} does,
@@ -57,6 +57,10 @@ type Options struct {
 	// TrustEnv takes proxies from the environment (if Transport is zero: another transport decides on its proxies itself)
 	// and credentials for hosts from the netrc file that NETRC names, ~/.netrc without it. Zero means neither.
 	TrustEnv bool
+
+	// Redactor decides what may be shown of the requests of this client, in its errors and in what its layers write, unless they have one of their own.
+	// Zero means the default, which hides all that may be secret.
+	Redactor *Redactor
 
 	// EncodeJSON encodes the values given to [BodyJSON]. Zero means json.Marshal.
 	EncodeJSON func(v any) ([]byte, error)
@@ -238,6 +242,9 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.do(req, true) }
 
 func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
+	if r := c.options.Redactor; r != nil && !redact.Chosen(req.Context()) {
+		req = req.WithContext(redact.With(req.Context(), r))
+	}
 	if asked := askedBy(req.Context()); asked != nil {
 		return asked.record(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
 	}
@@ -599,8 +606,9 @@ func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	if e, ok := err.(*url.Error); ok {
+		r := redact.From(req.Context())
 		// resp is not nil after a refused redirect; its body is closed, and RedirectError has it.
-		return nil, &url.Error{Op: e.Op, URL: redact.URLText(e.URL), Err: withoutLocation(e.Err)}
+		return nil, &url.Error{Op: e.Op, URL: r.URLText(e.URL), Err: withoutLocation(r, e.Err)}
 	}
 	return nil, err
 }

@@ -25,6 +25,8 @@ type Info struct {
 
 	Hops    []Hop // in order: one, and one more for each redirect
 	Omitted int   // hops beyond the 100 that are kept
+
+	Redactor *Redactor // that of the call, which String uses; nil hides all that may be secret
 }
 
 // Hop is one request and its response, as the redirects of a call see them.
@@ -123,7 +125,7 @@ func InfoFromContext(ctx context.Context) (Info, bool) {
 func (c *recording) info() Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := Info{Method: c.method, URL: c.url, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted}
+	i := Info{Method: c.method, URL: c.url, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted, Redactor: c.redactor}
 	for _, h := range c.hops {
 		i.Hops = append(i.Hops, h.shown())
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/plyhttp/ply/internal/body"
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/record"
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 // The context of a recorded call has one of these, by way of internal/record, the further inside the later:
@@ -36,6 +36,7 @@ type recording struct {
 	asked       *asking
 	start       time.Time
 	method, url string // as it was asked for; the hops say what was sent
+	redactor    *redact.Redactor
 
 	mu      sync.Mutex // guards the fields below, those of the hops and those of their exchanges
 	hops    []*hop
@@ -63,7 +64,8 @@ type exchange struct {
 const maxParts = 100
 
 func (a *asking) begin(req *http.Request) *recording {
-	c := &recording{asked: a, start: time.Now(), method: methodOf(req), url: redact.URL(req.URL)}
+	r := redact.From(req.Context())
+	c := &recording{asked: a, start: time.Now(), method: methodOf(req), url: r.URL(req.URL), redactor: r}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.last = c
@@ -173,7 +175,7 @@ func beginHop(req *http.Request) *hop {
 			call = asked.begin(req)
 		}
 	}
-	return &hop{call: call, Hop: Hop{Method: methodOf(req), URL: redact.URL(req.URL), Header: Span{Start: call.now()}}}
+	return &hop{call: call, Hop: Hop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: Span{Start: call.now()}}}
 }
 
 // priorHop returns the call that was redirected to req: an *http.Client makes each hop with the context that it was given.
@@ -287,7 +289,7 @@ func beginExchange(req *http.Request) *exchange {
 	if outer != nil {
 		outer.outer = true
 	}
-	x := &exchange{hop: h, Exchange: Exchange{Method: methodOf(req), URL: redact.URL(req.URL), Span: Span{Start: h.call.now()}}}
+	x := &exchange{hop: h, Exchange: Exchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Span: Span{Start: h.call.now()}}}
 	if r, ok := attempt.Of(req.Context()); ok {
 		if x.Attempt = r.Number; r.Stop != "" {
 			x.Attempt++ // the call has its response, and fetches the rest of a broken body

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 const defaultMaxRedirects = 10
@@ -141,11 +141,11 @@ func trimReferer(req *http.Request) {
 const badLocation = "failed to parse Location header "
 
 // withoutLocation is err without the secrets that a Location may have brought into it, or a layer.
-func withoutLocation(err error) error {
+func withoutLocation(r *Redactor, err error) error {
 	if strings.HasPrefix(err.Error(), badLocation) {
 		return errors.New("ply: the Location of the redirect cannot be parsed")
 	}
-	return redact.Error(err)
+	return r.Error(err)
 }
 
 // sameOrigin compares scheme, host and port (RFC 6454 §4).

@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/internal/urltemplate"
+	"github.com/plyhttp/ply/redact"
 )
 
 // RequestOption is one thing to say about one request: a parameter, a header, a body, a limit.
@@ -70,6 +71,7 @@ func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...Req
 
 // request is the draft as a request, its own settings in the context.
 func (d *draft) request(ctx context.Context, method, target string) (*http.Request, error) {
+	template := d.template(target)
 	target, err := d.fillPath(target)
 	if err != nil {
 		return nil, err
@@ -87,6 +89,7 @@ func (d *draft) request(ctx context.Context, method, target string) (*http.Reque
 	if ctx == nil {
 		return nil, &OptionError{Option: "ctx", Reason: "is nil; give context.Background() for want of another"}
 	}
+	ctx = withTemplate(ctx, template)
 	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3
 	req, err := http.NewRequestWithContext(withSettings(ctx, &d.settings), method, "", nil)
 	if err != nil {
@@ -207,6 +210,23 @@ func (d *draft) fillPath(target string) (string, error) {
 		pairs = append(pairs, p.placeholder, p.value)
 	}
 	return target[:start] + strings.NewReplacer(pairs...).Replace(path) + target[end:], nil
+}
+
+// template is the path of a target that has placeholders, "" for one that has none.
+func (d *draft) template(target string) string {
+	if len(d.path) == 0 {
+		return ""
+	}
+	start, end := pathOf(target)
+	return target[start:end]
+}
+
+// withTemplate names the template of a request, unless its caller has.
+func withTemplate(ctx context.Context, template string) context.Context {
+	if template == "" || urltemplate.Of(ctx) != "" {
+		return ctx
+	}
+	return urltemplate.With(ctx, template)
 }
 
 // pathOf finds the path in a URL that may have placeholders.

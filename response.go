@@ -12,7 +12,7 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 // DefaultBodyLimit is how many bytes of a body [JSON], [Decode], [Bytes] and [Text] read unless [WithBodyLimit] says otherwise: 10 MiB.
@@ -310,7 +310,7 @@ func exchangeOf(resp *http.Response) (method, url string) {
 		method = http.MethodGet
 	}
 	if req.URL != nil {
-		url = redact.URL(req.URL)
+		url = redact.From(req.Context()).URL(req.URL)
 	}
 	return method, url
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/plyhttp/ply/internal/redact"
 )
 
 const (
@@ -21,7 +19,7 @@ const (
 // String shows the record in at most 80 columns, long URLs and errors apart: what happened, when it began, how long it took.
 // Secrets are hidden.
 func (i Info) String() string {
-	w := waterfall{total: i.Total, said: redact.ErrorText(i.Err)}
+	w := waterfall{total: i.Total, redactor: i.Redactor, said: i.Redactor.ErrorText(i.Err)}
 	w.line("%s %s", i.Method, i.URL)
 	w.line("%s", i.result())
 	if len(i.Hops) == 0 {
@@ -55,9 +53,9 @@ func (i Info) result() string {
 	answer := status(i.Status) + ", "
 	switch {
 	case i.Err != nil && i.Status == 0:
-		return "failed" + took + ": " + redact.ErrorText(i.Err)
+		return "failed" + took + ": " + i.Redactor.ErrorText(i.Err)
 	case i.Err != nil:
-		return answer + "failed after " + bytesOf(last.Received) + took + ": " + redact.ErrorText(i.Err)
+		return answer + "failed after " + bytesOf(last.Received) + took + ": " + i.Redactor.ErrorText(i.Err)
 	case i.Status == 0:
 		return "under way for " + milliseconds(i.Total)
 	case i.Open:
@@ -85,6 +83,8 @@ type waterfall struct {
 	total time.Duration
 	brief bool   // without phases
 	said  string // the error of the call
+
+	redactor *Redactor
 }
 
 func (w *waterfall) text() string { return strings.TrimSuffix(w.Builder.String(), "\n") }
@@ -196,7 +196,7 @@ func (w *waterfall) exchange(x Exchange, h Hop) {
 
 // failed writes an error that the one of the call does not tell already.
 func (w *waterfall) failed(label string, err error) {
-	if text := redact.ErrorText(err); text != "" && !strings.Contains(w.said, text) {
+	if text := w.redactor.ErrorText(err); text != "" && !strings.Contains(w.said, text) {
 		w.line("%s%s", label, text)
 	}
 }

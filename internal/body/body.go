@@ -4,13 +4,14 @@ package body
 import (
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 )
 
 // ErrClosed tells [Hooks.Done] that the body was closed before it ended.
 var ErrClosed = errors.New("body closed before its end")
 
-// Hooks see a body pass. Either field may be nil.
+// Hooks see a body pass. Each field may be nil.
 type Hooks struct {
 	// Read sees the outcome of each read and returns the error that the reader gets.
 	// It runs on the reader's goroutine and must not block.
@@ -19,6 +20,10 @@ type Hooks struct {
 	// Done runs once, when the body has ended: with [io.EOF] after a complete read,
 	// with the error of the read that failed, or with [ErrClosed].
 	Done func(err error)
+
+	// Lost runs, instead of Done, when the garbage collector finds that the body was dropped without having ended, on a goroutine of the runtime's.
+	// What it refers to must not refer to the body, which would then never be found.
+	Lost func()
 }
 
 // Watch returns a body that reads from rc and tells h what happens.
@@ -27,6 +32,9 @@ type Hooks struct {
 // An upgraded connection (status 101) is no body: leave it as it is.
 func Watch(rc io.ReadCloser, h Hooks) io.ReadCloser {
 	w := &watched{rc: rc, hooks: h}
+	if h.Lost != nil {
+		w.cleanup = runtime.AddCleanup(w, func(lost func()) { lost() }, h.Lost)
+	}
 	if to, ok := rc.(io.WriterTo); ok {
 		return &watchedTo{watched: w, to: to}
 	}
@@ -37,6 +45,8 @@ type watched struct {
 	rc    io.ReadCloser
 	hooks Hooks
 	once  sync.Once
+
+	cleanup runtime.Cleanup // if there is a hook Lost
 }
 
 func (w *watched) Read(p []byte) (int, error) {
@@ -61,9 +71,17 @@ func (w *watched) saw(n int, err error) error {
 }
 
 func (w *watched) done(err error) {
-	if w.hooks.Done != nil {
-		w.once.Do(func() { w.hooks.Done(err) })
+	if w.hooks.Done == nil && w.hooks.Lost == nil {
+		return
 	}
+	w.once.Do(func() {
+		if w.hooks.Lost != nil {
+			w.cleanup.Stop()
+		}
+		if w.hooks.Done != nil {
+			w.hooks.Done(err)
+		}
+	})
 }
 
 type watchedTo struct {

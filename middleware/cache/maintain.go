@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/plyhttp/ply/internal/redact"
 	"github.com/plyhttp/ply/internal/urlpattern"
+	"github.com/plyhttp/ply/redact"
 )
 
 // A Ranger is a [Store] that can list what it holds.

@@ -15,7 +15,10 @@ import (
 func (x *exchange) attrs(o Outcome) []slog.Attr {
 	a := make([]slog.Attr, 0, 20)
 	a = appendMethod(a, o.Request.Method)
-	a = append(a, slog.String("url.full", x.opts.Redactor.URL(o.Request.URL)))
+	a = append(a, slog.String("url.full", x.redactor.URL(o.Request.URL)))
+	if t := o.URLTemplate(); t != "" {
+		a = append(a, slog.String("url.template", t))
+	}
 	a = appendServer(a, o.Request.URL)
 	if o.Response != nil {
 		a = append(a, slog.Int("http.response.status_code", o.Response.StatusCode))
@@ -25,7 +28,7 @@ func (x *exchange) attrs(o Outcome) []slog.Attr {
 		a = append(a, slog.String("error.type", t))
 	}
 	if o.Err != nil {
-		a = append(a, slog.String("error", x.opts.Redactor.ErrorText(o.Err)))
+		a = append(a, slog.String("error", x.redactor.ErrorText(o.Err)))
 	}
 	a = append(a, slog.Duration("duration", o.Duration), slog.Duration("ttfb", o.FirstByte))
 	a = appendSizes(a, o)
@@ -33,6 +36,7 @@ func (x *exchange) attrs(o Outcome) []slog.Attr {
 		a = append(a, slog.Bool("slow", true))
 	}
 	a = append(appendLayers(a, o), slog.String("call.id", o.CallID))
+	a = x.conn.append(a)
 	if x.opts.Headers {
 		a = x.appendHeaders(a, o)
 	}
@@ -41,7 +45,7 @@ func (x *exchange) attrs(o Outcome) []slog.Attr {
 }
 
 func (x *exchange) appendHeaders(a []slog.Attr, o Outcome) []slog.Attr {
-	a = appendHeader(a, "http.request.header.", x.opts.Redactor.Header(o.Request.Header))
+	a = appendHeader(a, "http.request.header.", x.redactor.Header(o.Request.Header))
 	return appendHeader(a, "http.response.header.", x.header)
 }
 
@@ -117,6 +121,9 @@ func appendSizes(a []slog.Attr, o Outcome) []slog.Attr {
 	if o.ClosedEarly {
 		a = append(a, slog.Bool("closed_early", true))
 	}
+	if o.NeverClosed {
+		a = append(a, slog.Bool("never_closed", true))
+	}
 	return a
 }
 
@@ -127,6 +134,9 @@ func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 	}
 	if o.Attempt > 0 {
 		a = append(a, slog.Int("attempt", o.Attempt))
+	}
+	if len(o.Attempts) > 1 {
+		a = append(a, slog.Any("attempts", o.Attempts))
 	}
 	if o.Stop != "" && o.Stop != "done" {
 		a = append(a, slog.String("retry.stop", o.Stop))

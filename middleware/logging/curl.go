@@ -18,8 +18,9 @@ const curlBody = 4 << 10
 // for any other one the command reads from a file named body. req is not changed.
 func Curl(req *http.Request) string { return CurlWith(nil, req) }
 
-// CurlWith is [Curl] with another redactor.
+// CurlWith is [Curl] with another redactor. Nil means that of the request's context ([redact.With]), or else the default.
 func CurlWith(r *Redactor, req *http.Request) string {
+	r = redactorFor(r, req)
 	args := []string{"curl"}
 	hasBody := req.Body != nil && req.Body != http.NoBody
 	switch method := req.Method; {

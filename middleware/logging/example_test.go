@@ -62,7 +62,7 @@ func ExampleNew_attempts() {
 	// Output:
 	// level=WARN msg="http attempt" http.request.method=GET url.full=https://example.com/ server.address=example.com http.response.status_code=503 error.type=503 attempt=1
 	// level=DEBUG msg="http attempt" http.request.method=GET url.full=https://example.com/ server.address=example.com http.response.status_code=200 http.request.resend_count=1 attempt=2
-	// level=INFO msg="http call" http.request.method=GET url.full=https://example.com/ server.address=example.com http.response.status_code=200 http.request.resend_count=1
+	// level=INFO msg="http call" http.request.method=GET url.full=https://example.com/ server.address=example.com http.response.status_code=200 http.request.resend_count=1 attempts="[503 200]"
 }
 
 func ExampleCurl() {

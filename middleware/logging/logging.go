@@ -2,14 +2,17 @@ package logging
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
+	"github.com/plyhttp/ply/redact"
 )
 
 // New returns a layer that writes one record for each request that passes it, when the body of the response has ended.
@@ -49,11 +52,19 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !logger.Enabled(req.Context(), highest) {
 		return h.next.RoundTrip(req)
 	}
-	x := &exchange{opts: h.opts, sampler: h.sampler, logger: logger, req: req, start: time.Now()}
+	x := &exchange{opts: h.opts, sampler: h.sampler, logger: logger, redactor: redactorFor(h.opts.Redactor, req), req: req, start: time.Now()}
 	if r, ok := attempt.Of(req.Context()); ok && r.Stop == "" {
 		x.attempt = r.Number
 	}
+	returned := false
+	defer func() {
+		if !returned { // a panic goes on its way, or the goroutine ends
+			x.firstByte = time.Since(x.start)
+			x.finish(nil, errPanicked)
+		}
+	}()
 	resp, err := h.next.RoundTrip(x.outgoing())
+	returned = true
 	x.firstByte = time.Since(x.start)
 	if err != nil {
 		if resp != nil && resp.Body != nil {
@@ -66,16 +77,24 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// errPanicked stands for the response of a handler that has panicked. What with may be secret.
+var errPanicked = errors.New("the next handler has panicked")
+
+// errLost stands for the end of a body that never came.
+var errLost = errors.New("the body was neither read to its end nor closed")
+
 // exchange is one request on its way through the layer.
 type exchange struct {
-	opts    *Options
-	sampler *sampler
-	logger  *slog.Logger
-	req     *http.Request // the caller's
-	attempt int           // zero outside a retry layer
-	start   time.Time
-	id      string // of the call
-	tally   *attempt.Tally
+	opts     *Options
+	sampler  *sampler
+	logger   *slog.Logger
+	redactor *redact.Redactor
+	req      *http.Request // the caller's
+	attempt  int           // zero outside a retry layer
+	start    time.Time
+	id       string // of the call
+	tally    *attempt.Tally
+	conn     *connection // nil unless it is wanted
 
 	cache     CacheStatus
 	header    http.Header // of the response, as it may be shown; nil unless it is wanted
@@ -91,6 +110,10 @@ func (x *exchange) outgoing() *http.Request {
 	x.id = callID(x.req)
 	ctx, tally := attempt.WithTally(WithCallID(x.req.Context(), x.id))
 	x.tally = tally
+	if x.opts.Connection {
+		x.conn = &connection{}
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: x.conn.got})
+	}
 	r := x.req.WithContext(ctx)
 	if x.req.Body == nil || x.req.Body == http.NoBody {
 		return r
@@ -109,10 +132,11 @@ func (x *exchange) outgoing() *http.Request {
 func (x *exchange) watch(resp *http.Response) {
 	x.cache = cacheStatus(resp)
 	if x.opts.Headers && resp != nil {
-		x.header = x.opts.Redactor.Header(resp.Header)
+		x.header = x.redactor.Header(resp.Header)
 	}
+	seen := withoutBody(resp)
 	if resp == nil || resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols || x.opts.AtHeaders {
-		x.finish(resp, nil)
+		x.finish(seen, nil)
 		return
 	}
 	x.answer = newCapture(resp.Header, x.opts.BodyBytes)
@@ -125,9 +149,28 @@ func (x *exchange) watch(resp *http.Response) {
 			if err == io.EOF {
 				err = nil
 			}
-			x.finish(resp, err)
+			x.finish(seen, err)
 		},
+		Lost: x.lost(seen),
 	})
+}
+
+// lost returns the hook for a body that is never closed, nil if nobody wants to hear of it. It must not refer to the body, and x does not.
+func (x *exchange) lost(seen *http.Response) func() {
+	if !x.logger.Enabled(x.req.Context(), slog.LevelWarn) {
+		return nil
+	}
+	return func() { x.finish(seen, errLost) }
+}
+
+// withoutBody is a copy of resp that can be kept: it neither shows the body to Options.Level nor keeps it alive.
+func withoutBody(resp *http.Response) *http.Response {
+	if resp == nil {
+		return nil
+	}
+	seen := *resp
+	seen.Body = http.NoBody
+	return &seen
 }
 
 // finish writes the record, if its level is wanted and it is chosen. It is called once.

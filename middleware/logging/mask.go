@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 // MaskSecrets hides secrets in the beginning of a body: members of JSON objects whose names say that they are secret

@@ -381,9 +381,9 @@ func TestRetriesBelowACacheAreSaid(t *testing.T) {
 		stack := c.Middleware(retry.New(retry.Options{})(origin))
 		h := logging.New(logging.Options{Logger: outer.logger()})(logging.New(logging.Options{Logger: inner.logger()})(stack))
 		for _, want := range []struct{ path, said string }{
-			{"/a", "resend_count=1 cache.status=miss"},
+			{"/a", `resend_count=1 attempts="[503 200]" cache.status=miss`},
 			{"/a", "cache.status=hit"},
-			{"/b", "resend_count=2 retry.stop=attempts"},
+			{"/b", `resend_count=2 attempts="[connection_reset connection_reset connection_reset]" retry.stop=attempts`},
 		} {
 			inner.Reset()
 			outer.Reset()

@@ -2,13 +2,22 @@ package logging
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 // Redactor decides what may be shown. Nil hides all that may be secret.
 type Redactor = redact.Redactor
+
+// redactorFor returns the redactor that applies to req: that of the layer, or else of the request's context, or else nil, the default.
+func redactorFor(own *Redactor, req *http.Request) *Redactor {
+	if own != nil {
+		return own
+	}
+	return redact.From(req.Context())
+}
 
 // SignedURLs are the query parameters that sign the URLs of the large object stores, for Redactor.HideParams.
 var SignedURLs = redact.SignedURLs
@@ -33,12 +42,16 @@ type Options struct {
 	// Sample leaves out records of calls that went well. Zero means that all are written.
 	Sample Sample
 
-	// Redactor decides what may be shown. Zero means the default: userinfo, query values, and header values that no standard
+	// Redactor decides what may be shown. Zero means that of the request's context ([redact.With]), or else the default: userinfo, query values, and header values that no standard
 	// says are harmless, show as REDACTED.
 	Redactor *Redactor
 
 	// Headers adds the header fields of request and response, each value as the Redactor shows it. Zero means none.
 	Headers bool
+
+	// Connection adds the address at the other end of the connection, and whether it had served before,
+	// if the transport takes part in [net/http/httptrace]. Zero means neither.
+	Connection bool
 
 	// BodyBytes adds up to so many bytes of each body, taken as the body passes by: nothing is read ahead or held back.
 	// Only textual media types without a content coding are taken, and no event stream. A request body is the one that is sent.

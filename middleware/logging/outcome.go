@@ -13,13 +13,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
+	"github.com/plyhttp/ply/internal/urltemplate"
 )
 
 // Outcome is how a call ended, or an attempt of one.
 type Outcome struct {
 	Request  *http.Request  // as it came to this layer; not to be changed
-	Response *http.Response // nil if there was none; its body has ended
+	Response *http.Response // a copy without its body; nil if there was none
 
 	// Err is the error of the call, or of reading the response's body. Nil if the body ended well or was closed early.
 	Err error
@@ -27,10 +29,12 @@ type Outcome struct {
 	Attempt     int           // its number inside a retry layer; zero for a whole call
 	Resends     int           // how often the request was sent again, redirects included
 	Stop        string        // why the retry layer stopped; "" without one
+	Attempts    []string      // of a whole call, how each attempt of its last hop ended: its status, or as ErrorType; nil without a retry layer
 	Duration    time.Duration // to the end of the body
 	FirstByte   time.Duration // to the header of the response, or to the error
 	Slow        bool          // Duration is at least Options.Slow
 	ClosedEarly bool          // the body was closed before its end
+	NeverClosed bool          // the body was dropped, neither read to its end nor closed, which costs a connection
 	Sent        int64         // bytes of the request body
 	Received    int64         // bytes of the response body
 	Cache       CacheStatus   // zero without a ply cache inside
@@ -62,15 +66,44 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 	if err == body.ErrClosed {
 		o.Err, o.ClosedEarly = nil, resp.ContentLength != o.Received
 	}
+	if err == errLost {
+		o.Err, o.NeverClosed = nil, true
+	}
 	switch r, known := x.tally.Record(); {
 	case x.attempt > 0:
 		o.Resends = x.attempt - 1
 	case known:
-		o.Resends, o.Stop = r.Resends, r.Stop
+		o.Resends, o.Stop, o.Attempts = r.Resends, r.Stop, attempts(x.tally.Outcomes())
 	default:
 		o.Resends = redirects(x.req, resp)
 	}
 	return o
+}
+
+// maxAttempts is how many attempts are told one by one.
+const maxAttempts = 20
+
+func attempts(all []attempt.Outcome) []string {
+	var ends []string
+	for i, one := range all {
+		switch {
+		case i == maxAttempts:
+			return append(ends, "…")
+		case one.Err != nil:
+			ends = append(ends, errorType(one.Err))
+		default:
+			ends = append(ends, strconv.Itoa(one.Status))
+		}
+	}
+	return ends
+}
+
+// URLTemplate is the template of the URL, if the caller has named one (ply.WithURLTemplate). After a redirect it is "": it is that of the first hop.
+func (o Outcome) URLTemplate() string {
+	if o.Request == nil || o.Request.Response != nil {
+		return ""
+	}
+	return urltemplate.Of(o.Request.Context())
 }
 
 // redirects counts the hops before the last one: http.Client puts the redirecting response into the request that follows it.
@@ -95,6 +128,8 @@ func redirects(req *http.Request, resp *http.Response) (hops int) {
 //	the caller cancelled                        Info    Info
 //	a deadline passed                           Warn    Warn
 //	any other error, of the body too            Error   Warn
+//	a panic of the next handler                 Error   Error
+//	a body that is never closed                 Warn    Warn
 //
 // A slow one is a level higher.
 func LevelOf(o Outcome) slog.Level {
@@ -115,8 +150,12 @@ func levelOf(o Outcome) slog.Level {
 		return slog.LevelInfo
 	case errors.Is(o.Err, context.DeadlineExceeded):
 		return slog.LevelWarn
+	case o.Err == errPanicked:
+		return slog.LevelError
 	case o.Err != nil, status == http.StatusTooManyRequests, status >= 500:
 		return failed
+	case o.NeverClosed:
+		return slog.LevelWarn
 	case status == http.StatusNotFound, status == http.StatusConflict,
 		status == http.StatusPreconditionFailed, status == http.StatusRequestedRangeNotSatisfiable, status < 400:
 		return fine
@@ -125,7 +164,7 @@ func levelOf(o Outcome) slog.Level {
 }
 
 // ErrorType returns the value of error.type for an outcome, one of few: the status if it is an error, else
-// canceled, timeout, dns, connection_refused, connection_reset, tls, eof or other; "" if nothing failed.
+// canceled, timeout, dns, connection_refused, connection_reset, tls, eof, panic or other; "" if nothing failed.
 func (o Outcome) ErrorType() string {
 	if o.Err == nil {
 		if o.Status() >= 400 {
@@ -133,8 +172,12 @@ func (o Outcome) ErrorType() string {
 		}
 		return ""
 	}
+	return errorType(o.Err)
+}
+
+func errorType(err error) string {
 	for _, class := range errorClasses {
-		if class.holds(o.Err) {
+		if class.holds(err) {
 			return class.name
 		}
 	}
@@ -145,6 +188,7 @@ var errorClasses = []struct {
 	name  string
 	holds func(error) bool
 }{
+	{"panic", func(err error) bool { return err == errPanicked }},
 	{"canceled", func(err error) bool { return errors.Is(err, context.Canceled) }},
 	{"dns", is[*net.DNSError]},
 	{"tls", func(err error) bool {

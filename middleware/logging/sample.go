@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Unremarkable reports whether the call went well at once: nothing failed, was slow or had to be sent again.
+// Unremarkable reports whether the call went well at once: nothing failed, was slow, had to be sent again or was left open.
 func (o Outcome) Unremarkable() bool {
-	return o.ErrorType() == "" && !o.Slow && o.Resends == 0
+	return o.ErrorType() == "" && !o.Slow && o.Resends == 0 && !o.NeverClosed
 }
 
 // sampler chooses records.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/plyhttp/ply/internal/redact"
 	"github.com/plyhttp/ply/internal/unavailable"
+	"github.com/plyhttp/ply/redact"
 )
 
 // Error reports a call that ended without a response. Every failure of a layer that sent something is one.
@@ -32,14 +32,21 @@ type Error struct {
 func (c *call) newError(p plan) *Error {
 	return &Error{
 		Method:   or(c.req.Method, http.MethodGet),
-		URL:      c.opts.Redactor.URL(c.req.URL),
+		URL:      c.redactor().URL(c.req.URL),
 		Attempts: c.info().Attempts,
 		Stop:     p.stop,
 		Elapsed:  time.Since(c.start),
 		last:     c.tried.Err,
 		cause:    p.cause,
-		redactor: c.opts.Redactor,
+		redactor: c.redactor(),
 	}
+}
+
+func (c *call) redactor() *redact.Redactor {
+	if c.opts.Redactor != nil {
+		return c.opts.Redactor
+	}
+	return redact.From(c)
 }
 
 func (e *Error) Error() string {

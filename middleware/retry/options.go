@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 // Options say how to retry. The zero value is meant for production: three attempts, full jitter, a budget per host.
@@ -91,8 +91,8 @@ type Options struct {
 	// It must not block, read or close the response's body. Zero means no hook.
 	OnGiveUp func(context.Context, Event)
 
-	// Redactor decides what the text of an [*Error] shows of URLs; it is the type logging.Redactor.
-	// Zero means the default: userinfo and query values show as REDACTED.
+	// Redactor decides what the text of an [*Error] shows of URLs.
+	// Zero means that of the request's context ([redact.With]), or else the default: userinfo and query values show as REDACTED.
 	Redactor *redact.Redactor
 
 	// Nested lets this layer retry below another retry layer, where attempts multiply.

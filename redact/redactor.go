@@ -27,7 +27,8 @@ type Redactor struct {
 	// and those whose names say "secret" by themselves. [SignedURLs] is such a list. Case matters.
 	HideParams []string
 
-	// Path rewrites the escaped path of each URL, as to hide identifiers in it. Zero means that only session ids are hidden.
+	// Path rewrites the escaped path of each URL, as to hide identifiers in it. It sees what it has returned again where one error quotes another.
+	// Zero means that only session ids are hidden.
 	Path func(string) string
 }
 

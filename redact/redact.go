@@ -1,6 +1,7 @@
 // Package redact takes secrets out of what people read: URLs, header fields and error texts.
 //
 // What is hidden shows as [Mark], never as nothing: a reader should see that something was there.
+// A [Redactor] decides; nil hides all that may be secret. Layers take one in their options, and for want of that the one in a request's context: [With].
 package redact
 
 import (

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plyhttp/ply/internal/redact"
+	"github.com/plyhttp/ply/redact"
 )
 
 func TestURL(t *testing.T) {

@@ -1,0 +1,148 @@
+package ply_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+	"github.com/stretchr/testify/require"
+)
+
+// One redactor, given to the client, is obeyed wherever it or a layer says something of a request.
+func TestOneRedactorForAllThatIsSaid(t *testing.T) {
+	hideNames := &ply.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "joe", "someone") }, ShowParams: []string{"page"}}
+	fails := &url.Error{Op: "dial", URL: "http://a.test/joe?page=1&token=hush", Err: errors.New("no way")}
+	for name, with := range map[string]func(ply.Options) (*ply.Client, func(context.Context) context.Context){
+		"Options": func(o ply.Options) (*ply.Client, func(context.Context) context.Context) {
+			o.Redactor = hideNames
+			return newClient(t, o), func(ctx context.Context) context.Context { return ctx }
+		},
+		"context wins": func(o ply.Options) (*ply.Client, func(context.Context) context.Context) {
+			o.Redactor = &ply.Redactor{}
+			return newClient(t, o), func(ctx context.Context) context.Context { return ply.WithRedactor(ctx, hideNames) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var said bytes.Buffer
+				hook := func(ctx context.Context, e retry.Event) {
+					fmt.Fprintln(&said, "hook", ply.RedactorOf(ctx).URL(e.Attempt.Request.URL))
+				}
+				origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
+					"/joe":      {plytest.Status(404)},
+					"/fails":    {plytest.Fail(fails)},
+					"/cut":      {{Body: "hello", Fault: plytest.CutAfter(3)}},
+					"/redirect": {plytest.Status(302, "Location", "/fails?page=1&token=hush")},
+				}}
+				client, in := with(ply.Options{Transport: origin, Use: []ply.Middleware{
+					logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))}),
+					retry.New(retry.Options{Rules: []retry.Rule{afterErrors}, MaxAttempts: 2, OnRetry: hook}),
+				}})
+				for _, path := range []string{"/joe", "/fails", "/cut", "/redirect"} {
+					ctx := in(ply.WithInfo(t.Context()))
+					_, err := ply.Bytes(ply.RaiseForStatus(client.Get(ctx, "http://a.test"+path+"?page=1&token=hush&who=joe")))
+					require.Error(t, err)
+					info, _ := ply.InfoFromContext(ctx)
+					fmt.Fprintf(&said, "%s\n%s\n", err, info)
+					var status *ply.StatusError
+					if errors.As(err, &status) && status.URL != "http://a.test/someone?page=1&token=REDACTED&who=REDACTED" {
+						t.Errorf("StatusError has %s", status.URL)
+					}
+				}
+				if strings.Contains(said.String(), "hush") || strings.Contains(said.String(), "joe") {
+					t.Errorf("a secret in\n%s", &said)
+				}
+				if n := strings.Count(said.String(), "page=1"); n < 15 || strings.Contains(said.String(), "page=REDACTED") {
+					t.Errorf("the redactor is not asked everywhere, but %d times:\n%s", n, &said)
+				}
+			})
+		})
+	}
+}
+
+func afterErrors(a *retry.Attempt) retry.Verdict {
+	if a.Err != nil {
+		return retry.Yes
+	}
+	return retry.Unknown
+}
+
+func TestPathValueNamesTheTemplate(t *testing.T) {
+	var got []string
+	client := newClient(t, ply.Options{BaseURL: "http://a.test/v1", Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+		got = append(got, ply.URLTemplate(r.Context()))
+		return reply(r, http.StatusOK, nil, ""), nil
+	})})
+	id := ply.PathValue("id", "7")
+	require.NoError(t, ply.Discard(client.Get(t.Context(), "/users/{id}?a=b", id)))
+	require.NoError(t, ply.Discard(client.Get(t.Context(), "http://a.test/v1/users/{id}", id)))
+	require.NoError(t, ply.Discard(client.Get(ply.WithURLTemplate(t.Context(), "/v1/users/{user}"), "/users/{id}", id)))
+	require.NoError(t, ply.Discard(client.Get(t.Context(), "/users/7")))
+	if fmt.Sprint(got) != "[/users/{id} /v1/users/{id} /v1/users/{user} ]" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func ExampleWithURLTemplate() {
+	logger := slog.New(slog.NewTextHandler(stdout{}, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "url.full" || a.Key == "url.template" {
+			return a
+		}
+		return slog.Attr{}
+	}}))
+	hc := ply.Wrap(&http.Client{Transport: plytest.Play(plytest.Text("Ann"))}, logging.New(logging.Options{Logger: logger}))
+
+	ctx := ply.WithURLTemplate(context.Background(), "/users/{id}")
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com/users/7", nil)
+	resp, err := hc.Do(req)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	// Output:
+	// url.full=https://example.com/users/7 url.template=/users/{id}
+}
+
+// stdout is os.Stdout when it is written to: an example replaces it.
+type stdout struct{}
+
+func (stdout) Write(p []byte) (int, error) { return fmt.Print(string(p)) }
+
+func ExampleRedactor() {
+	client, err := ply.New(ply.Options{
+		Redactor:  &ply.Redactor{ShowParams: []string{"page"}},
+		Transport: plytest.Play(plytest.Status(http.StatusForbidden)),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	_, err = ply.Text(ply.RaiseForStatus(client.Get(context.Background(), "https://example.com/list?page=2&token=hunter2")))
+	fmt.Println(err)
+	// Output:
+	// GET https://example.com/list?page=2&token=REDACTED: 403 Forbidden
+}
+
+func ExampleRedactorOf() {
+	ctx := ply.WithRedactor(context.Background(), &ply.Redactor{ShowHeaders: []string{"X-Tenant"}})
+	fmt.Println(ply.RedactorOf(ctx).HeaderValue("X-Tenant", "acme"))
+	fmt.Println(ply.RedactorOf(context.Background()).HeaderValue("X-Tenant", "acme"))
+	// Output:
+	// acme
+	// REDACTED
+}
