@@ -228,7 +228,7 @@ func scribble(data []byte) {
 
 func tooLarge(c *check) {
 	old := c.create("k", []byte("small"))
-	for _, n := range []int{4 << 20, 8 << 20, 64 << 20} {
+	for _, n := range []int{4 << 20, 17 << 20} {
 		data := bytes.Repeat([]byte("large record "), n/13)
 		err := c.Put(c.ctx, "k", store.Record{Data: data, Version: old.Version})
 		switch {

@@ -731,7 +731,7 @@ func TestABrokenStoreIsCaught(t *testing.T) {
 				t.Fatalf("there is no rule %q", f.rule)
 			}
 			b := f.make()
-			b.Map = NewMap(0)
+			b.Map = NewMap(16 << 20)
 			failures := judge(t, rules[i], []store.Store{b})
 			if len(failures) == 0 || failures[0] == "skipped" {
 				t.Fatalf("rule %q finds nothing: %q", f.rule, failures)
