@@ -1,0 +1,66 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// call runs f, and returns when it does or when the context is done, whatever comes first. The client looks at deadlines, not at cancellation,
+// so f runs in a goroutine of its own. That one keeps its slot until it is over, which is at most Options.Timeout after it began:
+// a hung server holds no more goroutines than there are slots.
+//
+// What f returns is f's until then. It must not touch what belongs to the caller of the store.
+func call[T any](s *Store, ctx context.Context, f func(context.Context) (T, error)) (T, error) {
+	var zero T
+	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return zero, err
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return zero, ctx.Err()
+	}
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil { // the guard around a store sees the panics of its own goroutine only
+				r.err = fmt.Errorf("the client panicked: %v", p)
+			}
+			<-s.slots
+			done <- r
+		}()
+		r.value, r.err = f(ctx)
+		if r.err == nil || isReply(r.err) {
+			s.answered.Add(1)
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		return zero, ctx.Err()
+	}
+}
+
+// isReply tells errors that a server sent.
+func isReply(err error) bool {
+	var e goredis.Error
+	return errors.As(err, &e)
+}
+
+func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("redis: %s: %w", op, redact(err))
+}

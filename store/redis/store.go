@@ -1,0 +1,160 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// Get implements [store.Store].
+func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
+	if err := checkKey(key); err != nil {
+		return store.Record{}, err
+	}
+	value, err := call(s, ctx, func(ctx context.Context) ([]byte, error) {
+		return s.client.GetRange(ctx, s.prefix+key, 0, s.lastByte()).Bytes()
+	})
+	if err != nil {
+		return store.Record{}, wrap("get", err)
+	}
+	r, err := s.record(key, value, time.Now())
+	return r, wrap("get", err)
+}
+
+// lastByte is the index of the last byte that is asked for: one more than there may be, to tell what is too large.
+func (s *Store) lastByte() int64 { return int64(s.opt.MaxRecordBytes + maxHead) }
+
+// record returns the record that a value is, or the zero Record if it is none that counts now.
+func (s *Store) record(key string, value []byte, now time.Time) (store.Record, error) {
+	if len(value) == 0 {
+		return store.Record{}, nil
+	}
+	r, err := decode(key, value)
+	switch {
+	case errors.Is(err, errForeign):
+		return store.Record{}, nil
+	case err != nil:
+		return store.Record{}, err
+	case !r.Expires.IsZero() && !r.Expires.After(now):
+		return store.Record{}, nil
+	case len(r.Data) > s.opt.MaxRecordBytes:
+		return store.Record{}, store.ErrTooLarge
+	}
+	return r, nil
+}
+
+// Put implements [store.Store].
+func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if r.Owner != "" && !validKey(r.Owner) {
+		return fmt.Errorf("redis: the owner %.140q is not a key", r.Owner)
+	}
+	if len(r.Data) == 0 {
+		return errors.New("redis: a record has at least one byte")
+	}
+	if len(r.Data) > s.opt.MaxRecordBytes {
+		return wrap("put", store.ErrTooLarge)
+	}
+	version, now := newVersion(), time.Now()
+	value := encode(key, version, r)
+	s.written.expect(key, version)
+	return s.change(ctx, "put", putScript, key, version, now.UnixMilli(), key, r.Version, version, s.ttl(r, now), value)
+}
+
+// ttl returns for how many milliseconds Redis is to keep the record. 0 means that it is over.
+func (s *Store) ttl(r store.Record, now time.Time) int64 {
+	if r.Expires.IsZero() {
+		return s.opt.TTL.Milliseconds()
+	}
+	left := r.Expires.Sub(now)
+	if left <= 0 {
+		return 0
+	}
+	return max(left.Milliseconds(), 1)
+}
+
+// Delete implements [store.Store].
+func (s *Store) Delete(ctx context.Context, key, version string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	nonce := newVersion()
+	return s.change(ctx, "delete", deleteScript, key, nonce, time.Now().UnixMilli(), key, version, nonce)
+}
+
+// change runs a script, whose reply has to name this call.
+func (s *Store) change(ctx context.Context, op string, script *goredis.Script, key, nonce string, args ...any) error {
+	reply, err := call(s, ctx, func(ctx context.Context) (string, error) {
+		return script.Run(ctx, s.client, []string{s.prefix + key}, args...).Text()
+	})
+	switch {
+	case err != nil:
+		return wrap(op, err)
+	case reply == "done "+nonce:
+		return nil
+	case reply == "conflict "+nonce:
+		return wrap(op, store.ErrConflict)
+	}
+	return fmt.Errorf("redis: %s: the reply belongs to another call", op)
+}
+
+// pipelined is how many records are asked for in one go.
+const pipelined = 16
+
+// GetMulti implements [store.MultiGetter]. What is not a string counts as absent.
+func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
+	records := make([]store.Record, 0, len(keys))
+	for len(keys) > 0 {
+		n := min(len(keys), pipelined)
+		values, err := s.values(ctx, keys[:n], s.lastByte())
+		if err != nil {
+			return nil, wrap("get", err)
+		}
+		now := time.Now()
+		for i, value := range values {
+			r, err := s.record(keys[i], value, now)
+			if err != nil {
+				return nil, wrap("get", err)
+			}
+			records = append(records, r)
+		}
+		keys = keys[n:]
+	}
+	return records, nil
+}
+
+// values returns the values under some keys, each up to its byte number last.
+func (s *Store) values(ctx context.Context, keys []string, last int64) ([][]byte, error) {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		if err := checkKey(key); err != nil {
+			return nil, err
+		}
+		names[i] = s.prefix + key
+	}
+	return call(s, ctx, func(ctx context.Context) ([][]byte, error) {
+		pipe := s.client.Pipeline()
+		cmds := make([]*goredis.StringCmd, len(names))
+		for i, name := range names {
+			cmds[i] = pipe.GetRange(ctx, name, 0, last)
+		}
+		if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+			return nil, err
+		}
+		values := make([][]byte, len(cmds))
+		for i, cmd := range cmds {
+			var err error
+			if values[i], err = cmd.Bytes(); err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") {
+				return nil, err
+			}
+		}
+		return values, nil
+	})
+}

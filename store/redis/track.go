@@ -1,0 +1,162 @@
+package redis
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+const (
+	pingEvery  = time.Second             // a connection that says nothing for so long is asked whether it lives
+	minPause   = 20 * time.Millisecond   // between two tries to connect, doubled each time
+	maxPause   = 1000 * time.Millisecond // and at most this
+	trackSteps = 3                       // replies to expect at the beginning: HELLO, CLIENT SETNAME, CLIENT TRACKING
+)
+
+// tracker hears from servers which keys change.
+type tracker struct {
+	store  *Store
+	echoes chan<- string
+}
+
+// errRefused is a server that is there, but does not tell.
+var errRefused = errors.New("the server refuses to track")
+
+// follow keeps a tracking connection to one server until the context is done. "" is said when one is lost, for what was missed then and until the next;
+// when the next one is there, for what was read in between; and after each vain try if the server answers other calls:
+// then there is nothing better than to take everything for changed, again and again.
+func (t *tracker) follow(ctx context.Context, opt *goredis.Options) {
+	pause := minPause
+	answered := t.store.answered.Load()
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := t.track(ctx, opt)
+		if ctx.Err() != nil {
+			return
+		}
+		now := t.store.answered.Load()
+		if errors.Is(err, errRefused) || now != answered || time.Since(began) > maxPause {
+			t.store.ears.say("")
+		}
+		answered = now
+		if errors.Is(err, errRefused) {
+			pause = maxPause
+		} else if time.Since(began) > 2*maxPause {
+			pause = minPause
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// track listens on one connection until it breaks.
+func (t *tracker) track(ctx context.Context, opt *goredis.Options) error {
+	conn, err := t.connect(ctx, opt)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	conn.SetDeadline(time.Now().Add(t.store.opt.Timeout))
+	if err := t.subscribe(ctx, conn, opt); err != nil {
+		return err
+	}
+	r := &pushes{r: bufio.NewReader(conn), invalidated: t.heard}
+	for range trackSteps {
+		if err := r.next(); err != nil {
+			return err
+		}
+	}
+	t.store.ears.say("")
+	defer t.store.ears.say("") // if it is not the end of the store; then nobody hears it
+	asked := false
+	for {
+		conn.SetDeadline(time.Now().Add(pingEvery))
+		_, err := r.r.Peek(1)
+		var timeout net.Error
+		switch {
+		case err == nil:
+			asked = false
+			if err := r.next(); err != nil {
+				return err
+			}
+		case errors.As(err, &timeout) && timeout.Timeout() && !asked:
+			asked = true
+			conn.SetDeadline(time.Now().Add(pingEvery))
+			if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func (t *tracker) connect(ctx context.Context, opt *goredis.Options) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.store.opt.Timeout)
+	defer cancel()
+	return opt.Dialer(ctx, opt.Network, opt.Addr)
+}
+
+// subscribe sends what makes the connection one that tells of changes.
+func (t *tracker) subscribe(ctx context.Context, conn net.Conn, opt *goredis.Options) error {
+	user, password := opt.Username, opt.Password
+	switch {
+	case opt.StreamingCredentialsProvider != nil:
+		return fmt.Errorf("%w: its credentials come in a stream", errRefused)
+	case opt.CredentialsProviderContext != nil:
+		var err error
+		if user, password, err = opt.CredentialsProviderContext(ctx); err != nil {
+			return err
+		}
+	case opt.CredentialsProvider != nil:
+		user, password = opt.CredentialsProvider()
+	}
+	hello := []string{"HELLO", "3"}
+	if password != "" || user != "" {
+		if user == "" {
+			user = "default"
+		}
+		hello = append(hello, "AUTH", user, password)
+	}
+	var b strings.Builder
+	for _, args := range [][]string{
+		hello,
+		{"CLIENT", "SETNAME", "ply-changes"},
+		{"CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", t.store.prefix},
+	} {
+		fmt.Fprintf(&b, "*%d\r\n", len(args))
+		for _, arg := range args {
+			fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(arg), arg)
+		}
+	}
+	_, err := conn.Write([]byte(b.String()))
+	return err
+}
+
+// heard is called with a name in Redis that has changed, "" for all.
+func (t *tracker) heard(name string) {
+	key, ok := strings.CutPrefix(name, t.store.prefix)
+	switch {
+	case name == "":
+		t.store.ears.say("")
+	case !ok || !validKey(key):
+	case t.store.written.known(key):
+		select {
+		case t.echoes <- key:
+		default:
+			t.store.ears.say(key)
+		}
+	default:
+		t.store.ears.say(key)
+	}
+}
