@@ -171,7 +171,7 @@ func (c *Cache) admits(r *http.Request, e *Entry) bool {
 // load asks the store. A store that fails has nothing.
 func (c *Cache) load(r *http.Request, key []byte, now time.Time) *Set {
 	if c.memory != nil {
-		return c.memory.get(key, now)
+		return c.memory.get(key)
 	}
 	ctx := r.Context()
 	set, err := c.store.Get(ctx, string(key))

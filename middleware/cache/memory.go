@@ -7,10 +7,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // MemoryOptions bound a [Memory].
@@ -26,14 +23,17 @@ type MemoryOptions struct {
 	Evicted func(*Entry)
 }
 
-// Memory is a [Store] in this process's memory. It forgets what was used longest ago when it is full.
-// It is safe for concurrent use, never returns an error and never blocks on anything but its own short locks.
+// Memory is a [Store] in this process's memory. When it is full, what has not been used for long goes first, and of that what was used only once:
+// a walk through many URLs that are asked for once each does not drive out what is asked for again and again.
+// It is safe for concurrent use, never returns an error but [ErrTooLarge], and readers wait for no lock.
 type Memory struct {
 	maxBytes   int64
 	maxEntries int64
 	seed       maphash.Seed
-	shards     []shard
 	evicted    func(*Entry)
+
+	index  sync.Map // what readers see: each key's *slot. Written under the lock of the key's shard
+	shards []shard
 
 	bytes     atomic.Int64
 	entries   atomic.Int64
@@ -56,79 +56,55 @@ func NewMemory(o MemoryOptions) *Memory {
 	}
 	m.shards = make([]shard, n)
 	for i := range m.shards {
-		m.shards[i].init(m)
+		m.shards[i].init()
 	}
 	return m
 }
 
-// shard is one part of the keys, in order of use.
-type shard struct {
-	mu    sync.Mutex // guards the fields below
-	lru   *simplelru.LRU[uint64, *slot]
-	index tagIndex
-	_     [40]byte // keeps the locks of two shards out of one cache line
-}
-
-// slot is what is stored under one key.
-type slot struct {
-	key     string
-	set     *Set
-	size    int64
-	entries int64
-	tags    []uint64
-	touched int64
-}
-
-// slotOverhead is charged for each key beside its entries: list element, map cells and index.
-const slotOverhead = 384
-
-func (s *shard) init(m *Memory) {
-	// The size of simplelru counts keys, which is no bound here: bytes and entries are.
-	s.lru, _ = simplelru.NewLRU(math.MaxInt, func(hash uint64, old *slot) { m.release(s, hash, old) })
-	s.index = make(tagIndex)
-}
-
 // Get returns what is stored under key, or nil.
 func (m *Memory) Get(_ context.Context, key string) (*Set, error) {
-	return m.get(unsafe.Slice(unsafe.StringData(key), len(key)), time.Now()), nil
+	return m.get(unsafe.Slice(unsafe.StringData(key), len(key))), nil
 }
 
-// get looks key up without retaining it. A key is moved to the front of its list at most once per second:
-// the move costs more than the lookup.
-func (m *Memory) get(key []byte, now time.Time) *Set {
-	hash := maphash.Bytes(m.seed, key)
-	s := m.shardOf(hash)
-	s.mu.Lock()
-	found, ok := s.lru.Peek(hash)
-	if !ok || found.key != string(key) {
-		s.mu.Unlock()
+// get looks key up without retaining it.
+func (m *Memory) get(key []byte) *Set {
+	found := m.peek(unsafe.String(unsafe.SliceData(key), len(key)))
+	if found == nil {
 		return nil
 	}
-	if second := now.Unix(); found.touched != second {
-		found.touched = second
-		s.lru.Get(hash)
-	}
-	set := found.set
-	s.mu.Unlock()
-	return set
+	found.use()
+	return found.set
 }
 
-// shardOf returns the shard for a hash. The number of shards is a power of two.
-func (m *Memory) shardOf(hash uint64) *shard {
-	return &m.shards[hash&uint64(len(m.shards)-1)]
+func (m *Memory) peek(key string) *slot {
+	found, _ := m.index.Load(key)
+	stored, _ := found.(*slot)
+	return stored
 }
 
 // Update replaces what is stored under key.
 func (m *Memory) Update(_ context.Context, key string, change func(*Set) *Set) error {
 	hash := maphash.String(m.seed, key)
-	s := m.shardOf(hash)
+	u := update{key: key, hash: hash, change: change, shard: &m.shards[hash&uint64(len(m.shards)-1)]} // their number is a power of two
 	for {
-		evicted, err := m.update(s, hash, key, change)
+		evicted, err := m.attempt(&u)
 		m.tell(evicted)
-		if err != errNoRoom || !m.evictElsewhere(s) {
+		if err != errNoRoom {
 			return err
 		}
+		if !m.evictElsewhere(u.shard) {
+			u.alone = true
+		}
 	}
+}
+
+// update is one call of Update.
+type update struct {
+	key    string
+	hash   uint64
+	change func(*Set) *Set
+	shard  *shard
+	alone  bool // no other shard has anything to give
 }
 
 // errNoRoom tells that room must be made in other shards.
@@ -147,33 +123,33 @@ func (m *Memory) tell(evicted []*Set) {
 	}
 }
 
-// update does one attempt.
-func (m *Memory) update(s *shard, hash uint64, key string, change func(*Set) *Set) (evicted []*Set, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old, _ := s.lru.Peek(hash)
+// attempt does an update as far as its shard has or can make room.
+func (m *Memory) attempt(u *update) (evicted []*Set, err error) {
+	u.shard.mu.Lock()
+	defer u.shard.mu.Unlock()
+	old := m.peek(u.key)
 	var before *Set
-	if old != nil && old.key == key {
+	if old != nil {
 		before = old.set
 	}
-	after := change(before)
-	switch {
-	case after == before:
-		return nil, nil
-	case after == nil:
-		s.lru.Remove(hash)
+	after := u.change(before)
+	if after == before {
 		return nil, nil
 	}
-	next := &slot{key: key, set: after, entries: int64(len(after.entries)), touched: time.Now().Unix()}
-	next.size = slotOverhead + int64(len(key)) + after.Size()
-	if next.size > m.maxBytes || next.entries > m.maxEntries {
-		s.lru.Remove(hash) // what is stored now would be out of date
-		old = nil
-		if !m.shrink(next) {
-			return nil, ErrTooLarge
-		}
+	if after == nil {
+		m.remove(u.shard, old)
+		return nil, nil
 	}
-	return m.insert(s, hash, old, next)
+	next := &slot{key: u.key, hash: u.hash, set: after, entries: int64(len(after.entries))}
+	next.size = slotOverhead + int64(len(u.key)) + after.Size()
+	if !m.shrink(next) {
+		m.remove(u.shard, old) // it would be out of date
+		return nil, ErrTooLarge
+	}
+	for _, tag := range next.set.Tags() {
+		next.tags = append(next.tags, maphash.String(m.seed, tag))
+	}
+	return m.replace(u, old, next)
 }
 
 // shrink leaves as many variants in a slot as the store can hold, the newest ones. It is false if it cannot hold any.
@@ -189,32 +165,40 @@ func (m *Memory) shrink(next *slot) bool {
 	return true
 }
 
-// insert puts next in the place of old, after it has reserved what next needs beyond old.
-func (m *Memory) insert(s *shard, hash uint64, old, next *slot) (evicted []*Set, err error) {
+// replace puts next in the place of old, after it has reserved what next needs beyond old.
+func (m *Memory) replace(u *update, old, next *slot) (evicted []*Set, err error) {
+	s := u.shard
+	var has, entries int64
 	if old != nil {
-		s.lru.Get(hash) // so that old is not the one to be evicted while other slots are there
+		has, entries = old.size, old.entries
+		s.unlink(old) // what makes room for its successor must be something else
 	}
-	var oldSize, oldEntries int64
-	if old != nil {
-		oldSize, oldEntries = old.size, old.entries
-	}
-	for !m.reserve(next.size-oldSize, next.entries-oldEntries) {
-		if s.lru.Len() == 0 || old != nil && s.lru.Len() == 1 {
-			return evicted, errNoRoom
+	for !m.reserve(next.size-has, next.entries-entries) {
+		if !u.alone && s.bytes()*int64(2*len(m.shards)) < m.bytes.Load() { // the others have more to give
+			err = errNoRoom
+			break
 		}
-		if _, oldest, ok := s.lru.RemoveOldest(); ok {
-			evicted = append(evicted, oldest.set)
+		victim := s.victim()
+		if victim == nil {
+			err = errNoRoom
+			break
 		}
+		m.release(s, victim)
+		evicted = append(evicted, victim.set)
 	}
-	if old != nil {
-		s.index.remove(old.tags, hash)
+	switch {
+	case err == nil:
+		s.succeed(next, old)
+		m.index.Store(next.key, next)
+	case old != nil && u.alone:
+		m.release(s, old) // it would be out of date
+	case old != nil:
+		s.link(old)
 	}
-	for _, tag := range next.set.Tags() {
-		next.tags = append(next.tags, maphash.String(m.seed, tag))
+	if u.alone && err != nil {
+		err = ErrTooLarge
 	}
-	s.index.add(next.tags, hash)
-	s.lru.Add(hash, next) // replaces without a call to the evict callback
-	return evicted, nil
+	return evicted, err
 }
 
 // reserve adds to the totals if the bounds allow it.
@@ -241,14 +225,23 @@ func reserve(total *atomic.Int64, n, limit int64) bool {
 	}
 }
 
-// release gives back what a removed slot was charged with. The shard's lock is held.
-func (m *Memory) release(s *shard, hash uint64, old *slot) {
-	m.bytes.Add(-old.size)
-	m.entries.Add(-old.entries)
-	s.index.remove(old.tags, hash)
+// remove takes out a slot, which may be nil. The shard's lock is held.
+func (m *Memory) remove(s *shard, gone *slot) {
+	if gone != nil {
+		s.unlink(gone)
+		m.release(s, gone)
+	}
 }
 
-// evictElsewhere removes the oldest key of another shard than full, each in its turn. It is false if there is none left.
+// release lets go of a slot that is in no list any more, and gives back what it was charged with. The shard's lock is held.
+func (m *Memory) release(s *shard, gone *slot) {
+	m.index.Delete(gone.key)
+	s.tags.remove(gone)
+	m.bytes.Add(-gone.size)
+	m.entries.Add(-gone.entries)
+}
+
+// evictElsewhere evicts from another shard than full, each in its turn. It is false if there is nothing left in them.
 func (m *Memory) evictElsewhere(full *shard) bool {
 	for range m.shards {
 		s := &m.shards[m.turn.Add(1)%uint32(len(m.shards))]
@@ -256,10 +249,13 @@ func (m *Memory) evictElsewhere(full *shard) bool {
 			continue
 		}
 		s.mu.Lock()
-		_, oldest, ok := s.lru.RemoveOldest()
+		victim := s.victim()
+		if victim != nil {
+			m.release(s, victim)
+		}
 		s.mu.Unlock()
-		if ok {
-			m.tell([]*Set{oldest.set})
+		if victim != nil {
+			m.tell([]*Set{victim.set})
 			return true
 		}
 	}
@@ -273,8 +269,8 @@ func (m *Memory) DeleteTagged(_ context.Context, tag string) error {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		for _, key := range s.index.keys(hash) {
-			s.lru.Remove(key)
+		for _, tagged := range s.tags.slots(hash) {
+			m.remove(s, tagged)
 		}
 		s.mu.Unlock()
 	}
@@ -284,9 +280,12 @@ func (m *Memory) DeleteTagged(_ context.Context, tag string) error {
 // Clear removes everything.
 func (m *Memory) Clear(context.Context) error {
 	for i := range m.shards {
-		m.shards[i].mu.Lock()
-		m.shards[i].lru.Purge()
-		m.shards[i].mu.Unlock()
+		s := &m.shards[i]
+		s.mu.Lock()
+		for _, stored := range s.slots() {
+			m.remove(s, stored)
+		}
+		s.mu.Unlock()
 	}
 	return nil
 }
@@ -296,7 +295,7 @@ func (m *Memory) Range(ctx context.Context, f func(key string, set *Set) bool) e
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		slots := s.lru.Values()
+		slots := s.slots()
 		s.mu.Unlock()
 		for _, found := range slots {
 			if err := ctx.Err(); err != nil {
@@ -318,56 +317,3 @@ func (m *Memory) Len() int { return int(m.entries.Load()) }
 
 // Evictions returns how many keys had to go to make room.
 func (m *Memory) Evictions() int64 { return m.evictions.Load() }
-
-// tagIndex finds the keys of a shard that have a tag. It works on hashes: two tags with one hash are deleted together,
-// which costs a fetch and nothing else.
-type tagIndex map[uint64]keySet
-
-// keySet is a set of keys, of which there is mostly one.
-type keySet struct {
-	one  uint64
-	more map[uint64]struct{}
-}
-
-func (x tagIndex) add(tags []uint64, key uint64) {
-	for _, tag := range tags {
-		switch keys, ok := x[tag]; {
-		case !ok:
-			x[tag] = keySet{one: key}
-		case keys.more != nil:
-			keys.more[key] = struct{}{}
-		case keys.one != key:
-			x[tag] = keySet{more: map[uint64]struct{}{keys.one: {}, key: {}}}
-		}
-	}
-}
-
-func (x tagIndex) remove(tags []uint64, key uint64) {
-	for _, tag := range tags {
-		keys, ok := x[tag]
-		if !ok {
-			continue
-		}
-		if keys.more != nil {
-			delete(keys.more, key)
-		}
-		if keys.more == nil && keys.one == key || keys.more != nil && len(keys.more) == 0 {
-			delete(x, tag)
-		}
-	}
-}
-
-func (x tagIndex) keys(tag uint64) []uint64 {
-	set, ok := x[tag]
-	if !ok {
-		return nil
-	}
-	if set.more == nil {
-		return []uint64{set.one}
-	}
-	keys := make([]uint64, 0, len(set.more))
-	for key := range set.more {
-		keys = append(keys, key)
-	}
-	return keys
-}

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"strings"
@@ -106,34 +107,54 @@ func TestMemoryForgetsWhatWasUsedLongestAgo(t *testing.T) {
 	})
 }
 
+// What the entries are charged with is what they take, whatever their size: the heap is what the operating system sees.
 func TestHeapStaysWithinTheLimit(t *testing.T) {
-	const limit = 8 << 20
-	c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: limit})})
-	require.NoError(t, err)
-	defer c.Close()
-	body := strings.Repeat("x", 10_000)
-	rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
-		return reply(200, body, "Cache-Control: max-age=60", "Content-Type: text/plain", `Etag: "a"`), nil
-	}))
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+	for _, test := range []struct {
+		limit     int64
+		answers   int
+		size      int
+		atLeast   int64 // entries that must be there in the end
+		atMostPct int64 // of the limit
+	}{
+		{64 << 20, 100_000, 10_000, 5500, 125},
+		{8 << 20, 20_000, 100, 3500, 125},
+		{16 << 20, 300, 300_000, 50, 125},
+	} {
+		t.Run(fmt.Sprintf("%d answers of %d bytes under %d MiB", test.answers, test.size, test.limit>>20), func(t *testing.T) {
+			c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: test.limit})})
+			require.NoError(t, err)
+			defer c.Close()
+			body := strings.Repeat("x", test.size)
+			rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+				return reply(200, body, "Cache-Control: max-age=60", "Content-Type: text/plain", `Etag: "a"`), nil
+			}))
+			before := heapInUse()
+			for i := range test.answers {
+				r, err := http.NewRequest("GET", fmt.Sprintf("http://h/%d", i), nil)
+				require.NoError(t, err)
+				resp, err := rt.RoundTrip(r)
+				require.NoError(t, err)
+				_, err = io.Copy(io.Discard, resp.Body)
+				require.NoError(t, err)
+			}
+			used := heapInUse() - before
+			t.Logf("%d MB of heap for a limit of %d MB and %d entries", used/1e6, test.limit/1e6, c.Stats().Entries)
+			if used > test.limit*test.atMostPct/100 {
+				t.Errorf("%d bytes of heap for a limit of %d", used, test.limit)
+			}
+			if n := c.Stats().Entries; n < test.atLeast {
+				t.Errorf("only %d entries", n)
+			}
+			runtime.KeepAlive(c)
+		})
 	}
-	before := heap()
-	for i := range 5000 {
-		r, _ := http.NewRequest("GET", fmt.Sprintf("http://h/%d", i), nil)
-		resp, err := rt.RoundTrip(r)
-		require.NoError(t, err)
-		readAll(resp)
-	}
-	used := int64(heap()) - int64(before)
-	if used > limit*5/4 {
-		t.Errorf("%d bytes of heap for a limit of %d", used, limit)
-	}
-	if n := c.Stats().Entries; n < 500 {
-		t.Errorf("only %d entries", n)
-	}
-	runtime.KeepAlive(c)
+}
+
+// heapInUse is what is reachable.
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what the first one left in sync.Pools
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
