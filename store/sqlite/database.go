@@ -1,0 +1,224 @@
+package sqlite
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"time"
+)
+
+//go:embed schema.sql
+var schemaSQL string
+
+const (
+	schemaVersion = 1  // in user_version
+	schemaObjects = 13 // tables, indexes, triggers and views in schema.sql
+)
+
+var (
+	errSchema  = errors.New("its tables are not those of this version")
+	errForeign = errors.New("it is the database of another application, and was left alone")
+	errNoMark  = errors.New("it is no database that can be read, nor one of this package, and was left alone")
+)
+
+// ErrNewer is what Open returns, or wraps, for a file that a newer version of this package has made. It was left alone.
+var ErrNewer = errors.New("sqlite: a newer version of this package has made the file")
+
+// database is the open file: connections to one inode. When the name leads to another one, or nowhere, it is over.
+type database struct {
+	path    string
+	info    fs.FileInfo
+	sync    Sync
+	turn    chan struct{} // holds the one token of those who write
+	writer  *conn         // used by the holder of the token
+	wrote   int64         // bytes into the log since it was moved into the file, for the holder of the token
+	tried   int64         // the length of the log when it could not be emptied the last time, for the holder of the token
+	readers chan *conn    // holds one for each that is free; nil ones are connected when they are needed
+}
+
+// patience bounds what waits for other processes and has no context: Open, and the keeper's work.
+const patience = 10 * time.Second
+
+// openDatabase opens the file at path, and makes it if it is not there. If it had to be emptied, told says why.
+func openDatabase(path string, sync Sync) (db *database, told, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for range 2 {
+		db, told, err = openFile(ctx, path, sync, told)
+		if !damaged(err) {
+			return db, told, err
+		}
+		switch gone, e := discard(path); {
+		case e != nil:
+			return nil, nil, e
+		case !gone:
+			return nil, nil, errNoMark
+		}
+		told = err
+	}
+	return nil, nil, err
+}
+
+func openFile(ctx context.Context, path string, sync Sync, told error) (*database, error, error) {
+	info, err := provide(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened(path)
+	writer, err := connect(path, sync)
+	if err == nil {
+		err = patiently(ctx, nil, func() error { return settle(ctx, writer) })
+		if damaged(err) {
+			told = err
+			if ours, e := writer.number(ctx, "PRAGMA application_id"); e == nil && ours == applicationID {
+				err = patiently(ctx, nil, func() error { return empty(ctx, writer) })
+			}
+		}
+		if err == nil {
+			err = withdraw(path)
+		}
+		if err != nil {
+			writer.close()
+		}
+	}
+	if err != nil {
+		closed(path)
+		return nil, told, err
+	}
+	db := &database{path: path, info: info, sync: sync, writer: writer, turn: make(chan struct{}, 1), readers: make(chan *conn, min(max(runtime.GOMAXPROCS(0), 2), 8))}
+	db.turn <- struct{}{}
+	for range cap(db.readers) {
+		db.readers <- nil
+	}
+	return db, told, nil
+}
+
+// settle finds out whose database this is, makes its tables if it is nobody's, and has it write ahead.
+func settle(ctx context.Context, c *conn) error {
+	id, err := c.number(ctx, "PRAGMA application_id")
+	if err != nil {
+		return err
+	}
+	version, err := c.number(ctx, "PRAGMA user_version")
+	if err != nil {
+		return err
+	}
+	objects, err := c.number(ctx, "SELECT count(*) FROM sqlite_schema")
+	switch {
+	case err != nil:
+		return err
+	case id == applicationID && version > schemaVersion:
+		return ErrNewer
+	case id == 0 && version == 0 && objects == 0:
+		return furnish(ctx, c)
+	case id != applicationID:
+		return errForeign
+	case version != schemaVersion:
+		return errSchema
+	}
+	return known(ctx, c)
+}
+
+// known checks that the tables are there as schema.sql has them. What people have added to them stays.
+func known(ctx context.Context, c *conn) error {
+	n, err := c.number(ctx, "SELECT count(*) FROM sqlite_schema WHERE sql IS NOT NULL AND instr(?1, sql) > 0", schemaSQL)
+	if err != nil {
+		return err
+	}
+	if n != schemaObjects {
+		return errSchema
+	}
+	return writeAhead(ctx, c)
+}
+
+func writeAhead(ctx context.Context, c *conn) error {
+	row, err := c.first(ctx, "PRAGMA journal_mode = WAL")
+	if err == nil && (row == nil || row[0] != "wal") {
+		err = errors.New("the file system has no shared memory for the write-ahead log: choose a local one")
+	}
+	return err
+}
+
+// furnish makes the tables in an empty file, unless another process is faster.
+func furnish(ctx context.Context, c *conn) error {
+	if err := writeAhead(ctx, c); err != nil {
+		return err
+	}
+	return transaction(ctx, c, func() error {
+		if n, err := c.number(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil || n > 0 {
+			return err
+		}
+		return c.script(tables)
+	})
+}
+
+var tables = fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = %d", schemaSQL, applicationID, schemaVersion)
+
+// empty makes a database of ours anew, whatever it holds, so that others who have it open see its old tables or the new ones.
+// The pages of the old tables are not looked at: some of them are why this is done.
+func empty(ctx context.Context, c *conn) error {
+	if err := c.script("PRAGMA writable_schema = ON"); err != nil {
+		return err
+	}
+	err := transaction(ctx, c, func() error {
+		return c.script("DELETE FROM sqlite_schema; PRAGMA writable_schema = RESET;" + tables)
+	})
+	if e := c.script("PRAGMA writable_schema = RESET"); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if err := writeAhead(ctx, c); err != nil {
+		return err
+	}
+	return c.script("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+}
+
+// transaction runs f with the write lock, and undoes all of it if f fails.
+func transaction(ctx context.Context, c *conn, f func() error) error {
+	if _, err := c.exec(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		_, err = c.exec(context.Background(), "COMMIT")
+	}
+	if err != nil {
+		_, _ = c.exec(context.Background(), "ROLLBACK") // fails if SQLite has done it already
+	}
+	return err
+}
+
+// current tells whether the name still leads to this file.
+func (db *database) current() bool {
+	info, err := os.Lstat(db.path)
+	return err == nil && os.SameFile(info, db.info)
+}
+
+// logSize returns how long the write-ahead log is.
+func (db *database) logSize() int64 {
+	info, err := os.Lstat(db.path + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// close closes the connections, which nobody uses any more. The last one to close a file takes its log away.
+func (db *database) close() {
+	for range cap(db.readers) {
+		if c := <-db.readers; c != nil {
+			c.close()
+		}
+	}
+	db.writer.close()
+	closed(db.path)
+}

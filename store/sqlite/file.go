@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// applicationID marks the file as ours, at offset 68: "plyS". No file without it is ever written to or removed, unless it is empty.
+const (
+	applicationID       = 0x706c7953
+	applicationIDOffset = 68
+)
+
+// inProcess says how often this process has each file open.
+//
+// POSIX takes all of a process's locks on a file away as soon as the process closes any descriptor of that file.
+// So a file that a connection may have open is looked at by its name only; it is opened otherwise just when nobody here has it open.
+var inProcess = struct {
+	sync.Mutex
+	files map[string]int
+}{files: make(map[string]int)}
+
+// locate returns the absolute path of a database file, in a directory that exists and whose name has no links in it.
+func locate(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("the path is empty")
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
+}
+
+// provide makes an empty file at path if there is none, and returns what is there: a regular file of this user, which nobody else can read.
+func provide(path string) (fs.FileInfo, error) {
+	inProcess.Lock()
+	defer inProcess.Unlock()
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		info, err = os.Lstat(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []string{path, path + "-wal", path + "-shm"} {
+		if err := private(p); err != nil {
+			return nil, err
+		}
+	}
+	return info, nil
+}
+
+// create makes an empty file for this user alone, whatever the umask. SQLite gives -wal and -shm the same mode.
+func create(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
+}
+
+// private refuses a path that is not a regular file of this user.
+func private(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%s is a symbolic link: name the file itself", path)
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory: name a file in it", path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", path)
+	case !ours(info):
+		return fmt.Errorf("%s belongs to another user", path)
+	}
+	return nil
+}
+
+// withdraw takes the rights of others to a file that is known to be ours.
+func withdraw(path string) error {
+	for _, p := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Lstat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+			if err := os.Chmod(p, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// opened notes that this process has path open; closed, that it has it open once less.
+func opened(path string) {
+	inProcess.Lock()
+	defer inProcess.Unlock()
+	inProcess.files[path]++
+}
+
+func closed(path string) {
+	inProcess.Lock()
+	defer inProcess.Unlock()
+	if inProcess.files[path]--; inProcess.files[path] <= 0 {
+		delete(inProcess.files, path)
+	}
+}
+
+// discard removes a database of ours that cannot be opened any more. It reports whether it did: not if the file does not bear our mark,
+// or if this process has it open elsewhere, where that will be found out too.
+func discard(path string) (bool, error) {
+	inProcess.Lock()
+	defer inProcess.Unlock()
+	if inProcess.files[path] > 0 || !marked(path) {
+		return false, nil
+	}
+	// The log goes first: the log of one database must not be taken for that of the next.
+	for _, p := range []string{path + "-wal", path + "-shm", path} {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// marked tells whether the file at path has our mark where SQLite has it.
+func marked(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	var id [4]byte
+	_, err = io.ReadFull(io.NewSectionReader(f, applicationIDOffset, 4), id[:])
+	return err == nil && binary.BigEndian.Uint32(id[:]) == applicationID
+}

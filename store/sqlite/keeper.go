@@ -1,0 +1,284 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	keepEvery  = time.Minute
+	softLog    = 4 << 20  // that this process writes before the keeper moves the write-ahead log into the file
+	hardLog    = 16 << 20 // beyond which those who write do
+	fullLog    = 64 << 20 // beyond which nothing is written: somebody reads, and does not stop
+	spareShare = 8        // one in so many pages may be free,
+	sparePages = 128      // and so many anyway
+)
+
+// pauses returns how long to wait before the file is asked for again. It is random, so that those who wait do not meet again.
+func pauses() time.Duration { return 200*time.Microsecond + rand.N(2*time.Millisecond) }
+
+// wake has the keeper look for work now.
+func (s *Store) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// keep does what need not be done while somebody waits, until the store is closed.
+func (s *Store) keep() {
+	every := time.NewTicker(keepEvery)
+	defer every.Stop()
+	for {
+		s.tidy()
+		select {
+		case <-s.closing:
+			return
+		case r := <-s.reports:
+			s.repair(r)
+		case <-s.kick:
+		case <-every.C:
+			s.writeUses(keepEvery)
+		}
+	}
+}
+
+// keepLog moves the log into the file whenever enough was written, until the store is closed. It lets others read and write meanwhile.
+func (s *Store) keepLog() {
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-s.written:
+		}
+		_ = s.useOnce(background, func(db *database) error {
+			return s.read(background, db, func(c *conn) error {
+				_, err := c.exec(background, "PRAGMA wal_checkpoint(PASSIVE)")
+				return err
+			})
+		})
+	}
+}
+
+// tidy removes what is of no use and gives its room back. What fails is tried again the next time.
+func (s *Store) tidy() {
+	ctx, cancel := context.WithTimeout(context.Background(), keepEvery)
+	defer cancel()
+	_ = s.useOnce(ctx, func(db *database) error {
+		if err := s.doomOrphans(ctx, db); err != nil {
+			return err
+		}
+		for _, step := range []func(*tx) (bool, error){
+			func(tx *tx) (bool, error) { return tx.freeDoomed(0) },
+			func(tx *tx) (bool, error) { return tx.freeExpired(0) },
+			(*tx).keepWithin,
+			(*tx).shrink,
+		} {
+			if err := s.repeatedly(ctx, db, step); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// repeatedly runs a step, each time in a transaction of its own so that others get their turn, until nothing is left to do.
+func (s *Store) repeatedly(ctx context.Context, db *database, step func(*tx) (bool, error)) error {
+	for more := true; more; {
+		err := s.write(ctx, db, func(tx *tx) (err error) {
+			more, err = step(tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphansSQL finds the owners that are not there and whose parts have waited long enough. It jumps from owner to owner in the index.
+const orphansSQL = `WITH RECURSIVE o (owner) AS (
+		SELECT min(owner) FROM records WHERE owner <> ''
+		UNION ALL
+		SELECT (SELECT min(owner) FROM records WHERE owner <> '' AND owner > o.owner) FROM o WHERE o.owner IS NOT NULL
+	) SELECT 0, o.owner FROM o WHERE o.owner IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM records e WHERE e.key = o.owner)
+		AND (SELECT max(stored_at) FROM records p WHERE p.owner <> '' AND p.owner = o.owner) < ?1`
+
+// doomOrphans dooms the parts of what was never completed. It looks for them without the write lock.
+func (s *Store) doomOrphans(ctx context.Context, db *database) error {
+	before := time.Now().Add(-s.options.OrphanAge).UnixMicro()
+	var owners []found
+	err := s.read(ctx, db, func(c *conn) (err error) {
+		owners, err = c.list(ctx, orphansSQL, before)
+		return err
+	})
+	for _, o := range owners {
+		if err == nil {
+			err = s.write(ctx, db, func(tx *tx) error { return tx.doomOrphan(o.key, before) })
+		}
+	}
+	return err
+}
+
+// doomOrphan dooms the parts of an owner unless it has come, or another part, since they were found.
+func (tx *tx) doomOrphan(owner string, before int64) error {
+	n, err := tx.number(background, "SELECT count(*) FROM records WHERE key = ?1 OR owner = ?1 AND owner <> '' AND stored_at >= ?2", owner, before)
+	if err != nil || n > 0 {
+		return err
+	}
+	return tx.doom(owner)
+}
+
+// keepWithin makes room if there is more in the file than MaxBytes, which may be less than it was the last time.
+func (tx *tx) keepWithin() (bool, error) {
+	held, err := tx.number(background, "SELECT bytes FROM totals")
+	if err != nil || held <= tx.store.options.MaxBytes {
+		return false, err
+	}
+	return tx.free(0, "")
+}
+
+// shrink gives a few free pages back to the file system, if there are many.
+func (tx *tx) shrink() (bool, error) {
+	free, err := tx.number(background, "PRAGMA freelist_count")
+	if err != nil {
+		return false, err
+	}
+	pages, err := tx.number(background, "PRAGMA page_count")
+	if err != nil || free <= max(sparePages, pages/spareShare) {
+		return false, err
+	}
+	return true, tx.script("PRAGMA incremental_vacuum(128)")
+}
+
+var errLogFull = errors.New("the write-ahead log is full: somebody has been reading the file for long, and does not stop")
+
+// boundLog moves the log into the file if the keeper does not get there, because others write or read all the time. The caller may write.
+func (s *Store) boundLog(ctx context.Context, db *database) error {
+	size := db.logSize()
+	if size <= db.tried+hardLog && size <= fullLog {
+		return nil
+	}
+	// Somebody who reads an old state may be in the way. Then the next try is not the next Put, as long as there is room.
+	moved, err := db.moveLog()
+	db.tried = size
+	if moved {
+		db.tried = 0
+	}
+	if err != nil || moved || size <= fullLog {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, logPatience, errLogFull)
+	defer cancel()
+	return patiently(ctx, s.closing, func() error {
+		if moved, err := db.moveLog(); err != nil || moved || db.logSize() <= fullLog {
+			return err
+		}
+		return errInTheWay
+	})
+}
+
+// logPatience bounds the wait for room in the log.
+const logPatience = time.Second
+
+// moveLog moves the log into the file and empties it. It reports whether it did; if not, somebody is in the way.
+// The caller may write.
+func (db *database) moveLog() (bool, error) {
+	row, err := db.writer.first(background, "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err != nil && !busy(err) {
+		return false, err
+	}
+	return row != nil && row[0] == driver.Value(int64(0)), nil
+}
+
+// writeUses writes down what was used since it was written down, if that is at least so long ago.
+func (s *Store) writeUses(least time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	all := s.uses.takeAll()
+	for keys := range slices.Chunk(slices.Collect(maps.Keys(all)), 256) {
+		_ = s.useOnce(ctx, func(db *database) error {
+			return s.write(ctx, db, func(tx *tx) error { return tx.touch(keys, all, least) })
+		})
+	}
+}
+
+// lastUses writes down, when the store is closed, what it knows, so that the next one drops the right records. It does not wait long for others.
+func (s *Store) lastUses(db *database) {
+	all := s.uses.takeAll()
+	if len(all) == 0 || !db.current() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = patiently(ctx, nil, func() error {
+		tx := &tx{conn: db.writer, store: s}
+		return transaction(ctx, db.writer, func() error { return tx.touch(slices.Collect(maps.Keys(all)), all, 0) })
+	})
+}
+
+func (tx *tx) touch(keys []string, used map[string]int64, least time.Duration) error {
+	for _, key := range keys {
+		at := used[key]
+		if _, err := tx.exec(background, touchSQL+" - ?3", key, at, least.Microseconds()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report says that something was found damaged, after so many resets.
+type report struct {
+	reason error
+	resets int64
+}
+
+// report has the keeper see to it.
+func (s *Store) report(r report) {
+	select {
+	case s.reports <- r:
+	default:
+	}
+}
+
+// repair empties the file: what is damaged in one place may be so in others. If that cannot be done in place, the file is made anew.
+func (s *Store) repair(r report) {
+	if r.resets != s.resets.Load() {
+		return // that was before the last time
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := s.useOnce(ctx, func(db *database) error {
+		select {
+		case <-db.turn:
+		case <-s.closing:
+			return ErrClosed
+		}
+		defer func() { db.turn <- struct{}{} }()
+		return patiently(ctx, s.closing, func() error { return empty(ctx, db.writer) })
+	})
+	switch {
+	case err == nil:
+		s.resets.Add(1)
+		s.tell(r.reason)
+	case damaged(err):
+		s.abandon()
+		_ = s.reopen()
+	}
+}
+
+// abandon closes the file, so that the next one who needs it opens it again.
+func (s *Store) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		s.db.close()
+		s.db = nil
+	}
+}

@@ -1,0 +1,288 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// background is the context of statements that are over within microseconds: watching a context costs more than they do.
+var background = context.Background()
+
+const getSQL = `SELECT r.kind, r.owner, r.url, r.pinned, r.expires_at, r.version, r.checksum, d.bytes
+	FROM records r LEFT JOIN data d ON d.id = r.id WHERE r.key = ?1`
+
+// errChecksum is why a record that is there is not returned.
+var errChecksum = errors.New("a record does not match its checksum")
+
+// Get returns the record under key. A record that was damaged on the disk is removed, and absent.
+func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
+	var r store.Record
+	err := s.use(ctx, "get", func(db *database) error {
+		err := s.read(ctx, db, func(c *conn) (err error) {
+			r, err = s.get(c, key)
+			return err
+		})
+		if errors.Is(err, errChecksum) {
+			return s.write(ctx, db, func(tx *tx) error { return tx.removeDamaged(key) })
+		}
+		return err
+	})
+	if err != nil {
+		return store.Record{}, err
+	}
+	return r, nil
+}
+
+// GetMulti returns a record for each key, in their order; the zero Record where there is none.
+func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
+	records := make([]store.Record, len(keys))
+	var failed []string
+	err := s.use(ctx, "get", func(db *database) error {
+		err := s.read(ctx, db, func(c *conn) error {
+			failed = failed[:0]
+			for i, key := range keys {
+				if err := ctx.Err(); err != nil {
+					return context.Cause(ctx)
+				}
+				r, err := s.get(c, key)
+				if errors.Is(err, errChecksum) {
+					failed = append(failed, key)
+				} else if err != nil {
+					return err
+				}
+				records[i] = r
+			}
+			return nil
+		})
+		for _, key := range failed {
+			if err == nil {
+				err = s.write(ctx, db, func(tx *tx) error { return tx.removeDamaged(key) })
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// get reads one record and notes that it was used.
+func (s *Store) get(c *conn, key string) (store.Record, error) {
+	row, err := c.first(background, getSQL, key)
+	if err != nil || row == nil {
+		return store.Record{}, err
+	}
+	r, err := record(key, row)
+	if err != nil || r.Version == "" {
+		return store.Record{}, err
+	}
+	if r.Owner == "" { // the parts are as old as their owner
+		s.uses.add(key)
+	}
+	return r, nil
+}
+
+// record makes a record of a row of getSQL: none if it has expired, errChecksum if it is not what was written under key.
+func record(key string, row []driver.Value) (store.Record, error) {
+	var expires *int64
+	if ms, ok := row[4].(int64); ok {
+		expires = &ms
+	}
+	kind, _ := row[0].(int64)
+	owner, _ := row[1].(string)
+	label, _ := row[2].(string)
+	pinned, _ := row[3].(int64)
+	version, _ := row[5].(int64)
+	sum, _ := row[6].(int64)
+	data, ok := row[7].([]byte)
+	r := store.Record{Data: data, Kind: store.Kind(kind), Owner: owner, Label: label, Pinned: pinned != 0}
+	if !ok || sum != checksum(key, version, expires, r) {
+		return store.Record{}, errChecksum
+	}
+	if expires != nil {
+		if *expires <= time.Now().UnixMilli() {
+			return store.Record{}, nil
+		}
+		r.Expires = time.UnixMilli(*expires)
+	}
+	r.Version = strconv.FormatInt(version, 36)
+	return r, nil
+}
+
+// Put stores r under key in the place of the version that it names. It makes room first, if it must.
+func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	size := charge(key, r)
+	if size > s.options.MaxBytes || len(r.Data) > maxRecord {
+		return store.ErrTooLarge
+	}
+	return s.use(ctx, "put", func(db *database) error {
+		return s.write(ctx, db, func(tx *tx) error { return tx.put(key, r, size) })
+	})
+}
+
+// Delete removes the record under key if its version is this one; "" stands for any version. The parts that it owns go too, by and by.
+func (s *Store) Delete(ctx context.Context, key, version string) error {
+	return s.use(ctx, "delete", func(db *database) error {
+		return s.write(ctx, db, func(tx *tx) error {
+			old, err := tx.current(key)
+			switch {
+			case err != nil || old == nil:
+				return err
+			case version != "" && version != old.version && !old.expired:
+				return store.ErrConflict
+			}
+			return tx.remove(old.id, key)
+		})
+	})
+}
+
+func checkKey(key string) error {
+	ok := len(key) >= 1 && len(key) <= 128
+	for i := 0; i < len(key) && ok; i++ {
+		c := key[i]
+		ok = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("_.:-", c) >= 0
+	}
+	if !ok {
+		return errors.New("sqlite: a key has 1 to 128 bytes of the set [A-Za-z0-9_.:-]")
+	}
+	return nil
+}
+
+// tx is a transaction that writes.
+type tx struct {
+	*conn
+	store *Store
+	db    *database
+}
+
+// row is what has to be known of a record before it is replaced or removed.
+type row struct {
+	id      int64
+	version string
+	size    int64
+	expired bool
+}
+
+// current returns what is under key, expired or not, or nil.
+func (tx *tx) current(key string) (*row, error) {
+	r, err := tx.first(background, "SELECT id, version, size, expires_at FROM records WHERE key = ?1", key)
+	if err != nil || r == nil {
+		return nil, err
+	}
+	id, _ := r[0].(int64)
+	version, _ := r[1].(int64)
+	size, _ := r[2].(int64)
+	expires, expiring := r[3].(int64)
+	return &row{id: id, version: strconv.FormatInt(version, 36), size: size, expired: expiring && expires <= time.Now().UnixMilli()}, nil
+}
+
+func (tx *tx) put(key string, r store.Record, size int64) error {
+	old, err := tx.current(key)
+	if err != nil {
+		return err
+	}
+	switch present := old != nil && !old.expired; {
+	case !present && r.Version != "", present && r.Version != old.version:
+		return store.ErrConflict
+	}
+	if old == nil {
+		old = &row{}
+	}
+	if err := tx.makeRoom(size-old.size, old.id, r.Owner); err != nil {
+		return err
+	}
+	tx.db.wrote += size + putOverhead
+	if tx.db.wrote > softLog {
+		tx.db.wrote = 0
+		select {
+		case tx.store.written <- struct{}{}:
+		default:
+		}
+	}
+	return tx.set(old.id, key, r, size)
+}
+
+// putOverhead is what a Put writes into the log beside the record: the pages of the tables and indexes that it changes.
+const putOverhead = 48 << 10
+
+const (
+	insertSQL = `INSERT INTO records (key, kind, owner, url, pinned, size, stored_at, used_at, expires_at, version, checksum)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)`
+	insertDataSQL = `INSERT INTO data (id, bytes) VALUES (last_insert_rowid(), ?1)`
+	updateSQL     = `UPDATE records SET kind = ?2, owner = ?3, url = ?4, pinned = ?5, size = ?6, stored_at = ?7, used_at = ?7, expires_at = ?8, version = ?9, checksum = ?10
+	WHERE id = ?11 AND key = ?1`
+	updateDataSQL = `INSERT INTO data (id, bytes) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes`
+)
+
+// set writes a record into the row with this id, or into a new one if that is 0.
+func (tx *tx) set(id int64, key string, r store.Record, size int64) error {
+	var at driver.Value
+	var expires *int64
+	if !r.Expires.IsZero() {
+		ms := r.Expires.UnixMilli()
+		at, expires = ms, &ms
+	}
+	version := 1 + rand.Int64N(1<<62) // never 0, and never the same one again
+	args := []any{key, int64(r.Kind), r.Owner, label(r.Label), number(r.Pinned), size, tx.store.uses.now(), at, version, checksum(key, version, expires, r)}
+	if id == 0 {
+		if _, err := tx.exec(background, insertSQL, args...); err != nil {
+			return err
+		}
+		_, err := tx.exec(background, insertDataSQL, r.Data)
+		return err
+	}
+	if _, err := tx.exec(background, updateSQL, append(args, id)...); err != nil {
+		return err
+	}
+	_, err := tx.exec(background, updateDataSQL, id, r.Data)
+	return err
+}
+
+// maxLabel bounds what is kept of a label.
+const maxLabel = 1 << 10
+
+// label returns what people can read of a label in a shell: without control characters, and cut off.
+func label(s string) string {
+	cut := strings.ToValidUTF8(s[:min(len(s), maxLabel)], "")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, cut)
+}
+
+// remove deletes a record. If it owns others, they are doomed.
+func (tx *tx) remove(id int64, key string) error {
+	if _, err := tx.exec(background, "DELETE FROM records WHERE id = ?1", id); err != nil {
+		return err
+	}
+	return tx.doom(key)
+}
+
+// removeDamaged deletes what is under key unless it is right by now.
+func (tx *tx) removeDamaged(key string) error {
+	r, err := tx.first(background, getSQL, key)
+	if err != nil || r == nil {
+		return err
+	}
+	if _, err := record(key, r); !errors.Is(err, errChecksum) {
+		return err
+	}
+	old, err := tx.current(key)
+	if err != nil || old == nil {
+		return err
+	}
+	return tx.remove(old.id, key)
+}
