@@ -13,7 +13,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // a page that was damaged on the disk, mixed up, or taken from another file can make a record absent, and never another one.
 func checksum(key string, version int64, expires *int64, r store.Record) int64 {
 	b := make([]byte, 0, 64+len(key)+len(r.Owner))
-	b = append(b, byte(r.Kind), byte(number(r.Pinned)), byte(number(expires != nil)))
+	b = append(b, byte(r.Kind), flag(expires != nil))
 	b = binary.BigEndian.AppendUint64(b, uint64(version))
 	if expires != nil {
 		b = binary.BigEndian.AppendUint64(b, uint64(*expires))
@@ -24,7 +24,7 @@ func checksum(key string, version int64, expires *int64, r store.Record) int64 {
 	return int64(crc32.Update(crc32.Checksum(b, castagnoli), castagnoli, r.Data))
 }
 
-func number(b bool) int64 {
+func flag(b bool) byte {
 	if b {
 		return 1
 	}

@@ -8,7 +8,7 @@
 //   - A killed process leaves nothing half done. What Put has returned nil for is there; pieces of bodies that never got their entry are removed after Options.OrphanAge.
 //   - Several stores and processes may have the file open. They wait for each other, in steps of a millisecond, for as long as their contexts last;
 //     "database is locked" is not an answer. A local file system is needed: SQLite's shared memory and its locks do not work over NFS.
-//   - The file is bounded. What was used longest ago goes first, an entry with all its pieces; pinned records are never dropped, and a Put that finds no room beside them is refused.
+//   - The file is bounded. What was used longest ago goes first, an entry with all its pieces.
 //     The sizes are kept by triggers, in the same transaction, so that they are right even after somebody has deleted rows by hand.
 //   - Reading writes nothing. When a record was used is kept in memory and written down once a minute, and when the store is closed.
 //   - Free pages go back to the file system a few at a time; the write-ahead log is moved into the file in the background and has at most 64 MiB, even if another program

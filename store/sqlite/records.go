@@ -15,7 +15,7 @@ import (
 // background is the context of statements that are over within microseconds: watching a context costs more than they do.
 var background = context.Background()
 
-const getSQL = `SELECT r.kind, r.owner, r.url, r.pinned, r.expires_at, r.version, r.checksum, d.bytes
+const getSQL = `SELECT r.kind, r.owner, r.url, r.expires_at, r.version, r.checksum, d.bytes
 	FROM records r LEFT JOIN data d ON d.id = r.id WHERE r.key = ?1`
 
 // errChecksum is why a record that is there is not returned.
@@ -93,17 +93,16 @@ func (s *Store) get(c *conn, key string) (store.Record, error) {
 // record makes a record of a row of getSQL: none if it has expired, errChecksum if it is not what was written under key.
 func record(key string, row []driver.Value) (store.Record, error) {
 	var expires *int64
-	if ms, ok := row[4].(int64); ok {
+	if ms, ok := row[3].(int64); ok {
 		expires = &ms
 	}
 	kind, _ := row[0].(int64)
 	owner, _ := row[1].(string)
 	label, _ := row[2].(string)
-	pinned, _ := row[3].(int64)
-	version, _ := row[5].(int64)
-	sum, _ := row[6].(int64)
-	data, ok := row[7].([]byte)
-	r := store.Record{Data: data, Kind: store.Kind(kind), Owner: owner, Label: label, Pinned: pinned != 0}
+	version, _ := row[4].(int64)
+	sum, _ := row[5].(int64)
+	data, ok := row[6].([]byte)
+	r := store.Record{Data: data, Kind: store.Kind(kind), Owner: owner, Label: label}
 	if !ok || sum != checksum(key, version, expires, r) {
 		return store.Record{}, errChecksum
 	}
@@ -217,11 +216,11 @@ func (tx *tx) put(key string, r store.Record, size int64) error {
 const putOverhead = 48 << 10
 
 const (
-	insertSQL = `INSERT INTO records (key, kind, owner, url, pinned, size, stored_at, used_at, expires_at, version, checksum)
-	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)`
+	insertSQL = `INSERT INTO records (key, kind, owner, url, size, stored_at, used_at, expires_at, version, checksum)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9)`
 	insertDataSQL = `INSERT INTO data (id, bytes) VALUES (last_insert_rowid(), ?1)`
-	updateSQL     = `UPDATE records SET kind = ?2, owner = ?3, url = ?4, pinned = ?5, size = ?6, stored_at = ?7, used_at = ?7, expires_at = ?8, version = ?9, checksum = ?10
-	WHERE id = ?11 AND key = ?1`
+	updateSQL     = `UPDATE records SET kind = ?2, owner = ?3, url = ?4, size = ?5, stored_at = ?6, used_at = ?6, expires_at = ?7, version = ?8, checksum = ?9
+	WHERE id = ?10 AND key = ?1`
 	updateDataSQL = `INSERT INTO data (id, bytes) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes`
 )
 
@@ -234,7 +233,7 @@ func (tx *tx) set(id int64, key string, r store.Record, size int64) error {
 		at, expires = ms, &ms
 	}
 	version := 1 + rand.Int64N(1<<62) // never 0, and never the same one again
-	args := []any{key, int64(r.Kind), r.Owner, label(r.Label), number(r.Pinned), size, tx.store.uses.now(), at, version, checksum(key, version, expires, r)}
+	args := []any{key, int64(r.Kind), r.Owner, label(r.Label), size, tx.store.uses.now(), at, version, checksum(key, version, expires, r)}
 	if id == 0 {
 		if _, err := tx.exec(background, insertSQL, args...); err != nil {
 			return err

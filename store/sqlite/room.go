@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"time"
 
 	"github.com/plyhttp/ply/store"
@@ -24,10 +23,8 @@ func charge(key string, r store.Record) int64 {
 	return data + rowCharge + int64(2*len(key)+2*len(r.Owner)+min(len(r.Label), maxLabel))
 }
 
-var errPinned = errors.New("there is no room beside what is pinned")
-
 // makeRoom removes records until this many bytes more are within the bound: what has expired, what is doomed, and then what was used longest ago.
-// It keeps the row with the id keep, which is about to be replaced, and what is pinned. owner is that of the record that needs the room.
+// It keeps the row with the id keep, which is about to be replaced. owner is that of the record that needs the room.
 func (tx *tx) makeRoom(bytes, keep int64, owner string) error {
 	for {
 		held, err := tx.number(background, "SELECT bytes FROM totals")
@@ -39,7 +36,7 @@ func (tx *tx) makeRoom(bytes, keep int64, owner string) error {
 			return err
 		}
 		if !freed {
-			return errPinned
+			return store.ErrTooLarge
 		}
 	}
 }
@@ -100,7 +97,7 @@ func (tx *tx) freeDoomed(keep int64) (bool, error) {
 		return false, err
 	}
 	n, err := tx.exec(background, `DELETE FROM records WHERE id IN (
-		SELECT id FROM records WHERE owner = ?1 AND owner <> '' AND id <= ?2 AND id <> ?3 AND pinned = 0 LIMIT ?4)`, doomed[0], doomed[1], keep, int64(portion))
+		SELECT id FROM records WHERE owner = ?1 AND owner <> '' AND id <= ?2 AND id <> ?3 LIMIT ?4)`, doomed[0], doomed[1], keep, int64(portion))
 	if err == nil && n == 0 {
 		_, err = tx.exec(background, "DELETE FROM doomed WHERE owner = ?1", doomed[0])
 	}
@@ -110,7 +107,7 @@ func (tx *tx) freeDoomed(keep int64) (bool, error) {
 // evict removes what was used longest ago, and dooms its parts. If this process has used it since, that is written down, and another one is looked for.
 func (tx *tx) evict(keep int64) (bool, error) {
 	for {
-		found, err := tx.list(background, "SELECT id, key FROM records WHERE owner = '' AND pinned = 0 AND id <> ?1 ORDER BY used_at LIMIT 1", keep)
+		found, err := tx.list(background, "SELECT id, key FROM records WHERE owner = '' AND id <> ?1 ORDER BY used_at LIMIT 1", keep)
 		if err != nil || len(found) == 0 {
 			return false, err
 		}
@@ -128,10 +125,10 @@ func (tx *tx) evict(keep int64) (bool, error) {
 	}
 }
 
-// evictParts dooms the parts that were stored first, where nothing but parts is left: their owners are pinned, or not there yet.
+// evictParts dooms the parts that were stored first, where nothing but parts is left: their owners are not there yet.
 // The parts of one body do not push each other out, so that a body that is larger than the store is given up when the store is full of it.
 func (tx *tx) evictParts(keep int64, owner string) (bool, error) {
-	part, err := tx.first(background, "SELECT owner FROM records WHERE owner <> '' AND pinned = 0 AND id <> ?1 ORDER BY stored_at LIMIT 1", keep)
+	part, err := tx.first(background, "SELECT owner FROM records WHERE owner <> '' AND id <> ?1 ORDER BY stored_at LIMIT 1", keep)
 	if err != nil || part == nil {
 		return false, err
 	}

@@ -11,7 +11,6 @@ CREATE TABLE records (
   kind       INTEGER NOT NULL,        -- 1 entry, 2 body (a piece of one), 3 mark, 4 lock, 5 setup
   owner      TEXT    NOT NULL,        -- the key of the record that this one is a part of, or ''
   url        TEXT    NOT NULL,        -- what it is about, for people
-  pinned     INTEGER NOT NULL,        -- 1 if it is never dropped to make room
   size       INTEGER NOT NULL,        -- bytes that it is charged with, overhead included
   stored_at  INTEGER NOT NULL,        -- microseconds since 1970
   used_at    INTEGER NOT NULL,        -- microseconds since 1970; a part is as old as its owner
@@ -36,8 +35,8 @@ CREATE TABLE doomed (
   last_id INTEGER NOT NULL     -- up to this one
 ) STRICT;
 
-CREATE INDEX records_by_use   ON records (used_at) WHERE owner = '' AND pinned = 0;
-CREATE INDEX parts_by_age     ON records (stored_at) WHERE owner <> '' AND pinned = 0;
+CREATE INDEX records_by_use   ON records (used_at) WHERE owner = '';
+CREATE INDEX parts_by_age     ON records (stored_at) WHERE owner <> '';
 CREATE INDEX parts_by_owner   ON records (owner, stored_at) WHERE owner <> '';
 CREATE INDEX records_by_time  ON records (expires_at) WHERE expires_at IS NOT NULL;
 

@@ -91,7 +91,6 @@ var (
 	_ store.Clearer     = (*Store)(nil)
 	_ store.Expirer     = (*Store)(nil)
 	_ store.Sizer       = (*Store)(nil)
-	_ store.Pinner      = (*Store)(nil)
 )
 
 // Open opens the file at path, which other processes and other stores of this one may have open too, and makes it with its directory if it is not there.
@@ -161,9 +160,6 @@ func (s *Store) Close() error {
 	})
 	return nil
 }
-
-// Pins says that pinned records are never dropped to make room.
-func (s *Store) Pins() bool { return true }
 
 // patiently runs f again for as long as somebody else has the file locked, until ctx is done or closing is closed.
 // The pauses are short: a transaction takes well below a millisecond.
