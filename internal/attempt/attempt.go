@@ -95,7 +95,7 @@ func (t *Tally) Record() (Record, bool) {
 
 // Outcomes returns how the attempts ended, in order, if a retry layer has reported that tells.
 func (t *Tally) Outcomes() []Outcome {
-	if r, ok := t.reporter().(interface{ AttemptOutcomes() []Outcome }); ok {
+	if r, ok := t.Reporter().(interface{ AttemptOutcomes() []Outcome }); ok {
 		return r.AttemptOutcomes()
 	}
 	return nil
@@ -105,14 +105,15 @@ func (t *Tally) Outcomes() []Outcome {
 // A tally made once for all hops of a call thus tells a hop of the one before.
 func Last(ctx context.Context) Recorder {
 	for t := tallyOf(ctx); t != nil; t = t.outer {
-		if last := t.reporter(); last != nil {
+		if last := t.Reporter(); last != nil {
 			return last
 		}
 	}
 	return nil
 }
 
-func (t *Tally) reporter() Recorder {
+// Reporter returns who reported last, nil if nobody has.
+func (t *Tally) Reporter() Recorder {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.last

@@ -198,7 +198,7 @@ func TestABodyThatIsNeverClosedIsSaid(t *testing.T) {
 
 	out := &lines{some: make(chan struct{}, 1)}
 	logger := slog.New(slog.NewTextHandler(out, without("time", "duration", "ttfb", "call.id", "url.full", "server.address", "server.port")))
-	h := logging.New(logging.Options{Logger: logger, BodyBytes: 10, Headers: true, Sample: logging.Sample{Every: 1000}})(transport)
+	h := logging.New(logging.Options{Logger: logger, BodyBytes: 10, Headers: true, Sample: logging.Sample{Every: 1000}})(retry.New(retry.Options{})(transport))
 	drop(t, ctx, h, server.URL)
 	deadline := time.After(time.Minute)
 	for said := false; !said; {

@@ -47,6 +47,8 @@ type TokenBucket struct {
 	// inTrouble counts the buckets, so that success of a healthy key costs no lock.
 	inTrouble atomic.Int64
 
+	granted, refused atomic.Int64
+
 	mu      sync.Mutex // guards the fields below
 	buckets *simplelru.LRU[string, *bucket]
 }
@@ -82,11 +84,16 @@ func (b *TokenBucket) Allow(key string, last Outcome) (refund func(), ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.bucket(key)
-	if k.tokens >= price {
+	switch {
+	case k.tokens >= price:
 		k.tokens -= price
-		return func() { b.put(key, price) }, true
+		refund = func() { b.put(key, price) }
+	case !b.allowFloor(k, now):
+		b.refused.Add(1)
+		return nil, false
 	}
-	return nil, b.allowFloor(k, now)
+	b.granted.Add(1)
+	return refund, true
 }
 
 // allowFloor lets an idle client retry although its bucket is empty. What it grants has no price to give back.
@@ -118,6 +125,31 @@ func (b *TokenBucket) Tokens(key string) int {
 		}
 	}
 	return b.capacity()
+}
+
+// BudgetStats counts what a [TokenBucket] did since it was made.
+type BudgetStats struct {
+	Granted   int64 // retries that were paid for, those from the floor included
+	Refused   int64 // retries that were not allowed
+	InTrouble int64 // keys that have less than a full bucket now, MaxKeys at most
+	Empty     int64 // keys of these that cannot pay for a retry
+}
+
+// Stats returns the counts.
+func (b *TokenBucket) Stats() BudgetStats {
+	s := BudgetStats{Granted: b.granted.Load(), Refused: b.refused.Load()}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.buckets == nil {
+		return s
+	}
+	s.InTrouble = int64(b.buckets.Len())
+	for _, k := range b.buckets.Values() {
+		if k.tokens < b.retryCost() {
+			s.Empty++
+		}
+	}
+	return s
 }
 
 // put adds tokens to the bucket of key, and drops it when it is full.

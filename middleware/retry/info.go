@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/plyhttp/ply/internal/attempt"
 )
 
 // Stop is the reason why no further attempt followed the last one.
@@ -63,6 +65,20 @@ func InfoFromContext(ctx context.Context) (Info, bool) {
 		return Info{}, false
 	}
 	return c.info(), true
+}
+
+// WithInfo returns a context, and a function that tells what the retry layer did for the last call made with it, if it did anything.
+// Unlike [InfoFrom] it knows of calls that failed, and of those that a cache outside the layer answered with a response of its own.
+// It is for one call at a time, as a layer makes it: when the call has returned, info is complete. Either may be used by any goroutine.
+func WithInfo(ctx context.Context) (_ context.Context, info func() (Info, bool)) {
+	ctx, tally := attempt.WithTally(ctx)
+	return ctx, func() (Info, bool) {
+		c, ok := tally.Reporter().(*call)
+		if !ok {
+			return Info{}, false
+		}
+		return c.info(), true
+	}
 }
 
 // Event is what the hooks of [Options] get to see.

@@ -124,6 +124,7 @@ func (c *call) finish(resp *http.Response, p plan) (*http.Response, error) {
 		return nil, c.newError(p)
 	}
 	c.makeResumable(resp)
+	c.tried.Response = nil // or who asks about the call would keep a body alive that nobody closes
 	return resp, nil
 }
 

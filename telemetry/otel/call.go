@@ -1,0 +1,158 @@
+package plyotel
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/retry"
+)
+
+// Call is a layer that makes a span of kind internal around a call, and measures it with all that it took: redirects, hits of the cache, retries and waits.
+// It belongs outermost. It sends nothing; see [Telemetry.Attempt]. Nil means [http.DefaultTransport].
+func (t *Telemetry) Call(next http.RoundTripper) http.RoundTripper {
+	next = orDefault(next)
+	caches := slices.ContainsFunc(ply.Layers(next), func(l ply.Layer) bool { return l.Name == "cache" })
+	return &callLayer{layer{t, next}, caches}
+}
+
+type callLayer struct {
+	layer
+	caches bool // there is a cache inside; without one Cache-Status is what the server says
+}
+
+func (l *callLayer) LayerName() string { return "otel call" }
+
+func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
+	tracer := l.tracer()
+	if tracer == nil && !l.metrics.enabled(req.Context()) {
+		return l.next.RoundTrip(req)
+	}
+	o := l.begin(tracer, req, trace.SpanKindInternal, "call "+spanName(req))
+	ctx, info := retry.WithInfo(o.ctx)
+	var status cache.Status
+	var cached bool
+	o.done = func(o *operation, e ending) {
+		done := outcome{ending: e, status: status, cached: cached}
+		done.info, done.retried = info()
+		o.callDone(done)
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			o.panicked()
+		}
+	}()
+	resp, err := l.next.RoundTrip(req.WithContext(ctx))
+	returned = true
+	if err != nil || resp == nil {
+		o.failed(resp, err)
+		return nil, err
+	}
+	if l.caches {
+		status, cached = cache.StatusOf(resp)
+	}
+	o.answered(resp)
+	return resp, nil
+}
+
+// outcome is how a call ended, with what the layers inside have to say.
+type outcome struct {
+	ending
+	status  cache.Status
+	cached  bool // a cache took part
+	info    retry.Info
+	retried bool // a retry layer took part
+}
+
+// callDone says of a call what is not said of an attempt.
+func (o *operation) callDone(e outcome) {
+	if o.span.IsRecording() {
+		o.describeCall(e)
+	}
+	if !o.metrics.enabled(o.ctx) {
+		return
+	}
+	a := e.appendResult(o.measured(o.req))
+	if e.cached {
+		a = append(a, cacheStatusKey.String(e.status.Outcome()))
+	}
+	o.metrics.call.Record(o.ctx, e.took.Seconds(), metric.WithAttributeSet(attribute.NewSet(a...)))
+	if !e.retried {
+		return
+	}
+	brief := o.measuredBriefly(o.req)
+	if n := len(e.info.Attempts) - 1; n > 0 {
+		o.metrics.retries.Add(o.ctx, int64(n), metric.WithAttributes(brief...))
+	}
+	o.metrics.stops.Add(o.ctx, 1, metric.WithAttributes(append(brief, retryStopKey.String(string(e.info.Stop)))...))
+}
+
+func (o *operation) describeCall(e outcome) {
+	var a []attribute.KeyValue
+	if e.cached {
+		a = append(a, cacheStatusKey.String(e.status.Outcome()))
+		if why := e.status.Detail; why != "" {
+			a = append(a, cacheReasonKey.String(why))
+		} else if e.status.Fwd != "" {
+			a = append(a, cacheReasonKey.String(string(e.status.Fwd)))
+		}
+	}
+	if e.retried {
+		a = append(a, retryAttemptsKey.Int(len(e.info.Attempts)), retryStopKey.String(string(e.info.Stop)))
+		if n := e.info.Resends(); n > 0 {
+			a = append(a, semconv.HTTPRequestResendCount(n))
+		}
+		o.addRetries(e.info)
+	}
+	o.span.SetAttributes(a...)
+}
+
+// addRetries writes an event for each retry, at the moment when its wait began. After a redirect nobody knows when that was.
+func (o *operation) addRetries(i retry.Info) {
+	if i.Earlier > 0 {
+		return
+	}
+	at := o.start
+	for n, failed := range i.Attempts {
+		at = at.Add(failed.Wait + failed.Duration)
+		if n+1 == len(i.Attempts) {
+			return
+		}
+		kind := errorType(failed.Err)
+		if failed.Err == nil {
+			kind = strconv.Itoa(failed.Status)
+		}
+		o.span.AddEvent("retry", trace.WithTimestamp(at), trace.WithAttributes(
+			retryAttemptsKey.Int(n+1), semconv.ErrorTypeKey.String(kind), retryWaitKey.Float64(i.Attempts[n+1].Wait.Round(time.Microsecond).Seconds())))
+	}
+}
+
+// layer is what both layers have in common.
+type layer struct {
+	*Telemetry
+	next http.RoundTripper
+}
+
+func (l *layer) Unwrap() http.RoundTripper { return l.next }
+
+func (l *layer) CloseIdleConnections() {
+	if c, ok := l.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func orDefault(next http.RoundTripper) http.RoundTripper {
+	if next == nil {
+		return http.DefaultTransport
+	}
+	return next
+}

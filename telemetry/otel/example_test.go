@@ -1,0 +1,148 @@
+package plyotel_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+	plyotel "github.com/plyhttp/ply/telemetry/otel"
+)
+
+func ExampleNew() {
+	spans := tracetest.NewSpanRecorder()
+	telemetry, err := plyotel.New(plyotel.Options{TracerProvider: trace.NewTracerProvider(trace.WithSpanProcessor(spans))})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := ply.New(ply.Options{
+		UseCall:   []ply.Middleware{telemetry.Call},
+		Use:       []ply.Middleware{retry.New(retry.Options{Backoff: retry.Constant(0)}), telemetry.Attempt},
+		Transport: plytest.Play(plytest.Status(503), plytest.Text("Ann")),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	if err := ply.Discard(client.Get(context.Background(), "https://example.com/users/{id}?key=hunter2", ply.PathValue("id", "7"))); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, span := range spans.Ended() {
+		fmt.Println(span.SpanKind(), span.Name(), span.Status().Code)
+		for _, a := range span.Attributes() {
+			if a.Key == "url.full" || a.Key == "http.request.resend_count" || a.Key == "ply.retry.stop" {
+				fmt.Println(" ", a.Key, a.Value.String())
+			}
+		}
+	}
+	// Output:
+	// client GET /users/{id} Error
+	//   url.full https://example.com/users/7?key=REDACTED
+	// client GET /users/{id} Unset
+	//   url.full https://example.com/users/7?key=REDACTED
+	//   http.request.resend_count 1
+	// internal call GET /users/{id} Unset
+	//   url.full https://example.com/users/7?key=REDACTED
+	//   ply.retry.stop done
+	//   http.request.resend_count 1
+}
+
+func ExampleTelemetry_ObserveCache() {
+	reader := metric.NewManualReader()
+	telemetry, err := plyotel.New(plyotel.Options{MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	store, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer store.Close()
+	stop, err := telemetry.ObserveCache("main", store)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stop()
+
+	hc := &http.Client{Transport: store.Middleware(plytest.Play(plytest.Text("hello", "Cache-Control", "max-age=60")))}
+	for range 3 {
+		if err := ply.Discard(hc.Get("https://example.com/")); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range collected.ScopeMetrics[0].Metrics {
+		if m.Name != "ply.cache.requests" {
+			continue
+		}
+		for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+			if status, _ := p.Attributes.Value("ply.cache.status"); p.Value > 0 {
+				fmt.Println(status.AsString(), p.Value)
+			}
+		}
+	}
+	// Unordered output:
+	// hit 2
+	// miss 1
+}
+
+func ExampleTelemetry_ObserveBudget() {
+	reader := metric.NewManualReader()
+	telemetry, err := plyotel.New(plyotel.Options{MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	budget := &retry.TokenBucket{Capacity: 5, Floor: -1}
+	stop, err := telemetry.ObserveBudget("api", budget)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stop()
+
+	client, err := ply.New(ply.Options{
+		Use:       []ply.Middleware{retry.New(retry.Options{Budget: budget, Backoff: retry.Constant(0)})},
+		Transport: plytest.Play(plytest.Status(503)),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	if err := ply.Discard(client.Get(context.Background(), "https://example.com/")); err != nil {
+		fmt.Println(err)
+	}
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range collected.ScopeMetrics[0].Metrics {
+		fmt.Println(m.Name, m.Data.(metricdata.Sum[int64]).DataPoints[0].Value)
+	}
+	// Output:
+	// ply.retry.budget.granted 1
+	// ply.retry.budget.refused 1
+	// ply.retry.budget.in_trouble 1
+	// ply.retry.budget.empty 1
+}

@@ -1,0 +1,207 @@
+package plyotel_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	apitrace "go.opentelemetry.io/otel/trace"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+	plyotel "github.com/plyhttp/ply/telemetry/otel"
+)
+
+func TestTheMetricsOfCallsCacheAndBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeen()
+		telemetry := s.telemetry(t)
+		store, budget := newCache(t), &retry.TokenBucket{}
+		_, err := telemetry.ObserveCache("main", store)
+		require.NoError(t, err)
+		stop, err := telemetry.ObserveBudget("main", budget)
+		require.NoError(t, err)
+		origin := &plytest.Origin{Latency: time.Second, Paths: map[string][]plytest.Reply{
+			"/a": {plytest.Status(503), plytest.Text("hello", "Cache-Control", "max-age=60")}, "/b": {plytest.Refuse()},
+		}}
+		h := telemetry.Call(store.Middleware(retry.New(retry.Options{Backoff: retry.Constant(time.Second), Budget: budget})(telemetry.Attempt(origin))))
+		require.NoError(t, get(t, h, "http://a.test/a"))
+		require.NoError(t, get(t, h, "http://a.test/a"))
+		resp, err := h.RoundTrip(post(t, "http://a.test/a", "body"))
+		require.NoError(t, err)
+		readAll(resp.Body)
+		require.Error(t, get(t, h, "http://a.test/b"))
+
+		const client = " server.address=a.test server.port=80"
+		want := strings.Split(strings.TrimSpace(`
+http.client.active_requests http.request.method=GET`+client+`: 0
+http.client.active_requests http.request.method=POST`+client+`: 0
+http.client.request.body.size http.request.method=POST http.response.status_code=200 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 4 in all
+http.client.request.duration error.type=503 http.request.method=GET http.response.status_code=503 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 1 in all
+http.client.request.duration error.type=connection_refused http.request.method=GET`+client+` url.scheme=http: 3 times, 3 in all
+http.client.request.duration http.request.method=GET http.response.status_code=200 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 1 in all
+http.client.request.duration http.request.method=POST http.response.status_code=200 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 1 in all
+http.client.response.body.size error.type=503 http.request.method=GET http.response.status_code=503 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 0 in all
+http.client.response.body.size http.request.method=GET http.response.status_code=200 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 5 in all
+http.client.response.body.size http.request.method=POST http.response.status_code=200 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 5 in all
+ply.cache.entries ply.cache.name=main: 0
+ply.cache.evictions ply.cache.name=main: 0
+ply.cache.invalidated ply.cache.name=main: 1
+ply.cache.requests ply.cache.name=main ply.cache.status=bypassed: 1
+ply.cache.requests ply.cache.name=main ply.cache.status=error: 1
+ply.cache.requests ply.cache.name=main ply.cache.status=hit: 1
+ply.cache.requests ply.cache.name=main ply.cache.status=miss: 1
+ply.cache.requests ply.cache.name=main ply.cache.status=revalidated: 0
+ply.cache.requests ply.cache.name=main ply.cache.status=stale: 0
+ply.cache.size ply.cache.name=main: 0
+ply.cache.store.errors ply.cache.name=main: 0
+ply.cache.stored ply.cache.name=main: 1
+ply.client.call.duration error.type=connection_refused http.request.method=GET`+client+` url.scheme=http: 1 times, 5 in all
+ply.client.call.duration http.request.method=GET http.response.status_code=200 ply.cache.status=hit`+client+` url.scheme=http: 1 times, 0 in all
+ply.client.call.duration http.request.method=GET http.response.status_code=200 ply.cache.status=miss`+client+` url.scheme=http: 1 times, 3 in all
+ply.client.call.duration http.request.method=POST http.response.status_code=200 ply.cache.status=bypassed`+client+` url.scheme=http: 1 times, 1 in all
+ply.retry.budget.empty ply.retry.budget.name=main: 0
+ply.retry.budget.granted ply.retry.budget.name=main: 3
+ply.retry.budget.in_trouble ply.retry.budget.name=main: 1
+ply.retry.budget.refused ply.retry.budget.name=main: 0
+ply.retry.retries http.request.method=GET`+client+`: 3
+ply.retry.stops http.request.method=GET ply.retry.stop=attempts`+client+`: 1
+ply.retry.stops http.request.method=GET ply.retry.stop=done`+client+`: 1
+ply.retry.stops http.request.method=POST ply.retry.stop=done`+client+`: 1`), "\n")
+		if diff := cmp.Diff(want, s.measured(t)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		require.NoError(t, stop())
+		if all := fmt.Sprint(s.measured(t)); strings.Contains(all, "budget") || !strings.Contains(all, "ply.cache") {
+			t.Errorf("after the end of the budget's observation %s", all)
+		}
+	})
+}
+
+func post(t *testing.T, url, body string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	require.NoError(t, err)
+	return req
+}
+
+// However many servers, methods and templates there are, series stay few.
+func TestSeriesAreFew(t *testing.T) {
+	s := newSeen()
+	telemetry := s.telemetry(t, func(o *plyotel.Options) { o.MaxServers = 3 })
+	h := telemetry.Call(telemetry.Attempt(plytest.Play(plytest.Text("x"))))
+	for i := range 200 {
+		req := request(t, ply.WithURLTemplate(t.Context(), fmt.Sprint("/t", i)), fmt.Sprintf("http://h%d.test/", i%50))
+		req.Method = fmt.Sprint("M", i)
+		resp, err := h.RoundTrip(req)
+		require.NoError(t, err)
+		readAll(resp.Body)
+	}
+	series := map[string]int{}
+	for _, one := range s.measured(t) {
+		name, rest, _ := strings.Cut(one, " ")
+		series[name]++
+		if !strings.Contains(rest, "http.request.method=_OTHER") {
+			t.Error(one)
+		}
+	}
+	// 100 templates, on 3 servers and the others; what has no template of its own shares one.
+	if n := series["http.client.request.duration"]; n > 104 || n < 100 {
+		t.Errorf("%d series of durations", n)
+	}
+	if n := series["http.client.active_requests"]; n != 4 {
+		t.Errorf("%d series of active requests", n)
+	}
+}
+
+// Without a provider there is nothing to pay, and a remote trace context goes through all the same.
+func TestNothingRecordsNothingCosts(t *testing.T) {
+	for name, o := range map[string]plyotel.Options{
+		"no global provider": {},
+		"no-op providers":    {TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: noop.NewMeterProvider(), Propagator: propagation.TraceContext{}},
+	} {
+		telemetry, err := plyotel.New(o)
+		require.NoError(t, err)
+		resp := &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(""))}
+		body := resp.Body
+		var got *http.Request
+		h := telemetry.Call(telemetry.Attempt(roundTripper(func(r *http.Request) (*http.Response, error) { got = r; return resp, nil })))
+		req := request(t, t.Context(), "http://a.test/")
+		if n := testing.AllocsPerRun(100, func() { h.RoundTrip(req) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+		if got != req || resp.Body != body {
+			t.Errorf("%s: something is watched", name)
+		}
+	}
+	telemetry, err := plyotel.New(plyotel.Options{TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: noop.NewMeterProvider(), Propagator: propagation.TraceContext{}})
+	require.NoError(t, err)
+	var got *http.Request
+	h := telemetry.Attempt(roundTripper(func(r *http.Request) (*http.Response, error) {
+		got = r
+		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+	}))
+	remote := apitrace.NewSpanContext(apitrace.SpanContextConfig{TraceID: [16]byte{1}, SpanID: [8]byte{2}, Remote: true})
+	req := request(t, apitrace.ContextWithRemoteSpanContext(t.Context(), remote), "http://a.test/")
+	require.NoError(t, errOf(h.RoundTrip(req)))
+	if got.Header.Get("Traceparent") == "" || req.Header.Get("Traceparent") != "" {
+		t.Errorf("sent %q, the caller's request has %q", got.Header, req.Header)
+	}
+}
+
+func errOf(_ *http.Response, err error) error { return err }
+
+// A provider that is set after the layers have been made is seen.
+func TestAGlobalProviderThatIsSetLater(t *testing.T) {
+	telemetry, err := plyotel.New(plyotel.Options{})
+	require.NoError(t, err)
+	h := telemetry.Attempt(plytest.Play(plytest.Text("x")))
+	require.NoError(t, get(t, h, "http://a.test/"))
+
+	before := otel.GetTracerProvider()
+	spans := tracetest.NewSpanRecorder()
+	otel.SetTracerProvider(trace.NewTracerProvider(trace.WithSpanProcessor(spans)))
+	defer otel.SetTracerProvider(before)
+	require.NoError(t, get(t, h, "http://a.test/"))
+	if n := len(spans.Ended()); n != 1 {
+		t.Errorf("%d spans, want 1", n)
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	if _, err := plyotel.New(plyotel.Options{MaxServers: -1}); err == nil || !strings.HasPrefix(err.Error(), "plyotel: ") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func BenchmarkAttempt(b *testing.B) {
+	for name, o := range map[string]plyotel.Options{"idle": {}, "recording": newSeen().options()} {
+		b.Run(name, func(b *testing.B) {
+			telemetry, err := plyotel.New(o)
+			require.NoError(b, err)
+			h := telemetry.Attempt(roundTripper(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+			}))
+			req := request(b, context.Background(), "http://a.test/")
+			b.ReportAllocs()
+			for b.Loop() {
+				h.RoundTrip(req)
+			}
+		})
+	}
+}

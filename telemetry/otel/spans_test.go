@@ -1,0 +1,302 @@
+package plyotel_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/redact"
+	plyotel "github.com/plyhttp/ply/telemetry/otel"
+)
+
+func TestTheContractOfALayer(t *testing.T) {
+	for name, layer := range map[string]func(*plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper{
+		"Call":    func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper { return p.Call },
+		"Attempt": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper { return p.Attempt },
+		"both": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper {
+			return func(next http.RoundTripper) http.RoundTripper { return p.Call(p.Attempt(next)) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper { return layer(newSeen().telemetry(t))(next) })
+		})
+	}
+}
+
+const server = "server.address=a.test server.port=80 "
+
+func TestTheSpanOfAnAttempt(t *testing.T) {
+	tests := []struct {
+		name  string
+		reply plytest.Reply
+		read  func(io.ReadCloser)
+		want  string
+	}{
+		{
+			"success", plytest.Reply{Body: "hello", Wait: time.Second}, readAll,
+			`client "GET" http.request.method=GET http.response.body.size=5 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED took=1s`,
+		},
+		{
+			"not found", plytest.Status(404), readAll,
+			`client "GET" error.type=404 http.request.method=GET http.response.body.size=0 http.response.status_code=404 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "" took=0s`,
+		},
+		{
+			"refused", plytest.Refuse(), readAll,
+			`client "GET" error.type=connection_refused http.request.method=GET ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "dial tcp 192.0.2.1:80: connect: connection refused" took=0s`,
+		},
+		{
+			"an error with secrets", plytest.Fail(&url.Error{Op: "dial", URL: "http://a.test/?token=hush", Err: io.EOF}), readAll,
+			`client "GET" error.type=eof http.request.method=GET ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "dial \"http://a.test/?token=REDACTED\": EOF" took=0s`,
+		},
+		{
+			"broken body", plytest.Reply{Body: "hello", Fault: plytest.ResetAfter(3)}, readAll,
+			`client "GET" error.type=connection_reset http.request.method=GET http.response.body.size=3 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "read tcp: read: connection reset by peer" took=0s`,
+		},
+		{
+			"closed early", plytest.Text("hello"), func(b io.ReadCloser) { io.ReadFull(b, make([]byte, 2)); b.Close(); b.Close() },
+			`client "GET" http.request.method=GET http.response.body.size=2 http.response.status_code=200 network.protocol.version=1.1 ply.body.closed_early=true ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED took=0s`,
+		},
+		{
+			"read whole but not to its end", plytest.Text("hello"), func(b io.ReadCloser) { io.ReadFull(b, make([]byte, 5)); b.Close() },
+			`client "GET" http.request.method=GET http.response.body.size=5 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED took=0s`,
+		},
+		{
+			"the context ends before the body", plytest.Reply{Body: "hello", Fault: plytest.StallAfter(3)}, func(io.ReadCloser) { time.Sleep(time.Hour) },
+			`client "GET" error.type=timeout http.request.method=GET http.response.body.size=0 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "context deadline exceeded" took=1m0s`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSeen()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				h := s.telemetry(t).Attempt(plytest.Play(tt.reply))
+				if resp, err := h.RoundTrip(request(t, ctx, "http://user:pass@a.test/x?token=hush")); err == nil {
+					tt.read(resp.Body)
+				}
+				if diff := cmp.Diff([]string{tt.want}, s.ended()); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func readAll(b io.ReadCloser) {
+	io.Copy(io.Discard, b)
+	b.Close()
+}
+
+func newCache(t *testing.T) *cache.Cache {
+	t.Helper()
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestTheSpansOfACallAboveCacheAndRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeen()
+		telemetry := s.telemetry(t)
+		origin := &plytest.Origin{Latency: time.Second, Paths: map[string][]plytest.Reply{
+			"/users/7": {plytest.Status(503), plytest.Lose(), plytest.Text("Ann", "Cache-Control", "max-age=60")},
+		}}
+		client, err := ply.New(ply.Options{
+			BaseURL: "http://a.test", Transport: origin, UseCall: []ply.Middleware{telemetry.Call},
+			Use: []ply.Middleware{newCache(t).Middleware, retry.New(retry.Options{Backoff: retry.Constant(time.Second)}), telemetry.Attempt},
+		})
+		require.NoError(t, err)
+		defer client.Close()
+		for range 2 {
+			require.NoError(t, ply.Discard(client.Get(t.Context(), "/users/{id}", ply.PathValue("id", "7"))))
+		}
+		const target = server + `url.full=http://a.test/users/7 url.template=/users/{id}`
+		want := []string{
+			`client "GET /users/{id}" error.type=503 http.request.method=GET http.response.body.size=0 http.response.status_code=503 network.protocol.version=1.1 ` + target + ` status=Error "" took=1s`,
+			`client "GET /users/{id}" error.type=connection_reset http.request.method=GET http.request.resend_count=1 ` + target + ` status=Error "read tcp: read: connection reset by peer" took=1s`,
+			`client "GET /users/{id}" http.request.method=GET http.request.resend_count=2 http.response.body.size=3 http.response.status_code=200 network.protocol.version=1.1 ` + target + ` took=1s`,
+			`internal "call GET /users/{id}" http.request.method=GET http.request.resend_count=2 http.response.status_code=200 ply.cache.reason=uri-miss ply.cache.status=miss ply.retry.attempts=3 ply.retry.stop=done ` + target +
+				` event=retry(error.type=503 ply.retry.attempts=1 ply.retry.wait=1 at 1s) event=retry(error.type=connection_reset ply.retry.attempts=2 ply.retry.wait=1 at 3s) took=5s`,
+			`internal "call GET /users/{id}" http.request.method=GET http.response.status_code=200 ply.cache.status=hit ` + target + ` took=0s`,
+		}
+		if diff := cmp.Diff(want, s.ended()); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		oneTree(t, s.spans.Ended()[:4])
+		for _, x := range origin.Exchanges()[:3] {
+			if !slices.ContainsFunc(s.spans.Ended(), func(span trace.ReadOnlySpan) bool {
+				return strings.Contains(x.Header.Get("Traceparent"), span.SpanContext().SpanID().String())
+			}) {
+				t.Errorf("traceparent %q is that of no span", x.Header.Get("Traceparent"))
+			}
+		}
+	})
+}
+
+// oneTree checks that the last span is the parent of the others.
+func oneTree(t *testing.T, spans []trace.ReadOnlySpan) {
+	t.Helper()
+	root := spans[len(spans)-1].SpanContext()
+	ids := map[string]bool{}
+	for _, span := range spans[:len(spans)-1] {
+		ids[span.SpanContext().SpanID().String()] = true
+		if span.Parent().SpanID() != root.SpanID() || span.SpanContext().TraceID() != root.TraceID() {
+			t.Errorf("%s is not under the call", span.Name())
+		}
+	}
+	if len(ids) != len(spans)-1 {
+		t.Errorf("%d ids of %d attempts", len(ids), len(spans)-1)
+	}
+}
+
+func TestARedirectHasASpanForEachHop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeen()
+		telemetry := s.telemetry(t)
+		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{"/a": {plytest.Status(302, "Location", "/b?token=hush")}, "/b": {plytest.Text("hello")}}}
+		for name, hc := range map[string]*http.Client{
+			"alone":       {Transport: telemetry.Attempt(origin)},
+			"below retry": {Transport: retry.New(retry.Options{})(telemetry.Attempt(origin))},
+		} {
+			s.spans.Reset()
+			resp, err := hc.Do(request(t, ply.WithURLTemplate(t.Context(), "/{a}"), "http://a.test/a"))
+			require.NoError(t, err)
+			readAll(resp.Body)
+			want := []string{
+				`client "GET /{a}" http.request.method=GET http.response.body.size=0 http.response.status_code=302 network.protocol.version=1.1 ` + server + `url.full=http://a.test/a url.template=/{a} took=0s`,
+				`client "GET" http.request.method=GET http.request.resend_count=1 http.response.body.size=5 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://a.test/b?token=REDACTED took=0s`,
+			}
+			if diff := cmp.Diff(want, s.ended()); diff != "" {
+				t.Errorf("%s (-want +got)\n%s", name, diff)
+			}
+		}
+	})
+}
+
+// What a server says of a cache does not count: only a cache of ply's below may.
+func TestAServerHasNoWordInTheCacheStatus(t *testing.T) {
+	s := newSeen()
+	require.NoError(t, get(t, s.telemetry(t).Call(plytest.Play(plytest.Text("x", "Cache-Status", `ply; hit; detail="hush"`))), "http://a.test/"))
+	if got := s.ended()[0]; strings.Contains(got, "ply.cache") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAPanicEndsTheSpansAndGoesOn(t *testing.T) {
+	s := newSeen()
+	telemetry := s.telemetry(t)
+	h := telemetry.Call(telemetry.Attempt(roundTripper(func(*http.Request) (*http.Response, error) { panic("hush") })))
+	func() {
+		defer func() {
+			if v := recover(); v != "hush" {
+				t.Errorf("the panic is %v", v)
+			}
+		}()
+		get(t, h, "http://a.test/")
+	}()
+	got := s.ended()
+	if len(got) != 2 || !strings.Contains(got[0], "error.type=panic") || !strings.Contains(got[1], "error.type=panic") || strings.Contains(fmt.Sprint(got), "hush") {
+		t.Errorf("got %q", got)
+	}
+	for _, series := range s.measured(t) {
+		if strings.HasPrefix(series, "http.client.active_requests") && !strings.HasSuffix(series, ": 0") {
+			t.Error(series)
+		}
+	}
+}
+
+func TestAStreamEndsItsSpanAtTheHeaderOnRequest(t *testing.T) {
+	s := newSeen()
+	telemetry := s.telemetry(t, func(o *plyotel.Options) { o.AtHeaders = true })
+	resp, err := telemetry.Call(telemetry.Attempt(plytest.Play(plytest.Text("hello")))).RoundTrip(request(t, t.Context(), "http://a.test/"))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	if got := s.ended(); len(got) != 2 || strings.Contains(got[0], "body.size") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A real server and transport, all layers, and a context that never ends: nothing may keep the body from the garbage collector.
+func TestABodyThatIsNeverClosedEndsItsSpans(t *testing.T) {
+	stop := make(chan struct{})
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "hello")
+		w.(http.Flusher).Flush()
+		<-stop
+	}))
+	defer origin.Close()
+	defer close(stop)
+	transport := &http.Transport{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := newSeen()
+	telemetry := s.telemetry(t)
+	h := telemetry.Call(newCache(t).Middleware(retry.New(retry.Options{})(telemetry.Attempt(transport))))
+	drop(t, h, request(t, ctx, origin.URL))
+	for deadline := time.Now().Add(time.Minute); len(s.spans.Ended()) < 2; {
+		runtime.GC()
+		if time.Now().After(deadline) {
+			t.Fatalf("%d spans have ended, want 2", len(s.spans.Ended()))
+		}
+	}
+	for _, got := range s.ended() {
+		if !strings.Contains(got, "ply.body.never_closed=true") {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
+//go:noinline
+func drop(t *testing.T, h http.RoundTripper, req *http.Request) {
+	resp, err := h.RoundTrip(req)
+	require.NoError(t, err)
+	io.ReadFull(resp.Body, make([]byte, 2))
+}
+
+func TestTheRedactorOfTheContextIsObeyed(t *testing.T) {
+	s := newSeen()
+	h := s.telemetry(t).Attempt(plytest.Play(plytest.Fail(errors.New("no way to http://a.test/joe?page=2"))))
+	req := request(t, redact.With(t.Context(), &redact.Redactor{Path: func(string) string { return "/someone" }, ShowParams: []string{"page"}}), "http://a.test/joe?page=2")
+	h.RoundTrip(req)
+	if got := s.ended()[0]; strings.Count(got, "http://a.test/someone?page=2") != 2 || strings.Contains(got, "joe") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAConnectionIsInItsSpan(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer origin.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	s := newSeen()
+	h := s.telemetry(t).Attempt(transport)
+	for range 2 {
+		require.NoError(t, get(t, h, origin.URL))
+	}
+	_, port, _ := strings.Cut(origin.Listener.Addr().String(), ":")
+	for i, reused := range []string{"false", "true"} {
+		if got, want := attributes(s.spans.Ended()[i].Attributes()), "network.peer.address=127.0.0.1 network.peer.port="+port; !strings.Contains(got, want) || !strings.Contains(got, "ply.connection.reused="+reused) {
+			t.Errorf("got %s", got)
+		}
+	}
+}
