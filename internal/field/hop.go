@@ -17,3 +17,15 @@ func RemoveHopByHop(h http.Header) {
 		delete(h, name)
 	}
 }
+
+// WithoutHopByHop returns h without what RemoveHopByHop removes: h itself if there is nothing of that in it, which is not written to.
+func WithoutHopByHop(h http.Header) http.Header {
+	for _, name := range hopByHop {
+		if _, found := h[name]; found {
+			h = h.Clone()
+			RemoveHopByHop(h)
+			return h
+		}
+	}
+	return h
+}

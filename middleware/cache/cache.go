@@ -135,9 +135,7 @@ func New(o Options) (*Cache, error) {
 	if keyed, ok := c.key.(interface{ KeysContent() bool }); ok {
 		c.keysContent = keyed.KeysContent()
 	}
-	if plain, ok := c.key.(interface{ AnonymousKey() string }); ok {
-		c.byURI, c.anonymous = true, plain.AnonymousKey()
-	}
+	c.anonymous, c.byURI = anonymousKeyOf(c.key)
 	if c.expiry == nil {
 		c.expiry = expiry.Default()
 	}
@@ -155,6 +153,14 @@ func New(o Options) (*Cache, error) {
 	c.events.seed = maphash.MakeSeed()
 	c.flights.init()
 	return c, nil
+}
+
+// anonymousKeyOf asks a strategy what follows the target URI in the key of a request without credentials, if it is made in that way.
+func anonymousKeyOf(s keying.Strategy) (string, bool) {
+	if s, ok := s.(interface{ AnonymousKey() string }); ok {
+		return s.AnonymousKey(), true
+	}
+	return "", false
 }
 
 // Middleware mounts the cache before next. Nil means [http.DefaultTransport].

@@ -330,15 +330,17 @@ func (p *reply) freshen(old *Entry) (*Entry, bool) {
 	merged := &http.Response{StatusCode: old.status, ContentLength: int64(len(old.body)), Header: freshenedHeader(old.header, p.Header, p.received)}
 	judged := c.judge(p.request, merged, initialAge(merged.Header, p.requested, p.received), p.received)
 	judged.confirmed = true
+	_, ok := storable(&judged, &c.posture)
 	e := old.copy()
-	e.header = storedHeader(merged.Header, p.received, judged.verdict.Overrules(), &c.posture)
 	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, &c.secret)
 	e.requested, e.received, e.age0, e.rules = p.requested, p.received, judged.age, newRules(&judged, &c.posture)
+	e.header = merged.Header // nobody else has it
+	keepStored(e.header, p.received, judged.verdict.Overrules(), &c.posture)
 	e.index()
 	if p.ask.mode == ReadOnly {
 		return e, false
 	}
-	if _, ok := storable(&judged, &c.posture); ok {
+	if ok {
 		return e, c.put(p.exchange, e, p.began)
 	}
 	p.remove(old)

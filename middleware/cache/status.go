@@ -72,35 +72,38 @@ const servedInstead = "served from store: "
 
 // String writes the status as a member of Cache-Status.
 func (s Status) String() string {
-	var b strings.Builder
-	b.WriteString(cacheName)
-	if s.Hit {
-		b.WriteString("; hit")
-	}
-	if s.Fwd != "" {
-		b.WriteString("; fwd=" + string(s.Fwd))
-	}
-	if s.FwdStatus != 0 {
-		b.WriteString("; fwd-status=" + strconv.Itoa(s.FwdStatus))
-	}
-	if s.Stored {
-		b.WriteString("; stored")
-	}
-	if s.Collapsed {
-		b.WriteString("; collapsed")
-	}
-	if s.HasTTL {
-		b.WriteString("; ttl=" + strconv.FormatInt(int64(s.TTL/time.Second), 10))
-	}
-	if s.Detail != "" {
-		b.WriteString("; detail=" + quote(s.Detail))
-	}
-	return b.String()
+	var room [128]byte
+	return string(s.append(room[:0]))
 }
 
-// quote writes a structured-field string (RFC 9651 §3.3.3). What it cannot hold becomes a question mark.
-func quote(s string) string {
-	b := make([]byte, 0, len(s)+2)
+func (s *Status) append(b []byte) []byte {
+	b = append(b, cacheName...)
+	if s.Hit {
+		b = append(b, "; hit"...)
+	}
+	if s.Fwd != "" {
+		b = append(append(b, "; fwd="...), s.Fwd...)
+	}
+	if s.FwdStatus != 0 {
+		b = strconv.AppendInt(append(b, "; fwd-status="...), int64(s.FwdStatus), 10)
+	}
+	if s.Stored {
+		b = append(b, "; stored"...)
+	}
+	if s.Collapsed {
+		b = append(b, "; collapsed"...)
+	}
+	if s.HasTTL {
+		b = strconv.AppendInt(append(b, "; ttl="...), int64(s.TTL/time.Second), 10)
+	}
+	if s.Detail != "" {
+		b = appendQuoted(append(b, "; detail="...), s.Detail)
+	}
+	return b
+}
+
+// appendQuoted writes a structured-field string (RFC 9651 §3.3.3). What it cannot hold becomes a question mark.
+func appendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -112,7 +115,7 @@ func quote(s string) string {
 			b = append(b, c)
 		}
 	}
-	return string(append(b, '"'))
+	return append(b, '"')
 }
 
 // StatusOf reads what a ply cache did for resp. It is false if no ply cache took part.

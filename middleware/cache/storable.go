@@ -301,24 +301,29 @@ func storedHeader(h http.Header, received time.Time, overruled bool, p *posture)
 	if stored == nil {
 		stored = make(http.Header, 1)
 	}
+	keepStored(stored, received, overruled, p)
+	return stored
+}
+
+// keepStored makes h what storedHeader makes of it, by changing it.
+func keepStored(h http.Header, received time.Time, overruled bool, p *posture) {
 	d, _ := field.Controlling(h, p.targeted)
-	field.RemoveHopByHop(stored)
+	field.RemoveHopByHop(h)
 	if !overruled {
-		removeNamed(stored, d.NoCacheFields)
+		removeNamed(h, d.NoCacheFields)
 	}
 	if p.shared {
-		removeNamed(stored, d.PrivateFields)
+		removeNamed(h, d.PrivateFields)
 	}
-	delete(stored, "Age")
-	if others := foreign(stored[cacheStatus]); len(others) > 0 {
-		stored[cacheStatus] = others
+	delete(h, "Age")
+	if others := foreign(h[cacheStatus]); len(others) > 0 {
+		h[cacheStatus] = others
 	} else {
-		delete(stored, cacheStatus)
+		delete(h, cacheStatus)
 	}
-	if len(stored["Date"]) == 0 {
-		stored["Date"] = []string{received.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
+	if len(h["Date"]) == 0 {
+		h["Date"] = []string{received.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
 	}
-	return stored
 }
 
 // addValidatedFields gives an answer that the origin has just confirmed those fields of the confirmation that are not stored

@@ -74,9 +74,8 @@ func (s *Set) Tags() []string {
 // A part joins a stored part that it continues, and does not replace the whole that it is a part of.
 // At the limit, the variant that was used longest ago goes.
 func (s *Set) with(e *Entry, limit int64) *Set {
-	entries := make([]*Entry, 0, 1)
+	var entries []*Entry
 	if s != nil {
-		entries = make([]*Entry, 0, len(s.entries)+1)
 		for _, old := range s.entries {
 			switch {
 			case !old.sameSlot(e):

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -135,19 +136,31 @@ func describesContent(name string) bool {
 
 // freshenedHeader returns the stored header brought up to date by a response without content, a 304 or a 200 to HEAD (RFC 9111 §3.2, §4.3.4, §4.3.5).
 // It still has the new response's Age, from which the age of the entry is counted.
+// The lines of its stored fields are the stored ones, which nobody writes to.
 func freshenedHeader(stored, update http.Header, received time.Time) http.Header {
-	merged := stored.Clone()
-	if update = update.Clone(); update == nil {
-		update = make(http.Header, 1)
+	update = field.WithoutHopByHop(update)
+	fields, lines := len(stored)+1, 0
+	for name, values := range update {
+		if stored[name] == nil {
+			fields++
+		}
+		lines += len(values)
 	}
-	field.RemoveHopByHop(update)
-	if len(update["Date"]) == 0 {
-		update["Date"] = []string{received.UTC().Format(http.TimeFormat)}
+	if stored["Date"] != nil || update["Date"] != nil {
+		fields--
 	}
+	merged := make(http.Header, fields)
+	maps.Copy(merged, stored)
+	copied := make([]string, 0, lines)
 	for name, values := range update {
 		if !describesContent(name) {
-			merged[name] = values
+			from := len(copied)
+			copied = append(copied, values...)
+			merged[name] = copied[from:len(copied):len(copied)]
 		}
+	}
+	if len(update["Date"]) == 0 {
+		merged["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}
 	return merged
 }

@@ -1,0 +1,207 @@
+package cache
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/partition"
+	"github.com/plyhttp/ply/keying"
+)
+
+// readPlainly reads a request as [ask.read] does, without any shortcut: the whole header is searched for each field.
+func readPlainly(mode Mode, r *http.Request, p *posture) *ask {
+	names := make([]string, 0, len(r.Header))
+	for name := range r.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	there := func(wanted string) (lines []string, present bool) {
+		for _, name := range names {
+			if strings.EqualFold(name, wanted) && len(name) == len(wanted) { // no other letter folds to one of ours in one byte
+				lines, present = append(lines, r.Header[name]...), true
+			}
+		}
+		return lines, present
+	}
+	a := &ask{head: r.Method == "HEAD", mode: mode}
+	control, _ := there("Cache-Control")
+	a.directives = field.ParseRequest(control)
+	pragma, _ := there("Pragma")
+	a.pragma = saysNoCache(pragma) && !a.directives.Present
+	a.noneMatch, _ = there("If-None-Match")
+	a.modifiedSince, _ = there("If-Modified-Since")
+	a.ranges, _ = there("Range")
+	a.ifRange, _ = there("If-Range")
+	_, match := there("If-Match")
+	_, unmodified := there("If-Unmodified-Since")
+	a.precondition = match || unmodified
+	upgrade, _ := there("Upgrade")
+	a.upgrade = len(upgrade) > 0
+	_, authorization := there("Authorization")
+	_, cookie := there("Cookie")
+	a.credentials = authorization || cookie
+	a.classify(r, p)
+	return a
+}
+
+// answeredPlainly is the header of an answer, put together field by field.
+func answeredPlainly(e *Entry, age time.Duration, status string) http.Header {
+	h := e.header.Clone()
+	h["Age"] = []string{strconv.Itoa(int(age / time.Second))}
+	h[cacheStatus] = append(h[cacheStatus], status)
+	return h
+}
+
+// sameWays fails if the short ways through a request differ from the long ones.
+func sameWays(t *testing.T, c *Cache, mode Mode, r *http.Request, e *Entry, now time.Time) {
+	t.Helper()
+	short, long := newAsk(mode, r, &c.posture), readPlainly(mode, r, &c.posture)
+	says := fmt.Sprintf("mode %v, %s %v, stored %v", mode, r.Method, r.Header, e.header)
+	if short.bypass != long.bypass || short.credentials != long.credentials || short.mayStore() != long.mayStore() {
+		t.Fatalf("%s: %+v, want %+v", says, short, *long)
+	}
+	c.read(&short, r)
+	short.mode = mode
+	want, err := c.appendKey(nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.anonymousKey([]byte{}, &short, r); got != nil && string(got) != string(want) {
+		t.Fatalf("%s: key %q, want %q", says, got, want)
+	}
+	short = newAsk(mode, r, &c.posture)
+	f := &found{why: ForwardURIMiss}
+	if e != nil {
+		f = &found{why: ForwardVary, set: &Set{entries: []*Entry{e}}}
+		f.entry = f.set.choose(&short, r, &c.secret)
+		if best := f.set.choose(long, r, &c.secret); best != f.entry {
+			t.Fatalf("%s: selected %v, want %v", says, f.entry, best)
+		}
+	}
+	got, wanted := decide(&short, f, now), decide(long, f, now) // long is never plain
+	if got != wanted {
+		t.Fatalf("%s: %+v, want %+v", says, got, wanted)
+	}
+	if f.entry == nil {
+		return
+	}
+	if one, other := shaped(&short, f.entry, now), shaped(long, f.entry, now); one != other {
+		t.Fatalf("%s: shape %+v, want %+v", says, one, other)
+	}
+	stamp := f.entry.stamped(f.entry.age(now), f.entry.left(now))
+	status := Status{Hit: true, TTL: f.entry.ttl(now), HasTTL: true}.String()
+	resp := f.entry.response(r, false, stamp.age, stamp.status)
+	if diff := cmp.Diff(answeredPlainly(f.entry, f.entry.age(now), status), resp.Header); diff != "" {
+		t.Fatalf("%s (-want +got):\n%s", says, diff)
+	}
+}
+
+// choosers are what a random request is made of.
+var (
+	askedNames = []string{
+		"Cache-Control", "Pragma", "If-None-Match", "If-Modified-Since", "Range", "If-Range", "If-Match", "If-Unmodified-Since", "Upgrade",
+		"Authorization", "Cookie", "Accept", "Accept-Language", "Cookie2", "Praxis", "Rangy", "Iffy-Match", "X-Authorizatio", "Content-Lengthy", "",
+	}
+	askedValues = []string{
+		"", " ", "no-cache", "no-store", "max-age=0", "max-age=60", "max-age=1000000", "min-fresh=5", "min-fresh=1000000", "max-stale", "max-stale=10",
+		"only-if-cached", "stale-if-error=10", "no-cache, max-stale", `"a"`, `W/"a"`, `"b"`, "*", date(0), date(-1000), "bytes=0-1", "bytes=2-", "bytes=9-",
+		"bytes=-2", "bytes=0-1,3-4", "items=0-1", "en", "fr", "websocket",
+	}
+	storedFields = [...]string{
+		"Cache-Control: max-age=100", "Cache-Control: max-age=100, immutable", "Cache-Control: no-cache", "Cache-Control: max-age=10, stale-while-revalidate=20",
+		"Cache-Control: max-age=10, must-revalidate", "Cache-Control: max-age=100 | Vary: Accept-Language", "Cache-Control: max-age=100 | Cache-Status: cdn; hit",
+		"Last-Modified: " + date(-1000),
+	}
+)
+
+func randomCase(random *rand.Rand, s string) string {
+	if random.IntN(2) == 0 {
+		return s
+	}
+	b := []byte(s)
+	for i := range b {
+		if letter := b[i] | 0x20; 'a' <= letter && letter <= 'z' && random.IntN(2) == 0 {
+			b[i] ^= 0x20
+		}
+	}
+	return string(b)
+}
+
+func randomRequest(random *rand.Rand) *http.Request {
+	pick := func(from []string) string { return from[random.IntN(len(from))] }
+	r := &http.Request{
+		Method: pick([]string{"GET", "GET", "GET", "", "HEAD", "QUERY", "POST"}), Header: http.Header{},
+		URL: &url.URL{Scheme: pick([]string{"http", "HTTPS", "https"}), Host: pick([]string{"h", "H:80", "[::1]:443", ""}), Path: pick([]string{"", "/", "/a b", "/a/../b", "/.c"})},
+	}
+	for range random.IntN(4) {
+		var lines []string
+		for range random.IntN(3) {
+			lines = append(lines, pick(askedValues))
+		}
+		r.Header[randomCase(random, pick(askedNames))] = lines
+	}
+	return r
+}
+
+func cacheKeyed(tb testing.TB, by keying.Strategy) *Cache {
+	tb.Helper()
+	c, err := New(Options{Key: by})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	return c
+}
+
+// What most requests take is a short way. For every request, whatever its fields are called and however often they are there, it leads where the long way leads.
+func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
+	const seed = 1
+	random := rand.New(rand.NewPCG(seed, 0))
+	caches := [...]*Cache{cacheKeyed(t, keying.Default()), cacheKeyed(t, keying.OnePerson()), cacheKeyed(t, keying.Of(keying.Method()))}
+	if !caches[0].byURI || !caches[1].byURI || caches[2].byURI {
+		t.Fatal("the wrong strategies have a short way to their keys")
+	}
+	for i := range 60_000 {
+		c, r := caches[i%len(caches)], randomRequest(random)
+		if i%7 == 0 {
+			r = r.WithContext(partition.With(t.Context(), "other"))
+		}
+		var e *Entry
+		if fields := random.IntN(len(storedFields) + 1); fields < len(storedFields) {
+			e, _ = stored(200, storedFields[fields]+` | Etag: "a" | Date: `+date(0), "Accept-Language: en", private)
+			if random.IntN(5) == 0 {
+				e.part = &span{first: 0, last: 4, complete: 10}
+			}
+		} else {
+			e, _ = stored(200, `Etag: W/"a"`, "", private)
+		}
+		sameWays(t, c, Mode(random.IntN(int(disabled)+1)), r, e, at(random.IntN(130)))
+	}
+}
+
+// FuzzShortWays is the same with fields of any name and value.
+func FuzzShortWays(f *testing.F) {
+	f.Add("cache-CONTROL", "no-cache", "Range", "bytes=0-1", uint8(0), 5)
+	f.Add("COOKIE", "", "\u212aookie", "a", uint8(0), 500)
+	f.Add("pragma", "no-cache", "Pragma", "x", uint8(3), 50)
+	c := cacheKeyed(f, keying.Default())
+	f.Fuzz(func(t *testing.T, name1, value1, name2, value2 string, mode uint8, seconds int) {
+		if strings.Count(value1, `"`)%2 == 1 || strings.Count(value2, `"`)%2 == 1 || seconds < 0 || seconds > 1e9 {
+			return // what an open quote does to the lines behind it depends on their order, which a map does not keep
+		}
+		r := newRequest("GET", "")
+		r.Header[name1] = []string{value1}
+		r.Header[name2] = append(r.Header[name2], value2)
+		e, _ := stored(200, `Cache-Control: max-age=100, stale-while-revalidate=50 | Vary: Accept | Etag: "a" | Last-Modified: `+date(-1000), "", private)
+		sameWays(t, c, Mode(mode%uint8(disabled+1)), r, e, at(seconds))
+	})
+}
