@@ -153,5 +153,5 @@ func (c *call) stopped(why Stop) {
 func (c *call) info() Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Info{Attempts: slices.Clone(c.outcomes), Earlier: c.hops, Max: c.opts.MaxAttempts, Stop: c.stop}
+	return Info{Attempts: slices.Clone(c.outcomes), Earlier: c.hops, Spent: c.spent, Max: c.opts.MaxAttempts, Stop: c.stop}
 }

@@ -41,12 +41,16 @@ type Outcome struct {
 type Info struct {
 	Attempts []Outcome // in order; without the current attempt while that is under way
 	Earlier  int       // attempts that went to earlier hops of a redirected call
+	Spent    int       // those of them that were retries
 	Max      int       // Options.MaxAttempts as it applied
 	Stop     Stop      // "" while the call is under way
 }
 
 // Resends returns how often the call was sent again, redirects included.
 func (i Info) Resends() int { return max(0, i.Earlier+len(i.Attempts)-1) }
+
+// Retries returns how many attempts were retries, those of earlier hops included.
+func (i Info) Retries() int { return i.Spent + max(0, len(i.Attempts)-1) }
 
 // InfoFrom returns what the retry layer did for resp, and whether there was such a layer.
 // It reads resp.Request, and so works on any response that came through the layer, in any client.

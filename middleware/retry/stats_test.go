@@ -81,3 +81,20 @@ func ExampleWithInfo() {
 	// Output:
 	// 2 attempts, stopped for attempts
 }
+
+func TestRetriesOfAllHopsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
+			"/a": {plytest.Status(503), plytest.Status(302, "Location", "/b")}, "/b": {plytest.Status(503), plytest.Text("hello")},
+		}}
+		hc := &http.Client{Transport: retry.New(retry.Options{})(origin)}
+		ctx, info := retry.WithInfo(t.Context())
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a.test/a", nil)
+		resp, err := hc.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		if i, _ := info(); i.Retries() != 2 || i.Resends() != 3 || i.Earlier != 2 {
+			t.Errorf("%d retries, %d resends, %+v", i.Retries(), i.Resends(), i)
+		}
+	})
+}

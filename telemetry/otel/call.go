@@ -90,7 +90,7 @@ func (o *operation) callDone(e outcome) {
 		return
 	}
 	brief := o.measuredBriefly(o.req)
-	if n := len(e.info.Attempts) - 1; n > 0 {
+	if n := e.info.Retries(); n > 0 {
 		o.metrics.retries.Add(o.ctx, int64(n), metric.WithAttributes(brief...))
 	}
 	o.metrics.stops.Add(o.ctx, 1, metric.WithAttributes(append(brief, retryStopKey.String(string(e.info.Stop)))...))
@@ -107,7 +107,7 @@ func (o *operation) describeCall(e outcome) {
 		}
 	}
 	if e.retried {
-		a = append(a, retryAttemptsKey.Int(len(e.info.Attempts)), retryStopKey.String(string(e.info.Stop)))
+		a = append(a, retryAttemptsKey.Int(e.info.Earlier+len(e.info.Attempts)), retryStopKey.String(string(e.info.Stop)))
 		if n := e.info.Resends(); n > 0 {
 			a = append(a, semconv.HTTPRequestResendCount(n))
 		}

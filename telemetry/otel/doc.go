@@ -18,7 +18,7 @@
 // http.response.status_code, error.type, http.request.resend_count and so on, and the trace context in the fields of that very request. It belongs innermost.
 //
 // [Telemetry.Call] makes a span of kind internal around all of it, redirects, hits of the cache and waits included, with ply.cache.status and ply.cache.reason,
-// ply.retry.attempts and ply.retry.stop, and an event for each retry. It belongs outermost, in UseCall or first in Use.
+// ply.retry.attempts and ply.retry.stop, and, if it was not redirected, an event for each retry. It belongs outermost, in UseCall or first in Use.
 //
 // A span ends when the body of the response has ended or was closed; or when its context ends, or when the garbage collector finds that nobody has the body any more.
 // It ends once. Options.AtHeaders ends it when the header has come. A panic of the layers inside ends it too, and goes on its way.
