@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 )
@@ -46,6 +47,9 @@ func call[T any](s *Store, ctx context.Context, f func(context.Context) (T, erro
 	}()
 	select {
 	case r := <-done:
+		if d, _ := ctx.Deadline(); r.err != nil && !time.Now().Before(d) { // the connection's deadline may come before the context's timer
+			return zero, context.DeadlineExceeded
+		}
 		return r.value, r.err
 	case <-ctx.Done():
 		return zero, ctx.Err()

@@ -53,7 +53,7 @@ func single(rawURL string, o Options) (goredis.UniversalClient, error) {
 	c.TLSConfig = tlsOf(c.TLSConfig, o)
 	c.Dialer = o.dialer(c.TLSConfig)
 	c.Protocol, c.MaintNotificationsConfig = 2, quiet()
-	c.ContextTimeoutEnabled = true
+	c.ContextTimeoutEnabled, c.DisableIdentity = true, true
 	c.DialTimeout, c.ReadTimeout, c.WriteTimeout, c.PoolTimeout = o.Timeout, o.Timeout, o.Timeout, o.Timeout
 	c.DialerRetries, c.MaxRetries, c.MinRetryBackoff, c.MaxRetryBackoff = 1, retries, minBackoff, maxBackoff
 	c.PoolSize, c.MaxActiveConns = o.Connections, o.Connections
@@ -69,7 +69,7 @@ func cluster(rawURL string, o Options) (goredis.UniversalClient, error) {
 	c.TLSConfig = tlsOf(c.TLSConfig, o)
 	c.Dialer = o.dialer(c.TLSConfig)
 	c.Protocol, c.MaintNotificationsConfig = 2, quiet()
-	c.ContextTimeoutEnabled = true
+	c.ContextTimeoutEnabled, c.DisableIdentity = true, true
 	c.DialTimeout, c.ReadTimeout, c.WriteTimeout, c.PoolTimeout = o.Timeout, o.Timeout, o.Timeout, o.Timeout
 	c.DialerRetries, c.MaxRetries, c.MinRetryBackoff, c.MaxRetryBackoff = 1, retries, minBackoff, maxBackoff
 	c.PoolSize, c.MaxActiveConns = o.Connections, o.Connections
@@ -85,7 +85,7 @@ func sentinel(rawURL string, o Options) (goredis.UniversalClient, error) {
 	c.TLSConfig = tlsOf(c.TLSConfig, o)
 	c.Dialer = o.dialer(c.TLSConfig)
 	c.Protocol = 2
-	c.ContextTimeoutEnabled = true
+	c.ContextTimeoutEnabled, c.DisableIdentity = true, true
 	c.DialTimeout, c.ReadTimeout, c.WriteTimeout, c.PoolTimeout = o.Timeout, o.Timeout, o.Timeout, o.Timeout
 	c.DialerRetries, c.MaxRetries, c.MinRetryBackoff, c.MaxRetryBackoff = 1, retries, minBackoff, maxBackoff
 	c.PoolSize, c.MaxActiveConns = o.Connections, o.Connections

@@ -3,6 +3,7 @@ module github.com/plyhttp/ply/store/redis
 go 1.25.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/plyhttp/ply v0.0.0
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/stretchr/testify v1.12.1

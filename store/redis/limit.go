@@ -5,21 +5,23 @@ import (
 	"net"
 )
 
-// limitedConn is a connection to a server whose replies announce no more than limit bytes in one string and maxElements in one array.
+// limitedConn is a connection to a server whose replies announce no more than limit bytes in one string and maxElements in one array, and whose lines end.
 // The client reserves memory for what is announced, before it comes.
 type limitedConn struct {
 	net.Conn
 	limit int64
 
 	// The rest is touched by Read alone.
-	line []byte // the beginning of the current line, at most maxAnnounced bytes of it
-	skip int64  // bytes of a string's payload, its CRLF included, that are still to come
-	bad  error
+	line   []byte // the beginning of the current line, at most maxAnnounced bytes of it
+	length int    // of the current line so far
+	skip   int64  // bytes of a string's payload, its CRLF included, that are still to come
+	bad    error
 }
 
 const (
 	maxElements  = 1 << 17
-	maxAnnounced = 24 // a type and a number
+	maxLine      = 64 << 10 // bytes
+	maxAnnounced = 24       // a type and a number
 )
 
 // Read passes on what has been checked. After a violation nothing more is read: nobody knows where the next reply begins.
@@ -49,10 +51,13 @@ func (c *limitedConn) check(p []byte) error {
 			if len(c.line) < maxAnnounced {
 				c.line = append(c.line, b)
 			}
+			if c.length++; c.length > maxLine {
+				return fmt.Errorf("redis: a reply has a line of more than %d bytes", maxLine)
+			}
 			continue
 		}
 		err := c.announced()
-		c.line = c.line[:0]
+		c.line, c.length = c.line[:0], 0
 		if err != nil {
 			return err
 		}

@@ -123,3 +123,15 @@ func (s *Server) signal(sig syscall.Signal) {
 		s.tb.Fatal(err)
 	}
 }
+
+// Sentinel starts a sentinel with a configuration file, which it will rewrite.
+func Sentinel(tb testing.TB, config string) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, path: find(tb)}
+	port := FreePort(tb)
+	s.Addr = fmt.Sprintf("127.0.0.1:%d", port)
+	s.args = []string{config, "--sentinel", "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--dir", tb.TempDir()}
+	tb.Cleanup(s.Kill)
+	s.Start()
+	return s
+}

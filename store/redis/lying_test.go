@@ -1,0 +1,130 @@
+//go:build unix
+
+package redis_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/redis"
+)
+
+// lying is a server that answers all commands but those of the handshake with the same bytes.
+func lying(t *testing.T, reply string) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				for r := bufio.NewReader(conn); ; {
+					command, err := readCommand(r)
+					if err != nil {
+						return
+					}
+					switch strings.ToUpper(command) {
+					case "HELLO", "CLIENT", "SELECT":
+						fmt.Fprint(conn, "-ERR unknown command\r\n")
+					default:
+						io.WriteString(conn, reply)
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func readCommand(r *bufio.Reader) (name string, err error) {
+	var n, size int
+	if _, err := fmt.Fscanf(r, "*%d\r\n", &n); err != nil {
+		return "", err
+	}
+	for i := range n {
+		if _, err := fmt.Fscanf(r, "$%d\r\n", &size); err != nil {
+			return "", err
+		}
+		arg := make([]byte, size+2)
+		if _, err := io.ReadFull(r, arg); err != nil {
+			return "", err
+		}
+		if i == 0 {
+			name = string(arg[:size])
+		}
+	}
+	return name, nil
+}
+
+// Whatever a server says, calls return an error or nothing, and what it announces reserves no memory.
+func TestLyingServer(t *testing.T) {
+	record := "ply1 4be1d2ba09f2c357 000000000000000 entry owner= key=%s label=\ndata"
+	for name, reply := range map[string]string{
+		"endless string":     "$4611686018427387904\r\nx",
+		"8 GiB":              "$8589934592\r\nx",
+		"more than asked":    "$2200000\r\n",
+		"negative":           "$-5\r\n",
+		"endless array":      "*4611686018427387904\r\n",
+		"large array":        "*200000000\r\n",
+		"deep":               strings.Repeat("*1\r\n", 100_000),
+		"null":               "$-1\r\n",
+		"integer":            ":1\r\n",
+		"OK":                 "+OK\r\n",
+		"done":               "$21\r\ndone 0123456789abcdef\r\n",
+		"of another key":     bulk(fmt.Sprintf(record, "other")),
+		"two replies":        bulk(fmt.Sprintf(record, "other")) + bulk(fmt.Sprintf(record, "third")),
+		"nonsense":           "\x00\xff\r\n",
+		"no line end":        strings.Repeat("x", 100_000),
+		"a wrong end":        "$1\r\nxyz",
+		"an error":           "-LOADING Redis is loading the dataset in memory\r\n",
+		"moved in circles":   "-MOVED 1 127.0.0.1:1\r\n",
+		"an error with html": "-ERR <html>" + strings.Repeat("x", 1000) + "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, lying(t, reply), redis.Options{Timeout: 100 * time.Millisecond})
+			ctx := t.Context()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range 3 {
+				if r, err := s.Get(ctx, "k"); r.Version != "" || r.Data != nil {
+					t.Errorf("Get: %v, %v", r, err)
+				}
+				if records, err := s.GetMulti(ctx, []string{"k", "l"}); err == nil && (records[0].Version != "" || records[1].Version != "") {
+					t.Errorf("GetMulti: %v, %v", records, err)
+				}
+				if err := s.Put(ctx, "k", store.Record{Data: []byte("x")}); err == nil {
+					t.Error("Put returns no error")
+				}
+				if err := s.Delete(ctx, "k", ""); err == nil {
+					t.Error("Delete returns no error")
+				}
+				if err := s.Range(ctx, store.Entry, func(key string, r store.Record) bool { t.Errorf("Range: %q, %v", key, r); return true }); err == nil {
+					t.Error("Range returns no error")
+				}
+				if err := s.Clear(ctx); err == nil {
+					t.Error("Clear returns no error")
+				}
+			}
+			runtime.ReadMemStats(&after)
+			if grown := (after.TotalAlloc - before.TotalAlloc) >> 20; grown > 200 {
+				t.Errorf("%d MiB were allocated", grown)
+			}
+		})
+	}
+}
+
+func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
