@@ -1,0 +1,311 @@
+package file
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The names in a directory: the format, the state, the lock of those who use it, and the shards, which hold a lock and the records.
+const (
+	formatName = "format"
+	stateName  = "state"
+	aliveName  = "alive"
+	lockName   = "lock"
+	tempPrefix = "tmp-"
+
+	formatText   = "ply store/file "
+	formatOfThis = formatText + "1\n"
+)
+
+// nameOf returns where the record under key is.
+func nameOf(key string) (shard int, name string) {
+	sum := sha256.Sum256([]byte(key))
+	shard = int(sum[0]) % shards
+	return shard, shardName(shard) + "/" + hex.EncodeToString(sum[:])
+}
+
+func shardName(shard int) string { return hex.EncodeToString([]byte{byte(shard)}) }
+
+// isRecord tells whether a name in a shard is one that nameOf makes.
+func isRecord(name string) bool {
+	_, err := hex.DecodeString(name)
+	return err == nil && len(name) == 2*sha256.Size
+}
+
+// openRoot opens dir itself, and not what it is a symlink to.
+func openRoot(dir string) (filesystem, error) {
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	before, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !before.IsDir() {
+		return nil, fmt.Errorf("%s is not a directory, or a symlink to one", dir)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	after, err := root.Stat(".")
+	if err == nil && !os.SameFile(before, after) {
+		err = fmt.Errorf("%s was replaced while it was opened", dir)
+	}
+	if err == nil {
+		if why := private(after); why != nil {
+			err = fmt.Errorf("%s: %w", dir, why)
+		}
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return rooted{root}, nil
+}
+
+// makeDir makes dir and what it is in, for its owner alone, whatever the umask. What is there stays as it is.
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if parent := filepath.Dir(dir); parent != dir {
+			if err := makeDir(parent); err != nil {
+				return err
+			}
+			err = os.Mkdir(dir, 0o700)
+		}
+	}
+	switch {
+	case err == nil:
+		return os.Chmod(dir, 0o700)
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	}
+	return err
+}
+
+// enter opens the directory and makes it the store's place. If nobody else has it open, all of it is counted, and what is older than since
+// was written by processes that have ended. Otherwise since is zero.
+func (s *Store) enter(ctx context.Context) (since time.Time, err error) {
+	dir, err := s.open(s.dir)
+	if err != nil {
+		return since, fmt.Errorf("file: open: %w", err)
+	}
+	p := &place{fs: dir}
+	if since, err = s.prepare(ctx, p); err != nil {
+		for _, f := range []handle{p.state, p.alive} {
+			if f != nil {
+				f.Close()
+			}
+		}
+		dir.Close()
+		return since, fmt.Errorf("file: open %s: %w", s.dir, err)
+	}
+	s.here.Store(p)
+	return since, nil
+}
+
+func (s *Store) prepare(ctx context.Context, p *place) (since time.Time, err error) {
+	if err := checkFormat(p.fs); err != nil {
+		return since, err
+	}
+	if p.alive, err = openOwn(p.fs, aliveName); err != nil {
+		return since, err
+	}
+	if p.state, err = openOwn(p.fs, stateName); err != nil {
+		return since, err
+	}
+	alone, err := p.alive.Lock(true)
+	if err != nil {
+		return since, err
+	}
+	if alone {
+		if since, err = s.recountAll(ctx, p); err != nil {
+			return since, err
+		}
+	}
+	// From here on others see that somebody is here. Those who count hold the lock for themselves meanwhile.
+	ctx, cancel := context.WithTimeout(ctx, countingTakes)
+	defer cancel()
+	err = poll(ctx, func() (bool, error) { return p.alive.Lock(false) })
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("another process has been opening it for long")
+	}
+	return since, err
+}
+
+// recountAll returns the time when it was done, by the clock that stamps files: it is behind the one that time.Now reads.
+func (s *Store) recountAll(ctx context.Context, p *place) (time.Time, error) {
+	for shard := range shards {
+		if err := s.recount(ctx, p, shard); err != nil {
+			return time.Time{}, err
+		}
+	}
+	info, err := p.state.Stat()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
+const countingTakes = 30 * time.Second // at most
+
+// recount makes the state of a shard that of its files, and removes what writers left that were killed.
+func (s *Store) recount(ctx context.Context, p *place, shard int) error {
+	h, err := s.lockShard(ctx, p, shard)
+	if err != nil {
+		return err
+	}
+	defer h.unlock()
+	return h.count()
+}
+
+// checkFormat refuses directories that are not this package's, and writes its name into new ones.
+func checkFormat(dir filesystem) error {
+	text, err := readFile(dir, formatName)
+	switch {
+	case err == nil && text == formatOfThis:
+		return nil
+	case err == nil && strings.HasPrefix(text, formatText):
+		return errors.New("a newer version of this package has written it: use another directory")
+	case err == nil:
+		return errors.New("it has a file named format that is not this package's: use an empty directory")
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	entries, err := dir.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), tempPrefix) && !isOurs(e.Name()) {
+			return fmt.Errorf("it holds other things, such as %q: use an empty directory", e.Name())
+		}
+	}
+	return writeFile(dir, "", formatName, []byte(formatOfThis), false)
+}
+
+// isOurs tells whether a name may be in a directory whose format file was lost.
+func isOurs(name string) bool {
+	b, err := hex.DecodeString(name)
+	return name == stateName || name == aliveName || name == formatName || err == nil && len(b) == 1 && b[0] < shards
+}
+
+// readFile reads a small file.
+func readFile(dir filesystem, name string) (string, error) {
+	f, err := dir.Open(name, os.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b := make([]byte, 256)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	return string(b[:n]), nil
+}
+
+// writeFile puts a whole file in the place of name, or leaves things as they are. The temporary file is in the directory of name, which ends with "/" or is "".
+func writeFile(dir filesystem, in, name string, data []byte, sync bool) error {
+	temp := in + tempPrefix + rand.Text()
+	f, err := dir.Open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = dir.Rename(temp, in+name)
+	}
+	if err != nil {
+		dir.Remove(temp) // if that fails, too, the next one who takes the shard's lock does it
+	}
+	return err
+}
+
+// openOwn opens a file of the store's own for reading and writing. What is not a regular file is replaced: a symlink would be followed.
+func openOwn(dir filesystem, name string) (handle, error) {
+	f, _, err := openOrMake(dir, name)
+	return f, err
+}
+
+func openOrMake(dir filesystem, name string) (f handle, made bool, err error) {
+	for range 10 {
+		f, err = dir.Open(name, os.O_RDWR)
+		if errors.Is(err, fs.ErrNotExist) {
+			if f, err = dir.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL); err == nil {
+				return f, true, nil
+			}
+			if errors.Is(err, fs.ErrExist) {
+				if err = removeOdd(dir, name); err == nil {
+					continue
+				}
+			}
+			return nil, false, err
+		}
+		if err == nil && isStill(dir, name, f) {
+			return f, false, nil
+		}
+		if err == nil {
+			f.Close()
+		}
+		if err := removeOdd(dir, name); err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, errors.Join(fmt.Errorf("%s changes all the time", name), err)
+}
+
+// isStill tells whether name is f and not a symlink to it, nor deleted meanwhile.
+func isStill(dir filesystem, name string, f handle) bool {
+	open, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := dir.Lstat(name)
+	return err == nil && there.Mode().IsRegular() && os.SameFile(open, there)
+}
+
+// removeOdd removes what is in the place of a file and is none, such as a symlink, and not what it leads to.
+func removeOdd(dir filesystem, name string) error {
+	info, err := dir.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().IsRegular():
+		return nil
+	}
+	return dir.Remove(name)
+}
+
+// poll calls try until it succeeds, fails, or ctx is done.
+func poll(ctx context.Context, try func() (bool, error)) error {
+	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 5*time.Millisecond) {
+		if done, err := try(); done || err != nil {
+			return err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package file
+
+import (
+	"io/fs"
+	"os"
+	"time"
+)
+
+// filesystem is what a store does to its directory. Tests put one in its place that fails.
+type filesystem interface {
+	Open(name string, flag int) (handle, error)
+	Mkdir(name string) error
+	Lstat(name string) (fs.FileInfo, error)
+	ReadDir(name string) ([]fs.DirEntry, error)
+	Rename(from, to string) error
+	Remove(name string) error
+	Touch(name string, now time.Time) error
+	Close() error
+}
+
+// handle is an open file.
+type handle interface {
+	Read([]byte) (int, error)
+	Write([]byte) (int, error)
+	ReadAt([]byte, int64) (int, error)
+	WriteAt([]byte, int64) (int, error)
+	Stat() (fs.FileInfo, error)
+	Sync() error
+	Close() error
+
+	// Lock is false if somebody else has a lock in the way. Close gives it back.
+	Lock(exclusive bool) (bool, error)
+}
+
+// rooted is a directory that no name and no symlink leads out of.
+type rooted struct{ root *os.Root }
+
+type opened struct{ *os.File }
+
+// Open creates files for their owner alone, whatever the umask.
+func (r rooted) Open(name string, flag int) (handle, error) {
+	f, err := r.root.OpenFile(name, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if flag&os.O_CREATE != 0 {
+		if err := f.Chmod(0o600); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return opened{f}, nil
+}
+
+func (r rooted) Mkdir(name string) error {
+	if err := r.root.Mkdir(name, 0o700); err != nil {
+		return err
+	}
+	return r.root.Chmod(name, 0o700)
+}
+
+func (r rooted) ReadDir(name string) ([]fs.DirEntry, error) {
+	f, err := r.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
+func (r rooted) Lstat(name string) (fs.FileInfo, error) { return r.root.Lstat(name) }
+func (r rooted) Rename(from, to string) error           { return r.root.Rename(from, to) }
+func (r rooted) Remove(name string) error               { return r.root.Remove(name) }
+func (r rooted) Touch(name string, now time.Time) error { return r.root.Chtimes(name, now, now) }
+func (r rooted) Close() error                           { return r.root.Close() }
+func (f opened) Lock(exclusive bool) (bool, error)      { return lock(f.File, exclusive) }

@@ -1,0 +1,372 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// Get returns the record under key. A file that is not a whole record of this key counts as absent, and is removed.
+func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Record{}, err
+	}
+	p, err := s.place()
+	if err != nil {
+		return store.Record{}, err
+	}
+	shard, name := nameOf(key)
+	now := time.Now()
+	h, r, used, err := s.read(p, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return store.Record{}, nil
+	case errors.Is(err, errCorrupt):
+		s.discard(ctx, p, shard, name) // if that fails, Put looks again
+		return store.Record{}, nil
+	case err != nil:
+		return store.Record{}, wrap("get", err)
+	case h.key != key || h.expired(now):
+		return store.Record{}, nil
+	}
+	s.touch(p, name, used, now)
+	return r, nil
+}
+
+// read returns the record in a file, which nobody writes to once it has its name.
+func (s *Store) read(p *place, name string) (h head, r store.Record, used time.Time, err error) {
+	f, err := p.fs.Open(name, os.O_RDONLY)
+	if err != nil {
+		return head{}, store.Record{}, time.Time{}, odd(p, name, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return head{}, store.Record{}, time.Time{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() < headSize {
+		return head{}, store.Record{}, time.Time{}, errCorrupt
+	}
+	b, err := readAll(f, info.Size())
+	if err != nil {
+		return head{}, store.Record{}, time.Time{}, err
+	}
+	h, r, err = decode(b)
+	return h, r, info.ModTime(), err
+}
+
+// readAll reads a file of this size, after a look at its head: what lies about its length gets no room.
+func readAll(f handle, size int64) ([]byte, error) {
+	first := make([]byte, min(size, block))
+	if _, err := io.ReadFull(f, first); err != nil {
+		return nil, short(err)
+	}
+	if size <= block {
+		return first, nil
+	}
+	if _, ok := lengths(first, size); !ok {
+		return nil, errCorrupt
+	}
+	b := make([]byte, size)
+	copy(b, first)
+	if _, err := io.ReadFull(f, b[block:]); err != nil {
+		return nil, short(err)
+	}
+	return b, nil
+}
+
+func short(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errCorrupt
+	}
+	return err
+}
+
+// odd says of what cannot be opened whether that is because it is no file: a symlink that leads out of the directory, say.
+func odd(p *place, name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		info, statErr := p.fs.Lstat(name)
+		if statErr == nil && !info.Mode().IsRegular() {
+			return errCorrupt
+		}
+		return err
+	}
+	if info, statErr := p.fs.Lstat(name); statErr == nil && !info.Mode().IsRegular() {
+		return errCorrupt
+	}
+	return err
+}
+
+// readHead returns what a file says before its data.
+func readHead(p *place, name string) (head, error) {
+	f, err := p.fs.Open(name, os.O_RDONLY)
+	if err != nil {
+		return head{}, odd(p, name, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return head{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return head{}, errCorrupt
+	}
+	b := make([]byte, min(info.Size(), block))
+	for {
+		if _, err := f.ReadAt(b, 0); err != nil {
+			return head{}, short(err)
+		}
+		names, ok := lengths(b, info.Size())
+		if !ok {
+			return head{}, errCorrupt
+		}
+		if headSize+names <= len(b) {
+			return decodeHead(b, info.Size())
+		}
+		b = make([]byte, headSize+names)
+	}
+}
+
+// discard removes a file that holds no record, if it still does not.
+func (s *Store) discard(ctx context.Context, p *place, shard int, name string) error {
+	h, err := s.lockShard(ctx, p, shard)
+	if err != nil {
+		return err
+	}
+	defer h.unlock()
+	if _, _, _, err := s.read(p, name); !errors.Is(err, errCorrupt) {
+		return nil
+	}
+	return h.drop(name)
+}
+
+// drop removes whatever is under a name.
+func (h *held) drop(name string) error {
+	info, err := h.place.fs.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().IsRegular():
+		return h.remove(name, info.Size())
+	}
+	return h.place.fs.Remove(name) // it was never counted
+}
+
+// there is what a change finds.
+type there struct {
+	version string // "" if there is no record that counts
+	size    int64  // of the file, 0 if there is none
+}
+
+// look returns what is under a name. A record that is over, or of another key, or not whole, is there but does not count.
+// The data is looked at only where it matters: absent is what somebody who read it says, or who has never read it.
+func (h *held) look(key, name, version string, now time.Time) (there, error) {
+	info, err := h.place.fs.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return there{}, nil
+	case err != nil:
+		return there{}, err
+	case !info.Mode().IsRegular():
+		return there{}, h.place.fs.Remove(name)
+	}
+	found := there{size: info.Size()}
+	hd, err := readHead(h.place, name)
+	if err == nil && version == "" {
+		hd, _, _, err = h.store.read(h.place, name)
+	}
+	switch {
+	case errors.Is(err, errCorrupt) || errors.Is(err, fs.ErrNotExist):
+		return found, nil
+	case err != nil:
+		return there{}, err
+	case hd.key != key || hd.expired(now):
+		return found, nil
+	}
+	found.version = hd.version
+	return found, nil
+}
+
+// Put stores r in the place of the version that it names.
+func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
+	data, err := encode(key, r)
+	if err != nil {
+		return err
+	}
+	if charge(int64(len(data))) > s.maxBytes {
+		return fmt.Errorf("%w: file: %d bytes with MaxBytes %d", store.ErrTooLarge, len(data), s.maxBytes)
+	}
+	over := !r.Expires.IsZero() && !r.Expires.After(time.Now())
+	return s.change(ctx, key, func(h *held, name string) error {
+		found, err := h.look(key, name, r.Version, time.Now())
+		switch {
+		case err != nil:
+			return err
+		case found.version != r.Version:
+			return store.ErrConflict
+		case over:
+			return h.drop(name)
+		}
+		return h.replace(name, data, found)
+	})
+}
+
+// Delete removes the record under key if it has this version, or any if that is "".
+func (s *Store) Delete(ctx context.Context, key, version string) error {
+	return s.change(ctx, key, func(h *held, name string) error {
+		found, err := h.look(key, name, "-", time.Now())
+		switch {
+		case err != nil:
+			return err
+		case version != "" && found.version != "" && found.version != version:
+			return store.ErrConflict
+		}
+		return h.drop(name)
+	})
+}
+
+// errRoom asks for room: how much is in it.
+type errRoom int64
+
+func (e errRoom) Error() string { return fmt.Sprintf("no room for %d bytes", int64(e)) }
+
+// rounds bounds how often a change makes room that others take, or opens the directory that others delete.
+const rounds = 20
+
+// change calls f with the lock of key's shard.
+func (s *Store) change(ctx context.Context, key string, f func(h *held, name string) error) error {
+	shard, name := nameOf(key)
+	var err error
+	for range rounds {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var p *place
+		if p, err = s.place(); err != nil {
+			return err
+		}
+		err = s.locked(ctx, p, shard, func(h *held) error { return f(h, name) })
+		var need errRoom
+		switch {
+		case errors.As(err, &need):
+			if err := s.makeRoom(ctx, p, int64(need), name); err != nil {
+				return wrap("make room", err)
+			}
+		case errors.Is(err, fs.ErrNotExist):
+			if err := s.reenter(ctx, p); err != nil {
+				return err
+			}
+		case errors.Is(err, store.ErrConflict):
+			return store.ErrConflict
+		default:
+			return wrap("write", err)
+		}
+	}
+	return wrap("write", err)
+}
+
+func (s *Store) locked(ctx context.Context, p *place, shard int, f func(h *held) error) error {
+	h, err := s.lockShard(ctx, p, shard)
+	if err != nil {
+		return err
+	}
+	defer h.unlock()
+	return f(h)
+}
+
+// reenter opens the directory again, which somebody has deleted.
+func (s *Store) reenter(ctx context.Context, gone *place) error {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.here.Load() != gone {
+		return nil // another call has done it, or Close was first
+	}
+	if _, err := s.enter(ctx); err != nil {
+		return err
+	}
+	gone.close() // calls that still use it get errors, as they would have anyway
+	return nil
+}
+
+// replace writes a file in the place of what was found. It asks for room first.
+//
+// The slot announces the bytes before anything is written, and only then the other slots are read:
+// of two processes that fill the store at once, at least one sees the other.
+func (h *held) replace(name string, data []byte, found there) error {
+	now := h.slot
+	need := charge(int64(len(data))) - charge(found.size)
+	now.bytes += need
+	if found.size == 0 {
+		now.records++
+	}
+	if now.oldest == 0 {
+		now.oldest = time.Now().UnixNano()
+	}
+	if err := h.begin(need); err != nil {
+		return err
+	}
+	if err := h.fits(max(need, 0)); err != nil {
+		h.end(h.slot)
+		if found.size > 0 { // what is to be replaced must not go now: that would be a conflict
+			h.place.fs.Touch(name, time.Now())
+		}
+		return err
+	}
+	dir, base := name[:3], name[3:]
+	if err := writeFile(h.place.fs, dir, base, data, h.store.sync); err != nil {
+		h.abandon()
+		return err
+	}
+	h.end(now)
+	if !h.store.sync {
+		return nil
+	}
+	if err := h.syncDir(dir); err != nil {
+		h.drop(name) // who is told that it failed must not find it
+		return err
+	}
+	return nil
+}
+
+// abandon ends a change that failed: there may be a temporary file that could not be removed, so the shard is counted,
+// and if that fails as well, it stays dirty.
+func (h *held) abandon() { _ = h.count() }
+
+// fits tells whether the directory holds what has been announced in all slots. need is this shard's part of it.
+func (h *held) fits(need int64) error {
+	all, err := readState(h.place.state)
+	if err != nil {
+		return err
+	}
+	if shard, _ := all.oldest(); shard >= 0 {
+		h.store.oldest.Store(all.slots[shard].oldest)
+	}
+	for _, known := range all.known {
+		if !known {
+			return errRoom(need) // who makes room counts first
+		}
+	}
+	if all.bytes() > h.store.maxBytes {
+		return errRoom(need)
+	}
+	return nil
+}
+
+func (h *held) syncDir(dir string) error {
+	f, err := h.place.fs.Open(dir[:2], os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

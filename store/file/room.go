@@ -1,0 +1,97 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+)
+
+// makeRoom removes what was used longest ago until need bytes fit, and some more, so that not every Put has to. The file named keep stays.
+// No lock is held.
+func (s *Store) makeRoom(ctx context.Context, p *place, need int64, keep string) error {
+	select {
+	case s.eviction <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.eviction }()
+	spare := s.maxBytes / 32
+	target := max(0, s.maxBytes-need-spare)
+	for idle := 0; idle < shards; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		all, err := s.countUnknown(ctx, p)
+		if err != nil {
+			return err
+		}
+		shard, next := all.oldest()
+		if shard < 0 || all.bytes() <= target {
+			return nil
+		}
+		var freed int64
+		err = s.locked(ctx, p, shard, func(h *held) error {
+			freed, err = h.evict(all.bytes()-target, next, keep)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if idle++; freed > 0 {
+			idle = 0
+		}
+	}
+	return nil
+}
+
+// countUnknown returns the state, in which every slot is known.
+func (s *Store) countUnknown(ctx context.Context, p *place) (*state, error) {
+	all, err := readState(p.state)
+	if err != nil {
+		return nil, err
+	}
+	for shard, known := range all.known {
+		if known {
+			continue
+		}
+		if err := s.locked(ctx, p, shard, func(h *held) error { all.slots[shard] = h.slot; return nil }); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// evict removes files from the shard, the ones first that were used longest ago, until it has freed so many bytes, or the next one was used later than next.
+// A sixteenth of a shard may go at once, out of turn: to list a large shard for a single file would be slow.
+func (h *held) evict(bytes, next int64, keep string) (freed int64, err error) {
+	files, err := h.list()
+	if err != nil {
+		return 0, err
+	}
+	if err := h.begin(0); err != nil {
+		return 0, err
+	}
+	now := tally(files)
+	quota := now.bytes / 16
+	now.oldest = 0
+	for i, f := range files {
+		inTurn := next == 0 || f.used <= next
+		if f.name == keep || err != nil || freed >= bytes || !inTurn && (freed == 0 || freed >= quota) {
+			if now.oldest == 0 {
+				now.oldest = files[i].used
+			}
+			continue
+		}
+		if err = h.place.fs.Remove(f.name); err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = nil
+			now.bytes -= charge(f.size)
+			now.records--
+			freed += charge(f.size)
+		}
+	}
+	if err != nil {
+		return freed, errors.Join(err, h.count())
+	}
+	h.end(now)
+	return freed, nil
+}

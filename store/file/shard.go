@@ -1,0 +1,221 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// held is a shard that nobody else changes, in this process or another. Its slot is true and clean.
+type held struct {
+	store *Store
+	place *place
+	shard int
+	slot  slot
+	lock  handle
+}
+
+// lockShard waits until nobody else changes a shard, or ctx is done.
+func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*held, error) {
+	select {
+	case s.shards[shard] <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	h := &held{store: s, place: p, shard: shard}
+	if err := h.acquire(ctx); err != nil {
+		h.unlock()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *held) unlock() {
+	if h.lock != nil {
+		h.lock.Close()
+	}
+	<-h.store.shards[h.shard]
+}
+
+// acquire takes the lock that other processes respect. Waiting for it is by asking again: a process that was stopped must not hold up a caller
+// whose context is done.
+func (h *held) acquire(ctx context.Context) error {
+	name := shardName(h.shard) + "/" + lockName
+	var made bool
+	err := poll(ctx, func() (bool, error) {
+		f, isNew, err := h.openLock(name)
+		if err != nil {
+			return false, err
+		}
+		got, err := f.Lock(true)
+		// The file may have been deleted between its opening and the lock. Then others have made another one, and do not see this lock.
+		if got && err == nil && isStill(h.place.fs, name, f) {
+			h.lock, made = f, isNew
+			return true, nil
+		}
+		f.Close()
+		return false, err
+	})
+	if err != nil {
+		return err
+	}
+	return h.learn(made)
+}
+
+func (h *held) openLock(name string) (handle, bool, error) {
+	f, made, err := openOrMake(h.place.fs, name)
+	if !errors.Is(err, fs.ErrNotExist) && !isNotDir(err) {
+		return f, made, err
+	}
+	dir := shardName(h.shard)
+	if err := removeOddDir(h.place.fs, dir); err != nil {
+		return nil, false, err
+	}
+	if err := h.place.fs.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, false, err
+	}
+	return openOrMake(h.place.fs, name)
+}
+
+// removeOddDir removes what is in the place of a directory and is none.
+func removeOddDir(dir filesystem, name string) error {
+	info, err := dir.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return dir.Remove(name)
+}
+
+// learn reads the slot, or counts the shard where the slot does not say how things are.
+func (h *held) learn(made bool) error {
+	b := make([]byte, slotSize)
+	if _, err := h.place.state.ReadAt(b, int64(h.shard*slotSize)); err == nil {
+		if slot, ok := decodeSlot(b, h.shard); ok && !slot.dirty && !made {
+			h.slot = slot
+			return nil
+		}
+	}
+	return h.count()
+}
+
+func (h *held) write(s slot) error {
+	_, err := h.place.state.WriteAt(s.encode(h.shard), int64(h.shard*slotSize))
+	return err
+}
+
+// begin announces a change: from here on a crash has the shard counted again. bytes is what the change needs.
+func (h *held) begin(bytes int64) error {
+	s := h.slot
+	s.bytes += max(bytes, 0)
+	s.dirty = true
+	return h.write(s)
+}
+
+// end says what the shard is like now. If that cannot be written, the slot stays dirty, and the next one counts.
+func (h *held) end(now slot) {
+	if h.write(now) == nil {
+		h.slot = now
+	}
+}
+
+// stored is a record's file, as a directory lists it.
+type stored struct {
+	name string // with the shard
+	size int64
+	used int64
+}
+
+// list returns the files of the shard, the ones first that were used longest ago. What does not belong there it removes:
+// as the lock is held, a temporary file is one that somebody left.
+func (h *held) list() ([]stored, error) {
+	dir := shardName(h.shard)
+	entries, err := h.place.fs.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]stored, 0, len(entries))
+	for _, e := range entries {
+		if e.Name() == lockName {
+			continue
+		}
+		name := dir + "/" + e.Name()
+		info, err := h.place.fs.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case isRecord(e.Name()) && info.Mode().IsRegular():
+			found = append(found, stored{name, info.Size(), info.ModTime().UnixNano()})
+		case strings.HasPrefix(e.Name(), tempPrefix) || !info.IsDir():
+			if err := h.place.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b stored) int { return int(max(-1, min(1, a.used-b.used))) })
+	return found, nil
+}
+
+// count makes the slot of what is there.
+func (h *held) count() error {
+	files, err := h.list()
+	if err != nil {
+		return err
+	}
+	now := tally(files)
+	if err := h.write(now); err != nil {
+		return err
+	}
+	h.slot = now
+	return nil
+}
+
+func tally(files []stored) (s slot) {
+	for _, f := range files {
+		s.bytes += charge(f.size)
+		s.records++
+	}
+	if len(files) > 0 {
+		s.oldest = files[0].used
+	}
+	return s
+}
+
+// remove deletes one file, whose size is known.
+func (h *held) remove(name string, size int64) error {
+	if err := h.begin(0); err != nil {
+		return err
+	}
+	err := h.place.fs.Remove(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		h.end(h.slot)
+		return err
+	}
+	if err != nil { // somebody else did it, by hand: the slot does not know
+		return h.count()
+	}
+	h.end(h.slot.without(size))
+	return nil
+}
+
+func (s slot) without(size int64) slot {
+	s.bytes -= charge(size)
+	s.records--
+	if s.records <= 0 {
+		s.oldest = 0
+	}
+	return s
+}
+
+func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("file: %s: %w", op, err)
+}

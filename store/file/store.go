@@ -1,0 +1,131 @@
+// Package file keeps a cache's records in a directory: one file for each, with nothing but the standard library.
+// Several processes may use one directory at once.
+//
+// It keeps what it promises by checksums and not by waiting for the disk: a process that is killed, or a machine that loses power, costs the records
+// that were being written, and never yields a wrong one. Options.Sync waits for the disk, too.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say how a directory is used. The zero value is good for most.
+type Options struct {
+	// MaxBytes bounds the files together, each counted in the blocks of 4 KiB that it takes. Zero means 1 GiB.
+	// All processes that use one directory should say the same; the one that writes goes by its own.
+	MaxBytes int64
+
+	// Sync has every Put wait until the disk has the record. Zero means no: what a crash of the machine costs is fetched again.
+	Sync bool
+}
+
+// Store is a [store.Store] in a directory. Open makes one. It is safe for concurrent use, also with other processes.
+type Store struct {
+	dir      string
+	maxBytes int64
+	sync     bool
+	open     func(dir string) (filesystem, error)
+
+	here     atomic.Pointer[place]
+	opening  sync.Mutex // held while a deleted directory is made again; guards nothing else
+	shards   [shards]chan struct{}
+	eviction chan struct{} // of one at a time
+	oldest   atomic.Int64  // since when the record that was used longest ago has been, about
+
+	end   context.CancelFunc
+	ended chan struct{} // closed when the sweeper has ended
+}
+
+// place is a directory that is open. When it was deleted and made again, there is a new one.
+type place struct {
+	fs    filesystem
+	state handle
+	alive handle // locked as long as the place is in use
+}
+
+func (p *place) close() error {
+	return errors.Join(p.state.Close(), p.alive.Close(), p.fs.Close())
+}
+
+const (
+	defaultMaxBytes = 1 << 30
+	block           = 4 << 10
+	minBytes        = 16 * block
+)
+
+var errClosed = errors.New("file: the store is closed")
+
+// Open opens the directory dir, and makes it if it is not there, for its owner alone.
+//
+// It refuses a directory that others may write to or that belongs to somebody else, a symlink, one that holds other things,
+// and one that a newer version of this package has written. Close ends what Open has begun.
+//
+// Where the system has no file locks (neither flock nor LockFileEx), only one process may use a directory at a time.
+func Open(dir string, o Options) (*Store, error) { return open(dir, o, openRoot) }
+
+func open(dir string, o Options, fs func(string) (filesystem, error)) (*Store, error) {
+	switch {
+	case dir == "":
+		return nil, errors.New("file: no directory is named: os.UserCacheDir() is a good place for one")
+	case o.MaxBytes == 0:
+		o.MaxBytes = defaultMaxBytes
+	case o.MaxBytes < minBytes:
+		return nil, fmt.Errorf("file: MaxBytes is %d: use %d at least, or 0 for 1 GiB", o.MaxBytes, minBytes)
+	}
+	s := &Store{dir: dir, maxBytes: o.MaxBytes, sync: o.Sync, open: fs, eviction: make(chan struct{}, 1), ended: make(chan struct{})}
+	for i := range s.shards {
+		s.shards[i] = make(chan struct{}, 1)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	s.end = end
+	since, err := s.enter(ctx)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	go s.sweepByAndBy(ctx, since)
+	return s, nil
+}
+
+// Close ends the use of the directory. Calls that are under way end soon, some of them with an error. It is safe to call it twice.
+func (s *Store) Close() error {
+	s.end()
+	<-s.ended
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	p := s.here.Swap(nil)
+	if p == nil {
+		return nil
+	}
+	if err := p.close(); err != nil {
+		return fmt.Errorf("file: close: %w", err)
+	}
+	return nil
+}
+
+// place returns the open directory.
+func (s *Store) place() (*place, error) {
+	p := s.here.Load()
+	if p == nil {
+		return nil, errClosed
+	}
+	return p, nil
+}
+
+// charge is what a file of this size takes.
+func charge(size int64) int64 { return (size + block - 1) / block * block }
+
+// A record that is used is touched at most once a minute, unless it is in the older half of the store.
+const touchAfter = time.Minute
+
+func (s *Store) touch(p *place, name string, used, now time.Time) {
+	middle := s.oldest.Load()/2 + now.UnixNano()/2
+	if now.Sub(used) > touchAfter || used.UnixNano() <= middle {
+		p.fs.Touch(name, now) // if that fails, the record looks older than it is
+	}
+}

@@ -1,0 +1,218 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/plyhttp/ply/store"
+)
+
+const (
+	sweepEvery = time.Minute // one shard
+	partsStay  = time.Hour   // without the record that owns them, which is written last
+)
+
+// sweepByAndBy gives back the room of records that are over and of parts whose owner is gone: of everything when nobody else had the directory open,
+// and of one shard after the other from then on.
+func (s *Store) sweepByAndBy(ctx context.Context, since time.Time) {
+	defer close(s.ended)
+	if !since.IsZero() {
+		s.sweepAll(ctx, time.Now(), since)
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for shard := 0; ; shard = (shard + 1) % shards {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if p := s.here.Load(); p != nil {
+				s.sweep(ctx, p, shard, now, now.Add(-partsStay)) // what fails is tried again in an hour
+			}
+		}
+	}
+}
+
+func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, error) {
+	p, err := s.place()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for shard := range shards {
+		expired, err := s.sweep(ctx, p, shard, now, partsBefore)
+		n += expired
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// sweep removes from a shard the records that are over at now, which it counts, the parts that were used last before partsBefore and have no owner,
+// and what is no record. It reads without the lock, and looks again with it before it removes something.
+func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore time.Time) (expired int, err error) {
+	files, err := s.list(ctx, p, shard)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return expired, err
+		}
+		if why := useless(p, f, now, partsBefore); why == "" {
+			continue
+		}
+		err := s.locked(ctx, p, shard, func(h *held) error {
+			why := useless(p, f, now, partsBefore)
+			if why == "" {
+				return nil
+			}
+			if why == isOver {
+				expired++
+			}
+			return h.drop(f.name)
+		})
+		if err != nil {
+			return expired, err
+		}
+	}
+	return expired, nil
+}
+
+// list returns the files of a shard. The lock is not held when it returns.
+func (s *Store) list(ctx context.Context, p *place, shard int) (files []stored, err error) {
+	err = s.locked(ctx, p, shard, func(h *held) error {
+		files, err = h.list()
+		return err
+	})
+	return files, err
+}
+
+const (
+	isOver    = "over"
+	isNothing = "not a record"
+	isOrphan  = "a part without an owner"
+)
+
+// useless says why nobody needs a file any more, or "".
+func useless(p *place, f stored, now, partsBefore time.Time) string {
+	h, err := readHead(p, f.name)
+	switch {
+	case errors.Is(err, errCorrupt):
+		return isNothing
+	case err != nil:
+		return ""
+	case h.expired(now):
+		return isOver
+	case h.owner == "" || f.used >= partsBefore.UnixNano():
+		return ""
+	}
+	_, owner := nameOf(h.owner)
+	of, err := readHead(p, owner)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errCorrupt) || err == nil && of.expired(now) {
+		return isOrphan
+	}
+	return ""
+}
+
+// DeleteExpired removes the records whose time is over at now.
+func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
+	n, err := s.sweepAll(ctx, now, time.Now().Add(-partsStay))
+	return n, wrap("delete expired", err)
+}
+
+// Clear removes everything.
+func (s *Store) Clear(ctx context.Context) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	for shard := range shards {
+		if err := s.locked(ctx, p, shard, (*held).clear); err != nil {
+			return wrap("clear", err)
+		}
+	}
+	return nil
+}
+
+func (h *held) clear() error {
+	files, err := h.list()
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	if err := h.begin(0); err != nil {
+		return err
+	}
+	for i, f := range files {
+		if err := h.place.fs.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			h.end(tally(files[i:]))
+			return err
+		}
+	}
+	h.end(slot{})
+	return nil
+}
+
+// Range calls f with what is in one shard after the other. No lock is held while f runs.
+func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r store.Record) bool) error {
+	p, err := s.place()
+	if err != nil {
+		return err
+	}
+	for shard := range shards {
+		files, err := s.list(ctx, p, shard)
+		if err != nil {
+			return wrap("range", err)
+		}
+		for _, file := range files {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if hd, err := readHead(p, file.name); err != nil || hd.kind != kind {
+				continue
+			}
+			hd, r, _, err := s.read(p, file.name)
+			if err != nil || hd.kind != kind || hd.expired(time.Now()) {
+				continue
+			}
+			if _, name := nameOf(hd.key); name == file.name && !f(hd.key, r) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// Size returns how many records there are, and the bytes of the blocks that they take.
+// Records that are over and not yet removed count, too.
+func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
+	p, err := s.place()
+	if err != nil {
+		return 0, 0, err
+	}
+	all, err := s.settled(ctx, p)
+	if err != nil {
+		return 0, 0, wrap("size", err)
+	}
+	return all.records(), all.bytes(), nil
+}
+
+// settled returns the state when every slot has been clean: one that is not is counted as soon as its lock is free.
+func (s *Store) settled(ctx context.Context, p *place) (*state, error) {
+	all, err := s.countUnknown(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	for shard := range all.slots {
+		if !all.slots[shard].dirty {
+			continue
+		}
+		if err := s.locked(ctx, p, shard, func(h *held) error { all.slots[shard] = h.slot; return nil }); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
