@@ -174,13 +174,13 @@ func TestServerRefuses(t *testing.T) {
 	})
 	t.Run("READONLY", func(t *testing.T) {
 		put(t, s, "k", "v")
-		require.NoError(t, c.SlaveOf(ctx, "127.0.0.1", "1").Err())
+		require.NoError(t, c.ReplicaOf(ctx, "127.0.0.1", "1").Err())
 		fails(t, "READONLY", s.Put(ctx, "k2", store.Record{Data: []byte("x")}))
 		fails(t, "READONLY", s.Delete(ctx, "k", ""))
 		if r := get(t, s, "k"); string(r.Data) != "v" {
 			t.Errorf("Get returns %q of a replica", r.Data)
 		}
-		require.NoError(t, c.SlaveOf(ctx, "no", "one").Err())
+		require.NoError(t, c.ReplicaOf(ctx, "no", "one").Err())
 		works(t, s)
 	})
 	t.Run("OOM", func(t *testing.T) {
