@@ -19,14 +19,12 @@ type conn struct {
 	statements map[string]driver.Stmt
 }
 
-// pragmas are set on every connection, before anything else.
+// pragmas are set on every connection, before it is known whose file this is: none of them writes.
 //
-// busy_timeout is short because the store asks again itself, for as long as the caller's context lasts (see patiently): SQLite would come to wait 100 ms between two tries.
-// auto_vacuum counts in the moment in which the file is made. Schemas are not trusted: whoever can write into the file cannot have functions called.
+// SQLite does not wait for locks, because the store asks again itself, for as long as the caller's context lasts (see patiently): SQLite would come to sleep 100 ms between two tries.
+// Schemas are not trusted: whoever can write into the file cannot have functions called.
 var pragmas = []string{
-	"busy_timeout = 8",
-	"page_size = 4096",
-	"auto_vacuum = INCREMENTAL",
+	"busy_timeout = 0",
 	"wal_autocheckpoint = 0",
 	"journal_size_limit = 8388608",
 	"cell_size_check = ON",

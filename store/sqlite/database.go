@@ -69,7 +69,11 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 		return nil, nil, err
 	}
 	opened(path)
-	writer, err := connect(path, sync)
+	var writer *conn
+	err = patiently(ctx, nil, func() (err error) {
+		writer, err = connect(path, sync)
+		return err
+	})
 	if err == nil {
 		err = patiently(ctx, nil, func() error { return settle(ctx, writer) })
 		if damaged(err) {
@@ -99,15 +103,7 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 
 // settle finds out whose database this is, makes its tables if it is nobody's, and has it write ahead.
 func settle(ctx context.Context, c *conn) error {
-	id, err := c.number(ctx, "PRAGMA application_id")
-	if err != nil {
-		return err
-	}
-	version, err := c.number(ctx, "PRAGMA user_version")
-	if err != nil {
-		return err
-	}
-	objects, err := c.number(ctx, "SELECT count(*) FROM sqlite_schema")
+	id, version, objects, err := c.identify(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -121,6 +117,22 @@ func settle(ctx context.Context, c *conn) error {
 		return errSchema
 	}
 	return known(ctx, c)
+}
+
+// identify returns what a file says that it is, all of it at one moment: another process may just be making it.
+func (c *conn) identify(ctx context.Context) (id, version, objects int64, err error) {
+	if _, err = c.exec(background, "BEGIN"); err != nil {
+		return 0, 0, 0, err
+	}
+	defer func() { _, _ = c.exec(background, "ROLLBACK") }()
+	if id, err = c.number(ctx, "PRAGMA application_id"); err != nil {
+		return 0, 0, 0, err
+	}
+	if version, err = c.number(ctx, "PRAGMA user_version"); err != nil {
+		return 0, 0, 0, err
+	}
+	objects, err = c.number(ctx, "SELECT count(*) FROM sqlite_schema")
+	return id, version, objects, err
 }
 
 // known checks that the tables are there as schema.sql has them. What people have added to them stays.
@@ -145,6 +157,9 @@ func writeAhead(ctx context.Context, c *conn) error {
 
 // furnish makes the tables in an empty file, unless another process is faster.
 func furnish(ctx context.Context, c *conn) error {
+	if err := c.script("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL"); err != nil { // which count in the moment in which the file gets its first page
+		return err
+	}
 	if err := writeAhead(ctx, c); err != nil {
 		return err
 	}

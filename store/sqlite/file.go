@@ -44,12 +44,15 @@ func locate(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), nil
 }
 
-// provide makes an empty file at path if there is none, and returns what is there: a regular file of this user, which nobody else can read.
+// provide makes an empty file at path, and its directory, if there is none, and returns what is there: a regular file of this user, which nobody else can read.
 func provide(path string) (fs.FileInfo, error) {
 	inProcess.Lock()
 	defer inProcess.Unlock()
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
 		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}

@@ -19,8 +19,8 @@ const (
 	sparePages = 128      // and so many anyway
 )
 
-// pauses returns how long to wait before the file is asked for again. It is random, so that those who wait do not meet again.
-func pauses() time.Duration { return 200*time.Microsecond + rand.N(2*time.Millisecond) }
+// pauses returns how long to wait before the file is asked for again: about as long as a transaction takes, and random, so that those who wait do not meet again.
+func pauses() time.Duration { return 50*time.Microsecond + rand.N(500*time.Microsecond) }
 
 // wake has the keeper look for work now.
 func (s *Store) wake() {

@@ -6,7 +6,7 @@
 -- The statements below keep their comments in the file: see  .schema
 
 CREATE TABLE records (
-  id         INTEGER PRIMARY KEY,
+  id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice, for what is doomed up to one
   key        TEXT    NOT NULL UNIQUE, -- what the cache asks for
   kind       INTEGER NOT NULL,        -- 1 entry, 2 body (a piece of one), 3 mark, 4 lock, 5 setup
   owner      TEXT    NOT NULL,        -- the key of the record that this one is a part of, or ''
@@ -61,7 +61,7 @@ CREATE VIEW entries AS -- what is cached, the last used first
 
 CREATE VIEW contents AS -- how much there is of what
   SELECT CASE kind WHEN 1 THEN 'entry' WHEN 2 THEN 'body' WHEN 3 THEN 'mark' WHEN 4 THEN 'lock' WHEN 5 THEN 'setup' ELSE 'other' END AS kind,
-    count(*) AS records, sum(size) AS bytes, sum(expires_at <= unixepoch('subsec') * 1000) AS expired
+    count(*) AS records, sum(size) AS bytes, coalesce(sum(expires_at <= strftime('%s', 'now') * 1000), 0) AS expired
   FROM records GROUP BY 1 ORDER BY bytes DESC;
 
 INSERT INTO totals VALUES (1, 0, 0);
