@@ -24,6 +24,7 @@ type Entry struct {
 	served       layout      // of the header as served
 	trailer      http.Header
 	body         []byte
+	joint        *joint // that body lies in, or nil
 	uncompressed bool
 
 	selectors []selector
@@ -78,6 +79,9 @@ func (e *Entry) index() {
 	}
 	e.served = newLayout(e.header)
 	e.size = entryOverhead + int64(cap(e.body)+len(e.url))
+	if e.joint != nil {
+		e.size += int64(len(e.joint.array) - cap(e.body))
+	}
 	for name, values := range e.header {
 		e.size += fieldSize(name, values)
 	}
@@ -110,7 +114,7 @@ func fieldSize(name string, values []string) int64 {
 func (e *Entry) copy() *Entry {
 	return &Entry{
 		url: e.url, key: e.key, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
-		header: e.header, trailer: e.trailer, body: e.body, uncompressed: e.uncompressed,
+		header: e.header, trailer: e.trailer, body: e.body, joint: e.joint, uncompressed: e.uncompressed,
 		selectors: e.selectors, search: e.search, tags: e.tags, part: e.part,
 		requested: e.requested, received: e.received, age0: e.age0, rules: e.rules,
 	}
@@ -280,7 +284,7 @@ func (e *Entry) slice(s span) []byte {
 	if e.part != nil {
 		offset = e.part.first
 	}
-	return e.body[s.first-offset : s.last-offset+1]
+	return e.body[s.first-offset : s.last-offset+1 : s.last-offset+1]
 }
 
 // reader reads a stored body.

@@ -94,8 +94,8 @@ func TestJoiningParts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := ""
-			if s, body, ok := joinParts(test.a, test.b); ok {
-				got = s.String() + " " + string(body)
+			if s, joint, ok := joinParts(test.a, test.b, 10); ok {
+				got = s.String() + " " + string(joint.body(s))
 			}
 			if got != test.want {
 				t.Errorf("%q, want %q", got, test.want)

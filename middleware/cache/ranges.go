@@ -186,26 +186,6 @@ func completes(e *Entry, h http.Header) (span, bool) {
 	return s, head || tail
 }
 
-// joined puts two parts of one representation together, if they have one strong tag and leave no gap between them (RFC 9111 §3.4).
-func joinParts(a, b *Entry) (span, []byte, bool) {
-	if a.part == nil || b.part == nil || !a.etag.StronglyEquals(b.etag) || a.part.complete != b.part.complete {
-		return span{}, nil, false
-	}
-	if a.part.first > b.part.first {
-		a, b = b, a
-	}
-	if b.part.first > a.part.last+1 {
-		return span{}, nil, false
-	}
-	if b.part.last <= a.part.last {
-		return *a.part, a.body, true
-	}
-	body := make([]byte, 0, b.part.last-a.part.first+1)
-	body = append(body, a.body[:b.part.first-a.part.first]...)
-	body = append(body, b.body...)
-	return span{first: a.part.first, last: b.part.last, complete: a.part.complete}, body, true
-}
-
 // shape is the form in which a stored response answers a request.
 type shape struct {
 	status int  // 0 for the stored response as it is

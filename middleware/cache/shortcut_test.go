@@ -117,7 +117,7 @@ var (
 		"bytes=-2", "bytes=0-1,3-4", "items=0-1", "en", "fr", "websocket",
 	}
 	storedFields = [...]string{
-		"Cache-Control: max-age=100", "Cache-Control: max-age=100, immutable", "Cache-Control: no-cache", "Cache-Control: max-age=10, stale-while-revalidate=20",
+		"Cache-Control: max-age=100", "Cache-Control: max-age=100, no-cache", "Cache-Control: max-age=100, immutable", "Cache-Control: no-cache", "Cache-Control: max-age=10, stale-while-revalidate=20",
 		"Cache-Control: max-age=10, must-revalidate", "Cache-Control: max-age=100 | Vary: Accept-Language", "Cache-Control: max-age=100 | Cache-Status: cdn; hit",
 		"Last-Modified: " + date(-1000),
 	}

@@ -112,12 +112,12 @@ func (e *Entry) sameSelectors(other *Entry) bool {
 
 // joinedWith returns e with the bytes of a stored part beside its own, if they fit together, and as a whole response if none is missing then.
 func (e *Entry) joinedWith(old *Entry, limit int64) *Entry {
-	part, body, ok := joinParts(old, e)
-	if !ok || part.size() > limit {
+	part, joint, ok := joinParts(old, e, limit)
+	if !ok {
 		return e
 	}
 	j := e.copy()
-	j.body, j.part = body, &part
+	j.joint, j.body, j.part = joint, joint.body(part), &part
 	j.header = e.header.Clone()
 	if part.first == 0 && part.last == part.complete-1 {
 		j.makeWhole()
