@@ -11,7 +11,7 @@ import (
 
 // Info is the record of a call: what each layer did, and when. String shows it as a waterfall, on one screen.
 //
-// It is a copy, taken when it was asked for. URLs in it are without their secrets; the texts of errors are as they came, but String hides what they may hold.
+// It is a copy, taken when it was asked for. URLs in it are without their secrets, and so are the texts of errors, which errors.Is and errors.As see through.
 type Info struct {
 	Method string
 	URL    string // without secrets
@@ -140,6 +140,7 @@ func (c *recording) info() Info {
 	} else if i.Err == nil {
 		i.Open, i.Total = true, c.now()
 	}
+	i.Err = c.redactor.Error(i.Err)
 	return i
 }
 
@@ -163,6 +164,10 @@ func (h *hop) shown() Hop {
 	}
 	for i, o := range h.tally.Outcomes() {
 		s.attempted(i+1, o.Status, o.Err, o.Wait, o.Duration)
+	}
+	s.Err = h.call.redactor.Error(s.Err)
+	for i := range s.Exchanges {
+		s.Exchanges[i].Err = h.call.redactor.Error(s.Exchanges[i].Err)
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package ply
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"strings"
@@ -42,6 +43,9 @@ func (i Info) String() string {
 	}
 	return w.text()
 }
+
+// LogValue lets log/slog write the record as String does.
+func (i Info) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
 // result is the first thing to know.
 func (i Info) result() string {

@@ -1,0 +1,189 @@
+package ply_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+	"github.com/stretchr/testify/require"
+)
+
+// The canaries: a secret for each place that has one. Each is a word of its own, so that a failure tells which one got out.
+var canaries = map[string]string{
+	"userinfo":             "c4nary-u5er",
+	"Authorization":        "c4nary-auth",
+	"Cookie":               "c4nary-c00kie",
+	"Set-Cookie":           "c4nary-set",
+	"query token":          "c4nary-query",
+	"API-key header":       "c4nary-ap1",
+	"proxy credentials":    "c4nary-pr0xy",
+	"body member":          "c4nary-b0dy",
+	"redirect Location":    "c4nary-l0cation",
+	"error text":           "c4nary-err0r",
+	"custom header":        "c4nary-request-custom",
+	"signed URL":           "c4nary-5igned",
+	"challenge":            "c4nary-challenge",
+	"Referer":              "c4nary-referer",
+	"body of the response": "c4nary-answer",
+
+	"custom field of the response": "c4nary-response-custom",
+}
+
+// canaryRequest has a canary wherever a request can have a secret.
+func canaryRequest(t *testing.T, ctx context.Context, method, path string) *http.Request {
+	t.Helper()
+	target := "https://" + canaries["userinfo"] + ":" + canaries["userinfo"] + "@a.test" + path +
+		"?token=" + canaries["query token"] + "&X-Amz-Signature=" + canaries["signed URL"]
+	req, err := http.NewRequestWithContext(ctx, method, target, nil)
+	require.NoError(t, err)
+	for name, canary := range map[string]string{
+		"Authorization": "Bearer " + canaries["Authorization"], "Cookie": "sid=" + canaries["Cookie"], "X-Api-Key": canaries["API-key header"],
+		"Proxy-Authorization": "Basic " + canaries["proxy credentials"], "X-Custom": canaries["custom header"],
+		"Referer": "https://a.test/?token=" + canaries["Referer"],
+	} {
+		req.Header.Set(name, canary)
+	}
+	if method == http.MethodPost {
+		text := `{"client_secret":"` + canaries["body member"] + `"}`
+		req.Header.Set("Content-Type", "application/json")
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+	}
+	return req
+}
+
+// canaryOrigin has a canary wherever a response or an error can have a secret.
+func canaryOrigin() *plytest.Origin {
+	secret := []string{"Set-Cookie", "sid=" + canaries["Set-Cookie"], "X-Custom", canaries["custom field of the response"], "Www-Authenticate", "Bearer " + canaries["challenge"]}
+	failing := &url.Error{Op: "dial", URL: "https://u:" + canaries["error text"] + "@a.test/?t=" + canaries["error text"], Err: io.EOF}
+	answer := `{"access_token":"` + canaries["body of the response"] + `","hint":"https://a.test/?code=` + canaries["body of the response"] + `"}`
+	return &plytest.Origin{Paths: map[string][]plytest.Reply{
+		"/ok":       {plytest.Text(answer, append(secret, "Content-Type", "application/json", "Cache-Control", "max-age=60")...)},
+		"/vary":     {plytest.Text(answer, append(secret, "Cache-Control", "max-age=60", "Vary", "Authorization, Cookie, X-Api-Key, X-Custom")...)},
+		"/moody":    {plytest.Status(503, secret...), plytest.Text(answer, append(secret, "ETag", `"1"`)...)},
+		"/moved":    {plytest.Status(302, "Location", "/ok?token="+canaries["redirect Location"])},
+		"/away":     {plytest.Status(307, "Location", "https://"+canaries["redirect Location"]+"@b.test/ok?code="+canaries["redirect Location"])},
+		"/nowhere":  {plytest.Status(302, "Location", "https://a.test:"+canaries["redirect Location"]+"/%zz")},
+		"/circle":   {plytest.Status(302, "Location", "/circle?token="+canaries["redirect Location"])},
+		"/broken":   {{Status: 200, Body: answer, Fault: plytest.CutAfter(10)}},
+		"/refuses":  {plytest.Status(403, append(secret, "Content-Type", "application/json")...)},
+		"/fails":    {plytest.Fail(failing)},
+		"/nested":   {plytest.Fail(fmt.Errorf("layer: %w; earlier: %w", failing, errors.New("no way to wss://a.test/x?key="+canaries["error text"])))},
+		"/notfound": {plytest.Status(404)},
+	}}
+}
+
+// All layers, all that can be said turned on, everything that a call gives back: and no canary in it.
+func TestSecretsAppearNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		say := func(what string, v any) { fmt.Fprintf(&said, "%s: %v %+v\n", what, v, v) }
+		text := logging.Options{Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), Headers: true, BodyBytes: 1 << 16, Connection: true}
+		asJSON := text
+		asJSON.Logger = slog.New(slog.NewJSONHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		hook := func(ctx context.Context, e retry.Event) {
+			say("hook", ply.RedactorOf(ctx).URL(e.Attempt.Request.URL))
+			say("hook", ply.RedactorOf(ctx).ErrorText(e.Attempt.Err))
+			say("hook", ply.RedactorOf(ctx).Header(e.Attempt.Request.Header))
+		}
+		store := &spiedStore{Memory: cache.NewMemory(cache.MemoryOptions{})}
+		c, err := cache.New(cache.Options{Store: store, Trace: &cache.Trace{
+			Answered:  func(_ *http.Request, s cache.Status) { say("cache", s) },
+			NotStored: func(_ *http.Request, reason string) { say("cache", reason) },
+			Fault:     func(operation string, err error) { say(operation, err) },
+		}})
+		require.NoError(t, err)
+		defer c.Close()
+		jar, _ := cookiejar.New(nil)
+		client := newClient(t, ply.Options{
+			Transport: canaryOrigin(), Jar: jar,
+			UseCall: []ply.Middleware{logging.New(asJSON)},
+			Use: []ply.Middleware{
+				logging.New(text), c.Middleware, retry.New(retry.Options{OnRetry: hook, OnGiveUp: hook, Resume: 2, BufferBody: 1 << 10}), logging.New(asJSON),
+			},
+		})
+		calls := 0
+		for path := range canaryOrigin().Paths {
+			for _, method := range []string{http.MethodGet, http.MethodGet, http.MethodPost} {
+				calls++
+				ctx := ply.WithInfo(t.Context())
+				req := canaryRequest(t, ctx, method, path)
+				say("curl", logging.Curl(req))
+				resp, err := client.Do(req)
+				if err == nil {
+					say("Cache-Status", resp.Header.Values("Cache-Status"))
+				}
+				resp, err = ply.RaiseForStatus(resp, err)
+				if err == nil {
+					_, err = ply.JSON[map[string]any](resp, nil)
+				}
+				say("error", err)
+				var givenUp *retry.Error
+				if errors.As(err, &givenUp) {
+					say("error of retry", givenUp)
+				}
+				info, known := ply.InfoFromContext(ctx)
+				require.True(t, known)
+				say("record", info)
+				for _, h := range info.Hops {
+					say("hop", h)
+				}
+				asJSON.Logger.Info("record", "info", info, "err", err)
+			}
+		}
+		for what, canary := range canaries {
+			if i := strings.Index(said.String(), canary); i >= 0 {
+				t.Errorf("%s is in …%s…", what, said.String()[max(0, i-300):min(said.Len(), i+100)])
+			}
+		}
+		if n := strings.Count(said.String(), "REDACTED"); n < 20*calls {
+			t.Errorf("%d calls show only %d REDACTED", calls, n)
+		}
+		store.check(t)
+	})
+}
+
+// spiedStore notes what is put into it.
+type spiedStore struct {
+	*cache.Memory
+	put     bytes.Buffer
+	entries int
+}
+
+func (s *spiedStore) Update(ctx context.Context, key string, change func(*cache.Set) *cache.Set) error {
+	return s.Memory.Update(ctx, key, func(old *cache.Set) *cache.Set {
+		set := change(old)
+		for _, e := range set.Entries() {
+			s.entries++
+			fmt.Fprintf(&s.put, "%s %s %+v\n", key, e.URL(), e)
+		}
+		return set
+	})
+}
+
+// check looks for what the request had beside its URL: the store needs none of it. What the response has it must have, to serve it.
+func (s *spiedStore) check(t *testing.T) {
+	t.Helper()
+	if s.entries < 3 {
+		t.Errorf("only %d entries", s.entries)
+	}
+	for _, what := range []string{"userinfo", "Authorization", "Cookie", "API-key header", "proxy credentials", "body member", "Referer", "custom header"} {
+		if i := strings.Index(s.put.String(), canaries[what]); i >= 0 {
+			t.Errorf("%s is in the store: …%q…", what, s.put.String()[max(0, i-200):min(s.put.Len(), i+50)])
+		}
+	}
+}
