@@ -109,6 +109,10 @@ func TestLyingServer(t *testing.T) {
 				if err := s.Put(ctx, "k", store.Record{Data: []byte("x")}); err == nil {
 					t.Error("Put returns no error")
 				}
+				// The bare OK to a SET cannot say whose it is. It is used for what is large only, and what is not there then is a miss.
+				if err := s.Put(ctx, "k", store.Record{Data: make([]byte, 100_000)}); err == nil && name != "OK" {
+					t.Error("Put of a large record returns no error")
+				}
 				if err := s.Delete(ctx, "k", ""); err == nil {
 					t.Error("Delete returns no error")
 				}

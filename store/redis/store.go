@@ -65,7 +65,30 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 	version, now := newVersion(), time.Now()
 	value := encode(key, version, r)
 	s.written.expect(key, version)
-	return s.change(ctx, "put", putScript, key, version, now.UnixMilli(), key, r.Version, version, s.ttl(r, now), value)
+	ttl := s.ttl(r, now)
+	if r.Version == "" && ttl > 0 && len(value) >= plainSet {
+		if set, err := s.setIfAbsent(ctx, key, value, ttl); set || err != nil {
+			return wrap("put", err)
+		}
+	}
+	return s.change(ctx, "put", putScript, key, version, now.UnixMilli(), key, r.Version, version, ttl, value)
+}
+
+// plainSet is the size from which a new record is first put by SET with NX: of 256 KiB, Redis is done in a quarter of the time that the script takes,
+// which has to make a string of Lua of it. The script follows if something is there, which may be over or none of ours.
+const plainSet = 16 << 10
+
+func (s *Store) setIfAbsent(ctx context.Context, key string, value []byte, ttl int64) (set bool, err error) {
+	return call(s, ctx, func(ctx context.Context) (bool, error) {
+		reply, err := s.client.SetArgs(ctx, s.prefix+key, value, goredis.SetArgs{Mode: "NX", TTL: time.Duration(ttl) * time.Millisecond}).Result()
+		if errors.Is(err, goredis.Nil) {
+			return false, nil
+		}
+		if err == nil && reply != "OK" {
+			err = errOther
+		}
+		return err == nil, err
+	})
 }
 
 // ttl returns for how many milliseconds Redis is to keep the record. 0 means that it is over.
@@ -89,6 +112,8 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 	return s.change(ctx, "delete", deleteScript, key, nonce, time.Now().UnixMilli(), key, version, nonce)
 }
 
+var errOther = errors.New("the reply belongs to another call")
+
 // change runs a script, whose reply has to name this call.
 func (s *Store) change(ctx context.Context, op string, script *goredis.Script, key, nonce string, args ...any) error {
 	reply, err := call(s, ctx, func(ctx context.Context) (string, error) {
@@ -102,7 +127,7 @@ func (s *Store) change(ctx context.Context, op string, script *goredis.Script, k
 	case reply == "conflict "+nonce:
 		return wrap(op, store.ErrConflict)
 	}
-	return fmt.Errorf("redis: %s: the reply belongs to another call", op)
+	return wrap(op, errOther)
 }
 
 // pipelined is how many records are asked for in one go.

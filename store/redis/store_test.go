@@ -163,6 +163,34 @@ func TestForeignValues(t *testing.T) {
 	})
 }
 
+// Large new records take another way to Redis, with the same outcome.
+func TestLargeCreation(t *testing.T) {
+	srv := server.Start(t)
+	s, c, ctx := open(t, srv.Addr, redis.Options{}), raw(t, srv.Addr), t.Context()
+	large := store.Record{Data: body("k", 1, 300_000), Expires: time.Now().Add(time.Minute)}
+	require.NoError(t, s.Put(ctx, "k", large))
+	if r := get(t, s, "k"); string(r.Data) != string(large.Data) {
+		t.Error("Get returns something else")
+	}
+	if ttl := c.PTTL(ctx, "ply:k").Val(); ttl <= 50*time.Second || ttl > time.Minute {
+		t.Errorf("time to live %v, want a minute", ttl)
+	}
+	if err := s.Put(ctx, "k", large); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Put where there is a record: %v, want ErrConflict", err)
+	}
+	over := strings.Replace(c.Get(ctx, "ply:k").Val(), fmt.Sprintf("%015d", large.Expires.UnixMilli()), fmt.Sprintf("%015d", 1), 1)
+	for name, value := range map[string]string{"text": "hello", "a record that is over": over} {
+		c.Set(ctx, "ply:k", value, 0)
+		if err := s.Put(ctx, "k", large); err != nil {
+			t.Errorf("Put where there is %s: %v", name, err)
+		}
+	}
+	c.RPush(ctx, "ply:list", "a")
+	if err := s.Put(ctx, "list", large); err == nil || errors.Is(err, store.ErrConflict) {
+		t.Errorf("Put where there is a list: %v, want an error", err)
+	}
+}
+
 // The limit holds for what is written and what is read.
 func TestRecordLimit(t *testing.T) {
 	srv := server.Start(t)

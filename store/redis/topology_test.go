@@ -173,8 +173,8 @@ func heardAll(t *testing.T, n *notes, keys int) bool {
 // A store follows the sentinels to the new master.
 func TestSentinel(t *testing.T) {
 	t.Parallel()
-	master := server.Start(t)
-	replica := server.Start(t, "--replicaof", strings.Replace(master.Addr, ":", " ", 1), "--repl-diskless-sync-delay", "0")
+	master := server.Start(t, "--repl-diskless-sync-delay", "0")
+	replica := server.Start(t, "--replicaof", strings.Replace(master.Addr, ":", " ", 1))
 	config := filepath.Join(t.TempDir(), "sentinel.conf")
 	host, port, _ := strings.Cut(master.Addr, ":")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "sentinel monitor main %s %s 1\nsentinel down-after-milliseconds main 2000\n", host, port), 0o600))

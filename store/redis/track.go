@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -65,7 +66,14 @@ func (t *tracker) track(ctx context.Context, opt *goredis.Options) error {
 		return err
 	}
 	defer conn.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if opt.Addr == sentinels {
+		wg.Go(func() { t.watch(ctx, opt, conn) })
+	}
 	conn.SetDeadline(time.Now().Add(t.store.opt.Timeout))
 	if err := t.subscribe(ctx, conn, opt); err != nil {
 		return err
@@ -97,6 +105,31 @@ func (t *tracker) track(ctx context.Context, opt *goredis.Options) error {
 			}
 		default:
 			return err
+		}
+	}
+}
+
+// sentinels is what go-redis says is the address of a server that sentinels know.
+const sentinels = "FailoverClient"
+
+// watch closes the connection when the sentinels name another server. The old master, if it lives, goes on for up to ten seconds as if nothing were.
+func (t *tracker) watch(ctx context.Context, opt *goredis.Options, conn net.Conn) {
+	tick := time.NewTicker(topologyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, err := t.connect(ctx, opt)
+		if err != nil {
+			continue
+		}
+		now.Close()
+		if now.RemoteAddr().String() != conn.RemoteAddr().String() {
+			conn.Close()
+			return
 		}
 	}
 }
