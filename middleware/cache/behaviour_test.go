@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -1044,8 +1045,10 @@ func TestBodiesThatBreakOff(t *testing.T) {
 		{"reset, without a length", func() io.Reader { return io.MultiReader(strings.NewReader("hel"), failing{reset}) }, -1, false, -1, reset, false},
 		{"short", func() io.Reader { return strings.NewReader("hel") }, 5, false, -1, nil, false},
 		{"long", func() io.Reader { return strings.NewReader("hello world") }, 5, false, -1, nil, false},
-		{"closed early", func() io.Reader { return strings.NewReader("hello") }, 5, false, 3, nil, false},
-		{"never read", func() io.Reader { return strings.NewReader("hello") }, 5, false, 0, nil, false},
+		{"closed early, the rest is at hand", func() io.Reader { return strings.NewReader("hello") }, 5, false, 3, nil, true},
+		{"never read, all is at hand", func() io.Reader { return strings.NewReader("hello") }, 5, false, 0, nil, true},
+		{"closed early, the rest is broken", func() io.Reader { return io.MultiReader(strings.NewReader("hel"), failing{reset}) }, 5, false, 3, nil, false},
+		{"closed early, too much is missing", func() io.Reader { return iotest.OneByteReader(strings.NewReader(strings.Repeat("x", 70<<10))) }, 70 << 10, false, 3, nil, false},
 		{"ended by the connection", func() io.Reader { return strings.NewReader("hello") }, -1, true, -1, nil, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -4,58 +4,43 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// recorder is a response body that is copied as the caller reads it. The copy is handed over once the body is provably complete:
-// after a clean end, or after as many bytes as were declared. Whatever else happens, the copy is dropped and the caller sees what the origin sent.
+// recorder is a response body that is copied as its one caller reads it. Whatever happens to the copy, the caller sees what the origin sent.
 type recorder struct {
 	io.ReadCloser
-	limit  int64
-	length int64 // declared, or -1
 
 	// One of these is called, once, and without the lock.
 	commit  func(body []byte)
 	abandon func(reason string)
 
+	reads atomic.Int32 // that are under way
+
 	ended func() // called when the body has ended, before the caller hears of it; its trailers are there
 
-	trailers bool // trailers are announced: they come with the end, not with the last byte
-
-	mu   sync.Mutex // guards the fields below: Close may come while Read runs
-	copy []byte
-	over bool // nothing is recorded any more
+	mu sync.Mutex // guards the draft: Close may come while Read runs
+	draft
 }
 
-// maxPrealloc bounds what a declared length may allocate in advance.
-const maxPrealloc = 1 << 20
-
-func newRecorder(body io.ReadCloser, length, limit int64) *recorder {
-	r := &recorder{ReadCloser: body, limit: limit, length: length}
-	if length > 0 {
-		r.copy = make([]byte, 0, min(length, limit, maxPrealloc))
-	}
-	return r
+func newRecorder(body io.ReadCloser, d draft) *recorder {
+	return &recorder{ReadCloser: body, draft: d}
 }
 
 func (r *recorder) Read(p []byte) (int, error) {
+	r.reads.Add(1)
+	defer r.reads.Add(-1)
 	n, err := r.ReadCloser.Read(p)
 	if err == io.EOF {
 		r.ended()
 	}
-	r.settle(r.record(p[:n], err))
+	r.tell(r.record(p[:n], err))
 	return n, err
 }
 
-// outcome is what became of a recording: it goes on if complete is false and reason empty.
-type outcome struct {
-	complete bool
-	body     []byte
-	reason   string // why it was dropped
-}
-
-// settle tells those who wait for the outcome.
-func (r *recorder) settle(o outcome) {
+// tell tells those who wait for the outcome.
+func (r *recorder) tell(o outcome) {
 	switch {
 	case o.complete:
 		r.commit(o.body)
@@ -68,56 +53,60 @@ func (r *recorder) settle(o outcome) {
 func (r *recorder) record(p []byte, err error) outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
-		return outcome{}
+	o := r.add(p, err)
+	if r.settled {
+		r.body = nil
 	}
-	size := int64(len(r.copy) + len(p))
-	switch {
-	case err != nil && err != io.EOF:
-		return r.drop("the body broke off")
-	case r.length >= 0 && size > r.length:
-		return r.drop("the body is longer than declared")
-	case size > r.limit:
-		return r.drop("body exceeds MaxEntryBytes")
-	}
-	r.grow(len(p))
-	r.copy = append(r.copy, p...)
-	switch {
-	case r.length >= 0 && size == r.length && (err == io.EOF || !r.trailers), r.length < 0 && err == io.EOF:
-		r.over = true
-		return outcome{complete: true, body: r.copy}
-	case err == io.EOF:
-		return r.drop("the body is shorter than declared")
-	}
-	return outcome{}
+	return o
 }
 
-// grow makes room for n more bytes, and for no more in the end than were declared: what is too large stays as long as the entry does.
-func (r *recorder) grow(n int) {
-	if need := len(r.copy) + n; r.length >= 0 && need > cap(r.copy) {
-		r.copy = append(make([]byte, 0, min(max(need, 2*cap(r.copy)), int(r.length))), r.copy...)
-	}
-}
-
-func (r *recorder) drop(reason string) outcome {
-	r.over, r.copy = true, nil
-	return outcome{reason: reason}
-}
-
-// Close drops what is not complete.
+// Close reads on to the end of the body if that cannot be far away, and drops a copy that is not complete.
 func (r *recorder) Close() error {
-	r.settle(r.stop())
+	r.drain()
+	r.tell(r.stop())
 	return r.ReadCloser.Close()
 }
+
+// drain reads what may be missing.
+func (r *recorder) drain() {
+	if !r.unfinished() {
+		return
+	}
+	stalled := time.AfterFunc(drainTime, func() { r.ReadCloser.Close() })
+	defer stalled.Stop()
+	p := make([]byte, 4<<10)
+	for left := drainLimit; left >= 0 && r.unfinished(); {
+		n, err := r.Read(p)
+		if left -= n; err != nil {
+			return
+		}
+	}
+}
+
+// unfinished tells whether the copy can be completed by reading a little more, and nobody else is reading.
+func (r *recorder) unfinished() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.settled && r.near(int64(len(r.body))) && r.reads.Load() == 0
+}
+
+// near tells whether the end of a body may be near enough to read on for it.
+func (d *draft) near(size int64) bool { return d.length < 0 || d.length-size <= drainLimit }
 
 func (r *recorder) stop() outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
+	if r.settled {
 		return outcome{}
 	}
-	return r.drop("the body was not read to its end")
+	r.body = nil
+	return r.settle(outcome{reason: notReadToItsEnd})
 }
+
+const notReadToItsEnd = "the body was not read to its end"
+
+// recording tells that the body is to be stored once it has been read.
+func (r *recorder) recording() bool { return true }
 
 // exactly reads as many bytes as were promised: fewer are an error, more are not read.
 type exactly struct {
@@ -136,7 +125,8 @@ func (e *exactly) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drainLimit bounds what is read from a response that is dropped, so that its connection can be used again.
+// drainLimit bounds what is read from a body that nobody reads any more: of one that is dropped so that its connection can be used again,
+// of one that is copied so that it can be stored.
 const drainLimit = 64 << 10
 
 // drainTime bounds how long that may take: the caller waits, and the connection may have stalled.

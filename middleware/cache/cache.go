@@ -2,7 +2,6 @@ package cache
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -56,6 +55,14 @@ type Options struct {
 	// MaxEntryBytes bounds the body of a stored response. A larger one streams to the caller and is not stored. Zero means 8 MiB.
 	MaxEntryBytes int64
 
+	// MaxInFlightBytes bounds what the copies of bodies on their way from the origin to the store take together. A body whose copy does not fit
+	// streams to its callers and is not stored. Zero means 64 MiB.
+	MaxInFlightBytes int64
+
+	// NoCollapse has each request that the store cannot answer make a request of its own. Zero means that requests for one answer at the same time
+	// share one exchange with the origin. See also [WithoutCollapsing].
+	NoCollapse bool
+
 	// StaleWhileRevalidate is for how long a stale response may be served while it is refreshed behind the caller's back,
 	// for responses that do not say so themselves (RFC 5861 §3). Zero means not at all.
 	StaleWhileRevalidate time.Duration
@@ -100,6 +107,8 @@ type Cache struct {
 	content     keying.Part // the content of a request, for keys that have none
 	keysContent bool        // the strategy keys content itself
 
+	alone   bool   // no request shares the exchange of another
+	copies  budget // for bodies on their way to the store
 	events  history
 	flights flights
 	stats   counters
@@ -145,6 +154,7 @@ func New(o Options) (*Cache, error) {
 	if c.refresh == 0 {
 		c.refresh = time.Minute
 	}
+	c.alone, c.copies.limit = o.NoCollapse, cmp.Or(o.MaxInFlightBytes, 64<<20)
 	c.given, c.patience = c.store, cmp.Or(o.StoreTimeout, 100*time.Millisecond)
 	if c.memory, _ = c.store.(*Memory); c.memory == nil {
 		c.store = newGuard(c.given, c.patience)
@@ -175,6 +185,9 @@ func (c *Cache) Middleware(next http.RoundTripper) http.RoundTripper {
 func (o *Options) check() error {
 	if o.MaxEntryBytes < 0 {
 		return errors.New("cache: MaxEntryBytes is negative: give a size in bytes, or zero for the default")
+	}
+	if o.MaxInFlightBytes < 0 {
+		return errors.New("cache: MaxInFlightBytes is negative: give a size in bytes, or zero for the default")
 	}
 	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout, o.StoreTimeout} {
 		if d < 0 {
@@ -215,6 +228,7 @@ type Stats struct {
 	Misses      int64 // forwarded, or refused: nothing usable was stored
 	Revalidated int64 // forwarded, and the origin confirmed what was stored
 	Bypassed    int64 // forwarded without a look at the store
+	Collapsed   int64 // of Misses and Revalidated, answered by the exchange of another request
 	Errors      int64 // forwarded, and neither the next handler nor the store had an answer
 	Stored      int64 // responses taken into the store
 	Invalidated int64 // URIs invalidated by unsafe requests
@@ -225,14 +239,14 @@ type Stats struct {
 }
 
 type counters struct {
-	hits, stale, misses, revalidated, bypassed, errors, stored, invalidated, storeErrors atomic.Int64
+	hits, stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors atomic.Int64
 }
 
 // Stats returns the counts.
 func (c *Cache) Stats() Stats {
 	s := Stats{
 		Hits: c.stats.hits.Load(), Stale: c.stats.stale.Load(), Misses: c.stats.misses.Load(),
-		Revalidated: c.stats.revalidated.Load(), Bypassed: c.stats.bypassed.Load(), Errors: c.stats.errors.Load(), Stored: c.stats.stored.Load(),
+		Revalidated: c.stats.revalidated.Load(), Bypassed: c.stats.bypassed.Load(), Collapsed: c.stats.collapsed.Load(), Errors: c.stats.errors.Load(), Stored: c.stats.stored.Load(),
 		Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(),
 	}
 	if c.memory != nil {
@@ -306,53 +320,4 @@ func (h *history) since(m moment, tags []string) bool {
 		}
 	}
 	return false
-}
-
-// flights are the refreshes behind the callers' backs: one for each key, and a bounded number of them.
-type flights struct {
-	ctx    context.Context // done when the cache is closed
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-
-	mu     sync.Mutex // guards the fields below
-	keys   map[string]struct{}
-	closed bool
-}
-
-// maxRefreshes bounds the refreshes that run at one time. Beyond it, a stale response is served and left as it is.
-const maxRefreshes = 64
-
-func (f *flights) init() {
-	f.ctx, f.cancel = context.WithCancel(context.Background())
-	f.keys = make(map[string]struct{})
-}
-
-// start runs refresh on a goroutine of its own unless one for this key is under way.
-// It tells whether it has.
-func (f *flights) start(key string, refresh func()) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, busy := f.keys[key]; busy || f.closed || len(f.keys) >= maxRefreshes {
-		return false
-	}
-	f.keys[key] = struct{}{}
-	f.wg.Go(func() {
-		defer f.done(key)
-		refresh()
-	})
-	return true
-}
-
-func (f *flights) done(key string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.keys, key)
-}
-
-func (f *flights) close() {
-	f.mu.Lock()
-	f.closed = true
-	f.mu.Unlock()
-	f.cancel()
-	f.wg.Wait()
 }

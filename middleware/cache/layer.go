@@ -225,6 +225,9 @@ type exchange struct {
 	set      *Set   // what is stored under key
 	selected *Entry // the variant that fits, or nil
 	behind   bool   // the caller has its answer already
+
+	flight *flight    // that this exchange is, or nil if nobody else shares it
+	known  []selector // of answers to other requests that this one has waited for
 }
 
 func (l *layer) exchange(r *http.Request, a *ask, key []byte, f found, now time.Time) *exchange {
@@ -242,6 +245,16 @@ func (x *exchange) act(d decision) (*http.Response, error) {
 		return x.cache.serve(&x.ask, x.selected, x.request, x.now, d.detail), nil
 	case refuse:
 		return x.refused(d), nil
+	}
+	if x.collapses() {
+		return x.collapse(d)
+	}
+	return x.alone(d)
+}
+
+// alone asks the origin.
+func (x *exchange) alone(d decision) (*http.Response, error) {
+	switch d.action {
 	case validate:
 		return x.validate(d)
 	case complete:
@@ -325,13 +338,25 @@ var errNoResponse = errors.New("cache: the next handler returned neither a respo
 
 // failed answers a request for which the origin could not be reached.
 func (x *exchange) failed(d decision, err error) (*http.Response, error) {
+	if x.flight != nil {
+		x.flight.failed = err
+	}
 	if x.request.Context().Err() == nil && unreachable(err) {
 		if stale := x.insteadOf(d, 0, true); stale != nil {
 			return stale, nil
 		}
 	}
-	x.cache.stats.errors.Add(1)
+	x.report(told{counter: &x.cache.stats.errors})
 	return nil, err
+}
+
+// report counts and reports how the exchange has ended: at once, or, if its caller may have left, when it is delivered.
+func (x *exchange) report(t told) {
+	if x.flight != nil {
+		x.flight.told = t
+		return
+	}
+	t.tell(x)
 }
 
 // insteadOf returns the stored response that may stand in for a failed exchange, or nil.
@@ -345,11 +370,7 @@ func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Res
 		return nil
 	}
 	s := Status{Fwd: d.fwd, FwdStatus: status, TTL: x.selected.ttl(now), HasTTL: true, Detail: servedInstead + why}
-	x.cache.stats.hits.Add(1)
-	if s.TTL <= 0 {
-		x.cache.stats.stale.Add(1)
-	}
-	x.cache.answered(x.request, s)
+	x.report(told{counter: &x.cache.stats.hits, stale: s.TTL <= 0, status: &s})
 	return answer(&x.ask, x.selected, x.request, now, s.String())
 }
 
@@ -372,7 +393,7 @@ func (x *exchange) refreshBehind() {
 	behind := *x
 	behind.behind = true
 	behind.ask = newAsk(modeOf(r.Context()), r, &c.posture)
-	started := c.flights.start(x.key, func() {
+	started := c.flights.start(x.own, x.key, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
 		defer cancel()
 		defer context.AfterFunc(c.flights.ctx, cancel)()
@@ -418,7 +439,7 @@ func (x *exchange) fetchBehind() (err error) {
 	}
 	defer resp.Body.Close()
 	defer context.AfterFunc(x.request.Context(), func() { resp.Body.Close() })() // a body need not know of the context
-	if _, recorded := resp.Body.(*recorder); recorded {
+	if _, recorded := resp.Body.(interface{ recording() bool }); recorded {
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
 	}
 	return err

@@ -51,6 +51,7 @@ func (m Mode) String() string {
 type choices struct {
 	mode   Mode
 	off    bool // see Disable
+	alone  bool // see WithoutCollapsing
 	expiry expiry.Strategy
 	traces []*Trace
 }

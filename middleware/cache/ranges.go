@@ -193,7 +193,13 @@ type shape struct {
 }
 
 // shaped says in which form a stored response answers: the caller's condition comes first, then its range (RFC 9110 §13.2.2).
-func shaped(a *ask, e *Entry, now time.Time) shape {
+func shaped(a *ask, e *Entry, now time.Time) shape { return shapedAs(a, e, int64(len(e.body)), now) }
+
+// unshapable is the form that cannot be had without knowing the length.
+var unshapable = shape{status: -1}
+
+// shapedAs is shaped for a body that has so many bytes, or -1 if that is not known yet.
+func shapedAs(a *ask, e *Entry, complete int64, now time.Time) shape {
 	if a.conditional() && notModified(a, e, now) {
 		return shape{status: http.StatusNotModified}
 	}
@@ -204,7 +210,9 @@ func shaped(a *ask, e *Entry, now time.Time) shape {
 		wanted, _ := holds(a, e)
 		return shape{status: http.StatusPartialContent, part: wanted}
 	}
-	complete := int64(len(e.body))
+	if complete < 0 {
+		return unshapable
+	}
 	if complete == 0 && a.rng.suffix > 0 {
 		return shape{} // satisfiable, but a 206 cannot say so (RFC 9110 §14.1.2)
 	}

@@ -25,9 +25,12 @@ type reply struct {
 
 // handle gives the caller an answer: the reply, or a stored response that it confirms or fails to replace.
 func (p *reply) handle(d decision) (*http.Response, error) {
+	if p.flight != nil {
+		p.flight.status = p.StatusCode
+	}
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
-		p.cache.stats.bypassed.Add(1)
+		p.report(told{counter: &p.cache.stats.bypassed})
 		p.Header = withoutForgery(p.Header)
 		return p.Response, nil
 	case d.action == validate && p.StatusCode == http.StatusNotModified:
@@ -46,10 +49,9 @@ func (p *reply) handle(d decision) (*http.Response, error) {
 
 // take gives the reply to the caller, and to the store what may be stored.
 func (p *reply) take(d decision, status int) *http.Response {
+	counter := &p.cache.stats.misses
 	if p.ask.bypass != "" {
-		p.cache.stats.bypassed.Add(1)
-	} else {
-		p.cache.stats.misses.Add(1)
+		counter = &p.cache.stats.bypassed
 	}
 	inbound := foreign(p.Header[cacheStatus])
 	s := Status{Fwd: d.fwd, FwdStatus: status, Detail: d.detail}
@@ -65,7 +67,7 @@ func (p *reply) take(d decision, status int) *http.Response {
 		p.Header = make(http.Header, 1)
 	}
 	p.Header[cacheStatus] = append(inbound, s.String())
-	p.cache.answered(p.request, s)
+	p.report(told{counter: counter, status: &s})
 	return p.Response
 }
 
@@ -116,12 +118,59 @@ func (p *reply) store(s *Status) {
 		return
 	}
 	s.Stored, s.TTL, s.HasTTL = true, e.ttl(p.received), true
-	if p.Body == http.NoBody && p.ContentLength <= 0 {
+	whole := p.Body == http.NoBody && p.ContentLength <= 0
+	if whole {
 		e.index()
 		p.cache.put(p.exchange, e, p.began)
-		return
 	}
-	p.record(e)
+	switch {
+	case p.flight == nil && e.suitsAll():
+		p.cache.flights.missOn(p.own, false)
+	case p.flight != nil && whole:
+		p.flight.entry = e
+	}
+	switch {
+	case whole:
+	case p.flight != nil:
+		p.spool(e)
+	default:
+		p.record(e)
+	}
+}
+
+// draft makes the copy of the body.
+func (p *reply) draft() draft {
+	length := p.ContentLength
+	if length == 0 {
+		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
+	}
+	return draft{length: length, limit: p.cache.maxEntry, trailers: p.Trailer != nil, budget: &p.cache.copies}
+}
+
+// spool lets others read the body, and stores a copy of it when it has ended well.
+func (p *reply) spool(e *Entry) {
+	x, f, made, began := p.exchange, p.flight, p.Response, p.began
+	s := &spool{source: made.Body, draft: p.draft(), cancel: f.endFor, announced: made.Trailer.Clone()}
+	s.ended = func() { s.final = made.Trailer.Clone() }
+	s.decided = func(o outcome) {
+		if o.complete {
+			whole := e.copy()
+			if whole.body = o.body; len(s.final) > 0 {
+				whole.trailer = s.final
+			}
+			whole.index()
+			x.cache.put(x, whole, began)
+		} else {
+			x.cache.leftOut(x.request, o.reason)
+		}
+		f.table.remove(f)
+	}
+	e.index()
+	s.tagged = e.etag.Strong()
+	f.entry, f.spool = e, s
+	given := *made
+	given.Trailer = made.Trailer.Clone()
+	p.Response = &given
 }
 
 // record copies the body as the caller reads it, and stores e when it has ended well. The transport puts trailers into the response that it made;
@@ -129,19 +178,8 @@ func (p *reply) store(s *Status) {
 func (p *reply) record(e *Entry) {
 	made, given, x, began := p.Response, *p.Response, p.exchange, p.began
 	given.Trailer = made.Trailer.Clone()
-	length := made.ContentLength
-	if length == 0 {
-		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
-	}
-	recorder := newRecorder(made.Body, length, p.cache.maxEntry)
-	recorder.trailers = made.Trailer != nil
-	recorder.ended = func() {
-		if given.Trailer == nil {
-			given.Trailer = made.Trailer.Clone()
-			return
-		}
-		maps.Copy(given.Trailer, made.Trailer.Clone())
-	}
+	recorder := newRecorder(made.Body, p.draft())
+	recorder.ended = func() { addTrailers(&given, made.Trailer) }
 	recorder.commit = func(body []byte) {
 		e.body = body
 		if len(made.Trailer) > 0 {
@@ -153,6 +191,15 @@ func (p *reply) record(e *Entry) {
 	recorder.abandon = func(reason string) { x.cache.leftOut(x.request, reason) }
 	given.Body = recorder
 	p.Response = &given
+}
+
+// addTrailers gives a response the trailers that have come with the end of its body, in a map of its own.
+func addTrailers(resp *http.Response, trailers http.Header) {
+	if resp.Trailer == nil {
+		resp.Trailer = trailers.Clone()
+		return
+	}
+	maps.Copy(resp.Trailer, trailers.Clone())
 }
 
 func joined(a, b string) string {
@@ -172,6 +219,8 @@ func (p *reply) entry() (*Entry, string) {
 		return nil, "the body ends with the connection, so its end cannot be told from a break"
 	case p.ContentLength > c.maxEntry:
 		return nil, "body exceeds MaxEntryBytes"
+	case p.Body != http.NoBody && !c.copies.has(max(scratchSize, min(p.ContentLength, maxPrealloc))):
+		return nil, overBudget
 	case c.filter != nil && !c.filter(p.request, p.Response):
 		return nil, "filter"
 	}
@@ -278,6 +327,7 @@ func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 		c.leftOut(x.request, "invalidated meanwhile, or something later is stored")
 		return false
 	}
+	c.flights.land(x.own)
 	c.tookIn(x.request.Context(), e)
 	if x.key != x.own && x.own != "" {
 		// Under its own key the response of before would be found first.
@@ -300,11 +350,13 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	}
 	c := p.cache
 	discard(p.Response)
-	fresh, stored := p.freshen(e)
+	fresh, stored, may := p.freshen(e)
+	if p.flight != nil && may {
+		p.flight.entry = fresh
+	}
 	now := time.Now()
 	s := Status{Fwd: d.fwd, FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.ttl(now), HasTTL: true, Detail: d.detail}
-	c.stats.revalidated.Add(1)
-	c.answered(p.request, s)
+	p.report(told{counter: &c.stats.revalidated, status: &s})
 	resp := answer(&p.ask, fresh, p.request, now, s.String())
 	addValidatedFields(resp.Header, p.Header, &c.posture)
 	return resp, nil
@@ -325,26 +377,27 @@ func (p *reply) refetch(d decision, why string) (*http.Response, error) {
 }
 
 // freshen puts a confirmed response with an updated header in the old one's place, or deletes that if the update may not be stored.
-func (p *reply) freshen(old *Entry) (*Entry, bool) {
+// It tells whether it has stored it, and whether it may be stored.
+func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	c := p.cache
 	merged := &http.Response{StatusCode: old.status, ContentLength: int64(len(old.body)), Header: freshenedHeader(old.header, p.Header, p.received)}
 	judged := c.judge(p.request, merged, initialAge(merged.Header, p.requested, p.received), p.received)
 	judged.confirmed = true
 	_, ok := storable(&judged, &c.posture)
-	e := old.copy()
+	e = old.copy()
 	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, &c.secret)
 	e.requested, e.received, e.age0, e.rules = p.requested, p.received, judged.age, newRules(&judged, &c.posture)
 	e.header = merged.Header // nobody else has it
 	keepStored(e.header, p.received, judged.verdict.Overrules(), &c.posture)
 	e.index()
 	if p.ask.mode == ReadOnly {
-		return e, false
+		return e, false, false
 	}
 	if ok {
-		return e, c.put(p.exchange, e, p.began)
+		return e, c.put(p.exchange, e, p.began), true
 	}
 	p.remove(old)
-	return e, false
+	return e, false, false
 }
 
 // remove deletes a stored response.

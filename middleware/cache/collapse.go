@@ -1,0 +1,387 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/plyhttp/ply/internal/body"
+)
+
+// WithoutCollapsing returns a context for requests that share no exchange with others: each that the store cannot answer goes to the origin by itself.
+// It is never sent to the server.
+func WithoutCollapsing(ctx context.Context) context.Context {
+	return choosing(ctx, func(c *choices) { c.alone = true })
+}
+
+// maxRounds bounds how often a request waits for the exchange of another that turns out not to be for it. Then it goes on by itself.
+const maxRounds = 4
+
+// collapses tells whether a request may share an exchange with others at all.
+func (x *exchange) collapses() bool {
+	return !x.cache.alone && x.ask.bypass == "" && x.own != "" && !choicesOf(x.request.Context()).alone && (x.mayLead() || x.mayShare())
+}
+
+// mayLead tells whether others can wait for the answer to this request. Not for one about a part or a copy that only its caller has,
+// nor for one whose answer is not to be stored.
+func (x *exchange) mayLead() bool {
+	a := &x.ask
+	return !a.head && !a.conditional() && len(a.ranges) == 0 && a.mode != ReadOnly && replayable(x.request)
+}
+
+// mayShare tells whether the answer to an earlier request can be the answer to this one. Not if its caller wants to hear from the origin.
+func (x *exchange) mayShare() bool {
+	a := &x.ask
+	return a.mode != Reload && a.mode != NoCache && !a.directives.NoCache && !a.pragma && !(a.directives.MaxAge.Set && a.directives.MaxAge.Value == 0)
+}
+
+// collapse answers a request by an exchange with the origin that others may share.
+func (x *exchange) collapse(d decision) (*http.Response, error) {
+	for range maxRounds {
+		f, as := x.cache.flights.join(x)
+		switch as {
+		case alone:
+			return x.alone(d)
+		case leads:
+			return x.lead(f, d)
+		}
+		resp, verdict, err := x.share(f, d)
+		switch verdict {
+		case done:
+			return resp, err
+		case goAlone:
+			return x.alone(d)
+		}
+	}
+	return x.alone(d)
+}
+
+// verdict says how a request goes on that has waited for the exchange of another.
+type verdict uint8
+
+const (
+	done    verdict = iota
+	goAlone         // at once, and with everyone else who has waited: nothing is gained by waiting again
+	goAgain         // one of those who have waited leads the next exchange
+)
+
+// lead begins an exchange, on a goroutine of its own: the caller may leave while others still wait for it.
+func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
+	c := x.cache
+	if c.flights.landedSince(x.own, x.now) {
+		// Between our look into the store and our turn here, another flight has landed:
+		//	we: nothing stored   they: store, leave the table   we: no flight, so we lead
+		if resp := x.lookAgain(); resp != nil {
+			f.publish() // for those who have joined meanwhile
+			return resp, nil
+		}
+	}
+	y := *x
+	y.request, y.flight = f.request, f
+	if err := rewind(y.request); err != nil {
+		f.publish()
+		return x.alone(d)
+	}
+	if x.request.Body != nil {
+		x.request.Body.Close()
+	}
+	go f.run(func() (*http.Response, error) { return y.alone(d) })
+	ctx := x.request.Context()
+	select {
+	case <-f.ready:
+		return x.delivered(f)
+	case <-ctx.Done():
+	}
+	switch f.leave(ctx, true) {
+	case leftLast:
+		return nil, x.ended(f)
+	case tooLate:
+		return x.delivered(f)
+	}
+	c.stats.errors.Add(1)
+	return nil, context.Cause(ctx)
+}
+
+// lookAgain answers from the store if it can by now.
+func (x *exchange) lookAgain() *http.Response {
+	c := x.cache
+	now := time.Now()
+	var f found
+	c.find(&f, &x.ask, []byte(x.own), x.request, now)
+	if d := decide(&x.ask, &f, now); d.action == serve {
+		return c.serve(&x.ask, f.entry, x.request, now, d.detail)
+	}
+	x.set, x.selected, x.key, x.now = f.set, f.entry, f.key, now
+	if x.key == "" {
+		x.key = x.own
+	}
+	return nil
+}
+
+// ended waits for the end of an exchange that has been canceled because nobody was left, and returns its error: what the layers below make of it
+// is what the caller would see without a cache. One that does not end soon is not waited for.
+func (x *exchange) ended(f *flight) error {
+	x.cache.stats.errors.Add(1)
+	ctx := x.request.Context()
+	slow := time.NewTimer(drainTime)
+	defer slow.Stop()
+	select {
+	case <-f.ready:
+	case <-slow.C:
+		return context.Cause(ctx)
+	}
+	if f.raised != nil {
+		f.raised.again()
+	}
+	if f.err != nil && (errors.Is(f.err, ctx.Err()) || errors.Is(f.err, context.Cause(ctx))) {
+		return f.err
+	}
+	return context.Cause(ctx)
+}
+
+// delivered gives the one who led an exchange what came of it.
+func (x *exchange) delivered(f *flight) (*http.Response, error) {
+	if f.raised != nil {
+		f.raised.again()
+	}
+	f.told.tell(x)
+	if f.err != nil {
+		return nil, f.err
+	}
+	resp := f.response
+	resp.Request = x.request
+	ctx := x.request.Context()
+	switch {
+	case f.spool != nil:
+		t := x.tap(f, resp)
+		if f.spool.attach(t, 0, -1) == nil {
+			// The others have read on so far that the beginning is gone, before this goroutine had its turn.
+			f.drop()
+			return x.resent(decision{action: fetch, fwd: ForwardMiss})
+		}
+		resp.Body = t
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+	case f.entry != nil || resp.Body == http.NoBody:
+		f.cancel(nil)
+	default:
+		resp.Body = f.live(ctx, resp.Body)
+	}
+	return resp, nil
+}
+
+// live is the body of an answer that only the one who led gets: the exchange ends with the body, or with the caller's context.
+func (f *flight) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
+	stop := context.AfterFunc(ctx, func() { f.end(ctx) })
+	return body.Watch(rc, body.Hooks{Done: func(error) {
+		stop()
+		f.cancel(nil)
+	}})
+}
+
+// resent sends a request by itself whose body has been closed.
+func (x *exchange) resent(d decision) (*http.Response, error) {
+	caller := x.request
+	r := *caller
+	x.request = &r
+	if err := rewind(&r); err != nil {
+		return nil, err
+	}
+	resp, err := x.alone(d)
+	if resp != nil {
+		resp.Request = caller
+	}
+	return resp, err
+}
+
+// tap makes the body of a response whose bytes come from a flight.
+func (x *exchange) tap(f *flight, resp *http.Response) *tap {
+	s, next, r := f.spool, x.next, x.request
+	t := &tap{ctx: r.Context()}
+	t.onEnd = func() { addTrailers(resp, s.final) }
+	t.resume = func() *continuation {
+		return &continuation{
+			next: next, request: r, status: f.entry.status, header: f.entry.header,
+			length: s.length, uncompressed: f.entry.uncompressed,
+		}
+	}
+	return t
+}
+
+// tell counts and reports an answer.
+func (t *told) tell(x *exchange) {
+	if t.counter != nil {
+		t.counter.Add(1)
+	}
+	if t.stale {
+		x.cache.stats.stale.Add(1)
+	}
+	if t.status != nil {
+		x.cache.answered(x.request, *t.status)
+	}
+}
+
+// share waits for the exchange of another request and answers from it, if the answer is for this one, too.
+func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error) {
+	ctx := x.request.Context()
+	waited := false
+	select {
+	case <-f.ready:
+	default:
+		waited = true
+		select {
+		case <-f.ready:
+		case <-ctx.Done():
+			return x.leaves(f)
+		}
+	}
+	switch {
+	case f.entry != nil && !selects(f.entry, x.request.Header, &x.cache.secret):
+		x.known = f.entry.selectors
+		f.drop()
+		return nil, goAgain, nil
+	case f.entry != nil:
+		if resp := x.answerFrom(f, d, waited); resp != nil {
+			return resp, done, nil
+		}
+		f.drop()
+		return nil, goAlone, nil
+	case f.failed != nil && ownError(f.failed), f.raised != nil:
+		return nil, goAgain, nil
+	case f.failed != nil:
+		x.closeRequest()
+		resp, err := x.failed(d, f.failed)
+		return resp, done, err
+	case isServerError(f.status):
+		if stale := x.insteadOf(d, f.status, false); stale != nil {
+			x.closeRequest()
+			return stale, done, nil
+		}
+	case f.status == 0: // another has found the answer in the store
+		return nil, goAgain, nil
+	}
+	return nil, goAlone, nil
+}
+
+// leaves ends the wait of a caller who has gone.
+func (x *exchange) leaves(f *flight) (*http.Response, verdict, error) {
+	ctx := x.request.Context()
+	x.closeRequest()
+	switch f.leave(ctx, false) {
+	case leftLast:
+		return nil, done, x.ended(f)
+	case tooLate:
+		f.drop()
+	}
+	x.cache.stats.errors.Add(1)
+	return nil, done, context.Cause(ctx)
+}
+
+// closeRequest closes the body of a request that is not sent.
+func (x *exchange) closeRequest() {
+	if x.request.Body != nil {
+		x.request.Body.Close()
+	}
+}
+
+// ownError tells whether an error may be due to the request that was sent, rather than to the origin: another request could fare better.
+func ownError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// suits tells whether a stored response could answer the request at this moment, without a word from the origin.
+func (x *exchange) suits(e *Entry, now time.Time) bool {
+	d := decide(&x.ask, &found{entry: e, set: &Set{entries: []*Entry{e}}}, now)
+	return d.action == serve || d.action == serveStale
+}
+
+// suitsAll tells whether what was fetched for one request may be the answer to others that were waiting for it at the time. It need not be fresh any more:
+// it is no older than what they would have got by themselves. But an origin that wants each use validated may look at more than what the key is made of.
+func (e *Entry) suitsAll() bool { return e.rules.lifetime > 0 && !e.rules.noCache }
+
+// answerFrom answers from what another exchange has brought, in the form that a hit would have. It is nil if that is not possible.
+func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response {
+	e, now := f.entry, time.Now()
+	patient := waited && e.suitsAll() && x.ask.unacceptable(e, e.age(now), e.left(now), e.left(now) > 0) == ""
+	if !patient && !x.suits(e, now) || x.cache.picky && !x.cache.admits(x.request, e) {
+		return nil
+	}
+	length := int64(len(e.body))
+	if f.spool != nil {
+		length = f.spool.length
+	}
+	shape := shapedAs(&x.ask, e, length, now)
+	if shape == unshapable {
+		return nil
+	}
+	s := Status{Fwd: d.fwd, FwdStatus: f.status, Collapsed: true, TTL: e.ttl(now), HasTTL: true, Detail: d.detail}
+	resp := e.shapedResponse(x.request, x.ask.head, strconv.FormatInt(int64(e.age(now)/time.Second), 10), s.String(), shape)
+	if !x.pour(f, resp, shape) {
+		return nil
+	}
+	x.closeRequest()
+	counter := &x.cache.stats.misses
+	if f.status == http.StatusNotModified {
+		counter = &x.cache.stats.revalidated
+	}
+	counter.Add(1)
+	x.cache.stats.collapsed.Add(1)
+	x.cache.answered(x.request, s)
+	return resp
+}
+
+// pour gives a response its body, if that is still on its way. It is false if its beginning is gone.
+func (x *exchange) pour(f *flight, resp *http.Response, s shape) bool {
+	if f.spool == nil {
+		return true
+	}
+	first, end := int64(0), int64(-1)
+	switch {
+	case s.status == http.StatusPartialContent:
+		first, end = s.part.first, s.part.last+1
+	case s.status != 0:
+		f.drop()
+		return true
+	case f.entry.uncompressed:
+		resp.ContentLength = -1
+	default:
+		resp.ContentLength = f.spool.length
+	}
+	if x.ask.head {
+		f.drop()
+		return true
+	}
+	t := x.tap(f, resp)
+	if s.status == 0 {
+		resp.Trailer = f.spool.announced.Clone()
+	} else {
+		t.onEnd = nil
+	}
+	if f.spool.attach(t, first, end) == nil {
+		return false
+	}
+	resp.Body = t
+	return true
+}
+
+// selecting returns the selectors of the variants that are known for the request's key.
+func (x *exchange) selecting() []selector {
+	var all []selector
+	all = append(all, x.known...)
+	for _, e := range x.set.Entries() {
+		all = append(all, e.selectors...)
+	}
+	return all
+}
+
+// selectsLike tells whether two requests have the same values in the fields that answers are known to vary on.
+func (x *exchange) selectsLike(other *http.Request, known []selector) bool {
+	return !slices.ContainsFunc(known, func(s selector) bool {
+		mine, have := selecting(x.request.Header, s.name, &x.cache.secret)
+		its, has := selecting(other.Header, s.name, &x.cache.secret)
+		return have != has || mine != its
+	})
+}
