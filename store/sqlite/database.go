@@ -78,8 +78,11 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 		err = patiently(ctx, nil, func() error { return settle(ctx, writer) })
 		if damaged(err) {
 			told = err
-			if ours, e := writer.number(ctx, "PRAGMA application_id"); e == nil && ours == applicationID {
+			if id, e := writer.number(ctx, "PRAGMA application_id"); e == nil && id == applicationID {
 				err = patiently(ctx, nil, func() error { return empty(ctx, writer) })
+				if damaged(err) {
+					err = errors.Join(err, remove(path))
+				}
 			}
 		}
 		if err == nil {

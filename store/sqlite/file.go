@@ -137,16 +137,24 @@ func closed(path string) {
 func discard(path string) (bool, error) {
 	inProcess.Lock()
 	defer inProcess.Unlock()
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
 	if inProcess.files[path] > 0 || !marked(path) {
 		return false, nil
 	}
-	// The log goes first: the log of one database must not be taken for that of the next.
+	return true, remove(path)
+}
+
+// remove removes a database that is known to be ours. Those who have it open find out by its name.
+// The log goes first: the log of one database must not be taken for that of the next.
+func remove(path string) error {
 	for _, p := range []string{path + "-wal", path + "-shm", path} {
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return false, err
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // marked tells whether the file at path has our mark where SQLite has it.

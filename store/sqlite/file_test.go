@@ -60,7 +60,9 @@ func TestMakesDirectory(t *testing.T) {
 
 // What Open refuses it says, and leaves alone, to the last byte.
 func TestRefused(t *testing.T) {
-	canary := func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, []byte("somebody else's"), 0o600)) }
+	canary := func(t *testing.T, path string) {
+		require.NoError(t, os.WriteFile(path, []byte("somebody else's"), 0o600))
+	}
 	exec := func(t *testing.T, path string, statements ...string) {
 		db := raw(t, path)
 		for _, s := range statements {

@@ -267,18 +267,20 @@ func (s *Store) repair(r report) {
 	case err == nil:
 		s.resets.Add(1)
 		s.tell(r.reason)
-	case damaged(err):
-		s.abandon()
-		_ = s.reopen()
+	case damaged(err) && s.abandon() && s.reopen() == nil:
+		s.resets.Add(1)
+		s.tell(r.reason)
 	}
 }
 
-// abandon closes the file, so that the next one who needs it opens it again.
-func (s *Store) abandon() {
+// abandon closes the file and removes it. It reports whether that was done.
+func (s *Store) abandon() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.db != nil {
-		s.db.close()
-		s.db = nil
+	if s.db == nil || !s.db.current() {
+		return false // somebody else was faster
 	}
+	s.db.close()
+	s.db = nil
+	return remove(s.path) == nil
 }

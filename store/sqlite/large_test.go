@@ -1,0 +1,95 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/sqlite"
+)
+
+// TestLarge stores a large body in pieces and reads it, in a process whose heap is watched.
+func TestLarge(t *testing.T) {
+	path := file(t)
+	cmd := process(t, "large", path)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(t, cmd.Run(), out.String())
+	t.Log(out.String())
+	sound(t, path)
+}
+
+const (
+	piece    = 256 << 10
+	heapSize = 32 << 20
+)
+
+func storeLarge(path string) error {
+	s, err := sqlite.Open(path, sqlite.Options{MaxBytes: 2 * *large})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	done, peak := make(chan struct{}), make(chan uint64)
+	go func() { peak <- watchHeap(done) }()
+	n := int(*large / piece)
+	data := make([]byte, piece)
+	began := time.Now()
+	for i := range n {
+		copy(data, fmt.Sprintf("piece %d of the body", i))
+		if err := s.Put(background, fmt.Sprint("body.", i), store.Record{Data: data, Kind: store.Body, Owner: "body"}); err != nil {
+			return err
+		}
+	}
+	if err := s.Put(background, "body", store.Record{Data: []byte("entry"), Kind: store.Entry}); err != nil {
+		return err
+	}
+	written := time.Since(began)
+	began = time.Now()
+	for i := range n {
+		r, err := s.Get(background, fmt.Sprint("body.", i))
+		if err != nil {
+			return err
+		}
+		copy(data, fmt.Sprintf("piece %d of the body", i))
+		if !bytes.HasPrefix(r.Data, fmt.Appendf(nil, "piece %d of the body", i)) || len(r.Data) != piece {
+			return fmt.Errorf("piece %d is not what was put", i)
+		}
+	}
+	read := time.Since(began)
+	close(done)
+	heap := <-peak
+	fmt.Printf("%d MiB: written in %v, read in %v, heap at most %.1f MiB", *large>>20, written.Round(time.Millisecond), read.Round(time.Millisecond), float64(heap)/(1<<20))
+	if status, err := os.ReadFile("/proc/self/status"); err == nil {
+		if at := bytes.Index(status, []byte("VmHWM:")); at >= 0 {
+			line, _, _ := bytes.Cut(status[at:], []byte("\n"))
+			fmt.Printf(", the whole process %s", bytes.TrimSpace(bytes.TrimPrefix(line, []byte("VmHWM:"))))
+		}
+	}
+	if heap > heapSize {
+		return fmt.Errorf("the heap had %d bytes, want at most %d", heap, heapSize)
+	}
+	return s.Close()
+}
+
+// watchHeap returns the most bytes of live and dead objects that it saw on the heap until done is closed.
+func watchHeap(done <-chan struct{}) (most uint64) {
+	runtime.GC()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	for {
+		metrics.Read(sample)
+		most = max(most, sample[0].Value.Uint64())
+		select {
+		case <-done:
+			return most
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
