@@ -1,6 +1,9 @@
 package field
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // hopByHop are the fields that belong to one connection (RFC 9110 §7.6.1) or to one proxy (RFC 9111 §3.1).
 var hopByHop = [...]string{
@@ -28,4 +31,9 @@ func WithoutHopByHop(h http.Header) http.Header {
 		}
 	}
 	return h
+}
+
+// IsHopByHop tells whether a field belongs to a connection or a proxy whatever Connection names.
+func IsHopByHop(name string) bool {
+	return slices.ContainsFunc(hopByHop[:], func(hop string) bool { return EqualFold(hop, name) })
 }

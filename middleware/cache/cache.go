@@ -2,10 +2,8 @@ package cache
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"net/http"
 	"slices"
 	"sync"
@@ -81,6 +79,15 @@ type Options struct {
 	// Zero means 100 milliseconds.
 	StoreTimeout time.Duration
 
+	// KeepStale is for how long a Store that is not a [Memory] keeps a response beyond the last moment that it may be used without asking the origin,
+	// in case the origin can confirm it then. Zero means seven days; a negative duration means not at all.
+	KeepStale time.Duration
+
+	// Secret goes into the hashes of credentials that a response varies on (Vary: Cookie). All processes that share a Store need the same:
+	// give it where whoever reads the store must not be able to try credentials out. It has at least 16 bytes, none of them known to anybody else.
+	// Nil means a random one, which a Store that is not a [Memory] keeps.
+	Secret []byte
+
 	// Trace is told what happens. Nil means nobody is. See also [WithTrace].
 	Trace *Trace
 }
@@ -88,9 +95,9 @@ type Options struct {
 // Cache is an HTTP cache (RFC 9111). Make one with [New] and mount it with [Cache.Middleware].
 // One cache can stand in several chains; it is safe for concurrent use.
 type Cache struct {
-	store    Store   // with a guard before it, unless it is a Memory
-	given    Store   // the same, without the guard
-	memory   *Memory // the same, if it is a Memory
+	store    sets
+	memory   *Memory  // the same, if it is one
+	durable  *durable // the same, if it is one
 	key      keying.Strategy
 	expiry   expiry.Strategy
 	posture  posture
@@ -100,7 +107,7 @@ type Cache struct {
 	filter   func(*http.Request, *http.Response) bool
 	picky    bool // the user has conditions for what is served
 	trace    *Trace
-	secret   [32]byte // for the hashes of credentials that a response varies on
+	secrets  *secrets
 
 	byURI       bool        // the key of a request without credentials is its target URI and
 	anonymous   string      // this
@@ -123,7 +130,7 @@ func New(o Options) (*Cache, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	c := &Cache{store: o.Store, key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refresh: o.RefreshTimeout}
+	c := &Cache{key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refresh: o.RefreshTimeout}
 	c.posture = posture{
 		shared: o.Shared, disconnected: o.Disconnected,
 		staleWhileRevalidate: o.StaleWhileRevalidate, staleIfError: o.StaleIfError,
@@ -132,9 +139,6 @@ func New(o Options) (*Cache, error) {
 	c.posture.methods, c.posture.statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
 	c.posture.targeted, c.posture.strictCookie = slices.Clone(o.TargetedFields), o.RefuseSetCookie
 	c.filter, c.trace, c.content = o.Filter, o.Trace, keying.Body(keying.BodyOptions{Format: keying.Raw})
-	if c.store == nil {
-		c.store = NewMemory(MemoryOptions{})
-	}
 	if c.key == nil && o.Shared {
 		c.key = keying.OnePerson()
 	}
@@ -155,12 +159,8 @@ func New(o Options) (*Cache, error) {
 		c.refresh = time.Minute
 	}
 	c.alone, c.copies.limit = o.NoCollapse, cmp.Or(o.MaxInFlightBytes, 64<<20)
-	c.given, c.patience = c.store, cmp.Or(o.StoreTimeout, 100*time.Millisecond)
-	if c.memory, _ = c.store.(*Memory); c.memory == nil {
-		c.store = newGuard(c.given, c.patience)
-	}
-	rand.Read(c.secret[:])
-	c.events.seed = maphash.MakeSeed()
+	c.patience = cmp.Or(o.StoreTimeout, 100*time.Millisecond)
+	c.open(&o)
 	c.flights.init()
 	return c, nil
 }
@@ -172,6 +172,30 @@ func anonymousKeyOf(s keying.Strategy) (string, bool) {
 	}
 	return "", false
 }
+
+// open settles what the responses are kept in.
+func (c *Cache) open(o *Options) {
+	switch s := o.Store.(type) {
+	case nil:
+		c.memory = NewMemory(MemoryOptions{})
+	case *Memory:
+		c.memory = s
+	default:
+		c.durable = newDurable(s, c.patience, max(cmp.Or(o.KeepStale, 7*24*time.Hour), 0), o.Shared)
+		c.store, c.secrets = c.durable, &c.durable.secrets
+		c.searches.Store(true) // another process may have stored one
+	}
+	if c.memory != nil {
+		c.store, c.secrets = c.memory, &secrets{}
+		c.secrets.known.Store(newSecret())
+	}
+	if o.Secret != nil {
+		c.secrets.give(o.Secret)
+	}
+}
+
+// secret is the key of the hashes of credentials, or nil if there is none yet.
+func (c *Cache) secret() *secret { return c.secrets.known.Load() }
 
 // Middleware mounts the cache before next. Nil means [http.DefaultTransport].
 func (c *Cache) Middleware(next http.RoundTripper) http.RoundTripper {
@@ -193,6 +217,9 @@ func (o *Options) check() error {
 		if d < 0 {
 			return errors.New("cache: a duration in Options is negative")
 		}
+	}
+	if o.Secret != nil && len(o.Secret) < 16 {
+		return errors.New("cache: Secret has less than 16 bytes: give as many random ones, or nil")
 	}
 	for _, method := range o.Methods {
 		if !field.IsToken(method) {
@@ -217,29 +244,34 @@ func (o *Options) check() error {
 func (c *Cache) Close() error {
 	c.closed.Store(true)
 	c.flights.close()
+	if c.durable != nil {
+		c.durable.close(c.patience)
+	}
 	return nil
 }
 
 // Stats counts what a cache did since it was made. Each request counts once among Hits, Misses, Revalidated, Bypassed and Errors,
 // and so does each refresh behind a caller's back.
 type Stats struct {
-	Hits        int64 // answered from the store, stale answers included
-	Stale       int64 // of these, past their freshness
-	Misses      int64 // forwarded, or refused: nothing usable was stored
-	Revalidated int64 // forwarded, and the origin confirmed what was stored
-	Bypassed    int64 // forwarded without a look at the store
-	Collapsed   int64 // of Misses and Revalidated, answered by the exchange of another request
-	Errors      int64 // forwarded, and neither the next handler nor the store had an answer
-	Stored      int64 // responses taken into the store
-	Invalidated int64 // URIs invalidated by unsafe requests
-	StoreErrors int64 // failed calls to the store
-	Evicted     int64 // keys that had to go to make room; in a Memory only
-	Entries     int64 // entries stored now; in a Memory only
-	Bytes       int64 // bytes stored now; in a Memory only
+	Hits         int64 // answered from the store, stale answers included
+	Stale        int64 // of these, past their freshness
+	Misses       int64 // forwarded, or refused: nothing usable was stored
+	Revalidated  int64 // forwarded, and the origin confirmed what was stored
+	Bypassed     int64 // forwarded without a look at the store
+	Collapsed    int64 // of Misses and Revalidated, answered by the exchange of another request
+	Errors       int64 // forwarded, and neither the next handler nor the store had an answer
+	Stored       int64 // responses taken into the store
+	Invalidated  int64 // URIs invalidated by unsafe requests
+	StoreErrors  int64 // failed calls of the store
+	StoreSkipped int64 // lookups and changes that were not tried, because the store had failed before
+	StoreDown    bool  // it has, and is not asked until it answers a probe
+	Evicted      int64 // keys that had to go to make room; in a Memory only
+	Entries      int64 // entries stored now; in a Memory only
+	Bytes        int64 // bytes stored now; in a Memory only
 }
 
 type counters struct {
-	hits, stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors atomic.Int64
+	hits, stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors, storeSkipped atomic.Int64
 }
 
 // Stats returns the counts.
@@ -247,7 +279,10 @@ func (c *Cache) Stats() Stats {
 	s := Stats{
 		Hits: c.stats.hits.Load(), Stale: c.stats.stale.Load(), Misses: c.stats.misses.Load(),
 		Revalidated: c.stats.revalidated.Load(), Bypassed: c.stats.bypassed.Load(), Collapsed: c.stats.collapsed.Load(), Errors: c.stats.errors.Load(), Stored: c.stats.stored.Load(),
-		Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(),
+		Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(), StoreSkipped: c.stats.storeSkipped.Load(),
+	}
+	if c.durable != nil {
+		s.StoreDown = c.durable.guard.breaker.isDown()
 	}
 	if c.memory != nil {
 		s.Evicted, s.Entries, s.Bytes = c.memory.Evictions(), int64(c.memory.Len()), c.memory.Bytes()
@@ -256,10 +291,8 @@ func (c *Cache) Stats() Stats {
 }
 
 // history remembers the latest invalidations, so that a response that was requested before one is not stored after it.
-// It remembers hashes: two tags with one hash keep a response from being stored, and nothing else.
+// It remembers short forms: two tags with one keep a response from being stored, and nothing else.
 type history struct {
-	seed maphash.Seed
-
 	mu   sync.Mutex // guards the fields below
 	next uint64     // number of the next invalidation
 	tags [1024]uint64
@@ -279,16 +312,16 @@ func (h *history) now() moment {
 }
 
 // add notes invalidations.
-func (h *history) add(tags ...string) { h.addAt(moment{}, tags...) }
+func (h *history) add(tags ...tag) { h.addAt(moment{}, tags...) }
 
 // addAt notes invalidations that an answer of the given moment makes itself, and returns the moment with them:
 // they do not keep the answer from being stored, while those that others have made since then do.
-func (h *history) addAt(m moment, tags ...string) moment {
+func (h *history) addAt(m moment, tags ...tag) moment {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m.ownFrom, m.own = h.next, uint64(len(tags))
 	for _, tag := range tags {
-		h.tags[h.next%uint64(len(h.tags))] = maphash.String(h.seed, tag)
+		h.tags[h.next%uint64(len(h.tags))] = tag.short()
 		h.next++
 	}
 	return m
@@ -302,7 +335,7 @@ func (h *history) addAll() {
 }
 
 // since tells whether one of the tags may have been invalidated since the given moment. What is forgotten counts as invalidated.
-func (h *history) since(m moment, tags []string) bool {
+func (h *history) since(m moment, tags []tag) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -312,7 +345,7 @@ func (h *history) since(m moment, tags []string) bool {
 		return false // the common case: nothing, or the moment's own notes
 	}
 	for _, tag := range tags {
-		hash := maphash.String(h.seed, tag)
+		hash := tag.short()
 		for n := m.next; n < h.next; n++ {
 			if n-m.ownFrom >= m.own && h.tags[n%uint64(len(h.tags))] == hash {
 				return true

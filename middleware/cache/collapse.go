@@ -115,7 +115,7 @@ func (x *exchange) lookAgain() *http.Response {
 	if d := decide(&x.ask, &f, now); d.action == serve {
 		return c.serve(&x.ask, f.entry, x.request, now, d.detail)
 	}
-	x.set, x.selected, x.key, x.now = f.set, f.entry, f.key, now
+	x.set, x.selected, x.seen, x.key, x.now = f.set, f.entry, f.seen, f.key, now
 	if x.key == "" {
 		x.key = x.own
 	}
@@ -239,7 +239,7 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		}
 	}
 	switch {
-	case f.entry != nil && !selects(f.entry, x.request.Header, &x.cache.secret):
+	case f.entry != nil && !selects(f.entry, x.request.Header, x.cache.secret()):
 		x.known = f.entry.selectors
 		f.drop()
 		return nil, goAgain, nil
@@ -294,7 +294,7 @@ func ownError(err error) bool {
 
 // suits tells whether a stored response could answer the request at this moment, without a word from the origin.
 func (x *exchange) suits(e *Entry, now time.Time) bool {
-	d := decide(&x.ask, &found{entry: e, set: &Set{entries: []*Entry{e}}}, now)
+	d := decide(&x.ask, &found{entry: e, set: &variants{entries: []*Entry{e}}}, now)
 	return d.action == serve || d.action == serveStale
 }
 
@@ -309,7 +309,7 @@ func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response
 	if !patient && !x.suits(e, now) || x.cache.picky && !x.cache.admits(x.request, e) {
 		return nil
 	}
-	length := int64(len(e.body))
+	length := e.body.size()
 	if f.spool != nil {
 		length = f.spool.length
 	}
@@ -371,7 +371,7 @@ func (x *exchange) pour(f *flight, resp *http.Response, s shape) bool {
 func (x *exchange) selecting() []selector {
 	var all []selector
 	all = append(all, x.known...)
-	for _, e := range x.set.Entries() {
+	for _, e := range x.set.all() {
 		all = append(all, e.selectors...)
 	}
 	return all
@@ -380,8 +380,8 @@ func (x *exchange) selecting() []selector {
 // selectsLike tells whether two requests have the same values in the fields that answers are known to vary on.
 func (x *exchange) selectsLike(other *http.Request, known []selector) bool {
 	return !slices.ContainsFunc(known, func(s selector) bool {
-		mine, have := selecting(x.request.Header, s.name, &x.cache.secret)
-		its, has := selecting(other.Header, s.name, &x.cache.secret)
+		mine, have := selecting(x.request.Header, s.name, x.cache.secret())
+		its, has := selecting(other.Header, s.name, x.cache.secret())
 		return have != has || mine != its
 	})
 }

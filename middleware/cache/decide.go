@@ -44,10 +44,11 @@ type posture struct {
 
 // found is what a lookup came to.
 type found struct {
-	entry *Entry  // the variant that fits, or nil
-	why   Forward // why none fits
-	set   *Set    // that the entry is from, or what is stored under the key
-	key   string  // that set is stored under, if it is not the request's own
+	entry *Entry    // the variant that fits, or nil
+	why   Forward   // why none fits
+	set   *variants // that the entry is from, or what is stored under the key
+	key   string    // that set is stored under, if it is not the request's own
+	seen  *sight    // the marks that a byte store had then
 }
 
 // offers tells whether the origin could choose one of the stored variants by its tag, where none fits the request (RFC 9111 §4.1).

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 // The zero Entry is of no use; entries come from a cache.
 type Entry struct {
 	url string // the target URI, without fragment and userinfo
-	key string // under which it is stored
 
 	status       int
 	reason       string // "200 OK"
@@ -23,14 +21,14 @@ type Entry struct {
 	header       http.Header // as stored, never written to
 	served       layout      // of the header as served
 	trailer      http.Header
-	body         []byte
-	joint        *joint // that body lies in, or nil
+	body         content
 	uncompressed bool
 
 	selectors []selector
 	search    *searchVariance // how far the query counts, or nil if it counts as a whole
-	tags      []string
-	part      *span // which part of the representation body is, or nil if it is whole
+	tags      []tag
+	marks     []nonce // the generations of the tags, for a byte store
+	part      *span   // which part of the representation body is, or nil if it is whole
 
 	etag      field.ETag
 	modified  time.Time // Last-Modified, or zero
@@ -40,6 +38,7 @@ type Entry struct {
 	age0      time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
 	rules     rules
 
+	at    *place // in a byte store
 	size  int64
 	used  atomic.Int64 // when it was last used, for the choice of the variant that goes first
 	stamp atomic.Pointer[stamp]
@@ -78,10 +77,7 @@ func (e *Entry) index() {
 		e.date = date
 	}
 	e.served = newLayout(e.header)
-	e.size = entryOverhead + int64(cap(e.body)+len(e.url))
-	if e.joint != nil {
-		e.size += int64(len(e.joint.array) - cap(e.body))
-	}
+	e.size = entryOverhead + int64(len(e.url)) + e.body.held() + int64(len(e.tags))*tagOverhead
 	for name, values := range e.header {
 		e.size += fieldSize(name, values)
 	}
@@ -93,9 +89,6 @@ func (e *Entry) index() {
 	}
 	if e.search != nil {
 		e.size += e.search.bytes()
-	}
-	for _, tag := range e.tags {
-		e.size += int64(len(tag) + 64)
 	}
 }
 
@@ -113,9 +106,9 @@ func fieldSize(name string, values []string) int64 {
 // copy returns a new entry with the contents of e, to be changed before it is published. Its derived parts are filled in by index.
 func (e *Entry) copy() *Entry {
 	return &Entry{
-		url: e.url, key: e.key, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
-		header: e.header, trailer: e.trailer, body: e.body, joint: e.joint, uncompressed: e.uncompressed,
-		selectors: e.selectors, search: e.search, tags: e.tags, part: e.part,
+		url: e.url, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
+		header: e.header, trailer: e.trailer, body: e.body, uncompressed: e.uncompressed,
+		selectors: e.selectors, search: e.search, tags: e.tags, marks: e.marks, part: e.part, at: e.at,
 		requested: e.requested, received: e.received, age0: e.age0, rules: e.rules,
 	}
 }
@@ -124,7 +117,7 @@ func (e *Entry) copy() *Entry {
 func (e *Entry) makeWhole() {
 	e.part, e.status, e.reason = nil, http.StatusOK, "200 OK"
 	delete(e.header, "Content-Range")
-	e.header["Content-Length"] = []string{strconv.Itoa(len(e.body))}
+	e.header["Content-Length"] = []string{strconv.FormatInt(e.body.size(), 10)}
 }
 
 // hasValidator tells whether the entry can be validated.
@@ -235,18 +228,21 @@ func (e *Entry) response(r *http.Request, head bool, age, status string) *http.R
 	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = e.proto, e.major, e.minor
 	resp.Header = e.served.header(lines, age, status)
 	resp.Request = r
-	resp.ContentLength = int64(len(e.body))
+	resp.ContentLength = e.body.size()
 	if e.uncompressed {
 		resp.Uncompressed, resp.ContentLength = true, -1
 	}
 	if len(e.trailer) > 0 && !head {
 		resp.Trailer = e.trailer.Clone()
 	}
-	if head || len(e.body) == 0 {
+	switch {
+	case head || e.body.size() == 0:
 		resp.Body = http.NoBody
-		return resp
+	case e.body.here():
+		body.rest, resp.Body = e.body.bytes, body
+	default:
+		resp.Body = e.body.open(r.Context())
 	}
-	body.rest, resp.Body = e.body, body
 	return resp
 }
 
@@ -271,57 +267,17 @@ func (e *Entry) shapedResponse(r *http.Request, head bool, age, status string, s
 		resp.Header["Content-Range"] = []string{s.part.String()}
 		resp.ContentLength = s.part.size()
 		resp.Header["Content-Length"] = []string{strconv.FormatInt(s.part.size(), 10)}
-		if body, ok := resp.Body.(*reader); ok {
-			body.rest = e.slice(s.part)
+		if body, ok := resp.Body.(narrower); ok {
+			body.narrow(s.part.first-e.first(), s.part.size())
 		}
 	}
 	return resp
 }
 
-// slice returns the stored bytes of a span.
-func (e *Entry) slice(s span) []byte {
-	var offset int64
-	if e.part != nil {
-		offset = e.part.first
+// first is the position of the first stored byte in the whole representation.
+func (e *Entry) first() int64 {
+	if e.part == nil {
+		return 0
 	}
-	return e.body[s.first-offset : s.last-offset+1 : s.last-offset+1]
-}
-
-// reader reads a stored body.
-type reader struct {
-	rest   []byte
-	closed atomic.Bool
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if r.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	if len(r.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// WriteTo writes the rest of the body in one piece.
-func (r *reader) WriteTo(w io.Writer) (int64, error) {
-	if r.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	if len(r.rest) == 0 {
-		return 0, nil
-	}
-	n, err := w.Write(r.rest)
-	r.rest = r.rest[n:]
-	if err == nil && len(r.rest) > 0 {
-		err = io.ErrShortWrite
-	}
-	return int64(n), err
-}
-
-func (r *reader) Close() error {
-	r.closed.Store(true)
-	return nil
+	return e.part.first
 }

@@ -303,7 +303,7 @@ func (t *flights) find(x *exchange) *flight {
 	for _, f := range list {
 		switch {
 		case x.cache.events.since(f.began, uriTags(x.request)): // a request that was made after an invalidation gets an answer that was, too
-		case f.isLanded() && (!selects(f.entry, x.request.Header, &x.cache.secret) || !x.suits(f.entry, time.Now())):
+		case f.isLanded() && (!selects(f.entry, x.request.Header, x.cache.secret()) || !x.suits(f.entry, time.Now())):
 		case !f.isLanded() && !x.selectsLike(f.request, names):
 		case f.join(x):
 			return f

@@ -11,7 +11,7 @@ import (
 const maxGroups = 128
 
 // groupTags returns the tags of the groups that a field names (RFC 9875 §2, §3). A group is known by its name and its origin.
-func groupTags(r *http.Request, lines []string) []string {
+func groupTags(r *http.Request, lines []string) []tag {
 	if len(lines) == 0 {
 		return nil
 	}
@@ -19,7 +19,7 @@ func groupTags(r *http.Request, lines []string) []string {
 	if !ok {
 		return nil
 	}
-	var tags []string
+	var tags []tag
 	for _, item := range list {
 		if name, ok := item.Value.(string); ok && len(tags) < maxGroups {
 			tags = append(tags, groupTag(r, name))
@@ -28,6 +28,6 @@ func groupTags(r *http.Request, lines []string) []string {
 	return tags
 }
 
-func groupTag(r *http.Request, name string) string {
-	return string(append(target.AppendOrigin([]byte{'g'}, r), name...))
+func groupTag(r *http.Request, name string) tag {
+	return newTag(append(target.AppendOrigin([]byte{'g'}, r), name...))
 }

@@ -4,88 +4,238 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"github.com/plyhttp/ply/store"
 )
 
-// guard stands before a store that is not in this process's memory, so that none of its faults is one of a request:
-// a call that does not return in time, whatever the store makes of its context, or that panics, is an error.
+// guard stands before a store, so that none of its faults is one of a request. A call that does not return in time, whatever the store makes
+// of its context, or that panics, is an error. A store that fails again and again is left alone until it answers a probe.
 type guard struct {
 	store   Store
+	multi   store.MultiGetter // the same, or nil
 	timeout time.Duration
-	calls   chan struct{} // holds one for each call that has not returned
+	slots   chan struct{} // holds one for each call that has not returned
+	breaker breaker
+	back    func() // called when the store has come back
 }
 
-// maxStoreCalls bounds the calls of a store that hang. Beyond it, the store is not called.
-const maxStoreCalls = 1024
+// maxStoreCalls bounds the calls that are under way, those that hang included.
+const maxStoreCalls = 256
 
 var (
 	errStoreHangs = errors.New("the store did not return in time")
-	errStoreBusy  = errors.New("too many calls of the store have not returned")
+	errStoreDown  = errors.New("the store has failed before and is not asked for now")
+	errCallerGone = errors.New("the caller has gone")
+	errUnheard    = errors.New("the store returned another number of records than it was asked for")
 )
 
-func newGuard(store Store, timeout time.Duration) *guard {
-	return &guard{store: store, timeout: timeout, calls: make(chan struct{}, maxStoreCalls)}
+func newGuard(s Store, timeout time.Duration) *guard {
+	g := &guard{store: s, timeout: timeout, slots: make(chan struct{}, maxStoreCalls)}
+	g.multi, _ = s.(store.MultiGetter)
+	return g
 }
 
-// Get returns what is stored under key.
-func (g *guard) Get(ctx context.Context, key string) (set *Set, err error) {
-	result := make(chan *Set, 1)
-	err = g.call(ctx, func(ctx context.Context) error {
-		set, err := g.store.Get(ctx, key)
-		result <- set
-		return err
-	})
-	if err != nil {
-		return nil, err
+// within returns a context for what one request does with the store at one time: all its calls together wait no longer than the timeout.
+func (g *guard) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, g.timeout, errStoreHangs)
+}
+
+// get returns the records under some keys.
+func (g *guard) get(ctx context.Context, keys ...string) ([]store.Record, error) {
+	return guarded(ctx, g, func(ctx context.Context) ([]store.Record, error) { return g.getAll(ctx, keys) })
+}
+
+func (g *guard) getAll(ctx context.Context, keys []string) ([]store.Record, error) {
+	if g.multi != nil && len(keys) > 1 {
+		records, err := g.multi.GetMulti(ctx, keys)
+		if err == nil && len(records) != len(keys) {
+			err = errUnheard
+		}
+		return records, err
 	}
-	return (<-result).under(key), nil
-}
-
-// Update replaces what is stored under key.
-func (g *guard) Update(ctx context.Context, key string, change func(*Set) *Set) error {
-	return g.call(ctx, func(ctx context.Context) error {
-		return g.store.Update(ctx, key, func(old *Set) *Set { return change(old.under(key)) })
-	})
-}
-
-// DeleteTagged removes every set that has an entry with this tag.
-func (g *guard) DeleteTagged(ctx context.Context, tag string) error {
-	return g.call(ctx, func(ctx context.Context) error { return g.store.DeleteTagged(ctx, tag) })
-}
-
-// call runs f on a goroutine of its own, and does not wait for it longer than the timeout.
-func (g *guard) call(ctx context.Context, f func(context.Context) error) error {
-	select {
-	case g.calls <- struct{}{}:
-	default:
-		return errStoreBusy
+	records := make([]store.Record, len(keys))
+	for i, key := range keys {
+		var err error
+		if records[i], err = g.store.Get(ctx, key); err != nil {
+			return nil, err
+		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, g.timeout, errStoreHangs)
+	return records, nil
+}
+
+// put stores a record. Nobody may change the record's bytes afterwards: a store that hangs may still read them.
+func (g *guard) put(ctx context.Context, key string, r store.Record) error {
+	_, err := guarded(ctx, g, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Put(ctx, key, r) })
+	return err
+}
+
+// delete removes some records, whatever their versions are.
+func (g *guard) delete(ctx context.Context, keys ...string) error {
+	_, err := guarded(ctx, g, func(ctx context.Context) (struct{}, error) {
+		for _, key := range keys {
+			if err := g.store.Delete(ctx, key, ""); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// deleteVersion removes a record unless it has changed.
+func (g *guard) deleteVersion(ctx context.Context, key, version string) error {
+	_, err := guarded(ctx, g, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Delete(ctx, key, version) })
+	return err
+}
+
+// guarded makes one call of the store.
+func guarded[T any](ctx context.Context, g *guard, call func(context.Context) (T, error)) (T, error) {
+	if probe, down := g.breaker.state(time.Now()); down {
+		if probe {
+			go g.probe()
+		}
+		var none T
+		return none, errStoreDown
+	}
+	result, err := called(ctx, g, call)
+	g.breaker.note(err, time.Now())
+	return result, err
+}
+
+// called runs call on a goroutine of its own and does not wait for it longer than the timeout. The goroutine stays while the store hangs.
+func called[T any](ctx context.Context, g *guard, call func(context.Context) (T, error)) (result T, err error) {
+	type outcome struct {
+		result T
+		err    error
+	}
+	ctx, cancel := g.within(ctx)
 	defer cancel()
-	done := make(chan error, 1)
+	select {
+	case g.slots <- struct{}{}:
+	case <-ctx.Done():
+		return result, late(ctx)
+	}
+	done := make(chan outcome, 1)
 	go func() {
-		defer func() { <-g.calls }()
-		done <- recovered(ctx, f)
+		defer func() { <-g.slots }()
+		result, err := recovered(ctx, call)
+		done <- outcome{result, err}
 	}()
 	select {
-	case err := <-done:
-		return err
+	case o := <-done:
+		if o.err != nil && ctx.Err() != nil {
+			o.err = late(ctx) // the store heeds its context
+		}
+		return o.result, o.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return result, late(ctx)
 	}
 }
 
-// recovered runs f and makes an error of its panic.
-func recovered(ctx context.Context, f func(context.Context) error) (err error) {
+// late says whose fault it is that a call was not waited for.
+func late(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != errStoreHangs {
+		return fmt.Errorf("%w: %w", errCallerGone, cause)
+	}
+	return errStoreHangs
+}
+
+// recovered runs call and makes an error of its panic.
+func recovered[T any](ctx context.Context, call func(context.Context) (T, error)) (result T, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("the store has panicked: %v", v)
+			err = fmt.Errorf("a panic: %v", v)
 		}
 	}()
-	return f(ctx)
+	return call(ctx)
 }
 
-// under returns s without what was not stored under key, or nil if nothing else is there.
-func (s *Set) under(key string) *Set {
-	return s.without(func(e *Entry) bool { return e.key != key })
+// close waits for the probe that may be under way, and no longer than a call may take.
+func (g *guard) close() {
+	g.breaker.close()
+	g.breaker.probes.Wait()
+}
+
+// probe asks a store that was down whether it is there again. No request waits for it.
+func (g *guard) probe() {
+	defer g.breaker.probes.Done()
+	_, err := called(context.Background(), g, func(ctx context.Context) (store.Record, error) { return g.store.Get(ctx, setupKey) })
+	g.breaker.probed(err, time.Now())
+	if err == nil && g.back != nil {
+		g.back()
+	}
+}
+
+// breaker remembers whether a store is up. The zero breaker says so.
+type breaker struct {
+	probes sync.WaitGroup
+
+	mu       sync.Mutex // guards the fields below
+	failures int        // in a row
+	down     bool
+	probing  bool
+	closed   bool      // no more probes
+	next     time.Time // when a probe may be sent
+}
+
+const (
+	// tolerance is how many failures in a row it takes until a store counts as down.
+	tolerance = 5
+
+	// probeInterval is how long a store that is down is left alone between two probes.
+	probeInterval = 500 * time.Millisecond
+)
+
+// state tells whether the store is down, and whether the asker has to send a probe then.
+func (b *breaker) state(now time.Time) (probe, down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	probe = b.down && !b.probing && !b.closed && !now.Before(b.next)
+	if probe {
+		b.probing = true
+		b.probes.Add(1)
+	}
+	return probe, b.down
+}
+
+// note takes in the outcome of a call. That a record has changed, is too large, or that the caller has gone says nothing against the store.
+func (b *breaker) note(err error, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge):
+		b.failures = 0
+	case errors.Is(err, errCallerGone):
+	default:
+		if b.failures++; b.failures >= tolerance && !b.down {
+			b.down, b.next = true, now.Add(probeInterval)
+		}
+	}
+}
+
+// probed takes in the outcome of a probe.
+func (b *breaker) probed(err error, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing = false
+	if err == nil {
+		b.down, b.failures = false, 0
+		return
+	}
+	b.next = now.Add(probeInterval)
+}
+
+// isDown tells whether the store is left alone.
+func (b *breaker) isDown() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.down
+}
+
+func (b *breaker) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
 }

@@ -22,7 +22,7 @@ func TestHitAllocations(t *testing.T) {
 		{"16 fields served", []string{"Cache-Control: max-age=60", "Content-Type: text/plain", "Etag: \"a\"", "X-A: 1", "X-B: 1", "X-C: 1", "X-D: 1", "X-E: 1", "X-F: 1", "X-G: 1", "X-H: 1", "X-I: 1", "X-J: 1"}, 5},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g := newRig(t, says(strings.Repeat("x", 1<<20), test.fields...), cache.Options{})
+			g := newRig(t, says(strings.Repeat("x", 1<<20), test.fields...), cache.Options{Store: cache.NewMemory(cache.MemoryOptions{})})
 			g.get(url)
 			r, err := http.NewRequestWithContext(context.Background(), "GET", url, nil)
 			require.NoError(t, err)

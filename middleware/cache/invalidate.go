@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,7 +28,7 @@ func invalidates(method string, status int, p *posture) bool {
 
 // invalidated returns the tags of the URIs that an answer makes invalid (RFC 9111 §4.4):
 // the target URI, and those that Location and Content-Location name if they are of the same origin.
-func invalidated(r *http.Request, h http.Header) []string {
+func invalidated(r *http.Request, h http.Header) []tag {
 	tags := uriTags(r)
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if other := sameOrigin(r, h[name]); other != nil {
@@ -40,19 +42,34 @@ func invalidated(r *http.Request, h http.Header) []string {
 	return tags
 }
 
+// A tag is what stored responses are invalidated by: the hash of a URI or of a group, so that nothing of a query stands in a store.
+type tag [16]byte
+
+// tagOverhead is charged for each tag of an entry: the tag itself, what the entry remembers of it, and its place in an index.
+const tagOverhead = 128
+
+// newTag hashes what a tag is about.
+func newTag(about []byte) tag {
+	sum := sha256.Sum256(about)
+	return tag(sum[:16])
+}
+
+// short is the tag as a key for maps. Two tags with one short form are invalidated together, which costs a fetch and nothing else.
+func (t tag) short() uint64 { return binary.LittleEndian.Uint64(t[:]) }
+
 // uriTag is the tag under which all stored responses of a URI are found, whatever their key.
-func uriTag(r *http.Request) string {
-	return string(target.AppendURI([]byte{'u'}, r))
+func uriTag(r *http.Request) tag {
+	return newTag(target.AppendURI([]byte{'u'}, r))
 }
 
 // searchTag is the tag of the responses that do not vary on the whole query of a URI.
-func searchTag(r *http.Request) string {
-	return string(target.AppendURI([]byte{'s'}, withoutQuery(r)))
+func searchTag(r *http.Request) tag {
+	return newTag(target.AppendURI([]byte{'s'}, withoutQuery(r)))
 }
 
 // uriTags are the tags of all responses that can be the answer to a request for a URI.
-func uriTags(r *http.Request) []string {
-	return []string{uriTag(r), searchTag(r)}
+func uriTags(r *http.Request) []tag {
+	return []tag{uriTag(r), searchTag(r)}
 }
 
 // sameOrigin resolves a field that holds a URI reference. It returns a request for that URI, or nil if the origin is another one.

@@ -48,7 +48,7 @@ func (j *joint) body(part span) []byte {
 // joinParts puts the part e to the stored one, if they have one strong tag and leave no gap between them (RFC 9111 §3.4).
 // It returns the part that they are together, and its bytes.
 func joinParts(stored, e *Entry, limit int64) (span, *joint, bool) {
-	if stored.part == nil || e.part == nil || !stored.etag.StronglyEquals(e.etag) || stored.part.complete != e.part.complete {
+	if stored.part == nil || e.part == nil || !stored.body.here() || !e.body.here() || !stored.etag.StronglyEquals(e.etag) || stored.part.complete != e.part.complete {
 		return span{}, nil, false
 	}
 	have, got := *stored.part, *e.part
@@ -60,20 +60,20 @@ func joinParts(stored, e *Entry, limit int64) (span, *joint, bool) {
 		return span{}, nil, false
 	}
 	if whole == got {
-		return got, jointOf(got, e.body), true
+		return got, jointOf(got, e.body.bytes), true
 	}
-	j := stored.joint
+	j := stored.body.joint
 	if j == nil && whole == have {
-		return have, jointOf(have, stored.body), true
+		return have, jointOf(have, stored.body.bytes), true
 	}
 	if j == nil {
-		j = newJoint(have, stored.body, whole)
+		j = newJoint(have, stored.body.bytes, whole)
 	}
 	for _, more := range [...]span{{first: have.last + 1, last: got.last}, {first: got.first, last: have.first - 1}} {
 		if more.size() <= 0 {
 			continue
 		}
-		bytes := e.body[more.first-got.first : more.last+1-got.first]
+		bytes := e.body.bytes[more.first-got.first : more.last+1-got.first]
 		if !j.add(have, more, bytes) {
 			j = newJoint(have, j.body(have), roomFor(have, more, limit))
 			j.add(have, more, bytes)

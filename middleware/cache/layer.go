@@ -124,32 +124,41 @@ func (c *Cache) appendKey(dst []byte, r *http.Request) ([]byte, error) {
 
 // find looks for a stored response: under the request's own key first, then among those that do not vary on the whole query.
 func (c *Cache) find(f *found, a *ask, key []byte, r *http.Request, now time.Time) {
-	f.why = ForwardURIMiss
-	if f.set = c.load(r, key, now); f.set != nil {
-		f.why = ForwardVary
-		f.entry = f.set.choose(a, r, &c.secret)
+	ctx := r.Context()
+	if c.durable != nil {
+		limited, cancel := c.durable.guard.within(ctx) // for all calls of the store together
+		defer cancel()
+		ctx = limited
 	}
-	if f.entry == nil && c.searches.Load() {
-		if alike := c.findAlike(a, r, now); alike.entry != nil {
+	f.why = ForwardURIMiss
+	if f.set, f.seen = c.load(ctx, r, key); f.set != nil {
+		f.why = ForwardVary
+		f.entry = f.set.choose(a, r, c.secret())
+	}
+	if f.entry == nil && c.searches.Load() && (c.durable == nil || f.seen != nil) {
+		if alike := c.findAlike(ctx, a, r); alike.entry != nil {
 			*f = alike
 		}
 	}
 	if f.entry != nil && c.picky && !c.admits(r, f.entry) {
-		*f = found{why: ForwardMiss}
+		*f = found{why: ForwardMiss, seen: f.seen}
+	}
+	if f.entry != nil && !f.entry.body.here() {
+		c.fetchBody(ctx, a, f, key, now)
 	}
 }
 
 // findAlike looks for a response to a request with another query, where the difference does not count (No-Vary-Search).
-func (c *Cache) findAlike(a *ask, r *http.Request, now time.Time) found {
+func (c *Cache) findAlike(ctx context.Context, a *ask, r *http.Request) found {
 	key, err := c.searchKey(r)
 	if err != nil {
 		return found{}
 	}
-	set := c.load(r, key, now)
+	set, seen := c.load(ctx, r, key)
 	if set == nil {
 		return found{}
 	}
-	return found{entry: set.choose(a, r, &c.secret), set: set, key: string(key)}
+	return found{entry: set.choose(a, r, c.secret()), set: set, key: string(key), seen: seen}
 }
 
 // searchKey is the key under which responses stand that do not vary on the whole query.
@@ -164,24 +173,18 @@ func (c *Cache) admits(r *http.Request, e *Entry) bool {
 	}
 	return c.filter == nil || c.filter(r, &http.Response{
 		Status: e.reason, StatusCode: e.status, Proto: e.proto, ProtoMajor: e.major, ProtoMinor: e.minor,
-		Header: e.header.Clone(), ContentLength: int64(len(e.body)), Body: http.NoBody, Request: r,
+		Header: e.header.Clone(), ContentLength: e.body.size(), Body: http.NoBody, Request: r,
 	})
 }
 
 // load asks the store. A store that fails has nothing.
-func (c *Cache) load(r *http.Request, key []byte, now time.Time) *Set {
+func (c *Cache) load(ctx context.Context, r *http.Request, key []byte) (*variants, *sight) {
 	if c.memory != nil {
-		return c.memory.get(key)
+		return c.memory.get(key), nil
 	}
-	ctx := r.Context()
-	set, err := c.store.Get(ctx, string(key))
-	switch {
-	case err == nil:
-		return set
-	case ctx.Err() == nil: // a caller who has gone is no fault of the store
-		c.fault(ctx, "get", err)
-	}
-	return nil
+	set, seen, err := c.durable.get(ctx, string(key), uriTags(r))
+	c.fault(ctx, "get", err)
+	return set, seen
 }
 
 // serve answers from the store.
@@ -190,7 +193,11 @@ func (c *Cache) serve(a *ask, e *Entry, r *http.Request, now time.Time, detail s
 		r.Body.Close()
 	}
 	c.stats.hits.Add(1)
+	used := e.used.Load()
 	e.touch(now)
+	if c.durable != nil {
+		c.durable.touch(e, time.Unix(0, used), now)
+	}
 	age := e.age(now)
 	left := e.leftAt(age, now)
 	if left <= 0 {
@@ -222,16 +229,17 @@ type exchange struct {
 	own      string // the request's own key
 	key      string // the key that set is stored under
 	now      time.Time
-	set      *Set   // what is stored under key
-	selected *Entry // the variant that fits, or nil
-	behind   bool   // the caller has its answer already
+	set      *variants // what is stored under key
+	selected *Entry    // the variant that fits, or nil
+	seen     *sight    // the marks at the time of the lookup
+	behind   bool      // the caller has its answer already
 
 	flight *flight    // that this exchange is, or nil if nobody else shares it
 	known  []selector // of answers to other requests that this one has waited for
 }
 
 func (l *layer) exchange(r *http.Request, a *ask, key []byte, f found, now time.Time) *exchange {
-	x := &exchange{layer: l, request: r, ask: *a, own: string(key), now: now, set: f.set, selected: f.entry}
+	x := &exchange{layer: l, request: r, ask: *a, own: string(key), now: now, set: f.set, selected: f.entry, seen: f.seen}
 	if x.key = f.key; x.key == "" {
 		x.key = x.own
 	}

@@ -13,18 +13,6 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// A Ranger is a [Store] that can list what it holds.
-type Ranger interface {
-	// Range calls f with each key and its set until f returns false. What is put or deleted meanwhile may be seen or not.
-	// f may call other methods of the store.
-	Range(ctx context.Context, f func(key string, set *Set) bool) error
-}
-
-// A Clearer is a [Store] that can forget everything at once.
-type Clearer interface {
-	Clear(ctx context.Context) error
-}
-
 // Contains tells whether a stored response would be selected for r, fresh or not.
 func (c *Cache) Contains(r *http.Request) bool {
 	now := time.Now()
@@ -48,14 +36,14 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
 	c.events.add(uriTags(r)...)
-	err = c.store.Update(ctx, string(key), func(*Set) *Set { return nil })
+	err = c.store.update(ctx, string(key), func(*variants) *variants { return nil })
 	if err != nil || !c.searches.Load() {
 		return wrapped("delete", err)
 	}
 	if key, err = c.searchKey(r); err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	return wrapped("delete", c.store.Update(ctx, string(key), func(old *Set) *Set {
+	return wrapped("delete", c.store.update(ctx, string(key), func(old *variants) *variants {
 		return old.without(func(e *Entry) bool { return e.search == nil || e.search.covers(r.URL.RawQuery) })
 	}))
 }
@@ -136,7 +124,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *Entry) *Entry {
 	if err != nil {
 		return nil
 	}
-	resp := &http.Response{StatusCode: e.status, Header: e.header.Clone(), ContentLength: int64(len(e.body))}
+	resp := &http.Response{StatusCode: e.status, Header: e.header.Clone(), ContentLength: e.body.size()}
 	judged := c.judge(r, resp, e.age0, e.received)
 	if judged.verdict.Refused() {
 		return nil
@@ -151,24 +139,16 @@ func (c *Cache) judgeAgain(ctx context.Context, e *Entry) *Entry {
 // Clear removes everything.
 func (c *Cache) Clear(ctx context.Context) error {
 	c.events.addAll()
-	if store, ok := c.given.(Clearer); ok {
-		return wrapped("clear", store.Clear(ctx))
-	}
-	_, err := c.updateAll(ctx, func(*Entry) *Entry { return nil })
-	return wrapped("clear", err)
+	return wrapped("clear", c.store.clear(ctx))
 }
 
 // updateAll puts what judge makes of each stored response in its place, and returns how many are other ones now. Nil stands for none.
 // Judge is the user's code, so it runs while the store holds no lock; what is replaced meanwhile is left alone.
 func (c *Cache) updateAll(ctx context.Context, judge func(*Entry) *Entry) (n int, err error) {
-	store, ok := c.given.(Ranger)
-	if !ok {
-		return 0, fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
-	}
 	var failed error
-	err = store.Range(ctx, func(key string, set *Set) bool {
+	err = c.store.each(ctx, func(set *variants, update updater) bool {
 		var changes []change
-		for _, e := range set.Entries() {
+		for _, e := range set.entries {
 			if next := judge(e); next != e {
 				changes = append(changes, change{e, next})
 			}
@@ -177,7 +157,7 @@ func (c *Cache) updateAll(ctx context.Context, judge func(*Entry) *Entry) (n int
 			return true
 		}
 		changed := 0
-		failed = c.store.Update(ctx, key, func(old *Set) (next *Set) {
+		failed = update(func(old *variants) (next *variants) {
 			next, changed = old.changed(changes)
 			return next
 		})
@@ -193,12 +173,12 @@ func (c *Cache) updateAll(ctx context.Context, judge func(*Entry) *Entry) (n int
 type change struct{ old, next *Entry }
 
 // changed returns s with changes made, as far as they concern what s holds, and how many did. Without any entries it is nil.
-func (s *Set) changed(changes []change) (*Set, int) {
+func (s *variants) changed(changes []change) (*variants, int) {
 	if s == nil {
 		return nil, 0
 	}
 	n := 0
-	next := &Set{}
+	next := &variants{}
 	for _, e := range s.entries {
 		i := slices.IndexFunc(changes, func(c change) bool { return e.sameAs(c.old) })
 		if i >= 0 {
@@ -220,18 +200,14 @@ func (s *Set) changed(changes []change) (*Set, int) {
 
 // sameAs tells whether two entries are one, though a store may have read it twice.
 func (e *Entry) sameAs(other *Entry) bool {
-	return e == other || e.sameSlot(other) && e.received.Round(0).Equal(other.received.Round(0)) && len(e.body) == len(other.body)
+	return e == other || e.sameSlot(other) && e.received.Round(0).Equal(other.received.Round(0)) && e.body.size() == other.body.size()
 }
 
 // Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.
 func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		store, ok := c.given.(Ranger)
-		if !ok {
-			return
-		}
-		err := store.Range(ctx, func(_ string, set *Set) bool {
-			for _, e := range set.Entries() {
+		err := c.store.each(ctx, func(set *variants, _ updater) bool {
+			for _, e := range set.entries {
 				if !yield(e) {
 					return false
 				}

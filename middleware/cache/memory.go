@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/plyhttp/ply/store"
 )
 
 // MemoryOptions bound a [Memory].
@@ -23,9 +25,9 @@ type MemoryOptions struct {
 	Evicted func(*Entry)
 }
 
-// Memory is a [Store] in this process's memory. When it is full, what has not been used for long goes first, and of that what was used only once:
+// Memory keeps responses in this process's memory. When it is full, what has not been used for long goes first, and of that what was used only once:
 // a walk through many URLs that are asked for once each does not drive out what is asked for again and again.
-// It is safe for concurrent use, never returns an error but [ErrTooLarge], and readers wait for no lock.
+// It is safe for concurrent use, never returns an error but [store.ErrTooLarge], and readers wait for no lock.
 type Memory struct {
 	maxBytes   int64
 	maxEntries int64
@@ -39,6 +41,7 @@ type Memory struct {
 	entries   atomic.Int64
 	evictions atomic.Int64
 	turn      atomic.Uint32
+	version   atomic.Int64 // of the latest record
 }
 
 // NewMemory returns an empty store.
@@ -61,13 +64,8 @@ func NewMemory(o MemoryOptions) *Memory {
 	return m
 }
 
-// Get returns what is stored under key, or nil.
-func (m *Memory) Get(_ context.Context, key string) (*Set, error) {
-	return m.get(unsafe.Slice(unsafe.StringData(key), len(key))), nil
-}
-
-// get looks key up without retaining it.
-func (m *Memory) get(key []byte) *Set {
+// get returns what is stored under key, or nil, without retaining the key.
+func (m *Memory) get(key []byte) *variants {
 	found := m.peek(unsafe.String(unsafe.SliceData(key), len(key)))
 	if found == nil {
 		return nil
@@ -82,10 +80,10 @@ func (m *Memory) peek(key string) *slot {
 	return stored
 }
 
-// Update replaces what is stored under key.
-func (m *Memory) Update(_ context.Context, key string, change func(*Set) *Set) error {
+// update replaces what is stored under key.
+func (m *Memory) update(_ context.Context, key string, change func(*variants) *variants) error {
 	hash := maphash.String(m.seed, key)
-	u := update{key: key, hash: hash, change: change, shard: &m.shards[hash&uint64(len(m.shards)-1)]} // their number is a power of two
+	u := update{key: key, hash: hash, change: change, shard: m.shard(hash)}
 	for {
 		evicted, err := m.attempt(&u)
 		m.tell(evicted)
@@ -98,37 +96,37 @@ func (m *Memory) Update(_ context.Context, key string, change func(*Set) *Set) e
 	}
 }
 
-// update is one call of Update.
+// update is one call of that method.
 type update struct {
 	key    string
 	hash   uint64
-	change func(*Set) *Set
+	change func(*variants) *variants
 	shard  *shard
 	alone  bool // no other shard has anything to give
 }
 
 // errNoRoom tells that room must be made in other shards.
-var errNoRoom = fmt.Errorf("%w: no room left", ErrTooLarge)
+var errNoRoom = fmt.Errorf("%w: no room left", store.ErrTooLarge)
 
 // tell reports evicted sets. No lock is held.
-func (m *Memory) tell(evicted []*Set) {
+func (m *Memory) tell(evicted []*variants) {
 	m.evictions.Add(int64(len(evicted)))
 	if m.evicted == nil {
 		return
 	}
 	for _, set := range evicted {
-		for _, e := range set.entries {
+		for _, e := range set.all() {
 			m.evicted(e)
 		}
 	}
 }
 
 // attempt does an update as far as its shard has or can make room.
-func (m *Memory) attempt(u *update) (evicted []*Set, err error) {
+func (m *Memory) attempt(u *update) (evicted []*variants, err error) {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
 	old := m.peek(u.key)
-	var before *Set
+	var before *variants
 	if old != nil {
 		before = old.set
 	}
@@ -141,13 +139,13 @@ func (m *Memory) attempt(u *update) (evicted []*Set, err error) {
 		return nil, nil
 	}
 	next := &slot{key: u.key, hash: u.hash, set: after, entries: int64(len(after.entries))}
-	next.size = slotOverhead + int64(len(u.key)) + after.Size()
+	next.size = slotOverhead + int64(len(u.key)) + after.size()
 	if !m.shrink(next) {
 		m.remove(u.shard, old) // it would be out of date
-		return nil, ErrTooLarge
+		return nil, store.ErrTooLarge
 	}
-	for _, tag := range next.set.Tags() {
-		next.tags = append(next.tags, maphash.String(m.seed, tag))
+	for _, tag := range next.set.tags() {
+		next.tags = append(next.tags, tag.short())
 	}
 	return m.replace(u, old, next)
 }
@@ -160,13 +158,13 @@ func (m *Memory) shrink(next *slot) bool {
 		}
 		next.size -= next.set.entries[0].size
 		next.entries--
-		next.set = &Set{entries: next.set.entries[1:]}
+		next.set = &variants{entries: next.set.entries[1:]}
 	}
 	return true
 }
 
 // replace puts next in the place of old, after it has reserved what next needs beyond old.
-func (m *Memory) replace(u *update, old, next *slot) (evicted []*Set, err error) {
+func (m *Memory) replace(u *update, old, next *slot) (evicted []*variants, err error) {
 	s := u.shard
 	var has, entries int64
 	if old != nil {
@@ -196,7 +194,7 @@ func (m *Memory) replace(u *update, old, next *slot) (evicted []*Set, err error)
 		s.link(old)
 	}
 	if u.alone && err != nil {
-		err = ErrTooLarge
+		err = store.ErrTooLarge
 	}
 	return evicted, err
 }
@@ -255,27 +253,31 @@ func (m *Memory) evictElsewhere(full *shard) bool {
 		}
 		s.mu.Unlock()
 		if victim != nil {
-			m.tell([]*Set{victim.set})
+			m.tell([]*variants{victim.set})
 			return true
 		}
 	}
 	return false
 }
 
-// DeleteTagged removes every set that has an entry with this tag. It looks for them under the lock that an update holds from its
+// deleteTagged removes every set that has an entry with one of these tags. It looks for them under the lock that an update holds from its
 // beginning to its end: an update that has not heard of an invalidation when it decides to store is over when the invalidation looks.
-func (m *Memory) DeleteTagged(_ context.Context, tag string) error {
-	hash := maphash.String(m.seed, tag)
+func (m *Memory) deleteTagged(_ context.Context, tags []tag) error {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		for _, tagged := range s.tags.slots(hash) {
-			m.remove(s, tagged)
+		for _, tag := range tags {
+			for _, tagged := range s.tags.slots(tag.short()) {
+				m.remove(s, tagged)
+			}
 		}
 		s.mu.Unlock()
 	}
 	return nil
 }
+
+// clear removes everything.
+func (m *Memory) clear(ctx context.Context) error { return m.Clear(ctx) }
 
 // Clear removes everything.
 func (m *Memory) Clear(context.Context) error {
@@ -290,8 +292,14 @@ func (m *Memory) Clear(context.Context) error {
 	return nil
 }
 
-// Range calls f with each key and its set until f returns false. No lock is held meanwhile.
-func (m *Memory) Range(ctx context.Context, f func(key string, set *Set) bool) error {
+// each calls f with each set until f returns false. No lock is held meanwhile.
+func (m *Memory) each(ctx context.Context, f func(*variants, updater) bool) error {
+	return m.walk(ctx, func(found *slot) bool {
+		return found.set == nil || f(found.set, func(change func(*variants) *variants) error { return m.update(ctx, found.key, change) })
+	})
+}
+
+func (m *Memory) walk(ctx context.Context, f func(*slot) bool) error {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
@@ -301,7 +309,7 @@ func (m *Memory) Range(ctx context.Context, f func(key string, set *Set) bool) e
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !f(found.key, found.set) {
+			if !f(found) {
 				return nil
 			}
 		}

@@ -3,15 +3,25 @@ package cache
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"net/http"
 	"runtime"
 	"testing"
 	"time"
 )
 
-func entryFor(tag string) *Entry {
-	e := &Entry{status: 200, header: http.Header{}, received: t0, tags: []string{tag}}
+// named is a tag that is about a name.
+func named(name string) tag { return newTag([]byte(name)) }
+
+func names(names []string) []tag {
+	var tags []tag
+	for _, name := range names {
+		tags = append(tags, named(name))
+	}
+	return tags
+}
+
+func entryFor(name string) *Entry {
+	e := &Entry{status: 200, header: http.Header{}, received: t0, tags: []tag{named(name)}}
 	e.index()
 	return e
 }
@@ -21,14 +31,14 @@ func TestMemoryIndexDoesNotGrow(t *testing.T) {
 	m := NewMemory(MemoryOptions{MaxEntries: 5})
 	ctx := context.Background()
 	for i := range 1000 {
-		m.Update(ctx, fmt.Sprint(i%50), func(old *Set) *Set { return old.with(entryFor(fmt.Sprint("tag", i%70)), 100) })
-		m.Update(ctx, "same", func(old *Set) *Set { return (&Set{}).with(entryFor(fmt.Sprint("other", i)), 100) })
+		m.update(ctx, fmt.Sprint(i%50), func(old *variants) *variants { return old.with(entryFor(fmt.Sprint("tag", i%70)), 100) })
+		m.update(ctx, "same", func(old *variants) *variants { return (&variants{}).with(entryFor(fmt.Sprint("other", i)), 100) })
 	}
 	if n := len(m.shards[0].tags); n > 5 {
 		t.Errorf("%d tags for 5 entries", n)
 	}
-	m.DeleteTagged(ctx, "other999")
-	if set, _ := m.Get(ctx, "same"); set != nil {
+	m.deleteTagged(ctx, []tag{named("other999")})
+	if set := m.get([]byte("same")); set != nil {
 		t.Error("a tag does not find its key")
 	}
 	m.Clear(ctx)
@@ -42,18 +52,18 @@ func TestMemoryInvalidationSeesAnUpdateUnderWay(t *testing.T) {
 	m := NewMemory(MemoryOptions{})
 	ctx := context.Background()
 	done := make(chan struct{})
-	m.Update(ctx, "key", func(*Set) *Set {
+	m.update(ctx, "key", func(*variants) *variants {
 		go func() {
-			m.DeleteTagged(ctx, "tag")
+			m.deleteTagged(ctx, []tag{named("tag")})
 			close(done)
 		}()
 		for range 10_000 {
 			runtime.Gosched()
 		}
-		return &Set{entries: []*Entry{entryFor("tag")}}
+		return &variants{entries: []*Entry{entryFor("tag")}}
 	})
 	<-done
-	if set, _ := m.Get(ctx, "key"); set != nil {
+	if set := m.get([]byte("key")); set != nil {
 		t.Error("an invalidated response has come back")
 	}
 }
@@ -65,7 +75,7 @@ func TestTheMostRecentResponseIsUsed(t *testing.T) {
 	r := newRequest("GET", "A: 1 | B: 1")
 	a := asks("")
 	for _, entries := range [][]*Entry{{old, recent}, {recent, old}} {
-		if got := (&Set{entries: entries}).choose(a, r, &[32]byte{}); got != recent {
+		if got := (&variants{entries: entries}).choose(a, r, &secret{}); got != recent {
 			t.Error("an older response is chosen")
 		}
 	}
@@ -75,7 +85,7 @@ func TestTheMostRecentResponseIsUsed(t *testing.T) {
 func TestJoiningParts(t *testing.T) {
 	part := func(first, last int64, tag string) *Entry {
 		e, _ := stored(206, "Cache-Control: max-age=60 | ETag: "+tag, "", private)
-		e.part, e.body = &span{first: first, last: last, complete: 10}, []byte("0123456789")[first:last+1]
+		e.part, e.body = &span{first: first, last: last, complete: 10}, content{bytes: []byte("0123456789")[first : last+1]}
 		return e
 	}
 	for _, test := range []struct {
@@ -118,30 +128,30 @@ func TestResidentTimeByBothClocks(t *testing.T) {
 
 // An exchange learns of every invalidation since it began, and of one too many where the memory does not reach.
 func TestHistoryOfInvalidations(t *testing.T) {
-	h := history{seed: maphash.MakeSeed()}
-	h.add("before")
+	h := history{}
+	h.add(named("before"))
 	began := h.now()
-	tags := []string{"a", "b"}
-	if h.since(began, append(tags, "before")) {
+	tags := names([]string{"a", "b"})
+	if h.since(began, append(tags, named("before"))) {
 		t.Error("an earlier invalidation counts")
 	}
-	h.add("c")
+	h.add(named("c"))
 	if h.since(began, tags) {
 		t.Error("another URI's invalidation counts")
 	}
-	h.add("b")
+	h.add(named("b"))
 	if !h.since(began, tags) {
 		t.Error("an invalidation is missed")
 	}
 	later := h.now()
 	for i := range len(h.tags) {
-		h.add(fmt.Sprint(i))
+		h.add(named(fmt.Sprint(i)))
 	}
-	if h.since(later, []string{"x"}) {
+	if h.since(later, names([]string{"x"})) {
 		t.Error("what is remembered is not looked at")
 	}
-	h.add("y")
-	if !h.since(later, []string{"x"}) {
+	h.add(named("y"))
+	if !h.since(later, names([]string{"x"})) {
 		t.Error("what is forgotten must count as invalidated")
 	}
 	now := h.now()
@@ -166,17 +176,13 @@ func TestHistoryKnowsAnAnswersOwnInvalidations(t *testing.T) {
 		"a tag of the entry that is not ours": {[]string{"group"}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := history{seed: maphash.MakeSeed()}
-			h.add("a", "b", "group")
+			h := history{}
+			h.add(names([]string{"a", "b", "group"})...)
 			began := h.now()
-			for _, tag := range tt.before {
-				h.add(tag)
-			}
-			began = h.addAt(began, "a", "b")
-			for _, tag := range tt.after {
-				h.add(tag)
-			}
-			if got := h.since(began, []string{"a", "group"}); got != tt.want {
+			h.add(names(tt.before)...)
+			began = h.addAt(began, names([]string{"a", "b"})...)
+			h.add(names(tt.after)...)
+			if got := h.since(began, names([]string{"a", "group"})); got != tt.want {
 				t.Errorf("invalidated since: %v, want %v", got, tt.want)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -68,10 +69,21 @@ type rig struct {
 
 func newRig(t *testing.T, o *origin, options cache.Options) *rig {
 	t.Helper()
+	if options.Store == nil && onBytes {
+		options.Store = storetest.NewMap(64 << 20)
+	}
 	c, err := cache.New(options)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return &rig{T: t, Cache: c, origin: o, rt: c.Middleware(o)}
+}
+
+// entries counts what is stored.
+func (g *rig) entries() (n int) {
+	for range g.Entries(g.Context()) {
+		n++
+	}
+	return n
 }
 
 // got is what a caller sees of an answer.

@@ -193,7 +193,7 @@ type shape struct {
 }
 
 // shaped says in which form a stored response answers: the caller's condition comes first, then its range (RFC 9110 §13.2.2).
-func shaped(a *ask, e *Entry, now time.Time) shape { return shapedAs(a, e, int64(len(e.body)), now) }
+func shaped(a *ask, e *Entry, now time.Time) shape { return shapedAs(a, e, e.body.size(), now) }
 
 // unshapable is the form that cannot be had without knowing the length.
 var unshapable = shape{status: -1}

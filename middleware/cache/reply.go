@@ -1,9 +1,7 @@
 package cache
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -91,19 +89,13 @@ func (p *reply) invalidate() {
 }
 
 // drop deletes the sets with these tags. That is noted first: an exchange that began earlier and ends later finds the note and does not store.
-func (c *Cache) drop(ctx context.Context, tags ...string) error {
+func (c *Cache) drop(ctx context.Context, tags ...tag) error {
 	c.events.add(tags...)
 	return c.deleteTagged(ctx, tags)
 }
 
-func (c *Cache) deleteTagged(ctx context.Context, tags []string) error {
-	var failed error
-	for _, tag := range tags {
-		if err := c.store.DeleteTagged(ctx, tag); err != nil {
-			failed = err
-		}
-	}
-	return failed
+func (c *Cache) deleteTagged(ctx context.Context, tags []tag) error {
+	return c.store.deleteTagged(ctx, tags)
 }
 
 // store arranges for the reply to be stored when the caller has read it.
@@ -155,7 +147,7 @@ func (p *reply) spool(e *Entry) {
 	s.decided = func(o outcome) {
 		if o.complete {
 			whole := e.copy()
-			if whole.body = o.body; len(s.final) > 0 {
+			if whole.body = (content{bytes: o.body}); len(s.final) > 0 {
 				whole.trailer = s.final
 			}
 			whole.index()
@@ -181,7 +173,7 @@ func (p *reply) record(e *Entry) {
 	recorder := newRecorder(made.Body, p.draft())
 	recorder.ended = func() { addTrailers(&given, made.Trailer) }
 	recorder.commit = func(body []byte) {
-		e.body = body
+		e.body = content{bytes: body}
 		if len(made.Trailer) > 0 {
 			e.trailer = made.Trailer.Clone()
 		}
@@ -232,11 +224,14 @@ func (p *reply) entry() (*Entry, string) {
 		url: displayURL(p.request), status: p.StatusCode, reason: p.Status,
 		proto: p.Proto, major: p.ProtoMajor, minor: p.ProtoMinor, uncompressed: p.Uncompressed,
 		header:    storedHeader(p.Header, p.received, judged.verdict.Overrules(), &c.posture),
-		selectors: newSelectors(p.Header["Vary"], p.request.Header, &c.secret),
+		selectors: newSelectors(p.Header["Vary"], p.request.Header, c.secret()),
 		search:    newSearchVariance(p.Header, p.request.URL.RawQuery),
 		requested: p.requested, received: p.received, age0: judged.age, rules: newRules(&judged, &c.posture),
 	}
-	e.tags = append([]string{uriTag(p.request)}, groupTags(p.request, p.Header["Cache-Groups"])...)
+	if slices.ContainsFunc(e.selectors, selector.unhashed) {
+		return nil, "varies on credentials, and the store has given no secret for their hashes"
+	}
+	e.tags = append([]tag{uriTag(p.request)}, groupTags(p.request, p.Header["Cache-Groups"])...)
 	if p.StatusCode == http.StatusPartialContent {
 		part, _ := parseContentRange(p.Header["Content-Range"])
 		part, _ = part.holding(p.ContentLength)
@@ -296,46 +291,6 @@ func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, r
 	return judged
 }
 
-// put stores an entry, unless its URI has been invalidated meanwhile. It tells whether it has.
-func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
-	if c.closed.Load() || c.off.Load() {
-		c.leftOut(x.request, "switched off")
-		return false
-	}
-	e.key = x.key
-	e.used.Store(e.received.UnixNano())
-	ctx := context.WithoutCancel(x.request.Context())
-	now, stored := time.Now(), false
-	err := c.store.Update(ctx, x.key, func(old *Set) *Set {
-		next := old
-		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
-		if !c.events.since(began, e.tags) && !old.overtook(e, now) {
-			next = old.with(e, c.maxEntry)
-		}
-		stored = next != old
-		return next
-	})
-	switch {
-	case errors.Is(err, ErrTooLarge):
-		c.leftOut(x.request, "response exceeds the store")
-		return false
-	case err != nil:
-		c.fault(ctx, "update", err)
-		c.leftOut(x.request, "the store failed")
-		return false
-	case !stored:
-		c.leftOut(x.request, "invalidated meanwhile, or something later is stored")
-		return false
-	}
-	c.flights.land(x.own)
-	c.tookIn(x.request.Context(), e)
-	if x.key != x.own && x.own != "" {
-		// Under its own key the response of before would be found first.
-		c.fault(ctx, "update", c.store.Update(ctx, x.own, func(old *Set) *Set { return old.without(e.sameSelectors) }))
-	}
-	return true
-}
-
 // notModified takes in a 304 to a request that this cache made conditional (RFC 9111 §4.3.3).
 func (p *reply) notModified(d decision) (*http.Response, error) {
 	if p.followed {
@@ -380,12 +335,12 @@ func (p *reply) refetch(d decision, why string) (*http.Response, error) {
 // It tells whether it has stored it, and whether it may be stored.
 func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	c := p.cache
-	merged := &http.Response{StatusCode: old.status, ContentLength: int64(len(old.body)), Header: freshenedHeader(old.header, p.Header, p.received)}
+	merged := &http.Response{StatusCode: old.status, ContentLength: old.body.size(), Header: freshenedHeader(old.header, p.Header, p.received)}
 	judged := c.judge(p.request, merged, initialAge(merged.Header, p.requested, p.received), p.received)
 	judged.confirmed = true
 	_, ok := storable(&judged, &c.posture)
 	e = old.copy()
-	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, &c.secret)
+	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, c.secret())
 	e.requested, e.received, e.age0, e.rules = p.requested, p.received, judged.age, newRules(&judged, &c.posture)
 	e.header = merged.Header // nobody else has it
 	keepStored(e.header, p.received, judged.verdict.Overrules(), &c.posture)
@@ -406,7 +361,7 @@ func (p *reply) remove(old *Entry) {
 		return
 	}
 	ctx := context.WithoutCancel(p.request.Context())
-	p.cache.fault(ctx, "update", p.cache.store.Update(ctx, p.key, func(set *Set) *Set { return set.without(old.sameSlot) }))
+	p.cache.fault(ctx, "update", p.cache.store.update(ctx, p.key, func(set *variants) *variants { return set.without(old.sameSlot) }))
 }
 
 // completed takes in the answer to a request for missing bytes: together with the stored part it is the whole.
@@ -424,7 +379,7 @@ func (p *reply) completed(d decision) (*http.Response, error) {
 	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.size() {
 		return p.refetch(d, "the stored part does not fit")
 	}
-	bodies := []io.Reader{bytes.NewReader(part.body), &exactly{p.Body, rest.size()}}
+	bodies := []io.Reader{part.body.open(p.request.Context()), &exactly{p.Body, rest.size()}}
 	if rest.first == 0 {
 		slices.Reverse(bodies)
 	}

@@ -51,8 +51,8 @@ func storedBy(s expiry.Strategy, method string, status int, response, request st
 	resp := &http.Response{StatusCode: status, Header: header(response), ContentLength: 5}
 	judged := c.judge(r, resp, initialAge(resp.Header, t0, t0), t0)
 	e := &Entry{
-		status: status, header: storedHeader(resp.Header, t0, judged.verdict.Overrules(), p), body: []byte("hello"),
-		selectors: newSelectors(resp.Header["Vary"], r.Header, &c.secret), received: t0, age0: judged.age, rules: newRules(&judged, p),
+		status: status, header: storedHeader(resp.Header, t0, judged.verdict.Overrules(), p), body: content{bytes: []byte("hello")},
+		selectors: newSelectors(resp.Header["Vary"], r.Header, &secret{}), received: t0, age0: judged.age, rules: newRules(&judged, p),
 	}
 	e.index()
 	reason, _ := storable(&judged, p)
@@ -374,7 +374,7 @@ func TestVary(t *testing.T) {
 			if test.name == "two spellings of a name" {
 				presents = http.Header{"A": {"1"}, "a": {"2"}}
 			}
-			if got := selects(e, presents, &[32]byte{}); got != test.want {
+			if got := selects(e, presents, &secret{}); got != test.want {
 				t.Errorf("selects = %v, want %v", got, test.want)
 			}
 		})
@@ -589,10 +589,10 @@ func TestInvalidation(t *testing.T) {
 		}
 	}
 	r := newRequest("POST", "")
-	uri := func(path string) string {
+	uri := func(path string) []tag {
 		u := *newRequest("GET", "")
 		u.URL = &url.URL{Scheme: "http", Host: "h", Path: path}
-		return uriTag(&u)
+		return uriTags(&u)
 	}
 	for _, test := range []struct {
 		name, fields string
@@ -608,15 +608,10 @@ func TestInvalidation(t *testing.T) {
 		{"two lines", "Location: /b | Location: /c", []string{"/a"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var got []string
-			for _, tag := range invalidated(r, header(test.fields)) {
-				if tag[0] == 'u' {
-					got = append(got, tag)
-				}
-			}
-			var want []string
+			got := invalidated(r, header(test.fields))
+			var want []tag
 			for _, path := range test.want {
-				want = append(want, uri(path))
+				want = append(want, uri(path)...)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("tags (-want +got)\n%s", diff)

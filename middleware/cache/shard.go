@@ -33,7 +33,8 @@ type segment struct {
 type slot struct {
 	key     string
 	hash    uint64
-	set     *Set
+	set     *variants
+	record  *keptRecord // in the place of a set
 	size    int64
 	entries int64
 	tags    []uint64

@@ -81,9 +81,9 @@ func sameWays(t *testing.T, c *Cache, mode Mode, r *http.Request, e *Entry, now 
 	short = newAsk(mode, r, &c.posture)
 	f := &found{why: ForwardURIMiss}
 	if e != nil {
-		f = &found{why: ForwardVary, set: &Set{entries: []*Entry{e}}}
-		f.entry = f.set.choose(&short, r, &c.secret)
-		if best := f.set.choose(long, r, &c.secret); best != f.entry {
+		f = &found{why: ForwardVary, set: &variants{entries: []*Entry{e}}}
+		f.entry = f.set.choose(&short, r, c.secret())
+		if best := f.set.choose(long, r, c.secret()); best != f.entry {
 			t.Fatalf("%s: selected %v, want %v", says, f.entry, best)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// tagIndex finds the slots of a shard that have a tag. It works on hashes: two tags with one hash are deleted together,
+// tagIndex finds the slots of a shard that have a tag. It works on short forms: two tags with one are deleted together,
 // which costs a fetch and nothing else.
 type tagIndex map[uint64]slotSet
 

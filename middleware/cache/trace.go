@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"net/http"
 )
 
@@ -73,7 +74,11 @@ func (c *Cache) leftOut(r *http.Request, reason string) {
 }
 
 func (c *Cache) fault(ctx context.Context, operation string, err error) {
-	if err == nil {
+	switch {
+	case err == nil, errors.Is(err, errCallerGone), errors.Is(err, errNewer):
+		return
+	case errors.Is(err, errStoreDown):
+		c.stats.storeSkipped.Add(1)
 		return
 	}
 	c.stats.storeErrors.Add(1)

@@ -220,7 +220,7 @@ func describes(h http.Header, e *Entry) bool {
 		}
 	}
 	length, ok := position(h.Get("Content-Length"))
-	return !ok || e.uncompressed || length == int64(len(e.body))
+	return !ok || e.uncompressed || length == e.body.size()
 }
 
 // completingHeader returns the header of a request for the bytes that a stored part lacks.

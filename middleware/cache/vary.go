@@ -23,14 +23,14 @@ func (s selector) same(other selector) bool {
 }
 
 // newSelectors returns the selectors of a response with this Vary to a request with that header, in a fixed order.
-func newSelectors(vary []string, request http.Header, secret *[32]byte) []selector {
+func newSelectors(vary []string, request http.Header, key *secret) []selector {
 	var selectors []selector
 	for name := range field.Members(vary) {
 		name = http.CanonicalHeaderKey(name)
 		if slices.ContainsFunc(selectors, func(s selector) bool { return s.name == name }) {
 			continue
 		}
-		value, present := selecting(request, name, secret)
+		value, present := selecting(request, name, key)
 		s := selector{name: name, present: present, value: value}
 		if lines := request[name]; len(lines) == 1 && !sensitive(name) {
 			s.raw = lines[0]
@@ -42,7 +42,7 @@ func newSelectors(vary []string, request http.Header, secret *[32]byte) []select
 }
 
 // selecting returns the normalised value of one request field, and whether the field is present at all.
-func selecting(request http.Header, name string, secret *[32]byte) (string, bool) {
+func selecting(request http.Header, name string, key *secret) (string, bool) {
 	var lines []string
 	present := false
 	for key, values := range request {
@@ -52,7 +52,7 @@ func selecting(request http.Header, name string, secret *[32]byte) (string, bool
 	}
 	value := normalise(name, lines)
 	if present && sensitive(name) {
-		value = hash(secret, value)
+		value = hash(key, value)
 	}
 	return value, present
 }
@@ -98,20 +98,26 @@ func sensitive(name string) bool {
 	return true
 }
 
-// hash replaces a value that must not stand in the store in clear.
-func hash(secret *[32]byte, value string) string {
-	sum := sha256.Sum256(append(secret[:len(secret):len(secret)], value...))
+// hash replaces a value that must not stand in the store in clear. Without a key it is like no other.
+func hash(key *secret, value string) string {
+	if key == nil {
+		return ""
+	}
+	sum := sha256.Sum256(append(key[:len(key):len(key)], value...))
 	return string(sum[:])
 }
 
+// unhashed tells whether a selector lacks its hash, because there was no key: nothing may be stored under it.
+func (s selector) unhashed() bool { return s.present && s.value == "" && sensitive(s.name) }
+
 // selects tells whether a request selects the response: all nominated fields match (RFC 9111 §4.1).
-func selects(e *Entry, request http.Header, secret *[32]byte) bool {
+func selects(e *Entry, request http.Header, key *secret) bool {
 	for i := range e.selectors {
 		s := &e.selectors[i]
 		if s.recognises(request) {
 			continue
 		}
-		value, present := selecting(request, s.name, secret)
+		value, present := selecting(request, s.name, key)
 		if present == s.present && value == s.value {
 			continue
 		}
@@ -201,7 +207,7 @@ func thousandths(q string) int {
 
 // choose returns the stored response to use for a request: of those that it selects, one that has the bytes that are asked for,
 // and of these the one that the origin made last (RFC 9111 §4).
-func (s *Set) choose(a *ask, r *http.Request, secret *[32]byte) *Entry {
+func (s *variants) choose(a *ask, r *http.Request, key *secret) *Entry {
 	if e := s.recognised(a, r); e != nil {
 		return e
 	}
@@ -212,7 +218,7 @@ func (s *Set) choose(a *ask, r *http.Request, secret *[32]byte) *Entry {
 		if best != nil && (bestHolds && !has || bestHolds == has && !e.newerThan(best)) {
 			continue
 		}
-		if (e.search == nil || e.search.covers(r.URL.RawQuery)) && selects(e, r.Header, secret) {
+		if (e.search == nil || e.search.covers(r.URL.RawQuery)) && selects(e, r.Header, key) {
 			best, bestHolds = e, has
 		}
 	}
@@ -221,7 +227,7 @@ func (s *Set) choose(a *ask, r *http.Request, secret *[32]byte) *Entry {
 
 // recognised returns the stored response that a request is recognised by, without bringing its fields into their normal form.
 // If all responses vary on the same fields, there is no other that the request selects.
-func (s *Set) recognised(a *ask, r *http.Request) *Entry {
+func (s *variants) recognised(a *ask, r *http.Request) *Entry {
 	for _, e := range s.entries {
 		if e.search != nil || !e.recognises(r.Header) || !enough(a, e) {
 			continue

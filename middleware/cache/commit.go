@@ -1,0 +1,116 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// maxHold is how long the end of a body, or a validation, waits for a byte store. What takes longer goes on behind the caller's back.
+const maxHold = 10 * time.Millisecond
+
+var (
+	errUnfit = errors.New("a field of the response is one that no store takes")
+	errOff   = errors.New("switched off")
+	errBusy  = errors.New("the store has too much to do")
+	errOlder = errors.New("invalidated meanwhile, or something later is stored")
+)
+
+// put stores an entry, unless its URI has been invalidated meanwhile. It tells whether it has, or still may.
+func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
+	ctx := context.WithoutCancel(x.request.Context())
+	e.used.Store(e.received.UnixNano())
+	switch {
+	case c.closed.Load() || c.off.Load():
+		return c.settle(ctx, x, e, errOff)
+	case c.durable == nil:
+		return c.settle(ctx, x, e, c.commit(ctx, x, e, began))
+	}
+	done := make(chan error, 1)
+	started := c.durable.behind.start(func(limited context.Context) {
+		_, err := recovered(limited, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.commit(ctx, x, e, began) })
+		done <- err
+	})
+	if !started {
+		return c.settle(ctx, x, e, errBusy)
+	}
+	timer := time.NewTimer(maxHold)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return c.settle(ctx, x, e, err)
+	case <-timer.C:
+		c.durable.behind.follow(func() { c.settle(ctx, x, e, <-done) })
+		return true
+	}
+}
+
+// commit does it.
+func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment) error {
+	if c.durable != nil {
+		pledged, err := c.durable.pledged(ctx, e, x.seen)
+		if err != nil {
+			return err
+		}
+		e = pledged
+	}
+	now, stored := time.Now(), false
+	err := c.store.update(ctx, x.key, func(old *variants) *variants {
+		next := old
+		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
+		if !c.events.since(began, e.tags) && !old.overtook(e, now) {
+			next = old.with(e, c.maxEntry)
+		}
+		stored = next != old
+		return next
+	})
+	switch {
+	case err != nil:
+		return err
+	case !stored:
+		return errOlder
+	}
+	c.flights.land(x.own)
+	if x.key != x.own && x.own != "" {
+		// Under its own key the response of before would be found first.
+		c.fault(ctx, "update", c.store.update(ctx, x.own, func(old *variants) *variants { return old.without(e.sameSelectors) }))
+	}
+	return nil
+}
+
+// settle tells what became of a response that was to be stored, and whether it has been.
+func (c *Cache) settle(ctx context.Context, x *exchange, e *Entry, err error) bool {
+	switch {
+	case err == nil:
+		c.tookIn(ctx, e)
+		return true
+	case errors.Is(err, store.ErrTooLarge):
+		c.leftOut(x.request, "response exceeds the store")
+	case errors.Is(err, errOlder), errors.Is(err, errOvertaken):
+		c.leftOut(x.request, errOlder.Error())
+	case errors.Is(err, errOff), errors.Is(err, errUnfit), errors.Is(err, errNewer), errors.Is(err, errBusy):
+		c.leftOut(x.request, err.Error())
+	default:
+		c.fault(ctx, "update", err)
+		c.leftOut(x.request, "the store failed")
+	}
+	return false
+}
+
+// pledged is e as it is stored: with the generations that its tags had when it was asked for.
+func (d *durable) pledged(ctx context.Context, e *Entry, seen *sight) (*Entry, error) {
+	if !e.fits() {
+		return nil, errUnfit
+	}
+	marks, err := d.pledge(ctx, e, seen, d.until(e, time.Now()))
+	if err != nil {
+		return nil, err
+	}
+	p := e.copy()
+	p.marks = marks
+	p.index()
+	p.used.Store(e.used.Load())
+	return p, nil
+}

@@ -1,0 +1,248 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// In a store, responses are invalidated by marks. Each tag has one: a record with a random number, its generation. A stored response remembers
+// the generations that its tags had when it was asked for, and is good only as long as these are the present ones; a mark that is not there
+// has none. So it makes no difference in which order two processes invalidate and store, nor what the store forgets:
+//
+//	A asks the origin (generation 1)
+//	                 B's POST succeeds (generation 2 from now on)
+//	A stores the answer under generation 1, and nobody is ever served it
+//
+// A mark's record is, behind its frame: the tag, the generation, when an invalidation set it or 0, and until when the record is kept.
+
+const markKind = 'M'
+
+// A nonce is a generation. The first half names the process that made it.
+type nonce [16]byte
+
+// A mark is the generation of a tag. The zero mark is one that is not there.
+type mark struct {
+	nonce   nonce
+	changed time.Time // when an invalidation set it; zero if a response that was stored did
+	until   time.Time
+	version string // of the record
+	newer   bool   // a later version of this module has written it
+}
+
+func (m *mark) absent() bool { return m.nonce == nonce{} }
+
+const (
+	// markAhead is how long a mark that an invalidation has set is kept if nothing is stored under it.
+	// Responses that were asked for before and are not stored then, never are.
+	markAhead = time.Hour
+
+	// clockSkew is how far the clocks of two machines may be apart without an invalidation being missed
+	// by a response whose tags are known only from its header.
+	clockSkew = 5 * time.Second
+)
+
+func markKey(t tag) string { return "m1." + hex.EncodeToString(t[:]) }
+
+func (m *mark) record(t tag) store.Record {
+	data := append(framed(nil), t[:]...)
+	data = append(data, m.nonce[:]...)
+	changed := int64(0)
+	if !m.changed.IsZero() {
+		changed = m.changed.UnixNano()
+	}
+	data = binary.AppendVarint(binary.AppendVarint(data, changed), m.until.UnixNano())
+	return store.Record{Data: seal(data, markKind), Version: m.version, Expires: m.until, Kind: store.Mark}
+}
+
+// readMark reads a mark's record. One that is damaged counts as absent.
+func readMark(r store.Record, t tag) mark {
+	m := mark{version: r.Version}
+	payload, err := unseal(r.Data, markKind)
+	if err != nil {
+		m.newer = err == errNewer
+		return m
+	}
+	w := wire{rest: string(payload)}
+	about, generation, changed, until := tag(w.id()), nonce(w.id()), w.int(), w.int()
+	if w.bad || w.rest != "" || about != t {
+		return m
+	}
+	m.nonce, m.until = generation, time.Unix(0, until)
+	if changed != 0 {
+		m.changed = time.Unix(0, changed)
+	}
+	return m
+}
+
+// A sight is what marks were seen at one moment.
+type sight struct {
+	tags  []tag
+	marks []mark
+}
+
+// of returns the mark of a tag, if it was looked for.
+func (s *sight) of(t tag) (mark, bool) {
+	if s == nil {
+		return mark{}, false
+	}
+	i := slices.Index(s.tags, t)
+	if i < 0 {
+		return mark{}, false
+	}
+	return s.marks[i], true
+}
+
+func (s *sight) add(tags []tag, records []store.Record) {
+	for i, t := range tags {
+		s.tags, s.marks = append(s.tags, t), append(s.marks, readMark(records[i], t))
+	}
+}
+
+// lacks returns the tags of a set that s has no marks of.
+func (s *sight) lacks(set *variants) []tag {
+	var tags []tag
+	for _, t := range set.tags() {
+		if !slices.Contains(s.tags, t) {
+			tags = append(tags, t)
+		}
+	}
+	return tags
+}
+
+// current tells whether all of a response's tags still have the generations that it remembers.
+func (s *sight) current(e *Entry) bool {
+	for i, t := range e.tags {
+		if m, _ := s.of(t); m.absent() || m.nonce != e.marks[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func markKeys(tags []tag) []string {
+	keys := make([]string, len(tags))
+	for i, t := range tags {
+		keys[i] = markKey(t)
+	}
+	return keys
+}
+
+// see completes a sight with the marks of further tags.
+func (d *durable) see(ctx context.Context, s *sight, tags []tag) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	records, err := d.guard.get(ctx, markKeys(tags)...)
+	if err == nil {
+		s.add(tags, records)
+	}
+	return err
+}
+
+// newNonce returns a generation that there has never been.
+func (d *durable) newNonce() (n nonce) {
+	copy(n[:8], d.self[:])
+	rand.Read(n[8:])
+	return n
+}
+
+// ours tells whether this process has made a generation: then its own history knows when.
+func (d *durable) ours(n nonce) bool { return [8]byte(n[:8]) == d.self }
+
+// errOvertaken is why a response is not stored whose tags have got other generations since it was asked for.
+var errOvertaken = errors.New("invalidated meanwhile")
+
+// pledge returns the generations that the tags of e had when it was asked for, and sees to it that there are marks at all,
+// which are kept as long as e is.
+func (d *durable) pledge(ctx context.Context, e *Entry, seen *sight, until time.Time) ([]nonce, error) {
+	marks, now := make([]nonce, len(e.tags)), &sight{}
+	if err := d.see(ctx, now, e.tags); err != nil {
+		return nil, err
+	}
+	for i, t := range e.tags {
+		m, _ := now.of(t)
+		before, known := seen.of(t)
+		generation, err := d.adopt(ctx, t, m, before, known, e.requested, until)
+		if err != nil {
+			return nil, err
+		}
+		marks[i] = generation
+	}
+	return marks, nil
+}
+
+// adopt returns the generation under which a response is stored: the one that was seen when it was asked for if its tag was known then,
+// and else the present one, if that was the present one at that time, too.
+func (d *durable) adopt(ctx context.Context, t tag, m, before mark, known bool, requested, until time.Time) (nonce, error) {
+	for range maxAttempts {
+		switch {
+		case m.newer:
+			return nonce{}, errNewer
+		case known && !before.absent() && m.nonce != before.nonce:
+			return nonce{}, errOvertaken
+		case !m.changed.IsZero() && (known && before.absent() || !known && !d.ours(m.nonce) && m.changed.After(requested.Add(-clockSkew))):
+			return nonce{}, errOvertaken
+		case !m.absent() && !m.until.Before(until):
+			return m.nonce, nil
+		case m.absent() && time.Since(requested) > markAhead-clockSkew:
+			return nonce{}, errOvertaken // a mark may have come and gone
+		}
+		next := m
+		next.until = until.Add(max(time.Until(until), time.Hour)) // so that it need not be prolonged with each response
+		if m.absent() {
+			next.nonce = d.newNonce()
+		}
+		err := d.guard.put(ctx, markKey(t), next.record(t))
+		if err == nil {
+			return next.nonce, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return nonce{}, err
+		}
+		s := &sight{}
+		if err := d.see(ctx, s, []tag{t}); err != nil {
+			return nonce{}, err
+		}
+		m = s.marks[0]
+	}
+	return nonce{}, errContended
+}
+
+// renew gives some tags new generations.
+func (d *durable) renew(ctx context.Context, tags []tag) error {
+	s := &sight{}
+	if err := d.see(ctx, s, tags); err != nil {
+		return err
+	}
+	var failed error
+	for i, t := range s.tags {
+		if err := d.renewOne(ctx, t, s.marks[i]); err != nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+func (d *durable) renewOne(ctx context.Context, t tag, m mark) error {
+	for range maxAttempts {
+		now := time.Now()
+		next := mark{nonce: d.newNonce(), changed: now, until: now.Add(markAhead), version: m.version}
+		err := d.guard.put(ctx, markKey(t), next.record(t))
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		s := &sight{}
+		if err := d.see(ctx, s, []tag{t}); err != nil {
+			return err
+		}
+		m = s.marks[0]
+	}
+	return errContended
+}

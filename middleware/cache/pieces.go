@@ -1,0 +1,342 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// A large body stands in a store as pieces, each a record of its own under a random name. They are written before the record of the entry
+// that names them and removed after it, never changed, and shared by the entries that a validation puts in each other's place.
+// A crash in between leaves pieces that nobody names. They expire.
+//
+// A piece's record is, behind its frame: the body's identifier, the number of the piece, and its bytes.
+
+const pieceKind = 'B'
+
+const (
+	// pieceBytes is the size of all pieces of a body but the last.
+	pieceBytes = 256 << 10
+
+	// maxWhole bounds the bodies that are read and checked to their last byte before the first is served.
+	maxWhole = 1 << 20
+
+	// pieceLife is how long pieces are kept, at least. A validation prolongs the life of an entry, but not beyond that of its body.
+	pieceLife = 30 * 24 * time.Hour
+)
+
+// pieces is where the bytes of a body are.
+type pieces struct {
+	id    [16]byte
+	size  int64
+	until time.Time // that they are kept
+
+	from *durable
+	head []byte // the piece with the first byte that is to be served, read already
+	at   int64  // the number of that piece
+}
+
+func pieceKey(id [16]byte, n int64) string {
+	return "b1." + hex.EncodeToString(id[:]) + "." + strconv.FormatInt(n, 10)
+}
+
+// count is the number of pieces.
+func (p *pieces) count() int64 { return (p.size + pieceBytes - 1) / pieceBytes }
+
+// length is how many bytes a piece has.
+func (p *pieces) length(n int64) int64 { return min(pieceBytes, p.size-n*pieceBytes) }
+
+func (p *pieces) keys() []string {
+	keys := make([]string, p.count())
+	for n := range keys {
+		keys[n] = pieceKey(p.id, int64(n))
+	}
+	return keys
+}
+
+// content returns the bytes in a piece's record.
+func (p *pieces) content(r store.Record, n int64) ([]byte, error) {
+	if r.Version == "" {
+		return nil, errGone
+	}
+	payload, err := unseal(r.Data, pieceKind)
+	if err != nil {
+		return nil, err
+	}
+	id := len(p.id)
+	if len(payload) < id+8 || [16]byte(payload[:id]) != p.id || binary.LittleEndian.Uint64(payload[id:]) != uint64(n) || int64(len(payload)-id-8) != p.length(n) {
+		return nil, errDamaged
+	}
+	return payload[id+8:], nil
+}
+
+// errGone is what a body is of which a piece is missing.
+var errGone = errors.New("a piece of the stored body is gone")
+
+// piece reads one piece.
+func (p *pieces) piece(ctx context.Context, n int64) ([]byte, error) {
+	records, err := p.from.guard.get(ctx, pieceKey(p.id, n))
+	if err != nil {
+		return nil, err
+	}
+	return p.content(records[0], n)
+}
+
+// whole reads all pieces.
+func (p *pieces) whole(ctx context.Context) ([]byte, error) {
+	records, err := p.from.guard.get(ctx, p.keys()...)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]byte, 0, p.size)
+	for n, r := range records {
+		content, err := p.content(r, int64(n))
+		if err != nil {
+			return nil, err
+		}
+		body = append(body, content...)
+	}
+	return body, nil
+}
+
+// A shelf is a body on its way into a store, piece by piece.
+type shelf struct {
+	pieces
+	owner string
+	piece []byte // being filled
+}
+
+// newShelf begins a body.
+func (d *durable) newShelf(at place, until time.Time) *shelf {
+	s := &shelf{owner: at.name}
+	s.from, s.until = d, until
+	rand.Read(s.id[:])
+	return s
+}
+
+// write takes more bytes of the body, and stores the pieces that are full then.
+func (s *shelf) write(ctx context.Context, p []byte) error {
+	for len(p) > 0 {
+		if s.piece == nil {
+			s.piece = append(framed(make([]byte, 0, frameBytes+24+pieceBytes)), s.id[:]...)
+			s.piece = binary.LittleEndian.AppendUint64(s.piece, uint64(s.size/pieceBytes))
+		}
+		n := min(len(p), cap(s.piece)-len(s.piece))
+		s.piece, p = append(s.piece, p[:n]...), p[n:]
+		if s.size += int64(n); len(s.piece) == cap(s.piece) {
+			if err := s.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flush stores the piece that is being filled.
+func (s *shelf) flush(ctx context.Context) error {
+	if s.piece == nil {
+		return nil
+	}
+	n := (s.size - 1) / pieceBytes
+	record := store.Record{Data: seal(s.piece, pieceKind), Expires: s.until, Kind: store.Body, Owner: s.owner}
+	s.piece = nil
+	return s.from.guard.put(ctx, pieceKey(s.id, n), record)
+}
+
+// finish stores the rest and returns where the body is.
+func (s *shelf) finish(ctx context.Context) (*pieces, error) {
+	if err := s.flush(ctx); err != nil {
+		return nil, err
+	}
+	p := s.pieces
+	return &p, nil
+}
+
+// shelve puts the large bodies of a set into pieces, where they are not yet. What it returns with an error has some of them.
+func (d *durable) shelve(ctx context.Context, at place, set *variants, now time.Time) (*variants, error) {
+	limit := maxInline
+	if len(set.entries) > 8 {
+		limit = maxInline / 4 // so that as many variants as may be have room in one record
+	}
+	next := set
+	for i, e := range set.entries {
+		if e.body.stored != nil || len(e.body.bytes) <= limit {
+			continue
+		}
+		s := d.newShelf(at, later(d.until(e, now), now.Add(pieceLife)))
+		err := s.write(ctx, e.body.bytes)
+		var p *pieces
+		if err == nil {
+			p, err = s.finish(ctx)
+		}
+		if err != nil {
+			d.discard(&s.pieces)
+			return next, err
+		}
+		next = next.replaced(i, e.shelved(p))
+	}
+	return next, nil
+}
+
+// shelved is e with its body in pieces.
+func (e *Entry) shelved(p *pieces) *Entry {
+	s := e.copy()
+	s.body.stored = p
+	s.index()
+	s.used.Store(e.used.Load())
+	return s
+}
+
+// replaced is a set with another entry at one place.
+func (s *variants) replaced(i int, e *Entry) *variants {
+	entries := append([]*Entry(nil), s.entries...)
+	entries[i] = e
+	return &variants{entries: entries}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// drop removes the pieces of the bodies that old has and next has not.
+func (d *durable) drop(old, next *variants) {
+	if old == nil {
+		return
+	}
+	for _, e := range old.entries {
+		if p := e.body.stored; p != nil && !next.names(p.id) {
+			d.discard(p)
+		}
+	}
+}
+
+// names tells whether an entry of s has the body with this identifier.
+func (s *variants) names(id [16]byte) bool {
+	if s == nil {
+		return false
+	}
+	for _, e := range s.entries {
+		if e.body.stored != nil && e.body.stored.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// discard removes pieces, behind the caller's back.
+func (d *durable) discard(p *pieces) {
+	if p.size > 0 {
+		keys := p.keys()
+		d.behind.start(func(ctx context.Context) { d.guard.delete(ctx, keys...) })
+	}
+}
+
+// open returns a reader of all bytes.
+func (p *pieces) open(ctx context.Context) *pieceReader {
+	return &pieceReader{ctx: ctx, pieces: p, end: p.size}
+}
+
+// pieceReader reads a body piece by piece, one of them ahead.
+type pieceReader struct {
+	ctx context.Context
+	*pieces
+	next, end int64  // the section that is still to be read from the store
+	rest      []byte // of the piece that has been read
+	err       error
+	ahead     chan fetched // the piece that is being read, or nil
+	closed    atomic.Bool
+}
+
+type fetched struct {
+	bytes []byte
+	err   error
+}
+
+// narrow leaves a section of the body.
+func (r *pieceReader) narrow(first, size int64) { r.next, r.end = first, first+size }
+
+func (r *pieceReader) Read(p []byte) (int, error) {
+	if r.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if len(r.rest) == 0 && r.err == nil {
+		r.rest, r.err = r.section()
+	}
+	if len(r.rest) == 0 {
+		return 0, r.err
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// section returns the next bytes of the section, and begins to read those behind them.
+func (r *pieceReader) section() ([]byte, error) {
+	if r.next >= r.end {
+		return nil, io.EOF
+	}
+	n := r.next / pieceBytes
+	bytes, err := r.fetched(n)
+	if err != nil {
+		return nil, r.broken(err)
+	}
+	start := n * pieceBytes
+	section := bytes[r.next-start : min(r.end-start, int64(len(bytes)))]
+	if r.next += int64(len(section)); r.next < r.end {
+		r.readAhead(n + 1)
+	}
+	return section, nil
+}
+
+// fetched returns a piece: one that was read ahead, or one that is read now.
+func (r *pieceReader) fetched(n int64) ([]byte, error) {
+	var f fetched
+	switch {
+	case r.head != nil && n == r.at:
+		return r.head, nil
+	case r.ahead != nil:
+		f = <-r.ahead
+		r.ahead = nil
+	default:
+		f.bytes, f.err = r.piece(r.ctx, n)
+	}
+	if f.err != nil && !errors.Is(f.err, errGone) && r.ctx.Err() == nil {
+		f.bytes, f.err = r.piece(r.ctx, n) // it may have been a moment's trouble
+	}
+	return f.bytes, f.err
+}
+
+// readAhead begins to read a piece. It takes no longer than a call of the store may.
+func (r *pieceReader) readAhead(n int64) {
+	ahead := make(chan fetched, 1)
+	r.ahead = ahead
+	go func() {
+		bytes, err := r.piece(r.ctx, n)
+		ahead <- fetched{bytes, err}
+	}()
+}
+
+// broken is what the caller sees when the body breaks off.
+func (r *pieceReader) broken(err error) error {
+	if cause := context.Cause(r.ctx); cause != nil {
+		return cause
+	}
+	return io.ErrUnexpectedEOF
+}
+
+func (r *pieceReader) Close() error {
+	r.closed.Store(true)
+	return nil
+}
