@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"sync/atomic"
 
@@ -36,6 +37,7 @@ func run(ctx context.Context, out io.Writer) error {
 	defer store.Close()
 	log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))})
 	client, err := ply.New(ply.Options{
+		BaseURL: origin.URL,
 		// The same layer outside and inside retry: calls, and attempts.
 		Use: []ply.Middleware{log, store.Middleware, retry.New(retry.Options{MaxAttempts: 2}), log},
 	})
@@ -45,15 +47,42 @@ func run(ctx context.Context, out io.Writer) error {
 	defer client.Close()
 
 	for _, step := range []struct{ title, url string }{
-		{"an answer at the second attempt", origin.URL + "/greeting?key=hunter2"},
-		{"the same from the cache", origin.URL + "/greeting?key=hunter2"},
-		{"a download that breaks off", origin.URL + "/broken"},
+		{"an answer at the second attempt", "/greeting?key=hunter2"},
+		{"the same from the cache", "/greeting?key=hunter2"},
+		{"a download that breaks off", "/broken"},
 		{"nobody listens", "http://127.0.0.1:1/"},
 	} {
 		fmt.Fprintf(out, "# %s\n", step.title)
 		// What went wrong is in the log.
 		_ = ply.Discard(client.Get(ctx, step.url))
 	}
+	return login(ctx, out, origin.URL)
+}
+
+// login shows fields and bodies, which are full of secrets, and a request as a command.
+func login(ctx context.Context, out io.Writer, base string) error {
+	logger := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{ReplaceAttr: noTime}))
+	client, err := ply.New(ply.Options{
+		BaseURL: base,
+		Use:     []ply.Middleware{logging.New(logging.Options{Logger: logger, Headers: true, BodyBytes: 4096, Connection: true})},
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	fmt.Fprintln(out, "# a login, with fields and bodies")
+	token, err := ply.JSON[map[string]any](client.Post(ctx, "/{tenant}/login", ply.PathValue("tenant", "acme"),
+		ply.BodyForm(url.Values{"user": {"joe"}, "password": {"hunter2"}})))
+	if err != nil {
+		return err
+	}
+	req, err := client.NewRequest(ctx, http.MethodPost, "https://example.com/orders?key=hunter2",
+		ply.Bearer(fmt.Sprint(token["access_token"])), ply.BodyJSON(map[string]any{"item": "apple", "card_token": "hunter2"}))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "# a request as a command")
+	fmt.Fprintln(out, logging.Curl(req))
 	return nil
 }
 
@@ -67,6 +96,11 @@ func handler() http.Handler {
 		}
 		w.Header().Set("Cache-Control", "max-age=60")
 		fmt.Fprint(w, "hello")
+	})
+	mux.HandleFunc("POST /{tenant}/login", func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "hunter2"})
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"access_token":"hunter2","expires_in":3600}`)
 	})
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "10")

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,3 +29,31 @@ func TestWhatTheGuideShows(t *testing.T) {
 		t.Errorf("a secret is in\n%s", &out)
 	}
 }
+
+// Every line of output that docs/logging.md shows is a line that the program prints, but for what is different each time.
+func TestTheGuideShowsRealLines(t *testing.T) {
+	page, err := os.ReadFile("../../docs/logging.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	printed := strings.Split(changing.ReplaceAllString(out.String(), "$1…"), "\n")
+	shown := 0
+	for line := range strings.Lines(string(page)) {
+		if !strings.HasPrefix(line, "level=") && !strings.HasPrefix(line, "curl ") {
+			continue
+		}
+		shown++
+		if line = changing.ReplaceAllString(strings.TrimSpace(line), "$1…"); !slices.Contains(printed, line) {
+			t.Errorf("the program does not print\n%s\nbut\n%s", line, strings.Join(printed, "\n"))
+		}
+	}
+	if shown != 8 {
+		t.Errorf("the guide shows %d lines, want 8", shown)
+	}
+}
+
+var changing = regexp.MustCompile(`(127\.0\.0\.1:|(?:duration|ttfb|call\.id|port)=| in |date=)(?:[\w.µ]+|"[^"]*")`)

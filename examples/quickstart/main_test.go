@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,6 +66,30 @@ func TestTheTourShowsEachThingThatTheCacheDoes(t *testing.T) {
 		}
 	}
 }
+
+// What docs/observability.md shows of a record is what the program prints, but for numbers and bars.
+func TestTheGuideShowsTheRecord(t *testing.T) {
+	page, err := os.ReadFile("../../docs/observability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```\n(GET http.*?)```").FindSubmatch(page)
+	if shown == nil {
+		t.Fatal("the guide shows no record")
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, printed, _ := strings.Cut(out.String(), "the record of the busiest one:\n")
+	if diff := cmp.Diff(withoutNumbers(string(shown[1])), withoutNumbers(printed)); diff != "" {
+		t.Errorf("(-the guide +the program)\n%s", diff)
+	}
+}
+
+var numbers = regexp.MustCompile(`:\d+/| +\d+\.\d\dms| +[█▒░]+`)
+
+func withoutNumbers(s string) string { return strings.TrimSpace(numbers.ReplaceAllString(s, " …")) }
 
 func TestOwnURLs(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

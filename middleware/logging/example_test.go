@@ -90,3 +90,87 @@ func ExampleRedactor() {
 	// https://REDACTED:REDACTED@example.com/list?page=2&token=REDACTED
 	// /next?token=REDACTED
 }
+
+func ExampleWithCallID() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "url.full" || a.Key == "call.id" {
+			return a
+		}
+		return slog.Attr{}
+	}}))
+	client := &http.Client{Transport: logging.New(logging.Options{Logger: logger})(plytest.Play(plytest.Text("hello")))}
+
+	serve := func(r *http.Request) error { // as a server's handler, that makes a request of its own
+		ctx := logging.WithCallID(r.Context(), r.Header.Get("X-Request-Id"))
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com/greeting", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	incoming, _ := http.NewRequest(http.MethodGet, "/", nil)
+	incoming.Header.Set("X-Request-Id", "8f14e45f")
+	if err := serve(incoming); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// url.full=https://example.com/greeting call.id=8f14e45f
+}
+
+func ExampleLevelOf() {
+	quiet := logging.Options{Level: func(o logging.Outcome) slog.Level {
+		if o.Cache.Status == "hit" {
+			return slog.LevelDebug
+		}
+		return logging.LevelOf(o)
+	}}
+	fmt.Println(quiet.Level(logging.Outcome{Response: &http.Response{StatusCode: 200}, Cache: logging.CacheStatus{Status: "hit"}}))
+	fmt.Println(quiet.Level(logging.Outcome{Response: &http.Response{StatusCode: 503}}))
+	// Output:
+	// DEBUG
+	// ERROR
+}
+
+func ExampleCurlWith() {
+	req, _ := http.NewRequest(http.MethodGet, "https://example.com/list?page=2&key=hush", nil)
+	req.Header.Set("X-Tenant", "acme")
+	fmt.Println(logging.CurlWith(&logging.Redactor{ShowParams: []string{"page"}, ShowHeaders: []string{"X-Tenant"}}, req))
+	// Output:
+	// curl -H 'X-Tenant: acme' 'https://example.com/list?page=2&key=REDACTED'
+}
+
+func ExampleMaskSecrets() {
+	fmt.Printf("%s\n", logging.MaskSecrets("application/json", []byte(`{"user":"joe","password":"hu`))) // a body that was cut
+	fmt.Printf("%s\n", logging.MaskSecrets("application/x-www-form-urlencoded", []byte("user=joe&password=hush")))
+	// Output:
+	// {"user":"joe","password":"REDACTED"
+	// user=REDACTED&password=REDACTED
+}
+
+func ExampleSample() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "http.response.status_code" || a.Key == "suppressed" {
+			return a
+		}
+		return slog.Attr{}
+	}}))
+	ok, bad := plytest.Text("hello"), plytest.Status(500)
+	log := logging.New(logging.Options{Logger: logger, Sample: logging.Sample{Every: 100}})
+	client := &http.Client{Transport: log(plytest.Play(ok, ok, ok, bad, ok))}
+	for range 5 {
+		resp, err := client.Get("https://example.com/")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	// Output:
+	// http.response.status_code=200
+	// http.response.status_code=500 suppressed=2
+}
