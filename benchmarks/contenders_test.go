@@ -10,6 +10,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/cachepolicy"
 	"github.com/failsafe-go/failsafe-go/failsafehttp"
 	"github.com/gregjones/httpcache"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/plyhttp/ply/middleware/cache"
 )
@@ -38,7 +39,10 @@ var (
 	// plyFull is ply with a store that holds as much as the peers' do.
 	plyFull = contender{name: "ply", mount: mountFullPly, adds: 2, caches: true, validates: true, separates: true}
 
-	contenders = []contender{transport, floor, ply, plyFull, gregjones, failsafe}
+	// byHand is what one writes without a library for HTTP caching.
+	byHand = contender{name: "golang-lru by hand", mount: mountByHand, caches: true}
+
+	contenders = []contender{transport, floor, ply, plyFull, gregjones, failsafe, byHand}
 )
 
 func bare(_ testing.TB, o *origin) http.RoundTripper { return o }
@@ -112,10 +116,15 @@ type answer struct {
 
 // answers is the store for failsafe-go's policy, which keeps what it is given and hands it out again: the same response, whose body
 // the first caller has consumed. So it is the store that reads the body, and copies the header for each caller.
-type answers struct{ *latest[*answer] }
+type answers struct {
+	kept interface {
+		Get(key string) (*answer, bool)
+		Set(key string, a *answer)
+	}
+}
 
 func (a answers) Get(key string) (*http.Response, bool) {
-	kept, ok := a.latest.Get(key)
+	kept, ok := a.kept.Get(key)
 	if !ok {
 		return nil, false
 	}
@@ -134,13 +143,44 @@ func (a answers) Set(key string, resp *http.Response) {
 	}
 	kept := &answer{response: *resp, body: body}
 	kept.response.Header = resp.Header.Clone()
-	a.latest.Set(key, kept)
+	a.kept.Set(key, kept)
 }
 
 // mountFailsafe mounts failsafe-go's policy; it finds its key, the URL, in the context of a request.
 func mountFailsafe(_ testing.TB, o *origin) http.RoundTripper {
 	return failsafehttp.NewRoundTripper(o, cachepolicy.New[*http.Response](answers{newLatest[*answer]()}))
 }
+
+// mountByHand puts answers into an LRU cache under their URLs. It checks nothing, like the floor.
+func mountByHand(tb testing.TB, o *origin) http.RoundTripper {
+	tb.Helper()
+	kept, err := lru.New[string, *answer](10_000)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	store := answers{byRecency{kept}}
+	return handler(func(r *http.Request) (*http.Response, error) {
+		key := r.URL.String()
+		if resp, ok := store.Get(key); ok {
+			resp.Request = r
+			return resp, nil
+		}
+		resp, err := o.RoundTrip(r)
+		if err == nil {
+			store.Set(key, resp)
+		}
+		return resp, err
+	})
+}
+
+// byRecency is an LRU cache that can be set.
+type byRecency struct{ *lru.Cache[string, *answer] }
+
+func (b byRecency) Set(key string, a *answer) { b.Add(key, a) }
+
+type handler func(*http.Request) (*http.Response, error)
+
+func (h handler) RoundTrip(r *http.Request) (*http.Response, error) { return h(r) }
 
 // lookup is the least that a cache in memory must do for a hit: find the answer, make a Response with its body, and a header
 // that the caller may change in place. It checks nothing: neither freshness nor variants, directives or the full key.
