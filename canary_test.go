@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -100,8 +102,8 @@ func TestSecretsAppearNowhere(t *testing.T) {
 			say("hook", ply.RedactorOf(ctx).ErrorText(e.Attempt.Err))
 			say("hook", ply.RedactorOf(ctx).Header(e.Attempt.Request.Header))
 		}
-		store := &spiedStore{Memory: cache.NewMemory(cache.MemoryOptions{})}
-		c, err := cache.New(cache.Options{Store: store, Trace: &cache.Trace{
+		spied := &spiedStore{}
+		c, err := cache.New(cache.Options{Store: spied, Trace: &cache.Trace{
 			Answered:  func(_ *http.Request, s cache.Status) { say("cache", s) },
 			NotStored: func(_ *http.Request, reason string) { say("cache", reason) },
 			Fault:     func(operation string, err error) { say(operation, err) },
@@ -153,33 +155,68 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		if n := strings.Count(said.String(), "REDACTED"); n < 20*calls {
 			t.Errorf("%d calls show only %d REDACTED", calls, n)
 		}
-		store.check(t)
+		spied.check(t)
 	})
 }
 
-// spiedStore notes what is put into it.
+// spiedStore is a store that can be searched.
 type spiedStore struct {
-	*cache.Memory
-	put     bytes.Buffer
+	mu      sync.Mutex // guards the fields below
+	records map[string]store.Record
+	put     bytes.Buffer // all data ever put
+	shown   bytes.Buffer // what people see of it: keys, labels
 	entries int
 }
 
-func (s *spiedStore) Update(ctx context.Context, key string, change func(*cache.Set) *cache.Set) error {
-	return s.Memory.Update(ctx, key, func(old *cache.Set) *cache.Set {
-		set := change(old)
-		for _, e := range set.Entries() {
-			s.entries++
-			fmt.Fprintf(&s.put, "%s %s %+v\n", key, e.URL(), e)
-		}
-		return set
-	})
+func (s *spiedStore) Get(_ context.Context, key string) (store.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.records[key]
+	r.Data = bytes.Clone(r.Data)
+	return r, nil
 }
 
-// check looks for what the request had beside its URL: the store needs none of it. What the response has it must have, to serve it.
+func (s *spiedStore) Put(_ context.Context, key string, r store.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.records[key].Version != r.Version {
+		return store.ErrConflict
+	}
+	if r.Kind == store.Entry {
+		s.entries++
+	}
+	s.put.Write(r.Data)
+	fmt.Fprintln(&s.shown, key, r.Owner, r.Label, r.Kind)
+	if s.records == nil {
+		s.records = make(map[string]store.Record)
+	}
+	r.Data, r.Version = bytes.Clone(r.Data), fmt.Sprint(s.shown.Len())
+	s.records[key] = r
+	return nil
+}
+
+func (s *spiedStore) Delete(_ context.Context, key, version string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have := s.records[key].Version; version != "" && have != "" && have != version {
+		return store.ErrConflict
+	}
+	delete(s.records, key)
+	return nil
+}
+
+// check looks for what the request had: the store needs none of it but, beside what the response has, the URL that it is the answer to.
 func (s *spiedStore) check(t *testing.T) {
 	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.entries < 3 {
 		t.Errorf("only %d entries", s.entries)
+	}
+	for what, canary := range canaries {
+		if strings.Contains(s.shown.String(), canary) {
+			t.Errorf("%s is in a key or a label", what)
+		}
 	}
 	for _, what := range []string{"userinfo", "Authorization", "Cookie", "API-key header", "proxy credentials", "body member", "Referer", "custom header"} {
 		if i := strings.Index(s.put.String(), canaries[what]); i >= 0 {

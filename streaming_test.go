@@ -152,4 +152,3 @@ func TestALargeBodyIsNotKept(t *testing.T) {
 		})
 	}
 }
-

@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"time"
 
+	"github.com/plyhttp/ply/redact"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -260,7 +261,7 @@ func (d *durable) record(at place, set *variants, version string, now time.Time)
 	for {
 		data, err := encode(at.hash, set)
 		if err == nil {
-			return set, store.Record{Data: data, Version: version, Expires: d.expires(set, now), Kind: store.Entry, Label: set.entries[0].url}, nil
+			return set, store.Record{Data: data, Version: version, Expires: d.expires(set, now), Kind: store.Entry, Label: redact.URLText(set.entries[0].url)}, nil
 		}
 		if len(set.entries) == 1 {
 			return nil, store.Record{}, err
