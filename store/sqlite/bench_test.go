@@ -111,3 +111,15 @@ func benchSync() sqlite.Sync {
 	}
 	return sqlite.SyncNormal
 }
+
+func BenchmarkOpen(b *testing.B) {
+	path := file(b)
+	open(b, path, sqlite.Options{})
+	for b.Loop() {
+		s, err := sqlite.Open(path, sqlite.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
+	}
+}

@@ -145,11 +145,10 @@ func named(args []any) []driver.NamedValue {
 
 // Result codes of SQLite, without their extensions.
 const (
+	codeError    = 1
 	codeBusy     = 5
 	codeLocked   = 6
-	codeReadonly = 8
 	codeCorrupt  = 11
-	codeCantOpen = 14
 	codeProtocol = 15
 	codeNotADB   = 26
 )

@@ -48,8 +48,10 @@ func writeAndKill(t *testing.T, path string) map[string]int {
 	require.NoError(t, cmd.Start())
 	lines := bufio.NewReader(out)
 	ready, err := lines.ReadString('\n')
-	require.NoError(t, err, stderr.String())
-	require.Equal(t, "ready\n", ready)
+	if err != nil || ready != "ready\n" {
+		_ = cmd.Wait()
+		t.Fatalf("%q, %v: %s", ready, err, stderr.String())
+	}
 	<-time.After(rand.N(20 * time.Millisecond))
 	require.NoError(t, cmd.Process.Kill())
 	rest, err := io.ReadAll(lines)

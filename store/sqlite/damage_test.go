@@ -95,7 +95,7 @@ func TestFlips(t *testing.T) {
 // TestTruncated cuts the file off, and TestShuffled mixes its pages up.
 func TestTruncated(t *testing.T) {
 	content := healthy(t)
-	for n := 0; n < len(content); n += 3 * 4096 {
+	for n := 0; n < len(content); n += 5 * 4096 {
 		survey(t, content[:n], fmt.Sprint("length ", n))
 		survey(t, content[:n+rand.N(4096)], fmt.Sprint("length about ", n))
 		survey(t, append(bytes.Clone(content[:n]), make([]byte, len(content)-n)...), fmt.Sprint("zeros from ", n))
@@ -105,7 +105,7 @@ func TestTruncated(t *testing.T) {
 func TestShuffled(t *testing.T) {
 	content := healthy(t)
 	pages := len(content) / 4096
-	for range 60 {
+	for range 20 {
 		a, b := 4096*(1+rand.N(pages-1)), 4096*(1+rand.N(pages-1))
 		swapped := bytes.Clone(content)
 		copy(swapped[a:a+4096], content[b:b+4096])

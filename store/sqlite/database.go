@@ -199,7 +199,11 @@ func empty(ctx context.Context, c *conn) error {
 
 // transaction runs f with the write lock, and undoes all of it if f fails.
 func transaction(ctx context.Context, c *conn, f func() error) error {
-	if _, err := c.exec(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+	if _, err := c.exec(background, "BEGIN IMMEDIATE"); err != nil {
+		if code(err) == codeError { // a transaction is open that a failing disk did not let end: end it, and come again
+			_, _ = c.exec(background, "ROLLBACK")
+			return errInTheWay
+		}
 		return err
 	}
 	err := f()
@@ -207,10 +211,10 @@ func transaction(ctx context.Context, c *conn, f func() error) error {
 		err = ctx.Err()
 	}
 	if err == nil {
-		_, err = c.exec(context.Background(), "COMMIT")
+		_, err = c.exec(background, "COMMIT")
 	}
 	if err != nil {
-		_, _ = c.exec(context.Background(), "ROLLBACK") // fails if SQLite has done it already
+		_, _ = c.exec(background, "ROLLBACK") // fails if SQLite has done it already
 	}
 	return err
 }

@@ -38,7 +38,7 @@ func matches(t *testing.T, pattern string) []string {
 
 func fillTheDisk(dir string) error {
 	signal.Ignore(syscall.SIGXFSZ)
-	for limit := uint64(100_000); limit < 1_000_000; limit += 73_456 {
+	for limit := uint64(100_000); limit < 1_000_000; limit += 123_456 {
 		if err := fillUpTo(filepath.Join(dir, fmt.Sprint(limit, ".db")), limit); err != nil {
 			return fmt.Errorf("at %d bytes: %w", limit, err)
 		}

@@ -25,7 +25,7 @@ var (
 	kills  = flag.Int("kills", 30, "how often TestKilled kills a process that writes")
 	soak   = flag.Duration("soak", 2*time.Second, "how long TestProcesses runs")
 	large  = flag.Int64("large", 48<<20, "the bytes of the large bodies")
-	stride = flag.Int("stride", 1511, "one in how many bytes of a file TestFlips changes")
+	stride = flag.Int("stride", 3001, "one in how many bytes of a file TestFlips changes")
 )
 
 // children are what this test binary does as another process, by the name in its environment.

@@ -9,7 +9,7 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, file(t), sqlite.Options{}) })
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, file(t), sqlite.Options{Sync: sqlite.SyncOff}) })
 }
 
 func TestStoreShared(t *testing.T) {
@@ -17,7 +17,7 @@ func TestStoreShared(t *testing.T) {
 		path := file(t)
 		stores := make([]store.Store, n)
 		for i := range stores {
-			stores[i] = open(t, path, sqlite.Options{})
+			stores[i] = open(t, path, sqlite.Options{Sync: sqlite.SyncOff})
 		}
 		return stores
 	})
@@ -25,6 +25,6 @@ func TestStoreShared(t *testing.T) {
 
 func TestStoreBounded(t *testing.T) {
 	storetest.RunBounded(t, func(t *testing.T, maxBytes int64) store.Store {
-		return open(t, file(t), sqlite.Options{MaxBytes: maxBytes})
+		return open(t, file(t), sqlite.Options{MaxBytes: maxBytes, Sync: sqlite.SyncOff})
 	})
 }
