@@ -153,6 +153,7 @@ func (x *exchange) delivered(f *flight) (*http.Response, error) {
 		return nil, f.err
 	}
 	resp := f.response
+	f.response = nil // nobody else has it: a body that the caller drops can be found by the garbage collector, while the exchange goes on
 	resp.Request = x.request
 	ctx := x.request.Context()
 	switch {

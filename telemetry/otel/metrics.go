@@ -83,6 +83,7 @@ var cacheCounts = []observed[cache.Stats]{
 	{name: "ply.cache.requests", attribute: answered("revalidated"), of: func(s cache.Stats) int64 { return s.Revalidated }},
 	{name: "ply.cache.requests", attribute: answered("bypassed"), of: func(s cache.Stats) int64 { return s.Bypassed }},
 	{name: "ply.cache.requests", attribute: answered("error"), of: func(s cache.Stats) int64 { return s.Errors }},
+	{name: "ply.cache.collapsed", unit: "{request}", description: "Requests answered by the exchange of another one.", of: func(s cache.Stats) int64 { return s.Collapsed }},
 	{name: "ply.cache.stored", unit: "{response}", description: "Responses taken into the store.", of: func(s cache.Stats) int64 { return s.Stored }},
 	{name: "ply.cache.invalidated", unit: "{uri}", description: "URIs invalidated by unsafe requests.", of: func(s cache.Stats) int64 { return s.Invalidated }},
 	{name: "ply.cache.store.errors", unit: "{error}", description: "Calls to the store that failed.", of: func(s cache.Stats) int64 { return s.StoreErrors }},

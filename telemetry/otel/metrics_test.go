@@ -59,6 +59,7 @@ http.client.request.duration http.request.method=POST http.response.status_code=
 http.client.response.body.size error.type=503 http.request.method=GET http.response.status_code=503 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 0 in all
 http.client.response.body.size http.request.method=GET http.response.status_code=200 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 5 in all
 http.client.response.body.size http.request.method=POST http.response.status_code=200 network.protocol.version=1.1`+client+` url.scheme=http: 1 times, 5 in all
+ply.cache.collapsed ply.cache.name=main: 0
 ply.cache.entries ply.cache.name=main: 0
 ply.cache.evictions ply.cache.name=main: 0
 ply.cache.invalidated ply.cache.name=main: 1
