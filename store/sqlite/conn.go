@@ -149,6 +149,7 @@ const (
 	codeBusy     = 5
 	codeLocked   = 6
 	codeCorrupt  = 11
+	codeFull     = 13
 	codeProtocol = 15
 	codeNotADB   = 26
 )

@@ -5,10 +5,14 @@ package sqlite_test
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
@@ -108,4 +112,44 @@ func allRight(s *sqlite.Store, stored map[string]bool, n int) error {
 		}
 	}
 	return nil
+}
+
+// A disk that is smaller than MaxBytes fills up. What was stored stays readable; and if the disk is still full after a minute, the cache gives its room back.
+func TestDiskTooSmall(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("only who may mount a file system can have a small one: %s", out)
+	}
+	t.Cleanup(func() { require.NoError(t, exec.Command("umount", dir).Run()) })
+	var resets atomic.Int32
+	path := filepath.Join(dir, "cache.db")
+	s, err := sqlite.Open(path, sqlite.Options{OnReset: func(error) { resets.Add(1) }})
+	require.NoError(t, err)
+	defer s.Close()
+	stored, full := make(map[string]bool), false
+	for i := range 400 {
+		key := fmt.Sprint("k-", i)
+		if err := s.Put(t.Context(), key, store.Record{Data: proof(key, i, 50_000)}); err == nil {
+			stored[key] = true
+		} else {
+			full = true
+		}
+	}
+	if !full || len(stored) < 20 {
+		t.Fatalf("a disk of 12 MiB took %d records, full %t", len(stored), full)
+	}
+	for key := range stored {
+		r, err := s.Get(t.Context(), key)
+		require.NoError(t, err)
+		if r.Version != "" { // some were evicted, if it came to that
+			if _, err := proven(key, r.Data); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	s.EveryMinute()
+	put(t, s, "after", store.Record{Data: proof("after", 1, 50_000)})
+	t.Logf("%d records fitted, %d resets", len(stored), resets.Load())
+	require.NoError(t, s.Close())
+	sound(t, path)
 }

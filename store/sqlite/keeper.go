@@ -43,9 +43,38 @@ func (s *Store) keep() {
 			s.repair(r)
 		case <-s.kick:
 		case <-every.C:
-			s.writeUses(keepEvery)
+			s.everyMinute()
 		}
 	}
+}
+
+// everyMinute does what is done by the clock.
+func (s *Store) everyMinute() {
+	s.writeUses(keepEvery)
+	s.relax()
+	if s.stuck.Load() {
+		s.giveWay()
+	}
+}
+
+var errDiskFull = errors.New("the disk was full for a minute, and had no room to remove records one by one")
+
+// giveWay removes the file if the disk is still full: to remove single records, SQLite needs room too.
+// A cache gives its room back rather than keep it from others, and be of little use itself.
+func (s *Store) giveWay() {
+	var err error
+	_ = s.useOnce(background, func(db *database) error {
+		return s.inTurn(background, db, func() error {
+			_, err = db.moveLog()
+			return nil
+		})
+	})
+	if code(err) == codeFull && s.abandon() && s.reopen() == nil {
+		s.ceiling.Store(0)
+		s.tell(errDiskFull)
+		err = nil
+	}
+	s.stuck.Store(code(err) == codeFull)
 }
 
 // keepLog moves the log into the file whenever enough was written, until the store is closed. It lets others read and write meanwhile.
@@ -171,6 +200,9 @@ func (s *Store) boundLog(ctx context.Context, db *database) error {
 	if moved {
 		db.tried = 0
 	}
+	if code(err) == codeFull && size <= fullLog {
+		return nil // the log itself may still have room
+	}
 	if err != nil || moved || size <= fullLog {
 		return err
 	}
@@ -255,13 +287,9 @@ func (s *Store) repair(r report) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := s.useOnce(ctx, func(db *database) error {
-		select {
-		case <-db.turn:
-		case <-s.closing:
-			return ErrClosed
-		}
-		defer func() { db.turn <- struct{}{} }()
-		return patiently(ctx, s.closing, func() error { return empty(ctx, db.writer) })
+		return s.inTurn(ctx, db, func() error {
+			return patiently(ctx, s.closing, func() error { return empty(ctx, db.writer) })
+		})
 	})
 	switch {
 	case err == nil:

@@ -28,7 +28,7 @@ func charge(key string, r store.Record) int64 {
 func (tx *tx) makeRoom(bytes, keep int64, owner string) error {
 	for {
 		held, err := tx.number(background, "SELECT bytes FROM totals")
-		if err != nil || held+bytes <= tx.store.options.MaxBytes {
+		if err != nil || held+bytes <= tx.store.bound() {
 			return err
 		}
 		freed, err := tx.free(keep, owner)
@@ -39,6 +39,34 @@ func (tx *tx) makeRoom(bytes, keep int64, owner string) error {
 			return store.ErrTooLarge
 		}
 	}
+}
+
+// bound returns how many bytes the records may have at the moment.
+func (s *Store) bound() int64 {
+	if c := s.ceiling.Load(); c > 0 {
+		return min(c, s.options.MaxBytes)
+	}
+	return s.options.MaxBytes
+}
+
+// squeeze has the next Put make do with less than there was when the disk was full: what is removed leaves free pages in the file.
+// The log's room is given back at once. The caller may write.
+func (s *Store) squeeze(db *database) {
+	if _, err := db.moveLog(); code(err) == codeFull {
+		s.stuck.Store(true)
+	}
+	if held, err := db.writer.number(background, "SELECT bytes FROM totals"); err == nil {
+		s.ceiling.Store(max(held/8*7, leastBytes/2))
+	}
+}
+
+// relax lets the store grow again, a little each minute.
+func (s *Store) relax() {
+	c := s.ceiling.Load()
+	if c += c / 8; c > s.options.MaxBytes {
+		c = 0
+	}
+	s.ceiling.Store(c)
 }
 
 // free removes one thing, or a few: so little that a Put is as quick in a full store as in an empty one. It reports whether there was any.

@@ -76,6 +76,8 @@ type Store struct {
 	reports chan report   // of damage, to the keeper
 	keepers sync.WaitGroup
 	once    sync.Once    // of Close
+	ceiling atomic.Int64 // of bytes, where the disk has less room than MaxBytes; else 0
+	stuck   atomic.Bool  // the disk is so full that not even the log can be moved into the file
 	resets  atomic.Int64 // how often the file was found damaged: what was seen before one is no reason for another
 
 	// mu is held for reading while a method uses db, and for writing while db is exchanged.
@@ -291,6 +293,22 @@ func (db *database) reader() (*conn, error) {
 
 // write runs f in a transaction. All of it takes place or, if f returns an error, nothing.
 func (s *Store) write(ctx context.Context, db *database, f func(tx *tx) error) error {
+	return s.inTurn(ctx, db, func() error {
+		err := s.boundLog(ctx, db)
+		if err == nil {
+			err = patiently(ctx, s.closing, func() error {
+				return transaction(ctx, db.writer, func() error { return f(&tx{conn: db.writer, store: s, db: db}) })
+			})
+		}
+		if code(err) == codeFull {
+			s.squeeze(db)
+		}
+		return err
+	})
+}
+
+// inTurn runs f when nobody else in this process writes.
+func (s *Store) inTurn(ctx context.Context, db *database, f func() error) error {
 	select {
 	case <-db.turn:
 	case <-ctx.Done():
@@ -299,10 +317,5 @@ func (s *Store) write(ctx context.Context, db *database, f func(tx *tx) error) e
 		return ErrClosed
 	}
 	defer func() { db.turn <- struct{}{} }()
-	if err := s.boundLog(ctx, db); err != nil {
-		return err
-	}
-	return patiently(ctx, s.closing, func() error {
-		return transaction(ctx, db.writer, func() error { return f(&tx{conn: db.writer, store: s, db: db}) })
-	})
+	return f()
 }
