@@ -19,8 +19,10 @@ import (
 	"github.com/plyhttp/ply/store/redis"
 )
 
-// With -long the tests of faults take as long as it says, instead of a moment, and those of times assert what they measure to the millisecond.
-var long = flag.Duration("long", 0, "how long each test of faults takes, such as 1m; also makes the assertions about time exact, which needs a machine with nothing else to do")
+var (
+	long  = flag.Duration("long", 0, "how long each fault lasts, such as 1m, instead of a moment")
+	exact = flag.Bool("exact", false, "assert times to the millisecond, which needs a machine with nothing else to do")
+)
 
 // moment is for how long a fault lasts.
 func moment(short time.Duration) time.Duration {
@@ -125,7 +127,7 @@ func load(t *testing.T, ctx context.Context, s *redis.Store, workers int, patien
 
 // lateness is what a call may take beyond its time. On a machine with other things to do a goroutine may wait for long.
 func lateness() time.Duration {
-	if *long > 0 {
+	if *exact {
 		return 20 * time.Millisecond
 	}
 	return 2 * time.Second

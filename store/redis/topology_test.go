@@ -30,7 +30,7 @@ import (
 )
 
 // eventually waits for what servers arrange among themselves.
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !f(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -107,6 +107,21 @@ func TestCluster(t *testing.T) {
 			}
 			return n.count("spread-0")+n.count("spread-1")+n.count("spread-2") > 0 && heardAll(t, n, 30)
 		})
+	})
+	t.Run("a user with few rights", func(t *testing.T) {
+		for _, node := range nodes {
+			require.NoError(t, raw(t, node.Addr).Do(t.Context(), append(rights("pass"), "+cluster|slots", "+command", "+asking")...).Err())
+		}
+		s, err := redis.Open("redis+cluster://app:pass@"+nodes[0].Addr, redis.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { s.Close() })
+		n := listen(t, s)
+		for i := range 10 {
+			put(t, s, fmt.Sprint("right-", i), strings.Repeat("x", 100_000))
+		}
+		require.NoError(t, s.Range(t.Context(), store.Entry, func(string, store.Record) bool { return true }))
+		require.NoError(t, s.Clear(t.Context()))
+		n.waitFor(t, "right-0")
 	})
 	t.Run("a slot moves", func(t *testing.T) {
 		s := openCluster(t, nodes, redis.Options{})
@@ -200,6 +215,12 @@ func TestSentinel(t *testing.T) {
 		next.Set(t.Context(), "ply:other", "x", 0)
 		return n.count("other") > 0
 	})
+}
+
+// rights make a user who may do what docs/stores.md says is needed.
+func rights(password string) []any {
+	return []any{"ACL", "SETUSER", "app", "on", ">" + password, "~ply:*", "resetchannels", "-@all",
+		"+getrange", "+evalsha", "+eval", "+set", "+unlink", "+scan", "+ping", "+hello", "+select", "+client|tracking", "+client|setname"}
 }
 
 func TestPasswordAndDatabase(t *testing.T) {
