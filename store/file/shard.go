@@ -134,8 +134,13 @@ type stored struct {
 // list returns the files of the shard, the ones first that were used longest ago. What does not belong there it removes:
 // as the lock is held, a temporary file is one that somebody left.
 func (h *held) list() ([]stored, error) {
-	dir := shardName(h.shard)
-	entries, err := h.place.fs.ReadDir(dir)
+	return list(h.place, h.shard, h.place.fs.Remove)
+}
+
+// list returns the files of a shard, and gives to odd what does not belong there.
+func list(p *place, shard int, odd func(name string) error) ([]stored, error) {
+	dir := shardName(shard)
+	entries, err := p.fs.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +150,7 @@ func (h *held) list() ([]stored, error) {
 			continue
 		}
 		name := dir + "/" + e.Name()
-		info, err := h.place.fs.Lstat(name)
+		info, err := p.fs.Lstat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -153,7 +158,7 @@ func (h *held) list() ([]stored, error) {
 		case isRecord(e.Name()) && info.Mode().IsRegular():
 			found = append(found, stored{name, info.Size(), info.ModTime().UnixNano()})
 		case strings.HasPrefix(e.Name(), tempPrefix) || !info.IsDir():
-			if err := h.place.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := odd(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}
@@ -197,10 +202,11 @@ func (h *held) remove(name string, size int64) error {
 		h.end(h.slot)
 		return err
 	}
-	if err != nil { // somebody else did it, by hand: the slot does not know
+	now := h.slot.without(size)
+	if err != nil || now.bytes < 0 || now.records < 0 { // somebody else has been here, by hand: the slot does not know
 		return h.count()
 	}
-	h.end(h.slot.without(size))
+	h.end(now)
 	return nil
 }
 

@@ -21,6 +21,7 @@ func (s *Store) sweepByAndBy(ctx context.Context, since time.Time) {
 	if !since.IsZero() {
 		s.sweepAll(ctx, time.Now(), since)
 	}
+	close(s.swept)
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for shard := 0; ; shard = (shard + 1) % shards {
@@ -54,7 +55,7 @@ func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, 
 // sweep removes from a shard the records that are over at now, which it counts, the parts that were used last before partsBefore and have no owner,
 // and what is no record. It reads without the lock, and looks again with it before it removes something.
 func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore time.Time) (expired int, err error) {
-	files, err := s.list(ctx, p, shard)
+	files, err := s.peek(ctx, p, shard)
 	if err != nil {
 		return 0, err
 	}
@@ -82,12 +83,30 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 	return expired, nil
 }
 
-// list returns the files of a shard. The lock is not held when it returns.
-func (s *Store) list(ctx context.Context, p *place, shard int) (files []stored, err error) {
-	err = s.locked(ctx, p, shard, func(h *held) error {
-		files, err = h.list()
-		return err
-	})
+// peek returns the files of a shard as they are at the moment. It takes no lock, and makes nothing that is not there.
+func peek(p *place, shard int) ([]stored, error) {
+	files, err := list(p, shard, func(string) error { return nil })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return files, err
+}
+
+// peek has the shard counted if its slot does not say what is there: after a crash, or when somebody has deleted files by hand.
+func (s *Store) peek(ctx context.Context, p *place, shard int) ([]stored, error) {
+	all, err := readState(p.state)
+	if err != nil {
+		return nil, err
+	}
+	files, err := peek(p, shard)
+	if err != nil {
+		return nil, err
+	}
+	there, said := tally(files), all.slots[shard]
+	if there.bytes == said.bytes && there.records == said.records && !said.dirty {
+		return files, nil
+	}
+	err = s.locked(ctx, p, shard, (*held).count)
 	return files, err
 }
 
@@ -163,7 +182,7 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 		return err
 	}
 	for shard := range shards {
-		files, err := s.list(ctx, p, shard)
+		files, err := peek(p, shard)
 		if err != nil {
 			return wrap("range", err)
 		}

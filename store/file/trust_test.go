@@ -1,0 +1,312 @@
+package file
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/store"
+)
+
+func openIn(t testing.TB, dir string, o Options) *Store {
+	t.Helper()
+	s, err := Open(dir, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func mustPut(t testing.TB, s *Store, key string, r store.Record) store.Record {
+	t.Helper()
+	require.NoError(t, s.Put(t.Context(), key, r))
+	return mustGet(t, s, key)
+}
+
+func mustGet(t testing.TB, s *Store, key string) store.Record {
+	t.Helper()
+	r, err := s.Get(t.Context(), key)
+	require.NoError(t, err)
+	return r
+}
+
+// pathOf returns the file of a record.
+func pathOf(dir, key string) string {
+	_, name := nameOf(key)
+	return filepath.Join(dir, name)
+}
+
+// A changed file is no record: every bit of it counts, and so does its length. Whatever is there, a Put replaces it.
+func TestEveryFlippedBitAndTruncationIsAbsent(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	mustPut(t, s, "k", store.Record{Data: bytes.Repeat([]byte("data "), 8), Kind: store.Body, Owner: "o", Label: "l", Expires: time.Now().Add(time.Hour)})
+	path := pathOf(dir, "k")
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	absent := func(what string, file []byte) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(path, file, 0o600))
+		if r, err := s.Get(t.Context(), "k"); err != nil || r.Version != "" {
+			t.Fatalf("%s: got %q, %v, want nothing", what, r.Data, err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("%s: the file is still there", what)
+		}
+	}
+	for bit := range 8 * len(whole) {
+		file := bytes.Clone(whole)
+		file[bit/8] ^= 1 << (bit % 8)
+		absent("a flipped bit", file)
+	}
+	for n := range whole {
+		absent("cut off", whole[:n])
+		absent("zeros at the end", append(bytes.Clone(whole[:n]), make([]byte, len(whole)-n)...))
+	}
+	absent("a byte more", append(bytes.Clone(whole), 0))
+	absent("much more", append(bytes.Clone(whole), make([]byte, 100_000)...))
+
+	require.NoError(t, os.WriteFile(path, whole, 0o600))
+	if r := mustGet(t, s, "k"); !bytes.HasPrefix(r.Data, []byte("data")) {
+		t.Errorf("the file as it was: %q", r.Data)
+	}
+	_, err = s.DeleteExpired(t.Context(), time.Now()) // what a store does by and by
+	require.NoError(t, err)
+	checkDir(t, dir, s, "afterwards")
+}
+
+// A Put finds out by itself that what is there cannot be read: nobody has to have asked for it.
+func TestWhatCannotBeReadIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	path := pathOf(dir, "k")
+	for name, spoil := range map[string]func(whole []byte) []byte{
+		"head": func(b []byte) []byte { b[10] ^= 1; return b },
+		"data": func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
+		"none": func([]byte) []byte { return nil },
+	} {
+		require.NoError(t, s.Delete(t.Context(), "k", ""))
+		mustPut(t, s, "k", store.Record{Data: []byte("old")})
+		whole, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, spoil(whole), 0o600))
+		if err := s.Put(t.Context(), "k", store.Record{Data: []byte("x"), Version: "a-version"}); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: Put in the place of a version that is not there: %v, want ErrConflict", name, err)
+		}
+		if r := mustPut(t, s, "k", store.Record{Data: []byte("new")}); string(r.Data) != "new" {
+			t.Errorf("%s: got %q", name, r.Data)
+		}
+		_, err = s.DeleteExpired(t.Context(), time.Now()) // what a store does by and by
+		require.NoError(t, err)
+		checkDir(t, dir, s, name)
+	}
+}
+
+// A file that was moved is a record of another key.
+func TestFilesThatWereSwapped(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	mustPut(t, s, "a", store.Record{Data: []byte("of a")})
+	file, err := os.ReadFile(pathOf(dir, "a"))
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Dir(pathOf(dir, "b")), 0o700))
+	require.NoError(t, os.WriteFile(pathOf(dir, "b"), file, 0o600))
+	if r := mustGet(t, s, "b"); r.Version != "" {
+		t.Errorf("under another key: %q", r.Data)
+	}
+	if r := mustPut(t, s, "b", store.Record{Data: []byte("of b")}); string(r.Data) != "of b" {
+		t.Errorf("got %q", r.Data)
+	}
+}
+
+// canary is a file outside of the directory that nobody may touch.
+func canary(t *testing.T) (path string, unharmed func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "canary")
+	file, err := encode("k", store.Record{Data: []byte("sings")})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, file, 0o640))
+	before, err := os.Lstat(path)
+	require.NoError(t, err)
+	return path, func() {
+		t.Helper()
+		now, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(now, file) {
+			t.Errorf("the canary: %q, %v", now, err)
+		}
+		if after, err := os.Lstat(path); err != nil || after.Mode() != before.Mode() || after.ModTime() != before.ModTime() {
+			t.Errorf("the canary was touched: %v, %v", after, err)
+		}
+	}
+}
+
+func TestSymlinksAreNotFollowed(t *testing.T) {
+	_, name := nameOf("k")
+	for planted, at := range map[string]string{"entry": name, "lock": name[:3] + lockName, "state": stateName, "alive": aliveName, "temporary": name[:3] + tempPrefix + "X"} {
+		t.Run(planted, func(t *testing.T) {
+			path, unharmed := canary(t)
+			dir := filepath.Join(t.TempDir(), "store")
+			s := openIn(t, dir, Options{})
+			s.Close()
+			os.Remove(filepath.Join(dir, at))
+			require.NoError(t, os.Symlink(path, filepath.Join(dir, at)))
+			s = openIn(t, dir, Options{})
+			if r := mustGet(t, s, "k"); r.Version != "" {
+				t.Errorf("a symlink was read: %q", r.Data)
+			}
+			if r := mustPut(t, s, "k", store.Record{Data: []byte("own")}); string(r.Data) != "own" {
+				t.Errorf("got %q", r.Data)
+			}
+			os.Remove(filepath.Join(dir, name)) // planted while the store is open
+			require.NoError(t, os.Symlink(path, filepath.Join(dir, name)))
+			if r := mustGet(t, s, "k"); r.Version != "" {
+				t.Errorf("a symlink was read: %q", r.Data)
+			}
+			mustPut(t, s, "k", store.Record{Data: []byte("own")})
+			if _, err := s.DeleteExpired(t.Context(), time.Now()); err != nil {
+				t.Errorf("DeleteExpired: %v", err)
+			}
+			require.NoError(t, s.Clear(t.Context()))
+			unharmed()
+		})
+	}
+	t.Run("shard", func(t *testing.T) {
+		path, unharmed := canary(t)
+		dir := filepath.Join(t.TempDir(), "store")
+		s := openIn(t, dir, Options{})
+		shard := filepath.Join(dir, name[:2])
+		require.NoError(t, os.RemoveAll(shard))
+		require.NoError(t, os.Symlink(filepath.Dir(path), shard))
+		s.Get(t.Context(), "k")
+		s.Put(t.Context(), "k", store.Record{Data: []byte("x")})
+		s.Clear(t.Context())
+		s.Close()
+		if again, err := Open(dir, Options{}); err == nil {
+			again.Put(t.Context(), "k", store.Record{Data: []byte("x")})
+			again.Close()
+		}
+		unharmed()
+		if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+			t.Errorf("there are %d files beside the canary, %v", len(entries)-1, err)
+		}
+	})
+	t.Run("directory", func(t *testing.T) {
+		target := t.TempDir()
+		dir := filepath.Join(t.TempDir(), "store")
+		require.NoError(t, os.Symlink(target, dir))
+		if s, err := Open(dir, Options{}); err == nil {
+			s.Close()
+			t.Error("a symlink was opened as if it were the directory")
+		}
+		if entries, _ := os.ReadDir(target); len(entries) != 0 {
+			t.Errorf("%d files were made", len(entries))
+		}
+	})
+}
+
+func TestDirectoriesThatAreRefused(t *testing.T) {
+	tests := []struct {
+		name string
+		make func(dir string)
+		want string
+	}{
+		{"others may write", func(dir string) { os.Chmod(dir, 0o777) }, "others may write"},
+		{"the group may write", func(dir string) { os.Chmod(dir, 0o720) }, "others may write"},
+		{"somebody else's", func(dir string) {
+			if os.Chown(dir, 65534, 65534) != nil {
+				os.Chmod(dir, 0o777) // who is not root cannot give things away
+			}
+		}, ""},
+		{"other things", func(dir string) { os.WriteFile(filepath.Join(dir, "thesis.tex"), nil, 0o600) }, "other things"},
+		{"another format", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("mp3"), 0o600) }, "not this package's"},
+		{"a newer version", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("ply store/file 2\n"), 0o600) }, "newer version"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			tt.make(dir)
+			before, _ := os.ReadDir(dir)
+			s, err := Open(dir, Options{})
+			if err == nil {
+				s.Close()
+				t.Fatal("it was opened")
+			}
+			if !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "file: ") {
+				t.Errorf("the error is %q, want it to say %q", err, tt.want)
+			}
+			if after, _ := os.ReadDir(dir); len(after) != len(before) {
+				t.Errorf("%d files were made", len(after)-len(before))
+			}
+		})
+	}
+	for name, open := range map[string]func() (*Store, error){
+		"no name": func() (*Store, error) { return Open("", Options{}) },
+		"small":   func() (*Store, error) { return Open(t.TempDir(), Options{MaxBytes: 100}) },
+		"a file": func() (*Store, error) {
+			path := filepath.Join(t.TempDir(), "file")
+			os.WriteFile(path, nil, 0o600)
+			return Open(path, Options{})
+		},
+	} {
+		if s, err := open(); err == nil || s != nil {
+			t.Errorf("%s: it was opened", name)
+		}
+	}
+}
+
+// The files of every version stay readable.
+func TestGolden(t *testing.T) {
+	file, err := os.ReadFile("testdata/v1.record")
+	if *update {
+		file, err = encode("golden.key:1_-", store.Record{
+			Data: []byte("golden data\x00\xff"), Kind: store.Body, Owner: "golden.owner", Label: "https://example.com/", Expires: time.UnixMilli(4102444800123),
+		})
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile("testdata/v1.record", file, 0o644))
+	}
+	require.NoError(t, err)
+	h, r, err := decode(file)
+	if err != nil || h.key != "golden.key:1_-" || string(r.Data) != "golden data\x00\xff" || r.Kind != store.Body || r.Owner != "golden.owner" ||
+		r.Expires.UnixMilli() != 4102444800123 || r.Version != hex.EncodeToString(file[28:44]) {
+		t.Errorf("got %+v, %+v, %v", h, r, err)
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden file of the current version")
+
+// FuzzDecode: what decode takes is what encode makes, and a length that is a lie gets no room.
+func FuzzDecode(f *testing.F) {
+	file, _ := encode("k", store.Record{Data: []byte("data"), Owner: "o", Label: "l", Expires: time.Now()})
+	f.Add(file, "k", []byte("data"))
+	f.Add([]byte("plyf\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), "k", []byte{0})
+	f.Fuzz(func(t *testing.T, file []byte, key string, data []byte) {
+		if h, r, err := decode(file); err == nil {
+			if int64(len(file)) != h.size || len(r.Data) != int(h.data) || !bytes.HasSuffix(file, r.Data) {
+				t.Fatalf("%q is %+v", file, h)
+			}
+		}
+		if key == "" || len(key) > maxName {
+			return
+		}
+		made, err := encode(key, store.Record{Data: data, Owner: key, Kind: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, r, err := decode(made)
+		if err != nil || h.key != key || h.owner != key || !bytes.Equal(r.Data, data) || r.Kind != 7 {
+			t.Fatalf("%q came back as %+v, %q, %v", data, h, r.Data, err)
+		}
+		if _, err := decodeHead(made[:headSize+2*len(key)], int64(len(made))); err != nil {
+			t.Fatalf("the head alone: %v", err)
+		}
+	})
+}
