@@ -262,6 +262,10 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 			return stale, done, nil
 		}
 	case f.status == 0: // another has found the answer in the store
+		// Whoever joined it does not join the next one, which finds it there, too: that could go on until the rounds are over.
+		if resp := x.lookAgain(); resp != nil {
+			return resp, done, nil
+		}
 		return nil, goAgain, nil
 	}
 	return nil, goAlone, nil
