@@ -250,7 +250,7 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		}
 		f.drop()
 		return nil, goAlone, nil
-	case f.failed != nil && ownError(f.failed), f.raised != nil:
+	case f.failed != nil && (ownError(f.failed) || x.secluded(f)), f.raised != nil:
 		return nil, goAgain, nil
 	case f.failed != nil:
 		x.closeRequest()
@@ -295,6 +295,12 @@ func (x *exchange) closeRequest() {
 // ownError tells whether an error may be due to the request that was sent, rather than to the origin: another request could fare better.
 func ownError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// secluded tells whether an error must not pass between two requests: with credentials that the key does not tell apart, it may be about one person.
+func (x *exchange) secluded(f *flight) bool {
+	personal := func(r *http.Request) bool { return sends(r, "Authorization") || sends(r, "Cookie") }
+	return x.cache.posture.shared && (personal(x.request) || personal(f.request))
 }
 
 // suits tells whether a stored response could answer the request at this moment, without a word from the origin.

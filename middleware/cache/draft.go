@@ -55,7 +55,7 @@ func (d *draft) add(p []byte, err error) outcome {
 	}
 	o := d.judge(int64(len(d.body)+len(p)), err)
 	if o.reason == "" && !d.grow(len(d.body)+len(p)) {
-		o.reason = overBudget
+		o = outcome{reason: overBudget}
 	}
 	if o.reason == "" {
 		d.body = append(d.body, p...)

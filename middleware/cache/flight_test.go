@@ -27,9 +27,12 @@ const crowd = 10_000
 // sealed makes a body that says for whom it was made, by which answer, and whether all of it is there.
 func sealed(key string, answer, size int) string {
 	rng := rand.New(rand.NewPCG(uint64(answer), uint64(size)))
-	b := make([]byte, size)
+	b, word := make([]byte, size), uint64(0)
 	for i := range b {
-		b[i] = 'a' + byte(rng.IntN(26))
+		if i%8 == 0 {
+			word = rng.Uint64()
+		}
+		b[i] = 'a' + byte(word>>(i%8*8))%26
 	}
 	content := fmt.Sprintf("%q %d %s", key, answer, b)
 	return fmt.Sprintf("%x %s", sha256.Sum256([]byte(content)), content)
