@@ -290,7 +290,7 @@ func TestUmask(t *testing.T) {
 		if out, err := process(t, "umask", dir, strconv.Itoa(mask)).Output(); err != nil {
 			t.Fatalf("umask %04o: %v %s", mask, err, out)
 		}
-		filepath.WalkDir(filepath.Dir(dir), func(path string, e fs.DirEntry, err error) error {
+		filepath.WalkDir(filepath.Dir(dir), func(path string, e fs.DirEntry, _ error) error {
 			info, err := e.Info()
 			require.NoError(t, err)
 			want := fs.FileMode(0o600)
