@@ -6,7 +6,8 @@
 #
 # It needs Go and, for the first run, the network for modules. The race detector needs a C compiler: where there is none,
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
-# The tests of store/redis start a redis-server: where there is none, it is installed if that is possible; otherwise they are skipped, or, with CI set, fail.
+# The tests of store/redis start a redis-server, and those of examples/memcached a memcached: where there is none, it is installed if that is possible;
+# otherwise they are skipped, or, with CI set, fail.
 set -euo pipefail
 cd "$(dirname "$0")"
 FUZZTIME=${FUZZTIME:-20000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure
@@ -29,6 +30,11 @@ fi
 if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   step "install redis-server"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server || true # the tests say so if there is none
+fi
+
+if ! command -v memcached >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  step "install memcached"
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends memcached || true # the tests say so if there is none
 fi
 
 step gofmt

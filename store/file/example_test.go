@@ -1,0 +1,97 @@
+package file_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/file"
+)
+
+// A cache whose responses are still there when the program is started again.
+func Example() {
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		w.Header().Set("Cache-Control", "max-age=3600")
+		io.WriteString(w, "the answer")
+	}))
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	program := func() error { // as it is run twice
+		files, err := file.Open(filepath.Join(dir, "http"), file.Options{})
+		if err != nil {
+			return err
+		}
+		defer files.Close()
+		c, err := cache.New(cache.Options{Store: files})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		client, err := ply.New(ply.Options{Use: []ply.Middleware{c.Middleware}})
+		if err != nil {
+			return err
+		}
+		resp, err := client.Get(context.Background(), server.URL)
+		text, err := ply.Text(resp, err)
+		if err != nil {
+			return err
+		}
+		status, _ := cache.StatusOf(resp)
+		fmt.Printf("%s, a hit: %t\n", text, status.Hit)
+		return nil
+	}
+	for range 2 {
+		if err := program(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("requests that the server saw:", requests)
+	// Output:
+	// the answer, a hit: false
+	// the answer, a hit: true
+	// requests that the server saw: 1
+}
+
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	s, err := file.Open(filepath.Join(dir, "http"), file.Options{MaxBytes: 100 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+
+	ctx := context.Background()
+	if err := s.Put(ctx, "k", store.Record{Data: []byte("first")}); err != nil {
+		log.Fatal(err)
+	}
+	r, err := s.Get(ctx, "k")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", r.Data)
+	fmt.Println(s.Put(ctx, "k", store.Record{Data: []byte("second"), Version: "another"}))
+	fmt.Println(s.Put(ctx, "k", store.Record{Data: []byte("second"), Version: r.Version}))
+	// Output:
+	// first
+	// store: the record has been changed meanwhile
+	// <nil>
+}
