@@ -27,17 +27,18 @@ type contender struct {
 	caches    bool
 	validates bool // it asks the origin whether a stale answer is still good
 	separates bool // it keeps several variants of one URL
+	collapses bool // it asks the origin once for all who want the same at one time
 }
 
 var (
 	transport = contender{name: "transport", mount: bare}
 	floor     = contender{name: "floor", mount: mountFloor, caches: true}
-	ply       = contender{name: "ply", mount: mountPly, adds: 2, caches: true, validates: true, separates: true}
+	ply       = contender{name: "ply", mount: mountPly, adds: 2, caches: true, validates: true, separates: true, collapses: true}
 	gregjones = contender{name: "gregjones httpcache", mount: mountGregjones, adds: 1, caches: true, validates: true}
 	failsafe  = contender{name: "failsafe-go", mount: mountFailsafe, caches: true}
 
 	// plyFull is ply with a store that holds as much as the peers' do.
-	plyFull = contender{name: "ply", mount: mountFullPly, adds: 2, caches: true, validates: true, separates: true}
+	plyFull = contender{name: "ply", mount: mountFullPly, adds: 2, caches: true, validates: true, separates: true, collapses: true}
 
 	// byHand is what one writes without a library for HTTP caching.
 	byHand = contender{name: "golang-lru by hand", mount: mountByHand, caches: true}

@@ -184,6 +184,9 @@ func TestAHerdIsServedRight(t *testing.T) {
 				o := newOrigin(says{size: KiB, fields: 8, control: "max-age=60", latency: 50 * time.Millisecond}, numbered(1)...)
 				stampede(t, c.mount(t, o), callers, func(h http.RoundTripper) { verify(t, h, request(t, "/page/0", ""), KiB) })
 				t.Logf("%d callers, %d requests at the origin", callers, o.requests.Load())
+				if c.collapses {
+					asked(t, o, 1)
+				}
 			})
 		})
 	}

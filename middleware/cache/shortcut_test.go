@@ -170,7 +170,7 @@ func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
 	if !caches[0].byURI || !caches[1].byURI || caches[2].byURI {
 		t.Fatal("the wrong strategies have a short way to their keys")
 	}
-	for i := range 60_000 {
+	for i := range 20_000 {
 		c, r := caches[i%len(caches)], randomRequest(random)
 		if i%7 == 0 {
 			r = r.WithContext(partition.With(t.Context(), "other"))
