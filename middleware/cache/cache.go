@@ -83,6 +83,10 @@ type Options struct {
 	// in case the origin can confirm it then. Zero means seven days; a negative duration means not at all.
 	KeepStale time.Duration
 
+	// RecheckInterval is for how long a copy near is served without a look at the far store; see [Tiered]. If the far store tells of changes, it is 30 seconds
+	// at least. Zero means one second.
+	RecheckInterval time.Duration
+
 	// Secret goes into the hashes of credentials that a response varies on (Vary: Cookie). All processes that share a Store need the same:
 	// give it where whoever reads the store must not be able to try credentials out. It has at least 16 bytes, none of them known to anybody else.
 	// Nil means a random one, which a Store that is not a [Memory] keeps.
@@ -181,7 +185,15 @@ func (c *Cache) open(o *Options) {
 	case *Memory:
 		c.memory = s
 	default:
-		c.durable = newDurable(s, c.patience, max(cmp.Or(o.KeepStale, 7*24*time.Hour), 0), o.Shared)
+		far := o.Store
+		tiers, both := far.(*tiered)
+		if both {
+			far = tiers.Store
+		}
+		c.durable = newDurable(far, c.patience, max(cmp.Or(o.KeepStale, 7*24*time.Hour), 0), o.Shared)
+		if both {
+			c.durable.near = newNearby(tiers.near, far, cmp.Or(o.RecheckInterval, time.Second))
+		}
 		c.store, c.secrets = c.durable, &c.durable.secrets
 		c.searches.Store(true) // another process may have stored one
 	}
@@ -213,9 +225,14 @@ func (o *Options) check() error {
 	if o.MaxInFlightBytes < 0 {
 		return errors.New("cache: MaxInFlightBytes is negative: give a size in bytes, or zero for the default")
 	}
-	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout, o.StoreTimeout} {
+	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout, o.StoreTimeout, o.RecheckInterval} {
 		if d < 0 {
 			return errors.New("cache: a duration in Options is negative")
+		}
+	}
+	if t, ok := o.Store.(*tiered); ok {
+		if err := t.check(); err != nil {
+			return err
 		}
 	}
 	if o.Secret != nil && len(o.Secret) < 16 {

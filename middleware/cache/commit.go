@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/plyhttp/ply/redact"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -109,7 +110,7 @@ func (d *durable) pledged(ctx context.Context, e *Entry, seen *sight) (*Entry, e
 		return nil, err
 	}
 	p := e.copy()
-	p.marks = marks
+	p.url, p.marks = redact.URLText(e.url), marks
 	p.index()
 	p.used.Store(e.used.Load())
 	return p, nil

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -33,12 +32,13 @@ func (b content) held() int64 {
 	return int64(cap(b.bytes))
 }
 
-// open returns a reader of all bytes.
-func (b content) open(ctx context.Context) io.ReadCloser {
-	if b.here() {
-		return &reader{rest: b.bytes}
+// content returns a reader of all bytes of the body, for a request.
+func (e *Entry) content(r *http.Request) io.ReadCloser {
+	if e.body.here() {
+		return &reader{rest: e.body.bytes}
 	}
-	return b.stored.open(ctx)
+	p := e.body.stored
+	return &pieceReader{pieces: p, entry: e, request: r, end: p.size}
 }
 
 // A narrower is a body of which only a section is to be read. It is told so before the first byte is read.

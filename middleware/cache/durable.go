@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/plyhttp/ply/redact"
@@ -20,6 +21,7 @@ import (
 type durable struct {
 	guard   *guard
 	given   Store
+	near    *nearby       // copies in memory, or nil
 	keep    time.Duration // beyond the last moment that a response can be used without asking
 	shared  bool
 	self    [8]byte // names this process in the generations that it makes
@@ -80,14 +82,23 @@ func placeOf(name string) (p place, ok bool) {
 	return p, err == nil && n == len(p.hash)
 }
 
-// get returns the responses under a key, and the marks of some tags and of those that the responses have. The sight is nil if that failed.
-func (d *durable) get(ctx context.Context, key string, tags []tag) (*variants, *sight, error) {
+// get returns the responses under a request's key, and the marks that their tags and those of its URI have. The sight is nil if that failed.
+func (d *durable) get(ctx context.Context, key string, r *http.Request) (*variants, *sight, error) {
 	at := d.place(key)
+	copied, fresh := d.near.get(at, time.Now())
+	if fresh {
+		return copied, sightOf(copied), nil
+	}
 	failed := d.readySecret(ctx) // without it only what varies on credentials is missing
-	h, err := d.hold(ctx, at, tags)
+	began := d.near.began()
+	h, err := d.hold(ctx, at, uriTags(r), copied)
+	if err != nil && copied != nil {
+		return copied, sightOf(copied), err
+	}
 	if err != nil {
 		return nil, nil, err
 	}
+	d.near.keep(at, h.current, h.version, began, time.Now())
 	switch {
 	case h.damaged:
 		d.behind.once(at.name, func(ctx context.Context) { d.guard.deleteVersion(ctx, at.name, h.version) })
@@ -109,7 +120,8 @@ type held struct {
 }
 
 // hold reads what is at a place, together with the marks of some tags, which spares a second call in most cases.
-func (d *durable) hold(ctx context.Context, at place, tags []tag) (held, error) {
+// If the record is that of a copy, it is not decoded again.
+func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *variants) (held, error) {
 	records, err := d.guard.get(ctx, append([]string{at.name}, markKeys(tags)...)...)
 	if err != nil {
 		return held{}, err
@@ -120,7 +132,11 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag) (held, error) 
 	if h.version == "" {
 		return h, nil
 	}
-	h.set, err = decode(records[0].Data, at.hash)
+	if copied != nil && copied.from.version == h.version {
+		h.set = copied
+	} else {
+		h.set, err = decode(records[0].Data, at.hash)
+	}
 	switch {
 	case errors.Is(err, errNewer):
 		h.newer = true
@@ -134,9 +150,11 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag) (held, error) 
 	}
 	now := time.Now()
 	h.current = h.set.without(func(e *Entry) bool { return !h.seen.current(e) || d.pending.concern(e) })
-	for _, e := range h.set.entries {
-		e.at = &at
-		d.bind(e, now)
+	if h.set != copied {
+		for _, e := range h.set.entries {
+			e.at = &at
+			d.bind(e, now)
+		}
 	}
 	return h, nil
 }
@@ -192,7 +210,7 @@ func (d *durable) updateAt(ctx context.Context, at place, change func(*variants)
 		if err := pause(ctx, attempt); err != nil {
 			return err
 		}
-		h, err := d.hold(ctx, at, nil)
+		h, err := d.hold(ctx, at, nil, nil)
 		if err != nil {
 			return err
 		}
@@ -234,6 +252,7 @@ func (d *durable) replace(ctx context.Context, at place, h *held, next *variants
 		if err := d.guard.deleteVersion(ctx, at.name, h.version); err != nil {
 			return err
 		}
+		d.near.wrote(at, nil, time.Now())
 		d.drop(h.set, nil)
 		return nil
 	}
@@ -251,6 +270,7 @@ func (d *durable) replace(ctx context.Context, at place, h *held, next *variants
 		d.drop(shelved, next)
 		return err
 	}
+	d.near.wrote(at, stored, now)
 	d.drop(shelved, stored)
 	d.drop(h.set, shelved)
 	return nil
@@ -296,6 +316,7 @@ func (d *durable) until(e *Entry, now time.Time) time.Time {
 // this process remembers, and tries again.
 func (d *durable) deleteTagged(ctx context.Context, tags []tag) error {
 	owing := d.pending.incur(tags)
+	d.near.invalidated(tags)
 	err := d.renew(ctx, tags)
 	d.pending.settle(owing, err == nil)
 	return err
@@ -313,7 +334,7 @@ func (d *durable) each(ctx context.Context, f func(*variants, updater) bool) err
 		if !ok {
 			return true
 		}
-		h, err := d.hold(ctx, at, nil)
+		h, err := d.hold(ctx, at, nil, nil)
 		if err != nil {
 			failed = err
 			return false
@@ -328,6 +349,9 @@ func (d *durable) each(ctx context.Context, f func(*variants, updater) bool) err
 
 // clear removes everything.
 func (d *durable) clear(ctx context.Context) error {
+	if d.near != nil {
+		d.near.changed("")
+	}
 	clearer, ok := d.given.(store.Clearer)
 	if !ok {
 		return d.each(ctx, func(_ *variants, update updater) bool {
@@ -340,6 +364,7 @@ func (d *durable) clear(ctx context.Context) error {
 
 // close waits for what is under way, and no longer than a call of the store may take.
 func (d *durable) close(patience time.Duration) {
+	d.near.close()
 	d.behind.dismiss(patience)
 	d.guard.close()
 }

@@ -241,7 +241,7 @@ func (e *Entry) response(r *http.Request, head bool, age, status string) *http.R
 	case e.body.here():
 		body.rest, resp.Body = e.body.bytes, body
 	default:
-		resp.Body = e.body.open(r.Context())
+		resp.Body = e.content(r)
 	}
 	return resp
 }

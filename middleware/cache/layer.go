@@ -78,10 +78,17 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	var f found
 	c.find(&f, &a, key, r, now)
 	d := decide(&a, &f, now)
+	var resp *http.Response
+	var err error
 	if d.action == serve {
-		return c.serve(&a, f.entry, r, now, d.detail), nil
+		resp = c.serve(&a, f.entry, r, now, d.detail)
+	} else {
+		resp, err = l.exchange(r, &a, key, f, now).act(d)
 	}
-	return l.exchange(r, &a, key, f, now).act(d)
+	if c.durable != nil && resp != nil {
+		goesOn(resp, r, l.next)
+	}
+	return resp, err
 }
 
 // read reads a request, and what the contexts around it have chosen.
@@ -144,7 +151,7 @@ func (c *Cache) find(f *found, a *ask, key []byte, r *http.Request, now time.Tim
 		*f = found{why: ForwardMiss, seen: f.seen}
 	}
 	if f.entry != nil && !f.entry.body.here() {
-		c.fetchBody(ctx, a, f, key, now)
+		c.fetchBody(ctx, a, f, now)
 	}
 }
 
@@ -182,7 +189,7 @@ func (c *Cache) load(ctx context.Context, r *http.Request, key []byte) (*variant
 	if c.memory != nil {
 		return c.memory.get(key), nil
 	}
-	set, seen, err := c.durable.get(ctx, string(key), uriTags(r))
+	set, seen, err := c.durable.get(ctx, string(key), r)
 	c.fault(ctx, "get", err)
 	return set, seen
 }

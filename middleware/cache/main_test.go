@@ -14,10 +14,14 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if code == 0 && !working("test.fuzz", "test.bench", "test.list") {
 		onBytes = true
+		flag.Set("test.skip", noRig)
 		code = m.Run()
 	}
 	os.Exit(code)
 }
+
+// noRig are the slow tests that have stores of their own, or none.
+const noRig = "^Test(Whichever|Whatever|VariantsOfSeveral|APieceThat|Heap|SmallParts|JoinedParts|TheShortWays|Herd|Soak|Memory|Sockets?)"
 
 // working tells whether go test does something else than to run tests.
 func working(flags ...string) bool {

@@ -6,10 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"io"
-	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/plyhttp/ply/store"
@@ -241,102 +238,4 @@ func (d *durable) discard(p *pieces) {
 		keys := p.keys()
 		d.behind.start(func(ctx context.Context) { d.guard.delete(ctx, keys...) })
 	}
-}
-
-// open returns a reader of all bytes.
-func (p *pieces) open(ctx context.Context) *pieceReader {
-	return &pieceReader{ctx: ctx, pieces: p, end: p.size}
-}
-
-// pieceReader reads a body piece by piece, one of them ahead.
-type pieceReader struct {
-	ctx context.Context
-	*pieces
-	next, end int64  // the section that is still to be read from the store
-	rest      []byte // of the piece that has been read
-	err       error
-	ahead     chan fetched // the piece that is being read, or nil
-	closed    atomic.Bool
-}
-
-type fetched struct {
-	bytes []byte
-	err   error
-}
-
-// narrow leaves a section of the body.
-func (r *pieceReader) narrow(first, size int64) { r.next, r.end = first, first+size }
-
-func (r *pieceReader) Read(p []byte) (int, error) {
-	if r.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	if len(r.rest) == 0 && r.err == nil {
-		r.rest, r.err = r.section()
-	}
-	if len(r.rest) == 0 {
-		return 0, r.err
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// section returns the next bytes of the section, and begins to read those behind them.
-func (r *pieceReader) section() ([]byte, error) {
-	if r.next >= r.end {
-		return nil, io.EOF
-	}
-	n := r.next / pieceBytes
-	bytes, err := r.fetched(n)
-	if err != nil {
-		return nil, r.broken(err)
-	}
-	start := n * pieceBytes
-	section := bytes[r.next-start : min(r.end-start, int64(len(bytes)))]
-	if r.next += int64(len(section)); r.next < r.end {
-		r.readAhead(n + 1)
-	}
-	return section, nil
-}
-
-// fetched returns a piece: one that was read ahead, or one that is read now.
-func (r *pieceReader) fetched(n int64) ([]byte, error) {
-	var f fetched
-	switch {
-	case r.head != nil && n == r.at:
-		return r.head, nil
-	case r.ahead != nil:
-		f = <-r.ahead
-		r.ahead = nil
-	default:
-		f.bytes, f.err = r.piece(r.ctx, n)
-	}
-	if f.err != nil && !errors.Is(f.err, errGone) && r.ctx.Err() == nil {
-		f.bytes, f.err = r.piece(r.ctx, n) // it may have been a moment's trouble
-	}
-	return f.bytes, f.err
-}
-
-// readAhead begins to read a piece. It takes no longer than a call of the store may.
-func (r *pieceReader) readAhead(n int64) {
-	ahead := make(chan fetched, 1)
-	r.ahead = ahead
-	go func() {
-		bytes, err := r.piece(r.ctx, n)
-		ahead <- fetched{bytes, err}
-	}()
-}
-
-// broken is what the caller sees when the body breaks off.
-func (r *pieceReader) broken(err error) error {
-	if cause := context.Cause(r.ctx); cause != nil {
-		return cause
-	}
-	return io.ErrUnexpectedEOF
-}
-
-func (r *pieceReader) Close() error {
-	r.closed.Store(true)
-	return nil
 }

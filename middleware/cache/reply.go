@@ -304,6 +304,11 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 		return p.refetch(d, "304 for another response")
 	}
 	c := p.cache
+	if !e.body.here() && e != p.selected {
+		if e = c.withBody(p.request.Context(), &p.ask, e, p.received); e == nil {
+			return p.refetch(d, "the stored body is gone")
+		}
+	}
 	discard(p.Response)
 	fresh, stored, may := p.freshen(e)
 	if p.flight != nil && may {
@@ -379,7 +384,7 @@ func (p *reply) completed(d decision) (*http.Response, error) {
 	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.size() {
 		return p.refetch(d, "the stored part does not fit")
 	}
-	bodies := []io.Reader{part.body.open(p.request.Context()), &exactly{p.Body, rest.size()}}
+	bodies := []io.Reader{part.content(p.request), &exactly{p.Body, rest.size()}}
 	if rest.first == 0 {
 		slices.Reverse(bodies)
 	}

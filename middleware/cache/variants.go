@@ -10,6 +10,7 @@ import (
 // variants are the responses that are stored under one key, at most 64: all variants of one resource, for one principal. They never change.
 type variants struct {
 	entries []*Entry
+	from    *provenance // of a copy of what a byte store has
 }
 
 // maxVariants bounds the stored responses under one key. Which a client can make many of, with one request field that a response varies on.

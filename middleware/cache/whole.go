@@ -1,39 +1,48 @@
 package cache
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"time"
 )
 
-// fetchBody sees to it that the body of a response that was found is there, as far as the answer to r needs it: a small one as a whole,
-// of a large one the piece that comes first. A response whose body is gone is no response.
-func (c *Cache) fetchBody(ctx context.Context, a *ask, f *found, key []byte, now time.Time) {
-	e := f.entry
+// fetchBody sees to it that the body of a response that was found is there; see withBody. A response whose body is gone is no response.
+func (c *Cache) fetchBody(ctx context.Context, a *ask, f *found, now time.Time) {
+	ready := c.withBody(ctx, a, f.entry, now)
+	if ready == nil {
+		*f = found{why: ForwardMiss, seen: f.seen}
+		return
+	}
+	f.set, f.entry = f.set.exchanged(f.entry, ready), ready
+}
+
+// withBody is e with its body, as far as the answer to a needs it: with a small one as a whole, with that piece of a large one that comes first.
+// It is nil if that is gone.
+func (c *Cache) withBody(ctx context.Context, a *ask, e *Entry, now time.Time) *Entry {
 	s := shaped(a, e, now)
 	if a.head || s.status == http.StatusNotModified || s.status == http.StatusRequestedRangeNotSatisfiable {
-		return
+		return e
 	}
 	first := int64(0)
 	if s.status == http.StatusPartialContent {
 		first = s.part.first - e.first()
 	}
-	ready, err := e.withBody(ctx, first)
-	if err == nil {
-		f.set, f.entry = f.set.exchanged(e, ready), ready
-		return
+	ready, err := e.fetched(ctx, first)
+	if err != nil {
+		c.fault(ctx, "get", err)
+		if missing(err) {
+			c.durable.forget(e.at, e.body.stored.id)
+		}
+		return nil
 	}
-	c.fault(ctx, "get", err)
-	if errors.Is(err, errGone) || errors.Is(err, errDamaged) {
-		c.durable.forget(cmp.Or(f.key, string(key)), e.body.stored.id)
+	if ready.body.here() {
+		c.durable.near.improve(e.at, e, ready)
 	}
-	*f = found{why: ForwardMiss, seen: f.seen}
+	return ready
 }
 
-// withBody is e with its body in memory, or, if that is large, with the piece in which the first byte is that will be served.
-func (e *Entry) withBody(ctx context.Context, first int64) (*Entry, error) {
+// fetched is e with its body in memory, or, if that is large, with the piece in which the first byte is that will be served.
+func (e *Entry) fetched(ctx context.Context, first int64) (*Entry, error) {
 	p := e.body.stored
 	ready := e.copy()
 	var err error
@@ -54,9 +63,12 @@ func (e *Entry) withBody(ctx context.Context, first int64) (*Entry, error) {
 }
 
 // forget removes, behind the caller's back, the response whose body is no longer there.
-func (d *durable) forget(key string, id [16]byte) {
-	d.behind.start(func(ctx context.Context) {
-		d.update(ctx, key, func(set *variants) *variants {
+func (d *durable) forget(at *place, id [16]byte) {
+	if at == nil {
+		return
+	}
+	d.behind.once(at.name, func(ctx context.Context) {
+		d.updateAt(ctx, *at, func(set *variants) *variants {
 			return set.without(func(e *Entry) bool { return e.body.stored != nil && e.body.stored.id == id })
 		})
 	})
