@@ -641,7 +641,11 @@ func TestMaintenance(t *testing.T) {
 			r, _ := http.NewRequestWithContext(ctx, "GET", u, nil)
 			return g.Contains(r)
 		}
-		if got := slices.Sorted(g.URLs(ctx)); !slices.Equal(got, urls) {
+		shown := urls
+		if onBytes {
+			shown = []string{"http://h/a?age=REDACTED", "http://h/b?age=REDACTED", "http://i/c?age=REDACTED"}
+		}
+		if got := slices.Sorted(g.URLs(ctx)); !slices.Equal(got, shown) {
 			t.Errorf("URLs %v", got)
 		}
 		time.Sleep(2 * time.Second)

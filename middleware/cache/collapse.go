@@ -75,8 +75,7 @@ func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
 	if c.flights.landedSince(x.own, x.now) {
 		// Between our look into the store and our turn here, another flight has landed:
 		//	we: nothing stored   they: store, leave the table   we: no flight, so we lead
-		var resp *http.Response
-		if resp, d = x.lookAgain(); resp != nil {
+		if resp := x.lookAgain(); resp != nil {
 			f.publish() // for those who have joined meanwhile
 			return resp, nil
 		}
@@ -107,24 +106,20 @@ func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
 	return nil, context.Cause(ctx)
 }
 
-// lookAgain answers from the store if it can by now. Otherwise it decides anew what the origin is asked: what was to be validated may be gone.
-func (x *exchange) lookAgain() (*http.Response, decision) {
+// lookAgain answers from the store if it can by now.
+func (x *exchange) lookAgain() *http.Response {
 	c := x.cache
 	now := time.Now()
 	var f found
 	c.find(&f, &x.ask, []byte(x.own), x.request, now)
-	d := decide(&x.ask, &f, now)
-	if d.action == serve {
-		return c.serve(&x.ask, f.entry, x.request, now, d.detail), d
+	if d := decide(&x.ask, &f, now); d.action == serve {
+		return c.serve(&x.ask, f.entry, x.request, now, d.detail)
 	}
 	x.set, x.selected, x.seen, x.key, x.now = f.set, f.entry, f.seen, f.key, now
 	if x.key == "" {
 		x.key = x.own
 	}
-	if d.action == serveStale || d.action == refuse {
-		d.action = fetch // as was decided before
-	}
-	return nil, d
+	return nil
 }
 
 // ended waits for the end of an exchange that has been canceled because nobody was left, and returns its error: what the layers below make of it

@@ -300,8 +300,9 @@ func (x *exchange) forward(d decision) (*http.Response, error) {
 }
 
 // validate asks the origin whether what is stored is still good. If it is not, the request may have to be sent once more.
+// What was found may be gone by now, if the store was looked into again.
 func (x *exchange) validate(d decision) (*http.Response, error) {
-	if !replayable(x.request) {
+	if !replayable(x.request) || x.set == nil {
 		return x.forward(d.fetching())
 	}
 	r := *x.request
@@ -311,7 +312,7 @@ func (x *exchange) validate(d decision) (*http.Response, error) {
 
 // complete asks the origin for the bytes that a stored part lacks (RFC 9111 §3.3).
 func (x *exchange) complete(d decision) (*http.Response, error) {
-	if !replayable(x.request) {
+	if !replayable(x.request) || x.selected == nil || x.selected.part == nil {
 		return x.forward(d.fetching())
 	}
 	r := *x.request
