@@ -564,7 +564,7 @@ var waterfall = ply.Info{
 		Method: "GET", URL: "https://b.test/new?token=REDACTED", Status: 200, Cache: "miss", CacheReason: "uri-miss", Stop: "done",
 		Header: ply.Span{Start: ms(1), Duration: ms(79)}, Body: ply.Span{Start: ms(80), Duration: ms(20)}, Received: 1234,
 		Exchanges: []ply.Exchange{{
-			Attempt: 1, URL: "https://b.test/new?token=REDACTED", Err: &url.Error{Op: "Get", URL: "https://b.test/new?token=hush", Err: errors.New("reset\nby peer")},
+			Attempt: 1, URL: "https://b.test/new?token=REDACTED", Err: &url.Error{Op: "Get", URL: "https://b.test/new?token=hush", Err: errors.New("reset\nby\u202epeer")},
 			Remote: "192.0.2.7:443", Span: ply.Span{Start: ms(1), Duration: ms(29)},
 			Queue: ply.Span{Start: ms(1), Duration: ms(20)}, DNS: ply.Span{Start: ms(1), Duration: ms(4)},
 			Connect: ply.Span{Start: ms(5), Duration: ms(6)}, TLS: ply.Span{Start: ms(11), Duration: ms(10)}, Send: ply.Span{Start: ms(21), Duration: ms(1)},

@@ -102,6 +102,15 @@ func (l *link) CloseIdleConnections() {
 	closeIdle(l.next)
 }
 
+// Unwrap returns what the layer wraps, or, if that can be seen through, the layer.
+func (l *link) Unwrap() http.RoundTripper {
+	switch l.handler.(type) {
+	case unwrapper:
+		return l.handler
+	}
+	return l.next
+}
+
 // branch is a layer that [When] applies to some requests.
 type branch struct {
 	match func(*http.Request) bool
@@ -115,6 +124,9 @@ func (b *branch) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return b.next.RoundTrip(req)
 }
+
+// Unwrap returns the layer, which wraps the next one.
+func (b *branch) Unwrap() http.RoundTripper { return b.on }
 
 func (b *branch) CloseIdleConnections() { closeIdle(b.on) }
 

@@ -96,7 +96,7 @@ func (w *waterfall) text() string { return strings.TrimSuffix(w.Builder.String()
 // line writes one line, whatever control characters its parts hold.
 func (w *waterfall) line(format string, args ...any) {
 	s := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) { // those that turn the text around, too
 			return ' '
 		}
 		return r

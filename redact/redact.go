@@ -115,13 +115,20 @@ func pathParams(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// word tells the flags of a query ("acl", "x-id") from a bare token: letters and few punctuation marks, no digits, not long.
+// word tells the flags of a query ("acl", "x-id", "publicAccessBlock") from a bare token: letters and few punctuation marks, no digits,
+// few capitals, not long.
 func word(s string) bool {
-	if len(s) > 32 {
+	if len(s) > 24 {
 		return false
 	}
+	capitals := 0
 	for i := range len(s) {
 		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			if capitals++; capitals > 3 {
+				return false
+			}
+		}
 		if c|0x20 < 'a' || c|0x20 > 'z' {
 			if c != '-' && c != '_' && c != '.' {
 				return false

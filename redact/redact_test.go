@@ -22,6 +22,8 @@ func TestURL(t *testing.T) {
 		{"flag", "http://h/?acl&x=1", "http://h/?acl&x=REDACTED"},
 		{"bare token", "http://h/?sk_live_4242", "http://h/?REDACTED"},
 		{"bare token of letters", "http://h/?abcdefghijklmnopqrstuvwxyzabcdefghijklmn", "http://h/?REDACTED"},
+		{"bare token of capitals", "http://h/?AbCdEfGhIjKlMnOp", "http://h/?REDACTED"},
+		{"flag of several words", "http://h/?publicAccessBlock", "http://h/?publicAccessBlock"},
 		{"semicolons", "http://h/?a=1;b=2", "http://h/?a=REDACTED"},
 		{"malformed escapes", "http://h/?a=%zz&%zz=b", "http://h/?a=REDACTED&%zz=REDACTED"},
 		{"value with equals signs", "http://h/?sig=a==&n=1", "http://h/?sig=REDACTED&n=REDACTED"},

@@ -15,9 +15,9 @@ import (
 func (x *exchange) attrs(o Outcome) []slog.Attr {
 	a := make([]slog.Attr, 0, 20)
 	a = appendMethod(a, o.Request.Method)
-	a = append(a, slog.String("url.full", x.redactor.URL(o.Request.URL)))
+	a = append(a, slog.String("url.full", clip(x.redactor.URL(o.Request.URL), maxURL)))
 	if t := o.URLTemplate(); t != "" {
-		a = append(a, slog.String("url.template", t))
+		a = append(a, slog.String("url.template", clip(t, maxValue)))
 	}
 	a = appendServer(a, o.Request.URL)
 	if o.Response != nil {
@@ -28,7 +28,7 @@ func (x *exchange) attrs(o Outcome) []slog.Attr {
 		a = append(a, slog.String("error.type", t))
 	}
 	if o.Err != nil {
-		a = append(a, slog.String("error", x.redactor.ErrorText(o.Err)))
+		a = append(a, slog.String("error", clip(x.redactor.ErrorText(o.Err), maxError)))
 	}
 	a = append(a, slog.Duration("duration", o.Duration), slog.Duration("ttfb", o.FirstByte))
 	a = appendSizes(a, o)
@@ -50,10 +50,24 @@ func (x *exchange) appendHeaders(a []slog.Attr, o Outcome) []slog.Attr {
 }
 
 func appendHeader(a []slog.Attr, prefix string, shown http.Header) []slog.Attr {
-	for _, name := range slices.Sorted(maps.Keys(shown)) {
-		a = append(a, slog.Any(prefix+strings.ToLower(name), shown[name]))
+	for i, name := range slices.Sorted(maps.Keys(shown)) {
+		if i == maxFields {
+			return append(a, slog.Int(prefix+"…", len(shown)-maxFields))
+		}
+		a = append(a, slog.Any(prefix+clip(strings.ToLower(name), maxWord), clipped(shown[name])))
 	}
 	return a
+}
+
+// clipped cuts the values of a field, of which there may be too many as well.
+func clipped(values []string) []string {
+	for i, v := range values {
+		if i == maxValues {
+			return append(values[:i], "…")
+		}
+		values[i] = clip(v, maxValue/max(1, i))
+	}
+	return values
 }
 
 func (x *exchange) appendBody(a []slog.Attr, key string, c *capture) []slog.Attr {
@@ -76,7 +90,7 @@ func appendMethod(a []slog.Attr, method string) []slog.Attr {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
 		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY":
 	default:
-		a = append(a, slog.String("http.request.method_original", method))
+		a = append(a, slog.String("http.request.method_original", clip(method, maxWord)))
 		method = "_OTHER"
 	}
 	return append(a, slog.String("http.request.method", method))
@@ -86,7 +100,7 @@ func appendServer(a []slog.Attr, u *url.URL) []slog.Attr {
 	if u == nil {
 		return a
 	}
-	a = append(a, slog.String("server.address", u.Hostname()))
+	a = append(a, slog.String("server.address", clip(u.Hostname(), maxWord)))
 	port, err := strconv.Atoi(u.Port())
 	switch {
 	case err == nil:
@@ -145,7 +159,7 @@ func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 		a = append(a, slog.String("cache.status", o.Cache.Status))
 	}
 	if o.Cache.Reason != "" {
-		a = append(a, slog.String("cache.reason", o.Cache.Reason))
+		a = append(a, slog.String("cache.reason", clip(o.Cache.Reason, maxWord)))
 	}
 	return a
 }

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"io"
 	"mime"
 	"net/http"
@@ -20,14 +21,23 @@ type capture struct {
 
 // newCapture returns nil if nothing is to be kept of a body with that header.
 func newCapture(h http.Header, limit int) *capture {
-	mediaType, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if limit <= 0 || err != nil || !textual(mediaType) {
+	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if limit <= 0 || err != nil || !textual(mediaType) || !readable(params["charset"]) {
 		return nil
 	}
 	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil
 	}
 	return &capture{mediaType: mediaType, limit: limit}
+}
+
+// readable is false for charsets in which a mask finds no names.
+func readable(charset string) bool {
+	switch strings.ToLower(charset) {
+	case "", "utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252":
+		return true
+	}
+	return false
 }
 
 func textual(mediaType string) bool {
@@ -57,7 +67,7 @@ func (c *capture) text(mask func(string, []byte) []byte) (text string, truncated
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.data) == 0 {
+	if len(c.data) == 0 || bytes.IndexByte(c.data, 0) >= 0 { // in a text a zero is half of a letter
 		return "", false, false
 	}
 	return string(mask(c.mediaType, append([]byte(nil), c.data...))), c.truncated, true

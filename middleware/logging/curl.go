@@ -35,8 +35,11 @@ func CurlWith(r *Redactor, req *http.Request) string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
 		for _, value := range req.Header[name] {
-			args = append(args, "-H", quote(oneLine(name+": "+r.HeaderValue(name, value))))
+			args = append(args, "-H", quote(curlField(name, r.HeaderValue(name, value))))
 		}
+	}
+	if hasBody && len(req.Header["Content-Type"]) == 0 {
+		args = append(args, "-H", "Content-Type:") // or curl would make one up
 	}
 	if hasBody {
 		args = append(args, curlData(req)...)
@@ -46,6 +49,17 @@ func CurlWith(r *Redactor, req *http.Request) string {
 		args = append(args, "--globoff") // curl would take them for patterns
 	}
 	return strings.Join(append(args, quote(url)), " ")
+}
+
+// curlField writes a field as curl wants it: an empty one ends in a semicolon, and a name that begins with an at sign would be that of a file.
+func curlField(name, value string) string {
+	if strings.HasPrefix(name, "@") {
+		name = "?" + name[1:]
+	}
+	if value == "" {
+		return oneLine(name + ";")
+	}
+	return oneLine(name + ": " + value)
 }
 
 func curlData(req *http.Request) []string {

@@ -28,7 +28,7 @@ func New(o Options) func(next http.RoundTripper) http.RoundTripper {
 		if next == nil {
 			next = http.DefaultTransport
 		}
-		return &handler{next: next, opts: &o, sampler: s}
+		return &handler{next: next, opts: &o, sampler: s, caches: mayCache(next)}
 	}
 }
 
@@ -36,6 +36,7 @@ type handler struct {
 	next    http.RoundTripper
 	opts    *Options
 	sampler *sampler
+	caches  bool // there may be a cache inside; without one Cache-Status is what the server says
 }
 
 func (h *handler) LayerName() string         { return "logging" }
@@ -52,7 +53,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !logger.Enabled(req.Context(), highest) {
 		return h.next.RoundTrip(req)
 	}
-	x := &exchange{opts: h.opts, sampler: h.sampler, logger: logger, redactor: redactorFor(h.opts.Redactor, req), req: req, start: time.Now()}
+	x := &exchange{caches: h.caches, opts: h.opts, sampler: h.sampler, logger: logger, redactor: redactorFor(h.opts.Redactor, req), req: req, start: time.Now()}
 	if r, ok := attempt.Of(req.Context()); ok && r.Stop == "" {
 		x.attempt = r.Number
 	}
@@ -86,6 +87,7 @@ var errLost = errors.New("the body was neither read to its end nor closed")
 // exchange is one request on its way through the layer.
 type exchange struct {
 	opts     *Options
+	caches   bool
 	sampler  *sampler
 	logger   *slog.Logger
 	redactor *redact.Redactor
@@ -130,7 +132,9 @@ func (x *exchange) outgoing() *http.Request {
 //
 // What is written of the header is taken now: it belongs to the caller then.
 func (x *exchange) watch(resp *http.Response) {
-	x.cache = cacheStatus(resp)
+	if x.caches {
+		x.cache = cacheStatus(resp)
+	}
 	if x.opts.Headers && resp != nil {
 		x.header = x.redactor.Header(resp.Header)
 	}

@@ -1,7 +1,7 @@
 package logging
 
 import (
-	"strconv"
+	"encoding/json"
 	"strings"
 
 	"github.com/plyhttp/ply/redact"
@@ -30,7 +30,7 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 		case mediaType == "application/x-www-form-urlencoded":
 			return []byte(redact.Query(string(body)))
 		case strings.HasSuffix(mediaType, "json"):
-			return maskJSON(string(body), secret)
+			return maskJSON(string(body), secret, 0)
 		}
 		return []byte(redact.Text(string(body)))
 	}
@@ -38,7 +38,7 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 
 // maskJSON replaces the values of secret members. It reads tokens and not grammar, so that any beginning of a text will do,
 // and hides what follows a secret name up to the end of that value or of the text.
-func maskJSON(s string, secret func(string) bool) []byte {
+func maskJSON(s string, secret func(string) bool, depth int) []byte {
 	out := make([]byte, 0, len(s))
 	for s != "" {
 		if s[0] != '"' {
@@ -46,7 +46,7 @@ func maskJSON(s string, secret func(string) bool) []byte {
 			continue
 		}
 		token := s[:stringEnd(s)]
-		out, s = append(out, redact.Text(token)...), s[len(token):]
+		out, s = append(out, maskString(token, secret, depth)...), s[len(token):]
 		colon := len(s) - len(strings.TrimLeft(s, " \t\r\n"))
 		if colon == len(s) || s[colon] != ':' || !secret(unquoted(token)) {
 			continue
@@ -62,10 +62,11 @@ func maskJSON(s string, secret func(string) bool) []byte {
 
 // unquoted is the text of a JSON string; escapes can spell any name.
 func unquoted(token string) string {
-	if plain, err := strconv.Unquote(strings.ReplaceAll(token, `\/`, `/`)); err == nil {
+	var plain string
+	if json.Unmarshal([]byte(token), &plain) == nil {
 		return plain
 	}
-	return token
+	return unescaped(token)
 }
 
 // stringEnd returns the length of the string that s begins with.

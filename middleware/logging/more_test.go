@@ -3,6 +3,7 @@ package logging_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -186,6 +187,16 @@ func FuzzMaskSecrets(f *testing.F) {
 		}
 		if got := string(logging.MaskSecrets("application/json", []byte(before+`"password":"c4n4ry"`+after))); strings.Contains(got, "c4n4ry") {
 			t.Errorf("%q", got)
+		}
+		nested, err := json.Marshal("{" + before + `"password":"c4n4ry"` + after)
+		if err != nil {
+			return
+		}
+		for cut := range min(len(nested), 40) { // a body can end anywhere
+			text := `{"event":` + string(nested[:len(nested)-cut])
+			if got := string(logging.MaskSecrets("application/json", []byte(text))); strings.Contains(got, "c4n4") {
+				t.Errorf("%q gives %q", text, got)
+			}
 		}
 	})
 }
@@ -449,7 +460,7 @@ func TestCurl(t *testing.T) {
 	}{
 		{"GET", &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Path: "/a"}}, "curl http://h/a"},
 		{"HEAD", &http.Request{Method: "HEAD", URL: &url.URL{Scheme: "http", Host: "h"}, Host: "v"}, "curl --head -H 'Host: v' http://h"},
-		{"stream", &http.Request{Method: "POST", URL: &url.URL{Scheme: "http", Host: "h"}, Body: io.NopCloser(strings.NewReader("x"))}, "curl --data-binary @body http://h"},
+		{"stream", &http.Request{Method: "POST", URL: &url.URL{Scheme: "http", Host: "h"}, Body: io.NopCloser(strings.NewReader("x"))}, "curl -H Content-Type: --data-binary @body http://h"},
 		{"line breaks", &http.Request{Header: http.Header{"Accept": {"a\r\nb"}}, URL: &url.URL{Scheme: "http", Host: "h"}}, "curl -H 'Accept: a??b' http://h"},
 		{"made-up host", &http.Request{Host: "v\nAuthorization: x", URL: &url.URL{Scheme: "http", Host: "h"}}, "curl -H 'Host: v?Authorization: x' http://h"},
 		{"patterns", &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Path: "/", RawQuery: "a[b]=1"}}, "curl --globoff 'http://h/?a[b]=REDACTED'"},

@@ -40,7 +40,7 @@ func serverOf(u *url.URL) server {
 	if u == nil {
 		return server{}
 	}
-	s := server{address: strings.ToLower(u.Hostname())}
+	s := server{address: text(strings.ToLower(u.Hostname()), maxWord)}
 	switch port, err := strconv.Atoi(u.Port()); {
 	case err == nil:
 		s.port = port
@@ -79,7 +79,7 @@ func templateOf(req *http.Request) string {
 	if req.Response != nil {
 		return ""
 	}
-	return ply.URLTemplate(req.Context())
+	return text(ply.URLTemplate(req.Context()), maxWord)
 }
 
 // spanName is the method, and the template of the URL if there is one.
@@ -100,10 +100,10 @@ func (t *Telemetry) about(req *http.Request) []attribute.KeyValue {
 	method := methodOf(req)
 	a = append(a, semconv.HTTPRequestMethodKey.String(method))
 	if method == "_OTHER" {
-		a = append(a, semconv.HTTPRequestMethodOriginal(req.Method))
+		a = append(a, semconv.HTTPRequestMethodOriginal(text(req.Method, maxWord)))
 	}
 	if req.URL != nil {
-		a = append(a, semconv.URLFull(t.redactor(req).URL(req.URL)))
+		a = append(a, semconv.URLFull(text(t.redactor(req).URL(req.URL), maxURL)))
 	}
 	a = serverOf(req.URL).attributes(a)
 	if template := templateOf(req); template != "" {

@@ -101,7 +101,7 @@ func (o *operation) describeCall(e outcome) {
 	if e.cached {
 		a = append(a, cacheStatusKey.String(e.status.Outcome()))
 		if why := e.status.Detail; why != "" {
-			a = append(a, cacheReasonKey.String(why))
+			a = append(a, cacheReasonKey.String(text(why, maxWord)))
 		} else if e.status.Fwd != "" {
 			a = append(a, cacheReasonKey.String(string(e.status.Fwd)))
 		}

@@ -32,6 +32,7 @@
 // # Secrets
 //
 // URLs and errors are shown as a [redact.Redactor] shows them. No header field and no body gets into a span, no URL into a metric.
+// What the propagator writes goes to every server that is asked: one that carries baggage is for servers that may see it, see Options.Propagator.
 //
 // # Why this is not otelhttp
 //

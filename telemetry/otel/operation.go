@@ -153,11 +153,7 @@ func (o *operation) describe(e ending) {
 	}
 	if e.kind != "" {
 		a = append(a, semconv.ErrorTypeKey.String(e.kind))
-		text := ""
-		if e.err != nil {
-			text = o.redactor(o.req).ErrorText(e.err)
-		}
-		o.span.SetStatus(codes.Error, text)
+		o.span.SetStatus(codes.Error, text(o.redactor(o.req).ErrorText(e.err), maxError))
 	}
 	if e.closedEarly {
 		a = append(a, closedEarlyKey.Bool(true))
