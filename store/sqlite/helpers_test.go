@@ -35,6 +35,8 @@ var children = map[string]func(path string) error{
 	"full":   fillTheDisk,
 	"denied": openWhatIsDenied,
 	"large":  storeLarge,
+
+	"response": fetchLarge,
 }
 
 const childEnv, childPath = "PLY_SQLITE_CHILD", "PLY_SQLITE_PATH"

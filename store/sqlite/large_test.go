@@ -3,14 +3,17 @@ package sqlite_test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"runtime/metrics"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
 )
@@ -92,4 +95,66 @@ func watchHeap(done <-chan struct{}) (most uint64) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// TestLargeResponse has a program fetch and store a large body, and another one serve it from the file, with a heap that is watched.
+func TestLargeResponse(t *testing.T) {
+	o, path := newOrigin(t), file(t)
+	url := fmt.Sprint(o.URL, "/large/", *large)
+	var sums [2]string
+	for run := range sums {
+		cmd := process(t, "response", path)
+		cmd.Env = append(cmd.Env, "PLY_SQLITE_URL="+url)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		require.NoError(t, cmd.Run(), out.String())
+		t.Log(strings.TrimSpace(out.String()))
+		var outcome string
+		_, err := fmt.Sscan(out.String(), &outcome, &sums[run])
+		require.NoError(t, err)
+		if want := []string{"miss", "hit"}[run]; outcome != want {
+			t.Errorf("run %d: a %s, want a %s", run+1, outcome, want)
+		}
+	}
+	if sums[0] != sums[1] || o.asked.Load() != 1 {
+		t.Errorf("sums %v, the origin was asked %d times, want the same body and one request", sums, o.asked.Load())
+	}
+	sound(t, path)
+}
+
+func fetchLarge(path string) error {
+	s, err := sqlite.Open(path, sqlite.Options{MaxBytes: 2 * *large})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	c, err := cache.New(cache.Options{Store: s, MaxEntryBytes: *large, MaxInFlightBytes: 2 * *large, StoreTimeout: 20 * time.Second})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	done, peak := make(chan struct{}), make(chan uint64)
+	go func() { peak <- watchHeap(done) }()
+	began := time.Now()
+	resp, err := (&http.Client{Transport: c.Middleware(http.DefaultTransport)}).Get(os.Getenv("PLY_SQLITE_URL"))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	sum, err := unseal(resp.Body, *large)
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	if err := c.Close(); err != nil {
+		return err
+	}
+	close(done)
+	heap := <-peak
+	status, _ := cache.StatusOf(resp)
+	fmt.Printf("%s %s %d MiB in %v, heap at most %.1f MiB", status.Outcome(), sum, *large>>20, took.Round(time.Millisecond), float64(heap)/(1<<20))
+	if status.Hit && heap > heapSize { // the one that fetches keeps the copy until it is complete
+		return fmt.Errorf("the heap had %d bytes, want at most %d", heap, heapSize)
+	}
+	return s.Close()
 }
