@@ -232,6 +232,9 @@ func (p *process) crowd(t testing.TB, ctx context.Context, workers, rate int) (h
 					hit.Add(1)
 				}
 				sum.Add(1)
+				if took := time.Since(began); took > 500*time.Millisecond {
+					t.Logf("a request takes %v, with %+v", took, p.cache.Stats())
+				}
 				for took := int64(time.Since(began)); ; {
 					if now := most.Load(); took <= now || most.CompareAndSwap(now, took) {
 						break

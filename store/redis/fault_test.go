@@ -82,6 +82,31 @@ func works(t *testing.T, s *redis.Store) {
 	}
 }
 
+// A change whose reply got lost is made once, and reported as made.
+func TestLostReply(t *testing.T) {
+	srv := server.Start(t)
+	proxy := fault.New(t, srv.Addr)
+	s := open(t, proxy.Addr, redis.Options{Timeout: 10 * time.Second})
+	for _, size := range []int{100, 100_000} {
+		first := put(t, s, "k", "v")
+		proxy.Lose(1)
+		if err := s.Put(t.Context(), "k", store.Record{Data: body("k", 1, size), Version: first.Version}); err != nil {
+			t.Errorf("Put of %d bytes in the place of a record: %v", size, err)
+		}
+		require.NoError(t, proven("k", get(t, s, "k").Data))
+		proxy.Lose(1)
+		if err := s.Delete(t.Context(), "k", get(t, s, "k").Version); err != nil {
+			t.Errorf("Delete: %v", err)
+		}
+		require.NoError(t, s.Delete(t.Context(), "k", ""))
+		proxy.Lose(1)
+		if err := s.Put(t.Context(), "k", store.Record{Data: body("k", 1, size)}); err != nil {
+			t.Errorf("Put of %d bytes: %v", size, err)
+		}
+		require.NoError(t, proven("k", get(t, s, "k").Data))
+	}
+}
+
 // A server that hangs holds up nobody beyond his time, and no goroutines beyond Options.Connections.
 func TestHungServer(t *testing.T) {
 	srv := server.Start(t)
@@ -140,6 +165,12 @@ func TestHungServer(t *testing.T) {
 	began := time.Now()
 	if _, err := s.Get(t.Context(), "k"); err == nil || time.Since(began) > 300*time.Millisecond+lateness() {
 		t.Errorf("Get without a deadline: %v after %v, want an error after Options.Timeout", err, time.Since(began))
+	}
+	patient := open(t, srv.Addr, redis.Options{Timeout: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := patient.Get(ctx, "k"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Get with a context that is canceled: %v", err)
 	}
 	srv.Resume()
 	works(t, s)

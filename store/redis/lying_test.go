@@ -18,8 +18,8 @@ import (
 	"github.com/plyhttp/ply/store/redis"
 )
 
-// lying is a server that answers all commands but those of the handshake with the same bytes.
-func lying(t *testing.T, reply string) (addr string) {
+// lying is a server that answers all commands but those of the handshake as reply says.
+func lying(t *testing.T, reply func(command string) string) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -37,11 +37,11 @@ func lying(t *testing.T, reply string) (addr string) {
 					if err != nil {
 						return
 					}
-					switch strings.ToUpper(command) {
+					switch command = strings.ToUpper(command); command {
 					case "HELLO", "CLIENT", "SELECT":
 						fmt.Fprint(conn, "-ERR unknown command\r\n")
 					default:
-						io.WriteString(conn, reply)
+						io.WriteString(conn, reply(command))
 					}
 				}
 			}()
@@ -95,7 +95,7 @@ func TestLyingServer(t *testing.T) {
 		"an error with html": "-ERR <html>" + strings.Repeat("x", 1000) + "\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, lying(t, reply), redis.Options{Timeout: 100 * time.Millisecond})
+			s := open(t, lying(t, func(string) string { return reply }), redis.Options{Timeout: 100 * time.Millisecond})
 			ctx := t.Context()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -128,6 +128,24 @@ func TestLyingServer(t *testing.T) {
 				t.Errorf("%d MiB were allocated", grown)
 			}
 		})
+	}
+}
+
+// SCAN may return a key twice, for instance while Redis resizes its table. Range does not.
+func TestRangeShowsOnce(t *testing.T) {
+	s := open(t, lying(t, func(command string) string {
+		if command == "SCAN" {
+			return "*2\r\n" + bulk("0") + "*3\r\n" + bulk("ply:k") + bulk("ply:k") + bulk("ply:not a key")
+		}
+		return bulk("ply1 4be1d2ba09f2c357 000000000000000 entry owner= key=k label=\ndata")
+	}), redis.Options{})
+	shown := 0
+	err := s.Range(t.Context(), store.Entry, func(key string, r store.Record) bool {
+		shown++
+		return key == "k" && string(r.Data) == "data"
+	})
+	if shown != 1 || err != nil {
+		t.Errorf("%d calls, %v, want one", shown, err)
 	}
 }
 

@@ -129,6 +129,7 @@ func TestNotifyReconnects(t *testing.T) {
 	for name, f := range map[string]func(){
 		"reset":   proxy.Break,
 		"restart": func() { srv.Kill(); srv.Start() },
+		"gone":    func() { srv.Kill(); n.waitFor(t, ""); n.forget(); srv.Start() },
 		"hole":    func() { proxy.Set(fault.Faults{Hole: true}); n.waitFor(t, ""); proxy.Set(fault.Faults{}) },
 		"hung":    func() { srv.Pause(); n.waitFor(t, ""); srv.Resume() },
 		"cut": func() {

@@ -42,7 +42,7 @@ func (t *tracker) follow(ctx context.Context, opt *goredis.Options) {
 			return
 		}
 		now := t.store.answered.Load()
-		if errors.Is(err, errRefused) || now != answered || time.Since(began) > maxPause {
+		if errors.Is(err, errRefused) || now != answered {
 			t.store.ears.say("")
 		}
 		answered = now

@@ -39,6 +39,7 @@ type Proxy struct {
 
 	mu     sync.Mutex // guards the fields below
 	faults Faults
+	lose   int // replies that are still to be lost
 	conns  map[net.Conn]struct{}
 	closed bool
 }
@@ -61,6 +62,23 @@ func (p *Proxy) Set(f Faults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults = f
+}
+
+// Lose has the next n replies lost, and their connections closed: the server has done what it was asked for, and nobody hears of it.
+func (p *Proxy) Lose(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose = n
+}
+
+func (p *Proxy) lost() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lose == 0 {
+		return false
+	}
+	p.lose--
+	return true
 }
 
 func (p *Proxy) now() Faults {
@@ -138,6 +156,7 @@ func (p *Proxy) serve(client net.Conn) {
 	}()
 	p.replies(client, server)
 	server.Close()
+	client.Close()
 	<-done
 }
 
@@ -166,7 +185,7 @@ func (p *Proxy) replies(client, server net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := server.Read(buf)
-		if err != nil {
+		if err != nil || p.lost() {
 			return
 		}
 		for piece := buf[:n]; len(piece) > 0; {
