@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -37,6 +38,7 @@ const (
 	maxRatio    = 1032 // of DEFLATE: 258 bytes by two bits
 	worthTrying = 256
 	probe       = 4 << 10
+	hopeless    = 7.6 // bits of a byte; what is compressed or encrypted has 7.9
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -73,15 +75,9 @@ func shrink(data []byte) ([]byte, bool) {
 	if len(data) < worthTrying {
 		return nil, false
 	}
-	if len(data) > 4*probe {
-		if _, ok := squeeze(data[:probe]); !ok {
-			return nil, false
-		}
+	if len(data) >= probe && entropy(data[:probe]) > hopeless {
+		return nil, false
 	}
-	return squeeze(data)
-}
-
-func squeeze(data []byte) ([]byte, bool) {
 	w := writers.Get().(*flate.Writer)
 	defer writers.Put(w)
 	limit := &limited{left: len(data) - len(data)/8}
@@ -93,6 +89,22 @@ func squeeze(data []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return limit.buf.Bytes(), true
+}
+
+// entropy returns how many bits a byte of data says, judged by how often each value is there.
+func entropy(data []byte) float64 {
+	var count [256]int
+	for _, b := range data {
+		count[b]++
+	}
+	var bits float64
+	for _, n := range count {
+		if n > 0 {
+			p := float64(n) / float64(len(data))
+			bits -= p * math.Log2(p)
+		}
+	}
+	return bits
 }
 
 // limited is a buffer that ends an attempt which does not pay.
