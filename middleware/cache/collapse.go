@@ -80,16 +80,16 @@ func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
 			return resp, nil
 		}
 	}
-	y := *x
-	y.request, y.flight = f.request, f
-	if err := rewind(y.request); err != nil {
+	f.lead = *x
+	f.lead.request, f.lead.flight = f.request, f
+	if err := rewind(f.request); err != nil {
 		f.publish()
 		return x.alone(d)
 	}
 	if x.request.Body != nil {
 		x.request.Body.Close()
 	}
-	go f.run(func() (*http.Response, error) { return y.alone(d) })
+	go f.run(d)
 	ctx := x.request.Context()
 	select {
 	case <-f.ready:
@@ -220,8 +220,8 @@ func (t *told) tell(x *exchange) {
 	if t.stale {
 		x.cache.stats.stale.Add(1)
 	}
-	if t.status != nil {
-		x.cache.answered(x.request, *t.status)
+	if t.status != (Status{}) {
+		x.cache.answered(x.request, t.status)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,12 @@ import (
 // it ends when the last one has left.
 type flight struct {
 	table   *flights
+	next    *flight // of the same key; the table's
 	key     string
 	request *http.Request // of the one who leads it, in the flight's own context
+	lead    exchange      // the same, as it is sent
+	url     url.URL
+	context flightContext
 	cancel  context.CancelCauseFunc
 	began   moment // in the history of invalidations
 	started time.Time
@@ -51,7 +56,7 @@ type landing struct {
 type told struct {
 	counter *atomic.Int64
 	stale   bool
-	status  *Status
+	status  Status // the zero Status for an error, and for what the cache keeps out of
 }
 
 // flightContext is the context of a flight: the values are those of the request that leads it. It has the latest of the deadlines of those who wait,
@@ -109,7 +114,7 @@ func (f *flight) expect(ctx context.Context) {
 }
 
 // run does the exchange and publishes what came of it.
-func (f *flight) run(do func() (*http.Response, error)) {
+func (f *flight) run(d decision) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -119,7 +124,7 @@ func (f *flight) run(do func() (*http.Response, error)) {
 		}
 		f.publish()
 	}()
-	f.response, f.err = do()
+	f.response, f.err = f.lead.alone(d)
 	returned = true
 }
 
@@ -225,8 +230,8 @@ type flights struct {
 	seed   maphash.Seed
 	landed [256]atomic.Int64 // when something was last put into the store for keys with this hash, since epoch
 
-	mu        sync.Mutex // guards the fields below
-	keys      map[string][]*flight
+	mu        sync.Mutex         // guards the fields below
+	keys      map[string]*flight // the first; the others are behind it
 	count     int
 	refreshes map[string]struct{}
 	misses    [hitForMissKeys]hitForMiss
@@ -255,7 +260,7 @@ type hitForMiss struct {
 
 func (t *flights) init() {
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	t.keys, t.refreshes = make(map[string][]*flight), make(map[string]struct{})
+	t.keys, t.refreshes = make(map[string]*flight), make(map[string]struct{})
 	t.epoch, t.seed = time.Now(), maphash.MakeSeed()
 }
 
@@ -279,28 +284,28 @@ func (t *flights) join(x *exchange) (*flight, role) {
 	}
 	hash := maphash.String(t.seed, x.own)
 	miss := &t.misses[hash%hitForMissKeys]
-	if !x.mayLead() || t.closed || t.count >= maxFlights || len(t.keys[x.own]) >= maxVariants || miss.hash == hash && x.now.Before(miss.until) {
+	if !x.mayLead() || t.closed || t.count >= maxFlights || t.keys[x.own].several() || miss.hash == hash && x.now.Before(miss.until) {
 		return nil, alone
 	}
 	f := newFlight(x)
-	t.keys[x.own] = append(t.keys[x.own], f)
+	f.next, t.keys[x.own] = t.keys[x.own], f
 	t.count++
 	return f, leads
 }
 
 // find returns a flight whose answer is for this request, as far as that can be told, or nil.
 func (t *flights) find(x *exchange) *flight {
-	list := t.keys[x.own]
-	if len(list) == 0 {
+	first := t.keys[x.own]
+	if first == nil {
 		return nil
 	}
 	names := x.selecting()
-	for _, f := range list {
+	for f := first; f != nil; f = f.next {
 		if f.isLanded() {
 			names = append(names, f.entry.selectors...)
 		}
 	}
-	for _, f := range list {
+	for f := first; f != nil; f = f.next {
 		switch {
 		case x.cache.events.since(f.began, uriTags(x.request)): // a request that was made after an invalidation gets an answer that was, too
 		case f.isLanded() && (!selects(f.entry, x.request.Header, x.cache.secret()) || !x.suits(f.entry, time.Now())):
@@ -327,10 +332,11 @@ func newFlight(x *exchange) *flight {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(x.request.Context()))
 	f.cancel = cancel
 	f.expect(x.request.Context())
-	f.request = x.request.WithContext(&flightContext{ctx, f})
+	f.context = flightContext{ctx, f}
+	f.request = x.request.WithContext(&f.context)
 	f.request.Header = x.request.Header.Clone()
-	u := *x.request.URL
-	f.request.URL = &u
+	f.url = *x.request.URL
+	f.request.URL = &f.url
 	return f
 }
 
@@ -338,19 +344,32 @@ func newFlight(x *exchange) *flight {
 func (t *flights) remove(f *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := t.keys[f.key]
-	for i := range list {
-		if list[i] != f {
-			continue
+	first := t.keys[f.key]
+	switch {
+	case first == f && f.next == nil:
+		delete(t.keys, f.key)
+	case first == f:
+		t.keys[f.key] = f.next
+	default:
+		for first != nil && first.next != f {
+			first = first.next
 		}
-		t.count--
-		if len(list) == 1 {
-			delete(t.keys, f.key)
-			return
+		if first == nil {
+			return // it has been removed before
 		}
-		t.keys[f.key] = append(list[:i:i], list[i+1:]...)
-		return
+		first.next = f.next
 	}
+	f.next = nil
+	t.count--
+}
+
+// several tells whether as many flights of one key are under way as a store would keep variants of.
+func (f *flight) several() bool {
+	n := 0
+	for ; f != nil; f = f.next {
+		n++
+	}
+	return n >= maxVariants
 }
 
 // landedSince tells whether something may have been put into the store for a key since then.
@@ -394,7 +413,7 @@ func (t *flights) start(own, key string, refresh func()) bool {
 
 // underWay tells whether a request for a key has not been answered yet, and is not overdue.
 func (t *flights) underWay(key string) bool {
-	for _, f := range t.keys[key] {
+	for f := t.keys[key]; f != nil; f = f.next {
 		if time.Since(f.started) <= staleFlight {
 			return true
 		}

@@ -386,7 +386,7 @@ func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Res
 		return nil
 	}
 	s := Status{Fwd: d.fwd, FwdStatus: status, TTL: x.selected.ttl(now), HasTTL: true, Detail: servedInstead + why}
-	x.report(told{counter: &x.cache.stats.hits, stale: s.TTL <= 0, status: &s})
+	x.report(told{counter: &x.cache.stats.hits, stale: s.TTL <= 0, status: s})
 	return answer(&x.ask, x.selected, x.request, now, s.String())
 }
 

@@ -65,7 +65,7 @@ func (p *reply) take(d decision, status int) *http.Response {
 		p.Header = make(http.Header, 1)
 	}
 	p.Header[cacheStatus] = append(inbound, s.String())
-	p.report(told{counter: counter, status: &s})
+	p.report(told{counter: counter, status: s})
 	return p.Response
 }
 
@@ -316,7 +316,7 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	}
 	now := time.Now()
 	s := Status{Fwd: d.fwd, FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.ttl(now), HasTTL: true, Detail: d.detail}
-	p.report(told{counter: &c.stats.revalidated, status: &s})
+	p.report(told{counter: &c.stats.revalidated, status: s})
 	resp := answer(&p.ask, fresh, p.request, now, s.String())
 	addValidatedFields(resp.Header, p.Header, &c.posture)
 	return resp, nil

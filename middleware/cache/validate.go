@@ -14,7 +14,7 @@ import (
 // If-None-Match lists the tags of all variants, beside those that the caller holds; If-Modified-Since is for the selected response,
 // unless the caller asks about an earlier date. A selected response of nil means that none fits the request as it is.
 func conditionalHeader(h http.Header, selected *Entry, variants []*Entry, a *ask) http.Header {
-	h = h.Clone()
+	h = maps.Clone(h)
 	if h == nil {
 		h = make(http.Header, 2)
 	}
@@ -226,7 +226,7 @@ func describes(h http.Header, e *Entry) bool {
 // completingHeader returns the header of a request for the bytes that a stored part lacks.
 // If-Range makes the origin send the whole if the part is of an older representation (RFC 9110 §13.1.5).
 func completingHeader(h http.Header, part *Entry) http.Header {
-	h = h.Clone()
+	h = maps.Clone(h)
 	if h == nil {
 		h = make(http.Header, 2)
 	}
