@@ -24,13 +24,13 @@ func jointOf(part span, body []byte) *joint {
 	return &joint{array: body, at: part.first, from: part.first, to: part.last + 1}
 }
 
-// add writes bytes of the representation behind or before those of a part. It does nothing and is false if there is no room,
-// or if others have been written there already: parts that were joined to the same one share its joint.
-func (j *joint) add(part, more span, bytes []byte) bool {
+// add writes bytes of the representation behind or before those that are there. It does nothing and is false if there is no room,
+// or if others have been written to that place already: parts that were joined to the same one share its joint.
+func (j *joint) add(more span, bytes []byte) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	behind := more.first == j.to && part.last+1 == j.to && more.last < j.at+int64(len(j.array))
-	before := more.last+1 == j.from && part.first == j.from && more.first >= j.at
+	behind := more.first == j.to && more.last < j.at+int64(len(j.array))
+	before := more.last+1 == j.from && more.first >= j.at
 	if !behind && !before {
 		return false
 	}
@@ -74,9 +74,9 @@ func joinParts(stored, e *Entry, limit int64) (span, *joint, bool) {
 			continue
 		}
 		bytes := e.body.bytes[more.first-got.first : more.last+1-got.first]
-		if !j.add(have, more, bytes) {
+		if !j.add(more, bytes) {
 			j = newJoint(have, j.body(have), roomFor(have, more, limit))
-			j.add(have, more, bytes)
+			j.add(more, bytes)
 		}
 		have.first, have.last = min(have.first, more.first), max(have.last, more.last)
 	}
