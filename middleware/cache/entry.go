@@ -12,36 +12,35 @@ import (
 // An Entry is one stored response. It never changes: a validation puts a new entry, which shares the body, in its place.
 // The zero Entry is of no use; entries come from a cache.
 type Entry struct {
-	url string // the target URI, without fragment and userinfo
+	// What a plain hit reads stands together: of an entry that has not been read for a while, each line of the CPU's cache costs as much as all else.
+	used      atomic.Int64 // when it was last used, for the choice of the variant that goes first
+	stamp     atomic.Pointer[stamp]
+	served    layout          // of the header as served
+	search    *searchVariance // how far the query counts, or nil if it counts as a whole
+	part      *span           // which part of the representation body is, or nil if it is whole
+	selectors []selector
+	body      content
+	received  time.Time
+	age0      time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
+	rules     rules
 
 	status       int
 	reason       string // "200 OK"
 	proto        string
 	major, minor int
-	header       http.Header // as stored, never written to
-	served       layout      // of the header as served
-	trailer      http.Header
-	body         content
 	uncompressed bool
+	trailer      http.Header
 
-	selectors []selector
-	search    *searchVariance // how far the query counts, or nil if it counts as a whole
+	url       string      // the target URI, without fragment and userinfo
+	header    http.Header // as stored, never written to
 	tags      []tag
 	marks     []nonce // the generations of the tags, for a byte store
-	part      *span   // which part of the representation body is, or nil if it is whole
-
 	etag      field.ETag
 	modified  time.Time // Last-Modified, or zero
 	date      time.Time // Date, or the time of receipt
 	requested time.Time
-	received  time.Time
-	age0      time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
-	rules     rules
-
-	at    *place // in a byte store
-	size  int64
-	used  atomic.Int64 // when it was last used, for the choice of the variant that goes first
-	stamp atomic.Pointer[stamp]
+	at        *place // in a byte store
+	size      int64
 }
 
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
