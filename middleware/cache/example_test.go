@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plyhttp/ply/expiry"
@@ -138,4 +140,59 @@ func ExampleCache_DeletePattern() {
 	// Output:
 	// 200 miss
 	// 1 <nil>
+}
+
+// Ten callers ask at once, and the origin is asked once: those who come while the answer is on its way read along.
+func ExampleCache_Middleware_herd() {
+	var asked atomic.Int64
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(roundTripper(func(*http.Request) (*http.Response, error) {
+		asked.Add(1)
+		return reply(200, "hello", "Cache-Control: max-age=60"), nil
+	}))}
+	var callers sync.WaitGroup
+	for range 10 {
+		callers.Go(func() {
+			resp, err := client.Get("http://example.com/")
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			readAll(resp)
+		})
+	}
+	callers.Wait()
+	fmt.Println("requests at the origin:", asked.Load())
+	// Output: requests at the origin: 1
+}
+
+// A caller that must have an exchange of its own says so.
+func ExampleWithoutCollapsing() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: max-age=60"))}
+	ctx := cache.WithoutCollapsing(context.Background())
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://example.com/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	readAll(resp)
+	status, _ := cache.StatusOf(resp)
+	fmt.Println(status.Outcome(), status.Collapsed)
+	// Output: miss false
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Trace is a set of functions that a cache calls when something happens, each of which may be nil.
-// They run on the goroutine that does the work, mostly the caller's, and must return soon; different requests call them concurrently.
+// They run on the goroutine that does the work, the caller's or one of the cache's own, and must return soon; different requests call them concurrently.
 // What they are given must not be changed.
 type Trace struct {
 	// Answered is called when a request has its answer, with what stands in Cache-Status.
