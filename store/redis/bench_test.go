@@ -4,11 +4,13 @@ package redis_test
 
 import (
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/redis"
 	"github.com/plyhttp/ply/store/redis/internal/server"
@@ -77,5 +79,45 @@ func BenchmarkPut(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkHit is a request that the cache answers, with everything in Redis, and with a copy near.
+func BenchmarkHit(b *testing.B) {
+	srv := server.Start(b, "--maxmemory-policy", "allkeys-lru")
+	o := &origin{}
+	for _, tiers := range []struct {
+		name  string
+		start func() *process
+	}{
+		{"redis", func() *process {
+			return startProcess(b, srv.Addr, o, cache.Options{MaxEntryBytes: 32 << 20, StoreTimeout: time.Minute})
+		}},
+		{"tiered", func() *process { return startTiered(b, srv.Addr, o) }},
+	} {
+		for _, size := range []int{1 << 10, 64 << 10, 1 << 20, 4 << 20} {
+			p := tiers.start()
+			path := fmt.Sprintf("/bench/%s/%d", tiers.name, size)
+			p.stores(b, path)
+			p.hits(b, path)
+			b.Run(fmt.Sprintf("%s/%dKiB", tiers.name, size>>10), func(b *testing.B) {
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for b.Loop() {
+					resp, err := p.client.Get("http://example.test" + path)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if n, err := io.Copy(io.Discard, resp.Body); n != int64(size) || err != nil {
+						b.Fatal(n, err)
+					}
+					resp.Body.Close()
+				}
+				b.StopTimer()
+				if s, a := p.cache.Stats(), o.asked.Load(); a == 0 || s.Hits == 0 {
+					b.Fatal(s)
+				}
+			})
+		}
 	}
 }

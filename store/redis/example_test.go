@@ -1,0 +1,72 @@
+package redis_test
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store/redis"
+)
+
+type handler func(*http.Request) (*http.Response, error)
+
+func (h handler) RoundTrip(r *http.Request) (*http.Response, error) { return h(r) }
+
+// A stand-in for http.DefaultTransport.
+var transport = handler(func(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{"Cache-Control": {"max-age=60"}}, Body: http.NoBody, Request: r}, nil
+})
+
+// A Redis that is not there costs nobody his answer.
+func ExampleOpen() {
+	shared, err := redis.Open("redis://127.0.0.1:1", redis.Options{Namespace: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	c, err := cache.New(cache.Options{Store: shared})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(transport)}
+	resp, err := client.Get("http://example.com/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output: 200 OK
+}
+
+// Near copies go as soon as another process changes what they are of.
+func ExampleOpen_near() {
+	shared, err := redis.Open("redis://127.0.0.1:6379", redis.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	near := cache.NewMemory(cache.MemoryOptions{MaxBytes: 64 << 20})
+	c, err := cache.New(cache.Options{Store: cache.Tiered(near, shared), RecheckInterval: 30 * time.Second})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	// client := &http.Client{Transport: c.Middleware(http.DefaultTransport)}
+}
+
+func ExampleNew() {
+	client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"127.0.0.1:7000"}, ReadOnly: true})
+	defer client.Close()
+	_, err := redis.New(client, redis.Options{})
+	fmt.Println(err)
+	// Output: redis: the client reads from replicas, which may not have yet what has been written; use one without ReadOnly, RouteByLatency and RouteRandomly
+}
