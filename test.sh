@@ -50,6 +50,11 @@ bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 (cd tools && GOWORK=off go build -o "$bin/staticcheck" honnef.co/go/tools/cmd/staticcheck)
 
+step "vet what depends on the system, for others"
+for os in windows darwin; do
+  GOOS=$os go vet ./store/...
+done
+
 for module in $(go list -m -f '{{.Dir}}'); do
   cd "$module"
   step "$(GOWORK=off go list -m): vet"

@@ -84,6 +84,28 @@ func TestDirectoryIsDeletedMeanwhile(t *testing.T) {
 	}
 }
 
+// One that only reads finds out by itself that others have made the directory again, or its state.
+func TestStateIsDeletedMeanwhile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	reader := openIn(t, dir, Options{})
+	<-reader.swept
+	mustPut(t, reader, "old", store.Record{Data: []byte("x")})
+	require.NoError(t, os.RemoveAll(dir))
+	writer := openIn(t, dir, Options{})
+	mustPut(t, writer, "new", store.Record{Data: []byte("x")})
+	reader.sweepNext(t.Context(), 0, time.Now())
+	if r := mustGet(t, reader, "new"); string(r.Data) != "x" {
+		t.Errorf("the reader does not see what the writer has put: %q", r.Data)
+	}
+	require.NoError(t, os.Remove(filepath.Join(dir, stateName)))
+	reader.sweepNext(t.Context(), 0, time.Now())
+	writer.sweepNext(t.Context(), 0, time.Now())
+	mustPut(t, reader, "more", store.Record{Data: []byte("x")})
+	for _, s := range []*Store{reader, writer} {
+		checkDir(t, dir, s, "with a new state")
+	}
+}
+
 func TestClose(t *testing.T) {
 	s := openIn(t, t.TempDir(), Options{})
 	mustPut(t, s, "k", store.Record{Data: []byte("x")})

@@ -78,9 +78,11 @@ func proven(key string, b []byte) bool {
 	return bytes.Equal(sum[:], b[len(text):])
 }
 
+const killedBytes = 2 << 20 // so that kills come in the midst of making room, too
+
 // writeForEver puts and deletes as fast as it can until it is killed.
 func writeForEver(args []string) error {
-	s, err := Open(args[0], Options{MaxBytes: 8 << 20})
+	s, err := Open(args[0], Options{MaxBytes: killedBytes})
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func TestKilled(t *testing.T) {
 		}
 		left := leftovers(t, dir)
 		dirty, temps = dirty+left.dirty, temps+left.temps
-		s, err := Open(dir, Options{MaxBytes: 8 << 20})
+		s, err := Open(dir, Options{MaxBytes: killedBytes})
 		require.NoError(t, err)
 		what := fmt.Sprintf("kill %d", i)
 		err = s.Range(t.Context(), 0, func(key string, r store.Record) bool {

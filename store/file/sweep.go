@@ -29,11 +29,22 @@ func (s *Store) sweepByAndBy(ctx context.Context, since time.Time) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if p := s.here.Load(); p != nil {
-				s.sweep(ctx, p, shard, now, now.Add(-partsStay)) // what fails is tried again in an hour
-			}
+			s.sweepNext(ctx, shard, now)
 		}
 	}
+}
+
+// sweepNext sweeps one shard. What fails is tried again an hour later.
+func (s *Store) sweepNext(ctx context.Context, shard int, now time.Time) {
+	p := s.here.Load()
+	if p == nil {
+		return
+	}
+	if !isStill(p.fs, stateName, p.state) { // others use another state: the directory was deleted and made again
+		s.reenter(ctx, p)
+		return
+	}
+	s.sweep(ctx, p, shard, now, now.Add(-partsStay))
 }
 
 func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, error) {
