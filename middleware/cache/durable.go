@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	mathrand "math/rand/v2"
 	"net/http"
 	"time"
@@ -59,14 +60,17 @@ type place struct {
 
 // place hashes a key: nothing of it stands in the store. A shared cache and a private one do not find each other's responses.
 func (d *durable) place(key string) place {
-	h := sha256.New()
 	if d.shared {
-		h.Write([]byte("shared\x00"))
-	} else {
-		h.Write([]byte("private\x00"))
+		return newPlace("shared", key)
 	}
-	h.Write([]byte(key))
-	p := place{}
+	return newPlace("private", key)
+}
+
+func newPlace(posture, key string) (p place) {
+	h := sha256.New()
+	io.WriteString(h, posture)
+	h.Write([]byte{0})
+	io.WriteString(h, key)
 	h.Sum(p.hash[:0])
 	p.name = "e1." + hex.EncodeToString(p.hash[:])
 	return p

@@ -124,8 +124,7 @@ func (d *durable) newShelf(at place, until time.Time) *shelf {
 func (s *shelf) write(ctx context.Context, p []byte) error {
 	for len(p) > 0 {
 		if s.piece == nil {
-			s.piece = append(framed(make([]byte, 0, frameBytes+24+pieceBytes)), s.id[:]...)
-			s.piece = binary.LittleEndian.AppendUint64(s.piece, uint64(s.size/pieceBytes))
+			s.begin(s.size / pieceBytes)
 		}
 		n := min(len(p), cap(s.piece)-len(s.piece))
 		s.piece, p = append(s.piece, p[:n]...), p[n:]
@@ -147,6 +146,12 @@ func (s *shelf) flush(ctx context.Context) error {
 	record := store.Record{Data: seal(s.piece, pieceKind), Expires: s.until, Kind: store.Body, Owner: s.owner}
 	s.piece = nil
 	return s.from.guard.put(ctx, pieceKey(s.id, n), record)
+}
+
+// begin makes room for a piece.
+func (s *shelf) begin(n int64) {
+	s.piece = append(framed(make([]byte, 0, frameBytes+len(s.id)+8+pieceBytes)), s.id[:]...)
+	s.piece = binary.LittleEndian.AppendUint64(s.piece, uint64(n))
 }
 
 // finish stores the rest and returns where the body is.

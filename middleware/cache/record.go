@@ -252,7 +252,7 @@ func (s span) of(size int64) bool {
 }
 
 // maxDuration bounds the durations in a record, far beyond what a cache counts, so that no sum of two overflows.
-const maxDuration = 4 * longest
+const maxDuration = 2 * longest
 
 func (w *wire) duration() time.Duration {
 	d := time.Duration(w.int())
