@@ -13,7 +13,7 @@ type recorder struct {
 	io.ReadCloser
 
 	// One of these is called, once, and without the lock.
-	commit  func(body []byte)
+	commit  func(body content)
 	abandon func(reason string)
 
 	reads atomic.Int32 // that are under way
@@ -43,7 +43,7 @@ func (r *recorder) Read(p []byte) (int, error) {
 func (r *recorder) tell(o outcome) {
 	switch {
 	case o.complete:
-		r.commit(o.body)
+		r.commit(o.content())
 	case o.reason != "":
 		r.abandon(o.reason)
 	}
@@ -53,7 +53,20 @@ func (r *recorder) tell(o outcome) {
 func (r *recorder) record(p []byte, err error) outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := r.add(p, err)
+	if r.spills(len(p)) {
+		r.spill, r.moving = r.spiller(), true
+		if !r.spill.write(r.body) {
+			r.spill.fail()
+		}
+		r.settle(outcome{reason: errSlow}) // as far as memory is concerned
+	}
+	var o outcome
+	if r.moving {
+		o = r.spill.move(&r.draft, p, err)
+		r.moving = !o.complete && o.reason == ""
+	} else {
+		o = r.add(p, err)
+	}
 	if r.settled {
 		r.body = nil
 	}
@@ -87,7 +100,11 @@ func (r *recorder) drain() {
 func (r *recorder) unfinished() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.settled && r.near(int64(len(r.body))) && r.reads.Load() == 0
+	size := int64(len(r.body))
+	if r.moving {
+		size = r.spill.size
+	}
+	return (!r.settled || r.moving) && r.near(size) && r.reads.Load() == 0
 }
 
 // near tells whether the end of a body may be near enough to read on for it.
@@ -96,6 +113,11 @@ func (d *draft) near(size int64) bool { return d.length < 0 || d.length-size <= 
 func (r *recorder) stop() outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.moving {
+		r.moving = false
+		r.spill.abort()
+		return outcome{reason: notReadToItsEnd}
+	}
 	if r.settled {
 		return outcome{}
 	}

@@ -49,7 +49,14 @@ func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 }
 
 // commit does it.
-func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment) error {
+func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment) (failed error) {
+	if p := e.body.stored; p != nil && p.fresh {
+		defer func() {
+			if failed != nil {
+				c.durable.discard(p)
+			}
+		}()
+	}
 	if c.durable != nil {
 		pledged, err := c.durable.pledged(ctx, e, x.seen)
 		if err != nil {
@@ -111,6 +118,11 @@ func (d *durable) pledged(ctx context.Context, e *Entry, seen *sight) (*Entry, e
 	}
 	p := e.copy()
 	p.url, p.marks = redact.URLText(e.url), marks
+	if stored := e.body.stored; stored != nil && stored.fresh {
+		owned := *stored
+		owned.fresh = false
+		p.body.stored = &owned
+	}
 	p.index()
 	p.used.Store(e.used.Load())
 	return p, nil

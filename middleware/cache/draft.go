@@ -14,6 +14,10 @@ type draft struct {
 	trailers bool // trailers are announced: they come with the end, not with the last byte
 	settled  bool // complete, or dropped: nothing more is copied
 
+	spiller func() *spill // begins to move the copy into a store; nil if it stays in memory
+	spill   *spill        // where it goes, once it has become large; then it is settled as far as memory is concerned
+	moving  bool          // it goes there, and its outcome is not certain
+
 	budget *budget
 	held   int64 // taken out of the budget
 }
@@ -25,7 +29,8 @@ const maxPrealloc = 1 << 20
 type outcome struct {
 	complete bool
 	body     []byte
-	reason   string // why it was dropped
+	stored   *pieces // in place of body
+	reason   string  // why it was dropped
 }
 
 // judge says what becomes of a copy that has size bytes now that a read has returned err.
@@ -44,6 +49,9 @@ func (d *draft) judge(size int64, err error) outcome {
 	}
 	return outcome{}
 }
+
+// content is the body of a complete copy.
+func (o *outcome) content() content { return content{bytes: o.body, stored: o.stored} }
 
 // overBudget is the reason for which a copy is dropped while too many others are in flight.
 const overBudget = "the copies in flight exceed MaxInFlightBytes"

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,7 +38,9 @@ type pieces struct {
 	size  int64
 	until time.Time // that they are kept
 
-	from *durable
+	from  *durable
+	fresh bool // no entry in the store has it yet
+
 	head []byte // the piece with the first byte that is to be served, read already
 	at   int64  // the number of that piece
 }
@@ -142,10 +145,16 @@ func (s *shelf) flush(ctx context.Context) error {
 	if s.piece == nil {
 		return nil
 	}
+	key, record := s.sealed()
+	return s.from.guard.put(ctx, key, record)
+}
+
+// sealed returns the record of the piece that was being filled, and its key.
+func (s *shelf) sealed() (string, store.Record) {
 	n := (s.size - 1) / pieceBytes
 	record := store.Record{Data: seal(s.piece, pieceKind), Expires: s.until, Kind: store.Body, Owner: s.owner}
 	s.piece = nil
-	return s.from.guard.put(ctx, pieceKey(s.id, n), record)
+	return pieceKey(s.id, n), record
 }
 
 // begin makes room for a piece.
@@ -239,8 +248,14 @@ func (s *variants) names(id [16]byte) bool {
 
 // discard removes pieces, behind the caller's back.
 func (d *durable) discard(p *pieces) {
-	if p.size > 0 {
-		keys := p.keys()
-		d.behind.start(func(ctx context.Context) { d.guard.delete(ctx, keys...) })
+	d.behind.start(func(ctx context.Context) { d.remove(ctx, p) })
+}
+
+// remove removes pieces, a few with each call: one call takes no longer than a call may.
+func (d *durable) remove(ctx context.Context, p *pieces) {
+	for keys := range slices.Chunk(p.keys(), 16) {
+		if d.guard.delete(ctx, keys...) != nil {
+			return // they expire
+		}
 	}
 }

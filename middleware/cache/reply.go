@@ -131,23 +131,28 @@ func (p *reply) store(s *Status) {
 }
 
 // draft makes the copy of the body.
-func (p *reply) draft() draft {
+func (p *reply) draft(e *Entry) draft {
 	length := p.ContentLength
 	if length == 0 {
 		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
 	}
-	return draft{length: length, limit: p.cache.maxEntry, trailers: p.Trailer != nil, budget: &p.cache.copies}
+	d := draft{length: length, limit: p.cache.maxEntry, trailers: p.Trailer != nil, budget: &p.cache.copies}
+	if durable := p.cache.durable; durable != nil && d.limit > spillAt {
+		key := p.key
+		d.spiller = func() *spill { return durable.newSpill(durable.place(key), e) }
+	}
+	return d
 }
 
 // spool lets others read the body, and stores a copy of it when it has ended well.
 func (p *reply) spool(e *Entry) {
 	x, f, made, began := p.exchange, p.flight, p.Response, p.began
-	s := &spool{source: made.Body, draft: p.draft(), cancel: f.endFor, announced: made.Trailer.Clone()}
+	s := &spool{source: made.Body, draft: p.draft(e), cancel: f.endFor, announced: made.Trailer.Clone()}
 	s.ended = func() { s.final = made.Trailer.Clone() }
 	s.decided = func(o outcome) {
 		if o.complete {
 			whole := e.copy()
-			if whole.body = (content{bytes: o.body}); len(s.final) > 0 {
+			if whole.body = o.content(); len(s.final) > 0 {
 				whole.trailer = s.final
 			}
 			whole.index()
@@ -170,10 +175,10 @@ func (p *reply) spool(e *Entry) {
 func (p *reply) record(e *Entry) {
 	made, given, x, began := p.Response, *p.Response, p.exchange, p.began
 	given.Trailer = made.Trailer.Clone()
-	recorder := newRecorder(made.Body, p.draft())
+	recorder := newRecorder(made.Body, p.draft(e))
 	recorder.ended = func() { addTrailers(&given, made.Trailer) }
-	recorder.commit = func(body []byte) {
-		e.body = content{bytes: body}
+	recorder.commit = func(body content) {
+		e.body = body
 		if len(made.Trailer) > 0 {
 			e.trailer = made.Trailer.Clone()
 		}

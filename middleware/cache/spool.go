@@ -186,6 +186,8 @@ func (s *spool) finish(cause error) {
 	var o outcome
 	if !s.draft.settled {
 		o = s.draft.settle(outcome{reason: notReadToItsEnd})
+	} else if s.moving {
+		o = s.stopMoving(notReadToItsEnd)
 	}
 	s.draft.release()
 	s.body, s.array = nil, nil
@@ -265,16 +267,56 @@ func (s *spool) read() (int, error) {
 	}
 	n, err := s.source.Read(dst)
 	s.mu.Lock()
+	before := s.spillable(n)
 	o := s.take(scratch, n, err)
+	moving := s.moving
 	s.mu.Unlock()
 	if err == io.EOF {
 		s.ended()
+	}
+	if moving {
+		o = s.move(before, dst[:n], err)
 	}
 	s.tell(o)
 	if err != nil {
 		s.closeSource()
 	}
 	return n, err
+}
+
+// spillable begins to move the copy into a store if it becomes too large for memory, and returns what is to go there first.
+// The window that readers see slides from now on. The lock is held.
+func (s *spool) spillable(n int) []byte {
+	if s.over || !s.spills(n) {
+		return nil
+	}
+	s.spill, s.moving, s.draft.settled = s.spiller(), true, true
+	return s.body
+}
+
+// move moves what was read into a store. The lock is not held: the store may be slow.
+func (s *spool) move(before, p []byte, err error) outcome {
+	o := outcome{reason: errSlow}
+	if s.spill.write(before) {
+		o = s.spill.move(&s.draft, p, err)
+	} else {
+		s.spill.abort()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.moving { // everyone has left meanwhile
+		s.spill.abort()
+		return outcome{}
+	}
+	s.moving = !o.complete && o.reason == ""
+	return o
+}
+
+// stopMoving gives up a copy that goes into a store. The lock is held.
+func (s *spool) stopMoving(reason string) outcome {
+	s.moving = false
+	s.spill.abort()
+	return outcome{reason: reason}
 }
 
 // room returns where to read to, nil for a scratch buffer. The lock is held.
@@ -338,6 +380,8 @@ func (s *spool) broke(r *raised) {
 	var o outcome
 	if !s.draft.settled {
 		o = s.draft.settle(outcome{reason: "the body broke off"})
+	} else if s.moving {
+		o = s.stopMoving("the body broke off")
 	}
 	s.reading, s.demander = time.Time{}, nil
 	s.wake()
@@ -633,7 +677,7 @@ func (t *tap) lastOfACopy() bool {
 	s := t.spool
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return t.gone == nil && !t.cut && s.refs == 1 && !s.draft.settled && s.err == nil && s.near(s.size) && t.ctx.Err() == nil && !t.waits
+	return t.gone == nil && !t.cut && s.refs == 1 && (!s.draft.settled || s.moving) && s.err == nil && s.near(s.size) && t.ctx.Err() == nil && !t.waits
 }
 
 // drain has the rest read, within bounds.
@@ -643,7 +687,7 @@ func (t *tap) drain() {
 	defer stalled.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for most := s.size + drainLimit; t.gone == nil && !s.draft.settled && s.err == nil && s.size <= most; {
+	for most := s.size + drainLimit; t.gone == nil && (!s.draft.settled || s.moving) && s.err == nil && s.size <= most; {
 		more := s.want(t)
 		s.mu.Unlock()
 		select {
