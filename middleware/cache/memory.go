@@ -144,8 +144,10 @@ func (m *Memory) attempt(u *update) (evicted []*variants, err error) {
 		m.remove(u.shard, old) // it would be out of date
 		return nil, store.ErrTooLarge
 	}
-	for _, tag := range next.set.tags() {
-		next.tags = append(next.tags, tag.short())
+	for _, e := range next.set.entries {
+		for _, tag := range e.tags { // one that several entries have counts as one
+			next.tags = append(next.tags, tag.short())
+		}
 	}
 	return m.replace(u, old, next)
 }
