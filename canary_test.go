@@ -224,3 +224,34 @@ func (s *spiedStore) check(t *testing.T) {
 		}
 	}
 }
+
+// A real proxy that refuses, one that is not there, and one whose URL is wrong: its credentials are in nothing that is said.
+func TestTheCredentialsOfAProxyAppearNowhere(t *testing.T) {
+	refuses := plytest.NewServer(t, plytest.Handle(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Proxy-Authenticate", "Basic realm="+canaries["challenge"])
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	secret := canaries["proxy credentials"]
+	for name, proxy := range map[string]string{
+		"refuses":                 strings.Replace(refuses.URL, "http://", "http://"+secret+":"+secret+"@", 1),
+		"is not there":            "http://" + secret + ":" + secret + "@127.0.0.1:1",
+		"is not there, for SOCKS": "socks5://" + secret + ":" + secret + "@127.0.0.1:1",
+		"has a bad URL":           "http://" + secret + ":" + secret + "/@127.0.0.1:x" + secret,
+	} {
+		for _, target := range []string{"http://a.test/", "https://a.test/"} {
+			var said bytes.Buffer
+			log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), Headers: true, Connection: true})
+			client := newClient(t, ply.Options{Use: []ply.Middleware{log, retry.New(retry.Options{MaxAttempts: 1}), log}})
+			ctx := ply.WithInfo(t.Context())
+			_, err := ply.Bytes(ply.RaiseForStatus(client.Get(ctx, target, ply.Proxy(proxy))))
+			require.Error(t, err)
+			info, _ := ply.InfoFromContext(ctx)
+			fmt.Fprintf(&said, "%v %+v\n%v\n%+v", err, err, info, info.Hops)
+			for what, canary := range canaries {
+				if i := strings.Index(said.String(), canary); i >= 0 {
+					t.Errorf("the proxy %s, %s: %s is in …%s…", name, target, what, said.String()[max(0, i-200):min(said.Len(), i+50)])
+				}
+			}
+		}
+	}
+}

@@ -271,4 +271,12 @@ func TestLevelIsTheUsersChoice(t *testing.T) {
 func TestContract(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	plytest.CheckMiddleware(t, logging.New(logging.Options{Logger: logger}))
+	t.Run("all options", func(t *testing.T) {
+		plytest.CheckMiddleware(t, logging.New(logging.Options{
+			Logger: logger, Headers: true, BodyBytes: 100, Connection: true, Slow: time.Second, Sample: logging.Sample{Every: 2, PerSecond: 1},
+		}))
+	})
+	t.Run("at headers", func(t *testing.T) {
+		plytest.CheckMiddleware(t, logging.New(logging.Options{Logger: logger, AtHeaders: true}))
+	})
 }

@@ -17,6 +17,7 @@ import (
 const (
 	cacheStatusKey   = attribute.Key("ply.cache.status")
 	cacheReasonKey   = attribute.Key("ply.cache.reason")
+	collapsedKey     = attribute.Key("ply.cache.collapsed")
 	cacheNameKey     = attribute.Key("ply.cache.name")
 	retryAttemptsKey = attribute.Key("ply.retry.attempts")
 	retryStopKey     = attribute.Key("ply.retry.stop")

@@ -100,6 +100,9 @@ func (o *operation) describeCall(e outcome) {
 	var a []attribute.KeyValue
 	if e.cached {
 		a = append(a, cacheStatusKey.String(e.status.Outcome()))
+		if e.status.Collapsed {
+			a = append(a, collapsedKey.Bool(true)) // the spans of the exchange are under the call that led it
+		}
 		if why := e.status.Detail; why != "" {
 			a = append(a, cacheReasonKey.String(text(why, maxWord)))
 		} else if e.status.Fwd != "" {

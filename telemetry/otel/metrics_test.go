@@ -70,7 +70,9 @@ ply.cache.requests ply.cache.name=main ply.cache.status=miss: 1
 ply.cache.requests ply.cache.name=main ply.cache.status=revalidated: 0
 ply.cache.requests ply.cache.name=main ply.cache.status=stale: 0
 ply.cache.size ply.cache.name=main: 0
+ply.cache.store.down ply.cache.name=main: 0
 ply.cache.store.errors ply.cache.name=main: 0
+ply.cache.store.skipped ply.cache.name=main: 0
 ply.cache.stored ply.cache.name=main: 1
 ply.client.call.duration error.type=connection_refused http.request.method=GET`+client+` url.scheme=http: 1 times, 5 in all
 ply.client.call.duration http.request.method=GET http.response.status_code=200 ply.cache.status=hit`+client+` url.scheme=http: 1 times, 0 in all

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,10 @@ func TestTheContractOfALayer(t *testing.T) {
 	for name, layer := range map[string]func(*plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper{
 		"Call":    func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper { return p.Call },
 		"Attempt": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper { return p.Attempt },
+		"both, at headers": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper {
+			p = newSeen().telemetry(t, func(o *plyotel.Options) { o.AtHeaders = true })
+			return func(next http.RoundTripper) http.RoundTripper { return p.Call(p.Attempt(next)) }
+		},
 		"both": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper {
 			return func(next http.RoundTripper) http.RoundTripper { return p.Call(p.Attempt(next)) }
 		},
@@ -167,6 +172,25 @@ func oneTree(t *testing.T, spans []trace.ReadOnlySpan) {
 	if len(ids) != len(spans)-1 {
 		t.Errorf("%d ids of %d attempts", len(ids), len(spans)-1)
 	}
+}
+
+// Who shares the exchange of another call has no exchange of its own, and says so.
+func TestACollapsedCallSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeen()
+		telemetry := s.telemetry(t)
+		origin := &plytest.Origin{Latency: time.Second, Script: []plytest.Reply{plytest.Text("hello", "Cache-Control", "max-age=60")}}
+		h := telemetry.Call(newCache(t).Middleware(telemetry.Attempt(origin)))
+		var calls sync.WaitGroup
+		for range 3 {
+			calls.Go(func() { get(t, h, "http://a.test/") })
+		}
+		calls.Wait()
+		said := strings.Join(s.ended(), "\n")
+		if strings.Count(said, "client ") != 1 || strings.Count(said, "internal ") != 3 || strings.Count(said, "ply.cache.collapsed=true") != 2 {
+			t.Errorf("got %s", said)
+		}
+	})
 }
 
 func TestARedirectHasASpanForEachHop(t *testing.T) {
