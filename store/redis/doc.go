@@ -3,7 +3,7 @@
 //	shared, err := redis.Open("redis://cache.internal:6379", redis.Options{})
 //
 // The connections are those of github.com/redis/go-redis; [New] takes a client that a program has already. Single servers, clusters and sentinels will do.
-// Open does not connect: a program starts while its Redis is down, and uses it when it is up.
+// Open does not connect: a program starts while its Redis is down, and uses it when it is up. The tests run with Redis 7.0.
 //
 // # What is where
 //
