@@ -208,3 +208,26 @@ func BenchmarkAttempt(b *testing.B) {
 		})
 	}
 }
+
+// The context ends, then the caller reads on and closes: that is one request and one call.
+func TestAnOperationEndsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeen()
+		telemetry := s.telemetry(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		h := telemetry.Call(telemetry.Attempt(plytest.Play(plytest.Reply{Body: "hello", Fault: plytest.StallAfter(3)})))
+		resp, err := h.RoundTrip(request(t, ctx, "http://a.test/"))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		readAll(resp.Body)
+		for _, series := range s.measured(t) {
+			if strings.Contains(series, ".duration") && !strings.Contains(series, "error.type=timeout") || strings.Contains(series, " times") && !strings.Contains(series, ": 1 times") {
+				t.Error(series)
+			}
+		}
+		if got := s.ended(); len(got) != 2 || !strings.HasSuffix(got[0], "took=1s") || !strings.HasSuffix(got[1], "took=1s") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
