@@ -28,6 +28,7 @@ type durable struct {
 	self    [8]byte // names this process in the generations that it makes
 	secrets secrets
 	pending debts
+	graves  graves
 	behind  crew
 }
 
@@ -131,6 +132,7 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *varian
 		return held{}, err
 	}
 	d.pay()
+	d.bury(time.Now())
 	h := held{version: records[0].Version, seen: &sight{}}
 	h.seen.add(tags, records[1:])
 	if h.version == "" {
@@ -369,6 +371,7 @@ func (d *durable) clear(ctx context.Context) error {
 // close waits for what is under way, and no longer than a call of the store may take.
 func (d *durable) close(patience time.Duration) {
 	d.near.close()
+	d.bury(time.Now().Add(mourning))
 	d.behind.dismiss(patience)
 	d.guard.close()
 }

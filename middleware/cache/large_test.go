@@ -346,3 +346,34 @@ func (s *slowPieces) Put(ctx context.Context, key string, r store.Record) error 
 	}
 	return s.textStore.Put(ctx, key, r)
 }
+
+// A large body that is replaced while somebody reads it is read to its end, and removed after a while.
+func TestALargeBodyIsReplacedWhileItIsRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const size = 4 << 20
+		s := newTextStore()
+		o := texts(size, `Etag: "a"`)
+		g := newRig(t, o, cache.Options{Store: s})
+		get := func() *http.Response { return roundTrip(t, g.rt, must(http.NewRequest("GET", url, nil))) }
+		readAll(get())
+		resp := get()
+		_, err := io.CopyN(io.Discard, resp.Body, 1<<20)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		o.answer = texts(size, `Etag: "b"`).answer
+		readAll(get())
+		synctest.Wait()
+		require.NoError(t, matches(resp.Body, 1<<20, size))
+		resp.Body.Close()
+		time.Sleep(10 * time.Minute)
+		readAll(get())
+		synctest.Wait()
+		if n := s.kept(); n > 2*size>>18 {
+			t.Errorf("%d pieces are left, of bodies of %d", n, size>>18)
+		}
+		require.NoError(t, g.Close())
+		if n := s.kept(); n != size>>18 {
+			t.Errorf("%d pieces are left, of a body of %d", n, size>>18)
+		}
+	})
+}

@@ -6,16 +6,18 @@ import (
 	"testing"
 )
 
-// onBytes has rigs without a store of their own keep their responses in a byte store.
-var onBytes bool
+// onBytes has rigs without a store of their own keep their responses in a byte store, and onTiers near that, too.
+var onBytes, onTiers bool
 
-// TestMain runs all tests twice: what holds for responses in memory holds for those in a byte store.
+// TestMain runs all tests several times: what holds for responses in memory holds for those in a byte store, and for copies of these.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if code == 0 && !working("test.fuzz", "test.bench", "test.list") {
-		onBytes = true
-		flag.Set("test.skip", noRig)
-		code = m.Run()
+	for _, also := range []*bool{&onBytes, &onTiers} {
+		if code == 0 && !working("test.fuzz", "test.bench", "test.list") {
+			*also = true
+			flag.Set("test.skip", noRig)
+			code = m.Run()
+		}
 	}
 	os.Exit(code)
 }

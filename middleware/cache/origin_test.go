@@ -71,6 +71,9 @@ func newRig(t *testing.T, o *origin, options cache.Options) *rig {
 	t.Helper()
 	if options.Store == nil && onBytes {
 		options.Store = storetest.NewMap(64 << 20)
+		if onTiers {
+			options.Store = cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), options.Store)
+		}
 	}
 	c, err := cache.New(options)
 	require.NoError(t, err)

@@ -246,11 +246,6 @@ func (s *variants) names(id [16]byte) bool {
 	return false
 }
 
-// discard removes pieces, behind the caller's back.
-func (d *durable) discard(p *pieces) {
-	d.behind.start(func(ctx context.Context) { d.remove(ctx, p) })
-}
-
 // remove removes pieces, a few with each call: one call takes no longer than a call may.
 func (d *durable) remove(ctx context.Context, p *pieces) {
 	for keys := range slices.Chunk(p.keys(), 16) {
