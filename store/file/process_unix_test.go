@@ -47,6 +47,7 @@ var parts = map[string]func(args []string) error{
 	"umask":          underUmask,
 	"file size":      underFileSize,
 	"nobody":         asNobody,
+	"browse":         browse,
 }
 
 func process(t *testing.T, part string, args ...string) *exec.Cmd {
