@@ -3,6 +3,7 @@ package cache
 import (
 	"io"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,9 @@ type recorder struct {
 }
 
 func newRecorder(body io.ReadCloser, d draft) *recorder {
-	return &recorder{ReadCloser: body, draft: d}
+	r := &recorder{ReadCloser: body, draft: d}
+	runtime.AddCleanup(r, (*claim).release, d.claim) // for those who never close it
+	return r
 }
 
 func (r *recorder) Read(p []byte) (int, error) {

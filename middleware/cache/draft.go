@@ -18,8 +18,7 @@ type draft struct {
 	spill   *spill        // where it goes, once it has become large; then it is settled as far as memory is concerned
 	moving  bool          // it goes there, and its outcome is not certain
 
-	budget *budget
-	held   int64 // taken out of the budget
+	claim *claim
 }
 
 // maxPrealloc bounds what a declared length may allocate in advance.
@@ -88,7 +87,7 @@ func (d *draft) settle(o outcome) outcome {
 	default:
 		return o
 	}
-	d.release()
+	d.claim.release()
 	return o
 }
 
@@ -98,12 +97,6 @@ func trimmed(body []byte) []byte {
 		return append(make([]byte, 0, len(body)), body...)
 	}
 	return body[:len(body):len(body)]
-}
-
-// release gives back what the copy has of the budget.
-func (d *draft) release() {
-	d.budget.give(d.held)
-	d.held = 0
 }
 
 // grow makes room for a body of so many bytes, and for no more in the end than were declared or may be stored.
@@ -117,10 +110,9 @@ func (d *draft) grow(need int) bool {
 		most = d.length
 	}
 	room := max(int64(need), min(max(2*int64(cap(d.body)), min(d.length, maxPrealloc)), most))
-	if !d.budget.take(room - d.held) {
+	if !d.claim.raise(room) {
 		return false
 	}
-	d.held = room
 	d.body = append(make([]byte, 0, room), d.body...)
 	return true
 }
@@ -164,3 +156,20 @@ func (b *budget) take(n int64) bool {
 func (b *budget) has(n int64) bool { return b.taken.Load() <= b.limit-n }
 
 func (b *budget) give(n int64) { b.taken.Add(-n) }
+
+// claim is what one copy has of the budget.
+type claim struct {
+	budget *budget
+	bytes  atomic.Int64
+}
+
+// raise makes the claim one for so many bytes, if they are there. It is not called concurrently.
+func (c *claim) raise(to int64) bool {
+	if !c.budget.take(to - c.bytes.Load()) {
+		return false
+	}
+	c.bytes.Store(to)
+	return true
+}
+
+func (c *claim) release() { c.budget.give(c.bytes.Swap(0)) }

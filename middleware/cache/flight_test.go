@@ -147,8 +147,28 @@ func newBusy(t *testing.T, o *busy, options cache.Options) (*cache.Cache, http.R
 	t.Helper()
 	c, err := cache.New(options)
 	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() {
+		c.Close()
+		nothingInFlight(t, c)
+	})
 	return c, c.Middleware(o)
+}
+
+// nothingInFlight is how a cache is to be left once the contexts of all requests have ended.
+func nothingInFlight(t *testing.T, c *cache.Cache) {
+	t.Helper()
+	flights, bytes := c.InFlight()
+	for i := range 1000 {
+		if flights == 0 && bytes == 0 {
+			return
+		}
+		if i > 100 {
+			runtime.GC() // a body that was never closed gives back what it has when it is collected
+		}
+		runtime.Gosched()
+		flights, bytes = c.InFlight()
+	}
+	t.Errorf("%d exchanges and %d bytes are left in flight", flights, bytes)
 }
 
 func ask(t *testing.T, ctx context.Context, fields ...string) *http.Request {
@@ -1105,3 +1125,127 @@ func TestAHerdWithContent(t *testing.T) {
 type closer func()
 
 func (c closer) Close() error { c(); return nil }
+
+// Layers below see the values of the one who came first, and the latest deadline of those who wait.
+func TestTheContextOfAnExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type key struct{}
+		type seen struct {
+			value    any
+			deadline time.Duration // from now, or 0 for none
+		}
+		start := time.Now()
+		var saw []seen
+		look := func(ctx context.Context) {
+			s := seen{value: ctx.Value(key{})}
+			if deadline, ok := ctx.Deadline(); ok {
+				s.deadline = deadline.Sub(start)
+			}
+			saw = append(saw, s)
+		}
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			for range 3 {
+				look(r.Context())
+				time.Sleep(time.Second)
+			}
+			child, cancel := context.WithCancelCause(r.Context())
+			defer cancel(nil)
+			<-child.Done()
+			if r.Context().Err() != context.DeadlineExceeded {
+				t.Errorf("the context says %v", r.Context().Err())
+			}
+			return nil, context.Cause(child)
+		}}
+		_, rt := newBusy(t, o, cache.Options{})
+		var wg sync.WaitGroup
+		come := func(value string, within time.Duration) {
+			ctx := context.WithValue(t.Context(), key{}, value)
+			if within > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithDeadline(ctx, start.Add(within))
+				defer cancel()
+			} else {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithCancel(ctx)
+				time.AfterFunc(4*time.Second, cancel)
+			}
+			reads(rt, ask(t, ctx), "k")
+		}
+		wg.Go(func() { come("first", 5*time.Second) })
+		time.Sleep(500 * time.Millisecond)
+		wg.Go(func() { come("second", 10*time.Second) })
+		time.Sleep(time.Second)
+		wg.Go(func() { come("third", 0) })
+		wg.Wait()
+		want := []seen{{"first", 5 * time.Second}, {"first", 10 * time.Second}, {"first", 0}}
+		if fmt.Sprint(saw) != fmt.Sprint(want) {
+			t.Errorf("seen %v, want %v", saw, want)
+		}
+	})
+}
+
+// What is remembered of keys that cannot be shared has a bound, and one key more costs no more than a wait.
+func TestWhatIsRememberedHasABound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const keys = 3000 // of 1,024 that are remembered
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			time.Sleep(time.Millisecond)
+			return sends(sealed("k", n, 10), "Cache-Control: no-store"), nil
+		}}
+		_, rt := newBusy(t, o, cache.Options{})
+		two := func(i int) time.Duration {
+			start := time.Now()
+			errs, _ := herd(t, 2, rt, func(int) *http.Request {
+				r := ask(t, t.Context())
+				r.URL.Path = fmt.Sprint("/", i)
+				return r
+			}, same("k"))
+			if failures(t, errs) > 0 {
+				t.Error("failed")
+			}
+			return time.Since(start)
+		}
+		for i := range keys {
+			two(i)
+		}
+		remembered := 0
+		for i := keys - 1; i >= 0; i-- {
+			if two(i) == time.Millisecond {
+				remembered++
+			}
+		}
+		if remembered == 0 || remembered > 1024 {
+			t.Errorf("%d keys are remembered, want 1024 at most", remembered)
+		}
+		time.Sleep(11 * time.Second)
+		if took := two(0); took != 2*time.Millisecond {
+			t.Errorf("after eleven seconds: %v, want the wait of one who does not know", took)
+		}
+	})
+}
+
+// More exchanges than can be joined are made all the same.
+func TestExchangesThatCanBeJoinedHaveABound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most, n = 1 << 14, 1<<14 + 1000
+		var wait sync.WaitGroup
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return sends(sealed("k", n, 10), "Cache-Control: max-age=60"), nil
+		}}
+		c, rt := newBusy(t, o, cache.Options{})
+		for i := range n {
+			r := ask(t, t.Context())
+			r.URL.Path = fmt.Sprint("/", i)
+			wait.Go(func() { readAll(roundTrip(t, rt, r)) })
+		}
+		time.Sleep(500 * time.Millisecond)
+		if flights, _ := c.InFlight(); flights != most {
+			t.Errorf("%d exchanges can be joined, want %d", flights, most)
+		}
+		wait.Wait()
+		if o.asked.Load() != n {
+			t.Errorf("%d requests, want %d", o.asked.Load(), n)
+		}
+	})
+}

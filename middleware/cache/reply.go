@@ -136,7 +136,7 @@ func (p *reply) draft(e *Entry) draft {
 	if length == 0 {
 		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
 	}
-	d := draft{length: length, limit: p.cache.maxEntry, trailers: p.Trailer != nil, budget: &p.cache.copies}
+	d := draft{length: length, limit: p.cache.maxEntry, trailers: p.Trailer != nil, claim: &claim{budget: &p.cache.copies}}
 	if durable := p.cache.durable; durable != nil && d.limit > spillAt {
 		key := p.key
 		d.spiller = func() *spill { return durable.newSpill(durable.place(key), e) }

@@ -74,6 +74,7 @@ func soak(t *testing.T, seed uint64, sum *cache.Stats) {
 	wg.Wait()
 	synctest.Wait()
 	c.Close()
+	nothingInFlight(t, c)
 	s := c.Stats()
 	if origin.open != 0 || s.Entries > 6 {
 		t.Errorf("%d bodies left open, %d entries", origin.open, s.Entries)

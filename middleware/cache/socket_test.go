@@ -58,6 +58,7 @@ func openFiles(t *testing.T) int {
 func (s *socketed) gone(t *testing.T, transport *http.Transport, c *cache.Cache) {
 	t.Helper()
 	c.Close()
+	nothingInFlight(t, c)
 	transport.CloseIdleConnections()
 	waitFor(t, "connections", func() int { return int(s.conns.Load()) }, 0)
 	s.Close()

@@ -189,7 +189,7 @@ func (s *spool) finish(cause error) {
 	} else if s.moving {
 		o = s.stopMoving(notReadToItsEnd)
 	}
-	s.draft.release()
+	s.claim.release()
 	s.body, s.array = nil, nil
 	busy := !s.reading.IsZero()
 	s.mu.Unlock()
@@ -412,12 +412,10 @@ func (s *spool) slide() []byte {
 		return s.array[kept:cap(s.array)]
 	}
 	room := int64(windowStep)
-	s.draft.release()
+	s.claim.release()
 	if len(s.body) > 0 {
 		room = min(2*(int64(len(s.body))+windowStep), max(s.limit, 2*windowStep))
-		if s.budget.take(room) {
-			s.held = room
-		} else {
+		if !s.claim.raise(room) {
 			s.forget(s.size)
 			room = windowStep + int64(len(s.body))
 		}

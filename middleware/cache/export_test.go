@@ -1,0 +1,8 @@
+package cache
+
+// InFlight returns how many exchanges can be joined, and how many bytes the copies on their way to the store are charged with.
+func (c *Cache) InFlight() (flights int, bytes int64) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	return max(c.flights.count, len(c.flights.keys)), c.copies.taken.Load()
+}
