@@ -1223,29 +1223,3 @@ func TestWhatIsRememberedHasABound(t *testing.T) {
 		}
 	})
 }
-
-// More exchanges than can be joined are made all the same.
-func TestExchangesThatCanBeJoinedHaveABound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const most, n = 1 << 14, 1<<14 + 1000
-		var wait sync.WaitGroup
-		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
-			time.Sleep(time.Second)
-			return sends(sealed("k", n, 10), "Cache-Control: max-age=60"), nil
-		}}
-		c, rt := newBusy(t, o, cache.Options{})
-		for i := range n {
-			r := ask(t, t.Context())
-			r.URL.Path = fmt.Sprint("/", i)
-			wait.Go(func() { readAll(roundTrip(t, rt, r)) })
-		}
-		time.Sleep(500 * time.Millisecond)
-		if flights, _ := c.InFlight(); flights != most {
-			t.Errorf("%d exchanges can be joined, want %d", flights, most)
-		}
-		wait.Wait()
-		if o.asked.Load() != n {
-			t.Errorf("%d requests, want %d", o.asked.Load(), n)
-		}
-	})
-}
