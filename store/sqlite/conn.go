@@ -181,5 +181,5 @@ func damaged(err error) bool {
 	case codeCorrupt, codeNotADB:
 		return true
 	}
-	return errors.Is(err, errSchema)
+	return errors.Is(err, errSchema) || errors.Is(err, errIndexes)
 }

@@ -198,3 +198,31 @@ func TestChecksum(t *testing.T) {
 		})
 	}
 }
+
+// Totals that are wrong are set right: when the file is opened, and at the latest when nothing is left to make room with.
+func TestTotals(t *testing.T) {
+	for _, bytes := range []int64{-1 << 40, 0, 1 << 40} {
+		path := file(t)
+		s := open(t, path, sqlite.Options{MaxBytes: 1 << 20, OnReset: func(err error) { t.Errorf("reset: %v", err) }})
+		for i := range 5 {
+			put(t, s, fmt.Sprint("k-", i), store.Record{Data: proof("k", i, 10_000)})
+		}
+		wrong := fmt.Sprint("UPDATE totals SET records = 7, bytes = ", bytes)
+		_, err := raw(t, path).Exec(wrong)
+		require.NoError(t, err)
+		if bytes > 0 {
+			put(t, s, "new", store.Record{Data: proof("new", 1, 10_000)})
+			sound(t, path)
+		}
+		require.NoError(t, s.Close())
+		_, err = raw(t, path).Exec(wrong)
+		require.NoError(t, err)
+		s = open(t, path, sqlite.Options{MaxBytes: 1 << 20})
+		eventually(t, "the totals are right", func() bool {
+			records, held, err := s.Size(t.Context())
+			require.NoError(t, err)
+			return records != 7 && held > 0 && held < 1<<20
+		})
+		sound(t, path)
+	}
+}

@@ -21,6 +21,7 @@ const (
 
 var (
 	errSchema  = errors.New("its tables are not those of this version")
+	errIndexes = errors.New("its indexes contradict each other")
 	errForeign = errors.New("it is the database of another application, and was left alone")
 	errNoMark  = errors.New("it is no database that can be read, nor one of this package, and was left alone")
 )

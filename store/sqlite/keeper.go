@@ -34,6 +34,7 @@ func (s *Store) wake() {
 func (s *Store) keep() {
 	every := time.NewTicker(keepEvery)
 	defer every.Stop()
+	s.audit()
 	for {
 		s.tidy()
 		select {
@@ -46,6 +47,24 @@ func (s *Store) keep() {
 			s.everyMinute()
 		}
 	}
+}
+
+// audit counts once what is there, in case that a damaged page held the totals.
+func (s *Store) audit() {
+	ctx, cancel := context.WithTimeout(background, keepEvery)
+	defer cancel()
+	_ = s.useOnce(ctx, func(db *database) error {
+		right := true
+		err := s.read(ctx, db, func(c *conn) error {
+			n, err := c.number(ctx, "SELECT (records, bytes) = ("+countSQL+") FROM totals")
+			right = n == 1
+			return err
+		})
+		if err != nil || right {
+			return err
+		}
+		return s.write(ctx, db, (*tx).count)
+	})
 }
 
 // everyMinute does what is done by the clock.

@@ -26,19 +26,43 @@ func charge(key string, r store.Record) int64 {
 // makeRoom removes records until this many bytes more are within the bound: what has expired, what is doomed, and then what was used longest ago.
 // It keeps the row with the id keep, which is about to be replaced. owner is that of the record that needs the room.
 func (tx *tx) makeRoom(bytes, keep int64, owner string) error {
-	for {
+	counted := false
+	for idle, before := 0, int64(0); ; {
 		held, err := tx.number(background, "SELECT bytes FROM totals")
 		if err != nil || held+bytes <= tx.store.bound() {
 			return err
 		}
-		freed, err := tx.free(keep, owner)
-		if err != nil {
-			return err
+		if idle++; held < before {
+			idle = 0
 		}
-		if !freed {
+		if before = held; idle > maxIdle {
+			return errIndexes
+		}
+		freed, err := tx.free(keep, owner)
+		switch {
+		case err != nil:
+			return err
+		case freed:
+		case counted:
 			return store.ErrTooLarge
+		default: // nothing is left, and the sum says otherwise
+			if counted, err = true, tx.count(); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// maxIdle is how many steps may free nothing, for what they only forget has to be forgotten, too. When there are more, indexes contradict each other.
+const maxIdle = 1000
+
+// countSQL counts anew what the triggers keep count of.
+const countSQL = "SELECT count(*), coalesce(sum(size), 0) FROM records"
+
+// count sets the totals right.
+func (tx *tx) count() error {
+	_, err := tx.exec(background, "UPDATE totals SET (records, bytes) = ("+countSQL+")")
+	return err
 }
 
 // bound returns how many bytes the records may have at the moment.
