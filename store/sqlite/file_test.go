@@ -176,6 +176,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func init() { children["denied"] = openWhatIsDenied }
+
 // What may not be read or written is an error that says so. Root may do anything, so the process is another user's.
 func TestDenied(t *testing.T) {
 	dir := t.TempDir()

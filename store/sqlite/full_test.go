@@ -18,6 +18,8 @@ import (
 	"github.com/plyhttp/ply/store/sqlite"
 )
 
+func init() { children["full"] = fillTheDisk }
+
 // TestDiskFull has a process write until no file may become longer, at many lengths: wherever the write fails, nothing that is read is wrong,
 // what was there stays, and when there is room again all is well.
 func TestDiskFull(t *testing.T) {

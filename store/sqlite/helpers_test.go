@@ -30,12 +30,9 @@ var (
 
 // children are what this test binary does as another process, by the name in its environment.
 var children = map[string]func(path string) error{
-	"kill":   writeUntilKilled,
-	"share":  shareForAWhile,
-	"full":   fillTheDisk,
-	"denied": openWhatIsDenied,
-	"large":  storeLarge,
-
+	"kill":     writeUntilKilled,
+	"share":    shareForAWhile,
+	"large":    storeLarge,
 	"response": fetchLarge,
 }
 
