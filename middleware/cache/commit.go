@@ -58,7 +58,7 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment)
 		}()
 	}
 	if c.durable != nil {
-		pledged, err := c.durable.pledged(ctx, e, x.seen)
+		pledged, err := c.durable.pledged(ctx, e, x.key, x.seen)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (c *Cache) settle(ctx context.Context, x *exchange, e *Entry, err error) bo
 }
 
 // pledged is e as it is stored: with the generations that its tags had when it was asked for.
-func (d *durable) pledged(ctx context.Context, e *Entry, seen *sight) (*Entry, error) {
+func (d *durable) pledged(ctx context.Context, e *Entry, key string, seen *sight) (*Entry, error) {
 	if !e.fits() {
 		return nil, errUnfit
 	}
@@ -116,7 +116,8 @@ func (d *durable) pledged(ctx context.Context, e *Entry, seen *sight) (*Entry, e
 	if err != nil {
 		return nil, err
 	}
-	p := e.copy()
+	p, at := e.copy(), d.place(key)
+	p.at = &at
 	p.url, p.marks = redact.URLText(e.url), marks
 	if stored := e.body.stored; stored != nil && stored.fresh {
 		owned := *stored
