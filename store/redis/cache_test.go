@@ -184,6 +184,39 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
+// A large body that another process replaces is read to its end.
+func TestReplacedWhileRead(t *testing.T) {
+	srv := server.Start(t)
+	options := cache.Options{StoreTimeout: 10 * time.Second}
+	one, two := startProcess(t, srv.Addr, &origin{}, options), startProcess(t, srv.Addr, &origin{}, options)
+	const path = "/large/2621440"
+	one.stores(t, path)
+	two.hits(t, path)
+	resp, err := two.client.Get("http://example.test" + path)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	head := make([]byte, 1000)
+	_, err = io.ReadFull(resp.Body, head)
+	require.NoError(t, err)
+	r, err := http.NewRequest(http.MethodGet, "http://example.test"+path, nil)
+	require.NoError(t, err)
+	r.Header.Set("Cache-Control", "no-cache") // one fetches again, and stores what it has fetched
+	before := one.cache.Stats().Stored
+	again, err := one.client.Do(r)
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, again.Body)
+	require.NoError(t, err)
+	again.Body.Close()
+	eventually(t, "replacement", func() bool { return one.cache.Stats().Stored > before })
+	rest, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = proven(path, append(head, rest...))
+	}
+	if err != nil {
+		t.Errorf("the body that was being read: %v", err)
+	}
+}
+
 // Every flipped bit and every truncation of what is in Redis is a miss, and heals.
 func TestTampered(t *testing.T) {
 	srv := server.Start(t)
