@@ -8,7 +8,7 @@ import (
 
 // What docs/performance.md says of ply's policy, beside plain LRU. The hashes of a process are its own, so ply's figures differ a little from run to run.
 func TestAScanDoesNotDriveOutWhatIsAskedForAgainAndAgain(t *testing.T) {
-	const size, requests, seed = 1000, 50_000, 1
+	const size, requests, seed = 600, 30_000, 1
 	for _, trace := range traces(size, requests, seed) {
 		plain, ply := ratio(newLRU(size), trace), ratio(newPly(size), trace)
 		t.Logf("%s: %.3f, lru %.3f", trace.name, ply, plain)
