@@ -308,7 +308,7 @@ func checkDir(t *testing.T, dir string, s *Store, what string) {
 // Without -long, only the first operations are tried one by one, which are those of a Put and of one in the place of another.
 func TestEveryOperationMayFail(t *testing.T) {
 	for _, o := range []Options{{MaxBytes: storyBytes}, {MaxBytes: storyBytes, Sync: true}} {
-		first := 60
+		first := 40
 		if o.Sync {
 			first = 0
 		}
@@ -321,7 +321,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 			dir := t.TempDir()
 			runs := 0
 			for k := 1; k <= len(clean.ops); k++ {
-				if k > first && k%41 != 0 && !*long {
+				if k > first && k%67 != 0 && !*long {
 					continue
 				}
 				errno := []error{syscall.EIO, syscall.ENOSPC, syscall.EACCES, syscall.EROFS, syscall.EMFILE}[k%5]
@@ -417,7 +417,7 @@ func TestEveryOperationOfOpenMayFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	failed := 0
-	for k := 1; k <= len(count.ops); k += 1 + k/10 {
+	for k := 1; k <= len(count.ops); k += 1 + k/5 {
 		dir := t.TempDir()
 		if try(dir, &faults{first: k, err: syscall.EIO}) != nil {
 			failed++

@@ -106,6 +106,41 @@ func TestStateIsDeletedMeanwhile(t *testing.T) {
 	}
 }
 
+// A Get is a use, and the file's time says when it was: at once for what is in the older half of the store, and else after a minute.
+func TestUseIsWrittenDown(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	now := time.Now()
+	set := func(key string, ago time.Duration) {
+		require.NoError(t, os.Chtimes(pathOf(dir, key), now.Add(-ago), now.Add(-ago)))
+	}
+	used := func(key string) time.Duration {
+		info, err := os.Stat(pathOf(dir, key))
+		require.NoError(t, err)
+		return now.Sub(info.ModTime()).Round(time.Second)
+	}
+	for _, key := range []string{"oldest", "k"} {
+		mustPut(t, s, key, store.Record{Data: []byte("x")})
+	}
+	for _, tt := range []struct {
+		name        string
+		oldest, ago time.Duration
+		touched     bool
+	}{
+		{"just used", time.Hour, 10 * time.Second, false},
+		{"a minute ago", time.Hour, 61 * time.Second, true},
+		{"older half of a young store", 40 * time.Second, 30 * time.Second, true},
+		{"newer half of a young store", 40 * time.Second, 10 * time.Second, false},
+	} {
+		set("k", tt.ago)
+		s.oldest.Store(now.Add(-tt.oldest).UnixNano())
+		mustGet(t, s, "k")
+		if got := used("k"); (got < tt.ago) != tt.touched {
+			t.Errorf("%s: used %v ago by the file's time, which was set: %t, want %t", tt.name, got, got < tt.ago, tt.touched)
+		}
+	}
+}
+
 func TestClose(t *testing.T) {
 	s := openIn(t, t.TempDir(), Options{})
 	mustPut(t, s, "k", store.Record{Data: []byte("x")})
@@ -135,7 +170,7 @@ func TestClose(t *testing.T) {
 
 func proofLike(key string) []byte { return fmt.Appendf(nil, "%s %s", key, make([]byte, 5000)) }
 
-// The parts of a body are put before the record that owns them. If that never comes, they go: an hour later, or when the directory is opened
+// The parts of a body are put before the record that owns them. If that never comes, they go: a day later, or when the directory is opened
 // and nobody else has it open.
 func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 	dir := t.TempDir()
@@ -158,7 +193,7 @@ func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 		t.Errorf("DeleteExpired: %d, %v, want 0: nothing is over", n, err)
 	}
 	if r := mustGet(t, s, "lost"); r.Version != "" {
-		t.Error("a part without owner is there after hours")
+		t.Error("a part without owner is there after days")
 	}
 	if r := mustGet(t, s, "part"); r.Version == "" {
 		t.Error("a part with an owner is gone")

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	sweepEvery = time.Minute // one shard
-	partsStay  = time.Hour   // without the record that owns them, which is written last
+	sweepEvery = time.Minute    // one shard
+	partsStay  = 24 * time.Hour // without the record that owns them, which is written last: longer than a download takes
 )
 
 // sweepByAndBy gives back the room of records that are over and of parts whose owner is gone: of everything when nobody else had the directory open,

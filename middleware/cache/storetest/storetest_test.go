@@ -1,6 +1,8 @@
 package storetest_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 
 	"github.com/plyhttp/ply/middleware/cache/storetest"
@@ -34,4 +36,18 @@ func TestMapShared(t *testing.T) {
 
 func TestMapBounded(t *testing.T) {
 	storetest.RunBounded(t, func(_ *testing.T, maxBytes int64) store.Store { return storetest.NewMap(maxBytes) })
+}
+
+func ExampleNewMap() {
+	m := storetest.NewMap(1 << 20)
+	other := m.Open() // as another process would
+	stop := other.Notify(func(key string) { fmt.Println("changed:", key) })
+	defer stop()
+	ctx := context.Background()
+	fmt.Println(m.Put(ctx, "k", store.Record{Data: []byte("x")}))
+	fmt.Println(m.Put(ctx, "k", store.Record{Data: []byte("y")}))
+	// Output:
+	// changed: k
+	// <nil>
+	// store: the record has been changed meanwhile
 }
