@@ -103,7 +103,7 @@ type program struct {
 
 func start(t testing.TB, path string, o cache.Options) *program {
 	t.Helper()
-	p := &program{file: open(t, path, sqlite.Options{MaxBytes: 2 * max(*large, 16<<20)})}
+	p := &program{file: open(t, path, sqlite.Options{MaxBytes: 2 * max(*large, 16<<20), Sync: sqlite.SyncOff})}
 	o.Store, o.StoreTimeout = p.file, 20*time.Second // nothing here is about a slow machine
 	c, err := cache.New(o)
 	require.NoError(t, err)
