@@ -61,6 +61,11 @@ type Options struct {
 	// share one exchange with the origin. See also [WithoutCollapsing].
 	NoCollapse bool
 
+	// Lease has the processes that share a Store share exchanges with the origin, too: one that asks the origin for what is not stored leaves word in the store,
+	// and the others wait until the answer is there. Lease is for how long they do so at most, so it is what a process costs them that dies meanwhile:
+	// give a little more than what an answer takes. Zero means that each process asks for itself. A [Memory] is no store for it, for it is nobody else's.
+	Lease time.Duration
+
 	// StaleWhileRevalidate is for how long a stale response may be served while it is refreshed behind the caller's back,
 	// for responses that do not say so themselves (RFC 5861 §3). Zero means not at all.
 	StaleWhileRevalidate time.Duration
@@ -225,7 +230,7 @@ func (o *Options) check() error {
 	if o.MaxInFlightBytes < 0 {
 		return errors.New("cache: MaxInFlightBytes is negative: give a size in bytes, or zero for the default")
 	}
-	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout, o.StoreTimeout, o.RecheckInterval} {
+	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout, o.StoreTimeout, o.RecheckInterval, o.Lease} {
 		if d < 0 {
 			return errors.New("cache: a duration in Options is negative")
 		}
