@@ -9,13 +9,15 @@ import (
 )
 
 // pieceReader reads a body from a store piece by piece, one of them ahead. A piece that is missing or damaged is made good by the origin,
-// if it can be proved to send the rest of the same representation.
+// if it can be proved to send the rest of the same representation: by a strong tag, or because it begins with the same bytes.
 type pieceReader struct {
 	*pieces
 	entry     *Entry
 	request   *http.Request     // the caller's
 	origin    http.RoundTripper // nil if there is none to go on from
 	next, end int64             // the section that is still to be read
+
+	proof proof // of what has been handed out from the beginning on, where no tag could tell that another answer is the same
 
 	rest  []byte // of the piece that has been read
 	err   error
@@ -78,6 +80,12 @@ func (r *pieceReader) section() ([]byte, error) {
 	}
 	start := n * pieceBytes
 	section := bytes[r.next-start : min(r.end-start, int64(len(bytes)))]
+	if r.next == 0 && !r.entry.etag.Strong() {
+		r.proof = newProof()
+	}
+	if r.proof != nil {
+		r.proof.Write(section)
+	}
 	if r.next += int64(len(section)); r.next < r.end {
 		r.readAhead(n + 1)
 	}
@@ -132,7 +140,7 @@ func (r *pieceReader) goOn(p []byte) (int, error) {
 	}
 	c := &continuation{
 		next: r.origin, request: r.request, status: r.entry.status, header: r.entry.header,
-		length: r.size, uncompressed: r.entry.uncompressed, offset: r.next, end: -1,
+		length: r.size, uncompressed: r.entry.uncompressed, offset: r.next, end: -1, prefix: r.proof,
 	}
 	if r.end < r.size {
 		c.end = r.end
