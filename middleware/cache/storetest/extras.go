@@ -133,15 +133,18 @@ func rangeWhileOthersWrite(c *check) {
 	}
 	var wg sync.WaitGroup
 	var done atomic.Bool
+	var changes atomic.Int64
 	for w := range 4 {
 		wg.Go(func() {
 			for i := 0; !done.Load() && c.ctx.Err() == nil && i < 5000; i++ {
 				key := fmt.Sprintf("moving-%d-%d", w, i%20)
 				c.Delete(c.ctx, key, "")
 				c.Put(c.ctx, key, store.Record{Data: proof(key, uint64(i), 200), Kind: store.Entry})
+				changes.Add(1)
 			}
 		})
 	}
+	c.poll(func() bool { return changes.Load() > 40 })
 	for range 5 {
 		still := make(map[string]bool)
 		err := s.Range(c.ctx, store.Entry, func(key string, r store.Record) bool {
