@@ -1223,3 +1223,37 @@ func TestWhatIsRememberedHasABound(t *testing.T) {
 		}
 	})
 }
+
+// An error may be about the one who asked: it stays with that person where the key does not tell people apart.
+func TestErrorsStayWithTheirPerson(t *testing.T) {
+	for name, test := range map[string]struct {
+		shared bool
+		want   int64 // requests for two people with two callers each, and two without credentials
+	}{"private": {false, 3}, "shared": {true, 5}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+					time.Sleep(100 * time.Millisecond)
+					return nil, fmt.Errorf("refused to %q", r.Header.Get("Authorization"))
+				}}
+				_, rt := newBusy(t, o, cache.Options{Shared: test.shared})
+				var wg sync.WaitGroup
+				for _, who := range []string{"", "", "a", "a", "b", "b"} {
+					wg.Go(func() {
+						r := ask(t, t.Context())
+						if who != "" {
+							r.Header.Set("Authorization", who)
+						}
+						if _, err := rt.RoundTrip(r); err == nil || err.Error() != fmt.Sprintf("refused to %q", who) {
+							t.Errorf("%q got %v", who, err)
+						}
+					})
+				}
+				wg.Wait()
+				if n := o.asked.Load(); n > 6 || !test.shared && n != test.want {
+					t.Errorf("%d requests", n)
+				}
+			})
+		})
+	}
+}

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // noRig are the slow tests that have stores of their own, or none.
-const noRig = "^Test(Whichever|Whatever|VariantsOfSeveral|APieceThat|Heap|SmallParts|JoinedParts|TheShortWays|Herd|Soak|Memory|Sockets?)"
+const noRig = "^Test(Whichever|Whatever|VariantsOfSeveral|APieceThat|Heap|SmallParts|JoinedParts|TheShortWays|Herd|AHerd|ARevalidatingHerd|WhatIsRemembered|LargeBodies|ValidationsOver|TheOneWhoAsked|Soak|Memory|Sockets?)"
 
 // working tells whether go test does something else than to run tests.
 func working(flags ...string) bool {

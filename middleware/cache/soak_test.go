@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -57,10 +58,18 @@ func soak(t *testing.T, seed uint64, round int, sum *cache.Stats) {
 	before, _ := os.ReadDir("/proc/self/fd")
 	origin := &fickle{rng: rand.New(rand.NewPCG(seed, 1)), versions: make(map[string]int), floors: make(map[string]int)}
 	rng := rand.New(rand.NewPCG(seed, 2))
-	c, err := cache.New(cache.Options{
-		Store:         cache.NewMemory(cache.MemoryOptions{MaxEntries: 6}),
+	memory := cache.NewMemory(cache.MemoryOptions{MaxEntries: 6})
+	options := cache.Options{
+		Store:         memory,
 		MaxEntryBytes: 64 << 10, MaxInFlightBytes: int64(1+rng.IntN(20)) * 64 << 10, Shared: rng.IntN(4) == 0, NoCollapse: round%8 == 0,
-	})
+	}
+	switch round % 3 {
+	case 2:
+		options.Store = storetest.NewMap(256 << 10)
+	case 0:
+		options.Store = cache.Tiered(memory, storetest.NewMap(256<<10))
+	}
+	c, err := cache.New(options)
 	require.NoError(t, err)
 	rt := c.Middleware(origin)
 	var wg sync.WaitGroup

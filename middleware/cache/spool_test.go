@@ -396,3 +396,78 @@ func TestCloseDuringARead(t *testing.T) {
 		}
 	})
 }
+
+// A body that comes in one piece while there is no room for its copy is read as it is, and not stored.
+func TestACopyWithoutRoomIsNotStored(t *testing.T) {
+	for _, collapse := range []bool{true, false} {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			resp := sends(sealed(r.URL.Path, 1, map[string]int{"/large": 9000, "/small": 2000}[r.URL.Path]), "Cache-Control: max-age=60")
+			if r.URL.Path == "/large" {
+				resp.Body = io.NopCloser(iotest.HalfReader(resp.Body))
+			}
+			return resp, nil
+		}}
+		c, rt := newBusy(t, o, cache.Options{MaxInFlightBytes: 10_000, NoCollapse: !collapse})
+		get := func(path string) *http.Response {
+			r := ask(t, t.Context())
+			r.URL.Path = path
+			return roundTrip(t, rt, r)
+		}
+		large, small := get("/large"), get("/small")
+		begin := make([]byte, 100)
+		io.ReadFull(large.Body, begin)
+		for _, resp := range []*http.Response{small, get("/small")} {
+			body, err := io.ReadAll(resp.Body)
+			if key, _, broken := unsealed(string(body)); err != nil || broken != nil || key != "/small" {
+				t.Errorf("collapse %v: %v, %v", collapse, err, broken)
+			}
+			resp.Body.Close()
+		}
+		rest, err := io.ReadAll(large.Body)
+		if _, _, broken := unsealed(string(begin) + string(rest)); err != nil || broken != nil {
+			t.Errorf("collapse %v: %v, %v", collapse, err, broken)
+		}
+		large.Body.Close()
+		if n := c.Stats().Entries; n != 1 {
+			t.Errorf("collapse %v: %d stored, want the large one only", collapse, n)
+		}
+	}
+}
+
+// Whatever the size of a body, and the pieces in which it comes and goes, it is stored as it was sent, once it is there.
+func TestBodiesOfAllSizesAreStored(t *testing.T) {
+	for _, size := range []int{0, 1, 511, 4000, 4 << 10, 5000, 8 << 10, 64 << 10, 300 << 10, 1 << 20, 1<<20 + 1, 3 << 20} {
+		body := sealed("k", 1, size)
+		for _, declared := range []bool{true, false} {
+			for name, pieces := range map[string]func(io.Reader) io.Reader{
+				"whole":                func(r io.Reader) io.Reader { return r },
+				"data and end at once": iotest.DataErrReader,
+				"halves":               iotest.HalfReader,
+			} {
+				o := &busy{answer: func(*http.Request, int) (*http.Response, error) {
+					resp := undeclared("")
+					resp.Body = io.NopCloser(pieces(strings.NewReader(body)))
+					if declared {
+						resp.ContentLength = int64(len(body))
+					}
+					return resp, nil
+				}}
+				c, rt := newBusy(t, o, cache.Options{})
+				first, second := roundTrip(t, rt, ask(t, t.Context())), roundTrip(t, rt, ask(t, t.Context()))
+				for i, resp := range []*http.Response{first, second, nil} {
+					if resp == nil {
+						resp = roundTrip(t, rt, ask(t, t.Context()))
+					}
+					got, err := io.ReadAll(resp.Body)
+					if string(got) != body || err != nil {
+						t.Errorf("%d bytes, declared %v, %s: answer %d has %d, %v", len(body), declared, name, i, len(got), err)
+					}
+					resp.Body.Close()
+				}
+				if s := c.Stats(); s.Hits != 1 || s.Stored != 1 || o.asked.Load() != 1 {
+					t.Errorf("%d bytes, declared %v, %s: %+v", len(body), declared, name, s)
+				}
+			}
+		}
+	}
+}
