@@ -1,0 +1,95 @@
+package ply_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/stretchr/testify/require"
+)
+
+// answering makes a response.
+func answering(r *http.Request, status int, body, name, value string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{name: {value}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// cachedOver makes a client with a cache and retry before a transport.
+func cachedOver(t *testing.T, transport ply.HandlerFunc) *ply.Client {
+	t.Helper()
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	client, err := ply.New(ply.Options{Transport: transport, Use: []ply.Middleware{c.Middleware, retry.New(retry.Options{})}})
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// Of those who share an exchange, the one who made it has it in the record of its call; what layers below do shows there, and nowhere else.
+func TestASharedExchangeIsInTheRecordOfTheOneWhoMadeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		client := cachedOver(t, func(r *http.Request) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			if asked.Add(1) == 1 {
+				return answering(r, 503, "", "X-Why", "down"), nil
+			}
+			return answering(r, 200, "hello", "Cache-Control", "max-age=60"), nil
+		})
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				ctx := ply.WithInfo(t.Context())
+				resp, err := client.Get(ctx, "http://h/")
+				require.NoError(t, err)
+				_, err = ply.Text(resp, nil)
+				require.NoError(t, err)
+				info, ok := ply.InfoFrom(resp)
+				require.True(t, ok)
+				require.Len(t, info.Hops, 1)
+				want := 0
+				if i == 0 {
+					want = 2 // the 503, and what came after it
+				}
+				if n := len(info.Hops[0].Exchanges); n != want {
+					t.Errorf("caller %d: %d exchanges in its record, want %d\n%s", i, n, want, info)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// A retry layer below a cache sees the deadline of the call: it gives up at once when the server asks for a longer wait.
+func TestADeadlineIsSeenBelowTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := cachedOver(t, func(r *http.Request) (*http.Response, error) {
+			return answering(r, 503, "", "Retry-After", "30"), nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		start := time.Now()
+		resp, err := client.Get(ctx, "http://h/")
+		var status *ply.StatusError
+		if resp != nil {
+			resp.Body.Close()
+		}
+		if took := time.Since(start); took > time.Second || err != nil && !errors.As(err, &status) {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
