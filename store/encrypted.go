@@ -8,12 +8,23 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A Key encrypts and authenticates records. It is 32 random bytes, from crypto/rand, a secrets manager or `openssl rand`; a password is none.
 type Key [32]byte
+
+// ParseKey reads a key from 64 hexadecimal digits, as `openssl rand -hex 32` prints them. Space around them does not count. The error does not show them.
+func ParseKey(digits string) (Key, error) {
+	b, err := hex.DecodeString(strings.TrimSpace(digits))
+	if err != nil || len(b) != len(Key{}) {
+		return Key{}, errors.New("store: a key is 64 hexadecimal digits: openssl rand -hex 32 prints one")
+	}
+	return Key(b), nil
+}
 
 // Encrypted returns a store that keeps its records in s, encrypted and authenticated (AES-256-GCM).
 //

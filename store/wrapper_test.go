@@ -270,6 +270,18 @@ func TestBadKeysAreRefused(t *testing.T) {
 	}
 }
 
+func TestParseKey(t *testing.T) {
+	digits := strings.Repeat("0123456789abcdef", 4)
+	if k, err := store.ParseKey(" " + digits + "\n"); err != nil || k[0] != 0x01 || k[31] != 0xef {
+		t.Errorf("got %x, %v", k, err)
+	}
+	for _, bad := range []string{"", "password", digits[1:], digits[2:], digits + "00", strings.Replace(digits, "0", "x", 1)} {
+		if k, err := store.ParseKey(bad); err == nil || k != (store.Key{}) || bad != "" && strings.Contains(err.Error(), bad) {
+			t.Errorf("%q: %x, %v, want an error that does not show it", bad, k, err)
+		}
+	}
+}
+
 func TestCompressionPays(t *testing.T) {
 	noise := make([]byte, 100_000)
 	rand.Read(noise)
@@ -381,8 +393,11 @@ func TestADeclaredLengthIsNotBelieved(t *testing.T) {
 }
 
 func ExampleEncrypted() {
-	var key store.Key // in earnest 32 random bytes, from where you keep secrets
-	copy(key[:], "an example's key, not for earnest")
+	key, err := store.ParseKey(strings.Repeat("5f", 32)) // in earnest from where you keep secrets
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	disk := storetest.NewMap(1 << 20)
 	s, err := store.Encrypted(disk, key)
 	if err != nil {
