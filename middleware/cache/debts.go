@@ -11,7 +11,7 @@ import (
 // Those that the store did not take, because it was down, it is told again as soon as it answers.
 type debts struct {
 	mu     sync.Mutex // guards the fields below
-	list   []*debt
+	list   []*debt   // never written to: it is replaced
 	before time.Time // what was received earlier counts as invalidated: there have been too many debts
 	paying bool
 }
@@ -33,7 +33,7 @@ func (d *debts) incur(tags []tag) *debt {
 		d.list, d.before = nil, time.Now()
 	}
 	owing := &debt{tags: tags}
-	d.list = append(d.list, owing)
+	d.list = append(slices.Clone(d.list), owing)
 	return owing
 }
 
@@ -43,15 +43,27 @@ func (d *debts) settle(owing *debt, taken bool) {
 	defer d.mu.Unlock()
 	owing.owed = !taken
 	if taken {
-		d.list = slices.DeleteFunc(d.list, func(other *debt) bool { return other == owing })
+		d.list = slices.DeleteFunc(slices.Clone(d.list), func(other *debt) bool { return other == owing })
 	}
 }
 
-// concern tells whether a response is about something that the store does not know to be invalid.
-func (d *debts) concern(e *Entry) bool {
+// An account is the debts at one moment. Whoever reads the store takes one before, for a debt may be paid between the reading and the judging:
+//
+//	we read the marks   a debt is paid: the marks change   we ask what is owed, and it is nothing
+type account struct {
+	list   []*debt
+	before time.Time
+}
+
+func (d *debts) account() account {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !e.received.After(d.before) || slices.ContainsFunc(d.list, func(owing *debt) bool {
+	return account{d.list, d.before}
+}
+
+// concerns tells whether a response is about something that the store did not know to be invalid.
+func (a account) concerns(e *Entry) bool {
+	return !e.received.After(a.before) || slices.ContainsFunc(a.list, func(owing *debt) bool {
 		return slices.ContainsFunc(e.tags, func(t tag) bool { return slices.Contains(owing.tags, t) })
 	})
 }

@@ -127,6 +127,7 @@ type held struct {
 // hold reads what is at a place, together with the marks of some tags, which spares a second call in most cases.
 // If the record is that of a copy, it is not decoded again.
 func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *variants) (held, error) {
+	owed := d.pending.account()
 	records, err := d.guard.get(ctx, append([]string{at.name}, markKeys(tags)...)...)
 	if err != nil {
 		return held{}, err
@@ -155,7 +156,7 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *varian
 		return held{}, err
 	}
 	now := time.Now()
-	h.current = h.set.without(func(e *Entry) bool { return !h.seen.current(e) || d.pending.concern(e) })
+	h.current = h.set.without(func(e *Entry) bool { return !h.seen.current(e) || owed.concerns(e) })
 	if h.set != copied {
 		for _, e := range h.set.entries {
 			e.at = &at
