@@ -17,7 +17,8 @@ import (
 
 // Options say how a [Cache] works. The zero Options make a private cache in memory that follows RFC 9111.
 type Options struct {
-	// Store keeps the responses. Nil means a new [Memory] with its default bounds.
+	// Store keeps the responses: a [Memory], any [store.Store], or both, see [Tiered]. The cache does not close it.
+	// Nil means a new [Memory] with its default bounds.
 	Store Store
 
 	// Key says what makes two requests the same. Nil means [keying.Default]; in a shared cache [keying.OnePerson],

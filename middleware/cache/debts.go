@@ -11,8 +11,8 @@ import (
 // Those that the store did not take, because it was down, it is told again as soon as it answers.
 type debts struct {
 	mu     sync.Mutex // guards the fields below
-	list   []*debt   // never written to: it is replaced
-	before time.Time // what was received earlier counts as invalidated: there have been too many debts
+	list   []*debt    // never written to: it is replaced
+	before time.Time  // what was received earlier counts as invalidated: there have been too many debts
 	paying bool
 }
 

@@ -354,6 +354,15 @@ func (d *durable) each(ctx context.Context, f func(*variants, updater) bool) err
 	return errors.Join(err, failed)
 }
 
+// deleteExpired has the store give back the room of its expired records.
+func (d *durable) deleteExpired(ctx context.Context, now time.Time) (int, error) {
+	expirer, ok := d.given.(store.Expirer)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	return recovered(ctx, func(ctx context.Context) (int, error) { return expirer.DeleteExpired(ctx, now) })
+}
+
 // clear removes everything.
 func (d *durable) clear(ctx context.Context) error {
 	if d.near != nil {

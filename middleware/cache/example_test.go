@@ -11,6 +11,7 @@ import (
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
 )
 
 func ExampleNew() {
@@ -195,4 +196,30 @@ func ExampleWithoutCollapsing() {
 	status, _ := cache.StatusOf(resp)
 	fmt.Println(status.Outcome(), status.Collapsed)
 	// Output: miss false
+}
+
+// Two caches on one store, as two processes would have it: what one has stored the other serves.
+func ExampleTiered() {
+	shared := storetest.NewMap(1 << 20) // or what sqlite.Open, file.Open or redis.Open returns
+	origin := says("hello", "Cache-Control: max-age=60")
+	for range 2 {
+		near := cache.NewMemory(cache.MemoryOptions{MaxBytes: 1 << 20})
+		c, err := cache.New(cache.Options{Store: cache.Tiered(near, shared)})
+		if err != nil {
+			panic(err)
+		}
+		client := &http.Client{Transport: c.Middleware(origin)}
+		resp, err := client.Get("http://example.com/")
+		if err != nil {
+			panic(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		status, _ := cache.StatusOf(resp)
+		fmt.Println(status.Outcome())
+		c.Close()
+	}
+	// Output:
+	// miss
+	// hit
 }

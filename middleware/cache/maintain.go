@@ -81,11 +81,20 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 
 // DeleteExpired removes the stored responses that are stale and past the windows in which a stale response may still be used,
 // and returns how many there were. They could have been validated: a cache that is not short of room need not call it.
+// A [store.Expirer] is asked to give back the room of its expired records as well; one that cannot list does only that, and their number is returned.
 func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 	now := time.Now()
-	return c.DeleteFunc(ctx, func(e *Entry) bool {
+	n, err := c.DeleteFunc(ctx, func(e *Entry) bool {
 		return -e.left(now) >= max(e.rules.staleWhileRevalidate, e.rules.staleIfError, c.posture.disconnected)
 	})
+	if c.durable == nil {
+		return n, err
+	}
+	more, failed := c.durable.deleteExpired(ctx, now)
+	if errors.Is(err, errors.ErrUnsupported) && failed == nil { // the store cannot list, but expire
+		return more, nil
+	}
+	return n, err
 }
 
 // DeleteStale removes the stored responses that are stale at this moment, and returns how many there were.
