@@ -295,7 +295,9 @@ type Stats struct {
 }
 
 type counters struct {
-	hits, stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors, storeSkipped atomic.Int64
+	hits tally
+
+	stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors, storeSkipped atomic.Int64
 }
 
 // Stats returns the counts.

@@ -199,7 +199,7 @@ func (c *Cache) serve(a *ask, e *Entry, r *http.Request, now time.Time, detail s
 	if r.Body != nil {
 		r.Body.Close()
 	}
-	c.stats.hits.Add(1)
+	c.stats.hits.cell().Add(1)
 	used := e.used.Load()
 	e.touch(now)
 	if c.durable != nil {
@@ -386,7 +386,7 @@ func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Res
 		return nil
 	}
 	s := Status{Fwd: d.fwd, FwdStatus: status, TTL: x.selected.ttl(now), HasTTL: true, Detail: servedInstead + why}
-	x.report(told{counter: &x.cache.stats.hits, stale: s.TTL <= 0, status: s})
+	x.report(told{counter: x.cache.stats.hits.cell(), stale: s.TTL <= 0, status: s})
 	return answer(&x.ask, x.selected, x.request, now, s.String())
 }
 
