@@ -48,6 +48,7 @@ var parts = map[string]func(args []string) error{
 	"file size":      underFileSize,
 	"nobody":         asNobody,
 	"browse":         browse,
+	"large response": largeResponse,
 }
 
 func process(t *testing.T, part string, args ...string) *exec.Cmd {
