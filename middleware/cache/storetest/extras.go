@@ -124,6 +124,7 @@ func rangeLists(c *check) {
 	}
 }
 
+// rangeWhileOthersWrite does not leave it to luck that something changes meanwhile: others write without a pause, and so does what Range calls.
 func rangeWhileOthersWrite(c *check) {
 	s := can[store.Ranger](c)
 	const n = 200
@@ -131,25 +132,33 @@ func rangeWhileOthersWrite(c *check) {
 		key := fmt.Sprintf("still-%d", i)
 		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.Entry})
 	}
+	change := func(key string, i int) {
+		c.Delete(c.ctx, key, "")
+		c.Put(c.ctx, key, store.Record{Data: proof(key, uint64(i), 200), Kind: store.Entry})
+	}
+	const writers, each = 4, 20
+	moving := func(w, i int) string { return fmt.Sprintf("moving-%d-%d", w, i%each) }
+	for i := range each * (writers + 1) {
+		change(moving(i/each, i), 0) // so that no Range finds but a few of them
+	}
 	var wg sync.WaitGroup
 	var done atomic.Bool
-	var changes atomic.Int64
-	for w := range 4 {
+	defer done.Store(true)
+	for w := range writers {
 		wg.Go(func() {
-			for i := 0; !done.Load() && c.ctx.Err() == nil && i < 5000; i++ {
-				key := fmt.Sprintf("moving-%d-%d", w, i%20)
-				c.Delete(c.ctx, key, "")
-				c.Put(c.ctx, key, store.Record{Data: proof(key, uint64(i), 200), Kind: store.Entry})
-				changes.Add(1)
+			for i := 1; !done.Load() && c.ctx.Err() == nil && i < 5000; i++ {
+				change(moving(w, i), i)
 			}
 		})
 	}
-	c.poll(func() bool { return changes.Load() > 40 })
-	for range 5 {
+	for round := range 5 {
 		still := make(map[string]bool)
 		err := s.Range(c.ctx, store.Entry, func(key string, r store.Record) bool {
 			if _, err := proven(key, r.Data); err != nil {
 				c.Errorf("Range: wrong record under %q: %v", key, err)
+			}
+			if len(still) == 0 {
+				c.within("Put in a function that Range calls", func() { change(moving(writers, round), round) })
 			}
 			if strings.HasPrefix(key, "still-") {
 				still[key] = true
