@@ -30,11 +30,14 @@ func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 		return c.settle(ctx, x, e, c.commit(ctx, x, e, began))
 	}
 	done := make(chan error, 1)
-	started := c.durable.behind.start(func(limited context.Context) {
+	x.putting = c.durable.behind.start(func(limited context.Context) {
+		if x.landed != nil {
+			defer x.landed()
+		}
 		_, err := recovered(limited, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.commit(ctx, x, e, began) })
 		done <- err
 	})
-	if !started {
+	if !x.putting {
 		return c.settle(ctx, x, e, errBusy)
 	}
 	timer := time.NewTimer(maxHold)

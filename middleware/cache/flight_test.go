@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -1256,4 +1258,33 @@ func TestErrorsStayWithTheirPerson(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowToStore is a byte store that takes its time to take something in.
+type slowToStore struct{ store.Store }
+
+func (s slowToStore) Put(ctx context.Context, key string, r store.Record) error {
+	if r.Kind == store.Entry {
+		time.Sleep(60 * time.Millisecond)
+	}
+	return s.Store.Put(ctx, key, r)
+}
+
+// Between the end of a body and the moment when a slow store has it, callers still share what was fetched.
+func TestWhatIsOnItsWayIntoTheStoreIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			return sends(sealed("k", n, 1000), "Cache-Control: max-age=60"), nil
+		}}
+		c, rt := newBusy(t, o, cache.Options{Store: slowToStore{storetest.NewMap(0)}})
+		for range 20 {
+			if _, _, err := reads(rt, ask(t, t.Context()), "k"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(9 * time.Millisecond)
+		}
+		if s := c.Stats(); o.asked.Load() != 1 || s.Collapsed == 0 || s.Hits == 0 || o.leftOpen() != 0 {
+			t.Errorf("%d requests, %+v, %d left open", o.asked.Load(), s, o.leftOpen())
+		}
+	})
 }

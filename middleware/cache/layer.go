@@ -241,8 +241,10 @@ type exchange struct {
 	seen     *sight    // the marks at the time of the lookup
 	behind   bool      // the caller has its answer already
 
-	flight *flight    // that this exchange is, or nil if nobody else shares it
-	known  []selector // of answers to other requests that this one has waited for
+	flight  *flight    // that this exchange is, or nil if nobody else shares it
+	known   []selector // of answers to other requests that this one has waited for
+	putting bool       // a byte store is taking the answer in, and landed will be called
+	landed  func()     // called when others find the answer in the store, or will not; nil for nobody
 }
 
 func (l *layer) exchange(r *http.Request, a *ask, key []byte, f found, now time.Time) *exchange {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/plyhttp/ply/expiry"
@@ -150,17 +151,27 @@ func (p *reply) spool(e *Entry) {
 	s := &spool{source: made.Body, draft: p.draft(e), cancel: f.endFor, announced: made.Trailer.Clone()}
 	s.ended = func() { s.final = made.Trailer.Clone() }
 	s.decided = func(o outcome) {
-		if o.complete {
-			whole := e.copy()
-			if whole.body = o.content(); len(s.final) > 0 {
-				whole.trailer = s.final
-			}
-			whole.index()
-			x.cache.put(x, whole, began)
-		} else {
+		if !o.complete {
+			f.table.remove(f)
 			x.cache.leftOut(x.request, o.reason)
+			return
 		}
-		f.table.remove(f)
+		whole := e.copy()
+		if whole.body = o.content(); len(s.final) > 0 {
+			whole.trailer = s.final
+		}
+		whole.index()
+		s.hold() // others join until they find it in the store
+		x.landed = sync.OnceFunc(func() {
+			f.table.remove(f)
+			s.leave(context.Canceled)
+		})
+		defer func() {
+			if !x.putting {
+				x.landed()
+			}
+		}()
+		x.cache.put(x, whole, began)
 	}
 	e.index()
 	s.tagged = e.etag.Strong()

@@ -45,6 +45,7 @@ type spool struct {
 	progress chan struct{} // closed when there is more, nil if nobody waits
 	reading  time.Time     // since when a read is under way, or zero
 	over     bool          // nobody is there any more
+	whole    bool          // the copy is complete, and all of it is here
 	late     bool          // a reader's deadline has passed while it waited
 
 	demander *tap // for whom the read under way is
@@ -117,11 +118,18 @@ func (s *spool) join(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stalled := !s.reading.IsZero() && now.Sub(s.reading) > staleFlight
-	if s.over || s.late || stalled || s.base > 0 || s.err != nil && s.err != io.EOF || s.draft.settled && s.err == nil {
+	if s.over || s.late || stalled || s.base > 0 || s.err != nil && s.err != io.EOF || s.draft.settled && !s.whole {
 		return false
 	}
 	s.refs++
 	return true
+}
+
+// hold adds the reference of one who is no reader and reads nothing.
+func (s *spool) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refs++
 }
 
 // leave gives back the reference of one who has not become a reader.
@@ -348,7 +356,7 @@ func (s *spool) take(scratch *[scratchSize]byte, n int, err error) outcome {
 		o = s.add(scratch[:n], err)
 	}
 	if o.complete {
-		s.body = o.body
+		s.body, s.whole = o.body, true
 		return o
 	}
 	if scratch != nil && n > 0 && s.draft.settled {
