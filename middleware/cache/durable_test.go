@@ -478,8 +478,9 @@ func TestWhicheverCallFails(t *testing.T) {
 				inFreshBubble(t, func(t *testing.T) {
 					hang = make(chan struct{})
 					s := &faulty{Map: storetest.NewMap(1 << 24)}
+					var over atomic.Bool
 					s.fault = func(ctx context.Context, n int64) error {
-						if n == k && fault != nil {
+						if n == k && fault != nil && !over.Load() {
 							return fault(ctx)
 						}
 						return nil
@@ -498,7 +499,7 @@ func TestWhicheverCallFails(t *testing.T) {
 					calls = max(calls, min(s.calls.Load(), 200))
 					close(hang)
 					time.Sleep(2 * time.Second)
-					s.fault = nil
+					over.Store(true)
 					g.get("http://h/small")
 					synctest.Wait()
 					if have, _ := g.get("http://h/small"); have.Outcome != "hit" {
