@@ -366,16 +366,26 @@ func TestAPieceThatIsMissingIsAMiss(t *testing.T) {
 type faulty struct {
 	*storetest.Map
 	calls  atomic.Int64
+	mu     sync.Mutex                               // guards fault
 	fault  func(ctx context.Context, n int64) error // nil for no fault
 	tamper func(key string, r store.Record) store.Record
 }
 
 func (f *faulty) fail(ctx context.Context) error {
 	n := f.calls.Add(1)
-	if f.fault == nil {
+	f.mu.Lock()
+	fault := f.fault
+	f.mu.Unlock()
+	if fault == nil {
 		return nil
 	}
-	return f.fault(ctx, n)
+	return fault(ctx, n)
+}
+
+func (f *faulty) set(fault func(context.Context, int64) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault = fault
 }
 
 func (f *faulty) Get(ctx context.Context, key string) (store.Record, error) {
@@ -609,7 +619,7 @@ func TestADeadStoreIsLeftAloneUntilItAnswers(t *testing.T) {
 		s := &faulty{Map: storetest.NewMap(1 << 24)}
 		g := newRig(t, says("x", "Cache-Control: max-age=600"), cache.Options{Store: s})
 		g.get(url)
-		s.fault = func(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() }
+		s.set(func(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() })
 		var waited time.Duration
 		for i := range 1000 {
 			begun := time.Now()
@@ -627,7 +637,7 @@ func TestADeadStoreIsLeftAloneUntilItAnswers(t *testing.T) {
 		if s := g.Stats(); !s.StoreDown || s.StoreSkipped < 900 || s.StoreErrors > 10 {
 			t.Errorf("%+v", s)
 		}
-		s.fault = nil
+		s.set(nil)
 		revived := time.Now()
 		for {
 			if have, _ := g.get(url); have.Outcome == "hit" {
@@ -675,9 +685,9 @@ func TestAnInvalidationThatTheStoreMissed(t *testing.T) {
 		}}
 		g := newRig(t, o, cache.Options{Store: s})
 		g.get(url)
-		s.fault = func(context.Context, int64) error { return errors.New("down") }
+		s.set(func(context.Context, int64) error { return errors.New("down") })
 		g.do("POST", url)
-		s.fault = nil
+		s.set(nil)
 		have, _ := g.get(url)
 		if have.Body != "new" {
 			t.Errorf("%v after a POST that the store has not heard of", have)

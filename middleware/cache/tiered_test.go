@@ -177,7 +177,7 @@ func TestCopiesOutliveTheFarStore(t *testing.T) {
 		far := &faulty{Map: storetest.NewMap(1 << 24)}
 		g := newRig(t, says("x", "Cache-Control: max-age=600"), cache.Options{Store: cache.Tiered(near(), far)})
 		g.get(url)
-		far.fault = func(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() }
+		far.set(func(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() })
 		for range 20 {
 			time.Sleep(10 * time.Second)
 			have, _ := g.get(url)
