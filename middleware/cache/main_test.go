@@ -2,28 +2,52 @@ package cache_test
 
 import (
 	"flag"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
 )
 
 // onBytes has rigs without a store of their own keep their responses in a byte store, and onTiers near that, too.
 var onBytes, onTiers bool
 
-// TestMain runs all tests several times: what holds for responses in memory holds for those in a byte store, and for copies of these.
+// rigged are the tests that have such rigs.
+var rigged = make(map[string]bool)
+
+// backed gives options a store if they have none.
+func backed(t *testing.T, o cache.Options) cache.Options {
+	if o.Store != nil {
+		return o
+	}
+	name, _, _ := strings.Cut(t.Name(), "/")
+	rigged[name] = true
+	if onBytes {
+		o.Store = storetest.NewMap(64 << 20)
+	}
+	if onTiers {
+		o.Store = cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), o.Store)
+	}
+	return o
+}
+
+// TestMain runs tests several times: what holds for responses in memory holds for those in a byte store, and for copies of these.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, also := range []*bool{&onBytes, &onTiers} {
-		if code == 0 && !working("test.fuzz", "test.bench", "test.list") {
-			*also = true
-			flag.Set("test.skip", noRig)
-			code = m.Run()
+	if len(rigged) > 0 && !working("test.fuzz", "test.bench", "test.list") {
+		flag.Set("test.run", "^("+strings.Join(slices.Collect(maps.Keys(rigged)), "|")+")$")
+		for _, also := range []*bool{&onBytes, &onTiers} {
+			if code == 0 {
+				*also = true
+				code = m.Run()
+			}
 		}
 	}
 	os.Exit(code)
 }
-
-// noRig are the slow tests that have stores of their own, or none.
-const noRig = "^Test(Whichever|Whatever|VariantsOfSeveral|APieceThat|Heap|SmallParts|JoinedParts|TheShortWays|Herd|AHerd|ARevalidatingHerd|WhatIsRemembered|LargeBodies|ValidationsOver|TheOneWhoAsked|Soak|Memory|Sockets?)"
 
 // working tells whether go test does something else than to run tests.
 func working(flags ...string) bool {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -69,12 +68,7 @@ type rig struct {
 
 func newRig(t *testing.T, o *origin, options cache.Options) *rig {
 	t.Helper()
-	if options.Store == nil && onBytes {
-		options.Store = storetest.NewMap(64 << 20)
-		if onTiers {
-			options.Store = cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), options.Store)
-		}
-	}
+	options = backed(t, options)
 	c, err := cache.New(options)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
