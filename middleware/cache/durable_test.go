@@ -760,3 +760,17 @@ func TestVariantsOfSeveralWritersAreAllKept(t *testing.T) {
 	}
 	require.NoError(t, c.Close())
 }
+
+// What a POST makes invalid is told to a store that hangs for as long as one call may take, for all of it together, and that is a fault of the store.
+func TestAnInvalidationThatHangsIsAFault(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := &faulty{Map: storetest.NewMap(1 << 20)}
+		s.set(func(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() })
+		g := newRig(t, says("x", `Cache-Group-Invalidation: "a", "b", "c"`, "Location: /b"), cache.Options{Store: s})
+		begun := time.Now()
+		g.do("POST", url)
+		if took := time.Since(begun); took > 101*time.Millisecond || g.Stats().StoreErrors != 1 {
+			t.Errorf("%v, %+v", took, g.Stats())
+		}
+	})
+}

@@ -42,6 +42,14 @@ func (g *guard) within(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeoutCause(ctx, g.timeout, errStoreHangs)
 }
 
+// within returns a context for what one request does with the store at one time.
+func (c *Cache) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.durable == nil {
+		return ctx, func() {}
+	}
+	return c.durable.guard.within(ctx)
+}
+
 // get returns the records under some keys.
 func (g *guard) get(ctx context.Context, keys ...string) ([]store.Record, error) {
 	return guarded(ctx, g, func(ctx context.Context) ([]store.Record, error) { return g.getAll(ctx, keys) })

@@ -133,7 +133,7 @@ func (c *Cache) appendKey(dst []byte, r *http.Request) ([]byte, error) {
 func (c *Cache) find(f *found, a *ask, key []byte, r *http.Request, now time.Time) {
 	ctx := r.Context()
 	if c.durable != nil {
-		limited, cancel := c.durable.guard.within(ctx) // for all calls of the store together
+		limited, cancel := c.within(ctx)
 		defer cancel()
 		ctx = limited
 	}

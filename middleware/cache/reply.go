@@ -79,7 +79,7 @@ func (p *reply) invalidate() {
 	c.stats.invalidated.Add(1)
 	tags := append(invalidated(p.request, p.Header), groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
 	p.began = c.events.addAt(p.began, tags...)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.request.Context()), c.patience) // for all tags together
+	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
 	defer cancel()
 	c.fault(ctx, "delete", c.deleteTagged(ctx, tags))
 	c.traces(p.request.Context(), func(t *Trace) {
@@ -381,7 +381,8 @@ func (p *reply) remove(old *Entry) {
 	if p.cache.closed.Load() || p.cache.off.Load() {
 		return
 	}
-	ctx := context.WithoutCancel(p.request.Context())
+	ctx, cancel := p.cache.within(context.WithoutCancel(p.request.Context()))
+	defer cancel()
 	p.cache.fault(ctx, "update", p.cache.store.update(ctx, p.key, func(set *variants) *variants { return set.without(old.sameSlot) }))
 }
 
