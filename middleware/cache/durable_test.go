@@ -353,6 +353,9 @@ func TestAPieceThatIsMissingIsAMiss(t *testing.T) {
 							t.Errorf("a body of %d bytes", len(have.Body))
 						}
 					}
+					if g.Stats().StoreErrors == 0 {
+						t.Error("no fault")
+					}
 					synctest.Wait()
 					have, _ = g.get(url)
 					g.want(have, 200, text, "hit", 3)
@@ -360,6 +363,64 @@ func TestAPieceThatIsMissingIsAMiss(t *testing.T) {
 			})
 		}
 	}
+}
+
+// That a body is gone is no fault of the store's if its response has gone, too, since it was read: another process has replaced or removed it.
+func TestABodyWhoseResponseIsReplacedMeanwhile(t *testing.T) {
+	for name, change := range map[string]func(other *rig){
+		"replaced": func(other *rig) { other.get(url, "Cache-Control: no-cache") },
+		"deleted":  func(other *rig) { other.Delete(other.Context(), must(http.NewRequest("GET", url, nil))) },
+		"invalidated, and replaced": func(other *rig) {
+			other.do("POST", url)
+			other.get(url)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				text := numbers(100_000)
+				o := &origin{answer: func(*http.Request) *http.Response { return reply(200, text, "Cache-Control: max-age=60") }}
+				m := storetest.NewMap(1 << 26)
+				other := newRig(t, o, cache.Options{Store: m.Open()})
+				other.get(url)
+				text = numbers(100_001)
+				meanwhile := sync.OnceFunc(func() {
+					change(other)
+					synctest.Wait()
+				})
+				g := newRig(t, o, cache.Options{Store: &beforePieces{m.Open(), meanwhile}})
+				have, _ := g.get(url)
+				if have.Outcome != "miss" || have.Body != text {
+					t.Errorf("a %s, %d bytes", have.Outcome, len(have.Body))
+				}
+				if n := g.Stats().StoreErrors; n != 0 {
+					t.Errorf("%d faults", n)
+				}
+				have, _ = g.get(url)
+				g.want(have, 200, text, "hit", len(o.asked))
+			})
+		})
+	}
+}
+
+// beforePieces is a store in which something happens before pieces of bodies are read.
+type beforePieces struct {
+	*storetest.Map
+	happens func()
+}
+
+func (b *beforePieces) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
+	if strings.HasPrefix(keys[0], "b1.") {
+		b.happens()
+	}
+	return b.Map.GetMulti(ctx, keys)
+}
+
+func (b *beforePieces) Get(ctx context.Context, key string) (store.Record, error) {
+	records, err := b.GetMulti(ctx, []string{key})
+	if err != nil {
+		return store.Record{}, err
+	}
+	return records[0], nil
 }
 
 // faulty is a store whose calls fail in ways that a test chooses.

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -28,6 +29,9 @@ func (c *Cache) withBody(ctx context.Context, a *ask, e *Entry, now time.Time) *
 		first = s.part.first - e.first()
 	}
 	ready, err := e.fetched(ctx, first)
+	if errors.Is(err, errGone) && c.durable.replaced(ctx, e) {
+		return nil
+	}
 	if err != nil {
 		c.fault(ctx, "get", err)
 		if missing(err) {
@@ -60,6 +64,17 @@ func (e *Entry) fetched(ctx context.Context, first int64) (*Entry, error) {
 	ready.index()
 	ready.used.Store(e.used.Load())
 	return ready, nil
+}
+
+// replaced tells whether the response is no longer there, so that it is nobody's fault if its body is not:
+//
+//	we read the record   another process replaces it, and removes the body that was its   we read the body
+func (d *durable) replaced(ctx context.Context, e *Entry) bool {
+	if e.at == nil {
+		return false
+	}
+	h, err := d.hold(ctx, *e.at, nil, nil)
+	return err == nil && !h.current.names(e.body.stored.id)
 }
 
 // forget removes, behind the caller's back, the response whose body is no longer there.
