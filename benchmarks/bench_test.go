@@ -256,6 +256,21 @@ func BenchmarkRevalidation(b *testing.B) {
 	}
 }
 
+// BenchmarkSharedRevalidation has a stored answer confirmed by a 304 that whoever asks meanwhile could share.
+func BenchmarkSharedRevalidation(b *testing.B) {
+	paths := numbered(1)
+	o := newOrigin(says{size: KiB, fields: 8, control: "max-age=60"}, paths...)
+	h, r := ply.mount(b, o), request(b, paths[0], "")
+	get(b, h, r, o.size)
+	r.Header.Set("Cache-Control", "max-age=0")
+	before := o.requests.Load()
+	b.ReportAllocs()
+	for b.Loop() {
+		get(b, h, r, o.size)
+	}
+	countOrigin(b, o, before)
+}
+
 // BenchmarkVaryHit asks for two variants of one URL by turns.
 func BenchmarkVaryHit(b *testing.B) {
 	for _, c := range []contender{ply, gregjones} {

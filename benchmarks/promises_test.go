@@ -14,18 +14,24 @@ func TestAllocationsStayWithinWhatIsPromised(t *testing.T) {
 		answering says
 		languages []string
 		want      float64
+		demand    string // Cache-Control of the request
 	}{
-		{"hit, 1 KiB, 8 fields", says{size: KiB, fields: 6, control: lasting}, []string{""}, 3},
-		{"hit, 1 MiB, 8 fields", says{size: MiB, fields: 6, control: lasting}, []string{""}, 3},
-		{"hit, 16 fields", says{size: KiB, fields: 14, control: lasting}, []string{""}, 5},
-		{"hit among variants", says{size: KiB, fields: 6, control: lasting, vary: "Accept-Language"}, []string{"en", "fr"}, 3},
-		{"304, the origin's part included", says{size: KiB, fields: 8, control: "max-age=0"}, []string{""}, 40},
+		{"hit, 1 KiB, 8 fields", says{size: KiB, fields: 6, control: lasting}, []string{""}, 3, ""},
+		{"hit, 1 MiB, 8 fields", says{size: MiB, fields: 6, control: lasting}, []string{""}, 3, ""},
+		{"hit, 16 fields", says{size: KiB, fields: 14, control: lasting}, []string{""}, 5, ""},
+		{"hit among variants", says{size: KiB, fields: 6, control: lasting, vary: "Accept-Language"}, []string{"en", "fr"}, 3, ""},
+		{"304, the origin's part included", says{size: KiB, fields: 8, control: "max-age=0"}, []string{""}, 40, ""},
+		{"304 that others could share", says{size: KiB, fields: 8, control: "max-age=60"}, []string{""}, 40, "max-age=0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := ply.mount(t, newOrigin(test.answering, numbered(1)...))
 			var rs []*http.Request
 			for _, language := range test.languages {
-				rs = append(rs, request(t, "/page/0", language))
+				r := request(t, "/page/0", language)
+				if test.demand != "" {
+					r.Header.Set("Cache-Control", test.demand)
+				}
+				rs = append(rs, r)
 			}
 			i := 0
 			got := testing.AllocsPerRun(200, func() {

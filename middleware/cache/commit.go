@@ -21,7 +21,10 @@ var (
 
 // put stores an entry, unless its URI has been invalidated meanwhile. It tells whether it has, or still may.
 func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
-	ctx := context.WithoutCancel(x.request.Context())
+	ctx := x.request.Context()
+	if c.durable != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
 	e.used.Store(e.received.UnixNano())
 	switch {
 	case c.closed.Load() || c.off.Load():

@@ -22,6 +22,7 @@ type flight struct {
 	lead    exchange      // the same, as it is sent
 	url     url.URL
 	context flightContext
+	values  detached
 	cancel  context.CancelCauseFunc
 	began   moment // in the history of invalidations
 	started time.Time
@@ -58,6 +59,13 @@ type told struct {
 	stale   bool
 	status  Status // the zero Status for an error, and for what the cache keeps out of
 }
+
+// detached is a context without its end. It does what context.WithoutCancel does, without an allocation for each value that is looked up.
+type detached struct{ context.Context }
+
+func (*detached) Deadline() (deadline time.Time, ok bool) { return }
+func (*detached) Done() <-chan struct{}                   { return nil }
+func (*detached) Err() error                              { return nil }
 
 // flightContext is the context of a flight: the values are those of the request that leads it. It has the latest of the deadlines of those who wait,
 // for layers that plan ahead; it ends when the last of them has left.
@@ -329,7 +337,8 @@ func (f *flight) isLanded() bool {
 // newFlight prepares the exchange of the request that leads it. The request gets a copy that is the flight's own: its caller may be gone before it.
 func newFlight(x *exchange) *flight {
 	f := &flight{table: &x.cache.flights, key: x.own, ready: make(chan struct{}), refs: 1, started: x.now, began: x.cache.events.now()}
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(x.request.Context()))
+	f.values.Context = x.request.Context()
+	ctx, cancel := context.WithCancelCause(&f.values)
 	f.cancel = cancel
 	f.expect(x.request.Context())
 	f.context = flightContext{ctx, f}

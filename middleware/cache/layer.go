@@ -236,10 +236,11 @@ type exchange struct {
 	own      string // the request's own key
 	key      string // the key that set is stored under
 	now      time.Time
-	set      *variants // what is stored under key
-	selected *Entry    // the variant that fits, or nil
-	seen     *sight    // the marks at the time of the lookup
-	behind   bool      // the caller has its answer already
+	set      *variants    // what is stored under key
+	selected *Entry       // the variant that fits, or nil
+	seen     *sight       // the marks at the time of the lookup
+	behind   bool         // the caller has its answer already
+	sent     http.Request // a conditional one that was sent
 
 	flight  *flight    // that this exchange is, or nil if nobody else shares it
 	known   []selector // of answers to other requests that this one has waited for
@@ -307,9 +308,9 @@ func (x *exchange) validate(d decision) (*http.Response, error) {
 	if !replayable(x.request) || x.set == nil {
 		return x.forward(d.fetching())
 	}
-	r := *x.request
-	r.Header = conditionalHeader(x.request.Header, x.selected, x.set.entries, &x.ask)
-	return x.send(&r, d)
+	x.sent = *x.request
+	x.sent.Header = conditionalHeader(x.request.Header, x.selected, x.set.entries, &x.ask)
+	return x.send(&x.sent, d)
 }
 
 // complete asks the origin for the bytes that a stored part lacks (RFC 9111 §3.3).

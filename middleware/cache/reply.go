@@ -18,8 +18,9 @@ type reply struct {
 	*exchange
 	*http.Response
 	requested, received time.Time
-	began               moment // in the history of invalidations
-	followed            bool   // it is the answer of another URI
+	began               moment        // in the history of invalidations
+	followed            bool          // it is the answer of another URI
+	merged              http.Response // what it confirms, brought up to date
 }
 
 // handle gives the caller an answer: the reply, or a stored response that it confirms or fails to replace.
@@ -356,7 +357,8 @@ func (p *reply) refetch(d decision, why string) (*http.Response, error) {
 // It tells whether it has stored it, and whether it may be stored.
 func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	c := p.cache
-	merged := &http.Response{StatusCode: old.status, ContentLength: old.body.size(), Header: freshenedHeader(old.header, p.Header, p.received)}
+	merged := &p.merged
+	*merged = http.Response{StatusCode: old.status, ContentLength: old.body.size(), Header: freshenedHeader(old.header, p.Header, p.received)}
 	judged := c.judge(p.request, merged, initialAge(merged.Header, p.requested, p.received), p.received)
 	judged.confirmed = true
 	_, ok := storable(&judged, &c.posture)

@@ -150,13 +150,18 @@ func freshenedHeader(stored, update http.Header, received time.Time) http.Header
 		fields--
 	}
 	merged := make(http.Header, fields)
-	maps.Copy(merged, stored)
 	copied := make([]string, 0, lines)
 	for name, values := range update {
 		if !describesContent(name) {
 			from := len(copied)
 			copied = append(copied, values...)
 			merged[name] = copied[from:len(copied):len(copied)]
+		}
+	}
+	// After the new ones, for a map that is full grows even if it has the key already.
+	for name, values := range stored {
+		if _, updated := merged[name]; !updated {
+			merged[name] = values
 		}
 	}
 	if len(update["Date"]) == 0 {
