@@ -264,7 +264,7 @@ func (o *Options) check() error {
 
 // Close ends refreshes that run behind the callers' backs and waits for them. Afterwards the cache passes requests on and touches its store no more.
 // Callers who read an answer, or wait for one, get it; it is not stored.
-// It does not close the store. Calls after the first do nothing; the error is nil.
+// What is on its way into a Store that is not a [Memory] is waited for as long as one call of it may take. It does not close the store. Calls after the first do nothing; the error is nil.
 func (c *Cache) Close() error {
 	c.closed.Store(true)
 	c.flights.close()

@@ -160,10 +160,22 @@ func recovered[T any](ctx context.Context, call func(context.Context) (T, error)
 	return call(ctx)
 }
 
-// close waits for the probe that may be under way, and no longer than a call may take.
+// close keeps further calls away from the store, whose owner may close it then, and waits for those that are under way,
+// no longer than a call may take. Who still reads a body is told that the store is down.
 func (g *guard) close() {
-	g.breaker.close()
+	if !g.breaker.close() {
+		return
+	}
 	g.breaker.probes.Wait()
+	timer := time.NewTimer(g.timeout)
+	defer timer.Stop()
+	for range cap(g.slots) {
+		select {
+		case g.slots <- struct{}{}:
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 // probe asks a store that was down whether it is there again. No request waits for it.
@@ -184,7 +196,7 @@ type breaker struct {
 	failures int        // in a row
 	down     bool
 	probing  bool
-	closed   bool      // no more probes
+	closed   bool      // the store is not called any more
 	next     time.Time // when a probe may be sent
 }
 
@@ -205,7 +217,7 @@ func (b *breaker) state(now time.Time) (probe, down bool) {
 		b.probing = true
 		b.probes.Add(1)
 	}
-	return probe, b.down
+	return probe, b.down || b.closed
 }
 
 // note takes in the outcome of a call. That a record has changed, is too large, or that the caller has gone says nothing against the store.
@@ -242,8 +254,11 @@ func (b *breaker) isDown() bool {
 	return b.down
 }
 
-func (b *breaker) close() {
+// close tells whether the breaker was not closed before.
+func (b *breaker) close() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	again := b.closed
 	b.closed = true
+	return !again
 }

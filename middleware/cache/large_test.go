@@ -389,3 +389,27 @@ func TestALargeBodyIsReplacedWhileItIsRead(t *testing.T) {
 		}
 	})
 }
+
+// After Close the store is not called, though somebody still reads a body from it: the origin sends the rest.
+func TestCloseLeavesTheStoreToItsOwner(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const size = 4 << 20
+		s := newTextStore()
+		o := texts(size, `Etag: "a"`)
+		g := newRig(t, o, cache.Options{Store: s})
+		get := func() *http.Response { return roundTrip(t, g.rt, must(http.NewRequest("GET", url, nil))) }
+		readAll(get())
+		resp := get()
+		_, err := io.CopyN(io.Discard, resp.Body, 1<<20)
+		require.NoError(t, err)
+		require.NoError(t, g.Close())
+		require.NoError(t, g.Close())
+		calls := s.reads.Load()
+		require.NoError(t, matches(resp.Body, 1<<20, size))
+		resp.Body.Close()
+		readAll(get())
+		if s.reads.Load() != calls || len(o.asked) != 3 {
+			t.Errorf("%d calls after Close, %d requests", s.reads.Load()-calls, len(o.asked))
+		}
+	})
+}
