@@ -77,10 +77,11 @@ func (r *recorder) record(p []byte, err error) outcome {
 }
 
 // Close reads on to the end of the body if that cannot be far away, and drops a copy that is not complete.
-func (r *recorder) Close() error {
+func (r *recorder) Close() (err error) {
+	defer func() { err = r.ReadCloser.Close() }() // whatever panics
+	defer func() { r.tell(r.stop()) }()
 	r.drain()
-	r.tell(r.stop())
-	return r.ReadCloser.Close()
+	return nil
 }
 
 // drain reads what may be missing.
@@ -88,7 +89,7 @@ func (r *recorder) drain() {
 	if !r.unfinished() {
 		return
 	}
-	stalled := time.AfterFunc(drainTime, func() { r.ReadCloser.Close() })
+	stalled := time.AfterFunc(drainTime, func() { aside(func() { r.ReadCloser.Close() }) })
 	defer stalled.Stop()
 	p := make([]byte, 4<<10)
 	for left := drainLimit; left >= 0 && r.unfinished(); {
@@ -157,10 +158,16 @@ const drainLimit = 64 << 10
 // drainTime bounds how long that may take: the caller waits, and the connection may have stalled.
 const drainTime = 50 * time.Millisecond
 
+// aside does something behind the back of those whom a panic could reach: there it would end the process.
+func aside(f func()) {
+	defer func() { recover() }()
+	f()
+}
+
 // discard drops the body of a response. A body that may be long, or without end, is closed as it is.
 func discard(resp *http.Response) {
 	if resp.Body != http.NoBody && resp.ContentLength >= 0 && resp.ContentLength <= drainLimit {
-		stalled := time.AfterFunc(drainTime, func() { resp.Body.Close() })
+		stalled := time.AfterFunc(drainTime, func() { aside(func() { resp.Body.Close() }) })
 		io.CopyN(io.Discard, resp.Body, drainLimit)
 		if !stalled.Stop() {
 			return

@@ -23,7 +23,19 @@ const maxRounds = 4
 
 // collapses tells whether a request may share an exchange with others at all.
 func (x *exchange) collapses() bool {
-	return !x.cache.alone && x.ask.bypass == "" && x.own != "" && !choicesOf(x.request.Context()).alone && (x.mayLead() || x.mayShare())
+	return !x.cache.alone && endsByContext(x.request) && x.ask.bypass == "" && x.own != "" && !choicesOf(x.request.Context()).alone && (x.mayLead() || x.mayShare())
+}
+
+// endsByContext tells whether a caller can end its request by the context. One that can only do so by the field Cancel waits for nobody.
+func endsByContext(r *http.Request) bool {
+	//lint:ignore SA1019 there may be callers of before Go 1.7
+	return r.Cancel == nil || r.Context().Done() != nil
+}
+
+// withoutCancel takes the field Cancel from a request that does not end with its caller's. An http.Client with a Timeout sets it beside a deadline.
+func withoutCancel(r *http.Request) {
+	//lint:ignore SA1019 net/http still obeys it
+	r.Cancel = nil
 }
 
 // mayLead tells whether others can wait for the answer to this request. Not for one about a part or a copy that only its caller has,
@@ -71,25 +83,13 @@ const (
 
 // lead begins an exchange, on a goroutine of its own: the caller may leave while others still wait for it.
 func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
-	c := x.cache
-	if c.flights.landedSince(x.own, x.now) {
-		// Between our look into the store and our turn here, another flight has landed:
-		//	we: nothing stored   they: store, leave the table   we: no flight, so we lead
-		if resp := x.lookAgain(); resp != nil {
-			f.publish() // for those who have joined meanwhile
-			return resp, nil
-		}
-	}
-	f.lead = *x
-	f.lead.request, f.lead.flight = f.request, f
-	if err := rewind(f.request); err != nil {
-		f.publish()
+	resp, begun := x.begin(f, d)
+	switch {
+	case resp != nil:
+		return resp, nil
+	case !begun:
 		return x.alone(d)
 	}
-	if x.request.Body != nil {
-		x.request.Body.Close()
-	}
-	go f.run(d)
 	ctx := x.request.Context()
 	select {
 	case <-f.ready:
@@ -102,8 +102,33 @@ func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
 	case tooLate:
 		return x.delivered(f)
 	}
-	c.stats.errors.Add(1)
+	x.cache.stats.errors.Add(1)
 	return nil, context.Cause(ctx)
+}
+
+// begin starts an exchange, unless the store has the answer by now, or the request cannot be sent again. Whatever comes between,
+// a panic in a callback of the user's included, those who have joined do not wait for what nobody begins.
+func (x *exchange) begin(f *flight, d decision) (resp *http.Response, begun bool) {
+	defer func() {
+		if !begun {
+			f.publish()
+		}
+	}()
+	if x.cache.flights.landedSince(x.own, x.now) {
+		// Between our look into the store and our turn here, another flight has landed:
+		//	we: nothing stored   they: store, leave the table   we: no flight, so we lead
+		if resp = x.lookAgain(); resp != nil {
+			return resp, false
+		}
+	}
+	f.lead = *x
+	f.lead.request, f.lead.flight = f.request, f
+	if rewind(f.request) != nil {
+		return nil, false
+	}
+	x.closeRequest()
+	go f.run(d)
+	return nil, true
 }
 
 // lookAgain answers from the store if it can by now.
@@ -148,14 +173,13 @@ func (x *exchange) delivered(f *flight) (*http.Response, error) {
 	if f.raised != nil {
 		f.raised.again()
 	}
-	f.told.tell(x)
 	if f.err != nil {
+		f.told.tell(x)
 		return nil, f.err
 	}
 	resp := f.response
 	f.response = nil // nobody else has it: a body that the caller drops can be found by the garbage collector, while the exchange goes on
 	resp.Request = x.request
-	ctx := x.request.Context()
 	switch {
 	case f.spool != nil:
 		t := x.tap(f, resp)
@@ -169,9 +193,22 @@ func (x *exchange) delivered(f *flight) (*http.Response, error) {
 	case f.entry != nil || resp.Body == http.NoBody:
 		f.cancel(nil)
 	default:
-		resp.Body = f.live(ctx, resp.Body)
+		resp.Body = f.live(x.request.Context(), resp.Body)
 	}
+	handOver(resp, func() { f.told.tell(x) })
 	return resp, nil
+}
+
+// handOver does the last that is to be done before a caller gets a response. If that is a hook which panics, nobody gets it.
+func handOver(resp *http.Response, last func()) {
+	handed := false
+	defer func() {
+		if !handed {
+			resp.Body.Close()
+		}
+	}()
+	last()
+	handed = true
 }
 
 // live is the body of an answer that only the one who led gets: the exchange ends with the body, or with the caller's context.
@@ -244,11 +281,13 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		x.known = f.entry.selectors
 		f.drop()
 		return nil, goAgain, nil
+	case f.entry != nil && f.outdated(&x.cache.events):
+		f.drop() // this request may have been made after that, which nobody could tell when it began to wait
+		return nil, goAgain, nil
 	case f.entry != nil:
 		if resp := x.answerFrom(f, d, waited); resp != nil {
 			return resp, done, nil
 		}
-		f.drop()
 		return nil, goAlone, nil
 	case f.failed != nil && (ownError(f.failed) || x.secluded(f)), f.raised != nil:
 		return nil, goAgain, nil
@@ -273,8 +312,8 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 
 // leaves ends the wait of a caller who has gone.
 func (x *exchange) leaves(f *flight) (*http.Response, verdict, error) {
+	defer x.closeRequest()
 	ctx := x.request.Context()
-	x.closeRequest()
 	switch f.leave(ctx, false) {
 	case leftLast:
 		return nil, done, x.ended(f)
@@ -314,7 +353,14 @@ func (x *exchange) suits(e *Entry, now time.Time) bool {
 func (e *Entry) suitsAll() bool { return e.rules.lifetime > 0 && !e.rules.noCache }
 
 // answerFrom answers from what another exchange has brought, in the form that a hit would have. It is nil if that is not possible.
+// It takes over the reference to the body.
 func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response {
+	poured := false
+	defer func() {
+		if !poured { // a filter may have panicked
+			f.drop()
+		}
+	}()
 	e, now := f.entry, time.Now()
 	patient := waited && e.suitsAll() && x.ask.unacceptable(e, e.age(now), e.left(now), e.left(now) > 0) == ""
 	if !patient && !x.suits(e, now) || x.cache.picky && !x.cache.admits(x.request, e) {
@@ -330,17 +376,19 @@ func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response
 	}
 	s := Status{Fwd: d.fwd, FwdStatus: f.status, Collapsed: true, TTL: e.ttl(now), HasTTL: true, Detail: d.detail}
 	resp := e.shapedResponse(x.request, x.ask.head, strconv.FormatInt(int64(e.age(now)/time.Second), 10), s.String(), shape)
-	if !x.pour(f, resp, shape) {
+	if poured = x.pour(f, resp, shape); !poured {
 		return nil
 	}
-	x.closeRequest()
 	counter := &x.cache.stats.misses
 	if f.status == http.StatusNotModified {
 		counter = &x.cache.stats.revalidated
 	}
 	counter.Add(1)
 	x.cache.stats.collapsed.Add(1)
-	x.cache.answered(x.request, s)
+	handOver(resp, func() {
+		x.closeRequest()
+		x.cache.answered(x.request, s)
+	})
 	return resp
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,9 +155,9 @@ func (f *flight) publish() {
 	close(f.ready)
 	switch {
 	case f.spool != nil && refs == 0:
-		f.spool.finish(context.Canceled)
+		aside(func() { f.spool.finish(context.Canceled) })
 	case f.spool == nil && unled:
-		closeBody(f.response)
+		aside(func() { closeBody(f.response) })
 		f.cancel(nil)
 	}
 }
@@ -316,6 +317,7 @@ func (t *flights) find(x *exchange) *flight {
 	for f := first; f != nil; f = f.next {
 		switch {
 		case x.cache.events.since(f.began, uriTags(x.request)): // a request that was made after an invalidation gets an answer that was, too
+		case f.isLanded() && f.outdated(&x.cache.events):
 		case f.isLanded() && (!selects(f.entry, x.request.Header, x.cache.secret()) || !x.suits(f.entry, time.Now())):
 		case !f.isLanded() && !x.selectsLike(f.request, names):
 		case f.join(x):
@@ -323,6 +325,16 @@ func (t *flights) find(x *exchange) *flight {
 		}
 	}
 	return nil
+}
+
+// outdated tells whether a group has been invalidated meanwhile that the answer belongs to, as it turned out when it came.
+func (f *flight) outdated(events *history) bool {
+	if len(f.entry.tags) <= 1 {
+		return false
+	}
+	own := uriTags(f.request)
+	groups := slices.DeleteFunc(slices.Clone(f.entry.tags), func(t tag) bool { return slices.Contains(own, t) })
+	return len(groups) > 0 && events.since(f.began, groups)
 }
 
 func (f *flight) isLanded() bool {
@@ -344,6 +356,7 @@ func newFlight(x *exchange) *flight {
 	f.context = flightContext{ctx, f}
 	f.request = x.request.WithContext(&f.context)
 	f.request.Header = x.request.Header.Clone()
+	withoutCancel(f.request)
 	f.url = *x.request.URL
 	f.request.URL = &f.url
 	return f

@@ -403,6 +403,7 @@ func (x *exchange) refreshBehind() {
 	if rewind(r) != nil {
 		return
 	}
+	withoutCancel(r)
 	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
 		deleteFold(r.Header, name)
 	}
@@ -457,7 +458,7 @@ func (x *exchange) fetchBehind() (err error) {
 		return err
 	}
 	defer resp.Body.Close()
-	defer context.AfterFunc(x.request.Context(), func() { resp.Body.Close() })() // a body need not know of the context
+	defer context.AfterFunc(x.request.Context(), func() { aside(func() { resp.Body.Close() }) })() // a body need not know of the context
 	if _, recorded := resp.Body.(interface{ recording() bool }); recorded {
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
 	}

@@ -96,6 +96,7 @@ type tap struct {
 	cut      bool  // it goes on with a request of its own
 	proof    proof
 	rest     io.ReadCloser
+	abort    context.CancelFunc // of the request of its own
 }
 
 // attach adds a reader of the bytes from first up to end. It takes over a reference. It is nil if these bytes are no longer here.
@@ -108,7 +109,7 @@ func (s *spool) attach(t *tap, first, end int64) *tap {
 	t.spool, t.off, t.end, t.at = s, first, end, len(s.readers)
 	s.readers = append(s.readers, t)
 	if t.ctx.Done() != nil {
-		t.stop = context.AfterFunc(t.ctx, func() { t.depart(context.Cause(t.ctx)) })
+		t.stop = context.AfterFunc(t.ctx, func() { aside(func() { t.depart(context.Cause(t.ctx)) }) })
 	}
 	return t
 }
@@ -158,11 +159,14 @@ func (t *tap) depart(why error) {
 	case t.waits:
 		s.late = s.late || errors.Is(why, context.DeadlineExceeded)
 	}
-	rest := t.rest
+	rest, abort := t.rest, t.abort
 	last := !t.cut && s.remove(t)
 	s.mu.Unlock()
 	if t.stop != nil {
 		t.stop()
+	}
+	if abort != nil {
+		defer abort()
 	}
 	if rest != nil && why != io.EOF {
 		rest.Close()
@@ -201,14 +205,14 @@ func (s *spool) finish(cause error) {
 	s.body, s.array = nil, nil
 	busy := !s.reading.IsZero()
 	s.mu.Unlock()
-	s.tell(o)
 	if busy {
 		s.cancel(cause)
-		go s.closeSource()
-		return
+		go aside(s.closeSource)
+	} else {
+		defer s.cancel(cause)
+		defer s.closeSource()
 	}
-	s.closeSource()
-	s.cancel(cause)
+	s.tell(o)
 }
 
 func (s *spool) closeSource() { s.closing.Do(func() { s.source.Close() }) }
@@ -259,7 +263,7 @@ func (s *spool) pull() {
 		}
 	}
 	returned = true
-	s.finish(context.Canceled) // if the last readers have been cut off meanwhile
+	aside(func() { s.finish(context.Canceled) }) // if the last readers have been cut off meanwhile
 }
 
 // read reads, and settles the copy if this was the end of it.
@@ -274,6 +278,9 @@ func (s *spool) read() (int, error) {
 		dst = scratch[:]
 	}
 	n, err := s.source.Read(dst)
+	if n < 0 || n > len(dst) {
+		n, err = 0, errMiscounted
+	}
 	s.mu.Lock()
 	before := s.spillable(n)
 	o := s.take(scratch, n, err)
@@ -285,11 +292,26 @@ func (s *spool) read() (int, error) {
 	if moving {
 		o = s.move(before, dst[:n], err)
 	}
-	s.tell(o)
+	s.tellFor(o)
 	if err != nil {
 		s.closeSource()
 	}
 	return n, err
+}
+
+// errMiscounted blames a body that breaks the contract of io.Reader.
+var errMiscounted = errors.New("cache: a body has said that it read more bytes than there was room for, or fewer than none")
+
+// tellFor is tell on behalf of the reader that has asked for what was read. A hook that panics is its affair: the body is as it was, for the others, too.
+func (s *spool) tellFor(o outcome) {
+	defer func() {
+		if value := recover(); value != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.raised = &raised{to: s.demander, value: value}
+		}
+	}()
+	s.tell(o)
 }
 
 // spillable begins to move the copy into a store if it becomes too large for memory, and returns what is to go there first.
@@ -643,18 +665,7 @@ func (t *tap) readOn(p []byte) (int, error) {
 		return 0, gone
 	}
 	if rest == nil {
-		c := t.resume()
-		c.offset, c.end, c.prefix = t.off, t.end, t.proof
-		var err error
-		if rest, err = c.open(); err != nil {
-			t.depart(err)
-			return 0, err
-		}
-		t.mu.Lock()
-		t.rest, gone = rest, t.gone
-		t.mu.Unlock()
-		if gone != nil {
-			rest.Close()
+		if rest, gone = t.open(); gone != nil {
 			return 0, gone
 		}
 	}
@@ -664,6 +675,32 @@ func (t *tap) readOn(p []byte) (int, error) {
 		t.depart(err)
 	}
 	return n, err
+}
+
+// open asks for the rest. Close ends that, too.
+func (t *tap) open() (rest io.ReadCloser, gone error) {
+	ctx, abort := context.WithCancel(t.ctx)
+	t.mu.Lock()
+	t.abort, gone = abort, t.gone
+	t.mu.Unlock()
+	if gone != nil {
+		abort()
+		return nil, gone
+	}
+	c := t.resume()
+	c.request = c.request.WithContext(ctx)
+	c.offset, c.end, c.prefix = t.off, t.end, t.proof
+	rest, err := c.open()
+	if err != nil {
+		t.depart(err)
+	}
+	t.mu.Lock()
+	t.rest, gone = rest, t.gone
+	t.mu.Unlock()
+	if gone != nil && rest != nil {
+		rest.Close()
+	}
+	return rest, gone
 }
 
 // Close ends the reader. The last one reads on to the end of the body if that cannot be far away, so that it can be stored.
