@@ -542,8 +542,8 @@ func TestWhicheverCallFails(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			calls, step := int64(1), int64(1)
-			if name != "error" && name != "panic" {
-				step = 5
+			if name != "error" {
+				step = 7
 			}
 			for k := int64(1); k <= calls; k += step {
 				inFreshBubble(t, func(t *testing.T) {
@@ -654,7 +654,7 @@ func TestWhateverAStoreReturns(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for range 10 {
+			for range 5 {
 				inFreshBubble(t, func(t *testing.T) {
 					kept.Clear()
 					s := &faulty{Map: storetest.NewMap(1 << 24)}

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var largeBody = flag.Int64("large", 128<<20, "size of the body in TestALargeBodyTakesLittleMemory")
+var largeBody = flag.Int64("large", 64<<20, "size of the body in TestALargeBodyTakesLittleMemory")
 
 // page is text whose length has no common factor with any buffer's: a piece in a wrong place is a wrong piece.
 var page = []byte(numbers(65_521))
