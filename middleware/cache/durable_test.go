@@ -81,6 +81,50 @@ func TestAnotherCacheFindsWhatIsStored(t *testing.T) {
 	})
 }
 
+// A request that is made after another process has invalidated something does not share an exchange from before that, though its body is still coming in.
+func TestAnInvalidationByAnotherProcessEndsSharing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := storetest.NewMap(1 << 24)
+		asked := 0
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			if r.Method == "POST" {
+				return reply(204, "")
+			}
+			asked++
+			resp := reply(200, "", "Cache-Control: max-age=60")
+			body, end := io.Pipe()
+			resp.Body, resp.ContentLength = body, -1
+			go func(n int) {
+				time.Sleep(time.Second)
+				fmt.Fprint(end, n)
+				end.Close()
+			}(asked)
+			return resp
+		}}
+		here, there := newRig(t, o, cache.Options{Store: m}), newRig(t, o, cache.Options{Store: m.Open()})
+		get := func() *http.Response {
+			r, err := http.NewRequest("GET", url, nil)
+			require.NoError(t, err)
+			return roundTrip(t, here.rt, r)
+		}
+		first := get()
+		synctest.Wait()
+		joined := get()
+		there.do("POST", url)
+		later := get()
+		for want, resp := range map[string]*http.Response{"1": first, "1 ": joined, "2": later} {
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || string(body) != strings.TrimSpace(want) {
+				t.Errorf("%q, %v; want %q", body, err, want)
+			}
+		}
+		if asked != 2 {
+			t.Errorf("the origin was asked %d times", asked)
+		}
+	})
+}
+
 // No secret of a request stands in a store: neither in keys nor in records, nor in what people are shown.
 func TestAStoreHoldsNoSecrets(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -26,6 +26,7 @@ type flight struct {
 	values  detached
 	cancel  context.CancelCauseFunc
 	began   moment // in the history of invalidations
+	seen    *sight // what other processes had invalidated by then
 	started time.Time
 
 	ready chan struct{} // closed when the fields below are written; they are only read after that
@@ -316,7 +317,8 @@ func (t *flights) find(x *exchange) *flight {
 	}
 	for f := first; f != nil; f = f.next {
 		switch {
-		case x.cache.events.since(f.began, uriTags(x.request)): // a request that was made after an invalidation gets an answer that was, too
+		case x.cache.events.since(f.began, uriTags(x.request)), f.seen.overtakenBy(x.seen, uriTags(x.request)):
+			// a request that was made after an invalidation gets an answer that was, too
 		case f.isLanded() && f.outdated(&x.cache.events):
 		case f.isLanded() && (!selects(f.entry, x.request.Header, x.cache.secret()) || !x.suits(f.entry, time.Now())):
 		case !f.isLanded() && !x.selectsLike(f.request, names):
@@ -348,7 +350,7 @@ func (f *flight) isLanded() bool {
 
 // newFlight prepares the exchange of the request that leads it. The request gets a copy that is the flight's own: its caller may be gone before it.
 func newFlight(x *exchange) *flight {
-	f := &flight{table: &x.cache.flights, key: x.own, ready: make(chan struct{}), refs: 1, started: x.now, began: x.cache.events.now()}
+	f := &flight{table: &x.cache.flights, key: x.own, ready: make(chan struct{}), refs: 1, started: x.now, seen: x.seen, began: x.cache.events.now()}
 	f.values.Context = x.request.Context()
 	ctx, cancel := context.WithCancelCause(&f.values)
 	f.cancel = cancel

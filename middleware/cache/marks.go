@@ -126,6 +126,16 @@ func (s *sight) current(e *Entry) bool {
 	return true
 }
 
+// overtakenBy tells whether one of the tags has been invalidated between s and a later sight. That a response which was stored has brought a mark
+// with it is no invalidation.
+func (s *sight) overtakenBy(later *sight, tags []tag) bool {
+	return slices.ContainsFunc(tags, func(t tag) bool {
+		before, known := s.of(t)
+		m, seen := later.of(t)
+		return known && seen && m.nonce != before.nonce && !m.changed.IsZero()
+	})
+}
+
 func markKeys(tags []tag) []string {
 	keys := make([]string, len(tags))
 	for i, t := range tags {

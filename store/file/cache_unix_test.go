@@ -109,7 +109,7 @@ func (u *user) get(ctx context.Context, base, path, language string, least int) 
 		return false, err
 	case !proven(bodyKey(path, language, generation), body):
 		return false, fmt.Errorf("%s in %s: a wrong body of %d bytes", path, language, len(body))
-	case generation < least && !status.Collapsed: // that one joined a request which another process's invalidation cannot reach
+	case generation < least:
 		return false, fmt.Errorf("%s in %s: generation %d, which was invalidated by %d: %v", path, language, generation, least, resp.Header["Cache-Status"])
 	}
 	return status.Hit, nil
