@@ -88,6 +88,27 @@ func (c *crew) follow(f func()) {
 	})
 }
 
+// soon does something that the caller waits for a moment. told hears how it has ended, if that is before the crew is dismissed.
+func (c *crew) soon(job func(context.Context) error, told func(error)) {
+	done := make(chan error, 1)
+	started := c.start(func(ctx context.Context) {
+		_, err := recovered(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, job(ctx) })
+		done <- err
+	})
+	if !started {
+		told(errBusy)
+		return
+	}
+	timer := time.NewTimer(maxHold)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		told(err)
+	case <-timer.C:
+		c.follow(func() { told(<-done) })
+	}
+}
+
 func (c *crew) done() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -37,14 +37,20 @@ func (d *debts) incur(tags []tag) *debt {
 	return owing
 }
 
-// settle takes in whether the store has taken an invalidation.
-func (d *debts) settle(owing *debt, taken bool) {
+// settle takes in what the store has not taken of an invalidation, if anything.
+func (d *debts) settle(owing *debt, left []tag) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	owing.owed = !taken
-	if taken {
-		d.list = slices.DeleteFunc(slices.Clone(d.list), func(other *debt) bool { return other == owing })
+	i := slices.Index(d.list, owing)
+	if i < 0 {
+		return
 	}
+	d.list = slices.Clone(d.list)
+	if len(left) == 0 {
+		d.list = slices.Delete(d.list, i, i+1)
+		return
+	}
+	d.list[i] = &debt{tags: left, owed: true}
 }
 
 // An account is the debts at one moment. Whoever reads the store takes one before, for a debt may be paid between the reading and the judging:
@@ -100,7 +106,11 @@ func (d *durable) pay() {
 	started := d.behind.start(func(ctx context.Context) {
 		defer d.pending.paid()
 		for _, owing := range due {
-			d.pending.settle(owing, d.renew(ctx, owing.tags) == nil)
+			if ctx.Err() != nil {
+				return
+			}
+			left, _ := d.renew(ctx, owing.tags)
+			d.pending.settle(owing, left)
 		}
 	})
 	if !started {

@@ -10,6 +10,7 @@ import (
 	"io"
 	mathrand "math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/plyhttp/ply/redact"
@@ -95,7 +96,6 @@ func (d *durable) get(ctx context.Context, key string, r *http.Request) (*varian
 		return copied, sightOf(copied), nil
 	}
 	failed := d.readySecret(ctx) // without it only what varies on credentials is missing
-	began := d.near.began()
 	h, err := d.hold(ctx, at, uriTags(r), copied)
 	if err != nil && copied != nil {
 		return copied, sightOf(copied), err
@@ -103,7 +103,7 @@ func (d *durable) get(ctx context.Context, key string, r *http.Request) (*varian
 	if err != nil {
 		return nil, nil, err
 	}
-	d.near.keep(at, h.current, h.version, began, time.Now())
+	d.near.keep(at, h.current, h.version, h.began, time.Now())
 	switch {
 	case h.damaged:
 		d.behind.once(at.name, func(ctx context.Context) { d.guard.deleteVersion(ctx, at.name, h.version) })
@@ -120,6 +120,7 @@ type held struct {
 	current *variants // what has not been invalidated
 	seen    *sight
 	version string // of the record
+	began   moment // among the copies in memory, before it was read
 	damaged bool
 	newer   bool
 }
@@ -127,19 +128,19 @@ type held struct {
 // hold reads what is at a place, together with the marks of some tags, which spares a second call in most cases.
 // If the record is that of a copy, it is not decoded again.
 func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *variants) (held, error) {
-	owed := d.pending.account()
+	owed, began := d.pending.account(), d.near.began()
 	records, err := d.guard.get(ctx, append([]string{at.name}, markKeys(tags)...)...)
 	if err != nil {
 		return held{}, err
 	}
 	d.pay()
 	d.bury(time.Now())
-	h := held{version: records[0].Version, seen: &sight{}}
+	h := held{version: records[0].Version, began: began, seen: &sight{}}
 	h.seen.add(tags, records[1:])
 	if h.version == "" {
 		return h, nil
 	}
-	if copied != nil && copied.from.version == h.version {
+	if copied != nil && copied.from.version == h.version && !copied.ofTomorrow(time.Now()) {
 		h.set = copied
 	} else {
 		h.set, err = decode(records[0].Data, at.hash)
@@ -171,9 +172,16 @@ func (d *durable) bind(e *Entry, now time.Time) {
 	if e.body.stored != nil {
 		e.body.stored.from = d
 	}
-	if now.Add(clockBack).Before(e.received) {
-		e.age0 = longest // the clock has been set back, and nobody knows how old it is
+	if e.ofTomorrow(now) {
+		e.age0 = longest // nobody knows how old it is
 	}
+}
+
+// ofTomorrow tells whether the clock has been set back since a response was received.
+func (e *Entry) ofTomorrow(now time.Time) bool { return now.Add(clockBack).Before(e.received) }
+
+func (s *variants) ofTomorrow(now time.Time) bool {
+	return slices.ContainsFunc(s.entries, func(e *Entry) bool { return e.ofTomorrow(now) })
 }
 
 // touchStoreEvery is how often a store is told that one of several variants is in use.
@@ -259,7 +267,7 @@ func (d *durable) replace(ctx context.Context, at place, h *held, next *variants
 		if err := d.guard.deleteVersion(ctx, at.name, h.version); err != nil {
 			return err
 		}
-		d.near.wrote(at, nil, time.Now())
+		d.near.wrote(at, nil, h.began, time.Now())
 		d.drop(h.set, nil)
 		return nil
 	}
@@ -277,7 +285,8 @@ func (d *durable) replace(ctx context.Context, at place, h *held, next *variants
 		d.drop(shelved, next)
 		return err
 	}
-	d.near.wrote(at, stored, now)
+	d.near.wrote(at, stored, h.began, now)
+	d.prolong(ctx, stored, h.seen, now)
 	d.drop(shelved, stored)
 	d.drop(h.set, shelved)
 	return nil
@@ -324,8 +333,8 @@ func (d *durable) until(e *Entry, now time.Time) time.Time {
 func (d *durable) deleteTagged(ctx context.Context, tags []tag) error {
 	owing := d.pending.incur(tags)
 	d.near.invalidated(tags)
-	err := d.renew(ctx, tags)
-	d.pending.settle(owing, err == nil)
+	left, err := d.renew(ctx, tags)
+	d.pending.settle(owing, left)
 	return err
 }
 
@@ -366,7 +375,7 @@ func (d *durable) deleteExpired(ctx context.Context, now time.Time) (int, error)
 // clear removes everything.
 func (d *durable) clear(ctx context.Context) error {
 	if d.near != nil {
-		d.near.changed("")
+		defer d.near.changed("") // what was read meanwhile is none either
 	}
 	clearer, ok := d.given.(store.Clearer)
 	if !ok {
@@ -381,6 +390,7 @@ func (d *durable) clear(ctx context.Context) error {
 // close waits for what is under way, and no longer than a call of the store may take.
 func (d *durable) close(patience time.Duration) {
 	d.near.close()
+	d.pay()
 	d.bury(time.Now().Add(mourning))
 	d.behind.dismiss(patience)
 	d.guard.close()

@@ -205,7 +205,7 @@ func (d *durable) adopt(ctx context.Context, t tag, m, before mark, known bool, 
 			return nonce{}, errOvertaken // a mark may have come and gone
 		}
 		next := m
-		next.until = until.Add(max(time.Until(until), time.Hour)) // so that it need not be prolonged with each response
+		next.until = ahead(until)
 		if m.absent() {
 			next.nonce = d.newNonce()
 		}
@@ -225,19 +225,44 @@ func (d *durable) adopt(ctx context.Context, t tag, m, before mark, known bool, 
 	return nonce{}, errContended
 }
 
-// renew gives some tags new generations.
-func (d *durable) renew(ctx context.Context, tags []tag) error {
-	s := &sight{}
-	if err := d.see(ctx, s, tags); err != nil {
-		return err
-	}
-	var failed error
-	for i, t := range s.tags {
-		if err := d.renewOne(ctx, t, s.marks[i]); err != nil {
-			failed = err
+// prolong has marks kept as long as the responses of a set, which may live longer now than when they were stored.
+// If somebody else changes one meanwhile, or the store fails, that costs a fetch some day.
+func (d *durable) prolong(ctx context.Context, set *variants, seen *sight, now time.Time) {
+	for _, e := range set.entries {
+		until := d.until(e, now)
+		for i, t := range e.tags {
+			m, known := seen.of(t)
+			if !known || m.nonce != e.marks[i] || !m.until.Before(until) {
+				continue
+			}
+			m.until = ahead(until)
+			if d.guard.put(ctx, markKey(t), m.record(t)) == nil {
+				seen.marks[slices.Index(seen.tags, t)].until = m.until // of another response, too
+			}
 		}
 	}
-	return failed
+}
+
+// ahead is until when a mark is kept that is needed until then: it need not be prolonged with each response.
+func ahead(until time.Time) time.Time { return until.Add(max(time.Until(until), time.Hour)) }
+
+// renew gives some tags new generations, and returns those that still have their old ones, with an error.
+func (d *durable) renew(ctx context.Context, tags []tag) (left []tag, failed error) {
+	s := &sight{}
+	if err := d.see(ctx, s, tags); err != nil {
+		return tags, err
+	}
+	for i, t := range s.tags {
+		err := d.renewOne(ctx, t, s.marks[i])
+		switch {
+		case err == nil:
+			continue
+		case ctx.Err() != nil:
+			return append(left, s.tags[i:]...), err // the store has not failed once more with each tag that is not tried
+		}
+		left, failed = append(left, t), err
+	}
+	return left, failed
 }
 
 func (d *durable) renewOne(ctx context.Context, t tag, m mark) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -55,10 +54,11 @@ func (p *pieces) count() int64 { return (p.size + pieceBytes - 1) / pieceBytes }
 // length is how many bytes a piece has.
 func (p *pieces) length(n int64) int64 { return min(pieceBytes, p.size-n*pieceBytes) }
 
-func (p *pieces) keys() []string {
-	keys := make([]string, p.count())
-	for n := range keys {
-		keys[n] = pieceKey(p.id, int64(n))
+// keys are the keys of the pieces from one number up to another.
+func (p *pieces) keys(first, end int64) []string {
+	keys := make([]string, 0, end-first)
+	for n := first; n < end; n++ {
+		keys = append(keys, pieceKey(p.id, n))
 	}
 	return keys
 }
@@ -93,7 +93,7 @@ func (p *pieces) piece(ctx context.Context, n int64) ([]byte, error) {
 
 // whole reads all pieces.
 func (p *pieces) whole(ctx context.Context) ([]byte, error) {
-	records, err := p.from.guard.get(ctx, p.keys()...)
+	records, err := p.from.guard.get(ctx, p.keys(0, p.count())...)
 	if err != nil {
 		return nil, err
 	}
@@ -247,9 +247,12 @@ func (s *variants) names(id [16]byte) bool {
 }
 
 // remove removes pieces, a few with each call: one call takes no longer than a call may.
+// How many there are is what a record says, so there is no list of them all.
 func (d *durable) remove(ctx context.Context, p *pieces) {
-	for keys := range slices.Chunk(p.keys(), 16) {
-		if d.guard.delete(ctx, keys...) != nil {
+	const few = 16
+	count := p.count()
+	for n := int64(0); n < count && ctx.Err() == nil; n += few {
+		if d.guard.delete(ctx, p.keys(n, min(n+few, count))...) != nil {
 			return // they expire
 		}
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -245,6 +246,37 @@ func TestRecordsAreBounded(t *testing.T) {
 	large.entries[0].body.bytes = make([]byte, maxRecord)
 	if _, err := encode(goldenHash, large); !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("a large record: %v", err)
+	}
+}
+
+// leaving is a store whose caller goes after a few deletions.
+type leaving struct {
+	Store
+	left int
+	goes func()
+}
+
+func (l *leaving) Delete(context.Context, string, string) error {
+	if l.left--; l.left == 0 {
+		l.goes()
+	}
+	return nil
+}
+
+// How large a body is a record can only say: whoever has made that up gets no memory for it.
+func TestASizeThatIsMadeUp(t *testing.T) {
+	set := sample()
+	set.entries[1].part, set.entries[1].body.stored.size = nil, 1<<61
+	set, err := decode(mustEncode(t, set), goldenHash)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &leaving{left: 100, goes: cancel}
+	d := newDurable(s, time.Second, 0, false)
+	if took := allocated(func() { d.remove(ctx, set.entries[1].body.stored) }); took > 1<<20 {
+		t.Errorf("%d bytes allocated to remove a body", took)
+	}
+	if s.left > 0 {
+		t.Errorf("%d deletions are missing", s.left)
 	}
 }
 

@@ -380,12 +380,21 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 
 // remove deletes a stored response.
 func (p *reply) remove(old *Entry) {
-	if p.cache.closed.Load() || p.cache.off.Load() {
+	c := p.cache
+	if c.closed.Load() || c.off.Load() {
 		return
 	}
-	ctx, cancel := p.cache.within(context.WithoutCancel(p.request.Context()))
-	defer cancel()
-	p.cache.fault(ctx, "update", p.cache.store.update(ctx, p.key, func(set *variants) *variants { return set.without(old.sameSlot) }))
+	ctx := context.WithoutCancel(p.request.Context())
+	key := p.key
+	remove := func(ctx context.Context) error {
+		return c.store.update(ctx, key, func(set *variants) *variants { return set.without(old.sameSlot) })
+	}
+	told := func(err error) { c.fault(ctx, "update", err) }
+	if c.durable == nil {
+		told(remove(ctx))
+		return
+	}
+	c.durable.behind.soon(remove, told)
 }
 
 // completed takes in the answer to a request for missing bytes: together with the stored part it is the whole.

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,7 +13,7 @@ import (
 
 // searchVariance says which differences between two queries a response does not vary on (No-Vary-Search).
 type searchVariance struct {
-	query     string   // of the stored response's request
+	query     string   // of the stored response's request, blinded: it may stand in a store
 	anyOrder  bool     // the order of parameters
 	allBut    []string // with all: parameters that count nevertheless
 	all       bool     // all parameters
@@ -28,7 +30,7 @@ func newSearchVariance(h http.Header, query string) *searchVariance {
 	if !ok {
 		return nil
 	}
-	v := &searchVariance{query: query}
+	v := &searchVariance{query: blinded(query)}
 	if member, found := field.Member(members, "key-order"); found {
 		if v.anyOrder, ok = member.Value.(bool); !ok {
 			return nil
@@ -93,8 +95,25 @@ func texts(item field.Item) ([]string, bool) {
 }
 
 // covers tells whether the response answers a request with another query as well.
-func (v *searchVariance) covers(query string) bool {
+func (v *searchVariance) covers(query string) bool { return v.coversBlinded(blinded(query)) }
+
+func (v *searchVariance) coversBlinded(query string) bool {
 	return slices.Equal(v.counting(v.query), v.counting(query))
+}
+
+// blinded is a query with a hash in the place of each value. It has the same parameters in the same order, and two values are equal if their hashes are.
+func blinded(query string) string {
+	var b []byte
+	for param := range strings.SplitSeq(query, "&") {
+		if param == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(param, "=")
+		sum := sha256.Sum256([]byte(unescape(value)))
+		b = append(append(b, url.QueryEscape(unescape(name))...), '=')
+		b = append(hex.AppendEncode(b, sum[:16]), '&')
+	}
+	return strings.TrimSuffix(string(b), "&")
 }
 
 // counting returns the parameters of a query that count, decoded, in the order in which they count.

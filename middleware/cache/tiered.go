@@ -128,8 +128,7 @@ func (n *nearby) keep(at place, set *variants, version string, since moment, now
 	}
 	var next *variants
 	if set != nil {
-		next = &variants{entries: set.entries, from: &provenance{version: version}}
-		next.from.checked.Store(now.UnixNano())
+		next = copied(set, version, now)
 	}
 	n.memory.update(context.Background(), at.name, func(old *variants) *variants {
 		if next != nil && n.notes.since(since, append(next.tags(), at.tag())) {
@@ -139,12 +138,27 @@ func (n *nearby) keep(at place, set *variants, version string, since moment, now
 	})
 }
 
-// wrote takes in what this process has stored at a place.
-func (n *nearby) wrote(at place, set *variants, now time.Time) {
-	if n != nil {
-		n.notes.add(at.tag())
-		n.keep(at, set, "", n.notes.now(), now)
+// copied is a copy of what a record with a version holds; the version is "" if nobody knows it.
+func copied(set *variants, version string, now time.Time) *variants {
+	c := &variants{entries: set.entries, from: &provenance{version: version}}
+	c.from.checked.Store(now.UnixNano())
+	return c
+}
+
+// wrote takes in what this process has stored at a place where it had read the record at a moment. Of two who do so nobody knows who came later:
+//
+//	we store   another stores, and takes that in   we take ours in
+func (n *nearby) wrote(at place, set *variants, since moment, now time.Time) {
+	if n == nil {
+		return
 	}
+	since = n.notes.addAt(since, at.tag())
+	n.memory.update(context.Background(), at.name, func(*variants) *variants {
+		if set == nil || n.notes.since(since, append(set.tags(), at.tag())) {
+			return nil
+		}
+		return copied(set, "", now)
+	})
 }
 
 // improve puts an entry with its body in memory in the place of one without.

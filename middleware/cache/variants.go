@@ -83,7 +83,7 @@ func (s *variants) overtook(e *Entry, now time.Time) bool {
 
 // sameSlot tells whether two entries cannot both be the answer to one request.
 func (e *Entry) sameSlot(other *Entry) bool {
-	return e.sameSelectors(other) && (e.search == nil || other.search == nil || other.search.covers(e.search.query))
+	return e.sameSelectors(other) && (e.search == nil || other.search == nil || other.search.coversBlinded(e.search.query))
 }
 
 func (e *Entry) sameSelectors(other *Entry) bool {

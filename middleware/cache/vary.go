@@ -213,12 +213,16 @@ func (s *variants) choose(a *ask, r *http.Request, key *secret) *Entry {
 	}
 	var best *Entry
 	bestHolds := false
+	query := ""
 	for _, e := range s.entries {
+		if e.search != nil && query == "" {
+			query = blinded(r.URL.RawQuery)
+		}
 		_, has := holds(a, e)
 		if best != nil && (bestHolds && !has || bestHolds == has && !e.newerThan(best)) {
 			continue
 		}
-		if (e.search == nil || e.search.covers(r.URL.RawQuery)) && selects(e, r.Header, key) {
+		if (e.search == nil || e.search.coversBlinded(query)) && selects(e, r.Header, key) {
 			best, bestHolds = e, has
 		}
 	}
