@@ -34,10 +34,10 @@ func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 	}
 	done := make(chan error, 1)
 	x.putting = c.durable.behind.start(func(limited context.Context) {
-		if x.landed != nil {
-			defer x.landed()
-		}
 		_, err := recovered(limited, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.commit(ctx, x, e, began) })
+		if x.landed != nil {
+			x.landed() // before the caller goes on: its next request is not to join this exchange
+		}
 		done <- err
 	})
 	if !x.putting {

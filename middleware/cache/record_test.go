@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -252,12 +253,12 @@ func TestRecordsAreBounded(t *testing.T) {
 // leaving is a store whose caller goes after a few deletions.
 type leaving struct {
 	Store
-	left int
+	left atomic.Int64
 	goes func()
 }
 
 func (l *leaving) Delete(context.Context, string, string) error {
-	if l.left--; l.left == 0 {
+	if l.left.Add(-1) == 0 {
 		l.goes()
 	}
 	return nil
@@ -270,13 +271,14 @@ func TestASizeThatIsMadeUp(t *testing.T) {
 	set, err := decode(mustEncode(t, set), goldenHash)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &leaving{left: 100, goes: cancel}
+	s := &leaving{goes: cancel}
+	s.left.Store(100)
 	d := newDurable(s, time.Second, 0, false)
 	if took := allocated(func() { d.remove(ctx, set.entries[1].body.stored) }); took > 1<<20 {
 		t.Errorf("%d bytes allocated to remove a body", took)
 	}
-	if s.left > 0 {
-		t.Errorf("%d deletions are missing", s.left)
+	if left := s.left.Load(); left > 0 {
+		t.Errorf("%d deletions are missing", left)
 	}
 }
 
