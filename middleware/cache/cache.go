@@ -23,6 +23,7 @@ type Options struct {
 
 	// Key says what makes two requests the same. Nil means [keying.Default]; in a shared cache [keying.OnePerson],
 	// for there RFC 9111 §3.5 says which answers to requests with credentials may be shared.
+	// Caches that share a Store need the same strategy: one that makes equal keys with another meaning would be served what is not its own.
 	Key keying.Strategy
 
 	// Expiry says how long a response is good. Nil means [expiry.Default], the server's word.
