@@ -413,3 +413,60 @@ func TestCloseLeavesTheStoreToItsOwner(t *testing.T) {
 		}
 	})
 }
+
+// A part that a store has lost some of, after it was found, is still served, and becomes the whole: the origin sends what is missing.
+func TestAPartThatBreaksOffIsCompleted(t *testing.T) {
+	for _, x := range []struct {
+		stored, asked string
+		first, end    int // that the caller gets
+	}{
+		{"bytes=0-2999999", "", 0, 4_000_000},
+		{"bytes=1000000-3999999", "", 0, 4_000_000},
+		{"bytes=0-2999999", "bytes=1000-2500000", 1000, 2_500_001},
+		{"bytes=1000000-3999999", "bytes=1000000-2500000", 1_000_000, 2_500_001},
+	} {
+		t.Run(x.stored+" "+x.asked, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				text := numbers(4_000_000)
+				o := &origin{answer: func(r *http.Request) *http.Response {
+					fields := []string{"Cache-Control: max-age=60", `Etag: "a"`}
+					asked := r.Header.Get("Range")
+					if asked == "" {
+						return reply(200, text, fields...)
+					}
+					first, last := 0, len(text)-1
+					if n, _ := fmt.Sscanf(asked, "bytes=%d-%d", &first, &last); n == 0 {
+						t.Errorf("range %q", asked)
+					}
+					return reply(206, text[first:last+1], append(fields, fmt.Sprintf("Content-Range: bytes %d-%d/%d", first, last, len(text)))...)
+				}}
+				m := storetest.NewMap(1 << 26)
+				g := newRig(t, o, cache.Options{Store: m})
+				g.get(url, "Range: "+x.stored)
+				synctest.Wait()
+				pieces := keys(t, m, store.Body)
+				if len(pieces) != 12 {
+					t.Fatalf("%d pieces", len(pieces))
+				}
+				for _, key := range pieces {
+					if !strings.HasSuffix(key, ".0") && !strings.HasSuffix(key, ".1") {
+						require.NoError(t, m.Delete(t.Context(), key, ""))
+					}
+				}
+				var fields []string
+				if x.asked != "" {
+					fields = append(fields, "Range: "+x.asked)
+				}
+				have, _ := g.get(url, fields...)
+				if have.Body != text[x.first:x.end] {
+					t.Errorf("status %d, %d bytes", have.Status, len(have.Body))
+				}
+				for _, r := range o.asked {
+					if r.Header.Get("Range") == "" {
+						t.Error("the origin was asked for the whole")
+					}
+				}
+			})
+		})
+	}
+}

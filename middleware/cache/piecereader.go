@@ -138,14 +138,7 @@ func (r *pieceReader) goOn(p []byte) (int, error) {
 	if r.origin == nil {
 		return 0, r.err
 	}
-	c := &continuation{
-		next: r.origin, request: r.request, status: r.entry.status, header: r.entry.header,
-		length: r.size, uncompressed: r.entry.uncompressed, offset: r.next, end: -1, prefix: r.proof,
-	}
-	if r.end < r.size {
-		c.end = r.end
-	}
-	rest, err := c.open()
+	rest, err := r.continuation().open()
 	if err != nil {
 		r.err = err
 		return 0, err
@@ -159,6 +152,23 @@ func (r *pieceReader) goOn(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	return rest.Read(p)
+}
+
+// continuation is what the origin is asked for: of a stored part, too, what is missing of the section, by its place in the whole.
+func (r *pieceReader) continuation() *continuation {
+	c := &continuation{
+		next: r.origin, request: r.request, status: r.entry.status, header: r.entry.header,
+		length: r.size, uncompressed: r.entry.uncompressed, offset: r.next, end: -1, prefix: r.proof,
+	}
+	if part := r.entry.part; part != nil {
+		c.status, c.length, c.offset, c.end = http.StatusOK, part.complete, part.first+r.next, part.first+r.end
+		if part.first > 0 {
+			c.prefix = nil // it is of bytes in the midst
+		}
+	} else if r.end < r.size {
+		c.end = r.end
+	}
+	return c
 }
 
 // Close ends the reading.

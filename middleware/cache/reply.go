@@ -412,19 +412,35 @@ func (p *reply) completed(d decision) (*http.Response, error) {
 	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.size() {
 		return p.refetch(d, "the stored part does not fit")
 	}
-	bodies := []io.Reader{part.content(p.request), &exactly{p.Body, rest.size()}}
+	have := part.content(p.request)
+	if stored, ok := have.(*pieceReader); ok {
+		stored.origin = p.next
+	}
+	bodies := []io.Reader{have, &exactly{p.Body, rest.size()}}
 	if rest.first == 0 {
 		slices.Reverse(bodies)
 	}
 	p.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bodies...), p.Body}
+	}{io.MultiReader(bodies...), closers{p.Body, have}}
 	p.Header = freshenedHeader(part.header, p.Header, p.received)
 	delete(p.Header, "Content-Range")
 	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.complete, 10)}
 	p.StatusCode, p.Status, p.ContentLength, p.TransferEncoding = http.StatusOK, "200 OK", rest.complete, nil
 	return p.take(d, http.StatusPartialContent), nil
+}
+
+// closers closes all of several bodies. The error is the first one's.
+type closers []io.Closer
+
+func (c closers) Close() (err error) {
+	for i, closer := range c {
+		if failed := closer.Close(); i == 0 {
+			err = failed
+		}
+	}
+	return err
 }
 
 // learnFromHead brings the stored response that a HEAD was about up to date, or marks it as out of date (RFC 9111 §4.3.5).
