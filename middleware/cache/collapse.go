@@ -121,6 +121,9 @@ func (x *exchange) begin(f *flight, d decision) (resp *http.Response, begun bool
 			return resp, false
 		}
 	}
+	if x.request.Context().Err() != nil {
+		return nil, false // one who has gone already leads nobody, and gets what the layers below make of that
+	}
 	f.lead = *x
 	f.lead.request, f.lead.flight = f.request, f
 	if rewind(f.request) != nil {
