@@ -109,6 +109,7 @@ type Cache struct {
 	store    sets
 	memory   *Memory  // the same, if it is one
 	durable  *durable // the same, if it is one
+	leases   *leases  // that are shared with other processes, or nil
 	key      keying.Strategy
 	expiry   expiry.Strategy
 	posture  posture
@@ -171,8 +172,8 @@ func New(o Options) (*Cache, error) {
 	}
 	c.alone, c.copies.limit = o.NoCollapse, cmp.Or(o.MaxInFlightBytes, 64<<20)
 	c.patience = cmp.Or(o.StoreTimeout, 100*time.Millisecond)
-	c.open(&o)
 	c.flights.init()
+	c.open(&o)
 	return c, nil
 }
 
@@ -202,6 +203,9 @@ func (c *Cache) open(o *Options) {
 			c.durable.near = newNearby(tiers.near, far, cmp.Or(o.RecheckInterval, time.Second))
 		}
 		c.store, c.secrets = c.durable, &c.durable.secrets
+		if o.Lease > 0 {
+			c.leases = newLeases(c.durable, o.Lease, c.flights.ctx.Done())
+		}
 		c.searches.Store(true) // another process may have stored one
 	}
 	if c.memory != nil {
@@ -237,6 +241,9 @@ func (o *Options) check() error {
 			return errors.New("cache: a duration in Options is negative")
 		}
 	}
+	if err := o.checkLease(); err != nil {
+		return err
+	}
 	if t, ok := o.Store.(*tiered); ok {
 		if err := t.check(); err != nil {
 			return err
@@ -269,6 +276,7 @@ func (o *Options) check() error {
 func (c *Cache) Close() error {
 	c.closed.Store(true)
 	c.flights.close()
+	c.leases.close()
 	if c.durable != nil {
 		c.durable.close(c.patience)
 	}

@@ -93,14 +93,14 @@ func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
 	ctx := x.request.Context()
 	select {
 	case <-f.ready:
-		return x.delivered(f)
+		return x.delivered(f, d)
 	case <-ctx.Done():
 	}
 	switch f.leave(ctx, true) {
 	case leftLast:
 		return nil, x.ended(f)
 	case tooLate:
-		return x.delivered(f)
+		return x.delivered(f, d)
 	}
 	x.cache.stats.errors.Add(1)
 	return nil, context.Cause(ctx)
@@ -172,9 +172,12 @@ func (x *exchange) ended(f *flight) error {
 }
 
 // delivered gives the one who led an exchange what came of it.
-func (x *exchange) delivered(f *flight) (*http.Response, error) {
+func (x *exchange) delivered(f *flight, d decision) (*http.Response, error) {
 	if f.raised != nil {
 		f.raised.again()
+	}
+	if f.err == errNoUse {
+		return x.resent(d)
 	}
 	if f.err != nil {
 		f.told.tell(x)
@@ -259,6 +262,9 @@ func (t *told) tell(x *exchange) {
 	}
 	if t.stale {
 		x.cache.stats.stale.Add(1)
+	}
+	if t.collapsed {
+		x.cache.stats.collapsed.Add(1)
 	}
 	if t.status != (Status{}) {
 		x.cache.answered(x.request, t.status)

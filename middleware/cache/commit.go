@@ -28,6 +28,7 @@ func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 	e.used.Store(e.received.UnixNano())
 	switch {
 	case c.closed.Load() || c.off.Load():
+		x.lease().end(allOver)
 		return c.settle(ctx, x, e, errOff)
 	case c.durable == nil:
 		return c.settle(ctx, x, e, c.commit(ctx, x, e, began))
@@ -39,8 +40,10 @@ func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 			x.landed() // before the caller goes on: its next request is not to join this exchange
 		}
 		done <- err
+		x.lease().endIn(limited, partingAfter(err))
 	})
 	if !x.putting {
+		x.lease().end(allOver)
 		return c.settle(ctx, x, e, errBusy)
 	}
 	timer := time.NewTimer(maxHold)

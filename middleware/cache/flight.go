@@ -25,6 +25,7 @@ type flight struct {
 	context flightContext
 	values  detached
 	cancel  context.CancelCauseFunc
+	lease   *lease // of the exchange, or nil
 	began   moment // in the history of invalidations
 	seen    *sight // what other processes had invalidated by then
 	started time.Time
@@ -57,9 +58,10 @@ type landing struct {
 
 // told is how an exchange was counted and reported, for the one who led it.
 type told struct {
-	counter *atomic.Int64
-	stale   bool
-	status  Status // the zero Status for an error, and for what the cache keeps out of
+	counter   *atomic.Int64
+	stale     bool
+	collapsed bool   // another process has fetched it
+	status    Status // the zero Status for an error, and for what the cache keeps out of
 }
 
 // detached is a context without its end. It does what context.WithoutCancel does, without an allocation for each value that is looked up.
@@ -132,9 +134,10 @@ func (f *flight) run(d decision) {
 			f.raised = &raised{value: value, exited: value == nil}
 			f.entry, f.spool = nil, nil
 		}
+		f.unleased()
 		f.publish()
 	}()
-	f.response, f.err = f.lead.alone(d)
+	f.response, f.err = f.lead.underLease(d)
 	returned = true
 }
 
@@ -167,6 +170,8 @@ func (f *flight) publish() {
 // An error of the origin says nothing about that.
 func (f *flight) missed() bool {
 	switch {
+	case f.err == errNoUse:
+		return true
 	case f.entry != nil:
 		return !f.entry.suitsAll()
 	case f.failed != nil, f.raised != nil, f.status == 0:

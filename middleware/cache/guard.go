@@ -254,6 +254,13 @@ func (b *breaker) isDown() bool {
 	return b.down
 }
 
+// failing tells whether the latest call has failed.
+func (b *breaker) failing() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > 0
+}
+
 // close tells whether the breaker was not closed before.
 func (b *breaker) close() bool {
 	b.mu.Lock()

@@ -454,6 +454,10 @@ func (x *exchange) fetchBehind() (err error) {
 		d.action = fetch
 	}
 	resp, err := x.act(d)
+	if err == errElsewhere {
+		x.cache.leases.skip(x.request.Context())
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
@@ -31,10 +32,14 @@ func backed(t *testing.T, o cache.Options) cache.Options {
 	if onTiers {
 		o.Store = cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), o.Store)
 	}
+	if onTiers && !o.NoCollapse {
+		o.Lease = 10 * time.Second
+	}
 	return o
 }
 
-// TestMain runs tests several times: what holds for responses in memory holds for those in a byte store, and for copies of these.
+// TestMain runs tests several times: what holds for responses in memory holds for those in a byte store, and for copies of these,
+// and where other processes could be waited for.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if len(rigged) > 0 && !working("test.fuzz", "test.bench", "test.list") {

@@ -154,6 +154,7 @@ func (p *reply) spool(e *Entry) {
 	s.decided = func(o outcome) {
 		if !o.complete {
 			f.table.remove(f)
+			f.lease.end(o.parting())
 			x.cache.leftOut(x.request, o.reason)
 			return
 		}

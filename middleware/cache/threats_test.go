@@ -168,10 +168,11 @@ func TestErrorsSayWhetherTheOriginIsUnavailable(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		o.err = context.Canceled
+		o.err, o.delay = context.Canceled, time.Second // so that the caller is gone first
 		if _, err := g.rt.RoundTrip(r.WithContext(ctx)); !errors.Is(err, context.Canceled) {
 			t.Errorf("a caller who has gone gets %v", err)
 		}
+		time.Sleep(o.delay)
 	})
 }
 

@@ -96,6 +96,18 @@ func (n *nearby) invalidated(tags []tag) {
 	}
 }
 
+// distrust has copies compared with their records when they are looked for next.
+func (n *nearby) distrust(places ...place) {
+	if n == nil {
+		return
+	}
+	for _, at := range places {
+		if set := n.memory.get([]byte(at.name)); set != nil && set.from != nil {
+			set.from.checked.Store(0)
+		}
+	}
+}
+
 func (n *nearby) drop(at place) {
 	n.memory.update(context.Background(), at.name, func(*variants) *variants { return nil })
 }

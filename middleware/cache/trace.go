@@ -22,7 +22,8 @@ type Trace struct {
 	// Invalidated is called when an unsafe request has made a URI's stored responses invalid.
 	Invalidated func(r *http.Request)
 
-	// Refreshing is called when a refresh behind the caller's back begins, Refreshed when it has ended; err is nil if the origin answered.
+	// Refreshing is called when a refresh behind the caller's back begins, Refreshed when it has ended; err is nil if the origin answered,
+	// and if the refresh is left to another process; see [Options.Lease].
 	Refreshing func(r *http.Request)
 	Refreshed  func(r *http.Request, err error)
 
