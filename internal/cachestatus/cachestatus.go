@@ -27,6 +27,9 @@ func Of(h http.Header) (status, reason string) {
 	if reason, _ = field.Unquote(params["detail"]); reason == "" {
 		reason = params["fwd"]
 	}
+	if _, shared := params["collapsed"]; shared {
+		reason = strings.TrimPrefix(reason+", collapsed", ", ")
+	}
 	return word(params), reason
 }
 

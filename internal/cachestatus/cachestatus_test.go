@@ -14,6 +14,7 @@ func TestOf(t *testing.T) {
 		"ply; hit; ttl=-1":          {"stale", ""},
 		"ply; fwd=uri-miss; stored": {"miss", "uri-miss"},
 		`ply; fwd=uri-miss; detail="not stored; \"no-store\""`: {"miss", `not stored; "no-store"`},
+		"ply; fwd=uri-miss; collapsed; ttl=59":                 {"miss", "uri-miss, collapsed"},
 		"ply; fwd=stale; fwd-status=304":                       {"revalidated", "stale"},
 		"ply; fwd=request":                                     {"refreshed", "request"},
 		"ply; fwd=bypass":                                      {"bypassed", "bypass"},

@@ -153,18 +153,19 @@ func (x *exchange) lookAgain() *http.Response {
 // ended waits for the end of an exchange that has been canceled because nobody was left, and returns its error: what the layers below make of it
 // is what the caller would see without a cache. One that does not end soon is not waited for.
 func (x *exchange) ended(f *flight) error {
-	x.cache.stats.errors.Add(1)
 	ctx := x.request.Context()
 	slow := time.NewTimer(drainTime)
 	defer slow.Stop()
 	select {
 	case <-f.ready:
 	case <-slow.C:
+		x.cache.stats.errors.Add(1)
 		return context.Cause(ctx)
 	}
 	if f.raised != nil {
 		f.raised.again()
 	}
+	x.cache.stats.errors.Add(1)
 	if f.err != nil && (errors.Is(f.err, ctx.Err()) || errors.Is(f.err, context.Cause(ctx))) {
 		return f.err
 	}
@@ -196,13 +197,19 @@ func (x *exchange) delivered(f *flight, d decision) (*http.Response, error) {
 		}
 		resp.Body = t
 	case resp.StatusCode == http.StatusSwitchingProtocols:
-	case f.entry != nil || resp.Body == http.NoBody:
+	case f.entry != nil || resp.Body == http.NoBody || fromStore(resp.Body):
 		f.cancel(nil)
 	default:
 		resp.Body = f.live(x.request.Context(), resp.Body)
 	}
 	handOver(resp, func() { f.told.tell(x) })
 	return resp, nil
+}
+
+// fromStore tells whether a body has nothing to do with the exchange, which has failed.
+func fromStore(rc io.ReadCloser) bool {
+	_, ok := rc.(narrower)
+	return ok
 }
 
 // handOver does the last that is to be done before a caller gets a response. If that is a hook which panics, nobody gets it.

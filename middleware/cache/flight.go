@@ -355,7 +355,7 @@ func (f *flight) isLanded() bool {
 
 // newFlight prepares the exchange of the request that leads it. The request gets a copy that is the flight's own: its caller may be gone before it.
 func newFlight(x *exchange) *flight {
-	f := &flight{table: &x.cache.flights, key: x.own, ready: make(chan struct{}), refs: 1, started: x.now, seen: x.seen, began: x.cache.events.now()}
+	f := &flight{table: &x.cache.flights, key: x.own, ready: make(chan struct{}), refs: 1, started: time.Now(), seen: x.seen, began: x.cache.events.now()}
 	f.values.Context = x.request.Context()
 	ctx, cancel := context.WithCancelCause(&f.values)
 	f.cancel = cancel

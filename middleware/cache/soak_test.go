@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -69,6 +70,14 @@ func soak(t *testing.T, seed uint64, round int, sum *cache.Stats) {
 	case 0:
 		options.Store = cache.Tiered(memory, storetest.NewMap(256<<10))
 	}
+	var ended, upset atomic.Int64 // requests of callers, and refreshes behind their backs; those that have panicked are counted if that was in the body
+	options.Trace = &cache.Trace{Refreshed: func(_ *http.Request, err error) {
+		if err != nil && strings.Contains(err.Error(), "panicked") {
+			upset.Add(1)
+			return
+		}
+		ended.Add(1)
+	}}
 	c, err := cache.New(options)
 	require.NoError(t, err)
 	rt := c.Middleware(origin)
@@ -77,7 +86,7 @@ func soak(t *testing.T, seed uint64, round int, sum *cache.Stats) {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(worker)+3))
 			for range 15 {
-				(&caller{T: t, rng: rng, rt: rt, origin: origin}).call()
+				(&caller{T: t, rng: rng, rt: rt, origin: origin, ended: &ended}).call()
 			}
 		})
 	}
@@ -86,6 +95,9 @@ func soak(t *testing.T, seed uint64, round int, sum *cache.Stats) {
 	c.Close()
 	nothingInFlight(t, c)
 	s := c.Stats()
+	if counted := s.Hits + s.Misses + s.Revalidated + s.Bypassed + s.Errors; counted < ended.Load() || counted > ended.Load()+upset.Load() {
+		t.Errorf("%d requests have ended, %d refreshes have panicked, %d are counted: %+v", ended.Load(), upset.Load(), counted, s)
+	}
 	if origin.open != 0 || s.Entries > 6 {
 		t.Errorf("%d bodies left open, %d entries", origin.open, s.Entries)
 	}
@@ -307,6 +319,7 @@ type caller struct {
 	rng    *rand.Rand
 	rt     http.RoundTripper
 	origin *fickle
+	ended  *atomic.Int64
 
 	request *http.Request
 	start   time.Time
@@ -345,6 +358,7 @@ func (c *caller) call() {
 		}
 	}()
 	resp, err := c.rt.RoundTrip(c.request)
+	c.ended.Add(1)
 	if err != nil {
 		c.judge(err)
 		return

@@ -401,3 +401,58 @@ func TestALateLeaderCountsOnce(t *testing.T) {
 		}
 	})
 }
+
+// A stored body that stands in for a failed exchange goes on from the origin, as any other does when the store has lost a piece of it.
+func TestABodyThatStandsInGoesOn(t *testing.T) {
+	const size = 3 << 20
+	for name, ctx := range map[string]func(context.Context) context.Context{
+		"shared": func(ctx context.Context) context.Context { return ctx }, "alone": cache.WithoutCollapsing,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s, o := newTextStore(), texts(size, `Etag: "a"`, "Cache-Control: stale-if-error=600")
+				g := newRig(t, o, cache.Options{Store: s})
+				readAll(roundTrip(t, g.rt, ask(t, t.Context())))
+				time.Sleep(100 * time.Second)
+				s.gone = func(key string) bool { return strings.HasSuffix(key, ".7") }
+				answer := o.answer
+				o.answer = func(r *http.Request) *http.Response {
+					if len(o.asked) == 2 {
+						return reply(503, "down")
+					}
+					return answer(r)
+				}
+				resp := roundTrip(t, g.rt, ask(t, ctx(t.Context())))
+				defer resp.Body.Close()
+				if err := matches(resp.Body, 0, size); err != nil || len(o.asked) != 3 {
+					t.Errorf("%v, asked %d times", err, len(o.asked))
+				}
+			})
+		})
+	}
+}
+
+// One who has waited long for another's exchange and then leads one begins it then: those who come join it.
+func TestAnExchangeBeginsWhenItIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			time.Sleep(20 * time.Second)
+			if n <= 2 {
+				panic("broken layer")
+			}
+			return sends(sealed("k", n, 10), "Cache-Control: max-age=60"), nil
+		}}
+		_, rt := newBusy(t, o, cache.Options{})
+		var wg sync.WaitGroup
+		for _, after := range []time.Duration{0, 1, 2, 41, 42, 43} {
+			wg.Go(func() {
+				time.Sleep(after * time.Second)
+				caught(func() { reads(rt, ask(t, t.Context()), "k") })
+			})
+		}
+		wg.Wait()
+		if o.asked.Load() != 3 {
+			t.Errorf("%d requests, want 3", o.asked.Load())
+		}
+	})
+}
