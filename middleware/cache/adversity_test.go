@@ -285,3 +285,42 @@ func TestAClockThatWasSetBackUnderCopies(t *testing.T) {
 		}
 	})
 }
+
+// unheard is a store whose Put of an entry does what it is to do, and the reply is lost.
+type unheard struct {
+	*storetest.Map
+	lost bool
+}
+
+func (s *unheard) Put(ctx context.Context, key string, r store.Record) error {
+	err := s.Map.Put(ctx, key, r)
+	if err == nil && s.lost && r.Kind == store.Entry {
+		return errors.New("connection reset")
+	}
+	return err
+}
+
+// A change of which the store's reply is lost has been made: no body stays that nothing names, and what is stored is whole.
+func TestAChangeWhoseReplyIsLost(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := &unheard{Map: storetest.NewMap(1 << 26)}
+		n := 0
+		g := newRig(t, &origin{answer: func(*http.Request) *http.Response {
+			n++
+			return reply(200, numbers(100_000+n), "Cache-Control: max-age=60")
+		}}, cache.Options{Store: s})
+		for range 3 {
+			g.get(url)
+			synctest.Wait()
+			time.Sleep(2 * time.Minute)
+			s.lost = true
+		}
+		g.get(url)
+		synctest.Wait()
+		have, _ := g.get(url)
+		g.want(have, 200, numbers(100_004), "hit", 4)
+		if pieces := keys(t, s.Map, store.Body); len(pieces) != 1 {
+			t.Errorf("%d pieces of one body: %v", len(pieces), pieces)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -279,7 +280,7 @@ func (d *durable) replace(ctx context.Context, at place, h *held, next *variants
 	}
 	stored, record, err := d.record(at, shelved, h.version, now)
 	if err == nil {
-		err = d.guard.put(ctx, at.name, record)
+		err = d.write(ctx, at, record)
 	}
 	if err != nil {
 		d.drop(shelved, next)
@@ -290,6 +291,19 @@ func (d *durable) replace(ctx context.Context, at place, h *held, next *variants
 	d.drop(shelved, stored)
 	d.drop(h.set, shelved)
 	return nil
+}
+
+// write puts a record in the place of the one whose version it has. Where the store says that it has failed, it may be that only its reply was lost:
+// then the record is there, and what it names must stay while what it replaced must go.
+func (d *durable) write(ctx context.Context, at place, r store.Record) error {
+	err := d.guard.put(ctx, at.name, r)
+	if err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, errStoreDown) || ctx.Err() != nil {
+		return err
+	}
+	if there, failed := d.guard.get(ctx, at.name); failed == nil && there[0].Version != "" && bytes.Equal(there[0].Data, r.Data) {
+		return nil
+	}
+	return err
 }
 
 // record makes the record of a set. Variants that have no room go, the one first that was used longest ago.

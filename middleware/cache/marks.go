@@ -232,7 +232,7 @@ func (d *durable) prolong(ctx context.Context, set *variants, seen *sight, now t
 		until := d.until(e, now)
 		for i, t := range e.tags {
 			m, known := seen.of(t)
-			if !known || m.nonce != e.marks[i] || !m.until.Before(until) {
+			if !known || m.absent() || m.nonce != e.marks[i] || !m.until.Before(until) {
 				continue
 			}
 			m.until = ahead(until)
