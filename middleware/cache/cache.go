@@ -63,9 +63,10 @@ type Options struct {
 	// share one exchange with the origin. See also [WithoutCollapsing].
 	NoCollapse bool
 
-	// Lease has the processes that share a Store share exchanges with the origin, too: one that asks the origin for what is not stored leaves word in the store,
-	// and the others wait until the answer is there. Lease is for how long they do so at most, so it is what a process costs them that dies meanwhile:
-	// give a little more than what an answer takes. Zero means that each process asks for itself. A [Memory] is no store for it, for it is nobody else's.
+	// Lease has the processes that share a Store share exchanges with the origin, too: one that asks the origin for what is not stored, or stale, leaves word
+	// in the store, and the others wait until the answer is there with its whole body. Lease is for how long they do so at most, and what a process costs them
+	// that dies meanwhile: give a little more than what an answer takes. If the store fails they do not wait.
+	// It needs a Store that others can share, so no [Memory]. Zero means that each process asks for itself.
 	Lease time.Duration
 
 	// StaleWhileRevalidate is for how long a stale response may be served while it is refreshed behind the caller's back,

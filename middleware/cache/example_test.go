@@ -172,6 +172,39 @@ func ExampleCache_Middleware_herd() {
 	// Output: requests at the origin: 1
 }
 
+// The processes of a fleet share a store, and with Lease the exchanges with the origin, too. Here two caches stand for two processes.
+func ExampleOptions_lease() {
+	shared := storetest.NewMap(0) // store/redis, say
+	var asked atomic.Int64
+	origin := roundTripper(func(*http.Request) (*http.Response, error) {
+		asked.Add(1)
+		return reply(200, "hello", "Cache-Control: max-age=60"), nil
+	})
+	var callers sync.WaitGroup
+	for range 2 {
+		c, err := cache.New(cache.Options{Store: shared.Open(), Lease: 10 * time.Second})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer c.Close()
+		client := &http.Client{Transport: c.Middleware(origin)}
+		for range 10 {
+			callers.Go(func() {
+				resp, err := client.Get("http://example.com/")
+				if err != nil {
+					fmt.Println(err)
+					return
+				}
+				readAll(resp)
+			})
+		}
+	}
+	callers.Wait()
+	fmt.Println("requests at the origin:", asked.Load())
+	// Output: requests at the origin: 1
+}
+
 // A caller that must have an exchange of its own says so.
 func ExampleWithoutCollapsing() {
 	c, err := cache.New(cache.Options{})

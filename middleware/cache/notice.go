@@ -109,11 +109,10 @@ func readNotice(key string, r store.Record) (notice, error) {
 }
 
 // overtaken tells whether something has been invalidated since a notice was left: then its exchange is not for those who ask now.
-func (n *notice) overtaken(seen *sight) bool {
-	for i, t := range n.tags {
-		if m, _ := seen.of(t); !m.changed.IsZero() && m.nonce != n.marks[i] {
-			return true
-		}
+func (n *notice) overtaken(later *sight) bool {
+	left := &sight{tags: n.tags}
+	for _, generation := range n.marks {
+		left.marks = append(left.marks, mark{nonce: generation})
 	}
-	return false
+	return left.overtakenBy(later, n.tags)
 }
