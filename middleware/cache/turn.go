@@ -61,8 +61,8 @@ func (x *exchange) awaitTurn(ctx context.Context, d decision) (resp *http.Respon
 		case other == nil:
 			// Between our look into the store and our lease, another process may have given its own back:
 			//	we: nothing stored   they: store, give back   we: take
-			resp, d = x.elsewhere(ctx, d, before, waited)
-			if x.flight.lease = mine; resp != nil {
+			x.flight.lease = mine // which gives it back, also if a callback panics
+			if resp, d = x.elsewhere(ctx, d, before, waited); resp != nil {
 				mine.end(inTurn)
 			}
 			return resp, d, nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
 )
 
 // caught tells what f has panicked with.
@@ -453,6 +454,34 @@ func TestAnExchangeBeginsWhenItIsSent(t *testing.T) {
 		wg.Wait()
 		if o.asked.Load() != 3 {
 			t.Errorf("%d requests, want 3", o.asked.Load())
+		}
+	})
+}
+
+// One who panics when it looks into the store under a lease gives that back: other processes do not wait for its end.
+func TestAPanicUnderALease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, looks := storetest.NewMap(1<<20), 0
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			return sends(sealed("k", n, 10), "Cache-Control: max-age=1"), nil
+		}}
+		_, upset := newBusy(t, o, cache.Options{Store: m.Open(), Lease: time.Hour, Filter: func(r *http.Request, _ *http.Response) bool {
+			if marked(r) {
+				if looks++; looks > 1 {
+					panic("callback")
+				}
+			}
+			return true
+		}})
+		_, other := newBusy(t, o, cache.Options{Store: m.Open(), Lease: time.Hour})
+		reads(upset, ask(t, t.Context()), "k")
+		time.Sleep(2 * time.Second)
+		if v := caught(func() { upset.RoundTrip(ask(t, t.Context(), "Mark: yes")) }); v != "callback" || looks != 2 {
+			t.Errorf("the caller saw %v, looked %d times", v, looks)
+		}
+		start := time.Now()
+		if _, _, err := reads(other, ask(t, t.Context()), "k"); err != nil || time.Since(start) > time.Second {
+			t.Errorf("the other process: %v after %v", err, time.Since(start))
 		}
 	})
 }
