@@ -55,20 +55,25 @@ for os in windows darwin; do
   GOOS=$os go vet ./store/...
 done
 
-for module in $(go list -m -f '{{.Dir}}'); do
-  cd "$module"
-  step "$(GOWORK=off go list -m): vet"
-  go vet ./...
-  step staticcheck
-  "$bin/staticcheck" ./...
-  step "test $race"
-  go test $race -timeout 5m ./...
-  step "fuzz, $FUZZTIME each"
-  for package in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
-    for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
-      go test -run '^$' -fuzz "^$target\$" -fuzztime "$FUZZTIME" "$package"
+# All modules of the workspace at once: one waits while another computes.
+modules=$(go list -m -f '{{.Dir}}/...')
+
+step vet
+go vet $modules
+step staticcheck
+"$bin/staticcheck" $modules
+step "test $race"
+go test $race -timeout 9m $modules
+
+# One binary for each package, which then runs its targets one after the other.
+step "fuzz, $FUZZTIME each"
+for package in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' $modules); do
+  if grep -qs '^func Fuzz' "$package"/*_test.go; then
+    (cd "$package" && go test -c -fuzz=. -o "$bin/fuzz" .)
+    for target in $(cat "$package"/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do
+      (cd "$package" && "$bin/fuzz" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$FUZZTIME" -test.fuzzcachedir "$bin/corpus/$target")
     done
-  done
+  fi
 done
 
 step "everything holds"

@@ -765,6 +765,7 @@ func TestAStoreThatTakesNothing(t *testing.T) {
 			for i := range 20 {
 				have, _ := g.get(url)
 				g.want(have, 200, "x", "miss", i+1)
+				time.Sleep(time.Second) // until nothing is on its way into the store
 			}
 		})
 	}

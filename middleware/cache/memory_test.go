@@ -123,6 +123,9 @@ func TestHeapStaysWithinTheLimit(t *testing.T) {
 		{8 << 20, 20_000, 100, 3500, 125},
 		{16 << 20, 300, 300_000, 50, 125},
 	} {
+		if underRace {
+			test.answers = max(test.answers/4, 300) // four times the limit, still
+		}
 		t.Run(fmt.Sprintf("%d answers of %d bytes under %d MiB", test.answers, test.size, test.limit>>20), func(t *testing.T) {
 			c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: test.limit})})
 			require.NoError(t, err)

@@ -177,7 +177,8 @@ func TestCacheKilled(t *testing.T) {
 	o, dir := newOrigin(t), t.TempDir()
 	done := make(map[string]int)
 	hits := 0
-	for i := range kills {
+	// On a busy machine it may take more kills until one comes late enough.
+	for i := 0; i < kills || len(done) == 0 && i < 30*kills; i++ {
 		c := process(t, "browse", dir, o.URL)
 		out, err := c.StdoutPipe()
 		require.NoError(t, err)

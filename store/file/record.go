@@ -98,7 +98,11 @@ func odd(p *place, name string, err error) error {
 		}
 		return err
 	}
-	if info, statErr := p.fs.Lstat(name); statErr == nil && !info.Mode().IsRegular() {
+	info, statErr := p.fs.Lstat(name)
+	switch {
+	case errors.Is(statErr, fs.ErrNotExist):
+		return statErr // somebody has removed it in between
+	case statErr == nil && !info.Mode().IsRegular():
 		return errCorrupt
 	}
 	return err
