@@ -300,6 +300,14 @@ func (s *unheard) Put(ctx context.Context, key string, r store.Record) error {
 	return err
 }
 
+func (s *unheard) Delete(ctx context.Context, key, version string) error {
+	err := s.Map.Delete(ctx, key, version)
+	if err == nil && s.lost && strings.HasPrefix(key, "e1.") {
+		return errors.New("connection reset")
+	}
+	return err
+}
+
 // A change of which the store's reply is lost has been made: no body stays that nothing names, and what is stored is whole.
 func TestAChangeWhoseReplyIsLost(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
@@ -321,6 +329,11 @@ func TestAChangeWhoseReplyIsLost(t *testing.T) {
 		g.want(have, 200, numbers(100_004), "hit", 4)
 		if pieces := keys(t, s.Map, store.Body); len(pieces) != 1 {
 			t.Errorf("%d pieces of one body: %v", len(pieces), pieces)
+		}
+		require.NoError(t, g.Delete(t.Context(), must(http.NewRequest("GET", url, nil))))
+		synctest.Wait()
+		if left := append(keys(t, s.Map, store.Body), keys(t, s.Map, store.Entry)...); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
 		}
 	})
 }

@@ -265,7 +265,7 @@ func (d *durable) replace(ctx context.Context, at place, h *held, next *variants
 		if h.version == "" {
 			return nil
 		}
-		if err := d.guard.deleteVersion(ctx, at.name, h.version); err != nil {
+		if err := d.erase(ctx, at, h.version); err != nil {
 			return err
 		}
 		d.near.wrote(at, nil, h.began, time.Now())
@@ -301,6 +301,18 @@ func (d *durable) write(ctx context.Context, at place, r store.Record) error {
 		return err
 	}
 	if there, failed := d.guard.get(ctx, at.name); failed == nil && there[0].Version != "" && bytes.Equal(there[0].Data, r.Data) {
+		return nil
+	}
+	return err
+}
+
+// erase removes a record, by the same token: if it is gone, what it named must go.
+func (d *durable) erase(ctx context.Context, at place, version string) error {
+	err := d.guard.deleteVersion(ctx, at.name, version)
+	if err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, errStoreDown) || ctx.Err() != nil {
+		return err
+	}
+	if there, failed := d.guard.get(ctx, at.name); failed == nil && there[0].Version == "" {
 		return nil
 	}
 	return err
