@@ -509,3 +509,37 @@ func TestLeasesThatNobodyCouldHold(t *testing.T) {
 		}
 	}
 }
+
+// late is a store on whose notices a lot happens between what went before and them.
+type late struct {
+	plain
+	before func()
+}
+
+func (l *late) Put(ctx context.Context, key string, r store.Record) error {
+	if strings.HasPrefix(key, "l1.") && l.before != nil {
+		l.before()
+	}
+	return l.plain.Put(ctx, key, r)
+}
+
+// What another process stores between our look into the store and our lease is found.
+func TestLeasesThatComeTooLate(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := storetest.NewMap(1 << 24)
+		o := &busy{answer: func(*http.Request, int) (*http.Response, error) {
+			return sends(sealed(url, 1, 10), "Cache-Control: max-age=60"), nil
+		}}
+		_, quick := newBusy(t, o, cache.Options{Store: m.Open(), Lease: leased})
+		s := &late{plain: plain{m.Open()}}
+		s.before = sync.OnceFunc(func() {
+			fetches(t.Context(), quick, url)
+			synctest.Wait()
+		})
+		_, rt := newBusy(t, o, cache.Options{Store: s, Lease: leased})
+		if a := fetches(t.Context(), rt, url); a.Outcome != "hit" || o.asked.Load() != 1 {
+			t.Errorf("%+v, the origin was asked %d times", a, o.asked.Load())
+		}
+		noNotices(t, m)
+	})
+}
