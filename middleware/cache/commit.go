@@ -73,20 +73,20 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment)
 		}
 		e = pledged
 	}
-	now, stored := time.Now(), false
+	now := time.Now()
 	err := c.store.update(ctx, x.key, func(old *variants) *variants {
 		next := old
 		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
 		if !c.events.since(began, e.tags) && !old.overtook(e, now) {
 			next = old.with(e, c.maxEntry)
 		}
-		stored = next != old
+		x.stored = next != old
 		return next
 	})
 	switch {
 	case err != nil:
 		return err
-	case !stored:
+	case !x.stored:
 		return errOlder
 	}
 	c.flights.land(x.own)

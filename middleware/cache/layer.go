@@ -239,6 +239,7 @@ type exchange struct {
 	set      *variants    // what is stored under key
 	selected *Entry       // the variant that fits, or nil
 	seen     *sight       // the marks at the time of the lookup
+	stored   bool         // the store has taken what came of it
 	behind   bool         // the caller has its answer already
 	sent     http.Request // a conditional one that was sent
 

@@ -144,6 +144,7 @@ func (m *Memory) attempt(u *update) (evicted []*variants, err error) {
 		m.remove(u.shard, old) // it would be out of date
 		return nil, store.ErrTooLarge
 	}
+	next.tags = next.one[:0]
 	for _, e := range next.set.entries {
 		for _, tag := range e.tags { // one that several entries have counts as one
 			next.tags = append(next.tags, tag.short())
