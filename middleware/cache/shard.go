@@ -39,7 +39,7 @@ type slot struct {
 	entries int64
 	tags    []uint64
 	one     [1]uint64 // room for them, as there is mostly one
-	lasting bool // which segment it is in; guarded by the shard's lock
+	lasting bool      // which segment it is in; guarded by the shard's lock
 
 	uses atomic.Uint32 // since it was last looked at for eviction, up to maxUses
 }
