@@ -49,9 +49,6 @@ func getRange(t *testing.T, rt http.RoundTripper, first, last int) string {
 
 // A representation that comes in thousands of small parts is not copied as a whole for each of them.
 func TestSmallPartsAreJoinedInLinearTime(t *testing.T) {
-	if onBytes {
-		t.SkipNow() // it has been done: the store is the same
-	}
 	const size, step = 1 << 20, 1 << 10
 	text := numbers(size)
 	var forwards, fromTheMiddle []int

@@ -109,9 +109,6 @@ func TestMemoryForgetsWhatWasUsedLongestAgo(t *testing.T) {
 
 // What the entries are charged with is what they take, whatever their size: the heap is what the operating system sees.
 func TestHeapStaysWithinTheLimit(t *testing.T) {
-	if onBytes {
-		t.SkipNow() // it has been done: the store is the same
-	}
 	for _, test := range []struct {
 		limit     int64
 		answers   int
