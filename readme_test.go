@@ -26,17 +26,59 @@ func TestREADME(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program(t, string(readme))), 0o600))
 
 	runIn(t, dir, "go", "mod", "init", "example.com/app")
-	commands := regexp.MustCompile(`(?m)^    (go mod .*)$`).FindAllStringSubmatch(string(readme), -1)
-	if len(commands) != 2 {
-		t.Fatalf("%d commands that set up a module, want 2", len(commands))
-	}
-	for _, c := range commands {
-		runIn(t, dir, strings.Fields(strings.ReplaceAll(c[1], "/path/to/ply", checkout))...)
+	for _, command := range setupCommands(t, string(readme))[:2] {
+		runIn(t, dir, strings.Fields(strings.ReplaceAll(command, "/path/to/ply", checkout))...)
 	}
 	runIn(t, dir, "go", "vet", ".")
 	if out := runIn(t, dir, "go", "run", "."); out != "ply works\n" {
 		t.Errorf("the program prints %q", out)
 	}
+}
+
+// TestREADMESetsUpEachSubmodule follows README's instructions for a submodule in an empty folder, once for each submodule.
+func TestREADMESetsUpEachSubmodule(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	checkout, err := os.Getwd()
+	require.NoError(t, err)
+	commands := setupCommands(t, string(readme))[2:]
+	for module, body := range map[string]string{
+		"store/redis": `s, err := redis.Open("redis://127.0.0.1:1", redis.Options{})
+			if err == nil { err = s.Close() }`,
+		"store/sqlite": `s, err := sqlite.Open("cache.db", sqlite.Options{})
+			if err == nil { err = s.Close() }`,
+		"telemetry/otel": `_, err := plyotel.New(plyotel.Options{})`,
+	} {
+		t.Run(module, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			main := "package main\n\nimport (\n\"fmt\"\n\"github.com/plyhttp/ply\"\n\"github.com/plyhttp/ply/" + module + "\"\n)\n\n" +
+				"var _ = ply.New\n\nfunc main() {\n" + body + "\nfmt.Println(err)\n}\n"
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(main), 0o600))
+			runIn(t, dir, "go", "mod", "init", "example.com/app")
+			for _, command := range commands {
+				command = strings.ReplaceAll(strings.ReplaceAll(command, "store/sqlite", module), "/path/to/ply", checkout)
+				runIn(t, dir, strings.Fields(command)...)
+			}
+			runIn(t, dir, "go", "vet", ".")
+			if out := runIn(t, dir, "go", "run", "."); out != "<nil>\n" {
+				t.Errorf("the program prints %q", out)
+			}
+		})
+	}
+}
+
+// setupCommands returns the commands with which README sets up a module: two for the root, then two for a submodule.
+func setupCommands(t *testing.T, readme string) []string {
+	t.Helper()
+	var commands []string
+	for _, c := range regexp.MustCompile(`(?m)^    (go mod .*)$`).FindAllStringSubmatch(readme, -1) {
+		commands = append(commands, c[1])
+	}
+	if len(commands) != 4 {
+		t.Fatalf("%d commands that set up a module, want 4", len(commands))
+	}
+	return commands
 }
 
 // program makes a whole program of the pieces in README.

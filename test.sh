@@ -55,6 +55,12 @@ for os in windows darwin; do
   GOOS=$os go vet ./store/...
 done
 
+# Each module stands alone, as it does for those who require it: what it imports is in its own go.mod and go.sum, and nothing else is.
+step "vet each module by itself"
+for gomod in $(git ls-files '*go.mod'); do
+  (cd "$(dirname "$gomod")" && export GOWORK=off && echo "  $gomod" && go vet ./... && go mod tidy -diff)
+done
+
 # All modules of the workspace at once: one waits while another computes.
 modules=$(go list -m -f '{{.Dir}}/...')
 
