@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -69,8 +70,11 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mediaType, fullType := contentType(r.Header.Get("Content-Type"))
-	kind, canonical, err := p.canonical(mediaType, content)
+	format, fullType, err := p.formatOf(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	kind, canonical, err := p.canonical(format, content)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +88,28 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 		dst = appendField(dst, r.Header, "Content-Encoding")
 		return append(dst, canonical...)
 	}), nil
+}
+
+// formatOf says how content is compared that comes with h, and returns its Content-Type. Of several lines nobody knows which one the server reads:
+// content under them is compared byte by byte, with all of them in the key. Names are compared without regard to case, as net/http sends them as they are.
+func (p *bodyPart) formatOf(h http.Header) (f Format, fullType string, err error) {
+	var lines []string
+	for name, values := range h {
+		if field.EqualFold(name, "Content-Type") {
+			lines = append(lines, values...)
+		}
+	}
+	if len(lines) > 1 {
+		if p.Format == GraphQL {
+			return Raw, "", errors.New("a GraphQL request has more than one Content-Type")
+		}
+		return Raw, "", nil
+	}
+	mediaType, fullType := contentType(strings.Join(lines, ""))
+	if f = p.Format; f == ByType {
+		f = formatOf(mediaType)
+	}
+	return f, fullType, nil
 }
 
 // contentType returns the media type of a Content-Type, alone and with its parameters in a normal form. UTF-8 goes without saying.
@@ -130,11 +156,7 @@ func (p *bodyPart) read(r *http.Request) ([]byte, error) {
 var errTooLong = errors.New("the request content is too long for a key")
 
 // canonical brings content into the form in which it is compared, with a letter for the form.
-func (p *bodyPart) canonical(mediaType string, content []byte) (kind byte, canonical []byte, err error) {
-	format := p.Format
-	if format == ByType {
-		format = formatOf(mediaType)
-	}
+func (p *bodyPart) canonical(format Format, content []byte) (kind byte, canonical []byte, err error) {
 	switch format {
 	case JSON:
 		if text, ok := p.json(content); ok {

@@ -31,8 +31,9 @@ func (f Func) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return f(dst, r)
 }
 
-// Default returns the strategy that a private cache uses if none is chosen: the target URI in its normal form (RFC 9111 §2, RFC 9110 §4.2.3),
-// without fragment and userinfo, and a hash of the request's Authorization and Cookie fields.
+// Default returns the strategy that a private cache uses if none is chosen: the target URI as it is sent (RFC 9111 §2), without fragment and userinfo,
+// and a hash of the request's Authorization and Cookie fields. Scheme and authority compare as RFC 9110 §4.2.3 says; path and query count byte for byte,
+// because a server may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a".
 // Two requests with other credentials, or one with and one without, never share a response. It allocates nothing.
 //
 // The price: a client that sends a new cookie with each request never hits. If it acts for one person only, see [OnePerson].

@@ -257,7 +257,55 @@ func TestDefaultAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzDefault checks that a key is stable, equal for a URI and its normal form, and different for different queries and hosts.
+// Two requests that are sent in two ways have two keys, whatever part of them counts.
+func TestURLCountsWhatIsSent(t *testing.T) {
+	s := keying.Of(keying.URL(keying.URLOptions{Ignore: []string{"t"}, Sort: true, Paths: []string{"/docs/*", "/all/**"}, Hosts: map[string]string{"Bücher.example": "books.example"}}))
+	check(t, s, []same{
+		{"dot segments", request(t, "GET http://h/a/../b"), request(t, "GET http://h/b"), false},
+		{"a dot segment is nothing that a template stands for", request(t, "GET http://h/docs/.."), request(t, "GET http://h/docs/a"), false},
+		{"nor is an encoded one", request(t, "GET http://h/all/%2e%2E/b"), request(t, "GET http://h/all/a"), false},
+		{"percent-encoding of a path", request(t, "GET http://h/%61"), request(t, "GET http://h/a"), false},
+		{"percent-encoding of a parameter", request(t, "GET http://h/?a=%62"), request(t, "GET http://h/?a=b"), false},
+		{"two forms of a host", request(t, "GET http://bücher.example/"), request(t, "GET http://xn--bcher-kva.example:80/"), true},
+		{"a mapped host", request(t, "GET http://xn--bcher-kva.example/"), request(t, "GET http://books.example/"), true},
+	})
+}
+
+// Of two Content-Type lines nobody knows which one the server reads.
+func TestContentUnderTwoTypesHasAKeyOfItsOwn(t *testing.T) {
+	typed := func(h http.Header, content string) *http.Request {
+		r := request(t, "QUERY http://h/", "", content)
+		r.Header = h
+		return r
+	}
+	one := http.Header{"Content-Type": {"application/json"}}
+	for name, h := range map[string]http.Header{
+		"two lines":                 {"Content-Type": {"application/json", "text/plain"}},
+		"one line twice":            {"Content-Type": {"application/json", "application/json"}},
+		"another spelling":          {"Content-Type": {"application/json"}, "content-type": {"text/plain"}},
+		"two spellings, none usual": {"content-type": {"application/json"}, "CONTENT-TYPE": {"text/plain"}},
+		"a list":                    {"Content-Type": {"application/json, text/plain"}},
+	} {
+		for _, format := range []keying.Format{keying.ByType, keying.Raw, keying.JSON, keying.Form} {
+			s := keying.Of(keying.Body(keying.BodyOptions{Format: format}))
+			if key(t, s, typed(one, `{"a":1}`)) == key(t, s, typed(h, `{"a":1}`)) {
+				t.Errorf("%s, format %d: the key of one line", name, format)
+			}
+			if format != keying.Raw && name != "a list" && key(t, s, typed(h, `{"a":1}`)) == key(t, s, typed(h, `{"a": 1}`)) {
+				t.Errorf("%s, format %d: compared by a meaning that the server may not find", name, format)
+			}
+		}
+	}
+	s := keying.Of(keying.Body(keying.BodyOptions{}))
+	if key(t, s, typed(one, `{"a":1}`)) != key(t, s, typed(http.Header{"content-type": {"application/json"}}, `{"a": 1}`)) {
+		t.Error("one line counts under any spelling")
+	}
+	if _, err := keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL})).AppendKey(nil, typed(http.Header{"Content-Type": {"a/b", "c/d"}}, `{"query":"{a}"}`)); err == nil {
+		t.Error("a GraphQL request under two types has a key")
+	}
+}
+
+// FuzzDefault checks that a key is stable, and different for different queries and hosts.
 func FuzzDefault(f *testing.F) {
 	f.Add("/a", "b=c", "/ab", "=c")
 	f.Add("/a/../b", "", "/b", "%7e")

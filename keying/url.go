@@ -23,6 +23,7 @@ type URLOptions struct {
 
 	// Paths are templates for paths of which a part makes no difference. In a template, a segment "*" stands for any one segment,
 	// and a last segment "**" for all that follows; what they stand for is left out of the key. The first template that fits is used.
+	// No template fits a path with a segment "." or "..": the server may take it for another path.
 	// "/static/*/app.js" is for a build number in a path. Nil means that the whole path counts.
 	Paths []string
 
@@ -31,11 +32,11 @@ type URLOptions struct {
 	Hosts map[string]string
 }
 
-// URL is the part for the target URI, in its normal form and without fragment and userinfo, as far as o lets it count.
+// URL is the part for the target URI as it is sent, without fragment and userinfo, as far as o lets it count.
 func URL(o URLOptions) Part {
 	p := &urlPart{sort: o.Sort, ignore: slices.Clone(o.Ignore), only: slices.Clone(o.Only), hosts: make(map[string]string, len(o.Hosts))}
 	for from, to := range o.Hosts {
-		p.hosts[strings.ToLower(from)] = to
+		p.hosts[target.NormalAuthority("", from)] = to
 	}
 	for _, path := range o.Paths {
 		p.paths = append(p.paths, strings.Split(path, "/"))
@@ -51,6 +52,7 @@ type urlPart struct {
 }
 
 func (p *urlPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
+	r = target.Plain(r)
 	dst = target.AppendOrigin(dst, p.aliased(r))
 	dst = p.appendPath(dst, r.URL)
 	if len(p.ignore) == 0 && p.only == nil && !p.sort {
@@ -64,11 +66,11 @@ func (p *urlPart) aliased(r *http.Request) *http.Request {
 	if len(p.hosts) == 0 {
 		return r
 	}
-	host := r.Host
-	if host == "" {
-		host = r.URL.Host
+	host := target.NormalAuthority("", target.Authority(r))
+	alias, ok := p.hosts[host]
+	if !ok {
+		alias, ok = p.hosts[target.NormalAuthority(r.URL.Scheme, host)]
 	}
-	alias, ok := p.hosts[strings.ToLower(host)]
 	if !ok {
 		return r
 	}
@@ -79,7 +81,10 @@ func (p *urlPart) appendPath(dst []byte, u *url.URL) []byte {
 	if len(p.paths) == 0 || u.Opaque != "" {
 		return target.AppendPath(dst, u)
 	}
-	segments := strings.Split(target.NormalPath(u), "/")
+	segments := strings.Split(target.SentPath(u), "/")
+	if slices.ContainsFunc(segments, isDots) {
+		return target.AppendPath(dst, u)
+	}
 	for _, template := range p.paths {
 		if !fits(template, segments) {
 			continue
@@ -91,6 +96,12 @@ func (p *urlPart) appendPath(dst []byte, u *url.URL) []byte {
 		return dst
 	}
 	return target.AppendPath(dst, u)
+}
+
+// isDots reports whether a segment is "." or "..", in any encoding.
+func isDots(segment string) bool {
+	decoded := target.DecodedUnreserved(segment)
+	return decoded == "." || decoded == ".."
 }
 
 // fits tells whether a template stands for a path.
@@ -109,7 +120,7 @@ func fits(template, segments []string) bool {
 // appendParams appends the parameters that count, each behind its length.
 func (p *urlPart) appendParams(dst []byte, u *url.URL) []byte {
 	var kept []string
-	for param := range strings.SplitSeq(target.NormalQuery(u), "&") {
+	for param := range strings.SplitSeq(u.RawQuery, "&") {
 		if param != "" && p.counts(paramName(param)) {
 			kept = append(kept, param)
 		}

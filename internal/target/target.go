@@ -1,4 +1,9 @@
-// Package target writes the target URI of a request in its normal form (RFC 9110 §4.2.3, RFC 3986 §6.2).
+// Package target says which URI a request is for.
+//
+// There are two answers. [AppendURI] writes the URI as it is sent: scheme and authority compare as RFC 9110 §4.2.3 says, path and query byte for byte,
+// because an origin may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a". Keys are made of it.
+// [Normal] returns the request for the same URI in its normal form (RFC 3986 §6.2.2). Two URIs with one normal form are equivalent:
+// an invalidation of one reaches the other, which costs a fetch if the origin tells them apart.
 package target
 
 import (
@@ -28,49 +33,48 @@ func AppendOrigin(dst []byte, r *http.Request) []byte {
 	default:
 		dst = appendLower(dst, u.Scheme)
 	}
-	host := r.Host
-	if host == "" {
-		host = u.Host
+	named, dialed := Authority(r), u.Host
+	if !isASCII(named) || !isASCII(dialed) {
+		named, dialed = wireHost(named), dialedHost(dialed)
 	}
-	dst = appendAuthority(dst, u.Scheme, host)
-	if host != u.Host && !SameAuthority(u.Scheme, host, u.Host) {
-		return appendAuthority(dst, u.Scheme, u.Host)
+	dst = appendAuthority(dst, u.Scheme, named)
+	if named != dialed && !sameAuthority(u.Scheme, named, dialed) {
+		return appendAuthority(dst, u.Scheme, dialed)
 	}
 	return append(dst, 0)
 }
 
-// AppendPath appends the path, and AppendQuery the query, each behind its length.
+// AppendPath appends the path as net/http sends it, behind its length. An opaque URL that [Plain] could not resolve has its own form.
 func AppendPath(dst []byte, u *url.URL) []byte {
 	if u.Opaque != "" {
 		return Append(append(dst, 1), u.Opaque)
 	}
-	dst = append(dst, 0)
-	if u.RawPath == "" && isPlain(u.Path) {
-		return append(appendLength(dst, len(u.Path)), u.Path...) // in its normal form already
+	path := u.Path
+	if u.RawPath != "" || !isPlain(path) {
+		path = SentPath(u)
 	}
-	start := len(dst)
-	dst = appendPath(Open(dst), u.EscapedPath())
-	Close(dst, start)
-	return dst
+	return append(appendLength(append(dst, 0), len(path)), path...)
 }
 
-// AppendQuery appends the query. An empty query is another one than none.
+// SentPath is the path as net/http sends it: an empty one as "/".
+func SentPath(u *url.URL) string {
+	if path := u.EscapedPath(); path != "" {
+		return path
+	}
+	return "/"
+}
+
+// AppendQuery appends the query, behind its length. An empty query is another one than none.
 func AppendQuery(dst []byte, u *url.URL) []byte {
 	if u.RawQuery == "" && !u.ForceQuery {
 		return append(dst, 0)
 	}
-	dst = append(dst, 1)
-	if strings.IndexByte(u.RawQuery, '%') < 0 {
-		return append(appendLength(dst, len(u.RawQuery)), u.RawQuery...)
-	}
-	start := len(dst)
-	dst = appendPercent(Open(dst), u.RawQuery)
-	Close(dst, start)
-	return dst
+	return append(appendLength(append(dst, 1), len(u.RawQuery)), u.RawQuery...)
 }
 
 // AppendURI appends the whole target URI: without fragment and without userinfo.
 func AppendURI(dst []byte, r *http.Request) []byte {
+	r = Plain(r)
 	dst = AppendOrigin(dst, r)
 	dst = AppendPath(dst, r.URL)
 	return AppendQuery(dst, r.URL)
@@ -86,14 +90,45 @@ func Close(dst []byte, start int) {
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 }
 
-// NormalPath returns the path in its normal form.
-func NormalPath(u *url.URL) string {
-	return string(appendPath(nil, u.EscapedPath()))
+// Plain returns r, or, where r has an opaque URL, a request that sends the same without one:
+// an opaque URL is what [url.URL.RequestURI] sends, with a path or, behind "//", with an authority (RFC 9112 §3.2).
+func Plain(r *http.Request) *http.Request {
+	if r.URL.Opaque == "" {
+		return r
+	}
+	sent := r.URL.Opaque
+	if rest, ok := strings.CutPrefix(sent, "//"); ok {
+		end := strings.IndexAny(rest, "/?")
+		if end < 0 {
+			end = len(rest)
+		}
+		if !SameAuthority(r.URL.Scheme, rest[:end], Authority(r)) {
+			return r
+		}
+		if sent = rest[end:]; sent == "" || sent[0] == '?' {
+			sent = "/" + sent
+		}
+	}
+	if r.URL.ForceQuery || r.URL.RawQuery != "" {
+		sent += "?" + r.URL.RawQuery
+	}
+	path, query, hasQuery := strings.Cut(sent, "?")
+	decoded, err := url.PathUnescape(path)
+	u := &url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: decoded, RawPath: path, RawQuery: query, ForceQuery: hasQuery && query == ""}
+	if err != nil || path == "" || path[0] != '/' || u.EscapedPath() != path {
+		return r
+	}
+	plain := *r
+	plain.URL = u
+	return &plain
 }
 
-// NormalQuery returns the query in its normal form.
-func NormalQuery(u *url.URL) string {
-	return string(appendPercent(nil, u.RawQuery))
+// Authority is the one that a request names: its Host, or that of its URL.
+func Authority(r *http.Request) string {
+	if r.Host != "" {
+		return r.Host
+	}
+	return r.URL.Host
 }
 
 // appendLength appends the length that Close would fill in.
@@ -110,8 +145,17 @@ func appendAuthority(dst []byte, scheme, host string) []byte {
 	return append(appendLength(dst, len(host)), host...) // in its normal form already
 }
 
-// SameAuthority tells whether two authorities are one under a scheme (RFC 9110 §4.2.3).
+// SameAuthority reports whether two authorities are one under a scheme (RFC 9110 §4.2.3).
 func SameAuthority(scheme, a, b string) bool {
+	return sameAuthority(scheme, dialedHost(a), dialedHost(b))
+}
+
+// NormalAuthority is an authority in its normal form: in ASCII and lower case, without the scheme's own port.
+func NormalAuthority(scheme, host string) string {
+	return strings.ToLower(withoutDefaultPort(scheme, dialedHost(host)))
+}
+
+func sameAuthority(scheme, a, b string) bool {
 	return field.EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
 }
 
@@ -144,7 +188,7 @@ func appendLower(dst []byte, s string) []byte {
 	return dst
 }
 
-// plain are the bytes that stand for themselves in a path, whatever normalisation is done to it.
+// plain are the bytes that stand for themselves in a path, whatever is done to it.
 var plain = func() (set [256]bool) {
 	for c := range set {
 		set[c] = c == '/' || unreserved(byte(c))
@@ -152,100 +196,14 @@ var plain = func() (set [256]bool) {
 	return set
 }()
 
-// isPlain tells whether a path, not escaped, is its own normal form: it has nothing to escape and no segment that begins with a dot.
+// isPlain reports whether a path, not escaped, is sent as it is: it is not empty and has nothing to escape.
 func isPlain(path string) bool {
-	if path == "" || path[0] == '.' {
-		return false
-	}
 	for i := 0; i < len(path); i++ {
-		if !plain[path[i]] || path[i] == '.' && path[i-1] == '/' {
+		if !plain[path[i]] {
 			return false
 		}
 	}
-	return true
-}
-
-// appendPath normalises percent-encoding, then removes dot segments (RFC 3986 §6.2.2). An empty path is "/".
-// Empty segments stay: "//" is not "/".
-func appendPath(dst []byte, path string) []byte {
-	if path == "" {
-		return append(dst, '/')
-	}
-	start := len(dst)
-	dst = appendPercent(dst, path)
-	if !strings.Contains(path, "/.") && !strings.Contains(path, "%2") {
-		return dst
-	}
-	return dst[:start+removeDotSegments(dst[start:])]
-}
-
-// removeDotSegments shortens p in place as RFC 3986 §5.2.4 says and returns the new length.
-func removeDotSegments(p []byte) int {
-	out := 0
-	for in := 0; in < len(p); {
-		end := in + 1
-		for end < len(p) && p[end] != '/' {
-			end++
-		}
-		switch segment := p[in:end]; string(segment) {
-		case "/.", "/..":
-			if len(segment) == 3 {
-				out = lastSlash(p[:out])
-			}
-			if end == len(p) {
-				p[out] = '/'
-				out++
-			}
-		default:
-			out += copy(p[out:], segment)
-		}
-		in = end
-	}
-	return out
-}
-
-// lastSlash returns where the last segment of p begins.
-func lastSlash(p []byte) int {
-	for i := len(p) - 1; i >= 0; i-- {
-		if p[i] == '/' {
-			return i
-		}
-	}
-	return 0
-}
-
-// appendPercent writes encoded unreserved characters as themselves and the other encodings in upper case (RFC 3986 §6.2.2).
-func appendPercent(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' || i+2 >= len(s) {
-			dst = append(dst, s[i])
-			continue
-		}
-		high, low := unhex(s[i+1]), unhex(s[i+2])
-		if high < 0 || low < 0 {
-			dst = append(dst, s[i])
-			continue
-		}
-		if c := byte(high<<4 | low); unreserved(c) {
-			dst = append(dst, c)
-		} else {
-			dst = append(dst, '%', upperHex[high], upperHex[low])
-		}
-		i += 2
-	}
-	return dst
-}
-
-const upperHex = "0123456789ABCDEF"
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= lower(c) && lower(c) <= 'f':
-		return int(lower(c)-'a') + 10
-	}
-	return -1
+	return path != ""
 }
 
 func unreserved(c byte) bool {

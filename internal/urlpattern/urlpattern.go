@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/plyhttp/ply/internal/field"
@@ -17,7 +18,9 @@ import (
 // A Pattern is "host", "host/path", or either behind "scheme://". In a host, "*." at the beginning stands for any number of subdomains,
 // but not for none, and "*" alone for any host; a port must be given if it is not the scheme's own. In a path, "*" stands for one segment
 // or a piece of one, and "**" as a last segment for all that follows; without a path every path matches. The query does not take part.
-// "~" and a regular expression is matched against the whole URL without fragment and userinfo.
+// Hosts compare in ASCII and without regard to case, paths as they are sent: dot segments stay, and no "*" stands for one.
+// It makes no difference whether letters, digits, "-", ".", "_" and "~" are percent-encoded.
+// "~" and a regular expression is matched against the whole URL without fragment and userinfo, its host in ASCII and lower case.
 type Pattern struct {
 	expression *regexp.Regexp
 	scheme     string // or "" for any
@@ -74,7 +77,7 @@ func segments(p string) ([]string, error) {
 	if parsed.RawPath != "" {
 		parsed.RawPath = escaped(parsed.RawPath)
 	}
-	return strings.Split(strings.TrimPrefix(target.NormalPath(parsed), "/"), "/"), nil
+	return segmentsOf(parsed), nil
 }
 
 // escaped writes what no URL has as it is, letters outside ASCII among it, as net/http sends it.
@@ -94,7 +97,7 @@ func (u *Pattern) setHost(host string) error {
 	if after, ok := strings.CutPrefix(host, "*."); ok {
 		host, u.subdomains = after, true
 	}
-	u.host = host
+	u.host = target.NormalAuthority("", host)
 	switch {
 	case host == "" || u.subdomains && host == "*":
 		return errors.New("the host is missing")
@@ -114,22 +117,37 @@ func hasBadPort(host string) bool {
 	return i > strings.LastIndexByte(host, ']') && strings.Trim(host[i+1:], "0123456789") != ""
 }
 
-// Match tells whether the URL of r matches.
-func (u *Pattern) Match(r *http.Request) bool {
+// Match reports whether the URL of r matches.
+func (u *Pattern) Match(r *http.Request) bool { return u.match(r, false) }
+
+// Reaches reports whether the URL of r matches in any reading: an origin may remove dot segments or not (RFC 3986 §6.2.2.3),
+// and what is removed from a cache by a pattern is removed in each case.
+func (u *Pattern) Reaches(r *http.Request) bool {
+	return u.match(r, true) || r != nil && r.URL != nil && u.match(target.Normal(r), false)
+}
+
+// match matches with dots saying that "*" stands for dot segments, too.
+func (u *Pattern) match(r *http.Request, dots bool) bool {
 	if r == nil || r.URL == nil {
 		return false
 	}
+	r = target.Plain(r)
 	if u.expression != nil {
 		return u.expression.MatchString(plainURL(r))
 	}
 	if u.scheme != "" && !field.EqualFold(u.scheme, r.URL.Scheme) || !u.fitsHost(r) {
 		return false
 	}
-	return u.anyPath || matchSegments(u.path, strings.Split(strings.TrimPrefix(target.NormalPath(r.URL), "/"), "/"))
+	return u.anyPath || matchSegments(u.path, segmentsOf(r.URL), dots)
+}
+
+// segmentsOf splits a path as it is sent.
+func segmentsOf(u *url.URL) []string {
+	return strings.Split(strings.TrimPrefix(target.DecodedUnreserved(target.SentPath(u)), "/"), "/")
 }
 
 func (u *Pattern) fitsHost(r *http.Request) bool {
-	host := strings.ToLower(effectiveHost(r))
+	host := target.NormalAuthority("", target.Authority(r))
 	if !u.subdomains {
 		return u.host == "*" || target.SameAuthority(r.URL.Scheme, host, u.host)
 	}
@@ -145,20 +163,25 @@ func (u *Pattern) fitsHost(r *http.Request) bool {
 	}
 }
 
+func isDots(segment string) bool { return segment == "." || segment == ".." }
+
 // plainURL is the URL without fragment and userinfo.
 func plainURL(r *http.Request) string {
-	u := url.URL{Scheme: r.URL.Scheme, Opaque: r.URL.Opaque, Host: effectiveHost(r),
+	u := url.URL{Scheme: r.URL.Scheme, Opaque: r.URL.Opaque, Host: target.NormalAuthority("", target.Authority(r)),
 		Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	return u.String()
 }
 
-// matchSegments tells whether a path fits a pattern, segment by segment.
-func matchSegments(pattern, segments []string) bool {
+// matchSegments reports whether a path fits a pattern, segment by segment.
+func matchSegments(pattern, segments []string, dots bool) bool {
 	for i, p := range pattern {
 		if p == "**" && i == len(pattern)-1 {
-			return true
+			return dots || i >= len(segments) || !slices.ContainsFunc(segments[i:], isDots)
 		}
 		if i >= len(segments) {
+			return false
+		}
+		if isDots(segments[i]) && !dots && p != segments[i] {
 			return false
 		}
 		if ok, err := path.Match(p, segments[i]); err != nil || !ok {
@@ -166,12 +189,4 @@ func matchSegments(pattern, segments []string) bool {
 		}
 	}
 	return len(pattern) == len(segments)
-}
-
-// effectiveHost is the host that a request names.
-func effectiveHost(r *http.Request) string {
-	if r.Host != "" {
-		return r.Host
-	}
-	return r.URL.Host
 }

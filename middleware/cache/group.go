@@ -29,5 +29,5 @@ func groupTags(r *http.Request, lines []string) []tag {
 }
 
 func groupTag(r *http.Request, name string) tag {
-	return newTag(append(target.AppendOrigin([]byte{'g'}, r), name...))
+	return newTag(append(target.AppendOrigin([]byte{'g'}, target.Normal(r)), name...))
 }

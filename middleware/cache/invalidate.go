@@ -59,12 +59,12 @@ func (t tag) short() uint64 { return binary.LittleEndian.Uint64(t[:]) }
 
 // uriTag is the tag under which all stored responses of a URI are found, whatever their key.
 func uriTag(r *http.Request) tag {
-	return newTag(target.AppendURI([]byte{'u'}, r))
+	return newTag(target.AppendURI([]byte{'u'}, target.Normal(r)))
 }
 
 // searchTag is the tag of the responses that do not vary on the whole query of a URI.
 func searchTag(r *http.Request) tag {
-	return newTag(target.AppendURI([]byte{'s'}, withoutQuery(r)))
+	return newTag(target.AppendURI([]byte{'s'}, withoutQuery(target.Normal(r))))
 }
 
 // uriTags are the tags of all responses that can be the answer to a request for a URI.
@@ -98,6 +98,7 @@ func locatesItself(r *http.Request, resp *http.Response) bool {
 
 // displayURL is the target URI for people: without fragment and userinfo.
 func displayURL(r *http.Request) string {
+	r = target.Plain(r)
 	u := url.URL{Scheme: r.URL.Scheme, Opaque: r.URL.Opaque, Host: r.URL.Host,
 		Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery}
 	if r.Host != "" {

@@ -44,7 +44,7 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
 	return wrapped("delete", c.store.update(ctx, string(key), func(old *variants) *variants {
-		return old.without(func(e *Entry) bool { return e.search == nil || e.search.covers(r.URL.RawQuery) })
+		return old.without(func(e *Entry) bool { return e.search == nil || e.search.covers(queryOf(r)) })
 	}))
 }
 
@@ -75,7 +75,7 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 	}
 	return c.DeleteFunc(ctx, func(e *Entry) bool {
 		r, err := http.NewRequest(http.MethodGet, e.url, nil)
-		return err == nil && p.Match(r)
+		return err == nil && p.Reaches(r)
 	})
 }
 

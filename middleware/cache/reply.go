@@ -243,7 +243,7 @@ func (p *reply) entry() (*Entry, string) {
 		proto: p.Proto, major: p.ProtoMajor, minor: p.ProtoMinor, uncompressed: p.Uncompressed,
 		header:    storedHeader(p.Header, p.received, judged.verdict.Overrules(), &c.posture),
 		selectors: newSelectors(p.Header["Vary"], p.request.Header, c.secret()),
-		search:    newSearchVariance(p.Header, p.request.URL.RawQuery),
+		search:    newSearchVariance(p.Header, queryOf(p.request)),
 		requested: p.requested, received: p.received, age0: judged.age, rules: newRules(&judged, &c.posture),
 	}
 	if slices.ContainsFunc(e.selectors, selector.unhashed) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/target"
 )
 
 // searchVariance says which differences between two queries a response does not vary on (No-Vary-Search).
@@ -142,8 +143,12 @@ func unescape(s string) string {
 	return s
 }
 
+// queryOf is the query that a request is sent with.
+func queryOf(r *http.Request) string { return target.Plain(r).URL.RawQuery }
+
 // withoutQuery returns a request for the same URI without its query. It is only good for making a key.
 func withoutQuery(r *http.Request) *http.Request {
+	r = target.Plain(r)
 	bare := *r
 	u := *r.URL
 	u.RawQuery, u.ForceQuery = "", false

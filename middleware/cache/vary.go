@@ -216,7 +216,7 @@ func (s *variants) choose(a *ask, r *http.Request, key *secret) *Entry {
 	query := ""
 	for _, e := range s.entries {
 		if e.search != nil && query == "" {
-			query = blinded(r.URL.RawQuery)
+			query = blinded(queryOf(r))
 		}
 		_, has := holds(a, e)
 		if best != nil && (bestHolds && !has || bestHolds == has && !e.newerThan(best)) {
