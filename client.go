@@ -273,7 +273,11 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	}
 	s.reportProgress(resp)
 	if s.status != nil && !single {
-		if err := s.status(resp); err != nil {
+		err := unfollowed(resp)
+		if err == nil {
+			err = s.status(resp)
+		}
+		if err != nil {
 			resp.Body.Close()
 			return nil, err
 		}

@@ -139,8 +139,9 @@ func TestStatusChecks(t *testing.T) {
 	})
 	const url = "http://a.test/users/7"
 	// The check is the request's own or the default, and it makes no difference whether the answer is stored.
-	_, err = ply.Bytes(c.Get(t.Context(), url, ply.CheckStatus(nil)))
+	page, err := ply.Text(ply.AnyStatus(c.Get(t.Context(), url, ply.CheckStatus(nil))))
 	require.NoError(t, err)
+	require.Equal(t, "no such user", page)
 	for range 2 {
 		resp, err := c.Get(t.Context(), url)
 		var se *ply.StatusError

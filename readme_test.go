@@ -92,6 +92,7 @@ func program(t *testing.T, readme string) string {
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -101,14 +102,17 @@ import (
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
-type User struct{ Name string }
+type (
+	User    struct{ Name string }
+	Problem struct{ Title string }
+)
 
 func main() { fmt.Println("ply works") }
 
 func first(ctx context.Context) error {
 ` + pieces[0][1] + `
 	_ = user
-	return nil
+	return err
 }
 
 func second(store *cache.Cache) *http.Client {

@@ -32,9 +32,10 @@ func NoRedirects() RequestOption {
 	}}
 }
 
-// RedirectError says that an answer was yet another redirect when the limit was reached.
+// RedirectError says that a redirect was not followed: the limit was reached, or the request could not be sent again.
 type RedirectError struct {
-	// Limit is the number of redirects that were allowed.
+	// Limit is the number of redirects that were allowed. It is 0 for a redirect that could not be followed: a 307 or 308
+	// to a request whose body cannot be sent twice, or without a Location.
 	Limit int
 
 	// Response is the redirect that was not followed, its body closed.
@@ -43,10 +44,46 @@ type RedirectError struct {
 }
 
 func (e *RedirectError) Error() string {
-	if e.Limit == 1 {
+	switch e.Limit {
+	case 0:
+		return e.unfollowed()
+	case 1:
 		return "ply: stopped after 1 redirect"
 	}
 	return fmt.Sprintf("ply: stopped after %d redirects", e.Limit)
+}
+
+func (e *RedirectError) unfollowed() string {
+	if e.Response == nil {
+		return "ply: a redirect was not followed"
+	}
+	text := fmt.Sprintf("ply: %s: a redirect (%d) was not followed: ", nameOfExchange(e.Response), e.Response.StatusCode)
+	if e.Response.Header.Get("Location") == "" {
+		return text + "it names no Location"
+	}
+	return text + "the body of the request cannot be sent again, so nothing has arrived; give one that can (BodyReader says which), or take the redirect with NoRedirects"
+}
+
+// unfollowed returns a [*RedirectError] for a 307 or 308 that the caller of a request takes for its outcome though it is none (RFC 9110 §15.4.8):
+// net/http returns it like any other response. Who chose [NoRedirects], or a single exchange, expects it.
+func unfollowed(resp *http.Response) error {
+	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect {
+		return nil
+	}
+	if resp.Request != nil {
+		if s := settingsOf(resp.Request.Context()); s != nil && (s.maxRedirects == noRedirects || s.single) {
+			return nil
+		}
+	}
+	if resp.Header.Get("Location") != "" && (resp.Request == nil || canSendAgain(resp.Request)) {
+		return nil
+	}
+	return &RedirectError{Response: resp}
+}
+
+// canSendAgain reports whether the body of req, if it has one, can be sent another time.
+func canSendAgain(req *http.Request) bool {
+	return req.GetBody != nil || req.Body == nil || req.Body == http.NoBody
 }
 
 // checkRedirect is the redirect policy of every [Client]; req is the next hop, via the requests so far.

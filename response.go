@@ -67,6 +67,10 @@ type DecodeError struct {
 	// MediaType is that of the Content-Type, without its parameters. It is empty if there is none that can be parsed.
 	MediaType string
 
+	// ContentEncoding is the field of that name, "br" for instance, if the content is still encoded: neither the transport nor a layer
+	// has removed what it names. It is empty for content that is as it should be.
+	ContentEncoding string
+
 	// Err is what the decoder said.
 	Err error
 }
@@ -76,7 +80,11 @@ func (e *DecodeError) Error() string {
 	if media == "" {
 		media = "no media type"
 	}
-	return fmt.Sprintf("ply: cannot decode %s (%s) into %s: %s", exchangeName(e.Method, e.URL), media, e.Type, withoutContent(e.Err))
+	text := fmt.Sprintf("ply: cannot decode %s (%s) into %s: ", exchangeName(e.Method, e.URL), media, e.Type)
+	if e.ContentEncoding != "" {
+		text += fmt.Sprintf("nothing has removed its Content-Encoding %q: list a layer that does, or leave Accept-Encoding to the transport: ", e.ContentEncoding)
+	}
+	return text + withoutContent(e.Err)
 }
 
 func (e *DecodeError) Unwrap() error { return e.Err }
@@ -85,7 +93,12 @@ func (e *DecodeError) Unwrap() error { return e.Err }
 func withoutContent(err error) string {
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
+	var charset *charsetError
 	switch {
+	case errors.As(err, &charset):
+		return charset.Error()
+	case err == errEncoded:
+		return err.Error()
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("invalid JSON at byte %d", syntax.Offset)
 	case errors.As(err, &mismatch) && mismatch.Field != "":
@@ -100,81 +113,115 @@ func withoutContent(err error) string {
 //
 //	user, err := ply.JSON[User](client.Get(ctx, "/users/7"))
 //
-// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [RaiseForStatus].
+// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [RaiseForStatus], and [StatusError.JSON]
+// reads what it says; [AnyStatus] takes all.
 // A response without content (a 204, an empty or blank body) gives the zero T and [ErrEmptyBody], to be found with errors.Is.
-// Content that is no JSON value, or not that alone, or does not fit T, is a [*DecodeError]; a byte order mark is passed over.
+// Content that is no JSON value, or not that alone, or does not fit T, is a [*DecodeError].
+// JSON is in UTF-8 (RFC 8259 §8.1); another charset that the Content-Type names or a byte order mark shows is obeyed if [Text] knows it,
+// and a DecodeError otherwise.
 // A body that is cut short is an [io.ErrUnexpectedEOF] and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
 // T is its zero value whenever there is an error.
 func JSON[T any](resp *http.Response, err error) (T, error) {
-	return decode[T](json.Unmarshal, resp, err)
+	return decode[T](document{json: true}, json.Unmarshal, resp, err)
 }
 
 // Decode is [JSON] for another format, or with another decoder of JSON: it is given the function that decodes,
-// and returns the one that takes a response.
+// and returns the one that takes a response. That function gets text in UTF-8, whatever charset the Content-Type names,
+// but for XML that declares its own encoding, and anything else as it came.
 //
 //	feed, err := ply.Decode[Feed](xml.Unmarshal)(client.Get(ctx, "/feed"))
 func Decode[T any](unmarshal func(data []byte, v any) error) func(*http.Response, error) (T, error) {
-	return func(resp *http.Response, err error) (T, error) { return decode[T](unmarshal, resp, err) }
+	return func(resp *http.Response, err error) (T, error) { return decode[T](document{}, unmarshal, resp, err) }
 }
 
-func decode[T any](unmarshal func([]byte, any) error, resp *http.Response, err error) (T, error) {
-	var none T
-	resp, err = RaiseForStatus(resp, err)
+func decode[T any](d document, unmarshal func([]byte, any) error, resp *http.Response, err error) (T, error) {
+	var none, v T
+	resp, err = successful(resp, err)
 	if err != nil {
 		return none, err
 	}
-	content, err := readContent(resp)
-	if err != nil {
+	if d.content, err = readContent(resp); err != nil {
 		return none, err
 	}
-	if content == nil {
-		return none, fmt.Errorf("%w: %s: %d", ErrEmptyBody, nameOfExchange(resp), resp.StatusCode)
-	}
-	var v T
-	if err := unmarshal(content, &v); err != nil {
-		e := &DecodeError{Type: reflect.TypeFor[T](), MediaType: mediaType(resp), Err: err}
-		e.Method, e.URL = exchangeOf(resp)
-		return none, e
+	d.header = resp.Header
+	d.method, d.url = exchangeOf(resp)
+	if err := d.decode(resp.StatusCode, unmarshal, &v); err != nil {
+		return none, err
 	}
 	return v, nil
 }
 
-// readContent returns nil where there is nothing to decode.
+// document is content, and what is known of how to read it.
+type document struct {
+	content     []byte
+	header      http.Header
+	method, url string
+	json        bool // it has to be JSON, whatever its media type
+}
+
+// decode decodes the document into what v points to. No content is ErrEmptyBody.
+func (d document) decode(status int, unmarshal func([]byte, any) error, v any) error {
+	failed := &DecodeError{Type: reflect.TypeOf(v).Elem(), Method: d.method, URL: d.url, MediaType: mediaType(d.header), ContentEncoding: encodingOf(d.header)}
+	content, err := d.content, error(nil)
+	if failed.ContentEncoding == "" {
+		content, err = d.inUTF8(failed.MediaType)
+	}
+	if err == nil && len(bytes.TrimSpace(content)) == 0 {
+		return fmt.Errorf("%w: %s: %d", ErrEmptyBody, exchangeName(d.method, d.url), status)
+	}
+	if err == nil {
+		err = unmarshal(content, v)
+	}
+	if err == nil {
+		return nil
+	}
+	failed.Err = err
+	return failed
+}
+
+// readContent returns nil for a status that has no content.
 func readContent(resp *http.Response) ([]byte, error) {
 	switch resp.StatusCode {
 	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
-		return nil, Discard(resp, nil)
-	}
-	content, err := readBody(resp)
-	if err != nil {
-		return nil, err
-	}
-	content = bytes.TrimPrefix(content, []byte("\ufeff"))
-	if len(bytes.TrimSpace(content)) == 0 {
-		return nil, nil
-	}
-	return content, nil
-}
-
-// Bytes reads the body of a response, whatever its status, and closes it. An err given is returned as it is.
-// A body that is cut short is an [io.ErrUnexpectedEOF] and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
-// There are no bytes with an error. Together with [RaiseForStatus]:
-//
-//	data, err := ply.Bytes(ply.RaiseForStatus(client.Get(ctx, "/report")))
-func Bytes(resp *http.Response, err error) ([]byte, error) {
-	if resp, err = received(resp, err); err != nil {
-		return nil, err
+		return nil, discard(resp)
 	}
 	return readBody(resp)
 }
 
-// Discard reads what is left of a body, up to 64 KiB, and closes it, so that the connection can serve again.
+// Bytes reads the body of a successful response, and closes it. An err given is returned as it is.
+// A status of 400 or more is a [*StatusError], as from [RaiseForStatus]; the bytes that come with it are those of the error document,
+// up to 64 KiB. [AnyStatus] takes all.
+// A body that is cut short is an [io.ErrUnexpectedEOF] and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
+// With any other error there are no bytes.
+//
+//	data, err := ply.Bytes(client.Get(ctx, "/report"))
+func Bytes(resp *http.Response, err error) ([]byte, error) {
+	if resp, err = successful(resp, err); err != nil {
+		return documentOf(err).content, err
+	}
+	return readBody(resp)
+}
+
+// documentOf is the error document of a [*StatusError], and nothing for another error.
+func documentOf(err error) document {
+	if e, ok := err.(*StatusError); ok {
+		return document{content: e.content, header: e.Header, method: e.Method, url: e.URL}
+	}
+	return document{}
+}
+
+// Discard reads what is left of the body of a response, up to 64 KiB, and closes it, so that the connection can serve again.
 // A longer body is closed unread: that costs the connection and is no error. An err given is returned as it is,
-// and so is one of the body, which may be that of the caller's context: a body that never ends blocks until then.
+// a status of 400 or more is a [*StatusError], as from [RaiseForStatus], unless [AnyStatus] takes it,
+// and an error of the body is returned, which may be that of the caller's context: a body that never ends blocks until then.
 func Discard(resp *http.Response, err error) error {
-	if resp, err = received(resp, err); err != nil {
+	if resp, err = successful(resp, err); err != nil {
 		return err
 	}
+	return discard(resp)
+}
+
+func discard(resp *http.Response) error {
 	defer resp.Body.Close()
 	if lengthOf(resp) > drainLimit {
 		return nil
@@ -324,9 +371,9 @@ func exchangeName(method, url string) string {
 	return method + " " + url
 }
 
-// mediaType is that of the Content-Type of resp, without its parameters.
-func mediaType(resp *http.Response) string {
-	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+// mediaType is that of the Content-Type in header, without its parameters.
+func mediaType(header http.Header) string {
+	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil || len(media) > maxName {
 		return ""
 	}

@@ -39,6 +39,12 @@ func library() *ply.Client {
 		http.Error(w, "taking stock", http.StatusServiceUnavailable)
 	})
 
+	mux.HandleFunc("GET /books/9", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"title": "lent out", "until": "May"}`)
+	})
+
 	client, err := ply.New(ply.Options{
 		BaseURL: "https://library.example.com",
 		Transport: ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
@@ -106,14 +112,14 @@ func ExampleBytes() {
 
 func ExampleText() {
 	client := library()
-	text, err := ply.Text(ply.RaiseForStatus(client.Get(context.Background(), "/books/7.txt")))
+	text, err := ply.Text(client.Get(context.Background(), "/books/7.txt"))
 	fmt.Println(text, err)
 	// Output: Emma, 1815, £20 <nil>
 }
 
 func ExampleDiscard() {
 	client := library()
-	err := ply.Discard(ply.RaiseForStatus(client.Delete(context.Background(), "/books/7")))
+	err := ply.Discard(client.Delete(context.Background(), "/books/7"))
 	fmt.Println(err)
 	// Output: <nil>
 }
@@ -192,6 +198,29 @@ func ExampleRaiseForStatus() {
 	// Output:
 	// GET https://library.example.com/busy: 503 Service Unavailable
 	// taking stock
+}
+
+// An API says in a document of its own what is wrong (RFC 9457).
+func ExampleStatusError_JSON() {
+	client := library()
+	_, err := ply.JSON[book](client.Get(context.Background(), "/books/9"))
+	var failed *ply.StatusError
+	if errors.As(err, &failed) {
+		var problem struct{ Title, Until string }
+		if failed.JSON(&problem) == nil {
+			fmt.Println(failed.StatusCode, problem.Title, "until", problem.Until)
+		}
+	}
+	// Output: 403 lent out until May
+}
+
+func ExampleAnyStatus() {
+	client := library()
+	page, err := ply.Text(ply.AnyStatus(client.Get(context.Background(), "/busy")))
+	fmt.Print(page, err)
+	// Output:
+	// taking stock
+	// <nil>
 }
 
 func ExampleStatusIs() {

@@ -518,7 +518,6 @@ func TestDiscard(t *testing.T) {
 		err    error
 	}{
 		{"short", served{body: text(annJSON, iotest.OneByteReader)}, 21, nil},
-		{"a failure", served{status: 500, body: text(annJSON)}, 21, nil},
 		{"never ending", served{body: func() io.Reader { return endless{} }}, 65 << 10, nil},
 		{"never ending, as announced", served{body: func() io.Reader { return endless{} }, length: 1 << 40}, 0, nil},
 		{"broken", served{body: text(annJSON, failing(broken))}, 21, broken},
@@ -583,8 +582,14 @@ func TestSaveReplacesAFileAsAWholeOrNotAtAll(t *testing.T) {
 	}{
 		{"whole", served{body: text("new")}, "new", true},
 		{"empty", served{}, "", true},
+		{"another success", served{body: text("new"), status: 299}, "new", true},
 		{"cut", served{body: text("ne", failing(io.ErrUnexpectedEOF))}, "old", false},
 		{"a failure", served{body: text("new"), status: 404}, "old", false},
+		{"not modified", served{status: 304}, "old", false},
+		{"the page of a redirect", served{body: text("new"), status: 302}, "old", false},
+		{"a redirect that was not followed", served{body: text("new"), status: 307}, "old", false},
+		{"several choices", served{body: text("new"), status: 300}, "old", false},
+		{"an upgrade", served{body: text("new"), status: 101}, "old", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -621,6 +626,124 @@ func TestSaveThatCannotWriteClosesTheBody(t *testing.T) {
 		}
 		if err != nil && !strings.HasPrefix(err.Error(), "ply: saving GET ") {
 			t.Errorf("error %q", err)
+		}
+	}
+}
+
+func TestASavedFileKeepsItsPermissions(t *testing.T) {
+	for _, mode := range []os.FileMode{0o600, 0o400, 0o640, 0o644, 0o666, 0o755, 0o000} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, resp, err := served{body: text("new")}.get(t.Context())
+		if _, err := ply.Save(path)(resp, err); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode() != mode || info.Size() != 3 {
+			t.Errorf("%v became %v with %d bytes, %v", mode, info.Mode(), info.Size(), err)
+		}
+	}
+}
+
+func TestSaveLeavesTheNameToTheFileSystem(t *testing.T) {
+	for _, length := range []int{1, 200, 255} {
+		path := filepath.Join(t.TempDir(), strings.Repeat("n", length))
+		_, resp, err := served{body: text("new")}.get(t.Context())
+		if n, err := ply.Save(path)(resp, err); err != nil || n != 3 {
+			t.Errorf("a name of %d bytes: %d, %v", length, n, err)
+		}
+	}
+}
+
+func TestSaveLeavesNothingBehindAPanic(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit} {
+		dir := t.TempDir()
+		body := &watchedBody{Reader: readerFunc(func([]byte) (int, error) { end(); return 0, nil })}
+		done := make(chan any)
+		go func() {
+			defer func() { done <- recover() }()
+			ply.Save(filepath.Join(dir, "file"))(&http.Response{StatusCode: 200, Body: body, ContentLength: -1}, nil)
+		}()
+		if v := <-done; (v != nil) != (name == "panic") || body.closed != 1 {
+			t.Errorf("%s: recovered %v, body closed %d times", name, v, body.closed)
+		}
+		if files, _ := os.ReadDir(dir); len(files) > 0 {
+			t.Errorf("%s left %v", name, files)
+		}
+	}
+}
+
+func TestJSONObeysTheCharset(t *testing.T) {
+	const want = "Grüße"
+	tests := []struct{ name, media, content, err string }{
+		{"nothing said", "application/json", `"Grüße"`, ""},
+		{"utf-8", "application/json; charset=utf-8", `"Grüße"`, ""},
+		{"byte order mark", "application/json; charset=iso-8859-1", "\ufeff\"Grüße\"", ""},
+		{"iso-8859-1", "application/json; charset=ISO-8859-1", "\"Gr\xfc\xdfe\"", ""},
+		{"windows-1252", "application/json; charset=windows-1252", "\"Gr\xfc\xdfe\"", ""},
+		{"escapes in any charset", "application/json; charset=x-unknown", `"Gr\u00fc\u00dfe"`, ""},
+		{"us-ascii that is more", "application/json; charset=us-ascii", `"Grüße"`, ""},
+		{"utf-16le", "application/json; charset=utf-16le", "\"\x00G\x00r\x00\xfc\x00\xdf\x00e\x00\"\x00", ""},
+		{"utf-16 by its mark", "application/json", "\xfe\xff\x00\"\x00G\x00r\x00\xfc\x00\xdf\x00e\x00\"", ""},
+		{"utf-16 without its mark", "application/json; charset=utf-16", "\x00\"\x00G", "byte order mark"},
+		{"unknown", "application/json; charset=Shift_JIS", "\"\x83\"", `charset "shift_jis" is not known`},
+	}
+	for _, tt := range tests {
+		for name, decode := range map[string]func(*http.Response, error) (string, error){"JSON": ply.JSON[string], "Decode": ply.Decode[string](json.Unmarshal)} {
+			_, resp, err := served{body: text(tt.content), media: tt.media}.get(t.Context())
+			got, err := decode(resp, err)
+			var decodeErr *ply.DecodeError
+			switch {
+			case tt.err == "" && (got != want || err != nil):
+				t.Errorf("%s, %s: %q, %v", name, tt.name, got, err)
+			case tt.err != "" && (!errors.As(err, &decodeErr) || !strings.Contains(err.Error(), tt.err)):
+				t.Errorf("%s, %s: error %v, want %q", name, tt.name, err, tt.err)
+			}
+		}
+	}
+}
+
+func TestDecodeGetsTextInUTF8AndAnythingElseAsItCame(t *testing.T) {
+	const declared = "<?xml version='1.0' encoding='iso-8859-1'?><a>\xfc</a>"
+	tests := []struct{ name, media, content, want string }{
+		{"XML", "text/xml; charset=iso-8859-1", "<a>\xfc</a>", "<a>ü</a>"},
+		{"XML that says so itself", "text/xml; charset=iso-8859-1", declared, declared},
+		{"no text", "application/x-protobuf", "\xfe\xff\x00\x01", "\xfe\xff\x00\x01"},
+	}
+	for _, tt := range tests {
+		_, resp, err := served{body: text(tt.content), media: tt.media}.get(t.Context())
+		got, err := ply.Decode[string](func(b []byte, v any) error { *v.(*string) = string(b); return nil })(resp, err)
+		if got != tt.want || err != nil {
+			t.Errorf("%s: %q, %v; want %q", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// net/http removes gzip where it has asked for it, and the field with it.
+func TestErrorsNameACodingThatNothingRemoved(t *testing.T) {
+	for _, coding := range []string{"br", "zstd", "gzip", "Deflate", "br, gzip"} {
+		for _, r := range []reader{readers[0], {"Text", ply.Text}} {
+			_, resp, err := served{body: text("\x1f\x8b\x08"), header: http.Header{"Content-Encoding": {coding}}}.get(t.Context())
+			_, err = r.read(resp, err)
+			var decode *ply.DecodeError
+			if !errors.As(err, &decode) || decode.ContentEncoding != strings.ToLower(coding) || !strings.Contains(err.Error(), strings.ToLower(coding)) {
+				t.Errorf("%s of %s: error %v", r.name, coding, err)
+			}
+		}
+		_, resp, err := served{body: text("\x1f\x8b"), header: http.Header{"Content-Encoding": {coding}}}.get(t.Context())
+		if b, err := ply.Bytes(resp, err); string(b) != "\x1f\x8b" || err != nil {
+			t.Errorf("Bytes of %s: %q, %v; want them as they came", coding, b, err)
+		}
+	}
+	for _, harmless := range []string{"identity", "", "utf-8", "none"} {
+		_, resp, err := served{body: text(annJSON), header: http.Header{"Content-Encoding": {harmless}}}.get(t.Context())
+		if _, err := ply.JSON[user](resp, err); err != nil {
+			t.Errorf("%q: %v", harmless, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +12,21 @@ import (
 	"time"
 )
 
-// excerptLimit is how much of the body a [StatusError] has.
-const excerptLimit = 4 << 10
+// excerptLimit is how much of the body the Excerpt of a [StatusError] has, and errorLimit how much [StatusError.JSON] can read.
+// A body of that length costs no more than its connection is worth: see drainLimit.
+const (
+	excerptLimit = 4 << 10
+	errorLimit   = drainLimit
+)
 
-// StatusError is a response whose status says that the request failed. It comes from [RaiseForStatus] and what builds on it.
+// StatusError is a response whose status says that the request failed. It comes from [RaiseForStatus] and from every function
+// that reads a response. Its JSON and Decode read the body, an error document of the API perhaps, into a type of the caller's:
+//
+//	user, err := ply.JSON[User](client.Get(ctx, "/users/7"))
+//	var failed *ply.StatusError
+//	if errors.As(err, &failed) {
+//		var problem Problem
+//		if failed.JSON(&problem) == nil {
 type StatusError struct {
 	// Method and URL are those of the request that was answered, the last one after redirects; secrets in the URL are hidden.
 	// Both are empty if the response has no request.
@@ -29,6 +41,33 @@ type StatusError struct {
 
 	// Excerpt is the beginning of the body, up to 4 KiB, in the encoding that it came in. An API may say there what is wrong.
 	Excerpt []byte
+
+	content []byte // the body, up to errorLimit
+	cut     error  // why content is not all of it; nil if it is
+}
+
+// JSON decodes the body of the response that failed into the value that v points to, as [JSON] decodes that of one that did not.
+// It has up to 64 KiB of the body: a longer one is a [*BodyLimitError], and one that broke off has the error that ended it.
+// A response without content is [ErrEmptyBody], and content that is no JSON or does not fit v a [*DecodeError].
+// v may have been changed in part by then. JSON can be called more than once.
+func (e *StatusError) JSON(v any) error {
+	return e.decode(document{json: true}, json.Unmarshal, v)
+}
+
+// Decode is [StatusError.JSON] for another format, with the function that decodes it.
+func (e *StatusError) Decode(unmarshal func(data []byte, v any) error, v any) error {
+	return e.decode(document{}, unmarshal, v)
+}
+
+func (e *StatusError) decode(d document, unmarshal func([]byte, any) error, v any) error {
+	d.content, d.header, d.method, d.url = e.content, e.Header, e.Method, e.URL
+	if e.content == nil {
+		d.content = e.Excerpt // of an error that was put together by hand
+	}
+	if e.cut != nil {
+		return fmt.Errorf("ply: reading the body of %s: %w", exchangeName(e.Method, e.URL), e.cut)
+	}
+	return d.decode(e.StatusCode, unmarshal, v)
 }
 
 // Error names the request and the status, and quotes neither header nor body, which may hold secrets.
@@ -63,14 +102,17 @@ func (e *StatusError) RetryAfter() (wait time.Duration, ok bool) {
 }
 
 // RaiseForStatus makes an error of a response with a status of 400 or more: it closes the body and returns a [*StatusError].
-// Any other response, and an err given, are returned as they are. It takes what a call returns, of a [Client] or of an *http.Client,
-// and goes around it wherever a response is taken:
+// Any other response, and an err given, are returned as they are. It takes what a call returns, of a [Client] or of an *http.Client.
+// [JSON], [Text] and all others that read a response do the same by themselves: it is for those who go on with the response.
 //
-//	text, err := ply.Text(ply.RaiseForStatus(client.Get(ctx, "/motd")))
+//	resp, err := ply.RaiseForStatus(client.Get(ctx, "/feed"))
 //
-// Up to 4 KiB of the body go into the error, and as much is read as the connection needs to serve again, 64 KiB at most.
+// A 307 or 308 that was not followed is a [*RedirectError]: the body of the request was a stream, which cannot be sent twice, or there was no Location,
+// and nothing has arrived anywhere. Those of a request with [NoRedirects] are returned.
+//
+// As much of the body as the connection needs to serve again is read, 64 KiB at most, and kept for [StatusError.JSON].
 // On a body that trickles this waits, as any reader would, until the timeouts or the context of the request end it.
-// That cuts the excerpt short and changes nothing else.
+// That cuts the content short and changes nothing else.
 func RaiseForStatus(resp *http.Response, err error) (*http.Response, error) {
 	if resp, err = received(resp, err); err != nil {
 		return nil, err
@@ -82,23 +124,73 @@ func RaiseForStatus(resp *http.Response, err error) (*http.Response, error) {
 	return nil, err
 }
 
-// Below400 is the check for [CheckStatus] that [RaiseForStatus] makes: a status of 400 or more is a [*StatusError].
-// It leaves the body to be closed by its caller.
+// Below400 is the check for [CheckStatus] that [RaiseForStatus] makes: a status of 400 or more is a [*StatusError], and a 307 or 308
+// that could not be followed a [*RedirectError]. It leaves the body to be closed by its caller.
 func Below400(resp *http.Response) error {
+	if err := unfollowed(resp); err != nil {
+		return err
+	}
 	if resp.StatusCode < http.StatusBadRequest {
 		return nil
 	}
+	return statusError(resp)
+}
+
+// statusError reads what a [StatusError] keeps of the body of resp.
+func statusError(resp *http.Response) *StatusError {
 	e := &StatusError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header.Clone()}
 	e.Method, e.URL = exchangeOf(resp)
 	if resp.Body == nil {
 		return e
 	}
-	var err error
-	e.Excerpt, err = io.ReadAll(io.LimitReader(resp.Body, excerptLimit))
-	if err == nil && len(e.Excerpt) == excerptLimit && lengthOf(resp) <= drainLimit {
-		io.CopyN(io.Discard, resp.Body, drainLimit-excerptLimit+1)
+	length := lengthOf(resp)
+	if length > errorLimit { // worth neither memory nor its connection
+		e.Excerpt, _ = io.ReadAll(io.LimitReader(resp.Body, excerptLimit))
+		e.content, e.cut = e.Excerpt, &BodyLimitError{errorLimit}
+		return e
 	}
+	content, err := io.ReadAll(io.LimitReader(resp.Body, errorLimit+1))
+	switch {
+	case len(content) > errorLimit:
+		content, e.cut = content[:errorLimit], &BodyLimitError{errorLimit}
+	case err != nil:
+		e.cut = err
+	case int64(len(content)) < length:
+		e.cut = io.ErrUnexpectedEOF
+	}
+	excerpt := min(len(content), excerptLimit)
+	e.content, e.Excerpt = content, content[:excerpt:excerpt]
 	return e
+}
+
+// AnyStatus lets a response pass through [JSON], [Decode], [Bytes], [Text], [CopyTo] and [Discard] whatever its status:
+// they read what there is, and make no [*StatusError] of it. It takes what a call returns, and goes around the call:
+//
+//	page, err := ply.Text(ply.AnyStatus(client.Get(ctx, "/status")))
+//
+// [Save] keeps to its rule. An err given is returned as it is. The response is the one given, with another Body.
+func AnyStatus(resp *http.Response, err error) (*http.Response, error) {
+	if resp, err = received(resp, err); err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols { // whose body is a connection, and no failure
+		resp.Body = &anyStatus{resp.Body}
+	}
+	return resp, nil
+}
+
+// anyStatus marks the body of a response whose status is no error.
+type anyStatus struct{ io.ReadCloser }
+
+// successful is [received] with the rule that all functions share which read a response.
+func successful(resp *http.Response, err error) (*http.Response, error) {
+	if resp, err = received(resp, err); err != nil {
+		return nil, err
+	}
+	if _, ok := resp.Body.(*anyStatus); ok {
+		return resp, nil
+	}
+	return RaiseForStatus(resp, nil)
 }
 
 // StatusIs tells whether err is, or wraps, a [*StatusError] with one of the codes:

@@ -1,6 +1,7 @@
 package ply_test
 
 import (
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func TestStatusErrorSaysAllButSecrets(t *testing.T) {
 		t.Fatalf("error %v", err)
 	}
 	want := &ply.StatusError{Method: "GET", StatusCode: 404, Status: "404 hush4", Header: header, Excerpt: []byte(annJSON)}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(ply.StatusError{}, "URL")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(ply.StatusError{}, "URL"), cmpopts.IgnoreUnexported(ply.StatusError{})); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	if text := err.Error() + got.URL; strings.Contains(text, "hush") || strings.Contains(text, "Ann") {
@@ -113,22 +114,158 @@ func TestExcerptIsBounded(t *testing.T) {
 	}
 }
 
-func TestFailureIsNotDecoded(t *testing.T) {
-	for _, r := range readers {
-		body, resp, err := served{status: 404, body: text(annJSON)}.get(t.Context())
-		got, err := r.read(resp, err)
+// All functions that read a response have one rule about its status.
+func TestAFailureIsAnErrorOfEveryReader(t *testing.T) {
+	for _, status := range []int{400, 404, 500, 503, 599} {
+		for _, r := range append(readers, discard) {
+			body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
+			got, err := r.read(resp, err)
+			want := ""
+			if r.name == "Text" || r.name == "Bytes" {
+				want = annJSON // beside the error
+			}
+			if got != want || !ply.StatusIs(err, status) || body.closed != 1 {
+				t.Errorf("%s of a %d: %q, %v; body closed %d times", r.name, status, got, err, body.closed)
+			}
+		}
+	}
+}
+
+func TestAnyStatusTakesWhatThereIs(t *testing.T) {
+	for _, r := range append(readers, discard) {
+		body, resp, err := served{status: 503, body: text(annJSON)}.get(t.Context())
+		got, err := r.read(ply.AnyStatus(resp, err))
 		switch r.name {
-		case "Bytes", "Text", "CopyTo":
-			if got != annJSON || err != nil {
-				t.Errorf("%s: %q, %v; want the body whatever the status", r.name, got, err)
+		case "Save":
+			if got != "" || !ply.StatusIs(err, 503) {
+				t.Errorf("Save: %q, %v; a failure never becomes a file", got, err)
+			}
+		case "Discard":
+			if err != nil {
+				t.Errorf("Discard: %v", err)
 			}
 		default:
-			if got != "" || !ply.StatusIs(err, 404) {
-				t.Errorf("%s: %q, %v; want a StatusError", r.name, got, err)
+			if got != annJSON || err != nil {
+				t.Errorf("%s: %q, %v", r.name, got, err)
 			}
 		}
 		if body.closed != 1 {
 			t.Errorf("%s: body closed %d times", r.name, body.closed)
+		}
+	}
+	if _, err := ply.AnyStatus(nil, io.EOF); err != io.EOF {
+		t.Errorf("error %v", err)
+	}
+	conn := &struct {
+		io.ReadCloser
+		io.Writer
+	}{io.NopCloser(strings.NewReader("")), io.Discard}
+	if got, err := ply.AnyStatus(&http.Response{StatusCode: http.StatusSwitchingProtocols, Body: conn}, nil); err != nil || got.Body != io.ReadCloser(conn) {
+		t.Errorf("an upgraded connection became %T, %v", got.Body, err)
+	}
+}
+
+func TestAStatusErrorReadsItsDocument(t *testing.T) {
+	broken := errors.New("broken")
+	long := `{"name":"` + strings.Repeat("x", 20<<10) + `"}`
+	tests := []struct {
+		name   string
+		answer served
+		want   user
+		err    error
+	}{
+		{"whole", served{body: text(annJSON)}, ann, nil},
+		{"longer than the excerpt", served{body: text(long)}, user{Name: strings.Repeat("x", 20<<10)}, nil},
+		{"in a charset", served{body: text("{\"name\":\"Gr\xfc\xdfe\"}"), media: "application/problem+json; charset=iso-8859-1"}, user{Name: "Grüße"}, nil},
+		{"empty", served{}, user{}, ply.ErrEmptyBody},
+		{"cut", served{body: text(annJSON[:9], failing(broken))}, user{}, broken},
+		{"shorter than announced", served{body: text(annJSON), length: 22}, user{}, io.ErrUnexpectedEOF},
+		{"never ending", served{body: func() io.Reader { return endless{} }}, user{}, &ply.BodyLimitError{}},
+		{"never ending, as announced", served{body: func() io.Reader { return endless{} }, length: 1 << 40}, user{}, &ply.BodyLimitError{}},
+		{"no JSON", served{body: text("<p>")}, user{}, &ply.DecodeError{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.answer.status = http.StatusUnprocessableEntity
+			_, resp, err := tt.answer.get(t.Context())
+			_, err = ply.JSON[user](resp, err)
+			var failed *ply.StatusError
+			if !errors.As(err, &failed) {
+				t.Fatal(err)
+			}
+			for range 2 {
+				var got user
+				err := failed.JSON(&got)
+				var decode *ply.DecodeError
+				var over *ply.BodyLimitError
+				switch {
+				case errors.As(tt.err, &decode):
+					if !errors.As(err, &decode) || decode.Type.String() != "ply_test.user" {
+						t.Errorf("error %v, want a DecodeError", err)
+					}
+				case errors.As(tt.err, &over):
+					if !errors.As(err, &over) {
+						t.Errorf("error %v, want a BodyLimitError", err)
+					}
+				case !errors.Is(err, tt.err):
+					t.Errorf("error %v, want %v", err, tt.err)
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+	var got user
+	if err := (&ply.StatusError{StatusCode: 400, Excerpt: []byte(annXML)}).Decode(xml.Unmarshal, &got); err != nil || got.Name != "Ann" {
+		t.Errorf("of an error that was made by hand: %+v, %v", got, err)
+	}
+}
+
+// RFC 9110 §15.4.8 and §15.4.9: the request is to be sent there, and it was not.
+func TestARedirectThatCouldNotBeFollowedIsAnError(t *testing.T) {
+	stream := func() io.Reader { return io.MultiReader(strings.NewReader("x")) }
+	tests := []struct {
+		name     string
+		status   int
+		location string
+		opts     []ply.RequestOption
+		fails    bool
+	}{
+		{"307", 307, "/new", []ply.RequestOption{ply.BodyReader(stream())}, true},
+		{"308", 308, "/new", []ply.RequestOption{ply.BodyReader(stream())}, true},
+		{"a part that is a stream", 307, "/new", []ply.RequestOption{ply.BodyMultipart(ply.PartReader("f", "f", stream()))}, true},
+		{"compressed", 307, "/new", []ply.RequestOption{ply.BodyReader(stream()), ply.Compress("gzip")}, true},
+		{"no Location", 308, "", nil, true},
+		{"expected", 307, "/new", []ply.RequestOption{ply.BodyReader(stream()), ply.NoRedirects()}, false},
+		{"expected, no stream", 307, "/new", []ply.RequestOption{ply.BodyString("x"), ply.NoRedirects()}, false},
+		{"a 303, which is followed without the body", 303, "/new", []ply.RequestOption{ply.BodyReader(stream())}, false},
+		{"no redirect", 300, "", nil, false},
+	}
+	for _, tt := range tests {
+		for _, r := range append(readers, discard, reader{"RaiseForStatus", func(resp *http.Response, err error) (string, error) {
+			_, err = ply.RaiseForStatus(resp, err)
+			return "", err
+		}}, reader{"CheckStatus", nil}) {
+			t.Run(tt.name+"/"+r.name, func(t *testing.T) {
+				transport := &recorder{respond: func(req *http.Request) *http.Response {
+					if req.URL.Path == "/new" {
+						return reply(req, 200, nil, "7")
+					}
+					return reply(req, tt.status, http.Header{"Location": {tt.location}}, "7")
+				}}
+				c := newClient(t, ply.Options{Transport: transport})
+				opts := tt.opts
+				if r.read == nil {
+					opts = append(opts[:len(opts):len(opts)], ply.CheckStatus(func(*http.Response) error { return nil }))
+					r.read = func(_ *http.Response, err error) (string, error) { return "", err }
+				}
+				_, err := r.read(c.Post(t.Context(), "http://a.test/old?token=hush", opts...))
+				var re *ply.RedirectError
+				if errors.As(err, &re) != tt.fails || tt.fails && (re.Limit != 0 || re.Response.StatusCode != tt.status || strings.Contains(err.Error(), "hush")) {
+					t.Errorf("got %v", err)
+				}
+			})
 		}
 	}
 }

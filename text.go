@@ -7,54 +7,132 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Text reads the body of a response as [Bytes] does, and returns it in UTF-8.
+// Text reads the body of a successful response as [Bytes] does, and returns it in UTF-8. With a [*StatusError] comes the text of the error document.
 //
 // A byte order mark tells the encoding and is dropped; without one the charset of the Content-Type does, and without that it is UTF-8.
 // Known besides UTF-8 are UTF-16 and windows-1252, which the Encoding Standard of the WHATWG makes of us-ascii and iso-8859-1 as well.
-// Others are an error: take Bytes and decode them. Bytes that the encoding does not allow become U+FFFD.
+// Others are an error: take Bytes and decode them. So is content whose Content-Encoding nothing has removed, a [*DecodeError] that names it.
+// Bytes that the charset does not allow become U+FFFD.
 func Text(resp *http.Response, err error) (string, error) {
-	if resp, err = received(resp, err); err != nil {
-		return "", err
+	if resp, err = successful(resp, err); err != nil {
+		d := documentOf(err)
+		if encodingOf(d.header) != "" {
+			return "", err
+		}
+		text, _ := decodeText(d.content, charsetOf(d.header))
+		return text, err
 	}
 	content, err := readBody(resp)
 	if err != nil {
 		return "", err
 	}
-	text, err := decodeText(content, charsetOf(resp))
+	if coding := encodingOf(resp.Header); coding != "" && len(content) > 0 {
+		e := &DecodeError{Type: reflect.TypeFor[string](), MediaType: mediaType(resp.Header), ContentEncoding: coding, Err: errEncoded}
+		e.Method, e.URL = exchangeOf(resp)
+		return "", e
+	}
+	text, err := decodeText(content, charsetOf(resp.Header))
 	if err != nil {
 		return "", fmt.Errorf("ply: text of %s: %w", nameOfExchange(resp), err)
 	}
 	return text, nil
 }
 
-// charsetOf is the charset that the Content-Type of resp names, in lower case, or "".
-func charsetOf(resp *http.Response) string {
-	_, params, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+var errEncoded = errors.New("the bytes are no text")
+
+// encodingOf is the Content-Encoding in header if what it names changes the bytes; net/http takes the field away when it decompresses (RFC 9110 §8.4).
+// Words that name no coding, such as a charset, are left to those who read the content.
+func encodingOf(header http.Header) string {
+	value := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", "))
+	for name := range strings.SplitSeq(value, ",") {
+		switch strings.TrimSpace(name) {
+		case "br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd":
+			if len(value) > maxName {
+				return value[:maxName] + "…"
+			}
+			return value
+		}
+	}
+	return ""
+}
+
+// charsetOf is the charset that the Content-Type in header names, in lower case, or "".
+func charsetOf(header http.Header) string {
+	_, params, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
 		return ""
 	}
 	return strings.ToLower(strings.TrimSpace(params["charset"]))
 }
 
+// charsetError says that a charset cannot be decoded. It quotes nothing of the content.
+type charsetError struct{ charset string }
+
+func (e *charsetError) Error() string {
+	if e.charset == "utf-16" {
+		return "charset utf-16 without a byte order mark: take ply.Bytes and decode them"
+	}
+	name := e.charset
+	if len(name) > maxName {
+		name = name[:maxName] + "…"
+	}
+	return fmt.Sprintf("charset %q is not known: take ply.Bytes and decode them", name)
+}
+
 func decodeText(content []byte, charset string) (string, error) {
 	if decode, rest := byteOrderMark(content); decode != nil {
 		return decode(rest), nil
 	}
-	if charset == "utf-16" {
-		return "", errors.New("charset utf-16 without a byte order mark: take ply.Bytes and decode them")
-	}
 	if decode := decoders[charset]; decode != nil {
 		return decode(content), nil
 	}
-	if len(charset) > maxName {
-		charset = charset[:maxName] + "…"
+	return "", &charsetError{charset}
+}
+
+// inUTF8 is the content of the document for a decoder that expects UTF-8. What says nothing of a charset, or is in UTF-8, stays as it is.
+func (d document) inUTF8(media string) ([]byte, error) {
+	if rest, ok := bytes.CutPrefix(d.content, []byte("\xef\xbb\xbf")); ok {
+		return rest, nil
 	}
-	return "", fmt.Errorf("charset %q is not known: take ply.Bytes and decode them", charset)
+	charset := charsetOf(d.header)
+	textual := d.json || charset != "" || strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "json") || strings.HasSuffix(media, "xml")
+	if decode, rest := byteOrderMark(d.content); decode != nil && textual {
+		return []byte(decode(rest)), nil
+	}
+	known := decoders[charset] != nil || strings.HasPrefix(charset, "utf-")
+	switch {
+	case charset == "", charset == "utf-8", charset == "utf8", charset == "unicode-1-1-utf-8",
+		declaresEncoding(d.content, media),
+		!known && isASCII(d.content), // which other charsets have in common
+		strings.HasSuffix(charset, "ascii") && utf8.Valid(d.content):
+		return d.content, nil
+	}
+	text, err := decodeText(d.content, charset)
+	return []byte(text), err
+}
+
+// declaresEncoding reports whether content is XML that names its encoding, which its decoder looks at (XML 1.0 §4.3.3).
+func declaresEncoding(content []byte, media string) bool {
+	if !strings.HasSuffix(media, "xml") {
+		return false
+	}
+	declaration, _, _ := bytes.Cut(content[:min(len(content), 200)], []byte("?>"))
+	return bytes.HasPrefix(declaration, []byte("<?xml")) && bytes.Contains(declaration, []byte("encoding"))
+}
+
+func isASCII(content []byte) bool {
+	for _, c := range content {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // byteOrderMark gives the decoder for content that begins with a mark, and the content behind it.

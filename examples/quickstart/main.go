@@ -107,7 +107,7 @@ func (s step) do(ctx context.Context, client *ply.Client, sent *counter) (row st
 	resp, err := client.Get(ctx, s.url)
 	if err == nil {
 		what, status = verdict(resp), strconv.Itoa(resp.StatusCode)
-		err = ply.Discard(resp, nil)
+		err = ply.Discard(ply.AnyStatus(resp, nil))
 	}
 	if err != nil {
 		what = "error: " + err.Error()
