@@ -116,3 +116,27 @@ func ExamplePrefix() {
 	fmt.Println(string(a) == string(b))
 	// Output: false
 }
+
+// A strategy that takes an article and its printed form for one, whoever asks.
+type articles struct{}
+
+func (articles) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
+	return append(dst, strings.TrimSuffix(r.URL.Path, "/print")...), nil
+}
+
+// AppendResource says it of the URL: a write to one ends what is stored for the other.
+func (a articles) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
+	return a.AppendKey(dst, r)
+}
+
+func ExampleResourceStrategy() {
+	var s keying.ResourceStrategy = articles{}
+	for _, url := range []string{"https://news.example/7", "https://news.example/7/print"} {
+		r, _ := http.NewRequest(http.MethodGet, url, nil)
+		resource, _ := s.AppendResource(nil, r)
+		fmt.Printf("%s\n", resource)
+	}
+	// Output:
+	// /7
+	// /7
+}

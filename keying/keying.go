@@ -31,6 +31,19 @@ func (f Func) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return f(dst, r)
 }
 
+// A ResourceStrategy is a [Strategy] that says which URLs it takes for one. A write to one of them, or a removal by its URL,
+// ends what is stored for all (RFC 9111 §4.4).
+//
+// The strategies of this package are ResourceStrategies. One of your own need be none if its keys depend on the URL in the same way whatever else
+// the request says: then a cache compares the keys of requests that have a URL and nothing else.
+type ResourceStrategy interface {
+	Strategy
+
+	// AppendResource appends what the key says of the URL of r, under the terms of AppendKey: requests with equal keys have equal resources,
+	// whoever asks and whatever for. The URL and the Host of r are all that counts. With an error the URL stands for itself alone.
+	AppendResource(dst []byte, r *http.Request) ([]byte, error)
+}
+
 // Default returns the strategy that a private cache uses if none is chosen: the target URI as it is sent (RFC 9111 §2), without fragment and userinfo,
 // and a hash of the request's Authorization and Cookie fields. Scheme and authority compare as RFC 9110 §4.2.3 says; path and query count byte for byte,
 // because a server may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a".
@@ -48,6 +61,11 @@ func (perPrincipal) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return appendCredentials(target.AppendURI(dst, r), r.Header), nil
 }
 
+// AppendResource appends the target URI.
+func (perPrincipal) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
+	return target.AppendURI(dst, r), nil
+}
+
 // AnonymousKey tells a cache what follows the target URI in the key of a request without credentials:
 // one that has read the header knows that there are none, under no spelling, and need not have it searched again.
 func (perPrincipal) AnonymousKey() string { return anonymous }
@@ -63,6 +81,11 @@ type onePerson struct{}
 
 // AppendKey appends the target URI.
 func (onePerson) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
+	return target.AppendURI(dst, r), nil
+}
+
+// AppendResource appends the target URI.
+func (onePerson) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
 	return target.AppendURI(dst, r), nil
 }
 
@@ -88,13 +111,13 @@ func (f PartFunc) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 // so that nothing is shared between principals by oversight.
 func Of(parts ...Part) Strategy {
 	s := &composed{}
-	var hasURL, hasPrincipal bool
+	var hasPrincipal bool
 	for _, part := range parts {
-		switch part.(type) {
+		switch part := part.(type) {
 		case nil:
 			continue
 		case *urlPart:
-			hasURL = true
+			s.urls = append(s.urls, part)
 		case principalPart:
 			hasPrincipal = true
 		case *bodyPart:
@@ -105,7 +128,7 @@ func Of(parts ...Part) Strategy {
 		}
 		s.parts = append(s.parts, part)
 	}
-	if !hasURL {
+	if len(s.urls) == 0 {
 		s.parts = append([]Part{PartFunc(appendTarget)}, s.parts...)
 	}
 	if !hasPrincipal {
@@ -121,6 +144,7 @@ func appendTarget(dst []byte, r *http.Request) ([]byte, error) {
 // composed is a strategy made of parts.
 type composed struct {
 	parts   []Part
+	urls    []*urlPart // those of parts that are about the URL
 	content bool
 }
 
@@ -135,6 +159,25 @@ func (s *composed) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 		target.Close(dst, start)
 	}
 	return dst, nil
+}
+
+// AppendResource appends what the parts about the URL let count of it.
+func (s *composed) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
+	if len(s.urls) == 0 {
+		return target.AppendURI(dst, r), nil
+	}
+	for _, part := range s.urls {
+		dst = part.appendResource(dst, r)
+	}
+	return dst, nil
+}
+
+// Aliased returns r, or a request for the host that stands for r's in the key: a cache takes the two for one origin.
+func (s *composed) Aliased(r *http.Request) *http.Request {
+	for _, part := range s.urls {
+		r = part.aliased(r)
+	}
+	return r
 }
 
 // KeysContent tells a cache that the key has the request's content in it, in the form that the strategy's author found right.

@@ -55,10 +55,25 @@ func (p *urlPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	r = target.Plain(r)
 	dst = target.AppendOrigin(dst, p.aliased(r))
 	dst = p.appendPath(dst, r.URL)
-	if len(p.ignore) == 0 && p.only == nil && !p.sort {
+	if p.allParams() {
 		return target.AppendQuery(dst, r.URL), nil
 	}
 	return p.appendParams(dst, r.URL), nil
+}
+
+// allParams reports whether the query counts as it is.
+func (p *urlPart) allParams() bool { return len(p.ignore) == 0 && p.only == nil && !p.sort }
+
+// appendResource appends the target URI as it is without what does not count. A URL of which everything counts is itself:
+// a cache knows that already, and need not remember it twice.
+func (p *urlPart) appendResource(dst []byte, r *http.Request) []byte {
+	r = target.Plain(r)
+	dst = target.AppendOrigin(dst, p.aliased(r))
+	dst = p.appendPath(dst, r.URL)
+	if p.allParams() {
+		return target.AppendQuery(dst, r.URL)
+	}
+	return target.AppendQuery(dst, &url.URL{RawQuery: strings.Join(p.params(r.URL), "&")})
 }
 
 // aliased returns r, or a request with the host that stands for r's.
@@ -74,7 +89,9 @@ func (p *urlPart) aliased(r *http.Request) *http.Request {
 	if !ok {
 		return r
 	}
-	return &http.Request{URL: &url.URL{Scheme: r.URL.Scheme, Host: alias}}
+	u := *r.URL
+	u.Host = alias
+	return &http.Request{URL: &u}
 }
 
 func (p *urlPart) appendPath(dst []byte, u *url.URL) []byte {
@@ -117,9 +134,8 @@ func fits(template, segments []string) bool {
 	return len(template) == len(segments)
 }
 
-// appendParams appends the parameters that count, each behind its length.
-func (p *urlPart) appendParams(dst []byte, u *url.URL) []byte {
-	var kept []string
+// params returns the parameters that count, in the order in which they count.
+func (p *urlPart) params(u *url.URL) (kept []string) {
 	for param := range strings.SplitSeq(u.RawQuery, "&") {
 		if param != "" && p.counts(paramName(param)) {
 			kept = append(kept, param)
@@ -128,8 +144,13 @@ func (p *urlPart) appendParams(dst []byte, u *url.URL) []byte {
 	if p.sort {
 		slices.SortStableFunc(kept, func(a, b string) int { return strings.Compare(paramName(a), paramName(b)) })
 	}
+	return kept
+}
+
+// appendParams appends the parameters that count, each behind its length.
+func (p *urlPart) appendParams(dst []byte, u *url.URL) []byte {
 	dst = append(dst, 2)
-	for _, param := range kept {
+	for _, param := range p.params(u) {
 		dst = target.Append(append(dst, 1), param)
 	}
 	return append(dst, 0)

@@ -200,6 +200,7 @@ func (c *Cache) open(o *Options) {
 			far = tiers.Store
 		}
 		c.durable = newDurable(far, c.patience, max(cmp.Or(o.KeepStale, 7*24*time.Hour), 0), o.Shared)
+		c.durable.tagsOf = c.tagsOf
 		if both {
 			c.durable.near = newNearby(tiers.near, far, cmp.Or(o.RecheckInterval, time.Second))
 		}

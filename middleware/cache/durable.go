@@ -32,6 +32,7 @@ type durable struct {
 	pending debts
 	graves  graves
 	behind  crew
+	tagsOf  func(*http.Request) []tag // see Cache.tagsOf
 }
 
 const (
@@ -89,7 +90,7 @@ func placeOf(name string) (p place, ok bool) {
 	return p, err == nil && n == len(p.hash)
 }
 
-// get returns the responses under a request's key, and the marks that their tags and those of its URI have. The sight is nil if that failed.
+// get returns the responses under a request's key, and the marks that their tags and those of the request have. The sight is nil if that failed.
 func (d *durable) get(ctx context.Context, key string, r *http.Request) (*variants, *sight, error) {
 	at := d.place(key)
 	copied, fresh := d.near.get(at, time.Now())
@@ -97,7 +98,7 @@ func (d *durable) get(ctx context.Context, key string, r *http.Request) (*varian
 		return copied, sightOf(copied), nil
 	}
 	failed := d.readySecret(ctx) // without it only what varies on credentials is missing
-	h, err := d.hold(ctx, at, uriTags(r), copied)
+	h, err := d.hold(ctx, at, d.tagsOf(r), copied)
 	if err != nil && copied != nil {
 		return copied, sightOf(copied), err
 	}

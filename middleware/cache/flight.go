@@ -290,6 +290,9 @@ const (
 
 // join finds a flight for a request, or begins one.
 func (t *flights) join(x *exchange) (*flight, role) {
+	if !x.cache.byURI {
+		x.tagsOf() // asks the strategy, which must not be under the lock
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x.mayShare() {
@@ -322,7 +325,7 @@ func (t *flights) find(x *exchange) *flight {
 	}
 	for f := first; f != nil; f = f.next {
 		switch {
-		case x.cache.events.since(f.began, uriTags(x.request)), f.seen.overtakenBy(x.seen, uriTags(x.request)):
+		case x.cache.events.since(f.began, x.tagsOf()), f.seen.overtakenBy(x.seen, x.tagsOf()):
 			// a request that was made after an invalidation gets an answer that was, too
 		case f.isLanded() && f.outdated(&x.cache.events):
 		case f.isLanded() && (!selects(f.entry, x.request.Header, x.cache.secret()) || !x.suits(f.entry, time.Now())):

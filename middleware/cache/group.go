@@ -11,7 +11,7 @@ import (
 const maxGroups = 128
 
 // groupTags returns the tags of the groups that a field names (RFC 9875 §2, §3). A group is known by its name and its origin.
-func groupTags(r *http.Request, lines []string) []tag {
+func (c *Cache) groupTags(r *http.Request, lines []string) []tag {
 	if len(lines) == 0 {
 		return nil
 	}
@@ -22,12 +22,12 @@ func groupTags(r *http.Request, lines []string) []tag {
 	var tags []tag
 	for _, item := range list {
 		if name, ok := item.Value.(string); ok && len(tags) < maxGroups {
-			tags = append(tags, groupTag(r, name))
+			tags = append(tags, c.groupTag(r, name))
 		}
 	}
 	return tags
 }
 
-func groupTag(r *http.Request, name string) tag {
-	return newTag(append(target.AppendOrigin([]byte{'g'}, target.Normal(r)), name...))
+func (c *Cache) groupTag(r *http.Request, name string) tag {
+	return newTag(append(target.AppendOrigin([]byte{'g'}, c.aliased(target.Normal(r))), name...))
 }

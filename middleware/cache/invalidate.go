@@ -28,11 +28,11 @@ func invalidates(method string, status int, p *posture) bool {
 
 // invalidated returns the tags of the URIs that an answer makes invalid (RFC 9111 §4.4):
 // the target URI, and those that Location and Content-Location name if they are of the same origin.
-func invalidated(r *http.Request, h http.Header) []tag {
-	tags := uriTags(r)
+func (c *Cache) invalidated(r *http.Request, h http.Header) []tag {
+	tags := c.tagsOf(r)
 	for _, name := range [...]string{"Location", "Content-Location"} {
-		if other := sameOrigin(r, h[name]); other != nil {
-			for _, tag := range uriTags(other) {
+		if other := c.located(r, h[name]); other != nil {
+			for _, tag := range c.tagsOf(other) {
 				if !slices.Contains(tags, tag) {
 					tags = append(tags, tag)
 				}
@@ -57,14 +57,21 @@ func newTag(about []byte) tag {
 // short is the tag as a key for maps. Two tags with one short form are invalidated together, which costs a fetch and nothing else.
 func (t tag) short() uint64 { return binary.LittleEndian.Uint64(t[:]) }
 
+// What a tag is about.
+const (
+	uriKind    = 'u'
+	searchKind = 's' // the responses that do not vary on the whole query of a URI
+	keyKind    = 'k' // with one of the above: a key that a strategy makes of a URI
+)
+
 // uriTag is the tag under which all stored responses of a URI are found, whatever their key.
 func uriTag(r *http.Request) tag {
-	return newTag(target.AppendURI([]byte{'u'}, target.Normal(r)))
+	return newTag(target.AppendURI([]byte{uriKind}, target.Normal(r)))
 }
 
 // searchTag is the tag of the responses that do not vary on the whole query of a URI.
 func searchTag(r *http.Request) tag {
-	return newTag(target.AppendURI([]byte{'s'}, withoutQuery(target.Normal(r))))
+	return newTag(target.AppendURI([]byte{searchKind}, withoutQuery(target.Normal(r))))
 }
 
 // uriTags are the tags of all responses that can be the answer to a request for a URI.
@@ -74,20 +81,28 @@ func uriTags(r *http.Request) []tag {
 
 // sameOrigin resolves a field that holds a URI reference. It returns a request for that URI, or nil if the origin is another one.
 func sameOrigin(r *http.Request, lines []string) *http.Request {
+	u := resolved(r, lines)
+	if u == nil || !target.SameAuthority(r.URL.Scheme, u.Host, target.Authority(r)) {
+		return nil
+	}
+	u.Host = r.URL.Host
+	other := *r
+	other.Method, other.URL = http.MethodGet, u
+	return &other
+}
+
+// resolved is the URI of a field that holds a reference, or nil if that has another scheme than the request.
+func resolved(r *http.Request, lines []string) *url.URL {
 	if len(lines) != 1 {
 		return nil
 	}
-	base := *r.URL
-	if r.Host != "" {
-		base.Host = r.Host
-	}
+	base := *target.Plain(r).URL
+	base.Host = target.Authority(r)
 	u, err := base.Parse(field.TrimOWS(lines[0]))
-	if err != nil || !field.EqualFold(u.Scheme, base.Scheme) || !target.SameAuthority(base.Scheme, u.Host, base.Host) {
+	if err != nil || !field.EqualFold(u.Scheme, base.Scheme) {
 		return nil
 	}
-	located := *u
-	located.Host = r.URL.Host
-	return &http.Request{Method: http.MethodGet, URL: &located, Host: r.Host}
+	return u
 }
 
 // locatesItself tells whether Content-Location names the request's own target (RFC 9110 §9.3.3).

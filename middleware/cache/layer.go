@@ -242,6 +242,7 @@ type exchange struct {
 	stored   bool         // the store has taken what came of it
 	behind   bool         // the caller has its answer already
 	sent     http.Request // a conditional one that was sent
+	tags     []tag        // what tagsOf has returned
 
 	flight  *flight    // that this exchange is, or nil if nobody else shares it
 	known   []selector // of answers to other requests that this one has waited for
@@ -255,6 +256,14 @@ func (l *layer) exchange(r *http.Request, a *ask, key []byte, f found, now time.
 		x.key = x.own
 	}
 	return x
+}
+
+// tagsOf are the tags of all responses that can be the answer to the request.
+func (x *exchange) tagsOf() []tag {
+	if x.tags == nil {
+		x.tags = x.cache.tagsOf(x.request)
+	}
+	return x.tags
 }
 
 func (x *exchange) act(d decision) (*http.Response, error) {

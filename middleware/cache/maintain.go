@@ -35,7 +35,7 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	c.events.add(uriTags(r)...)
+	c.events.add(c.tagsOf(r)...)
 	err = c.store.update(ctx, string(key), func(*variants) *variants { return nil })
 	if err != nil || !c.searches.Load() {
 		return wrapped("delete", err)
@@ -55,7 +55,7 @@ func (c *Cache) DeleteURL(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", redact.Error(err))
 	}
-	return wrapped("delete", c.drop(ctx, uriTags(r)...))
+	return wrapped("delete", c.drop(ctx, c.tagsOf(r)...))
 }
 
 // DeleteGroup removes the stored responses of a cache group (RFC 9875). The URL is any one of the origin whose group is meant.
@@ -64,7 +64,7 @@ func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", redact.Error(err))
 	}
-	return wrapped("delete", c.drop(ctx, groupTag(r, group)))
+	return wrapped("delete", c.drop(ctx, c.groupTag(r, group)))
 }
 
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.

@@ -101,7 +101,10 @@ func (g *rig) do(method, url string, fields ...string) (got, *http.Response) {
 	r, err := http.NewRequestWithContext(g.Context(), method, url, nil)
 	require.NoError(g, err)
 	for _, line := range fields {
-		name, value, _ := strings.Cut(line, ":")
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			continue
+		}
 		r.Header.Add(name, strings.TrimSpace(value))
 	}
 	return g.send(r)

@@ -78,7 +78,7 @@ func (p *reply) invalidate() {
 		return
 	}
 	c.stats.invalidated.Add(1)
-	tags := append(invalidated(p.request, p.Header), groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
+	tags := append(c.invalidated(p.request, p.Header), c.groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
 	p.began = c.events.addAt(p.began, tags...)
 	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
 	defer cancel()
@@ -249,7 +249,7 @@ func (p *reply) entry() (*Entry, string) {
 	if slices.ContainsFunc(e.selectors, selector.unhashed) {
 		return nil, "varies on credentials, and the store has given no secret for their hashes"
 	}
-	e.tags = append([]tag{uriTag(p.request)}, groupTags(p.request, p.Header["Cache-Groups"])...)
+	e.tags = append(c.resourceTags([]tag{uriTag(p.request)}, uriKind, p.request), c.groupTags(p.request, p.Header["Cache-Groups"])...)
 	if p.StatusCode == http.StatusPartialContent {
 		part, _ := parseContentRange(p.Header["Content-Range"])
 		part, _ = part.holding(p.ContentLength)
@@ -285,7 +285,7 @@ func (p *reply) chooseKey(e *Entry) string {
 	if err != nil {
 		return "no key: " + err.Error()
 	}
-	e.tags = append(e.tags, searchTag(p.request))
+	e.tags = c.resourceTags(append(e.tags, searchTag(p.request)), searchKind, withoutQuery(p.request))
 	c.searches.Store(true)
 	p.key = string(key)
 	return ""
