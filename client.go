@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 
 	"github.com/plyhttp/ply/internal/attempt"
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/netrc"
-	"github.com/plyhttp/ply/internal/partition"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -54,8 +54,9 @@ type Options struct {
 	// Transport ends the chain. It stays the caller's: Close does not touch it. Zero means a transport of the client's own.
 	Transport Handler
 
-	// TrustEnv takes proxies from the environment (if Transport is zero: another transport decides on its proxies itself)
-	// and credentials for hosts from the netrc file that NETRC names, ~/.netrc without it. Zero means neither.
+	// TrustEnv takes proxies from the environment (if Transport is zero: another transport decides on its proxies itself), as [http.ProxyFromEnvironment] reads it:
+	// HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or the same in lower case. A proxy that cannot be used is an error of [New], never a direct connection.
+	// It also takes credentials for hosts from the netrc file that NETRC names, ~/.netrc without it. Zero means neither.
 	TrustEnv bool
 
 	// Redactor decides what may be shown of the requests of this client, in its errors and in what its layers write, unless they have one of their own.
@@ -150,6 +151,9 @@ func (c *Client) makeTransports() error {
 	}
 	o := TransportOptions{ConnectTimeout: c.options.Timeouts.Connect, TLSTimeout: c.options.Timeouts.TLS}
 	if c.options.TrustEnv {
+		if err := checkProxies(); err != nil {
+			return err
+		}
 		o.Proxy = http.ProxyFromEnvironment
 	}
 	t, err := NewTransport(o)
@@ -330,8 +334,8 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 		}
 		ctx = withSettings(ctx, s)
 	}
-	if p := c.partition(s); p != partition.Of(ctx) {
-		ctx = partition.With(ctx, p)
+	if choice := c.connection(s); choice != nil && !connection.Has(ctx, choice) {
+		ctx = connection.With(ctx, choice)
 	}
 	if c.retries && !single {
 		ctx, _ = attempt.WithTally(ctx)
@@ -347,11 +351,12 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	return out, s, err
 }
 
-func (c *Client) partition(s *settings) string {
+// connection is what answers are kept apart by that come over the connections of a request with these settings, or nil if that is nothing.
+func (c *Client) connection(s *settings) *connection.Choice {
 	if s != nil && s.transport != nil {
-		return s.transport.partition
+		return s.transport.choice()
 	}
-	return c.transports.partition
+	return c.transports.choice()
 }
 
 // complete adds base URL, query, header fields, cookies and credentials to out, which may be the caller's req itself.
@@ -554,6 +559,9 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// WrappedRoundTripper returns the client's transport, for Kubernetes, which looks for its TLS configuration.
+func (t *asTransport) WrappedRoundTripper() http.RoundTripper { return t.client.transports.base }
+
 func (t *asTransport) CloseIdleConnections() { t.client.CloseIdleConnections() }
 
 // With derives a client: change edits a copy of the options that c was made with, and the rest is as in [New].
@@ -629,4 +637,6 @@ func withOwnHeader(req *http.Request) *http.Request {
 
 func (f *follow) LayerName() string         { return "redirects and cookies" }
 func (f *follow) Unwrap() http.RoundTripper { return f.client.exchange }
-func (f *follow) CloseIdleConnections()     { closeIdle(f.client.exchange) }
+
+func (f *follow) WrappedRoundTripper() http.RoundTripper { return f.client.exchange }
+func (f *follow) CloseIdleConnections()                  { closeIdle(f.client.exchange) }

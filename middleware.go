@@ -111,6 +111,8 @@ func (l *link) Unwrap() http.RoundTripper {
 	return l.next
 }
 
+func (l *link) WrappedRoundTripper() http.RoundTripper { return l.Unwrap() }
+
 // branch is a layer that [When] applies to some requests.
 type branch struct {
 	match func(*http.Request) bool
@@ -127,6 +129,8 @@ func (b *branch) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // Unwrap returns the layer, which wraps the next one.
 func (b *branch) Unwrap() http.RoundTripper { return b.on }
+
+func (b *branch) WrappedRoundTripper() http.RoundTripper { return b.on }
 
 func (b *branch) CloseIdleConnections() { closeIdle(b.on) }
 

@@ -162,7 +162,9 @@ func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (r *hopRecorder) Unwrap() http.RoundTripper { return r.next }
-func (r *hopRecorder) CloseIdleConnections()     { closeIdle(r.next) }
+
+func (r *hopRecorder) WrappedRoundTripper() http.RoundTripper { return r.next }
+func (r *hopRecorder) CloseIdleConnections()                  { closeIdle(r.next) }
 
 func beginHop(req *http.Request) *hop {
 	call, ok := record.Of(req.Context()).(*recording)
@@ -267,8 +269,9 @@ func (r *exchangeRecorder) RoundTrip(req *http.Request) (*http.Response, error) 
 	return r.next.RoundTrip(req)
 }
 
-func (r *exchangeRecorder) Unwrap() http.RoundTripper { return r.next }
-func (r *exchangeRecorder) CloseIdleConnections()     { closeIdle(r.next) }
+func (r *exchangeRecorder) Unwrap() http.RoundTripper              { return r.next }
+func (r *exchangeRecorder) WrappedRoundTripper() http.RoundTripper { return r.next }
+func (r *exchangeRecorder) CloseIdleConnections()                  { closeIdle(r.next) }
 
 func beginExchange(req *http.Request) *exchange {
 	var h *hop

@@ -5,20 +5,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/plyhttp/ply/internal/connection"
 )
 
 // TransportOptions say how connections are made and kept. The zero value is what [New] uses when it is given no transport.
@@ -78,14 +77,14 @@ type TransportOptions struct {
 	// ReadBufferSize and WriteBufferSize are those of connections, in bytes. Zero means 4 KiB.
 	ReadBufferSize, WriteBufferSize int
 
-	// MaxResponseHeaderBytes bounds the header of a response. Zero means net/http's 10 MiB.
+	// MaxResponseHeaderBytes bounds the header of a response, in bytes; one that is larger is an error. Zero means 1 MiB, negative net/http's own 10 MiB.
 	MaxResponseHeaderBytes int64
 }
 
 // NewTransport makes a transport for Options.Transport or for any *http.Client.
 // The caller owns it: CloseIdleConnections closes what it keeps. The error is an [*OptionError].
 func NewTransport(o TransportOptions) (*http.Transport, error) {
-	dial, err := o.dialer()
+	dialer, err := o.dialer()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +94,7 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:                  o.Proxy,
 		ProxyConnectHeader:     o.ProxyHeader.Clone(),
-		DialContext:            inTime(dial, orNone(o.ConnectTimeout, 30*time.Second)),
+		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    orNone(o.TLSTimeout, 10*time.Second),
 		DisableKeepAlives:      o.KeepAlive < 0,
 		IdleConnTimeout:        orNone(o.KeepAlive, 90*time.Second),
@@ -105,7 +104,7 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 		ExpectContinueTimeout:  orNone(o.ExpectContinueTimeout, time.Second),
 		ReadBufferSize:         o.ReadBufferSize,
 		WriteBufferSize:        o.WriteBufferSize,
-		MaxResponseHeaderBytes: o.MaxResponseHeaderBytes,
+		MaxResponseHeaderBytes: cmp.Or(o.MaxResponseHeaderBytes, 1<<20),
 		ForceAttemptHTTP2:      o.Protocols == nil,
 	}
 	if o.Protocols != nil {
@@ -120,25 +119,28 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-func (o TransportOptions) dialer() (dialFunc, error) {
+func (o TransportOptions) dialer() (*connection.Dialer, error) {
 	own := o.UnixSocket != "" || o.Network != "" || o.LocalAddr != nil || o.Resolver != nil
 	switch {
 	case o.DialContext != nil && own:
 		return nil, &OptionError{Option: "TransportOptions.DialContext", Reason: "combined with UnixSocket, Network, LocalAddr or Resolver: give one or the other"}
-	case o.DialContext != nil:
-		return o.DialContext, nil
 	case o.UnixSocket != "" && o.Network != "":
 		return nil, &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Network: a socket has none"}
 	case o.Network != "" && o.Network != "tcp4" && o.Network != "tcp6":
 		return nil, &OptionError{Option: "TransportOptions.Network", Reason: `must be "tcp4", "tcp6" or empty`}
 	}
+	limit := orNone(o.ConnectTimeout, 30*time.Second)
+	if o.DialContext != nil {
+		return &connection.Dialer{Dial: inTime(o.DialContext, limit), Way: connection.WayOf(o.DialContext)}, nil
+	}
 	d := &net.Dialer{KeepAlive: 30 * time.Second, LocalAddr: o.LocalAddr, Resolver: o.Resolver}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if o.UnixSocket != "" {
 			network, address = "unix", o.UnixSocket
 		}
 		return d.DialContext(ctx, cmp.Or(o.Network, network), address)
-	}, nil
+	}
+	return &connection.Dialer{Dial: inTime(dial, limit), Way: connection.Way{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver}}, nil
 }
 
 // inTime gives dial a limit; 0 means none.
@@ -295,67 +297,30 @@ const maxVariants = 32
 
 // transports ends a client's chain: its transport, and the variants of it that requests ask for.
 type transports struct {
-	base      Handler
-	owned     bool
-	partition string // of answers that came by way of base: see internal/partition
+	base   Handler
+	owned  bool
+	choice func() *connection.Choice // what tells the connections of base from others, or nil; base is looked at with the first request
 
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex // guards the field below
 	variants *simplelru.LRU[variant, *variantTransport]
-	trusts   *simplelru.LRU[*tls.Config, string] // the partitions of TLS configurations
 }
 
 type variantTransport struct {
 	*http.Transport
-	partition string
+	choice func() *connection.Choice
 }
 
 func newTransports(base Handler, owned bool) *transports {
 	t := &transports{base: base, owned: owned}
 	t.variants, _ = simplelru.NewLRU(maxVariants, func(_ variant, old *variantTransport) { old.CloseIdleConnections() })
-	t.trusts, _ = simplelru.NewLRU[*tls.Config, string](maxVariants, nil)
-	t.partition = partitionBy(base)
+	t.choice = sync.OnceValue(func() *connection.Choice {
+		if chain := connection.Under(base); !chain.Common() {
+			return &connection.Choice{Base: &chain.Identity, Own: &chain.Identity}
+		}
+		return nil
+	})
 	return t
 }
-
-// partitionBy looks through wrappers for a transport that doesn't verify.
-func partitionBy(h Handler) string {
-	for range maxLayers {
-		switch t := h.(type) {
-		case *http.Transport:
-			return partitionUnder(t.Clone().TLSClientConfig) // reading it from t could meet the first request of t
-		case *Client:
-			return t.partition(t.resolved)
-		case *asTransport:
-			h = t.client
-		case *link:
-			h = t.next
-		case *branch:
-			h = t.next
-		case unwrapper:
-			h = t.Unwrap()
-		default:
-			return ""
-		}
-	}
-	return ""
-}
-
-func partitionUnder(c *tls.Config) string {
-	switch {
-	case c == nil || !c.InsecureSkipVerify:
-		return ""
-	case c.VerifyConnection != nil || c.VerifyPeerCertificate != nil:
-		return newPartition()
-	}
-	return insecurePartition
-}
-
-const insecurePartition = "unverified"
-
-var partitions atomic.Uint64
-
-// newPartition names answers that rest on a trust which no other configuration is known to share.
-func newPartition() string { return "tls " + strconv.FormatUint(partitions.Add(1), 10) }
 
 func (t *transports) RoundTrip(req *http.Request) (*http.Response, error) {
 	if x := beginExchange(req); x != nil {
@@ -432,27 +397,33 @@ func (t *transports) variant(v variant) (*variantTransport, error) {
 	if made, ok := t.variants.Get(v); ok {
 		return made, nil
 	}
-	made := &variantTransport{Transport: v.of(base), partition: t.trust(v)}
+	made := &variantTransport{Transport: v.of(base)}
+	made.choice = sync.OnceValue(func() *connection.Choice { return v.choice(made.Transport, base) })
 	t.variants.Add(v, made)
 	return made, nil
 }
 
-// trust returns the partition of the answers that come by way of v.
-func (t *transports) trust(v variant) string {
+// choice is what tells the connections of t, which is v's variant of base, from others, or nil if that is nothing.
+func (v variant) choice(t, base *http.Transport) *connection.Choice {
+	of, parts := connection.Of(base, base), connection.Of(t, base)
 	switch {
 	case v.tls != nil:
-		p, ok := t.trusts.Get(v.tls)
-		if !ok {
-			p = newPartition()
-			t.trusts.Add(v.tls, p)
-		}
-		return p
-	case v.insecure:
-		return insecurePartition
+		parts.TLS = connection.TLS(v.tls)
 	case v.pins != "":
-		return "pinned " + hex.EncodeToString([]byte(v.pins))
+		var sums []string
+		for sum := range slices.Chunk([]byte(v.pins), sha256.Size) {
+			sums = append(sums, string(sum))
+		}
+		parts.TLS = connection.Pinned(t, base, sums...)
 	}
-	return t.partition
+	if v.proxy == direct && of.Environment {
+		parts.Proxy = connection.Direct()
+	}
+	was, is := of.Identity(), parts.Identity()
+	if was.Common() && is.Common() {
+		return nil
+	}
+	return &connection.Choice{Base: &was, Own: &is}
 }
 
 // option names what makes v differ.
@@ -483,7 +454,11 @@ func (v variant) of(base *http.Transport) *http.Transport {
 		t.Proxy = nil
 	default:
 		proxy, err := url.Parse(v.proxy)
-		t.Proxy = func(*http.Request) (*url.URL, error) { return proxy, err }
+		if err != nil { // it has been parsed before
+			t.Proxy = func(*http.Request) (*url.URL, error) { return nil, err }
+			break
+		}
+		t.Proxy = http.ProxyURL(proxy)
 	}
 	if v.proxyHeader != "" {
 		t.ProxyConnectHeader = parseFields(v.proxyHeader)

@@ -30,7 +30,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
-	"github.com/plyhttp/ply/internal/partition"
+	"github.com/plyhttp/ply/internal/connection"
 )
 
 func ok(http.ResponseWriter, *http.Request) {}
@@ -363,16 +363,27 @@ func TestTransportOptions(t *testing.T) {
 	})
 
 	t.Run("MaxResponseHeaderBytes", func(t *testing.T) {
-		for limit, fits := range map[int64]bool{0: true, 1000: false, 100_000: true} {
+		for _, tt := range []struct {
+			limit int64
+			size  int
+			fits  bool
+		}{{0, 20_000, true}, {1000, 20_000, false}, {100_000, 20_000, true}, {0, 1_000_000, true}, {0, 1 << 20, false}, {-1, 1 << 20, true}, {4 << 20, 1 << 20, true}} {
 			synctest.Test(t, func(t *testing.T) {
 				m := serveInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-					w.Header().Set("X", strings.Repeat("x", 20_000))
+					w.Header().Set("X", strings.Repeat("x", tt.size))
 				}), nil)
-				m.options.MaxResponseHeaderBytes = limit
-				if err := fetch(t.Context(), newClient(t, ply.Options{Transport: m.transport(t)}), m.url); (err == nil) != fits {
-					t.Errorf("with %d: %v", limit, err)
+				m.options.MaxResponseHeaderBytes = tt.limit
+				if err := fetch(t.Context(), newClient(t, ply.Options{Transport: m.transport(t)}), m.url); (err == nil) != tt.fits {
+					t.Errorf("a field of %d bytes, with %d: %v", tt.size, tt.limit, err)
 				}
 			})
+		}
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", strings.Repeat("x", 1<<20))
+		}))
+		defer s.Close()
+		if err := fetch(t.Context(), newClient(t, ply.Options{}), s.URL); err == nil {
+			t.Error("a client's own transport has no bound")
 		}
 	})
 }
@@ -675,6 +686,55 @@ func TestProxies(t *testing.T) {
 	})
 }
 
+// TestProxiesOfTheEnvironmentThatCannotBeUsed: they are an error, not a direct connection, and the error does not show the password.
+func TestProxiesOfTheEnvironmentThatCannotBeUsed(t *testing.T) {
+	for _, tt := range []struct {
+		value string
+		ok    bool
+	}{
+		{"", true}, {"proxy.test", true}, {"proxy.test:3128", true}, {"10.0.0.1:3128", true}, {"[::1]:3128", true}, {"user:s3cret@proxy.test:3128", true},
+		{"http://user:s3cret@proxy.test:3128/", true}, {"socks5://10.0.0.1:1080", true}, {"socks5h://proxy.test:1080", true}, {"https://proxy.test", true},
+		{"http://user:s3cret%t@proxy.test:3128", false}, {"user:s3cret%t@proxy.test:3128", false}, {"http://user:s3cret@", false}, {"http://", false},
+		{"http:/user:s3cret@proxy.test", false}, {"//user:s3cret@proxy.test", false}, {"http://user:s3cret@proxy .test", false}, {"ftp://user:s3cret@proxy.test", false},
+		{"::1", false}, {"proxy.test:s3cret", false}, {"http://proxy.test:s3cret", false}, {" http://user:s3cret@proxy.test", false},
+		{"http://user:s3cret@proxy.test\n", false},
+	} {
+		for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
+			t.Run(name+" "+tt.value, func(t *testing.T) {
+				t.Setenv("NETRC", os.DevNull)
+				for _, other := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
+					t.Setenv(other, "")
+				}
+				t.Setenv(name, tt.value)
+				for _, trusts := range []bool{true, false} {
+					c, err := ply.New(ply.Options{TrustEnv: trusts})
+					if c != nil {
+						c.Close()
+					}
+					if want := tt.ok || !trusts; (err == nil) != want {
+						t.Fatalf("TrustEnv %v: got %v, want success %v", trusts, err, want)
+					}
+					var option *ply.OptionError
+					if err != nil && (!errors.As(err, &option) || option.Option != "TrustEnv" || !strings.Contains(err.Error(), name) || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "s3cret")) {
+						t.Errorf("got %v", err)
+					}
+				}
+				if _, err := ply.New(ply.Options{TrustEnv: true, Transport: http.DefaultTransport}); err != nil {
+					t.Errorf("with another transport: %v", err)
+				}
+			})
+		}
+	}
+	t.Setenv("NETRC", os.DevNull)
+	t.Setenv("HTTP_PROXY", "proxy.test:3128")
+	t.Setenv("http_proxy", "http://%")
+	if c, err := ply.New(ply.Options{TrustEnv: true}); err != nil {
+		t.Errorf("net/http does not look at the second name where the first is set: %v", err)
+	} else {
+		c.Close()
+	}
+}
+
 // TestTrustEnv runs itself once more with proxies in the environment, because net/http looks there once in a process.
 func TestTrustEnv(t *testing.T) {
 	const proxied = "PLY_TEST_PROXIED"
@@ -834,7 +894,7 @@ func TestAFingerprintErrorComesThroughEverything(t *testing.T) {
 // TestRequestsShareConnectionsWithTheirLike, and with no others.
 func TestRequestsShareConnectionsWithTheirLike(t *testing.T) {
 	_, pool := certificate()
-	one, two := &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: pool}
+	one, two := &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{clientCertificate(t, "two")}}
 	for _, h2 := range []bool{false, true} {
 		s, connections := secureOrigin(t, h2, ok)
 		pin := sha256.Sum256(s.Certificate().Raw)
@@ -1120,11 +1180,16 @@ func TestVariantsUnderConcurrentUse(t *testing.T) {
 	})
 }
 
+// partitionOf is what a request's answers are kept apart by, or "" if that is nothing.
+func partitionOf(r *http.Request) string {
+	return strings.TrimPrefix(string(connection.Choices(r.Context()).Append(nil)), "\x00")
+}
+
 // TestPartitions: a layer, a cache for one, can tell answers apart by the trust that they rest on.
 func TestPartitions(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	_, pool := certificate()
-	one, two := &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: pool}
+	one, two := &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{clientCertificate(t, "two")}}
 	pin := sha256.Sum256(s.Certificate().Raw)
 	verifying := func() *http.Transport { return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}} }
 	insecure := func() *http.Transport {
@@ -1133,7 +1198,7 @@ func TestPartitions(t *testing.T) {
 	var last string
 	layer := func(next ply.Handler) ply.Handler {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
-			last = partition.Of(r.Context())
+			last = partitionOf(r)
 			return next.RoundTrip(r)
 		})
 	}
@@ -1153,7 +1218,6 @@ func TestPartitions(t *testing.T) {
 		"insecure":  {ply.InsecureSkipVerify()},
 		"pinned":    {ply.Fingerprint(pin)},
 		"pinned, 2": {ply.Fingerprint(pin, [sha256.Size]byte{1})},
-		"TLS one":   {ply.TLS(one)},
 		"TLS two":   {ply.TLS(two)},
 	}
 	seen := make(map[string]string)
@@ -1171,8 +1235,11 @@ func TestPartitions(t *testing.T) {
 			}
 		}
 	}
-	if seen[""] != "verified" {
-		t.Errorf("the common partition is that of %q requests", seen[""])
+	if seen[of(t, c, ply.TLS(one.Clone()))] != "verified" {
+		t.Error("the roots of the transport have another partition than the same roots of a request")
+	}
+	if kind, ok := seen[""]; ok {
+		t.Errorf("%s has the common partition, with roots of its own", kind)
 	}
 
 	byRequest := of(t, c, kinds["insecure"]...)
@@ -1214,7 +1281,7 @@ func TestARequestInAContextOfAnotherStaysInItsPartition(t *testing.T) {
 	var got []string
 	c := newClient(t, ply.Options{Use: []ply.Middleware{func(next ply.Handler) ply.Handler {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
-			got = append(got, partition.Of(r.Context()))
+			got = append(got, partitionOf(r))
 			return next.RoundTrip(r)
 		})
 	}}})

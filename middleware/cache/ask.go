@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -23,8 +24,8 @@ type ask struct {
 	credentials              bool // Authorization or Cookie is there
 	plain                    bool // neither the header nor a mode asks anything of the cache
 
-	partition string // see package partition
-	traced    bool   // someone wants to hear of this request
+	path   connection.Path // what the answer comes over
+	traced bool            // someone wants to hear of this request
 
 	bypass   string // why the store is neither read nor written
 	bypassAs Forward

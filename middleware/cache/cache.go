@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/expiry"
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/keying"
 )
@@ -131,6 +132,7 @@ type Cache struct {
 	copies  budget // for bodies on their way to the store
 	events  history
 	flights flights
+	mounts  mounts
 	stats   counters
 	closed  atomic.Bool
 	off     atomic.Bool
@@ -223,11 +225,15 @@ func (c *Cache) open(o *Options) {
 func (c *Cache) secret() *secret { return c.secrets.known.Load() }
 
 // Middleware mounts the cache before next. Nil means [http.DefaultTransport].
+// Answers that come over different connections are kept apart: with the first request, the cache looks through next (by Unwrap or WrappedRoundTripper)
+// for the transport, whose TLS configuration, proxy and dialer must not change after that. See [NamedConnection] for what it cannot name.
 func (c *Cache) Middleware(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return &layer{cache: c, next: next}
+	l := &layer{cache: c, next: next, below: sync.OnceValue(func() *connection.Chain { return c.mounts.under(next) })}
+	c.mounts.add(l)
+	return l
 }
 
 // check finds options that cannot mean what they say.

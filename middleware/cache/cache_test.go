@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/plyhttp/ply/internal/partition"
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
 )
@@ -79,7 +79,7 @@ func TestPrincipalsAndPartitionsDoNotShare(t *testing.T) {
 		g.want(have, 200, "hello", "miss", 3)
 		have, _ = g.get(url, "authorization: Bearer a")
 		g.want(have, 200, "hello", "hit", 3)
-		r, _ := http.NewRequestWithContext(partition.With(t.Context(), "unverified"), "GET", url, nil)
+		r, _ := http.NewRequestWithContext(connection.With(t.Context(), &connection.Choice{Base: &connection.Identity{}, Own: &connection.Identity{Name: "unverified"}}), "GET", url, nil)
 		have, _ = g.send(r)
 		g.want(have, 200, "hello", "miss", 4)
 		have, _ = g.send(r)

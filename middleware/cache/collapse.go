@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -305,6 +306,8 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 			return resp, done, nil
 		}
 		return nil, goAlone, nil
+	case f.unverified:
+		return nil, goAlone, nil
 	case f.failed != nil && (ownError(f.failed) || x.secluded(f)), f.raised != nil:
 		return nil, goAgain, nil
 	case f.failed != nil:
@@ -349,7 +352,8 @@ func (x *exchange) closeRequest() {
 
 // ownError tells whether an error may be due to the request that was sent, rather than to the origin: another request could fare better.
 func ownError(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	var unverified *tls.CertificateVerificationError // it may be verified by others, or not at all
+	return errors.As(err, &unverified) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // secluded tells whether an error must not pass between two requests: with credentials that the key does not tell apart, it may be about one person.

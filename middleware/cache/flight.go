@@ -49,6 +49,8 @@ type landing struct {
 	spool  *spool // its body, if that is still on its way
 	status int    // that the origin answered with, or 0
 
+	unverified bool // the answer is for nobody but the one who led
+
 	response *http.Response // for the one who led
 	err      error          // for the same, if there is no response
 	failed   error          // why there was no answer, even if the leader got one from the store
@@ -170,7 +172,7 @@ func (f *flight) publish() {
 // An error of the origin says nothing about that.
 func (f *flight) missed() bool {
 	switch {
-	case f.err == errNoUse:
+	case f.err == errNoUse, f.unverified:
 		return true
 	case f.entry != nil:
 		return !f.entry.suitsAll()

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/stretchr/testify/require"
 )
 
@@ -18,7 +19,7 @@ func TestExchangesThatCanBeJoinedHaveABound(t *testing.T) {
 		r := newRequest("GET", "").WithContext(t.Context())
 		r.Header.Set("Accept-Language", language)
 		var a ask
-		c.read(&a, r)
+		c.read(&a, r, &connection.Chain{})
 		x := l.exchange(r, &a, []byte(key), found{why: ForwardURIMiss}, time.Now())
 		x.known = []selector{{name: "Accept-Language"}}
 		return x

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/stretchr/testify/require"
 )
 
@@ -31,7 +32,7 @@ func TestWhoWaitedForOneThatFoundTheAnswerFindsItToo(t *testing.T) {
 	late := func() *exchange { // looked into the store before anything was there
 		r := newRequest("GET", "").WithContext(t.Context())
 		var a ask
-		c.read(&a, r)
+		c.read(&a, r, &connection.Chain{})
 		return rt.(*layer).exchange(r, &a, c.anonymousKey(nil, &a, r), found{why: ForwardURIMiss}, time.Now())
 	}
 	leader, follower := late(), late()

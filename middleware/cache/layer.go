@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/plyhttp/ply/internal/partition"
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/record"
 	"github.com/plyhttp/ply/internal/scope"
 	"github.com/plyhttp/ply/internal/target"
@@ -20,6 +20,7 @@ import (
 type layer struct {
 	cache *Cache
 	next  http.RoundTripper
+	below func() *connection.Chain // what next ends in; it is looked at once, with the first request
 }
 
 // LayerName returns "cache".
@@ -30,6 +31,9 @@ func (l *layer) LayerID() any { return l.cache }
 
 // Unwrap returns the next handler.
 func (l *layer) Unwrap() http.RoundTripper { return l.next }
+
+// WrappedRoundTripper returns it, too, for Kubernetes.
+func (l *layer) WrappedRoundTripper() http.RoundTripper { return l.next }
 
 // CloseIdleConnections closes those of the next handler.
 func (l *layer) CloseIdleConnections() {
@@ -55,7 +59,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return l.next.RoundTrip(r)
 	}
 	var a ask
-	c.read(&a, r)
+	c.read(&a, r, l.below())
 	if c.closed.Load() || c.off.Load() {
 		a.keepOut(switchedOff, ForwardBypass)
 	}
@@ -68,7 +72,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 		buffer := keys.Get().(*[]byte)
 		defer putKey(buffer)
 		var err error
-		if *buffer, err = c.appendKey((*buffer)[:0], r); err != nil {
+		if *buffer, err = c.appendKey((*buffer)[:0], r, a.path); err != nil {
 			a.keepOut("no key: "+err.Error(), ForwardBypass)
 			return l.exchange(r, &a, nil, found{}, time.Now()).act(a.bypassed())
 		}
@@ -92,12 +96,21 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // read reads a request, and what the contexts around it have chosen.
-func (c *Cache) read(a *ask, r *http.Request) {
+func (c *Cache) read(a *ask, r *http.Request, below *connection.Chain) {
 	in := scope.Of(r.Context())
 	choices := chosen(in)
-	a.partition, a.traced = in.Partition, len(choices.traces) > 0
+	a.path, a.traced = connection.PathOf(below, in), len(choices.traces) > 0
 	a.read(choices.effective(), r, &c.posture)
+	if c.durable != nil && a.bypass == "" {
+		if why := a.path.Unnamed(); why != "" {
+			a.keepOut(unnamed+why, ForwardBypass)
+		}
+	}
 }
+
+// unnamed begins the reason for which answers stay out of a store that outlives the process, or that others read: the name of their connection
+// would mean something else there.
+const unnamed = "no name for the connection: "
 
 // keyRoom is room for the key of most requests, on the stack.
 const keyRoom = 256
@@ -107,14 +120,14 @@ func (c *Cache) anonymousKey(dst []byte, a *ask, r *http.Request) []byte {
 	if !c.byURI || a.credentials || r.Method != http.MethodGet {
 		return nil
 	}
-	dst = append(target.Append(dst, a.partition), 0)
+	dst = append(a.path.Append(dst), 0)
 	return append(target.AppendURI(dst, r), c.anonymous...)
 }
 
-// appendKey appends the primary key: the partition, the class of the method, what the strategy makes of the request,
+// appendKey appends the primary key: the connection, the class of the method, what the strategy makes of the request,
 // and the content of a request with content, unless the strategy has seen to it (RFC 9111 §2, RFC 10008 §2.7).
-func (c *Cache) appendKey(dst []byte, r *http.Request) ([]byte, error) {
-	dst = target.Append(dst, partition.Of(r.Context()))
+func (c *Cache) appendKey(dst []byte, r *http.Request, by connection.Path) ([]byte, error) {
+	dst = by.Append(dst)
 	content := false
 	switch r.Method {
 	case "", http.MethodGet, http.MethodHead:
@@ -157,7 +170,7 @@ func (c *Cache) find(f *found, a *ask, key []byte, r *http.Request, now time.Tim
 
 // findAlike looks for a response to a request with another query, where the difference does not count (No-Vary-Search).
 func (c *Cache) findAlike(ctx context.Context, a *ask, r *http.Request) found {
-	key, err := c.searchKey(r)
+	key, err := c.searchKey(r, a.path)
 	if err != nil {
 		return found{}
 	}
@@ -169,8 +182,8 @@ func (c *Cache) findAlike(ctx context.Context, a *ask, r *http.Request) found {
 }
 
 // searchKey is the key under which responses stand that do not vary on the whole query.
-func (c *Cache) searchKey(r *http.Request) ([]byte, error) {
-	return c.appendKey([]byte("search"), withoutQuery(r))
+func (c *Cache) searchKey(r *http.Request, by connection.Path) ([]byte, error) {
+	return c.appendKey([]byte("search"), withoutQuery(r), by)
 }
 
 // admits tells whether the user's own conditions allow a stored response, which they may not have when it was stored.
@@ -347,6 +360,7 @@ func (x *exchange) send(r *http.Request, d decision) (*http.Response, error) {
 		return x.failed(d, err)
 	}
 	p.Response, p.received, p.followed = resp, time.Now(), followed(resp, r)
+	p.unverified = !x.ask.path.Admits(resp)
 	resp.Request = x.request
 	if resp.Body == nil {
 		resp.Body = http.NoBody
@@ -423,6 +437,7 @@ func (x *exchange) refreshBehind() {
 	behind := *x
 	behind.behind = true
 	behind.ask = newAsk(modeOf(r.Context()), r, &c.posture)
+	behind.ask.path = x.ask.path
 	started := c.flights.start(x.own, x.key, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
 		defer cancel()

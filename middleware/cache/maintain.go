@@ -9,38 +9,52 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/urlpattern"
 	"github.com/plyhttp/ply/redact"
 )
 
-// Contains tells whether a stored response would be selected for r, fresh or not.
+// Contains tells whether a stored response would be selected for r, fresh or not, by any connection of the chains that the cache stands in.
 func (c *Cache) Contains(r *http.Request) bool {
 	now := time.Now()
 	a := newAsk(modeOf(r.Context()), r, &c.posture)
 	if a.bypass != "" {
 		return false
 	}
-	key, err := c.appendKey(nil, r)
-	if err != nil {
-		return false
+	for _, a.path = range c.paths(r) {
+		key, err := c.appendKey(nil, r, a.path)
+		if err != nil {
+			return false
+		}
+		var f found
+		if c.find(&f, &a, key, r, now); f.entry != nil {
+			return true
+		}
 	}
-	var f found
-	c.find(&f, &a, key, r, now)
-	return f.entry != nil
+	return false
 }
 
-// Delete removes what is stored under r's key, all variants of it. Other principals' copies stay; see [Cache.DeleteURL].
+// Delete removes what is stored under r's key, all variants of it, by whatever connection of the chains that the cache stands in it came.
+// Other principals' copies stay; see [Cache.DeleteURL].
 func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
-	key, err := c.appendKey(nil, r)
+	c.events.add(c.tagsOf(r)...)
+	var failed error
+	for _, path := range c.paths(r) {
+		failed = errors.Join(failed, c.deleteBy(ctx, r, path))
+	}
+	return failed
+}
+
+func (c *Cache) deleteBy(ctx context.Context, r *http.Request, path connection.Path) error {
+	key, err := c.appendKey(nil, r, path)
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	c.events.add(c.tagsOf(r)...)
 	err = c.store.update(ctx, string(key), func(*variants) *variants { return nil })
 	if err != nil || !c.searches.Load() {
 		return wrapped("delete", err)
 	}
-	if key, err = c.searchKey(r); err != nil {
+	if key, err = c.searchKey(r, path); err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
 	return wrapped("delete", c.store.update(ctx, string(key), func(old *variants) *variants {

@@ -20,13 +20,14 @@ type reply struct {
 	requested, received time.Time
 	began               moment        // in the history of invalidations
 	followed            bool          // it is the answer of another URI
+	unverified          bool          // it came over a connection that was not verified, and requests over others share the key
 	merged              http.Response // what it confirms, brought up to date
 }
 
 // handle gives the caller an answer: the reply, or a stored response that it confirms or fails to replace.
 func (p *reply) handle(d decision) (*http.Response, error) {
 	if p.flight != nil {
-		p.flight.status = p.StatusCode
+		p.flight.status, p.flight.unverified = p.StatusCode, p.unverified
 	}
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
@@ -57,6 +58,10 @@ func (p *reply) take(d decision, status int) *http.Response {
 	s := Status{Fwd: d.fwd, FwdStatus: status, Detail: d.detail}
 	p.invalidate()
 	switch {
+	case p.unverified:
+		if p.ask.mayStore() {
+			p.leaveOut(&s, "the connection was not verified")
+		}
 	case p.ask.head && p.ask.bypass == "":
 		p.learnFromHead()
 	case p.ask.mayStore():
@@ -104,8 +109,7 @@ func (c *Cache) deleteTagged(ctx context.Context, tags []tag) error {
 func (p *reply) store(s *Status) {
 	e, reason := p.entry()
 	if reason != "" {
-		s.Detail = joined(s.Detail, "not stored: "+reason)
-		p.cache.leftOut(p.request, reason)
+		p.leaveOut(s, reason)
 		if p.selected != nil && replaces(p.StatusCode) {
 			p.remove(p.selected)
 		}
@@ -130,6 +134,12 @@ func (p *reply) store(s *Status) {
 	default:
 		p.record(e)
 	}
+}
+
+// leaveOut says why the reply is not stored.
+func (p *reply) leaveOut(s *Status, reason string) {
+	s.Detail = joined(s.Detail, "not stored: "+reason)
+	p.cache.leftOut(p.request, reason)
 }
 
 // draft makes the copy of the body.
@@ -225,6 +235,8 @@ func (p *reply) entry() (*Entry, string) {
 	switch {
 	case p.followed:
 		return nil, "a handler below the cache followed a redirect"
+	case c.durable != nil && p.ask.path.Unnamed() != "": // of a method that invalidates
+		return nil, unnamed + p.ask.path.Unnamed()
 	case endsWithConnection(p.Response):
 		return nil, "the body ends with the connection, so its end cannot be told from a break"
 	case p.ContentLength > c.maxEntry:
@@ -271,7 +283,7 @@ func (p *reply) chooseKey(e *Entry) string {
 	if p.own == "" { // a POST that answers later GET requests
 		get = p.request.Clone(p.request.Context())
 		get.Method, get.Body, get.GetBody = http.MethodGet, nil, nil
-		key, err := c.appendKey(nil, get)
+		key, err := c.appendKey(nil, get, p.ask.path)
 		if err != nil {
 			return "no key: " + err.Error()
 		}
@@ -281,7 +293,7 @@ func (p *reply) chooseKey(e *Entry) string {
 	if e.search == nil {
 		return ""
 	}
-	key, err := c.searchKey(get)
+	key, err := c.searchKey(get, p.ask.path)
 	if err != nil {
 		return "no key: " + err.Error()
 	}
@@ -369,7 +381,7 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	e.header = merged.Header // nobody else has it
 	keepStored(e.header, p.received, judged.verdict.Overrules(), &c.posture)
 	e.index()
-	if p.ask.mode == ReadOnly {
+	if p.ask.mode == ReadOnly || p.unverified {
 		return e, false, false
 	}
 	if ok {

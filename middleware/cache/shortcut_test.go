@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/field"
-	"github.com/plyhttp/ply/internal/partition"
 	"github.com/plyhttp/ply/keying"
 )
 
@@ -69,9 +69,9 @@ func sameWays(t *testing.T, c *Cache, mode Mode, r *http.Request, e *Entry, now 
 	if short.bypass != long.bypass || short.credentials != long.credentials || short.mayStore() != long.mayStore() {
 		t.Fatalf("%s: %+v, want %+v", says, short, *long)
 	}
-	c.read(&short, r)
+	c.read(&short, r, &connection.Chain{})
 	short.mode = mode
-	want, err := c.appendKey(nil, r)
+	want, err := c.appendKey(nil, r, short.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
 	for i := range 20_000 {
 		c, r := caches[i%len(caches)], randomRequest(random)
 		if i%7 == 0 {
-			r = r.WithContext(partition.With(t.Context(), "other"))
+			r = r.WithContext(connection.With(t.Context(), &connection.Choice{Base: &connection.Identity{}, Own: &connection.Identity{Name: "other"}}))
 		}
 		var e *Entry
 		if fields := random.IntN(len(storedFields) + 1); fields < len(storedFields) {

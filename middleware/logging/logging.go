@@ -42,6 +42,9 @@ type handler struct {
 func (h *handler) LayerName() string         { return "logging" }
 func (h *handler) Unwrap() http.RoundTripper { return h.next }
 
+// WrappedRoundTripper returns it, too, for Kubernetes.
+func (h *handler) WrappedRoundTripper() http.RoundTripper { return h.next }
+
 func (h *handler) CloseIdleConnections() {
 	if c, ok := h.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

@@ -147,6 +147,9 @@ type layer struct {
 
 func (l *layer) Unwrap() http.RoundTripper { return l.next }
 
+// WrappedRoundTripper returns it, too, for Kubernetes.
+func (l *layer) WrappedRoundTripper() http.RoundTripper { return l.next }
+
 func (l *layer) CloseIdleConnections() {
 	if c, ok := l.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

@@ -1,0 +1,29 @@
+package ply
+
+import (
+	"net/http"
+
+	"github.com/plyhttp/ply/internal/connection"
+)
+
+func init() { connection.See = seeThrough }
+
+// seeThrough shows what a handler of this package leads to, for those who look for the transport at the end of a chain and do not import this package.
+func seeThrough(h http.RoundTripper) (connection.Step, bool) {
+	switch h := h.(type) {
+	case *branch:
+		return connection.Step{Next: h.next, Other: h.on}, true
+	case *transports:
+		return connection.Step{Next: h.base}, true
+	case *asTransport:
+		return connection.Step{Next: h.client}, true
+	case *Client:
+		if s := h.resolved; s != nil && s.transport != nil {
+			if choice := s.transport.choice(); choice != nil {
+				return connection.Step{Own: choice.Own}, true
+			}
+		}
+		return connection.Step{Next: h.call}, true
+	}
+	return connection.Step{}, false
+}

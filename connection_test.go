@@ -1,0 +1,274 @@
+package ply_test
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	filestore "github.com/plyhttp/ply/store/file"
+	"github.com/stretchr/testify/require"
+)
+
+// clientCertificate is one that a client shows; its common name is who the client is.
+func clientCertificate(tb testing.TB, name string) tls.Certificate {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(tb, err)
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	require.NoError(tb, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// who answers with what it sees of the client, for everybody to keep.
+func who(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	io.WriteString(w, seenOf(r))
+}
+
+func seenOf(r *http.Request) string {
+	name := "nobody"
+	if r.TLS != nil {
+		name = cmp.Or(r.TLS.ServerName, name)
+		if len(r.TLS.PeerCertificates) > 0 {
+			name = r.TLS.PeerCertificates[0].Subject.CommonName
+		}
+	}
+	if user, _, ok := (&http.Request{Header: http.Header{"Authorization": r.Header["Proxy-Authorization"]}}).BasicAuth(); ok {
+		name = user
+	}
+	return name
+}
+
+func says(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		io.WriteString(w, name)
+	}
+}
+
+// seam is a setting of connections by which two requests for one URL must not share an answer.
+type seam struct {
+	url     string
+	ways    [2]func() *http.Transport
+	options [2][]ply.RequestOption // in place of ways, for a ply.Client
+	want    [2]string              // "" for an error
+	named   [2]bool                // by content: then a store serves it in another process
+}
+
+func seams(t *testing.T) map[string]seam {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(who))
+	s.Config.ErrorLog = quiet
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	alice, bob := clientCertificate(t, "alice"), clientCertificate(t, "bob")
+	var plain [2]*httptest.Server
+	var sockets [2]string
+	dir := t.TempDir()
+	for i, name := range []string{"alice", "bob"} {
+		plain[i] = httptest.NewServer(says(name))
+		t.Cleanup(plain[i].Close)
+		sockets[i] = filepath.Join(dir, name)
+		l, err := net.Listen("unix", sockets[i])
+		require.NoError(t, err)
+		behind := &http.Server{Handler: says(name)}
+		go behind.Serve(l)
+		t.Cleanup(func() { behind.Close() })
+	}
+	proxy := httptest.NewServer(http.HandlerFunc(who))
+	t.Cleanup(proxy.Close)
+
+	withTLS := func(c *tls.Config) func() *http.Transport {
+		return func() *http.Transport { return &http.Transport{TLSClientConfig: c.Clone()} }
+	}
+	dialing := func(i int) func() *http.Transport {
+		return func() *http.Transport {
+			return &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, plain[i].Listener.Addr().String())
+			}}
+		}
+	}
+	dialingTLS := func(c *tls.Config) func() *http.Transport {
+		return func() *http.Transport {
+			return &http.Transport{DialTLSContext: (&tls.Dialer{Config: c}).DialContext}
+		}
+	}
+	made := func(o ply.TransportOptions) func() *http.Transport {
+		return func() *http.Transport { return newTransport(t, o) }
+	}
+	by := func(user string) func() *http.Transport {
+		u, _ := url.Parse(proxy.URL)
+		if user != "" {
+			u.User = url.UserPassword(user, "secret")
+		}
+		return func() *http.Transport { return &http.Transport{Proxy: http.ProxyURL(u)} }
+	}
+	chosen := func(user string) func() *http.Transport {
+		u, _ := url.Parse(proxy.URL)
+		u.User = url.UserPassword(user, "secret")
+		return func() *http.Transport {
+			return &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return u, nil }}
+		}
+	}
+	pinned := func(c *x509.Certificate) func() *http.Transport {
+		return withTLS(&tls.Config{InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error {
+			if !s.PeerCertificates[0].Equal(c) {
+				return fmt.Errorf("another certificate")
+			}
+			return nil
+		}})
+	}
+	leaf, err := x509.ParseCertificate(alice.Certificate[0])
+	require.NoError(t, err)
+	as := func(c ...tls.Certificate) *tls.Config { return &tls.Config{RootCAs: roots, Certificates: c} }
+	callback := func(c tls.Certificate) *tls.Config {
+		return &tls.Config{RootCAs: roots, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil }}
+	}
+	both, none := [2]bool{true, true}, [2]bool{}
+	people := [2]string{"alice", "bob"}
+	ways := func(a, b func() *http.Transport) [2]func() *http.Transport { return [2]func() *http.Transport{a, b} }
+	choices := func(a, b ply.RequestOption) [2][]ply.RequestOption {
+		return [2][]ply.RequestOption{{a}, {b}}
+	}
+	return map[string]seam{
+		"client certificates":           {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(as(bob))), want: people, named: both},
+		"a client certificate or none":  {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(as())), want: [2]string{"alice", "nobody"}, named: both},
+		"certificates that are chosen":  {url: s.URL, ways: ways(withTLS(callback(alice)), withTLS(callback(bob))), want: people, named: none},
+		"roots":                         {url: s.URL, ways: ways(withTLS(as()), withTLS(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
+		"other roots":                   {url: s.URL, ways: ways(withTLS(as()), withTLS(&tls.Config{RootCAs: x509.NewCertPool()})), want: [2]string{"nobody", ""}, named: both},
+		"no verification":               {url: s.URL, ways: ways(withTLS(&tls.Config{InsecureSkipVerify: true}), withTLS(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
+		"verification, then none":       {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(&tls.Config{InsecureSkipVerify: true})), want: [2]string{"alice", "nobody"}, named: both},
+		"server names":                  {url: s.URL, ways: ways(withTLS(&tls.Config{RootCAs: roots, ServerName: "example.com"}), withTLS(as())), want: [2]string{"example.com", "nobody"}, named: both},
+		"pins by callback":              {url: s.URL, ways: ways(pinned(s.Certificate()), pinned(leaf)), want: [2]string{"nobody", ""}, named: none},
+		"dialers for TLS":               {url: s.URL, ways: ways(dialingTLS(as(alice)), dialingTLS(as(bob))), want: people, named: none},
+		"dialers":                       {url: "http://service.test", ways: ways(dialing(0), dialing(1)), want: people, named: none},
+		"dialers in NewTransport":       {url: "http://service.test", ways: ways(made(ply.TransportOptions{DialContext: dialing(0)().DialContext}), made(ply.TransportOptions{DialContext: dialing(1)().DialContext})), want: people, named: none},
+		"sockets":                       {url: "http://service.test", ways: ways(made(ply.TransportOptions{UnixSocket: sockets[0]}), made(ply.TransportOptions{UnixSocket: sockets[1]})), want: people, named: both},
+		"proxies":                       {url: "http://intranet.test", ways: ways(by("alice"), by("bob")), want: people, named: both},
+		"proxies in NewTransport":       {url: "http://intranet.test", ways: ways(made(ply.TransportOptions{Proxy: by("alice")().Proxy}), made(ply.TransportOptions{Proxy: by("bob")().Proxy})), want: people, named: both},
+		"proxies that are chosen":       {url: "http://intranet.test", ways: ways(chosen("alice"), chosen("bob")), want: people, named: none},
+		"a proxy or none":               {url: plain[1].URL, ways: ways(by("alice"), withTLS(&tls.Config{})), want: people, named: both},
+		"requests' client certificates": {url: s.URL, options: choices(ply.TLS(as(alice)), ply.TLS(as(bob))), want: people, named: both},
+		"requests' chosen certificates": {url: s.URL, options: choices(ply.TLS(callback(alice)), ply.TLS(callback(bob))), want: people, named: none},
+		"requests' proxies":             {url: "http://intranet.test", options: choices(ply.Proxy("http://alice:x@"+proxy.Listener.Addr().String()), ply.Proxy("http://bob:x@"+proxy.Listener.Addr().String())), want: people, named: both},
+		"requests without verification": {url: s.URL, options: choices(ply.InsecureSkipVerify(), ply.TLS(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
+		"requests' pins":                {url: s.URL, options: choices(ply.Fingerprint(sha256.Sum256(s.Certificate().Raw)), ply.Fingerprint(sha256.Sum256(leaf.Raw))), want: [2]string{"nobody", ""}, named: both},
+		"requests' pins, or none":       {url: s.URL, options: choices(ply.Fingerprint(sha256.Sum256(s.Certificate().Raw)), ply.InsecureSkipVerify()), want: [2]string{"nobody", "nobody"}, named: both},
+	}
+}
+
+// mounted are the ways to mount a cache, and to ask for a URL through it.
+var mounted = map[string]func(*testing.T, *cache.Cache, http.RoundTripper, string, ...ply.RequestOption) (*http.Response, error){
+	"client": func(t *testing.T, c *cache.Cache, tr http.RoundTripper, url string, opts ...ply.RequestOption) (*http.Response, error) {
+		return newClient(t, ply.Options{Transport: tr, Use: []ply.Middleware{c.Middleware}}).Get(t.Context(), url, opts...)
+	},
+	"wrap": func(_ *testing.T, c *cache.Cache, tr http.RoundTripper, url string, _ ...ply.RequestOption) (*http.Response, error) {
+		return ply.Wrap(&http.Client{Transport: tr}, c.Middleware).Get(url)
+	},
+	"bare": func(_ *testing.T, c *cache.Cache, tr http.RoundTripper, url string, _ ...ply.RequestOption) (*http.Response, error) {
+		return (&http.Client{Transport: c.Middleware(tr)}).Get(url)
+	},
+}
+
+// TestAnswersKeepToTheirConnections: by no seam does an answer reach those who ask by another connection; what can be named by content is served
+// to whoever asks by the same, in another process too, and what cannot stays out of stores.
+func TestAnswersKeepToTheirConnections(t *testing.T) {
+	files, err := filestore.Open(filepath.Join(t.TempDir(), "store"), filestore.Options{})
+	require.NoError(t, err)
+	defer files.Close()
+	stores := map[string]func() cache.Store{
+		"memory": func() cache.Store { return nil },
+		"file":   func() cache.Store { return files },
+		"tiered": func() cache.Store { return cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), files) },
+	}
+	for name, s := range seams(t) {
+		for _, shared := range []bool{false, true} {
+			for kind, store := range stores {
+				for mount := range mounted {
+					if s.options[0] != nil && mount != "client" {
+						continue
+					}
+					t.Run(fmt.Sprintf("%s/shared=%v/%s/%s", name, shared, kind, mount), func(t *testing.T) {
+						s.url += "/" + url.PathEscape(t.Name())
+						s.check(t, cache.Options{Shared: shared, Store: store(), StoreTimeout: time.Minute}, mount)
+					})
+				}
+			}
+		}
+	}
+}
+
+func (s seam) check(t *testing.T, o cache.Options, mount string) {
+	var c *cache.Cache
+	fresh := func() { // what another process has in common with this one
+		switch {
+		case c != nil && o.Store == nil:
+			return
+		case c != nil:
+			c.Close() // which waits for the store
+		}
+		var err error
+		c, err = cache.New(o)
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+	}
+	ask := func(way int, tr *http.Transport) (body, outcome string) {
+		var opts []ply.RequestOption
+		if s.options[0] != nil {
+			opts = s.options[way]
+		}
+		resp, err := mounted[mount](t, c, tr, s.url, opts...)
+		if err != nil {
+			return "", "error"
+		}
+		status, _ := cache.StatusOf(resp)
+		body, err = ply.Text(resp, nil)
+		require.NoError(t, err)
+		return body, status.Outcome()
+	}
+	var transports [2]*http.Transport
+	for round, first := range []string{"miss", "hit"} {
+		for way := range 2 {
+			fresh()
+			if transports[way] == nil || s.named[way] {
+				transports[way] = &http.Transport{}
+				if s.ways[way] != nil {
+					transports[way] = s.ways[way]()
+				}
+				t.Cleanup(transports[way].CloseIdleConnections)
+			}
+			want := first
+			switch {
+			case s.want[way] == "":
+				want = "error"
+			case o.Store != nil && !s.named[way]:
+				want = "bypassed"
+			}
+			if body, outcome := ask(way, transports[way]); body != s.want[way] || outcome != want {
+				t.Errorf("round %d: way %d got %q (%s), want %q (%s)", round, way, body, outcome, s.want[way], want)
+			}
+		}
+	}
+}

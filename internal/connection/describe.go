@@ -1,0 +1,165 @@
+package connection
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Of returns what t makes its connections of. What cannot be named has the token of owner, which t is a copy of, or is.
+// t may be in use; its exported fields must not change any more.
+func Of(t, owner *http.Transport) Parts {
+	c := t.Clone() // reading TLSClientConfig from t could meet the first request of t, which changes it
+	token := func() string { return tokenOf(owner) }
+	var p Parts
+	p.TLS = describeTLS(c.TLSClientConfig, token)
+	p.dialed(c, token)
+	p.proxied(c, token)
+	return p
+}
+
+// TLS returns what a configuration says about connections. What cannot be named has the token of the configuration.
+func TLS(c *tls.Config) Part {
+	return describeTLS(c.Clone(), func() string { return tokenOf(c) })
+}
+
+// Pinned is the part of t's connections, to servers whose certificates have one of the sums: t itself, a copy of owner, sees to that, and to nothing else.
+func Pinned(t, owner *http.Transport, sums ...string) Part {
+	c := t.Clone().TLSClientConfig
+	c.VerifyConnection = nil
+	p := describeTLS(c, func() string { return tokenOf(owner) })
+	p.add("pinned", slices.Sorted(slices.Values(sums))...)
+	return p
+}
+
+// Direct is the part of connections that pass by the proxies of the environment.
+func Direct() Part {
+	var p Part
+	p.add("direct")
+	return p
+}
+
+// describeTLS names what c shows to servers and demands of them. Which versions and ciphers it allows makes no other identity.
+func describeTLS(c *tls.Config, token func() string) Part {
+	var p Part
+	if c == nil {
+		return p
+	}
+	callbacks := c.VerifyConnection != nil || c.VerifyPeerCertificate != nil
+	p.unverified = c.InsecureSkipVerify
+	switch {
+	case callbacks:
+		p.unnamed("a verification of the connection's own cannot be named", token())
+	case c.InsecureSkipVerify:
+		p.add("unverified")
+	}
+	if c.RootCAs != nil && !c.InsecureSkipVerify {
+		switch roots, ok := rootsOf(c.RootCAs); {
+		case !ok:
+			p.unnamed("the trusted roots cannot be named", token())
+		case roots != nil:
+			p.add("roots", roots...)
+		}
+	}
+	if c.Time != nil && !c.InsecureSkipVerify {
+		p.unnamed("the clock of the TLS configuration cannot be named", token())
+	}
+	if c.GetClientCertificate != nil {
+		p.unnamed("a client certificate that is chosen per connection cannot be named", token())
+	}
+	var shown []string
+	for _, cert := range c.Certificates {
+		if len(cert.Certificate) > 0 {
+			sum := sha256.Sum256(cert.Certificate[0])
+			shown = append(shown, string(sum[:]))
+		}
+	}
+	if shown != nil {
+		p.add("certificates", shown...)
+	}
+	if c.ServerName != "" {
+		p.add("server name", strings.ToLower(c.ServerName))
+	}
+	return p
+}
+
+func (p *Parts) dialed(t *http.Transport, token func() string) {
+	//lint:ignore SA1019 a transport may have the deprecated one
+	if t.DialTLSContext != nil || t.DialTLS != nil {
+		p.Dial.unverified = true // the dialer's business
+		p.Dial.unnamed("a TLS dialer of the transport's own cannot be named", token())
+	}
+	//lint:ignore SA1019 a transport may have the deprecated one
+	old := t.Dial
+	switch {
+	case t.DialContext == nil && old == nil:
+	case t.DialContext == nil && sameCode(old, (&net.Dialer{}).Dial), t.DialContext == nil && sameCode(old, net.Dial):
+	case t.DialContext == nil:
+		p.Dial.unnamed(ownDialer, token())
+	case sameCode(t.DialContext, (&net.Dialer{}).DialContext):
+	case sameCode(t.DialContext, (&Dialer{}).DialContext):
+		way := ask(t.DialContext)
+		p.Dial.content = append(p.Dial.content, way.content...)
+		if way.why != "" {
+			p.Dial.unnamed(way.why, token())
+		}
+	default:
+		p.Dial.unnamed(ownDialer, token())
+	}
+}
+
+const ownDialer = "a dialer of the transport's own cannot be named"
+
+func (p *Parts) proxied(t *http.Transport, token func() string) {
+	switch {
+	case t.Proxy == nil:
+		return
+	case sameCode(t.Proxy, http.ProxyFromEnvironment):
+		// The environment is the machine's: answers outlive a move from one network to another, as they do without proxies.
+		p.Environment = true
+	case isProxyURL(t.Proxy):
+		if u, err := t.Proxy(nil); err == nil && u != nil {
+			p.Proxy.add("proxy", proxyName(u))
+		}
+	default:
+		p.Proxy.unnamed("a proxy that is chosen per request cannot be named", token())
+	}
+	switch {
+	case t.GetProxyConnectHeader != nil:
+		p.Proxy.unnamed("proxy header fields that are chosen per connection cannot be named", token())
+	case len(t.ProxyConnectHeader) > 0:
+		var wire strings.Builder
+		t.ProxyConnectHeader.Write(&wire) // in the order of names
+		p.Proxy.add("proxy header", wire.String())
+	}
+}
+
+// proxyName is a proxy's URL with its credentials; it is only ever hashed.
+func proxyName(u *url.URL) string {
+	c := *u
+	c.Scheme, c.Host = strings.ToLower(c.Scheme), strings.ToLower(c.Host)
+	c.Path, c.RawPath, c.Fragment, c.RawFragment = "", "", "", ""
+	return c.String()
+}
+
+// isProxyURL reports whether a function is one that [http.ProxyURL] has made, which ignores the request.
+// The compiler names it after the function that it has inlined ProxyURL into.
+func isProxyURL(f func(*http.Request) (*url.URL, error)) bool {
+	fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer())
+	if fn == nil {
+		return false
+	}
+	file, _ := fn.FileLine(fn.Entry())
+	return strings.HasSuffix(file, "net/http/transport.go") && strings.Contains(fn.Name(), ".ProxyURL.func")
+}
+
+// sameCode reports whether two functions, or methods bound to values, have the same code.
+func sameCode(a, b any) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}

@@ -1,0 +1,125 @@
+package cache
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"weak"
+
+	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/internal/scope"
+)
+
+// NamedConnection returns a layer that gives connections a name, for a cache that stands above it.
+//
+// Answers that come over different connections are kept apart: a cache names a connection by the certificates that the client shows,
+// the roots that it trusts, its proxy, its socket. Functions have no content to be named by: a dialer of one's own, a verification callback,
+// a client certificate that is chosen per connection. In memory a cache keeps their answers apart all the same, for each transport;
+// a store that outlives the process, or that others read, would mix them up, so it is passed by, and Cache-Status says why.
+// A name stands for all that has none below the layer, and the store serves again:
+//
+//	ply.Options{Use: []ply.Middleware{c.Middleware, cache.NamedConnection("gateway of the head office")}, Transport: transport}
+//
+// Give the same name, in each process, to connections that lead to the same servers, as the same client, by the same trust, and no other ones the same.
+// Answers over connections that were not verified are then kept under the name, too. The name is hashed before it leaves the process.
+// An empty one names nothing.
+func NamedConnection(name string) func(http.RoundTripper) http.RoundTripper {
+	return func(next http.RoundTripper) http.RoundTripper {
+		if next == nil {
+			next = http.DefaultTransport
+		}
+		return &namedConnection{next: next, name: name}
+	}
+}
+
+type namedConnection struct {
+	next http.RoundTripper
+	name string
+}
+
+func (n *namedConnection) RoundTrip(r *http.Request) (*http.Response, error) {
+	return n.next.RoundTrip(r)
+}
+
+// ConnectionName returns the name.
+func (n *namedConnection) ConnectionName() string { return n.name }
+
+// LayerName returns "connection name".
+func (n *namedConnection) LayerName() string { return "connection name" }
+
+// Unwrap returns the next handler.
+func (n *namedConnection) Unwrap() http.RoundTripper { return n.next }
+
+// WrappedRoundTripper returns it, too, for Kubernetes.
+func (n *namedConnection) WrappedRoundTripper() http.RoundTripper { return n.next }
+
+// CloseIdleConnections closes those of the next handler.
+func (n *namedConnection) CloseIdleConnections() {
+	if next, ok := n.next.(interface{ CloseIdleConnections() }); ok {
+		next.CloseIdleConnections()
+	}
+}
+
+// mounts are the places of a cache in chains, and the connections that they have led to.
+type mounts struct {
+	mu     sync.Mutex // guards the fields below
+	layers []weak.Pointer[layer]
+	live   int // of layers, when they were counted last
+	chains []*connection.Chain
+}
+
+// maxChains bounds the connections that are remembered of layers that are gone.
+const maxChains = 256
+
+// add takes down a layer. What has gone is forgotten now and then.
+func (m *mounts) add(l *layer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.layers) > 2*m.live+16 {
+		m.layers = slices.DeleteFunc(m.layers, func(p weak.Pointer[layer]) bool { return p.Value() == nil })
+		m.live = len(m.layers)
+	}
+	m.layers = append(m.layers, weak.Make(l))
+}
+
+// under looks at what a layer stands on, and takes that down.
+func (m *mounts) under(next http.RoundTripper) *connection.Chain {
+	chain := connection.Under(next)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.chains, func(known *connection.Chain) bool { return *known == chain })
+	if i >= 0 {
+		return m.chains[i]
+	}
+	if len(m.chains) == maxChains {
+		m.chains = slices.Delete(m.chains, 0, 1)
+	}
+	m.chains = append(m.chains, &chain)
+	return &chain
+}
+
+// paths are all that requests with the context of r may have taken through the cache, the common one among them.
+func (c *Cache) paths(r *http.Request) []connection.Path {
+	m := &c.mounts
+	m.mu.Lock()
+	layers := slices.Clone(m.layers)
+	m.mu.Unlock()
+	for _, p := range layers {
+		if l := p.Value(); l != nil {
+			l.below() // takes the lock
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in := scope.Of(r.Context())
+	paths := []connection.Path{connection.PathOf(&connection.Chain{Opaque: true}, in)}
+	known := map[string]bool{string(paths[0].Append(nil)): true}
+	for _, chain := range m.chains {
+		path := connection.PathOf(chain, in)
+		if name := string(path.Append(nil)); !known[name] && (c.durable == nil || path.Unnamed() == "") {
+			known[name] = true
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
