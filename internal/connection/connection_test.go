@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 a transport may have the deprecated dialers
+
 package connection_test
 
 import (
