@@ -141,6 +141,7 @@ func ExampleTelemetry_ObserveBudget() {
 		fmt.Println(m.Name, m.Data.(metricdata.Sum[int64]).DataPoints[0].Value)
 	}
 	// Output:
+	// GET https://example.com/: 503 Service Unavailable
 	// ply.retry.budget.granted 1
 	// ply.retry.budget.refused 1
 	// ply.retry.budget.in_trouble 1
