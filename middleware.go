@@ -73,6 +73,9 @@ func When(match func(*http.Request) bool, m Middleware) Middleware {
 // It returns a copy: hc stays as it is, and both share the transport, the jar and the redirect policy. A nil hc stands for &http.Client{}.
 // Calls through the copy can be recorded: see [WithInfo].
 //
+// Each request of a copy whose stack [New] would refuse, a cache inside retry for instance, fails with the [*OptionError] of New.
+// What hc.Transport is made of already counts as part of the stack.
+//
 // A wrapped client whose Timeout is set starts a goroutine per request, as net/http does for every transport that is not its own.
 // A deadline on the request's context, or a [Client], does without.
 func Wrap(hc *http.Client, layers ...Middleware) *http.Client {
@@ -80,7 +83,11 @@ func Wrap(hc *http.Client, layers ...Middleware) *http.Client {
 	if hc != nil {
 		*wrapped = *hc
 	}
-	wrapped.Transport = recordHops(Chain(layers...)(&exchangeRecorder{orDefault(wrapped.Transport)}))
+	stack := Chain(layers...)(&exchangeRecorder{orDefault(wrapped.Transport)})
+	if err := checkWrapped(stack); err != nil {
+		stack = &missing{err}
+	}
+	wrapped.Transport = recordHops(stack)
 	return wrapped
 }
 

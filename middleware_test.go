@@ -8,8 +8,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/retry"
 )
 
 // answer is a transport that answers every request with text.
@@ -341,5 +344,52 @@ func TestALayerAllocatesNothing(t *testing.T) {
 	req, _ := http.NewRequest(http.MethodGet, "http://example.com/", nil)
 	if n := testing.AllocsPerRun(100, func() { h.RoundTrip(req) }); n != 0 {
 		t.Errorf("%v allocations per request, want 0", n)
+	}
+}
+
+// limit is short enough to be inlined.
+func limit(n int) ply.Middleware {
+	return func(next ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
+			req.ContentLength = int64(n)
+			return next.RoundTrip(req)
+		})
+	}
+}
+
+func TestLayersNameAClosureAfterItsMaker(t *testing.T) {
+	got := names(ply.Chain(limit(1), func() ply.Middleware { return limit(2) }())(answer("")))
+	if diff := cmp.Diff([]string{"ply_test.limit", "ply_test.limit", "ply_test.answer"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Wrap has no error to return, so the mistake is that of every request, under the name that New would give it.
+func TestWrapRefusesWhatNewRefuses(t *testing.T) {
+	store, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	defer store.Close()
+	again := retry.New(retry.Options{})
+	tests := []struct {
+		name string
+		hc   *http.Client
+		fits bool
+	}{
+		{"cache around retry", ply.Wrap(&http.Client{Transport: answer("")}, store.Middleware, again), true},
+		{"cache inside retry", ply.Wrap(&http.Client{Transport: answer("")}, again, store.Middleware), false},
+		{"retry twice", ply.Wrap(&http.Client{Transport: answer("")}, again, again), false},
+		{"one cache twice", ply.Wrap(&http.Client{Transport: answer("")}, store.Middleware, store.Middleware), false},
+		{"in two steps", ply.Wrap(ply.Wrap(&http.Client{Transport: answer("")}, store.Middleware), again), false},
+		{"around what others assembled", ply.Wrap(&http.Client{Transport: ply.Chain(store.Middleware)(answer(""))}, again), false},
+		{"in two steps, in order", ply.Wrap(ply.Wrap(&http.Client{Transport: answer("")}, again), store.Middleware), true},
+		{"a layer that makes nothing", ply.Wrap(nil, ply.When(nil, again)), false},
+	}
+	for _, tt := range tests {
+		body := &closeCounter{Reader: strings.NewReader("x")}
+		err := ply.Discard(tt.hc.Post("http://a.test/", "text/plain", body))
+		var oe *ply.OptionError
+		if (err == nil) != tt.fits || errors.As(err, &oe) == tt.fits || !tt.fits && (oe.Option != "Wrap" || body.closed != 1) {
+			t.Errorf("%s: %v; body closed %d times", tt.name, err, body.closed)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -30,6 +31,16 @@ func checkStack(h Handler) error {
 		}
 	}
 	return nil
+}
+
+// checkWrapped is [checkStack] for the layers of [Wrap].
+func checkWrapped(h Handler) error {
+	err := checkStack(h)
+	var refused *OptionError
+	if errors.As(err, &refused) {
+		refused.Option = "Wrap"
+	}
+	return err
 }
 
 const (

@@ -620,6 +620,24 @@ func TestSettings(t *testing.T) {
 	})
 }
 
+func TestBadOptionsAreNamed(t *testing.T) {
+	for name, o := range map[string]cache.Options{
+		"StaleWhileRevalidate": {StaleWhileRevalidate: -1},
+		"StaleIfError":         {StaleIfError: -1},
+		"Disconnected":         {Disconnected: -1},
+		"RefreshTimeout":       {RefreshTimeout: -1},
+		"StoreTimeout":         {StoreTimeout: -1},
+		"RecheckInterval":      {RecheckInterval: -1},
+		"Lease":                {Lease: -1},
+		`give "GET"`:           {Methods: []string{"get"}},
+		`give "POST"`:          {Methods: []string{"GET", "Post"}},
+	} {
+		if _, err := cache.New(o); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want an error with %s", err, name)
+		}
+	}
+}
+
 func TestBadOptionsAreErrors(t *testing.T) {
 	for _, o := range []cache.Options{{MaxEntryBytes: -1}, {StaleIfError: -1}, {StaleWhileRevalidate: -1}, {Disconnected: -1}, {RefreshTimeout: -1},
 		{Methods: []string{"G T"}}, {Statuses: []int{100}}, {Statuses: []int{600}}, {TargetedFields: []string{""}}} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -236,6 +237,32 @@ func (c *Cache) Middleware(next http.RoundTripper) http.RoundTripper {
 	return l
 }
 
+// knownMethods are those that nobody means to write in another case.
+var knownMethods = map[string]bool{
+	http.MethodGet: true, http.MethodHead: true, http.MethodPost: true, http.MethodPut: true, http.MethodPatch: true,
+	http.MethodDelete: true, http.MethodOptions: true, "QUERY": true,
+}
+
+func (o *Options) checkDurations() error {
+	for _, d := range [...]struct {
+		name string
+		time.Duration
+	}{
+		{"StaleWhileRevalidate", o.StaleWhileRevalidate},
+		{"StaleIfError", o.StaleIfError},
+		{"Disconnected", o.Disconnected},
+		{"RefreshTimeout", o.RefreshTimeout},
+		{"StoreTimeout", o.StoreTimeout},
+		{"RecheckInterval", o.RecheckInterval},
+		{"Lease", o.Lease},
+	} {
+		if d.Duration < 0 {
+			return fmt.Errorf("cache: %s is negative (%v): give a positive duration, or zero for the default", d.name, d.Duration)
+		}
+	}
+	return nil
+}
+
 // check finds options that cannot mean what they say.
 func (o *Options) check() error {
 	if o.MaxEntryBytes < 0 {
@@ -244,10 +271,8 @@ func (o *Options) check() error {
 	if o.MaxInFlightBytes < 0 {
 		return errors.New("cache: MaxInFlightBytes is negative: give a size in bytes, or zero for the default")
 	}
-	for _, d := range [...]time.Duration{o.StaleWhileRevalidate, o.StaleIfError, o.Disconnected, o.RefreshTimeout, o.StoreTimeout, o.RecheckInterval, o.Lease} {
-		if d < 0 {
-			return errors.New("cache: a duration in Options is negative")
-		}
+	if err := o.checkDurations(); err != nil {
+		return err
 	}
 	if err := o.checkLease(); err != nil {
 		return err
@@ -263,6 +288,9 @@ func (o *Options) check() error {
 	for _, method := range o.Methods {
 		if !field.IsToken(method) {
 			return fmt.Errorf("cache: Methods: %q is no request method", method)
+		}
+		if upper := strings.ToUpper(method); upper != method && knownMethods[upper] {
+			return fmt.Errorf("cache: Methods: %q is not %s: methods are case-sensitive (RFC 9110 §9.1), so give %q", method, upper, upper)
 		}
 	}
 	for _, status := range o.Statuses {
