@@ -21,9 +21,8 @@ type Directive struct {
 func Directives(lines []string, f func(Directive)) {
 	suspect := false
 	for _, line := range lines {
-		for len(line) > 0 {
-			var member string
-			member, line = nextMember(line)
+		for l := (list{rest: line}); l.rest != ""; {
+			member := l.next()
 			if member == "" {
 				continue
 			}
@@ -41,10 +40,13 @@ func Directives(lines []string, f func(Directive)) {
 // restrictions finds what a malformed member may have been meant to forbid, outside its quoted strings: "max-age=60; no-store" is one member,
 // and so is no-store with a space behind it that is none in HTTP.
 func restrictions(member string, f func(Directive)) {
+	stray := false // as in list
 	for i := 0; i < len(member); i++ {
 		if member[i] == '"' {
-			if end := quotedEnd(member[i:]); end > 0 {
-				i += end - 1
+			if !stray {
+				end := quotedEnd(member[i:])
+				stray = end == 0
+				i += max(end-1, 0)
 			}
 			continue
 		}

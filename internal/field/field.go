@@ -13,10 +13,8 @@ import (
 func Members(lines []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
-			for len(line) > 0 {
-				var member string
-				member, line = nextMember(line)
-				if member != "" && !yield(member) {
+			for l := (list{rest: line}); l.rest != ""; {
+				if member := l.next(); member != "" && !yield(member) {
 					return
 				}
 			}
@@ -24,20 +22,28 @@ func Members(lines []string) iter.Seq[string] {
 	}
 }
 
-// nextMember cuts the first member from line. A quoted string that never ends does not hide what follows it:
+// list is one line of a list-valued field, as far as it has not been read.
+type list struct {
+	rest  string
+	stray bool // a quote before the rest opens a string that never ends, and so does each quote in the rest
+}
+
+// next cuts the first member off. A quoted string that never ends does not hide what follows it:
 // the comma after its opening quote separates again, so that text behind a stray quote can still restrict.
-func nextMember(line string) (member, rest string) {
-	for i := 0; i < len(line); i++ {
-		switch line[i] {
-		case ',':
-			return TrimOWS(line[:i]), line[i+1:]
-		case '"':
-			if end := quotedEnd(line[i:]); end > 0 {
-				i += end - 1
-			}
+func (l *list) next() (member string) {
+	for i := 0; i < len(l.rest); i++ {
+		switch {
+		case l.rest[i] == ',':
+			member, l.rest = l.rest[:i], l.rest[i+1:]
+			return TrimOWS(member)
+		case l.rest[i] == '"' && !l.stray:
+			end := quotedEnd(l.rest[i:])
+			l.stray = end == 0
+			i += max(end-1, 0)
 		}
 	}
-	return TrimOWS(line), ""
+	member, l.rest = l.rest, ""
+	return TrimOWS(member)
 }
 
 // quotedEnd returns the length of the quoted string that s starts with, or 0 if it never ends (RFC 9110 §5.6.4).

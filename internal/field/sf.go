@@ -2,6 +2,7 @@ package field
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -33,7 +34,7 @@ func ParseList(lines []string) ([]Item, bool) {
 // Of several members with one key the last counts. It is false if any part of it is malformed.
 func ParseDictionary(lines []string) ([]Item, bool) {
 	p := &sfParser{rest: strings.Join(lines, ",")}
-	var dictionary []Item
+	var dictionary members
 	ok := p.members(func() bool {
 		key, ok := p.key()
 		if !ok {
@@ -46,10 +47,10 @@ func ParseDictionary(lines []string) ([]Item, bool) {
 			member.Params, ok = p.params()
 		}
 		member.Key = key
-		dictionary = put(dictionary, member)
+		dictionary.put(member)
 		return ok
 	})
-	return dictionary, ok
+	return dictionary.list, ok
 }
 
 // Member returns the member of a dictionary, or of parameters, with this key.
@@ -62,15 +63,41 @@ func Member(dictionary []Item, key string) (Item, bool) {
 	return Item{}, false
 }
 
+// members are those of a dictionary, or parameters, in the order in which their keys came first.
+type members struct {
+	list []Item
+	at   map[string]int // where each key is, once the list is too long to be searched: a field may have as many keys as it has room for
+}
+
+// searched is how long a list is searched from its beginning.
+const searched = 16
+
 // put sets the member with item's key.
-func put(dictionary []Item, item Item) []Item {
-	for i := range dictionary {
-		if dictionary[i].Key == item.Key {
-			dictionary[i] = item
-			return dictionary
+func (m *members) put(item Item) {
+	if i := m.find(item.Key); i >= 0 {
+		m.list[i] = item
+		return
+	}
+	m.list = append(m.list, item)
+	switch {
+	case m.at != nil:
+		m.at[item.Key] = len(m.list) - 1
+	case len(m.list) > searched:
+		m.at = make(map[string]int, 4*searched)
+		for i := range m.list {
+			m.at[m.list[i].Key] = i
 		}
 	}
-	return append(dictionary, item)
+}
+
+func (m *members) find(key string) int {
+	if m.at != nil {
+		if i, ok := m.at[key]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(m.list, func(item Item) bool { return item.Key == key })
 }
 
 type sfParser struct {
@@ -151,7 +178,7 @@ func (p *sfParser) item() (Item, bool) {
 }
 
 func (p *sfParser) params() ([]Item, bool) {
-	var params []Item
+	var params members
 	for p.eat(';') {
 		p.skip(" ")
 		key, ok := p.key()
@@ -164,9 +191,9 @@ func (p *sfParser) params() ([]Item, bool) {
 				return nil, false
 			}
 		}
-		params = put(params, param)
+		params.put(param)
 	}
-	return params, true
+	return params.list, true
 }
 
 func (p *sfParser) key() (string, bool) {

@@ -138,7 +138,7 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *varian
 	d.pay()
 	d.bury(time.Now())
 	h := held{version: records[0].Version, began: began, seen: &sight{}}
-	h.seen.add(tags, records[1:])
+	h.seen.read(tags, records[1:])
 	if h.version == "" {
 		return h, nil
 	}

@@ -29,17 +29,15 @@ func invalidates(method string, status int, p *posture) bool {
 // invalidated returns the tags of the URIs that an answer makes invalid (RFC 9111 §4.4):
 // the target URI, and those that Location and Content-Location name if they are of the same origin.
 func (c *Cache) invalidated(r *http.Request, h http.Header) []tag {
-	tags := c.tagsOf(r)
+	found := tagList{tags: c.tagsOf(r)}
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if other := c.located(r, h[name]); other != nil {
-			for _, tag := range c.tagsOf(other) {
-				if !slices.Contains(tags, tag) {
-					tags = append(tags, tag)
-				}
+			for _, t := range c.tagsOf(other) {
+				found.add(t)
 			}
 		}
 	}
-	return tags
+	return found.tags
 }
 
 // A tag is what stored responses are invalidated by: the hash of a URI or of a group, so that nothing of a query stands in a store.
@@ -47,6 +45,43 @@ type tag [16]byte
 
 // tagOverhead is charged for each tag of an entry: the tag itself, what the entry remembers of it, and its place in an index.
 const tagOverhead = 128
+
+// tagList is a list of different tags. A set of variants with many groups can have thousands.
+type tagList struct {
+	tags []tag
+	at   map[tag]int // where each tag is, once there are many
+}
+
+// manyTags are no longer searched one by one.
+const manyTags = 32
+
+// add appends t unless it is there.
+func (l *tagList) add(t tag) {
+	if l.find(t) >= 0 {
+		return
+	}
+	l.tags = append(l.tags, t)
+	switch n := len(l.tags); {
+	case l.at != nil:
+		l.at[t] = n - 1
+	case n > manyTags:
+		l.at = make(map[tag]int, 4*manyTags)
+		for i, t := range l.tags {
+			l.at[t] = i
+		}
+	}
+}
+
+// find returns where t is, or -1.
+func (l *tagList) find(t tag) int {
+	if l.at == nil {
+		return slices.Index(l.tags, t)
+	}
+	if i, ok := l.at[t]; ok {
+		return i
+	}
+	return -1
+}
 
 // newTag hashes what a tag is about.
 func newTag(about []byte) tag {

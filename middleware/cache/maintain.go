@@ -78,7 +78,7 @@ func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", redact.Error(err))
 	}
-	return wrapped("delete", c.drop(ctx, c.groupTag(r, group)))
+	return wrapped("delete", c.drop(ctx, c.groupTags(r, []string{group})...))
 }
 
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.

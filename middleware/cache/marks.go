@@ -83,8 +83,8 @@ func readMark(r store.Record, t tag) mark {
 
 // A sight is what marks were seen at one moment.
 type sight struct {
-	tags  []tag
-	marks []mark
+	tagList
+	marks []mark // of each tag
 }
 
 // of returns the mark of a tag, if it was looked for.
@@ -92,16 +92,24 @@ func (s *sight) of(t tag) (mark, bool) {
 	if s == nil {
 		return mark{}, false
 	}
-	i := slices.Index(s.tags, t)
+	i := s.find(t)
 	if i < 0 {
 		return mark{}, false
 	}
 	return s.marks[i], true
 }
 
-func (s *sight) add(tags []tag, records []store.Record) {
+// add notes the mark of a tag that s has none of yet.
+func (s *sight) add(t tag, m mark) {
+	if s.tagList.add(t); len(s.tags) > len(s.marks) {
+		s.marks = append(s.marks, m)
+	}
+}
+
+// read notes the marks that a store has under the keys of tags.
+func (s *sight) read(tags []tag, records []store.Record) {
 	for i, t := range tags {
-		s.tags, s.marks = append(s.tags, t), append(s.marks, readMark(records[i], t))
+		s.add(t, readMark(records[i], t))
 	}
 }
 
@@ -109,7 +117,7 @@ func (s *sight) add(tags []tag, records []store.Record) {
 func (s *sight) lacks(set *variants) []tag {
 	var tags []tag
 	for _, t := range set.tags() {
-		if !slices.Contains(s.tags, t) {
+		if s.find(t) < 0 {
 			tags = append(tags, t)
 		}
 	}
@@ -151,7 +159,7 @@ func (d *durable) see(ctx context.Context, s *sight, tags []tag) error {
 	}
 	records, err := d.guard.get(ctx, markKeys(tags)...)
 	if err == nil {
-		s.add(tags, records)
+		s.read(tags, records)
 	}
 	return err
 }
@@ -237,7 +245,7 @@ func (d *durable) prolong(ctx context.Context, set *variants, seen *sight, now t
 			}
 			m.until = ahead(until)
 			if d.guard.put(ctx, markKey(t), m.record(t)) == nil {
-				seen.marks[slices.Index(seen.tags, t)].until = m.until // of another response, too
+				seen.marks[seen.find(t)].until = m.until // of another response, too
 			}
 		}
 	}

@@ -110,9 +110,9 @@ func readNotice(key string, r store.Record) (notice, error) {
 
 // overtaken tells whether something has been invalidated since a notice was left: then its exchange is not for those who ask now.
 func (n *notice) overtaken(later *sight) bool {
-	left := &sight{tags: n.tags}
-	for _, generation := range n.marks {
-		left.marks = append(left.marks, mark{nonce: generation})
+	left := &sight{}
+	for i, generation := range n.marks {
+		left.add(n.tags[i], mark{nonce: generation})
 	}
 	return left.overtakenBy(later, n.tags)
 }

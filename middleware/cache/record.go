@@ -229,6 +229,9 @@ func decodeEntry(w *wire, items *int) (e *Entry, inline int64) {
 	}
 	if flags&hasSearch != 0 {
 		e.search = &searchVariance{query: w.text(), allBut: w.names(items), parameter: w.names(items)}
+		if !slices.IsSorted(e.search.allBut) || !slices.IsSorted(e.search.parameter) {
+			w.fail()
+		}
 		e.search.anyOrder, e.search.all = flags&isAnyOrder != 0, flags&isAll != 0
 	}
 	e.uncompressed = flags&isUncompressed != 0

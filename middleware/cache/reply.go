@@ -83,7 +83,7 @@ func (p *reply) invalidate() {
 		return
 	}
 	c.stats.invalidated.Add(1)
-	tags := append(c.invalidated(p.request, p.Header), c.groupTags(p.request, p.Header["Cache-Group-Invalidation"])...)
+	tags := append(c.invalidated(p.request, p.Header), c.groupsEnded(p.request, p.Header)...)
 	p.began = c.events.addAt(p.began, tags...)
 	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
 	defer cancel()
@@ -261,7 +261,7 @@ func (p *reply) entry() (*Entry, string) {
 	if slices.ContainsFunc(e.selectors, selector.unhashed) {
 		return nil, "varies on credentials, and the store has given no secret for their hashes"
 	}
-	e.tags = append(c.resourceTags([]tag{uriTag(p.request)}, uriKind, p.request), c.groupTags(p.request, p.Header["Cache-Groups"])...)
+	e.tags = append(c.resourceTags([]tag{uriTag(p.request)}, uriKind, p.request), c.groupsOf(p.request, p.Header)...)
 	if p.StatusCode == http.StatusPartialContent {
 		part, _ := parseContentRange(p.Header["Content-Range"])
 		part, _ = part.holding(p.ContentLength)

@@ -16,9 +16,9 @@ import (
 type searchVariance struct {
 	query     string   // of the stored response's request, blinded: it may stand in a store
 	anyOrder  bool     // the order of parameters
-	allBut    []string // with all: parameters that count nevertheless
+	allBut    []string // with all: parameters that count nevertheless, in order
 	all       bool     // all parameters
-	parameter []string // without all: the parameters that do not count
+	parameter []string // without all: the parameters that do not count, in order
 }
 
 // newSearchVariance reads No-Vary-Search. It is nil if the field is absent, malformed, or says nothing: then every difference counts.
@@ -75,7 +75,7 @@ func (v *searchVariance) readParams(members []field.Item) bool {
 	return true
 }
 
-// texts returns the strings of an inner list, decoded as names in a query are.
+// texts returns the strings of an inner list, decoded as names in a query are, each once and in order: each query is compared with all of them.
 func texts(item field.Item) ([]string, bool) {
 	list, ok := item.Value.([]field.Item)
 	if !ok {
@@ -92,7 +92,8 @@ func texts(item field.Item) ([]string, bool) {
 		}
 		decoded = append(decoded, text)
 	}
-	return decoded, true
+	slices.Sort(decoded)
+	return slices.Compact(decoded), true
 }
 
 // covers tells whether the response answers a request with another query as well.
@@ -126,7 +127,11 @@ func (v *searchVariance) counting(query string) [][2]string {
 		}
 		name, value, _ := strings.Cut(param, "=")
 		pair := [2]string{unescape(name), unescape(value)}
-		if v.all && slices.Contains(v.allBut, pair[0]) || !v.all && !slices.Contains(v.parameter, pair[0]) {
+		names := v.parameter
+		if v.all {
+			names = v.allBut
+		}
+		if _, named := slices.BinarySearch(names, pair[0]); named == v.all {
 			kept = append(kept, pair)
 		}
 	}

@@ -38,6 +38,9 @@ type candidate struct {
 
 // storable says whether a response may be stored, or why not (RFC 9111 §3).
 func storable(c *candidate, p *posture) (reason string, ok bool) {
+	if why := unstorableSize(c.response.Header); why != "" {
+		return why, false // before anything of it is read
+	}
 	d, _ := field.Controlling(c.response.Header, p.targeted)
 	for _, why := range [...]string{
 		unstorableStatus(c, &d, p),
@@ -45,7 +48,7 @@ func storable(c *candidate, p *posture) (reason string, ok bool) {
 		unstorableVary(c.response.Header),
 		unstorableConnection(c.response.Header, p),
 		unstorableKind(c, p),
-		unstorableSize(c.response.Header),
+		unstorableGroups(c.response.Header),
 		unstorableMethod(c, p),
 		worthless(c, &d, p),
 	} {
@@ -126,14 +129,20 @@ func sends(r *http.Request, name string) bool {
 	return false
 }
 
+// maxSelectors bounds the request fields that a stored response varies on: each later request is compared in all of them, with each variant.
+const maxSelectors = 64
+
 // unstorableVary judges Vary: a response that varies on everything, or on what is no field name, can never be selected (RFC 9111 §4.1).
 func unstorableVary(h http.Header) string {
+	n := 0
 	for name := range field.Members(h["Vary"]) {
-		if name == "*" {
+		switch n++; {
+		case name == "*":
 			return "vary *"
-		}
-		if !field.IsToken(name) {
+		case !field.IsToken(name):
 			return "vary on an invalid field name"
+		case n > maxSelectors:
+			return "varies on more than 64 fields"
 		}
 	}
 	return ""

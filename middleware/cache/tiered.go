@@ -193,8 +193,8 @@ func sightOf(set *variants) *sight {
 	s := &sight{}
 	for _, e := range set.entries {
 		for i, t := range e.tags {
-			if _, known := s.of(t); !known && i < len(e.marks) {
-				s.tags, s.marks = append(s.tags, t), append(s.marks, mark{nonce: e.marks[i]})
+			if i < len(e.marks) {
+				s.add(t, mark{nonce: e.marks[i]})
 			}
 		}
 	}

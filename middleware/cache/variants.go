@@ -37,17 +37,15 @@ func (s *variants) all() []*Entry {
 
 // tags are the tags of all entries, each once.
 func (s *variants) tags() []tag {
-	var tags []tag
+	var all tagList
 	if s != nil {
 		for _, e := range s.entries {
-			for _, tag := range e.tags {
-				if !slices.Contains(tags, tag) {
-					tags = append(tags, tag)
-				}
+			for _, t := range e.tags {
+				all.add(t)
 			}
 		}
 	}
-	return tags
+	return all.tags
 }
 
 // with returns s with e in place of those entries that e makes out of date: the ones with the same selectors.

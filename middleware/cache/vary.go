@@ -23,6 +23,7 @@ func (s selector) same(other selector) bool {
 }
 
 // newSelectors returns the selectors of a response with this Vary to a request with that header, in a fixed order.
+// What varies on more than maxSelectors fields is not stored.
 func newSelectors(vary []string, request http.Header, key *secret) []selector {
 	var selectors []selector
 	for name := range field.Members(vary) {
@@ -35,7 +36,9 @@ func newSelectors(vary []string, request http.Header, key *secret) []selector {
 		if lines := request[name]; len(lines) == 1 && !sensitive(name) {
 			s.raw = lines[0]
 		}
-		selectors = append(selectors, s)
+		if selectors = append(selectors, s); len(selectors) == maxSelectors {
+			break
+		}
 	}
 	slices.SortFunc(selectors, func(a, b selector) int { return strings.Compare(a.name, b.name) })
 	return selectors
