@@ -1,0 +1,254 @@
+package ply_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/cachestatus"
+	"github.com/plyhttp/ply/internal/urlpattern"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/redact"
+)
+
+// TestWorkGrowsWithTheInput holds all that reads what an origin sent to one rule: four times the input is at most eight times the work.
+// The work is counted and not timed: it is how often each statement runs, as the compiler's own coverage counts it, and the bytes
+// that are allocated. Each measurement is a process of its own, so that nothing else is counted.
+func TestWorkGrowsWithTheInput(t *testing.T) {
+	if probe := os.Getenv(growthProbe); probe != "" {
+		name, n, _ := strings.Cut(probe, ":")
+		size, err := strconv.Atoi(n)
+		require.NoError(t, err)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		growing()[name](size)
+		runtime.ReadMemStats(&after)
+		fmt.Printf("allocated %d\n", after.TotalAlloc-before.TotalAlloc)
+		return
+	}
+	if testing.Short() {
+		t.Skip("it builds a test binary that counts")
+	}
+	bin := filepath.Join(t.TempDir(), "counting.test")
+	build := exec.Command("go", "test", "-c", "-covermode=count", "-coverpkg=./...,strings,slices,net/url,mime", "-o", bin, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	busy := make(chan struct{}, max(runtime.GOMAXPROCS(0), 1))
+	for name := range growing() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			busy <- struct{}{}
+			defer func() { <-busy }()
+			const n = 500
+			one, four := workOf(t, bin, name, n), workOf(t, bin, name, 4*n)
+			for statement, count := range four {
+				if count > 8*max(one[statement], 400*n) {
+					t.Errorf("%s: %d with %d pieces, %d with %d", statement, one[statement], n, count, 4*n)
+				}
+			}
+		})
+	}
+}
+
+const growthProbe = "PLY_TEST_GROWTH"
+
+// work is how often each statement ran, and how many bytes were allocated.
+type work map[string]int
+
+func workOf(t *testing.T, bin, name string, n int) work {
+	profile := filepath.Join(t.TempDir(), "profile")
+	cmd := exec.Command(bin, "-test.run=^TestWorkGrowsWithTheInput$", "-test.coverprofile="+profile)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", growthProbe, name, n))
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	w := work{}
+	_, allocated, _ := strings.Cut(string(out), "allocated ")
+	var bytes int
+	_, err = fmt.Sscan(allocated, &bytes)
+	require.NoError(t, err, "%s", out)
+	w["bytes allocated / 16"] = bytes / 16
+	counted, err := os.ReadFile(profile)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(counted)) { // file:from,to statements count
+		if columns := strings.Fields(line); len(columns) == 3 && columns[2] != "0" {
+			w[columns[0]], err = strconv.Atoi(columns[2])
+			require.NoError(t, err)
+		}
+	}
+	return w
+}
+
+// growing are the readers of what is sent, each with inputs of a size.
+func growing() map[string]func(n int) {
+	all := map[string]func(n int){
+		"redact.Text": func(n int) { each(n, func(s string) { redact.Text("see " + s + " and http://x.test/?" + s) }) },
+		"redact.URLText": func(n int) {
+			each(n, func(s string) { redact.URLText("http://x.test/" + s); redact.URLText("/?" + s) })
+		},
+		"redact.Query": func(n int) { each(n, func(s string) { redact.Query(s) }) },
+		"redact.Error": func(n int) {
+			each(n, func(s string) { redact.ErrorText(&url.Error{Op: "Get", URL: s, Err: errors.New(s)}) })
+		},
+		"logging.MaskSecrets": func(n int) { each(n, maskAll) },
+		"ply.Text": func(n int) {
+			each(n, func(s string) { _, _ = ply.Text(growthReply("Content-Type", "text/plain; "+s), nil) })
+		},
+		"ply.Links":        func(n int) { each(n, func(s string) { ply.Links(growthReply("Link", s)) }) },
+		"cachestatus.Of":   func(n int) { each(n, func(s string) { cachestatus.Of(http.Header{"Cache-Status": {s, "ply; " + s}}) }) },
+		"cache.StatusOf":   func(n int) { each(n, func(s string) { cache.StatusOf(growthReply("Cache-Status", "ply; "+s)) }) },
+		"urlpattern.Match": matchAll,
+		"a stored No-Vary": searched,
+		"one variant each": manyVariants,
+	}
+	for _, name := range []string{
+		"Accept-Ranges", "Age", "Cache-Control", "Cache-Group-Invalidation", "Cache-Groups", "Cache-Status", "Cdn-Cache-Control", "Connection", "Content-Encoding",
+		"Content-Location", "Content-Range", "Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Link", "Location", "No-Vary-Search", "Pragma",
+		"Retry-After", "Set-Cookie", "Vary", "Warning", "Www-Authenticate",
+	} {
+		all[name] = func(n int) { overFields(name, patterns(n)) }
+	}
+	return all
+}
+
+func members(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return strings.TrimRight(b.String(), ", ")
+}
+
+// patterns are values that readers of fields have to go through, of about n pieces each.
+func patterns(n int) []string {
+	all := []string{
+		members(n, "a%d, "), members(n, "a%d=1, "), members(n, `"a%d", `), `"a"` + members(n, ";x%d"), "a" + members(n, "; x%d=1"), "(" + members(n, `"a%d" `) + ")", "a=(" + members(n, `"a%d" `) + ")",
+		`private="` + members(n, "a%d, ") + `"`, `max-age=60, no-cache="` + members(n, "a%d, ") + `"`, `params=(` + members(n, `"a%d" `) + `)`, `W/"` + members(n, "a%d") + `"`,
+		members(n, "<a%d>; rel=b%[1]d, "), members(n, "<http://x.test/a%d>; rel=\"b%[1]d c%[1]d\", "), members(n, "b; a%d=\"\\\"\", "),
+		"bytes " + strings.Repeat("1", n), "bytes=" + members(n, "%d-%[1]d, "), members(n, "http://user:pw@x.test/?a%d=b "), members(n, "b%d?"),
+		strings.Repeat("a/", n) + strings.Repeat("../", n), strings.Repeat("/.", n), strings.Repeat("%2e%2e/", n), "http://" + strings.Repeat("a.", n) + "test/",
+		"charset*0=u; " + members(n, "charset*%d=u; "), members(n, `{"a%d":"{\"token\":\"x\"}",`), strings.Repeat(`{"a":`, n), strings.Repeat(`["`, n),
+	}
+	for _, piece := range []string{`"\`, `\"`, `"`, ",", ";", "(", "=", " ", "\t ", "<", "[", "{", "a;", "a,a", "*", "?", "://", "a=b&", "%", "%25", "'", `\\`, "no-store; ", "Basic a=", "-", "1", ":", "@", "#", "//"} {
+		all = append(all, strings.Repeat(piece, n))
+	}
+	return append(all, strings.Repeat("a\n", n), strings.Repeat("ply\n", n))
+}
+
+func each(n int, read func(s string)) {
+	for _, s := range patterns(n) {
+		read(s)
+	}
+}
+
+func growthReply(name, value string) *http.Response {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{name: {value}}, Body: http.NoBody, Request: &http.Request{URL: &url.URL{Scheme: "http", Host: "x.test", Path: "/a/b"}}}
+}
+
+func maskAll(s string) {
+	for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "text/plain"} {
+		logging.MaskSecrets(media, []byte(s))
+	}
+}
+
+func matchAll(n int) {
+	for _, s := range []string{"*.x.test", "x.test/**", "x.test/a*b*c", "~a.*b"} {
+		p, err := urlpattern.Compile(s)
+		if err != nil {
+			panic(err)
+		}
+		for _, u := range []string{strings.Repeat("a.", n) + "test", "x.test/" + strings.Repeat("a/", n), "x.test/a" + strings.Repeat("bc", n), "a.x.test/?" + strings.Repeat("a", n)} {
+			req, err := http.NewRequest(http.MethodGet, "http://"+u, nil)
+			if err != nil {
+				panic(err)
+			}
+			p.Match(req)
+		}
+	}
+}
+
+// growthClient stores, logs and repeats what an origin answers with one header, whatever is asked.
+func growthClient(o cache.Options, status int, h http.Header) (c *ply.Client, done func()) {
+	store, err := cache.New(o)
+	if err != nil {
+		panic(err)
+	}
+	log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Headers: true, BodyBytes: 100})
+	origin := ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
+		answered := h.Clone()
+		code := status
+		if req.Header.Get("If-None-Match") != "" {
+			code = http.StatusNotModified
+		}
+		return &http.Response{StatusCode: code, Header: answered, Body: http.NoBody, Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil
+	})
+	c, err = ply.New(ply.Options{Use: []ply.Middleware{log, store.Middleware, retry.New(retry.Options{MaxAttempts: 1})}, Transport: origin})
+	if err != nil {
+		panic(err)
+	}
+	return c, func() { store.Close() }
+}
+
+// overFields has clients with each kind of cache get answers in which the field name has each of these values.
+func overFields(name string, values []string) {
+	for _, value := range values {
+		h := http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"1"`}}
+		h[http.CanonicalHeaderKey(name)] = strings.Split(value, "\n")
+		for _, status := range []int{http.StatusPartialContent, http.StatusFound, http.StatusUnauthorized, http.StatusServiceUnavailable} {
+			growthCalls(cache.Options{}, status, h, 1)
+		}
+		for _, o := range []cache.Options{{}, {Shared: true, TargetedFields: []string{"CDN-Cache-Control"}}, {Store: storetest.NewMap(1 << 30)}} {
+			growthCalls(o, http.StatusOK, h, 2) // the second one finds what is stored
+		}
+	}
+}
+
+func growthCalls(o cache.Options, status int, h http.Header, times int) {
+	const address = "http://x.test/a/b?q=1"
+	c, done := growthClient(o, status, h)
+	defer done()
+	ctx := context.Background()
+	for range times {
+		_ = ply.Discard(c.Get(ctx, address))
+	}
+	_ = ply.Discard(c.Get(ctx, address, ply.NoRedirects(), ply.Header("Cache-Control", "no-cache")))
+	_ = ply.Discard(c.Head(ctx, address, ply.NoRedirects()))
+	_ = ply.Discard(c.Post(ctx, address))
+}
+
+// searched asks for many queries of which the answer does not vary on as many parameters.
+func searched(n int) {
+	c, done := growthClient(cache.Options{}, http.StatusOK, http.Header{"Cache-Control": {"max-age=60"}, "No-Vary-Search": {"params=(" + members(n, `"a%d" `) + ")"}})
+	defer done()
+	for range 3 {
+		_ = ply.Discard(c.Get(context.Background(), "http://x.test/?"+members(n, "a%d=1&")))
+	}
+}
+
+// manyVariants has a store of several answers to one URL that belong to many groups.
+func manyVariants(n int) {
+	c, done := growthClient(cache.Options{Store: storetest.NewMap(1 << 30)}, http.StatusOK, http.Header{
+		"Cache-Control": {"max-age=60"}, "Vary": {"Accept-Language"}, "Cache-Groups": {members(n/40, `"g%d", `)},
+	})
+	defer done()
+	for i := range 8 {
+		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.Header("Accept-Language", fmt.Sprint("l", i))))
+	}
+}
