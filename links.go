@@ -8,7 +8,7 @@ import (
 
 // Links gives the targets of the Link fields of a response by their relation, which is in lower case (RFC 8288 §3).
 // A relative target is resolved against the URL of the request; of several for a relation the first counts.
-// Links that speak of another resource (anchor), and what cannot be parsed, are left out. Paging is then:
+// Links that speak of another resource (anchor), what cannot be parsed, and what comes after a thousand relations are left out. Paging is then:
 //
 //	next := ply.Links(resp)["next"] // nil on the last page
 func Links(resp *http.Response) map[string]*url.URL {
@@ -33,19 +33,37 @@ type webLink struct {
 	anchored bool
 }
 
+// maxRelations bounds what a server can have made of one response: each target has a copy of the path of the request.
+const maxRelations = 1000
+
 func (l webLink) addTo(links map[string]*url.URL, resp *http.Response) {
-	target, err := url.Parse(l.target)
-	if err != nil || l.anchored {
+	if l.anchored {
 		return
 	}
-	if resp.Request != nil && resp.Request.URL != nil {
-		target = resp.Request.URL.ResolveReference(target)
-	}
+	var target *url.URL
 	for rel := range strings.FieldsSeq(strings.ToLower(l.rel)) {
-		if links[rel] == nil {
-			links[rel] = target
+		if links[rel] != nil || len(links) >= maxRelations {
+			continue
 		}
+		if target == nil {
+			if target = l.resolved(resp); target == nil {
+				return
+			}
+		}
+		links[rel] = target
 	}
+}
+
+// resolved is the target against the URL of the request, or nil if it cannot be parsed.
+func (l webLink) resolved(resp *http.Response) *url.URL {
+	target, err := url.Parse(l.target)
+	if err != nil {
+		return nil
+	}
+	if resp.Request != nil && resp.Request.URL != nil {
+		return resp.Request.URL.ResolveReference(target)
+	}
+	return target
 }
 
 // cutLink takes the first link off a field value. ok is false if there is none that can be parsed.

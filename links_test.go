@@ -54,6 +54,15 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// What a server can have made of one response has a bound.
+func TestLinksOfManyRelations(t *testing.T) {
+	resp := &http.Response{Header: http.Header{"Link": {members(2000, "</%d>; rel=r%[1]d, ")}}}
+	links := ply.Links(resp)
+	if len(links) != 1000 || links["r999"] == nil || links["r999"].Path != "/999" {
+		t.Errorf("%d relations, %v", len(links), links["r999"])
+	}
+}
+
 func ExampleLinks() {
 	resp := &http.Response{Header: http.Header{"Link": {`<https://api.example.com/books?page=2>; rel="next"`}}}
 	fmt.Println(ply.Links(resp)["next"])

@@ -156,7 +156,7 @@ func (u *Pattern) fitsHost(r *http.Request) bool {
 		if !ok {
 			return false
 		}
-		if target.SameAuthority(r.URL.Scheme, parent, u.host) {
+		if len(parent) <= len(u.host)+len(":443") && target.SameAuthority(r.URL.Scheme, parent, u.host) {
 			return true
 		}
 		host = parent
