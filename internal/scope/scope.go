@@ -7,8 +7,9 @@ import "context"
 
 // A Scope is what the contexts around a request have said. The zero Scope is that of a request about which nothing was said.
 type Scope struct {
-	Connection any // what a client has chosen for its connection; see package connection, whose type it is
-	Cache      any // the cache's choices, whose type is its own
+	Connection any    // what a client has chosen for its connection; see package connection, whose type it is
+	Principal  string // a hash of the name under which the program makes the request, or empty; see cache.WithPrincipal
+	Cache      any    // the cache's choices, whose type is its own
 }
 
 type contextKey struct{}

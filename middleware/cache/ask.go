@@ -24,8 +24,9 @@ type ask struct {
 	credentials              bool // Authorization or Cookie is there
 	plain                    bool // neither the header nor a mode asks anything of the cache
 
-	path   connection.Path // what the answer comes over
-	traced bool            // someone wants to hear of this request
+	path      connection.Path // what the answer comes over
+	principal string          // see WithPrincipal
+	traced    bool            // someone wants to hear of this request
 
 	bypass   string // why the store is neither read nor written
 	bypassAs Forward

@@ -256,3 +256,35 @@ func ExampleTiered() {
 	// miss
 	// hit
 }
+
+// A layer below the cache adds the credentials. The program says who asks, so that answers can be kept, each for its principal.
+func ExampleWithPrincipal() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: max-age=60"))}
+	for _, user := range []string{"alice", "bob", "alice"} {
+		ctx := cache.WithPrincipal(context.Background(), user)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/me", nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		status, _ := cache.StatusOf(resp)
+		fmt.Println(user, status.Outcome())
+	}
+	// Output:
+	// alice miss
+	// bob miss
+	// alice hit
+}

@@ -99,7 +99,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 func (c *Cache) read(a *ask, r *http.Request, below *connection.Chain) {
 	in := scope.Of(r.Context())
 	choices := chosen(in)
-	a.path, a.traced = connection.PathOf(below, in), len(choices.traces) > 0
+	a.path, a.principal, a.traced = connection.PathOf(below, in), in.Principal, len(choices.traces) > 0
 	a.read(choices.effective(), r, &c.posture)
 	if c.durable != nil && a.bypass == "" {
 		if why := a.path.Unnamed(); why != "" {
@@ -120,14 +120,14 @@ func (c *Cache) anonymousKey(dst []byte, a *ask, r *http.Request) []byte {
 	if !c.byURI || a.credentials || r.Method != http.MethodGet {
 		return nil
 	}
-	dst = append(a.path.Append(dst), 0)
+	dst = append(appendPrincipal(a.path.Append(dst), a.principal), 0)
 	return append(target.AppendURI(dst, r), c.anonymous...)
 }
 
-// appendKey appends the primary key: the connection, the class of the method, what the strategy makes of the request,
+// appendKey appends the primary key: the connection, the named principal, the class of the method, what the strategy makes of the request,
 // and the content of a request with content, unless the strategy has seen to it (RFC 9111 §2, RFC 10008 §2.7).
 func (c *Cache) appendKey(dst []byte, r *http.Request, by connection.Path) ([]byte, error) {
-	dst = by.Append(dst)
+	dst = appendPrincipal(by.Append(dst), scope.Of(r.Context()).Principal)
 	content := false
 	switch r.Method {
 	case "", http.MethodGet, http.MethodHead:

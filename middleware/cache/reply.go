@@ -262,6 +262,7 @@ func (p *reply) entry() (*Entry, string) {
 		return nil, "varies on credentials, and the store has given no secret for their hashes"
 	}
 	e.tags = append(c.resourceTags([]tag{uriTag(p.request)}, uriKind, p.request), c.groupsOf(p.request, p.Header)...)
+	e.tags = withPrincipal(p.request.Context(), e.tags)
 	if p.StatusCode == http.StatusPartialContent {
 		part, _ := parseContentRange(p.Header["Content-Range"])
 		part, _ = part.holding(p.ContentLength)

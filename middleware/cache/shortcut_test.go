@@ -175,6 +175,9 @@ func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
 		if i%7 == 0 {
 			r = r.WithContext(connection.With(t.Context(), &connection.Choice{Base: &connection.Identity{}, Own: &connection.Identity{Name: "other"}}))
 		}
+		if i%5 == 0 {
+			r = r.WithContext(WithPrincipal(r.Context(), "alice"))
+		}
 		var e *Entry
 		if fields := random.IntN(len(storedFields) + 1); fields < len(storedFields) {
 			e, _ = stored(200, storedFields[fields]+` | Etag: "a" | Date: `+date(0), "Accept-Language: en", private)

@@ -1,0 +1,55 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/plyhttp/ply/internal/scope"
+)
+
+// WithPrincipal returns a context for requests that the program makes for the principal with this name: a user, a tenant, a service account.
+// The name is part of the key of each request, whatever [Options.Key] says, so an answer made for one principal never reaches another.
+//
+// It is the way to say who asks where a layer below the cache, or the transport, adds the credentials: without a name, the cache
+// does not store what came back for credentials that it has not seen. With one, a private cache does; a shared cache still wants the server's
+// permission (RFC 9111 §3.5).
+//
+// Give an identifier that means the same in each process that shares a [Store], and no secret: keys and stores hold only an unkeyed hash of the name,
+// and whoever reads a store can try names out. The innermost context counts. An empty name undoes an outer one: then the request itself says who asks.
+// The name is never sent to the server.
+func WithPrincipal(ctx context.Context, name string) context.Context {
+	s := scope.Of(ctx)
+	if s.Principal = ""; name != "" {
+		s.Principal = hashedPrincipal(name)
+	}
+	return scope.With(ctx, s)
+}
+
+// hashedPrincipal is the form in which a principal's name stands in a scope, in keys and in tags.
+func hashedPrincipal(name string) string {
+	sum := sha256.Sum256(append([]byte("ply principal\x00"), name...))
+	return string(sum[:])
+}
+
+// principalTag is the tag of everything that is stored for the principal with this name.
+func principalTag(name string) tag { return hashedPrincipalTag(hashedPrincipal(name)) }
+
+func hashedPrincipalTag(hashed string) tag { return newTag(append([]byte{'p'}, hashed...)) }
+
+// withPrincipal returns tags and, if the request was made for a named principal, that one's tag.
+func withPrincipal(ctx context.Context, tags []tag) []tag {
+	if hashed := scope.Of(ctx).Principal; hashed != "" {
+		return append(tags, hashedPrincipalTag(hashed))
+	}
+	return tags
+}
+
+// appendPrincipal appends the hash of a principal's name to a key, if there is one. What stands before it is no length that anything else has.
+func appendPrincipal(dst []byte, hashed string) []byte {
+	if hashed == "" {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, 1<<62)
+	return append(dst, hashed...)
+}

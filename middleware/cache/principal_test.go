@@ -1,0 +1,160 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store"
+	"github.com/stretchr/testify/require"
+)
+
+// as sends a request for a named principal.
+func (g *rig) as(name, method, url string, fields ...string) got {
+	g.Helper()
+	r, err := http.NewRequestWithContext(cache.WithPrincipal(g.Context(), name), method, url, nil)
+	require.NoError(g, err)
+	for _, line := range fields {
+		field, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(field, value)
+	}
+	have, _ := g.send(r)
+	return have
+}
+
+// numbered answers with the number of the request.
+func numbered(fields ...string) *origin {
+	o := &origin{}
+	o.answer = func(*http.Request) *http.Response { return reply(200, fmt.Sprint(len(o.asked)), fields...) }
+	return o
+}
+
+func TestPrincipalIsInEveryKey(t *testing.T) {
+	for name, options := range map[string]cache.Options{
+		"default":     {},
+		"one person":  {Key: keying.OnePerson()},
+		"of parts":    {Key: keying.Of(keying.Method())},
+		"anyone":      {Key: keying.Of(keying.Anyone())},
+		"a function":  {Key: keying.Func(func(dst []byte, r *http.Request) ([]byte, error) { return append(dst, r.URL.Path...), nil })},
+		"shared":      {Shared: true},
+		"search keys": {Key: keying.Of(keying.Anyone())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fields := []string{"Cache-Control: public, max-age=60"}
+			if name == "search keys" {
+				fields = append(fields, "No-Vary-Search: params")
+			}
+			g := newRig(t, numbered(fields...), options)
+			g.want(g.as("alice", "GET", "http://h/a"), 200, "1", "miss", 1)
+			g.want(g.as("bob", "GET", "http://h/a"), 200, "2", "miss", 2)
+			g.want(g.as("", "GET", "http://h/a"), 200, "3", "miss", 3)
+			g.want(g.as("alice", "GET", "http://h/a"), 200, "1", "hit", 3)
+			g.want(g.as("bob", "GET", "http://h/a"), 200, "2", "hit", 3)
+			g.want(g.as("", "GET", "http://h/a"), 200, "3", "hit", 3)
+			if name == "default" || name == "of parts" { // which keep credentials apart as well
+				g.want(g.as("alice", "GET", "http://h/a", "Authorization: x"), 200, "4", "miss", 4)
+			}
+		})
+	}
+}
+
+func TestPrincipalInnermostCounts(t *testing.T) {
+	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
+	send := func(ctx context.Context) got {
+		r, _ := http.NewRequestWithContext(ctx, "GET", "http://h/a", nil)
+		have, _ := g.send(r)
+		return have
+	}
+	g.want(g.as("alice", "GET", "http://h/a"), 200, "1", "miss", 1)
+	outer := cache.WithPrincipal(t.Context(), "bob")
+	g.want(send(cache.WithPrincipal(outer, "alice")), 200, "1", "hit", 1)
+	g.want(send(cache.WithPrincipal(outer, "")), 200, "2", "miss", 2)
+	g.want(send(t.Context()), 200, "2", "hit", 2)
+	g.want(send(cache.WithMode(outer, cache.OnlyIfCached)), 504, "", "refused", 2)
+	g.want(send(cache.WithMode(cache.WithPrincipal(t.Context(), "alice"), cache.OnlyIfCached)), 200, "1", "hit", 2)
+}
+
+// An unsafe request ends what is stored for every principal; Delete and Contains are about one.
+func TestPrincipalAndRemoval(t *testing.T) {
+	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
+	g.as("alice", "GET", "http://h/a")
+	g.as("bob", "GET", "http://h/a")
+	of := func(name string) *http.Request {
+		r, _ := http.NewRequestWithContext(cache.WithPrincipal(t.Context(), name), "GET", "http://h/a", nil)
+		return r
+	}
+	if !g.Contains(of("alice")) || g.Contains(of("")) {
+		t.Error("Contains does not go by the principal")
+	}
+	require.NoError(t, g.Delete(t.Context(), of("alice")))
+	if g.Contains(of("alice")) || !g.Contains(of("bob")) {
+		t.Error("Delete does not go by the principal")
+	}
+	g.as("alice", "GET", "http://h/a")
+	g.as("carol", "POST", "http://h/a")
+	if n := g.entries(); n != 0 {
+		t.Errorf("%d entries have survived a POST", n)
+	}
+}
+
+// Requests for one answer at one time share an exchange with those of the same principal only.
+func TestPrincipalsShareNoExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{delay: time.Second}
+		var mu sync.Mutex
+		byName := map[string]int{}
+		o.answer = func(r *http.Request) *http.Response { return reply(200, "x", "Cache-Control: max-age=60") }
+		c, err := cache.New(cache.Options{Key: keying.OnePerson()})
+		require.NoError(t, err)
+		defer c.Close()
+		rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			byName[r.Header.Get("X-Who")]++
+			mu.Unlock()
+			time.Sleep(time.Second)
+			return o.answer(r), nil
+		}))
+		var wg sync.WaitGroup
+		for i := range 20 {
+			name := [...]string{"alice", "bob"}[i%2]
+			wg.Go(func() {
+				r, _ := http.NewRequestWithContext(cache.WithPrincipal(t.Context(), name), "GET", "http://h/a", nil)
+				r.Header.Set("X-Who", name)
+				resp, err := rt.RoundTrip(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				readAll(resp)
+			})
+		}
+		wg.Wait()
+		if byName["alice"] != 1 || byName["bob"] != 1 {
+			t.Errorf("the origin saw %v, want one request of each", byName)
+		}
+	})
+}
+
+// Nothing of a principal's name stands in a store.
+func TestPrincipalIsNotStoredInClear(t *testing.T) {
+	m := storetest.NewMap(1 << 20)
+	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{Store: m})
+	g.as("alice@example.com", "GET", "http://h/a")
+	g.want(g.as("alice@example.com", "GET", "http://h/a"), 200, "1", "hit", 1)
+	for _, kind := range [...]store.Kind{store.Entry, store.Mark, store.Setup} {
+		require.NoError(t, m.Range(t.Context(), kind, func(key string, r store.Record) bool {
+			if strings.Contains(key+r.Label+string(r.Data), "alice") {
+				t.Errorf("the name stands in the record %q", key)
+			}
+			return true
+		}))
+	}
+}
