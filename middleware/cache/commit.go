@@ -77,7 +77,7 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment)
 	err := c.store.update(ctx, x.key, func(old *variants) *variants {
 		next := old
 		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
-		if !c.events.since(began, e.tags) && !old.overtook(e, now) {
+		if !c.invalidatedSince(began, x, e) && !old.overtook(e, now) {
 			next = old.with(e, c.maxEntry)
 		}
 		x.stored = next != old
@@ -89,12 +89,22 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment)
 	case !x.stored:
 		return errOlder
 	}
+	if c.durable != nil && c.invalidatedSince(began, x, e) {
+		// A byte store has no lock: what listed it may have been there before the record was.
+		c.fault(ctx, "update", c.store.update(ctx, x.key, func(set *variants) *variants { return set.without(e.sameSlot) }))
+		return errOlder
+	}
 	c.flights.land(x.own)
 	if x.key != x.own && x.own != "" {
 		// Under its own key the response of before would be found first.
 		c.fault(ctx, "update", c.store.update(ctx, x.own, func(old *variants) *variants { return old.without(e.sameSelectors) }))
 	}
 	return nil
+}
+
+// invalidatedSince reports whether an answer to x has been invalidated since a moment.
+func (c *Cache) invalidatedSince(m moment, x *exchange, e *Entry) bool {
+	return c.events.since(m, e.tags) || c.events.sifted(m, x.request, e.requested)
 }
 
 // settle tells what became of a response that was to be stored, and whether it has been.

@@ -365,6 +365,14 @@ func (d *durable) deleteTagged(ctx context.Context, tags []tag) error {
 	return err
 }
 
+// deleteEntry removes an entry, and whatever is in its place by now.
+func (d *durable) deleteEntry(ctx context.Context, e *Entry) error {
+	if e.at == nil {
+		return errForeignEntry
+	}
+	return d.updateAt(ctx, *e.at, func(set *variants) *variants { return set.without(e.sameSlot) })
+}
+
 // each calls f with the responses at each place.
 func (d *durable) each(ctx context.Context, f func(*variants, updater) bool) error {
 	ranger, ok := d.given.(store.Ranger)

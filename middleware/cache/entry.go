@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type Entry struct {
 	trailer      http.Header
 
 	url       string      // the target URI, without fragment and userinfo
+	method    string      // that it answers; "" for GET, and for HEAD, which a GET's answer serves
 	header    http.Header // as stored, never written to
 	tags      []tag
 	marks     []nonce // the generations of the tags, for a byte store
@@ -46,8 +48,12 @@ type Entry struct {
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
 const entryOverhead = 768
 
-// URL returns the target URI, without fragment and userinfo.
+// URL returns the target URI, without fragment and userinfo. If it was read from a byte store, it has [redact.Mark] in the place of what package redact hides:
+// the values of the query, mostly.
 func (e *Entry) URL() string { return e.url }
+
+// Method returns the method of the requests that the response answers: "GET", which stands for HEAD as well, or another one of [Options.Methods].
+func (e *Entry) Method() string { return cmp.Or(e.method, http.MethodGet) }
 
 // StatusCode returns the status of the stored response.
 func (e *Entry) StatusCode() int { return e.status }
@@ -76,7 +82,7 @@ func (e *Entry) index() {
 		e.date = date
 	}
 	e.served = newLayout(e.header)
-	e.size = entryOverhead + int64(len(e.url)) + e.body.held() + int64(len(e.tags))*tagOverhead
+	e.size = entryOverhead + int64(len(e.url)+len(e.method)) + e.body.held() + int64(len(e.tags))*tagOverhead
 	for name, values := range e.header {
 		e.size += fieldSize(name, values)
 	}
@@ -105,7 +111,7 @@ func fieldSize(name string, values []string) int64 {
 // copy returns a new entry with the contents of e, to be changed before it is published. Its derived parts are filled in by index.
 func (e *Entry) copy() *Entry {
 	return &Entry{
-		url: e.url, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
+		url: e.url, method: e.method, status: e.status, reason: e.reason, proto: e.proto, major: e.major, minor: e.minor,
 		header: e.header, trailer: e.trailer, body: e.body, uncompressed: e.uncompressed,
 		selectors: e.selectors, search: e.search, tags: e.tags, marks: e.marks, part: e.part, at: e.at,
 		requested: e.requested, received: e.received, age0: e.age0, rules: e.rules,

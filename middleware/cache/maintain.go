@@ -8,13 +8,10 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"github.com/plyhttp/ply/internal/connection"
-	"github.com/plyhttp/ply/internal/urlpattern"
-	"github.com/plyhttp/ply/redact"
 )
 
-// Contains tells whether a stored response would be selected for r, fresh or not, by any connection of the chains that the cache stands in.
+// Contains reports whether a stored response would be selected for r, fresh or not, by any connection of the chains that the cache stands in.
+// Like [Cache.Delete] it wants r as the cache sees it, with everything that a client adds; see ply.Client.Prepare.
 func (c *Cache) Contains(r *http.Request) bool {
 	now := time.Now()
 	a := newAsk(modeOf(r.Context()), r, &c.posture)
@@ -34,71 +31,12 @@ func (c *Cache) Contains(r *http.Request) bool {
 	return false
 }
 
-// Delete removes what is stored under r's key, all variants of it, by whatever connection of the chains that the cache stands in it came.
-// Other principals' copies stay; see [Cache.DeleteURL].
-func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
-	c.events.add(c.tagsOf(r)...)
-	var failed error
-	for _, path := range c.paths(r) {
-		failed = errors.Join(failed, c.deleteBy(ctx, r, path))
-	}
-	return failed
-}
-
-func (c *Cache) deleteBy(ctx context.Context, r *http.Request, path connection.Path) error {
-	key, err := c.appendKey(nil, r, path)
-	if err != nil {
-		return fmt.Errorf("cache: delete: %w", err)
-	}
-	err = c.store.update(ctx, string(key), func(*variants) *variants { return nil })
-	if err != nil || !c.searches.Load() {
-		return wrapped("delete", err)
-	}
-	if key, err = c.searchKey(r, path); err != nil {
-		return fmt.Errorf("cache: delete: %w", err)
-	}
-	return wrapped("delete", c.store.update(ctx, string(key), func(old *variants) *variants {
-		return old.without(func(e *Entry) bool { return e.search == nil || e.search.covers(queryOf(r)) })
-	}))
-}
-
-// DeleteURL removes everything that is stored for a URL: all variants, methods, and every principal's copy.
-// A response that is under way from the origin meanwhile is not stored.
-func (c *Cache) DeleteURL(ctx context.Context, url string) error {
-	r, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		return fmt.Errorf("cache: delete: %w", redact.Error(err))
-	}
-	return wrapped("delete", c.drop(ctx, c.tagsOf(r)...))
-}
-
-// DeleteGroup removes the stored responses of a cache group (RFC 9875). The URL is any one of the origin whose group is meant.
-func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
-	r, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		return fmt.Errorf("cache: delete: %w", redact.Error(err))
-	}
-	return wrapped("delete", c.drop(ctx, c.groupTags(r, []string{group})...))
-}
-
-// DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
-func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) {
-	p, err := urlpattern.Compile(pattern)
-	if err != nil {
-		return 0, fmt.Errorf("cache: pattern %q: %w", pattern, err)
-	}
-	return c.DeleteFunc(ctx, func(e *Entry) bool {
-		r, err := http.NewRequest(http.MethodGet, e.url, nil)
-		return err == nil && p.Reaches(r)
-	})
-}
-
 // DeleteExpired removes the stored responses that are stale and past the windows in which a stale response may still be used,
 // and returns how many there were. They could have been validated: a cache that is not short of room need not call it.
 // A [store.Expirer] is asked to give back the room of its expired records as well; one that cannot list does only that, and their number is returned.
 func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 	now := time.Now()
-	n, err := c.DeleteFunc(ctx, func(e *Entry) bool {
+	n, err := c.deleteWhere(ctx, func(e *Entry) bool {
 		return -e.left(now) >= max(e.rules.staleWhileRevalidate, e.rules.staleIfError, c.posture.disconnected)
 	})
 	if c.durable == nil {
@@ -114,24 +52,7 @@ func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 // DeleteStale removes the stored responses that are stale at this moment, and returns how many there were.
 func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 	now := time.Now()
-	return c.DeleteFunc(ctx, func(e *Entry) bool { return !e.Fresh(now) })
-}
-
-// DeleteOlderThan removes the stored responses that were received or validated longer than d ago, and returns how many there were.
-func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, error) {
-	now := time.Now()
-	return c.DeleteFunc(ctx, func(e *Entry) bool { return e.resident(now) > d })
-}
-
-// DeleteFunc removes the stored responses for which drop is true, and returns how many there were. drop must not call the cache or its store.
-func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, error) {
-	n, err := c.updateAll(ctx, func(e *Entry) *Entry {
-		if drop(e) {
-			return nil
-		}
-		return e
-	})
-	return n, wrapped("delete", err)
+	return c.deleteWhere(ctx, func(e *Entry) bool { return !e.Fresh(now) })
 }
 
 // RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
@@ -227,6 +148,9 @@ func (e *Entry) sameAs(other *Entry) bool {
 }
 
 // Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.
+//
+// What a [Memory] holds has its URL as it was requested, queries and whatever secrets they have included. A byte store holds no values of a query:
+// the URLs of its entries have [redact.Mark] in their place. See [Cache.DeleteEntry] to remove one.
 func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		err := c.store.each(ctx, func(set *variants, _ updater) bool {
@@ -241,7 +165,8 @@ func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	}
 }
 
-// URLs iterates over the URLs for which something is stored, each once.
+// URLs iterates over the URLs for which something is stored, each once. Over a byte store they have [redact.Mark] in place of the values of a query:
+// such a URL stands for all that differ in those values, and [Cache.DeleteURL] refuses it. Go through [Cache.Entries] and [Cache.DeleteEntry] there.
 func (c *Cache) URLs(ctx context.Context) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		seen := make(map[string]bool)

@@ -45,6 +45,7 @@ const (
 	isAnyOrder // of its search
 	isAll      // of its search
 	inPieces
+	hasMethod
 )
 
 // encode makes the record of a set.
@@ -81,6 +82,9 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	dst = binary.AppendUvarint(dst, uint64(e.status))
 	for _, s := range [...]string{e.reason, e.proto, e.url} {
 		dst = appendText(dst, s)
+	}
+	if e.method != "" {
+		dst = appendText(dst, e.method)
 	}
 	dst = append(dst, byte(e.major), byte(e.minor))
 	for _, t := range [...]time.Time{e.requested, e.received, time.Unix(0, e.used.Load())} {
@@ -131,6 +135,7 @@ func (e *Entry) flags() (flags uint) {
 	set(e.search != nil && e.search.anyOrder, isAnyOrder)
 	set(e.search != nil && e.search.all, isAll)
 	set(e.body.stored != nil, inPieces)
+	set(e.method != "", hasMethod)
 	return flags
 }
 
@@ -210,7 +215,11 @@ func decode(record []byte, hash [32]byte) (*variants, error) {
 // The wire is bad if something else stood there.
 func decodeEntry(w *wire, items *int) (e *Entry, inline int64) {
 	flags := w.uint()
-	e = &Entry{status: int(w.size()), reason: w.line(), proto: w.line(), url: w.line(), major: int(w.byte()), minor: int(w.byte())}
+	e = &Entry{status: int(w.size()), reason: w.line(), proto: w.line(), url: w.line()}
+	if flags&hasMethod != 0 {
+		e.method = w.line()
+	}
+	e.major, e.minor = int(w.byte()), int(w.byte())
 	e.requested, e.received = time.Unix(0, w.int()), time.Unix(0, w.int())
 	e.used.Store(w.int())
 	e.age0 = w.duration()

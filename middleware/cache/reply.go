@@ -291,6 +291,9 @@ func (p *reply) chooseKey(e *Entry) string {
 		p.own = string(key)
 	}
 	p.key = p.own
+	if m := get.Method; m != "" && m != http.MethodGet && m != http.MethodHead {
+		e.method = m
+	}
 	if e.search == nil {
 		return ""
 	}

@@ -20,6 +20,9 @@ type sets interface {
 	// deleteTagged removes everything that has one of the tags. What is put later is not affected.
 	deleteTagged(ctx context.Context, tags []tag) error
 
+	// deleteEntry removes an entry that each has shown, and what a validation has put in its place since.
+	deleteEntry(ctx context.Context, e *Entry) error
+
 	// each calls f with what is stored under each key, and with a function that updates it, until f returns false. It holds no lock meanwhile.
 	each(ctx context.Context, f func(set *variants, update updater) bool) error
 
