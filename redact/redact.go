@@ -30,49 +30,6 @@ func Error(err error) error { return (*Redactor)(nil).Error(err) }
 // ErrorText is [Redactor.ErrorText] of the default.
 func ErrorText(err error) string { return (*Redactor)(nil).ErrorText(err) }
 
-// SecretHeader reports whether the values of the header field name are never to be shown.
-// Case does not matter.
-func SecretHeader(name string) bool {
-	name = strings.ToLower(name)
-	for _, secret := range secretFields {
-		if name == secret {
-			return true
-		}
-	}
-	return SecretName(name)
-}
-
-var secretFields = []string{
-	"authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info",
-	"www-authenticate", "proxy-authenticate",
-	"cookie", "cookie2", "set-cookie", "set-cookie2",
-	"x-amz-security-token", "x-forwarded-authorization", "x-original-authorization",
-	"x-auth", "x-auth-user", "x-otp", "x-user-key", "dpop", "ocp-apim-subscription-key", "x-api-key", "x-functions-key", "x-goog-iam-authorization-token",
-}
-
-// SecretName reports whether a name given to a value (a header field, a parameter, a member of an object)
-// says that the value is secret: it contains token, secret, password, session, an API key or the like.
-// Case, dashes and underscores do not matter.
-func SecretName(name string) bool {
-	plain := strings.Map(func(r rune) rune {
-		if r == '-' || r == '_' || r == '.' || r == ' ' {
-			return -1
-		}
-		return r
-	}, strings.ToLower(name))
-	for _, part := range secretParts {
-		if strings.Contains(plain, part) {
-			return true
-		}
-	}
-	return false
-}
-
-var secretParts = []string{
-	"token", "secret", "password", "passwd", "passphrase", "pwd", "apikey", "accesskey", "privatekey", "authkey", "subscriptionkey",
-	"session", "credential", "signature", "authorization", "cookie", "jwt", "csrf", "xsrf",
-}
-
 type redacted struct {
 	text string
 	err  error

@@ -1,0 +1,196 @@
+package redact
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// SecretHeader reports whether the values of the header field name are never to be shown.
+// Case does not matter. It allocates nothing for names of ordinary length.
+func SecretHeader(name string) bool {
+	if harmless[name] {
+		return false // the usual case, in one look
+	}
+	for _, secret := range secretFields {
+		if strings.EqualFold(name, secret) {
+			return true
+		}
+	}
+	return SecretName(name)
+}
+
+var secretFields = []string{
+	"Authorization", "Proxy-Authorization", "Authentication-Info", "Proxy-Authentication-Info",
+	"Www-Authenticate", "Proxy-Authenticate",
+	"Cookie", "Cookie2", "Set-Cookie", "Set-Cookie2",
+	"X-Auth", "X-Auth-User", "Dpop", "X-Wsse",
+}
+
+// SecretName reports whether a name given to a value (a header field, a parameter, a member of an object)
+// says that the value is secret: it contains token, secret, password, session, credential or the like, or it ends in a word such as
+// pass, otp, pin, cvv, sas, auth or key. Not every key is a secret: primary, public and idempotency keys, among others, are not.
+// Words are told apart by punctuation or by capitals; case does not matter. It allocates nothing for names of ordinary length.
+func SecretName(name string) bool {
+	var text [64]byte
+	var starts [16]int
+	n := split(name, text[:0], starts[:0])
+	return n.anyPart() || n.anyWord() || n.lastWord()
+}
+
+// secretParts make a name secret wherever they stand in it, across its words.
+var secretParts = byLetter(
+	"token", "secret", "password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "pwd",
+	"apikey", "accesskey", "privatekey", "authkey", "subscriptionkey",
+	"session", "sessid", "credential", "signature", "authorization", "cookie", "jwt", "csrf", "xsrf", "hmac", "bearer",
+	"authcode", "accesscode", "securitycode", "verificationcode", "recoverycode", "backupcode", "onetimecode", "codeverifier",
+	"connectionstring", "seedphrase", "recoveryphrase", "mnemonic", "samlresponse", "cardnumber",
+)
+
+// byLetter sorts parts by their first letter, so that a name is looked through once.
+func byLetter(parts ...string) (sorted ['z' + 1][]string) {
+	for _, part := range parts {
+		sorted[part[0]] = append(sorted[part[0]], part)
+	}
+	return sorted
+}
+
+// words is a name in lower case without what stands between its words.
+type words struct {
+	text   []byte
+	starts []int // of each word in text
+}
+
+// split finds the words of name, in the room that it is given: "X-APIKey2" has x, api and key2.
+func split(name string, text []byte, starts []int) words {
+	var before, last rune // zero at the beginning of a word
+	for name != "" {
+		r, size := utf8.DecodeRuneInString(name)
+		name = name[size:]
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			before, last = 0, 0
+			continue
+		}
+		if last == 0 || unicode.IsUpper(r) && beginsWord(before, last, name) {
+			starts = append(starts, len(text))
+		}
+		text = utf8.AppendRune(text, unicode.ToLower(r))
+		before, last = last, r
+	}
+	return words{text, starts}
+}
+
+// beginsWord reports whether a capital between last and the rest of a name begins a word: the K of "apiKey", "APIKey" and "s3Key", and neither that of "KEY" nor of "X5KEY".
+func beginsWord(before, last rune, rest string) bool {
+	next, _ := utf8.DecodeRuneInString(rest)
+	return unicode.IsLower(last) || unicode.IsDigit(last) && unicode.IsLower(before) || unicode.IsLower(next)
+}
+
+// word returns the word at i without the digits behind it, "" beyond the first.
+func (w words) word(i int) []byte {
+	if i < 0 {
+		return nil
+	}
+	end := len(w.text)
+	if i+1 < len(w.starts) {
+		end = w.starts[i+1]
+	}
+	word := w.text[w.starts[i]:end]
+	for n := len(word); n > 1 && word[n-1] >= '0' && word[n-1] <= '9'; n-- {
+		word = word[:n-1]
+	}
+	return word
+}
+
+// anyPart reports whether one of the secret parts is in the name.
+func (w words) anyPart() bool {
+	for i, c := range w.text {
+		if int(c) >= len(secretParts) {
+			continue
+		}
+		for _, part := range secretParts[c] {
+			if rest := w.text[i:]; len(rest) >= len(part) && string(rest[:len(part)]) == part {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// anyWord reports whether one of the words is secret wherever it stands.
+func (w words) anyWord() bool {
+	for i := range w.starts {
+		switch string(w.word(i)) {
+		case "sas", "otp", "totp", "hotp", "cvv", "cvc", "cvn", "creds", "cred", "passkey", "senha":
+			return true
+		}
+	}
+	return false
+}
+
+// lastWord reports whether the last word that says what the value is makes it secret.
+func (w words) lastWord() bool {
+	last := len(w.starts) - 1
+	for last > 0 && trailers[string(w.word(last))] {
+		last--
+	}
+	if last < 0 {
+		return false
+	}
+	whole := last == 0
+	switch word := w.word(last); string(word) {
+	case "pass", "pin", "auth", "authentication", "sig", "assertion", "dsn", "ssn", "csc":
+		return true
+	case "pat":
+		return !whole
+	case "sid":
+		return len(w.starts) == 1
+	case "key":
+		if whole {
+			return len(w.starts) == 1
+		}
+		return !openKeys[string(w.word(last-1))]
+	case "keys":
+		return !whole && !openKeys[string(w.word(last-1))]
+	case "code":
+		return !whole && codes[string(w.word(last-1))]
+	default:
+		return secretCompound(word)
+	}
+}
+
+// trailers say of a value in which shape or for which purpose it is given: "pass_confirmation", "signingKeyBase64".
+var trailers = set(
+	"value", "data", "raw", "plain", "plaintext", "text", "base64", "base", "b64", "hex", "pem", "der", "encoded", "hash",
+	"new", "old", "current", "confirm", "confirmation", "again", "repeat", "number", "block",
+)
+
+// codes are the words before "code" that make it secret.
+var codes = set("mfa", "2fa", "otp", "sms", "pin", "pass")
+
+// openKeys are the words before "key" of keys that identify and do not unlock.
+var openKeys = set(
+	"primary", "foreign", "public", "pub", "partition", "sort", "order", "cache", "surrogate", "object", "row", "range", "group", "composite", "unique", "natural",
+	"index", "lookup", "dedup", "dedupe", "deduplication", "idempotency", "idempotent", "socket", "websocket", "translation", "message", "locale", "label", "shard", "sharding",
+	"column", "field", "attribute", "property", "search", "metadata", "meta", "tag", "blob", "file", "document", "record", "item", "entry", "map", "hot", "arrow",
+	"start", "end", "evaluated", "next", "previous", "page", "issue",
+)
+
+// secretCompound looks at names that are written as one word: "dbpass", "signingkey", "pincode".
+func secretCompound(word []byte) bool {
+	if stem, ok := bytes.CutSuffix(bytes.TrimSuffix(word, []byte("s")), []byte("key")); ok {
+		return !openKeys[string(stem)] && !beforeKey[string(stem)]
+	}
+	if stem, ok := bytes.CutSuffix(word, []byte("pass")); ok {
+		return !beforePass[string(stem)]
+	}
+	stem, ok := bytes.CutSuffix(word, []byte("code"))
+	return ok && codes[string(stem)]
+}
+
+// What English has before "key" and "pass" in words that are about neither.
+var (
+	beforeKey  = set("mon", "don", "tur", "whis", "joc", "hoc", "ho", "lac", "mic", "malar", "flun", "po", "smo", "jer", "ris", "tric", "quir", "mur", "hus", "dus", "fran")
+	beforePass = set("by", "com", "encom", "tres", "sur", "over", "under")
+)
