@@ -23,6 +23,8 @@ import (
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
 	filestore "github.com/plyhttp/ply/store/file"
 	"github.com/stretchr/testify/require"
 )
@@ -269,6 +271,35 @@ func (s seam) check(t *testing.T, o cache.Options, mount string) {
 			if body, outcome := ask(way, transports[way]); body != s.want[way] || outcome != want {
 				t.Errorf("round %d: way %d got %q (%s), want %q (%s)", round, way, body, outcome, s.want[way], want)
 			}
+		}
+	}
+}
+
+// TestKubernetesFindsTheTLSConfiguration: its libraries look for the transport with another method than Unwrap.
+func TestKubernetesFindsTheTLSConfiguration(t *testing.T) {
+	tr := &http.Transport{TLSClientConfig: &tls.Config{ServerName: "a.test"}}
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	defer c.Close()
+	again, log := retry.New(retry.Options{}), logging.New(logging.Options{})
+	own := func(next ply.Handler) ply.Handler { return ply.HandlerFunc(next.RoundTrip) }
+	layers := []ply.Middleware{
+		log, c.Middleware, cache.NamedConnection("a"), again, own,
+		ply.Named("two", ply.Chain(own, own)), ply.When(func(*http.Request) bool { return true }, own),
+	}
+	client := newClient(t, ply.Options{Use: layers, UseCall: []ply.Middleware{log}, Transport: tr})
+	for name, h := range map[string]http.RoundTripper{
+		"a chain":          ply.Chain(layers...)(tr),
+		"a wrapped client": ply.Wrap(&http.Client{Transport: tr}, layers...).Transport,
+		"a ply client's":   client.HTTPClient().Transport,
+	} {
+		for h != tr {
+			w, ok := h.(interface{ WrappedRoundTripper() http.RoundTripper })
+			if !ok {
+				t.Errorf("%s: %T leads no further", name, h)
+				break
+			}
+			h = w.WrappedRoundTripper()
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -287,4 +289,37 @@ func ExampleWithPrincipal() {
 	// alice miss
 	// bob miss
 	// alice hit
+}
+
+// A dialer has no content to name its connections by. With a name they have one in each process, here two caches on one store.
+func ExampleNamedConnection() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "hello")
+	}))
+	defer server.Close()
+	shared := storetest.NewMap(1 << 20) // or what file.Open returns
+	for range 2 {
+		gateway := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+		}}
+		c, err := cache.New(cache.Options{Store: shared})
+		if err != nil {
+			panic(err)
+		}
+		client := &http.Client{Transport: c.Middleware(cache.NamedConnection("gateway of the head office")(gateway))}
+		resp, err := client.Get("http://intranet.example/")
+		if err != nil {
+			panic(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		status, _ := cache.StatusOf(resp)
+		fmt.Println(status.Outcome())
+		c.Close()
+		gateway.CloseIdleConnections()
+	}
+	// Output:
+	// miss
+	// hit
 }
