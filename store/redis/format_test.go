@@ -115,6 +115,51 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// Whatever nests has a bound, and what has ended does not count.
+func TestLimitOfNesting(t *testing.T) {
+	nested := func(open string, n int, innermost string) string { return strings.Repeat(open, n) + innermost }
+	for name, tt := range map[string]struct {
+		deepest string // maxNesting levels and no more
+		deeper  string
+	}{
+		"array":     {nested("*1\r\n", maxNesting, ":1\r\n"), "*1\r\n"},
+		"set":       {nested("~1\r\n", maxNesting, "$1\r\nx\r\n"), "~1\r\n"},
+		"push":      {nested(">1\r\n", maxNesting, "_\r\n"), ">1\r\n"},
+		"map key":   {nested("%1\r\n", maxNesting, ":1\r\n"+strings.Repeat(":1\r\n", maxNesting)), "%1\r\n"},
+		"map value": {nested("%1\r\n+k\r\n", maxNesting, "$-1\r\n"), "%1\r\n+k\r\n"},
+		"last":      {nested("*2\r\n*0\r\n", maxNesting, "*-1\r\n"), "*2\r\n*0\r\n"},
+		"first":     {nested("*2\r\n", maxNesting, "=1\r\n*\r\n"+strings.Repeat("#t\r\n", maxNesting)), "*2\r\n"},
+		"attribute": {nested("|0\r\n", maxNesting, "+OK\r\n"), "|0\r\n"},
+		"null":      {nested("|-1\r\n", maxNesting, "!1\r\nx\r\n"), "|-1\r\n"},
+		"mixed":     {nested("*1\r\n~1\r\n", maxNesting/2, "%0\r\n"), "|1\r\n+a\r\n"},
+	} {
+		read := func(stream string) error {
+			_, err := io.ReadAll(&limitedConn{Conn: chunked{r: strings.NewReader(stream), n: 5}, limit: 100})
+			return err
+		}
+		if err := read(strings.Repeat(tt.deepest, 3)); err != nil {
+			t.Errorf("%s, %d levels, three times: %v", name, maxNesting, err)
+		}
+		if err := read(strings.Repeat(tt.deeper, maxNesting+1)); err == nil {
+			t.Errorf("%s, %d levels: no error", name, maxNesting+1)
+		}
+	}
+	for stream, passes := range map[string]bool{
+		"*65536\r\n*65536\r\n":                true,
+		"*65537\r\n*65536\r\n":                false,
+		"%65536\r\n":                          true,
+		"%65537\r\n":                          false,
+		"*2\r\n:1\r\n:2\r\n*131072\r\n":       true,
+		"*2\r\n:1\r\n*1\r\n:2\r\n*131072\r\n": true,
+		"*2\r\n:1\r\n*131072\r\n":             false,
+	} {
+		_, err := io.ReadAll(&limitedConn{Conn: chunked{r: strings.NewReader(stream), n: 7}, limit: 100})
+		if (err == nil) != passes {
+			t.Errorf("%q: %v, want it to pass: %t", stream, err, passes)
+		}
+	}
+}
+
 // heardFrom returns the names that a stream of messages makes known, and the error at its end.
 func heardFrom(stream []byte) (names []string, err error) {
 	p := &pushes{r: bufio.NewReader(bytes.NewReader(stream)), invalidated: func(name string) { names = append(names, name) }}

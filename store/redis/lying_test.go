@@ -150,3 +150,41 @@ func TestRangeShowsOnce(t *testing.T) {
 }
 
 func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
+
+// A server that answers anything at all, HELLO included, with something that nests without end costs the connection, and not the process.
+func TestServerThatNestsWithoutEnd(t *testing.T) {
+	for _, begins := range []string{"*1\r\n", "~1\r\n", ">1\r\n", "%1\r\n", "%1\r\n+k\r\n", "|0\r\n", "|1\r\n+k\r\n", "*2\r\n:1\r\n"} {
+		for _, url := range []string{"redis://", "redis+cluster://", "redis+sentinel://"} {
+			t.Run(fmt.Sprintf("%s%q", url, begins), func(t *testing.T) {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				defer l.Close()
+				flood := strings.Repeat(begins, 1<<16)
+				go func() {
+					for {
+						conn, err := l.Accept()
+						if err != nil {
+							return
+						}
+						go func() {
+							defer conn.Close()
+							bufio.NewReader(conn).ReadByte()
+							for range 1000 {
+								if _, err := io.WriteString(conn, flood); err != nil {
+									return
+								}
+							}
+						}()
+					}
+				}()
+				s, err := redis.Open(url+l.Addr().String()+map[bool]string{true: "?master_name=m"}[strings.Contains(url, "sentinel")], redis.Options{Timeout: time.Second})
+				require.NoError(t, err)
+				defer s.Close()
+				defer s.Notify(func(string) {})()
+				if _, err := s.Get(t.Context(), "k"); err == nil {
+					t.Error("Get returns no error")
+				}
+			})
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,13 @@ type Options struct {
 
 	// TLS is for connections that [Open] makes to a "rediss" URL. Zero means the system's roots and TLS 1.2.
 	TLS *tls.Config
+
+	// Logger is told what go-redis, the driver, has to say of the connections that [Open] makes, such as that it cannot connect: at level Warn, without passwords.
+	// Nobody needs it to know that Redis is away: the cache counts that. Zero means that the driver logs nothing.
+	//
+	// go-redis has one log for the whole process. Once Open has been called, all of it goes to the Logger that was named last;
+	// a program with other clients of go-redis, whose log it wants, calls SetLogger of go-redis. [New] leaves the log as it is.
+	Logger *slog.Logger
 }
 
 var namespaces = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -104,6 +112,7 @@ func Open(url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	drivers.open(o.Logger)
 	client, err := dial(url, o)
 	if err != nil {
 		return nil, err
@@ -114,7 +123,8 @@ func Open(url string, o Options) (*Store, error) {
 // New returns a store that uses a client which the program has: a *Client (also one of NewFailoverClient) or a *ClusterClient of go-redis,
 // that reads from masters only. [Store.Close] leaves it open.
 // Calls return when their context is done whatever the client's options are, but connections come back sooner with ContextTimeoutEnabled.
-// The client's own limits hold for what a lying server may send.
+// What a lying server may send is bounded by the client's own dialer only, and go-redis has no such bounds: a reply that nests without end ends the process.
+// Where the server is not trusted, use [Open].
 func New(client goredis.UniversalClient, o Options) (*Store, error) {
 	o, err := o.checked()
 	if err != nil {
