@@ -73,7 +73,7 @@ func ByType(strategies map[string]Strategy) Strategy {
 
 // Clamp returns s with lifetimes of at least least and at most most. A most of zero means no upper bound.
 // A silent verdict of s stands for the server's word. What is not to be stored stays so, and so does what the server wants to be validated each time,
-// unless s overrules it.
+// unless s overrules it. A cache does not keep an error for longer than the server says, whatever least is; see [Verdict].
 func Clamp(s Strategy, least, most time.Duration) Strategy {
 	return adjusted(s, func(x Exchange, v Verdict) Verdict {
 		if least > 0 {

@@ -54,9 +54,10 @@ type Verdict struct {
 	// in place of what the server allows. Zero means as the server says; a negative value means never.
 	StaleWhileRevalidate, StaleIfError time.Duration
 
-	// AnyStatus stores the response whatever its final status is.
-	// Otherwise a strategy's lifetime applies to statuses that are cacheable by default (RFC 9110 §15.1)
-	// and to responses that the server itself gave a lifetime.
+	// AnyStatus stores the response whatever its final status is, as [ByStatus] has it.
+	// Otherwise a strategy's lifetime applies to statuses below 400 that are cacheable by default (RFC 9110 §15.1)
+	// or that the server itself gave a lifetime. It may shorten the life of an error, a 4xx or 5xx, but never begins or prolongs it:
+	// a cache keeps an error only if the server gave it a lifetime above zero, for as long as the server says, and obeys its no-store.
 	AnyStatus bool
 
 	// Sliding lets each use of the response begin its lifetime anew.

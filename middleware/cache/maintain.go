@@ -56,7 +56,8 @@ func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 }
 
 // RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
-// The strategy sees a request that has the URL and nothing else. What it refuses is removed.
+// The strategy sees a request that has the URL and nothing else. What it refuses is removed, and so is an error
+// that it would keep though neither the strategy names its status nor the server gave it a lifetime.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
 	_, err := c.updateAll(ctx, func(e *Entry) *Entry { return c.judgeAgain(ctx, e) })
 	return wrapped("recompute expiry", err)
@@ -70,7 +71,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *Entry) *Entry {
 	}
 	resp := &http.Response{StatusCode: e.status, Header: e.header.Clone(), ContentLength: e.body.size()}
 	judged := c.judge(r, resp, e.age0, e.received)
-	if judged.verdict.Refused() {
+	if judged.verdict.Refused() || judged.unwanted {
 		return nil
 	}
 	again := e.copy()

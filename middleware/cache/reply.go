@@ -108,9 +108,12 @@ func (c *Cache) deleteTagged(ctx context.Context, tags []tag) error {
 // store arranges for the reply to be stored when the caller has read it.
 func (p *reply) store(s *Status) {
 	e, reason := p.entry()
+	if reason == "" && displacesInVain(p.selected, e, p.received) {
+		reason = "an error, and what is stored can still be served"
+	}
 	if reason != "" {
 		p.leaveOut(s, reason)
-		if p.selected != nil && replaces(p.StatusCode) {
+		if p.selected != nil && ends(p.selected, p.StatusCode, p.received) {
 			p.remove(p.selected)
 		}
 		return
@@ -254,7 +257,7 @@ func (p *reply) entry() (*Entry, string) {
 		url: displayURL(p.request), status: p.StatusCode, reason: p.Status,
 		proto: p.Proto, major: p.ProtoMajor, minor: p.ProtoMinor, uncompressed: p.Uncompressed,
 		header:    storedHeader(p.Header, p.received, judged.verdict.Overrules(), &c.posture),
-		selectors: newSelectors(p.Header["Vary"], p.request.Header, c.secret()),
+		selectors: newSelectors(p.varies(), p.request.Header, c.secret()),
 		search:    newSearchVariance(p.Header, queryOf(p.request)),
 		requested: p.requested, received: p.received, age0: judged.age, rules: newRules(&judged, &c.posture),
 	}
@@ -270,6 +273,22 @@ func (p *reply) entry() (*Entry, string) {
 		e.header["Content-Range"] = []string{part.String()}
 	}
 	return e, p.chooseKey(e)
+}
+
+// varies is the Vary of the reply. An error varies on what is known of its URI as well: a proxy that fails does not know what the origin
+// varies on, and its error must not be the answer to those for whom another variant is stored.
+func (p *reply) varies() []string {
+	lines := p.Header["Vary"]
+	if p.StatusCode < 400 {
+		return lines
+	}
+	lines = slices.Clone(lines)
+	for _, e := range p.set.all() {
+		for _, s := range e.selectors {
+			lines = append(lines, s.name)
+		}
+	}
+	return lines
 }
 
 // endsWithConnection tells whether nothing but the end of the connection tells the end of a body (RFC 9112 §6.3).
@@ -321,8 +340,26 @@ func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, r
 	if judged.verdict = strategy.Expiry(x); judged.verdict.Silent() {
 		judged.verdict = expiry.Default().Expiry(x)
 	}
-	_, judged.explicit = expiry.Explicit(x)
+	lifetime, explicit := expiry.Explicit(x)
+	judged.explicit = explicit
+	if resp.StatusCode >= 400 && !judged.verdict.AnyStatus {
+		judged.asError(expiry.Default().Expiry(x), explicit && lifetime > 0)
+	}
 	return judged
+}
+
+// asError takes back what a strategy says of an error in general, without a word about its status: a lifetime of one's own never keeps an error.
+// The server's word bounds it, said is that, and where the strategy overrules the server, the server must have given a lifetime, too.
+func (c *candidate) asError(said expiry.Verdict, given bool) {
+	v := c.verdict
+	switch {
+	case v.Refused():
+	case v.Overrules() && (!given || v.For(0) == 0):
+		c.unwanted = true
+	default:
+		c.verdict = expiry.Follow(min(v.For(0), said.For(0)))
+	}
+	c.failure = true
 }
 
 // notModified takes in a 304 to a request that this cache made conditional (RFC 9111 §4.3.3).

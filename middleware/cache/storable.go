@@ -34,6 +34,8 @@ type candidate struct {
 	explicit bool           // the server gave it a lifetime (RFC 9111 §4.2.1)
 
 	confirmed bool // it is stored already, and the origin has confirmed it
+	failure   bool // an error that no strategy has named by its status: the server's word about it counts
+	unwanted  bool // such an error that the server gave no lifetime
 }
 
 // storable says whether a response may be stored, or why not (RFC 9111 §3).
@@ -79,6 +81,8 @@ func unstorableStatus(c *candidate, d *field.Response, p *posture) string {
 		return "must-understand, status not understood"
 	case c.verdict.Overrules() && !c.explicit && !expiry.HeuristicStatus(status):
 		return "status not cacheable by default"
+	case c.unwanted:
+		return "an error without a lifetime of the server's, and the strategy does not name its status"
 	}
 	return ""
 }
@@ -236,15 +240,46 @@ func replaces(status int) bool {
 	return status >= 200 && status < 400
 }
 
+// ends tells whether an answer that is not stored itself ends a stored response. A 404 or 410 that nobody can use later ends no fresh one:
+// for so long the server has vouched for it (RFC 9111 §4.2).
+func ends(old *Entry, status int, now time.Time) bool {
+	return replaces(status) && (status < 400 || old.left(now) <= 0)
+}
+
+// displacesInVain tells whether an error would take the place of a stored response that can still be served, be it in place of errors
+// (RFC 5861 §4). That is left to a 404 or 410 with some lifetime left, which says that the resource is no more; other errors say nothing about it.
+func displacesInVain(old, e *Entry, now time.Time) bool {
+	if e.status < 400 || old == nil || !old.servable(now) {
+		return false
+	}
+	return !replaces(e.status) || e.left(now) <= 0
+}
+
+// servable tells whether a stored response can still be served without a validation: it is fresh, or within a window in which it may be stale.
+func (e *Entry) servable(now time.Time) bool {
+	left := e.left(now)
+	switch {
+	case e.rules.noCache:
+		return false
+	case left > 0:
+		return true
+	}
+	return e.rules.mayServeStale() && -left <= max(e.rules.staleWhileRevalidate, e.rules.staleIfError)
+}
+
 // newRules collects what a stored response says about its use.
 func newRules(c *candidate, p *posture) rules {
 	d, _ := field.Controlling(c.response.Header, p.targeted)
+	ownWhileRevalidate, ownIfError := p.staleWhileRevalidate, p.staleIfError
+	if c.failure {
+		ownWhileRevalidate, ownIfError = 0, 0 // the cache's own windows never keep an error either
+	}
 	r := rules{
 		lifetime:             c.verdict.For(c.age),
 		immutable:            d.Immutable,
 		sliding:              c.verdict.Sliding,
-		staleWhileRevalidate: window(c.verdict.StaleWhileRevalidate, d.StaleWhileRevalidate, p.staleWhileRevalidate),
-		staleIfError:         window(c.verdict.StaleIfError, d.StaleIfError, p.staleIfError),
+		staleWhileRevalidate: window(c.verdict.StaleWhileRevalidate, d.StaleWhileRevalidate, ownWhileRevalidate),
+		staleIfError:         window(c.verdict.StaleIfError, d.StaleIfError, ownIfError),
 	}
 	if c.verdict.Overrules() {
 		r.noCache = c.verdict.For(0) == 0
