@@ -144,10 +144,8 @@ func (x *exchange) lookAgain() *http.Response {
 	if d := decide(&x.ask, &f, now); d.action == serve {
 		return c.serve(&x.ask, f.entry, x.request, now, d.detail)
 	}
-	x.set, x.selected, x.seen, x.key, x.now = f.set, f.entry, f.seen, f.key, now
-	if x.key == "" {
-		x.key = x.own
-	}
+	x.set, x.selected, x.seen, x.now = f.set, f.entry, f.seen, now
+	x.lies(f.key)
 	return nil
 }
 

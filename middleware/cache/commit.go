@@ -79,6 +79,9 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment)
 		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
 		if !c.invalidatedSince(began, x, e) && !old.overtook(e, now) {
 			next = old.with(e, c.maxEntry)
+			if next != old {
+				next = next.ofLast(x.supersedes(e)) // with a Vary that has changed, an older one could still match
+			}
 		}
 		x.stored = next != old
 		return next
@@ -95,16 +98,27 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment)
 		return errOlder
 	}
 	c.flights.land(x.own)
-	if x.key != x.own && x.own != "" {
-		// Under its own key the response of before would be found first.
-		c.fault(ctx, "update", c.store.update(ctx, x.own, func(old *variants) *variants { return old.without(e.sameSelectors) }))
-	}
+	c.clearOut(ctx, x)
 	return nil
 }
 
 // invalidatedSince reports whether an answer to x has been invalidated since a moment.
 func (c *Cache) invalidatedSince(m moment, x *exchange, e *Entry) bool {
 	return c.events.since(m, e.tags) || c.events.sifted(m, x.request, e.requested)
+}
+
+// clearOut removes what would be found, under the request's own key or where something was found, beside what has been stored under another one.
+func (c *Cache) clearOut(ctx context.Context, x *exchange) {
+	if x.key == x.own && x.key == x.foundIn {
+		return
+	}
+	selects := x.selects()
+	for i, key := range [...]string{x.own, x.foundIn} {
+		if key == "" || key == x.key || i > 0 && key == x.own {
+			continue
+		}
+		c.fault(ctx, "update", c.store.update(ctx, key, func(old *variants) *variants { return old.without(selects) }))
+	}
 }
 
 // settle tells what became of a response that was to be stored, and whether it has been.

@@ -247,10 +247,12 @@ type exchange struct {
 	request  *http.Request
 	ask      ask
 	own      string // the request's own key
-	key      string // the key that set is stored under
+	foundIn  string // the key that set is stored under
+	key      string // the key that the answer is stored under; the same, as long as nothing else is known
 	now      time.Time
 	set      *variants    // what is stored under key
 	selected *Entry       // the variant that fits, or nil
+	updated  *Entry       // the one that the origin has confirmed, or nil
 	seen     *sight       // the marks at the time of the lookup
 	stored   bool         // the store has taken what came of it
 	behind   bool         // the caller has its answer already
@@ -265,10 +267,16 @@ type exchange struct {
 
 func (l *layer) exchange(r *http.Request, a *ask, key []byte, f found, now time.Time) *exchange {
 	x := &exchange{layer: l, request: r, ask: *a, own: string(key), now: now, set: f.set, selected: f.entry, seen: f.seen}
-	if x.key = f.key; x.key == "" {
-		x.key = x.own
-	}
+	x.lies(f.key)
 	return x
+}
+
+// lies notes where what was found lies: under a key of its own, or under the request's.
+func (x *exchange) lies(key string) {
+	if key == "" {
+		key = x.own
+	}
+	x.foundIn, x.key = key, key
 }
 
 // tagsOf are the tags of all responses that can be the answer to the request.

@@ -264,15 +264,13 @@ func (p *reply) entry() (*Entry, string) {
 	if slices.ContainsFunc(e.selectors, selector.unhashed) {
 		return nil, "varies on credentials, and the store has given no secret for their hashes"
 	}
-	e.tags = append(c.resourceTags([]tag{uriTag(p.request)}, uriKind, p.request), c.groupsOf(p.request, p.Header)...)
-	e.tags = withPrincipal(p.request.Context(), e.tags)
 	if p.StatusCode == http.StatusPartialContent {
 		part, _ := parseContentRange(p.Header["Content-Range"])
 		part, _ = part.holding(p.ContentLength)
 		e.part = &part
 		e.header["Content-Range"] = []string{part.String()}
 	}
-	return e, p.chooseKey(e)
+	return e, p.index(e, p.Header)
 }
 
 // varies is the Vary of the reply. An error varies on what is known of its URI as well: a proxy that fails does not know what the origin
@@ -296,9 +294,11 @@ func endsWithConnection(resp *http.Response) bool {
 	return resp.Close && resp.ContentLength < 0 && resp.ProtoMajor < 2 && !slices.Contains(resp.TransferEncoding, "chunked")
 }
 
-// chooseKey settles under which key an entry is stored.
-func (p *reply) chooseKey(e *Entry) string {
+// index settles under which tags and under which key an entry with a header is stored.
+func (p *reply) index(e *Entry, h http.Header) string {
 	c := p.cache
+	e.tags = append(c.resourceTags([]tag{uriTag(p.request)}, uriKind, p.request), c.groupsOf(p.request, h)...)
+	e.tags = withPrincipal(p.request.Context(), e.tags)
 	get := p.request
 	if p.own == "" { // a POST that answers later GET requests
 		get = p.request.Clone(p.request.Context())
@@ -418,30 +418,35 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	_, ok := storable(&judged, &c.posture)
 	e = old.copy()
 	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, c.secret())
+	ok = ok && !slices.ContainsFunc(e.selectors, selector.unhashed)
 	e.requested, e.received, e.age0, e.rules = p.requested, p.received, judged.age, newRules(&judged, &c.posture)
 	e.header = merged.Header // nobody else has it
 	keepStored(e.header, p.received, judged.verdict.Overrules(), &c.posture)
+	e.url, e.search = displayURL(p.request), newSearchVariance(e.header, queryOf(p.request))
 	e.index()
 	if p.ask.mode == ReadOnly || p.unverified {
 		return e, false, false
 	}
-	if ok {
+	if ok && p.index(e, e.header) == "" {
+		p.updated = old
 		return e, c.put(p.exchange, e, p.began), true
 	}
 	p.remove(old)
 	return e, false, false
 }
 
-// remove deletes a stored response.
+// remove deletes a stored response, and with it those that it has hidden: one that the request selects as well would be found next time.
 func (p *reply) remove(old *Entry) {
 	c := p.cache
 	if c.closed.Load() || c.off.Load() {
 		return
 	}
 	ctx := context.WithoutCancel(p.request.Context())
-	key := p.key
+	key, selects := p.foundIn, p.selects()
 	remove := func(ctx context.Context) error {
-		return c.store.update(ctx, key, func(set *variants) *variants { return set.without(old.sameSlot) })
+		return c.store.update(ctx, key, func(set *variants) *variants {
+			return set.without(func(e *Entry) bool { return old.sameSlot(e) || selects(e) })
+		})
 	}
 	told := func(err error) { c.fault(ctx, "update", err) }
 	if c.durable == nil {

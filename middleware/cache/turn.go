@@ -90,13 +90,11 @@ func (x *exchange) awaitTurn(ctx context.Context, d decision) (resp *http.Respon
 // One who has waited takes what was fetched meanwhile even if it is fresh no more: it is no older than what it would have got by itself.
 func (x *exchange) elsewhere(ctx context.Context, d decision, before *Entry, waited bool) (*http.Response, decision) {
 	c, now := x.cache, time.Now()
-	c.durable.near.distrust(c.durable.place(x.own), c.durable.place(x.key))
+	c.durable.near.distrust(c.durable.place(x.own), c.durable.place(x.foundIn))
 	var f found
 	c.find(&f, &x.ask, []byte(x.own), x.request.WithContext(ctx), now)
-	x.set, x.selected, x.seen, x.key, x.now = f.set, f.entry, f.seen, f.key, now
-	if x.key == "" {
-		x.key = x.own
-	}
+	x.set, x.selected, x.seen, x.now = f.set, f.entry, f.seen, now
+	x.lies(f.key)
 	next, e := decide(&x.ask, &f, now), f.entry
 	switch {
 	case next.action == serve:

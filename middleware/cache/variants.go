@@ -72,6 +72,29 @@ func (s *variants) with(e *Entry, limit int64) *variants {
 	return &variants{entries: append(entries, e)}
 }
 
+// ofLast returns s without those entries before the last for which drop is true.
+func (s *variants) ofLast(drop func(*Entry) bool) *variants {
+	last := s.entries[len(s.entries)-1]
+	return s.without(func(e *Entry) bool { return e != last && drop(e) })
+}
+
+// selects tells which stored responses can be the answer to the request.
+func (x *exchange) selects() func(*Entry) bool {
+	query, key := blinded(queryOf(x.request)), x.cache.secret()
+	return func(e *Entry) bool {
+		return (e.search == nil || e.search.coversBlinded(query)) && selects(e, x.request.Header, key)
+	}
+}
+
+// supersedes tells which stored responses must go when next is stored as the answer to the request: those that could be the answer to it as well,
+// and the one that the origin has confirmed if it varies on other fields since then. With which values of these it was made, nobody knows any more (RFC 9111 §4.3.4).
+func (x *exchange) supersedes(next *Entry) func(*Entry) bool {
+	selects := x.selects()
+	return func(e *Entry) bool {
+		return selects(e) || x.updated != nil && e.sameAs(x.updated) && !e.sameFields(next)
+	}
+}
+
 // overtook tells whether s holds, in the place of e, what was asked for while e was under way: then that is the later state of the two.
 func (s *variants) overtook(e *Entry, now time.Time) bool {
 	return s != nil && slices.ContainsFunc(s.entries, func(old *Entry) bool {
@@ -81,11 +104,7 @@ func (s *variants) overtook(e *Entry, now time.Time) bool {
 
 // sameSlot tells whether two entries cannot both be the answer to one request.
 func (e *Entry) sameSlot(other *Entry) bool {
-	return e.sameSelectors(other) && (e.search == nil || other.search == nil || other.search.coversBlinded(e.search.query))
-}
-
-func (e *Entry) sameSelectors(other *Entry) bool {
-	return slices.EqualFunc(e.selectors, other.selectors, selector.same)
+	return slices.EqualFunc(e.selectors, other.selectors, selector.same) && (e.search == nil || other.search == nil || other.search.coversBlinded(e.search.query))
 }
 
 // joinedWith returns e with the bytes of a stored part beside its own, if they fit together, and as a whole response if none is missing then.
