@@ -71,7 +71,8 @@ func deleteFold(h http.Header, name string) {
 }
 
 // confirmed returns the stored response that a 304 confirms, or nil (RFC 9111 §4.3.4).
-// A strong tag confirms the response that has it, and no other. Weak validators confirm the latest response that they correspond to.
+// A strong tag confirms the response that has it, and no other; but where one response was asked about and nothing else, a tag that differs in its weakness alone
+// can mean no other. Weak validators confirm the latest response that they correspond to.
 // Without a validator it is the selected response, provided that nothing else was asked about, neither by the cache nor by the caller.
 func confirmed(h http.Header, selected *Entry, variants []*Entry, a *ask) *Entry {
 	tag := field.ParseETag(h.Get("Etag"))
@@ -82,9 +83,10 @@ func confirmed(h http.Header, selected *Entry, variants []*Entry, a *ask) *Entry
 		}
 		return nil
 	}
+	sole := offered(selected, variants) == 1
 	matches := func(e *Entry) bool {
 		switch {
-		case tag.Strong():
+		case tag.Strong() && !(sole && tag.WeaklyEquals(e.etag) && asksNothingElse(a, e)):
 			return tag.StronglyEquals(e.etag)
 		case tag.Opaque != "":
 			return tag.WeaklyEquals(e.etag)
@@ -164,6 +166,9 @@ func freshenedHeader(stored, update http.Header, received time.Time) http.Header
 			merged[name] = values
 		}
 	}
+	if tag := field.ParseETag(stored.Get("Etag")); tag.Opaque != "" && !tag.Strong() && tag.WeaklyEquals(field.ParseETag(merged.Get("Etag"))) {
+		merged["Etag"] = stored["Etag"] // an update without content cannot make the stored bytes the ones that a strong tag is for (RFC 9110 §8.8.1)
+	}
 	if len(update["Date"]) == 0 {
 		merged["Date"] = []string{received.UTC().Format(http.TimeFormat)}
 	}
@@ -215,7 +220,8 @@ func describes(h http.Header, e *Entry) bool {
 	if e.status != http.StatusOK {
 		return false
 	}
-	if tag := field.ParseETag(h.Get("Etag")); tag.Opaque != "" && tag != e.etag {
+	tag := field.ParseETag(h.Get("Etag"))
+	if tag.Opaque != "" && !tag.WeaklyEquals(e.etag) {
 		return false
 	}
 	if lines := h["Last-Modified"]; len(lines) > 0 {
@@ -225,7 +231,8 @@ func describes(h http.Header, e *Entry) bool {
 		}
 	}
 	length, ok := position(h.Get("Content-Length"))
-	return !ok || e.uncompressed || length == e.body.size()
+	sameBytes := tag == e.etag || tag.Opaque == "" // another weakness: a server that compresses for GET and not for HEAD has another length for each
+	return !ok || !sameBytes || e.uncompressed || length == e.body.size()
 }
 
 // completingHeader returns the header of a request for the bytes that a stored part lacks.
