@@ -92,6 +92,11 @@ var (
 	// ErrConflict is what a Put or Delete returns, or wraps, when another version is there than the one it was to replace.
 	ErrConflict = errors.New("store: the record has been changed meanwhile")
 
+	// ErrNewer is what a call returns, or wraps, that concerns a record which a later version of the store's own code has written, and which stays as it is:
+	// to a cache it is absent, and cannot be replaced. Only a Delete of any version removes it.
+	// A GetMulti may return it for all of its keys: the cache asks for each of them again.
+	ErrNewer = errors.New("store: a later version has written the record")
+
 	// ErrTooLarge is what a Put returns, or wraps, when the record exceeds the store's bounds.
 	ErrTooLarge = errors.New("store: the record is too large for this store")
 )

@@ -308,13 +308,16 @@ func (o *Options) check() error {
 
 // Close ends refreshes that run behind the callers' backs and waits for them. Afterwards the cache passes requests on and touches its store no more.
 // Callers who read an answer, or wait for one, get it; it is not stored.
-// What is on its way into a Store that is not a [Memory] is waited for as long as one call of it may take. It does not close the store. Calls after the first do nothing; the error is nil.
+// What is on its way into a Store that is not a [Memory] is waited for as long as one call of it may take. It does not close the store.
+// The error says that the store has not taken all invalidations; they are tried once more before. Calls after the first do nothing and return nil.
 func (c *Cache) Close() error {
-	c.closed.Store(true)
+	if c.closed.Swap(true) {
+		return nil
+	}
 	c.flights.close()
 	c.leases.close()
 	if c.durable != nil {
-		c.durable.close(c.patience)
+		return c.durable.close(c.patience)
 	}
 	return nil
 }
@@ -322,21 +325,23 @@ func (c *Cache) Close() error {
 // Stats counts what a cache did since it was made. Each request counts once among Hits, Misses, Revalidated, Bypassed and Errors,
 // and so does each refresh behind a caller's back.
 type Stats struct {
-	Hits         int64 // answered from the store, stale answers included
-	Stale        int64 // of these, past their freshness
-	Misses       int64 // forwarded, or refused: nothing usable was stored
-	Revalidated  int64 // forwarded, and the origin confirmed what was stored
-	Bypassed     int64 // forwarded without a look at the store
-	Collapsed    int64 // of Misses and Revalidated, answered by the exchange of another request
-	Errors       int64 // forwarded, and neither the next handler nor the store had an answer
-	Stored       int64 // responses taken into the store
-	Invalidated  int64 // URIs invalidated by unsafe requests
-	StoreErrors  int64 // failed calls of the store
-	StoreSkipped int64 // lookups and changes that were not tried, because the store had failed before
-	StoreDown    bool  // it has, and is not asked until it answers a probe
-	Evicted      int64 // keys that had to go to make room; in a Memory only
-	Entries      int64 // entries stored now; in a Memory only
-	Bytes        int64 // bytes stored now; in a Memory only
+	Hits          int64 // answered from the store, stale answers included
+	Stale         int64 // of these, past their freshness
+	Misses        int64 // forwarded, or refused: nothing usable was stored
+	Revalidated   int64 // forwarded, and the origin confirmed what was stored
+	Bypassed      int64 // forwarded without a look at the store
+	Collapsed     int64 // of Misses and Revalidated, answered by the exchange of another request
+	Errors        int64 // forwarded, and neither the next handler nor the store had an answer
+	Stored        int64 // responses taken into the store
+	Invalidated   int64 // URIs invalidated by unsafe requests
+	StoreErrors   int64 // failed calls of the store
+	StoreSkipped  int64 // lookups and changes that were not tried, because the store had failed before
+	Owed          int64 // invalidations that the store has not taken yet, so that other processes may not know of them
+	StoreDown     bool  // the store cannot be read, and is left alone until it answers a probe
+	StoreReadOnly bool  // changes hang, and are not tried until one does not; what is stored is served
+	Evicted       int64 // keys that had to go to make room; in a Memory only
+	Entries       int64 // entries stored now; in a Memory only
+	Bytes         int64 // bytes stored now; in a Memory only
 }
 
 type counters struct {
@@ -353,7 +358,9 @@ func (c *Cache) Stats() Stats {
 		Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(), StoreSkipped: c.stats.storeSkipped.Load(),
 	}
 	if c.durable != nil {
-		s.StoreDown = c.durable.guard.breaker.isDown()
+		s.StoreDown = c.durable.guard.reads.breaker.isDown()
+		s.StoreReadOnly = !s.StoreDown && c.durable.guard.writes.breaker.isDown()
+		s.Owed = c.durable.pending.count()
 	}
 	if c.memory != nil {
 		s.Evicted, s.Entries, s.Bytes = c.memory.Evictions(), int64(c.memory.Len()), c.memory.Bytes()

@@ -2,18 +2,32 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // debts are the invalidations that a store has not heard of yet. This process serves nothing that they are about.
-// Those that the store did not take, because it was down, it is told again as soon as it answers.
+// Those that the store did not take it is told again, by a timer that runs as long as something is owed.
 type debts struct {
+	pay    func(context.Context) // tells the store once
+	paused atomic.Bool           // the timer runs, and what the store answers may bring it forward
+
 	mu     sync.Mutex // guards the fields below
 	list   []*debt    // never written to: it is replaced
 	before time.Time  // what was received earlier counts as invalidated: there have been too many debts
-	paying bool
+	all    bool       // and the store is to forget everything for them
+	timer  *time.Timer
+	due    time.Time          // when the timer ends
+	tried  time.Time          // when the store was last told
+	pause  time.Duration      // before it is told again
+	cancel context.CancelFunc // ends what is under way, nil for nothing
+	done   chan struct{}      // closed when that has ended
+	closed bool
 }
 
 // A debt is some tags that are to get new generations.
@@ -22,17 +36,36 @@ type debt struct {
 	owed bool // the store has been told, and did not take it
 }
 
-// maxDebts bounds the invalidations that are remembered.
-const maxDebts = 1024
+const (
+	// maxDebts bounds the invalidations that are remembered, each once however often it comes. Beyond it the store is told to forget everything.
+	maxDebts = 1024
 
-// incur notes an invalidation before the store is told.
+	// firstPause and lastPause are how long it takes until a store is told again: twice as long each time, give or take a fourth.
+	firstPause = 20 * time.Millisecond
+	lastPause  = 2 * time.Second
+
+	// nudgedPause is the same if the store has answered meanwhile.
+	nudgedPause = 200 * time.Millisecond
+
+	// payPatience is how many timeouts of a request a store may take for one call that it is told again with.
+	payPatience = 10
+)
+
+// incur notes an invalidation before the store is told. One that is owed already is not noted twice, and what the store takes of the earlier one pays nothing:
+//
+//	the store is told of the first   the second comes   the store takes the first
 func (d *debts) incur(tags []tag) *debt {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.list) >= maxDebts {
-		d.list, d.before = nil, time.Now()
-	}
 	owing := &debt{tags: tags}
+	if i := slices.IndexFunc(d.list, func(old *debt) bool { return old.owed && slices.Equal(old.tags, tags) }); i >= 0 {
+		d.list = slices.Clone(d.list)
+		d.list[i] = owing
+		return owing
+	}
+	if len(d.list) >= maxDebts {
+		d.list, d.before, d.all = nil, time.Now(), true
+	}
 	d.list = append(slices.Clone(d.list), owing)
 	return owing
 }
@@ -67,53 +100,169 @@ func (d *debts) account() account {
 	return account{d.list, d.before}
 }
 
-// concerns tells whether a response is about something that the store did not know to be invalid.
+// concerns reports whether a response is about something that the store did not know to be invalid.
 func (a account) concerns(e *Entry) bool {
 	return !e.received.After(a.before) || slices.ContainsFunc(a.list, func(owing *debt) bool {
 		return slices.ContainsFunc(e.tags, func(t tag) bool { return slices.Contains(owing.tags, t) })
 	})
 }
 
-// due returns what the store is to be told again, unless somebody does that already.
-func (d *debts) due() []*debt {
+// left returns what the store is to be told again. all reports whether that is to forget everything.
+func (d *debts) left() (owed []*debt, all bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.paying {
-		return nil
-	}
-	var due []*debt
+	return d.owed(), d.all
+}
+
+// owed returns what the store did not take. The lock is held.
+func (d *debts) owed() (owed []*debt) {
 	for _, owing := range d.list {
 		if owing.owed {
-			due = append(due, owing)
+			owed = append(owed, owing)
 		}
 	}
-	d.paying = due != nil
-	return due
+	return owed
 }
 
-func (d *debts) paid() {
+// count returns how many invalidations the store has not taken. Everything is one more.
+func (d *debts) count() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.paying = false
+	n := int64(len(d.owed()))
+	if d.all {
+		n++
+	}
+	return n
 }
 
-// pay tells the store of the invalidations that it did not take.
-func (d *durable) pay() {
-	due := d.pending.due()
-	if due == nil {
+// forgotten notes that the store has forgotten everything, or never will.
+func (d *debts) forgotten() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = false
+}
+
+// begin sets the timer, if something is owed and it does not run.
+func (d *debts) begin() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer == nil && d.cancel == nil {
+		d.schedule(firstPause)
+	}
+}
+
+// schedule sets the timer if something is owed. The lock is held.
+func (d *debts) schedule(pause time.Duration) {
+	d.timer = nil
+	if d.paused.Store(false); d.closed || !d.all && len(d.owed()) == 0 {
 		return
 	}
-	started := d.behind.start(func(ctx context.Context) {
-		defer d.pending.paid()
-		for _, owing := range due {
-			if ctx.Err() != nil {
-				return
-			}
-			left, _ := d.renew(ctx, owing.tags)
-			d.pending.settle(owing, left)
-		}
-	})
-	if !started {
-		d.pending.paid()
+	d.pause = pause
+	wait := pause*3/4 + time.Duration(mathrand.Int64N(int64(pause/2)))
+	d.due = time.Now().Add(wait)
+	d.timer = time.AfterFunc(wait, d.again)
+	d.paused.Store(true)
+}
+
+// answered brings the timer forward: the store is there, perhaps again.
+func (d *debts) answered() {
+	if !d.paused.Load() {
+		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	soon := d.tried.Add(nudgedPause)
+	if !d.paused.Swap(false) || !soon.Before(d.due) || !d.timer.Stop() {
+		return
+	}
+	d.due = soon
+	d.timer = time.AfterFunc(time.Until(soon), d.again)
+}
+
+// again tells the store of what is owed.
+func (d *debts) again() {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	d.timer, d.cancel, d.done = nil, cancel, done
+	d.paused.Store(false)
+	d.mu.Unlock()
+	defer close(done)
+	d.pay(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cancel()
+	d.cancel, d.tried = nil, time.Now()
+	d.schedule(min(2*d.pause, lastPause))
+}
+
+// close stops the timer, and ends what is under way.
+func (d *debts) close() {
+	d.mu.Lock()
+	d.closed = true
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	cancel, done := d.cancel, d.done
+	d.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-done
+	}
+}
+
+// deleteTagged gives the tags new generations: what is stored under the old ones is no more. What the store does not hear of now,
+// this process remembers, and tells it again.
+func (d *durable) deleteTagged(ctx context.Context, tags []tag) error {
+	owing := d.pending.incur(tags)
+	d.near.invalidated(tags)
+	left, err := d.renew(ctx, d.guard, tags)
+	d.pending.settle(owing, left)
+	d.pending.begin()
+	if err != nil {
+		err = fmt.Errorf("an invalidation is owed to the store, which is told again until it takes it: %w", err)
+	}
+	return err
+}
+
+// pay tells the store once of what it did not take. What hangs again, or finds the store away, leaves the rest for the next time.
+func (d *durable) pay(ctx context.Context) {
+	due, all := d.pending.left()
+	if all && !d.payAll(ctx) {
+		return
+	}
+	for _, owing := range due {
+		left, err := d.renew(ctx, d.insistent, owing.tags)
+		d.pending.settle(owing, left)
+		if ctx.Err() != nil || errors.Is(err, errStoreHangs) || errors.Is(err, errStoreDown) {
+			return
+		}
+	}
+}
+
+// payAll has the store forget everything, because nobody knows any more what it was to be told. A store that cannot do that is not asked again.
+func (d *durable) payAll(ctx context.Context) bool {
+	g := d.guard.patient(clearPatience)
+	_, err := called(ctx, g, g.writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, d.clear(ctx) })
+	if err == nil || errors.Is(err, errors.ErrUnsupported) {
+		d.pending.forgotten()
+		return true
+	}
+	return false
+}
+
+// clearPatience is how long a store may take to forget everything.
+const clearPatience = 30 * time.Second
+
+// owedAtTheEnd is the error of a cache that is closed before the store has taken all invalidations.
+func (d *durable) owedAtTheEnd() error {
+	n := d.pending.count()
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("cache: close: the store has not taken %d invalidations: other processes that share it may serve what they are about until it expires", n)
 }

@@ -22,17 +22,18 @@ import (
 // so they change together or not at all, with a compare-and-swap. Beside it there are the marks of its tags (marks.go)
 // and the pieces of its large bodies (pieces.go).
 type durable struct {
-	guard   *guard
-	given   Store
-	near    *nearby       // copies in memory, or nil
-	keep    time.Duration // beyond the last moment that a response can be used without asking
-	shared  bool
-	self    [8]byte // names this process in the generations that it makes
-	secrets secrets
-	pending debts
-	graves  graves
-	behind  crew
-	tagsOf  func(*http.Request) []tag // see Cache.tagsOf
+	guard     *guard
+	insistent *guard // for invalidations that are owed
+	given     Store
+	near      *nearby       // copies in memory, or nil
+	keep      time.Duration // beyond the last moment that a response can be used without asking
+	shared    bool
+	self      [8]byte // names this process in the generations that it makes
+	secrets   secrets
+	pending   debts
+	graves    graves
+	behind    crew
+	tagsOf    func(*http.Request) []tag // see Cache.tagsOf
 }
 
 const (
@@ -52,7 +53,9 @@ func newDurable(s Store, timeout, keep time.Duration, shared bool) *durable {
 	d := &durable{guard: newGuard(s, timeout), given: s, keep: keep, shared: shared}
 	rand.Read(d.self[:])
 	d.behind.hire(10 * timeout)
-	d.guard.back = d.pay
+	d.pending.pay = d.pay
+	d.guard.answers = d.pending.answered
+	d.insistent = d.guard.patient(payPatience * timeout)
 	return d
 }
 
@@ -110,7 +113,7 @@ func (d *durable) get(ctx context.Context, key string, r *http.Request) (*varian
 	case h.damaged:
 		d.behind.once(at.name, func(ctx context.Context) { d.guard.deleteVersion(ctx, at.name, h.version) })
 		return nil, h.seen, errDamaged
-	case h.set != nil && h.current == nil:
+	case h.set != nil && h.current == nil && !h.newer:
 		d.behind.once(at.name, func(ctx context.Context) { d.updateAt(ctx, at, func(set *variants) *variants { return set }) })
 	}
 	return h.current, h.seen, failed
@@ -124,7 +127,7 @@ type held struct {
 	version string // of the record
 	began   moment // among the copies in memory, before it was read
 	damaged bool
-	newer   bool
+	newer   bool // a later version of this module has written the record, or a mark: nothing is to be done about it
 }
 
 // hold reads what is at a place, together with the marks of some tags, which spares a second call in most cases.
@@ -135,7 +138,6 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *varian
 	if err != nil {
 		return held{}, err
 	}
-	d.pay()
 	d.bury(time.Now())
 	h := held{version: records[0].Version, began: began, seen: &sight{}}
 	h.seen.read(tags, records[1:])
@@ -157,6 +159,9 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *varian
 	}
 	if err := d.see(ctx, h.seen, h.seen.lacks(h.set)); err != nil {
 		return held{}, err
+	}
+	if h.newer = h.seen.newer(); h.newer {
+		return h, nil // those who can read the marks may know the response to be good
 	}
 	now := time.Now()
 	h.current = h.set.without(func(e *Entry) bool { return !h.seen.current(e) || owed.concerns(e) })
@@ -355,16 +360,6 @@ func (d *durable) until(e *Entry, now time.Time) time.Time {
 	return until
 }
 
-// deleteTagged gives the tags new generations: what is stored under the old ones is no more. What the store does not hear of now,
-// this process remembers, and tries again.
-func (d *durable) deleteTagged(ctx context.Context, tags []tag) error {
-	owing := d.pending.incur(tags)
-	d.near.invalidated(tags)
-	left, err := d.renew(ctx, tags)
-	d.pending.settle(owing, left)
-	return err
-}
-
 // deleteEntry removes an entry, and whatever is in its place by now.
 func (d *durable) deleteEntry(ctx context.Context, e *Entry) error {
 	if e.at == nil {
@@ -422,11 +417,13 @@ func (d *durable) clear(ctx context.Context) error {
 	return err
 }
 
-// close waits for what is under way, and no longer than a call of the store may take.
-func (d *durable) close(patience time.Duration) {
+// close waits for what is under way, and no longer than a call of the store may take. What is owed is tried once more.
+func (d *durable) close(patience time.Duration) error {
 	d.near.close()
-	d.pay()
+	d.pending.close()
+	d.behind.start(d.pay)
 	d.bury(time.Now().Add(mourning))
 	d.behind.dismiss(patience)
 	d.guard.close()
+	return d.owedAtTheEnd()
 }

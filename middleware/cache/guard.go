@@ -4,25 +4,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/plyhttp/ply/store"
 )
 
 // guard stands before a store, so that none of its faults is one of a request. A call that does not return in time, whatever the store makes
-// of its context, or that panics, is an error. A store that fails again and again is left alone until it answers a probe.
+// of its context, or that panics, is an error. A store that fails again and again is left alone until it answers a probe:
+// as a whole if it cannot be read, and with changes alone if only these hang.
 type guard struct {
 	store   Store
 	multi   store.MultiGetter // the same, or nil
 	timeout time.Duration
-	slots   chan struct{} // holds one for each call that has not returned
-	breaker breaker
-	back    func() // called when the store has come back
+	reads   *lane
+	writes  *lane
+	insists bool   // the store is called though it is down: no request waits for it
+	answers func() // called when the store has answered; must return at once
 }
 
-// maxStoreCalls bounds the calls that are under way, those that hang included.
-const maxStoreCalls = 256
+// A lane is the calls of one sort, those that read or those that change something. Each has room of its own, so that neither sort waits for the other.
+type lane struct {
+	slots   chan struct{} // holds one for each call that has not returned
+	breaker breaker
+	probe   func(context.Context) error
+}
+
+const (
+	// maxStoreReads and maxStoreWrites bound the calls that are under way, those that hang included.
+	maxStoreReads  = 192
+	maxStoreWrites = 64
+)
 
 var (
 	errStoreHangs = errors.New("the store did not return in time")
@@ -32,9 +43,27 @@ var (
 )
 
 func newGuard(s Store, timeout time.Duration) *guard {
-	g := &guard{store: s, timeout: timeout, slots: make(chan struct{}, maxStoreCalls)}
+	g := &guard{store: s, timeout: timeout, answers: func() {}}
 	g.multi, _ = s.(store.MultiGetter)
+	g.reads = &lane{slots: make(chan struct{}, maxStoreReads), probe: func(ctx context.Context) error {
+		_, err := s.Get(ctx, setupKey)
+		return err
+	}}
+	g.writes = &lane{slots: make(chan struct{}, maxStoreWrites), probe: func(ctx context.Context) error {
+		// A record whose time is over is not kept.
+		return s.Put(ctx, probeKey, store.Record{Data: []byte("probe"), Expires: time.Unix(1, 0), Kind: store.Setup})
+	}}
 	return g
+}
+
+// probeKey is the key of a record that is never there.
+const probeKey = "p1.probe"
+
+// patient returns a guard for what no request waits for: its calls may take longer, and are made though the store is down.
+func (g *guard) patient(timeout time.Duration) *guard {
+	p := *g
+	p.timeout, p.insists = timeout, true
+	return &p
 }
 
 // within returns a context for what one request does with the store at one time: all its calls together wait no longer than the timeout.
@@ -52,7 +81,7 @@ func (c *Cache) within(ctx context.Context) (context.Context, context.CancelFunc
 
 // get returns the records under some keys.
 func (g *guard) get(ctx context.Context, keys ...string) ([]store.Record, error) {
-	return guarded(ctx, g, func(ctx context.Context) ([]store.Record, error) { return g.getAll(ctx, keys) })
+	return guarded(ctx, g, g.reads, func(ctx context.Context) ([]store.Record, error) { return g.getAll(ctx, keys) })
 }
 
 func (g *guard) getAll(ctx context.Context, keys []string) ([]store.Record, error) {
@@ -61,12 +90,17 @@ func (g *guard) getAll(ctx context.Context, keys []string) ([]store.Record, erro
 		if err == nil && len(records) != len(keys) {
 			err = errUnheard
 		}
-		return records, err
+		if !errors.Is(err, store.ErrNewer) {
+			return records, err
+		}
 	}
 	records := make([]store.Record, len(keys))
 	for i, key := range keys {
 		var err error
-		if records[i], err = g.store.Get(ctx, key); err != nil {
+		if records[i], err = g.store.Get(ctx, key); errors.Is(err, store.ErrNewer) {
+			records[i], err = newerRecord, nil // it costs its own key, and not the others
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -75,45 +109,83 @@ func (g *guard) getAll(ctx context.Context, keys []string) ([]store.Record, erro
 
 // put stores a record. Nobody may change the record's bytes afterwards: a store that hangs may still read them.
 func (g *guard) put(ctx context.Context, key string, r store.Record) error {
-	_, err := guarded(ctx, g, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Put(ctx, key, r) })
-	return err
+	return g.change(ctx, func(ctx context.Context) error { return g.store.Put(ctx, key, r) })
 }
 
 // delete removes some records, whatever their versions are.
 func (g *guard) delete(ctx context.Context, keys ...string) error {
-	_, err := guarded(ctx, g, func(ctx context.Context) (struct{}, error) {
+	return g.change(ctx, func(ctx context.Context) error {
 		for _, key := range keys {
 			if err := g.store.Delete(ctx, key, ""); err != nil {
-				return struct{}{}, err
+				return err
 			}
 		}
-		return struct{}{}, nil
+		return nil
 	})
-	return err
 }
 
 // deleteVersion removes a record unless it has changed.
 func (g *guard) deleteVersion(ctx context.Context, key, version string) error {
-	_, err := guarded(ctx, g, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.store.Delete(ctx, key, version) })
+	return g.change(ctx, func(ctx context.Context) error { return g.store.Delete(ctx, key, version) })
+}
+
+func (g *guard) change(ctx context.Context, f func(context.Context) error) error {
+	_, err := guarded(ctx, g, g.writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
 	return err
 }
 
 // guarded makes one call of the store.
-func guarded[T any](ctx context.Context, g *guard, call func(context.Context) (T, error)) (T, error) {
-	if probe, down := g.breaker.state(time.Now()); down {
-		if probe {
-			go g.probe()
-		}
-		var none T
-		return none, errStoreDown
+func guarded[T any](ctx context.Context, g *guard, l *lane, call func(context.Context) (T, error)) (result T, err error) {
+	began := time.Now()
+	if g.leaves(l, began) {
+		return result, errStoreDown
 	}
-	result, err := called(ctx, g, call)
-	g.breaker.note(err, time.Now())
+	if result, err = called(ctx, g, l, call); !g.insists {
+		g.note(l, err, began, time.Now())
+	}
+	if err == nil {
+		g.answers()
+	}
 	return result, err
 }
 
+// leaves reports whether the store is not to be called now, and sends a probe if it is time for one.
+func (g *guard) leaves(l *lane, now time.Time) bool {
+	if g.insists {
+		return g.reads.breaker.isClosed()
+	}
+	for _, l := range [...]*lane{g.reads, l} { // a store that cannot be read is not written to either
+		if probe, down := l.breaker.state(now); down {
+			if probe {
+				go g.probe(l)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// failing reports whether the latest call of either sort has failed.
+func (g *guard) failing() bool { return g.reads.breaker.failing() || g.writes.breaker.failing() }
+
+// note takes in the outcome of a call. That a record has changed, is too large or a newer one, or that the caller has gone says nothing against the store.
+// A store that refuses a change at once is there; one that refuses to be read is asked by a probe whether it is.
+func (g *guard) note(l *lane, err error, began, now time.Time) {
+	switch {
+	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrNewer):
+		l.breaker.fine()
+	case errors.Is(err, errCallerGone):
+	case errors.Is(err, errStoreHangs):
+		l.breaker.hung(began, now)
+	case l == g.writes:
+		l.breaker.refused()
+	case l.breaker.doubted():
+		go g.probe(l)
+	}
+}
+
 // called runs call on a goroutine of its own and does not wait for it longer than the timeout. The goroutine stays while the store hangs.
-func called[T any](ctx context.Context, g *guard, call func(context.Context) (T, error)) (result T, err error) {
+func called[T any](ctx context.Context, g *guard, l *lane, call func(context.Context) (T, error)) (result T, err error) {
 	type outcome struct {
 		result T
 		err    error
@@ -121,13 +193,13 @@ func called[T any](ctx context.Context, g *guard, call func(context.Context) (T,
 	ctx, cancel := g.within(ctx)
 	defer cancel()
 	select {
-	case g.slots <- struct{}{}:
+	case l.slots <- struct{}{}:
 	case <-ctx.Done():
 		return result, late(ctx)
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		defer func() { <-g.slots }()
+		defer func() { <-l.slots }()
 		result, err := recovered(ctx, call)
 		done <- outcome{result, err}
 	}()
@@ -163,109 +235,31 @@ func recovered[T any](ctx context.Context, call func(context.Context) (T, error)
 // close keeps further calls away from the store, whose owner may close it then, and waits for those that are under way,
 // no longer than a call may take. Who still reads a body is told that the store is down.
 func (g *guard) close() {
-	if !g.breaker.close() {
+	if !g.reads.breaker.close() || !g.writes.breaker.close() {
 		return
 	}
-	g.breaker.probes.Wait()
+	g.reads.breaker.probes.Wait()
+	g.writes.breaker.probes.Wait()
 	timer := time.NewTimer(g.timeout)
 	defer timer.Stop()
-	for range cap(g.slots) {
-		select {
-		case g.slots <- struct{}{}:
-		case <-timer.C:
-			return
+	for _, l := range [...]*lane{g.reads, g.writes} {
+		for range cap(l.slots) {
+			select {
+			case l.slots <- struct{}{}:
+			case <-timer.C:
+				return
+			}
 		}
 	}
 }
 
-// probe asks a store that was down whether it is there again. No request waits for it.
-func (g *guard) probe() {
-	defer g.breaker.probes.Done()
-	_, err := called(context.Background(), g, func(ctx context.Context) (store.Record, error) { return g.store.Get(ctx, setupKey) })
-	g.breaker.probed(err, time.Now())
-	if err == nil && g.back != nil {
-		g.back()
+// probe asks a store that was down, or may be, whether it is there. No request waits for it. A store that refuses a change at once is there.
+func (g *guard) probe(l *lane) {
+	defer l.breaker.probes.Done()
+	_, err := called(context.Background(), g, l, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.probe(ctx) })
+	up := err == nil || errors.Is(err, store.ErrNewer) || l == g.writes && !errors.Is(err, errStoreHangs)
+	l.breaker.probed(up, time.Now())
+	if up {
+		g.answers()
 	}
-}
-
-// breaker remembers whether a store is up. The zero breaker says so.
-type breaker struct {
-	probes sync.WaitGroup
-
-	mu       sync.Mutex // guards the fields below
-	failures int        // in a row
-	down     bool
-	probing  bool
-	closed   bool      // the store is not called any more
-	next     time.Time // when a probe may be sent
-}
-
-const (
-	// tolerance is how many failures in a row it takes until a store counts as down.
-	tolerance = 5
-
-	// probeInterval is how long a store that is down is left alone between two probes.
-	probeInterval = 500 * time.Millisecond
-)
-
-// state tells whether the store is down, and whether the asker has to send a probe then.
-func (b *breaker) state(now time.Time) (probe, down bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	probe = b.down && !b.probing && !b.closed && !now.Before(b.next)
-	if probe {
-		b.probing = true
-		b.probes.Add(1)
-	}
-	return probe, b.down || b.closed
-}
-
-// note takes in the outcome of a call. That a record has changed, is too large, or that the caller has gone says nothing against the store.
-func (b *breaker) note(err error, now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge):
-		b.failures = 0
-	case errors.Is(err, errCallerGone):
-	default:
-		if b.failures++; b.failures >= tolerance && !b.down {
-			b.down, b.next = true, now.Add(probeInterval)
-		}
-	}
-}
-
-// probed takes in the outcome of a probe.
-func (b *breaker) probed(err error, now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.probing = false
-	if err == nil {
-		b.down, b.failures = false, 0
-		return
-	}
-	b.next = now.Add(probeInterval)
-}
-
-// isDown tells whether the store is left alone.
-func (b *breaker) isDown() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.down
-}
-
-// failing tells whether the latest call has failed.
-func (b *breaker) failing() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.failures > 0
-}
-
-// close tells whether the breaker was not closed before.
-func (b *breaker) close() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	again := b.closed
-	b.closed = true
-	return !again
 }

@@ -124,6 +124,11 @@ func (s *sight) lacks(set *variants) []tag {
 	return tags
 }
 
+// newer reports whether a later version of this module has written one of the marks.
+func (s *sight) newer() bool {
+	return slices.ContainsFunc(s.marks, func(m mark) bool { return m.newer })
+}
+
 // current tells whether all of a response's tags still have the generations that it remembers.
 func (s *sight) current(e *Entry) bool {
 	for i, t := range e.tags {
@@ -255,37 +260,50 @@ func (d *durable) prolong(ctx context.Context, set *variants, seen *sight, now t
 func ahead(until time.Time) time.Time { return until.Add(max(time.Until(until), time.Hour)) }
 
 // renew gives some tags new generations, and returns those that still have their old ones, with an error.
-func (d *durable) renew(ctx context.Context, tags []tag) (left []tag, failed error) {
-	s := &sight{}
-	if err := d.see(ctx, s, tags); err != nil {
+func (d *durable) renew(ctx context.Context, g *guard, tags []tag) (left []tag, failed error) {
+	records, err := g.get(ctx, markKeys(tags)...)
+	if err != nil {
 		return tags, err
 	}
-	for i, t := range s.tags {
-		err := d.renewOne(ctx, t, s.marks[i])
+	for i, t := range tags {
+		err := d.renewOne(ctx, g, t, readMark(records[i], t))
 		switch {
 		case err == nil:
 			continue
-		case ctx.Err() != nil:
-			return append(left, s.tags[i:]...), err // the store has not failed once more with each tag that is not tried
+		case ctx.Err() != nil, errors.Is(err, errStoreHangs), errors.Is(err, errStoreDown):
+			return append(left, tags[i:]...), err // the store has not failed once more with each tag that is not tried
 		}
 		left, failed = append(left, t), err
 	}
 	return left, failed
 }
 
-func (d *durable) renewOne(ctx context.Context, t tag, m mark) error {
+// renewOne gives a tag another generation. A mark that cannot be replaced is removed, which is another generation, too: one of a later version,
+// or where the store has no room for anything new.
+func (d *durable) renewOne(ctx context.Context, g *guard, t tag, m mark) error {
 	for range maxAttempts {
+		if m.newer {
+			if err := g.delete(ctx, markKey(t)); err != nil {
+				return err
+			}
+			m = mark{}
+		}
 		now := time.Now()
 		next := mark{nonce: d.newNonce(), changed: now, until: now.Add(markAhead), version: m.version}
-		err := d.guard.put(ctx, markKey(t), next.record(t))
-		if !errors.Is(err, store.ErrConflict) {
+		err := g.put(ctx, markKey(t), next.record(t))
+		switch {
+		case err == nil, errors.Is(err, errStoreHangs), errors.Is(err, errStoreDown), ctx.Err() != nil:
+			return err
+		case !errors.Is(err, store.ErrConflict) && g.delete(ctx, markKey(t)) == nil:
+			return nil
+		case !errors.Is(err, store.ErrConflict):
 			return err
 		}
-		s := &sight{}
-		if err := d.see(ctx, s, []tag{t}); err != nil {
+		records, err := g.get(ctx, markKey(t))
+		if err != nil {
 			return err
 		}
-		m = s.marks[0]
+		m = readMark(records[0], t)
 	}
 	return errContended
 }

@@ -87,7 +87,7 @@ func (p *reply) invalidate() {
 	p.began = c.events.addAt(p.began, tags...)
 	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
 	defer cancel()
-	c.fault(ctx, "delete", c.deleteTagged(ctx, tags))
+	c.deleteTagged(ctx, tags)
 	c.traces(p.request.Context(), func(t *Trace) {
 		if t.Invalidated != nil {
 			t.Invalidated(p.request)
@@ -101,8 +101,11 @@ func (c *Cache) drop(ctx context.Context, tags ...tag) error {
 	return c.deleteTagged(ctx, tags)
 }
 
+// deleteTagged deletes the sets with these tags. What a store does not take is its fault, whoever asked for it.
 func (c *Cache) deleteTagged(ctx context.Context, tags []tag) error {
-	return c.store.deleteTagged(ctx, tags)
+	err := c.store.deleteTagged(ctx, tags)
+	c.fault(ctx, "delete", err)
+	return err
 }
 
 // store arranges for the reply to be stored when the caller has read it.

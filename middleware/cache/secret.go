@@ -77,7 +77,9 @@ func (d *durable) readySecret(ctx context.Context) error {
 	switch {
 	case d.secrets.known.Load() == nil && now-d.secrets.failed.Load() < int64(setupPause):
 	case d.secrets.known.Load() == nil:
-		err := d.settleSecret(ctx)
+		limited, cancel := context.WithTimeoutCause(ctx, d.guard.timeout/2, errStoreHangs) // the rest is for what is looked for
+		defer cancel()
+		err := d.settleSecret(limited)
 		if err != nil {
 			d.secrets.failed.Store(now)
 		}

@@ -19,7 +19,7 @@ var (
 // underLease asks the origin, unless another process does so already: then it answers from what that one stores.
 func (x *exchange) underLease(d decision) (*http.Response, error) {
 	l := x.cache.leases
-	if l == nil || x.cache.closed.Load() || !x.mayShare() || x.seen == nil || l.durable.guard.breaker.failing() {
+	if l == nil || x.cache.closed.Load() || !x.mayShare() || x.seen == nil || l.durable.guard.failing() {
 		return x.alone(d)
 	}
 	ctx, cancel := undated(x.request.Context())

@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"math/bits"
 	"strings"
+
+	"github.com/plyhttp/ply/store"
 )
 
 // Records that a cache puts into a store begin alike, in all versions of their format:
@@ -31,6 +33,15 @@ var (
 	errNewer = errors.New("a later version of this module has written the record")
 )
 
+// newerRecord stands for a record that the store itself cannot read, because a later version of it has written that. It is replaced by nothing.
+var newerRecord = func() store.Record {
+	data := framed(nil)
+	copy(data, "ply")
+	data[4] = recordVersion + 1
+	binary.LittleEndian.PutUint32(data[5:], checksum(data))
+	return store.Record{Data: data, Version: "newer"}
+}()
+
 // framed appends room for a frame.
 func framed(dst []byte) []byte { return append(dst, make([]byte, frameBytes)...) }
 
@@ -45,13 +56,12 @@ func seal(record []byte, kind byte) []byte {
 // unseal returns what is in the frame.
 func unseal(record []byte, kind byte) ([]byte, error) {
 	switch {
-	case len(record) < frameBytes || string(record[:3]) != "ply" || record[3] != kind,
-		binary.LittleEndian.Uint32(record[5:]) != checksum(record):
+	case len(record) < frameBytes || string(record[:3]) != "ply", binary.LittleEndian.Uint32(record[5:]) != checksum(record):
 		return nil, errDamaged
 	case record[4] > recordVersion:
-		return nil, errNewer
-	case record[4] < recordVersion:
-		return nil, errDamaged // there is none
+		return nil, errNewer // of whatever kind
+	case record[4] < recordVersion || record[3] != kind: // there is no earlier version
+		return nil, errDamaged
 	}
 	return record[frameBytes:], nil
 }

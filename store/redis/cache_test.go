@@ -429,3 +429,33 @@ func lists(ctx context.Context, c *goredis.Client) error {
 	}
 	return nil
 }
+
+// A mark of a later version, as an upgrade under way brings them, costs its own URL and no other. An invalidation removes it.
+func TestCacheOverMarksOfALaterVersion(t *testing.T) {
+	srv := server.Start(t)
+	p := startProcess(t, srv.Addr, &origin{}, cache.Options{StoreTimeout: 5 * time.Second})
+	p.get(t, "/bad/100")
+	p.stores(t, "/bad/100")
+	const later = `for _, k in ipairs(redis.call('KEYS', '*')) do
+		local v = redis.call('GET', k)
+		if string.find(string.sub(v, 1, 60), ' mark ', 1, true) then redis.call('SET', k, 'ply2' .. string.sub(v, 5)) end
+	end`
+	c := raw(t, srv.Addr)
+	if err := c.Eval(t.Context(), later, nil).Err(); err != nil && err != goredis.Nil {
+		t.Fatal(err)
+	}
+	p.get(t, "/fine/100")
+	p.stores(t, "/fine/100")
+	for range 10 {
+		for range 5 {
+			p.get(t, "/bad/100")
+		}
+		if !p.get(t, "/fine/100") {
+			t.Fatalf("no hit for another URL: %+v", p.cache.Stats())
+		}
+	}
+	if err := p.cache.DeleteURL(t.Context(), "http://example.test/bad/100"); err != nil {
+		t.Error(err)
+	}
+	p.hits(t, "/bad/100")
+}

@@ -25,10 +25,7 @@ const (
 	maxHead  = 1024 // bytes, the line's end included; the script has this number, too
 )
 
-var (
-	errForeign = errors.New("not a record of ply") // and therefore as good as nothing
-	errNewer   = errors.New("the record was written by a newer version of ply")
-)
+var errForeign = errors.New("not a record of ply") // and therefore as good as nothing
 
 // newVersion returns a version that was never there before, but for one chance in 2^64.
 func newVersion() string { return fmt.Sprintf("%016x", rand.Uint64()) }
@@ -47,7 +44,7 @@ func encode(key, version string, r store.Record) []byte {
 // decode returns the record in a value that was found under key. Its Data is a part of value.
 func decode(key string, value []byte) (store.Record, error) {
 	if isNewer(value) {
-		return store.Record{}, errNewer
+		return store.Record{}, store.ErrNewer
 	}
 	head, _, ok := bytes.Cut(value[:min(len(value), maxHead)], []byte("\n"))
 	if !ok || len(value) == len(head)+1 || !bytes.HasPrefix(head, []byte(magic)) {

@@ -151,7 +151,7 @@ func TestForeignValues(t *testing.T) {
 	t.Run("a newer format", func(t *testing.T) {
 		newer := "ply2 " + good[5:]
 		c.Set(ctx, "ply:newer", newer, 0)
-		if r, err := s.Get(ctx, "newer"); err == nil || r.Version != "" {
+		if r, err := s.Get(ctx, "newer"); !errors.Is(err, store.ErrNewer) || r.Version != "" {
 			t.Errorf("Get: %v, %v, want an error", r, err)
 		}
 		if err := s.Put(ctx, "newer", store.Record{Data: []byte("x")}); !errors.Is(err, store.ErrConflict) {
@@ -224,7 +224,7 @@ func TestDamagedHead(t *testing.T) {
 		}
 		c.Set(ctx, "ply:k", good[:i]+string(good[i]^1)+good[i+1:], 0)
 		r, err := s.Get(ctx, "k")
-		if err != nil && !strings.Contains(err.Error(), "newer") {
+		if err != nil && !errors.Is(err, store.ErrNewer) {
 			t.Fatalf("byte %d flipped: %v", i, err)
 		}
 		// What was damaged heals: it gives way to what the reader of it writes.
