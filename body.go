@@ -100,6 +100,7 @@ func Chunked() RequestOption {
 
 // ExpectContinue asks the server, with Expect: 100-continue, whether it wants the body before it is sent (RFC 9110 §10.1.1).
 // The transport waits for the answer as long as its ExpectContinueTimeout says. A request without content does not ask.
+// A 417 (Expectation Failed) has the request sent again without asking, once, if its body can be.
 func ExpectContinue() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.header.Set("Expect", "100-continue")

@@ -20,8 +20,8 @@ import (
 // over a transport of its own that asks no environment for proxies.
 type Options struct {
 	// BaseURL completes the relative URLs of requests: their path is joined below its path, whether it begins with a slash or not,
-	// and "..", also in the shape of "%2e%2e", leads up to it and no further. A URL that begins with two slashes names another host,
-	// and is refused: one made of a base and a hostile identifier would look like that.
+	// and "..", also in the shape of "%2e%2e", leads up to it and no further. "" and "?page=2" ask BaseURL itself, with no slash added.
+	// A URL that begins with two slashes names another host, and is refused: one made of a base and a hostile identifier would look like that.
 	// It is also the origin that default credentials are for. Zero means that URLs must be absolute.
 	BaseURL string
 
@@ -72,7 +72,8 @@ type Options struct {
 // A Client is also a [Handler], the counterpart of a bare transport, and gives an *http.Client to those who want one.
 type Client struct {
 	options    Options
-	base       *url.URL
+	base       *url.URL // ends in a slash; nil if there is none
+	itself     *url.URL // BaseURL as it was given, for relative URLs without a path
 	defaults   draft
 	resolved   *settings // of a request that has none of its own; nil if there are none at all
 	netrc      *netrc.File
@@ -130,7 +131,14 @@ func (c *Client) parseBase() error {
 	case u.User != nil:
 		return &OptionError{Option: "BaseURL", Reason: "has credentials; give them with BasicAuth in Defaults"}
 	}
+	if forgotten := placeholder.FindString(u.Path); forgotten != "" {
+		return &OptionError{Option: "BaseURL", Reason: "has the placeholder " + forgotten + ", which PathValue fills in the URLs of requests alone"}
+	}
 	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	c.itself = u.ResolveReference(u)
 	if !strings.HasSuffix(u.EscapedPath(), "/") {
 		u.Path += "/"
 		if u.RawPath != "" {
@@ -392,13 +400,15 @@ func (c *Client) complete(out, req *http.Request) (*http.Request, error) {
 func (c *Client) completeURL(req *http.Request) (*url.URL, error) {
 	u := req.URL
 	if !u.IsAbs() {
-		if c.base == nil {
-			return nil, &OptionError{Option: "url", Reason: "is relative: make it absolute, or set Options.BaseURL"}
+		var err error
+		if u, err = c.absolute(u); err != nil {
+			return nil, err
 		}
-		if u.Host != "" {
-			return nil, &OptionError{Option: "url", Reason: "begins with //, which names another host than BaseURL's: write its scheme, or drop a slash"}
-		}
-		u = below(c.base, u)
+	}
+	if query := escapedQuery(u.RawQuery); query != u.RawQuery {
+		escaped := *u
+		escaped.RawQuery = query
+		u = &escaped
 	}
 	if len(c.defaults.query) == 0 {
 		return u, nil
@@ -421,6 +431,21 @@ func (c *Client) completeURL(req *http.Request) (*url.URL, error) {
 	more := *u
 	addQuery(&more, missing...)
 	return &more, nil
+}
+
+// absolute completes a relative URL with BaseURL. One without a path is BaseURL itself (RFC 3986 §5.2.2), with a query perhaps.
+func (c *Client) absolute(u *url.URL) (*url.URL, error) {
+	switch {
+	case c.base == nil:
+		return nil, &OptionError{Option: "url", Reason: "is relative: make it absolute, or set Options.BaseURL"}
+	case u.Host != "":
+		return nil, &OptionError{Option: "url", Reason: "begins with //, which names another host than BaseURL's: write its scheme, or drop a slash"}
+	case u.Path == "" && u.Opaque == "" && u.User == nil:
+		itself := *u
+		itself.Scheme, itself.Host, itself.Path, itself.RawPath = c.itself.Scheme, c.itself.Host, c.itself.Path, c.itself.RawPath
+		return &itself, nil
+	}
+	return below(c.base, u), nil
 }
 
 // below joins the path of a relative URL to that of base, which ends in a slash.

@@ -89,7 +89,7 @@ func TestBaseURL(t *testing.T) {
 		{"http://a.test/v1", "/x", "http://a.test/v1/x"},
 		{"http://a.test/v1/", "x", "http://a.test/v1/x"},
 		{"http://a.test/v1/", "", "http://a.test/v1/"},
-		{"http://a.test/v1", "?q=1", "http://a.test/v1/?q=1"},
+		{"http://a.test/v1", "?q=1", "http://a.test/v1?q=1"},
 		{"http://a.test/v1", "/a%2Fb", "http://a.test/v1/a%2Fb"},
 		{"http://a.test/v1", "a:b", "http://a.test/v1/a:b"},
 		{"http://a.test/v1", "http://b.test/x", "http://b.test/x"},
@@ -103,7 +103,16 @@ func TestBaseURL(t *testing.T) {
 		{"http://a.test/v1", "///admin", "http://a.test/v1///admin"},
 		{"http://a.test/v1", "/a//b/", "http://a.test/v1/a//b/"},
 		{"http://a.test/v1", `\..\x`, "http://a.test/v1/%5C..%5Cx"},
-		{"http://a.test/v1", "?", "http://a.test/v1/?"},
+		{"http://a.test/v1", "?", "http://a.test/v1?"},
+		{"http://a.test/v1", "", "http://a.test/v1"},
+		{"http://a.test/v1/", "", "http://a.test/v1/"},
+		{"http://a.test/v1/", "?q=1", "http://a.test/v1/?q=1"},
+		{"http://a.test/v1%2F", "?q", "http://a.test/v1%2F?q"},
+		{"http://a.test", "", "http://a.test/"},
+		{"http://a.test", "?q", "http://a.test/?q"},
+		{"http://a.test/x/../v1", "", "http://a.test/v1"},
+		{"http://a.test/v1", "/", "http://a.test/v1/"},
+		{"http://a.test/v1", ".", "http://a.test/v1/"},
 		{"http://a.test/v1%2F", "x", "http://a.test/v1%2F/x"},
 		{"http://a.test//v1", "x", "http://a.test//v1/x"},
 		{"http://a.test/v1/../v2", "x", "http://a.test/v2/x"},
@@ -974,13 +983,89 @@ func TestPathValuesAreSegments(t *testing.T) {
 		{"/{a}/{a}", "http://a.test/v1/x/x", []ply.RequestOption{ply.PathValue("a", "x")}},
 		{"{a}", "http://a.test/v1/evil.test", []ply.RequestOption{ply.PathValue("a", "evil.test")}},
 		{"/{a}", "http://a.test/v1/%2Fevil.test", []ply.RequestOption{ply.PathValue("a", "/evil.test")}},
-		{"/{literal}", "http://a.test/v1/%7Bliteral%7D", nil},
+		{"/%7Bliteral%7D", "http://a.test/v1/%7Bliteral%7D", nil},
+		{"/{\"a\": 1}", "http://a.test/v1/%7B%22a%22:%201%7D", nil},
+		{"?q={id}", "http://a.test/v1?q={id}", nil},
+		{"{id}/items", "http://a.test/v1/user:42/items", []ply.RequestOption{ply.PathValue("id", "user:42")}},
+		{"{id}", "http://a.test/v1/https:%2F%2Fevil.test", []ply.RequestOption{ply.PathValue("id", "https://evil.test")}},
+		{"{id}:cancel", "http://a.test/v1/job:cancel", []ply.RequestOption{ply.PathValue("id", "job")}},
+		{"{a}//{b}", "http://a.test/v1/http://evil.test", []ply.RequestOption{ply.PathValue("a", "http:"), ply.PathValue("b", "evil.test")}},
+		{"{a}:/{b}", "http://a.test/v1/http:/evil.test", []ply.RequestOption{ply.PathValue("a", "http"), ply.PathValue("b", "evil.test")}},
+		{"{a}://{b}", "http://a.test/v1/http://evil.test", []ply.RequestOption{ply.PathValue("a", "http"), ply.PathValue("b", "evil.test")}},
+		{"{a}", "http://a.test/v1/%2F%2Fevil.test%2Fx", []ply.RequestOption{ply.PathValue("a", "//evil.test/x")}},
+		{"{a}", "http://a.test/v1/%5C%5Cevil.test", []ply.RequestOption{ply.PathValue("a", `\\evil.test`)}},
+		{"/{a}", "http://a.test/v1/%252e%252e", []ply.RequestOption{ply.PathValue("a", "%2e%2e")}},
+		{"/{a}{b}", "http://a.test/v1/...x", []ply.RequestOption{ply.PathValue("a", "..."), ply.PathValue("b", "x")}},
+		{"/x/http://{a}", "http://a.test/v1/x/http://y", []ply.RequestOption{ply.PathValue("a", "y")}},
+		{"/{a}", "http://a.test/v1/%0A%20%3B%2C", []ply.RequestOption{ply.PathValue("a", "\n ;,")}},
 	}
 	for _, tt := range tests {
 		transport := &recorder{}
 		get(t, newClient(t, ply.Options{BaseURL: "http://a.test/v1", Transport: transport}), tt.url, tt.opts...)
 		if got := transport.last().URL; got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.url, got, tt.want)
+		}
+	}
+}
+
+func TestPathValuesThatCannotBeASegment(t *testing.T) {
+	tests := []struct {
+		url  string
+		want string // part of the error
+		opts []ply.RequestOption
+	}{
+		{"/{a}", "{a}", []ply.RequestOption{ply.PathValue("a", "")}},
+		{"/{a}", "{a}", []ply.RequestOption{ply.PathValue("a", ".")}},
+		{"/{a}/x", "{a}", []ply.RequestOption{ply.PathValue("a", "..")}},
+		{"/{a}{b}", "{a}", []ply.RequestOption{ply.PathValue("a", "."), ply.PathValue("b", ".")}},
+		{"/{a}", "no {b}", []ply.RequestOption{ply.PathValue("a", "x"), ply.PathValue("b", "y")}},
+		{"http://{host}/", "no {host}", []ply.RequestOption{ply.PathValue("host", "evil.test")}},
+		{"//{host}/", "no {host}", []ply.RequestOption{ply.PathValue("host", "evil.test")}},
+		{"{scheme}://{host}/{id}", "none is given for {id}", []ply.RequestOption{ply.PathValue("scheme", "http"), ply.PathValue("host", "evil.test")}},
+		{"/users/{id}", "none is given for {id}", nil},
+		{"/users/{id}/{other}", "none is given for {other}", []ply.RequestOption{ply.PathValue("id", "{other}")}},
+		{"/{us{id}er}", "none is given for {id}", nil},
+	}
+	for _, tt := range tests {
+		for _, o := range []ply.Options{{}, {BaseURL: "http://a.test/v1"}} {
+			var oe *ply.OptionError
+			req, err := newClient(t, o).NewRequest(t.Context(), http.MethodGet, tt.url, tt.opts...)
+			if !errors.As(err, &oe) || oe.Option != "PathValue" || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v, %v; want an error with %q", tt.url, req, err, tt.want)
+			}
+		}
+	}
+	var oe *ply.OptionError
+	if _, err := ply.New(ply.Options{BaseURL: "http://a.test/{tenant}"}); !errors.As(err, &oe) || oe.Option != "BaseURL" {
+		t.Errorf("a placeholder in BaseURL: %v", err)
+	}
+}
+
+// The query percent-encode set of the URL Standard.
+func TestQueriesAreWrittenAsTheyMustBe(t *testing.T) {
+	for given, want := range map[string]string{
+		"a=hello world":        "a=hello%20world",
+		"a=ü&b=世":              "a=%C3%BC&b=%E4%B8%96",
+		`a="<x>"`:              "a=%22%3Cx%3E%22",
+		"a=%20%c3%BC+%zz%":     "a=%20%c3%BC+%zz%",
+		"a='{[x]}'|\\^`&;/?:@": "a='{[x]}'|\\^`&;/?:@",
+		"a\t\r\n\x00\x7f=\xff": "a%09%0D%0A%00%7F=%FF",
+	} {
+		transport := &recorder{}
+		c := newClient(t, ply.Options{BaseURL: "http://a.test/x", Transport: transport})
+		get(t, c, "", ply.RawQuery(given))
+		if !strings.ContainsAny(given, "\t\r\n\x00\x7f") {
+			get(t, c, "http://a.test/x?"+given)
+		}
+		u := &url.URL{Scheme: "http", Host: "a.test", Path: "/x", RawQuery: given}
+		for _, do := range []func(*http.Request) (*http.Response, error){c.Do, c.RoundTrip, c.HTTPClient().Do} {
+			require.NoError(t, ply.Discard(do(&http.Request{Method: http.MethodGet, URL: u})))
+		}
+		require.Equal(t, given, u.RawQuery, "the caller's URL is another one now")
+		for _, got := range transport.got {
+			if got.URL != "http://a.test/x?"+want {
+				t.Errorf("%q: got %s, want %s", given, got.URL, want)
+			}
 		}
 	}
 }

@@ -102,8 +102,12 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > limit {
 		return &RedirectError{Limit: limit, Response: req.Response}
 	}
+	req.URL.RawQuery = escapedQuery(req.URL.RawQuery)
 	if req.Body == nil {
 		req.Header.Del("Expect") // RFC 9110 §10.1.1
+		if via[0].Body != nil || methodOf(req) != methodOf(via[0]) {
+			dropContentFields(req.Header)
+		}
 	}
 	if !sameOrigin(req.URL, via[len(via)-1].URL) {
 		req.Host = "" // net/http keeps one that the caller chose for "//b.test/" too, and a jar goes by it
@@ -113,6 +117,20 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		trimReferer(req)
 	}
 	return nil
+}
+
+// dropContentFields takes what speaks of content from the header of a request that has lost its own to a redirect: a 303, or a 301 or 302 (RFC 9110 §15.4).
+func dropContentFields(header http.Header) {
+	for name := range header {
+		switch canonical := http.CanonicalHeaderKey(name); canonical {
+		case "Digest", "Repr-Digest", "Last-Modified", "Etag", "Trailer", "Transfer-Encoding":
+			delete(header, name)
+		default:
+			if strings.HasPrefix(canonical, "Content-") {
+				delete(header, name)
+			}
+		}
+	}
 }
 
 // stayedAtOrigin is [staysAtOrigin] for a hop of the client's own redirects. What a layer or a transport says in Response.Request,

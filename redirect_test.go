@@ -302,7 +302,9 @@ func TestCookiesOfAHopReachTheJarAndTheNextHop(t *testing.T) {
 // requote_redirect_url: what a Location has is sent as a URL must be written.
 func TestALocationIsQuotedAsItMustBe(t *testing.T) {
 	for location, want := range map[string]string{
-		"/a b?q=ü":      "http://a.test/a%20b?q=ü",
+		"/a b?q=ü":      "http://a.test/a%20b?q=%C3%BC",
+		"?q=a b+c%20d":  "http://a.test/?q=a%20b+c%20d",
+		`/?q="<x>"`:     "http://a.test/?q=%22%3Cx%3E%22",
 		"/ü":            "http://a.test/%C3%BC",
 		"/a%20b%2Fc":    "http://a.test/a%20b%2Fc",
 		"http://B.test": "http://B.test",
@@ -312,6 +314,91 @@ func TestALocationIsQuotedAsItMustBe(t *testing.T) {
 		if got := transport.last().URL; got != want {
 			t.Errorf("%s: got %s, want %s", location, got, want)
 		}
+	}
+}
+
+// RFC 9110 §15.4: what speaks of the content goes with it.
+func TestContentFieldsOverRedirects(t *testing.T) {
+	content := http.Header{
+		"Content-Type": {"a/b"}, "Content-Encoding": {"x"}, "Content-Language": {"de"}, "Content-Location": {"/x"}, "Content-Digest": {"sha-256=:x:"},
+		"Content-Md5": {"x"}, "content-disposition": {"x"}, "Digest": {"x"}, "Repr-Digest": {"x"}, "Last-Modified": {"x"}, "Etag": {`"x"`}, "Expect": {"100-continue"},
+	}
+	tests := []struct {
+		method, body string
+		status       int
+		keeps        bool
+	}{
+		{"POST", "x", 301, false},
+		{"POST", "x", 302, false},
+		{"POST", "x", 303, false},
+		{"PUT", "x", 303, false},
+		{"DELETE", "", 303, false},
+		{"GET", "x", 302, false},
+		{"POST", "x", 307, true},
+		{"PUT", "x", 308, true},
+	}
+	for _, tt := range tests {
+		transport := &recorder{respond: func(r *http.Request) *http.Response {
+			switch r.URL.Path {
+			case "/old":
+				return reply(r, tt.status, http.Header{"Location": {"/then"}}, "")
+			case "/then": // net/http copies the fields of the first request for each hop
+				return reply(r, 307, http.Header{"Location": {"/new"}}, "")
+			}
+			return nil
+		}}
+		c := newClient(t, ply.Options{Transport: transport})
+		req, err := http.NewRequest(tt.method, "http://a.test/old", strings.NewReader(tt.body))
+		require.NoError(t, err)
+		req.Header = content.Clone()
+		req.Header.Set("Accept", "a/b")
+		require.NoError(t, ply.Discard(c.Do(req)))
+		for _, hop := range transport.got[1:] {
+			for name := range content {
+				if _, kept := hop.Header[name]; kept != tt.keeps {
+					t.Errorf("%s, %d: %s is kept on %s: %v", tt.method, tt.status, name, hop.URL, kept)
+				}
+			}
+			if hop.Header.Get("Accept") != "a/b" {
+				t.Error("Accept is lost")
+			}
+		}
+	}
+}
+
+// RFC 9110 §10.1.1.
+func TestAFailedExpectationIsDroppedOnce(t *testing.T) {
+	tests := []struct {
+		name   string
+		opts   []ply.RequestOption
+		always bool // the server answers 417 to anything
+		want   []string
+		status int
+	}{
+		{"again", []ply.RequestOption{ply.BodyString("x"), ply.ExpectContinue()}, false, []string{"100-continue x", " x"}, 200},
+		{"once", []ply.RequestOption{ply.BodyString("x"), ply.ExpectContinue()}, true, []string{"100-continue x", " x"}, 417},
+		{"a stream", []ply.RequestOption{ply.BodyReader(io.MultiReader(strings.NewReader("x"))), ply.ExpectContinue()}, false, []string{"100-continue x"}, 417},
+		{"nothing expected", []ply.RequestOption{ply.BodyString("x")}, true, []string{" x"}, 417},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			transport := &recorder{respond: func(r *http.Request) *http.Response {
+				if tt.always || r.Header.Get("Expect") != "" {
+					return reply(r, http.StatusExpectationFailed, nil, "what?")
+				}
+				return nil
+			}}
+			resp, err := newClient(t, ply.Options{Transport: transport}).Put(t.Context(), "http://a.test/", tt.opts...)
+			require.NoError(t, err)
+			resp.Body.Close()
+			var got []string
+			for _, s := range transport.got {
+				got = append(got, s.Header.Get("Expect")+" "+s.Body)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || resp.StatusCode != tt.status {
+				t.Errorf("status %d (-want +got):\n%s", resp.StatusCode, diff)
+			}
+		})
 	}
 }
 

@@ -54,7 +54,7 @@ type content struct {
 }
 
 // NewRequest makes a request for [Client.Do], with the options that it has beyond the client's own.
-// A relative url is resolved against Options.BaseURL when the request is done.
+// A relative url is completed with Options.BaseURL, at once or, without one, by the client that does the request.
 // An error is an [*OptionError] or that of [http.NewRequestWithContext], and the body, if one was given as a reader, is closed.
 func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...RequestOption) (*http.Request, error) {
 	d := &draft{client: c, header: make(http.Header)}
@@ -72,11 +72,11 @@ func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...Req
 // request is the draft as a request, its own settings in the context.
 func (d *draft) request(ctx context.Context, method, target string) (*http.Request, error) {
 	template := d.template(target)
-	target, err := d.fillPath(target)
+	filled, err := d.fillPath(target)
 	if err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(target)
+	u, err := parseTarget(target, filled)
 	if err != nil {
 		return nil, &OptionError{Option: "url", Reason: "cannot be parsed", Err: parseReason(err)}
 	}
@@ -85,6 +85,12 @@ func (d *draft) request(ctx context.Context, method, target string) (*http.Reque
 	}
 	if len(d.query) > 0 {
 		addQuery(u, d.query...)
+	}
+	u.RawQuery = escapedQuery(u.RawQuery)
+	if !u.IsAbs() && d.client.base != nil {
+		if u, err = d.client.absolute(u); err != nil {
+			return nil, err
+		}
 	}
 	if ctx == nil {
 		return nil, &OptionError{Option: "ctx", Reason: "is nil; give context.Background() for want of another"}
@@ -183,8 +189,10 @@ type pathValue struct{ placeholder, value string }
 //
 //	client.Get(ctx, "/users/{id}", ply.PathValue("id", id))
 //
-// The value is escaped as one segment. One that no escaping can keep from being read as something else (empty, "." or "..")
-// is an [*OptionError], and so is a name that the path does not have.
+// The value is escaped as one segment, whatever it contains: "user:42" makes no scheme of the first segment, and "//evil.example" names no host.
+// One that no escaping can keep from being read as something else (empty, "." or "..") is an [*OptionError].
+// So are a name that the path does not have, and a placeholder in the path for which there is no PathValue;
+// a path that has braces of its own has them as %7B and %7D.
 func PathValue(name, value string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if value == "" || value == "." || value == ".." {
@@ -197,9 +205,6 @@ func PathValue(name, value string) RequestOption {
 
 // fillPath replaces placeholders in the path of target, all at once: a value is never taken for a placeholder.
 func (d *draft) fillPath(target string) (string, error) {
-	if len(d.path) == 0 {
-		return target, nil
-	}
 	start, end := pathOf(target)
 	path := target[start:end]
 	var pairs []string
@@ -209,7 +214,22 @@ func (d *draft) fillPath(target string) (string, error) {
 		}
 		pairs = append(pairs, p.placeholder, p.value)
 	}
+	if forgotten := placeholder.FindString(strings.NewReplacer(blanked(pairs)...).Replace(path)); forgotten != "" {
+		return "", &OptionError{Option: "PathValue", Reason: "none is given for " + forgotten + " in the path; braces that belong to the path are written %7B and %7D"}
+	}
+	if len(pairs) == 0 {
+		return target, nil
+	}
 	return target[:start] + strings.NewReplacer(pairs...).Replace(path) + target[end:], nil
+}
+
+// blanked is pairs with values that leave no trace, so that only placeholders without one are left.
+func blanked(pairs []string) []string {
+	blank := slices.Clone(pairs)
+	for i := 1; i < len(blank); i += 2 {
+		blank[i] = "/"
+	}
+	return blank
 }
 
 // template is the path of a target that has placeholders, "" for one that has none.
@@ -229,20 +249,21 @@ func withTemplate(ctx context.Context, template string) context.Context {
 	return urltemplate.With(ctx, template)
 }
 
-// pathOf finds the path in a URL that may have placeholders.
+// pathOf finds the path in a URL that may have placeholders. It stands behind the authority, which has two slashes before it.
 func pathOf(target string) (start, end int) {
 	end = len(target)
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		end = i
 	}
-	if i := strings.Index(target[:end], "://"); i >= 0 {
-		start = i + len("://")
-		if i = strings.IndexByte(target[start:end], '/'); i < 0 {
-			return end, end
-		}
-		start += i
+	scheme := len(literalScheme.FindString(target[:end]))
+	if !strings.HasPrefix(target[scheme:end], "//") {
+		return 0, end
 	}
-	return start, end
+	start = scheme + len("//")
+	if i := strings.IndexByte(target[start:end], '/'); i >= 0 {
+		return start + i, end
+	}
+	return end, end
 }
 
 // Edit changes the request in ways that no other option has. It runs last, on a request that is not shared yet;

@@ -323,6 +323,14 @@ func newTransports(base Handler, owned bool) *transports {
 }
 
 func (t *transports) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.recorded(req)
+	if err == nil && resp != nil && resp.StatusCode == http.StatusExpectationFailed && expects(req) {
+		return repeatUnexpecting(req, resp, t.recorded)
+	}
+	return resp, err
+}
+
+func (t *transports) recorded(req *http.Request) (*http.Response, error) {
 	if x := beginExchange(req); x != nil {
 		return x.record(req, t.exchange)
 	}
