@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 )
@@ -56,7 +57,7 @@ func BodyForm(values url.Values) RequestOption {
 }
 
 // BodyReader sends what r gives from where it stands, as it is read: nothing is gathered in memory.
-// Only [Header] knows its Content-Type. A nil r is an empty body.
+// Only [Header] knows its Content-Type. A nil r is an empty body, and so is a nil pointer of whatever type.
 //
 // A request can be sent again, after a 307 redirect or by a retry, if r is a [*bytes.Reader], a [*bytes.Buffer], a [*strings.Reader]
 // or has both io.ReaderAt and io.Seeker, as a regular [*os.File] has. Each attempt then reads a section of its own:
@@ -70,10 +71,12 @@ func BodyReader(r io.Reader) RequestOption {
 }
 
 // BodyFile sends the file at path, as it is read, its Content-Type chosen by the extension of its name.
-// Each attempt opens it anew. A path that is no regular file or cannot be opened is an [*OptionError] that names it, before anything is sent.
+// Each attempt opens it anew. A path that is neither a regular file nor a pipe, or cannot be opened, is an [*OptionError] that names it, before anything is sent.
 //
 // The length is that of the file when the request is made. Bytes appended while an attempt is under way are not sent;
 // an attempt fails if the file becomes shorter, and none is begun after the length has changed.
+// A file that says it is empty and is not, as those of /proc, is sent to its end, its length not known in advance.
+// So is a pipe, once: a named one is opened when the body is read, which waits for its writer.
 //
 // A request from [Client.NewRequest] holds the file open until its Body is closed, which [Client.Do] takes care of.
 func BodyFile(path string) RequestOption {
@@ -246,9 +249,10 @@ func inMemory(b []byte, contentType string) *content {
 
 // fromReader is what r gives. Errors that are not its own call it name.
 func fromReader(r io.Reader, name string) *content {
-	switch r := r.(type) {
-	case nil:
+	if isNil(r) {
 		return inMemory(nil, "")
+	}
+	switch r := r.(type) {
 	case *bytes.Buffer:
 		return inMemory(r.Bytes(), "")
 	case *bytes.Reader:
@@ -281,6 +285,18 @@ func fromReader(r io.Reader, name string) *content {
 	}}
 }
 
+// isNil reports whether r is nil, or a nil of a type that cannot be read.
+func isNil(r io.Reader) bool {
+	if r == nil {
+		return true
+	}
+	switch v := reflect.ValueOf(r); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
+}
+
 // sections tells whether r can be read at any offset, and what is left of it from where it stands.
 func sections(r io.Reader) (at io.ReaderAt, start, size int64, ok bool) {
 	if f, isFile := r.(*os.File); isFile {
@@ -304,6 +320,9 @@ func sections(r io.Reader) (at io.ReaderAt, start, size int64, ok bool) {
 	}
 	if _, err := seeker.Seek(start, io.SeekStart); err != nil {
 		return nil, 0, 0, false
+	}
+	if end <= start && !endsAt(at, start) {
+		return nil, 0, 0, false // its size is not known: /proc
 	}
 	return at, start, max(end-start, 0), true
 }
@@ -365,9 +384,19 @@ type loan struct {
 
 func (l *loan) Close() error { return l.giveBack() }
 
-// fromFile is the regular file at path, which can be opened now. Errors while it is read call it name.
+// endsAt reports whether r has nothing at offset and behind it.
+func endsAt(r io.ReaderAt, offset int64) bool {
+	n, _ := r.ReadAt(make([]byte, 1), offset)
+	return n == 0
+}
+
+// fromFile is the file at path, which can be opened now, or the pipe. Errors while it is read call it name.
 func fromFile(path, name string) (*content, error) {
 	info, err := os.Stat(path) // before opening: to open a named pipe would wait for its writer
+	if err == nil && info.Mode()&fs.ModeType == fs.ModeNamedPipe {
+		open := func() (io.ReadCloser, error) { return &lateFile{path: path}, nil }
+		return &content{open: open, size: -1, once: true, contentType: typeByName(path)}, nil
+	}
 	if err == nil && !info.Mode().IsRegular() {
 		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file: open it and give it to BodyReader")}
 	}
@@ -380,8 +409,62 @@ func fromFile(path, name string) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	rc.Close()
+	defer rc.Close()
+	if f, ok := rc.(*sizedBody); ok && size == 0 && !endsAt(f.Closer.(*os.File), 0) {
+		open, size = func() (io.ReadCloser, error) { return os.Open(path) }, -1
+	}
 	return &content{open: open, size: size, contentType: typeByName(path)}, nil
+}
+
+// lateFile opens its file when it is read. Close may run concurrently with Read, as HTTP/2 has it.
+type lateFile struct {
+	path string
+
+	mu     sync.Mutex // guards the fields below, and is not held while the file is opened, which may wait for a writer
+	file   *os.File
+	closed bool
+}
+
+func (l *lateFile) Read(p []byte) (int, error) {
+	f, err := l.opened()
+	if err != nil {
+		return 0, err
+	}
+	return f.Read(p)
+}
+
+func (l *lateFile) opened() (*os.File, error) {
+	l.mu.Lock()
+	f, closed := l.file, l.closed
+	l.mu.Unlock()
+	if closed {
+		return nil, os.ErrClosed
+	}
+	if f != nil {
+		return f, nil
+	}
+	f, err := os.Open(l.path)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		f.Close()
+		return nil, os.ErrClosed
+	}
+	l.file = f
+	return f, nil
+}
+
+func (l *lateFile) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
 }
 
 func typeByName(path string) string {

@@ -880,3 +880,34 @@ func inflated(encoding string, r io.Reader) ([]byte, error) {
 	}
 	return io.ReadAll(plain)
 }
+
+type nilFunc func([]byte) (int, error)
+
+func (f nilFunc) Read(p []byte) (int, error) { return f(p) }
+
+type nilMap map[string]string
+
+func (m nilMap) Read([]byte) (int, error) { m["x"] = "y"; return 0, io.EOF }
+
+func TestATypedNilIsAnEmptyBody(t *testing.T) {
+	for _, r := range []io.Reader{
+		nil, (*bytes.Buffer)(nil), (*bytes.Reader)(nil), (*strings.Reader)(nil), (*os.File)(nil), (*closeCounter)(nil), (*io.SectionReader)(nil),
+		nilFunc(nil), nilMap(nil), http.NoBody,
+	} {
+		transport := &recorder{}
+		c := newClient(t, ply.Options{Transport: transport})
+		if err := ply.Discard(c.Post(t.Context(), "http://a.test/", ply.BodyReader(r))); err != nil || transport.last().Body != "" {
+			t.Errorf("%T: %v, sent %q", r, err, transport.last().Body)
+		}
+		if err := ply.Discard(c.Post(t.Context(), "http://a.test/", ply.BodyMultipart(ply.PartReader("f", "f", r)))); err != nil || !strings.Contains(transport.last().Body, "\r\n\r\n\r\n--") {
+			t.Errorf("part of %T: %v, sent %q", r, err, transport.last().Body)
+		}
+	}
+	for _, size := range []int64{-1, 0} {
+		transport := &recorder{}
+		part := ply.PartFunc("f", "f", size, func() (io.ReadCloser, error) { return (*os.File)(nil), nil })
+		if err := ply.Discard(newClient(t, ply.Options{Transport: transport}).Post(t.Context(), "http://a.test/", ply.BodyMultipart(part))); err != nil {
+			t.Errorf("PartFunc of %d bytes: %v", size, err)
+		}
+	}
+}

@@ -99,7 +99,10 @@ func newClient(o Options, shared *transports) (*Client, error) {
 		}
 	}
 	c.exchange = recordHops(Chain(o.Use...)(c.transports))
-	c.http = &http.Client{Transport: c.exchange, CheckRedirect: c.checkRedirect, Jar: o.Jar}
+	c.http = &http.Client{Transport: c.exchange, CheckRedirect: c.checkRedirect}
+	if o.Jar != nil {
+		c.http.Transport = &cookieJar{jar: o.Jar, defaults: c.defaults.cookies, next: c.exchange}
+	}
 	c.call = Chain(o.UseCall...)(&follow{c})
 	if err := checkStack(c.call); err != nil {
 		return nil, err
@@ -499,8 +502,8 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		set(name, slices.Clone(values))
 	}
 	if cookies := c.missingCookies(req); trusted && cookies != "" {
-		if given := req.Header.Get("Cookie"); given != "" {
-			cookies = given + "; " + cookies
+		if given := cookiesIn(req.Header); len(given) > 0 {
+			cookies = cookieField(given) + "; " + cookies
 		}
 		set("Cookie", []string{cookies})
 	}
@@ -537,13 +540,14 @@ func (c *Client) missingCookies(req *http.Request) string {
 	if values, given := req.Header["Cookie"]; given && values == nil {
 		return "" // NoHeader
 	}
-	more := http.Request{Header: make(http.Header)}
-	for _, cookie := range c.defaults.cookies {
-		if _, err := req.Cookie(cookie.Name); err != nil {
-			more.AddCookie(cookie)
+	given := cookiesIn(req.Header)
+	var more []cookie
+	for _, c := range c.defaults.cookies {
+		if !hasCookie(given, c.name) {
+			more = append(more, c)
 		}
 	}
-	return more.Header.Get("Cookie")
+	return cookieField(more)
 }
 
 // netrcAuth is the Authorization that the netrc file has for the host of u. It is empty if there is none, or u has credentials itself.
@@ -634,9 +638,6 @@ type follow struct{ client *Client }
 func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s := settingsOf(req.Context()); s != nil && s.single {
 		return f.client.exchange.RoundTrip(req)
-	}
-	if f.client.http.Jar != nil {
-		req = withOwnHeader(req) // http.Client writes the cookies of the jar into the header that it is given
 	}
 	resp, err := f.client.http.Do(req)
 	if err == nil {

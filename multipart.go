@@ -62,15 +62,24 @@ func PartFunc(name, filename string, size int64, open func() (io.ReadCloser, err
 
 func fromFunc(size int64, open func() (io.ReadCloser, error)) *content {
 	if size < 0 {
-		return &content{size: size, open: open}
+		return &content{size: size, open: func() (io.ReadCloser, error) { return opened(open) }}
 	}
 	return &content{size: size, open: func() (io.ReadCloser, error) {
-		rc, err := open()
+		rc, err := opened(open)
 		if err != nil {
 			return nil, err
 		}
 		return &sizedBody{exactly(rc, size, "the content"), rc}, nil
 	}}
+}
+
+// opened is what open returns, an empty body for nil.
+func opened(open func() (io.ReadCloser, error)) (io.ReadCloser, error) {
+	rc, err := open()
+	if err == nil && isNil(rc) {
+		rc = http.NoBody
+	}
+	return rc, err
 }
 
 // PartReader is an upload of what r gives. What [BodyReader] says of its reader holds for this one:

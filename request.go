@@ -29,7 +29,7 @@ type draft struct {
 	query    []string
 	header   http.Header
 	auth     string // the option that gave Authorization
-	cookies  []*http.Cookie
+	cookies  []cookie
 	body     *content
 	bodyFrom string // the option that gave body
 	encoding string // of the body: see Compress
@@ -103,8 +103,8 @@ func (d *draft) request(ctx context.Context, method, target string) (*http.Reque
 	}
 	req.URL, req.Host, req.Header = u, cmp.Or(d.header.Get("Host"), u.Host), d.header
 	delete(d.header, "Host")
-	for _, c := range d.cookies {
-		req.AddCookie(c)
+	if len(d.cookies) > 0 {
+		req.Header["Cookie"] = []string{cookieField(append(cookiesIn(req.Header), d.cookies...))}
 	}
 	if err := d.attachBody(req); err != nil {
 		return nil, err
@@ -355,22 +355,6 @@ func (d *draft) authorize(option, value string) error {
 	d.auth = option
 	d.header.Set("Authorization", value)
 	return nil
-}
-
-// Cookie sends cookies along, besides those of the jar, which does not learn of them.
-// As a default they go where credentials would: see [BasicAuth].
-func Cookie(cookies ...*http.Cookie) RequestOption {
-	var own []*http.Cookie
-	for _, c := range cookies {
-		if c != nil {
-			copied := *c
-			own = append(own, &copied)
-		}
-	}
-	return RequestOption{func(d *draft) error {
-		d.cookies = append(d.cookies, own...)
-		return nil
-	}}
 }
 
 // Together makes one option of several.

@@ -1,0 +1,155 @@
+package ply
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// cookie is one cookie of a request: its name, and the pair as it is sent.
+type cookie struct{ name, pair string }
+
+// Cookie sends cookies along, as they are given: the value is neither shortened nor quoted, unless the cookie is Quoted.
+// A name that is no token, and a value that the field cannot hold (a semicolon, a control character, or white space at its ends), are an [*OptionError].
+//
+// Of several cookies of one name, one of the request goes before that of the jar, which does not learn of it, and one of the jar before a default.
+// As a default they go where credentials would: see [BasicAuth].
+func Cookie(cookies ...*http.Cookie) RequestOption {
+	var own []http.Cookie
+	for _, c := range cookies {
+		if c != nil {
+			own = append(own, *c)
+		}
+	}
+	return RequestOption{func(d *draft) error {
+		for i := range own {
+			c, err := cookieOf(&own[i], "Cookie")
+			if err != nil {
+				return err
+			}
+			d.cookies = append(d.cookies, c)
+		}
+		return nil
+	}}
+}
+
+// cookieOf writes a cookie. Unlike net/http it changes nothing about the value: what cannot be sent is an error of the option.
+func cookieOf(c *http.Cookie, option string) (cookie, error) {
+	if !field.IsToken(c.Name) {
+		return cookie{}, &OptionError{Option: option, Reason: "the name of a cookie is empty or no token (RFC 6265 §4.1.1)"}
+	}
+	if strings.ContainsFunc(c.Value, func(r rune) bool { return isControl(r) || r == ';' }) || strings.Trim(c.Value, " ") != c.Value && !c.Quoted {
+		return cookie{}, &OptionError{Option: option, Reason: "the value of the cookie " + c.Name + " has a character that would end it, or white space around it: encode it, in base64 for instance"}
+	}
+	value := c.Value
+	if c.Quoted {
+		value = `"` + value + `"`
+	}
+	return cookie{c.Name, c.Name + "=" + value}, nil
+}
+
+// cookiesIn takes the Cookie field apart.
+func cookiesIn(header http.Header) []cookie {
+	var found []cookie
+	for _, value := range header["Cookie"] {
+		for pair := range strings.SplitSeq(value, ";") {
+			if pair = strings.Trim(pair, " \t"); pair != "" {
+				name, _, _ := strings.Cut(pair, "=")
+				found = append(found, cookie{strings.TrimRight(name, " \t"), pair})
+			}
+		}
+	}
+	return found
+}
+
+// cookieField is the value of the Cookie field (RFC 6265 §5.4).
+func cookieField(cookies []cookie) string {
+	pairs := make([]string, len(cookies))
+	for i, c := range cookies {
+		pairs[i] = c.pair
+	}
+	return strings.Join(pairs, "; ")
+}
+
+func hasCookie(cookies []cookie, name string) bool {
+	return slices.ContainsFunc(cookies, func(c cookie) bool { return c.name == name })
+}
+
+// cookieJar is the client's jar at work, around each hop. It does what http.Client does with a Jar, which sends
+// a default beside a cookie of the jar that has its name, and drops bytes of values.
+type cookieJar struct {
+	jar      http.CookieJar
+	defaults []cookie
+	next     Handler
+}
+
+func (j *cookieJar) RoundTrip(req *http.Request) (*http.Response, error) {
+	u := req.URL
+	if req.Host != "" && req.Host != u.Host {
+		named := *u
+		named.Host = req.Host
+		u = &named
+	}
+	stored, err := j.stored(j.jar.Cookies(u))
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	if given := cookiesIn(req.Header); len(given)+len(stored) > 0 {
+		if sent := j.merge(req, given, stored); !slices.Equal(sent, given) {
+			req = withOwnHeader(req)
+			req.Header["Cookie"] = []string{cookieField(sent)}
+			if len(sent) == 0 {
+				delete(req.Header, "Cookie")
+			}
+		}
+	}
+	resp, err := j.next.RoundTrip(req)
+	if err == nil && resp != nil {
+		if learned := resp.Cookies(); len(learned) > 0 {
+			j.jar.SetCookies(u, learned)
+		}
+	}
+	return resp, err
+}
+
+func (j *cookieJar) stored(all []*http.Cookie) ([]cookie, error) {
+	var stored []cookie
+	for _, c := range all {
+		written, err := cookieOf(c, "Jar")
+		if err != nil {
+			return nil, err
+		}
+		stored = append(stored, written)
+	}
+	return stored, nil
+}
+
+// merge decides between cookies of one name: what the request gives goes before what is stored, unless a redirect on the way to req has set it anew,
+// and a default goes last. A cookie says nothing of its path, so that whatever is set anew replaces it, as with http.Client.
+func (j *cookieJar) merge(req *http.Request, given, stored []cookie) []cookie {
+	var renewed []string
+	for r := req.Response; r != nil; r = r.Request.Response {
+		for _, c := range r.Cookies() {
+			renewed = append(renewed, c.Name)
+		}
+		if r.Request == nil {
+			break
+		}
+	}
+	var sent []cookie
+	for _, c := range given {
+		isDefault := slices.Contains(j.defaults, c)
+		if !slices.Contains(renewed, c.name) && !(isDefault && hasCookie(stored, c.name)) {
+			sent = append(sent, c)
+		}
+	}
+	for own := slices.Clip(sent); len(stored) > 0; stored = stored[1:] {
+		if !hasCookie(own, stored[0].name) {
+			sent = append(sent, stored[0])
+		}
+	}
+	return sent
+}
