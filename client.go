@@ -80,6 +80,7 @@ type Client struct {
 	call       Handler // the call layers and all that is below
 	exchange   Handler // the exchange layers and all that is below
 	http       *http.Client
+	jar        *cookieJar // outside the exchange layers; nil without a jar
 	transports *transports
 	owner      bool // of transports
 	retries    bool // there is a retry layer, whose attempts the hops of a call share
@@ -101,7 +102,8 @@ func newClient(o Options, shared *transports) (*Client, error) {
 	c.exchange = recordHops(Chain(o.Use...)(c.transports))
 	c.http = &http.Client{Transport: c.exchange, CheckRedirect: c.checkRedirect}
 	if o.Jar != nil {
-		c.http.Transport = &cookieJar{jar: o.Jar, defaults: c.defaults.cookies, next: c.exchange}
+		c.jar = &cookieJar{jar: o.Jar, defaults: c.defaults.cookies, next: c.exchange}
+		c.http.Transport = c.jar
 	}
 	c.call = Chain(o.UseCall...)(&follow{c})
 	if err := checkStack(c.call); err != nil {

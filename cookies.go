@@ -2,6 +2,7 @@ package ply
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -86,33 +87,47 @@ type cookieJar struct {
 }
 
 func (j *cookieJar) RoundTrip(req *http.Request) (*http.Response, error) {
-	u := req.URL
-	if req.Host != "" && req.Host != u.Host {
-		named := *u
-		named.Host = req.Host
-		u = &named
-	}
-	stored, err := j.stored(j.jar.Cookies(u))
+	out, err := j.complete(req)
 	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	if given := cookiesIn(req.Header); len(given)+len(stored) > 0 {
-		if sent := j.merge(req, given, stored); !slices.Equal(sent, given) {
-			req = withOwnHeader(req)
-			req.Header["Cookie"] = []string{cookieField(sent)}
-			if len(sent) == 0 {
-				delete(req.Header, "Cookie")
-			}
-		}
-	}
-	resp, err := j.next.RoundTrip(req)
+	resp, err := j.next.RoundTrip(out)
 	if err == nil && resp != nil {
 		if learned := resp.Cookies(); len(learned) > 0 {
-			j.jar.SetCookies(u, learned)
+			j.jar.SetCookies(cookieURL(req), learned)
 		}
 	}
 	return resp, err
+}
+
+// complete returns req with the cookies of the jar, in a copy unless nothing changes.
+func (j *cookieJar) complete(req *http.Request) (*http.Request, error) {
+	stored, err := j.stored(j.jar.Cookies(cookieURL(req)))
+	if err != nil {
+		return nil, err
+	}
+	given := cookiesIn(req.Header)
+	sent := j.merge(req, given, stored)
+	if slices.Equal(sent, given) {
+		return req, nil
+	}
+	req = withOwnHeader(req)
+	req.Header["Cookie"] = []string{cookieField(sent)}
+	if len(sent) == 0 {
+		delete(req.Header, "Cookie")
+	}
+	return req, nil
+}
+
+// cookieURL is what the jar goes by: the host that the request names, as with http.Client.
+func cookieURL(req *http.Request) *url.URL {
+	if req.Host == "" || req.Host == req.URL.Host {
+		return req.URL
+	}
+	named := *req.URL
+	named.Host = req.Host
+	return &named
 }
 
 func (j *cookieJar) stored(all []*http.Cookie) ([]cookie, error) {

@@ -27,9 +27,9 @@ func (c *Client) Prepare(req *http.Request) (*http.Request, error) {
 	if out.Header = header; out.Host == "" {
 		out.Host = out.URL.Host
 	}
-	if c.options.Jar != nil {
-		for _, cookie := range c.options.Jar.Cookies(out.URL) {
-			out.AddCookie(cookie)
+	if c.jar != nil {
+		if out, err = c.jar.complete(out); err != nil {
+			return nil, err
 		}
 	}
 	// As http.Client does with what the URL says.
