@@ -33,6 +33,7 @@ type TransportOptions struct {
 	TLS *tls.Config
 
 	// DialContext makes the connections, within ConnectTimeout. Nil means a net.Dialer with the next four fields; giving both is an error.
+	// A cache on a store that outlives the process serves what came through a dialer of one's own only under a name: see cache.NamedConnection.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// UnixSocket is the path of a socket that all connections go to, whatever the URL says. Empty means TCP.
@@ -208,7 +209,8 @@ func (v *variant) trust(option string) error {
 
 // TLS sends a request over connections that are made with config, and over no others.
 // Requests with the same *tls.Config share their connections; it must not change any more.
-// Answers are cached apart from those of other configurations.
+// Answers are cached apart from those of configurations with other certificates, roots or names. What a callback of a configuration decides
+// has no name that other processes could know: a store that outlives the process is passed by.
 func TLS(config *tls.Config) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if config == nil {

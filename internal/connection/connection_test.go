@@ -220,6 +220,16 @@ func TestWhatCannotBeNamed(t *testing.T) {
 		"a resolver": func() *http.Transport {
 			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Resolver: &net.Resolver{Dial: reach}}}).DialContext}
 		},
+		"a protocol for files": func() *http.Transport {
+			tr := &http.Transport{}
+			tr.RegisterProtocol("file", http.NewFileTransport(http.Dir(".")))
+			return tr
+		},
+		"HTTP/3 in its own way": func() *http.Transport {
+			tr := &http.Transport{ForceAttemptHTTP2: true}
+			tr.RegisterProtocol("https", handler(nil))
+			return tr
+		},
 		"GetProxyConnectHeader": func() *http.Transport {
 			return &http.Transport{Proxy: proxy("http://p.test"), GetProxyConnectHeader: func(context.Context, *url.URL, string) (http.Header, error) { return nil, nil }}
 		},
@@ -229,9 +239,18 @@ func TestWhatCannotBeNamed(t *testing.T) {
 		if a.Why == "" || a.Local == "" || a != again {
 			t.Errorf("%s: %+v, again %+v", kind, a, again)
 		}
-		if a.Local == b.Local || a.Local == c.Local {
+		if a.Local == b.Local || a.Local == c.Local { // a copy has no protocols
 			t.Errorf("%s: %+v is shared by another transport, %+v, or a copy, %+v", kind, a, b, c)
 		}
+	}
+}
+
+var global = http.Transport{DialContext: reach}
+
+// TestTokensOfVariables: what is no object of the heap has one, too.
+func TestTokensOfVariables(t *testing.T) {
+	if a, b := identity(&global), identity(&global); a.Local == "" || a != b {
+		t.Errorf("%+v, again %+v", a, b)
 	}
 }
 

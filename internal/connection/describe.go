@@ -21,7 +21,40 @@ func Of(t, owner *http.Transport) Parts {
 	p.TLS = describeTLS(c.TLSClientConfig, token)
 	p.dialed(c, token)
 	p.proxied(c, token)
+	if ownProtocols(t) {
+		p.Dial.unnamed("a protocol that is registered with the transport cannot be named", token())
+	}
 	return p
+}
+
+// ownProtocols reports whether a round tripper of the program's own is registered with t, for files say. net/http registers its own for HTTP/2,
+// which is done by now, as t has been cloned. If net/http keeps them in another way than this code knows, none are found.
+func ownProtocols(t *http.Transport) bool {
+	registered := reflect.ValueOf(t).Elem().FieldByName("altProto")
+	if registered.Kind() != reflect.Struct {
+		return false
+	}
+	v := registered.FieldByName("v")
+	if v.Kind() != reflect.Interface || v.IsNil() || v.Elem().Kind() != reflect.Map {
+		return false
+	}
+	for protocols := v.Elem().MapRange(); protocols.Next(); {
+		h := protocols.Value()
+		if h.Kind() == reflect.Interface {
+			h = h.Elem()
+		}
+		if !h.IsValid() {
+			continue
+		}
+		of := h.Type()
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if protocols.Key().String() != "https" || of.PkgPath() != "net/http" && !strings.HasSuffix(of.PkgPath(), "/http2") {
+			return true
+		}
+	}
+	return false
 }
 
 // TLS returns what a configuration says about connections. What cannot be named has the token of the configuration.

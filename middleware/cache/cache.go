@@ -226,8 +226,9 @@ func (c *Cache) open(o *Options) {
 func (c *Cache) secret() *secret { return c.secrets.known.Load() }
 
 // Middleware mounts the cache before next. Nil means [http.DefaultTransport].
-// Answers that come over different connections are kept apart: with the first request, the cache looks through next (by Unwrap or WrappedRoundTripper)
-// for the transport, whose TLS configuration, proxy and dialer must not change after that. See [NamedConnection] for what it cannot name.
+// Answers that come over different connections are kept apart: with the first request, or the first [Cache.Delete] or [Cache.Contains], the cache looks
+// through next (by Unwrap or WrappedRoundTripper) for the transport. Its TLS configuration, proxy and dialer must not change after that.
+// See [NamedConnection] for what cannot be named.
 func (c *Cache) Middleware(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
