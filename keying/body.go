@@ -36,7 +36,8 @@ const (
 	Form
 
 	// GraphQL compares a GraphQL request: as JSON, and its document without regard to white space, commas and comments.
-	// A request that is no query has no key, so a mutation is never answered from the store.
+	// A request that is no query has no key, so a mutation is never answered from the store. A cache that is told to answer POST takes one that succeeds
+	// for a write: it invalidates what is stored for the endpoint, whatever the query of its URL. See Unsafe in the cache's options to say which do.
 	GraphQL
 )
 
@@ -44,7 +45,11 @@ const (
 type BodyOptions struct {
 	Format Format
 
-	// Ignore names members of JSON objects, at any depth, and form fields that make no difference: request ids, timestamps. Nil ignores none.
+	// Ignore names what makes no difference, such as request ids and timestamps: members of JSON by their path, and form fields. Nil ignores none.
+	//
+	// "requestId" is that member of the whole content and no other one, "variables.requestId" the one of its member variables. "*" stands for any one member,
+	// "**" at the beginning for any number of them: "**.requestId" is that member at any depth. An element of an array has the path of the array.
+	// A dot in a name is written as "\\.". A form field is named as it is.
 	Ignore []string
 
 	// MaxBytes bounds the content that is read for a key. A request with more has no key. Zero means 1 MiB.
@@ -57,12 +62,17 @@ func Body(o BodyOptions) Part {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 1 << 20
 	}
-	o.Ignore = slices.Clone(o.Ignore)
-	return &bodyPart{o}
+	p := &bodyPart{BodyOptions: o}
+	p.Ignore = slices.Clone(o.Ignore)
+	for _, path := range o.Ignore {
+		p.ignored = append(p.ignored, pathOf(path))
+	}
+	return p
 }
 
 type bodyPart struct {
 	BodyOptions
+	ignored [][]string // the paths of Ignore
 }
 
 func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
@@ -187,7 +197,7 @@ func formatOf(mediaType string) Format {
 func (p *bodyPart) json(content []byte) ([]byte, bool) {
 	d := json.NewDecoder(bytes.NewReader(content))
 	d.UseNumber()
-	value, err := p.value(d, 0)
+	value, err := p.value(d, 0, nil)
 	if err != nil {
 		return nil, false
 	}
@@ -205,18 +215,18 @@ var errAmbiguous = errors.New("JSON that readers may understand differently")
 
 // value reads one JSON value. It fails on a member that is named twice, for which one counts differs from reader to reader,
 // and on text that the decoder had to repair, for two texts can become one so.
-func (p *bodyPart) value(d *json.Decoder, depth int) (any, error) {
+func (p *bodyPart) value(d *json.Decoder, depth int, path []string) (any, error) {
 	token, err := d.Token()
 	if err != nil || depth > maxDepth {
 		return nil, errors.Join(err, errAmbiguous)
 	}
 	switch token {
 	case json.Delim('{'):
-		return p.object(d, depth)
+		return p.object(d, depth, path)
 	case json.Delim('['):
 		list := []any{}
 		for d.More() {
-			element, err := p.value(d, depth+1)
+			element, err := p.value(d, depth+1, path)
 			if err != nil {
 				return nil, err
 			}
@@ -234,7 +244,7 @@ func (p *bodyPart) value(d *json.Decoder, depth int) (any, error) {
 // repaired tells whether a decoded text may have had invalid bytes or half a surrogate pair, for which the decoder writes U+FFFD.
 func repaired(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
 
-func (p *bodyPart) object(d *json.Decoder, depth int) (any, error) {
+func (p *bodyPart) object(d *json.Decoder, depth int, path []string) (any, error) {
 	object := map[string]any{}
 	seen := map[string]bool{}
 	for d.More() {
@@ -243,7 +253,8 @@ func (p *bodyPart) object(d *json.Decoder, depth int) (any, error) {
 			return nil, err
 		}
 		name, _ := token.(string)
-		member, err := p.value(d, depth+1)
+		here := append(path, name)
+		member, err := p.value(d, depth+1, here)
 		if err != nil {
 			return nil, err
 		}
@@ -251,7 +262,7 @@ func (p *bodyPart) object(d *json.Decoder, depth int) (any, error) {
 			return nil, errAmbiguous
 		}
 		seen[name] = true
-		if !slices.Contains(p.Ignore, name) {
+		if !p.ignores(here) {
 			object[name] = member
 		}
 	}
@@ -271,103 +282,33 @@ func (p *bodyPart) form(content []byte) ([]byte, bool) {
 	return []byte(values.Encode()), true
 }
 
-// graphQL writes a GraphQL request in one form for all its spellings. It fails on what is no query.
-func (p *bodyPart) graphQL(content []byte) ([]byte, error) {
-	var request map[string]any
-	text, ok := p.json(content)
-	if !ok {
-		return nil, errors.New("the request content is no GraphQL request in JSON")
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(&request); err != nil {
-		return nil, errors.New("the request content is no GraphQL request in JSON")
-	}
-	document, _ := request["query"].(string)
-	document = compact(document)
-	if !onlyQueries(document) {
-		return nil, errors.New("the GraphQL request is no query")
-	}
-	request["query"] = document
-	return json.Marshal(request)
-}
-
-// compact replaces what GraphQL ignores (white space, commas, comments) by one space, outside strings.
-func compact(document string) string {
-	var b strings.Builder
-	for i := 0; i < len(document); {
-		switch c := document[i]; {
-		case c == '"':
-			end := stringEnd(document[i:])
-			b.WriteString(document[i : i+end])
-			i += end
-		case c == '#':
-			if end := strings.IndexAny(document[i:], "\r\n"); end >= 0 {
-				i += end
-			} else {
-				i = len(document)
-			}
-		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',':
+// pathOf splits a path at its dots, but for those behind a backslash.
+func pathOf(path string) []string {
+	names := []string{""}
+	for i := 0; i < len(path); i++ {
+		last := len(names) - 1
+		switch {
+		case path[i] == '\\' && i+1 < len(path) && path[i+1] == '.':
+			names[last] += "."
 			i++
-			if b.Len() > 0 && !strings.HasSuffix(b.String(), " ") {
-				b.WriteByte(' ')
-			}
+		case path[i] == '.':
+			names = append(names, "")
 		default:
-			b.WriteByte(c)
-			i++
+			names[last] += path[i : i+1]
 		}
 	}
-	return strings.TrimSuffix(b.String(), " ")
+	return names
 }
 
-// stringEnd returns the length of the GraphQL string that s starts with, a block string among them.
-func stringEnd(s string) int {
-	if strings.HasPrefix(s, `"""`) {
-		for i := 3; i < len(s); i++ {
-			if strings.HasPrefix(s[i:], `"""`) && s[i-1] != '\\' {
-				return i + 3
+// ignores reports whether the member with a path makes no difference.
+func (p *bodyPart) ignores(path []string) bool {
+	return slices.ContainsFunc(p.ignored, func(ignored []string) bool {
+		names := path
+		if ignored[0] == "**" && len(ignored) > 1 {
+			if ignored = ignored[1:]; len(names) > len(ignored) {
+				names = names[len(names)-len(ignored):]
 			}
 		}
-		return len(s)
-	}
-	for i := 1; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '"', '\n':
-			return i + 1
-		}
-	}
-	return len(s)
-}
-
-// onlyQueries tells whether a compact document has no operation but queries: at depth zero no other operation type begins.
-func onlyQueries(document string) bool {
-	depth, word := 0, ""
-	found := false
-	for i := 0; i < len(document); i++ {
-		switch c := document[i]; {
-		case c == '"':
-			i += stringEnd(document[i:]) - 1
-		case c == '{' || c == '(' || c == '[':
-			found = found || c == '{'
-			depth++
-			word = ""
-		case c == '}' || c == ')' || c == ']':
-			depth--
-			word = ""
-		case !isNameByte(c):
-			word = ""
-		case depth == 0:
-			if word += string(c); word == "mutation" || word == "subscription" {
-				return false
-			}
-		}
-	}
-	return found && depth == 0
-}
-
-// isNameByte tells which bytes a GraphQL name consists of.
-func isNameByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_'
+		return slices.EqualFunc(ignored, names, func(pattern, name string) bool { return pattern == "*" || pattern == name })
+	})
 }

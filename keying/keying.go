@@ -122,6 +122,9 @@ func Of(parts ...Part) Strategy {
 			hasPrincipal = true
 		case *bodyPart:
 			s.content = true
+			if part.Format == GraphQL {
+				s.graphQL = part
+			}
 		case anyonePart:
 			hasPrincipal = true
 			continue
@@ -146,6 +149,7 @@ type composed struct {
 	parts   []Part
 	urls    []*urlPart // those of parts that are about the URL
 	content bool
+	graphQL *bodyPart // the one that reads GraphQL, or nil
 }
 
 // AppendKey appends the parts, each behind its length.
@@ -179,6 +183,12 @@ func (s *composed) Aliased(r *http.Request) *http.Request {
 	}
 	return r
 }
+
+// Mutates tells a cache whether a request that has no key may be one that changes something: a GraphQL mutation, which has the method of a query.
+func (s *composed) Mutates(r *http.Request) bool { return s.graphQL != nil && s.graphQL.mutates(r) }
+
+// ReadsGraphQL tells a cache that Mutates can be true.
+func (s *composed) ReadsGraphQL() bool { return s.graphQL != nil }
 
 // KeysContent tells a cache that the key has the request's content in it, in the form that the strategy's author found right.
 // Without it the cache adds the content of a QUERY request itself (RFC 10008 §2.7).

@@ -172,7 +172,8 @@ func TestBodyByMeaning(t *testing.T) {
 	js, form := "Content-Type: application/json", "Content-Type: application/x-www-form-urlencoded"
 	check(t, keying.Of(keying.Body(keying.BodyOptions{Ignore: []string{"id"}})), []same{
 		{"white space and order", request(t, "QUERY http://h/", js, "", `{"a":1,"b":[1,2]}`), request(t, "QUERY http://h/", js, "", `{ "b": [1, 2], "a": 1 }`), true},
-		{"ignored member, nested", request(t, "QUERY http://h/", js, "", `{"a":{"id":1}}`), request(t, "QUERY http://h/", js, "", `{"a":{}}`), true},
+		{"ignored member", request(t, "QUERY http://h/", js, "", `{"a":1,"id":1}`), request(t, "QUERY http://h/", js, "", `{"a":1}`), true},
+		{"the same name, nested", request(t, "QUERY http://h/", js, "", `{"a":{"id":1}}`), request(t, "QUERY http://h/", js, "", `{"a":{}}`), false},
 		{"list order", request(t, "QUERY http://h/", js, "", `[1,2]`), request(t, "QUERY http://h/", js, "", `[2,1]`), false},
 		{"large numbers", request(t, "QUERY http://h/", js, "", `9007199254740993`), request(t, "QUERY http://h/", js, "", `9007199254740992`), false},
 		{"member named twice", request(t, "QUERY http://h/", js, "", `{"a":1,"a":2}`), request(t, "QUERY http://h/", js, "", `{"a":2}`), false},
@@ -210,6 +211,41 @@ func TestBodyGraphQL(t *testing.T) {
 		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err == nil {
 			t.Errorf("%q must have no key", document)
 		}
+	}
+}
+
+// Ignored members are named by their path.
+func TestBodyIgnoresPaths(t *testing.T) {
+	for _, test := range []struct {
+		ignore, content, without string
+		want                     bool
+	}{
+		{"requestId", `{"requestId":1,"variables":{}}`, `{"variables":{}}`, true},
+		{"requestId", `{"variables":{"requestId":1}}`, `{"variables":{}}`, false},
+		{"variables.requestId", `{"variables":{"requestId":1}}`, `{"variables":{}}`, true},
+		{"variables.requestId", `{"requestId":1,"variables":{}}`, `{"variables":{}}`, false},
+		{"variables.requestId", `{"variables":{"a":{"requestId":1}}}`, `{"variables":{"a":{}}}`, false},
+		{"variables", `{"variables":{"a":1}}`, `{}`, true},
+		{"*.id", `{"a":{"id":1},"b":{"id":2}}`, `{"a":{},"b":{}}`, true},
+		{"*.id", `{"id":1}`, `{}`, false},
+		{"**.id", `{"id":1,"a":{"id":2,"b":[{"id":3}]}}`, `{"a":{"b":[{}]}}`, true},
+		{"**.a.id", `{"a":{"id":2},"id":1}`, `{"a":{},"id":1}`, true},
+		{"**.a.id", `{"id":1}`, `{}`, false},
+		{"items.id", `{"items":[{"id":1},{"id":2,"x":[[{"y":1}]]}]}`, `{"items":[{},{"x":[[{"y":1}]]}]}`, true},
+		{"id", `[{"id":1},{"id":2}]`, `[{},{}]`, true},
+		{`a\.b`, `{"a.b":1,"a":{"b":2}}`, `{"a":{"b":2}}`, true},
+		{"a.b", `{"a.b":1}`, `{}`, false},
+	} {
+		s := keying.Of(keying.Body(keying.BodyOptions{Format: keying.JSON, Ignore: []string{"other", test.ignore}}))
+		one, two := request(t, "QUERY http://h/", "", test.content), request(t, "QUERY http://h/", "", test.without)
+		if got := key(t, s, one) == key(t, s, two); got != test.want {
+			t.Errorf("without %s, %s is %s: %v, want %v", test.ignore, test.content, test.without, got, test.want)
+		}
+	}
+	s := keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL, Ignore: []string{"variables.requestId"}}))
+	one, two := request(t, "POST http://h/", "", `{"query":"{a}","variables":{"requestId":1}}`), request(t, "POST http://h/", "", `{"query":"{a}","variables":{"requestId":2}}`)
+	if key(t, s, one) != key(t, s, two) {
+		t.Error("a path into the variables of GraphQL")
 	}
 }
 

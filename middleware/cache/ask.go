@@ -181,7 +181,7 @@ const switchedOff = "switched off"
 
 // absent tells that the request is one that there is no cache for: nobody is here to refuse it.
 func (a *ask) absent() bool {
-	return a.bypass == methodBypass || a.bypass == switchedOff || a.mode == disabled || a.mode == NoStore
+	return a.bypass == methodBypass || a.bypass == unsafeBypass || a.bypass == switchedOff || a.mode == disabled || a.mode == NoStore
 }
 
 // bypassed is the decision for a request that keeps out of the store.

@@ -39,6 +39,14 @@ type Options struct {
 	// is stored with its content in the key, and is no longer taken for one that changes something: name it only if that is so.
 	Methods []string
 
+	// Unsafe reports whether a request changes something although its method is one of Methods: a command that is sent by POST to where questions are asked.
+	// It is not answered from the store, and if it succeeds, what is stored for its URI is invalidated, as by any unsafe request (RFC 9111 §4.4).
+	// It must not change the request or read its Body; GetBody has a copy. It is called from many goroutines, for requests whose method is not safe (RFC 9110 §9.2.1).
+	//
+	// Nil means what Key says: with [keying.GraphQL] each mutation is unsafe, and with any other key no request is.
+	// With GraphQL, what is invalidated is all that is stored for the endpoint, whatever the query of the URL.
+	Unsafe func(*http.Request) bool
+
 	// Statuses are the statuses of responses that are stored, as far as RFC 9111 lets them be, and served: a stored response of another status
 	// counts as absent. Nil means all.
 	Statuses []int
@@ -124,10 +132,12 @@ type Cache struct {
 	trace    *Trace
 	secrets  *secrets
 
-	byURI       bool        // the key of a request without credentials is its target URI and
-	anonymous   string      // this
-	content     keying.Part // the content of a request, for keys that have none
-	keysContent bool        // the strategy keys content itself
+	byURI       bool                     // the key of a request without credentials is its target URI and
+	anonymous   string                   // this
+	content     keying.Part              // the content of a request, for keys that have none
+	keysContent bool                     // the strategy keys content itself
+	mutates     func(*http.Request) bool // see graphql.go; nil if the strategy does not read GraphQL
+	unsafe      func(*http.Request) bool // see Options.Unsafe
 
 	alone   bool   // no request shares the exchange of another
 	copies  budget // for bodies on their way to the store
@@ -165,6 +175,7 @@ func New(o Options) (*Cache, error) {
 		c.keysContent = keyed.KeysContent()
 	}
 	c.anonymous, c.byURI = anonymousKeyOf(c.key)
+	c.mutates, c.unsafe = mutationsOf(c.key), o.Unsafe
 	if c.expiry == nil {
 		c.expiry = expiry.Default()
 	}
@@ -203,7 +214,7 @@ func (c *Cache) open(o *Options) {
 			far = tiers.Store
 		}
 		c.durable = newDurable(far, c.patience, max(cmp.Or(o.KeepStale, 7*24*time.Hour), 0), o.Shared)
-		c.durable.tagsOf = c.tagsOf
+		c.durable.tagsOf = c.knownTags
 		if both {
 			c.durable.near = newNearby(tiers.near, far, cmp.Or(o.RecheckInterval, time.Second))
 		}

@@ -33,7 +33,7 @@ type durable struct {
 	pending   debts
 	graves    graves
 	behind    crew
-	tagsOf    func(*http.Request) []tag // see Cache.tagsOf
+	tagsOf    func(*http.Request) []tag // see Cache.knownTags
 }
 
 const (

@@ -3,6 +3,7 @@ package cache
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,12 @@ func (e *Entry) URL() string { return e.url }
 
 // Method returns the method of the requests that the response answers: "GET", which stands for HEAD as well, or another one of [Options.Methods].
 func (e *Entry) Method() string { return cmp.Or(e.method, http.MethodGet) }
+
+// PrincipalIs reports whether the response was made for the principal with this name, as [WithPrincipal] said. An entry knows a hash of the name alone,
+// in memory as in a store, so it cannot say the name.
+func (e *Entry) PrincipalIs(name string) bool {
+	return name != "" && slices.Contains(e.tags, principalTag(name))
+}
 
 // StatusCode returns the status of the stored response.
 func (e *Entry) StatusCode() int { return e.status }

@@ -323,3 +323,76 @@ func ExampleNamedConnection() {
 	// miss
 	// hit
 }
+
+// Two users have one client. One logs out: all that is stored for her goes.
+func ExampleCache_DeletePrincipal() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: max-age=60"))}
+	get := func(user string) {
+		r, err := http.NewRequestWithContext(cache.WithPrincipal(context.Background(), user), http.MethodGet, "http://example.com/me", nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		status, _ := cache.StatusOf(resp)
+		fmt.Println(user, status.Outcome())
+	}
+	get("alice")
+	get("bob")
+	if err := c.DeletePrincipal(context.Background(), "alice"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	get("alice")
+	get("bob")
+	// Output:
+	// alice miss
+	// bob miss
+	// alice miss
+	// bob hit
+}
+
+// One stored response goes, and the others stay: the way to choose where a URL does not say enough.
+func ExampleCache_DeleteEntry() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: max-age=60"))}
+	for _, url := range []string{"http://example.com/a", "http://example.com/b"} {
+		resp, err := client.Get(url)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	ctx := context.Background()
+	for e := range c.Entries(ctx) {
+		if e.Method() == http.MethodGet && e.URL() == "http://example.com/a" {
+			if err := c.DeleteEntry(ctx, e); err != nil {
+				fmt.Println(err)
+			}
+		}
+	}
+	for url := range c.URLs(ctx) {
+		fmt.Println(url)
+	}
+	// Output:
+	// http://example.com/b
+}

@@ -293,7 +293,7 @@ const (
 // join finds a flight for a request, or begins one.
 func (t *flights) join(x *exchange) (*flight, role) {
 	if !x.cache.byURI {
-		x.tagsOf() // asks the strategy, which must not be under the lock
+		x.knownTags() // asks the strategy, which must not be under the lock
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -327,7 +327,7 @@ func (t *flights) find(x *exchange) *flight {
 	}
 	for f := first; f != nil; f = f.next {
 		switch {
-		case x.cache.events.since(f.began, x.tagsOf()), x.cache.events.sifted(f.began, f.request, f.started), f.seen.overtakenBy(x.seen, x.tagsOf()):
+		case x.cache.events.since(f.began, x.knownTags()), x.cache.events.sifted(f.began, f.request, f.started), f.seen.overtakenBy(x.seen, x.knownTags()):
 			// a request that was made after an invalidation gets an answer that was, too
 		case f.isLanded() && f.outdated(&x.cache.events):
 		case f.isLanded() && (!selects(f.entry, x.request.Header, x.cache.secret()) || !x.suits(f.entry, time.Now())):

@@ -100,13 +100,16 @@ const (
 )
 
 // uriTag is the tag under which all stored responses of a URI are found, whatever their key.
-func uriTag(r *http.Request) tag {
-	return newTag(target.AppendURI([]byte{uriKind}, target.Normal(r)))
+func uriTag(r *http.Request) tag { return kindTag(uriKind, r) }
+
+// kindTag is the tag of one kind for a URI.
+func kindTag(kind byte, r *http.Request) tag {
+	return newTag(target.AppendURI([]byte{kind}, target.Normal(r)))
 }
 
 // searchTag is the tag of the responses that do not vary on the whole query of a URI.
 func searchTag(r *http.Request) tag {
-	return newTag(target.AppendURI([]byte{searchKind}, withoutQuery(target.Normal(r))))
+	return kindTag(searchKind, withoutQuery(r))
 }
 
 // uriTags are the tags of all responses that can be the answer to a request for a URI.

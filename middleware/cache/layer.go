@@ -101,6 +101,7 @@ func (c *Cache) read(a *ask, r *http.Request, below *connection.Chain) {
 	choices := chosen(in)
 	a.path, a.principal, a.traced = connection.PathOf(below, in), in.Principal, len(choices.traces) > 0
 	a.read(choices.effective(), r, &c.posture)
+	c.keepOutUnsafe(a, r)
 	if c.durable != nil && a.bypass == "" {
 		if why := a.path.Unnamed(); why != "" {
 			a.keepOut(unnamed+why, ForwardBypass)
@@ -257,7 +258,7 @@ type exchange struct {
 	stored   bool         // the store has taken what came of it
 	behind   bool         // the caller has its answer already
 	sent     http.Request // a conditional one that was sent
-	tags     []tag        // what tagsOf has returned
+	tags     []tag        // what knownTags has returned
 
 	flight  *flight    // that this exchange is, or nil if nobody else shares it
 	known   []selector // of answers to other requests that this one has waited for
@@ -279,10 +280,10 @@ func (x *exchange) lies(key string) {
 	x.foundIn, x.key = key, key
 }
 
-// tagsOf are the tags of all responses that can be the answer to the request.
-func (x *exchange) tagsOf() []tag {
+// knownTags are those that can be told of the answer before it is there.
+func (x *exchange) knownTags() []tag {
 	if x.tags == nil {
-		x.tags = x.cache.tagsOf(x.request)
+		x.tags = x.cache.knownTags(x.request)
 	}
 	return x.tags
 }

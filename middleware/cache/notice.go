@@ -34,7 +34,7 @@ const (
 
 func newNotice(by nonce, x *exchange) *notice {
 	n := &notice{by: by, label: redact.URLText(displayURL(x.request))}
-	for _, t := range x.tagsOf() {
+	for _, t := range x.knownTags() {
 		if m, known := x.seen.of(t); known {
 			n.tags, n.marks = append(n.tags, t), append(n.marks, m.nonce)
 		}

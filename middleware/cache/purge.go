@@ -75,6 +75,17 @@ func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 	return wrapped("delete", c.drop(ctx, c.groupTags(r, []string{group})...))
 }
 
+// DeletePrincipal removes everything that is stored for the principal with a name that [WithPrincipal] has been given: at log-out, or when an account is closed.
+// It does so in all processes that share the store. A response for that principal that is under way from the origin meanwhile is not stored.
+//
+// Whom a response was made for is known only where the program has said so. An empty name is an error.
+func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
+	if name == "" {
+		return errors.New("cache: delete: the principal has no name: give the one that WithPrincipal was given")
+	}
+	return wrapped("delete", c.drop(ctx, principalTag(name)))
+}
+
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
 // A path with dot segments fits if it does as it was sent or without them. A response that this cache has under way from the origin meanwhile is not stored.
 //

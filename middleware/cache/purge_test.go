@@ -157,6 +157,7 @@ func TestARemovalThatNamesNothingIsAnError(t *testing.T) {
 		"DeleteGroup, relative":        func() error { return g.DeleteGroup(t.Context(), "/", "g") },
 		"DeleteEntry, none":            func() error { return g.DeleteEntry(t.Context(), nil) },
 		"DeleteEntry, zero":            func() error { return g.DeleteEntry(t.Context(), new(cache.Entry)) },
+		"DeletePrincipal, no name":     func() error { return g.DeletePrincipal(t.Context(), "") },
 		"DeletePattern":                func() error { _, err := g.DeletePattern(t.Context(), "/me"); return err },
 	} {
 		if err := remove(); err == nil {
@@ -269,3 +270,63 @@ func TestRemovalsThatNeedAListSaySo(t *testing.T) {
 
 // unlisted is a store with the three methods that each one has.
 type unlisted struct{ cache.Store }
+
+// All of one principal is one call, in every process, and what is under way for it is not stored.
+func TestDeletePrincipal(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: max-age=60", "No-Vary-Search: params=(\"s\")")
+		g := newRig(t, o, cache.Options{})
+		as := func(name, url string) got {
+			r := must(http.NewRequestWithContext(cache.WithPrincipal(t.Context(), name), "GET", url, nil))
+			have, _ := g.send(r)
+			return have
+		}
+		as("alice", url)
+		as("alice", url+"/b?q=1&s=1")
+		as("bob", url)
+		as("", url)
+		of := map[string]int{}
+		for e := range g.Entries(t.Context()) {
+			for _, name := range []string{"alice", "bob", ""} {
+				if e.PrincipalIs(name) {
+					of[name]++
+				}
+			}
+		}
+		require.Equal(t, map[string]int{"alice": 2, "bob": 1}, of)
+		require.NoError(t, g.DeletePrincipal(t.Context(), "alice"))
+		g.want(as("bob", url), 200, "x", "hit", 4)
+		g.want(as("", url), 200, "x", "hit", 4)
+		g.want(as("alice", url), 200, "x", "miss", 5)
+		g.want(as("alice", url+"/b?q=1&s=2"), 200, "x", "miss", 6)
+
+		removed := false
+		answer := o.answer
+		o.answer = func(r *http.Request) *http.Response {
+			if !removed {
+				removed = true
+				require.NoError(t, g.DeletePrincipal(t.Context(), "carol"))
+			}
+			return answer(r)
+		}
+		g.want(as("carol", url), 200, "x", "miss", 7)
+		g.want(as("carol", url), 200, "x", "miss", 8)
+		g.want(as("carol", url), 200, "x", "hit", 8)
+	})
+}
+
+func TestDeletePrincipalIsForAllProcesses(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		shared := storetest.NewMap(1 << 20)
+		reader := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: shared})
+		admin := newRig(t, says("x"), cache.Options{Store: shared})
+		ask := func() got {
+			have, _ := reader.send(must(http.NewRequestWithContext(cache.WithPrincipal(t.Context(), "alice"), "GET", url, nil)))
+			return have
+		}
+		ask()
+		reader.want(ask(), 200, "x", "hit", 1)
+		require.NoError(t, admin.DeletePrincipal(t.Context(), "alice"))
+		reader.want(ask(), 200, "x", "miss", 2)
+	})
+}

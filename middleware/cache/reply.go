@@ -79,11 +79,14 @@ func (p *reply) take(d decision, status int) *http.Response {
 // invalidate deletes what a successful unsafe request made invalid.
 func (p *reply) invalidate() {
 	c := p.cache
-	if p.ask.mode == disabled || c.off.Load() || c.closed.Load() || !invalidates(p.request.Method, p.StatusCode, &c.posture) {
+	if p.ask.mode == disabled || c.off.Load() || c.closed.Load() || !p.changes(p.StatusCode) {
 		return
 	}
 	c.stats.invalidated.Add(1)
 	tags := append(c.invalidated(p.request, p.Header), c.groupsEnded(p.request, p.Header)...)
+	if c.posture.answers(p.request.Method) {
+		tags = c.endpointTags(tags, p.request)
+	}
 	p.began = c.events.addAt(p.began, tags...)
 	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
 	defer cancel()
@@ -301,7 +304,7 @@ func endsWithConnection(resp *http.Response) bool {
 func (p *reply) index(e *Entry, h http.Header) string {
 	c := p.cache
 	e.tags = append(c.resourceTags([]tag{uriTag(p.request)}, uriKind, p.request), c.groupsOf(p.request, h)...)
-	e.tags = withPrincipal(p.request.Context(), e.tags)
+	e.tags = c.endpointTags(withPrincipal(p.request.Context(), e.tags), p.request)
 	get := p.request
 	if p.own == "" { // a POST that answers later GET requests
 		get = p.request.Clone(p.request.Context())

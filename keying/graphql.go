@@ -1,0 +1,148 @@
+package keying
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// graphQL writes a GraphQL request in one form for all its spellings. It fails on what is no query.
+func (p *bodyPart) graphQL(content []byte) ([]byte, error) {
+	var request map[string]any
+	text, ok := p.json(content)
+	if !ok {
+		return nil, errors.New("the request content is no GraphQL request in JSON")
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&request); err != nil {
+		return nil, errors.New("the request content is no GraphQL request in JSON")
+	}
+	document, _ := request["query"].(string)
+	document = compact(document)
+	if operationsOf(document) != queries {
+		return nil, errors.New("the GraphQL request is no query")
+	}
+	request["query"] = document
+	return json.Marshal(request)
+}
+
+// compact replaces what GraphQL ignores (white space, commas, comments) by one space, outside strings.
+func compact(document string) string {
+	var b strings.Builder
+	for i := 0; i < len(document); {
+		switch c := document[i]; {
+		case c == '"':
+			end := stringEnd(document[i:])
+			b.WriteString(document[i : i+end])
+			i += end
+		case c == '#':
+			if end := strings.IndexAny(document[i:], "\r\n"); end >= 0 {
+				i += end
+			} else {
+				i = len(document)
+			}
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',':
+			i++
+			if b.Len() > 0 && !strings.HasSuffix(b.String(), " ") {
+				b.WriteByte(' ')
+			}
+		default:
+			b.WriteByte(c)
+			i++
+		}
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
+// stringEnd returns the length of the GraphQL string that s starts with, a block string among them.
+func stringEnd(s string) int {
+	if strings.HasPrefix(s, `"""`) {
+		for i := 3; i < len(s); i++ {
+			if strings.HasPrefix(s[i:], `"""`) && s[i-1] != '\\' {
+				return i + 3
+			}
+		}
+		return len(s)
+	}
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"', '\n':
+			return i + 1
+		}
+	}
+	return len(s)
+}
+
+// operations is what a GraphQL document holds.
+type operations int
+
+const (
+	unknown       operations = iota // it may be anything
+	queries                         // and nothing else
+	subscriptions                   // and no mutation
+	mutations                       // one at least
+)
+
+// operationsOf finds what a compact document holds: at depth zero, which operation types begin. A selection without one is a query.
+func operationsOf(document string) operations {
+	depth, word, found := 0, "", unknown
+	for i := 0; i < len(document); i++ {
+		switch c := document[i]; {
+		case c == '"':
+			i += stringEnd(document[i:]) - 1
+		case c == '{' || c == '(' || c == '[':
+			if c == '{' {
+				found = max(found, queries)
+			}
+			depth++
+			word = ""
+		case c == '}' || c == ')' || c == ']':
+			depth--
+			word = ""
+		case !isNameByte(c):
+			word = ""
+		case depth == 0:
+			switch word += string(c); word {
+			case "mutation":
+				return mutations
+			case "subscription":
+				found = subscriptions
+			}
+		}
+	}
+	if depth != 0 {
+		return unknown
+	}
+	return found
+}
+
+// mutates reports whether a GraphQL request may change something: it does unless all that it asks for can be read, and is no mutation.
+func (p *bodyPart) mutates(r *http.Request) bool {
+	content, err := p.read(r)
+	if err != nil {
+		return true
+	}
+	var one map[string]any
+	requests := []map[string]any{nil}
+	if json.Unmarshal(content, &one) == nil {
+		requests[0] = one
+	} else if json.Unmarshal(content, &requests) != nil { // a batch
+		return true
+	}
+	return slices.ContainsFunc(requests, func(request map[string]any) bool {
+		document, _ := request["query"].(string)
+		holds := operationsOf(compact(document))
+		return holds == unknown || holds == mutations
+	})
+}
+
+// isNameByte tells which bytes a GraphQL name consists of.
+func isNameByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_'
+}
