@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/retry"
 )
 
 // seen is what a server or a transport got.
@@ -179,6 +180,8 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		{"cache inside retry", ply.Options{Use: []ply.Middleware{retryLike, cacheLike}}, "Use", "list cache before retry"},
 		{"cache inside retry, behind a name", ply.Options{Use: []ply.Middleware{retryLike, ply.Named("x", ply.Chain(plain, cacheLike))}}, "Use", "list cache before retry"},
 		{"retry twice", ply.Options{Use: []ply.Middleware{retryLike, plain, retryLike}}, "Use", "multiply"},
+		{"retry around redirects", ply.Options{UseCall: []ply.Middleware{retry.New(retry.Options{})}}, "UseCall", "move it to Use"},
+		{"options of retry", ply.Options{Use: []ply.Middleware{retry.New(retry.Options{MaxAttempts: -1})}}, "Use", "MaxAttempts"},
 		{"cache around redirects", ply.Options{UseCall: []ply.Middleware{cacheLike}}, "UseCall", "move it to Use"},
 	}
 	for _, tt := range tests {

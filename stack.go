@@ -24,6 +24,12 @@ func checkStack(h Handler) error {
 		if i < inner && l.Name == cacheLayer {
 			return &OptionError{Option: "UseCall", Reason: "contains a cache, which has to see each hop of a redirect: move it to Use"}
 		}
+		if i < inner && l.Name == retryLayer {
+			return &OptionError{Option: "UseCall", Reason: "contains retry, which would repeat a whole chain of redirects for its last hop: move it to Use"}
+		}
+		if made, ok := l.Handler.(interface{ OptionsError() error }); ok && made.OptionsError() != nil {
+			return &OptionError{Option: optionOf(i, inner), Reason: "contains " + l.Name + " with options that cannot mean anything", Err: made.OptionsError()}
+		}
 		for _, outer := range layers[:i] {
 			if err := checkPair(outer, l, optionOf(i, inner)); err != nil {
 				return err

@@ -51,9 +51,7 @@ func Default(a *Attempt) Verdict {
 
 func defaultError(a *Attempt) Verdict {
 	switch failureOf(a.Err) {
-	case failureUnsent:
-		return Yes
-	case failureLost, failureTimeout:
+	case failureUnsent, failureRefused, failureLost, failureTimeout:
 		return yes(a.Idempotent || !a.Wrote)
 	case failureUnknown:
 		return yes(!a.Wrote)

@@ -17,10 +17,14 @@ type failure int8
 const (
 	failureUnknown failure = iota
 	failureUnsent          // the request never reached the server
+	failureRefused         // the server says that it has not looked at the request
 	failureLost            // the connection broke; the server may have done the work
 	failureTimeout         // no answer in time
 	failureFatal           // the next attempt would fail alike
 )
+
+// unsent reports whether f says that no server has worked on the request.
+func (f failure) unsent() bool { return f == failureUnsent || f == failureRefused }
 
 // failureOf classifies an error as it appears below http.Client, by type wherever there is one.
 func failureOf(err error) failure {
@@ -105,8 +109,7 @@ func asHTTP2(err error) failure {
 	if stream, ok := as[streamError](err); ok {
 		switch stream.Code {
 		case refusedStream:
-			// The server has not processed the request (RFC 9113 §8.7).
-			return failureUnsent
+			return failureRefused // RFC 9113 §8.7
 		case http11Required, inadequateTLS, enhanceYourCalm:
 			return failureFatal
 		}
@@ -124,8 +127,10 @@ func asText(err error) failure {
 	if strings.Contains(text, "http2: request header list larger than peer's advertised limit") {
 		return failureFatal
 	}
+	if strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") {
+		return failureRefused // it is given only to streams above the last one that was processed
+	}
 	for _, unprocessed := range []string{
-		"http2: Transport received Server's graceful shutdown GOAWAY", // given only to streams above the last processed one
 		"http2: client conn not usable",
 		"http2: client conn could not be established",
 		"http2: no cached connection was available",

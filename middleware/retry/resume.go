@@ -159,7 +159,7 @@ func (d *download) worthwhile(broken error) bool {
 		return false
 	}
 	switch failureOf(broken) {
-	case failureLost, failureTimeout, failureUnsent:
+	case failureLost, failureTimeout, failureUnsent, failureRefused:
 		return true
 	}
 	return false

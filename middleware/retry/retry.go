@@ -9,7 +9,7 @@ import (
 // New returns a layer that sends a request again when that is safe and may help.
 //
 // A call that is not successful in the end returns the last response, intact, with a nil error; or an [*Error] if there is none.
-// Options that fail [Options.Validate] make a layer that sends nothing and returns that error from each RoundTrip.
+// Options that fail [Options.Validate] make a layer that sends nothing and returns that error from each RoundTrip; ply.New refuses it.
 //
 // The budget and the cool-downs are made here: the handlers that one New makes share them, as do all goroutines that use a handler.
 // Responses belong to the caller, who closes their bodies as ever.
@@ -40,6 +40,9 @@ func (h *handler) Unwrap() http.RoundTripper { return h.next }
 
 // WrappedRoundTripper returns it, too, for Kubernetes.
 func (h *handler) WrappedRoundTripper() http.RoundTripper { return h.next }
+
+// OptionsError returns what is wrong with the options, nil if nothing is: ply.New and ply.Wrap refuse such a layer.
+func (h *handler) OptionsError() error { return h.bad }
 
 func (h *handler) CloseIdleConnections() {
 	if c, ok := h.next.(interface{ CloseIdleConnections() }); ok {

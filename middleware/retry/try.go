@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/plyhttp/ply/internal/body"
@@ -17,7 +15,7 @@ import (
 // The error is that of Options.Prepare: nothing was sent then.
 func (c *call) try(content io.ReadCloser, waited time.Duration) (*http.Response, error) {
 	r, l := c.request(c)
-	r.Body = content
+	r.Body = l.trace.watched(content)
 	if err := c.prepare(r); err != nil {
 		l.end(nil)
 		closeBody(content)
@@ -91,7 +89,9 @@ func (c *call) describe(r *http.Request, l *leg, resp *http.Response, err error,
 	c.failure = failureUnknown
 	if err != nil {
 		c.failure = failureOf(err)
-		a.Wrote = c.failure != failureUnsent && !l.unsent(err)
+		if a.Wrote = !l.trace.unsent(err, c.failure); a.Wrote && c.failure.unsent() {
+			c.failure = failureLost // it says so of something else: a redirect that a layer below has followed, a second way that it tried
+		}
 	}
 	c.tried = a
 }
@@ -122,12 +122,9 @@ func statusOf(resp *http.Response) int {
 	return resp.StatusCode
 }
 
-// leg watches one attempt: whether the request leaves, and for how long nothing comes.
-// A nil leg watches nothing.
+// leg watches one attempt: how long nothing comes. Its trace sees whether the request leaves.
 type leg struct {
-	asked, got, wrote atomic.Bool // fire in the transport's goroutines
-	traced            bool
-	trace             httptrace.ClientTrace
+	trace trace
 
 	// The context of an attempt with timeouts lives until the body of its response has ended.
 	ctx    context.Context
@@ -135,65 +132,36 @@ type leg struct {
 	timer  *time.Timer
 }
 
-// newLeg returns nil when there is nothing to watch: a request that cannot be sent again, without timeouts.
 func (c *call) newLeg() *leg {
-	timed := c.opts.AttemptTimeout > 0 || c.opts.BodyTimeout > 0
-	if !c.replayable && !timed {
-		return nil
-	}
 	l := &c.firstLeg
 	if c.sent() > 0 {
 		l = &leg{} // hooks of the first one may still fire
 	}
-	l.traced = c.replayable
-	if timed {
+	if c.opts.AttemptTimeout > 0 || c.opts.BodyTimeout > 0 {
 		l.cancel = func(error) {}
 	}
 	return l
 }
 
-func (l *leg) getConn(string)                { l.asked.Store(true) }
-func (l *leg) gotConn(httptrace.GotConnInfo) { l.got.Store(true) }
-func (l *leg) wroteHeaders()                 { l.wrote.Store(true) }
-
 // within returns the context of the attempt.
 func (l *leg) within(ctx context.Context) context.Context {
-	if l == nil {
-		return ctx
-	}
 	if l.cancel != nil {
 		ctx, l.cancel = context.WithCancelCause(ctx)
 	}
-	if l.traced {
-		l.trace.GetConn, l.trace.GotConn, l.trace.WroteHeaders = l.getConn, l.gotConn, l.wroteHeaders
-		ctx = httptrace.WithClientTrace(ctx, &l.trace)
-	}
-	l.ctx = ctx
-	return ctx
-}
-
-// unsent is true if a transport that takes part in httptrace looked for a connection and never wrote the header to one.
-// The silence of a transport that does not take part proves nothing.
-//
-// Nor does silence on a connection that it had, when time ran out or somebody cancelled: over HTTP/2 a RoundTrip returns then
-// without waiting for its write, which may be stuck half-way, and WroteHeaders fires only when that is done.
-func (l *leg) unsent(err error) bool {
-	if l == nil || !l.asked.Load() || l.wrote.Load() {
-		return false
-	}
-	return !l.got.Load() || asTimeout(err) == failureUnknown && !errors.Is(err, context.Canceled)
+	l.ctx = l.trace.within(ctx)
+	return l.ctx
 }
 
 // begin starts the time for the header of the response.
 func (l *leg) begin(timeout time.Duration) {
-	if l != nil && timeout > 0 {
+	if timeout > 0 {
 		l.timer = time.AfterFunc(timeout, func() { l.cancel(ErrAttemptTimeout) })
 	}
 }
 
 // end releases the context of the attempt.
 func (l *leg) end(cause error) {
-	if l != nil && l.cancel != nil {
+	if l.cancel != nil {
 		l.cancel(cause)
 	}
 }
@@ -209,7 +177,7 @@ func (l *leg) ranOut() error {
 
 // arrived stops the time for the header, and makes the context last as long as the body does.
 func (l *leg) arrived(resp *http.Response, err error, bodyTimeout time.Duration) (*http.Response, error) {
-	if l == nil || l.cancel == nil {
+	if l.cancel == nil {
 		return resp, err
 	}
 	if l.timer != nil {
