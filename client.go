@@ -590,8 +590,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// WrappedRoundTripper returns the client's transport, for Kubernetes, which looks for its TLS configuration.
-func (t *asTransport) WrappedRoundTripper() http.RoundTripper { return t.client.transports.base }
+func (t *asTransport) WrappedRoundTripper() http.RoundTripper { return t.client }
 
 func (t *asTransport) CloseIdleConnections() { t.client.CloseIdleConnections() }
 
@@ -619,6 +618,15 @@ func sameTransport(a, b Options) bool {
 		return a.Transport == nil && b.Transport == nil && a.TrustEnv == b.TrustEnv
 	}
 	return same(a.Transport, b.Transport)
+}
+
+// WrappedRoundTripper returns the transport that the client's requests take, if they have no settings of their own.
+// Kubernetes' libraries look for its TLS configuration by that method.
+func (c *Client) WrappedRoundTripper() http.RoundTripper {
+	if s := c.resolved; s != nil && s.transport != nil {
+		return s.transport.Transport
+	}
+	return c.transports.base
 }
 
 // CloseIdleConnections closes connections that no exchange uses, through all layers, whoever owns the transport.

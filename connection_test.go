@@ -289,9 +289,10 @@ func TestKubernetesFindsTheTLSConfiguration(t *testing.T) {
 	}
 	client := newClient(t, ply.Options{Use: layers, UseCall: []ply.Middleware{log}, Transport: tr})
 	for name, h := range map[string]http.RoundTripper{
-		"a chain":          ply.Chain(layers...)(tr),
-		"a wrapped client": ply.Wrap(&http.Client{Transport: tr}, layers...).Transport,
-		"a ply client's":   client.HTTPClient().Transport,
+		"a chain":               ply.Chain(layers...)(tr),
+		"a wrapped client":      ply.Wrap(&http.Client{Transport: tr}, layers...).Transport,
+		"a ply client":          client,
+		"an http.Client of one": client.HTTPClient().Transport,
 	} {
 		for h != tr {
 			w, ok := h.(interface{ WrappedRoundTripper() http.RoundTripper })
@@ -301,5 +302,9 @@ func TestKubernetesFindsTheTLSConfiguration(t *testing.T) {
 			}
 			h = w.WrappedRoundTripper()
 		}
+	}
+	trusting := newClient(t, ply.Options{Transport: tr, Defaults: []ply.RequestOption{ply.TLS(&tls.Config{ServerName: "b.test"})}})
+	if found, ok := trusting.WrappedRoundTripper().(*http.Transport); !ok || found.TLSClientConfig.ServerName != "b.test" {
+		t.Errorf("a client with a TLS configuration of its own: %v", found)
 	}
 }
