@@ -106,34 +106,41 @@ func TestAStrangersTrustIsNotWaitedFor(t *testing.T) {
 		"an error":        {answer: func(*http.Request) *http.Response { return reply(503, "forged") }},
 		"a bad handshake": {err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			c, err := cache.New(cache.Options{})
-			require.NoError(t, err)
-			defer c.Close()
-			first := lax
-			if lax.err == nil {
-				first = over(lax, false)
-			}
-			first.delay = time.Second
-			strict := over(says("true", "Cache-Control: max-age=1, stale-if-error=600"), true)
-			leads, follows := c.Middleware(first), c.Middleware(strict)
-			askBy(t, follows, "GET")
-			time.Sleep(2 * time.Second)
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				r, _ := http.NewRequest("GET", secure, nil)
-				if resp, err := leads.RoundTrip(r); err == nil {
-					readAll(resp)
-				}
-			})
-			synctest.Wait()
-			body, resp := askBy(t, follows, "GET")
-			if status, _ := cache.StatusOf(resp); body != "true" || status.Collapsed || status.Outcome() == "stale" {
-				t.Errorf("%s: %q, %s", name, body, resp.Header["Cache-Status"])
-			}
-			wg.Wait()
-		})
+		for _, stale := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) { strangers(t, name, lax, stale) })
+		}
 	}
+}
+
+// strangers has one who does not verify lead an exchange, and one who verifies find it under way; something stale may be at hand.
+func strangers(t *testing.T, name string, lax *origin, stale bool) {
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	defer c.Close()
+	first := &origin{answer: lax.answer, err: lax.err}
+	if lax.err == nil {
+		first = over(first, false)
+	}
+	first.delay = time.Second
+	strict := over(says("true", "Cache-Control: max-age=1, stale-if-error=600"), true)
+	leads, follows := c.Middleware(first), c.Middleware(strict)
+	if stale {
+		askBy(t, follows, "GET")
+		time.Sleep(2 * time.Second)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		r, _ := http.NewRequest("GET", secure, nil)
+		if resp, err := leads.RoundTrip(r); err == nil {
+			readAll(resp)
+		}
+	})
+	synctest.Wait()
+	body, resp := askBy(t, follows, "GET")
+	if status, _ := cache.StatusOf(resp); body != "true" || status.Collapsed || status.Outcome() == "stale" {
+		t.Errorf("%s: %q, %s", name, body, resp.Header["Cache-Status"])
+	}
+	wg.Wait()
 }
 
 // TestResumedSessionsAreVerified: net/http says so, and the cache relies on it.
