@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/plyhttp/ply/internal/body"
@@ -58,6 +59,7 @@ func (x *exchange) collapse(d decision) (*http.Response, error) {
 		f, as := x.cache.flights.join(x)
 		switch as {
 		case alone:
+			defer x.cache.flights.probed(x)
 			return x.alone(d)
 		case leads:
 			return x.lead(f, d)
@@ -292,6 +294,10 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		}
 	}
 	switch {
+	case f.unverified:
+		return nil, goAlone, nil
+	case f.troubled():
+		return x.shareTrouble(f, d)
 	case f.entry != nil && !selects(f.entry, x.request.Header, x.cache.secret()):
 		x.known = f.entry.selectors
 		f.drop()
@@ -304,19 +310,14 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 			return resp, done, nil
 		}
 		return nil, goAlone, nil
-	case f.unverified:
-		return nil, goAlone, nil
-	case f.failed != nil && (ownError(f.failed) || x.secluded(f)), f.raised != nil:
+	case f.failed != nil && x.secluded(f), f.raised != nil:
+		return nil, goAgain, nil
+	case f.failed != nil && ownError(f.failed) && x.mayProbe():
 		return nil, goAgain, nil
 	case f.failed != nil:
 		x.closeRequest()
 		resp, err := x.failed(d, f.failed)
 		return resp, done, err
-	case isServerError(f.status):
-		if stale := x.insteadOf(d, f.status, false); stale != nil {
-			x.closeRequest()
-			return stale, done, nil
-		}
 	case f.status == 0: // another has found the answer in the store
 		// Whoever joined it does not join the next one, which finds it there, too: that could go on until the rounds are over.
 		if resp := x.lookAgain(); resp != nil {
@@ -401,6 +402,11 @@ func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response
 	if f.status == http.StatusNotModified {
 		counter = &x.cache.stats.revalidated
 	}
+	return x.handShared(resp, s, counter)
+}
+
+// handShared counts and hands over what another exchange has brought.
+func (x *exchange) handShared(resp *http.Response, s Status, counter *atomic.Int64) *http.Response {
 	counter.Add(1)
 	x.cache.stats.collapsed.Add(1)
 	handOver(resp, func() {

@@ -30,6 +30,8 @@ type flight struct {
 	seen    *sight // what other processes had invalidated by then
 	started time.Time
 
+	probes atomic.Int32 // requests that have gone on by themselves because the origin is in trouble
+
 	ready chan struct{} // closed when the fields below are written; they are only read after that
 	landing
 
@@ -48,6 +50,7 @@ type landing struct {
 	entry  *Entry // what can be shared: it is stored, or will be, or nil
 	spool  *spool // its body, if that is still on its way
 	status int    // that the origin answered with, or 0
+	lent   bool   // entry is an answer of an origin in trouble: for those who wait, and not to be stored
 
 	unverified bool // the answer is for nobody but the one who led
 
@@ -145,11 +148,14 @@ func (f *flight) run(d decision) {
 
 // publish lets those who wait see what came of the exchange.
 func (f *flight) publish() {
-	if f.spool == nil {
+	if f.spool == nil || f.lent {
 		f.table.remove(f) // before anybody who is released looks for a flight again
 	}
-	if f.missed() {
+	switch {
+	case f.missed():
 		f.table.missOn(f.key, true)
+	case f.failed != nil, f.troubled():
+		f.table.missOn(f.key, false)
 	}
 	f.mu.Lock()
 	f.landed = true
@@ -174,12 +180,14 @@ func (f *flight) missed() bool {
 	switch {
 	case f.err == errNoUse, f.unverified:
 		return true
+	case f.troubled():
+		return false
 	case f.entry != nil:
 		return !f.entry.suitsAll()
 	case f.failed != nil, f.raised != nil, f.status == 0:
 		return false
 	}
-	return !isServerError(f.status)
+	return true
 }
 
 // stay is what comes of a request's wish to wait no longer.
@@ -251,6 +259,7 @@ type flights struct {
 	keys      map[string]*flight // the first; the others are behind it
 	count     int
 	refreshes map[string]struct{}
+	probing   map[string]int // requests that have an exchange of their own, by key, where something stale could stand in for an error
 	misses    [hitForMissKeys]hitForMiss
 	closed    bool
 }
@@ -277,7 +286,7 @@ type hitForMiss struct {
 
 func (t *flights) init() {
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	t.keys, t.refreshes = make(map[string]*flight), make(map[string]struct{})
+	t.keys, t.refreshes, t.probing = make(map[string]*flight), make(map[string]struct{}), make(map[string]int)
 	t.epoch, t.seed = time.Now(), maphash.MakeSeed()
 }
 
@@ -304,7 +313,7 @@ func (t *flights) join(x *exchange) (*flight, role) {
 	}
 	hash := maphash.String(t.seed, x.own)
 	miss := &t.misses[hash%hitForMissKeys]
-	if !x.mayLead() || t.closed || t.count >= maxFlights || t.keys[x.own].several() || miss.hash == hash && x.now.Before(miss.until) {
+	if !x.mayLead() || t.closed || t.count >= maxFlights || t.keys[x.own].several() || miss.hash == hash && x.now.Before(miss.until) && t.probe(x) {
 		return nil, alone
 	}
 	f := newFlight(x)
@@ -426,6 +435,32 @@ func (t *flights) missOn(key string, missed bool) {
 		*miss = hitForMiss{hash, time.Now().Add(hitForMissTime)}
 	case miss.hash == hash:
 		*miss = hitForMiss{}
+	}
+}
+
+// probe reports whether a request goes on by itself for a key whose answers cannot be shared. If something stale could stand in for an error,
+// only a few do so at a time: for all they know the origin is in trouble, and the others need not hear that from it. The lock is held.
+func (t *flights) probe(x *exchange) bool {
+	if !x.hasStandIn() {
+		return true
+	}
+	if t.probing[x.own] >= maxProbes {
+		return false
+	}
+	t.probing[x.own]++
+	x.probing = true
+	return true
+}
+
+// probed notes that a request which went on by itself has its answer.
+func (t *flights) probed(x *exchange) {
+	if !x.probing {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.probing[x.own]--; t.probing[x.own] == 0 {
+		delete(t.probing, x.own)
 	}
 }
 

@@ -722,7 +722,7 @@ func TestAFailingHerd(t *testing.T) {
 			}
 			return sends(sealed("k", n, 10), "Cache-Control: max-age=60"), nil
 		}, 2, nil},
-		"503": {func(int) (*http.Response, error) { return reply(503, "down"), nil }, 200, nil},
+		"503": {func(int) (*http.Response, error) { return reply(503, "down"), nil }, 1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -260,10 +260,12 @@ type exchange struct {
 	sent     http.Request // a conditional one that was sent
 	tags     []tag        // what knownTags has returned
 
-	flight  *flight    // that this exchange is, or nil if nobody else shares it
-	known   []selector // of answers to other requests that this one has waited for
-	putting bool       // a byte store is taking the answer in, and landed will be called
-	landed  func()     // called when others find the answer in the store, or will not; nil for nobody
+	flight   *flight    // that this exchange is, or nil if nobody else shares it
+	failures int        // exchanges of others that this one has waited for in vain, because the origin is in trouble
+	probing  bool       // it goes on by itself, as one of a few
+	known    []selector // of answers to other requests that this one has waited for
+	putting  bool       // a byte store is taking the answer in, and landed will be called
+	landed   func()     // called when others find the answer in the store, or will not; nil for nobody
 }
 
 func (l *layer) exchange(r *http.Request, a *ask, key []byte, f found, now time.Time) *exchange {
@@ -392,6 +394,8 @@ var errNoResponse = errors.New("cache: the next handler returned neither a respo
 func (x *exchange) failed(d decision, err error) (*http.Response, error) {
 	if x.flight != nil {
 		x.flight.failed = err
+	} else if x.own != "" {
+		x.cache.flights.missOn(x.own, false)
 	}
 	if x.request.Context().Err() == nil && unreachable(err) {
 		if stale := x.insteadOf(d, 0, true); stale != nil {
@@ -469,6 +473,22 @@ func (x *exchange) refresh() {
 			t.Refreshed(x.request, err)
 		}
 	})
+	if err != nil || x.failures > 0 {
+		x.rest()
+	}
+}
+
+// refreshPause is how long a refresh that failed keeps others of its key from being tried.
+const refreshPause = 250 * time.Millisecond
+
+// rest waits that long: an origin in trouble is not asked again by whoever is served something stale next.
+func (x *exchange) rest() {
+	pause := time.NewTimer(refreshPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-x.request.Context().Done():
+	}
 }
 
 // fetchBehind reads the body to its end if it is to be stored.
@@ -494,6 +514,9 @@ func (x *exchange) fetchBehind() (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	if inTrouble(resp.StatusCode) {
+		x.failures++
 	}
 	defer resp.Body.Close()
 	defer context.AfterFunc(x.request.Context(), func() { aside(func() { resp.Body.Close() }) })() // a body need not know of the context

@@ -232,8 +232,8 @@ func (f *flight) unleased() {
 	switch {
 	case f.missed():
 		f.lease.end(each)
-	case f.entry != nil: // who stores it gives it back
-	case f.failed != nil && !ownError(f.failed), isServerError(f.status):
+	case f.entry != nil && !f.lent: // who stores it gives it back
+	case f.failed != nil && !ownError(f.failed), inTrouble(f.status):
 		f.lease.end(allOver)
 	default:
 		f.lease.end(inTurn)

@@ -60,7 +60,7 @@ func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 // that it would keep though neither the strategy names its status nor the server gave it a lifetime.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
 	_, err := c.updateAll(ctx, func(e *Entry) *Entry { return c.judgeAgain(ctx, e) })
-	return wrapped("recompute expiry", err)
+	return c.reported(ctx, "recompute expiry", err)
 }
 
 // judgeAgain returns e under new rules, or nil if it is not to be kept.
@@ -84,7 +84,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *Entry) *Entry {
 // Clear removes everything.
 func (c *Cache) Clear(ctx context.Context) error {
 	c.events.addAll()
-	return wrapped("clear", c.store.clear(ctx))
+	return c.reported(ctx, "clear", c.store.clear(ctx))
 }
 
 // updateAll puts what judge makes of each stored response in its place, and returns how many are other ones now. Nil stands for none.
@@ -188,6 +188,14 @@ func (c *Cache) SetEnabled(on bool) { c.off.Store(!on) }
 
 // Enabled tells whether the cache is switched on.
 func (c *Cache) Enabled() bool { return !c.off.Load() }
+
+// reported is wrapped for an operation that the store alone can have failed at: that is counted and told, as for a request.
+func (c *Cache) reported(ctx context.Context, operation string, err error) error {
+	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, errForeignEntry) {
+		c.fault(ctx, operation, err)
+	}
+	return wrapped(operation, err)
+}
 
 // wrapped names the operation that failed.
 func wrapped(operation string, err error) error {

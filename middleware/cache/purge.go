@@ -40,12 +40,12 @@ func (c *Cache) deleteBy(ctx context.Context, r *http.Request, path connection.P
 	}
 	err = c.store.update(ctx, string(key), func(*variants) *variants { return nil })
 	if err != nil || !c.searches.Load() {
-		return wrapped("delete", err)
+		return c.reported(ctx, "delete", err)
 	}
 	if key, err = c.searchKey(r, path); err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	return wrapped("delete", c.store.update(ctx, string(key), func(old *variants) *variants {
+	return c.reported(ctx, "delete", c.store.update(ctx, string(key), func(old *variants) *variants {
 		return old.without(func(e *Entry) bool { return e.search == nil || e.search.covers(queryOf(r)) })
 	}))
 }
@@ -130,7 +130,7 @@ func (c *Cache) deleteWhere(ctx context.Context, drop func(*Entry) bool) (int, e
 		}
 		return e
 	})
-	return n, wrapped("delete", err)
+	return n, c.reported(ctx, "delete", err)
 }
 
 // DeleteEntry removes one stored response, such as one that [Cache.Entries] has listed, and what a validation has put in its place since.
@@ -143,7 +143,7 @@ func (c *Cache) DeleteEntry(ctx context.Context, e *Entry) error {
 		return errors.New("cache: delete: the Entry comes from no cache: take one that Entries yields")
 	}
 	c.events.add(e.tags[0])
-	return wrapped("delete", c.store.deleteEntry(ctx, e))
+	return c.reported(ctx, "delete", c.store.deleteEntry(ctx, e))
 }
 
 // errForeignEntry says that an entry cannot be in a store.

@@ -67,6 +67,9 @@ func (p *reply) take(d decision, status int) *http.Response {
 	case p.ask.mayStore():
 		p.store(&s)
 	}
+	if inTrouble(p.StatusCode) {
+		p.trouble()
+	}
 	p.Header = p.Header.Clone()
 	if p.Header == nil {
 		p.Header = make(http.Header, 1)
@@ -167,9 +170,8 @@ func (p *reply) draft(e *Entry) draft {
 
 // spool lets others read the body, and stores a copy of it when it has ended well.
 func (p *reply) spool(e *Entry) {
-	x, f, made, began := p.exchange, p.flight, p.Response, p.began
-	s := &spool{source: made.Body, draft: p.draft(e), cancel: f.endFor, announced: made.Trailer.Clone()}
-	s.ended = func() { s.final = made.Trailer.Clone() }
+	x, f, began := p.exchange, p.flight, p.began
+	s := p.pass(e, p.draft(e))
 	s.decided = func(o outcome) {
 		if !o.complete {
 			f.table.remove(f)
@@ -194,12 +196,20 @@ func (p *reply) spool(e *Entry) {
 		}()
 		x.cache.put(x, whole, began)
 	}
+}
+
+// pass lets those who share the exchange read the body. What becomes of the copy is still to be decided.
+func (p *reply) pass(e *Entry, copy draft) *spool {
+	f, made := p.flight, p.Response
+	s := &spool{source: made.Body, draft: copy, cancel: f.endFor, announced: made.Trailer.Clone()}
+	s.ended = func() { s.final = made.Trailer.Clone() }
 	e.index()
 	s.tagged = e.etag.Strong()
 	f.entry, f.spool = e, s
 	given := *made
 	given.Trailer = made.Trailer.Clone()
 	p.Response = &given
+	return s
 }
 
 // record copies the body as the caller reads it, and stores e when it has ended well. The transport puts trailers into the response that it made;
@@ -259,14 +269,7 @@ func (p *reply) entry() (*Entry, string) {
 	if reason, ok := storable(&judged, &c.posture); !ok {
 		return nil, reason
 	}
-	e := &Entry{
-		url: displayURL(p.request), status: p.StatusCode, reason: p.Status,
-		proto: p.Proto, major: p.ProtoMajor, minor: p.ProtoMinor, uncompressed: p.Uncompressed,
-		header:    storedHeader(p.Header, p.received, judged.verdict.Overrules(), &c.posture),
-		selectors: newSelectors(p.varies(), p.request.Header, c.secret()),
-		search:    newSearchVariance(p.Header, queryOf(p.request)),
-		requested: p.requested, received: p.received, age0: judged.age, rules: newRules(&judged, &c.posture),
-	}
+	e := p.newEntry(&judged)
 	if slices.ContainsFunc(e.selectors, selector.unhashed) {
 		return nil, "varies on credentials, and the store has given no secret for their hashes"
 	}
@@ -277,6 +280,19 @@ func (p *reply) entry() (*Entry, string) {
 		e.header["Content-Range"] = []string{part.String()}
 	}
 	return e, p.index(e, p.Header)
+}
+
+// newEntry makes the entry of a reply that the expiry strategy has judged.
+func (p *reply) newEntry(judged *candidate) *Entry {
+	c := p.cache
+	return &Entry{
+		url: displayURL(p.request), status: p.StatusCode, reason: p.Status,
+		proto: p.Proto, major: p.ProtoMajor, minor: p.ProtoMinor, uncompressed: p.Uncompressed,
+		header:    storedHeader(p.Header, p.received, judged.verdict.Overrules(), &c.posture),
+		selectors: newSelectors(p.varies(), p.request.Header, c.secret()),
+		search:    newSearchVariance(p.Header, queryOf(p.request)),
+		requested: p.requested, received: p.received, age0: judged.age, rules: newRules(judged, &c.posture),
+	}
 }
 
 // varies is the Vary of the reply. An error varies on what is known of its URI as well: a proxy that fails does not know what the origin

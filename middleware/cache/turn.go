@@ -66,9 +66,9 @@ func (x *exchange) awaitTurn(ctx context.Context, d decision) (resp *http.Respon
 				mine.end(inTurn)
 			}
 			return resp, d, nil
-		case other.parting == each:
+		case other.parting == each && !x.hasStandIn():
 			return nil, d, errNoUse
-		case other.parting == allOver:
+		case other.parting != inTurn: // without a lease; if something could stand in for an error, with those of this process who wait
 			return nil, d, nil
 		case x.behind:
 			return nil, d, errElsewhere

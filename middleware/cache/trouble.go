@@ -1,0 +1,147 @@
+package cache
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// An origin in trouble is asked by a few. Those who wait for one of them when it fails get the stale response that may stand in, or else what it has brought:
+// its error, its answer if that may be shared, and else the status alone.
+
+const (
+	// maxProbes is how many of those who have waited in vain for an answer that cannot be shared go on by themselves, at a time.
+	maxProbes = 4
+
+	// maxFailures is how many exchanges one waits for in vain before it takes their word that the origin is in trouble.
+	maxFailures = 2
+
+	// lentBytes bounds the body of an answer that is shared though it is not stored.
+	lentBytes = 64 << 10
+)
+
+// inTrouble reports whether a status says that the origin cannot answer now, whoever asks (RFC 9110 §15.6, RFC 6585 §4).
+func inTrouble(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
+
+// troubled reports whether the origin has answered that it is in trouble, and nothing is stored of that.
+func (f *flight) troubled() bool {
+	return inTrouble(f.status) && (f.entry == nil && f.failed == nil && f.raised == nil || f.lent)
+}
+
+// mayProbe reports whether a request that has waited in vain is to hear it from the origin itself.
+func (x *exchange) mayProbe() bool {
+	x.failures++
+	return x.failures < maxFailures
+}
+
+// hasStandIn reports whether something stored could stand in for an error.
+func (x *exchange) hasStandIn() bool {
+	if x.behind || x.selected == nil {
+		return false
+	}
+	_, ok := onError(&x.ask, x.selected, true, &x.cache.posture, x.now)
+	return ok
+}
+
+// trouble takes in that the origin has answered with an error.
+func (p *reply) trouble() {
+	switch {
+	case p.flight == nil && p.own != "":
+		p.cache.flights.missOn(p.own, false) // whoever comes now may share what one hears
+	case p.flight != nil && p.flight.entry == nil:
+		p.lend()
+	}
+}
+
+// lend lets those who wait have the answer, too, unless it is about the one who asked, or the origin forbids to use it for another request.
+// It is not stored: who comes later asks for himself.
+func (p *reply) lend() {
+	judged := candidate{request: p.request, response: p.Response, age: initialAge(p.Header, p.requested, p.received)}
+	if !p.lendable(&judged) {
+		return
+	}
+	e := p.newEntry(&judged)
+	if slices.ContainsFunc(e.selectors, selector.unhashed) {
+		return
+	}
+	f := p.flight
+	f.lent = true
+	if p.Body == http.NoBody && p.ContentLength <= 0 {
+		e.index()
+		f.entry = e
+		return
+	}
+	d := p.draft(e)
+	d.limit, d.spiller = min(d.limit, lentBytes), nil
+	p.pass(e, d).decided = func(outcome) {}
+}
+
+// lendable reports whether an answer that is not stored may be used for requests that are the same to the cache, and waited for it (RFC 9111 §5.2.2).
+func (p *reply) lendable(judged *candidate) bool {
+	c := p.cache
+	if p.followed || p.unverified || p.ask.head || p.ask.directives.NoStore || endsWithConnection(p.Response) ||
+		p.ContentLength > lentBytes || p.Body != http.NoBody && !c.copies.has(scratchSize) ||
+		unstorableSize(p.Header) != "" || unstorableVary(p.Header) != "" || unstorableKind(judged, &c.posture) != "" || len(p.Header["Set-Cookie"]) > 0 {
+		return false
+	}
+	d, _ := field.Controlling(p.Header, c.posture.targeted)
+	return !d.NoStore && !d.NoCache && !(c.posture.shared && d.Private)
+}
+
+// shareTrouble answers one who has waited for an origin that is in trouble.
+func (x *exchange) shareTrouble(f *flight, d decision) (*http.Response, verdict, error) {
+	if isServerError(f.status) {
+		if stale := x.insteadOf(d, f.status, false); stale != nil {
+			f.drop()
+			x.closeRequest()
+			return stale, done, nil
+		}
+	}
+	switch {
+	case x.secluded(f):
+		f.drop()
+		return nil, goAlone, nil
+	case f.lent && !selects(f.entry, x.request.Header, x.cache.secret()):
+		x.known = f.entry.selectors
+		f.drop()
+		return nil, goAgain, nil
+	case f.lent:
+		if resp := x.borrow(f, d); resp != nil {
+			return resp, done, nil
+		}
+	case f.probes.Add(1) <= maxProbes:
+		return nil, goAlone, nil
+	}
+	if x.mayProbe() {
+		return nil, goAgain, nil
+	}
+	return x.statusAlone(f, d), done, nil
+}
+
+// borrow answers with what was lent. It is nil if its beginning is gone.
+func (x *exchange) borrow(f *flight, d decision) *http.Response {
+	s := Status{Fwd: d.fwd, FwdStatus: f.status, Collapsed: true, Detail: d.detail}
+	age := strconv.FormatInt(int64(f.entry.age(time.Now())/time.Second), 10)
+	resp := f.entry.shapedResponse(x.request, x.ask.head, age, s.String(), shape{})
+	if !x.pour(f, resp, shape{}) {
+		f.drop()
+		return nil
+	}
+	return x.handShared(resp, s, &x.cache.stats.misses)
+}
+
+// statusAlone answers with the status that the origin has answered several requests like this one with, and nothing else of those answers:
+// they are not for others.
+func (x *exchange) statusAlone(f *flight, d decision) *http.Response {
+	s := Status{Fwd: d.fwd, FwdStatus: f.status, Collapsed: true, Detail: joined(d.detail, "the origin answered others so, whose answers are not to be shared")}
+	resp := &http.Response{
+		Status: strconv.Itoa(f.status) + " " + http.StatusText(f.status), StatusCode: f.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:  http.Header{cacheStatus: {s.String()}, "Content-Length": {"0"}},
+		Request: x.request, Body: http.NoBody,
+	}
+	return x.handShared(resp, s, &x.cache.stats.misses)
+}
