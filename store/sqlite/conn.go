@@ -154,11 +154,21 @@ const (
 	codeNotADB   = 26
 )
 
-// code returns SQLite's result code for an error, or 0.
-func code(err error) int {
+// Result codes with their extensions: the disk works, but a file is shorter than it was, or than it says. Somebody has cut it off in place.
+const (
+	codeShortRead = 10 | 2<<8  // of the database
+	codeShmSize   = 10 | 19<<8 // of the shared memory
+	codeCorruptFS = 10 | 33<<8 // the file system says so
+	codeInPage    = 10 | 34<<8 // a page of the shared memory is there no more
+)
+
+// code returns SQLite's result code for an error without its extension, or 0.
+func code(err error) int { return extendedCode(err) & 0xff }
+
+func extendedCode(err error) int {
 	var e *driversqlite.Error
 	if errors.As(err, &e) {
-		return e.Code() & 0xff
+		return e.Code()
 	}
 	return 0
 }
@@ -179,6 +189,10 @@ var errInTheWay = errors.New("somebody else is in the way")
 func damaged(err error) bool {
 	switch code(err) {
 	case codeCorrupt, codeNotADB:
+		return true
+	}
+	switch extendedCode(err) {
+	case codeShortRead, codeShmSize, codeCorruptFS, codeInPage:
 		return true
 	}
 	return errors.Is(err, errSchema) || errors.Is(err, errIndexes)

@@ -44,15 +44,30 @@ func locate(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), nil
 }
 
-// provide makes an empty file at path, and its directory, if there is none, and returns what is there: a regular file of this user, which nobody else can read.
+// siblings are the files beside a database that SQLite takes for its own: whoever can put one there decides what is in the database.
+// A journal has no business beside a database that writes ahead, but SQLite rolls it back all the same.
+var siblings = [...]string{"-journal", "-wal", "-shm"}
+
+// errCommons is a directory of somebody else's to which all may write.
+var errCommons = errors.New("the directory is another user's, and others may write to it")
+
+// provide makes an empty file at path, and its directory, if there is none, and returns what is there: a regular file of this user, which nobody else can read,
+// in a directory to which nobody else can write.
 func provide(path string) (fs.FileInfo, error) {
 	inProcess.Lock()
 	defer inProcess.Unlock()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.Lstat(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	if err := trusted(dir); err != nil {
+		return nil, err
+	}
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, err
-		}
 		if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
@@ -61,8 +76,11 @@ func provide(path string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range []string{path, path + "-wal", path + "-shm"} {
-		if err := private(p); err != nil {
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	for _, suffix := range siblings {
+		if err := private(path + suffix); err != nil {
 			return nil, err
 		}
 	}
@@ -100,7 +118,8 @@ func private(path string) error {
 
 // withdraw takes the rights of others to a file that is known to be ours.
 func withdraw(path string) error {
-	for _, p := range []string{path, path + "-wal", path + "-shm"} {
+	for _, suffix := range append(siblings[:len(siblings):len(siblings)], "") {
+		p := path + suffix
 		info, err := os.Lstat(p)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -149,8 +168,8 @@ func discard(path string) (bool, error) {
 // remove removes a database that is known to be ours. Those who have it open find out by its name.
 // The log goes first: the log of one database must not be taken for that of the next.
 func remove(path string) error {
-	for _, p := range []string{path + "-wal", path + "-shm", path} {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, suffix := range append(siblings[:len(siblings):len(siblings)], "") {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -88,6 +88,17 @@ func TestRefused(t *testing.T) {
 			canary(t, path+".target")
 			require.NoError(t, os.Symlink(path+".target", path+"-shm"))
 		}},
+		{"link in the place of a journal", "symbolic link", func(t *testing.T, path string) {
+			canary(t, path+".target")
+			require.NoError(t, os.Symlink(path+".target", path+"-journal"))
+		}},
+		{"directory that all may write to", "others may write", func(t *testing.T, path string) { chmod(t, filepath.Dir(path), 0o777) }},
+		{"directory that the group may write to", "others may write", func(t *testing.T, path string) { chmod(t, filepath.Dir(path), 0o770) }},
+		{"directory like /tmp", "others may write", func(t *testing.T, path string) { chmod(t, filepath.Dir(path), 0o777|os.ModeSticky) }},
+		{"directory with a database, opened up later", "others may write", func(t *testing.T, path string) {
+			require.NoError(t, open(t, path, sqlite.Options{}).Close())
+			chmod(t, filepath.Dir(path), 0o777)
+		}},
 		{"directory", "is a directory", func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }},
 		{"pipe", "not a regular file", func(t *testing.T, path string) { require.NoError(t, syscall.Mkfifo(path, 0o600)) }},
 		{"text", "no database", func(t *testing.T, path string) { canary(t, path) }},
@@ -149,16 +160,54 @@ func contents(t *testing.T, dir string) map[string]string {
 	return files
 }
 
+func chmod(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	require.NoError(t, os.Chmod(path, mode))
+}
+
+// What another user made, or could replace, decides nothing: the database, what SQLite takes for a part of it, and the directory of both.
 func TestForeignOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a file to somebody else")
 	}
-	path := file(t)
-	require.NoError(t, open(t, path, sqlite.Options{}).Close())
-	require.NoError(t, os.Chown(path, 65534, 65534))
-	if _, err := sqlite.Open(path, sqlite.Options{}); err == nil || !strings.Contains(err.Error(), "another user") {
-		t.Errorf("Open: %v, want an error that says that it is another user's", err)
+	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
+		path := file(t)
+		require.NoError(t, open(t, path, sqlite.Options{}).Close())
+		f, err := os.OpenFile(path+suffix, os.O_CREATE, 0o600)
+		require.NoError(t, errors.Join(err, f.Close(), os.Chown(path+suffix, 65534, 65534)))
+		if _, err := sqlite.Open(path, sqlite.Options{}); err == nil || !strings.Contains(err.Error(), "another user") {
+			t.Errorf("%q: Open: %v, want an error that says that it is another user's", suffix, err)
+		}
 	}
+	path := file(t)
+	require.NoError(t, os.Chown(filepath.Dir(path), 65534, 65534))
+	if _, err := sqlite.Open(path, sqlite.Options{}); err == nil || !strings.Contains(err.Error(), "belongs to user 65534") {
+		t.Errorf("a directory: Open: %v, want an error that says that it is another user's", err)
+	}
+}
+
+// In a directory of another user to which all may write nothing is kept, and nothing is made. When it is this user's, the store works.
+func TestCommons(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a directory to somebody else")
+	}
+	path := file(t)
+	dir := filepath.Dir(path)
+	require.NoError(t, os.Chown(dir, 65534, 65534))
+	chmod(t, dir, 0o777|os.ModeSticky)
+	s := open(t, path, sqlite.Options{})
+	if err := s.Put(t.Context(), "k", store.Record{Data: []byte("x")}); err == nil || !strings.Contains(err.Error(), "others may write") {
+		t.Errorf("Put: %v, want an error that says that others may write there", err)
+	}
+	if _, err := s.Get(t.Context(), "k"); err == nil {
+		t.Error("Get: no error")
+	}
+	if left := contents(t, dir); len(left) > 0 {
+		t.Errorf("there is %v", left)
+	}
+	require.NoError(t, os.Chown(dir, 0, 0))
+	chmod(t, dir, 0o700)
+	put(t, s, "k", store.Record{Data: []byte("x")})
 }
 
 func TestOptions(t *testing.T) {

@@ -99,6 +99,10 @@ var (
 // The file is for its user alone (0600), and so are those beside it that end in -wal and -shm.
 //
 // Open refuses what is not its own: symbolic links, directories, files of other users, databases of other applications, and files that are no database.
+// It refuses a directory in which others may write, or that belongs to another user: a journal that somebody puts beside a database is rolled back into it.
+// A directory of another user in which all may write, such as /tmp, is not for this user to mend: Open returns a store that keeps nothing there.
+// Each call of it is an error that says why, until the directory is another one.
+//
 // A file of its own that is damaged is emptied; see Options.OnReset. A file of a newer version is [ErrNewer].
 //
 // The caller closes the store, after the cache that uses it.
@@ -112,7 +116,7 @@ func Open(path string, o Options) (*Store, error) {
 	}
 	s := &Store{path: located, options: o, closing: make(chan struct{}), kick: make(chan struct{}, 1), written: make(chan struct{}, 1), reports: make(chan report, 1)}
 	db, told, err := openDatabase(located, o.Sync)
-	if err != nil {
+	if err != nil && !errors.Is(err, errCommons) {
 		return nil, fmt.Errorf("sqlite: open %s: %w", located, err)
 	}
 	s.db = db

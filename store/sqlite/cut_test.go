@@ -1,0 +1,110 @@
+package sqlite_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/sqlite"
+)
+
+func init() { children["reads"] = readWhatIsThere }
+
+// readWhatIsThere is another process that opens the file, and reads and writes. What it finds damaged it may say, and comes back.
+func readWhatIsThere(path string) error {
+	s, err := sqlite.Open(path, sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		var err error
+		for i := 0; i < 40 && err == nil; i++ {
+			err = usesKey(s, fmt.Sprint("other-", i))
+		}
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// usesKey reads a record, which is right or absent, and puts another one there.
+func usesKey(s *sqlite.Store, key string) error {
+	r, err := s.Get(background, key)
+	if err != nil {
+		return err
+	}
+	if r.Version != "" {
+		if _, err := proven(key, r.Data); err != nil {
+			return fmt.Errorf("a wrong record: %w", err)
+		}
+	}
+	return s.Put(background, key, store.Record{Data: proof(key, 2, 5000), Version: r.Version})
+}
+
+// A file that somebody cuts off, empties or removes while it is open costs records, never makes one wrong, and the store comes back: here, and in new processes.
+func TestCutWhileOpen(t *testing.T) {
+	for _, name := range []string{"", "-wal", "-shm"} {
+		for what, harm := range map[string]func(path string, size int64) error{
+			"emptied":          func(path string, _ int64) error { return os.Truncate(path, 0) },
+			"a byte":           func(path string, _ int64) error { return os.Truncate(path, 1) },
+			"a page":           func(path string, _ int64) error { return os.Truncate(path, 4096) },
+			"half":             func(path string, size int64) error { return os.Truncate(path, size/2) },
+			"all but a byte":   func(path string, size int64) error { return os.Truncate(path, size-1) },
+			"emptied, as long": func(path string, size int64) error { return errors.Join(os.Truncate(path, 0), os.Truncate(path, size)) },
+			"other bytes":      func(path string, size int64) error { return overwrite(path, size) },
+			"removed":          func(path string, _ int64) error { return os.Remove(path) },
+		} {
+			t.Run(fmt.Sprintf("cache.db%s %s", name, what), func(t *testing.T) {
+				t.Parallel()
+				path := file(t)
+				s := open(t, path, sqlite.Options{})
+				for i := range 40 {
+					put(t, s, fmt.Sprint("key-", i), store.Record{Data: proof(fmt.Sprint("key-", i), 1, 5000)})
+				}
+				info, err := os.Stat(path + name)
+				require.NoError(t, err)
+				require.NoError(t, harm(path+name, info.Size()))
+				var failed error
+				comesBack := func() bool {
+					for i := range 40 {
+						if failed = usesKey(s, fmt.Sprint("key-", i)); failed != nil {
+							if strings.Contains(failed.Error(), "a wrong record") {
+								t.Fatal(failed)
+							}
+							return false
+						}
+					}
+					return true
+				}
+				defer func() {
+					if t.Failed() {
+						t.Log(failed)
+					}
+				}()
+				eventually(t, "the store works again", comesBack)
+				if out, err := process(t, "reads", path).CombinedOutput(); err != nil {
+					t.Errorf("another process: %v: %s", err, out)
+				}
+				eventually(t, "the store works beside another process", comesBack)
+				require.NoError(t, s.Close())
+				sound(t, path)
+			})
+		}
+	}
+}
+
+func overwrite(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte(strings.Repeat("x", int(size))))
+	return errors.Join(err, f.Close())
+}
