@@ -119,7 +119,7 @@ func allRight(s *sqlite.Store, stored map[string]bool, n int) error {
 // A disk that is smaller than MaxBytes fills up. What was stored stays readable; and if the disk is still full after a minute, the cache gives its room back.
 func TestDiskTooSmall(t *testing.T) {
 	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=12m,mode=0700", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("only who may mount a file system can have a small one: %s", out)
 	}
 	t.Cleanup(func() { require.NoError(t, exec.Command("umount", dir).Run()) })
