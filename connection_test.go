@@ -195,7 +195,7 @@ var mounted = map[string]func(*testing.T, *cache.Cache, http.RoundTripper, strin
 }
 
 // TestAnswersKeepToTheirConnections: by no seam does an answer reach those who ask by another connection; what can be named by content is served
-// to whoever asks by the same, in another process too, and what cannot stays out of stores.
+// to all who ask by the same, in another process too, and what cannot stays out of stores.
 func TestAnswersKeepToTheirConnections(t *testing.T) {
 	files, err := filestore.Open(filepath.Join(t.TempDir(), "store"), filestore.Options{})
 	require.NoError(t, err)
@@ -306,5 +306,31 @@ func TestKubernetesFindsTheTLSConfiguration(t *testing.T) {
 	trusting := newClient(t, ply.Options{Transport: tr, Defaults: []ply.RequestOption{ply.TLS(&tls.Config{ServerName: "b.test"})}})
 	if found, ok := trusting.WrappedRoundTripper().(*http.Transport); !ok || found.TLSClientConfig.ServerName != "b.test" {
 		t.Errorf("a client with a TLS configuration of its own: %v", found)
+	}
+}
+
+// TestDeletingReachesTheConnectionOfARequest, which a prepared one brings along.
+func TestDeletingReachesTheConnectionOfARequest(t *testing.T) {
+	s, _ := secureOrigin(t, false, who)
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	defer c.Close()
+	client := newClient(t, ply.Options{BaseURL: s.URL, Use: []ply.Middleware{c.Middleware}})
+	outcome := func() string {
+		resp := get(t, client, "/a", ply.InsecureSkipVerify())
+		require.NoError(t, ply.Discard(resp, nil))
+		status, _ := cache.StatusOf(resp)
+		return status.Outcome()
+	}
+	if first, second := outcome(), outcome(); first != "miss" || second != "hit" {
+		t.Fatalf("got %s, %s", first, second)
+	}
+	r, err := client.NewRequest(t.Context(), "GET", "/a", ply.InsecureSkipVerify())
+	require.NoError(t, err)
+	r, err = client.Prepare(r)
+	require.NoError(t, err)
+	require.NoError(t, c.Delete(t.Context(), r))
+	if got := outcome(); got != "miss" {
+		t.Errorf("after Delete: %s", got)
 	}
 }

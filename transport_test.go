@@ -1260,6 +1260,14 @@ func TestPartitions(t *testing.T) {
 		}
 	}
 
+	environment := client(ply.Options{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool}}})
+	if got := of(t, environment); got != of(t, c) {
+		t.Errorf("proxies of the environment: partition %q", got)
+	}
+	if got := of(t, environment, ply.Proxy("")); got == of(t, c) {
+		t.Error("a request that passes them by shares their partition")
+	}
+
 	verified := func(tls.ConnectionState) error { return nil }
 	special := of(t, client(ply.Options{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: verified}}}))
 	if _, ok := seen[special]; ok {

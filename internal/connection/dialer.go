@@ -19,7 +19,7 @@ type Way struct {
 	Socket   string        // the path of the socket that it goes to whatever the address, or ""
 	Local    net.Addr      // the local end, or nil
 	Resolver *net.Resolver // what it looks names up with, or nil for the usual
-	Unknown  bool          // nobody knows
+	Unknown  bool          // Dial is the program's, and can go anywhere
 }
 
 // WayOf is the way of a dialer that is the user's.

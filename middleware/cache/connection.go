@@ -10,19 +10,18 @@ import (
 	"github.com/plyhttp/ply/internal/scope"
 )
 
-// NamedConnection returns a layer that gives connections a name, for a cache that stands above it.
+// NamedConnection returns a layer that names the connections below it, for a cache above it.
 //
-// Answers that come over different connections are kept apart: a cache names a connection by the certificates that the client shows,
-// the roots that it trusts, its proxy, its socket. Functions have no content to be named by: a dialer of one's own, a verification callback,
-// a client certificate that is chosen per connection. In memory a cache keeps their answers apart all the same, for each transport;
-// a store that outlives the process, or that others read, would mix them up, so it is passed by, and Cache-Status says why.
-// A name stands for all that has none below the layer, and the store serves again:
+// A cache keeps answers that came over different connections apart. It names a connection by content: the client's certificates,
+// the trusted roots, the proxy, the socket. A function has no content: a dialer of one's own, a verification callback,
+// a choice of client certificates. In memory, a cache keeps the answers of each such transport apart all the same.
+// A store that outlives the process, or that others read, would mix them up, so the cache bypasses it, and Cache-Status says why.
+// With a name, which stands for everything below that has none, the store serves again:
 //
 //	ply.Options{Use: []ply.Middleware{c.Middleware, cache.NamedConnection("gateway of the head office")}, Transport: transport}
 //
-// Give the same name, in each process, to connections that lead to the same servers, as the same client, by the same trust, and no other ones the same.
-// Answers over connections that were not verified are then kept under the name, too. The name is hashed before it leaves the process.
-// An empty one names nothing.
+// Connections may share a name if they lead to the same servers, present the same client and trust the same servers, in each process.
+// Unverified answers below the layer are stored under its name, too. The name is hashed before it reaches a store. An empty name names nothing.
 func NamedConnection(name string) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper {
 		if next == nil {

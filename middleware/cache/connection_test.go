@@ -48,8 +48,8 @@ func askBy(t *testing.T, rt http.RoundTripper, method string, fields ...string) 
 	return string(body), resp
 }
 
-// TestWhatNobodyVerifiedIsForTheOneWhoAsked: whatever hides the transport, such an answer is neither stored nor does it change or remove what is.
-func TestWhatNobodyVerifiedIsForTheOneWhoAsked(t *testing.T) {
+// TestUnverifiedAnswersServeTheirCallerAlone: whatever hides the transport, such an answer is neither stored nor does it change or remove what is.
+func TestUnverifiedAnswersServeTheirCallerAlone(t *testing.T) {
 	fresh := []string{"Cache-Control: max-age=60", `Etag: "a"`}
 	for name, tt := range map[string]struct {
 		lax    *origin
@@ -99,8 +99,8 @@ func TestWhatNobodyVerifiedIsForTheOneWhoAsked(t *testing.T) {
 	}
 }
 
-// TestAStrangersTrustIsNotWaitedFor: those who wait for an answer that nobody verified ask themselves, and are not told of its errors either.
-func TestAStrangersTrustIsNotWaitedFor(t *testing.T) {
+// TestUnverifiedAnswersAreNotShared: those who wait for an unverified answer ask themselves, and are not told of its errors either.
+func TestUnverifiedAnswersAreNotShared(t *testing.T) {
 	for name, lax := range map[string]*origin{
 		"an answer":       says("forged", "Cache-Control: max-age=60"),
 		"an error":        {answer: func(*http.Request) *http.Response { return reply(503, "forged") }},

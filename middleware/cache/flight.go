@@ -52,7 +52,7 @@ type landing struct {
 	status int    // that the origin answered with, or 0
 	lent   bool   // entry is an answer of an origin in trouble: for those who wait, and not to be stored
 
-	unverified bool // the answer is for nobody but the one who led
+	unverified bool // the answer is for its leader alone
 
 	response *http.Response // for the one who led
 	err      error          // for the same, if there is no response
