@@ -26,12 +26,18 @@ type Options struct {
 	BaseURL string
 
 	// Header has fields that each request gets unless it has fields of the same name.
-	// Those that hold secrets (Authorization, Cookie, X-Api-Key, …) go where credentials go: see [BasicAuth].
+	// To another origin than BaseURL's go only those that are known to be harmless: see CrossOrigin.
 	// Zero means none beyond those of net/http.
 	Header http.Header
 
 	// Defaults are options of each request, before its own. Bodies, PathValue and Edit cannot be among them. Zero means none.
 	Defaults []RequestOption
+
+	// CrossOrigin names what may leave its origin beside the header fields that are known to be harmless (Accept, Content-Type, Range, User-Agent
+	// and the like): header fields that may follow a redirect to another origin, and header fields and query parameters of the defaults
+	// that may go to another origin than BaseURL's. Case does not matter for fields, but for parameters.
+	// Authorization, Proxy-Authorization, Cookie and Host cannot be among them. Zero means that nothing else leaves its origin.
+	CrossOrigin []string
 
 	// Timeouts bound each request. Zero means no bound but the transport's 30 seconds to connect and 10 for TLS.
 	Timeouts Timeouts
@@ -94,7 +100,7 @@ func New(o Options) (*Client, error) { return newClient(o, nil) }
 func newClient(o Options, shared *transports) (*Client, error) {
 	o = o.clone()
 	c := &Client{options: o, transports: shared, owner: shared == nil}
-	for _, step := range []func() error{c.parseBase, c.makeTransports, c.makeDefaults, c.readNetrc} {
+	for _, step := range []func() error{c.parseBase, c.checkCrossOrigin, c.makeTransports, c.makeDefaults, c.readNetrc} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -116,6 +122,7 @@ func newClient(o Options, shared *transports) (*Client, error) {
 func (o Options) clone() Options {
 	o.Header = o.Header.Clone()
 	o.Defaults = slices.Clone(o.Defaults)
+	o.CrossOrigin = slices.Clone(o.CrossOrigin)
 	o.Use = slices.Clone(o.Use)
 	o.UseCall = slices.Clone(o.UseCall)
 	return o
@@ -418,13 +425,13 @@ func (c *Client) completeURL(req *http.Request) (*url.URL, error) {
 	if len(c.defaults.query) == 0 {
 		return u, nil
 	}
-	given := u.Query()
+	given, trusted := u.Query(), c.trusts(req, u)
 	var missing []string
 	for _, q := range c.defaults.query {
 		for pair := range strings.SplitSeq(q, "&") {
 			name, _, _ := strings.Cut(pair, "=")
 			name, err := url.QueryUnescape(name)
-			if err == nil && given.Has(name) || redact.SecretName(name) && !c.trusts(req, u) {
+			if err == nil && given.Has(name) || !trusted && !slices.Contains(c.options.CrossOrigin, name) {
 				continue
 			}
 			missing = append(missing, pair)
@@ -496,7 +503,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 	for name, values := range c.defaults.header {
 		switch {
 		case hasField(req.Header, name),
-			!trusted && redact.SecretHeader(name),
+			!trusted && !fieldCrosses(name, c.options.CrossOrigin),
 			name == "Authorization" && req.URL.User != nil,
 			name == "Expect" && (req.Body == nil || req.Body == http.NoBody): // RFC 9110 §10.1.1
 			continue
@@ -517,7 +524,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 	return header
 }
 
-// trusts is whether default credentials may go along with req, which is for u.
+// trusts is whether defaults that may be secret may go along with req, which is for u.
 func (c *Client) trusts(req *http.Request, u *url.URL) bool {
 	return (c.base == nil || sameOrigin(u, c.base)) && staysAtOrigin(req)
 }

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/plyhttp/ply/redact"
 )
 
 const defaultMaxRedirects = 10
@@ -113,7 +111,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		req.Host = "" // net/http keeps one that the caller chose for "//b.test/" too, and a jar goes by it
 	}
 	if !stayedAtOrigin(req, via) {
-		dropCredentials(req)
+		dropCredentials(req, c.options.CrossOrigin...)
 		trimReferer(req)
 	}
 	return nil
@@ -164,16 +162,6 @@ func firstRequest(req *http.Request) *http.Request {
 		req = req.Response.Request
 	}
 	return req
-}
-
-// dropCredentials goes further than net/http, which compares host names only and lets subdomains, other ports,
-// and fields like X-Api-Key pass.
-func dropCredentials(req *http.Request) {
-	for name := range req.Header {
-		if redact.SecretHeader(name) {
-			delete(req.Header, name)
-		}
-	}
 }
 
 // trimReferer leaves the origin of a Referer that goes to another one: paths and queries may hold secrets.

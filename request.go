@@ -172,8 +172,7 @@ func (c *Client) send(ctx context.Context, method, url string, opts []RequestOpt
 }
 
 // Query adds a parameter to the URL, behind those that it has. Values are escaped; a name given twice stands twice.
-// As a default it is added where the URL does not have the name; one whose name says that it is a secret (token, api_key, …) goes
-// where credentials would: see [BasicAuth].
+// As a default it is added where the URL does not have the name, and goes where credentials would: see [BasicAuth]. Options.CrossOrigin can let it go further.
 func Query(name string, values ...string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		for _, v := range values {
