@@ -176,6 +176,16 @@ func (s *composed) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
 	return dst, nil
 }
 
+// WholeURI tells a cache that the resource of a request is its target URI.
+func (s *composed) WholeURI() bool {
+	for _, part := range s.urls {
+		if !part.allParams() || len(part.paths) > 0 || len(part.hosts) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Aliased returns r, or a request for the host that stands for r's in the key: a cache takes the two for one origin.
 func (s *composed) Aliased(r *http.Request) *http.Request {
 	for _, part := range s.urls {

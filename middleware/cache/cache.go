@@ -134,6 +134,7 @@ type Cache struct {
 
 	byURI       bool                     // the key of a request without credentials is its target URI and
 	anonymous   string                   // this
+	wholeURI    bool                     // the strategy takes no two URIs for one
 	content     keying.Part              // the content of a request, for keys that have none
 	keysContent bool                     // the strategy keys content itself
 	mutates     func(*http.Request) bool // see graphql.go; nil if the strategy does not read GraphQL
@@ -176,6 +177,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c.anonymous, c.byURI = anonymousKeyOf(c.key)
 	c.mutates, c.unsafe = mutationsOf(c.key), o.Unsafe
+	c.wholeURI = c.byURI || keepsURI(c.key)
 	if c.expiry == nil {
 		c.expiry = expiry.Default()
 	}

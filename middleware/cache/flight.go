@@ -301,7 +301,7 @@ const (
 
 // join finds a flight for a request, or begins one.
 func (t *flights) join(x *exchange) (*flight, role) {
-	if !x.cache.byURI {
+	if !x.cache.wholeURI {
 		x.knownTags() // asks the strategy, which must not be under the lock
 	}
 	t.mu.Lock()

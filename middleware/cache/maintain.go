@@ -56,7 +56,7 @@ func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 }
 
 // RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
-// The strategy sees a request that has the URL and nothing else. What it refuses is removed, and so is an error
+// The strategy sees a request that has the URL and nothing else, over a byte store without the values of its query. What it refuses is removed, and so is an error
 // that it would keep though neither the strategy names its status nor the server gave it a lifetime.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
 	_, err := c.updateAll(ctx, func(e *Entry) *Entry { return c.judgeAgain(ctx, e) })

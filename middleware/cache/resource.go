@@ -17,13 +17,21 @@ func (c *Cache) tagsOf(r *http.Request) []tag {
 	return c.resourceTags(c.resourceTags(uriTags(r), uriKind, r), searchKind, withoutQuery(r))
 }
 
-// resourceTags appends the tags of what the strategy takes a request's URI for, as far as tags lacks them.
+// resourceTags appends the tags of what the strategy takes a request's URI for, as it is sent and in its normal form, as far as tags lacks them.
 func (c *Cache) resourceTags(tags []tag, kind byte, r *http.Request) []tag {
-	if c.byURI {
-		return tags // the URI is what it takes it for
+	if c.wholeURI {
+		return tags
 	}
 	normal := target.Normal(r)
-	bare := &http.Request{Method: http.MethodGet, URL: normal.URL, Host: normal.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if normal != r {
+		tags = c.resourceTagsAt(tags, kind, r, r)
+	}
+	return c.resourceTagsAt(tags, kind, r, normal)
+}
+
+// resourceTagsAt is resourceTags for the URI of at.
+func (c *Cache) resourceTagsAt(tags []tag, kind byte, r, at *http.Request) []tag {
+	bare := &http.Request{Method: http.MethodGet, URL: at.URL, Host: at.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	bare = bare.WithContext(context.Background())
 	if s, ok := c.key.(keying.ResourceStrategy); ok {
 		if resource := appendedTo([]byte{kind}, s.AppendResource, bare); resource != nil {
@@ -33,7 +41,7 @@ func (c *Cache) resourceTags(tags []tag, kind byte, r *http.Request) []tag {
 	}
 	// Two URIs with one key have one key, too, where nothing is known but the URI, or where the same principal asks.
 	own := *r
-	own.Method, own.URL, own.Host = http.MethodGet, normal.URL, normal.Host
+	own.Method, own.URL, own.Host = http.MethodGet, at.URL, at.Host
 	own.Body, own.GetBody, own.ContentLength, own.TransferEncoding = nil, nil, 0, nil
 	if own.Header = r.Header.Clone(); own.Header == nil {
 		own.Header = http.Header{}
@@ -44,6 +52,12 @@ func (c *Cache) resourceTags(tags []tag, kind byte, r *http.Request) []tag {
 		}
 	}
 	return tags
+}
+
+// keepsURI asks a strategy whether it takes no two URIs for one.
+func keepsURI(s keying.Strategy) bool {
+	whole, ok := s.(interface{ WholeURI() bool })
+	return ok && whole.WholeURI()
 }
 
 func withTag(tags []tag, t tag) []tag {

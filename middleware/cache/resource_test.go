@@ -78,6 +78,7 @@ func equals() []equalURLs {
 		{name: "with other parts", key: keying.Of(keying.Prefix("v1"), keying.URL(keying.URLOptions{Ignore: []string{"utm"}}), keying.Header("Accept"), keying.Anyone()),
 			stored: "http://h.test/a?utm=x", other: "http://h.test/a", field: "Accept: b"},
 		{name: "another spelling", key: urlsWith(keying.URLOptions{Ignore: []string{"utm"}}), stored: "http://h.test/%61?utm=x", other: "http://h.test/b/../a", apart: true},
+		{name: "a spelling that another template fits", key: urlsWith(keying.URLOptions{Paths: []string{"/a/x/*", "/*/x/*"}}), stored: "http://h.test/%61/x/1", other: "http://h.test/b/x/2"},
 		{name: "a strategy of one's own", key: withoutParams{}, stored: "http://h.test/a?utm_x=1", other: "http://h.test/a"},
 		{name: "one that knows its requests", key: withoutParams{strict: true}, stored: "http://h.test/a?utm_x=1", other: "http://h.test/a", field: "X-Tenant: t"},
 		{name: "a function", key: keying.Func(withoutParams{}.AppendKey), stored: "http://h.test/a?utm_x=1", other: "http://h.test/a?utm_y=2"},

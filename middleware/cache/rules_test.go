@@ -617,7 +617,7 @@ func TestInvalidation(t *testing.T) {
 		{"two lines", "Location: /b | Location: /c", []string{"/a"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := (&Cache{byURI: true}).invalidated(r, header(test.fields))
+			got := (&Cache{wholeURI: true}).invalidated(r, header(test.fields))
 			var want []tag
 			for _, path := range test.want {
 				want = append(want, uri(path)...)
