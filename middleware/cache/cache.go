@@ -62,6 +62,10 @@ type Options struct {
 	// if the server gave it a lifetime and the request had neither Cookie nor Authorization. A private cache stores it in any case.
 	RefuseSetCookie bool
 
+	// ReplayCookies stores the cookies that a response sets, and sets them again with each answer from the store. Zero means that a hit sets none:
+	// they would undo what the origin has set since then, a login for example. What comes from the origin sets its cookies in any case.
+	ReplayCookies bool
+
 	// MaxEntryBytes bounds the body of a stored response. A larger one streams to the caller and is not stored. Zero means 8 MiB.
 	MaxEntryBytes int64
 
@@ -164,7 +168,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c.picky = o.Filter != nil || o.Statuses != nil
 	c.posture.methods, c.posture.statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
-	c.posture.targeted, c.posture.strictCookie = slices.Clone(o.TargetedFields), o.RefuseSetCookie
+	c.posture.targeted, c.posture.strictCookie, c.posture.replayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies
 	c.filter, c.trace, c.content = o.Filter, o.Trace, keying.Body(keying.BodyOptions{Format: keying.Raw})
 	if c.key == nil && o.Shared {
 		c.key = keying.OnePerson()
@@ -216,7 +220,7 @@ func (c *Cache) open(o *Options) {
 			far = tiers.Store
 		}
 		c.durable = newDurable(far, c.patience, max(cmp.Or(o.KeepStale, 7*24*time.Hour), 0), o.Shared)
-		c.durable.tagsOf = c.knownTags
+		c.durable.tagsOf, c.durable.cookies = c.knownTags, o.ReplayCookies
 		if both {
 			c.durable.near = newNearby(tiers.near, far, cmp.Or(o.RecheckInterval, time.Second))
 		}

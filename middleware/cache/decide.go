@@ -32,12 +32,13 @@ func (d decision) fetching() decision {
 
 // posture is how the cache was set up, as far as the rules care.
 type posture struct {
-	shared       bool
-	methods      []string      // that are answered from the store; nil for the usual ones
-	statuses     []int         // that are stored and served; nil for all that may be
-	strictCookie bool          // a shared cache stores nothing that sets a cookie
-	targeted     []string      // fields that are obeyed before Cache-Control (RFC 9213)
-	disconnected time.Duration // how stale an answer may be when the origin cannot be reached
+	shared        bool
+	methods       []string      // that are answered from the store; nil for the usual ones
+	statuses      []int         // that are stored and served; nil for all that may be
+	strictCookie  bool          // a shared cache stores nothing that sets a cookie
+	replayCookies bool          // cookies are stored and set again
+	targeted      []string      // fields that are obeyed before Cache-Control (RFC 9213)
+	disconnected  time.Duration // how stale an answer may be when the origin cannot be reached
 
 	staleWhileRevalidate, staleIfError time.Duration // for responses that do not say
 }

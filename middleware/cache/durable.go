@@ -34,6 +34,7 @@ type durable struct {
 	graves    graves
 	behind    crew
 	tagsOf    func(*http.Request) []tag // see Cache.knownTags
+	cookies   bool                      // of responses are set again
 }
 
 const (
@@ -176,6 +177,9 @@ func (d *durable) hold(ctx context.Context, at place, tags []tag, copied *varian
 
 // bind makes a response that was read from the store usable.
 func (d *durable) bind(e *Entry, now time.Time) {
+	if !d.cookies && removeCookies(e.header) { // another process wants them, or an older version has stored them
+		e.index()
+	}
 	if e.body.stored != nil {
 		e.body.stored.from = d
 	}

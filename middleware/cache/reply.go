@@ -412,6 +412,7 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	p.report(told{counter: &c.stats.revalidated, status: s})
 	resp := answer(&p.ask, fresh, p.request, now, s.String())
 	addValidatedFields(resp.Header, p.Header, &c.posture)
+	addCookies(resp.Header, p.Header)
 	return resp, nil
 }
 
@@ -505,7 +506,9 @@ func (p *reply) completed(d decision) (*http.Response, error) {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bodies...), closers{p.Body, have}}
-	p.Header = freshenedHeader(part.header, p.Header, p.received)
+	sent := p.Header
+	p.Header = freshenedHeader(part.header, sent, p.received)
+	addCookies(p.Header, sent)
 	delete(p.Header, "Content-Range")
 	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.complete, 10)}
 	p.StatusCode, p.Status, p.ContentLength, p.TransferEncoding = http.StatusOK, "200 OK", rest.complete, nil

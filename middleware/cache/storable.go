@@ -360,6 +360,9 @@ func keepStored(h http.Header, received time.Time, overruled bool, p *posture) {
 		removeNamed(h, d.PrivateFields)
 	}
 	delete(h, "Age")
+	if !p.replayCookies {
+		removeCookies(h)
+	}
 	if others := foreign(h[cacheStatus]); len(others) > 0 {
 		h[cacheStatus] = others
 	} else {
@@ -367,6 +370,27 @@ func keepStored(h http.Header, received time.Time, overruled bool, p *posture) {
 	}
 	if len(h["Date"]) == 0 {
 		h["Date"] = []string{received.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
+	}
+}
+
+// setsCookies tells which fields of a response set cookies. A stored response does not set them again, unless the user wants that:
+// they are the cookies of another moment, and a jar would take them for new ones.
+func setsCookies(name string) bool { return name == "Set-Cookie" || name == "Set-Cookie2" }
+
+// removeCookies removes the fields that set cookies. It tells whether there were any.
+func removeCookies(h http.Header) bool {
+	had := len(h)
+	delete(h, "Set-Cookie")
+	delete(h, "Set-Cookie2")
+	return len(h) < had
+}
+
+// addCookies gives an answer the cookies that the origin sets at this moment, in place of those that are stored.
+func addCookies(answer, origin http.Header) {
+	for name, values := range origin {
+		if setsCookies(name) {
+			answer[name] = slices.Clone(values)
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func freshenedHeader(stored, update http.Header, received time.Time) http.Header
 	merged := make(http.Header, fields)
 	copied := make([]string, 0, lines)
 	for name, values := range update {
-		if !describesContent(name) {
+		if !describesContent(name) && !setsCookies(name) { // these are for the one who asked
 			from := len(copied)
 			copied = append(copied, values...)
 			merged[name] = copied[from:len(copied):len(copied)]
