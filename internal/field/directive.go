@@ -7,9 +7,10 @@ import (
 
 // Directive is one cache directive (RFC 9111 §5.2): a name in lower case and perhaps an argument.
 type Directive struct {
-	Name  string
-	Value string // the argument, unquoted
-	Given bool   // an argument was given, be it empty
+	Name   string
+	Value  string // the argument, unquoted
+	Given  bool   // an argument was given, be it empty
+	Quoted bool   // as a quoted string
 
 	// Malformed marks a directive that does not follow the grammar: white space around the equals sign,
 	// a quoted string that never ends or has something after it, or anything behind such a string, on later lines too.
@@ -54,12 +55,20 @@ func restrictions(member string, f func(Directive)) {
 		for i+n < len(member) && isTokenByte(member[i+n]) {
 			n++
 		}
-		switch word := Lower(member[i : i+n]); word {
-		case "no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate":
+		if word := Lower(member[i : i+n]); restricts(word) {
 			f(Directive{Name: word, Malformed: true})
 		}
 		i += max(n-1, 0)
 	}
+}
+
+// restricts reports whether a directive forbids something, whatever its argument is.
+func restricts(name string) bool {
+	switch name {
+	case "no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate":
+		return true
+	}
+	return false
 }
 
 func directive(member string) Directive {
@@ -80,7 +89,7 @@ func directive(member string) Directive {
 		text = strings.Trim(d.Value, `"`)
 		d.Malformed = true
 	}
-	d.Value = text
+	d.Value, d.Quoted = text, true
 	return d
 }
 
@@ -181,8 +190,9 @@ func (r *Response) grant(d Directive) {
 
 // qualified collects the field names of no-cache="…" and private="…" (RFC 9111 §5.2.2.4, §5.2.2.7).
 // It is false if there are none or any cannot be read: then the directive counts as unqualified, which restricts more.
+// So it does with a token for an argument, for which there is no form: private=true is hardly about a field of that name.
 func qualified(d Directive, names *[]string) bool {
-	if !d.Given || d.Malformed {
+	if !d.Given || d.Malformed || !d.Quoted {
 		return false
 	}
 	var found []string
@@ -190,7 +200,7 @@ func qualified(d Directive, names *[]string) bool {
 		if name = Lower(TrimOWS(name)); name == "" {
 			continue
 		}
-		if !IsToken(name) {
+		if !IsToken(name) || name[0] < 'a' || name[0] > 'z' {
 			return false
 		}
 		found = append(found, name)

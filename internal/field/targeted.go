@@ -20,7 +20,8 @@ func Controlling(h http.Header, targeted []string) (Response, bool) {
 	return ParseResponse(h["Cache-Control"]), false
 }
 
-// targetedResponse reads the members of a targeted field (RFC 9213 §2.1). A member of an unexpected type counts as absent.
+// targetedResponse reads the members of a targeted field (RFC 9213 §2.1). A member of an unexpected type counts as absent,
+// but for one that restricts: whatever its value is, other than false, it restricts as if it had none.
 func targetedResponse(members []Item) Response {
 	var r Response
 	for _, m := range members {
@@ -33,13 +34,16 @@ func targetedResponse(members []Item) Response {
 		case int64:
 			d.Given, d.Value = true, strconv.FormatInt(value, 10)
 		case string:
-			d.Given, d.Value = true, value
+			d.Given, d.Quoted, d.Value = true, true, value
 		case Token:
 			d.Given, d.Value = true, string(value)
 		default:
-			continue
+			d.Given = true
+			if !restricts(m.Key) {
+				continue
+			}
 		}
-		if _, number := m.Value.(int64); takesSeconds(m.Key) != number {
+		if _, number := m.Value.(int64); takesSeconds(m.Key) != number && !restricts(m.Key) {
 			continue
 		}
 		r.add(d)

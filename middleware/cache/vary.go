@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/plyhttp/ply/internal/field"
@@ -61,8 +62,7 @@ func selecting(request http.Header, name string, key *secret) (string, bool) {
 }
 
 // normalise brings a field value into the form in which two values with one meaning are equal:
-// lines combined and white space around members removed for all fields, and for the fields of content negotiation
-// also their case and order (RFC 9111 §4.1, RFC 9110 §12.5).
+// lines combined and white space around members removed for all fields, and more for the fields of content negotiation (RFC 9111 §4.1, RFC 9110 §12.5).
 func normalise(name string, lines []string) string {
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
@@ -74,16 +74,73 @@ func normalise(name string, lines []string) string {
 	return strings.Join(slices.Collect(field.Members(lines)), ", ")
 }
 
+// negotiated brings a field of content negotiation into a form in which only those values are equal that are known to mean the same:
+// white space is gone, and so are a weight of one, zeros behind a weight, and repetitions; what is compared without regard to case is in lower case,
+// which the values of parameters are not (RFC 9110 §8.3.1); and what has the greater weight stands first (§12.4.2). What has the same weight stays in its order,
+// for servers may go by that. A field with a member that cannot be read stays as it is.
 func negotiated(lines []string) string {
-	var members []string
+	var members []preference
+	seen := make(map[preference]bool)
 	for member := range field.Members(lines) {
-		if !strings.Contains(member, `"`) {
-			member = field.Lower(strings.NewReplacer(" ", "", "\t", "").Replace(member))
+		p, ok := preferenceOf(member)
+		if !ok {
+			return strings.Join(slices.Collect(field.Members(lines)), ", ")
 		}
-		members = append(members, member)
+		if !seen[p] {
+			members, seen[p] = append(members, p), true
+		}
 	}
-	slices.Sort(members)
-	return strings.Join(slices.Compact(members), ",")
+	slices.SortStableFunc(members, func(a, b preference) int { return b.weight - a.weight })
+	var b strings.Builder
+	for i, p := range members {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(p.text)
+		if p.weight < 1000 {
+			b.WriteString(";q=" + strconv.Itoa(p.weight))
+		}
+		b.WriteString(p.extensions)
+	}
+	return b.String()
+}
+
+// preference is a member of a field of content negotiation (RFC 9110 §12.4).
+type preference struct {
+	text       string // what is preferred, with its parameters
+	weight     int    // in thousandths
+	extensions string // parameters behind the weight
+}
+
+func preferenceOf(member string) (p preference, ok bool) {
+	what, rest := cutParameter(member)
+	p.text, p.weight = field.Lower(what), 1000
+	weighed := false
+	for rest != "" {
+		var parameter string
+		parameter, rest = cutParameter(rest)
+		name, value, given := strings.Cut(parameter, "=")
+		switch name = field.Lower(name); {
+		case parameter == "":
+		case !field.IsToken(name) || given && field.TrimOWS(value) != value:
+			return p, false
+		case name == "q" && !weighed:
+			if p.weight, weighed = thousandths(value), true; p.weight < 0 {
+				return p, false
+			}
+		default:
+			text := ";" + name
+			if given {
+				text += "=" + value
+			}
+			if weighed {
+				p.extensions += text
+			} else {
+				p.text += text
+			}
+		}
+	}
+	return p, what != ""
 }
 
 // sensitive tells whether a field may hold what nobody but the server is to read: any field may, but those of content negotiation
@@ -190,22 +247,26 @@ func weighted(member string) (value string, quality int) {
 	if !field.EqualFold(field.TrimOWS(name), "q") {
 		return value, 0
 	}
-	return value, thousandths(field.TrimOWS(weight))
+	return value, max(thousandths(field.TrimOWS(weight)), 0)
 }
 
+// thousandths reads a weight. It is negative if that is none.
 func thousandths(q string) int {
 	whole, fraction, _ := strings.Cut(q, ".")
 	if whole != "0" && whole != "1" || len(fraction) > 3 {
-		return 0
+		return -1
 	}
 	n := int(whole[0]-'0') * 1000
 	for i, unit := 0, 100; i < len(fraction); i, unit = i+1, unit/10 {
 		if fraction[i] < '0' || fraction[i] > '9' {
-			return 0
+			return -1
 		}
 		n += int(fraction[i]-'0') * unit
 	}
-	return min(n, 1000)
+	if n > 1000 {
+		return -1
+	}
+	return n
 }
 
 // choose returns the stored response to use for a request: of those that it selects, one that has the bytes that are asked for,
