@@ -1,75 +1,132 @@
-// Package cachestatus reads what a ply cache has written into Cache-Status (RFC 9211), for layers that do not import it.
+// Package cachestatus reads what a ply cache has written into Cache-Status (RFC 9211). All who tell what a cache did take its word from here:
+// the cache itself, the record of a call, logs and telemetry.
 package cachestatus
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/plyhttp/ply/internal/field"
 )
 
-// Of reads the member that the nearest ply cache wrote, which is the last one. Status is one word: hit, stale, revalidated,
-// refreshed, miss, bypassed or refused; reason is the detail that the cache gives, or else why it asked the origin.
+// Name is the cache's name in the field.
+const Name = "ply"
+
+// Status is one member of the field (RFC 9211 §2).
+type Status struct {
+	Hit               bool
+	Fwd               string
+	FwdStatus         int
+	Stored, Collapsed bool
+	TTL               time.Duration // in whole seconds
+	HasTTL            bool
+	Detail            string
+}
+
+// ServedInstead begins the detail of a stored response that stands in for a failed exchange.
+const ServedInstead = "served from store: "
+
+// Word names what happened:
+//
+//	hit          answered from the store, fresh
+//	stale        answered from the store, past its freshness
+//	revalidated  the origin confirmed what is stored, or what the caller has in its place
+//	refreshed    the origin replaced it
+//	miss         nothing usable was stored
+//	bypassed     the cache kept out
+//	refused      only the store was allowed, and had nothing
+func (s Status) Word() string {
+	instead := strings.HasPrefix(s.Detail, ServedInstead)
+	switch {
+	case s.Hit && s.HasTTL && s.TTL <= 0, instead && !(s.HasTTL && s.TTL > 0):
+		return "stale"
+	case s.Hit, instead:
+		return "hit"
+	}
+	switch {
+	case s.Fwd == "":
+		return "refused"
+	case s.Fwd == "bypass", s.Fwd == "method":
+		return "bypassed"
+	case s.Fwd == "uri-miss":
+		return "miss"
+	case s.FwdStatus == http.StatusNotModified:
+		return "revalidated"
+	case s.Fwd == "stale", s.Fwd == "request":
+		return "refreshed"
+	}
+	return "miss"
+}
+
+// Of reads the member that the nearest ply cache wrote. Status is its word; reason is the detail that the cache gives, or else why it asked the origin.
 // Both are empty if the last member is not from a ply cache.
 func Of(h http.Header) (status, reason string) {
+	s, ok := Last(h)
+	if !ok {
+		return "", ""
+	}
+	if reason = s.Detail; reason == "" {
+		reason = s.Fwd
+	}
+	if s.Collapsed {
+		reason = strings.TrimPrefix(reason+", collapsed", ", ")
+	}
+	return s.Word(), reason
+}
+
+// Last reads the last member, which the cache nearest to the caller wrote. It is false if that is no ply cache.
+func Last(h http.Header) (Status, bool) {
 	lines := h["Cache-Status"]
 	if len(lines) == 0 {
-		return "", ""
+		return Status{}, false
 	}
 	var last string
 	for member := range field.Members(lines) {
 		last = member
 	}
-	name, params := parameters(last)
-	if name != "ply" {
-		return "", ""
-	}
-	if reason, _ = field.Unquote(params["detail"]); reason == "" {
-		reason = params["fwd"]
-	}
-	if _, shared := params["collapsed"]; shared {
-		reason = strings.TrimPrefix(reason+", collapsed", ", ")
-	}
-	return word(params), reason
+	return Parse(last)
 }
 
-func word(params map[string]string) string {
-	fwd, asked := params["fwd"]
-	_, hit := params["hit"]
-	detail, _ := field.Unquote(params["detail"])
-	switch {
-	case hit && strings.HasPrefix(params["ttl"], "-"), strings.HasPrefix(detail, "served from store: "):
-		return "stale"
-	case hit:
-		return "hit"
-	case !asked:
-		return "refused"
-	case params["fwd-status"] == "304" && (fwd == "stale" || fwd == "request" || fwd == "miss"):
-		return "revalidated"
-	case fwd == "stale" || fwd == "request":
-		return "refreshed"
-	case fwd == "bypass" || fwd == "method":
-		return "bypassed"
+// Parse reads one member. It is false if no ply cache wrote it.
+func Parse(member string) (s Status, ok bool) {
+	name, rest := Cut(member)
+	if name != Name {
+		return s, false
 	}
-	return "miss"
+	for rest != "" {
+		var parameter string
+		parameter, rest = Cut(rest)
+		key, value, _ := strings.Cut(parameter, "=")
+		s.set(key, value)
+	}
+	return s, true
 }
 
-// parameters splits a member at the semicolons outside its quoted strings.
-func parameters(member string) (name string, params map[string]string) {
-	params = map[string]string{}
-	for i, part := range splitUnquoted(member) {
-		key, value, _ := strings.Cut(field.TrimOWS(part), "=")
-		if i == 0 {
-			name = key
-			continue
-		}
-		params[key] = value
+func (s *Status) set(key, value string) {
+	switch key {
+	case "hit":
+		s.Hit = true
+	case "fwd":
+		s.Fwd = value
+	case "fwd-status":
+		s.FwdStatus, _ = strconv.Atoi(value)
+	case "stored":
+		s.Stored = true
+	case "collapsed":
+		s.Collapsed = true
+	case "ttl":
+		seconds, err := strconv.ParseInt(value, 10, 32)
+		s.TTL, s.HasTTL = time.Duration(seconds)*time.Second, err == nil
+	case "detail":
+		s.Detail, _ = field.Unquote(value)
 	}
-	return name, params
 }
 
-func splitUnquoted(s string) (parts []string) {
-	quoted, start := false, 0
+// Cut cuts s at its first semicolon outside a quoted string.
+func Cut(s string) (first, rest string) {
+	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch {
 		case s[i] == '\\' && quoted:
@@ -77,8 +134,8 @@ func splitUnquoted(s string) (parts []string) {
 		case s[i] == '"':
 			quoted = !quoted
 		case s[i] == ';' && !quoted:
-			parts, start = append(parts, s[start:i]), i+1
+			return field.TrimOWS(s[:i]), field.TrimOWS(s[i+1:])
 		}
 	}
-	return append(parts, s[start:])
+	return field.TrimOWS(s), ""
 }

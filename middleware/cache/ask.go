@@ -157,7 +157,7 @@ func (a *ask) classify(r *http.Request, p *posture) {
 	case a.mode == NoStore:
 		a.keepOut("mode no-store", ForwardBypass)
 	case a.directives.NoStore:
-		a.keepOut("request no-store", ForwardRequest)
+		a.keepOut("request no-store", ForwardBypass)
 	case r.Body != nil && r.Body != http.NoBody && (r.Method == "" || r.Method == http.MethodGet || a.head):
 		a.keepOut("request has content", ForwardBypass)
 	case a.precondition:

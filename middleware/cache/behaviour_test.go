@@ -518,7 +518,7 @@ func TestModes(t *testing.T) {
 	}{
 		{cache.Default, "miss", "hit", "refreshed"},
 		{cache.NoStore, "bypassed", "bypassed", "bypassed"},
-		{cache.Reload, "refreshed", "refreshed", "refreshed"},
+		{cache.Reload, "miss", "refreshed", "refreshed"},
 		{cache.NoCache, "miss", "refreshed", "refreshed"},
 		{cache.ForceCache, "miss", "hit", "stale"},
 		{cache.OnlyIfCached, "refused", "hit", "stale"},

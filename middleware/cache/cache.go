@@ -340,7 +340,7 @@ func (c *Cache) Close() error {
 	return nil
 }
 
-// Stats counts what a cache did since it was made. Each request counts once among Hits, Misses, Revalidated, Bypassed and Errors,
+// Stats counts what a cache did since it was made. Each request counts once, by [Status.Outcome], among Hits, Misses, Revalidated, Bypassed and Errors,
 // and so does each refresh behind a caller's back.
 type Stats struct {
 	Hits          int64 // answered from the store, stale answers included
@@ -366,6 +366,19 @@ type counters struct {
 	hits tally
 
 	stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors, storeSkipped atomic.Int64
+}
+
+// of returns where a request counts that was answered with a status.
+func (c *counters) of(s Status) *atomic.Int64 {
+	switch s.Outcome() {
+	case "hit", "stale":
+		return c.hits.cell()
+	case "revalidated":
+		return &c.revalidated
+	case "bypassed":
+		return &c.bypassed
+	}
+	return &c.misses
 }
 
 // Stats returns the counts.

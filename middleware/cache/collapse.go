@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/plyhttp/ply/internal/body"
@@ -398,16 +397,12 @@ func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response
 	if poured = x.pour(f, resp, shape); !poured {
 		return nil
 	}
-	counter := &x.cache.stats.misses
-	if f.status == http.StatusNotModified {
-		counter = &x.cache.stats.revalidated
-	}
-	return x.handShared(resp, s, counter)
+	return x.handShared(resp, s)
 }
 
 // handShared counts and hands over what another exchange has brought.
-func (x *exchange) handShared(resp *http.Response, s Status, counter *atomic.Int64) *http.Response {
-	counter.Add(1)
+func (x *exchange) handShared(resp *http.Response, s Status) *http.Response {
+	x.cache.stats.of(s).Add(1)
 	x.cache.stats.collapsed.Add(1)
 	handOver(resp, func() {
 		x.closeRequest()

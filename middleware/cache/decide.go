@@ -73,6 +73,8 @@ func decide(a *ask, f *found, now time.Time) decision {
 		return a.bypassed()
 	case a.plain && e != nil && e.part == nil && !e.rules.noCache && e.left(now) > 0:
 		return decision{action: serve} // what the rules below come to for most requests
+	case a.mode == Reload && e == nil:
+		return decision{action: fetch, fwd: f.why, detail: "reload"}
 	case a.mode == Reload:
 		return decision{action: fetch, fwd: ForwardRequest, detail: "reload"}
 	case e == nil && a.onlyStored():

@@ -89,7 +89,7 @@ func ExampleWithMode() {
 	show(cache.WithMode(ctx, cache.OnlyIfCached), rt)
 	// Output:
 	// 504 refused
-	// 200 refreshed
+	// 200 miss
 	// 200 hit
 }
 

@@ -3,6 +3,8 @@ package cache
 import (
 	"fmt"
 	"strings"
+
+	"github.com/plyhttp/ply/internal/cachestatus"
 )
 
 // InFlight returns how many exchanges can be joined, and how many bytes the copies on their way to the store are charged with.
@@ -19,4 +21,10 @@ func Numbered(format string, n int) string {
 		members[i] = fmt.Sprintf(format, i)
 	}
 	return strings.Join(members, ", ")
+}
+
+// readStatus reads one member of Cache-Status.
+func readStatus(member string) (Status, bool) {
+	s, ok := cachestatus.Parse(member)
+	return statusFrom(s), ok
 }

@@ -74,12 +74,12 @@ func FuzzCacheStatus(f *testing.F) {
 	f.Add(`ply; hit; ttl=30; detail="a; b"`)
 	f.Add(`cdn; hit, ply; fwd=stale`)
 	f.Fuzz(func(t *testing.T, member string) {
-		s, ok := parseStatus(member)
+		s, ok := readStatus(member)
 		if !ok {
 			return
 		}
 		s.Fwd = "" // a token that was not ours to write
-		again, ok := parseStatus(s.String())
+		again, ok := readStatus(s.String())
 		s.Detail, again.Detail = "", ""
 		if !ok || again != s {
 			t.Fatalf("%q: %+v, then %+v", member, s, again)

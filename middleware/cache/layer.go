@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/record"
 	"github.com/plyhttp/ply/internal/scope"
@@ -425,8 +426,8 @@ func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Res
 	if !ok {
 		return nil
 	}
-	s := Status{Fwd: d.fwd, FwdStatus: status, TTL: x.selected.ttl(now), HasTTL: true, Detail: servedInstead + why}
-	x.report(told{counter: x.cache.stats.hits.cell(), stale: s.TTL <= 0, status: s})
+	s := Status{Fwd: d.fwd, FwdStatus: status, TTL: x.selected.ttl(now), HasTTL: true, Detail: cachestatus.ServedInstead + why}
+	x.report(told{counter: x.cache.stats.of(s), stale: s.TTL <= 0, status: s})
 	return answer(&x.ask, x.selected, x.request, now, s.String())
 }
 

@@ -32,6 +32,7 @@ func (p *reply) handle(d decision) (*http.Response, error) {
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
 		p.report(told{counter: &p.cache.stats.bypassed})
+		p.cache.leftOut(p.request, "status not final")
 		p.Header = withoutForgery(p.Header)
 		return p.Response, nil
 	case d.action == validate && p.StatusCode == http.StatusNotModified:
@@ -41,6 +42,7 @@ func (p *reply) handle(d decision) (*http.Response, error) {
 	}
 	if isServerError(p.StatusCode) {
 		if stale := p.insteadOf(d, p.StatusCode, false); stale != nil {
+			p.cache.leftOut(p.request, "an error, and what is stored stands in for it")
 			discard(p.Response)
 			return stale, nil
 		}
@@ -50,21 +52,19 @@ func (p *reply) handle(d decision) (*http.Response, error) {
 
 // take gives the reply to the caller, and to the store what may be stored.
 func (p *reply) take(d decision, status int) *http.Response {
-	counter := &p.cache.stats.misses
-	if p.ask.bypass != "" {
-		counter = &p.cache.stats.bypassed
-	}
 	inbound := foreign(p.Header[cacheStatus])
 	s := Status{Fwd: d.fwd, FwdStatus: status, Detail: d.detail}
 	p.invalidate()
 	switch {
+	case !p.ask.mayStore() && p.ask.bypass != "":
+		p.cache.leftOut(p.request, p.ask.bypass) // which the status tells already
+	case !p.ask.mayStore():
+		p.leaveOut(&s, "mode "+p.ask.mode.String())
 	case p.unverified:
-		if p.ask.mayStore() {
-			p.leaveOut(&s, "the connection was not verified")
-		}
+		p.leaveOut(&s, unverifiedReason)
 	case p.ask.head && p.ask.bypass == "":
 		p.learnFromHead()
-	case p.ask.mayStore():
+	default:
 		p.store(&s)
 	}
 	if inTrouble(p.StatusCode) {
@@ -75,9 +75,11 @@ func (p *reply) take(d decision, status int) *http.Response {
 		p.Header = make(http.Header, 1)
 	}
 	p.Header[cacheStatus] = append(inbound, s.String())
-	p.report(told{counter: counter, status: s})
+	p.report(told{counter: p.cache.stats.of(s), status: s})
 	return p.Response
 }
+
+const unverifiedReason = "the connection was not verified"
 
 // invalidate deletes what a successful unsafe request made invalid.
 func (p *reply) invalidate() {
@@ -271,7 +273,7 @@ func (p *reply) entry() (*Entry, string) {
 	}
 	e := p.newEntry(&judged)
 	if slices.ContainsFunc(e.selectors, selector.unhashed) {
-		return nil, "varies on credentials, and the store has given no secret for their hashes"
+		return nil, unhashedReason
 	}
 	if p.StatusCode == http.StatusPartialContent {
 		part, _ := parseContentRange(p.Header["Content-Range"])
@@ -409,7 +411,7 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	}
 	now := time.Now()
 	s := Status{Fwd: d.fwd, FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.ttl(now), HasTTL: true, Detail: d.detail}
-	p.report(told{counter: &c.stats.revalidated, status: s})
+	p.report(told{counter: c.stats.of(s), status: s})
 	resp := answer(&p.ask, fresh, p.request, now, s.String())
 	addValidatedFields(resp.Header, p.Header, &c.posture)
 	addCookies(resp.Header, p.Header)
@@ -438,24 +440,35 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	*merged = http.Response{StatusCode: old.status, ContentLength: old.body.size(), Header: freshenedHeader(old.header, p.Header, p.received)}
 	judged := c.judge(p.request, merged, initialAge(merged.Header, p.requested, p.received), p.received)
 	judged.confirmed = true
-	_, ok := storable(&judged, &c.posture)
+	reason, _ := storable(&judged, &c.posture)
 	e = old.copy()
 	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, c.secret())
-	ok = ok && !slices.ContainsFunc(e.selectors, selector.unhashed)
+	if slices.ContainsFunc(e.selectors, selector.unhashed) {
+		reason = unhashedReason
+	}
 	e.requested, e.received, e.age0, e.rules = p.requested, p.received, judged.age, newRules(&judged, &c.posture)
 	e.header = merged.Header // nobody else has it
 	keepStored(e.header, p.received, judged.verdict.Overrules(), &c.posture)
 	e.url, e.search = displayURL(p.request), newSearchVariance(e.header, queryOf(p.request))
 	e.index()
-	if p.ask.mode == ReadOnly || p.unverified {
+	switch {
+	case p.ask.mode == ReadOnly:
+		c.leftOut(p.request, "mode "+ReadOnly.String())
+		return e, false, false
+	case p.unverified:
+		c.leftOut(p.request, unverifiedReason)
 		return e, false, false
 	}
-	if ok && p.index(e, e.header) == "" {
-		p.updated = old
-		return e, c.put(p.exchange, e, p.began), true
+	if reason == "" {
+		reason = p.index(e, e.header)
 	}
-	p.remove(old)
-	return e, false, false
+	if reason != "" {
+		c.leftOut(p.request, reason)
+		p.remove(old)
+		return e, false, false
+	}
+	p.updated = old
+	return e, c.put(p.exchange, e, p.began), true
 }
 
 // remove deletes a stored response, and with it those that it has hidden: one that the request selects as well would be found next time.
@@ -530,13 +543,13 @@ func (c closers) Close() (err error) {
 // learnFromHead brings the stored response that a HEAD was about up to date, or marks it as out of date (RFC 9111 §4.3.5).
 func (p *reply) learnFromHead() {
 	old := p.selected
-	if old == nil || old.part != nil || p.followed || p.ask.mode == ReadOnly {
-		return
-	}
+	known := old != nil && old.part == nil && !p.followed
 	switch {
-	case p.StatusCode == http.StatusOK && describes(p.Header, old):
+	case known && p.StatusCode == http.StatusOK && describes(p.Header, old):
 		p.freshen(old)
-	case p.StatusCode != old.status && replaces(p.StatusCode), p.StatusCode == http.StatusOK:
+		return
+	case known && (p.StatusCode != old.status && replaces(p.StatusCode) || p.StatusCode == http.StatusOK):
 		p.remove(old)
 	}
+	p.cache.leftOut(p.request, "an answer to HEAD has no content")
 }

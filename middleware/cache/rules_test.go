@@ -687,7 +687,7 @@ func TestCacheStatus(t *testing.T) {
 		{Fwd: ForwardStale, FwdStatus: 304, Stored: true, Collapsed: true},
 		{Fwd: ForwardURIMiss, FwdStatus: 200, Detail: `not stored: "a"; hit, b\`},
 	} {
-		got, ok := parseStatus(s.String())
+		got, ok := readStatus(s.String())
 		if diff := cmp.Diff(s, got); diff != "" || !ok {
 			t.Errorf("%s (-want +got)\n%s", s, diff)
 		}

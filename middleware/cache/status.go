@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -13,7 +14,7 @@ import (
 const cacheStatus = "Cache-Status"
 
 // cacheName is this cache's name in that field.
-const cacheName = "ply"
+const cacheName = cachestatus.Name
 
 // A Forward says why a request was forwarded to the origin, in the words of RFC 9211 §2.2.
 type Forward string
@@ -47,28 +48,15 @@ type Status struct {
 }
 
 // Outcome names what happened in one word: "hit", "stale" (answered from the store past its freshness),
-// "revalidated" (the origin confirmed what is stored), "refreshed" (the origin replaced it), "miss",
+// "revalidated" (the origin confirmed what is stored, or what the caller has in its place), "refreshed" (the origin replaced it), "miss",
 // "bypassed" (the cache kept out) or "refused" (only the store was allowed, and had nothing).
+// Records of calls, logs and telemetry use the same words, and [Stats] counts by them.
 func (s Status) Outcome() string {
-	switch {
-	case s.Hit && s.HasTTL && s.TTL <= 0, strings.HasPrefix(s.Detail, servedInstead):
-		return "stale"
-	case s.Hit:
-		return "hit"
-	case s.Fwd == "":
-		return "refused"
-	case s.FwdStatus == http.StatusNotModified && s.Fwd != ForwardURIMiss && s.Fwd != ForwardBypass && s.Fwd != ForwardMethod:
-		return "revalidated"
-	case s.Fwd == ForwardStale, s.Fwd == ForwardRequest:
-		return "refreshed"
-	case s.Fwd == ForwardBypass, s.Fwd == ForwardMethod:
-		return "bypassed"
-	}
-	return "miss"
+	return cachestatus.Status{
+		Hit: s.Hit, Fwd: string(s.Fwd), FwdStatus: s.FwdStatus, Stored: s.Stored, Collapsed: s.Collapsed,
+		TTL: s.TTL, HasTTL: s.HasTTL, Detail: s.Detail,
+	}.Word()
 }
-
-// servedInstead begins the detail of a stored response that stands in for a failed exchange.
-const servedInstead = "served from store: "
 
 // String writes the status as a member of Cache-Status.
 func (s Status) String() string {
@@ -124,63 +112,15 @@ func StatusOf(resp *http.Response) (Status, bool) {
 	if resp == nil {
 		return Status{}, false
 	}
-	var last string
-	for member := range field.Members(resp.Header[cacheStatus]) {
-		last = member
-	}
-	return parseStatus(last)
+	s, ok := cachestatus.Last(resp.Header)
+	return statusFrom(s), ok
 }
 
-// parseStatus reads one member of Cache-Status, if this cache wrote it.
-func parseStatus(member string) (Status, bool) {
-	var s Status
-	name, rest := cutParameter(member)
-	if name != cacheName {
-		return s, false
+func statusFrom(s cachestatus.Status) Status {
+	return Status{
+		Hit: s.Hit, Fwd: Forward(s.Fwd), FwdStatus: s.FwdStatus, Stored: s.Stored, Collapsed: s.Collapsed,
+		TTL: s.TTL, HasTTL: s.HasTTL, Detail: s.Detail,
 	}
-	for rest != "" {
-		var parameter string
-		parameter, rest = cutParameter(rest)
-		key, value, _ := strings.Cut(parameter, "=")
-		s.set(key, value)
-	}
-	return s, true
-}
-
-func (s *Status) set(key, value string) {
-	switch key {
-	case "hit":
-		s.Hit = true
-	case "fwd":
-		s.Fwd = Forward(value)
-	case "fwd-status":
-		s.FwdStatus, _ = strconv.Atoi(value)
-	case "stored":
-		s.Stored = true
-	case "collapsed":
-		s.Collapsed = true
-	case "ttl":
-		seconds, err := strconv.ParseInt(value, 10, 32)
-		s.TTL, s.HasTTL = time.Duration(seconds)*time.Second, err == nil
-	case "detail":
-		s.Detail, _ = field.Unquote(value)
-	}
-}
-
-// cutParameter cuts s at its first semicolon outside a quoted string.
-func cutParameter(s string) (first, rest string) {
-	quoted := false
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '\\' && quoted:
-			i++
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == ';' && !quoted:
-			return field.TrimOWS(s[:i]), field.TrimOWS(s[i+1:])
-		}
-	}
-	return field.TrimOWS(s), ""
 }
 
 // withoutForgery returns h without members of Cache-Status that claim to be this cache's.
@@ -200,7 +140,7 @@ func withoutForgery(h http.Header) http.Header {
 func foreign(lines []string) []string {
 	var kept []string
 	for member := range field.Members(lines) {
-		if name, _ := cutParameter(member); !field.EqualFold(strings.Trim(name, `"`), cacheName) {
+		if name, _ := cachestatus.Cut(member); !field.EqualFold(strings.Trim(name, `"`), cacheName) {
 			kept = append(kept, member)
 		}
 	}

@@ -130,7 +130,7 @@ func (x *exchange) borrow(f *flight, d decision) *http.Response {
 		f.drop()
 		return nil
 	}
-	return x.handShared(resp, s, &x.cache.stats.misses)
+	return x.handShared(resp, s)
 }
 
 // statusAlone answers with the status that the origin has answered several requests like this one with, and nothing else of those answers:
@@ -143,5 +143,5 @@ func (x *exchange) statusAlone(f *flight, d decision) *http.Response {
 		Header:  http.Header{cacheStatus: {s.String()}, "Content-Length": {"0"}},
 		Request: x.request, Body: http.NoBody,
 	}
-	return x.handShared(resp, s, &x.cache.stats.misses)
+	return x.handShared(resp, s)
 }

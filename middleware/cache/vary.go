@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -113,12 +114,12 @@ type preference struct {
 }
 
 func preferenceOf(member string) (p preference, ok bool) {
-	what, rest := cutParameter(member)
+	what, rest := cachestatus.Cut(member)
 	p.text, p.weight = field.Lower(what), 1000
 	weighed := false
 	for rest != "" {
 		var parameter string
-		parameter, rest = cutParameter(rest)
+		parameter, rest = cachestatus.Cut(rest)
 		name, value, given := strings.Cut(parameter, "=")
 		switch name = field.Lower(name); {
 		case parameter == "":
@@ -169,6 +170,8 @@ func hash(key *secret, value string) string {
 
 // unhashed tells whether a selector lacks its hash, because there was no key: nothing may be stored under it.
 func (s selector) unhashed() bool { return s.present && s.value == "" && sensitive(s.name) }
+
+const unhashedReason = "varies on credentials, and the store has given no secret for their hashes"
 
 // selects tells whether a request selects the response: all nominated fields match (RFC 9111 §4.1).
 func selects(e *Entry, request http.Header, key *secret) bool {
