@@ -55,6 +55,12 @@ type Options struct {
 	// It is called from many goroutines. Nil means every response.
 	Filter func(*http.Request, *http.Response) bool
 
+	// FilterBody tells whether a response may be stored, once all of its body has come: an answer of 200 may be an error for all that,
+	// as it is in GraphQL; see [NoGraphQLErrors]. The body is as it came, compressed perhaps, and a part if the response is one. It must not be changed or retained.
+	// The caller does not wait for it: it has been given the body meanwhile, and so have those who shared the exchange.
+	// A body of more than 1 MiB is not shown, and its response not stored. FilterBody is called from many goroutines. Nil means every response.
+	FilterBody func(r *http.Request, resp *http.Response, body []byte) bool
+
 	// TargetedFields are response fields that are obeyed before Cache-Control, first one first: "CDN-Cache-Control" for example (RFC 9213). Nil means none.
 	TargetedFields []string
 
@@ -121,20 +127,21 @@ type Options struct {
 // Cache is an HTTP cache (RFC 9111). Make one with [New] and mount it with [Cache.Middleware].
 // One cache can stand in several chains; it is safe for concurrent use.
 type Cache struct {
-	store    sets
-	memory   *Memory  // the same, if it is one
-	durable  *durable // the same, if it is one
-	leases   *leases  // that are shared with other processes, or nil
-	key      keying.Strategy
-	expiry   expiry.Strategy
-	posture  posture
-	maxEntry int64
-	refresh  time.Duration
-	patience time.Duration // with a store
-	filter   func(*http.Request, *http.Response) bool
-	picky    bool // the user has conditions for what is served
-	trace    *Trace
-	secrets  *secrets
+	store      sets
+	memory     *Memory  // the same, if it is one
+	durable    *durable // the same, if it is one
+	leases     *leases  // that are shared with other processes, or nil
+	key        keying.Strategy
+	expiry     expiry.Strategy
+	posture    posture
+	maxEntry   int64
+	refresh    time.Duration
+	patience   time.Duration // with a store
+	filter     func(*http.Request, *http.Response) bool
+	filterBody func(*http.Request, *http.Response, []byte) bool
+	picky      bool // the user has conditions for what is served
+	trace      *Trace
+	secrets    *secrets
 
 	byURI       bool                     // the key of a request without credentials is its target URI and
 	anonymous   string                   // this
@@ -169,7 +176,7 @@ func New(o Options) (*Cache, error) {
 	c.picky = o.Filter != nil || o.Statuses != nil
 	c.posture.methods, c.posture.statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
 	c.posture.targeted, c.posture.strictCookie, c.posture.replayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies
-	c.filter, c.trace, c.content = o.Filter, o.Trace, keying.Body(keying.BodyOptions{Format: keying.Raw})
+	c.filter, c.filterBody, c.trace, c.content = o.Filter, o.FilterBody, o.Trace, keying.Body(keying.BodyOptions{Format: keying.Raw})
 	if c.key == nil && o.Shared {
 		c.key = keying.OnePerson()
 	}

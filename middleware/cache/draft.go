@@ -11,8 +11,9 @@ type draft struct {
 	body     []byte
 	length   int64 // declared, or -1
 	limit    int64
-	trailers bool // trailers are announced: they come with the end, not with the last byte
-	settled  bool // complete, or dropped: nothing more is copied
+	excess   string // why a body beyond the limit is not stored
+	trailers bool   // trailers are announced: they come with the end, not with the last byte
+	settled  bool   // complete, or dropped: nothing more is copied
 
 	spiller func() *spill // begins to move the copy into a store; nil if it stays in memory
 	spill   *spill        // where it goes, once it has become large; then it is settled as far as memory is concerned
@@ -40,7 +41,7 @@ func (d *draft) judge(size int64, err error) outcome {
 	case d.length >= 0 && size > d.length:
 		return outcome{reason: "the body is longer than declared"}
 	case size > d.limit:
-		return outcome{reason: "body exceeds MaxEntryBytes"}
+		return outcome{reason: d.excess}
 	case d.length >= 0 && size == d.length && (err == io.EOF || !d.trailers), d.length < 0 && err == io.EOF:
 		return outcome{complete: true}
 	case err == io.EOF:

@@ -396,3 +396,14 @@ func ExampleCache_DeleteEntry() {
 	// Output:
 	// http://example.com/b
 }
+
+func ExampleNoGraphQLErrors() {
+	c, _ := cache.New(cache.Options{FilterBody: cache.NoGraphQLErrors})
+	defer c.Close()
+	rt := c.Middleware(says(`{"errors":[{"message":"busy"}]}`, "Cache-Control: max-age=60", "Content-Type: application/json"))
+	show(context.Background(), rt)
+	show(context.Background(), rt)
+	// Output:
+	// 200 miss
+	// 200 miss
+}

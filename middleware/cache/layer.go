@@ -193,10 +193,15 @@ func (c *Cache) admits(r *http.Request, e *Entry) bool {
 	if !c.posture.allowsStatus(e.status) {
 		return false
 	}
-	return c.filter == nil || c.filter(r, &http.Response{
+	return c.filter == nil || c.filter(r, e.shown(r, e.body.size()))
+}
+
+// shown is a response as the user's conditions see it: without its body.
+func (e *Entry) shown(r *http.Request, length int64) *http.Response {
+	return &http.Response{
 		Status: e.reason, StatusCode: e.status, Proto: e.proto, ProtoMajor: e.major, ProtoMinor: e.minor,
-		Header: e.header.Clone(), ContentLength: e.body.size(), Body: http.NoBody, Request: r,
-	})
+		Header: e.header.Clone(), ContentLength: length, Body: http.NoBody, Request: r,
+	}
 }
 
 // load asks the store. A store that fails has nothing.

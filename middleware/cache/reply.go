@@ -119,6 +119,10 @@ func (c *Cache) deleteTagged(ctx context.Context, tags []tag) error {
 // store arranges for the reply to be stored when the caller has read it.
 func (p *reply) store(s *Status) {
 	e, reason := p.entry()
+	whole := p.Body == http.NoBody && p.ContentLength <= 0
+	if reason == "" && whole && !p.cache.keeps(p.request, e, nil) {
+		reason = bodyRefused
+	}
 	if reason == "" && displacesInVain(p.selected, e, p.received) {
 		reason = "an error, and what is stored can still be served"
 	}
@@ -130,7 +134,6 @@ func (p *reply) store(s *Status) {
 		return
 	}
 	s.Stored, s.TTL, s.HasTTL = true, e.ttl(p.received), true
-	whole := p.Body == http.NoBody && p.ContentLength <= 0
 	if whole {
 		e.index()
 		p.cache.put(p.exchange, e, p.began)
@@ -162,7 +165,10 @@ func (p *reply) draft(e *Entry) draft {
 	if length == 0 {
 		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
 	}
-	d := draft{length: length, limit: p.cache.maxEntry, trailers: p.Trailer != nil, claim: &claim{budget: &p.cache.copies}}
+	d := draft{length: length, limit: p.cache.maxEntry, excess: tooLarge, trailers: p.Trailer != nil, claim: &claim{budget: &p.cache.copies}}
+	if p.cache.filterBody != nil && d.limit > maxFiltered {
+		d.limit, d.excess = maxFiltered, tooLargeToFilter
+	}
 	if durable := p.cache.durable; durable != nil && d.limit > spillAt {
 		key := p.key
 		d.spiller = func() *spill { return durable.newSpill(durable.place(key), e) }
@@ -176,10 +182,20 @@ func (p *reply) spool(e *Entry) {
 	s := p.pass(e, p.draft(e))
 	s.decided = func(o outcome) {
 		if !o.complete {
-			f.table.remove(f)
-			f.lease.end(o.parting())
-			x.cache.leftOut(x.request, o.reason)
+			f.dropped(x, o)
 			return
+		}
+		if x.cache.filterBody != nil {
+			refused := outcome{reason: bodyRefused}
+			kept := false
+			defer func() {
+				if !kept { // or it has panicked
+					f.dropped(x, refused)
+				}
+			}()
+			if kept = x.cache.keeps(x.request, e, o.body); !kept {
+				return
+			}
 		}
 		whole := e.copy()
 		if whole.body = o.content(); len(s.final) > 0 {
@@ -214,6 +230,13 @@ func (p *reply) pass(e *Entry, copy draft) *spool {
 	return s
 }
 
+// dropped ends a flight whose answer is not stored after all.
+func (f *flight) dropped(x *exchange, o outcome) {
+	f.table.remove(f)
+	f.lease.end(o.parting())
+	x.cache.leftOut(x.request, o.reason)
+}
+
 // record copies the body as the caller reads it, and stores e when it has ended well. The transport puts trailers into the response that it made;
 // the caller gets another one, so that nothing that it does to its trailers is stored.
 func (p *reply) record(e *Entry) {
@@ -222,6 +245,10 @@ func (p *reply) record(e *Entry) {
 	recorder := newRecorder(made.Body, p.draft(e))
 	recorder.ended = func() { addTrailers(&given, made.Trailer) }
 	recorder.commit = func(body content) {
+		if !x.cache.keeps(x.request, e, body.bytes) {
+			x.cache.leftOut(x.request, bodyRefused)
+			return
+		}
 		e.body = body
 		if len(made.Trailer) > 0 {
 			e.trailer = made.Trailer.Clone()
@@ -261,7 +288,9 @@ func (p *reply) entry() (*Entry, string) {
 	case endsWithConnection(p.Response):
 		return nil, "the body ends with the connection, so its end cannot be told from a break"
 	case p.ContentLength > c.maxEntry:
-		return nil, "body exceeds MaxEntryBytes"
+		return nil, tooLarge
+	case p.ContentLength > maxFiltered && c.filterBody != nil:
+		return nil, tooLargeToFilter
 	case p.Body != http.NoBody && !c.copies.has(max(scratchSize, min(p.ContentLength, maxPrealloc))):
 		return nil, overBudget
 	case c.filter != nil && !c.filter(p.request, p.Response):
