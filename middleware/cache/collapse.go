@@ -98,11 +98,15 @@ func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
 		return x.delivered(f, d)
 	case <-ctx.Done():
 	}
-	switch f.leave(ctx, true) {
-	case leftLast:
-		return nil, x.ended(f)
-	case tooLate:
+	left := f.leave(ctx, true)
+	if left == tooLate {
 		return x.delivered(f, d)
+	}
+	if stale := x.overdue(d); stale != nil {
+		return stale, nil
+	}
+	if left == leftLast {
+		return nil, x.ended(f)
 	}
 	x.cache.stats.errors.Add(1)
 	return nil, context.Cause(ctx)
@@ -289,7 +293,7 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		select {
 		case <-f.ready:
 		case <-ctx.Done():
-			return x.leaves(f)
+			return x.leaves(f, d)
 		}
 	}
 	switch {
@@ -328,14 +332,18 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 }
 
 // leaves ends the wait of a caller who has gone.
-func (x *exchange) leaves(f *flight) (*http.Response, verdict, error) {
+func (x *exchange) leaves(f *flight, d decision) (*http.Response, verdict, error) {
 	defer x.closeRequest()
 	ctx := x.request.Context()
-	switch f.leave(ctx, false) {
-	case leftLast:
-		return nil, done, x.ended(f)
-	case tooLate:
+	left := f.leave(ctx, false)
+	if left == tooLate {
 		f.drop()
+	}
+	if stale := x.overdue(d); stale != nil {
+		return stale, done, nil
+	}
+	if left == leftLast {
+		return nil, done, x.ended(f)
 	}
 	x.cache.stats.errors.Add(1)
 	return nil, done, context.Cause(ctx)

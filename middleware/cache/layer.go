@@ -403,13 +403,26 @@ func (x *exchange) failed(d decision, err error) (*http.Response, error) {
 	} else if x.own != "" {
 		x.cache.flights.missOn(x.own, false)
 	}
-	if x.request.Context().Err() == nil && unreachable(err) {
+	if x.request.Context().Err() != nil {
+		if stale := x.overdue(d); stale != nil {
+			return stale, nil
+		}
+	} else if unreachable(err) {
 		if stale := x.insteadOf(d, 0, true); stale != nil {
 			return stale, nil
 		}
 	}
 	x.report(told{counter: &x.cache.stats.errors})
 	return nil, err
+}
+
+// overdue returns the stored response that stands in for an answer which has not come by the caller's deadline, or nil:
+// to its caller such an origin is one that cannot be reached (RFC 5861 §4). One who has gone of his own accord wants nothing.
+func (x *exchange) overdue(d decision) *http.Response {
+	if !errors.Is(x.request.Context().Err(), context.DeadlineExceeded) {
+		return nil
+	}
+	return x.insteadOf(d, 0, true)
 }
 
 // report counts and reports how the exchange has ended: at once, or, if its caller may have left, when it is delivered.
@@ -433,7 +446,17 @@ func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Res
 	}
 	s := Status{Fwd: d.fwd, FwdStatus: status, TTL: x.selected.ttl(now), HasTTL: true, Detail: cachestatus.ServedInstead + why}
 	x.report(told{counter: x.cache.stats.of(s), stale: s.TTL <= 0, status: s})
-	return answer(&x.ask, x.selected, x.request, now, s.String())
+	resp := answer(&x.ask, x.selected, outliving(x.request), now, s.String())
+	resp.Request = x.request
+	return resp
+}
+
+// outliving returns r, or a request without an end if the deadline of r has passed: the pieces of a large body come after it.
+func outliving(r *http.Request) *http.Request {
+	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
+		return r.WithContext(context.WithoutCancel(r.Context()))
+	}
+	return r
 }
 
 // refreshBehind validates the selected response on a goroutine of its own, which the caller's cancellation does not end.

@@ -188,6 +188,6 @@ func (r *pieceReader) Close() error {
 // for whose request the response was made.
 func goesOn(resp *http.Response, r *http.Request, next http.RoundTripper) {
 	if body, ok := resp.Body.(*pieceReader); ok {
-		body.request, body.origin = r, next
+		body.request, body.origin = outliving(r), next
 	}
 }
