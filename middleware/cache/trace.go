@@ -28,6 +28,7 @@ type Trace struct {
 	Refreshed  func(r *http.Request, err error)
 
 	// Fault is called when a store fails. The request goes on as if nothing were stored.
+	// That a store has dropped a part of a body for room, or another process has replaced it, is no failure.
 	Fault func(operation string, err error)
 }
 
@@ -76,7 +77,7 @@ func (c *Cache) leftOut(r *http.Request, reason string) {
 
 func (c *Cache) fault(ctx context.Context, operation string, err error) {
 	switch {
-	case err == nil, errors.Is(err, errCallerGone), errors.Is(err, errNewer):
+	case err == nil, errors.Is(err, errCallerGone), errors.Is(err, errNewer), errors.Is(err, errGone):
 		return
 	case errors.Is(err, errStoreDown):
 		c.stats.storeSkipped.Add(1)

@@ -170,12 +170,13 @@ func (s *Store) recount(ctx context.Context, p *place, shard int) error {
 	return h.count()
 }
 
-// checkFormat refuses directories that are not this package's, and writes its name into new ones.
+// checkFormat refuses directories that are not this package's, and writes its name into new ones, and into those that a power failure has left a part of it in.
 func checkFormat(dir filesystem) error {
 	text, err := readFile(dir, formatName)
 	switch {
 	case err == nil && text == formatOfThis:
 		return nil
+	case err == nil && isTorn(text):
 	case err == nil && strings.HasPrefix(text, formatText):
 		return errors.New("a newer version of this package has written it: use another directory")
 	case err == nil:
@@ -192,7 +193,24 @@ func checkFormat(dir filesystem) error {
 			return fmt.Errorf("it holds other things, such as %q: use an empty directory", e.Name())
 		}
 	}
-	return writeFile(dir, "", formatName, []byte(formatOfThis), false)
+	if err := writeFile(dir, "", formatName, []byte(formatOfThis), true); err != nil {
+		return err
+	}
+	syncDir(dir)
+	return nil
+}
+
+// isTorn tells whether a text is what a power failure may leave of this version's format: its beginning, perhaps with zeros up to its length.
+func isTorn(text string) bool {
+	return len(text) <= len(formatOfThis) && strings.HasPrefix(formatOfThis, strings.TrimRight(text, "\x00"))
+}
+
+// syncDir has the disk know the names in the directory. Where that cannot be done, the format may be lost with the power, and is written anew.
+func syncDir(dir filesystem) {
+	if f, err := dir.Open(".", os.O_RDONLY); err == nil {
+		_ = f.Sync()
+		_ = f.Close()
+	}
 }
 
 // isOurs tells whether a name may be in a directory whose format file was lost.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -227,6 +228,13 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		}, ""},
 		{"other things", func(dir string) { os.WriteFile(filepath.Join(dir, "thesis.tex"), nil, 0o600) }, "other things"},
 		{"another format", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("mp3"), 0o600) }, "not this package's"},
+		{"another format, as long", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("ply store/film 1\n"), 0o600) }, "not this package's"},
+		{"another format, of zeros", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), make([]byte, 18), 0o600) }, "not this package's"},
+		{"a newer version, cut off", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("ply store/file 2"), 0o600) }, "newer version"},
+		{"an empty format among other things", func(dir string) {
+			os.WriteFile(filepath.Join(dir, "format"), nil, 0o600)
+			os.WriteFile(filepath.Join(dir, "thesis.tex"), nil, 0o600)
+		}, "other things"},
 		{"a newer version", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("ply store/file 2\n"), 0o600) }, "newer version"},
 	}
 	for _, tt := range tests {
@@ -259,6 +267,56 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		if s, err := open(); err == nil || s != nil {
 			t.Errorf("%s: it was opened", name)
 		}
+	}
+}
+
+// A power failure may leave the beginning of the format, or zeros in the place of its bytes. Then it is written anew, and nothing is lost.
+func TestTornFormat(t *testing.T) {
+	for n := range len(formatOfThis) {
+		for _, zeros := range []int{0, len(formatOfThis) - n} {
+			dir := t.TempDir()
+			s := openIn(t, dir, Options{})
+			mustPut(t, s, "k", store.Record{Data: []byte("x")})
+			s.Close()
+			format := filepath.Join(dir, formatName)
+			require.NoError(t, os.WriteFile(format, []byte(formatOfThis[:n]+strings.Repeat("\x00", zeros)), 0o600))
+			s, err := Open(dir, Options{})
+			if err != nil {
+				t.Errorf("%d bytes and %d zeros: %v", n, zeros, err)
+				continue
+			}
+			if r := mustGet(t, s, "k"); string(r.Data) != "x" {
+				t.Errorf("%d bytes and %d zeros: the record is %q", n, zeros, r.Data)
+			}
+			s.Close()
+			if text, err := os.ReadFile(format); err != nil || string(text) != formatOfThis {
+				t.Errorf("%d bytes and %d zeros: the format is %q, %v", n, zeros, text, err)
+			}
+		}
+	}
+}
+
+// The format is on the disk before anything else is: the file, and its name.
+func TestFormatIsSynced(t *testing.T) {
+	dir := t.TempDir()
+	root, err := openRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	seen := &faults{on: true}
+	require.NoError(t, checkFormat(flaky{root, seen}))
+	want := []string{"create", "write", "sync", "rename", "open", "sync"}
+	for _, op := range seen.ops {
+		if len(want) > 0 && op == want[0] {
+			want = want[1:]
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no %s at its place in %q", want[0], seen.ops)
+	}
+	seen.ops = nil
+	require.NoError(t, checkFormat(flaky{root, seen}))
+	if slices.Contains(seen.ops, "sync") {
+		t.Errorf("what is there is synced again: %q", seen.ops)
 	}
 }
 
