@@ -111,12 +111,13 @@ func growing() map[string]func(n int) {
 		"ply.Text": func(n int) {
 			each(n, func(s string) { _, _ = ply.Text(growthReply("Content-Type", "text/plain; "+s), nil) })
 		},
-		"ply.Links":        func(n int) { each(n, func(s string) { ply.Links(growthReply("Link", s)) }) },
-		"cachestatus.Of":   func(n int) { each(n, func(s string) { cachestatus.Of(http.Header{"Cache-Status": {s, "ply; " + s}}) }) },
-		"cache.StatusOf":   func(n int) { each(n, func(s string) { cache.StatusOf(growthReply("Cache-Status", "ply; "+s)) }) },
-		"urlpattern.Match": matchAll,
-		"a stored No-Vary": searched,
-		"one variant each": manyVariants,
+		"ply.Links":          func(n int) { each(n, func(s string) { ply.Links(growthReply("Link", s)) }) },
+		"cachestatus.Of":     func(n int) { each(n, func(s string) { cachestatus.Of(http.Header{"Cache-Status": {s, "ply; " + s}}) }) },
+		"cache.StatusOf":     func(n int) { each(n, func(s string) { cache.StatusOf(growthReply("Cache-Status", "ply; "+s)) }) },
+		"urlpattern.Match":   matchAll,
+		"a stored No-Vary":   searched,
+		"groups in a store":  manyVariants,
+		"fields of any name": manyFields,
 	}
 	for _, name := range []string{
 		"Accept-Ranges", "Age", "Cache-Control", "Cache-Group-Invalidation", "Cache-Groups", "Cache-Status", "Cdn-Cache-Control", "Connection", "Content-Encoding",
@@ -231,6 +232,21 @@ func growthCalls(o cache.Options, status int, h http.Header, times int) {
 	_ = ply.Discard(c.Get(ctx, address, ply.NoRedirects(), ply.Header("Cache-Control", "no-cache")))
 	_ = ply.Discard(c.Head(ctx, address, ply.NoRedirects()))
 	_ = ply.Discard(c.Post(ctx, address))
+}
+
+// manyFields has answers with many fields, which are named in Connection, in Vary, or as private.
+func manyFields(n int) {
+	names := members(n, "X-A%d, ")
+	for name, value := range map[string]string{"Connection": names, "Vary": names, "Cache-Control": `max-age=60, private="` + names + `", no-cache="` + names + `"`, "Trailer": names} {
+		h := http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"1"`}}
+		for i := range n {
+			h.Set(fmt.Sprintf("X-A%d", i), "a")
+		}
+		h.Set(name, value)
+		for _, o := range []cache.Options{{}, {Shared: true}, {Store: storetest.NewMap(1 << 30)}} {
+			growthCalls(o, http.StatusOK, h, 2)
+		}
+	}
 }
 
 // searched asks for many queries of which the answer does not vary on as many parameters.

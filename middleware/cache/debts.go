@@ -32,8 +32,16 @@ type debts struct {
 
 // A debt is some tags that are to get new generations.
 type debt struct {
-	tags []tag
+	tagList
 	owed bool // the store has been told, and did not take it
+}
+
+func newDebt(tags []tag, owed bool) *debt {
+	d := &debt{owed: owed}
+	for _, t := range tags {
+		d.add(t)
+	}
+	return d
 }
 
 const (
@@ -57,8 +65,8 @@ const (
 func (d *debts) incur(tags []tag) *debt {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	owing := &debt{tags: tags}
-	if i := slices.IndexFunc(d.list, func(old *debt) bool { return old.owed && slices.Equal(old.tags, tags) }); i >= 0 {
+	owing := newDebt(tags, false)
+	if i := slices.IndexFunc(d.list, func(old *debt) bool { return old.owed && slices.Equal(old.tags, owing.tags) }); i >= 0 {
 		d.list = slices.Clone(d.list)
 		d.list[i] = owing
 		return owing
@@ -83,7 +91,7 @@ func (d *debts) settle(owing *debt, left []tag) {
 		d.list = slices.Delete(d.list, i, i+1)
 		return
 	}
-	d.list[i] = &debt{tags: left, owed: true}
+	d.list[i] = newDebt(left, true)
 }
 
 // An account is the debts at one moment. Whoever reads the store takes one before, for a debt may be paid between the reading and the judging:
@@ -103,7 +111,7 @@ func (d *debts) account() account {
 // concerns reports whether a response is about something that the store did not know to be invalid.
 func (a account) concerns(e *Entry) bool {
 	return !e.received.After(a.before) || slices.ContainsFunc(a.list, func(owing *debt) bool {
-		return slices.ContainsFunc(e.tags, func(t tag) bool { return slices.Contains(owing.tags, t) })
+		return slices.ContainsFunc(e.tags, func(t tag) bool { return owing.find(t) >= 0 })
 	})
 }
 
