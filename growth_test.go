@@ -21,6 +21,7 @@ import (
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/urlpattern"
+	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/middleware/logging"
@@ -116,6 +117,7 @@ func growing() map[string]func(n int) {
 		"cache.StatusOf":     func(n int) { each(n, func(s string) { cache.StatusOf(growthReply("Cache-Status", "ply; "+s)) }) },
 		"urlpattern.Match":   matchAll,
 		"a stored No-Vary":   searched,
+		"keying":             func(n int) { each(n, keyAll) },
 		"groups in a store":  manyVariants,
 		"fields of any name": manyFields,
 	}
@@ -166,6 +168,14 @@ func growthReply(name, value string) *http.Response {
 func maskAll(s string) {
 	for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "text/plain"} {
 		logging.MaskSecrets(media, []byte(s))
+	}
+}
+
+func keyAll(s string) {
+	k := keying.Of(keying.Method(), keying.URL(keying.URLOptions{Ignore: []string{"a1", "utm_*"}, Sort: true, Paths: []string{"/a/{b}/**"}}), keying.Body(keying.BodyOptions{Ignore: []string{"a1"}}))
+	for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "application/graphql", "text/plain"} {
+		req := &http.Request{Method: "QUERY", URL: &url.URL{Scheme: "http", Host: "x.test", Path: "/" + s, RawQuery: s}, Header: http.Header{"Content-Type": {media}}, Body: io.NopCloser(strings.NewReader(s))}
+		_, _ = k.AppendKey(nil, req)
 	}
 }
 

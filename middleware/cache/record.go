@@ -29,6 +29,9 @@ const (
 	// maxItems bounds the lines, selectors and names in one record, which take many times their bytes in memory.
 	maxItems = 4096
 
+	// maxTags bounds the tags of one response: those of its URI, in each form, and of its groups.
+	maxTags = maxGroups + 128
+
 	// maxInline bounds the bodies that stand in an entry's record.
 	maxInline = 32 << 10
 )
@@ -229,7 +232,12 @@ func decodeEntry(w *wire, items *int) (e *Entry, inline int64) {
 		e.header = http.Header{}
 	}
 	e.selectors = w.selectors(items)
-	for range w.count(len(tag{}) + len(nonce{})) {
+	n := w.count(len(tag{}) + len(nonce{}))
+	if n > maxTags {
+		w.fail()
+		n = 0
+	}
+	for range n {
 		e.tags = append(e.tags, tag(w.id()))
 		e.marks = append(e.marks, nonce(w.id()))
 	}

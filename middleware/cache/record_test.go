@@ -291,6 +291,19 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
+// A response has no more tags than it can have come to: each of them is looked up on reading.
+func TestTagsOfARecord(t *testing.T) {
+	for n, taken := range map[int]bool{maxTags: true, maxTags + 1: false} {
+		set := sample()
+		e := set.entries[0]
+		e.tags, e.marks = make([]tag, n), make([]nonce, n)
+		_, err := decode(mustEncode(t, set), goldenHash)
+		if (err == nil) != taken || e.fits() != taken {
+			t.Errorf("%d tags: %v, fits: %t", n, err, e.fits())
+		}
+	}
+}
+
 // decodeRoom is what decoding may allocate beside twice its input: for the maps and slices of as many lines as one record may have.
 const decodeRoom = 2 << 20
 
