@@ -103,8 +103,9 @@ type Options struct {
 	// RefreshTimeout bounds a refresh behind the caller's back. Zero means one minute.
 	RefreshTimeout time.Duration
 
-	// StoreTimeout bounds how long a request waits for one call of a Store that is not a [Memory]. A call that takes longer counts as failed.
-	// Zero means 100 milliseconds.
+	// StoreTimeout bounds how long a request waits for one call of a Store that is not a [Memory], and for all calls of its lookup together.
+	// A call that takes longer counts as failed. Give it five times what the way to the store and back takes. Zero means 100 milliseconds.
+	// What no request waits for may take longer: an invalidation that the store did not take in time has ten times as long when it is told again.
 	StoreTimeout time.Duration
 
 	// KeepStale is for how long a Store that is not a [Memory] keeps a response beyond the last moment that it may be used without asking the origin,

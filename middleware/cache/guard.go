@@ -175,6 +175,7 @@ func (g *guard) note(l *lane, err error, began, now time.Time) {
 	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrNewer):
 		l.breaker.fine()
 	case errors.Is(err, errCallerGone):
+	case errors.Is(err, errStoreHangs) && now.Sub(began) < g.timeout/2: // calls before it have used up the time
 	case errors.Is(err, errStoreHangs):
 		l.breaker.hung(began, now)
 	case l == g.writes:

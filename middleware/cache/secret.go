@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ type secrets struct {
 	checked atomic.Int64 // when the store last had it, in nanoseconds since 1970
 	failed  atomic.Int64 // when the store last failed to give or take it
 	given   bool         // by the user
+
+	mu       sync.Mutex    // guards settling
+	settling chan struct{} // closed when the store has given or taken it, or has failed to; nil if nobody asks it
 }
 
 const (
@@ -77,17 +81,48 @@ func (d *durable) readySecret(ctx context.Context) error {
 	switch {
 	case d.secrets.known.Load() == nil && now-d.secrets.failed.Load() < int64(setupPause):
 	case d.secrets.known.Load() == nil:
-		limited, cancel := context.WithTimeoutCause(ctx, d.guard.timeout/2, errStoreHangs) // the rest is for what is looked for
-		defer cancel()
-		err := d.settleSecret(limited)
-		if err != nil {
-			d.secrets.failed.Store(now)
-		}
-		return err
+		return d.awaitSecret(ctx)
 	case now-checked > int64(setupInterval) && d.secrets.checked.CompareAndSwap(checked, now):
 		d.behind.start(func(ctx context.Context) { d.settleSecret(ctx) })
 	}
 	return nil
+}
+
+// awaitSecret waits for the secret for half of the time that a lookup has: the rest is for what is looked for. The store may take longer.
+func (d *durable) awaitSecret(ctx context.Context) error {
+	s := &d.secrets
+	s.mu.Lock()
+	settled := s.settling
+	var failed error // to be read once settled is closed, by the one who has it settled
+	if settled == nil {
+		settled = make(chan struct{})
+		if !d.behind.start(func(ctx context.Context) {
+			defer func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.settling = nil
+				close(settled)
+			}()
+			if failed = d.settleSecret(ctx); failed != nil {
+				s.failed.Store(time.Now().UnixNano())
+			}
+		}) {
+			s.mu.Unlock()
+			return errBusy
+		}
+		s.settling = settled
+	}
+	s.mu.Unlock()
+	enough := time.NewTimer(d.guard.timeout / 2)
+	defer enough.Stop()
+	select {
+	case <-settled:
+		return failed
+	case <-enough.C:
+		return errStoreHangs
+	case <-ctx.Done():
+		return late(ctx)
+	}
 }
 
 // settleSecret takes the secret from the store. If there is none it puts one there, the one that it has been using if there is one.

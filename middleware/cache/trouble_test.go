@@ -533,3 +533,75 @@ func TestARecordOfALaterVersion(t *testing.T) {
 		}
 	}
 }
+
+// A store that is 30 ms away serves hits within the default StoreTimeout, and does not count as down, however many ask at once.
+func TestAStoreFarAway(t *testing.T) {
+	for _, trip := range []time.Duration{30 * time.Millisecond, 45 * time.Millisecond} {
+		inFreshBubble(t, func(t *testing.T) {
+			s := newTroubled()
+			s.trouble(func(ctx context.Context, _, _ string) error {
+				select {
+				case <-time.After(trip):
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
+			far := oneTrip{s}
+			c, rt := newBusy(t, &busy{answer: func(*http.Request, int) (*http.Response, error) {
+				return sends("x", "Cache-Control: max-age=3600"), nil
+			}}, cache.Options{Store: far})
+			hits := 0
+			for round := range 10 {
+				for _, g := range storm(100, rt, func(i int) *http.Request { return must(http.NewRequest("GET", fmt.Sprint("http://h/", i%20), nil)) }) {
+					if status, _ := cache.StatusOf(&http.Response{Header: g.header}); round > 3 && status.Hit {
+						hits++
+					}
+				}
+				if c.Stats().StoreDown {
+					t.Fatalf("%v, round %d: the store counts as down: %+v", trip, round, c.Stats())
+				}
+				time.Sleep(time.Second)
+			}
+			if hits != 600 {
+				t.Errorf("%v: %d hits of 600: %+v", trip, hits, c.Stats())
+			}
+		})
+	}
+}
+
+// oneTrip is a store that reads several records in the time of one.
+type oneTrip struct{ *troubled }
+
+func (s oneTrip) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
+	if err := s.check(ctx, "get", keys[0]); err != nil {
+		return nil, err
+	}
+	return s.Map.GetMulti(ctx, keys)
+}
+
+// What a program asks for is the store's fault, too, if the store fails at it, and no fault if the store never could.
+func TestRemovalsThatFailAreFaults(t *testing.T) {
+	for name, remove := range map[string]func(g *rig) error{
+		"Delete":        func(g *rig) error { return g.Delete(g.Context(), must(http.NewRequest("GET", url, nil))) },
+		"DeleteStale":   func(g *rig) error { _, err := g.DeleteOlderThan(g.Context(), 0); return err },
+		"DeletePattern": func(g *rig) error { _, err := g.DeletePattern(g.Context(), "h/*"); return err },
+	} {
+		inFreshBubble(t, func(t *testing.T) {
+			s := newTroubled()
+			g := newRig(t, says("x", "Cache-Control: max-age=600"), cache.Options{Store: s})
+			g.get(url)
+			time.Sleep(time.Second)
+			s.trouble(refuses)
+			if err := remove(g); err == nil || g.Stats().StoreErrors != 1 {
+				t.Errorf("%s: %v, %+v", name, err, g.Stats())
+			}
+		})
+	}
+	inFreshBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x"), cache.Options{Store: plain{storetest.NewMap(1 << 20)}})
+		if _, err := g.DeleteStale(g.Context()); !errors.Is(err, errors.ErrUnsupported) || g.Stats().StoreErrors != 0 {
+			t.Errorf("%v, %+v", err, g.Stats())
+		}
+	})
+}

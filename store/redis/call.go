@@ -15,15 +15,31 @@ import (
 //
 // What f returns is f's until then. It must not touch what belongs to the caller of the store.
 func call[T any](s *Store, ctx context.Context, f func(context.Context) (T, error)) (T, error) {
-	var zero T
 	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
+	return during(s, ctx, ctx, func() {}, f)
+}
+
+// read is call for what only reads. It goes on for up to Options.Timeout after the caller has gone, so that a connection that takes longer to set up
+// than a caller waits, which is three round trips and more, is there for the next one. A change must not take effect after its caller was told that it has failed.
+func read[T any](s *Store, ctx context.Context, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+	defer cancel()
+	inner, end := context.WithTimeout(context.WithoutCancel(ctx), s.opt.Timeout)
+	return during(s, ctx, inner, end, f)
+}
+
+// during runs f in the context inner, which it ends, and waits for it as long as ctx says.
+func during[T any](s *Store, ctx, inner context.Context, end func(), f func(context.Context) (T, error)) (T, error) {
+	var zero T
 	if err := ctx.Err(); err != nil {
+		end()
 		return zero, err
 	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
+		end()
 		return zero, ctx.Err()
 	}
 	type result struct {
@@ -37,10 +53,11 @@ func call[T any](s *Store, ctx context.Context, f func(context.Context) (T, erro
 			if p := recover(); p != nil { // the guard around a store sees the panics of its own goroutine only
 				r.err = fmt.Errorf("the client panicked: %v", p)
 			}
+			end()
 			<-s.slots
 			done <- r
 		}()
-		r.value, r.err = f(ctx)
+		r.value, r.err = f(inner)
 		if r.err == nil || isReply(r.err) {
 			s.answered.Add(1)
 		}

@@ -16,7 +16,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	if err := checkKey(key); err != nil {
 		return store.Record{}, err
 	}
-	value, err := call(s, ctx, func(ctx context.Context) ([]byte, error) {
+	value, err := read(s, ctx, func(ctx context.Context) ([]byte, error) {
 		return s.client.GetRange(ctx, s.prefix+key, 0, s.lastByte()).Bytes()
 	})
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *Store) values(ctx context.Context, keys []string, last int64) ([][]byte
 		}
 		names[i] = s.prefix + key
 	}
-	return call(s, ctx, func(ctx context.Context) ([][]byte, error) {
+	return read(s, ctx, func(ctx context.Context) ([][]byte, error) {
 		pipe := s.client.Pipeline()
 		cmds := make([]*goredis.StringCmd, len(names))
 		for i, name := range names {
