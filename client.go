@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/connection"
@@ -54,7 +55,7 @@ type Options struct {
 	Use []Middleware
 
 	// UseCall has the call layers, outermost first. They run once per call, outside redirects and cookies,
-	// for what concerns the call as a whole: its log, its id. Zero means none.
+	// for what concerns the call as a whole: its log, its id. An [Client.HTTPClient] follows redirects itself, and has them run once per hop. Zero means none.
 	UseCall []Middleware
 
 	// Transport ends the chain. It stays the caller's: Close does not touch it. Zero means a transport of the client's own.
@@ -75,7 +76,7 @@ type Options struct {
 
 // Client is an HTTP client made of layers. It is made by [New], doesn't change, and is safe for concurrent use. The zero Client cannot be used.
 //
-// A Client is also a [Handler], the counterpart of a bare transport, and gives an *http.Client to those who want one.
+// A Client is also a [Handler], the counterpart of a bare transport, and [Client.HTTPClient] gives an *http.Client to those who want one.
 type Client struct {
 	options    Options
 	base       *url.URL // ends in a slash; nil if there is none
@@ -111,8 +112,9 @@ func newClient(o Options, shared *transports) (*Client, error) {
 		c.jar = &cookieJar{jar: o.Jar, defaults: c.defaults.cookies, next: c.exchange}
 		c.http.Transport = c.jar
 	}
-	c.call = Chain(o.UseCall...)(&follow{c})
-	if err := checkStack(c.call); err != nil {
+	inside := &follow{c}
+	c.call = Chain(o.UseCall...)(inside)
+	if err := checkStack(c.call, inside); err != nil {
 		return nil, err
 	}
 	c.retries = hasLayer(c.exchange, retryLayer)
@@ -289,24 +291,17 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	}
 	finish := oneOf
 	if s.timeouts.Total > 0 {
-		out, finish = withTotal(out, s.timeouts.Total)
+		out, finish = withTotal(out, s.timeouts.Total, time.Now().Add(s.timeouts.Total))
 	}
 	resp, err := finish(oneOf(c.call.RoundTrip(out)))
 	if err != nil {
 		return nil, err
 	}
 	s.reportProgress(resp)
-	if s.status != nil && !single {
-		err := unfollowed(resp)
-		if err == nil {
-			err = s.status(resp)
-		}
-		if err != nil {
-			resp.Body.Close()
-			return nil, err
-		}
+	if single {
+		return resp, nil
 	}
-	return resp, nil
+	return s.checked(resp)
 }
 
 var errNoOutcome = errors.New("ply: a call layer returned neither a response nor an error")
@@ -572,34 +567,6 @@ func (c *Client) netrcAuth(u *url.URL) string {
 	r.SetBasicAuth(login, password)
 	return r.Header.Get("Authorization")
 }
-
-// HTTPClient returns an *http.Client for libraries that want one. What it is asked to do, c does, redirects and cookies included;
-// a CheckRedirect or a Timeout that is set on it comes on top. So does a Jar, but it takes the cookies that a redirect leads to
-// for those of the host that was asked: set Options.Jar instead. Each call returns another one.
-func (c *Client) HTTPClient() *http.Client {
-	return &http.Client{
-		Transport: &asTransport{c},
-		CheckRedirect: func(next *http.Request, _ []*http.Request) error {
-			closeBody(next) // as in Client.checkRedirect
-			return http.ErrUseLastResponse
-		},
-	}
-}
-
-// asTransport lets an *http.Client have its calls done by a Client.
-type asTransport struct{ client *Client }
-
-func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.client.Do(req)
-	if e, ok := err.(*url.Error); ok {
-		err = e.Err // the *http.Client around it says again what was asked for
-	}
-	return resp, err
-}
-
-func (t *asTransport) WrappedRoundTripper() http.RoundTripper { return t.client }
-
-func (t *asTransport) CloseIdleConnections() { t.client.CloseIdleConnections() }
 
 // With derives a client: change edits a copy of the options that c was made with, and the rest is as in [New].
 //

@@ -60,6 +60,9 @@ type walker struct {
 
 	// deep looks behind the one name of a Named chain as well.
 	deep bool
+
+	// hop says that the client further inside follows no redirects: see [Client.HTTPClient].
+	hop bool
 }
 
 // walk visits the layers from h down to, but without, end (nil: down to the transport).
@@ -88,6 +91,12 @@ func (w walker) walk(h, end Handler) {
 			h = l.next
 		case *asTransport:
 			h = l.client
+			w.hop = true
+		case *follow:
+			if !w.hop {
+				w.visit(Layer{Name: l.LayerName(), Handler: h})
+			}
+			h = l.Unwrap()
 		case describer:
 			w.visit(Layer{Name: l.LayerName(), Handler: h})
 			h = l.Unwrap()

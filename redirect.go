@@ -69,7 +69,7 @@ func unfollowed(resp *http.Response) error {
 		return nil
 	}
 	if resp.Request != nil {
-		if s := settingsOf(resp.Request.Context()); s != nil && (s.maxRedirects == noRedirects || s.single) {
+		if s := settingsOf(resp.Request.Context()); s != nil && (s.maxRedirects == noRedirects || s.single && !s.around) {
 			return nil
 		}
 	}
@@ -87,7 +87,7 @@ func canSendAgain(req *http.Request) bool {
 // checkRedirect is the redirect policy of every [Client]; req is the next hop, via the requests so far.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	limit := c.defaults.settings.maxRedirects
-	if s := settingsOf(req.Context()); s != nil {
+	if s := settingsOf(req.Context()); s != nil && (s.resolved || s.maxRedirects != 0) {
 		limit = s.maxRedirects
 	}
 	switch {
@@ -101,20 +101,25 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		return &RedirectError{Limit: limit, Response: req.Response}
 	}
 	req.URL.RawQuery = escapedQuery(req.URL.RawQuery)
-	if req.Body == nil {
-		req.Header.Del("Expect") // RFC 9110 §10.1.1
-		if via[0].Body != nil || methodOf(req) != methodOf(via[0]) {
-			dropContentFields(req.Header)
-		}
-	}
-	if !sameOrigin(req.URL, via[len(via)-1].URL) {
-		req.Host = "" // net/http keeps one that the caller chose for "//b.test/" too, and a jar goes by it
-	}
+	cleanHop(req, via[len(via)-1], via[0])
 	if !stayedAtOrigin(req, via) {
 		dropCredentials(req, c.options.CrossOrigin...)
 		trimReferer(req)
 	}
 	return nil
+}
+
+// cleanHop takes from req what was true of the request that was redirected to it, and of the first, and is not of this one.
+func cleanHop(req, previous, first *http.Request) {
+	if req.Body == nil {
+		req.Header.Del("Expect") // RFC 9110 §10.1.1
+		if first.Body != nil || methodOf(req) != methodOf(first) {
+			dropContentFields(req.Header)
+		}
+	}
+	if !sameOrigin(req.URL, previous.URL) {
+		req.Host = "" // net/http keeps one that the caller chose for "//b.test/" too, and a jar goes by it
+	}
 }
 
 // dropContentFields takes what speaks of content from the header of a request that has lost its own to a redirect: a 303, or a 301 or 302 (RFC 9110 §15.4).

@@ -18,6 +18,7 @@ type settings struct {
 	variant      variant
 	transport    *variantTransport // what variant comes to, once the client has resolved it
 	single       bool              // one exchange, no redirects: see Client.RoundTrip
+	around       bool              // single, and an *http.Client follows redirects: see Client.HTTPClient
 
 	// resolved says that a client has completed the settings and acts on them.
 	// They are not those of another request that somebody makes with the same context.
@@ -74,6 +75,22 @@ func DownloadProgress(f func(received, total int64)) RequestOption {
 		d.settings.progress = f
 		return nil
 	}}
+}
+
+// checked returns resp if the check of [CheckStatus] lets it pass, and closes it otherwise.
+func (s *settings) checked(resp *http.Response) (*http.Response, error) {
+	if s.status == nil {
+		return resp, nil
+	}
+	err := unfollowed(resp)
+	if err == nil {
+		err = s.status(resp)
+	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
 }
 
 func (s *settings) reportProgress(resp *http.Response) {

@@ -7,11 +7,12 @@ import (
 )
 
 // checkStack refuses stacks that cannot mean what they say. Layers that only some requests pass are left to whoever wrote the conditions.
-func checkStack(h Handler) error {
+// redirects are those of the client that has the stack, nil if it is an *http.Client.
+func checkStack(h Handler, redirects *follow) error {
 	var layers []Layer
-	inner := -1 // the index of the client's redirects; a client that is its transport has others
+	inner := -1 // the index of redirects
 	walker{deep: true, visit: func(l Layer) {
-		if _, ok := l.Handler.(*follow); ok && inner < 0 {
+		if f, ok := l.Handler.(*follow); ok && f == redirects {
 			inner = len(layers)
 		}
 		layers = append(layers, l)
@@ -41,7 +42,7 @@ func checkStack(h Handler) error {
 
 // checkWrapped is [checkStack] for the layers of [Wrap].
 func checkWrapped(h Handler) error {
-	err := checkStack(h)
+	err := checkStack(h, nil)
 	var refused *OptionError
 	if errors.As(err, &refused) {
 		refused.Option = "Wrap"

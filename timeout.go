@@ -151,10 +151,10 @@ func expired(ctx context.Context) bool {
 	return ok && !time.Now().Before(deadline) || ctx.Err() != nil
 }
 
-// withTotal gives req a deadline and returns what must see its outcome: the response lives until its body ends, and an error gets its name.
-func withTotal(req *http.Request, total time.Duration) (*http.Request, func(*http.Response, error) (*http.Response, error)) {
+// withTotal gives req the deadline end, which is total after its call began, and returns what must see its outcome: the response lives until its body ends, and an error gets its name.
+func withTotal(req *http.Request, total time.Duration, end time.Time) (*http.Request, func(*http.Response, error) (*http.Response, error)) {
 	struck := &TimeoutError{Phase: PhaseTotal, Limit: total}
-	ctx, cancel := context.WithTimeoutCause(req.Context(), total, struck)
+	ctx, cancel := context.WithDeadlineCause(req.Context(), end, struck)
 	name := func(err error) error {
 		if err == nil || err == io.EOF || context.Cause(ctx) != error(struck) {
 			return err
