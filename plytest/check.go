@@ -108,6 +108,12 @@ func Except(rule Rule, why string) Exception { return Exception{rule, why} }
 // Inside a bubble already, the rules run there, one after the other, without subtests.
 // With any other t, waiting takes real time: a second where a layer backs off for a second.
 //
+// A failure names what to do. The handler that a plain function returns breaks two rules in the hands of an http.Client, [NilNext] and [IdleConnectionsClosed]:
+// it has no method CloseIdleConnections, so that of the client ends there. In a ply chain neither matters, since ply.Chain makes up for both,
+// and so a layer that is meant for chains is checked in one:
+//
+//	plytest.CheckMiddleware(t, ply.Chain(mylayer))
+//
 // Run it with -race: part of [ConcurrentUse] and [RequestUnmodified] is left to the race detector.
 func CheckMiddleware(t testing.TB, m func(http.RoundTripper) http.RoundTripper, exceptions ...Exception) {
 	t.Helper()
@@ -125,6 +131,7 @@ func CheckMiddleware(t testing.TB, m func(http.RoundTripper) http.RoundTripper, 
 		c := &check{rule: r.name, m: m, bubbled: bubbled, leaks: leaks}
 		if tt, ok := t.(*testing.T); ok && !bubbled {
 			tt.Run(string(r.name), func(t *testing.T) {
+				t.Helper() // a failure is of the line that called CheckMiddleware
 				c.runInBubble(t, r.check)
 				c.report(t)
 			})
@@ -224,6 +231,7 @@ func (c *check) run(rule func(*check)) {
 // A bubble that is left with goroutines in it takes the test binary down. So a bubble in which some stay is not left:
 // its main goroutine waits for a channel from outside, which stops its time, and the test goes on without it.
 func (c *check) runInBubble(t *testing.T, rule func(*check)) {
+	t.Helper()
 	c.bubbled = true
 	verdict, ended, never := make(chan bool, 1), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -268,7 +276,7 @@ func (c *check) breach(rule Rule, format string, args ...any) {
 	}
 }
 
-// report passes on what was found: each finding once, and a few only.
+// report passes on what was found: each finding once, and a few only, with what to do about it.
 func (c *check) report(t testing.TB) {
 	t.Helper()
 	const enough = 5
@@ -281,7 +289,11 @@ func (c *check) report(t testing.TB) {
 			t.Errorf("plytest: %s: …", c.rule)
 			return
 		}
-		t.Errorf("plytest: %s: %s", c.rule, f)
+		end := ". "
+		if strings.Contains(f, "\n") {
+			end = "\n"
+		}
+		t.Errorf("plytest: %s: %s%s%s", c.rule, f, end, remedies[c.rule])
 	}
 }
 

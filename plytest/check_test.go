@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/plytest"
 )
 
@@ -335,6 +340,81 @@ func TestExceptLeavesARuleOutAndSaysWhy(t *testing.T) {
 			t.Errorf("errors %q, logs %q", tb.errors, tb.logs)
 		}
 	})
+}
+
+// The shape that README shows: a function that returns a function, and copies the request.
+func TestAPlainFunctionPassesInAChain(t *testing.T) {
+	plain := func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(req *http.Request) (*http.Response, error) {
+			req = req.Clone(req.Context())
+			req.Header.Set("Authorization", "Bearer x")
+			return next.RoundTrip(req)
+		})
+	}
+	plytest.CheckMiddleware(t, ply.Chain(plain))
+	synctest.Test(t, func(t *testing.T) {
+		tb := &recorder{TB: t}
+		plytest.CheckMiddleware(tb, plain)
+		if d := cmp.Diff([]plytest.Rule{plytest.NilNext, plytest.IdleConnectionsClosed}, tb.rules()); d != "" {
+			t.Errorf("by itself it breaks (-want +got):\n%s", d)
+		}
+		for _, e := range tb.errors {
+			if !strings.Contains(e, ". Wrap the layer in ply.Chain, or ") {
+				t.Errorf("%q does not say what to do", e)
+			}
+		}
+	})
+}
+
+// TestFailuresAreOfTheCaller runs a check that fails in another process and looks at where its failures are reported.
+func TestFailuresAreOfTheCaller(t *testing.T) {
+	bare := func(http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(*http.Request) (*http.Response, error) { return nil, nil })
+	}
+	if os.Getenv("PLYTEST_FAILS") != "" {
+		plytest.CheckMiddleware(t, bare) // THIS LINE
+		return
+	}
+	source, err := os.ReadFile("check_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := strings.Cut(string(source), "// THIS "+"LINE")
+	want := fmt.Sprintf("check_test.go:%d: plytest: ", strings.Count(before, "\n")+1)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestFailuresAreOfTheCaller$")
+	cmd.Env = append(os.Environ(), "PLYTEST_FAILS=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatalf("nothing failed:\n%s", out)
+	}
+	failures := 0
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, ": plytest: ") {
+			failures++
+			if !strings.Contains(line, want) {
+				t.Errorf("reported at another line than %s: %s", want, line)
+			}
+		}
+	}
+	if failures < 3 {
+		t.Errorf("%d failures:\n%s", failures, out)
+	}
+}
+
+func TestEveryRuleHasARemedy(t *testing.T) {
+	source, err := os.ReadFile("remedies.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile("check.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range regexp.MustCompile(`(?m)^\t([A-Z]\w+) Rule = `).FindAllStringSubmatch(string(rules), -1) {
+		if !regexp.MustCompile(`(?m)^\t` + rule[1] + `: +"[A-Z]`).Match(source) {
+			t.Errorf("%s has none", rule[1])
+		}
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
