@@ -21,7 +21,7 @@ import (
 // Options.Timeouts.Total bounds all hops together, beside a Timeout.
 //
 // What may hold a secret stays with its origin, whatever CheckRedirect says: fields of the first request that [Client.Do] would drop on the way to
-// another origin are dropped, unless CheckRedirect has set them to another value. A Cookie given by hand is dropped by the policy of c alone;
+// another origin (see Options.CrossOrigin) are dropped, unless CheckRedirect has set them to another value. A Cookie given by hand is dropped by the policy of c alone;
 // under another CheckRedirect it goes where net/http lets it go, to subdomains for instance. That of a jar is the jar's business.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{Transport: &asTransport{c}, CheckRedirect: c.checkRedirect, Jar: c.options.Jar}
@@ -54,7 +54,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c, asked := t.client, req
 	call := hopsOf(req)
 	if req.Response != nil {
-		req = redirectedHop(req)
+		req = redirectedHop(req, c.options.CrossOrigin)
 	}
 	if r := c.options.Redactor; r != nil && !redact.Chosen(req.Context()) {
 		req = req.WithContext(redact.With(req.Context(), r))
@@ -128,7 +128,7 @@ func keepTrack(asked, sent *http.Request, resp *http.Response) {
 }
 
 // redirectedHop is req without what Client.checkRedirect would take from it, for an *http.Client that has another policy.
-func redirectedHop(req *http.Request) *http.Request {
+func redirectedHop(req *http.Request, crossOrigin []string) *http.Request {
 	hop := withOwnHeader(req)
 	copied := req.Header // fields that net/http may have taken from the first request: all, if that is not known
 	if previous := req.Response.Request; previous != nil {
@@ -139,7 +139,7 @@ func redirectedHop(req *http.Request) *http.Request {
 	if staysAtOrigin(req) {
 		return hop
 	}
-	dropCredentials(hop)
+	dropCredentials(hop, crossOrigin...)
 	for name, values := range req.Header {
 		if _, kept := hop.Header[name]; !kept && (name == "Cookie" || !slices.Equal(values, copied[name])) {
 			hop.Header[name] = values // from a jar, or set by CheckRedirect

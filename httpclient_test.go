@@ -211,14 +211,14 @@ func TestWhatMayBeSecretStaysWithItsOriginWhateverThePolicy(t *testing.T) {
 	}
 	for name, policy := range policies {
 		transport := redirects(map[string]string{"http://a.test/1": "http://b.test/2", "http://b.test/2": "http://a.test/3"})
-		hc := newClient(t, ply.Options{Transport: transport, Header: http.Header{"X-Api-Key": {"k"}}, Defaults: []ply.RequestOption{ply.Query("token", "t")}}).HTTPClient()
+		hc := newClient(t, ply.Options{Transport: transport, CrossOrigin: []string{"X-Named"}, Header: http.Header{"X-Api-Key": {"k"}}, Defaults: []ply.RequestOption{ply.Query("token", "t")}}).HTTPClient()
 		if policy != nil {
 			hc.CheckRedirect = policy
 		}
 		req, err := http.NewRequest(http.MethodGet, "http://a.test/1?secret=path", nil)
 		require.NoError(t, err)
 		req.URL.RawQuery = ""
-		req.Header = http.Header{"Authorization": {"Bearer for-a"}, "X-Auth-Token": {"t"}, "Accept": {"a/b"}}
+		req.Header = http.Header{"Authorization": {"Bearer for-a"}, "X-Auth-Token": {"t"}, "X-Named": {"n"}, "X-Unknown": {"u"}, "Accept": {"a/b"}}
 		err = ply.Discard(hc.Do(req))
 		if first := transport.got[0]; first.Header.Get("X-Api-Key") != "k" || first.URL != "http://a.test/1?token=t" {
 			t.Errorf("%s: %v; the first request was %+v", name, err, first)
@@ -228,10 +228,10 @@ func TestWhatMayBeSecretStaysWithItsOriginWhateverThePolicy(t *testing.T) {
 			if strings.HasPrefix(name, "a token") {
 				want = "Bearer for-b"
 			}
-			if hop.Header.Get("X-Api-Key") != "" || hop.Header.Get("X-Auth-Token") != "" || hop.Header.Get("Authorization") != want || strings.Contains(hop.URL, "token") {
+			if hop.Header.Get("X-Api-Key") != "" || hop.Header.Get("X-Auth-Token") != "" || hop.Header.Get("X-Unknown") != "" || hop.Header.Get("Authorization") != want || strings.Contains(hop.URL, "token") {
 				t.Errorf("%s: sent %+v", name, hop)
 			}
-			if hop.Header.Get("Accept") != "a/b" {
+			if hop.Header.Get("Accept") != "a/b" || hop.Header.Get("X-Named") != "n" {
 				t.Errorf("%s: lost a harmless field: %+v", name, hop)
 			}
 		}
