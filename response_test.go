@@ -691,6 +691,8 @@ func TestJSONObeysTheCharset(t *testing.T) {
 		{"utf-16le", "application/json; charset=utf-16le", "\"\x00G\x00r\x00\xfc\x00\xdf\x00e\x00\"\x00", ""},
 		{"utf-16 by its mark", "application/json", "\xfe\xff\x00\"\x00G\x00r\x00\xfc\x00\xdf\x00e\x00\"", ""},
 		{"utf-16 without its mark", "application/json; charset=utf-16", "\x00\"\x00G", "byte order mark"},
+		{"unknown, with escapes", "application/json; charset=iso-2022-jp", "\"\x1b$B$\"\x1b(B\"", `charset "iso-2022-jp" is not known`},
+		{"unknown, in seven bits", "application/json; charset=utf-7", `"Gr+APwA3w-e"`, `charset "utf-7" is not known`},
 		{"unknown", "application/json; charset=Shift_JIS", "\"\x83\"", `charset "shift_jis" is not known`},
 	}
 	for _, tt := range tests {

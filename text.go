@@ -109,7 +109,7 @@ func (d document) inUTF8(media string) ([]byte, error) {
 	switch {
 	case charset == "", charset == "utf-8", charset == "utf8", charset == "unicode-1-1-utf-8",
 		declaresEncoding(d.content, media),
-		!known && isASCII(d.content), // which other charsets have in common
+		!known && isPlainASCII(d.content), // which other charsets have in common
 		strings.HasSuffix(charset, "ascii") && utf8.Valid(d.content):
 		return d.content, nil
 	}
@@ -126,9 +126,10 @@ func declaresEncoding(content []byte, media string) bool {
 	return bytes.HasPrefix(declaration, []byte("<?xml")) && bytes.Contains(declaration, []byte("encoding"))
 }
 
-func isASCII(content []byte) bool {
+// isPlainASCII reports whether content is ASCII without the control characters with which some charsets switch to others (ISO 2022).
+func isPlainASCII(content []byte) bool {
 	for _, c := range content {
-		if c >= utf8.RuneSelf {
+		if c >= utf8.RuneSelf || c < ' ' && c != '\t' && c != '\n' && c != '\r' {
 			return false
 		}
 	}
