@@ -1,6 +1,7 @@
 package target
 
 import (
+	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -8,6 +9,19 @@ import (
 
 // A host that is not ASCII goes onto the wire in two forms. net/http connects to the one that IDNA makes of it (RFC 5891 §4.4, mapped as UTS #46 says)
 // and writes Punycode of the host as given into the Host field (RFC 3492). The two differ for "BÜCHER.example", and so may the answers.
+// Hosts are compared in the first form, so that is what must be sent: see [OnWire].
+
+// OnWire returns r, or, where net/http would write another name into the Host field than the one that it connects to, a request whose Host is that one.
+// What is keyed is what is sent then.
+func OnWire(r *http.Request) *http.Request {
+	named := Authority(r)
+	if isASCII(named) || wireHost(named) == dialedHost(named) {
+		return r
+	}
+	sent := *r
+	sent.Host = dialedHost(named)
+	return &sent
+}
 
 // wireHost is an authority as the Host field has it.
 func wireHost(authority string) string {

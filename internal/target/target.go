@@ -35,7 +35,7 @@ func AppendOrigin(dst []byte, r *http.Request) []byte {
 	}
 	named, dialed := Authority(r), u.Host
 	if !isASCII(named) || !isASCII(dialed) {
-		named, dialed = wireHost(named), dialedHost(dialed)
+		named, dialed = dialedHost(named), dialedHost(dialed) // see OnWire
 	}
 	dst = appendAuthority(dst, u.Scheme, named)
 	if named != dialed && !sameAuthority(u.Scheme, named, dialed) {

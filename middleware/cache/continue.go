@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/target"
 )
 
 // continuation is a body that broke off for one reader, while the caller has seen the header and the first bytes.
@@ -54,7 +55,7 @@ func (c *continuation) open() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, errBroken
 	}
-	resp, err := c.next.RoundTrip(r)
+	resp, err := c.next.RoundTrip(target.OnWire(r))
 	if err == nil && resp == nil {
 		err = errNoResponse
 	}

@@ -366,6 +366,7 @@ func (x *exchange) complete(d decision) (*http.Response, error) {
 // send does one exchange with the origin and takes in what comes back.
 func (x *exchange) send(r *http.Request, d decision) (*http.Response, error) {
 	p := &reply{exchange: x, began: x.cache.events.now(), requested: time.Now()}
+	r = target.OnWire(r)
 	resp, err := x.next.RoundTrip(r)
 	if err == nil && resp == nil {
 		err = errNoResponse

@@ -114,5 +114,11 @@ func TestAHostHasOneKeyInUnicodeAndPunycode(t *testing.T) {
 		g.get("http://bücher.example:80/a")
 		have, _ := g.get("http://XN--bcher-kva.example/a")
 		g.want(have, 200, "x", "hit", 1)
+		have, _ = g.get("http://BÜCHER.example/a")
+		g.want(have, 200, "x", "hit", 1)
+		g.get("http://BÜCHER.example/b")
+		if host := g.origin.asked[1].Host; host != "xn--bcher-kva.example" {
+			t.Errorf("sent with Host %q, which is not what is keyed", host)
+		}
 	})
 }
