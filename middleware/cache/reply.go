@@ -128,7 +128,7 @@ func (p *reply) store(s *Status) {
 	}
 	if reason != "" {
 		p.leaveOut(s, reason)
-		if p.selected != nil && ends(p.selected, p.StatusCode, p.received) {
+		if reason != bodyRefused && p.selected != nil && ends(p.selected, p.StatusCode, p.received) {
 			p.remove(p.selected)
 		}
 		return
