@@ -77,7 +77,7 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *Entry, began moment)
 	err := c.store.update(ctx, x.key, func(old *variants) *variants {
 		next := old
 		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
-		if !c.invalidatedSince(began, x, e) && !old.overtook(e, now) {
+		if !c.invalidatedSince(began, x, e) && !old.overtook(e, now) && !x.outweighed(old, e, now) {
 			next = old.with(e, c.maxEntry)
 			if next != old {
 				next = next.ofLast(x.supersedes(e)) // with a Vary that has changed, an older one could still match

@@ -193,3 +193,28 @@ func TestAnErrorHidesNoOtherVariant(t *testing.T) {
 		}
 	})
 }
+
+// What has been stored while an error was under way stays.
+func TestAnErrorDisplacesNothingThatHasComeMeanwhile(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			if r.Header.Get("X") != "" {
+				time.Sleep(time.Second)
+				return reply(503, "down", "Cache-Control: max-age=60")
+			}
+			time.Sleep(500 * time.Millisecond)
+			return reply(200, "good", "Cache-Control: max-age=600")
+		}}
+		g := newRig(t, o, cache.Options{NoCollapse: true})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			g.get(url)
+		}()
+		time.Sleep(100 * time.Millisecond)
+		g.get(url, "X: y")
+		<-done
+		have, _ := g.get(url)
+		g.want(have, 200, "good", "hit", 2)
+	})
+}

@@ -95,6 +95,17 @@ func (x *exchange) supersedes(next *Entry) func(*Entry) bool {
 	}
 }
 
+// outweighed tells whether next is an error, and what has been stored while it was under way can still be served.
+func (x *exchange) outweighed(s *variants, next *Entry, now time.Time) bool {
+	if s == nil || next.status < 400 {
+		return false
+	}
+	selects := x.selects()
+	return slices.ContainsFunc(s.entries, func(e *Entry) bool {
+		return e.part == nil && selects(e) && displacesInVain(e, next, now)
+	})
+}
+
 // overtook tells whether s holds, in the place of e, what was asked for while e was under way: then that is the later state of the two.
 func (s *variants) overtook(e *Entry, now time.Time) bool {
 	return s != nil && slices.ContainsFunc(s.entries, func(old *Entry) bool {
