@@ -3,6 +3,7 @@ package cache_test
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/plyhttp/ply/keying"
@@ -55,6 +56,7 @@ func TestAVaryThatComesWithAValidation(t *testing.T) {
 				time.Sleep(20 * time.Second)
 				g.get(url, test.by+": de", test.request)
 				time.Sleep(time.Second)
+				synctest.Wait()
 				for value, asked := range map[string]int{"de": 0, "en": 1} {
 					before := len(o.asked)
 					if have, _ := g.get(url, test.by+": "+value); have.Body != value {
@@ -86,6 +88,7 @@ func TestAnotherVariantThatIsConfirmedUnderAnotherVary(t *testing.T) {
 		g := newRig(t, o, cache.Options{})
 		g.get(url, "A: 1", "B: 1")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		g.get(url, "A: 2", "B: 1")
 		if have, _ := g.get(url, "A: 1", "B: 2"); have.Body != "A=1, B=2" {
 			t.Errorf("%v", have)
@@ -103,8 +106,10 @@ func TestAResponseThatWasHiddenDoesNotComeBack(t *testing.T) {
 			reply(200, "last")), cache.Options{})
 		g.get(url, "A: 1")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		g.get(url, "A: 2")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		g.get(url, "A: 1", "Cache-Control: no-cache")
 		have, _ := g.get(url, "A: 1")
 		g.want(have, 200, "last", "miss", 4)
@@ -123,6 +128,7 @@ func TestGroupsThatComeWithAValidation(t *testing.T) {
 					time.Sleep(20 * time.Second)
 					g.get(url, "X: x")
 					time.Sleep(time.Second)
+					synctest.Wait()
 					require.NoError(t, g.DeleteGroup(t.Context(), url, group))
 					before := len(o.asked)
 					g.get(url, "X: x")

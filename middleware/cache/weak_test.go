@@ -3,6 +3,7 @@ package cache_test
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
@@ -25,6 +26,7 @@ func TestAServerThatWeakensItsTags(t *testing.T) {
 					time.Sleep(20 * time.Second)
 					g.get(url)
 					time.Sleep(time.Second)
+					synctest.Wait()
 					have, _ := g.get(url)
 					g.want(have, 200, "body", "hit", n+2)
 				}
@@ -53,6 +55,7 @@ func TestA304WithAnotherTagStillCountsForNothing(t *testing.T) {
 				time.Sleep(20 * time.Second)
 				g.get(url)
 				time.Sleep(time.Second)
+				synctest.Wait()
 				have, _ := g.get(url)
 				g.want(have, 200, "new", "hit", 3)
 			})
