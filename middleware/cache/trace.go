@@ -16,7 +16,8 @@ type Trace struct {
 	// Stored is called when a response has been read to its end and taken into the store, and when a validation has brought one up to date.
 	Stored func(e *Entry)
 
-	// NotStored is called when a response is not stored, with the reason.
+	// NotStored is called when a response of the next handler is not stored, with the reason: whenever the cache keeps out of a request, too,
+	// and when a stored response stands in for an error.
 	NotStored func(r *http.Request, reason string)
 
 	// Invalidated is called when an unsafe request has made a URI's stored responses invalid.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -80,9 +81,10 @@ func (s *variants) ofLast(drop func(*Entry) bool) *variants {
 
 // selects tells which stored responses can be the answer to the request.
 func (x *exchange) selects() func(*Entry) bool {
-	query, key := blinded(queryOf(x.request)), x.cache.secret()
+	key := x.cache.secret()
+	query := sync.OnceValue(func() string { return blinded(queryOf(x.request)) })
 	return func(e *Entry) bool {
-		return (e.search == nil || e.search.coversBlinded(query)) && selects(e, x.request.Header, key)
+		return (e.search == nil || e.search.coversBlinded(query())) && selects(e, x.request.Header, key)
 	}
 }
 
