@@ -2,15 +2,11 @@ package cache
 
 import (
 	"context"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/plyhttp/ply/expiry"
 )
 
 // reply is what the origin answered.
@@ -379,42 +375,6 @@ func (p *reply) index(e *Entry, h http.Header) string {
 	return ""
 }
 
-// judge asks the expiry strategy about a response of a certain age.
-func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, received time.Time) candidate {
-	x := expiry.Exchange{
-		Request: r, Response: resp, Now: received, Shared: c.posture.shared, Targeted: c.posture.targeted,
-		PerRequest: expiryOf(r.Context()),
-	}
-	judged := candidate{request: r, response: resp, age: age}
-	strategy := c.expiry
-	if asks, ok := strategy.(interface{ AsksPerRequest() bool }); x.PerRequest != nil && !(ok && asks.AsksPerRequest()) {
-		strategy = expiry.First(x.PerRequest, strategy)
-	}
-	if judged.verdict = strategy.Expiry(x); judged.verdict.Silent() {
-		judged.verdict = expiry.Default().Expiry(x)
-	}
-	lifetime, explicit := expiry.Explicit(x)
-	judged.explicit = explicit
-	if resp.StatusCode >= 400 && !judged.verdict.AnyStatus {
-		judged.asError(expiry.Default().Expiry(x), explicit && lifetime > 0)
-	}
-	return judged
-}
-
-// asError takes back what a strategy says of an error in general, without a word about its status: a lifetime of one's own never keeps an error.
-// The server's word bounds it, said is that, and where the strategy overrules the server, the server must have given a lifetime, too.
-func (c *candidate) asError(said expiry.Verdict, given bool) {
-	v := c.verdict
-	switch {
-	case v.Refused():
-	case v.Overrules() && (!given || v.For(0) == 0):
-		c.unwanted = true
-	default:
-		c.verdict = expiry.Follow(min(v.For(0), said.For(0)))
-	}
-	c.failure = true
-}
-
 // notModified takes in a 304 to a request that this cache made conditional (RFC 9111 §4.3.3).
 func (p *reply) notModified(d decision) (*http.Response, error) {
 	if p.followed {
@@ -519,54 +479,6 @@ func (p *reply) remove(old *Entry) {
 		return
 	}
 	c.durable.behind.soon(remove, told)
-}
-
-// completed takes in the answer to a request for missing bytes: together with the stored part it is the whole.
-// A part that does not fit is dropped, and the whole fetched.
-func (p *reply) completed(d decision) (*http.Response, error) {
-	part := p.selected
-	switch p.StatusCode {
-	case http.StatusPartialContent:
-	case http.StatusRequestedRangeNotSatisfiable:
-		return p.refetch(d, "the stored part does not fit")
-	default:
-		return p.take(d, p.StatusCode), nil
-	}
-	rest, ok := completes(part, p.Header)
-	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.size() {
-		return p.refetch(d, "the stored part does not fit")
-	}
-	have := part.content(p.request)
-	if stored, ok := have.(*pieceReader); ok {
-		stored.origin = p.next
-	}
-	bodies := []io.Reader{have, &exactly{p.Body, rest.size()}}
-	if rest.first == 0 {
-		slices.Reverse(bodies)
-	}
-	p.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bodies...), closers{p.Body, have}}
-	sent := p.Header
-	p.Header = freshenedHeader(part.header, sent, p.received)
-	addCookies(p.Header, sent)
-	delete(p.Header, "Content-Range")
-	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.complete, 10)}
-	p.StatusCode, p.Status, p.ContentLength, p.TransferEncoding = http.StatusOK, "200 OK", rest.complete, nil
-	return p.take(d, http.StatusPartialContent), nil
-}
-
-// closers closes all of several bodies. The error is the first one's.
-type closers []io.Closer
-
-func (c closers) Close() (err error) {
-	for i, closer := range c {
-		if failed := closer.Close(); i == 0 {
-			err = failed
-		}
-	}
-	return err
 }
 
 // learnFromHead brings the stored response that a HEAD was about up to date, or marks it as out of date (RFC 9111 §4.3.5).
