@@ -108,3 +108,14 @@ func overwrite(path string, size int64) error {
 	_, err = f.Write([]byte(strings.Repeat("x", int(size))))
 	return errors.Join(err, f.Close())
 }
+
+// The file bears our mark as soon as it is made, not only when the log is moved into it: without its log it is still known as one that may be made anew.
+func TestMarkAtOnce(t *testing.T) {
+	path := file(t)
+	open(t, path, sqlite.Options{})
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	if len(content) < 72 || string(content[68:72]) != "plyS" {
+		t.Errorf("%d bytes, without the mark", len(content))
+	}
+}

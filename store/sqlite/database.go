@@ -167,12 +167,16 @@ func furnish(ctx context.Context, c *conn) error {
 	if err := writeAhead(ctx, c); err != nil {
 		return err
 	}
-	return transaction(ctx, c, func() error {
+	err := transaction(ctx, c, func() error {
 		if n, err := c.number(ctx, "SELECT count(*) FROM sqlite_schema"); err != nil || n > 0 {
 			return err
 		}
 		return c.script(tables)
 	})
+	if err == nil {
+		_ = c.script("PRAGMA wal_checkpoint(PASSIVE)") // so that the file bears our mark, whatever becomes of the log
+	}
+	return err
 }
 
 var tables = fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = %d", schemaSQL, applicationID, schemaVersion)

@@ -59,11 +59,7 @@ func provide(path string) (fs.FileInfo, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	dir, err := os.Lstat(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	if err := trusted(dir); err != nil {
+	if err := inTrustedDir(path); err != nil {
 		return nil, err
 	}
 	info, err := os.Lstat(path)
@@ -76,15 +72,32 @@ func provide(path string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
+	return info, unshared(path)
+}
+
+func inTrustedDir(path string) error {
+	dir, err := os.Lstat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return trusted(dir)
+}
+
+// unshared refuses a database that is not this user's alone, with all that SQLite takes for a part of it. It is asked before each connection:
+// the first thing that one does is to roll back a journal.
+func unshared(path string) error {
+	if err := inTrustedDir(path); err != nil {
+		return err
+	}
 	if err := private(path); err != nil {
-		return nil, err
+		return err
 	}
 	for _, suffix := range siblings {
 		if err := private(path + suffix); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return info, nil
+	return nil
 }
 
 // create makes an empty file for this user alone, whatever the umask. SQLite gives -wal and -shm the same mode.

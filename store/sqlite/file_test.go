@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -183,6 +184,28 @@ func TestForeignOwner(t *testing.T) {
 	require.NoError(t, os.Chown(filepath.Dir(path), 65534, 65534))
 	if _, err := sqlite.Open(path, sqlite.Options{}); err == nil || !strings.Contains(err.Error(), "belongs to user 65534") {
 		t.Errorf("a directory: Open: %v, want an error that says that it is another user's", err)
+	}
+}
+
+// A directory that is opened up while a store uses it is no place for further connections.
+func TestDirectoryOpenedUp(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8)) // connections to read from, of which few are there yet
+	path := file(t)
+	s := open(t, path, sqlite.Options{})
+	require.NoError(t, s.Put(t.Context(), "k", store.Record{Data: []byte("x")}))
+	chmod(t, filepath.Dir(path), 0o777)
+	var refused error
+	for range 8 {
+		if _, err := s.Get(t.Context(), "k"); err != nil {
+			refused = err
+		}
+	}
+	if refused == nil || !strings.Contains(refused.Error(), "others may write") {
+		t.Errorf("Get: %v, want an error that says that others may write there", refused)
+	}
+	chmod(t, filepath.Dir(path), 0o700)
+	if !has(t, s, "k") {
+		t.Error("what was stored is gone")
 	}
 }
 

@@ -284,6 +284,9 @@ func (s *Store) read(ctx context.Context, db *database, f func(c *conn) error) e
 }
 
 func (db *database) reader() (*conn, error) {
+	if err := unshared(db.path); err != nil {
+		return nil, err
+	}
 	c, err := connect(db.path, db.sync)
 	if err != nil {
 		return nil, err
