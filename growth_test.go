@@ -121,6 +121,9 @@ func growing() map[string]func(n int) {
 		"groups in a store":  manyVariants,
 		"fields of any name": manyFields,
 	}
+	for _, name := range []string{"Accept", "Accept-Language", "Authorization", "Cache-Control", "Cookie", "If-None-Match", "If-Range", "Pragma", "Range"} {
+		all["request "+name] = func(n int) { each(n, func(s string) { asked(name, s) }) }
+	}
 	for _, name := range []string{
 		"Accept-Ranges", "Age", "Cache-Control", "Cache-Group-Invalidation", "Cache-Groups", "Cache-Status", "Cdn-Cache-Control", "Connection", "Content-Encoding",
 		"Content-Location", "Content-Range", "Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Link", "Location", "No-Vary-Search", "Pragma",
@@ -242,6 +245,18 @@ func growthCalls(o cache.Options, status int, h http.Header, times int) {
 	_ = ply.Discard(c.Get(ctx, address, ply.NoRedirects(), ply.Header("Cache-Control", "no-cache")))
 	_ = ply.Discard(c.Head(ctx, address, ply.NoRedirects()))
 	_ = ply.Discard(c.Post(ctx, address))
+}
+
+// asked has a field in requests for what is stored already, in three variants.
+func asked(name, value string) {
+	c, done := growthClient(cache.Options{}, http.StatusOK, http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"1"`}, "Content-Language": {"de"}, "Vary": {"Accept, Accept-Language, Cookie"}})
+	defer done()
+	for _, language := range []string{"de", "en", "fr"} {
+		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.Header("Accept-Language", language)))
+	}
+	for range 2 {
+		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.Header(name, value)))
+	}
 }
 
 // manyFields has answers with many fields, which are named in Connection, in Vary, or as private.

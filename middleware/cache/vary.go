@@ -115,7 +115,9 @@ type preference struct {
 
 func preferenceOf(member string) (p preference, ok bool) {
 	what, rest := cachestatus.Cut(member)
-	p.text, p.weight = field.Lower(what), 1000
+	p.weight = 1000
+	var text, extensions strings.Builder
+	text.WriteString(field.Lower(what))
 	weighed := false
 	for rest != "" {
 		var parameter string
@@ -130,17 +132,17 @@ func preferenceOf(member string) (p preference, ok bool) {
 				return p, false
 			}
 		default:
-			text := ";" + name
-			if given {
-				text += "=" + value
-			}
+			b := &text
 			if weighed {
-				p.extensions += text
-			} else {
-				p.text += text
+				b = &extensions
+			}
+			b.WriteString(";" + name)
+			if given {
+				b.WriteString("=" + value)
 			}
 		}
 	}
+	p.text, p.extensions = text.String(), extensions.String()
 	return p, what != ""
 }
 
