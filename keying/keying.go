@@ -7,6 +7,7 @@ package keying
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/plyhttp/ply/internal/target"
 )
@@ -45,9 +46,13 @@ type ResourceStrategy interface {
 }
 
 // Default returns the strategy that a private cache uses if none is chosen: the target URI as it is sent (RFC 9111 §2), without fragment and userinfo,
-// and a hash of the request's Authorization and Cookie fields. Scheme and authority compare as RFC 9110 §4.2.3 says; path and query count byte for byte,
+// and a hash of the request's credentials. Scheme and authority compare as RFC 9110 §4.2.3 says; path and query count byte for byte,
 // because a server may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a".
 // Two requests with other credentials, or one with and one without, never share a response. It allocates nothing.
+//
+// Credentials are the header fields that redact.SecretHeader knows (Authorization, Cookie, X-Api-Key, the token fields of vendors), in any spelling,
+// and the userinfo of the URL, which net/http sends as Authorization. A signature changes with each request: what counts of it is the key that it names,
+// as SigV4, Digest, OAuth 1.0 and HTTP Message Signatures (RFC 9421) do. A signature that names none, one of NTLM for example, gives a request no key.
 //
 // The price: a client that sends a new cookie with each request never hits. If it acts for one person only, see [OnePerson].
 func Default() Strategy {
@@ -58,7 +63,7 @@ type perPrincipal struct{}
 
 // AppendKey appends the target URI and a hash of the credentials.
 func (perPrincipal) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
-	return appendCredentials(target.AppendURI(dst, r), r.Header), nil
+	return appendCredentials(target.AppendURI(dst, r), r)
 }
 
 // AppendResource appends the target URI.
@@ -66,12 +71,17 @@ func (perPrincipal) AppendResource(dst []byte, r *http.Request) ([]byte, error) 
 	return target.AppendURI(dst, r), nil
 }
 
+// AppendSearchKey appends the key of r for responses that do not vary on the whole query: bare is r without it.
+func (perPrincipal) AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, error) {
+	return appendCredentials(target.AppendURI(dst, bare), r)
+}
+
 // AnonymousKey tells a cache what follows the target URI in the key of a request without credentials:
 // one that has read the header knows that there are none, under no spelling, and need not have it searched again.
 func (perPrincipal) AnonymousKey() string { return anonymous }
 
 // OnePerson returns the strategy for a client that acts for one person: the target URI and nothing else.
-// Requests share responses whatever their Authorization and Cookie fields say, as RFC 9111 lets private caches do,
+// Requests share responses whatever their credentials say, as RFC 9111 lets private caches do,
 // unless a response's Vary tells them apart. It allocates nothing.
 func OnePerson() Strategy {
 	return onePerson{}
@@ -87,6 +97,11 @@ func (onePerson) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 // AppendResource appends the target URI.
 func (onePerson) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
 	return target.AppendURI(dst, r), nil
+}
+
+// AppendSearchKey appends the target URI of bare.
+func (onePerson) AppendSearchKey(dst []byte, bare, _ *http.Request) ([]byte, error) {
+	return target.AppendURI(dst, bare), nil
 }
 
 // AnonymousKey tells a cache that nothing follows the target URI in the key of a request without credentials.
@@ -107,8 +122,9 @@ func (f PartFunc) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 }
 
 // Of returns the strategy whose key has these parts, in this order. Nil parts are left out.
-// Without a [URL] among them, the whole target URI comes first. Without a [Principal] or [Anyone], a hash of the credentials comes last,
-// so that nothing is shared between principals by oversight.
+// Without a [URL] among them, the whole target URI comes first. Without a [Principal] or [Anyone], a hash of the credentials comes last, as in [Default],
+// so that nothing is shared between principals by oversight. With URLOptions.Only, parameters whose names say that they are secret
+// ("api_key", "access_token") belong to the credentials.
 func Of(parts ...Part) Strategy {
 	s := &composed{}
 	var hasPrincipal bool
@@ -132,15 +148,26 @@ func Of(parts ...Part) Strategy {
 		s.parts = append(s.parts, part)
 	}
 	if len(s.urls) == 0 {
-		s.parts = append([]Part{PartFunc(appendTarget)}, s.parts...)
+		s.parts = append([]Part{targetPart{}}, s.parts...)
 	}
 	if !hasPrincipal {
 		s.parts = append(s.parts, Principal(nil))
 	}
+	if slices.ContainsFunc(s.urls, func(p *urlPart) bool { return p.only != nil }) {
+		for i, part := range s.parts {
+			if p, ok := part.(principalPart); ok {
+				p.query = true
+				s.parts[i] = p
+			}
+		}
+	}
 	return s
 }
 
-func appendTarget(dst []byte, r *http.Request) ([]byte, error) {
+// targetPart is the whole target URI.
+type targetPart struct{}
+
+func (targetPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	return target.AppendURI(dst, r), nil
 }
 
@@ -154,10 +181,21 @@ type composed struct {
 
 // AppendKey appends the parts, each behind its length.
 func (s *composed) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
+	return s.AppendSearchKey(dst, r, r)
+}
+
+// AppendSearchKey appends the key of r for responses that do not vary on the whole query: bare is r without it.
+// Only the parts about the URL do without; who asks, for one, is what the whole request says.
+func (s *composed) AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, error) {
 	for _, part := range s.parts {
+		of := r
+		switch part.(type) {
+		case targetPart, *urlPart:
+			of = bare
+		}
 		start := len(dst)
 		var err error
-		if dst, err = part.AppendPart(target.Open(dst), r); err != nil {
+		if dst, err = part.AppendPart(target.Open(dst), of); err != nil {
 			return nil, err
 		}
 		target.Close(dst, start)

@@ -5,25 +5,32 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/scope"
 	"github.com/plyhttp/ply/internal/target"
 )
 
 // Principal is the part that keeps principals apart. Of whom a request speaks is what name returns, or, if name is nil,
-// what its Authorization and Cookie fields say. Only a hash of it stands in the key. An empty name is a principal of its own: nobody.
+// what its credentials say; see [Default]. Only a hash of it stands in the key. An empty name is a principal of its own: nobody.
 //
 // Name a user, a tenant or a session by their identifier where the credentials change more often than the answers, tokens that are renewed for one.
 func Principal(name func(*http.Request) (string, error)) Part {
-	return principalPart{name}
+	return principalPart{name: name}
 }
 
 type principalPart struct {
-	name func(*http.Request) (string, error)
+	name  func(*http.Request) (string, error)
+	query bool // secret parameters of the query count, for no other part looks at them
 }
 
 func (p principalPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	if p.name == nil {
-		return appendCredentials(dst, r.Header), nil
+		dst, err := appendCredentials(dst, r)
+		if err == nil && p.query {
+			dst = credential.AppendQuery(dst, target.Plain(r).URL.RawQuery)
+		}
+		return dst, err
 	}
 	name, err := p.name(r)
 	if err != nil {
@@ -83,30 +90,17 @@ func AllHeaders(except ...string) Part {
 // anonymous stands in a key for the credentials that a request lacks.
 const anonymous = "\x00"
 
-// appendCredentials appends a hash of the credentials in h, or a mark that there are none.
-func appendCredentials(dst []byte, h http.Header) []byte {
-	if !hasCredentials(h) {
-		return append(dst, anonymous...)
+// appendCredentials appends a hash of who asks by the credentials of r, or a mark that there are none.
+func appendCredentials(dst []byte, r *http.Request) ([]byte, error) {
+	if !credential.In(r) {
+		return append(dst, anonymous...), nil
 	}
-	return appendHashed(append(dst, 1), func(dst []byte) []byte {
-		return appendField(appendField(dst, h, "Authorization"), h, "Cookie")
-	})
-}
-
-func hasCredentials(h http.Header) bool {
-	for key := range h {
-		switch len(key) {
-		case len("Authorization"):
-			if field.EqualFold(key, "Authorization") {
-				return true
-			}
-		case len("Cookie"):
-			if field.EqualFold(key, "Cookie") {
-				return true
-			}
-		}
+	start := len(dst) + 1
+	dst, err := credential.Append(append(append(dst, 1), hashSeed...), r)
+	if err != nil && scope.Of(r.Context()).Principal == "" { // else the program says who asks
+		return nil, err
 	}
-	return false
+	return hashedFrom(dst, start), nil
 }
 
 // has tells whether h has a field, whatever case its name is written in: a map filled by hand is sent as it is.
@@ -149,10 +143,17 @@ func otherSpellings(h http.Header, name string) []string {
 	return found
 }
 
+// hashSeed begins what is hashed.
+const hashSeed = "ply key\x00"
+
 // appendHashed appends the SHA-256 of what write appends.
 func appendHashed(dst []byte, write func([]byte) []byte) []byte {
 	start := len(dst)
-	dst = write(append(dst, "ply key\x00"...))
+	return hashedFrom(write(append(dst, hashSeed...)), start)
+}
+
+// hashedFrom puts the SHA-256 of what stands behind start in its place.
+func hashedFrom(dst []byte, start int) []byte {
 	sum := sha256.Sum256(dst[start:])
 	clear(dst[start:]) // the buffer is used again: leave no secret in it
 	return append(dst[:start], sum[:]...)

@@ -3,8 +3,10 @@ package cache
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -21,7 +23,8 @@ type ask struct {
 	rng                      byteRange
 	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
 	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
-	credentials              bool // Authorization or Cookie is there
+	credentials              bool // the request has credentials; see package credential
+	override                 bool // the request names another method than its own
 	plain                    bool // neither the header nor a mode asks anything of the cache
 
 	path      connection.Path // what the answer comes over
@@ -53,6 +56,7 @@ func newAsk(mode Mode, r *http.Request, p *posture) ask {
 func (a *ask) read(mode Mode, r *http.Request, p *posture) {
 	a.head, a.mode = r.Method == http.MethodHead, mode
 	a.plain = mode == Default
+	a.credentials = r.URL != nil && r.URL.User != nil
 	var control, pragma []string
 	for name, values := range r.Header {
 		what := question(name)
@@ -79,6 +83,8 @@ func (a *ask) read(mode Mode, r *http.Request, p *posture) {
 			a.ifRange = joinedLines(a.ifRange, values)
 		case precondition:
 			a.precondition = true
+		case methodOverride:
+			a.override = true
 		case upgrade:
 			a.upgrade = a.upgrade || len(values) > 0
 		}
@@ -109,11 +115,12 @@ const (
 	ifRange
 	precondition // If-Match, If-Unmodified-Since
 	upgrade
-	credentials // Authorization, Cookie
+	methodOverride // X-HTTP-Method-Override and the like
+	credentials    // Authorization, Cookie, and what else package credential knows
 )
 
-// question tells what a field of a request is to the cache. Names are compared without regard to case: a caller can fill the map by hand.
-// Most fields are told by their length alone.
+// question says what a field of a request is to the cache. Names are compared without regard to case: a caller can fill the map by hand.
+// Most fields are known by their length alone.
 func question(name string) int {
 	candidate, is := "", nothing
 	switch len(name) {
@@ -129,27 +136,50 @@ func question(name string) int {
 		if candidate, is = "If-Range", ifRange; name[3]|0x20 == 'm' {
 			candidate, is = "If-Match", precondition
 		}
-	case len("Cache-Control"): // and If-None-Match, Authorization
+	case len("Cache-Control"): // and If-None-Match, Authorization, X-HTTP-Method
 		switch candidate, is = "Cache-Control", cacheControl; name[0] | 0x20 {
 		case 'i':
 			candidate, is = "If-None-Match", ifNoneMatch
 		case 'a':
 			candidate, is = "Authorization", credentials
+		case 'x':
+			candidate, is = "X-HTTP-Method", methodOverride
 		}
-	case len("If-Modified-Since"):
-		candidate, is = "If-Modified-Since", ifModifiedSince
+	case len("X-Tunnel-Method"):
+		candidate, is = "X-Tunnel-Method", methodOverride
+	case len("If-Modified-Since"): // and X-Method-Override
+		if candidate, is = "If-Modified-Since", ifModifiedSince; name[0]|0x20 == 'x' {
+			candidate, is = "X-Method-Override", methodOverride
+		}
 	case len("If-Unmodified-Since"):
 		candidate, is = "If-Unmodified-Since", precondition
+	case len("X-HTTP-Method-Override"):
+		candidate, is = "X-HTTP-Method-Override", methodOverride
 	}
-	if is == nothing || !field.EqualFold(name, candidate) {
-		return nothing
+	switch {
+	case is != nothing && field.EqualFold(name, candidate):
+		return is
+	case credential.Named(name):
+		return credentials
 	}
-	return is
+	return nothing
+}
+
+// overridesSafely reports whether all methods that a request names in place of its own are safe.
+func overridesSafely(h http.Header) bool {
+	for name, values := range h {
+		if question(name) == methodOverride && slices.ContainsFunc(values, func(method string) bool { return !safe(strings.ToUpper(field.TrimOWS(method))) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // classify finds what keeps a request away from the store.
 func (a *ask) classify(r *http.Request, p *posture) {
 	switch {
+	case a.override:
+		a.keepOut(overrideBypass, ForwardMethod)
 	case !p.answers(r.Method):
 		a.keepOut(methodBypass, ForwardMethod)
 	case a.mode == disabled:
@@ -172,6 +202,10 @@ func (a *ask) classify(r *http.Request, p *posture) {
 // methodBypass is the reason for which requests with other methods keep out of the store: they cannot be answered from it, but may fill it.
 const methodBypass = "method"
 
+// overrideBypass is the reason for which requests keep out of the store that name another method than their own, by X-HTTP-Method-Override for one:
+// servers take them for that.
+const overrideBypass = "method override"
+
 func (a *ask) keepOut(why string, as Forward) {
 	a.bypass, a.bypassAs = why, as
 }
@@ -181,7 +215,7 @@ const switchedOff = "switched off"
 
 // absent tells that the request is one that there is no cache for: nobody is here to refuse it.
 func (a *ask) absent() bool {
-	return a.bypass == methodBypass || a.bypass == unsafeBypass || a.bypass == switchedOff || a.mode == disabled || a.mode == NoStore
+	return a.bypass == methodBypass || a.bypass == unsafeBypass || a.bypass == overrideBypass || a.bypass == switchedOff || a.mode == disabled || a.mode == NoStore
 }
 
 // bypassed is the decision for a request that keeps out of the store.

@@ -32,8 +32,14 @@ type Options struct {
 	Expiry expiry.Strategy
 
 	// Shared makes a cache whose responses go to more than one person (RFC 9111 §1.2.2): it obeys s-maxage, private and proxy-revalidate,
-	// and stores an answer to a request with Authorization only if that is marked as shareable. Zero means a private cache.
+	// and stores an answer to a request with credentials only if that is marked as shareable. Zero means a private cache.
 	Shared bool
+
+	// OneIdentityBelow says that the layers below the cache, or its transport, add credentials to requests, and that these are one principal's
+	// for all who use the cache: one service account, say, whose token is renewed there. Zero means that an answer to a request that has got credentials below
+	// the cache is neither stored nor shared, unless [WithPrincipal] says who asks: the cache could not know whose it is.
+	// A shared cache stores it only if it is marked as shareable, as one whose credentials it has seen. Caches that share a Store need the same identity.
+	OneIdentityBelow bool
 
 	// Methods are the request methods that are answered from the store. Nil means GET, HEAD and QUERY. A method with content, such as POST,
 	// is stored with its content in the key, and is no longer taken for one that changes something: name it only if that is so.
@@ -65,7 +71,7 @@ type Options struct {
 	TargetedFields []string
 
 	// RefuseSetCookie keeps a shared cache from storing any response that sets a cookie. Zero means that such a response is stored
-	// if the server gave it a lifetime and the request had neither Cookie nor Authorization. A private cache stores it in any case.
+	// if the server gave it a lifetime and the request had no credentials. A private cache stores it in any case.
 	RefuseSetCookie bool
 
 	// ReplayCookies stores the cookies that a response sets, and sets them again with each answer from the store. Zero means that a hit sets none:
@@ -171,7 +177,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refresh: o.RefreshTimeout}
 	c.posture = posture{
-		shared: o.Shared, disconnected: o.Disconnected,
+		shared: o.Shared, disconnected: o.Disconnected, oneIdentity: o.OneIdentityBelow,
 		staleWhileRevalidate: o.StaleWhileRevalidate, staleIfError: o.StaleIfError,
 	}
 	c.picky = o.Filter != nil || o.Statuses != nil

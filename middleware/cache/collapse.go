@@ -297,6 +297,9 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		}
 	}
 	switch {
+	case f.misattributed:
+		f.drop()
+		return nil, goAlone, nil
 	case f.unverified:
 		return nil, goAlone, nil
 	case f.troubled():
@@ -364,8 +367,7 @@ func ownError(err error) bool {
 
 // secluded tells whether an error must not pass between two requests: with credentials that the key does not tell apart, it may be about one person.
 func (x *exchange) secluded(f *flight) bool {
-	personal := func(r *http.Request) bool { return sends(r, "Authorization") || sends(r, "Cookie") }
-	return x.cache.posture.shared && (personal(x.request) || personal(f.request))
+	return x.cache.posture.shared && (x.ask.credentials || f.lead.ask.credentials)
 }
 
 // suits tells whether a stored response could answer the request at this moment, without a word from the origin.

@@ -16,6 +16,7 @@ var (
 	errUnfit = errors.New("a field of the response is one that no store takes")
 	errOff   = errors.New("switched off")
 	errBusy  = errors.New("the store has too much to do")
+	errBelow = errors.New(credentialsBelow)
 	errOlder = errors.New("invalidated meanwhile, or something later is stored")
 )
 
@@ -27,6 +28,9 @@ func (c *Cache) put(x *exchange, e *Entry, began moment) bool {
 	}
 	e.used.Store(e.received.UnixNano())
 	switch {
+	case x.misattributed(): // known only now: a server may answer before it has got all of the request's header
+		x.lease().end(each)
+		return c.settle(ctx, x, e, errBelow)
 	case c.closed.Load() || c.off.Load():
 		x.lease().end(allOver)
 		return c.settle(ctx, x, e, errOff)
@@ -131,7 +135,7 @@ func (c *Cache) settle(ctx context.Context, x *exchange, e *Entry, err error) bo
 		c.leftOut(x.request, "response exceeds the store")
 	case errors.Is(err, errOlder), errors.Is(err, errOvertaken):
 		c.leftOut(x.request, errOlder.Error())
-	case errors.Is(err, errOff), errors.Is(err, errUnfit), errors.Is(err, errNewer), errors.Is(err, errBusy):
+	case errors.Is(err, errOff), errors.Is(err, errBelow), errors.Is(err, errUnfit), errors.Is(err, errNewer), errors.Is(err, errBusy):
 		c.leftOut(x.request, err.Error())
 	default:
 		c.fault(ctx, "update", err)

@@ -19,6 +19,9 @@ func (p *reply) completed(d decision) (*http.Response, error) {
 		return p.take(d, p.StatusCode), nil
 	}
 	rest, ok := completes(part, p.Header)
+	if p.misattributed() {
+		return p.refetch(d, credentialsBelow)
+	}
 	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.size() {
 		return p.refetch(d, "the stored part does not fit")
 	}

@@ -33,6 +33,7 @@ func (d decision) fetching() decision {
 // posture is how the cache was set up, as far as the rules care.
 type posture struct {
 	shared        bool
+	oneIdentity   bool          // credentials that are added below are one principal's
 	methods       []string      // that are answered from the store; nil for the usual ones
 	statuses      []int         // that are stored and served; nil for all that may be
 	strictCookie  bool          // a shared cache stores nothing that sets a cookie

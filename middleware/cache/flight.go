@@ -52,7 +52,8 @@ type landing struct {
 	status int    // that the origin answered with, or 0
 	lent   bool   // entry is an answer of an origin in trouble: for those who wait, and not to be stored
 
-	unverified bool // the answer is for its leader alone
+	misattributed bool // what was sent had credentials that the key knows nothing of
+	unverified    bool // the answer is for its leader alone
 
 	response *http.Response // for the one who led
 	err      error          // for the same, if there is no response
@@ -178,7 +179,7 @@ func (f *flight) publish() {
 // An error of the origin says nothing about that.
 func (f *flight) missed() bool {
 	switch {
-	case f.err == errNoUse, f.unverified:
+	case f.misattributed, f.err == errNoUse, f.unverified:
 		return true
 	case f.troubled():
 		return false

@@ -29,6 +29,8 @@ func (x *exchange) changes(status int) bool {
 	switch {
 	case invalidates(r.Method, status, &c.posture):
 		return true
+	case x.ask.override && status >= 200 && status < 400 && !overridesSafely(r.Header):
+		return true
 	case safe(r.Method), status < 200, status >= 400:
 		return false
 	case c.unsafe != nil:

@@ -104,7 +104,8 @@ func uriTag(r *http.Request) tag { return kindTag(uriKind, r) }
 
 // kindTag is the tag of one kind for a URI.
 func kindTag(kind byte, r *http.Request) tag {
-	return newTag(target.AppendURI([]byte{kind}, target.Normal(r)))
+	var room [keyRoom]byte
+	return newTag(target.AppendURI(append(room[:0], kind), target.Normal(r)))
 }
 
 // searchTag is the tag of the responses that do not vary on the whole query of a URI.

@@ -13,7 +13,7 @@ func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, r
 		Request: r, Response: resp, Now: received, Shared: c.posture.shared, Targeted: c.posture.targeted,
 		PerRequest: expiryOf(r.Context()),
 	}
-	judged := candidate{request: r, response: resp, age: age}
+	judged := candidate{request: r, response: resp, age: age, carried: carriedBy(r)}
 	strategy := c.expiry
 	if asks, ok := strategy.(interface{ AsksPerRequest() bool }); x.PerRequest != nil && !(ok && asks.AsksPerRequest()) {
 		strategy = expiry.First(x.PerRequest, strategy)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/record"
 	"github.com/plyhttp/ply/internal/scope"
 	"github.com/plyhttp/ply/internal/target"
@@ -129,6 +130,11 @@ func (c *Cache) anonymousKey(dst []byte, a *ask, r *http.Request) []byte {
 // appendKey appends the primary key: the connection, the named principal, the class of the method, what the strategy makes of the request,
 // and the content of a request with content, unless the strategy has seen to it (RFC 9111 §2, RFC 10008 §2.7).
 func (c *Cache) appendKey(dst []byte, r *http.Request, by connection.Path) ([]byte, error) {
+	return c.appendKeyBy(dst, r, by, c.key.AppendKey)
+}
+
+// appendKeyBy is appendKey with what a strategy appends.
+func (c *Cache) appendKeyBy(dst []byte, r *http.Request, by connection.Path, strategy func([]byte, *http.Request) ([]byte, error)) ([]byte, error) {
 	dst = appendPrincipal(by.Append(dst), scope.Of(r.Context()).Principal)
 	content := false
 	switch r.Method {
@@ -137,7 +143,7 @@ func (c *Cache) appendKey(dst []byte, r *http.Request, by connection.Path) ([]by
 	default:
 		dst, content = target.Append(dst, r.Method), !c.keysContent
 	}
-	dst, err := c.key.AppendKey(dst, r)
+	dst, err := strategy(dst, r)
 	if err != nil || !content {
 		return dst, err
 	}
@@ -183,9 +189,18 @@ func (c *Cache) findAlike(ctx context.Context, a *ask, r *http.Request) found {
 	return found{entry: set.choose(a, r, c.secret()), set: set, key: string(key), seen: seen}
 }
 
-// searchKey is the key under which responses stand that do not vary on the whole query.
+// searchKey is the key under which responses stand that do not vary on the whole query. Who asks stays in it, where the query says that, too:
+// a strategy is asked about the request as it was sent, unless it says itself what it makes of the URL, and parameters whose names say that they are secret count always.
 func (c *Cache) searchKey(r *http.Request, by connection.Path) ([]byte, error) {
-	return c.appendKey([]byte("search"), withoutQuery(r), by)
+	return c.appendKeyBy([]byte("search"), r, by, func(dst []byte, r *http.Request) ([]byte, error) {
+		dst = credential.AppendQuery(dst, queryOf(r))
+		if s, ok := c.key.(interface {
+			AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, error)
+		}); ok {
+			return s.AppendSearchKey(dst, withoutQuery(r), r)
+		}
+		return c.key.AppendKey(dst, r)
+	})
 }
 
 // admits tells whether the user's own conditions allow a stored response, which they may not have when it was stored.
@@ -265,6 +280,7 @@ type exchange struct {
 	behind   bool         // the caller has its answer already
 	sent     http.Request // a conditional one that was sent
 	tags     []tag        // what knownTags has returned
+	watch    *watch       // on what was sent last, or nil
 
 	flight   *flight    // that this exchange is, or nil if nobody else shares it
 	failures int        // exchanges of others that this one has waited for in vain, because the origin is in trouble
@@ -366,8 +382,12 @@ func (x *exchange) complete(d decision) (*http.Response, error) {
 // send does one exchange with the origin and takes in what comes back.
 func (x *exchange) send(r *http.Request, d decision) (*http.Response, error) {
 	p := &reply{exchange: x, began: x.cache.events.now(), requested: time.Now()}
-	r = target.OnWire(r)
+	r = x.watched(target.OnWire(r))
 	resp, err := x.next.RoundTrip(r)
+	x.watch.look(r, resp)
+	if x.misattributed() {
+		x.keepApart()
+	}
 	if err == nil && resp == nil {
 		err = errNoResponse
 	}
@@ -437,7 +457,7 @@ func (x *exchange) report(t told) {
 
 // insteadOf returns the stored response that may stand in for a failed exchange, or nil.
 func (x *exchange) insteadOf(d decision, status int, unreachable bool) *http.Response {
-	if x.behind || x.ask.bypass != "" {
+	if x.behind || x.ask.bypass != "" || x.misattributed() {
 		return nil
 	}
 	now := time.Now()
@@ -480,7 +500,7 @@ func (x *exchange) refreshBehind() {
 	behind := *x
 	behind.behind = true
 	behind.ask = newAsk(modeOf(r.Context()), r, &c.posture)
-	behind.ask.path = x.ask.path
+	behind.ask.path, behind.ask.principal = x.ask.path, x.ask.principal
 	started := c.flights.start(x.own, x.key, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
 		defer cancel()

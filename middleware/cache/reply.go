@@ -58,6 +58,8 @@ func (p *reply) take(d decision, status int) *http.Response {
 		p.leaveOut(&s, "mode "+p.ask.mode.String())
 	case p.unverified:
 		p.leaveOut(&s, unverifiedReason)
+	case p.misattributed():
+		p.leaveOut(&s, credentialsBelow)
 	case p.ask.head && p.ask.bypass == "":
 		p.learnFromHead()
 	default:
@@ -293,6 +295,7 @@ func (p *reply) entry() (*Entry, string) {
 		return nil, "filter"
 	}
 	judged := c.judge(p.request, p.Response, initialAge(p.Header, p.requested, p.received), p.received)
+	judged.carried |= p.watch.carries()
 	if reason, ok := storable(&judged, &c.posture); !ok {
 		return nil, reason
 	}
@@ -380,6 +383,12 @@ func (p *reply) notModified(d decision) (*http.Response, error) {
 	if p.followed {
 		return p.refetch(d, "304 of another URI")
 	}
+	if p.misattributed() {
+		if answersCaller(p.Header, &p.ask) {
+			return p.take(d, p.StatusCode), nil
+		}
+		return p.refetch(d, credentialsBelow)
+	}
 	e := confirmed(p.Header, p.selected, p.set.entries, &p.ask)
 	if e == nil && answersCaller(p.Header, &p.ask) {
 		return p.take(d, p.StatusCode), nil
@@ -428,7 +437,7 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	merged := &p.merged
 	*merged = http.Response{StatusCode: old.status, ContentLength: old.body.size(), Header: freshenedHeader(old.header, p.Header, p.received)}
 	judged := c.judge(p.request, merged, initialAge(merged.Header, p.requested, p.received), p.received)
-	judged.confirmed = true
+	judged.confirmed, judged.carried = true, judged.carried|p.watch.carries()
 	reason, _ := storable(&judged, &c.posture)
 	e = old.copy()
 	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, c.secret())

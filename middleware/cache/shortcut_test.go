@@ -15,6 +15,7 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/redact"
 )
 
 // readPlainly reads a request as [ask.read] does, without any shortcut: the whole header is searched for each field.
@@ -46,9 +47,14 @@ func readPlainly(mode Mode, r *http.Request, p *posture) *ask {
 	a.precondition = match || unmodified
 	upgrade, _ := there("Upgrade")
 	a.upgrade = len(upgrade) > 0
-	_, authorization := there("Authorization")
-	_, cookie := there("Cookie")
-	a.credentials = authorization || cookie
+	a.credentials = r.URL.User != nil
+	for _, name := range names {
+		a.credentials = a.credentials || redact.SecretHeader(name)
+	}
+	for _, name := range [...]string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Tunnel-Method"} {
+		_, override := there(name)
+		a.override = a.override || override
+	}
 	a.classify(r, p)
 	return a
 }
@@ -109,7 +115,7 @@ func sameWays(t *testing.T, c *Cache, mode Mode, r *http.Request, e *Entry, now 
 var (
 	askedNames = []string{
 		"Cache-Control", "Pragma", "If-None-Match", "If-Modified-Since", "Range", "If-Range", "If-Match", "If-Unmodified-Since", "Upgrade",
-		"Authorization", "Cookie", "Accept", "Accept-Language", "Cookie2", "Praxis", "Rangy", "Iffy-Match", "X-Authorizatio", "Content-Lengthy", "",
+		"Authorization", "Cookie", "Accept", "Accept-Language", "Cookie2", "Praxis", "X-Api-Key", "X-Vault-Token", "Proxy-Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-HTTP-Methodic", "Rangy", "Iffy-Match", "X-Authorizatio", "Content-Lengthy", "",
 	}
 	askedValues = []string{
 		"", " ", "no-cache", "no-store", "max-age=0", "max-age=60", "max-age=1000000", "min-fresh=5", "min-fresh=1000000", "max-stale", "max-stale=10",
@@ -141,6 +147,9 @@ func randomRequest(random *rand.Rand) *http.Request {
 	r := &http.Request{
 		Method: pick([]string{"GET", "GET", "GET", "", "HEAD", "QUERY", "POST"}), Header: http.Header{},
 		URL: &url.URL{Scheme: pick([]string{"http", "HTTPS", "https"}), Host: pick([]string{"h", "H:80", "[::1]:443", ""}), Path: pick([]string{"", "/", "/a b", "/a/../b", "/.c"})},
+	}
+	if random.IntN(10) == 0 {
+		r.URL.User = url.User("u")
 	}
 	for range random.IntN(4) {
 		var lines []string

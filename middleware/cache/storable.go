@@ -32,6 +32,7 @@ type candidate struct {
 	age      time.Duration  // at receipt (RFC 9111 §4.2.3)
 	verdict  expiry.Verdict // of the expiry strategy
 	explicit bool           // the server gave it a lifetime (RFC 9111 §4.2.1)
+	carried  carried        // the credentials that were sent for it
 
 	confirmed bool // it is stored already, and the origin has confirmed it
 	failure   bool // an error that no strategy has named by its status: the server's word about it counts
@@ -99,7 +100,7 @@ func storablePart(c *candidate) bool {
 	return ok && len(c.response.TransferEncoding) == 0 && !c.response.Uncompressed && !hasType(c.response.Header, "multipart/")
 }
 
-// unstorableDirective judges no-store, private and Authorization (RFC 9111 §3, §3.5, §5.2.2).
+// unstorableDirective judges no-store, private and credentials (RFC 9111 §3, §3.5, §5.2.2).
 // A strategy that overrules the server overrules no-store; it never makes a response public.
 func unstorableDirective(c *candidate, d *field.Response, p *posture) string {
 	switch {
@@ -109,28 +110,20 @@ func unstorableDirective(c *candidate, d *field.Response, p *posture) string {
 		return "no-store"
 	case p.shared && d.Private:
 		return "private"
-	case p.shared && sends(c.request, "Authorization") && !shareable(d) && !d.MustRevalidate:
+	case p.shared && c.carried&authorizationCarried != 0 && !shareable(d) && !d.MustRevalidate:
 		return "authorization, and the response is not marked as shareable"
-	case p.shared && sends(c.request, "Cookie") && !shareable(d):
+	case p.shared && c.carried&cookieCarried != 0 && !shareable(d):
 		return "cookie, and the response is not marked as shareable"
+	case p.shared && c.carried&otherCarried != 0 && !shareable(d):
+		return "credentials, and the response is not marked as shareable"
 	}
 	return ""
 }
 
 // shareable tells whether the server says that a response may go to others than the one it was made for (RFC 9111 §3.5).
-// RFC 9111 asks for this with Authorization only. We ask for it with Cookie, too, for cookies are credentials nowadays.
+// RFC 9111 asks for this with Authorization only. We ask for it with every credential.
 func shareable(d *field.Response) bool {
 	return d.Public || d.SMaxAge.Set && d.SMaxAge.Value > 0
-}
-
-// sends tells whether a request has a field.
-func sends(r *http.Request, name string) bool {
-	for key := range r.Header {
-		if field.EqualFold(key, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // maxSelectors bounds the request fields that a stored response varies on: each later request is compared in all of them, with each variant.
@@ -173,7 +166,7 @@ func unstorableKind(c *candidate, p *posture) string {
 		return "event stream"
 	case !p.shared || len(c.response.Header["Set-Cookie"]) == 0:
 		return ""
-	case p.strictCookie, !c.explicit, sends(c.request, "Cookie"), sends(c.request, "Authorization"):
+	case p.strictCookie, !c.explicit, c.carried != 0:
 		return "set-cookie"
 	}
 	return ""

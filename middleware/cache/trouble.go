@@ -49,6 +49,7 @@ func (x *exchange) hasStandIn() bool {
 // trouble takes in that the origin has answered with an error.
 func (p *reply) trouble() {
 	switch {
+	case p.misattributed():
 	case p.flight == nil && p.own != "":
 		p.cache.flights.missOn(p.own, false) // whoever comes now may share what one hears
 	case p.flight != nil && p.flight.entry == nil:
@@ -59,7 +60,7 @@ func (p *reply) trouble() {
 // lend lets those who wait have the answer, too, unless it is about the one who asked, or the origin forbids to use it for another request.
 // It is not stored: who comes later asks for himself.
 func (p *reply) lend() {
-	judged := candidate{request: p.request, response: p.Response, age: initialAge(p.Header, p.requested, p.received)}
+	judged := candidate{request: p.request, response: p.Response, age: initialAge(p.Header, p.requested, p.received), carried: carriedBy(p.request) | p.watch.carries()}
 	if !p.lendable(&judged) {
 		return
 	}
@@ -82,7 +83,7 @@ func (p *reply) lend() {
 // lendable reports whether an answer that is not stored may be used for requests that are the same to the cache, and waited for it (RFC 9111 §5.2.2).
 func (p *reply) lendable(judged *candidate) bool {
 	c := p.cache
-	if p.followed || p.unverified || p.ask.head || p.ask.directives.NoStore || endsWithConnection(p.Response) ||
+	if p.followed || p.unverified || p.misattributed() || p.ask.head || p.ask.directives.NoStore || endsWithConnection(p.Response) ||
 		p.ContentLength > lentBytes || p.Body != http.NoBody && !c.copies.has(scratchSize) ||
 		unstorableSize(p.Header) != "" || unstorableVary(p.Header) != "" || unstorableKind(judged, &c.posture) != "" || len(p.Header["Set-Cookie"]) > 0 {
 		return false

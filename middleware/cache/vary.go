@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/plyhttp/ply/internal/cachestatus"
+	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -55,11 +56,26 @@ func selecting(request http.Header, name string, key *secret) (string, bool) {
 			lines, present = append(lines, values...), true
 		}
 	}
+	if credential.Named(name) {
+		lines = identities(name, lines)
+	}
 	value := normalise(name, lines)
 	if present && sensitive(name) {
 		value = hash(key, value)
 	}
 	return value, present
+}
+
+// identities puts the key that a signature names in its place, which changes with each request: what varies on it varies on who asks.
+// lines is not written to.
+func identities(name string, lines []string) []string {
+	for i, line := range lines {
+		if id, ok := credential.Identity(name, line); ok && id != line {
+			lines = slices.Clone(lines)
+			lines[i] = id
+		}
+	}
+	return lines
 }
 
 // normalise brings a field value into the form in which two values with one meaning are equal:

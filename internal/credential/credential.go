@@ -1,0 +1,225 @@
+// Package credential says which fields of a request say who asks, and whom they speak of.
+//
+// What is a credential is what package redact takes for a secret header field: there is one list for what is hidden and for what keeps principals apart.
+package credential
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/redact"
+)
+
+// Named reports whether the header field name holds a credential. Case does not matter. It allocates nothing for names that it has seen before.
+func Named(name string) bool {
+	switch name {
+	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Length", "Content-Type", "Host", "If-Modified-Since",
+		"If-None-Match", "Origin", "Range", "Referer", "Traceparent", "User-Agent", "X-Request-Id":
+		return false
+	case "Authorization", "Cookie", "X-Api-Key":
+		return true
+	}
+	if known := names.Load(); known != nil {
+		if secret, ok := (*known)[name]; ok {
+			return secret
+		}
+	}
+	secret := redact.SecretHeader(name)
+	remember(name, secret)
+	return secret
+}
+
+// names is what is known of the names that requests have had. A map never changes once it is here.
+var names atomic.Pointer[map[string]bool]
+
+// The bounds of what is known: programs use few names, and a gateway passes on what others make up.
+const (
+	maxNames    = 512
+	maxNameSize = 64
+)
+
+// remember puts a name into a copy of what is known. Of two goroutines that do so at once, one may be forgotten.
+func remember(name string, secret bool) {
+	known := names.Load()
+	if len(name) > maxNameSize || known != nil && len(*known) >= maxNames {
+		return
+	}
+	next := map[string]bool{}
+	if known != nil {
+		next = maps.Clone(*known)
+	}
+	next[strings.Clone(name)] = secret
+	names.CompareAndSwap(known, &next)
+}
+
+// In reports whether a request has credentials: a field of its header, in any spelling, or the userinfo of its URL.
+func In(r *http.Request) bool {
+	if r.URL != nil && r.URL.User != nil {
+		return true
+	}
+	for name := range r.Header {
+		if Named(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// AppendBasic appends the Authorization that net/http makes of the userinfo of a request's URL, where there is no such field, and reports whether it does.
+func AppendBasic(dst []byte, r *http.Request) ([]byte, bool) {
+	if r.URL == nil || r.URL.User == nil || r.Header.Get("Authorization") != "" {
+		return dst, false
+	}
+	var room [96]byte
+	pair := append(append(room[:0], r.URL.User.Username()...), ':')
+	password, _ := r.URL.User.Password()
+	pair = append(pair, password...)
+	dst = base64.StdEncoding.AppendEncode(append(dst, "Basic "...), pair)
+	clear(pair)
+	return dst, true
+}
+
+// A Set is the credentials of one request. The zero Set is that of a request without any.
+type Set struct {
+	lines []line
+	query []string // parameters with a secret name, decoded
+}
+
+type line struct{ name, value string }
+
+// Of returns the credentials of a request: those of its header, of the userinfo of its URL, and the parameters of its query whose names say that they are secret.
+// It does not refer to the header: a layer that changes a request in place, as none should, changes nothing here.
+func Of(r *http.Request) Set {
+	var s Set
+	for name, values := range r.Header {
+		if !Named(name) {
+			continue
+		}
+		for _, value := range values {
+			s.lines = append(s.lines, line{name, sent(value)})
+		}
+	}
+	if basic, ok := AppendBasic(nil, r); ok {
+		s.lines = append(s.lines, line{"Authorization", string(basic)})
+	}
+	if r.URL != nil {
+		s.query = secretParams(r.URL.RawQuery)
+	}
+	return s
+}
+
+// HasField reports whether s has a line that was sent: the same value under the same name. Cookies are compared one by one, for HTTP/2 sends them so.
+func (s *Set) HasField(name, value string) bool {
+	value = sent(value)
+	if field.EqualFold(name, "Cookie") {
+		for cookie := range strings.SplitSeq(value, ";") {
+			if !s.hasCookie(field.TrimOWS(cookie)) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, l := range s.lines {
+		if l.value == value && len(l.name) == len(name) && field.EqualFold(l.name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Set) hasCookie(cookie string) bool {
+	if cookie == "" {
+		return true
+	}
+	for _, l := range s.lines {
+		if !field.EqualFold(l.name, "Cookie") {
+			continue
+		}
+		for own := range strings.SplitSeq(l.value, ";") {
+			if field.TrimOWS(own) == cookie {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// HasQuery reports whether all secret parameters of a query are those of s.
+func (s *Set) HasQuery(query string) bool {
+	if query == "" {
+		return true
+	}
+	for _, param := range secretParams(query) {
+		found := false
+		for _, own := range s.query {
+			found = found || own == param
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// Has reports whether s has all the credentials of a request.
+func (s *Set) Has(r *http.Request) bool {
+	for name, values := range r.Header {
+		if !Named(name) {
+			continue
+		}
+		for _, value := range values {
+			if !s.HasField(name, value) {
+				return false
+			}
+		}
+	}
+	if basic, ok := AppendBasic(nil, r); ok && !s.HasField("Authorization", string(basic)) {
+		return false
+	}
+	return r.URL == nil || s.HasQuery(r.URL.RawQuery)
+}
+
+// secretParams returns the parameters of a query whose names say that they are secret, decoded.
+func secretParams(query string) []string {
+	var found []string
+	for query != "" {
+		var param string
+		param, query, _ = strings.Cut(query, "&")
+		name, value, _ := strings.Cut(param, "=")
+		if name = decoded(name); redact.SecretName(name) {
+			found = append(found, name+"="+decoded(value))
+		}
+	}
+	return found
+}
+
+func decoded(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
+
+// AppendQuery appends a hash of the parameters of a query whose names say that they are secret. It appends nothing if there are none.
+func AppendQuery(dst []byte, query string) []byte {
+	params := secretParams(query)
+	if len(params) == 0 {
+		return dst
+	}
+	sum := sha256.Sum256([]byte("ply query\x00" + strings.Join(params, "&")))
+	return append(dst, sum[:]...)
+}
+
+// sent is a value as net/http writes it.
+func sent(value string) string {
+	if strings.ContainsAny(value, "\r\n") {
+		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
+	}
+	return field.TrimOWS(value)
+}

@@ -1,0 +1,316 @@
+package credential
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/target"
+)
+
+// A signature is another one with each request. It says who asks by the key that it proves, where it names one; as a whole it would be in no second key.
+
+// ErrUnnamed says that a request is signed, and does not say by whom in a way that is known here.
+var ErrUnnamed = errors.New("a signature changes with each request, and names no key")
+
+// sense is what one value of a credential says of who asks.
+type sense uint8
+
+const (
+	literal sense = iota // the value stands for somebody: a token, a password, a cookie
+	keyID                // it is a signature, and names the key that it was made with
+	proof                // it is a signature about somebody whom another field names
+	unnamed              // it is a signature, and nothing says by whom
+)
+
+// schemes that are no signature, whatever their parameters are called.
+var bearers = []string{"basic", "bearer", "apikey", "sharedaccesssignature"}
+
+// colons are the schemes whose credentials are a key's name, a colon, and a signature.
+var colons = []string{"apiauth", "aws", "goog1", "oss", "obs", "qbox", "qiniu", "sharedkey", "sharedkeylite", "ufile", "upyun"}
+
+// handshakes are the schemes whose tokens are good for one request or connection, and name nobody in clear.
+var handshakes = []string{"hoba", "kerberos", "mutual", "negotiate", "ntlm"}
+
+// signatures and keyIDs are names of parameters, in lower case and without dashes and underscores.
+var (
+	signatures = []string{"hmac", "mac", "oauthsignature", "qsignature", "response", "sig", "sign", "signature"}
+	keyIDs     = []string{
+		"access", "accesskey", "accesskeyid", "accesstoken", "akid", "apikey", "appid", "clientid", "clienttoken", "credential", "id", "key", "keyid", "kid",
+		"oauthconsumerkey", "oauthtoken", "qak", "realm", "username",
+	}
+)
+
+// authorization says what the value of an Authorization field, or one like it, says of who asks.
+func authorization(value string) (string, sense) {
+	scheme, rest, found := strings.Cut(field.TrimOWS(value), " ")
+	if !found {
+		scheme, rest = "", value
+	}
+	if field.EqualFold(scheme, "Bearer") || field.EqualFold(scheme, "Basic") {
+		return value, literal
+	}
+	scheme = strings.ToLower(scheme)
+	switch {
+	case slices.Contains(bearers, scheme):
+		return value, literal
+	case slices.Contains(handshakes, scheme), strings.HasPrefix(scheme, "scram-"), !found && slices.Contains(handshakes, strings.ToLower(value)):
+		return "", unnamed
+	}
+	ids, signed := parameters(rest)
+	switch {
+	case signed && len(ids) == 0, signed && onlyRealm(ids):
+		return "", unnamed
+	case signed:
+		return scheme + "\x00" + strings.Join(ids, "\x00"), keyID
+	case !slices.Contains(colons, scheme) && !strings.Contains(scheme, "hmac"):
+		return value, literal
+	}
+	if id, _, ok := strings.Cut(field.TrimOWS(rest), ":"); ok && id != "" {
+		return scheme + "\x00" + id, keyID
+	}
+	return "", unnamed
+}
+
+func onlyRealm(ids []string) bool { return len(ids) == 1 && strings.HasPrefix(ids[0], "realm=") }
+
+// parameters returns the parameters that name a key, in a fixed order, and reports whether there is one that is a signature.
+func parameters(s string) (ids []string, signed bool) {
+	for s != "" {
+		var param string
+		param, s = cut(s)
+		name, value, ok := strings.Cut(param, "=")
+		name = strings.Map(plainLower, field.TrimOWS(name))
+		if value = strings.Trim(field.TrimOWS(value), `"`); !ok || value == "" {
+			continue
+		}
+		switch {
+		case slices.Contains(signatures, name):
+			signed = true
+		case name == "credential":
+			value, _, _ = strings.Cut(value, "/") // what follows is the day, the region and the service
+			ids = append(ids, name+"="+value)
+		case slices.Contains(keyIDs, name):
+			ids = append(ids, name+"="+value)
+		}
+	}
+	slices.Sort(ids)
+	return ids, signed
+}
+
+// cut cuts s at the first separator outside a quoted string.
+func cut(s string) (first, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ',' || c == ';' || c == '&'):
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
+}
+
+func plainLower(r rune) rune {
+	switch {
+	case r == '-' || r == '_' || r == '.':
+		return -1
+	case 'A' <= r && r <= 'Z':
+		return r + 'a' - 'A'
+	}
+	return r
+}
+
+// inputs returns the keys that Signature-Input names (RFC 9421 §2.3).
+func inputs(value string) (string, sense) {
+	var ids []string
+	for s := value; s != ""; {
+		var param string
+		param, s = cut(s)
+		if name, id, ok := strings.Cut(param, "="); ok && field.EqualFold(field.TrimOWS(name), "keyid") && id != "" {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return "", unnamed
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, "\x00"), keyID
+}
+
+// Of whom a value speaks, under the name of its field.
+func speaksOf(name, value string) (string, sense) {
+	if len(name) == len("Authorization") && field.EqualFold(name, "Authorization") {
+		return authorization(value)
+	}
+	if field.EqualFold(name, "Cookie") {
+		return value, literal
+	}
+	switch name = strings.ToLower(name); {
+	case name == "signature-input":
+		return inputs(value)
+	case name == "signature":
+		if ids, _ := parameters(value); len(ids) > 0 {
+			return strings.Join(ids, "\x00"), keyID // of before RFC 9421
+		}
+		return "", proof
+	case name == "signature-agent", name == "accept-signature":
+		return value, literal
+	case name == "x-wsse":
+		_, value, _ = strings.Cut(value, " ")
+		if ids, _ := parameters(value); len(ids) > 0 {
+			return strings.Join(ids, "\x00"), keyID
+		}
+		return "", unnamed
+	case strings.HasSuffix(name, "authorization"):
+		return authorization(value)
+	case name == "dpop", name == "x-otp", strings.Contains(name, "signature"), strings.Contains(name, "hmac"), strings.HasSuffix(name, "-sign"):
+		return "", proof
+	}
+	return value, literal
+}
+
+// saysWho reports whether a literal value under a name says who asks. Cookies may, but one that only balances load does not.
+func saysWho(name string) bool {
+	if field.EqualFold(name, "Authorization") || field.EqualFold(name, "Cookie") {
+		return len(name) == len("Authorization")
+	}
+	name = strings.ToLower(name)
+	return !strings.Contains(name, "csrf") && !strings.Contains(name, "xsrf")
+}
+
+// Identity is what takes the place of a value where requests are compared that were made by the same: the key that a signature names, and else the value itself.
+// It is false for a signature that names none.
+func Identity(name, value string) (string, bool) {
+	id, as := speaksOf(name, value)
+	return id, as == literal || as == keyID
+}
+
+// Append appends what a request's credentials say of who asks. Nothing of it may be kept but a hash.
+// The error is ErrUnnamed if a signature is all that says it. Then what is appended does not change with the signature, and is of use if something else says who asks.
+func Append(dst []byte, r *http.Request) ([]byte, error) {
+	a := appender{dst: dst}
+	var room [8]string
+	others := room[:0]
+	for name := range r.Header {
+		if Named(name) && !field.EqualFold(name, "Authorization") && !field.EqualFold(name, "Cookie") {
+			others = append(others, name)
+		}
+	}
+	basic := [128]byte{}
+	if value, ok := AppendBasic(basic[:0], r); ok {
+		a.begin()
+		a.value("Authorization", string(value))
+		a.end()
+	} else {
+		a.field(r.Header, "Authorization")
+	}
+	a.field(r.Header, "Cookie")
+	slices.SortFunc(others, compare)
+	for _, name := range others {
+		a.dst = appendLower(a.dst, name)
+		a.begin()
+		for _, value := range r.Header[name] {
+			a.value(name, value)
+		}
+		a.end()
+	}
+	if a.unnamed || a.proven && !a.named {
+		return a.dst, ErrUnnamed
+	}
+	return a.dst, nil
+}
+
+// An appender appends credentials, and watches whether they name somebody.
+type appender struct {
+	dst                    []byte
+	named, proven, unnamed bool
+}
+
+func (a *appender) begin() { a.dst = append(a.dst, 1) }
+func (a *appender) end()   { a.dst = append(a.dst, 0) }
+
+func (a *appender) value(name, value string) {
+	id, as := speaksOf(name, value)
+	switch as {
+	case keyID:
+		a.named = true
+		a.dst = target.Append(append(a.dst, 2), id)
+		return
+	case proof:
+		a.proven = true
+		a.dst = append(a.dst, 3)
+		return
+	case unnamed:
+		a.unnamed = true
+	}
+	a.named = a.named || saysWho(name)
+	a.dst = target.Append(append(a.dst, 1), id)
+}
+
+// field appends all values of a field: those under its canonical name first, and then those under any other spelling.
+func (a *appender) field(h http.Header, name string) {
+	values, ok := h[name]
+	others := otherSpellings(h, name)
+	if !ok && others == nil {
+		a.dst = append(a.dst, 0)
+		return
+	}
+	a.begin()
+	for _, value := range values {
+		a.value(name, value)
+	}
+	for _, key := range others {
+		for _, value := range h[key] {
+			a.value(name, value)
+		}
+	}
+	a.end()
+}
+
+// otherSpellings returns the keys that name a field in another case, in a fixed order.
+func otherSpellings(h http.Header, name string) []string {
+	var found []string
+	for key := range h {
+		if len(key) == len(name) && key != name && field.EqualFold(key, name) {
+			found = append(found, key)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// compare orders names without regard to case, and spellings of one name by their bytes.
+func compare(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		if x, y := lower(a[i]), lower(b[i]); x != y {
+			return int(x) - int(y)
+		}
+	}
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// appendLower appends a name in lower case, behind its length.
+func appendLower(dst []byte, name string) []byte {
+	dst = target.Append(dst, name)
+	written := dst[len(dst)-len(name):]
+	for i, c := range written {
+		written[i] = lower(c)
+	}
+	return dst
+}

@@ -1,0 +1,153 @@
+package cache
+
+import (
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+
+	"github.com/plyhttp/ply/internal/credential"
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// credentialsBelow is why an answer is not stored, nor shared, to a request that has left with credentials which the cache has not seen: the key does not say whose it is.
+const credentialsBelow = "credentials were added below the cache"
+
+// carried says which kinds of credentials a request has.
+type carried uint8
+
+const (
+	authorizationCarried carried = 1 << iota
+	cookieCarried
+	otherCarried
+)
+
+func carriedIn(name string) carried {
+	switch {
+	case field.EqualFold(name, "Authorization"):
+		return authorizationCarried
+	case field.EqualFold(name, "Cookie"):
+		return cookieCarried
+	}
+	return otherCarried
+}
+
+func carriedBy(r *http.Request) (c carried) {
+	if r.URL != nil && r.URL.User != nil {
+		c = authorizationCarried
+	}
+	for name := range r.Header {
+		if credential.Named(name) {
+			c |= carriedIn(name)
+		}
+	}
+	return c
+}
+
+// A watch compares the credentials that are sent for one exchange with those that its key was made of. It hears of each field that net/http writes,
+// in each attempt and each hop, for requests in the exchange's context, whatever the layers between make of them; and it looks at the request
+// that the response says it answers, for transports that tell nothing while they write. Who hides both is not seen.
+//
+// A nil watch has seen nothing.
+type watch struct {
+	keyed   credential.Set
+	hooks   httptrace.ClientTrace
+	request http.Request // that is watched
+
+	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
+	carried carried    // beside the keyed ones
+	foreign bool
+}
+
+// watched returns the request to send in r's place, with a watch on it if it makes a difference what is sent.
+func (x *exchange) watched(r *http.Request) *http.Request {
+	x.watch = nil
+	a, p := &x.ask, &x.cache.posture
+	if a.bypass != "" && !a.mayStore() || !p.shared && (p.oneIdentity || a.principal != "") {
+		return r
+	}
+	w := &watch{keyed: credential.Of(x.request)}
+	w.hooks.WroteHeaderField = w.wrote
+	x.watch = w
+	w.request = *r.WithContext(httptrace.WithClientTrace(r.Context(), &w.hooks))
+	return &w.request
+}
+
+// wrote is called for each field that is written. In HTTP/2 that is once for each value, and the path is a field, too.
+// Proxy-Authorization is the connection's: net/http adds it for a proxy that it was given together with a password.
+func (w *watch) wrote(name string, values []string) {
+	switch {
+	case name == ":path" && len(values) == 1:
+		if _, query, ok := strings.Cut(values[0], "?"); ok && !w.keyed.HasQuery(query) {
+			w.note(otherCarried)
+		}
+	case !credential.Named(name), field.EqualFold(name, "Proxy-Authorization"):
+	default:
+		for _, value := range values {
+			if !w.keyed.HasField(name, value) {
+				w.note(carriedIn(name))
+			}
+		}
+	}
+}
+
+func (w *watch) note(c carried) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.carried |= c
+	w.foreign = true
+}
+
+// look compares what the layers below have left of the request that they got, and the one that the response says it answers.
+func (w *watch) look(sent *http.Request, resp *http.Response) {
+	if w == nil {
+		return
+	}
+	w.lookAt(sent)
+	if resp != nil && resp.Request != nil && resp.Request != sent {
+		w.lookAt(resp.Request)
+	}
+}
+
+func (w *watch) lookAt(r *http.Request) {
+	if w.keyed.Has(r) {
+		return
+	}
+	if c := carriedBy(r); c != 0 {
+		w.note(c)
+		return
+	}
+	w.note(otherCarried) // in the query
+}
+
+// carries returns the kinds of credentials that were sent beside the keyed ones.
+func (w *watch) carries() carried {
+	if w == nil {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.carried
+}
+
+// misattributed reports whether what was sent had credentials that the key of the request knows nothing of. Nobody but its caller may have the answer.
+// It is no question where the program has said who asks, or that all who ask are one.
+func (x *exchange) misattributed() bool {
+	w := x.watch
+	if w == nil || x.cache.posture.oneIdentity || x.ask.principal != "" {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.foreign
+}
+
+// keepApart has those who wait for the exchange ask for themselves, and those who come soon not wait at all.
+func (x *exchange) keepApart() {
+	switch {
+	case x.flight != nil:
+		x.flight.misattributed = true
+	case x.own != "":
+		x.cache.flights.missOn(x.own, true)
+	}
+}
