@@ -30,20 +30,6 @@ func Error(err error) error { return (*Redactor)(nil).Error(err) }
 // ErrorText is [Redactor.ErrorText] of the default.
 func ErrorText(err error) string { return (*Redactor)(nil).ErrorText(err) }
 
-type redacted struct {
-	text string
-	err  error
-}
-
-func (e *redacted) Error() string { return e.text }
-func (e *redacted) Unwrap() error { return e.err }
-
-// Timeout keeps what net/http and its callers ask of an error by assertion.
-func (e *redacted) Timeout() bool {
-	t, ok := e.err.(interface{ Timeout() bool })
-	return ok && t.Timeout()
-}
-
 func userinfo(u *url.Userinfo) string {
 	if u == nil {
 		return ""

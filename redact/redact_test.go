@@ -2,9 +2,11 @@ package redact_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"testing"
@@ -23,6 +25,15 @@ func TestURL(t *testing.T) {
 		{"bare token", "http://h/?sk_live_4242", "http://h/?REDACTED"},
 		{"bare token of letters", "http://h/?abcdefghijklmnopqrstuvwxyzabcdefghijklmn", "http://h/?REDACTED"},
 		{"bare token of capitals", "http://h/?AbCdEfGhIjKlMnOp", "http://h/?REDACTED"},
+		{"bare token of small letters", "http://h/?correcthorse", "http://h/?REDACTED"},
+		{"padded token", "http://h/?c2VjcmV0LXRva2VuLTEyMzQ=", "http://h/?REDACTED"},
+		{"token with two pads", "http://h/?c2VjcmV0LXRva2Vu==", "http://h/?REDACTED"},
+		{"padded token of letters", "http://h/?correcthorse=", "http://h/?REDACTED"},
+		{"padded token beside a parameter", "http://h/?a=1&c2VjcmV0LXRva2VuLTEyMzQ=", "http://h/?a=REDACTED&REDACTED"},
+		{"no plausible name", "http://h/?c2VjcmV0LXRva2VuLTEyMzQabc=x", "http://h/?REDACTED"},
+		{"JSON", `http://h/?{"token":"c2VjcmV0=="}`, "http://h/?REDACTED"},
+		{"several without values", "http://h/?q=&page=&X-Amz-Security-Token=", "http://h/?q=REDACTED&page=REDACTED&X-Amz-Security-Token=REDACTED"},
+		{"names of many kinds", "http://h/?filter[user.name]=x&$top=1&utm_source=y&f%5Ba%5D=z&x2=1", "http://h/?filter[user.name]=REDACTED&$top=REDACTED&utm_source=REDACTED&f%5Ba%5D=REDACTED&x2=REDACTED"},
 		{"flag of several words", "http://h/?publicAccessBlock", "http://h/?publicAccessBlock"},
 		{"semicolons", "http://h/?a=1;b=2", "http://h/?a=REDACTED"},
 		{"malformed escapes", "http://h/?a=%zz&%zz=b", "http://h/?a=REDACTED&%zz=REDACTED"},
@@ -207,6 +218,126 @@ func TestTextWithBrackets(t *testing.T) {
 	} {
 		if got := redact.Text(in); got != want {
 			t.Errorf("%s\nreads %s\nwant  %s", in, got, want)
+		}
+	}
+}
+
+func TestTextOfOthers(t *testing.T) {
+	const hush = "hush4242"
+	for in, want := range map[string]string{
+		// credentials behind their scheme
+		"got 401 with Bearer hush4242":            "got 401 with Bearer REDACTED",
+		"Bearer x":                                "Bearer REDACTED",
+		`header "bearer hush4242" sent`:           `header "bearer REDACTED" sent`,
+		"Authorization: Basic aHVzaDQyNDI=; next": "Authorization: REDACTED",
+		"sent Basic aHVzaDpodXNo to it":           "sent Basic REDACTED to it",
+		"with token hush4242":                     "with token REDACTED",
+		"authorization=Bearer hush4242 x":         "authorization=REDACTED",
+		"X-Api-Key: hush4242 (rejected)":          "X-Api-Key: REDACTED (rejected)",
+		"Cookie: a=hush4242; b=hush4242":          "Cookie: REDACTED",
+		// names and values
+		"token=hush4242":                           "token=REDACTED",
+		"login failed: password=hush, user=joe":    "login failed: password=REDACTED, user=joe",
+		`token="hush 4242" x`:                      `token="REDACTED" x`,
+		"api_key: hush, retrying":                  "api_key: REDACTED, retrying",
+		"apiKey: hush":                             "apiKey: REDACTED",
+		"wrong password: hush4242":                 "wrong password: REDACTED",
+		"password => hush":                         "password => REDACTED",
+		`{"access_token":"hush","n":1}`:            `{"access_token":"REDACTED","n":1}`,
+		`{"pin": 1234, "n": 1}`:                    `{"pin": REDACTED, "n": 1}`,
+		`{"token": {"a": "hush"}, "n": 1}`:         `{"token": REDACTED, "n": 1}`,
+		`body {\"password\":\"hu\\\"sh\",\"n\":1}`: `body {\"password\":\"REDACTED\",\"n\":1}`,
+		`login(password: "hush", user: "joe")`:     `login(password: "REDACTED", user: "joe")`,
+		`login(password: """hush "x" """, n: 1)`:   `login(password: """REDACTED""", n: 1)`,
+		`token="hush`:                              `token="REDACTED`,
+		"X-Signing-Key=hush&x=1":                   "X-Signing-Key=REDACTED&x=1",
+		// logins
+		"dial user:hush@db.test:5432 failed": "dial REDACTED:REDACTED@db.test:5432 failed",
+		"root:hush@tcp(127.0.0.1:3306)/db":   "REDACTED:REDACTED@tcp(127.0.0.1:3306)/db",
+		"user:hu@sh@db.test":                 "REDACTED:REDACTED@db.test",
+		// URLs that go on behind a space
+		`Get "http://h/?q=a b&token=hush": EOF`:     `Get "http://h/?q=REDACTED&token=REDACTED": EOF`,
+		`Get "http://h/?q=hush hush": EOF`:          `Get "http://h/?q=REDACTED": EOF`,
+		`Get "http://h/a b?token=hush 4242": EOF`:   `Get "http://h/a%20b?token=REDACTED": EOF`,
+		"refused http://h/?q=a b c&x=hush: EOF":     "refused http://h/?q=REDACTED&x=REDACTED: EOF",
+		"http://h/?q=a and http://i/?x=hush&y=hush": "http://h/?q=REDACTED and http://i/?x=REDACTED&y=REDACTED",
+		// prose
+		"fetch token: context deadline exceeded":              "fetch token: context deadline exceeded",
+		"refresh token: Post: x509: certificate signed by":    "refresh token: Post: x509: certificate signed by",
+		"token: 401 Unauthorized":                             "token: 401 Unauthorized",
+		"token: dial tcp 127.0.0.1:443: connect: refused":     "token: dial tcp 127.0.0.1:443: connect: refused",
+		"session: 10.0.0.1:443 is gone":                       "session: 10.0.0.1:443 is gone",
+		"bearer token expired, basic authentication required": "bearer token expired, basic authentication required",
+		"a basic problem with the token endpoint":             "a basic problem with the token endpoint",
+		"unexpected token: EOF":                               "unexpected token: EOF",
+		"joe@example.com, mailto:joe@example.com":             "joe@example.com, mailto:joe@example.com",
+		"max-age=60, public":                                  "max-age=60, public",
+		"see http://h/?q=1 for R&D":                           "see http://h/?q=REDACTED for R&D",
+	} {
+		got := redact.Text(in)
+		if got != want {
+			t.Errorf("%s\nreads %s\nwant  %s", in, got, want)
+		}
+		if again := redact.Text(got); again != got {
+			t.Errorf("%s\nreads %s the second time", got, again)
+		}
+		if strings.Contains(got, hush) {
+			t.Errorf("%s shows it", got)
+		}
+	}
+}
+
+// net/http and what it is made of quote what they cannot read.
+func TestErrorsThatQuoteAServer(t *testing.T) {
+	for in, want := range map[string]string{
+		`net/http: HTTP/1.x transport connection broken: malformed MIME header: missing colon: "Set-Cookie sid=hush"`: `net/http: HTTP/1.x transport connection broken: malformed MIME header: missing colon: "REDACTED"`,
+		`malformed MIME header line: "Key\x00: hu\"sh"; again`:                                                        `malformed MIME header line: "REDACTED"; again`,
+		`malformed HTTP response "hush"`:                                                                              `malformed HTTP response "REDACTED"`,
+		`malformed HTTP status code "hush"`:                                                                           `malformed HTTP status code "REDACTED"`,
+		`malformed HTTP version "hush"`:                                                                               `malformed HTTP version "REDACTED"`,
+		`bad Content-Length "hush"`:                                                                                   `bad Content-Length "REDACTED"`,
+		`http: message cannot contain multiple Content-Length headers; got ["hush" "hush"]`:                           `http: message cannot contain multiple Content-Length headers; got ["REDACTED" "REDACTED"]`,
+		`unsupported transfer encoding: "hush"`:                                                                       `unsupported transfer encoding: "REDACTED"`,
+		`strconv.ParseInt: parsing "hush": invalid syntax`:                                                            `strconv.ParseInt: parsing "REDACTED": invalid syntax`,
+		`malformed HTTP response "hush… and no end`:                                                                   `malformed HTTP response REDACTED`,
+	} {
+		if got := redact.ErrorText(errors.New(in)); got != want {
+			t.Errorf("%s\nreads %s\nwant  %s", in, got, want)
+		}
+	}
+}
+
+// An error that was cleaned shows its text however it is printed, and what is in it is still found.
+func TestACleanedErrorIsItsText(t *testing.T) {
+	inner := textproto.ProtocolError(`malformed MIME header: missing colon: "Set-Cookie sid=hush"`)
+	err := redact.Error(fmt.Errorf("x: %w", inner))
+	marshaled, _ := json.Marshal(map[string]any{"err": err})
+	for _, shown := range []string{
+		fmt.Sprint(err), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err), fmt.Sprintf("%q", err), fmt.Sprintf("%d", err), fmt.Sprintf("%x", err), string(marshaled),
+		fmt.Sprintf("%#v", struct{ Err error }{err}),
+	} {
+		if strings.Contains(shown, "hush") || strings.Contains(shown, fmt.Sprintf("%x", "hush")) {
+			t.Error(shown)
+		}
+	}
+	if !errors.Is(err, inner) {
+		t.Error("the error is lost")
+	}
+}
+
+func TestURLTemplate(t *testing.T) {
+	r := &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "123:hush", "REDACTED") }}
+	for in, want := range map[string]string{
+		"/users/{id}":                      "/users/{id}",
+		"/bot123:hush/{method}":            "/botREDACTED/{method}",
+		"/a;jsessionid=hush/{id}":          "/a;jsessionid=REDACTED/{id}",
+		"/search{?q,token}":                "/search{?q,token}",
+		"/search?token=hush&q={q}":         "/search?token=REDACTED&q=REDACTED",
+		"https://u:hush@h/{id}?key=hush#x": "https://REDACTED@h/{id}?key=REDACTED",
+		"":                                 "",
+	} {
+		if got := r.URLTemplate(in); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"errors"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -80,41 +79,25 @@ func (r *Redactor) path(escaped string) string {
 	return pathParams(escaped)
 }
 
-// Query returns a raw query with its values hidden, as [Redactor.URL] does.
-func (r *Redactor) Query(raw string) string {
-	if raw == "" {
-		return ""
+// URLTemplate returns the template of a URL, such as "/users/{id}", without its secrets: Path sees its path as it stands, and the rest is as in [Redactor.URL].
+func (r *Redactor) URLTemplate(template string) string {
+	rest, _, _ := strings.Cut(template, "#")
+	query := ""
+	if i := strings.IndexByte(rest, '?'); i >= 0 && (i == 0 || rest[i-1] != '{') { // "{?page}" is a variable (RFC 6570 §3.2.8)
+		rest, query = rest[:i], "?"+r.Query(rest[i+1:])
 	}
-	var b strings.Builder
-	for i, part := range strings.Split(raw, "&") {
-		if i > 0 {
-			b.WriteByte('&')
+	origin := ""
+	if i := strings.Index(rest, "://"); i >= 0 {
+		end := len(rest)
+		if j := strings.IndexByte(rest[i+3:], '/'); j >= 0 {
+			end = i + 3 + j
 		}
-		key, value, ok := strings.Cut(part, "=")
-		switch {
-		case ok && r.showsParam(key):
-			b.WriteString(printable(key) + "=" + printable(value))
-		case ok:
-			b.WriteString(printable(key) + "=" + Mark)
-		case word(part):
-			b.WriteString(part)
-		default:
-			b.WriteString(Mark)
+		origin, rest = rest[:end], rest[end:]
+		if at := strings.LastIndexByte(origin, '@'); at >= 0 {
+			origin = origin[:i+3] + Mark + origin[at:]
 		}
 	}
-	return b.String()
-}
-
-// showsParam looks at the decoded name too: "%74oken" is "token".
-func (r *Redactor) showsParam(key string) bool {
-	if r == nil || r.ShowParams == nil && r.HideParams == nil {
-		return false
-	}
-	name, err := url.QueryUnescape(key)
-	if err != nil || SecretName(name) || slices.Contains(r.HideParams, name) {
-		return false
-	}
-	return r.HideParams != nil || slices.Contains(r.ShowParams, name)
+	return origin + r.path(rest) + query
 }
 
 // URLText does for the text of a URL, or of a reference as in Location, what [Redactor.URL] does.
@@ -175,115 +158,4 @@ func set(names ...string) map[string]bool {
 		m[name] = true
 	}
 	return m
-}
-
-// Text returns s with the secrets of the URLs in it hidden.
-// It looks at each run without spaces, quotes or brackets that holds "://" or a query, and hides what does not parse.
-func (r *Redactor) Text(s string) string {
-	if !strings.Contains(s, "://") && !strings.Contains(s, "?") {
-		return s
-	}
-	var b strings.Builder
-	for s != "" {
-		end := runEnd(s)
-		b.WriteString(r.run(s[:end]))
-		if end < len(s) {
-			b.WriteByte(s[end])
-			end++
-		}
-		s = s[end:]
-	}
-	return b.String()
-}
-
-const separators = " \t\r\n\"'`<>()[]{}"
-
-// runEnd returns the length of the run that s begins with. Brackets that open in a query are of the query, as are quotes in them:
-// JSON goes over the wire as it is.
-func runEnd(s string) int {
-	end := strings.IndexAny(s, separators)
-	if end < 0 {
-		return len(s)
-	}
-	if !strings.Contains(s[:end], "?") {
-		return end
-	}
-	for depth := 0; end < len(s); end++ {
-		switch s[end] {
-		case ' ', '\t', '\r', '\n':
-			return end
-		case '(', '[', '{':
-			depth++
-		case ')', ']', '}':
-			if depth--; depth < 0 {
-				return end
-			}
-		case '"', '\'', '`', '<', '>':
-			if depth == 0 {
-				return end
-			}
-		}
-	}
-	return end
-}
-
-func (r *Redactor) run(s string) string {
-	body := strings.TrimRight(s, ":,.;!")
-	if !strings.Contains(body, "://") && !(strings.Contains(body, "?") && strings.Contains(body, "=")) {
-		return s
-	}
-	return r.URLText(body) + s[len(body):]
-}
-
-// Error returns an error that reads as err does without the secrets of the URLs in its text,
-// and that errors.Is and errors.As see through. An err without such a secret comes back as it is; nil stays nil.
-func (r *Redactor) Error(err error) error {
-	if err == nil {
-		return nil
-	}
-	clean := r.ErrorText(err)
-	if clean == err.Error() {
-		return err
-	}
-	return &redacted{text: clean, err: err}
-}
-
-// ErrorText is the text of [Redactor.Error], and "" for nil.
-func (r *Redactor) ErrorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	text := err.Error()
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		text = strings.ReplaceAll(text, ue.Error(), r.urlError(ue))
-	}
-	return r.Text(text)
-}
-
-// urlError is the text of ue with its URL redacted.
-func (r *Redactor) urlError(ue *url.Error) string {
-	inner := r.ErrorText(ue.Err)
-	if ue.Op == "parse" {
-		inner = unquote(inner)
-	}
-	return ue.Op + ` "` + r.URLText(ue.URL) + `": ` + inner
-}
-
-// ParseReason says what url.Parse found wrong, without the text that it could not parse.
-func ParseReason(err error) string {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	return unquote(ErrorText(err))
-}
-
-// unquote hides the pieces that url.Parse quotes of a text that it could not parse: any of them may be part of a password.
-func unquote(s string) string {
-	first, last := strings.IndexByte(s, '"'), strings.LastIndexByte(s, '"')
-	if first < 0 || first == last {
-		return s
-	}
-	return s[:first] + Mark + s[last+1:]
 }

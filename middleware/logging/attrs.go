@@ -17,7 +17,7 @@ func (x *exchange) attrs(o Outcome) []slog.Attr {
 	a = appendMethod(a, o.Request.Method)
 	a = append(a, slog.String("url.full", clip(x.redactor.URL(o.Request.URL), maxURL)))
 	if t := o.URLTemplate(); t != "" {
-		a = append(a, slog.String("url.template", clip(t, maxValue)))
+		a = append(a, slog.String("url.template", clip(x.redactor.URLTemplate(t), maxValue)))
 	}
 	a = appendServer(a, o.Request.URL)
 	if o.Response != nil {

@@ -8,7 +8,8 @@ import (
 )
 
 // MaskSecrets hides secrets in the beginning of a body: members of JSON objects whose names say that they are secret
-// (token, password, api_key …), the values of form fields, and what URLs in a text may hold. It is what Options.Mask is by default.
+// (token, password, api_key …), whatever media type the JSON is sent as, the values of form fields, and what [redact.Redactor.Text] hides in a text.
+// XML is hidden whole. It is what Options.Mask is by default.
 func MaskSecrets(mediaType string, body []byte) []byte {
 	return MaskMembers()(mediaType, body)
 }
@@ -26,13 +27,20 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 		return redact.SecretName(name)
 	}
 	return func(mediaType string, body []byte) []byte {
-		switch {
-		case mediaType == "application/x-www-form-urlencoded":
-			return []byte(redact.Query(string(body)))
+		text := string(body)
+		switch inside := strings.TrimLeft(text, " \t\r\n\ufeff"); {
+		case inside == "":
+			return body
+		case strings.HasSuffix(mediaType, "xml"), inside[0] == '<' && mediaType != "text/html", strings.HasPrefix(inside, "<?xml"):
+			return []byte(redact.Mark)
 		case strings.HasSuffix(mediaType, "json"):
-			return maskJSON(string(body), secret, 0)
+			return maskJSON(text, secret, 0)
+		case inside[0] == '{', inside[0] == '[', inside[0] == '"':
+			return []byte(redact.Text(string(maskJSON(text, secret, 0)))) // it may be no JSON
+		case mediaType == "application/x-www-form-urlencoded":
+			return []byte(redact.Query(text))
 		}
-		return []byte(redact.Text(string(body)))
+		return []byte(redact.Text(text))
 	}
 }
 

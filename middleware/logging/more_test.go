@@ -20,10 +20,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/urltemplate"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/redact"
 )
 
 func TestHeadersShowOnlyWhatIsAllowed(t *testing.T) {
@@ -175,6 +177,47 @@ func TestMaskSecrets(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", tt.in, got, tt.want)
 		}
 	}
+}
+
+// What a body is called does not say what it is.
+func TestMaskSecretsOfOtherMediaTypes(t *testing.T) {
+	for _, tt := range []struct{ mediaType, in, want string }{
+		{"text/plain", ` {"access_token":"hush","n":1}`, ` {"access_token":"REDACTED","n":1}`},
+		{"text/plain", `)]}', {"access_token":"hush","n":1}`, `)]}', {"access_token":"REDACTED","n":1}`},
+		{"text/plain", `"{\"pin\":\"hush\"}"`, `"{\"pin\":\"REDACTED\"}"`},
+		{"text/plain", "[INFO] token=hush, done", "[INFO] token=REDACTED, done"},
+		{"text/plain", "<a><token>hush</token></a>", "REDACTED"},
+		{"text/html", "<?xml version='1.0'?><token>hush</token>", "REDACTED"},
+		{"text/html", `<p>no such page</p>`, `<p>no such page</p>`},
+		{"application/xml", "\n<password>hush</password>", "REDACTED"},
+		{"application/soap+xml", "<password>hush", "REDACTED"},
+		{"application/x-www-form-urlencoded", `{"access_token":"c2VjcmV0LXRva2Vu=="}`, `{"access_token":"REDACTED"}`},
+		{"application/x-www-form-urlencoded", "c2VjcmV0LXRva2Vu==", "REDACTED"},
+		{"application/x-www-form-urlencoded", "<token>hush=</token>", "REDACTED"},
+		{"application/graphql", `mutation { login(user: "joe", password: "hush") { token } }`, `mutation { login(user: "joe", password: "REDACTED") { token } }`},
+		{"application/json", `{"query":"mutation { login(password: \"hush\", pin: 1234) { id } }"}`, `{"query":"mutation { login(password: \"REDACTED\", pin: REDACTED) { id } }"}`},
+		{"application/json", `{"message":"401 with Bearer hush4242"}`, `{"message":"401 with Bearer REDACTED"}`},
+	} {
+		if got := string(logging.MaskSecrets(tt.mediaType, []byte(tt.in))); got != tt.want {
+			t.Errorf("%s: %s\n got %s\nwant %s", tt.mediaType, tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestTheTemplateIsRedacted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		log := logging.New(logging.Options{Logger: j.logger(), Redactor: &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "123:hush", "REDACTED") }}})
+		req := newRequest(t, urltemplate.With(t.Context(), "/bot123:hush/{method};sid=hush"), "GET", "")
+		resp, err := log(plytest.Play(plytest.Status(204))).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readAll(resp.Body)
+		if said := j.String(); strings.Contains(said, "hush") || !strings.Contains(said, "/botREDACTED/{method};sid=REDACTED") {
+			t.Error(said)
+		}
+	})
 }
 
 func FuzzMaskSecrets(f *testing.F) {

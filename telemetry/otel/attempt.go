@@ -39,7 +39,7 @@ func (l *attemptLayer) observed(tracer trace.Tracer, req *http.Request) (*http.R
 	if n := resends(req); n > 0 {
 		more = append(more, semconv.HTTPRequestResendCount(n))
 	}
-	o := l.begin(tracer, req, trace.SpanKindClient, spanName(req), more...)
+	o := l.begin(tracer, req, trace.SpanKindClient, l.spanName(req), more...)
 	conn := &connection{}
 	o.done = func(o *operation, e ending) { attemptDone(o, e, conn) }
 	active := metric.WithAttributes(l.measuredBriefly(req)...)

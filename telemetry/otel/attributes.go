@@ -75,21 +75,21 @@ func methodOf(req *http.Request) string {
 	return "_OTHER"
 }
 
-// templateOf returns the template of the URL, unless a redirect has led elsewhere.
-func templateOf(req *http.Request) string {
+// template returns the template of the URL as it may be shown, unless a redirect has led elsewhere.
+func (t *Telemetry) template(req *http.Request) string {
 	if req.Response != nil {
 		return ""
 	}
-	return text(ply.URLTemplate(req.Context()), maxWord)
+	return text(t.redactor(req).URLTemplate(ply.URLTemplate(req.Context())), maxWord)
 }
 
 // spanName is the method, and the template of the URL if there is one.
-func spanName(req *http.Request) string {
+func (t *Telemetry) spanName(req *http.Request) string {
 	name := methodOf(req)
 	if name == "_OTHER" {
 		name = "HTTP"
 	}
-	if template := templateOf(req); template != "" {
+	if template := t.template(req); template != "" {
 		name += " " + template
 	}
 	return name
@@ -107,7 +107,7 @@ func (t *Telemetry) about(req *http.Request) []attribute.KeyValue {
 		a = append(a, semconv.URLFull(text(t.redactor(req).URL(req.URL), maxURL)))
 	}
 	a = serverOf(req.URL).attributes(a)
-	if template := templateOf(req); template != "" {
+	if template := t.template(req); template != "" {
 		a = append(a, semconv.URLTemplate(template))
 	}
 	return a
@@ -125,7 +125,7 @@ func (t *Telemetry) measured(req *http.Request) []attribute.KeyValue {
 	if req.URL != nil && (req.URL.Scheme == "http" || req.URL.Scheme == "https") {
 		a = append(a, semconv.URLScheme(req.URL.Scheme))
 	}
-	if template := templateOf(req); template != "" && t.templates.has(template) {
+	if template := t.template(req); template != "" && t.templates.has(template) {
 		a = append(a, semconv.URLTemplate(template))
 	}
 	return a

@@ -36,7 +36,7 @@ func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if tracer == nil && !l.metrics.enabled(req.Context()) {
 		return l.next.RoundTrip(req)
 	}
-	o := l.begin(tracer, req, trace.SpanKindInternal, "call "+spanName(req))
+	o := l.begin(tracer, req, trace.SpanKindInternal, "call "+l.spanName(req))
 	ctx, info := retry.WithInfo(o.ctx)
 	var status cache.Status
 	var cached bool

@@ -1,0 +1,231 @@
+package redact
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// announced hides the values in s before which stands what they are: the name of a secret, or of a scheme of authentication.
+func announced(s string) string {
+	var b strings.Builder
+	done := 0
+	for i := 0; i < len(s); i++ {
+		start, end := 0, 0
+		switch s[i] {
+		case '=', ':':
+			if name, marked := nameBefore(s[:i]); name != "" && SecretName(name) {
+				start, end = valueAfter(s, i, name, marked)
+			}
+		case ' ':
+			start, end = credentialsAfter(s, i)
+		}
+		if end <= start {
+			continue
+		}
+		b.WriteString(s[done:start])
+		b.WriteString(Mark)
+		done, i = end, end-1
+	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+func nameByte(c byte) bool {
+	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.' || c >= 0x80
+}
+
+// nameBefore returns the name that s ends in, quotes and spaces behind it apart. It is marked as a name by quotes, by punctuation or by a capital within:
+// no word of prose is written so.
+func nameBefore(s string) (name string, marked bool) {
+	const longest = 64
+	bare := strings.TrimRight(s, " \t")
+	s = strings.TrimRight(bare, quotes+`\]`)
+	marked = len(s) < len(bare)
+	start := len(s)
+	for start > 0 && len(s)-start < longest && nameByte(s[start-1]) {
+		start--
+	}
+	name = s[start:]
+	if marked = marked || strings.ContainsAny(name, "_-"); !marked {
+		for i := 1; i < len(name); i++ {
+			marked = marked || name[i-1] >= 'a' && name[i-1] <= 'z' && name[i] >= 'A' && name[i] <= 'Z'
+		}
+	}
+	return name, marked
+}
+
+// valueAfter returns where the value is that follows the separator at i.
+func valueAfter(s string, i int, name string, marked bool) (start, end int) {
+	start = i + 1
+	for start < len(s) && strings.IndexByte(" \t=>", s[start]) >= 0 {
+		start++
+	}
+	if start == len(s) || s[start] == '\r' || s[start] == '\n' {
+		return 0, 0
+	}
+	if delimiter := quoteAt(s[start:]); delimiter != "" {
+		start += len(delimiter)
+		return start, start + closing(s[start:], delimiter)
+	}
+	switch {
+	case fieldOfCredentials(name):
+		return start, start + lineEnd(s[start:])
+	case s[start] == '{' || s[start] == '[':
+		return start, start + bracketsEnd(s[start:])
+	}
+	end = start + wordEnd(s[start:])
+	if s[i] == ':' && !marked && !looksSecret(s[start:end]) {
+		return 0, 0
+	}
+	if schemes[strings.ToLower(s[start:end])] && end < len(s) && s[end] == ' ' {
+		return start, end + 1 + wordEnd(s[end+1:])
+	}
+	return start, end
+}
+
+// fieldOfCredentials reports whether name is that of a header field all of whose value is secret, with the spaces in it.
+func fieldOfCredentials(name string) bool {
+	for _, field := range secretFields {
+		if strings.EqualFold(name, field) {
+			return true
+		}
+	}
+	return false
+}
+
+// quoteAt returns the quotes that s begins with, which may be escaped, or three of a kind.
+func quoteAt(s string) string {
+	escapes := len(s) - len(strings.TrimLeft(s, `\`))
+	if escapes == len(s) || strings.IndexByte(quotes, s[escapes]) < 0 {
+		return ""
+	}
+	one := s[:escapes+1]
+	if strings.HasPrefix(s, one+one+one) {
+		return one + one + one
+	}
+	return one
+}
+
+// closing returns the length of s up to the quotes that end it, all of s if none do. Quotes with more escapes than those are of the text.
+func closing(s, delimiter string) int {
+	for i := 0; ; {
+		n := strings.Index(s[i:], delimiter)
+		if n < 0 {
+			return len(s)
+		}
+		if i += n; i == 0 || s[i-1] != '\\' {
+			return i
+		}
+		i += len(delimiter)
+	}
+}
+
+func lineEnd(s string) int {
+	if i := strings.IndexAny(s, "\r\n"+quotes); i >= 0 {
+		return i
+	}
+	return len(s)
+}
+
+// wordEnd returns the length of a value without quotes.
+func wordEnd(s string) int {
+	if i := strings.IndexAny(s, " \t\r\n\"'`<>()[]{},;&"); i >= 0 {
+		return i
+	}
+	return len(s)
+}
+
+// bracketsEnd returns the length of s up to the bracket that closes its first, all of s if none does.
+func bracketsEnd(s string) int {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(s)
+}
+
+// schemes are those of the Authorization field that have their credentials in one word.
+var schemes = set("bearer", "basic", "negotiate", "ntlm", "token", "apikey", "dpop", "digest")
+
+// credentialsAfter returns where the credentials are, if the word before the space at i is the name of a scheme.
+func credentialsAfter(s string, i int) (start, end int) {
+	first := i
+	for first > 0 && (s[first-1]|0x20 >= 'a' && s[first-1]|0x20 <= 'z') && i-first < 10 {
+		first--
+	}
+	scheme := strings.ToLower(s[first:i])
+	if !schemes[scheme] || first > 0 && nameByte(s[first-1]) {
+		return 0, 0
+	}
+	start = i + 1
+	for start < len(s) && (s[start] == ' ' || s[start] == '<' || strings.IndexByte(quotes, s[start]) >= 0) {
+		start++
+	}
+	end = start + wordEnd(s[start:])
+	switch word := strings.TrimRight(s[start:end], ":.!"); {
+	case scheme == "bearer" || scheme == "apikey" || scheme == "dpop":
+		if prose[strings.ToLower(word)] || strings.Contains(strings.TrimRight(word, "="), "=") {
+			return 0, 0
+		}
+	case scheme == "digest":
+		if strings.HasPrefix(word, "username=") {
+			end = start + len(s[start:])
+			break
+		}
+		return 0, 0
+	case !looksSecret(word) && !encoded(word):
+		return 0, 0
+	}
+	return start, end
+}
+
+// prose are the words that follow "bearer" in a sentence.
+var prose = set(
+	"", "a", "and", "are", "as", "auth", "authentication", "authorization", "be", "but", "by", "cannot", "challenge", "credential", "credentials", "error", "expected", "expired", "failed",
+	"for", "from", "has", "header", "headers", "in", "invalid", "is", "missing", "must", "not", "of", "or", "rejected", "required", "scheme", "schemes", "should", "to", "token", "tokens",
+	"type", "was", "were", "with", "without",
+)
+
+// looksSecret tells what a word of prose, a status, an address and the prefix of an error ("x509:") are not.
+func looksSecret(word string) bool {
+	if strings.HasSuffix(word, ":") {
+		return false
+	}
+	word = strings.TrimRight(word, ".,;!")
+	digits := 0
+	for i := range len(word) {
+		if word[i] >= '0' && word[i] <= '9' {
+			digits++
+		}
+	}
+	if _, err := netip.ParseAddrPort(word); err == nil {
+		return false
+	}
+	if _, err := netip.ParseAddr(word); err == nil {
+		return false
+	}
+	return len(word) >= 24 || digits > 0 && len(word) >= 4
+}
+
+// encoded reports whether word may be base64 of something, and no word of prose.
+func encoded(word string) bool {
+	if len(word) < 6 || strings.ToLower(word) == word && !strings.HasSuffix(word, "=") {
+		return false
+	}
+	for i := range len(word) {
+		if c := word[i]; !nameByte(c) && c != '+' && c != '/' && c != '=' {
+			return false
+		}
+	}
+	return strings.ToLower(word[1:]) != word[1:] || strings.HasSuffix(word, "=")
+}

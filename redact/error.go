@@ -1,0 +1,121 @@
+package redact
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Error returns an error that reads as err does without the secrets in its text: those that [Redactor.Text] hides, and what
+// a server sent that net/http could not read and quotes. However it is printed or encoded, it shows that text alone; errors.Is and errors.As see through it. An err without such a secret comes back as it is; nil stays nil.
+func (r *Redactor) Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	clean := r.ErrorText(err)
+	if clean == err.Error() {
+		return err
+	}
+	return &redacted{text: clean, err: err}
+}
+
+// ErrorText is the text of [Redactor.Error], and "" for nil.
+func (r *Redactor) ErrorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		text = strings.ReplaceAll(text, ue.Error(), r.urlError(ue))
+	}
+	return r.Text(withoutQuotes(text))
+}
+
+// urlError is the text of ue with its URL redacted.
+func (r *Redactor) urlError(ue *url.Error) string {
+	inner := r.ErrorText(ue.Err)
+	if ue.Op == "parse" {
+		inner = unquote(inner)
+	}
+	return ue.Op + ` "` + r.URLText(ue.URL) + `": ` + inner
+}
+
+// quoting are the beginnings of errors that quote what came over the wire: fields, status lines, numbers that are none.
+var quoting = []string{
+	"malformed MIME header", "malformed HTTP ", "short response: ", "invalid response code: ", "unexpected multi-line response: ",
+	"bad Content-Length ", "Content-Length headers; got ", "bad trailer key ", "invalid Trailer key ", "failed to parse Location header ", "transfer encoding", "parsing ",
+}
+
+// withoutQuotes hides what errors of net/http, net/textproto, strconv and time quote of what a server sent.
+func withoutQuotes(s string) string {
+	for _, beginning := range quoting {
+		for from := 0; ; {
+			i := strings.Index(s[from:], beginning)
+			if i < 0 {
+				break
+			}
+			from += i + len(beginning)
+			s, from = hideQuoted(s, from)
+		}
+	}
+	return s
+}
+
+// hideQuoted replaces the strings in quotes that come next behind from, and returns where it has come to.
+func hideQuoted(s string, from int) (string, int) {
+	i := strings.IndexByte(s[from:], '"')
+	for i >= 0 {
+		from += i
+		quoted, err := strconv.QuotedPrefix(s[from:])
+		if err != nil {
+			return s[:from] + Mark, from + len(Mark) // cut, or quoted by another rule
+		}
+		s = s[:from] + `"` + Mark + `"` + s[from+len(quoted):]
+		from += len(Mark) + 2
+		if i = strings.IndexByte(s[from:], '"'); i > 1 {
+			break // not the next member of a list
+		}
+	}
+	return s, from
+}
+
+// ParseReason says what url.Parse found wrong, without the text that it could not parse.
+func ParseReason(err error) string {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return unquote(ErrorText(err))
+}
+
+// unquote hides the pieces that url.Parse quotes of a text that it could not parse: any of them may be part of a password.
+func unquote(s string) string {
+	first, last := strings.IndexByte(s, '"'), strings.LastIndexByte(s, '"')
+	if first < 0 || first == last {
+		return s
+	}
+	return s[:first] + Mark + s[last+1:]
+}
+
+type redacted struct {
+	text string
+	err  error
+}
+
+func (e *redacted) Error() string { return e.text }
+func (e *redacted) Unwrap() error { return e.err }
+
+// Timeout keeps what net/http and its callers ask of an error by assertion.
+func (e *redacted) Timeout() bool {
+	t, ok := e.err.(interface{ Timeout() bool })
+	return ok && t.Timeout()
+}
+
+// Format shows the text for each verb and flag: what is inside may have fields that are printed.
+func (e *redacted) Format(f fmt.State, verb rune) { fmt.Fprintf(f, fmt.FormatString(f, verb), e.text) }
+
+// MarshalText makes it a string in JSON, for the same reason.
+func (e *redacted) MarshalText() ([]byte, error) { return []byte(e.text), nil }

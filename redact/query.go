@@ -1,0 +1,99 @@
+package redact
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Query returns a raw query with its values hidden, as [Redactor.URL] does. Of a bare token, also one that ends in the padding of base64, nothing is shown:
+// a part without a value stays only if it is a flag that is known, such as "acl".
+func (r *Redactor) Query(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	var b strings.Builder
+	parts := strings.Split(raw, "&")
+	for i, part := range parts {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(r.param(part, len(parts) == 1))
+	}
+	return b.String()
+}
+
+// param is what may be shown of one part of a query, which may be all of it.
+func (r *Redactor) param(part string, alone bool) string {
+	key, value, named := strings.Cut(part, "=")
+	empty := strings.Trim(value, "=") == ""
+	switch {
+	case part == "" || flags[strings.ToLower(part)]:
+		return part
+	case !named || !nameLike(key) || empty && !namesNothing(key, alone):
+		return Mark
+	case r.showsParam(key):
+		return printable(key) + "=" + printable(value)
+	}
+	return printable(key) + "=" + Mark
+}
+
+// nameLike tells the name of a parameter from a token, or from JSON, that happens to have a "=" behind it: names have few marks,
+// and no long stretch in which letters and digits are mixed.
+func nameLike(key string) bool {
+	name, err := url.QueryUnescape(key)
+	if err != nil {
+		name = key
+	}
+	if len(name) > 128 {
+		return false
+	}
+	length, digits, letters, upper, lower := 0, 0, 0, false, false
+	for _, c := range name {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z':
+			letters, lower = letters+1, true
+		case c >= 'A' && c <= 'Z':
+			letters, upper = letters+1, true
+		case c == '"' || c == '{' || c == '}' || c == '<' || c == '>' || c == '(' || c == ')' || c == '\\':
+			return false
+		case strings.ContainsRune("-_.[]:$ %*~,;/@!|'", c):
+			length, digits, letters, upper, lower = -1, 0, 0, false, false
+		}
+		length++
+		mixed := digits > 0 && letters > 0
+		if mixed && (length >= 24 || length >= 16 && upper && lower) || length > 48 {
+			return false
+		}
+	}
+	return true
+}
+
+// namesNothing reports whether key, which has no value, can be shown: it might be a token, and its "=" the padding.
+func namesNothing(key string, alone bool) bool {
+	return flags[strings.ToLower(key)] || len(key) <= 4 || SecretName(key) || !alone && word(key)
+}
+
+// flags are parameters that come without a value: those of the large object stores, and a few that everybody uses. In lower case.
+var flags = set(
+	"accelerate", "acl", "analytics", "append", "attributes", "block", "blocklist", "comp", "cors", "delete", "directory", "encryption", "events",
+	"intelligent-tiering", "inventory", "legal-hold", "lifecycle", "list", "list-type", "location", "logging", "metadata", "metrics", "notification", "object-lock",
+	"ownershipcontrols", "partnumber", "policy", "policystatus", "prefix", "publicaccessblock", "replication", "requestpayment", "restore", "retention",
+	"select", "snapshot", "tagging", "tags", "torrent", "uploads", "uploadid", "versionid", "versioning", "versions", "website", "x-id",
+	"all", "debug", "disco", "download", "dryrun", "dry-run", "force", "format", "help", "human", "inline", "json", "preview", "pretty", "raw", "recursive",
+	"refresh", "singlewsdl", "verbose", "watch", "wsdl", "xsd",
+)
+
+// showsParam looks at the decoded name too: "%74oken" is "token".
+func (r *Redactor) showsParam(key string) bool {
+	if r == nil || r.ShowParams == nil && r.HideParams == nil {
+		return false
+	}
+	name, err := url.QueryUnescape(key)
+	if err != nil || SecretName(name) || slices.Contains(r.HideParams, name) {
+		return false
+	}
+	return r.HideParams != nil || slices.Contains(r.ShowParams, name)
+}

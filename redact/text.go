@@ -1,0 +1,149 @@
+package redact
+
+import (
+	"strings"
+)
+
+// Text returns s with the secrets hidden that it quotes: those of URLs, credentials after the name of their scheme ("Bearer x"), values behind a name
+// that says "secret" ("token=x", "api_key: x", "X-Api-Key: x", also in JSON, GraphQL or a string of either), and logins before a host ("user:pw@host").
+// What does not parse as a URL and looks like one is hidden whole.
+//
+// It cannot know a secret that nothing announces. Prose stays as it is, as far as it can be told: "fetch token: EOF" does.
+func (r *Redactor) Text(s string) string {
+	if !strings.ContainsAny(s, "=:@?") && !strings.ContainsRune(s, ' ') {
+		return s
+	}
+	if strings.Contains(s, "://") || strings.Contains(s, "?") {
+		s = r.urls(s)
+	}
+	return logins(announced(s))
+}
+
+// urls hides the secrets of the URLs in s: of each run without spaces, quotes or brackets that holds "://" or a query.
+func (r *Redactor) urls(s string) string {
+	var b strings.Builder
+	before := byte(' ')
+	for s != "" {
+		end := runEnd(s, before)
+		b.WriteString(r.run(s[:end]))
+		if end < len(s) {
+			before = s[end]
+			b.WriteByte(before)
+			end++
+		}
+		s = s[end:]
+	}
+	return b.String()
+}
+
+const (
+	separators = " \t\r\n\"'`<>()[]{}"
+	quotes     = "\"'`"
+)
+
+// runEnd returns the length of the run that s begins with, before being what stands before s. Brackets that open in a query are of the query, as are quotes in them:
+// JSON goes over the wire as it is. A URL in quotes ends with them, whatever spaces it has, and any query as far as it goes on in the same line: "q=a b&token=x".
+func runEnd(s string, before byte) int {
+	end := strings.IndexAny(s, separators)
+	if end < 0 {
+		return len(s)
+	}
+	quoted := strings.IndexByte(quotes, before) >= 0 && strings.Contains(s[:end], "://") && closes(s[end:], before)
+	if !quoted && !strings.Contains(s[:end], "?") {
+		return end
+	}
+	for depth := 0; end < len(s); end++ {
+		switch c := s[end]; c {
+		case '\r', '\n':
+			return end
+		case ' ', '\t':
+			if !quoted {
+				return end + queryGoesOn(s[end:])
+			}
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			if depth--; depth < 0 {
+				if !quoted {
+					return end
+				}
+				depth = 0
+			}
+		case '"', '\'', '`', '<', '>':
+			if depth <= 0 && (!quoted || c == before) {
+				return end
+			}
+		}
+	}
+	return end
+}
+
+// closes reports whether the quotes end in the line that s begins with.
+func closes(s string, quote byte) bool {
+	i := strings.IndexAny(s, "\r\n"+string(quote))
+	return i >= 0 && s[i] == quote
+}
+
+// queryGoesOn returns the length of what belongs to a query though it begins with a space: up to its last "&name=value".
+func queryGoesOn(s string) int {
+	const far = 1 << 10
+	line := s[:min(len(s), far)]
+	if i := strings.IndexAny(line, "\r\n"+quotes); i >= 0 {
+		line = line[:i]
+	}
+	if i := strings.Index(line, "://"); i >= 0 { // another URL
+		line = line[:strings.LastIndexByte(line[:i], ' ')+1]
+	}
+	for amp := strings.LastIndexByte(line, '&'); amp >= 0; amp = strings.LastIndexByte(line[:amp], '&') {
+		word := line[amp:]
+		if i := strings.IndexAny(word, separators); i >= 0 {
+			word = word[:i]
+		}
+		if strings.IndexByte(word, '=') > 1 {
+			return amp + len(word)
+		}
+	}
+	return 0
+}
+
+func (r *Redactor) run(s string) string {
+	body := strings.TrimRight(s, ":,.;!")
+	if !strings.Contains(body, "://") && !(strings.Contains(body, "?") && strings.Contains(body, "=")) {
+		return s
+	}
+	return r.URLText(body) + s[len(body):]
+}
+
+// logins hides the user and the password of "user:pw@host" where no scheme makes a URL of it.
+func logins(s string) string {
+	if !strings.Contains(s, "@") {
+		return s
+	}
+	var b strings.Builder
+	for s != "" {
+		end := strings.IndexAny(s, separators)
+		if end < 0 {
+			end = len(s)
+		}
+		b.WriteString(login(s[:end]))
+		if end < len(s) {
+			b.WriteByte(s[end])
+			end++
+		}
+		s = s[end:]
+	}
+	return b.String()
+}
+
+func login(run string) string {
+	at := strings.LastIndexByte(run, '@')
+	if at < 0 || at+1 == len(run) || strings.Contains(run, "://") {
+		return run
+	}
+	user, _, ok := strings.Cut(run[:at], ":")
+	switch {
+	case !ok, user == "", strings.EqualFold(user, "mailto"), strings.EqualFold(user, "acct"):
+		return run
+	}
+	return Mark + ":" + Mark + run[at:]
+}
