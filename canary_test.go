@@ -3,12 +3,14 @@ package ply_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync"
@@ -49,7 +51,7 @@ var canaries = map[string]string{
 func canaryRequest(t *testing.T, ctx context.Context, method, path string) *http.Request {
 	t.Helper()
 	target := "https://" + canaries["userinfo"] + ":" + canaries["userinfo"] + "@a.test" + path +
-		"?token=" + canaries["query token"] + "&X-Amz-Signature=" + canaries["signed URL"]
+		"?token=" + canaries["query token"] + "&X-Amz-Signature=" + canaries["signed URL"] + "&" + canaries["query token"] + "="
 	req, err := http.NewRequestWithContext(ctx, method, target, nil)
 	require.NoError(t, err)
 	for name, canary := range map[string]string{
@@ -86,6 +88,11 @@ func canaryOrigin() *plytest.Origin {
 		"/fails":    {plytest.Fail(failing)},
 		"/nested":   {plytest.Fail(fmt.Errorf("layer: %w; earlier: %w", failing, errors.New("no way to wss://a.test/x?key="+canaries["error text"])))},
 		"/notfound": {plytest.Status(404)},
+		"/quotes":   {plytest.Fail(fmt.Errorf("broken: %w", textproto.ProtocolError(`malformed MIME header: missing colon: "Set-Cookie sid=`+canaries["Set-Cookie"]+`"`)))},
+		"/says":     {plytest.Fail(errors.New("dial joe:" + canaries["error text"] + "@db.test: Bearer " + canaries["error text"] + ", token=" + canaries["error text"]))},
+		"/plain":    {plytest.Text(answer, append(secret, "Content-Type", "text/plain")...)},
+		"/xml":      {plytest.Text("<token>"+canaries["body of the response"]+"</token>", append(secret, "Content-Type", "application/xml")...)},
+		"/graphql":  {plytest.Text(`{"query":"{ login(password: \"`+canaries["body of the response"]+`\") }"}`, append(secret, "Content-Type", "application/json")...)},
 	}}
 }
 
@@ -93,7 +100,10 @@ func canaryOrigin() *plytest.Origin {
 func TestSecretsAppearNowhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
-		say := func(what string, v any) { fmt.Fprintf(&said, "%s: %v %+v\n", what, v, v) }
+		say := func(what string, v any) {
+			encoded, err := json.Marshal(v)
+			fmt.Fprintf(&said, "%s: %v %+v %#v %s %v\n", what, v, v, v, encoded, err)
+		}
 		text := logging.Options{Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), Headers: true, BodyBytes: 1 << 16, Connection: true}
 		asJSON := text
 		asJSON.Logger = slog.New(slog.NewJSONHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -122,7 +132,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		for path := range canaryOrigin().Paths {
 			for _, method := range []string{http.MethodGet, http.MethodGet, http.MethodPost} {
 				calls++
-				ctx := ply.WithInfo(t.Context())
+				ctx := ply.WithURLTemplate(ply.WithInfo(t.Context()), path+";sid="+canaries["userinfo"]+"?token="+canaries["query token"])
 				req := canaryRequest(t, ctx, method, path)
 				say("curl", logging.Curl(req))
 				resp, err := client.Do(req)
@@ -134,9 +144,17 @@ func TestSecretsAppearNowhere(t *testing.T) {
 					_, err = ply.JSON[map[string]any](resp, nil)
 				}
 				say("error", err)
+				for e := err; e != nil; e = errors.Unwrap(e) {
+					say("error in it", e)
+				}
+				var failed *ply.StatusError
+				if errors.As(err, &failed) {
+					say("status", *failed)
+				}
 				var givenUp *retry.Error
 				if errors.As(err, &givenUp) {
 					say("error of retry", givenUp)
+					say("attempts", givenUp.Attempts)
 				}
 				info, known := ply.InfoFromContext(ctx)
 				require.True(t, known)

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/plyhttp/ply/internal/retryafter"
 )
 
 // excerptLimit is how much of the body the Excerpt of a [StatusError] has, and errorLimit how much [StatusError.JSON] can read.
@@ -71,7 +72,10 @@ func (e *StatusError) decode(d document, unmarshal func([]byte, any) error, v an
 }
 
 // Error names the request and the status, and quotes neither header nor body, which may hold secrets.
-func (e *StatusError) Error() string {
+// However the error is printed or logged, it shows no more than that; in JSON it has the fields of the header that may be shown, too.
+func (e *StatusError) Error() string { return e.text() }
+
+func (e StatusError) text() string {
 	status := strconv.Itoa(e.StatusCode)
 	if text := http.StatusText(e.StatusCode); text != "" {
 		status += " " + text
@@ -82,23 +86,10 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s %s: %s", e.Method, e.URL, status)
 }
 
-// RetryAfter is how long the server asked to wait before another attempt, counted from its answer (RFC 9110 §10.2.3).
-// ok is false if it didn't ask, or not in a way that can be understood.
+// RetryAfter is how long the server asked to wait before another attempt, counted from its answer (RFC 9110 §10.2.3), as the retry layer reads it.
+// ok is false if it didn't ask, or not in a way that can be understood. A wait that is too long for a duration is the longest one.
 func (e *StatusError) RetryAfter() (wait time.Duration, ok bool) {
-	value := e.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil {
-		return time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second, true
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0, false
-	}
-	// The server's own clock tells what it meant.
-	now, err := http.ParseTime(e.Header.Get("Date"))
-	if err != nil {
-		now = time.Now()
-	}
-	return max(at.Sub(now), 0), true
+	return retryafter.Delay(e.Header, time.Now())
 }
 
 // RaiseForStatus makes an error of a response with a status of 400 or more: it closes the body and returns a [*StatusError].

@@ -337,7 +337,8 @@ func TestRetryAfter(t *testing.T) {
 		{"date that has passed, no Date", date, "", 0, true},
 		{"none", "", "", 0, false},
 		{"negative", "-1", "", 0, false},
-		{"fraction", "1.5", "", 0, false},
+		{"fraction", "1.5", "", 2 * time.Second, true},
+		{"more than a number has", "99999999999999999999", "", 9223372036 * time.Second, true},
 		{"words", "soon", "", 0, false},
 	}
 	for _, tt := range tests {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"net/http"
 	"time"
+
+	"github.com/plyhttp/ply/internal/retryafter"
 )
 
 // plan is what follows an attempt: a wait and another attempt, or a stop.
@@ -80,7 +82,10 @@ func (c *call) asked(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if resp == nil {
 		return 0, false
 	}
-	return serverDelay(resp.Header, now, c.opts.RateLimitReset)
+	if d, ok := retryafter.Delay(resp.Header, now); d > 0 || !c.opts.RateLimitReset {
+		return d, ok
+	}
+	return retryafter.Reset(resp.Header, now)
 }
 
 // fits reports whether an attempt that starts at the given time has a chance.

@@ -67,6 +67,12 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Format prints the text of the error, whatever the verb.
+func (e *Error) Format(f fmt.State, verb rune) { fmt.Fprintf(f, fmt.FormatString(f, verb), e.Error()) }
+
+// MarshalText makes the text of the error its JSON.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // Unwrap returns the error of the last attempt and the reason to stop.
 func (e *Error) Unwrap() []error {
 	var errs []error

@@ -2,10 +2,12 @@ package retry
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/plyhttp/ply/internal/attempt"
+	"github.com/plyhttp/ply/redact"
 )
 
 // Stop is the reason why no further attempt followed the last one.
@@ -30,11 +32,20 @@ const (
 // Outcome is how one attempt ended.
 type Outcome struct {
 	Status   int           // of the response; zero means that there was none
-	Err      error         // nil with a response
+	Err      error         // nil with a response; its text has no secret
 	Timeout  bool          // no answer in time
 	Unsent   bool          // the request provably never left
 	Wait     time.Duration // before the attempt
 	Duration time.Duration // to the response's header, or to the error
+}
+
+// MarshalJSON encodes the outcome with the text of its error.
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	type plain Outcome
+	return json.Marshal(struct {
+		plain
+		Err string `json:",omitempty"`
+	}{plain(o), redact.ErrorText(o.Err)})
 }
 
 // Info is what happened to a call in a retry layer.

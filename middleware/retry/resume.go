@@ -171,7 +171,7 @@ func (c *call) broke(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.outcomes[len(c.outcomes)-1]
-	o.Err, o.Timeout = err, c.failure == failureTimeout
+	o.Err, o.Timeout = c.redactor().Error(err), c.failure == failureTimeout
 }
 
 // rest asks for what is missing. Without a usable response, again says whether to ask once more.

@@ -481,7 +481,7 @@ func TestR4ServerTiming(t *testing.T) {
 			{"x-ms", []string{"X-Ms-Retry-After-Ms", "1500"}, 1500 * time.Millisecond},
 			{"negative", []string{"Retry-After", "-5"}, jittered},
 			{"sign", []string{"Retry-After", "+5"}, jittered},
-			{"fraction", []string{"Retry-After", "1.5"}, jittered},
+			{"fraction", []string{"Retry-After", "1.5"}, 2 * time.Second},
 			{"garbage", []string{"Retry-After", "abc"}, jittered},
 			{"two values", []string{"Retry-After", "10", "Retry-After", "30"}, 30 * time.Second},
 			{"list", []string{"Retry-After", "10, 30"}, jittered},

@@ -73,7 +73,7 @@ func (c *call) send(r *http.Request, l *leg, waited time.Duration) *http.Respons
 	c.describe(r, l, resp, err, time.Since(start))
 	c.note(Outcome{
 		Status:   statusOf(resp),
-		Err:      err,
+		Err:      c.redactor().Error(err),
 		Timeout:  c.failure == failureTimeout,
 		Unsent:   !c.tried.Wrote,
 		Wait:     waited,
