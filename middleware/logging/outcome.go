@@ -15,6 +15,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
+	"github.com/plyhttp/ply/internal/timeout"
 	"github.com/plyhttp/ply/internal/urltemplate"
 )
 
@@ -148,7 +149,7 @@ func levelOf(o Outcome) slog.Level {
 	switch status := o.Status(); {
 	case errors.Is(o.Err, context.Canceled):
 		return slog.LevelInfo
-	case errors.Is(o.Err, context.DeadlineExceeded):
+	case errors.Is(o.Err, context.DeadlineExceeded), timeout.NoTimeLeft(o.Err):
 		return slog.LevelWarn
 	case o.Err == errPanicked:
 		return slog.LevelError
@@ -195,10 +196,7 @@ var errorClasses = []struct {
 		return is[*tls.CertificateVerificationError](err) || is[tls.RecordHeaderError](err) || is[tls.AlertError](err) ||
 			is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) || alert(err)
 	}},
-	{"timeout", func(err error) bool {
-		var t interface{ Timeout() bool }
-		return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
-	}},
+	{"timeout", timeout.Is},
 	{"connection_refused", func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
 	{"connection_reset", func(err error) bool {
 		return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/retryafter"
+	"github.com/plyhttp/ply/internal/timeout"
 )
 
 // plan is what follows an attempt: a wait and another attempt, or a stop.
@@ -25,6 +26,9 @@ func (c *call) decide(resp *http.Response) plan {
 	}
 	if cause := over(c); cause != nil {
 		return plan{stop: StopCanceled, cause: cause}
+	}
+	if timeout.NoTimeLeft(c.tried.Err) {
+		return plan{stop: StopDeadline, cause: context.DeadlineExceeded} // a limiter below knows that no attempt fits
 	}
 	if v, ruled := judge(&c.tried, c.opts.Rules); v != Yes {
 		return plan{stop: c.whyNot(ruled)}

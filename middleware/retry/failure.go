@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+
+	"github.com/plyhttp/ply/internal/timeout"
 )
 
 // failure is what an error of a transport means for the question of sending again.
@@ -28,7 +30,7 @@ func (f failure) unsent() bool { return f == failureUnsent || f == failureRefuse
 
 // failureOf classifies an error as it appears below http.Client, by type wherever there is one.
 func failureOf(err error) failure {
-	for _, kind := range []func(error) failure{asAnswer, asTLS, asDNS, asDial, asHTTP2, asTimeout, asLost} {
+	for _, kind := range []func(error) failure{asAnswer, asTLS, asDNS, asDial, asHTTP2, asHTTP3, asTimeout, asLost} {
 		if f := kind(err); f != failureUnknown {
 			return f
 		}
@@ -169,7 +171,7 @@ func refusedByProxy(text string) bool {
 
 func asTimeout(err error) failure {
 	// A deadline that is not the caller's is one of a layer below.
-	if late, ok := as[net.Error](err); ok && late.Timeout() {
+	if late, ok := as[net.Error](err); ok && late.Timeout() || timeout.Named(err) {
 		return failureTimeout
 	}
 	return failureUnknown

@@ -1,0 +1,50 @@
+// Package timeout knows the errors that say that time ran out, those included that do not say so by a method.
+package timeout
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// Is reports whether err says that time ran out.
+func Is(err error) bool {
+	var says interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &says) && says.Timeout() || Named(err)
+}
+
+// Named reports whether err is one of the timeouts that have neither a type nor a method: that of failsafe-go's policy, and [NoTimeLeft].
+func Named(err error) bool {
+	return Any(err, func(e error) bool { return e.Error() == "timeout exceeded" }) || NoTimeLeft(err)
+}
+
+// NoTimeLeft reports whether err is that of a limiter that would have to wait beyond the deadline of the context: golang.org/x/time/rate says so at once.
+func NoTimeLeft(err error) bool {
+	return Any(err, func(e error) bool {
+		text := e.Error()
+		return strings.HasPrefix(text, "rate: Wait(n=") && strings.HasSuffix(text, "would exceed context deadline")
+	})
+}
+
+// Any reports whether is holds for err or for one of the errors that it wraps.
+func Any(err error, is func(error) bool) bool {
+	for err != nil {
+		if is(err) {
+			return true
+		}
+		switch wrapper := err.(type) {
+		case interface{ Unwrap() error }:
+			err = wrapper.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, e := range wrapper.Unwrap() {
+				if Any(e, is) {
+					return true
+				}
+			}
+			return false
+		default:
+			return false
+		}
+	}
+	return false
+}
