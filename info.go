@@ -53,7 +53,8 @@ type Hop struct {
 	Omitted   int        // exchanges beyond the 100 that are kept
 }
 
-// Exchange is one exchange with a server. An attempt that a layer inside retry ended before it came to the network is one too, without phases.
+// Exchange is one exchange with a server. An attempt that a layer inside retry ended before it came to the network is one too, without phases,
+// and so is what ended an attempt after its exchanges had their responses.
 //
 // Phases that did not occur are zero, as those of making a connection are where one was there already,
 // and as they all are over a transport that does not take part in [net/http/httptrace].
@@ -172,29 +173,43 @@ func (h *hop) shown() Hop {
 	return s
 }
 
-// attempted adds what the retry layer knows of an attempt to its exchange, or the attempt itself if it did not come to the network.
+// attempted adds what the retry layer knows of an attempt to the exchange that it is about: an attempt may have several, as to fetch a token or to answer a 401.
+// What came to no exchange, or failed after the last one was answered, becomes one without phases.
 func (h *Hop) attempted(number, status int, err error, wait, took time.Duration) {
-	at := slices.IndexFunc(h.Exchanges, func(x Exchange) bool { return x.Attempt >= number })
-	if at >= 0 && h.Exchanges[at].Attempt == number {
-		x := &h.Exchanges[at]
-		x.Wait = wait
-		if x.Err == nil {
-			x.Err = err
+	first := slices.IndexFunc(h.Exchanges, func(x Exchange) bool { return x.Attempt >= number })
+	if first < 0 {
+		if h.Omitted > 0 {
+			return
 		}
-		return
-	}
-	if h.Omitted > 0 && at < 0 {
-		return
-	}
-	if at < 0 {
-		at = len(h.Exchanges)
+		first = len(h.Exchanges)
 	}
 	start := h.Header.Start
-	if at > 0 {
-		start = h.Exchanges[at-1].Span.End()
+	if first > 0 {
+		start = h.Exchanges[first-1].Span.End()
 	}
-	h.Exchanges = slices.Insert(h.Exchanges, at, Exchange{
-		Attempt: number, Wait: wait, Method: h.Method, URL: h.URL,
-		Status: status, Err: err, Span: Span{Start: start + wait, Duration: took},
-	})
+	whole := Exchange{Attempt: number, Wait: wait, Method: h.Method, URL: h.URL, Status: status, Err: err, Span: Span{Start: start + wait, Duration: took}}
+	after := first
+	for after < len(h.Exchanges) && h.Exchanges[after].Attempt == number {
+		after++
+	}
+	if after == first {
+		h.Exchanges = slices.Insert(h.Exchanges, first, whole)
+		return
+	}
+	h.Exchanges[first].Wait = wait
+	if err == nil {
+		return
+	}
+	for i := after - 1; i >= first; i-- {
+		if x := &h.Exchanges[i]; x.Status == status {
+			if x.Err == nil {
+				x.Err = err
+			}
+			return
+		}
+	}
+	end := whole.Span.End()
+	whole.Wait, whole.Span.Start = 0, h.Exchanges[after-1].Span.End()
+	whole.Span.Duration = max(0, end-whole.Span.Start)
+	h.Exchanges = slices.Insert(h.Exchanges, after, whole)
 }

@@ -91,7 +91,8 @@ type TimeoutError struct {
 	// Limit is the time that the phase had. It is 0 where a limit struck that is not known here.
 	Limit time.Duration
 
-	// Err is what the transport said, if it was the transport's limit.
+	// Err is what the transport said, if it was the transport's limit, or what the layers made of a total timeout:
+	// the error of the retry layer with its attempts, for instance.
 	Err error
 }
 
@@ -160,9 +161,9 @@ func withTotal(req *http.Request, total time.Duration, end time.Time) (*http.Req
 			return err
 		}
 		if e, ok := err.(*url.Error); ok {
-			return &url.Error{Op: e.Op, URL: e.URL, Err: struck}
+			return &url.Error{Op: e.Op, URL: e.URL, Err: &TimeoutError{Phase: PhaseTotal, Limit: total, Err: e.Err}}
 		}
-		return struck
+		return &TimeoutError{Phase: PhaseTotal, Limit: total, Err: err}
 	}
 	return req.WithContext(ctx), func(resp *http.Response, err error) (*http.Response, error) {
 		switch {

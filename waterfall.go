@@ -143,11 +143,17 @@ func (w *waterfall) hop(h Hop) {
 		}
 		w.line("  %s", label)
 	}
+	sofar := h.Header.Start
 	for _, x := range h.Exchanges {
+		sofar = w.before(x, h, sofar)
 		w.exchange(x, h)
+		sofar = max(sofar, x.Span.End())
 	}
 	if h.Omitted > 0 {
 		w.line("  and %d exchanges more", h.Omitted)
+	}
+	if len(h.Exchanges) > 0 && h.Status != 0 || h.Err != nil {
+		w.layers(sofar, h.Header.End())
 	}
 	if len(h.Exchanges) == 0 {
 		w.row("  "+cmp.Or(outcome(h.Status, nil), "no answer"), h.Header, "█")
@@ -173,10 +179,29 @@ func attempts(all []Exchange) string {
 	return fmt.Sprintf("%d attempts", last)
 }
 
-func (w *waterfall) exchange(x Exchange, h Hop) {
+// before shows what there was between what has been shown so far and x: the wait for its attempt, and the time of layers. It returns what it has shown up to.
+func (w *waterfall) before(x Exchange, h Hop, sofar time.Duration) time.Duration {
 	if x.Wait > 0 {
-		w.row("  wait", Span{Start: x.Span.Start - x.Wait, Duration: x.Wait}, "░")
+		wait := Span{Start: x.Span.Start - x.Wait, Duration: x.Wait}
+		if x.Span.Start <= h.Header.End() { // and not the rest of a body that broke off
+			wait.Start = min(wait.Start, sofar)
+		}
+		w.row("  wait", wait, "░")
+		sofar = max(sofar, wait.End())
 	}
+	w.layers(sofar, min(x.Span.Start, h.Header.End()))
+	return sofar
+}
+
+// layers shows time before the header of the response that no exchange and no wait of retry accounts for: it was spent in layers, of others perhaps, as a limiter.
+func (w *waterfall) layers(from, to time.Duration) {
+	const least = time.Millisecond
+	if to-from >= least {
+		w.row("  in layers", Span{Start: from, Duration: to - from}, "░")
+	}
+}
+
+func (w *waterfall) exchange(x Exchange, h Hop) {
 	label := "  exchange: "
 	if x.Attempt > 0 {
 		label = fmt.Sprintf("  attempt %d: ", x.Attempt)

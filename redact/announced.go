@@ -76,8 +76,8 @@ func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 	case s[start] == '{' || s[start] == '[':
 		return start, start + bracketsEnd(s[start:])
 	}
-	end = start + wordEnd(s[start:])
-	if s[i] == ':' && !marked && !looksSecret(s[start:end]) {
+	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
+	if s[i] == ':' && !marked && !looksSecret(s[start:start+wordEnd(s[start:])]) {
 		return 0, 0
 	}
 	if schemes[strings.ToLower(s[start:end])] && end < len(s) && s[end] == ' ' {
@@ -171,8 +171,8 @@ func credentialsAfter(s string, i int) (start, end int) {
 	for start < len(s) && (s[start] == ' ' || s[start] == '<' || strings.IndexByte(quotes, s[start]) >= 0) {
 		start++
 	}
-	end = start + wordEnd(s[start:])
-	switch word := strings.TrimRight(s[start:end], ":.!"); {
+	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
+	switch word := s[start:end]; {
 	case scheme == "bearer" || scheme == "apikey" || scheme == "dpop":
 		if prose[strings.ToLower(word)] || strings.Contains(strings.TrimRight(word, "="), "=") {
 			return 0, 0

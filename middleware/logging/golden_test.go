@@ -69,7 +69,7 @@ func TestTheLineOfEachOutcomeAboveCacheAndRetry(t *testing.T) {
 		},
 		{
 			"timeout", []plytest.Reply{plytest.Stall()}, []time.Duration{0}, time.Second,
-			`level=WARN msg="http call" ` + head + `error.type=timeout error="retry: GET http://example.com/a: 1 attempt in 1s (canceled): context deadline exceeded" duration=1s ttfb=1s retry.stop=canceled`,
+			`level=WARN msg="http call" ` + head + `error.type=timeout error="retry: GET http://example.com/a: 1 attempt in 1s (deadline): context deadline exceeded" duration=1s ttfb=1s retry.stop=deadline`,
 		},
 		{
 			"cancelled", []plytest.Reply{plytest.Stall()}, []time.Duration{0}, -time.Second,

@@ -91,7 +91,8 @@ func (c *call) coolDown() (time.Duration, error) {
 		return 0, c.unsent(StopCoolDown, &UnavailableError{Key: c.key, Until: r.until, deadline: ok && !r.until.Before(deadline)})
 	}
 	if err := sleep(c, wait); err != nil {
-		return 0, c.unsent(StopCanceled, c.newError(plan{stop: StopCanceled, cause: err}))
+		p := gone(err)
+		return 0, c.unsent(p.stop, c.newError(p))
 	}
 	return wait, nil
 }

@@ -17,6 +17,15 @@ type plan struct {
 	wait  time.Duration
 	stop  Stop
 	cause error // of stopping; nil when stop says it all
+	gone  bool  // the caller's context is done
+}
+
+// gone is the plan for a caller whose context is done, for that reason: the time is up, or nobody waits any more.
+func gone(cause error) plan {
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return plan{stop: StopDeadline, cause: cause, gone: true}
+	}
+	return plan{stop: StopCanceled, cause: cause, gone: true}
 }
 
 // decide says what follows the last attempt.
@@ -25,7 +34,7 @@ func (c *call) decide(resp *http.Response) plan {
 		return plan{stop: StopDone} // what Default says, without asking
 	}
 	if cause := over(c); cause != nil {
-		return plan{stop: StopCanceled, cause: cause}
+		return gone(cause)
 	}
 	if timeout.NoTimeLeft(c.tried.Err) {
 		return plan{stop: StopDeadline, cause: context.DeadlineExceeded} // a limiter below knows that no attempt fits

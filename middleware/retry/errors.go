@@ -26,6 +26,7 @@ type Error struct {
 
 	last     error
 	cause    error // of stopping; nil when Stop says it all
+	gone     bool  // the caller's context was done
 	redactor *redact.Redactor
 }
 
@@ -38,6 +39,7 @@ func (c *call) newError(p plan) *Error {
 		Elapsed:  time.Since(c.start),
 		last:     c.tried.Err,
 		cause:    p.cause,
+		gone:     p.gone,
 		redactor: c.redactor(),
 	}
 }
@@ -99,7 +101,7 @@ func (e *Error) Timeout() bool {
 // It is false if the caller gave up, and for refusals that must come to light: a server that cannot prove who it is,
 // and errors that say by a method RetryableError() that they are final.
 func (e *Error) OriginUnavailable() bool {
-	if e.Stop == StopCanceled || e.Stop == StopPrepare || e.last == nil {
+	if e.gone || e.Stop == StopPrepare || e.last == nil {
 		return false
 	}
 	if down, known := unavailable.Origin(e.last); known {

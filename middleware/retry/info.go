@@ -22,8 +22,8 @@ const (
 	StopAttempts   Stop = "attempts"       // Options.MaxAttempts
 	StopBudget     Stop = "budget"         // Options.Budget
 	StopRetryAfter Stop = "retry-after"    // the server asks for a longer wait than Options.MaxRetryAfter
-	StopDeadline   Stop = "deadline"       // the wait does not fit before the deadline of the caller, or Options.MaxElapsed
-	StopCanceled   Stop = "canceled"       // the caller's context is done
+	StopDeadline   Stop = "deadline"       // the wait does not fit before the deadline of the caller, or Options.MaxElapsed; or the deadline has passed
+	StopCanceled   Stop = "canceled"       // the caller's context is done, and not for its deadline
 	StopCoolDown   Stop = "cool-down"      // the server asked another call for time that this one does not have
 	StopPrepare    Stop = "prepare"        // Options.Prepare failed
 	StopRule       Stop = "rule"           // a rule of Options.Rules said No to a failure

@@ -113,7 +113,7 @@ func (c *call) run() (*http.Response, error) {
 		drop(resp)
 		if err := sleep(c, p.wait); err != nil {
 			closeBody(body)
-			return c.finish(nil, plan{stop: StopCanceled, cause: err})
+			return c.finish(nil, gone(err))
 		}
 		wait = p.wait
 	}

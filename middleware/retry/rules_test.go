@@ -619,7 +619,7 @@ func TestR6AttemptTimeout(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		_, err = do(t, o, plytest.Play(plytest.Stall()), newRequest(t, "GET").WithContext(ctx))
-		if errors.Is(err, retry.ErrAttemptTimeout) || !errors.Is(err, context.DeadlineExceeded) || stopOf(t, err) != retry.StopCanceled {
+		if errors.Is(err, retry.ErrAttemptTimeout) || !errors.Is(err, context.DeadlineExceeded) || stopOf(t, err) != retry.StopDeadline {
 			t.Errorf("after the caller's own deadline: %v", err)
 		}
 	})
