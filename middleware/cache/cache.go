@@ -357,9 +357,9 @@ func (c *Cache) Close() error {
 // Stats counts what a cache did since it was made. Each request counts once, by [Status.Outcome], among Hits, Misses, Revalidated, Bypassed and Errors,
 // and so does each refresh behind a caller's back.
 type Stats struct {
-	Hits          int64 // answered from the store, stale answers included
+	Hits          int64 // answered from the store, stale answers included: outcomes hit and stale
 	Stale         int64 // of these, past their freshness
-	Misses        int64 // forwarded, or refused: nothing usable was stored
+	Misses        int64 // forwarded, or refused: nothing usable was stored. Outcomes miss, refreshed and refused
 	Revalidated   int64 // forwarded, and the origin confirmed what was stored
 	Bypassed      int64 // forwarded without a look at the store
 	Collapsed     int64 // of Misses and Revalidated, answered by the exchange of another request
