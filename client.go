@@ -14,6 +14,7 @@ import (
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/netrc"
+	"github.com/plyhttp/ply/internal/target"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -412,7 +413,7 @@ func (c *Client) completeURL(req *http.Request) (*url.URL, error) {
 			return nil, err
 		}
 	}
-	if query := escapedQuery(u.RawQuery); query != u.RawQuery {
+	if query := target.EscapedQuery(u.RawQuery); query != u.RawQuery {
 		escaped := *u
 		escaped.RawQuery = query
 		u = &escaped

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
@@ -1012,6 +1013,30 @@ func TestPathValuesThatCannotBeASegment(t *testing.T) {
 	var oe *ply.OptionError
 	if _, err := ply.New(ply.Options{BaseURL: "http://a.test/{tenant}"}); !errors.As(err, &oe) || oe.Option != "BaseURL" {
 		t.Errorf("a placeholder in BaseURL: %v", err)
+	}
+}
+
+func TestAQueryHasOneKeyHoweverItIsWritten(t *testing.T) {
+	store, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	defer store.Close()
+	transport := &recorder{respond: func(r *http.Request) *http.Response {
+		return reply(r, 200, http.Header{"Cache-Control": {"max-age=60"}}, "x")
+	}}
+	c := newClient(t, ply.Options{Transport: transport, Use: []ply.Middleware{store.Middleware}})
+	spellings := []string{"http://a.test/?q=hello world", "http://a.test/?q=hello%20world"}
+	for _, deleted := range spellings {
+		before := len(transport.got)
+		for _, u := range spellings {
+			require.NoError(t, ply.Discard(c.Get(t.Context(), u)))
+		}
+		if n := len(transport.got) - before; n != 1 {
+			t.Errorf("the origin was asked %d times for one resource", n)
+		}
+		require.NoError(t, store.DeleteURL(t.Context(), deleted))
+		if n := store.Stats().Entries; n != 0 {
+			t.Errorf("DeleteURL of %s leaves %d entries", deleted, n)
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/plyhttp/ply/internal/target"
 )
 
 const defaultMaxRedirects = 10
@@ -100,7 +102,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > limit {
 		return &RedirectError{Limit: limit, Response: req.Response}
 	}
-	req.URL.RawQuery = escapedQuery(req.URL.RawQuery)
+	req.URL.RawQuery = target.EscapedQuery(req.URL.RawQuery)
 	cleanHop(req, via[len(via)-1], via[0])
 	if !stayedAtOrigin(req, via) {
 		dropCredentials(req, c.options.CrossOrigin...)

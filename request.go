@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plyhttp/ply/internal/target"
 	"github.com/plyhttp/ply/internal/urltemplate"
 	"github.com/plyhttp/ply/redact"
 )
@@ -70,13 +71,13 @@ func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...Req
 }
 
 // request is the draft as a request, its own settings in the context.
-func (d *draft) request(ctx context.Context, method, target string) (*http.Request, error) {
-	template := d.template(target)
-	filled, err := d.fillPath(target)
+func (d *draft) request(ctx context.Context, method, given string) (*http.Request, error) {
+	template := d.template(given)
+	filled, err := d.fillPath(given)
 	if err != nil {
 		return nil, err
 	}
-	u, err := parseTarget(target, filled)
+	u, err := parseTarget(given, filled)
 	if err != nil {
 		return nil, &OptionError{Option: "url", Reason: "cannot be parsed", Err: parseReason(err)}
 	}
@@ -86,7 +87,7 @@ func (d *draft) request(ctx context.Context, method, target string) (*http.Reque
 	if len(d.query) > 0 {
 		addQuery(u, d.query...)
 	}
-	u.RawQuery = escapedQuery(u.RawQuery)
+	u.RawQuery = target.EscapedQuery(u.RawQuery)
 	if !u.IsAbs() && d.client.base != nil {
 		if u, err = d.client.absolute(u); err != nil {
 			return nil, err

@@ -36,12 +36,41 @@ func NormalPath(u *url.URL) string {
 	return string(appendPath(nil, u.EscapedPath()))
 }
 
-// NormalQuery returns the query in its normal form.
+// NormalQuery returns the query in its normal form: as a request line has it, which is how ply sends it.
 func NormalQuery(u *url.URL) string {
-	if strings.IndexByte(u.RawQuery, '%') < 0 {
-		return u.RawQuery
+	query := EscapedQuery(u.RawQuery)
+	if strings.IndexByte(query, '%') < 0 {
+		return query
 	}
-	return DecodedUnreserved(u.RawQuery)
+	return DecodedUnreserved(query)
+}
+
+// EscapedQuery returns query with what may not stand in a request line escaped: the query percent-encode set of the URL Standard,
+// as browsers have it (RFC 3986 §2.1). What is escaped stays as it is, and so does a percent sign that escapes nothing.
+func EscapedQuery(query string) string {
+	plain := 0
+	for plain < len(query) && !queryEscapes(query[plain]) {
+		plain++
+	}
+	if plain == len(query) {
+		return query
+	}
+	var b strings.Builder
+	b.WriteString(query[:plain])
+	for i := plain; i < len(query); i++ {
+		if c := query[i]; queryEscapes(c) {
+			b.WriteByte('%')
+			b.WriteByte(upperHex[c>>4])
+			b.WriteByte(upperHex[c&15])
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func queryEscapes(c byte) bool {
+	return c <= ' ' || c >= 0x7f || c == '"' || c == '#' || c == '<' || c == '>'
 }
 
 // DecodedUnreserved normalises the percent-encoding of s and nothing else (RFC 3986 §6.2.2.1, §6.2.2.2).

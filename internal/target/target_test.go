@@ -21,6 +21,23 @@ func key(t *testing.T, raw string) string {
 }
 
 // RFC 9110 §4.2.3 and RFC 3986 §6.2: what is one URI and what is two. What is one may be sent in two ways.
+// The query percent-encode set of the URL Standard: what ply escapes in what it sends names the same resource as before.
+func TestQueriesAreEscaped(t *testing.T) {
+	for given, want := range map[string]string{
+		"":                     "",
+		"a=b+c":                "a=b+c",
+		"a=hello world":        "a=hello%20world",
+		"a=hello%20world":      "a=hello%20world",
+		"a=%7e%c3%bc ü":        "a=~%C3%BC%20%C3%BC",
+		`a="<x>"#`:             "a=%22%3Cx%3E%22%23",
+		"a='{[x]}'|\\^`;/?%zz": "a='{[x]}'|\\^`;/?%zz",
+	} {
+		if got := NormalQuery(&url.URL{RawQuery: given}); got != want {
+			t.Errorf("%q: %q, want %q", given, got, want)
+		}
+	}
+}
+
 func TestURIsAreEqualAsRFC9110Section4_2_3Says(t *testing.T) {
 	for _, test := range []struct {
 		a, b  string
