@@ -115,11 +115,11 @@ func (a account) concerns(e *Entry) bool {
 	})
 }
 
-// left returns what the store is to be told again. all reports whether that is to forget everything.
-func (d *debts) left() (owed []*debt, all bool) {
+// left returns what the store is to be told again. all reports whether that is to forget everything, and since when.
+func (d *debts) left() (owed []*debt, all bool, since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.owed(), d.all
+	return d.owed(), d.all, d.before
 }
 
 // owed returns what the store did not take. The lock is held.
@@ -143,11 +143,11 @@ func (d *debts) count() int64 {
 	return n
 }
 
-// forgotten notes that the store has forgotten everything, or never will.
-func (d *debts) forgotten() {
+// forgotten notes that the store has forgotten everything, or never will, unless there has been more to forget since.
+func (d *debts) forgotten(since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.all = false
+	d.all = d.all && !d.before.Equal(since)
 }
 
 // begin sets the timer, if something is owed and it does not run.
@@ -237,30 +237,37 @@ func (d *durable) deleteTagged(ctx context.Context, tags []tag) error {
 	return err
 }
 
-// pay tells the store once of what it did not take. What hangs again, or finds the store away, leaves the rest for the next time.
+// maxRefusals is how many invalidations a store may refuse, one after the other, until it is left alone for the time being.
+const maxRefusals = 8
+
+// pay tells the store once of what it did not take, beginning anywhere. What hangs again leaves the rest for the next time.
 func (d *durable) pay(ctx context.Context) {
-	due, all := d.pending.left()
-	if all && !d.payAll(ctx) {
+	due, all, since := d.pending.left()
+	if all && errors.Is(d.payAll(ctx, since), errStoreHangs) || len(due) == 0 {
 		return
 	}
-	for _, owing := range due {
+	refused, first := 0, mathrand.IntN(len(due))
+	for i := range due {
+		owing := due[(first+i)%len(due)]
 		left, err := d.renew(ctx, d.insistent, owing.tags)
 		d.pending.settle(owing, left)
-		if ctx.Err() != nil || errors.Is(err, errStoreHangs) || errors.Is(err, errStoreDown) {
+		if refused++; err == nil {
+			refused = 0
+		}
+		if ctx.Err() != nil || refused == maxRefusals || errors.Is(err, errStoreHangs) || errors.Is(err, errStoreDown) {
 			return
 		}
 	}
 }
 
 // payAll has the store forget everything, because nobody knows any more what it was to be told. A store that cannot do that is not asked again.
-func (d *durable) payAll(ctx context.Context) bool {
+func (d *durable) payAll(ctx context.Context, since time.Time) error {
 	g := d.guard.patient(clearPatience)
 	_, err := called(ctx, g, g.writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, d.clear(ctx) })
 	if err == nil || errors.Is(err, errors.ErrUnsupported) {
-		d.pending.forgotten()
-		return true
+		d.pending.forgotten(since)
 	}
-	return false
+	return err
 }
 
 // clearPatience is how long a store may take to forget everything.

@@ -439,32 +439,6 @@ func (t *flights) missOn(key string, missed bool) {
 	}
 }
 
-// probe reports whether a request goes on by itself for a key whose answers cannot be shared. If something stale could stand in for an error,
-// only a few do so at a time: for all they know the origin is in trouble, and the others need not hear that from it. The lock is held.
-func (t *flights) probe(x *exchange) bool {
-	if !x.hasStandIn() {
-		return true
-	}
-	if t.probing[x.own] >= maxProbes {
-		return false
-	}
-	t.probing[x.own]++
-	x.probing = true
-	return true
-}
-
-// probed notes that a request which went on by itself has its answer.
-func (t *flights) probed(x *exchange) {
-	if !x.probing {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.probing[x.own]--; t.probing[x.own] == 0 {
-		delete(t.probing, x.own)
-	}
-}
-
 // start runs refresh on a goroutine of its own unless one for this key is under way, or a caller asks the origin at the moment.
 // It tells whether it has.
 func (t *flights) start(own, key string, refresh func()) bool {

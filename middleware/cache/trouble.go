@@ -146,3 +146,29 @@ func (x *exchange) statusAlone(f *flight, d decision) *http.Response {
 	}
 	return x.handShared(resp, s)
 }
+
+// probe reports whether a request goes on by itself for a key whose answers cannot be shared. If something stale could stand in for an error,
+// only a few do so at a time: for all they know the origin is in trouble, and the others need not hear that from it. The lock is held.
+func (t *flights) probe(x *exchange) bool {
+	if !x.hasStandIn() {
+		return true
+	}
+	if t.probing[x.own] >= maxProbes {
+		return false
+	}
+	t.probing[x.own]++
+	x.probing = true
+	return true
+}
+
+// probed notes that a request which went on by itself has its answer.
+func (t *flights) probed(x *exchange) {
+	if !x.probing {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.probing[x.own]--; t.probing[x.own] == 0 {
+		delete(t.probing, x.own)
+	}
+}

@@ -260,3 +260,34 @@ func TestManyAtOnce(t *testing.T) {
 	t.Logf("%d of 300 requests were answered from the file", hits.Load())
 	sound(t, path)
 }
+
+// Whoever else locks the file for a moment, an invalidation reaches the other processes soon after, from a process that does nothing else.
+func TestAnInvalidationDuringALock(t *testing.T) {
+	o, path := newOrigin(t), file(t)
+	reader := start(t, path, cache.Options{})
+	c, err := cache.New(cache.Options{Store: open(t, path, sqlite.Options{})}) // with the deadlines that programs have
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	writer := &program{cache: c, client: &http.Client{Transport: c.Middleware(http.DefaultTransport)}}
+	url := o.URL + "/text/a"
+	old := reader.stored(t, url, "en")
+	db := raw(t, path)
+	_, err = db.Exec("BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	begun := time.Now()
+	invalidate(t, writer, url)
+	if n := writer.cache.Stats().Owed; n != 1 {
+		t.Errorf("%d are owed after %v", n, time.Since(begun))
+	}
+	<-time.After(50 * time.Millisecond)
+	_, err = db.Exec("COMMIT")
+	require.NoError(t, err)
+	for deadline := time.Now().Add(10 * time.Second); writer.cache.Stats().Owed > 0; <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the store is never told")
+		}
+	}
+	if body, hit := reader.get(t, url, "en"); hit || body == old {
+		t.Errorf("the other process answers %.60q, hit %t", body, hit)
+	}
+}
