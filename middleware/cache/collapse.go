@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/body"
+	"github.com/plyhttp/ply/internal/credential"
 )
 
 // WithoutCollapsing returns a context for requests that share no exchange with others: each that the store cannot answer goes to the origin by itself.
@@ -365,9 +366,13 @@ func ownError(err error) bool {
 	return errors.As(err, &unverified) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// secluded tells whether an error must not pass between two requests: with credentials that the key does not tell apart, it may be about one person.
+// secluded reports whether an error must not pass between two requests: with different credentials that the key does not tell apart, it may be about one principal.
 func (x *exchange) secluded(f *flight) bool {
-	return x.cache.posture.shared && (x.ask.credentials || f.lead.ask.credentials)
+	if !x.cache.posture.shared || !x.ask.credentials && !f.lead.ask.credentials {
+		return false
+	}
+	mine, its := credential.Of(x.request), credential.Of(f.request)
+	return !mine.Has(f.request) || !its.Has(x.request)
 }
 
 // suits tells whether a stored response could answer the request at this moment, without a word from the origin.

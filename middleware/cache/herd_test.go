@@ -257,6 +257,28 @@ func TestTroubleStaysWhereItBelongs(t *testing.T) {
 	}
 }
 
+// One principal's own error is for all of its requests, in a shared cache, too: a service with one token is a herd as any other.
+func TestAHerdOfOnePrincipalInASharedCache(t *testing.T) {
+	for name, fail := range map[string]func() (*http.Response, error){
+		"503":     func() (*http.Response, error) { return reply(503, "busy"), nil },
+		"refused": func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &busy{answer: func(*http.Request, int) (*http.Response, error) {
+					time.Sleep(100 * time.Millisecond)
+					return fail()
+				}}
+				_, rt := newBusy(t, o, cache.Options{Shared: true})
+				storm(1000, rt, func(int) *http.Request { return ask(t, t.Context(), "Authorization: Bearer service", "Cookie: a=b") })
+				if n := o.asked.Load(); n != 1 {
+					t.Errorf("%d requests", n)
+				}
+			})
+		})
+	}
+}
+
 // A fleet of processes with leases is one herd: each process asks an origin in trouble once, at most.
 func TestAFleetBeforeAnOriginInTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
