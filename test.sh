@@ -56,10 +56,12 @@ for os in windows darwin; do
 done
 
 # Each module stands alone, as it does for those who require it: what it imports is in its own go.mod and go.sum, and nothing else is.
+# internal/ecosystem, with the libraries that people use beside ply, is not in the workspace: its many requirements would change everybody's versions.
 step "vet each module by itself"
 for gomod in $(git ls-files '*go.mod'); do
   (cd "$(dirname "$gomod")" && export GOWORK=off && echo "  $gomod" && go vet ./... && go mod tidy -diff)
 done
+(cd internal/ecosystem && GOWORK=off "$bin/staticcheck" ./...)
 
 # All modules of the workspace at once: one waits while another computes.
 modules=$(go list -m -f '{{.Dir}}/...')
@@ -70,6 +72,8 @@ step staticcheck
 "$bin/staticcheck" $modules
 step "test $race"
 go test $race -timeout 9m $modules
+step "test $race, with the libraries that people use beside ply"
+(cd internal/ecosystem && GOWORK=off go test $race -timeout 9m ./...)
 
 # One binary for each package, which then runs its targets one after the other.
 step "fuzz, $FUZZTIME each"
