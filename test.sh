@@ -2,7 +2,9 @@
 # Everything that must hold, in one run: format, vet, staticcheck, tests with the race detector, short fuzzing.
 #
 #   ./test.sh              all of it, a few minutes
-#   FUZZTIME=1m ./test.sh  the same with longer fuzzing
+#   ./test.sh quick        format, vet and tests of the root module, without -race and fuzzing: less than a minute
+#   ./test.sh quick ./middleware/retry    the same of some packages
+#   FUZZTIME=1m ./test.sh  all of it, with longer fuzzing
 #
 # It needs Go and, for the first run, the network for modules. The race detector needs a C compiler: where there is none,
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
@@ -12,6 +14,26 @@ set -euo pipefail
 cd "$(dirname "$0")"
 FUZZTIME=${FUZZTIME:-20000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure
 step() { printf '\n== %s\n' "$*"; }
+
+check_format() {
+  step gofmt
+  unformatted=$(gofmt -l .)
+  if [ -n "$unformatted" ]; then
+    printf 'not formatted:\n%s\n' "$unformatted" >&2
+    exit 1
+  fi
+}
+
+if [ "${1:-}" = quick ]; then
+  shift
+  [ $# -gt 0 ] || set -- ./...
+  check_format
+  step vet
+  go vet "$@"
+  step test
+  go test "$@"
+  exit
+fi
 
 race=-race
 if ! command -v "$(go env CC)" >/dev/null; then
@@ -37,12 +59,7 @@ if ! command -v memcached >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get
   apt-get update -qq && apt-get install -y -qq --no-install-recommends memcached || true # the tests say so if there is none
 fi
 
-step gofmt
-unformatted=$(gofmt -l .)
-if [ -n "$unformatted" ]; then
-  printf 'not formatted:\n%s\n' "$unformatted" >&2
-  exit 1
-fi
+check_format
 
 # The linter is pinned in a module of its own, so that nobody who uses ply ever downloads it.
 step "build staticcheck"
