@@ -27,7 +27,7 @@ func TestTheGuideShowsWhatRuns(t *testing.T) {
 		code.Write(b)
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	same(t, "blocks of code", len(blocks), 4)
+	same(t, "blocks of code", len(blocks), 5)
 	for _, block := range blocks {
 		if !strings.Contains(code.String(), block[1]) {
 			t.Errorf("no test runs\n%s", block[1])
