@@ -260,13 +260,30 @@ func (c *Client) encodeJSON(v any) ([]byte, error) {
 // An error of the exchanges is a [*url.Error] as from http.Client.Do, with the secrets of the URLs in it hidden.
 // errors.As finds in it what went wrong: a [*TimeoutError], a [*RedirectError], the error of an exchange layer or of the transport.
 // [ErrClosed] and an [*OptionError], which say that nothing was sent, the errors of call layers and those of [CheckStatus] come as they are.
+// If the text of an error has a secret, an error without it is around them, which errors.Is and errors.As see through.
 // A status is no error, unless CheckStatus makes it one.
-func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.do(req, false) }
+func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.cleaned(req, false) }
 
 // RoundTrip performs a single exchange: with the defaults and the layers of the client, without redirects, cookies of the jar and [CheckStatus].
 // That makes a client a [Handler], for an *http.Client to go around or another chain to end in.
-// The error is that of the layers and the transport, as it is.
-func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.do(req, true) }
+// The error is that of the layers and the transport, without secrets in its text.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.cleaned(req, true) }
+
+// cleaned is [Client.do] with the secrets taken from an error that somebody else has made: a call layer, a check, or, of a single exchange, a transport.
+func (c *Client) cleaned(req *http.Request, single bool) (*http.Response, error) {
+	resp, err := c.do(req, single)
+	if err == nil {
+		return resp, nil
+	}
+	if _, ok := err.(*url.Error); ok && !single {
+		return nil, err // clean, and to be found without errors.As
+	}
+	r := c.options.Redactor
+	if r == nil || redact.Chosen(req.Context()) {
+		r = redact.From(req.Context())
+	}
+	return nil, r.Error(err)
+}
 
 func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	if r := c.options.Redactor; r != nil && !redact.Chosen(req.Context()) {

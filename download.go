@@ -131,7 +131,7 @@ func replaceable(path string) (string, permissions, error) {
 }
 
 func savingError(resp *http.Response, err error) error {
-	return fmt.Errorf("ply: saving %s: %w", nameOfExchange(resp), err)
+	return fmt.Errorf("ply: saving %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
 }
 
 // copyBody writes the body of resp to dst and closes it.
@@ -150,7 +150,7 @@ func copyBody(dst io.Writer, resp *http.Response) (int64, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return n, fmt.Errorf("ply: copying the body of %s: %w", nameOfExchange(resp), err)
+		return n, fmt.Errorf("ply: copying the body of %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
 	}
 	return n, nil
 }

@@ -344,7 +344,15 @@ func lengthOf(resp *http.Response) int64 {
 }
 
 func bodyError(resp *http.Response, err error) error {
-	return fmt.Errorf("ply: reading the body of %s: %w", nameOfExchange(resp), err)
+	return fmt.Errorf("ply: reading the body of %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
+}
+
+// redactorFor is the redactor of the request of resp.
+func redactorFor(resp *http.Response) *Redactor {
+	if resp.Request == nil {
+		return nil
+	}
+	return redact.From(resp.Request.Context())
 }
 
 // exchangeOf gives the method of the request of resp and its URL, without secrets.
