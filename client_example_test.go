@@ -184,3 +184,27 @@ func ExampleClient_HTTPClient() {
 	// layer before
 	// layer after
 }
+
+// A redirect to a storage host takes along what is known to be harmless, and the fields that the client names.
+func ExampleOptions_crossOrigin() {
+	storage := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fmt.Printf("%q %q %q\n", r.Header.Get("Accept"), r.Header.Get("X-Request-Class"), r.Header.Get("X-Api-Key"))
+	}))
+	defer storage.Close()
+	api := httptest.NewServer(http.RedirectHandler(storage.URL, http.StatusFound))
+	defer api.Close()
+	client, err := ply.New(ply.Options{
+		BaseURL:     api.URL,
+		Header:      http.Header{"Accept": {"text/csv"}, "X-Request-Class": {"batch"}, "X-Api-Key": {"hunter2"}},
+		CrossOrigin: []string{"X-Request-Class"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := ply.Discard(client.Get(context.Background(), "/report")); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// "text/csv" "batch" ""
+}

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/base64"
 	"net/netip"
 	"strings"
 )
@@ -17,7 +18,9 @@ func announced(s string) string {
 				start, end = valueAfter(s, i, name, marked)
 			}
 		case ' ':
-			start, end = credentialsAfter(s, i)
+			if start, end = credentialsAfter(s, i); end <= start {
+				start, end = quotedAfter(s, i)
+			}
 		}
 		if end <= start {
 			continue
@@ -77,7 +80,7 @@ func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 		return start, start + bracketsEnd(s[start:])
 	}
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
-	if s[i] == ':' && !marked && !looksSecret(s[start:start+wordEnd(s[start:])]) {
+	if s[i] == ':' && !marked && (strings.EqualFold(name, "key") || !looksSecret(s[start:start+wordEnd(s[start:])])) {
 		return 0, 0
 	}
 	if schemes[strings.ToLower(s[start:end])] && end < len(s) && s[end] == ' ' {
@@ -183,10 +186,25 @@ func credentialsAfter(s string, i int) (start, end int) {
 			break
 		}
 		return 0, 0
+	case scheme == "basic" && login64(word):
 	case !looksSecret(word) && !encoded(word):
 		return 0, 0
 	}
 	return start, end
+}
+
+// quotedAfter returns where the value is that stands in quotes right behind the name of a secret: wrong password "x". Keys in quotes are rather those of a map.
+func quotedAfter(s string, i int) (start, end int) {
+	delimiter := quoteAt(s[i+1:])
+	if delimiter == "" {
+		return 0, 0
+	}
+	name, _ := nameBefore(s[:i])
+	if strings.EqualFold(name, "key") || !SecretName(name) {
+		return 0, 0
+	}
+	start = i + 1 + len(delimiter)
+	return start, start + closing(s[start:], delimiter)
 }
 
 // prose are the words that follow "bearer" in a sentence.
@@ -215,6 +233,12 @@ func looksSecret(word string) bool {
 		return false
 	}
 	return len(word) >= 24 || digits > 0 && len(word) >= 4
+}
+
+// login64 reports whether word is "user:password" in base64.
+func login64(word string) bool {
+	text, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(word, "="))
+	return err == nil && strings.Contains(string(text), ":")
 }
 
 // encoded reports whether word may be base64 of something, and no word of prose.

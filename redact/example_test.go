@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/plyhttp/ply/redact"
 )
@@ -19,6 +20,13 @@ func ExampleRedactor() {
 	// Output:
 	// https://REDACTED:REDACTED@bucket.example/report.pdf?page=REDACTED&X-Amz-Signature=REDACTED
 	// https://REDACTED:REDACTED@bucket.example/report.pdf?page=2&X-Amz-Signature=REDACTED
+}
+
+func ExampleRedactor_URLTemplate() {
+	r := &redact.Redactor{Path: func(path string) string { return strings.ReplaceAll(path, "bot42:hunter2", "bot") }}
+	fmt.Println(r.URLTemplate("/bot42:hunter2/{method}"))
+	// Output:
+	// /bot/{method}
 }
 
 func ExampleWith() {

@@ -253,6 +253,9 @@ func TestTextOfOthers(t *testing.T) {
 		`login(password: """hush "x" """, n: 1)`:           `login(password: """REDACTED""", n: 1)`,
 		`token="hush`:                                      `token="REDACTED`,
 		"X-Signing-Key=hush&x=1":                           "X-Signing-Key=REDACTED&x=1",
+		`wrong password "hush" for joe`:                    `wrong password "REDACTED" for joe`,
+		"token 'hush' expired":                             "token 'REDACTED' expired",
+		"Basic YTpi":                                       "Basic REDACTED",
 		// logins
 		"dial user:hush@db.test:5432 failed": "dial REDACTED:REDACTED@db.test:5432 failed",
 		"root:hush@tcp(127.0.0.1:3306)/db":   "REDACTED:REDACTED@tcp(127.0.0.1:3306)/db",
@@ -264,6 +267,7 @@ func TestTextOfOthers(t *testing.T) {
 		"refused http://h/?q=a b c&x=hush: EOF":     "refused http://h/?q=REDACTED&x=REDACTED: EOF",
 		"http://h/?q=a and http://i/?x=hush&y=hush": "http://h/?q=REDACTED and http://i/?x=REDACTED&y=REDACTED",
 		// prose
+		`unknown key "a", duplicate key: users_1`:             `unknown key "a", duplicate key: users_1`,
 		"fetch token: context deadline exceeded":              "fetch token: context deadline exceeded",
 		"refresh token: Post: x509: certificate signed by":    "refresh token: Post: x509: certificate signed by",
 		"token: 401 Unauthorized":                             "token: 401 Unauthorized",

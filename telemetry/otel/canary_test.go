@@ -51,7 +51,7 @@ func TestSecretsAppearInNoSpanAndNoMetric(t *testing.T) {
 		for path := range origin.Paths {
 			for _, method := range []string{"GET", "GET", "POST"} {
 				calls++
-				req := request(t, t.Context(), "https://"+canary+"user:"+canary+"pass@a.test"+path+"?token="+canary+"query&X-Amz-Signature="+canary+"signed#"+canary+"fragment")
+				req := request(t, ply.WithURLTemplate(t.Context(), path+";sid="+canary+"template?token="+canary+"template"), "https://"+canary+"user:"+canary+"pass@a.test"+path+"?token="+canary+"query&X-Amz-Signature="+canary+"signed#"+canary+"fragment")
 				if req.Method = method; method == "POST" {
 					req.Body = io.NopCloser(strings.NewReader(`{"client_secret":"` + canary + `body"}`))
 				}
