@@ -87,8 +87,9 @@ func AppendBasic(dst []byte, r *http.Request) ([]byte, bool) {
 
 // A Set is the credentials of one request. The zero Set is that of a request without any.
 type Set struct {
-	lines []line
-	query []string // parameters with a secret name, decoded
+	lines   []line
+	query   []string        // parameters with a secret name, decoded
+	cookies map[string]bool // those of lines, one by one, if they are many
 }
 
 type line struct{ name, value string }
@@ -111,7 +112,30 @@ func Of(r *http.Request) Set {
 	if r.URL != nil {
 		s.query = secretParams(r.URL.RawQuery)
 	}
+	s.indexCookies()
 	return s
+}
+
+// indexCookies makes many cookies a map: each of those that are sent is looked up.
+func (s *Set) indexCookies() {
+	const few = 16
+	n := 0
+	for _, l := range s.lines {
+		if field.EqualFold(l.name, "Cookie") {
+			n += 1 + strings.Count(l.value, ";")
+		}
+	}
+	if n <= few {
+		return
+	}
+	s.cookies = make(map[string]bool, n)
+	for _, l := range s.lines {
+		if field.EqualFold(l.name, "Cookie") {
+			for own := range strings.SplitSeq(l.value, ";") {
+				s.cookies[field.TrimOWS(own)] = true
+			}
+		}
+	}
 }
 
 // HasField reports whether s has a line that was sent: the same value under the same name. Cookies are compared one by one, for HTTP/2 sends them so.
@@ -134,8 +158,11 @@ func (s *Set) HasField(name, value string) bool {
 }
 
 func (s *Set) hasCookie(cookie string) bool {
-	if cookie == "" {
+	if cookie == "" || s.cookies[cookie] {
 		return true
+	}
+	if s.cookies != nil {
+		return false
 	}
 	for _, l := range s.lines {
 		if !field.EqualFold(l.name, "Cookie") {
