@@ -80,7 +80,7 @@ func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 		return start, start + bracketsEnd(s[start:])
 	}
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
-	if s[i] == ':' && !marked && (strings.EqualFold(name, "key") || !looksSecret(s[start:start+wordEnd(s[start:])])) {
+	if s[i] == ':' && !marked && (strings.EqualFold(name, "key") || !looksSecret(wordOf(s[start:]))) {
 		return 0, 0
 	}
 	if schemes[strings.ToLower(s[start:end])] && end < len(s) && s[end] == ' ' {
@@ -139,6 +139,13 @@ func wordEnd(s string) int {
 		return i
 	}
 	return len(s)
+}
+
+// wordOf is the word that s begins with, or as much of it as shows what it is.
+func wordOf(s string) string {
+	const enough = 256
+	s = s[:min(len(s), enough)]
+	return s[:wordEnd(s)]
 }
 
 // bracketsEnd returns the length of s up to the bracket that closes its first, all of s if none does.
@@ -216,7 +223,10 @@ var prose = set(
 
 // looksSecret tells what a word of prose, a status, an address and the prefix of an error ("x509:") are not.
 func looksSecret(word string) bool {
-	if strings.HasSuffix(word, ":") {
+	switch {
+	case len(word) > 100:
+		return true
+	case strings.HasSuffix(word, ":"):
 		return false
 	}
 	word = strings.TrimRight(word, ".,;!")

@@ -52,34 +52,44 @@ var quoting = []string{
 // withoutQuotes hides what errors of net/http, net/textproto, strconv and time quote of what a server sent.
 func withoutQuotes(s string) string {
 	for _, beginning := range quoting {
-		for from := 0; ; {
-			i := strings.Index(s[from:], beginning)
-			if i < 0 {
-				break
-			}
-			from += i + len(beginning)
-			s, from = hideQuoted(s, from)
+		if strings.Contains(s, beginning) {
+			s = hideBehind(s, beginning)
 		}
 	}
 	return s
 }
 
-// hideQuoted replaces the strings in quotes that come next behind from, and returns where it has come to.
-func hideQuoted(s string, from int) (string, int) {
-	i := strings.IndexByte(s[from:], '"')
-	for i >= 0 {
-		from += i
-		quoted, err := strconv.QuotedPrefix(s[from:])
-		if err != nil {
-			return s[:from] + Mark, from + len(Mark) // cut, or quoted by another rule
+func hideBehind(s, beginning string) string {
+	var b strings.Builder
+	for {
+		i := strings.Index(s, beginning)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
 		}
-		s = s[:from] + `"` + Mark + `"` + s[from+len(quoted):]
-		from += len(Mark) + 2
-		if i = strings.IndexByte(s[from:], '"'); i > 1 {
+		i += len(beginning)
+		b.WriteString(s[:i])
+		s = hideQuoted(&b, s[i:])
+	}
+}
+
+// hideQuoted hides the strings in quotes that s soon comes to, and returns what is behind them.
+func hideQuoted(b *strings.Builder, s string) string {
+	const soon = 64
+	for i := strings.IndexByte(s[:min(len(s), soon)], '"'); i >= 0; {
+		b.WriteString(s[:i])
+		quoted, err := strconv.QuotedPrefix(s[i:])
+		if err != nil {
+			b.WriteString(Mark) // cut, or quoted by another rule
+			return ""
+		}
+		b.WriteString(`"` + Mark + `"`)
+		s = s[i+len(quoted):]
+		if i = strings.IndexByte(s[:min(len(s), 2)], '"'); i < 0 {
 			break // not the next member of a list
 		}
 	}
-	return s, from
+	return s
 }
 
 // ParseReason says what url.Parse found wrong, without the text that it could not parse.

@@ -347,3 +347,11 @@ func TestURLTemplate(t *testing.T) {
 		}
 	}
 }
+
+// What a server chooses the length of is looked through once.
+func TestTextsOfAMegabyte(t *testing.T) {
+	for _, part := range []string{`parsing "x" `, "parsing ", "token:", "token: ", "bearer ", "a:b@", `"http://h/?a=b `, "http://h/?a=b&c=d ", "/p?a=1 ", "token=", `token="`, "token:{", "password \"", "= "} {
+		text := strings.Repeat(part, 1<<20/len(part))
+		redact.ErrorText(errors.New(text)) // the square of its length would take minutes
+	}
+}
