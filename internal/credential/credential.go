@@ -87,12 +87,16 @@ func AppendBasic(dst []byte, r *http.Request) ([]byte, bool) {
 
 // A Set is the credentials of one request. The zero Set is that of a request without any.
 type Set struct {
-	lines   []line
-	query   []string        // parameters with a secret name, decoded
-	cookies map[string]bool // those of lines, one by one, if they are many
+	claims map[claim]struct{}
+	query  map[string]struct{} // parameters with a secret name, decoded
 }
 
-type line struct{ name, value string }
+// A claim is what one value says: under the name of its field, in lower case, the value itself, or the key that it names, or only that it is there.
+type claim struct {
+	name  string
+	as    sense
+	value string
+}
 
 // Of returns the credentials of a request: those of its header, of the userinfo of its URL, and the parameters of its query whose names say that they are secret.
 // It does not refer to the header: a layer that changes a request in place, as none should, changes nothing here.
@@ -103,91 +107,68 @@ func Of(r *http.Request) Set {
 			continue
 		}
 		for _, value := range values {
-			s.lines = append(s.lines, line{name, sent(value)})
+			s.add(name, sent(value))
 		}
 	}
 	if basic, ok := AppendBasic(nil, r); ok {
-		s.lines = append(s.lines, line{"Authorization", string(basic)})
+		s.add("Authorization", string(basic))
 	}
 	if r.URL != nil {
-		s.query = secretParams(r.URL.RawQuery)
+		for _, param := range secretParams(r.URL.RawQuery) {
+			if s.query == nil {
+				s.query = make(map[string]struct{})
+			}
+			s.query[param] = struct{}{}
+		}
 	}
-	s.indexCookies()
 	return s
 }
 
-// indexCookies makes many cookies a map: each of those that are sent is looked up.
-func (s *Set) indexCookies() {
-	const few = 16
-	n := 0
-	for _, l := range s.lines {
-		if field.EqualFold(l.name, "Cookie") {
-			n += 1 + strings.Count(l.value, ";")
-		}
+func (s *Set) add(name, value string) {
+	if s.claims == nil {
+		s.claims = make(map[claim]struct{})
 	}
-	if n <= few {
+	name = strings.ToLower(name)
+	s.claims[claim{name, literal, value}] = struct{}{}
+	if name == "cookie" {
+		for cookie := range strings.SplitSeq(value, ";") {
+			s.claims[claim{name, literal, field.TrimOWS(cookie)}] = struct{}{}
+		}
 		return
 	}
-	s.cookies = make(map[string]bool, n)
-	for _, l := range s.lines {
-		if field.EqualFold(l.name, "Cookie") {
-			for own := range strings.SplitSeq(l.value, ";") {
-				s.cookies[field.TrimOWS(own)] = true
-			}
-		}
+	if id, as := speaksOf(name, value); as == keyID || as == proof {
+		s.claims[claim{name, as, id}] = struct{}{}
 	}
 }
 
-// HasField reports whether s has a line that was sent: the same value under the same name. Cookies are compared one by one, for HTTP/2 sends them so.
+func (s *Set) has(name string, as sense, value string) bool {
+	_, ok := s.claims[claim{name, as, value}]
+	return ok
+}
+
+// HasField reports whether s has a line that was sent: the same value under the same name, or a signature by the same key, for each attempt may have its own.
+// Cookies are compared one by one, for HTTP/2 sends them so.
 func (s *Set) HasField(name, value string) bool {
-	value = sent(value)
-	if field.EqualFold(name, "Cookie") {
+	name, value = strings.ToLower(name), sent(value)
+	if s.has(name, literal, value) {
+		return true
+	}
+	if name == "cookie" {
 		for cookie := range strings.SplitSeq(value, ";") {
-			if !s.hasCookie(field.TrimOWS(cookie)) {
+			if cookie = field.TrimOWS(cookie); cookie != "" && !s.has(name, literal, cookie) {
 				return false
 			}
 		}
 		return true
 	}
-	for _, l := range s.lines {
-		if l.value == value && len(l.name) == len(name) && field.EqualFold(l.name, name) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *Set) hasCookie(cookie string) bool {
-	if cookie == "" || s.cookies[cookie] {
-		return true
-	}
-	if s.cookies != nil {
-		return false
-	}
-	for _, l := range s.lines {
-		if !field.EqualFold(l.name, "Cookie") {
-			continue
-		}
-		for own := range strings.SplitSeq(l.value, ";") {
-			if field.TrimOWS(own) == cookie {
-				return true
-			}
-		}
-	}
-	return false
+	id, as := speaksOf(name, value)
+	return (as == keyID || as == proof) && s.has(name, as, id)
 }
 
 // HasQuery reports whether all secret parameters of a query are those of s.
 func (s *Set) HasQuery(query string) bool {
-	if query == "" {
-		return true
-	}
 	for _, param := range secretParams(query) {
-		found := false
-		for _, own := range s.query {
-			found = found || own == param
-		}
-		if !found {
+		if _, ok := s.query[param]; !ok {
 			return false
 		}
 	}

@@ -127,6 +127,12 @@ func TestAppend(t *testing.T) {
 	same(request(t, h, "Authorization: AWS a:1", "X-Amz-Security-Token: s"), request(t, h, "Authorization: AWS a:1", "X-Amz-Security-Token: t"), false)
 	same(request(t, h, "X-Api-Key: a", "X-Signature: 1"), request(t, h, "X-Api-Key: a", "X-Signature: 2"), true)
 	same(request(t, h, "X-Api-Key: a", "X-Signature: 1"), request(t, h, "X-Api-Key: a"), false)
+	same(request(t, h, "Authorization: ACME a:1", "Date: x"), request(t, h, "Authorization: ACME a:2", "Date: y"), true)
+	same(request(t, h, "Authorization: ACME a:1", "X-Acme-Nonce: x"), request(t, h, "Authorization: ACME b:1", "X-Acme-Nonce: x"), false)
+	same(request(t, h, "Authorization: ACME a:1"), request(t, h, "Authorization: ACME a:2"), false)
+	same(request(t, h, "Authorization: ApiKey a:1", "Date: x"), request(t, h, "Authorization: ApiKey a:2", "Date: x"), false)
+	same(request(t, h, "Authorization: Bearer a:1", "Date: x"), request(t, h, "Authorization: Bearer a:2", "Date: x"), false)
+	same(request(t, h, "X-Api-Key: a", "X-Github-Otp: 1"), request(t, h, "X-Api-Key: a", "X-Github-Otp: 2"), true)
 	same(request(t, h, "Signature-Input: s=();keyid=\"k\";created=1", "Signature: s=:1:"), request(t, h, "Signature-Input: s=();keyid=\"k\";created=2", "Signature: s=:2:"), true)
 	for _, r := range []*http.Request{
 		request(t, h, "X-Signature: 1"), request(t, h, "Cookie: lb=1", "X-Signature: 1"), request(t, h, "X-Csrf-Token: 1", "Dpop: 1"),
@@ -166,6 +172,14 @@ func TestSet(t *testing.T) {
 	} {
 		if got := s.Has(request(t, test.target, test.fields...)); got != test.want {
 			t.Errorf("%s %v: covered %v, want %v", test.target, test.fields, got, test.want)
+		}
+	}
+	signed := Of(request(t, "http://h/", "Authorization: AWS a:1", "X-Signature: 1"))
+	for line, want := range map[string]bool{
+		"Authorization: AWS a:2": true, "authorization: AWS a:1": true, "Authorization: AWS b:1": false, "Authorization: Bearer a": false, "X-Signature: 2": true, "Dpop: 1": false,
+	} {
+		if got := signed.Has(request(t, "http://h/", line)); got != want {
+			t.Errorf("%s: covered %v, want %v", line, got, want)
 		}
 	}
 	keyed.Header["X-Api-Key"][0] = "changed" // by a layer that should not

@@ -169,7 +169,7 @@ func speaksOf(name, value string) (string, sense) {
 		return "", unnamed
 	case strings.HasSuffix(name, "authorization"):
 		return authorization(value)
-	case name == "dpop", name == "x-otp", strings.Contains(name, "signature"), strings.Contains(name, "hmac"), strings.HasSuffix(name, "-sign"):
+	case name == "dpop", strings.HasSuffix(name, "-otp"), strings.Contains(name, "signature"), strings.Contains(name, "hmac"), strings.HasSuffix(name, "-sign"):
 		return "", proof
 	}
 	return value, literal
@@ -194,7 +194,7 @@ func Identity(name, value string) (string, bool) {
 // Append appends what a request's credentials say of who asks. Nothing of it may be kept but a hash.
 // The error is ErrUnnamed if a signature is all that says it. Then what is appended does not change with the signature, and is of use if something else says who asks.
 func Append(dst []byte, r *http.Request) ([]byte, error) {
-	a := appender{dst: dst}
+	a := appender{dst: dst, header: r.Header}
 	var room [8]string
 	others := room[:0]
 	for name := range r.Header {
@@ -226,9 +226,28 @@ func Append(dst []byte, r *http.Request) ([]byte, error) {
 	return a.dst, nil
 }
 
+// dated reports whether a header has a date, a time stamp or a nonce of the client's: what requests are signed with. Few others have one.
+func dated(h http.Header) bool {
+	for name := range h {
+		name = strings.ToLower(name)
+		if name == "date" || strings.HasSuffix(name, "-date") || strings.HasSuffix(name, "-timestamp") || strings.HasSuffix(name, "-nonce") {
+			return true
+		}
+	}
+	return false
+}
+
+// keyBefore is the name of a key, in the credentials of a scheme that is not known here: "ACME name:signature".
+func keyBefore(value string) (string, bool) {
+	scheme, rest, _ := strings.Cut(field.TrimOWS(value), " ")
+	id, signature, ok := strings.Cut(field.TrimOWS(rest), ":")
+	return strings.ToLower(scheme) + "\x00" + id, ok && id != "" && signature != "" && !slices.Contains(bearers, strings.ToLower(scheme))
+}
+
 // An appender appends credentials, and watches whether they name somebody.
 type appender struct {
 	dst                    []byte
+	header                 http.Header
 	named, proven, unnamed bool
 }
 
@@ -237,6 +256,11 @@ func (a *appender) end()   { a.dst = append(a.dst, 0) }
 
 func (a *appender) value(name, value string) {
 	id, as := speaksOf(name, value)
+	if as == literal && strings.Contains(value, ":") && field.EqualFold(name, "Authorization") {
+		if key, ok := keyBefore(value); ok && dated(a.header) {
+			id, as = key, keyID
+		}
+	}
 	switch as {
 	case keyID:
 		a.named = true

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -82,9 +81,12 @@ func (s *variants) ofLast(drop func(*Entry) bool) *variants {
 // selects tells which stored responses can be the answer to the request.
 func (x *exchange) selects() func(*Entry) bool {
 	key := x.cache.secret()
-	query := sync.OnceValue(func() string { return blinded(queryOf(x.request)) })
+	query := "" // blinded when the first entry needs it
 	return func(e *Entry) bool {
-		return (e.search == nil || e.search.coversBlinded(query())) && selects(e, x.request.Header, key)
+		if e.search != nil && query == "" {
+			query = blinded(queryOf(x.request))
+		}
+		return (e.search == nil || e.search.coversBlinded(query)) && selects(e, x.request.Header, key)
 	}
 }
 

@@ -69,11 +69,16 @@ func selecting(request http.Header, name string, key *secret) (string, bool) {
 // identities puts the key that a signature names in its place, which changes with each request: what varies on it varies on who asks.
 // lines is not written to.
 func identities(name string, lines []string) []string {
+	copied := false
 	for i, line := range lines {
-		if id, ok := credential.Identity(name, line); ok && id != line {
-			lines = slices.Clone(lines)
-			lines[i] = id
+		id, ok := credential.Identity(name, line)
+		if !ok || id == line {
+			continue
 		}
+		if !copied {
+			lines, copied = slices.Clone(lines), true
+		}
+		lines[i] = id
 	}
 	return lines
 }
