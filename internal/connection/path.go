@@ -120,6 +120,9 @@ func (p Path) Unnamed() string {
 	return ""
 }
 
+// Unseen reports whether nothing is known of the path, so that its answers have to be judged by themselves.
+func (p Path) Unseen() bool { return p.chain.Opaque && p.chain.given == "" && p.choice == nil }
+
 // Admits reports whether an answer may be kept among those of the path. One over a connection that was not verified may be kept
 // if the path is known for that, and is not the common one then.
 func (p Path) Admits(resp *http.Response) bool {

@@ -301,7 +301,7 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 	case f.misattributed:
 		f.drop()
 		return nil, goAlone, nil
-	case f.unverified:
+	case f.apart:
 		return nil, goAlone, nil
 	case f.troubled():
 		return x.shareTrouble(f, d)

@@ -1,11 +1,14 @@
 package cache_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -278,5 +281,48 @@ func TestATransportMayBeSetUpAfterItIsMounted(t *testing.T) {
 	}
 	if _, resp := askBy(t, c.Middleware(&seen{o, late}), "GET"); !strings.Contains(resp.Header.Get("Cache-Status"), "hit") {
 		t.Errorf("the same transport: %s", resp.Header["Cache-Status"])
+	}
+}
+
+// TestSocketsBelowATransportThatCannotBeSeen: a URL says nothing about them, and the connection that was used does.
+func TestSocketsBelowATransportThatCannotBeSeen(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		c, err := cache.New(cache.Options{OneIdentityBelow: single})
+		require.NoError(t, err)
+		defer c.Close()
+		served := 0
+		handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			served++
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "hello")
+		})
+		to := func(network, address string) http.RoundTripper {
+			tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, address)
+			}}
+			t.Cleanup(tr.CloseIdleConnections)
+			return c.Middleware(roundTripper(tr.RoundTrip))
+		}
+		listen := func(network, address string) string {
+			l, err := net.Listen(network, address)
+			require.NoError(t, err)
+			s := &http.Server{Handler: handler}
+			go s.Serve(l)
+			t.Cleanup(func() { s.Close() })
+			return l.Addr().String()
+		}
+		socket, plain := to("unix", listen("unix", filepath.Join(t.TempDir(), "s"))), to("tcp", listen("tcp", "127.0.0.1:0"))
+		for i, want := range []struct {
+			rt     http.RoundTripper
+			served int
+			detail string
+		}{{socket, 1, "goes to a socket"}, {socket, 2, "goes to a socket"}, {plain, 3, ""}, {plain, 3, ""}} {
+			r, _ := http.NewRequest("GET", "http://service.test/", nil)
+			resp := roundTrip(t, want.rt, r)
+			readAll(resp)
+			if status, _ := cache.StatusOf(resp); served != want.served || !strings.Contains(status.Detail, want.detail) {
+				t.Errorf("one identity %v, request %d: %d served, %s", single, i, served, resp.Header["Cache-Status"])
+			}
+		}
 	}
 }

@@ -53,7 +53,7 @@ type landing struct {
 	lent   bool   // entry is an answer of an origin in trouble: for those who wait, and not to be stored
 
 	misattributed bool // what was sent had credentials that the key knows nothing of
-	unverified    bool // the answer is for its leader alone
+	apart         bool // the answer is for its leader alone: its connection was another one than those of the others may be
 
 	response *http.Response // for the one who led
 	err      error          // for the same, if there is no response
@@ -179,7 +179,7 @@ func (f *flight) publish() {
 // An error of the origin says nothing about that.
 func (f *flight) missed() bool {
 	switch {
-	case f.misattributed, f.err == errNoUse, f.unverified:
+	case f.misattributed, f.err == errNoUse, f.apart:
 		return true
 	case f.troubled():
 		return false

@@ -398,7 +398,7 @@ func (x *exchange) send(r *http.Request, d decision) (*http.Response, error) {
 		return x.failed(d, err)
 	}
 	p.Response, p.received, p.followed = resp, time.Now(), followed(resp, r)
-	p.unverified = !x.ask.path.Admits(resp)
+	p.apart = x.apart(resp)
 	resp.Request = x.request
 	if resp.Body == nil {
 		resp.Body = http.NoBody

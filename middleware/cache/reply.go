@@ -16,14 +16,14 @@ type reply struct {
 	requested, received time.Time
 	began               moment        // in the history of invalidations
 	followed            bool          // it is the answer of another URI
-	unverified          bool          // it came over a connection that was not verified, and requests over others share the key
+	apart               string        // why requests that share the key must not share it: its connection was another one than theirs may be
 	merged              http.Response // what it confirms, brought up to date
 }
 
 // handle gives the caller an answer: the reply, or a stored response that it confirms or fails to replace.
 func (p *reply) handle(d decision) (*http.Response, error) {
 	if p.flight != nil {
-		p.flight.status, p.flight.unverified = p.StatusCode, p.unverified
+		p.flight.status, p.flight.apart = p.StatusCode, p.apart != ""
 	}
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
@@ -56,8 +56,8 @@ func (p *reply) take(d decision, status int) *http.Response {
 		p.cache.leftOut(p.request, p.ask.bypass) // which the status tells already
 	case !p.ask.mayStore():
 		p.leaveOut(&s, "mode "+p.ask.mode.String())
-	case p.unverified:
-		p.leaveOut(&s, unverifiedReason)
+	case p.apart != "":
+		p.leaveOut(&s, p.apart)
 	case p.misattributed():
 		p.leaveOut(&s, credentialsBelow)
 	case p.ask.head && p.ask.bypass == "":
@@ -76,8 +76,6 @@ func (p *reply) take(d decision, status int) *http.Response {
 	p.report(told{counter: p.cache.stats.of(s), status: s})
 	return p.Response
 }
-
-const unverifiedReason = "the connection was not verified"
 
 // invalidate deletes what a successful unsafe request made invalid.
 func (p *reply) invalidate() {
@@ -453,8 +451,8 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	case p.ask.mode == ReadOnly:
 		c.leftOut(p.request, "mode "+ReadOnly.String())
 		return e, false, false
-	case p.unverified:
-		c.leftOut(p.request, unverifiedReason)
+	case p.apart != "":
+		c.leftOut(p.request, p.apart)
 		return e, false, false
 	}
 	if reason == "" {

@@ -83,7 +83,7 @@ func (p *reply) lend() {
 // lendable reports whether an answer that is not stored may be used for requests that are the same to the cache, and waited for it (RFC 9111 §5.2.2).
 func (p *reply) lendable(judged *candidate) bool {
 	c := p.cache
-	if p.followed || p.unverified || p.misattributed() || p.ask.head || p.ask.directives.NoStore || endsWithConnection(p.Response) ||
+	if p.followed || p.apart != "" || p.misattributed() || p.ask.head || p.ask.directives.NoStore || endsWithConnection(p.Response) ||
 		p.ContentLength > lentBytes || p.Body != http.NoBody && !c.copies.has(scratchSize) ||
 		unstorableSize(p.Header) != "" || unstorableVary(p.Header) != "" || unstorableKind(judged, &c.posture) != "" || len(p.Header["Set-Cookie"]) > 0 {
 		return false

@@ -57,17 +57,22 @@ type watch struct {
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
 	carried carried    // beside the keyed ones
 	foreign bool
+	socket  bool // a connection went to a Unix socket
 }
 
 // watched returns the request to send in r's place, with a watch on it if it makes a difference what is sent.
 func (x *exchange) watched(r *http.Request) *http.Request {
 	x.watch = nil
 	a, p := &x.ask, &x.cache.posture
-	if a.bypass != "" && !a.mayStore() || !p.shared && (p.oneIdentity || a.principal != "") {
+	unseen := a.path.Unseen()
+	if a.bypass != "" && !a.mayStore() || !unseen && !p.shared && (p.oneIdentity || a.principal != "") {
 		return r
 	}
 	w := &watch{keyed: credential.Of(x.request)}
 	w.hooks.WroteHeaderField = w.wrote
+	if unseen {
+		w.hooks.GotConn = w.got
+	}
 	x.watch = w
 	w.request = *r.WithContext(httptrace.WithClientTrace(r.Context(), &w.hooks))
 	return &w.request
@@ -89,6 +94,34 @@ func (w *watch) wrote(name string, values []string) {
 			}
 		}
 	}
+}
+
+// got is called with each connection that is used. Where the cache cannot see the transport, only this shows that a URL leads to a socket,
+// and not to the host that it names.
+func (w *watch) got(info httptrace.GotConnInfo) {
+	if info.Conn == nil {
+		return
+	}
+	if to := info.Conn.RemoteAddr(); to != nil && to.Network() == "unix" {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.socket = true
+	}
+}
+
+// apart says why an answer over the connections that were used is for its caller alone, or is empty.
+func (x *exchange) apart(resp *http.Response) string {
+	if !x.ask.path.Admits(resp) {
+		return "the connection was not verified"
+	}
+	if w := x.watch; w != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.socket {
+			return "the connection goes to a socket, below a transport that cannot be seen"
+		}
+	}
+	return ""
 }
 
 func (w *watch) note(c carried) {
