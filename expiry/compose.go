@@ -213,8 +213,11 @@ func (p Precedence) Expiry(x Exchange) Verdict {
 	if !p.IgnoreResponse {
 		sources = append(sources, Server())
 	}
-	if !p.IgnorePerRequest {
-		sources = append(sources, x.PerRequest)
+	if chosen := x.PerRequest; chosen != nil && !p.IgnorePerRequest {
+		sources = append(sources, strategyFunc(func(x Exchange) Verdict {
+			x.PerRequest = nil // the choice can be a Precedence itself, and is not asked for itself again
+			return chosen.Expiry(x)
+		}))
 	}
 	return First(append(sources, p.URLs, p.Default)...).Expiry(x)
 }

@@ -280,3 +280,20 @@ func TestPrecedence(t *testing.T) {
 		}
 	}
 }
+
+// A choice for one request may be any strategy, one that asks for such a choice included.
+func TestAPrecedenceAsTheChoiceOfARequest(t *testing.T) {
+	for name, chosen := range map[string]expiry.Strategy{
+		"alone":   expiry.Precedence{Default: expiry.After(time.Second)},
+		"wrapped": expiry.Sliding(expiry.Precedence{Default: expiry.After(time.Second)}),
+		"in one":  expiry.Precedence{URLs: expiry.Precedence{Default: expiry.After(time.Second)}},
+	} {
+		for _, asked := range []expiry.Strategy{chosen, expiry.Precedence{Default: expiry.After(time.Hour)}} {
+			x := exchange("http://h/", 200)
+			x.PerRequest = chosen
+			if got := verdict(asked.Expiry(x)); got != "overrule 1s" {
+				t.Errorf("%s: %s, want the choice of the request", name, got)
+			}
+		}
+	}
+}

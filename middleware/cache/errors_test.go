@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -87,6 +88,20 @@ func TestAnErrorLivesAsLongAsTheServerSays(t *testing.T) {
 	}
 }
 
+// A strategy can take away the windows that the server gives an error, though it cannot widen them.
+func TestAnErrorIsNotServedStaleWhereTheStrategyForbidsIt(t *testing.T) {
+	for _, s := range []expiry.Strategy{expiry.Stale(nil, -1, -1), expiry.Stale(expiry.After(5*time.Second), -1, -1)} {
+		inBubble(t, func(t *testing.T) {
+			g := newRig(t, inOrder(reply(404, "none", "Cache-Control: max-age=10, stale-while-revalidate=600, stale-if-error=600"), reply(500, "down")), cache.Options{Expiry: s})
+			g.get(url)
+			time.Sleep(20 * time.Second)
+			if have, _ := g.get(url); have.Body != "down" {
+				t.Errorf("%v, want what the origin says", have)
+			}
+		})
+	}
+}
+
 // The request's own choice keeps no error either, and RecomputeExpiry removes one that is not to be kept any more.
 func TestErrorsUnderALifetimeOfTheRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
@@ -130,6 +145,7 @@ func TestAnErrorDisplacesNothingThatCanBeServed(t *testing.T) {
 		{"stale, refreshed behind, within both windows", swr + ", stale-if-error=600", cache.Options{}, 20 * time.Second, "X: y"},
 		{"stale, refreshed behind, by the cache's windows", "Cache-Control: max-age=10", cache.Options{StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour}, 20 * time.Second, "X: y"},
 		{"stale, in front", sie, cache.Options{}, 20 * time.Second, "Cache-Control: no-cache"},
+		{"stale, kept for when the origin cannot be reached", "Cache-Control: max-age=10", cache.Options{Disconnected: time.Hour}, 20 * time.Second, "Cache-Control: no-cache"},
 		{"stale, in front, by the cache's window", "Cache-Control: max-age=10", cache.Options{StaleIfError: time.Hour}, 20 * time.Second, "Cache-Control: no-cache"},
 	} {
 		for _, status := range errorStatuses {
@@ -148,6 +164,9 @@ func TestAnErrorDisplacesNothingThatCanBeServed(t *testing.T) {
 					time.Sleep(time.Second)
 					synctest.Wait()
 					o.answer = func(*http.Request) *http.Response { return reply(503, "down", "Cache-Control: max-age=0") }
+					if test.options.Disconnected > 0 {
+						o.err = errors.New("down")
+					}
 					if have, _ := g.get(url); have.Body != "good" {
 						t.Errorf("%s, %d with %q: %v", test.name, status, lifetime, have)
 					}

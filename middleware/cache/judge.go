@@ -39,6 +39,8 @@ func (c *candidate) asError(said expiry.Verdict, given bool) {
 		c.unwanted = true
 	default:
 		c.verdict = expiry.Follow(min(v.For(0), said.For(0)))
+		// It can take away what the server allows, but not add to it.
+		c.verdict.StaleWhileRevalidate, c.verdict.StaleIfError = min(v.StaleWhileRevalidate, 0), min(v.StaleIfError, 0)
 	}
 	c.failure = true
 }

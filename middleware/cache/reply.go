@@ -119,7 +119,7 @@ func (p *reply) store(s *Status) {
 	if reason == "" && whole && !p.cache.keeps(p.request, e, nil) {
 		reason = bodyRefused
 	}
-	if reason == "" && displacesInVain(p.selected, e, p.received) {
+	if reason == "" && displacesInVain(p.selected, e, &p.cache.posture, p.received) {
 		reason = "an error, and what is stored can still be served"
 	}
 	if reason != "" {

@@ -241,15 +241,15 @@ func ends(old *Entry, status int, now time.Time) bool {
 
 // displacesInVain tells whether an error would take the place of a stored response that can still be served, be it in place of errors
 // (RFC 5861 §4). That is left to a 404 or 410 with some lifetime left, which says that the resource is no more; other errors say nothing about it.
-func displacesInVain(old, e *Entry, now time.Time) bool {
-	if e.status < 400 || old == nil || !old.servable(now) {
+func displacesInVain(old, e *Entry, p *posture, now time.Time) bool {
+	if e.status < 400 || old == nil || !old.servable(p, now) {
 		return false
 	}
 	return !replaces(e.status) || e.left(now) <= 0
 }
 
 // servable tells whether a stored response can still be served without a validation: it is fresh, or within a window in which it may be stale.
-func (e *Entry) servable(now time.Time) bool {
+func (e *Entry) servable(p *posture, now time.Time) bool {
 	left := e.left(now)
 	switch {
 	case e.rules.noCache:
@@ -257,7 +257,7 @@ func (e *Entry) servable(now time.Time) bool {
 	case left > 0:
 		return true
 	}
-	return e.rules.mayServeStale() && -left <= max(e.rules.staleWhileRevalidate, e.rules.staleIfError)
+	return e.rules.mayServeStale() && -left <= max(e.rules.staleWhileRevalidate, e.rules.staleIfError, p.disconnected)
 }
 
 // newRules collects what a stored response says about its use.

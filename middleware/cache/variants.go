@@ -106,7 +106,7 @@ func (x *exchange) outweighed(s *variants, next *Entry, now time.Time) bool {
 	}
 	selects := x.selects()
 	return slices.ContainsFunc(s.entries, func(e *Entry) bool {
-		return e.part == nil && selects(e) && displacesInVain(e, next, now)
+		return e.part == nil && selects(e) && displacesInVain(e, next, &x.cache.posture, now)
 	})
 }
 
