@@ -89,37 +89,61 @@ const (
 	mutations                       // one at least
 )
 
-// operationsOf finds what a compact document holds: at depth zero, which operation types begin. A selection without one is a query.
+// operationsOf finds what a compact document holds, by the words that its definitions begin with: "mutation" elsewhere is a name like others.
+// A selection without such a word is a query.
 func operationsOf(document string) operations {
-	depth, word, found := 0, "", unknown
+	depth, found, begins := 0, unknown, true
 	for i := 0; i < len(document); i++ {
 		switch c := document[i]; {
-		case c == '"':
+		case c == '"': // the description of a definition, or an argument
 			i += stringEnd(document[i:]) - 1
 		case c == '{' || c == '(' || c == '[':
+			if begins && c != '{' {
+				return unknown
+			}
 			if c == '{' {
 				found = max(found, queries)
 			}
-			depth++
-			word = ""
+			depth, begins = depth+1, false
 		case c == '}' || c == ')' || c == ']':
-			depth--
-			word = ""
-		case !isNameByte(c):
-			word = ""
-		case depth == 0:
-			switch word += string(c); word {
-			case "mutation":
-				return mutations
-			case "subscription":
-				found = subscriptions
+			if depth--; depth < 0 {
+				return unknown
 			}
+			begins = depth == 0 && c == '}'
+		case isNameByte(c):
+			end := i
+			for end < len(document) && isNameByte(document[end]) {
+				end++
+			}
+			if begins {
+				holds := definitionOf(document[i:end])
+				if holds == mutations || holds == unknown {
+					return holds
+				}
+				found = max(found, holds)
+			}
+			i, begins = end-1, false
+		case begins && c < 0x80 && c != ' ': // no definition begins so; above is a byte order mark
+			return unknown
 		}
 	}
 	if depth != 0 {
 		return unknown
 	}
 	return found
+}
+
+// definitionOf is what a definition holds that begins with a word.
+func definitionOf(word string) operations {
+	switch word {
+	case "query", "fragment":
+		return queries
+	case "subscription":
+		return subscriptions
+	case "mutation":
+		return mutations
+	}
+	return unknown
 }
 
 // mutates reports whether a GraphQL request may change something: it does unless all that it asks for can be read, and is no mutation.

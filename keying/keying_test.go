@@ -207,9 +207,17 @@ func TestBodyGraphQL(t *testing.T) {
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":1}}`),
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":2}}`), false},
 	})
-	for _, document := range []string{`mutation { a }`, `{a} mutation M { b }`, `subscription { a }`, ``, "\ufeffmutation { a }", `fragment f on T { a } @mutation mutation { a }`} {
+	for _, document := range []string{`mutation { a }`, `{a} mutation M { b }`, `subscription { a }`, ``, "\ufeffmutation { a }", `fragment f on T { a } @mutation mutation { a }`,
+		`{a} @x mutation { b }`, `query Q { a } subscription S { b }`, `type T { a: Int }`, `{a}} mutation { b`, `(a) mutation { b }`, `query Q { a`} {
 		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err == nil {
 			t.Errorf("%q must have no key", document)
+		}
+	}
+	for _, document := range []string{`query mutationHistory { a }`, `query mutation { a }`, `query subscriptionStatus { a }`, `query Q @mutation { mutation { subscription } }`,
+		`fragment mutationFields on T { a } query Q { ...mutationFields }`, `{ ...subscription } fragment subscription on T { a }`, "\ufeff{ a }",
+		`\"a mutation\" query Q($x: [In!] = [{mutation: 1}]) { a(x: $x) }`} {
+		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err != nil {
+			t.Errorf("%q is a query: %v", document, err)
 		}
 	}
 }
