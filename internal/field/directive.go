@@ -32,7 +32,7 @@ func Directives(lines []string, f func(Directive)) {
 			d.Malformed = d.Malformed || suspect
 			f(d)
 			if d.Malformed {
-				restrictions(member, f)
+				restrictions(strings.TrimLeft(member, `"`), f) // a server that quotes it all, or a whole directive, means what stands in it
 			}
 		}
 	}

@@ -147,6 +147,8 @@ func TestParseResponse(t *testing.T) {
 		{"permission on a line behind a quote that never ends", []string{`x="y`, "public, max-age=600"}, Response{MaxAge: seconds(0)}},
 		{"restriction behind a semicolon", []string{`max-age=60; No-Store; x="private"`}, Response{MaxAge: seconds(0), NoStore: true}},
 		{"restriction before a no-break space", []string{"no-cache\u00a0, private\v"}, Response{NoCache: true, Private: true}},
+		{"restriction in quotation marks", []string{`max-age=60, "private"`}, Response{MaxAge: seconds(60), Private: true}},
+		{"a whole field in quotation marks", []string{`"no-store, max-age=60"`}, Response{NoStore: true}},
 		{"restriction as an argument", []string{"x=no-store"}, Response{}},
 		{"permission with an argument", []string{"public=0, must-understand=0, immutable=1"}, Response{Immutable: true}},
 		{"unknown directives", []string{"foo, bar=baz, max-age=60"}, Response{MaxAge: seconds(60)}},
