@@ -6,6 +6,7 @@
 package keying
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 
@@ -230,6 +231,25 @@ func (s *composed) Aliased(r *http.Request) *http.Request {
 		r = part.aliased(r)
 	}
 	return r
+}
+
+// Mirrors returns requests for the same by the other hosts that the strategy takes for r's.
+func (s *composed) Mirrors(r *http.Request) []*http.Request {
+	var mirrors []*http.Request
+	origin := target.AppendOrigin(nil, s.Aliased(r))
+	for _, part := range s.urls {
+		for from, to := range part.hosts {
+			for _, host := range [...]string{from, to} {
+				u := *r.URL
+				u.Host = host
+				mirror := &http.Request{Method: r.Method, URL: &u}
+				if bytes.Equal(target.AppendOrigin(nil, s.Aliased(mirror)), origin) {
+					mirrors = append(mirrors, mirror)
+				}
+			}
+		}
+	}
+	return mirrors
 }
 
 // Mutates tells a cache whether a request that has no key may be one that changes something: a GraphQL mutation, which has the method of a query.

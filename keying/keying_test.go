@@ -143,7 +143,10 @@ func TestURLPathTemplates(t *testing.T) {
 }
 
 func TestURLHostAliases(t *testing.T) {
-	check(t, keying.Of(keying.URL(keying.URLOptions{Hosts: map[string]string{"Mirror.example:8080": "example.com"}})), []same{
+	check(t, keying.Of(keying.URL(keying.URLOptions{Hosts: map[string]string{"Mirror.example:8080": "example.com", "two.example:80": "example.com"}})), []same{
+		{"with the scheme's own port", request(t, "GET http://two.example:80/a"), request(t, "GET http://example.com/a"), true},
+		{"that goes without saying", request(t, "GET http://two.example/a"), request(t, "GET http://example.com/a"), true},
+		{"another scheme's", request(t, "GET https://two.example/a"), request(t, "GET https://example.com/a"), false},
 		{"alias", request(t, "GET http://mirror.example:8080/a"), request(t, "GET http://example.com/a"), true},
 		{"no alias", request(t, "GET http://other.example/a"), request(t, "GET http://example.com/a"), false},
 	})

@@ -84,7 +84,11 @@ func (p *urlPart) aliased(r *http.Request) *http.Request {
 	host := target.NormalAuthority("", target.Authority(r))
 	alias, ok := p.hosts[host]
 	if !ok {
-		alias, ok = p.hosts[target.NormalAuthority(r.URL.Scheme, host)]
+		host = target.NormalAuthority(r.URL.Scheme, host)
+		alias, ok = p.hosts[host]
+	}
+	if port := defaultPorts[strings.ToLower(r.URL.Scheme)]; !ok && port != "" {
+		alias, ok = p.hosts[host+port] // with the port that goes without saying
 	}
 	if !ok {
 		return r
@@ -93,6 +97,8 @@ func (p *urlPart) aliased(r *http.Request) *http.Request {
 	u.Host = alias
 	return &http.Request{URL: &u}
 }
+
+var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
 
 func (p *urlPart) appendPath(dst []byte, u *url.URL) []byte {
 	if len(p.paths) == 0 || u.Opaque != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
 }
 
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
-// A path with dot segments fits if it does as it was sent or without them. A response that this cache has under way from the origin meanwhile is not stored.
+// A path with dot segments fits if it does as it was sent or without them, and a URL fits if it does by another host that [Options.Key] takes for the same. A response that this cache has under way from the origin meanwhile is not stored.
 //
 // Only a pattern that begins with "~" sees queries. Over a byte store it sees [redact.Mark] in the place of their values, and of a path's parameters (";v=1").
 // A store that cannot list what it holds is an error.
@@ -98,9 +99,11 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 	}
 	fits := func(url string) bool {
 		r, err := http.NewRequest(http.MethodGet, url, nil)
-		return err == nil && p.Reaches(r)
+		return err == nil && (p.Reaches(r) || slices.ContainsFunc(c.mirrors(r), p.Reaches))
 	}
-	c.events.addSieve(func(url string, _ time.Time) bool { return fits(url) })
+	c.events.addSieve(func(url string, _ time.Time) bool {
+		return fits(url) || c.durable != nil && fits(redact.URLText(url)) // as it will be in the store
+	})
 	return c.deleteWhere(ctx, func(e *Entry) bool { return fits(e.url) })
 }
 

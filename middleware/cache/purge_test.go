@@ -105,6 +105,28 @@ func TestWhatIsUnderWayIsRemovedToo(t *testing.T) {
 	}
 }
 
+// A pattern for what a byte store shows keeps out what would be shown so.
+func TestAPatternOfHiddenValuesReachesWhatIsUnderWay(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{}
+		g := newRig(t, o, cache.Options{Store: storetest.NewMap(1 << 20)})
+		o.answer = func(*http.Request) *http.Response {
+			if len(o.asked) == 1 {
+				if _, err := g.DeletePattern(t.Context(), "~[?]page=REDACTED$"); err != nil {
+					t.Error(err)
+				}
+			}
+			return reply(200, "x", "Cache-Control: max-age=60")
+		}
+		for range 2 {
+			have, _ := g.get("http://example.com/a?page=5")
+			if have.Outcome != "miss" {
+				t.Errorf("%v, want what is not stored", have)
+			}
+		}
+	})
+}
+
 // A caller who comes after a removal does not share an exchange that began before it.
 func TestACallerAfterARemovalGetsAnAnswerFromAfterIt(t *testing.T) {
 	for name, remove := range map[string]func(g *rig) error{

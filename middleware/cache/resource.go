@@ -91,6 +91,16 @@ func (c *Cache) aliased(r *http.Request) *http.Request {
 	return r
 }
 
+// mirrors returns requests for the same by other hosts that the strategy takes for r's.
+func (c *Cache) mirrors(r *http.Request) []*http.Request {
+	if s, ok := c.key.(interface {
+		Mirrors(*http.Request) []*http.Request
+	}); ok {
+		return s.Mirrors(r)
+	}
+	return nil
+}
+
 // located resolves a field that holds a URI reference. It returns a request for that URI, or nil if the origin is one that the strategy, too, takes for another.
 func (c *Cache) located(r *http.Request, lines []string) *http.Request {
 	if same := sameOrigin(r, lines); same != nil {

@@ -229,3 +229,29 @@ func TestGroupsOfMirrors(t *testing.T) {
 		g.want(have, 200, "x", "miss", 2)
 	})
 }
+
+// A pattern reaches what another host of the same answers has stored.
+func TestDeletePatternReachesMirrors(t *testing.T) {
+	hosts := map[string]string{"m1.test:80": "h.test", "M2.test": "h.test", "x.test": "y.test"}
+	for _, test := range []struct {
+		stored, pattern string
+		want            int
+	}{
+		{"http://m1.test/a", "h.test/*", 1},
+		{"http://h.test/a", "m1.test/a", 1},
+		{"http://m1.test/a", "http://m2.test/*", 1},
+		{"http://h.test/a", "~^http://m2\\.test/", 1},
+		{"http://m1.test/a", "https://h.test/*", 0},
+		{"http://m1.test/a", "h.test/b", 0},
+		{"http://m1.test/a", "y.test/*", 0},
+		{"http://other.test/a", "h.test/*", 0},
+	} {
+		inBubble(t, func(t *testing.T) {
+			g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Key: urlsWith(keying.URLOptions{Hosts: hosts})})
+			g.get(test.stored)
+			if n, err := g.DeletePattern(t.Context(), test.pattern); n != test.want || err != nil {
+				t.Errorf("%s by %s: %d, %v, want %d", test.stored, test.pattern, n, err, test.want)
+			}
+		})
+	}
+}
