@@ -390,6 +390,8 @@ func TestVary(t *testing.T) {
 		{"credentials", "Cookie", "Cookie: a", "Cookie: a", true},
 		{"two spellings of a name", "A", "A: 1", "A: 1 | a: 2", false},
 		{"other credentials", "Cookie", "Cookie: a", "Cookie: b", false},
+		{"a comma in a cookie", "Cookie", "Cookie: a=1,2", "Cookie: a=1, 2", false},
+		{"two of them", "Cookie", "Cookie: a=1,2", "Cookie: a=1,,2", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e, _ := stored(200, "Cache-Control: max-age=60 | Vary: "+test.vary, test.stored, private)

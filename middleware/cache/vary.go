@@ -84,11 +84,18 @@ func identities(name string, lines []string) []string {
 }
 
 // normalise brings a field value into the form in which two values with one meaning are equal:
-// lines combined and white space around members removed for all fields, and more for the fields of content negotiation (RFC 9111 §4.1, RFC 9110 §12.5).
+// lines combined for all fields, white space around members removed for all but credentials, and more for the fields of content negotiation (RFC 9111 §4.1, RFC 9110 §12.5).
 func normalise(name string, lines []string) string {
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
 		return negotiated(lines)
+	}
+	if credential.Named(name) { // a comma in a cookie is no more than that, and who asks is never guessed
+		trimmed := make([]string, len(lines))
+		for i, line := range lines {
+			trimmed[i] = field.TrimOWS(line)
+		}
+		return strings.Join(trimmed, ", ")
 	}
 	if len(lines) == 1 && !strings.Contains(lines[0], ",") {
 		return field.TrimOWS(lines[0])
