@@ -88,6 +88,23 @@ func TestAnErrorLivesAsLongAsTheServerSays(t *testing.T) {
 	}
 }
 
+// The server counts from when it made the error, a lifetime of one's own from when that came.
+func TestTheLifetimeOfAnErrorThatComesWithAnAge(t *testing.T) {
+	for own, want := range map[time.Duration]time.Duration{5 * time.Second: 5 * time.Second, time.Hour: 10 * time.Second} {
+		inBubble(t, func(t *testing.T) {
+			g := newRig(t, inOrder(reply(404, "none", "Cache-Control: max-age=60", "Age: 50"), reply(200, "some")), cache.Options{Expiry: expiry.After(own)})
+			g.get(url)
+			time.Sleep(want - time.Second)
+			have, _ := g.get(url)
+			g.want(have, 404, "none", "hit", 1)
+			time.Sleep(2 * time.Second)
+			if have, _ := g.get(url); have.Body != "some" {
+				t.Errorf("after %v: %v", want, have)
+			}
+		})
+	}
+}
+
 // A strategy can take away the windows that the server gives an error, though it cannot widen them.
 func TestAnErrorIsNotServedStaleWhereTheStrategyForbidsIt(t *testing.T) {
 	for _, s := range []expiry.Strategy{expiry.Stale(nil, -1, -1), expiry.Stale(expiry.After(5*time.Second), -1, -1)} {

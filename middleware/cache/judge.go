@@ -38,7 +38,7 @@ func (c *candidate) asError(said expiry.Verdict, given bool) {
 	case v.Overrules() && (!given || v.For(0) == 0):
 		c.unwanted = true
 	default:
-		c.verdict = expiry.Follow(min(v.For(0), said.For(0)))
+		c.verdict = expiry.Follow(min(v.For(c.age), said.For(c.age)))
 		// It can take away what the server allows, but not add to it.
 		c.verdict.StaleWhileRevalidate, c.verdict.StaleIfError = min(v.StaleWhileRevalidate, 0), min(v.StaleIfError, 0)
 	}
