@@ -33,7 +33,11 @@ func Normal(r *http.Request) *http.Request {
 
 // NormalPath returns the path in its normal form.
 func NormalPath(u *url.URL) string {
-	return string(appendPath(nil, u.EscapedPath()))
+	path := u.EscapedPath()
+	if path != "" && strings.IndexByte(path, '%') < 0 && !strings.Contains(path, "/.") {
+		return path // as most are
+	}
+	return string(appendPath(nil, path))
 }
 
 // NormalQuery returns the query in its normal form: as a request line has it, which is how ply sends it.
