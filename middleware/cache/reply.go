@@ -178,6 +178,7 @@ func (p *reply) spool(e *Entry) {
 	s := p.pass(e, p.draft(e))
 	s.decided = func(o outcome) {
 		if !o.complete {
+			x.outgrown(e, o.reason)
 			f.dropped(x, o)
 			return
 		}
@@ -252,7 +253,10 @@ func (p *reply) record(e *Entry) {
 		e.index()
 		x.cache.put(x, e, began)
 	}
-	recorder.abandon = func(reason string) { x.cache.leftOut(x.request, reason) }
+	recorder.abandon = func(reason string) {
+		x.outgrown(e, reason)
+		x.cache.leftOut(x.request, reason)
+	}
 	given.Body = recorder
 	p.Response = &given
 }
@@ -465,27 +469,6 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	}
 	p.updated = old
 	return e, c.put(p.exchange, e, p.began), true
-}
-
-// remove deletes a stored response, and with it those that it has hidden: one that the request selects as well would be found next time.
-func (p *reply) remove(old *Entry) {
-	c := p.cache
-	if c.closed.Load() || c.off.Load() {
-		return
-	}
-	ctx := context.WithoutCancel(p.request.Context())
-	key, selects := p.foundIn, p.selects()
-	remove := func(ctx context.Context) error {
-		return c.store.update(ctx, key, func(set *variants) *variants {
-			return set.without(func(e *Entry) bool { return old.sameSlot(e) || selects(e) })
-		})
-	}
-	told := func(err error) { c.fault(ctx, "update", err) }
-	if c.durable == nil {
-		told(remove(ctx))
-		return
-	}
-	c.durable.behind.soon(remove, told)
 }
 
 // learnFromHead brings the stored response that a HEAD was about up to date, or marks it as out of date (RFC 9111 §4.3.5).

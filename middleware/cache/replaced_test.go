@@ -1,0 +1,52 @@
+package cache_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/cache"
+)
+
+// RFC 9111 §4.3.3: what has been replaced is gone, though what is in its place is found to be too large while it comes. A body that breaks off replaces nothing.
+func TestAnAnswerThatOutgrowsTheStoreEndsWhatItReplaces(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		size    int
+		end     error
+		want    string
+		options cache.Options
+	}{
+		{"declared to be too large", 100, nil, "next", cache.Options{MaxEntryBytes: 50}},
+		{"too large as it comes", -100, nil, "next", cache.Options{MaxEntryBytes: 50}},
+		{"alone", -100, nil, "next", cache.Options{MaxEntryBytes: 50, NoCollapse: true}},
+		{"broken off", -40, io.ErrUnexpectedEOF, "old", cache.Options{MaxEntryBytes: 50}},
+	} {
+		inBubble(t, func(t *testing.T) {
+			o := says("old", "Cache-Control: max-age=600")
+			g := newRig(t, o, test.options)
+			g.get(url)
+			o.answer = func(r *http.Request) *http.Response {
+				resp := reply(200, numbers(max(test.size, -test.size)), "Cache-Control: max-age=600")
+				if test.size < 0 {
+					resp.ContentLength = -1
+				}
+				if test.end != nil {
+					resp.Body = io.NopCloser(io.MultiReader(resp.Body, failing{test.end}))
+				}
+				return resp
+			}
+			again := must(http.NewRequest("GET", url, nil))
+			again.Header.Set("Cache-Control", "no-cache")
+			readAll(roundTrip(t, g.rt, again))
+			time.Sleep(time.Second)
+			synctest.Wait()
+			o.answer = func(*http.Request) *http.Response { return reply(200, "next") }
+			if have, _ := g.get(url); have.Body != test.want {
+				t.Errorf("%s: %v, want %s", test.name, have, test.want)
+			}
+		})
+	}
+}
