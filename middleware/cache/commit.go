@@ -132,6 +132,9 @@ func (c *Cache) settle(ctx context.Context, x *exchange, e *Entry, err error) bo
 		c.tookIn(ctx, e)
 		return true
 	case errors.Is(err, store.ErrTooLarge):
+		if x.updated == nil { // what the origin has confirmed is good for as long as it was
+			x.outgrown(e, tooLarge)
+		}
 		c.leftOut(x.request, "response exceeds the store")
 	case errors.Is(err, errOlder), errors.Is(err, errOvertaken):
 		c.leftOut(x.request, errOlder.Error())

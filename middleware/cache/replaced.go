@@ -25,7 +25,10 @@ func (x *exchange) remove(old *Entry) {
 
 // outgrown removes what was stored if the answer in its place turned out to be too large for the store as it came: it has been replaced all the same.
 func (x *exchange) outgrown(e *Entry, reason string) {
-	if old := x.selected; old != nil && (reason == tooLarge || reason == tooLargeToFilter) && ends(old, e.status, e.received) {
-		x.remove(old)
+	switch reason {
+	case tooLarge, tooLargeToFilter, overBudget:
+		if old := x.selected; old != nil && ends(old, e.status, e.received) {
+			x.remove(old)
+		}
 	}
 }

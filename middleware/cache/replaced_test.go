@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/cache/storetest"
 )
 
 // RFC 9111 §4.3.3: what has been replaced is gone, though what is in its place is found to be too large while it comes. A body that breaks off replaces nothing.
@@ -22,6 +23,8 @@ func TestAnAnswerThatOutgrowsTheStoreEndsWhatItReplaces(t *testing.T) {
 		{"declared to be too large", 100, nil, "next", cache.Options{MaxEntryBytes: 50}},
 		{"too large as it comes", -100, nil, "next", cache.Options{MaxEntryBytes: 50}},
 		{"alone", -100, nil, "next", cache.Options{MaxEntryBytes: 50, NoCollapse: true}},
+		{"too large for the store", -20_000, nil, "next", cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: 16_000})}},
+		{"too large for a byte store", -20_000, nil, "next", cache.Options{Store: storetest.NewMap(16_000)}},
 		{"broken off", -40, io.ErrUnexpectedEOF, "old", cache.Options{MaxEntryBytes: 50}},
 	} {
 		inBubble(t, func(t *testing.T) {
