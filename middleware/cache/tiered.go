@@ -16,6 +16,7 @@ import (
 //
 // A copy is used without asking far for [Options.RecheckInterval]. If far is a [store.Notifier], a copy goes at once when another process changes the response
 // or invalidates it. What far does not have is not remembered: each miss asks far once.
+// A store does not tell of what it has changed itself: two caches of one process each need a Notifier of their own, opened twice.
 // While far is down, copies are served, and invalidations that others make meanwhile are not heard of.
 //
 // As a [store.Store] of its own, without a cache, it is far.
