@@ -30,33 +30,45 @@ func (p *bodyPart) graphQL(content []byte) ([]byte, error) {
 	return json.Marshal(request)
 }
 
-// compact replaces what GraphQL ignores (white space, commas, comments) by one space, outside strings.
+// compact leaves out what GraphQL ignores (white space, commas, comments), outside strings. One space stays between tokens
+// that would be one without it, or not valid: names, numbers, strings and the dots of a spread.
 func compact(document string) string {
 	var b strings.Builder
+	gap, last := false, byte('{')
+	write := func(token string) {
+		if gap && !punctuates(last) && !punctuates(token[0]) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(token)
+		gap, last = false, token[len(token)-1]
+	}
 	for i := 0; i < len(document); {
 		switch c := document[i]; {
 		case c == '"':
 			end := stringEnd(document[i:])
-			b.WriteString(document[i : i+end])
+			write(document[i : i+end])
+			last = '"' // an unterminated string may end in anything
 			i += end
 		case c == '#':
+			gap = true
 			if end := strings.IndexAny(document[i:], "\r\n"); end >= 0 {
 				i += end
 			} else {
 				i = len(document)
 			}
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',':
+			gap = true
 			i++
-			if b.Len() > 0 && !strings.HasSuffix(b.String(), " ") {
-				b.WriteByte(' ')
-			}
 		default:
-			b.WriteByte(c)
+			write(document[i : i+1])
 			i++
 		}
 	}
-	return strings.TrimSuffix(b.String(), " ")
+	return b.String()
 }
+
+// punctuates reports whether c is a token by itself, whatever stands beside it. "..." is none: it must not follow a number without a space.
+func punctuates(c byte) bool { return strings.IndexByte("!$&():=@[]{|}", c) >= 0 }
 
 // stringEnd returns the length of the GraphQL string that s starts with, a block string among them.
 func stringEnd(s string) int {
