@@ -36,7 +36,7 @@ const (
 	Form
 
 	// GraphQL compares a GraphQL request: as JSON, and its document without regard to white space, commas and comments.
-	// A request that is no query has no key, so a mutation is never answered from the store. A cache that is told to answer POST takes one that succeeds
+	// A GET without content is told by its URL. Another request that is no query has no key, so a mutation is never answered from the store. A cache that is told to answer POST takes one that succeeds
 	// for a write: it invalidates what is stored for the endpoint, whatever the query of its URL. See Unsafe in the cache's options to say which do.
 	GraphQL
 )
@@ -83,6 +83,9 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	format, fullType, err := p.formatOf(r.Header)
 	if err != nil {
 		return nil, err
+	}
+	if format == GraphQL && len(content) == 0 && (r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		format = Raw // its URL says all, and GraphQL lets no such request change anything
 	}
 	kind, canonical, err := p.canonical(format, content)
 	if err != nil {

@@ -215,6 +215,8 @@ func TestBodyGraphQL(t *testing.T) {
 		{"strings are kept",
 			request(t, "POST http://h/", js, "", `{"query":"{ a(x: \"1,  2\") }"}`),
 			request(t, "POST http://h/", js, "", `{"query":"{ a(x: \"1 2\") }"}`), false},
+		{"a GET without content", request(t, "GET http://h/?query={a}"), request(t, "GET http://h/?query={a}"), true},
+		{"another query of one", request(t, "GET http://h/?query={a}"), request(t, "GET http://h/?query={b}"), false},
 		{"variables count",
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":1}}`),
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":2}}`), false},
