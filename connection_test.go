@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -332,5 +333,99 @@ func TestDeletingReachesTheConnectionOfARequest(t *testing.T) {
 	require.NoError(t, c.Delete(t.Context(), r))
 	if got := outcome(); got != "miss" {
 		t.Errorf("after Delete: %s", got)
+	}
+}
+
+// TestCertificatesBelowATransportThatCannotBeSeen: no key knows of them, so they are credentials that were added below the cache.
+func TestCertificatesBelowATransportThatCannotBeSeen(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			if len(r.TLS.PeerCertificates) > 0 {
+				io.WriteString(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+			}
+		}))
+		s.EnableHTTP2, s.TLS = h2, &tls.Config{ClientAuth: tls.RequestClientCert}
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		roots := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		under := func(c *cache.Cache, config *tls.Config) func(context.Context, string) (string, cache.Status) {
+			config.RootCAs = roots
+			tr := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: h2}
+			t.Cleanup(tr.CloseIdleConnections)
+			client := &http.Client{Transport: c.Middleware(ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { return tr.RoundTrip(r) }))}
+			return func(ctx context.Context, path string) (string, cache.Status) {
+				return sendAs(t, client.Do, ctx, "", s.URL+path)
+			}
+		}
+		fixed := func(who string) *tls.Config {
+			return &tls.Config{Certificates: []tls.Certificate{clientCertificate(t, who)}}
+		}
+		chosen := func(who string) *tls.Config {
+			cert := clientCertificate(t, who)
+			return &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }}
+		}
+		for how, config := range map[string]func(string) *tls.Config{"fixed": fixed, "chosen": chosen} {
+			eachCache(t, eachStore(t), "/"+how, cache.Options{}, func(t *testing.T, c *cache.Cache, path string) {
+				for _, who := range []string{"alice", "bob"} {
+					send := under(c, config(who))
+					for range 2 { // over a connection that is used again, too
+						if got, status := send(t.Context(), path); got != who || status.Stored || !strings.Contains(status.Detail, "credentials were added below") {
+							t.Errorf("%s got the answer for %q: %v", who, got, status)
+						}
+					}
+					named := cache.WithPrincipal(t.Context(), who)
+					for _, again := range []bool{false, true} {
+						if got, status := send(named, path); got != who || status.Hit != again {
+							t.Errorf("%s, by name, got the answer for %q: %v", who, got, status)
+						}
+					}
+				}
+				plain := under(c, &tls.Config{})
+				for _, again := range []bool{false, true} {
+					if got, status := plain(t.Context(), path); got != "" || status.Hit != again {
+						t.Errorf("without a certificate: the answer for %q: %v", got, status)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestOtherSchemesOfATransport: what is registered for them costs no hits of a store, and is not mixed up.
+func TestOtherSchemesOfATransport(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "hello")
+	}))
+	defer s.Close()
+	for name, kept := range eachStore(t) {
+		t.Run(name, func(t *testing.T) {
+			c, err := cache.New(cache.Options{Store: kept})
+			require.NoError(t, err)
+			defer c.Close()
+			over := func(who string) *http.Client {
+				tr := &http.Transport{}
+				tr.RegisterProtocol("vault", ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+					return &http.Response{
+						StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: int64(len(who)),
+						Header: http.Header{"Cache-Control": {"max-age=60"}}, Body: io.NopCloser(strings.NewReader(who)),
+					}, nil
+				}))
+				t.Cleanup(tr.CloseIdleConnections)
+				return &http.Client{Transport: c.Middleware(tr)}
+			}
+			for i, who := range []string{"alice", "bob"} {
+				client := over(who)
+				if got, status := sendAs(t, client.Do, t.Context(), who, s.URL); got != "hello" || status.Hit != (i > 0) {
+					t.Errorf("%q over HTTP: %v", got, status)
+				}
+				for range 2 {
+					if got, _ := sendAs(t, client.Do, t.Context(), who, "vault://h/"); got != who {
+						t.Errorf("%s got the answer for %q", who, got)
+					}
+				}
+			}
+		})
 	}
 }

@@ -26,6 +26,9 @@ type Identity struct {
 	// Local are the tokens of what cannot be named. They mean nothing outside this process.
 	Local string
 
+	// Foreign is the token of what serves other schemes than those of HTTP: it counts for requests of these alone.
+	Foreign string
+
 	// Unverified says that answers may come without a verified chain of certificates, and stay among themselves.
 	Unverified bool
 }
@@ -56,13 +59,16 @@ func (p *Part) unnamed(why, token string) {
 type Parts struct {
 	TLS, Dial, Proxy Part
 
+	// Foreign is the token of what serves other schemes than those of HTTP, or "".
+	Foreign string
+
 	// Environment says that the environment chooses the proxies.
 	Environment bool
 }
 
 // Identity puts the parts together.
 func (p *Parts) Identity() Identity {
-	var id Identity
+	id := Identity{Foreign: p.Foreign}
 	var content []string
 	for _, part := range [...]*Part{&p.TLS, &p.Dial, &p.Proxy} {
 		content = append(content, part.content...)

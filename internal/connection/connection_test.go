@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/internal/scope"
 	"github.com/stretchr/testify/require"
 )
 
@@ -220,11 +221,6 @@ func TestWhatCannotBeNamed(t *testing.T) {
 		"a resolver": func() *http.Transport {
 			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Resolver: &net.Resolver{Dial: reach}}}).DialContext}
 		},
-		"a protocol for files": func() *http.Transport {
-			tr := &http.Transport{}
-			tr.RegisterProtocol("file", http.NewFileTransport(http.Dir(".")))
-			return tr
-		},
 		"HTTP/3 in its own way": func() *http.Transport {
 			tr := &http.Transport{ForceAttemptHTTP2: true}
 			tr.RegisterProtocol("https", handler(nil))
@@ -242,6 +238,33 @@ func TestWhatCannotBeNamed(t *testing.T) {
 		if a.Local == b.Local || a.Local == c.Local { // a copy has no protocols
 			t.Errorf("%s: %+v is shared by another transport, %+v, or a copy, %+v", kind, a, b, c)
 		}
+	}
+}
+
+// TestOtherSchemesAreTheirOwn: what serves files is no other way for requests of HTTP, and answers over its scheme are those of the transport that has it.
+func TestOtherSchemesAreTheirOwn(t *testing.T) {
+	files := func() *http.Transport {
+		tr := &http.Transport{}
+		tr.RegisterProtocol("file", http.NewFileTransport(http.Dir(".")))
+		return tr
+	}
+	name := func(h http.RoundTripper, scheme string) (string, string) {
+		c := connection.Under(h)
+		p := connection.PathOf(&c, scope.Scope{}).For(scheme)
+		return string(p.Append(nil)), p.Unnamed()
+	}
+	one, other := files(), files()
+	common, _ := name(&http.Transport{}, "https")
+	for _, scheme := range []string{"http", "https"} {
+		if got, unnamed := name(one, scheme); got != common || unnamed != "" {
+			t.Errorf("%s has another path, %q", scheme, unnamed)
+		}
+	}
+	a, unnamed := name(one, "file")
+	again, _ := name(one, "file")
+	b, _ := name(other, "file")
+	if unnamed == "" || a == common || a != again || a == b {
+		t.Errorf("files: %q, again %q, of another transport %q; unnamed: %q", a, again, b, unnamed)
 	}
 }
 

@@ -21,40 +21,55 @@ func Of(t, owner *http.Transport) Parts {
 	p.TLS = describeTLS(c.TLSClientConfig, token)
 	p.dialed(c, token)
 	p.proxied(c, token)
-	if ownProtocols(t) {
-		p.Dial.unnamed("a protocol that is registered with the transport cannot be named", token())
+	web, foreign := ownProtocols(t)
+	if web {
+		p.Dial.unnamed(ownProtocol, token())
+	}
+	if foreign {
+		p.Foreign = token()
 	}
 	return p
 }
 
-// ownProtocols reports whether a round tripper of the program's own is registered with t, for files say. net/http registers its own for HTTP/2,
-// which is done by now, as t has been cloned. If net/http keeps them in another way than this code knows, none are found.
-func ownProtocols(t *http.Transport) bool {
+const ownProtocol = "a protocol that is registered with the transport cannot be named"
+
+// ownProtocols reports whether round trippers of the program's own are registered with t, for the schemes of HTTP and for others, files say.
+// net/http registers its own for HTTP/2, which is done by now, as t has been cloned. If net/http keeps them in another way than this code knows, none are found.
+func ownProtocols(t *http.Transport) (web, foreign bool) {
 	registered := reflect.ValueOf(t).Elem().FieldByName("altProto")
 	if registered.Kind() != reflect.Struct {
-		return false
+		return false, false
 	}
 	v := registered.FieldByName("v")
 	if v.Kind() != reflect.Interface || v.IsNil() || v.Elem().Kind() != reflect.Map {
-		return false
+		return false, false
 	}
 	for protocols := v.Elem().MapRange(); protocols.Next(); {
-		h := protocols.Value()
-		if h.Kind() == reflect.Interface {
-			h = h.Elem()
-		}
-		if !h.IsValid() {
-			continue
-		}
-		of := h.Type()
-		if of.Kind() == reflect.Pointer {
-			of = of.Elem()
-		}
-		if protocols.Key().String() != "https" || of.PkgPath() != "net/http" && !strings.HasSuffix(of.PkgPath(), "/http2") {
-			return true
+		switch scheme := protocols.Key().String(); {
+		case !ofHTTP(scheme):
+			foreign = true
+		case scheme != "https" || !ofHTTP2(protocols.Value()):
+			web = true
 		}
 	}
-	return false
+	return web, foreign
+}
+
+func ofHTTP(scheme string) bool { return scheme == "https" || scheme == "http" }
+
+// ofHTTP2 reports whether a registered round tripper is net/http's own. What is none is registered no more.
+func ofHTTP2(h reflect.Value) bool {
+	if h.Kind() == reflect.Interface {
+		h = h.Elem()
+	}
+	if !h.IsValid() {
+		return true
+	}
+	of := h.Type()
+	if of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	return of.PkgPath() == "net/http" || strings.HasSuffix(of.PkgPath(), "/http2")
 }
 
 // TLS returns what a configuration says about connections. What cannot be named has the token of the configuration.
@@ -195,4 +210,19 @@ func isProxyURL(f func(*http.Request) (*url.URL, error)) bool {
 // sameCode reports whether two functions, or methods bound to values, have the same code.
 func sameCode(a, b any) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}
+
+// ShowsCertificate reports whether a TLS connection of a client has a certificate to show, whether or not the server has asked for it.
+// [tls.ConnectionState] does not say so; if crypto/tls keeps the configuration in another way than this code knows, none is found.
+func ShowsCertificate(conn net.Conn) bool {
+	c, ok := conn.(*tls.Conn)
+	if !ok || c == nil {
+		return false
+	}
+	config := reflect.ValueOf(c).Elem().FieldByName("config")
+	if config.Kind() != reflect.Pointer || config.IsNil() || config.Type() != reflect.TypeFor[*tls.Config]() {
+		return false
+	}
+	config = config.Elem()
+	return config.FieldByName("Certificates").Len() > 0 || !config.FieldByName("GetClientCertificate").IsNil()
 }

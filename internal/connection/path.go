@@ -42,12 +42,19 @@ func chosen(s scope.Scope) *Choice {
 
 // A Path is how a request leaves: by the chain below a cache, as a client may have changed it for this request.
 type Path struct {
-	chain  *Chain
-	choice *Choice
+	chain   *Chain
+	choice  *Choice
+	foreign bool // for requests of another scheme than those of HTTP
 }
 
 // PathOf returns the path of requests with a scope, below which there is chain.
-func PathOf(chain *Chain, s scope.Scope) Path { return Path{chain, chosen(s)} }
+func PathOf(chain *Chain, s scope.Scope) Path { return Path{chain: chain, choice: chosen(s)} }
+
+// For returns the path of those requests whose URL has this scheme.
+func (p Path) For(scheme string) Path {
+	p.foreign = !ofHTTP(scheme)
+	return p
+}
 
 // Choices returns the path of requests in ctx, as far as that is known from it alone.
 func Choices(ctx context.Context) Path { return PathOf(&Chain{Opaque: true}, scope.Of(ctx)) }
@@ -76,13 +83,16 @@ func (p Path) tokens(id, base *Identity) string {
 	if p.covers(id, base) {
 		return ""
 	}
+	if p.foreign {
+		return id.Local + id.Foreign
+	}
 	return id.Local
 }
 
 // Append appends the name of the path, behind its length. Equal paths have equal names, in each process if [Path.Unnamed] is empty.
 func (p Path) Append(dst []byte) []byte {
 	first, second, base := p.parts()
-	if p.choice == nil && p.chain.given == "" {
+	if p.choice == nil && p.chain.given == "" && !p.foreign {
 		dst = binary.AppendUvarint(dst, uint64(len(first.Name)+len(first.Local)))
 		return append(append(dst, first.Name...), first.Local...)
 	}
@@ -104,6 +114,9 @@ func (p Path) Append(dst []byte) []byte {
 // Unnamed says why the path cannot be named by content, or is empty if it can.
 func (p Path) Unnamed() string {
 	first, second, base := p.parts()
+	if p.foreign && p.chain.given == "" && (first.Foreign != "" || second != nil && second.Foreign != "") {
+		return ownProtocol
+	}
 	if first.Why != "" && !p.covers(first, base) {
 		return first.Why
 	}

@@ -68,12 +68,17 @@ func under(h http.RoundTripper, steps *int) (c Chain) {
 
 // fork is what requests pass that go one way or the other.
 func fork(a, b Chain) Chain {
+	if a.Foreign != b.Foreign {
+		a.Foreign = newToken()
+		b.Foreign = a.Foreign
+	}
 	if a.Identity == b.Identity {
 		a.Opaque = a.Opaque || b.Opaque
 		return a
 	}
 	return Chain{Identity: Identity{
-		Why: "requests that take different transports cannot be named", Local: newToken(), Unverified: a.Unverified || b.Unverified,
+		Why: "requests that take different transports cannot be named", Local: newToken(),
+		Foreign: a.Foreign, Unverified: a.Unverified || b.Unverified,
 	}}
 }
 

@@ -122,6 +122,7 @@ func TestAppend(t *testing.T) {
 	same(request(t, h, "X-Api-Key: a", "X-Api-Key: b"), request(t, h, "X-Api-Key: ab"), false)
 	same(request(t, "http://u:p@h/"), request(t, h, "Authorization: Basic dTpw"), true)
 	same(request(t, "http://u:p@h/"), request(t, "http://v:p@h/"), false)
+	same(request(t, "http://u:p@h/", "authorization: Bearer x"), request(t, "http://u:p@h/", "authorization: Bearer y"), false)
 	same(request(t, "http://u:p@h/", "Authorization: Bearer x"), request(t, h, "Authorization: Bearer x"), true)
 	same(request(t, h, "Authorization: AWS a:1", "X-Amz-Security-Token: s"), request(t, h, "Authorization: AWS a:2", "X-Amz-Security-Token: s"), true)
 	same(request(t, h, "Authorization: AWS a:1", "X-Amz-Security-Token: s"), request(t, h, "Authorization: AWS a:1", "X-Amz-Security-Token: t"), false)

@@ -206,6 +206,11 @@ func Append(dst []byte, r *http.Request) ([]byte, error) {
 	if value, ok := AppendBasic(basic[:0], r); ok {
 		a.begin()
 		a.value("Authorization", string(value))
+		for _, key := range otherSpellings(r.Header, "Authorization") { // which net/http sends beside it
+			for _, value := range r.Header[key] {
+				a.value(key, value)
+			}
+		}
 		a.end()
 	} else {
 		a.field(r.Header, "Authorization")

@@ -111,10 +111,10 @@ func (c *Cache) paths(r *http.Request) []connection.Path {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	in := scope.Of(r.Context())
-	paths := []connection.Path{connection.PathOf(&connection.Chain{Opaque: true}, in)}
+	paths := []connection.Path{connection.PathOf(&connection.Chain{Opaque: true}, in).For(r.URL.Scheme)}
 	known := map[string]bool{string(paths[0].Append(nil)): true}
 	for _, chain := range m.chains {
-		path := connection.PathOf(chain, in)
+		path := connection.PathOf(chain, in).For(r.URL.Scheme)
 		if name := string(path.Append(nil)); !known[name] && (c.durable == nil || path.Unnamed() == "") {
 			known[name] = true
 			paths = append(paths, path)

@@ -101,7 +101,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 func (c *Cache) read(a *ask, r *http.Request, below *connection.Chain) {
 	in := scope.Of(r.Context())
 	choices := chosen(in)
-	a.path, a.principal, a.traced = connection.PathOf(below, in), in.Principal, len(choices.traces) > 0
+	a.path, a.principal, a.traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, len(choices.traces) > 0
 	a.read(choices.effective(), r, &c.posture)
 	c.keepOutUnsafe(a, r)
 	if c.durable != nil && a.bypass == "" {

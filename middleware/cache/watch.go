@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
 )
@@ -97,10 +98,13 @@ func (w *watch) wrote(name string, values []string) {
 }
 
 // got is called with each connection that is used. Where the cache cannot see the transport, only this shows that a URL leads to a socket,
-// and not to the host that it names.
+// and not to the host that it names, or that the client has certificates to show: they are credentials, and no key knows of them.
 func (w *watch) got(info httptrace.GotConnInfo) {
 	if info.Conn == nil {
 		return
+	}
+	if connection.ShowsCertificate(info.Conn) {
+		w.note(otherCarried)
 	}
 	if to := info.Conn.RemoteAddr(); to != nil && to.Network() == "unix" {
 		w.mu.Lock()
