@@ -69,6 +69,7 @@ func (x *exchange) collapse(d decision) (*http.Response, error) {
 		case done:
 			return resp, err
 		case goAlone:
+			x.unshared = true
 			return x.alone(d)
 		}
 	}
@@ -285,15 +286,17 @@ func (t *told) tell(x *exchange) {
 
 // share waits for the exchange of another request and answers from it, if the answer is for this one, too.
 func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error) {
-	ctx := x.request.Context()
 	waited := false
 	select {
 	case <-f.ready:
 	default:
 		waited = true
-		select {
-		case <-f.ready:
-		case <-ctx.Done():
+		landed, tooLong := f.await(x.request.Context())
+		switch {
+		case tooLong && f.leave(x.request.Context(), false) != tooLate:
+			x.cache.flights.missOn(x.own, true)
+			return nil, goAlone, nil
+		case !landed && !tooLong:
 			return x.leaves(f, d)
 		}
 	}

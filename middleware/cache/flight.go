@@ -29,6 +29,7 @@ type flight struct {
 	began   moment // in the history of invalidations
 	seen    *sight // what other processes had invalidated by then
 	started time.Time
+	doubted bool // answers for the key could not be shared until the origin was in trouble: this one is not waited for as long as others
 
 	probes atomic.Int32 // requests that have gone on by themselves because the origin is in trouble
 
@@ -156,7 +157,7 @@ func (f *flight) publish() {
 	case f.missed():
 		f.table.missOn(f.key, true)
 	case f.failed != nil, f.troubled():
-		f.table.missOn(f.key, false)
+		f.table.doubt(f.key)
 	}
 	f.mu.Lock()
 	f.landed = true
@@ -281,8 +282,10 @@ const (
 
 // hitForMiss says until when requests for a key do not wait for one another.
 type hitForMiss struct {
-	hash  uint64
-	until time.Time
+	hash    uint64
+	until   time.Time
+	doubted time.Time // until when that would be known if the origin had not been in trouble since
+	heard   time.Time // when one who has asked an origin in trouble by itself got an answer
 }
 
 func (t *flights) init() {
@@ -314,10 +317,15 @@ func (t *flights) join(x *exchange) (*flight, role) {
 	}
 	hash := maphash.String(t.seed, x.own)
 	miss := &t.misses[hash%hitForMissKeys]
-	if !x.mayLead() || t.closed || t.count >= maxFlights || t.keys[x.own].several() || miss.hash == hash && x.now.Before(miss.until) && t.probe(x) {
+	if !x.mayLead() || t.closed || t.count >= maxFlights || t.keys[x.own].several() {
+		return nil, alone
+	}
+	if miss.hash == hash && x.now.Before(miss.until) && t.probe(x) {
+		x.unshared = true
 		return nil, alone
 	}
 	f := newFlight(x)
+	f.doubted = miss.hash == hash && x.now.Before(miss.doubted)
 	f.next, t.keys[x.own] = t.keys[x.own], f
 	t.count++
 	return f, leads
@@ -433,7 +441,7 @@ func (t *flights) missOn(key string, missed bool) {
 	defer t.mu.Unlock()
 	switch miss := &t.misses[hash%hitForMissKeys]; {
 	case missed:
-		*miss = hitForMiss{hash, time.Now().Add(hitForMissTime)}
+		*miss = hitForMiss{hash: hash, until: time.Now().Add(hitForMissTime), heard: miss.heardOf(hash)}
 	case miss.hash == hash:
 		*miss = hitForMiss{}
 	}

@@ -331,3 +331,63 @@ func TestARefreshThatFailsRests(t *testing.T) {
 		time.Sleep(time.Second)
 	})
 }
+
+// An origin that fails for some answers the others itself: that it has failed twice is no word about those for whom it works.
+func TestAnOriginThatFailsForSome(t *testing.T) {
+	for name, fields := range map[string][]string{"not to be shared": {"Cache-Control: no-store"}, "fresh": {"Cache-Control: max-age=60"}} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				synctest.Test(t, func(t *testing.T) {
+					o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+						time.Sleep(100 * time.Millisecond)
+						if r.Header.Get("X-User") == "bad" {
+							time.Sleep(50 * time.Millisecond)
+							return reply(503, "not you", "Cache-Control: no-store"), nil
+						}
+						return sends("good", fields...), nil
+					}}
+					_, rt := newBusy(t, o, cache.Options{})
+					who := func(i int) string { return []string{"good", "bad", "bad"}[i%3] }
+					for i, g := range storm(60, rt, func(i int) *http.Request { return ask(t, t.Context(), "X-User: "+who(i)) }) {
+						if who(i) == "good" && g.status != 200 || who(i) == "bad" && g.body != "not you" && g.body != "good" {
+							t.Fatalf("%s: %+v", who(i), g)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// An origin that answers when there is something to tell is asked by all at once, also after it has failed for one of them.
+func TestALongPollIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const poll = 20 * time.Second
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			if r.Header.Get("X-Fails") != "" {
+				return reply(503, "busy"), nil
+			}
+			time.Sleep(poll)
+			return sends("news", "Cache-Control: no-store"), nil
+		}}
+		_, rt := newBusy(t, o, cache.Options{})
+		request := func(int) *http.Request { return ask(t, t.Context()) }
+		storm(10, rt, request) // finds out that the answers cannot be shared
+		for round := range 6 {
+			most := poll
+			if round%2 == 1 {
+				most += time.Second
+				storm(1, rt, func(int) *http.Request { return ask(t, t.Context(), "X-Fails: 1") })
+			}
+			begun := time.Now()
+			for _, g := range storm(10, rt, request) {
+				if g.body != "news" || g.collapsed {
+					t.Errorf("%+v", g)
+				}
+			}
+			if took := time.Since(begun); took > most {
+				t.Errorf("round %d took %v", round, took)
+			}
+		}
+	})
+}

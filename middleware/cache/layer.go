@@ -285,6 +285,8 @@ type exchange struct {
 	flight   *flight    // that this exchange is, or nil if nobody else shares it
 	failures int        // exchanges of others that this one has waited for in vain, because the origin is in trouble
 	probing  bool       // it goes on by itself, as one of a few
+	unshared bool       // it goes on by itself, as answers for its key are not for several
+	sounding bool       // it does so after it has waited in vain for an origin in trouble
 	known    []selector // of answers to other requests that this one has waited for
 	putting  bool       // a byte store is taking the answer in, and landed will be called
 	landed   func()     // called when others find the answer in the store, or will not; nil for nobody
@@ -422,7 +424,7 @@ func (x *exchange) failed(d decision, err error) (*http.Response, error) {
 	if x.flight != nil {
 		x.flight.failed = err
 	} else if x.own != "" {
-		x.cache.flights.missOn(x.own, false)
+		x.cache.flights.doubt(x.own)
 	}
 	if x.request.Context().Err() != nil {
 		if stale := x.overdue(d); stale != nil {

@@ -65,8 +65,13 @@ func (p *reply) take(d decision, status int) *http.Response {
 	default:
 		p.store(&s)
 	}
-	if inTrouble(p.StatusCode) {
+	switch {
+	case inTrouble(p.StatusCode):
 		p.trouble()
+	case p.sounding:
+		p.cache.flights.hears(p.own)
+	case p.unshared && !s.Stored && p.received.Sub(p.requested) > hitForMissTime/2:
+		p.cache.flights.missOn(p.own, true) // what is known would be forgotten before the next one, and that be waited for
 	}
 	p.Header = p.Header.Clone()
 	if p.Header == nil {

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"context"
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,6 +20,10 @@ const (
 
 	// maxFailures is how many exchanges one waits for in vain before it takes their word that the origin is in trouble.
 	maxFailures = 2
+
+	// doubtTime is for how long an exchange is waited for if those before could not be shared, and the origin has failed since.
+	// An origin in trouble may say so again; else it may be one that answers when there is something to tell.
+	doubtTime = time.Second
 
 	// lentBytes bounds the body of an answer that is shared though it is not stored.
 	lentBytes = 64 << 10
@@ -51,7 +57,7 @@ func (p *reply) trouble() {
 	switch {
 	case p.misattributed():
 	case p.flight == nil && p.own != "":
-		p.cache.flights.missOn(p.own, false) // whoever comes now may share what one hears
+		p.cache.flights.doubt(p.own) // whoever comes now may share what one hears
 	case p.flight != nil && p.flight.entry == nil:
 		p.lend()
 	}
@@ -92,6 +98,29 @@ func (p *reply) lendable(judged *candidate) bool {
 	return !d.NoStore && !d.NoCache && !(c.posture.shared && d.Private)
 }
 
+// await waits until a flight has landed, or is not worth waiting for. landed is true even if a request's context has ended meanwhile.
+func (f *flight) await(ctx context.Context) (landed, over bool) {
+	select {
+	case <-f.ready:
+		return true, false
+	default:
+	}
+	var tooLong <-chan time.Time
+	if f.doubted {
+		timer := time.NewTimer(time.Until(f.started.Add(doubtTime)))
+		defer timer.Stop()
+		tooLong = timer.C
+	}
+	select {
+	case <-f.ready:
+		return true, false
+	case <-ctx.Done():
+		return false, false
+	case <-tooLong:
+		return false, true
+	}
+}
+
 // shareTrouble answers one who has waited for an origin that is in trouble.
 func (x *exchange) shareTrouble(f *flight, d decision) (*http.Response, verdict, error) {
 	if isServerError(f.status) {
@@ -114,10 +143,19 @@ func (x *exchange) shareTrouble(f *flight, d decision) (*http.Response, verdict,
 			return resp, done, nil
 		}
 	case f.probes.Add(1) <= maxProbes:
+		x.sounding = true
 		return nil, goAlone, nil
 	}
 	if x.mayProbe() {
 		return nil, goAgain, nil
+	}
+	if x.cache.flights.landedSince(x.own, x.now) {
+		if resp := x.lookAgain(); resp != nil {
+			return resp, done, nil
+		}
+	}
+	if x.cache.flights.heardSince(x.own, x.now) {
+		return nil, goAlone, nil // the origin answers some
 	}
 	return x.statusAlone(f, d), done, nil
 }
@@ -171,4 +209,41 @@ func (t *flights) probed(x *exchange) {
 	if t.probing[x.own]--; t.probing[x.own] == 0 {
 		delete(t.probing, x.own)
 	}
+}
+
+// doubt notes that the origin was in trouble: what is known of the answers for a key may not hold for what it says now.
+func (t *flights) doubt(key string) {
+	hash := maphash.String(t.seed, key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if miss := &t.misses[hash%hitForMissKeys]; miss.hash == hash && !miss.until.IsZero() {
+		miss.until, miss.doubted = time.Time{}, miss.until
+	}
+}
+
+// hears notes that the origin answers, though it has failed for others.
+func (t *flights) hears(key string) {
+	hash := maphash.String(t.seed, key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if miss := &t.misses[hash%hitForMissKeys]; miss.hash == hash {
+		miss.heard = time.Now()
+	} else {
+		*miss = hitForMiss{hash: hash, heard: time.Now()}
+	}
+}
+
+// heardSince reports whether the origin has answered since then, though it has failed for others.
+func (t *flights) heardSince(key string, then time.Time) bool {
+	hash := maphash.String(t.seed, key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.misses[hash%hitForMissKeys].heardOf(hash).After(then)
+}
+
+func (m *hitForMiss) heardOf(hash uint64) time.Time {
+	if m.hash != hash {
+		return time.Time{}
+	}
+	return m.heard
 }
