@@ -13,6 +13,9 @@ import (
 // Contains reports whether a stored response would be selected for r, fresh or not, by any connection of the chains that the cache stands in.
 // Like [Cache.Delete] it wants r as the cache sees it, with everything that a client adds; see ply.Client.Prepare.
 func (c *Cache) Contains(r *http.Request) bool {
+	if r == nil || !located(r) {
+		return false
+	}
 	now := time.Now()
 	a := newAsk(modeOf(r.Context()), r, &c.posture)
 	if a.bypass != "" {

@@ -121,6 +121,9 @@ func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, erro
 //
 // Over a byte store drop sees no values of a query; see [Cache.Entries]. A store that cannot list what it holds is an error.
 func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, error) {
+	if drop == nil {
+		return 0, errors.New("cache: delete: the function is nil: give one, or use Clear to remove everything")
+	}
 	c.events.addAll()
 	return c.deleteWhere(ctx, drop)
 }

@@ -352,3 +352,23 @@ func TestDeletePrincipalIsForAllProcesses(t *testing.T) {
 		reader.want(ask(), 200, "x", "miss", 2)
 	})
 }
+
+// What asks for nothing is answered so, and panics nowhere.
+func TestMaintenanceByNothing(t *testing.T) {
+	g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{})
+	g.get(url)
+	for _, r := range []*http.Request{nil, {}, must(http.NewRequest("GET", "/a", nil))} {
+		if g.Contains(r) {
+			t.Errorf("%v is contained", r)
+		}
+		if err := g.Delete(t.Context(), r); err == nil {
+			t.Errorf("%v has been deleted", r)
+		}
+	}
+	if n, err := g.DeleteFunc(t.Context(), nil); n != 0 || err == nil {
+		t.Errorf("a nil function: %d, %v", n, err)
+	}
+	if g.entries() != 1 {
+		t.Error("something has been removed")
+	}
+}
