@@ -45,6 +45,11 @@ func library() *ply.Client {
 		io.WriteString(w, `{"title": "lent out", "until": "May"}`)
 	})
 
+	mux.HandleFunc("GET /books/9.xml", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `<problem><title>lent out</title></problem>`)
+	})
+
 	client, err := ply.New(ply.Options{
 		BaseURL: "https://library.example.com",
 		Transport: ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
@@ -212,6 +217,22 @@ func ExampleStatusError_JSON() {
 		}
 	}
 	// Output: 403 lent out until May
+}
+
+// The same for a document that is not JSON: any function of the shape of xml.Unmarshal decodes it.
+func ExampleStatusError_Decode() {
+	client := library()
+	_, err := ply.Text(client.Get(context.Background(), "/books/9.xml"))
+	var failed *ply.StatusError
+	if errors.As(err, &failed) {
+		var problem struct {
+			Title string `xml:"title"`
+		}
+		if failed.Decode(xml.Unmarshal, &problem) == nil {
+			fmt.Println(failed.StatusCode, problem.Title)
+		}
+	}
+	// Output: 403 lent out
 }
 
 func ExampleAnyStatus() {

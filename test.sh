@@ -2,7 +2,7 @@
 # Everything that must hold, in one run: format, vet, staticcheck, tests with the race detector, short fuzzing.
 #
 #   ./test.sh              all of it, a few minutes
-#   ./test.sh quick        format, vet and tests of the root module, without -race and fuzzing: less than a minute
+#   ./test.sh quick        format, vet and tests of the root module, without -race and fuzzing: about a minute
 #   ./test.sh quick ./middleware/retry    the same of some packages
 #   FUZZTIME=1m ./test.sh  all of it, with longer fuzzing
 #

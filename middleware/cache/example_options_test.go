@@ -1,0 +1,144 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/middleware/cache"
+)
+
+// A layer below the cache signs in with the one account that the program has. So its answers may be kept.
+func ExampleOptions_oneIdentityBelow() {
+	c, err := cache.New(cache.Options{OneIdentityBelow: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	origin := roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp := reply(200, "for the account "+r.Header.Get("X-Api-Key"), "Cache-Control: max-age=60")
+		resp.Request = r
+		return resp, nil
+	})
+	signedIn := roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Api-Key", "k1")
+		return origin(r)
+	})
+	rt := c.Middleware(signedIn)
+	show(context.Background(), rt)
+	show(context.Background(), rt)
+	// Output:
+	// 200 miss
+	// 200 hit
+}
+
+// JSON-RPC asks and commands by POST. Here a method whose name begins with "get" is a question, and any other is a command.
+func ExampleOptions_unsafe() {
+	commands := func(r *http.Request) bool {
+		body, err := r.GetBody()
+		if err != nil {
+			return true
+		}
+		defer body.Close()
+		content, err := io.ReadAll(io.LimitReader(body, 1<<16))
+		return err != nil || !strings.Contains(string(content), `"method":"get`)
+	}
+	c, err := cache.New(cache.Options{
+		Methods: []string{"POST"},
+		Key:     keying.Of(keying.Body(keying.BodyOptions{Ignore: []string{"id"}})),
+		Unsafe:  func(r *http.Request) bool { return r.GetBody == nil || commands(r) },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says(`{"result":7}`, "Cache-Control: max-age=60"))}
+	for _, call := range []string{`{"id":1,"method":"getTotal"}`, `{"id":2,"method":"getTotal"}`, `{"id":3,"method":"add"}`, `{"id":4,"method":"getTotal"}`} {
+		resp, err := client.Post("http://example.com/rpc", "application/json", strings.NewReader(call))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		readAll(resp)
+		status, _ := cache.StatusOf(resp)
+		fmt.Println(call, status.Outcome())
+	}
+	// Output:
+	// {"id":1,"method":"getTotal"} miss
+	// {"id":2,"method":"getTotal"} hit
+	// {"id":3,"method":"add"} bypassed
+	// {"id":4,"method":"getTotal"} miss
+}
+
+// A hit sets no cookies unless it is told to.
+func ExampleOptions_replayCookies() {
+	for _, replay := range []bool{false, true} {
+		c, err := cache.New(cache.Options{ReplayCookies: replay})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: max-age=60", "Set-Cookie: theme=dark"))}
+		for range 2 {
+			resp, err := client.Get("http://example.com/")
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			readAll(resp)
+			status, _ := cache.StatusOf(resp)
+			fmt.Println(status.Outcome(), resp.Cookies())
+		}
+		c.Close()
+	}
+	// Output:
+	// miss [theme=dark]
+	// hit []
+	// miss [theme=dark]
+	// hit [theme=dark]
+}
+
+// An entry does not tell the name of its principal. It answers whether that has the name given.
+func ExampleEntry_PrincipalIs() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	ctx := context.Background()
+	rt := c.Middleware(says("hello", "Cache-Control: max-age=60"))
+	show(cache.WithPrincipal(ctx, "alice"), rt)
+	for e := range c.Entries(ctx) {
+		fmt.Println(e.URL(), e.PrincipalIs("alice"), e.PrincipalIs("bob"))
+	}
+	// Output:
+	// 200 miss
+	// http://example.com/ true false
+}
+
+// While the store is away, requests are answered, and an invalidation is owed to it: other processes may not know of it yet.
+func ExampleCache_Stats() {
+	c, err := cache.New(cache.Options{Store: brokenStore{}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	show(context.Background(), c.Middleware(says("hello", "Cache-Control: max-age=60")))
+	if err := c.DeleteURL(context.Background(), "http://example.com/"); err != nil {
+		fmt.Println("owed:", c.Stats().Owed)
+	}
+	if err := c.Close(); err != nil {
+		fmt.Println("the store never heard of it")
+	}
+	// Output:
+	// 200 miss
+	// owed: 1
+	// the store never heard of it
+}
