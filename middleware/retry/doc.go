@@ -22,7 +22,7 @@
 // # What comes back
 //
 // The last response, with its body, and a nil error, whatever its status; or an [*Error] if there is none.
-// [InfoFrom] tells of any response how it came about.
+// [InfoFrom] tells how a response came about. [WithInfo] does so for a call, also for one that failed or that a cache outside the layer answered.
 //
 // # Downloads
 //

@@ -64,7 +64,8 @@ func (i Info) Resends() int { return max(0, i.Earlier+len(i.Attempts)-1) }
 func (i Info) Retries() int { return i.Spent + max(0, len(i.Attempts)-1) }
 
 // InfoFrom returns what the retry layer did for resp, and whether there was such a layer.
-// It reads resp.Request, and so works on any response that came through the layer, in any client.
+// It reads resp.Request, and so works on any response that came through the layer, in any client. A cache outside the layer
+// answers with a response of its own, of which InfoFrom knows nothing: see [WithInfo].
 func InfoFrom(resp *http.Response) (Info, bool) {
 	if resp == nil || resp.Request == nil {
 		return Info{}, false

@@ -2,7 +2,9 @@ package redis_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -43,6 +45,17 @@ func ExampleOpen() {
 	defer resp.Body.Close()
 	fmt.Println(resp.Status)
 	// Output: 200 OK
+}
+
+// The driver's complaints go where the program's own records go. Without a Logger the driver is silent.
+func ExampleOptions_logger() {
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("component", "redis")
+	shared, err := redis.Open("redis://127.0.0.1:6379", redis.Options{Logger: logger})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
 }
 
 // Near copies go as soon as another process changes what they are of.

@@ -88,15 +88,19 @@ var cacheCounts = []observed[cache.Stats]{
 	{name: "ply.cache.invalidated", unit: "{uri}", description: "URIs invalidated by unsafe requests.", of: func(s cache.Stats) int64 { return s.Invalidated }},
 	{name: "ply.cache.store.errors", unit: "{error}", description: "Calls to the store that failed.", of: func(s cache.Stats) int64 { return s.StoreErrors }},
 	{name: "ply.cache.store.skipped", unit: "{call}", description: "Calls to the store that were not tried, because it had failed before.", of: func(s cache.Stats) int64 { return s.StoreSkipped }},
-	{name: "ply.cache.store.down", unit: "1", description: "One while the store has failed and is not asked.", level: true, of: func(s cache.Stats) int64 {
-		if s.StoreDown {
-			return 1
-		}
-		return 0
-	}},
+	{name: "ply.cache.store.owed", unit: "{invalidation}", description: "Invalidations that the store has not taken yet.", level: true, of: func(s cache.Stats) int64 { return s.Owed }},
+	{name: "ply.cache.store.down", unit: "1", description: "One while the store has failed and is not asked.", level: true, of: func(s cache.Stats) int64 { return oneIf(s.StoreDown) }},
+	{name: "ply.cache.store.read_only", unit: "1", description: "One while changes to the store hang and are not tried.", level: true, of: func(s cache.Stats) int64 { return oneIf(s.StoreReadOnly) }},
 	{name: "ply.cache.evictions", unit: "{key}", description: "Keys that had to go to make room.", of: func(s cache.Stats) int64 { return s.Evicted }},
 	{name: "ply.cache.entries", unit: "{entry}", description: "Entries in memory.", level: true, of: func(s cache.Stats) int64 { return s.Entries }},
 	{name: "ply.cache.size", unit: "By", description: "Bytes in memory.", level: true, of: func(s cache.Stats) int64 { return s.Bytes }},
+}
+
+func oneIf(holds bool) int64 {
+	if holds {
+		return 1
+	}
+	return 0
 }
 
 // ObserveBudget shows the counts of b as ply.retry.budget.* with the attribute ply.retry.budget.name, which must be another one for each budget.

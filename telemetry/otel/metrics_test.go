@@ -72,6 +72,8 @@ ply.cache.requests ply.cache.name=main ply.cache.status=stale: 0
 ply.cache.size ply.cache.name=main: 0
 ply.cache.store.down ply.cache.name=main: 0
 ply.cache.store.errors ply.cache.name=main: 0
+ply.cache.store.owed ply.cache.name=main: 0
+ply.cache.store.read_only ply.cache.name=main: 0
 ply.cache.store.skipped ply.cache.name=main: 0
 ply.cache.stored ply.cache.name=main: 1
 ply.client.call.duration error.type=connection_refused http.request.method=GET`+client+` url.scheme=http: 1 times, 5 in all
