@@ -522,6 +522,9 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 			continue
 		}
 		set(name, slices.Clone(values))
+		if name == "Referer" && !trusted {
+			trimReferer(&http.Request{URL: req.URL, Header: header})
+		}
 	}
 	if cookies := c.missingCookies(req); trusted && cookies != "" {
 		if given := cookiesIn(req.Header); len(given) > 0 {

@@ -193,6 +193,21 @@ func TestARefererOfTheCallerIsTrimmedOnEachHopElsewhere(t *testing.T) {
 	}
 }
 
+func TestARefererByDefaultIsTrimmedElsewhere(t *testing.T) {
+	transport := redirects(nil)
+	client := newClient(t, ply.Options{Transport: transport, BaseURL: "https://a.test", Header: http.Header{"Referer": {"https://a.test/0?token=hunter2"}}})
+	for _, url := range []string{"/1", "https://b.test/2"} {
+		get(t, client, url)
+	}
+	var got []string
+	for _, s := range transport.got {
+		got = append(got, s.Header.Get("Referer"))
+	}
+	if diff := cmp.Diff([]string{"https://a.test/0?token=hunter2", "https://a.test/"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestErrorsHideALocationThatCannotBeParsed(t *testing.T) {
 	for _, location := range []string{"http://u:hunter2@b.test:port/?token=hunter2", "http://b.test:hunter2/", "/%zz?hunter2"} {
 		_, err := newClient(t, ply.Options{Transport: redirects(map[string]string{"http://a.test/": location})}).Get(t.Context(), "http://a.test/")

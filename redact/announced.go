@@ -14,8 +14,12 @@ func announced(s string) string {
 		start, end := 0, 0
 		switch s[i] {
 		case '=', ':':
-			if name, marked := nameBefore(s[:i]); name != "" && SecretName(name) {
-				start, end = valueAfter(s, i, name, marked)
+			name, marked := nameBefore(s[:i])
+			if strings.EqualFold(name, "key") && endsIn(strings.TrimSuffix(s[:i], name), "api ") {
+				name, marked = "api key", true
+			}
+			if name != "" && SecretName(name) && !(s[i] == ':' && ofPath(s[:i], name)) {
+				start, end = valueAfter(s, i, name, marked || tight(s, i, name))
 			}
 		case ' ':
 			if start, end = credentialsAfter(s, i); end <= start {
@@ -60,6 +64,26 @@ func nameBefore(s string) (name string, marked bool) {
 	return name, marked
 }
 
+// ofPath reports whether the name that s ends in is the end of a path or a host, of which quotes and a colon make no name: `Post "https://a.test/token": EOF`.
+func ofPath(s, name string) bool {
+	first := strings.LastIndex(s, name)
+	return first > 0 && s[first-1] == '/'
+}
+
+// tight reports whether a name and its value stand as the verb %+v prints a field, without a space between them. "auth:8080" is rather an address.
+func tight(s string, i int, name string) bool {
+	if first := i - len(name); first == 0 || strings.IndexByte("{ ", s[first-1]) < 0 || s[first:i] != name {
+		return false
+	}
+	return strings.Trim(s[i+1:i+1+wordEnd(s[i+1:])], "0123456789:.") != ""
+}
+
+// alone reports whether a name and its value, up to end, are a line of a text that has several, as in YAML.
+func alone(s string, i int, name string, end int) bool {
+	indent := strings.TrimRight(s[:i-min(i, len(name))], " \t-")
+	return strings.HasSuffix(s[:i], name) && strings.HasSuffix(indent, "\n") && (end == len(s) || s[end] == '\r' || s[end] == '\n')
+}
+
 // valueAfter returns where the value is that follows the separator at i.
 func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 	start = i + 1
@@ -76,11 +100,18 @@ func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 	switch {
 	case fieldOfCredentials(name):
 		return start, start + lineEnd(s[start:])
+	case strings.HasPrefix(s[start:], "[]"): // of a type: []string{"x"}
+		const longest = 64
+		end = start
+		if brace := strings.IndexAny(s[start:min(len(s), start+longest)], "{\r\n,;"); brace >= 0 && s[start+brace] == '{' {
+			end += brace
+		}
+		return start, end + bracketsEnd(s[end:])
 	case s[start] == '{' || s[start] == '[':
 		return start, start + bracketsEnd(s[start:])
 	}
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
-	if s[i] == ':' && !marked && (strings.EqualFold(name, "key") || !looksSecret(wordOf(s[start:]))) {
+	if s[i] == ':' && !marked && !alone(s, i, name, end) && (strings.EqualFold(name, "key") || !looksSecret(wordOf(s[start:]))) {
 		return 0, 0
 	}
 	if schemes[strings.ToLower(s[start:end])] && end < len(s) && s[end] == ' ' {
@@ -207,11 +238,16 @@ func quotedAfter(s string, i int) (start, end int) {
 		return 0, 0
 	}
 	name, _ := nameBefore(s[:i])
-	if strings.EqualFold(name, "key") || !SecretName(name) {
+	if strings.EqualFold(name, "key") || !SecretName(name) || endsIn(strings.TrimSuffix(s[:i], name), "unexpected ") { // of a parser
 		return 0, 0
 	}
 	start = i + 1 + len(delimiter)
 	return start, start + closing(s[start:], delimiter)
+}
+
+// endsIn is strings.HasSuffix without regard to case.
+func endsIn(s, suffix string) bool {
+	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }
 
 // prose are the words that follow "bearer" in a sentence.

@@ -36,16 +36,16 @@ func SecretName(name string) bool {
 	var text [64]byte
 	var starts [16]int
 	n := split(name, text[:0], starts[:0])
-	return n.anyPart() || n.anyWord() || n.lastWord()
+	return !n.measures() && (n.anyPart() || n.anyWord() || n.lastWord())
 }
 
 // secretParts make a name secret wherever they stand in it, across its words.
 var secretParts = byLetter(
-	"token", "secret", "password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "pwd",
-	"apikey", "accesskey", "privatekey", "authkey", "subscriptionkey",
+	"token", "secret", "password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "pwd", "pswd", "contraseña", "contrasena", "motdepasse", "wachtwoord",
+	"apikey", "accesskey", "privatekey", "authkey", "subscriptionkey", "keymaterial",
 	"session", "sessid", "credential", "signature", "authorization", "cookie", "jwt", "csrf", "xsrf", "hmac", "bearer",
 	"authcode", "accesscode", "securitycode", "verificationcode", "recoverycode", "backupcode", "onetimecode", "codeverifier",
-	"connectionstring", "seedphrase", "recoveryphrase", "mnemonic", "samlresponse", "cardnumber",
+	"factorcode", "devicecode", "pairingcode", "activationcode", "resetcode", "logincode", "unlockcode", "connectionstring", "seedphrase", "recoveryphrase", "mnemonic", "samlresponse", "cardnumber",
 )
 
 // byLetter sorts parts by their first letter, so that a name is looked through once.
@@ -118,11 +118,29 @@ func (w words) anyPart() bool {
 	return false
 }
 
+// measures reports whether the name says of a secret how many, how long or of what type it is, and not what it is: "token_type", "max_tokens".
+func (w words) measures() bool {
+	last := len(w.starts) - 1
+	if last < 1 {
+		return false
+	}
+	switch string(w.word(last)) {
+	case "count", "type", "limit", "length", "size", "ttl", "duration", "endpoint", "required":
+		return true
+	case "tokens":
+		return quantities[string(w.word(last-1))]
+	}
+	return false
+}
+
+// quantities are the words before "tokens" of counts of words, as language models give them.
+var quantities = set("max", "min", "total", "prompt", "completion", "input", "output", "cached", "reasoning", "thinking", "used", "audio", "image")
+
 // anyWord reports whether one of the words is secret wherever it stands.
 func (w words) anyWord() bool {
 	for i := range w.starts {
 		switch string(w.word(i)) {
-		case "sas", "otp", "totp", "hotp", "cvv", "cvc", "cvn", "creds", "cred", "passkey", "senha":
+		case "sas", "otp", "totp", "hotp", "cvv", "cvc", "cvn", "creds", "cred", "passkey", "senha", "otps", "puk", "kek", "dek":
 			return true
 		}
 	}

@@ -92,6 +92,7 @@ func TestSecretName(t *testing.T) {
 		"cvv", "cvv2", "cardCvc", "cvv_number", "sas", "sasUrl", "sas_uri", "sig", "auth", "basicAuth", "dsn", "DSN", "connectionString",
 		"key", "KEY", "signing_key", "signingKey", "signing-key", "SigningKey", "signingkey", "SIGNING_KEY", "encryptionKeyBase64", "hostKey2", "master_keys",
 		"Fastly-Key", "X-Rapid-Key", "x-functions-key", "DD-APPLICATION-KEY", "X-APIKey", "aKey", "s3Key", "account.key", "auth[key]", "writekey",
+		"two_factor_code", "deviceCode", "pairing_code", "activation_code", "otps", "puk", "pswd", "keyMaterial", "motDePasse", "contraseña", "dek",
 		"client_assertion", "github_pat", "code_verifier", "hmac", "X-Shopify-Hmac-Sha256", "\xffkey", "clé_key",
 	} {
 		if !redact.SecretName(name) {
@@ -103,6 +104,7 @@ func TestSecretName(t *testing.T) {
 		"primary_key", "primaryKey", "PRIMARY KEY", "primarykey", "foreign_key", "publicKey", "public_keys", "cacheKey", "sort_key", "partitionKey", "idempotency_key", "LastEvaluatedKey",
 		"Surrogate-Key", "Sec-WebSocket-Key", "Sec-Websocket-Key", "bypass", "compass", "passed", "passenger", "pass_rate", "passport", "pinned", "opinion", "spin", "pin_count",
 		"author", "authority", "authenticated", "design", "signal", "sasha", "option", "pattern", "pat", "accountSid", "code", "country_code", "error_code", "postcode", "adsense",
+		"max_tokens", "totalTokens", "prompt_tokens", "token_type", "tokenType", "token_count", "token_endpoint", "session_duration", "password_length",
 		"Content-Security-Policy", "Access-Control-Allow-Origin", "X-Frame-Options", "client_assertion_type",
 	} {
 		if redact.SecretName(name) {
@@ -236,26 +238,39 @@ func TestTextOfOthers(t *testing.T) {
 		"X-Api-Key: hush4242 (rejected)":          "X-Api-Key: REDACTED (rejected)",
 		"Cookie: a=hush4242; b=hush4242":          "Cookie: REDACTED",
 		// names and values
-		"token=hush4242: EOF":                              "token=REDACTED: EOF",
-		"http://h/?key=hush: 2 attempts. Bearer hush4242.": "http://h/?key=REDACTED: 2 attempts. Bearer REDACTED.",
-		"token=hush4242":                                   "token=REDACTED",
-		"login failed: password=hush, user=joe":            "login failed: password=REDACTED, user=joe",
-		`token="hush 4242" x`:                              `token="REDACTED" x`,
-		"api_key: hush, retrying":                          "api_key: REDACTED, retrying",
-		"apiKey: hush":                                     "apiKey: REDACTED",
-		"wrong password: hush4242":                         "wrong password: REDACTED",
-		"password => hush":                                 "password => REDACTED",
-		`{"access_token":"hush","n":1}`:                    `{"access_token":"REDACTED","n":1}`,
-		`{"pin": 1234, "n": 1}`:                            `{"pin": REDACTED, "n": 1}`,
-		`{"token": {"a": "hush"}, "n": 1}`:                 `{"token": REDACTED, "n": 1}`,
-		`body {\"password\":\"hu\\\"sh\",\"n\":1}`:         `body {\"password\":\"REDACTED\",\"n\":1}`,
-		`login(password: "hush", user: "joe")`:             `login(password: "REDACTED", user: "joe")`,
-		`login(password: """hush "x" """, n: 1)`:           `login(password: """REDACTED""", n: 1)`,
-		`token="hush`:                                      `token="REDACTED`,
-		"X-Signing-Key=hush&x=1":                           "X-Signing-Key=REDACTED&x=1",
-		`wrong password "hush" for joe`:                    `wrong password "REDACTED" for joe`,
-		"token 'hush' expired":                             "token 'REDACTED' expired",
-		"Basic YTpi":                                       "Basic REDACTED",
+		"token=hush4242: EOF":                                "token=REDACTED: EOF",
+		"http://h/?key=hush: 2 attempts. Bearer hush4242.":   "http://h/?key=REDACTED: 2 attempts. Bearer REDACTED.",
+		"token=hush4242":                                     "token=REDACTED",
+		"login failed: password=hush, user=joe":              "login failed: password=REDACTED, user=joe",
+		`token="hush 4242" x`:                                `token="REDACTED" x`,
+		"api_key: hush, retrying":                            "api_key: REDACTED, retrying",
+		"apiKey: hush":                                       "apiKey: REDACTED",
+		"wrong password: hush4242":                           "wrong password: REDACTED",
+		"password => hush":                                   "password => REDACTED",
+		`{"access_token":"hush","n":1}`:                      `{"access_token":"REDACTED","n":1}`,
+		`{"pin": 1234, "n": 1}`:                              `{"pin": REDACTED, "n": 1}`,
+		`{"token": {"a": "hush"}, "n": 1}`:                   `{"token": REDACTED, "n": 1}`,
+		`body {\"password\":\"hu\\\"sh\",\"n\":1}`:           `body {\"password\":\"REDACTED\",\"n\":1}`,
+		`login(password: "hush", user: "joe")`:               `login(password: "REDACTED", user: "joe")`,
+		`login(password: """hush "x" """, n: 1)`:             `login(password: """REDACTED""", n: 1)`,
+		`token="hush`:                                        `token="REDACTED`,
+		"X-Signing-Key=hush&x=1":                             "X-Signing-Key=REDACTED&x=1",
+		`wrong password "hush" for joe`:                      `wrong password "REDACTED" for joe`,
+		"token 'hush' expired":                               "token 'REDACTED' expired",
+		"Basic YTpi":                                         "Basic REDACTED",
+		"incorrect API key: hush4242":                        "incorrect API key: REDACTED",
+		`http.Header{"X-Api-Key":[]string{"hush"}, "A":nil}`: `http.Header{"X-Api-Key":REDACTED, "A":nil}`,
+		"&{User:joe Password:hush N:1}":                      "&{User:joe Password:REDACTED N:1}",
+		"{Token:hush}":                                       "{Token:REDACTED}",
+		"user: joe\npassword: hush\nn: 1":                    "user: joe\npassword: REDACTED\nn: 1",
+		"- a: b\n  - token: hush\r\n":                        "- a: b\n  - token: REDACTED\r\n",
+		// markup and PEM
+		"fault: <password>hush</password> <n>1</n>":                                "fault: <password>REDACTED</password> <n>1</n>",
+		`<s:Password Type="text">hush</s:Password>`:                                `<s:Password Type="text">REDACTED</s:Password>`,
+		"<pin/><pin></pin><b>bold</b>":                                             "<pin/><pin></pin><b>bold</b>",
+		"x -----BEGIN RSA PRIVATE KEY-----\nhush\n-----END RSA PRIVATE KEY----- y": "x -----BEGIN RSA PRIVATE KEY-----REDACTED-----END RSA PRIVATE KEY----- y",
+		"-----BEGIN PRIVATE KEY-----\nhush":                                        "-----BEGIN PRIVATE KEY-----REDACTED",
+		"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----":             "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
 		// logins
 		"dial user:hush@db.test:5432 failed": "dial REDACTED:REDACTED@db.test:5432 failed",
 		"root:hush@tcp(127.0.0.1:3306)/db":   "REDACTED:REDACTED@tcp(127.0.0.1:3306)/db",
@@ -266,7 +281,14 @@ func TestTextOfOthers(t *testing.T) {
 		`Get "http://h/a b?token=hush 4242": EOF`:   `Get "http://h/a%20b?token=REDACTED": EOF`,
 		"refused http://h/?q=a b c&x=hush: EOF":     "refused http://h/?q=REDACTED&x=REDACTED: EOF",
 		"http://h/?q=a and http://i/?x=hush&y=hush": "http://h/?q=REDACTED and http://i/?x=REDACTED&y=REDACTED",
+		"GET /download?c2VjcmV0LXRva2Vu: 403":       "GET /download?REDACTED: 403",
 		// prose
+		`Post "https://auth.test/oauth/token": EOF`:           `Post "https://auth.test/oauth/token": EOF`,
+		`Get "http://session:8080/x": EOF`:                    `Get "http://session:8080/x": EOF`,
+		"dial tcp auth:80: connect: connection refused":       "dial tcp auth:80: connect: connection refused",
+		`Unexpected token '<', "<html>" is no JSON`:           `Unexpected token '<', "<html>" is no JSON`,
+		"either/or? /why? yes":                                "either/or? /why? yes",
+		"max_tokens: 4096":                                    "max_tokens: 4096",
 		`unknown key "a", duplicate key: users_1`:             `unknown key "a", duplicate key: users_1`,
 		"fetch token: context deadline exceeded":              "fetch token: context deadline exceeded",
 		"refresh token: Post: x509: certificate signed by":    "refresh token: Post: x509: certificate signed by",
@@ -350,7 +372,7 @@ func TestURLTemplate(t *testing.T) {
 
 // What a server chooses the length of is looked through once.
 func TestTextsOfAMegabyte(t *testing.T) {
-	for _, part := range []string{`parsing "x" `, "parsing ", "token:", "token: ", "bearer ", "a:b@", `"http://h/?a=b `, "http://h/?a=b&c=d ", "/p?a=1 ", "token=", `token="`, "token:{", "password \"", "= "} {
+	for _, part := range []string{`parsing "x" `, "parsing ", "token:", "token: ", "bearer ", "a:b@", `"http://h/?a=b `, "http://h/?a=b&c=d ", "/p?a=1 ", "token=", `token="`, "token:{", "password \"", "= ", "token=[]x", "<password>", "<password> </", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "\n token: x", "/?a "} {
 		text := strings.Repeat(part, 1<<20/len(part))
 		redact.ErrorText(errors.New(text)) // the square of its length would take minutes
 	}

@@ -5,18 +5,19 @@ import (
 )
 
 // Text returns s with the secrets hidden that it quotes: those of URLs, credentials after the name of their scheme ("Bearer x"), values behind a name
-// that says "secret" ("token=x", "api_key: x", "X-Api-Key: x", also in JSON, GraphQL or a string of either), and logins before a host ("user:pw@host").
+// that says "secret" ("token=x", "api_key: x", "X-Api-Key: x", also in JSON, XML, GraphQL or a string of them), logins before a host ("user:pw@host"),
+// and private keys in PEM.
 // What does not parse as a URL and looks like one is hidden whole.
 //
 // It cannot know a secret that nothing announces. Prose stays as it is, as far as it can be told: "fetch token: EOF" does.
 func (r *Redactor) Text(s string) string {
-	if !strings.ContainsAny(s, "=:@?") && !strings.ContainsRune(s, ' ') {
+	if !strings.ContainsAny(s, "=:@?< ") {
 		return s
 	}
 	if strings.Contains(s, "://") || strings.Contains(s, "?") {
 		s = r.urls(s)
 	}
-	return logins(announced(s))
+	return logins(announced(privateKeys(elements(s))))
 }
 
 // urls hides the secrets of the URLs in s: of each run without spaces, quotes or brackets that holds "://" or a query.
@@ -108,7 +109,7 @@ func queryGoesOn(s string) int {
 
 func (r *Redactor) run(s string) string {
 	body := strings.TrimRight(s, ":,.;!")
-	if !strings.Contains(body, "://") && !(strings.Contains(body, "?") && strings.Contains(body, "=")) {
+	if !strings.Contains(body, "://") && !(strings.Contains(body, "?") && (strings.Contains(body, "=") || body[0] == '/')) {
 		return s
 	}
 	return r.URLText(body) + s[len(body):]

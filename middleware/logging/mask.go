@@ -33,15 +33,26 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 			return body
 		case strings.HasSuffix(mediaType, "xml"), inside[0] == '<' && mediaType != "text/html", strings.HasPrefix(inside, "<?xml"):
 			return []byte(redact.Mark)
-		case strings.HasSuffix(mediaType, "json"):
+		case strings.HasSuffix(mediaType, "json") && looksJSON(inside):
 			return maskJSON(text, secret, 0)
 		case inside[0] == '{', inside[0] == '[', inside[0] == '"':
 			return []byte(redact.Text(string(maskJSON(text, secret, 0)))) // it may be no JSON
 		case mediaType == "application/x-www-form-urlencoded":
 			return []byte(redact.Query(text))
 		}
-		return []byte(redact.Text(text))
+		return []byte(lines(text))
 	}
+}
+
+// lines is a text without its secrets, in which the first line is one like the others: a body is no error, which begins with the name of a package.
+func lines(text string) string { return strings.TrimPrefix(redact.Text("\n"+text), "\n") }
+
+// looksJSON reports whether a text begins as JSON does, and not as an object of JavaScript or a form.
+func looksJSON(s string) bool {
+	if s[0] == '{' || s[0] == '[' {
+		s = strings.TrimLeft(s[1:], " \t\r\n")
+	}
+	return s == "" || strings.IndexByte("\"{}[]-0123456789tfn", s[0]) >= 0
 }
 
 // maskJSON replaces the values of secret members. It reads tokens and not grammar, so that any beginning of a text will do,

@@ -196,6 +196,12 @@ func TestMaskSecretsOfOtherMediaTypes(t *testing.T) {
 		{"application/x-www-form-urlencoded", "<token>hush=</token>", "REDACTED"},
 		{"application/graphql", `mutation { login(user: "joe", password: "hush") { token } }`, `mutation { login(user: "joe", password: "REDACTED") { token } }`},
 		{"application/json", `{"query":"mutation { login(password: \"hush\", pin: 1234) { id } }"}`, `{"query":"mutation { login(password: \"REDACTED\", pin: REDACTED) { id } }"}`},
+		{"application/json", `password=hush&n=1`, `password=REDACTED&n=1`},
+		{"application/json", `{password: "hush"}`, `{password: "REDACTED"}`},
+		{"application/json", `{"fault":"<password>hush</password>"}`, `{"fault":"<password>REDACTED</password>"}`},
+		{"application/json", `{"max_tokens":100,"token_type":"x","usage":{"total_tokens":8}}`, `{"max_tokens":100,"token_type":"x","usage":{"total_tokens":8}}`},
+		{"text/yaml", "password: hush\nuser: joe", "password: REDACTED\nuser: joe"},
+		{"text/html", `<p>x <password>hush</password></p>`, `<p>x <password>REDACTED</password></p>`},
 		{"application/json", `{"message":"401 with Bearer hush4242"}`, `{"message":"401 with Bearer REDACTED"}`},
 	} {
 		if got := string(logging.MaskSecrets(tt.mediaType, []byte(tt.in))); got != tt.want {
