@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,6 +56,10 @@ func TestR2WhatHasLeftIsNeverUnsent(t *testing.T) {
 			tr.GotConn(httptrace.GotConnInfo{})
 		}, errors.New("whatever"), true},
 		{"the body taken, untraced", func(_ *httptrace.ClientTrace, r *http.Request) { io.Copy(io.Discard, r.Body) }, dial, false},
+		{"in vain, by a client that is not traced", func(*httptrace.ClientTrace, *http.Request) {}, &url.Error{Op: "Post", URL: "http://a/?n=1", Err: dial}, true},
+		{"redirected by a client that is not traced", func(*httptrace.ClientTrace, *http.Request) {}, &url.Error{Op: "Post", URL: "http://b/", Err: dial}, false},
+		{"redirected at its host by a client that is not traced", func(*httptrace.ClientTrace, *http.Request) {}, &url.Error{Op: "Post", URL: "http://a/b", Err: dial}, false},
+		{"in vain, sent to another host", func(tr *httptrace.ClientTrace, _ *http.Request) { get(tr, "b:80") }, &url.Error{Op: "Post", URL: "http://b/", Err: dial}, true},
 		{"refused by the server", func(tr *httptrace.ClientTrace, _ *http.Request) { write(tr, "a:80"); write(tr, "a:80") }, goAway, true},
 		{"refused by another server", func(tr *httptrace.ClientTrace, _ *http.Request) { write(tr, "a:80"); write(tr, "b:80") }, goAway, false},
 		{"answered, then refused", func(tr *httptrace.ClientTrace, _ *http.Request) {

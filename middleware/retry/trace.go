@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync"
 	"sync/atomic"
 )
@@ -77,9 +78,10 @@ func (w *watched) Read(p []byte) (int, error) {
 // or asked a second server. Only the word of a server that it has refused the request unseen (RFC 9113 §8.7, RFC 9114 §4.1.1) holds against it,
 // as long as there was one server, and no answer.
 //
-// Where no header was written, the type of err is proof, as is a transport that looked for a connection in vain.
+// Where no header was written, the type of err is proof, unless an http.Client that nothing else is known of says in it that it was on its way to another URL,
+// as is a transport that looked for a connection in vain.
 // The silence of a transport that does not take part in httptrace is none.
-func (t *trace) unsent(err error, f failure) bool {
+func (t *trace) unsent(req *http.Request, err error, f failure) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -88,11 +90,21 @@ func (t *trace) unsent(err error, f failure) bool {
 	case t.wrote || t.answered || t.read.Load():
 		return false
 	case f == failureUnsent:
-		return true
+		return t.asked != "" || !elsewhere(req, err)
 	case t.asked == "":
 		return false
 	}
 	// Silence on a connection proves nothing when time ran out or somebody cancelled: over HTTP/2 a RoundTrip returns then
 	// without waiting for its write, which may be stuck half-way, and the hooks fire only when that is done.
 	return !t.got || f != failureTimeout && asTimeout(err) == failureUnknown && !errors.Is(err, context.Canceled)
+}
+
+// elsewhere reports whether err is that of an http.Client which a redirect had led away from the URL of req.
+func elsewhere(req *http.Request, err error) bool {
+	failed, ok := as[*url.Error](err)
+	if !ok || req.URL == nil {
+		return false
+	}
+	at, err := url.Parse(failed.URL)
+	return err != nil || at.Host != req.URL.Host || at.Path != req.URL.Path
 }

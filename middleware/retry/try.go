@@ -89,7 +89,7 @@ func (c *call) describe(r *http.Request, l *leg, resp *http.Response, err error,
 	c.failure = failureUnknown
 	if err != nil {
 		c.failure = failureOf(err)
-		if a.Wrote = !l.trace.unsent(err, c.failure); a.Wrote && c.failure.unsent() {
+		if a.Wrote = !l.trace.unsent(r, err, c.failure); a.Wrote && c.failure.unsent() {
 			c.failure = failureLost // it says so of something else: a redirect that a layer below has followed, a second way that it tried
 		}
 	}
