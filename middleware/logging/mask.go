@@ -59,19 +59,28 @@ func looksJSON(s string) bool {
 // and hides what follows a secret name up to the end of that value or of the text.
 func maskJSON(s string, secret func(string) bool, depth int) []byte {
 	out := make([]byte, 0, len(s))
+	named := false // this object has named a secret whose value is another member: {"name":"password","value":"x"}
 	for s != "" {
 		if s[0] != '"' {
+			named = named && s[0] != '{' && s[0] != '}'
 			out, s = append(out, s[0]), s[1:]
 			continue
 		}
 		token := s[:stringEnd(s)]
 		out, s = append(out, maskString(token, secret, depth)...), s[len(token):]
 		colon := len(s) - len(strings.TrimLeft(s, " \t\r\n"))
-		if colon == len(s) || s[colon] != ':' || !secret(unquoted(token)) {
+		if colon == len(s) || s[colon] != ':' {
 			continue
 		}
 		value := colon + 1
 		value += len(s[value:]) - len(strings.TrimLeft(s[value:], " \t\r\n"))
+		member := unquoted(token)
+		if strings.EqualFold(member, "name") || strings.EqualFold(member, "key") {
+			named = strings.HasPrefix(s[value:], `"`) && secret(unquoted(s[value:value+stringEnd(s[value:])]))
+		}
+		if !secret(member) && !(named && strings.EqualFold(member, "value")) {
+			continue
+		}
 		out = append(out, s[:value]...)
 		out, s = append(out, `"`+redact.Mark+`"`...), s[value:]
 		s = s[valueEnd(s):]
