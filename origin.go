@@ -15,7 +15,7 @@ var crossesOrigins = fieldSet(
 	"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
 	"Content-Type", "Content-Encoding", "Content-Language", "Content-Length", "Content-Disposition", "Content-Range", "Content-Digest", "Content-Md5", "Digest", "Repr-Digest",
 	"Connection", "Transfer-Encoding", "Trailer", "Upgrade",
-	"Idempotency-Key", "X-Idempotency-Key", "X-Request-Id", "Traceparent",
+	"Idempotency-Key", "X-Idempotency-Key", "X-Request-Id", "X-Correlation-Id", "Traceparent", "Upgrade-Insecure-Requests",
 )
 
 func fieldSet(names ...string) map[string]bool {

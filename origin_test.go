@@ -14,7 +14,7 @@ func TestOnlyTheHarmlessCrossesOrigins(t *testing.T) {
 		"Fastly-Key", "X-Rapidapi-Key", "X-Shopify-Access-Token", "X-Vault-Token", "Dd-Api-Key", "Dd-Application-Key", "X-Auth-Email", "X-Acme-Login", "X-Team",
 		"X-Forwarded-User", "X-Amz-Security-Token", "Circle-Token", "X-Goog-User-Project", "Tracestate", "Baggage", "Origin", "From", "X-Custom",
 	}
-	harmless := []string{"Accept", "Accept-Language", "Cache-Control", "If-None-Match", "Range", "User-Agent", "Content-Type", "Idempotency-Key", "Traceparent"}
+	harmless := []string{"Accept", "Accept-Language", "Cache-Control", "If-None-Match", "Range", "User-Agent", "Content-Type", "Idempotency-Key", "Traceparent", "X-Correlation-Id"}
 	all := make(http.Header)
 	for _, name := range append(secrets, harmless...) {
 		all[name] = []string{"v"}
