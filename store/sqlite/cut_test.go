@@ -119,3 +119,20 @@ func TestMarkAtOnce(t *testing.T) {
 		t.Errorf("%d bytes, without the mark", len(content))
 	}
 }
+
+// A log that is removed is left at once, with what it holds: what one connection writes to it, connections that come later do not see.
+func TestLogRemovedWhileOpen(t *testing.T) {
+	path := file(t)
+	s := open(t, path, sqlite.Options{})
+	put(t, s, "before", store.Record{Data: proof("before", 1, 5000)})
+	require.NoError(t, os.Remove(path+"-wal"))
+	require.NoError(t, s.Put(background, "after", store.Record{Data: proof("after", 1, 5000)}))
+	other := open(t, path, sqlite.Options{})
+	for _, key := range []string{"before", "after"} {
+		r, err := other.Get(background, key)
+		require.NoError(t, err)
+		if _, err := proven(key, r.Data); err != nil {
+			t.Errorf("%s for others: %v", key, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +34,8 @@ var ErrNewer = errors.New("sqlite: a newer version of this package has made the 
 type database struct {
 	path    string
 	info    fs.FileInfo
+	log     fs.FileInfo // of the write-ahead log, or nil if that is not known
+	lost    atomic.Bool // the name of the log leads elsewhere: others do not see what is written to this one, nor do connections that come later
 	sync    Sync
 	turn    chan struct{} // holds the one token of those who write
 	writer  *conn         // used by the holder of the token
@@ -98,6 +101,7 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 		return nil, told, err
 	}
 	db := &database{path: path, info: info, sync: sync, writer: writer, turn: make(chan struct{}, 1), readers: make(chan *conn, min(max(runtime.GOMAXPROCS(0), 2), 8))}
+	db.log, _ = os.Lstat(path + "-wal")
 	db.turn <- struct{}{}
 	for range cap(db.readers) {
 		db.readers <- nil
@@ -224,19 +228,26 @@ func transaction(ctx context.Context, c *conn, f func() error) error {
 	return err
 }
 
-// current tells whether the name still leads to this file.
+// current tells whether the name still leads to this file, and that of its log to the one that was opened, as far as that has been looked at.
 func (db *database) current() bool {
+	if db.lost.Load() {
+		return false
+	}
 	info, err := os.Lstat(db.path)
 	return err == nil && os.SameFile(info, db.info)
 }
 
-// logSize returns how long the write-ahead log is.
-func (db *database) logSize() int64 {
+// logSize returns how long the write-ahead log is, and whether it is still the one that was opened.
+func (db *database) logSize() (size int64, current bool) {
 	info, err := os.Lstat(db.path + "-wal")
-	if err != nil {
-		return 0
+	if db.log != nil && (err != nil || !os.SameFile(info, db.log)) {
+		db.lost.Store(true)
+		return 0, false
 	}
-	return info.Size()
+	if err != nil {
+		return 0, true
+	}
+	return info.Size(), true
 }
 
 // close closes the connections, which nobody uses any more. The last one to close a file takes its log away.

@@ -209,7 +209,10 @@ var errLogFull = errors.New("the write-ahead log is full: somebody has been read
 
 // boundLog moves the log into the file if the keeper does not get there, because others write or read all the time. The caller may write.
 func (s *Store) boundLog(ctx context.Context, db *database) error {
-	size := db.logSize()
+	size, current := db.logSize()
+	if !current {
+		return errMoved
+	}
 	if size <= db.tried+hardLog && size <= fullLog {
 		return nil
 	}
@@ -228,8 +231,11 @@ func (s *Store) boundLog(ctx context.Context, db *database) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, logPatience, errLogFull)
 	defer cancel()
 	return patiently(ctx, s.closing, func() error {
-		if moved, err := db.moveLog(); err != nil || moved || db.logSize() <= fullLog {
+		if moved, err := db.moveLog(); err != nil || moved {
 			return err
+		}
+		if size, _ := db.logSize(); size <= fullLog {
+			return nil
 		}
 		return errInTheWay
 	})

@@ -224,9 +224,13 @@ func (s *Store) useOnce(ctx context.Context, f func(db *database) error) error {
 	}
 	resets := s.resets.Load()
 	err := f(s.db)
-	if damaged(err) {
-		s.report(report{err, resets})
+	if !damaged(err) {
+		return err
 	}
+	if _, current := s.db.logSize(); !current {
+		return errMoved
+	}
+	s.report(report{err, resets})
 	return err
 }
 
