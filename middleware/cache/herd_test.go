@@ -67,7 +67,7 @@ func chunks(r *http.Request, resp *http.Response, body string) *http.Response {
 
 // An origin in trouble is asked by a few, and the others get what these have brought, if that may go to others.
 func TestAHerdBeforeAnOriginInTrouble(t *testing.T) {
-	page := strings.Repeat("e", 30_000)
+	page, wide := strings.Repeat("e", 30_000), strings.Repeat("w", 300_000)
 	timeout := fmt.Errorf("no header in time: %w", context.DeadlineExceeded)
 	for name, test := range map[string]struct {
 		answer func(r *http.Request) (*http.Response, error)
@@ -86,7 +86,8 @@ func TestAHerdBeforeAnOriginInTrouble(t *testing.T) {
 		"503 no-cache":          {func(*http.Request) (*http.Response, error) { return reply(503, "mine", "Cache-Control: no-cache"), nil }, 10, "", nil},
 		"500 with a cookie":     {func(*http.Request) (*http.Response, error) { return reply(500, "mine", "Set-Cookie: a=b"), nil }, 10, "", nil},
 		"500 that varies":       {func(*http.Request) (*http.Response, error) { return reply(500, "mine", "Vary: *"), nil }, 10, "", nil},
-		"500 with a large page": {func(*http.Request) (*http.Response, error) { return reply(500, strings.Repeat("e", 100_000)), nil }, 10, "", nil},
+		"500 with a large page": {func(*http.Request) (*http.Response, error) { return reply(500, strings.Repeat("e", 2<<20)), nil }, 10, "", nil},
+		"500 of 300 KB, pieces": {func(r *http.Request) (*http.Response, error) { return chunks(r, reply(500, ""), wide), nil }, 1, wide, nil},
 		"refused":               {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, 1, "", io.ErrUnexpectedEOF},
 		"times out":             {func(*http.Request) (*http.Response, error) { return nil, timeout }, 2, "", timeout},
 	} {
@@ -347,8 +348,13 @@ func TestAnOriginThatFailsForSome(t *testing.T) {
 						return sends("good", fields...), nil
 					}}
 					_, rt := newBusy(t, o, cache.Options{})
-					who := func(i int) string { return []string{"good", "bad", "bad"}[i%3] }
-					for i, g := range storm(60, rt, func(i int) *http.Request { return ask(t, t.Context(), "X-User: "+who(i)) }) {
+					who := func(i int) string { // five are bad, and first if they can: one of the six that are asked for the others is good
+						if i < 4 || i == 11 {
+							return "bad"
+						}
+						return "good"
+					}
+					for i, g := range storm(12, rt, func(i int) *http.Request { return ask(t, t.Context(), "X-User: "+who(i)) }) {
 						if who(i) == "good" && g.status != 200 || who(i) == "bad" && g.body != "not you" && g.body != "good" {
 							t.Fatalf("%s: %+v", who(i), g)
 						}

@@ -26,7 +26,7 @@ const (
 	doubtTime = time.Second
 
 	// lentBytes bounds the body of an answer that is shared though it is not stored.
-	lentBytes = 64 << 10
+	lentBytes = 1 << 20
 )
 
 // inTrouble reports whether a status says that the origin cannot answer now, whoever asks (RFC 9110 §15.6, RFC 6585 §4).
