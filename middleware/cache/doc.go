@@ -9,6 +9,6 @@
 //
 // A request is decided in one place, by pure functions: what the request asks (ask.go), which variant fits (vary.go),
 // what is to be done (decide.go), whether an answer may be stored (storable.go), what a 304 confirms (validate.go)
-// and what an unsafe request makes invalid (invalidate.go). The effects are in layer.go, in flight.go (one exchange for several requests),
+// and what an unsafe request makes invalid (invalidate.go). The effects are in layer.go and exchange.go, in flight.go (one exchange for several requests),
 // in spool.go (one body for several readers) and in the stores.
 package cache

@@ -1,0 +1,116 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/plyhttp/ply/internal/record"
+)
+
+// outliving returns r, or a request without an end if the deadline of r has passed: the pieces of a large body come after it.
+func outliving(r *http.Request) *http.Request {
+	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
+		return r.WithContext(context.WithoutCancel(r.Context()))
+	}
+	return r
+}
+
+// refreshBehind validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
+func (x *exchange) refreshBehind() {
+	c := x.cache
+	if x.ask.mode == ReadOnly {
+		return // what it brings could not be kept
+	}
+	r := x.request.Clone(record.Behind(context.WithoutCancel(x.request.Context())))
+	if rewind(r) != nil {
+		return
+	}
+	withoutCancel(r)
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
+		deleteFold(r.Header, name)
+	}
+	if r.Method == http.MethodHead {
+		r.Method = http.MethodGet
+	}
+	behind := *x
+	behind.behind = true
+	behind.ask = newAsk(modeOf(r.Context()), r, &c.posture)
+	behind.ask.path, behind.ask.principal = x.ask.path, x.ask.principal
+	started := c.flights.start(x.own, x.key, func() {
+		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
+		defer cancel()
+		defer context.AfterFunc(c.flights.ctx, cancel)()
+		behind.request = r.WithContext(ctx)
+		behind.refresh()
+	})
+	if !started && r.Body != nil {
+		r.Body.Close()
+	}
+}
+
+// refresh fetches or validates, and tells about it. Nobody is there whom a panic could reach: it is an error of the refresh,
+// and one in the hook that hears of that error is dropped.
+func (x *exchange) refresh() {
+	defer func() { recover() }()
+	err := x.fetchBehind()
+	x.cache.traces(x.request.Context(), func(t *Trace) {
+		if t.Refreshed != nil {
+			t.Refreshed(x.request, err)
+		}
+	})
+	if err != nil || x.failures > 0 {
+		x.rest()
+	}
+}
+
+// refreshPause is how long a refresh that failed keeps others of its key from being tried.
+const refreshPause = 250 * time.Millisecond
+
+// rest waits that long: an origin in trouble is not asked again by whoever is served something stale next.
+func (x *exchange) rest() {
+	pause := time.NewTimer(refreshPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-x.request.Context().Done():
+	}
+}
+
+// fetchBehind reads the body to its end if it is to be stored.
+func (x *exchange) fetchBehind() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("cache: a refresh has panicked: %v", v)
+		}
+	}()
+	x.cache.traces(x.request.Context(), func(t *Trace) {
+		if t.Refreshing != nil {
+			t.Refreshing(x.request)
+		}
+	})
+	d := decision{action: validate, fwd: ForwardStale}
+	if !x.selected.hasValidator() {
+		d.action = fetch
+	}
+	resp, err := x.act(d)
+	if err == errElsewhere {
+		x.cache.leases.skip(x.request.Context())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if inTrouble(resp.StatusCode) {
+		x.failures++
+	}
+	defer resp.Body.Close()
+	defer context.AfterFunc(x.request.Context(), func() { aside(func() { resp.Body.Close() }) })() // a body need not know of the context
+	if _, recorded := resp.Body.(interface{ recording() bool }); recorded {
+		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
+	}
+	return err
+}
