@@ -14,13 +14,13 @@ import (
 	"sync"
 )
 
-// BodyBytes sends b, which must not change until the call has ended. There is no Content-Type unless [Header] gives one;
+// BodyBytes sends b, which must not change until the call has ended. There is no Content-Type unless [SetHeader] gives one;
 // a server may take the bytes for application/octet-stream then (RFC 9110 §8.3).
 func BodyBytes(b []byte) RequestOption {
 	return RequestOption{func(d *draft) error { return d.setBody("BodyBytes", inMemory(b, "")) }}
 }
 
-// BodyString sends s as text/plain in UTF-8, unless [Header] gives another Content-Type.
+// BodyString sends s as text/plain in UTF-8, unless [SetHeader] gives another Content-Type.
 func BodyString(s string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		return d.setBody("BodyString", &content{
@@ -54,7 +54,7 @@ func BodyForm(values url.Values) RequestOption {
 }
 
 // BodyReader sends what r gives from where it stands, as it is read: nothing is gathered in memory.
-// Only [Header] knows its Content-Type. A nil r is an empty body, and so is a nil pointer of whatever type.
+// Only [SetHeader] knows its Content-Type. A nil r is an empty body, and so is a nil pointer of whatever type.
 //
 // A request can be sent again, after a 307 redirect or by a retry, if r is a [*bytes.Reader], a [*bytes.Buffer], a [*strings.Reader]
 // or has both io.ReaderAt and io.Seeker, as a regular [*os.File] has. Each attempt then reads a section of its own:
@@ -108,7 +108,7 @@ func ExpectContinue() RequestOption {
 	}}
 }
 
-// UploadProgress calls f as the transport reads the body, with the bytes read so far, as they are sent: after [Compress],
+// UploadProgress calls f as the transport reads the body, with the bytes read so far, as they are sent: after [CompressBody],
 // and with their total, -1 if it is not known. When the body is sent again, the count begins again. An empty body makes no calls.
 //
 // f runs on a goroutine of the transport and must not block. The calls of one attempt follow each other; those of attempts
@@ -165,7 +165,7 @@ func (d *draft) attachBody(req *http.Request) error {
 // checkHeader finds header fields that contradict the options for the body.
 func (d *draft) checkHeader(header http.Header) error {
 	if _, given := header["Content-Encoding"]; given && d.encoding != "" {
-		return &OptionError{Option: "Compress", Reason: "combined with a Content-Encoding header: give one of them"}
+		return &OptionError{Option: "CompressBody", Reason: "combined with a Content-Encoding header: give one of them"}
 	}
 	if _, given := header["Content-Length"]; given && d.chunked {
 		return &OptionError{Option: "Chunked", Reason: "combined with a Content-Length header: give one of them"}

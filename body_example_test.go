@@ -83,7 +83,7 @@ func written(name, text string) (path string, remove func()) {
 }
 
 func ExampleBodyBytes() {
-	declare(ply.BodyBytes([]byte{1, 2, 3}), ply.Header("Content-Type", "application/x-counting"))
+	declare(ply.BodyBytes([]byte{1, 2, 3}), ply.SetHeader("Content-Type", "application/x-counting"))
 	// Output: type: "application/x-counting", length: 3, body: "\x01\x02\x03"
 }
 
@@ -120,7 +120,7 @@ func ExampleBodyReader() {
 		fmt.Fprint(w, "line by line")
 		w.Close()
 	}()
-	declare(ply.BodyReader(r), ply.Header("Content-Type", "text/plain"))
+	declare(ply.BodyReader(r), ply.SetHeader("Content-Type", "text/plain"))
 	// Output: type: "text/plain", length: -1, body: "line by line"
 }
 
@@ -177,8 +177,8 @@ func ExampleUploadProgress() {
 	// type: "", length: 5, body: "hello"
 }
 
-func ExampleCompress() {
-	declare(ply.BodyString("hello hello hello"), ply.Compress("gzip"))
+func ExampleCompressBody() {
+	declare(ply.BodyString("hello hello hello"), ply.CompressBody("gzip"))
 	// Output:
 	// encoding: gzip
 	// body: "hello hello hello" <nil>

@@ -179,10 +179,10 @@ func TestBodies(t *testing.T) {
 		{"file", []ply.RequestOption{ply.BodyFile(path)}, upload{Type: "application/json", Length: 10, Body: "0123456789"}},
 		{"file of no known type", []ply.RequestOption{ply.BodyFile(file(t, "x.ply-unknown", "x"))}, upload{Type: "application/octet-stream", Length: 1, Body: "x"}},
 		{
-			"given Content-Type", []ply.RequestOption{ply.BodyString("<p>"), ply.Header("content-type", "text/html")},
+			"given Content-Type", []ply.RequestOption{ply.BodyString("<p>"), ply.SetHeader("content-type", "text/html")},
 			upload{Type: "text/html", Length: 3, Body: "<p>"},
 		},
-		{"no Content-Type", []ply.RequestOption{ply.NoHeader("Content-Type"), ply.BodyString("x")}, upload{Length: 1, Body: "x"}},
+		{"no Content-Type", []ply.RequestOption{ply.OmitHeader("Content-Type"), ply.BodyString("x")}, upload{Length: 1, Body: "x"}},
 
 		{"empty bytes", []ply.RequestOption{ply.BodyBytes(nil)}, upload{}},
 		{"empty string", []ply.RequestOption{ply.BodyString("")}, upload{Type: "text/plain; charset=utf-8"}},
@@ -191,13 +191,13 @@ func TestBodies(t *testing.T) {
 		{"http.NoBody", []ply.RequestOption{ply.BodyReader(http.NoBody)}, upload{}},
 		{"empty file", []ply.RequestOption{ply.BodyFile(file(t, "empty.json", ""))}, upload{Type: "application/json"}},
 		{"a reader that turns out to be empty", []ply.RequestOption{ply.BodyReader(&stream{Reader: strings.NewReader("")})}, upload{Length: -1, Chunked: true}},
-		{"empty, compressed and chunked", []ply.RequestOption{ply.Compress("gzip"), ply.Chunked(), ply.BodyBytes(nil)}, upload{}},
+		{"empty, compressed and chunked", []ply.RequestOption{ply.CompressBody("gzip"), ply.Chunked(), ply.BodyBytes(nil)}, upload{}},
 
 		{"expecting", []ply.RequestOption{ply.BodyBytes([]byte("abc")), ply.ExpectContinue()}, upload{Expect: "100-continue", Length: 3, Body: "abc"}},
 		{"RFC 9110 §10.1.1: no expectation without a body", []ply.RequestOption{ply.ExpectContinue()}, upload{}},
 		{"RFC 9110 §10.1.1: no expectation with an empty body", []ply.RequestOption{ply.BodyBytes(nil), ply.ExpectContinue()}, upload{}},
 
-		{"options may be given together", []ply.RequestOption{ply.Together(ply.Chunked(), ply.BodyBytes([]byte("x")))}, upload{Length: -1, Chunked: true, Body: "x"}},
+		{"options may be given together", []ply.RequestOption{ply.Combine(ply.Chunked(), ply.BodyBytes([]byte("x")))}, upload{Length: -1, Chunked: true, Body: "x"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := receive(t)
@@ -237,9 +237,9 @@ func replayable(t *testing.T) map[string][]ply.RequestOption {
 		"empty":               {ply.BodyBytes(nil)},
 		"multipart":           {form()},
 		"multipart, chunked":  {form(), ply.Chunked()},
-		"multipart, gzip":     {form(), ply.Compress("gzip")},
-		"file, gzip":          {ply.BodyFile(path), ply.Compress("gzip")},
-		"open file, deflate":  {ply.BodyReader(open(t, path, 0)), ply.Compress("deflate")},
+		"multipart, gzip":     {form(), ply.CompressBody("gzip")},
+		"file, gzip":          {ply.BodyFile(path), ply.CompressBody("gzip")},
+		"open file, deflate":  {ply.BodyReader(open(t, path, 0)), ply.CompressBody("deflate")},
 		"string, progress":    {ply.BodyString(long), ply.UploadProgress(func(_, _ int64) {})},
 		"file, 100-continue":  {ply.BodyFile(path), ply.ExpectContinue()},
 		"open file, progress": {ply.BodyReader(open(t, path, 0)), ply.UploadProgress(func(_, _ int64) {}), ply.Chunked()},
@@ -267,7 +267,7 @@ func TestBodyIsSentAgainAfterA307(t *testing.T) {
 func TestBodyReadOnceIsNotSentAgain(t *testing.T) {
 	for name, opts := range map[string][]ply.RequestOption{
 		"reader":         {ply.BodyReader(iotest.HalfReader(strings.NewReader("abc")))},
-		"reader, gzip":   {ply.BodyReader(iotest.HalfReader(strings.NewReader("abc"))), ply.Compress("gzip")},
+		"reader, gzip":   {ply.BodyReader(iotest.HalfReader(strings.NewReader("abc"))), ply.CompressBody("gzip")},
 		"multipart":      {ply.BodyMultipart(ply.PartField("a", "1"), ply.PartReader("r", "", iotest.HalfReader(strings.NewReader("abc"))))},
 		"pipe of the OS": {ply.BodyReader(pipe(t, "abc"))},
 	} {
@@ -312,18 +312,18 @@ func TestOptionsForBodiesThatCannotHold(t *testing.T) {
 			"folder", []ply.RequestOption{ply.BodyFile("/")},
 			"ply: BodyFile: the file cannot be sent: open /: not a regular file: open it and give it to BodyReader",
 		},
-		{"unknown encoding", []ply.RequestOption{ply.Compress("br")}, `ply: Compress: the encoding is unknown: give "gzip" or "deflate"`},
-		{"two encodings", []ply.RequestOption{ply.Compress("gzip"), ply.Compress("deflate")}, "ply: Compress: given twice: a body is compressed once"},
+		{"unknown encoding", []ply.RequestOption{ply.CompressBody("br")}, `ply: CompressBody: the encoding is unknown: give "gzip" or "deflate"`},
+		{"two encodings", []ply.RequestOption{ply.CompressBody("gzip"), ply.CompressBody("deflate")}, "ply: CompressBody: given twice: a body is compressed once"},
 		{
-			"Compress and Content-Encoding", []ply.RequestOption{text, ply.Compress("gzip"), ply.Header("Content-Encoding", "br")},
-			"ply: Compress: combined with a Content-Encoding header: give one of them",
+			"Compress and Content-Encoding", []ply.RequestOption{text, ply.CompressBody("gzip"), ply.SetHeader("Content-Encoding", "br")},
+			"ply: CompressBody: combined with a Content-Encoding header: give one of them",
 		},
 		{
-			"Chunked and Content-Length", []ply.RequestOption{text, ply.Chunked(), ply.Header("Content-Length", "1")},
+			"Chunked and Content-Length", []ply.RequestOption{text, ply.Chunked(), ply.SetHeader("Content-Length", "1")},
 			"ply: Chunked: combined with a Content-Length header: give one of them",
 		},
 		{
-			"multipart and Content-Type", []ply.RequestOption{ply.BodyMultipart(), ply.Header("Content-Type", "multipart/form-data")},
+			"multipart and Content-Type", []ply.RequestOption{ply.BodyMultipart(), ply.SetHeader("Content-Type", "multipart/form-data")},
 			"ply: BodyMultipart: combined with a Content-Type header: leave it to the option, which knows the boundary",
 		},
 		{
@@ -384,7 +384,7 @@ func TestGivenReaderIsClosedOnce(t *testing.T) {
 		do   func(t *testing.T, body ply.RequestOption) error
 	}{
 		{"sent", send(ply.Options{BaseURL: server.URL}, "/")},
-		{"sent compressed", send(ply.Options{BaseURL: server.URL}, "/", ply.Compress("gzip"))},
+		{"sent compressed", send(ply.Options{BaseURL: server.URL}, "/", ply.CompressBody("gzip"))},
 		{"sent with progress", send(ply.Options{BaseURL: server.URL}, "/", ply.Chunked(), ply.UploadProgress(func(_, _ int64) {}))},
 		{"redirected", send(ply.Options{BaseURL: server.URL}, "/again")},
 		{"attempted twice", send(ply.Options{BaseURL: server.URL, Transport: twice}, "/")},
@@ -392,9 +392,9 @@ func TestGivenReaderIsClosedOnce(t *testing.T) {
 		{"refused by the transport", send(ply.Options{BaseURL: server.URL, Transport: refuse}, "/")},
 		{"relative URL without a base", send(ply.Options{}, "/")},
 		{"no URL", send(ply.Options{}, "http://[::1")},
-		{"a later option fails", send(ply.Options{BaseURL: server.URL}, "/", ply.Compress("none"))},
+		{"a later option fails", send(ply.Options{BaseURL: server.URL}, "/", ply.CompressBody("none"))},
 		{"a second body", send(ply.Options{BaseURL: server.URL}, "/", ply.BodyBytes(nil))},
-		{"a contradicting header", send(ply.Options{BaseURL: server.URL}, "/", ply.Chunked(), ply.Header("Content-Length", "3"))},
+		{"a contradicting header", send(ply.Options{BaseURL: server.URL}, "/", ply.Chunked(), ply.SetHeader("Content-Length", "3"))},
 		{"client closed", func(t *testing.T, body ply.RequestOption) error {
 			c := newClient(t, ply.Options{BaseURL: server.URL})
 			c.Close()
@@ -536,7 +536,7 @@ func TestErrorOfTheReaderReachesTheCaller(t *testing.T) {
 	broken := func() io.Reader { return io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(boom)) }
 	for name, opts := range map[string][]ply.RequestOption{
 		"reader":    {ply.BodyReader(broken())},
-		"gzip":      {ply.BodyReader(broken()), ply.Compress("gzip")},
+		"gzip":      {ply.BodyReader(broken()), ply.CompressBody("gzip")},
 		"multipart": {ply.BodyMultipart(ply.PartReader("r", "", broken()))},
 		"part func": {ply.BodyMultipart(ply.PartFunc("r", "", 10, func() (io.ReadCloser, error) { return io.NopCloser(broken()), nil }))},
 		"opener":    {ply.BodyMultipart(ply.PartField("a", "1"), ply.PartFunc("r", "", 10, func() (io.ReadCloser, error) { return nil, boom }))},
@@ -652,7 +652,7 @@ func descriptors(path string) (n int) {
 
 func TestBodyOptionsCanBeUsedAgain(t *testing.T) {
 	opts := []ply.RequestOption{
-		ply.BodyFile(file(t, "x.txt", "0123456789")), ply.Compress("gzip"), ply.Chunked(), ply.UploadProgress(func(_, _ int64) {}),
+		ply.BodyFile(file(t, "x.txt", "0123456789")), ply.CompressBody("gzip"), ply.Chunked(), ply.UploadProgress(func(_, _ int64) {}),
 	}
 	server := receive(t)
 	var wg sync.WaitGroup
@@ -685,7 +685,7 @@ func TestChunked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := receive(t)
-			server.post(t, "/", 200, ply.Chunked(), body, ply.NoHeader("Content-Type"))
+			server.post(t, "/", 200, ply.Chunked(), body, ply.OmitHeader("Content-Type"))
 			want := []upload{{Length: -1, Chunked: true, Body: "0123456789"}}
 			if diff := cmp.Diff(want, server.all(), sameUpload); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -725,7 +725,7 @@ func TestUploadProgress(t *testing.T) {
 		{"chunked, known all the same", []ply.RequestOption{ply.BodyString(long), ply.Chunked()}, "/", size, []int64{size}},
 		{"unknown length", []ply.RequestOption{unknown()}, "/", -1, []int64{size}},
 		{"from 0 when sent again", []ply.RequestOption{ply.BodyString(long)}, "/again", size, []int64{size, size}},
-		{"compressed bytes", []ply.RequestOption{ply.BodyString(long), ply.Compress("gzip")}, "/", -1, nil},
+		{"compressed bytes", []ply.RequestOption{ply.BodyString(long), ply.CompressBody("gzip")}, "/", -1, nil},
 		{"empty", []ply.RequestOption{ply.BodyString("")}, "/", 0, []int64{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -784,7 +784,7 @@ func TestLargeBodiesAreNotHeldInMemory(t *testing.T) {
 		"multipart": {ply.BodyMultipart(
 			ply.PartFile("a", path),
 			ply.PartFunc("b", "", size, func() (io.ReadCloser, error) { return io.NopCloser(zeros(size)), nil }))},
-		"gzip": {ply.BodyReader(zeros(size / 4)), ply.Compress("gzip")},
+		"gzip": {ply.BodyReader(zeros(size / 4)), ply.CompressBody("gzip")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -823,7 +823,7 @@ func TestCloseWhileReading(t *testing.T) {
 	}{
 		{"reader", func(r io.Reader) []ply.RequestOption { return []ply.RequestOption{ply.BodyReader(r)} }},
 		{"gzip", func(r io.Reader) []ply.RequestOption {
-			return []ply.RequestOption{ply.BodyReader(r), ply.Compress("gzip")}
+			return []ply.RequestOption{ply.BodyReader(r), ply.CompressBody("gzip")}
 		}},
 		{"multipart", func(r io.Reader) []ply.RequestOption {
 			return []ply.RequestOption{ply.BodyMultipart(ply.PartField("a", "1"), ply.PartReader("r", "", r))}

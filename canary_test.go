@@ -17,13 +17,15 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/redact"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // The canaries: a secret for each place that has one. Each is a word of its own, so that a failure tells which one got out.
@@ -108,9 +110,9 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		asJSON := text
 		asJSON.Logger = slog.New(slog.NewJSONHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		hook := func(ctx context.Context, e retry.Event) {
-			say("hook", ply.RedactorOf(ctx).URL(e.Attempt.Request.URL))
-			say("hook", ply.RedactorOf(ctx).ErrorText(e.Attempt.Err))
-			say("hook", ply.RedactorOf(ctx).Header(e.Attempt.Request.Header))
+			say("hook", redact.From(ctx).URL(e.Attempt.Request.URL))
+			say("hook", redact.From(ctx).ErrorText(e.Attempt.Err))
+			say("hook", redact.From(ctx).Header(e.Attempt.Request.Header))
 		}
 		spied := &spiedStore{}
 		c, err := cache.New(cache.Options{Store: spied, Trace: &cache.Trace{
@@ -132,14 +134,14 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		for path := range canaryOrigin().Paths {
 			for _, method := range []string{http.MethodGet, http.MethodGet, http.MethodPost} {
 				calls++
-				ctx := ply.WithURLTemplate(ply.WithInfo(t.Context()), path+";sid="+canaries["userinfo"]+"?token="+canaries["query token"])
+				ctx := ply.WithURLTemplate(ply.WithCallInfo(t.Context()), path+";sid="+canaries["userinfo"]+"?token="+canaries["query token"])
 				req := canaryRequest(t, ctx, method, path)
 				say("curl", logging.Curl(req))
 				resp, err := client.Do(req)
 				if err == nil {
 					say("Cache-Status", resp.Header.Values("Cache-Status"))
 				}
-				resp, err = ply.RaiseForStatus(resp, err)
+				resp, err = ply.ErrorForStatus(resp, err)
 				if err == nil {
 					_, err = ply.JSON[map[string]any](resp, nil)
 				}
@@ -156,7 +158,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 					say("error of retry", givenUp)
 					say("attempts", givenUp.Attempts)
 				}
-				info, known := ply.InfoFromContext(ctx)
+				info, known := ply.CallInfoFromContext(ctx)
 				require.True(t, known)
 				say("record", info)
 				for _, h := range info.Hops {
@@ -200,7 +202,7 @@ func (s *spiedStore) Put(_ context.Context, key string, r store.Record) error {
 	if s.records[key].Version != r.Version {
 		return store.ErrConflict
 	}
-	if r.Kind == store.Entry {
+	if r.Kind == store.KindEntry {
 		s.entries++
 	}
 	s.put.Write(r.Data)
@@ -260,10 +262,10 @@ func TestTheCredentialsOfAProxyAppearNowhere(t *testing.T) {
 			var said bytes.Buffer
 			log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), Headers: true, Connection: true})
 			client := newClient(t, ply.Options{Use: []ply.Middleware{log, retry.New(retry.Options{MaxAttempts: 1}), log}})
-			ctx := ply.WithInfo(t.Context())
-			_, err := ply.Bytes(ply.RaiseForStatus(client.Get(ctx, target, ply.Proxy(proxy))))
+			ctx := ply.WithCallInfo(t.Context())
+			_, err := ply.Bytes(ply.ErrorForStatus(client.Get(ctx, target, ply.ProxyURL(proxy))))
 			require.Error(t, err)
-			info, _ := ply.InfoFromContext(ctx)
+			info, _ := ply.CallInfoFromContext(ctx)
 			fmt.Fprintf(&said, "%v %+v\n%v\n%+v", err, err, info, info.Hops)
 			for what, canary := range canaries {
 				if i := strings.Index(said.String(), canary); i >= 0 {

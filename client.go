@@ -69,7 +69,7 @@ type Options struct {
 
 	// Redactor decides what may be shown of the requests of this client, in its errors and in what its layers write, unless they have one of their own.
 	// Zero means the default, which hides all that may be secret.
-	Redactor *Redactor
+	Redactor *redact.Redactor
 
 	// EncodeJSON encodes the values given to [BodyJSON]. Zero means json.Marshal.
 	EncodeJSON func(v any) ([]byte, error)
@@ -172,7 +172,7 @@ func (c *Client) makeTransports() error {
 		c.transports = newTransports(c.options.Transport, false)
 		return nil
 	}
-	o := TransportOptions{ConnectTimeout: c.options.Timeouts.Connect, TLSTimeout: c.options.Timeouts.TLS}
+	o := TransportOptions{ConnectTimeout: c.options.Timeouts.Connect, TLSHandshakeTimeout: c.options.Timeouts.TLS}
 	if c.options.TrustEnv {
 		if err := checkProxies(); err != nil {
 			return err
@@ -259,7 +259,7 @@ func (c *Client) encodeJSON(v any) ([]byte, error) {
 //
 // An error of the exchanges is a [*url.Error] as from http.Client.Do, with the secrets of the URLs in it hidden.
 // errors.As finds in it what went wrong: a [*TimeoutError], a [*RedirectError], the error of an exchange layer or of the transport.
-// [ErrClosed] and an [*OptionError], which say that nothing was sent, the errors of call layers and those of [CheckStatus] come as they are.
+// [ErrClientClosed] and an [*OptionError], which say that nothing was sent, the errors of call layers and those of [CheckStatus] come as they are.
 // If the text of an error has a secret, an error without it is around them, which errors.Is and errors.As see through.
 // A status is no error, unless CheckStatus makes it one.
 func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.cleaned(req, false) }
@@ -279,14 +279,14 @@ func (c *Client) cleaned(req *http.Request, single bool) (*http.Response, error)
 		return nil, err // clean, and to be found without errors.As
 	}
 	r := c.options.Redactor
-	if r == nil || redact.Chosen(req.Context()) {
+	if r == nil || redact.HasRedactor(req.Context()) {
 		r = redact.From(req.Context())
 	}
 	return nil, r.Error(err)
 }
 
 func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
-	if r := c.options.Redactor; r != nil && !redact.Chosen(req.Context()) {
+	if r := c.options.Redactor; r != nil && !redact.HasRedactor(req.Context()) {
 		req = req.WithContext(redact.With(req.Context(), r))
 	}
 	if asked := askedBy(req.Context()); asked != nil {
@@ -344,7 +344,7 @@ func oneOf(resp *http.Response, err error) (*http.Response, error) {
 // a cache's key is then made of the request that is sent. s is nil where nothing was chosen.
 func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *settings, err error) {
 	if c.closed.Load() {
-		return nil, nil, ErrClosed
+		return nil, nil, ErrClientClosed
 	}
 	ctx := req.Context()
 	own := settingsOf(ctx)
@@ -563,7 +563,7 @@ func (c *Client) missingCookies(req *http.Request) string {
 		return ""
 	}
 	if values, given := req.Header["Cookie"]; given && values == nil {
-		return "" // NoHeader
+		return "" // OmitHeader
 	}
 	given := cookiesIn(req.Header)
 	var more []cookie
@@ -627,7 +627,7 @@ func (c *Client) WrappedRoundTripper() http.RoundTripper {
 // CloseIdleConnections closes connections that no exchange uses, through all layers, whoever owns the transport.
 func (c *Client) CloseIdleConnections() { closeIdle(c.call) }
 
-// Close ends the client: later requests get [ErrClosed], and the idle connections that it owns are closed. Responses in flight go on.
+// Close ends the client: later requests get [ErrClientClosed], and the idle connections that it owns are closed. Responses in flight go on.
 // It does not close what it was given: a Transport, and layers with something to close, such as a cache. Closing twice is fine.
 // The error is always nil; it makes the client an io.Closer.
 func (c *Client) Close() error {

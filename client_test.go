@@ -171,7 +171,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		{"upload progress as default", ply.Options{Defaults: []ply.RequestOption{ply.UploadProgress(func(int64, int64) {})}}, "Defaults", "body"},
 		{"base with a slash in its password", ply.Options{BaseURL: "http://u:hunter2/3@a.test/"}, "BaseURL", "parsed"},
 		{"Host in Header", ply.Options{Header: http.Header{"host": {"b.test"}}}, "Defaults", "give it to the requests"},
-		{"Host as default", ply.Options{Defaults: []ply.RequestOption{ply.Header("Host", "b.test")}}, "Defaults", "give it to the requests"},
+		{"Host as default", ply.Options{Defaults: []ply.RequestOption{ply.SetHeader("Host", "b.test")}}, "Defaults", "give it to the requests"},
 		{"two kinds of credentials", ply.Options{Defaults: []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.Bearer("hunter2")}}, "Bearer", "BasicAuth"},
 		{"TLS setting on a transport that cannot be copied", ply.Options{Transport: &recorder{}, Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, "InsecureSkipVerify", "*http.Transport"},
 		{"layer makes nothing", ply.Options{Use: []ply.Middleware{func(ply.Handler) ply.Handler { return nil }}}, "Use", "nothing"},
@@ -267,12 +267,12 @@ func TestDefaultsGiveWayToTheRequest(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{
 		Header:    http.Header{"X-A": {"client"}, "x-b": {"client"}, "X-C": {"client"}},
-		Defaults:  []ply.RequestOption{ply.Header("X-A", "default"), ply.Query("lang", "en"), ply.Query("v", "2"), ply.BasicAuth("u", "p"), ply.Cookie(&http.Cookie{Name: "a", Value: "1"}, &http.Cookie{Name: "b", Value: "1"})},
+		Defaults:  []ply.RequestOption{ply.SetHeader("X-A", "default"), ply.Query("lang", "en"), ply.Query("v", "2"), ply.BasicAuth("u", "p"), ply.Cookies(&http.Cookie{Name: "a", Value: "1"}, &http.Cookie{Name: "b", Value: "1"})},
 		Transport: transport,
 	})
 	get(t, c, "http://a.test/?lang=fr",
-		ply.Header("X-B", "one", "two"), ply.NoHeader("x-c", "User-Agent"), ply.Bearer("t"), ply.Query("q", "a b", "c&d"), ply.RawQuery("z=%20"),
-		ply.QueryValues(url.Values{"y": {"2"}, "x": {"1"}}), ply.Cookie(&http.Cookie{Name: "b", Value: "2"}))
+		ply.SetHeader("X-B", "one", "two"), ply.OmitHeader("x-c", "User-Agent"), ply.Bearer("t"), ply.Query("q", "a b", "c&d"), ply.RawQuery("z=%20"),
+		ply.QueryValues(url.Values{"y": {"2"}, "x": {"1"}}), ply.Cookies(&http.Cookie{Name: "b", Value: "2"}))
 	got := transport.last()
 	want := http.Header{
 		"X-A": {"default"}, "X-B": {"one", "two"}, "X-C": nil, "User-Agent": nil,
@@ -291,7 +291,7 @@ func TestDefaultCredentialsAreForTheBaseURL(t *testing.T) {
 	c := newClient(t, ply.Options{
 		BaseURL:   "https://api.test/v1",
 		Header:    http.Header{"X-Api-Key": {"k"}, "Accept-Language": {"en"}},
-		Defaults:  []ply.RequestOption{ply.BasicAuth("u", "p"), ply.Cookie(&http.Cookie{Name: "a", Value: "1"}), ply.Query("lang", "en"), ply.RawQuery("api%5Fkey=k")},
+		Defaults:  []ply.RequestOption{ply.BasicAuth("u", "p"), ply.Cookies(&http.Cookie{Name: "a", Value: "1"}), ply.Query("lang", "en"), ply.RawQuery("api%5Fkey=k")},
 		Transport: transport,
 	})
 	for _, to := range []struct {
@@ -330,15 +330,15 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 		opts []ply.RequestOption
 	}{
 		{"JSON and form", "http://a.test/", []ply.RequestOption{ply.BodyJSON(1), ply.BodyForm(url.Values{"a": {"1"}})}},
-		{"credentials and Authorization", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.Header("Authorization", "hunter2")}},
-		{"Authorization and credentials", "http://a.test/", []ply.RequestOption{ply.Header("authorization", "hunter2"), ply.Bearer("hunter2")}},
+		{"credentials and Authorization", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.SetHeader("Authorization", "hunter2")}},
+		{"Authorization and credentials", "http://a.test/", []ply.RequestOption{ply.SetHeader("authorization", "hunter2"), ply.Bearer("hunter2")}},
 		{"credentials and credentials in the URL", "http://u:hunter2@a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2")}},
-		{"two TLS settings", "http://a.test/", []ply.RequestOption{ply.InsecureSkipVerify(), ply.Fingerprint([32]byte{})}},
-		{"nil TLS setting", "http://a.test/", []ply.RequestOption{ply.TLS(nil)}},
-		{"no fingerprint", "http://a.test/", []ply.RequestOption{ply.Fingerprint()}},
+		{"two TLS settings", "http://a.test/", []ply.RequestOption{ply.InsecureSkipVerify(), ply.PinCertificate([32]byte{})}},
+		{"nil TLS setting", "http://a.test/", []ply.RequestOption{ply.TLSConfig(nil)}},
+		{"no fingerprint", "http://a.test/", []ply.RequestOption{ply.PinCertificate()}},
 		{"no redirects in a roundabout way", "http://a.test/", []ply.RequestOption{ply.MaxRedirects(0)}},
-		{"proxy without a host", "http://a.test/", []ply.RequestOption{ply.Proxy("http://")}},
-		{"proxy of another kind", "http://a.test/", []ply.RequestOption{ply.Proxy("gopher://p:hunter2@proxy.test")}},
+		{"proxy without a host", "http://a.test/", []ply.RequestOption{ply.ProxyURL("http://")}},
+		{"proxy of another kind", "http://a.test/", []ply.RequestOption{ply.ProxyURL("gopher://p:hunter2@proxy.test")}},
 		{"user name with a colon", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u:hunter2", "")}},
 		{"relative URL", "/x?token=hunter2", nil},
 		{"URL without a scheme", "//b.test/x?token=hunter2", nil},
@@ -350,12 +350,12 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 		{"edit by nothing", "http://a.test/", []ply.RequestOption{ply.Edit(nil)}},
 		{"URL that cannot be parsed", "http://a.test/%zz?token=hunter2", nil},
 		{"URL with a slash in its password", "http://u:hunter2/3@a.test/", nil},
-		{"proxy with a slash in its password", "http://a.test/", []ply.RequestOption{ply.Proxy("http://u:hunter2/3@a.test/")}},
+		{"proxy with a slash in its password", "http://a.test/", []ply.RequestOption{ply.ProxyURL("http://u:hunter2/3@a.test/")}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			body := &closeCounter{Reader: strings.NewReader("x")}
-			_, err := c.Post(t.Context(), tt.url, append([]ply.RequestOption{ply.Together(), {}}, tt.opts...)...)
+			_, err := c.Post(t.Context(), tt.url, append([]ply.RequestOption{ply.Combine(), {}}, tt.opts...)...)
 			var oe *ply.OptionError
 			if !errors.As(err, &oe) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("got %v, want an *OptionError without the secret", err)
@@ -382,9 +382,9 @@ func TestHostOfARequest(t *testing.T) {
 		want string
 	}{
 		{"/x", nil, "a.test"},
-		{"/x", []ply.RequestOption{ply.Header("host", "b.test")}, "b.test"},
+		{"/x", []ply.RequestOption{ply.SetHeader("host", "b.test")}, "b.test"},
 		{"http://a.test:/x", nil, "a.test"},
-		{"http://a.test:81/x", []ply.RequestOption{ply.NoHeader("Host")}, "a.test:81"},
+		{"http://a.test:81/x", []ply.RequestOption{ply.OmitHeader("Host")}, "a.test:81"},
 	} {
 		get(t, c, tt.url, tt.opts...)
 		if got := transport.last(); got.Host != tt.want || len(got.Header) != 0 {
@@ -407,9 +407,9 @@ func TestARequestWithoutAContextIsAnError(t *testing.T) {
 func TestCookiesAreThoseThatWereGiven(t *testing.T) {
 	transport := &recorder{}
 	cookie := &http.Cookie{Name: "a", Value: "1"}
-	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Cookie(nil, cookie)}})
+	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Cookies(nil, cookie)}})
 	cookie.Value = "changed"
-	get(t, c, "http://a.test/", ply.Cookie(nil))
+	get(t, c, "http://a.test/", ply.Cookies(nil))
 	if got := transport.last().Header.Get("Cookie"); got != "a=1" {
 		t.Errorf("got %q", got)
 	}
@@ -423,7 +423,7 @@ func TestClosedClient(t *testing.T) {
 	require.NoError(t, c.Close())
 	body := &closeCounter{Reader: strings.NewReader("x")}
 	_, err = c.Post(t.Context(), "http://a.test/", ply.BodyReader(body))
-	if !errors.Is(err, ply.ErrClosed) || body.closed != 1 {
+	if !errors.Is(err, ply.ErrClientClosed) || body.closed != 1 {
 		t.Errorf("got %v, body closed %d times", err, body.closed)
 	}
 	if transport.closed != 0 {
@@ -813,8 +813,8 @@ func TestNetrcIsForItsHostsAndGivesWay(t *testing.T) {
 		"BaseURL":                    {ply.Options{}, "of-a", "of-b"},
 		"default credentials":        {ply.Options{Defaults: []ply.RequestOption{ply.BasicAuth("own", "p")}}, "own", "of-b"},
 		"Authorization in Header":    {ply.Options{Header: http.Header{"Authorization": {"Basic b3duOnA="}}}, "own", "of-b"},
-		"Authorization in a default": {ply.Options{Defaults: []ply.RequestOption{ply.Header("Authorization", "Basic b3duOnA=")}}, "own", "of-b"},
-		"no Authorization":           {ply.Options{Defaults: []ply.RequestOption{ply.NoHeader("Authorization")}}, "", "of-b"},
+		"Authorization in a default": {ply.Options{Defaults: []ply.RequestOption{ply.SetHeader("Authorization", "Basic b3duOnA=")}}, "own", "of-b"},
+		"no Authorization":           {ply.Options{Defaults: []ply.RequestOption{ply.OmitHeader("Authorization")}}, "", "of-b"},
 	} {
 		tt.options.BaseURL, tt.options.TrustEnv, tt.options.Transport = "http://a.test", true, transport
 		c := newClient(t, tt.options)
@@ -906,7 +906,7 @@ func TestAFailedStatusCheckClosesTheBodyOnce(t *testing.T) {
 func TestABodyGivenAfterAFailingOptionIsClosed(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader("x")}
 	c := newClient(t, ply.Options{Transport: &recorder{}})
-	if _, err := c.Post(t.Context(), "http://a.test/", ply.MaxRedirects(-1), ply.Together(ply.BodyReader(body))); err == nil || body.closed != 1 {
+	if _, err := c.Post(t.Context(), "http://a.test/", ply.MaxRedirects(-1), ply.Combine(ply.BodyReader(body))); err == nil || body.closed != 1 {
 		t.Errorf("got %v; closed %d times", err, body.closed)
 	}
 }
@@ -1114,7 +1114,7 @@ func TestATransportThatForgetsTheRequestOfItsResponse(t *testing.T) {
 		resp.Request = nil
 		return resp, nil
 	})})
-	_, err := ply.RaiseForStatus(c.Get(t.Context(), "http://a.test/old"))
+	_, err := ply.ErrorForStatus(c.Get(t.Context(), "http://a.test/old"))
 	if err == nil || err.Error() != "GET http://a.test/new: 404 Not Found" {
 		t.Errorf("got %v", err)
 	}

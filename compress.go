@@ -9,19 +9,19 @@ import (
 	"sync"
 )
 
-// Compress sends the body compressed, with the Content-Encoding "gzip" or "deflate", which is the zlib format (RFC 9110 §8.4.1.2).
+// CompressBody sends the body compressed, with the Content-Encoding "gzip" or "deflate", which is the zlib format (RFC 9110 §8.4.1.2).
 // Any other name is an [*OptionError]. The bytes are compressed as they are read, so that their length is not known in advance,
 // and can be sent again if those of the body can. A request without content, or with an empty one, stays as it is.
 //
 // Whether the server takes compressed bodies is for the caller to know.
-func Compress(encoding string) RequestOption {
+func CompressBody(encoding string) RequestOption {
 	encoding = strings.ToLower(encoding)
 	return RequestOption{func(d *draft) error {
 		if compressors[encoding] == nil {
-			return &OptionError{Option: "Compress", Reason: `the encoding is unknown: give "gzip" or "deflate"`}
+			return &OptionError{Option: "CompressBody", Reason: `the encoding is unknown: give "gzip" or "deflate"`}
 		}
 		if d.encoding != "" && d.encoding != encoding {
-			return &OptionError{Option: "Compress", Reason: "given twice: a body is compressed once"}
+			return &OptionError{Option: "CompressBody", Reason: "given twice: a body is compressed once"}
 		}
 		d.encoding = encoding
 		return nil

@@ -34,11 +34,11 @@ func TestCompress(t *testing.T) {
 				"memory":             ply.BodyBytes([]byte(body)),
 				"single bytes":       ply.BodyReader(iotest.OneByteReader(strings.NewReader(body))),
 				"data with its end":  ply.BodyReader(iotest.DataErrReader(strings.NewReader(body))),
-				"known and measured": ply.Together(ply.BodyString(body), ply.NoHeader("Content-Type"), ply.UploadProgress(func(_, _ int64) {})),
+				"known and measured": ply.Combine(ply.BodyString(body), ply.OmitHeader("Content-Type"), ply.UploadProgress(func(_, _ int64) {})),
 			} {
 				t.Run(encoding+", "+name+", "+kind, func(t *testing.T) {
 					server := receive(t)
-					server.post(t, "/", 200, opt, ply.Compress(encoding))
+					server.post(t, "/", 200, opt, ply.CompressBody(encoding))
 					got := server.all()[0]
 					if got.Encoding != strings.ToLower(encoding) || got.Length != -1 || !got.Chunked || got.err != nil {
 						t.Errorf("Content-Encoding %q, length %d, chunked %t, %v", got.Encoding, got.Length, got.Chunked, got.err)
@@ -55,7 +55,7 @@ func TestCompress(t *testing.T) {
 
 func TestCompressedBodyInSmallReads(t *testing.T) {
 	want := noise(50_000)
-	req, err := newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyString(want), ply.Compress("gzip"))
+	req, err := newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyString(want), ply.CompressBody("gzip"))
 	require.NoError(t, err)
 	defer req.Body.Close()
 	plain, err := inflated("gzip", iotest.OneByteReader(req.Body))
@@ -95,7 +95,7 @@ func TestCompressedBodyInSmallReads(t *testing.T) {
 func TestCompressedBodyThatFailsHasNoEnd(t *testing.T) {
 	boom := errors.New("boom")
 	r := io.MultiReader(strings.NewReader(noise(100_000)), iotest.ErrReader(boom))
-	req, err := newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyReader(r), ply.Compress("gzip"))
+	req, err := newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyReader(r), ply.CompressBody("gzip"))
 	require.NoError(t, err)
 	defer req.Body.Close()
 	sent, err := io.ReadAll(req.Body)
@@ -109,7 +109,7 @@ func TestCompressedBodyThatFailsHasNoEnd(t *testing.T) {
 
 func TestCompressWithoutABodySaysNothing(t *testing.T) {
 	server := receive(t)
-	server.post(t, "/", 200, ply.Compress("gzip"))
+	server.post(t, "/", 200, ply.CompressBody("gzip"))
 	if got := server.all()[0]; got.Encoding != "" || got.Length != 0 {
 		t.Errorf("Content-Encoding %q, length %d", got.Encoding, got.Length)
 	}

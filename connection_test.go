@@ -22,12 +22,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/store"
 	filestore "github.com/plyhttp/ply/store/file"
-	"github.com/stretchr/testify/require"
 )
 
 // clientCertificate is one that a client shows; its common name is who the client is.
@@ -173,12 +175,12 @@ func seams(t *testing.T) map[string]seam {
 		"proxies in NewTransport":       {url: "http://intranet.test", ways: ways(made(ply.TransportOptions{Proxy: by("alice")().Proxy}), made(ply.TransportOptions{Proxy: by("bob")().Proxy})), want: people, named: both},
 		"proxies that are chosen":       {url: "http://intranet.test", ways: ways(chosen("alice"), chosen("bob")), want: people, named: none},
 		"a proxy or none":               {url: plain[1].URL, ways: ways(by("alice"), withTLS(&tls.Config{})), want: people, named: both},
-		"requests' client certificates": {url: s.URL, options: choices(ply.TLS(as(alice)), ply.TLS(as(bob))), want: people, named: both},
-		"requests' chosen certificates": {url: s.URL, options: choices(ply.TLS(callback(alice)), ply.TLS(callback(bob))), want: people, named: none},
-		"requests' proxies":             {url: "http://intranet.test", options: choices(ply.Proxy("http://alice:x@"+proxy.Listener.Addr().String()), ply.Proxy("http://bob:x@"+proxy.Listener.Addr().String())), want: people, named: both},
-		"requests without verification": {url: s.URL, options: choices(ply.InsecureSkipVerify(), ply.TLS(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
-		"requests' pins":                {url: s.URL, options: choices(ply.Fingerprint(sha256.Sum256(s.Certificate().Raw)), ply.Fingerprint(sha256.Sum256(leaf.Raw))), want: [2]string{"nobody", ""}, named: both},
-		"requests' pins, or none":       {url: s.URL, options: choices(ply.Fingerprint(sha256.Sum256(s.Certificate().Raw)), ply.InsecureSkipVerify()), want: [2]string{"nobody", "nobody"}, named: both},
+		"requests' client certificates": {url: s.URL, options: choices(ply.TLSConfig(as(alice)), ply.TLSConfig(as(bob))), want: people, named: both},
+		"requests' chosen certificates": {url: s.URL, options: choices(ply.TLSConfig(callback(alice)), ply.TLSConfig(callback(bob))), want: people, named: none},
+		"requests' proxies":             {url: "http://intranet.test", options: choices(ply.ProxyURL("http://alice:x@"+proxy.Listener.Addr().String()), ply.ProxyURL("http://bob:x@"+proxy.Listener.Addr().String())), want: people, named: both},
+		"requests without verification": {url: s.URL, options: choices(ply.InsecureSkipVerify(), ply.TLSConfig(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
+		"requests' pins":                {url: s.URL, options: choices(ply.PinCertificate(sha256.Sum256(s.Certificate().Raw)), ply.PinCertificate(sha256.Sum256(leaf.Raw))), want: [2]string{"nobody", ""}, named: both},
+		"requests' pins, or none":       {url: s.URL, options: choices(ply.PinCertificate(sha256.Sum256(s.Certificate().Raw)), ply.InsecureSkipVerify()), want: [2]string{"nobody", "nobody"}, named: both},
 	}
 }
 
@@ -201,10 +203,10 @@ func TestAnswersKeepToTheirConnections(t *testing.T) {
 	files, err := filestore.Open(filepath.Join(t.TempDir(), "store"), filestore.Options{})
 	require.NoError(t, err)
 	defer files.Close()
-	stores := map[string]func() cache.Store{
-		"memory": func() cache.Store { return nil },
-		"file":   func() cache.Store { return files },
-		"tiered": func() cache.Store { return cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), files) },
+	stores := map[string]func() store.Store{
+		"memory": func() store.Store { return nil },
+		"file":   func() store.Store { return files },
+		"tiered": func() store.Store { return cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), files) },
 	}
 	for name, s := range seams(t) {
 		for _, shared := range []bool{false, true} {
@@ -304,7 +306,7 @@ func TestKubernetesFindsTheTLSConfiguration(t *testing.T) {
 			h = w.WrappedRoundTripper()
 		}
 	}
-	trusting := newClient(t, ply.Options{Transport: tr, Defaults: []ply.RequestOption{ply.TLS(&tls.Config{ServerName: "b.test"})}})
+	trusting := newClient(t, ply.Options{Transport: tr, Defaults: []ply.RequestOption{ply.TLSConfig(&tls.Config{ServerName: "b.test"})}})
 	if found, ok := trusting.WrappedRoundTripper().(*http.Transport); !ok || found.TLSClientConfig.ServerName != "b.test" {
 		t.Errorf("a client with a TLS configuration of its own: %v", found)
 	}
@@ -401,7 +403,7 @@ func TestOtherSchemesOfATransport(t *testing.T) {
 	defer s.Close()
 	for name, kept := range eachStore(t) {
 		t.Run(name, func(t *testing.T) {
-			c, err := cache.New(cache.Options{Store: kept})
+			c, err := cache.New(cache.Options{Store: kept, StoreTimeout: time.Minute})
 			require.NoError(t, err)
 			defer c.Close()
 			over := func(who string) *http.Client {

@@ -12,12 +12,12 @@ import (
 // cookie is one cookie of a request: its name, and the pair as it is sent.
 type cookie struct{ name, pair string }
 
-// Cookie sends cookies along, as they are given: the value is neither shortened nor quoted, unless the cookie is Quoted.
+// Cookies sends cookies along, as they are given: the value is neither shortened nor quoted, unless the cookie is Quoted.
 // A name that is no token, and a value that the field cannot hold (a semicolon, a control character, or white space at its ends), are an [*OptionError].
 //
 // Of several cookies of one name, one of the request goes before that of the jar, which does not learn of it, and one of the jar before a default.
 // As a default they go where credentials would: see [BasicAuth].
-func Cookie(cookies ...*http.Cookie) RequestOption {
+func Cookies(cookies ...*http.Cookie) RequestOption {
 	var own []http.Cookie
 	for _, c := range cookies {
 		if c != nil {

@@ -31,10 +31,10 @@ func cookiesAs(t *testing.T, c *http.Cookie) map[string]func(transport ply.Handl
 	}
 	return map[string]func(ply.Handler) (*http.Response, error){
 		"request": func(transport ply.Handler) (*http.Response, error) {
-			return do(ply.Options{Transport: transport}, ply.Cookie(c))
+			return do(ply.Options{Transport: transport}, ply.Cookies(c))
 		},
 		"default": func(transport ply.Handler) (*http.Response, error) {
-			return do(ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Cookie(c)}})
+			return do(ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Cookies(c)}})
 		},
 		"jar": func(transport ply.Handler) (*http.Response, error) {
 			return do(ply.Options{Transport: transport, Jar: jar})
@@ -87,7 +87,7 @@ func TestACookieIsSentAsItIsGivenOrRefused(t *testing.T) {
 	}
 	for _, name := range []string{"", "a b", "a;b", "a=b", "ü", "a\n"} {
 		var oe *ply.OptionError
-		_, err := newClient(t, ply.Options{}).NewRequest(t.Context(), http.MethodGet, "http://a.test/", ply.Cookie(&http.Cookie{Name: name, Value: "v"}))
+		_, err := newClient(t, ply.Options{}).NewRequest(t.Context(), http.MethodGet, "http://a.test/", ply.Cookies(&http.Cookie{Name: name, Value: "v"}))
 		if !errors.As(err, &oe) || oe.Option != "Cookie" {
 			t.Errorf("the name %q: %v", name, err)
 		}
@@ -98,7 +98,7 @@ func TestACookieIsSentAsItIsGivenOrRefused(t *testing.T) {
 }
 
 func TestOfTwoCookiesOfOneNameOneIsSent(t *testing.T) {
-	named := func(value string) ply.RequestOption { return ply.Cookie(&http.Cookie{Name: "s", Value: value}) }
+	named := func(value string) ply.RequestOption { return ply.Cookies(&http.Cookie{Name: "s", Value: value}) }
 	tests := []struct {
 		name     string
 		defaults []ply.RequestOption
@@ -115,7 +115,7 @@ func TestOfTwoCookiesOfOneNameOneIsSent(t *testing.T) {
 		{"set on the way, default", []ply.RequestOption{named("default")}, nil, http.Header{"Set-Cookie": {"s=new"}}, nil, []string{"s=default", "s=new"}},
 		{"set on the way, request", nil, nil, http.Header{"Set-Cookie": {"s=new"}}, []ply.RequestOption{named("request")}, []string{"s=request", "s=new"}},
 		{"deleted on the way", nil, nil, http.Header{"Set-Cookie": {"s=; Max-Age=-1"}}, []ply.RequestOption{named("request")}, []string{"s=request", ""}},
-		{"a field given by hand", nil, map[string]string{"/": "jar"}, nil, []ply.RequestOption{ply.Header("Cookie", `a={"x":1}; s=request`)}, []string{`a={"x":1}; s=request`, `a={"x":1}; s=request`}},
+		{"a field given by hand", nil, map[string]string{"/": "jar"}, nil, []ply.RequestOption{ply.SetHeader("Cookie", `a={"x":1}; s=request`)}, []string{`a={"x":1}; s=request`, `a={"x":1}; s=request`}},
 		{"two of the jar", []ply.RequestOption{named("default")}, map[string]string{"/": "jar", "/app": "app"}, nil, nil, []string{"s=jar", "s=app; s=jar"}},
 	}
 	for _, tt := range tests {
@@ -156,7 +156,7 @@ func TestTheJarIsAskedForTheHostThatIsNamed(t *testing.T) {
 		return reply(r, 200, http.Header{"Set-Cookie": {"t=2"}}, "")
 	}}
 	c := newClient(t, ply.Options{Jar: jar, Transport: transport})
-	get(t, c, "http://10.0.0.1/", ply.Header("Host", "named.test"))
+	get(t, c, "http://10.0.0.1/", ply.SetHeader("Host", "named.test"))
 	if got := transport.last().Header.Get("Cookie"); got != "s=1" {
 		t.Errorf("sent %q", got)
 	}

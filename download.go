@@ -16,7 +16,7 @@ import (
 //
 //	n, err := ply.CopyTo(hash)(client.Get(ctx, "/image.iso"))
 //
-// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [RaiseForStatus], and dst gets nothing; [AnyStatus] takes all.
+// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [ErrorForStatus], and dst gets nothing; [AnyStatus] takes all.
 // The body is not held in memory and has no limit, unless [WithBodyLimit] sets one.
 // A body that is cut short is an [io.ErrUnexpectedEOF], and one above the limit a [*BodyLimitError]; dst has the bytes in front of that.
 func CopyTo(dst io.Writer) func(*http.Response, error) (int64, error) {
@@ -42,10 +42,10 @@ func CopyTo(dst io.Writer) func(*http.Response, error) (int64, error) {
 //
 //	if ply.StatusIs(err, http.StatusNotModified) { // the file is up to date
 //
-// Other errors are those of [RaiseForStatus] and [CopyTo], and those of the file system.
+// Other errors are those of [ErrorForStatus] and [CopyTo], and those of the file system.
 func Save(path string) func(*http.Response, error) (int64, error) {
 	return func(resp *http.Response, err error) (int64, error) {
-		if resp, err = RaiseForStatus(resp, err); err != nil {
+		if resp, err = ErrorForStatus(resp, err); err != nil {
 			return 0, err
 		}
 		if resp.StatusCode < 200 || resp.StatusCode > 299 {

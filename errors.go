@@ -2,8 +2,8 @@ package ply
 
 import "errors"
 
-// ErrClosed is what requests of a client get after its Close.
-var ErrClosed = errors.New("ply: client is closed")
+// ErrClientClosed is what requests of a client get after its Close.
+var ErrClientClosed = errors.New("ply: client is closed")
 
 // ErrEmptyBody is what [JSON] gives for a response without content, a 204 for instance.
 var ErrEmptyBody = errors.New("ply: response has no content")

@@ -178,7 +178,7 @@ func maskAll(s string) {
 }
 
 func keyAll(s string) {
-	k := keying.Of(keying.Method(), keying.URL(keying.URLOptions{Ignore: []string{"a1", "utm_*"}, Sort: true, Paths: []string{"/a/{b}/**"}}), keying.Body(keying.BodyOptions{Ignore: []string{"a1"}}))
+	k := keying.New(keying.Method(), keying.URL(keying.URLOptions{Ignore: []string{"a1", "utm_*"}, Sort: true, Paths: []string{"/a/{b}/**"}}), keying.Body(keying.BodyOptions{Ignore: []string{"a1"}}))
 	for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "application/graphql", "text/plain"} {
 		req := &http.Request{Method: "QUERY", URL: &url.URL{Scheme: "http", Host: "x.test", Path: "/" + s, RawQuery: s}, Header: http.Header{"Content-Type": {media}}, Body: io.NopCloser(strings.NewReader(s))}
 		_, _ = k.AppendKey(nil, req)
@@ -245,7 +245,7 @@ func growthCalls(o cache.Options, status int, h http.Header, times int) {
 	for range times {
 		_ = ply.Discard(c.Get(ctx, address))
 	}
-	_ = ply.Discard(c.Get(ctx, address, ply.NoRedirects(), ply.Header("Cache-Control", "no-cache")))
+	_ = ply.Discard(c.Get(ctx, address, ply.NoRedirects(), ply.SetHeader("Cache-Control", "no-cache")))
 	_ = ply.Discard(c.Head(ctx, address, ply.NoRedirects()))
 	_ = ply.Discard(c.Post(ctx, address))
 }
@@ -255,10 +255,10 @@ func asked(name, value string) {
 	c, done := growthClient(cache.Options{}, http.StatusOK, http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"1"`}, "Content-Language": {"de"}, "Vary": {"Accept, Accept-Language, Cookie"}})
 	defer done()
 	for _, language := range []string{"de", "en", "fr"} {
-		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.Header("Accept-Language", language)))
+		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.SetHeader("Accept-Language", language)))
 	}
 	for range 2 {
-		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.Header(name, value)))
+		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.SetHeader(name, value)))
 	}
 }
 
@@ -293,6 +293,6 @@ func manyVariants(n int) {
 	})
 	defer done()
 	for i := range 8 {
-		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.Header("Accept-Language", fmt.Sprint("l", i))))
+		_ = ply.Discard(c.Get(context.Background(), "http://x.test/", ply.SetHeader("Accept-Language", fmt.Sprint("l", i))))
 	}
 }

@@ -181,7 +181,7 @@ type habit struct {
 	refused bool // by CheckStatus, whatever the check
 	name    string
 	handler http.HandlerFunc
-	secure  bool // TLS, and HTTP/2 with it
+	secure  bool // TLSConfig, and HTTP/2 with it
 	observe func(h *habitat)
 }
 
@@ -823,7 +823,7 @@ func TestUpgradePassesEveryLayer(t *testing.T) {
 		Defaults: []ply.RequestOption{ply.DownloadProgress(func(int64, int64) {}), ply.CheckStatus(ply.Below400)},
 	})
 	for range 2 {
-		resp := get(t, c, s.URL, ply.Header("Connection", "Upgrade"), ply.Header("Upgrade", "echo"))
+		resp := get(t, c, s.URL, ply.SetHeader("Connection", "Upgrade"), ply.SetHeader("Upgrade", "echo"))
 		conn, ok := resp.Body.(io.ReadWriteCloser)
 		if resp.StatusCode != http.StatusSwitchingProtocols || !ok {
 			t.Fatalf("got %s and a body of type %T", resp.Status, resp.Body)

@@ -12,10 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
-	"github.com/stretchr/testify/require"
 )
 
 // answering makes a response.
@@ -53,12 +54,12 @@ func TestASharedExchangeIsInTheRecordOfTheOneWhoMadeIt(t *testing.T) {
 		for i := range 3 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * time.Millisecond)
-				ctx := ply.WithInfo(t.Context())
+				ctx := ply.WithCallInfo(t.Context())
 				resp, err := client.Get(ctx, "http://h/")
 				require.NoError(t, err)
 				_, err = ply.Text(resp, nil)
 				require.NoError(t, err)
-				info, ok := ply.InfoFrom(resp)
+				info, ok := ply.CallInfoFrom(resp)
 				require.True(t, ok)
 				require.Len(t, info.Hops, 1)
 				want := 0

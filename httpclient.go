@@ -56,7 +56,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Response != nil {
 		req = redirectedHop(req, c.options.CrossOrigin)
 	}
-	if r := c.options.Redactor; r != nil && !redact.Chosen(req.Context()) {
+	if r := c.options.Redactor; r != nil && !redact.HasRedactor(req.Context()) {
 		req = req.WithContext(redact.With(req.Context(), r))
 	}
 	if req.GetBody != nil {

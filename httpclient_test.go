@@ -32,7 +32,7 @@ func TestHTTPClientDoesWhatTheClientDoes(t *testing.T) {
 	var calls int
 	c := newClient(t, ply.Options{
 		BaseURL: "http://a.test/v1", Jar: jar, Transport: transport,
-		Defaults: []ply.RequestOption{ply.Bearer("t"), ply.Cookie(&http.Cookie{Name: "s", Value: "default"})},
+		Defaults: []ply.RequestOption{ply.Bearer("t"), ply.Cookies(&http.Cookie{Name: "s", Value: "default"})},
 		UseCall: []ply.Middleware{func(next ply.Handler) ply.Handler {
 			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { calls++; return next.RoundTrip(r) })
 		}},
@@ -138,7 +138,7 @@ func TestLimitsOfRedirectsHoldForAnHTTPClient(t *testing.T) {
 
 // slowly is an origin that takes its time for each hop.
 func slowly(wait time.Duration) *plytest.Origin {
-	return plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(wait)
 		if r.URL.Path != "/end" {
 			http.Redirect(w, r, map[string]string{"/": "/then", "/then": "/end"}[r.URL.Path], http.StatusFound)
@@ -276,7 +276,7 @@ func TestCheckStatusOfAnHTTPClientSeesOutcomes(t *testing.T) {
 }
 
 func TestTheHopsOfAnHTTPClientShareARecordAndAttempts(t *testing.T) {
-	origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/old" {
 			http.Redirect(w, r, "/new", http.StatusFound)
 			return
@@ -285,12 +285,12 @@ func TestTheHopsOfAnHTTPClientShareARecordAndAttempts(t *testing.T) {
 	}))
 	resends := func(do func(*ply.Client, *http.Request) (*http.Response, error)) (string, int) {
 		c := newClient(t, ply.Options{Transport: origin, Use: []ply.Middleware{retry.New(retry.Options{MaxAttempts: 3, Backoff: retry.Constant(0)})}})
-		req, err := http.NewRequestWithContext(ply.WithInfo(t.Context()), http.MethodGet, "http://a.test/old", nil)
+		req, err := http.NewRequestWithContext(ply.WithCallInfo(t.Context()), http.MethodGet, "http://a.test/old", nil)
 		require.NoError(t, err)
 		resp, err := do(c, req)
 		require.NoError(t, err)
 		resp.Body.Close()
-		info, ok := ply.InfoFrom(resp)
+		info, ok := ply.CallInfoFrom(resp)
 		require.True(t, ok)
 		var hops []string
 		for _, h := range info.Hops {

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/redact"
 )
 
-// Info is the record of a call: what each layer did, and when. String shows it as a waterfall, on one screen.
+// CallInfo is the record of a call: what each layer did, and when. String shows it as a waterfall, on one screen.
 //
 // It is a copy, taken when it was asked for. URLs in it are without their secrets, and so are the texts of errors, which errors.Is and errors.As see through.
-type Info struct {
+type CallInfo struct {
 	Method string
 	URL    string // without secrets
 
@@ -23,22 +24,22 @@ type Info struct {
 	Total time.Duration // to the end of the body or to the error; so far, while Open
 	Open  bool          // the call is under way, or its body has neither ended nor been closed
 
-	Hops    []Hop // in order: one, and one more for each redirect
-	Omitted int   // hops beyond the 100 that are kept
+	Hops    []CallHop // in order: one, and one more for each redirect
+	Omitted int       // hops beyond the 100 that are kept
 
-	Redactor *Redactor // that of the call, which String uses; nil hides all that may be secret
+	Redactor *redact.Redactor // that of the call, which String uses; nil hides all that may be secret
 }
 
-// Hop is one request and its response, as the redirects of a call see them.
-type Hop struct {
+// CallHop is one request and its response, as the redirects of a call see them.
+type CallHop struct {
 	Method string
 	URL    string // without secrets
 
-	Status int   // zero means that there was no response
-	Err    error // of the exchange, or of reading its body
-	Header Span  // from the request to the header of the response, or to the error
+	Status int      // zero means that there was no response
+	Err    error    // of the exchange, or of reading its body
+	Header CallSpan // from the request to the header of the response, or to the error
 
-	Body        Span // from the header of the response to the end of its body; so far, while Open; zero if there is none
+	Body        CallSpan // from the header of the response to the end of its body; so far, while Open; zero if there is none
 	Received    int64
 	ClosedEarly bool // the body was closed before its end
 	Open        bool
@@ -49,84 +50,84 @@ type Hop struct {
 
 	Stop string // why the retry layer made no further attempt, as a retry.Stop; empty without one
 
-	Exchanges []Exchange // what went over the network for it: nothing, if the cache had the answer
-	Omitted   int        // exchanges beyond the 100 that are kept
+	Exchanges []CallExchange // what went over the network for it: nothing, if the cache had the answer
+	Omitted   int            // exchanges beyond the 100 that are kept
 }
 
-// Exchange is one exchange with a server. An attempt that a layer inside retry ended before it came to the network is one too, without phases,
+// CallExchange is one exchange with a server. An attempt that a layer inside retry ended before it came to the network is one too, without phases,
 // and so is what ended an attempt after its exchanges had their responses.
 //
 // Phases that did not occur are zero, as those of making a connection are where one was there already,
 // and as they all are over a transport that does not take part in [net/http/httptrace].
-type Exchange struct {
+type CallExchange struct {
 	Attempt int           // its number in the retry layer; zero without one
 	Wait    time.Duration // of the retry layer before the attempt
 
 	Method string
 	URL    string // without secrets
 
-	Status int    // zero means that there was no response
-	Proto  string // "HTTP/2.0"
-	Err    error  // of the exchange; or of reading its body, if the retry layer sent the request again for it
-	Span   Span   // to the header of the response, or to the error
+	Status int      // zero means that there was no response
+	Proto  string   // "HTTP/2.0"
+	Err    error    // of the exchange; or of reading its body, if the retry layer sent the request again for it
+	Span   CallSpan // to the header of the response, or to the error
 
 	Remote string        // the address of the server or proxy at the other end of the connection
 	Reused bool          // the connection has served before
 	Idle   time.Duration // for how long it was idle before
 
-	Queue   Span // until there was a connection, the next three included
-	DNS     Span
-	Connect Span
-	TLS     Span // the handshake; with a proxy, the way through it too
-	Send    Span // from the connection to the last byte of the request
-	Answer  Span // from there to the first byte of the response
+	Queue   CallSpan // until there was a connection, the next three included
+	DNS     CallSpan
+	Connect CallSpan
+	TLS     CallSpan // the handshake; with a proxy, the way through it too
+	Send    CallSpan // from the connection to the last byte of the request
+	Answer  CallSpan // from there to the first byte of the response
 	Sent    int64
 }
 
-// Span is when something happened, counted from the start of the call. The zero Span has not happened.
-type Span struct{ Start, Duration time.Duration }
+// CallSpan is when something happened, counted from the start of the call. The zero CallSpan has not happened.
+type CallSpan struct{ Start, Duration time.Duration }
 
 // End is when it ended.
-func (s Span) End() time.Duration { return s.Start + s.Duration }
+func (s CallSpan) End() time.Duration { return s.Start + s.Duration }
 
-// WithInfo returns a context whose calls are recorded: those of a [Client], and those of an *http.Client that [Wrap] has made, with whatever layers or none.
+// WithCallInfo returns a context whose calls are recorded: those of a [Client], and those of an *http.Client that [Wrap] has made, with whatever layers or none.
 //
-//	resp, err := client.Get(ply.WithInfo(ctx), "/users/7")
+//	resp, err := client.Get(ply.WithCallInfo(ctx), "/users/7")
 //	…
-//	if info, ok := ply.InfoFrom(resp); ok {
+//	if info, ok := ply.CallInfoFrom(resp); ok {
 //		fmt.Println(info)
 //	}
 //
 // Each call has a record of its own. What a cache does behind the caller's back, to refresh what it served, is not in it.
 // Calls with another context cost what they would cost without records but for a few looks into the context; nothing is allocated.
-func WithInfo(ctx context.Context) context.Context {
+func WithCallInfo(ctx context.Context) context.Context {
 	return record.With(ctx, &asking{})
 }
 
-// InfoFrom returns the record of the call that resp is the answer to, and whether it was recorded: see [WithInfo].
+// CallInfoFrom returns the record of the call that resp is the answer to, and whether it was recorded: see [WithCallInfo].
 // It can be asked at any time and from any goroutine; it is complete when the body has been read to its end or closed.
-func InfoFrom(resp *http.Response) (Info, bool) {
+func CallInfoFrom(resp *http.Response) (CallInfo, bool) {
 	if resp == nil || resp.Request == nil {
-		return Info{}, false
+		return CallInfo{}, false
 	}
-	return InfoFromContext(resp.Request.Context())
+	return CallInfoFromContext(resp.Request.Context())
 }
 
-// InfoFromContext returns the record of the call that ctx belongs to, as a layer sees it. For a context that comes from [WithInfo]
+// CallInfoFromContext returns the record of the call that ctx belongs to, as a layer sees it. For a context that comes from [WithCallInfo]
 // it is that of the last call that has begun with it: so the record of a call that failed can be had.
 // An error that an *http.Client makes itself, as of its CheckRedirect, is not in it.
-func InfoFromContext(ctx context.Context) (Info, bool) {
+func CallInfoFromContext(ctx context.Context) (CallInfo, bool) {
 	c := recordingOf(ctx)
 	if c == nil {
-		return Info{}, false
+		return CallInfo{}, false
 	}
 	return c.info(), true
 }
 
-func (c *recording) info() Info {
+func (c *recording) info() CallInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := Info{Method: c.method, URL: c.url, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted, Redactor: c.redactor}
+	i := CallInfo{Method: c.method, URL: c.url, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted, Redactor: c.redactor}
 	for _, h := range c.hops {
 		i.Hops = append(i.Hops, h.shown())
 	}
@@ -146,8 +147,8 @@ func (c *recording) info() Info {
 }
 
 // shown is a copy of h. c.mu is held.
-func (h *hop) shown() Hop {
-	s := h.Hop
+func (h *hop) shown() CallHop {
+	s := h.CallHop
 	switch s.Open = !h.ended; {
 	case s.Open && s.Status == 0:
 		s.Header.Duration = h.call.now() - s.Header.Start
@@ -157,10 +158,10 @@ func (h *hop) shown() Hop {
 	if r, known := h.tally.Record(); known {
 		s.Stop = r.Stop
 	}
-	s.Exchanges = make([]Exchange, 0, len(h.exchanges))
+	s.Exchanges = make([]CallExchange, 0, len(h.exchanges))
 	for _, x := range h.exchanges {
 		if !x.outer {
-			s.Exchanges = append(s.Exchanges, x.Exchange)
+			s.Exchanges = append(s.Exchanges, x.CallExchange)
 		}
 	}
 	for i, o := range h.tally.Outcomes() {
@@ -175,8 +176,8 @@ func (h *hop) shown() Hop {
 
 // attempted adds what the retry layer knows of an attempt to the exchange that it is about: an attempt may have several, as to fetch a token or to answer a 401.
 // What came to no exchange, or failed after the last one was answered, becomes one without phases.
-func (h *Hop) attempted(number, status int, err error, wait, took time.Duration) {
-	first := slices.IndexFunc(h.Exchanges, func(x Exchange) bool { return x.Attempt >= number })
+func (h *CallHop) attempted(number, status int, err error, wait, took time.Duration) {
+	first := slices.IndexFunc(h.Exchanges, func(x CallExchange) bool { return x.Attempt >= number })
 	if first < 0 {
 		if h.Omitted > 0 {
 			return
@@ -187,7 +188,7 @@ func (h *Hop) attempted(number, status int, err error, wait, took time.Duration)
 	if first > 0 {
 		start = h.Exchanges[first-1].Span.End()
 	}
-	whole := Exchange{Attempt: number, Wait: wait, Method: h.Method, URL: h.URL, Status: status, Err: err, Span: Span{Start: start + wait, Duration: took}}
+	whole := CallExchange{Attempt: number, Wait: wait, Method: h.Method, URL: h.URL, Status: status, Err: err, Span: CallSpan{Start: start + wait, Duration: took}}
 	after := first
 	for after < len(h.Exchanges) && h.Exchanges[after].Attempt == number {
 		after++

@@ -12,7 +12,7 @@ import (
 )
 
 // The record of a call says what each layer did; fmt.Println(info) shows it as a waterfall.
-func ExampleWithInfo() {
+func ExampleWithCallInfo() {
 	origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
 		"/old": {plytest.Status(http.StatusFound, "Location", "/new")},
 		"/new": {plytest.Status(http.StatusServiceUnavailable), plytest.Text("hello", "Cache-Control", "max-age=60")},
@@ -33,12 +33,12 @@ func ExampleWithInfo() {
 		return
 	}
 
-	resp, err := client.Get(ply.WithInfo(context.Background()), "/old")
+	resp, err := client.Get(ply.WithCallInfo(context.Background()), "/old")
 	if err := ply.Discard(resp, err); err != nil {
 		fmt.Println(err)
 		return
 	}
-	info, _ := ply.InfoFrom(resp)
+	info, _ := ply.CallInfoFrom(resp)
 	for _, hop := range info.Hops {
 		fmt.Println(hop.URL, hop.Status, hop.Received, "bytes, cache:", hop.Cache)
 		for _, x := range hop.Exchanges {
@@ -54,12 +54,12 @@ func ExampleWithInfo() {
 }
 
 // A call that failed leaves no response: its record is that of the context that it was made with.
-func ExampleInfoFromContext() {
-	client := ply.Wrap(&http.Client{Transport: plytest.Play(plytest.Refuse())})
-	ctx := ply.WithInfo(context.Background())
+func ExampleCallInfoFromContext() {
+	client := ply.Wrap(&http.Client{Transport: plytest.NewOrigin(plytest.Refuse())})
+	ctx := ply.WithCallInfo(context.Background())
 	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a.test/?token=secret", nil)
 	if _, err := client.Do(req); err != nil {
-		info, _ := ply.InfoFromContext(ctx)
+		info, _ := ply.CallInfoFromContext(ctx)
 		fmt.Println(info.Method, info.URL, "failed:", info.Err)
 	}
 	// Output: GET http://a.test/?token=REDACTED failed: dial tcp 192.0.2.1:80: connect: connection refused

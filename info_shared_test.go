@@ -11,10 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
-	"github.com/stretchr/testify/require"
 )
 
 // Each of those who share an exchange has a record of its own: what went over the network is in that of the one who asked,
@@ -37,7 +38,7 @@ func TestTheRecordsOfThoseWhoShareAnExchange(t *testing.T) {
 		client, err := ply.New(ply.Options{Transport: origin, Use: []ply.Middleware{c.Middleware, retry.New(retry.Options{MaxAttempts: 5})}})
 		require.NoError(t, err)
 		defer client.Close()
-		leaves, cancel := context.WithCancel(ply.WithInfo(t.Context()))
+		leaves, cancel := context.WithCancel(ply.WithCallInfo(t.Context()))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := client.Get(leaves, "http://example.com/")
@@ -46,7 +47,7 @@ func TestTheRecordsOfThoseWhoShareAnExchange(t *testing.T) {
 			}
 			for range 100 { // the exchange goes on
 				time.Sleep(50 * time.Millisecond)
-				info, ok := ply.InfoFromContext(leaves)
+				info, ok := ply.CallInfoFromContext(leaves)
 				_ = info.String()
 				if !ok || info.Open {
 					t.Errorf("the one who left: %v", info)
@@ -56,13 +57,13 @@ func TestTheRecordsOfThoseWhoShareAnExchange(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		for range 2 {
 			wg.Go(func() {
-				resp, err := client.Get(ply.WithInfo(t.Context()), "http://example.com/")
+				resp, err := client.Get(ply.WithCallInfo(t.Context()), "http://example.com/")
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				text, _ := ply.Text(resp, nil)
-				info, _ := ply.InfoFrom(resp)
+				info, _ := ply.CallInfoFrom(resp)
 				if text != "text" || len(info.Hops) != 1 || len(info.Hops[0].Exchanges) != 0 || info.Hops[0].CacheReason != "uri-miss, collapsed" || info.Open || info.Hops[0].Received != 4 {
 					t.Errorf("%q, %v", text, info)
 				}

@@ -19,10 +19,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
-	"github.com/stretchr/testify/require"
 )
 
 // doer is what a Client and an *http.Client have in common.
@@ -47,12 +48,12 @@ func ask(ctx context.Context, d doer, url string) (*http.Response, error) {
 }
 
 // recorded makes a call, reads its body to the end and returns its record.
-func recorded(t *testing.T, d doer, url string) ply.Info {
+func recorded(t *testing.T, d doer, url string) ply.CallInfo {
 	t.Helper()
-	resp, err := ask(ply.WithInfo(t.Context()), d, url)
+	resp, err := ask(ply.WithCallInfo(t.Context()), d, url)
 	require.NoError(t, err)
 	require.NoError(t, ply.Discard(resp, nil))
-	info, ok := ply.InfoFrom(resp)
+	info, ok := ply.CallInfoFrom(resp)
 	require.True(t, ok)
 	return info
 }
@@ -122,15 +123,15 @@ func TestTheRecordTellsWhatEachLayerDid(t *testing.T) {
 }
 
 // phases returns what has happened in an exchange, in the order of its beginning.
-func phases(t *testing.T, x ply.Exchange) []string {
+func phases(t *testing.T, x ply.CallExchange) []string {
 	t.Helper()
 	var happened []string
 	last := x.Span.Start
 	for _, p := range []struct {
 		name string
-		span ply.Span
+		span ply.CallSpan
 	}{{"dns", x.DNS}, {"connect", x.Connect}, {"tls", x.TLS}, {"send", x.Send}, {"answer", x.Answer}} {
-		if p.span == (ply.Span{}) {
+		if p.span == (ply.CallSpan{}) {
 			continue
 		}
 		if happened = append(happened, p.name); p.span.Start < last || p.span.Duration < 0 {
@@ -152,12 +153,12 @@ func TestPhasesOfAnExchange(t *testing.T) {
 				transport := server.Client().Transport
 				d := recordable(t, transport)[name]()
 
-				req, err := http.NewRequestWithContext(ply.WithInfo(t.Context()), http.MethodPost, server.URL, strings.NewReader("some bytes"))
+				req, err := http.NewRequestWithContext(ply.WithCallInfo(t.Context()), http.MethodPost, server.URL, strings.NewReader("some bytes"))
 				require.NoError(t, err)
 				resp, err := d.Do(req)
 				text, err := ply.Text(resp, err)
 				require.NoError(t, err)
-				i, _ := ply.InfoFrom(resp)
+				i, _ := ply.CallInfoFrom(resp)
 				x := i.Hops[0].Exchanges[0]
 				if diff := cmp.Diff([]string{"connect", "tls", "send", "answer"}, phases(t, x)); diff != "" {
 					t.Errorf("phases (-want +got)\n%s", diff)
@@ -180,19 +181,19 @@ func TestPhasesOfAnExchange(t *testing.T) {
 
 func TestARefreshBehindTheCallersBackIsNotInItsRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Text("one", "Cache-Control", "max-age=1, stale-while-revalidate=60"),
+		origin := plytest.NewOrigin(plytest.Text("one", "Cache-Control", "max-age=1, stale-while-revalidate=60"),
 			plytest.Status(http.StatusServiceUnavailable), plytest.Text("two", "Cache-Control", "max-age=60"))
 		c := newClient(t, ply.Options{Transport: origin, Use: []ply.Middleware{cacheLayer, retryLayer}})
 		recorded(t, c, "http://a.test/")
 		time.Sleep(5 * time.Second)
-		resp, err := ask(ply.WithInfo(t.Context()), c, "http://a.test/")
+		resp, err := ask(ply.WithCallInfo(t.Context()), c, "http://a.test/")
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		require.NoError(t, ply.Discard(resp, nil))
 		if origin.Count() != 3 {
 			t.Fatalf("%d requests, want 3", origin.Count())
 		}
-		i, _ := ply.InfoFrom(resp)
+		i, _ := ply.CallInfoFrom(resp)
 		if h := i.Hops[0]; len(i.Hops) != 1 || h.Cache != "stale" || len(h.Exchanges) != 0 || h.Stop != "" {
 			t.Errorf("got %+v", i)
 		}
@@ -203,13 +204,13 @@ func TestTheRecordOfACallThatFailed(t *testing.T) {
 	for _, name := range []string{"Client", "http.Client"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := recordable(t, plytest.Play(plytest.Refuse()), retry.New(retry.Options{MaxAttempts: 2}))[name]()
-				ctx := ply.WithInfo(t.Context())
-				if _, ok := ply.InfoFromContext(ctx); ok {
+				d := recordable(t, plytest.NewOrigin(plytest.Refuse()), retry.New(retry.Options{MaxAttempts: 2}))[name]()
+				ctx := ply.WithCallInfo(t.Context())
+				if _, ok := ply.CallInfoFromContext(ctx); ok {
 					t.Error("there is a record before there is a call")
 				}
 				_, err := ask(ctx, d, "http://joe:pw@a.test/?key=hush")
-				i, ok := ply.InfoFromContext(ctx)
+				i, ok := ply.CallInfoFromContext(ctx)
 				if !ok || err == nil || i.Err == nil || !strings.Contains(err.Error(), i.Hops[0].Err.Error()) || i.Open || i.Status != 0 {
 					t.Fatalf("%v, %+v", err, i)
 				}
@@ -224,18 +225,18 @@ func TestTheRecordOfACallThatFailed(t *testing.T) {
 		})
 	}
 	t.Run("before it was sent", func(t *testing.T) {
-		ctx := ply.WithInfo(t.Context())
+		ctx := ply.WithCallInfo(t.Context())
 		_, err := newClient(t, ply.Options{}).Get(ctx, "/relative")
-		i, ok := ply.InfoFromContext(ctx)
+		i, ok := ply.CallInfoFromContext(ctx)
 		if !ok || i.Err != err || len(i.Hops) != 0 || i.URL != "/relative" {
 			t.Errorf("%v, %+v", err, i)
 		}
 	})
 	t.Run("after too many redirects", func(t *testing.T) {
-		ctx := ply.WithInfo(t.Context())
-		c := newClient(t, ply.Options{Transport: plytest.Play(plytest.Status(302, "Location", "/"))})
+		ctx := ply.WithCallInfo(t.Context())
+		c := newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Status(302, "Location", "/"))})
 		_, err := c.Get(ctx, "http://a.test/", ply.MaxRedirects(2))
-		i, _ := ply.InfoFromContext(ctx)
+		i, _ := ply.CallInfoFromContext(ctx)
 		if i.Err != err || len(i.Hops) != 3 || i.Status != 302 {
 			t.Errorf("%v, %+v", err, i)
 		}
@@ -244,24 +245,24 @@ func TestTheRecordOfACallThatFailed(t *testing.T) {
 
 func TestTheRecordOfACallThatWasCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := ply.Wrap(&http.Client{Transport: plytest.Play(plytest.Stall(), plytest.Reply{Body: "0123456789", Fault: plytest.StallAfter(4)})})
-		ctx, cancel := context.WithTimeout(ply.WithInfo(t.Context()), 3*time.Second)
+		d := ply.Wrap(&http.Client{Transport: plytest.NewOrigin(plytest.Stall(), plytest.Reply{Body: "0123456789", Fault: plytest.StallAfter(4)})})
+		ctx, cancel := context.WithTimeout(ply.WithCallInfo(t.Context()), 3*time.Second)
 		defer cancel()
 		_, err := ask(ctx, d, "http://a.test/")
-		if i, _ := ply.InfoFromContext(ctx); !errors.Is(i.Err, context.DeadlineExceeded) || i.Total != 3*time.Second || i.Hops[0].Exchanges[0].Err == nil {
+		if i, _ := ply.CallInfoFromContext(ctx); !errors.Is(i.Err, context.DeadlineExceeded) || i.Total != 3*time.Second || i.Hops[0].Exchanges[0].Err == nil {
 			t.Errorf("%v, %+v", err, i)
 		}
 
-		ctx, cancel = context.WithTimeout(ply.WithInfo(t.Context()), 3*time.Second)
+		ctx, cancel = context.WithTimeout(ply.WithCallInfo(t.Context()), 3*time.Second)
 		defer cancel()
 		resp, err := ask(ctx, d, "http://a.test/")
 		require.NoError(t, err)
 		time.Sleep(time.Second)
-		if i, _ := ply.InfoFrom(resp); !i.Open || i.Total != time.Second || i.Status != 200 || !strings.Contains(i.String(), "so far") {
+		if i, _ := ply.CallInfoFrom(resp); !i.Open || i.Total != time.Second || i.Status != 200 || !strings.Contains(i.String(), "so far") {
 			t.Errorf("meanwhile %+v", i)
 		}
 		_, err = ply.Bytes(resp, nil)
-		i, _ := ply.InfoFrom(resp)
+		i, _ := ply.CallInfoFrom(resp)
 		if !errors.Is(i.Err, context.DeadlineExceeded) || i.Open || i.Total != 3*time.Second || i.Hops[0].Received != 4 {
 			t.Errorf("%v, %+v", err, i)
 		}
@@ -270,20 +271,20 @@ func TestTheRecordOfACallThatWasCancelled(t *testing.T) {
 
 func TestABodyThatIsClosedEarlyOrNever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, ply.Options{Transport: plytest.Play(plytest.Text("0123456789"))})
-		resp, err := ask(ply.WithInfo(t.Context()), c, "http://a.test/")
+		c := newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Text("0123456789"))})
+		resp, err := ask(ply.WithCallInfo(t.Context()), c, "http://a.test/")
 		require.NoError(t, err)
 		io.ReadFull(resp.Body, make([]byte, 4))
-		if i, _ := ply.InfoFrom(resp); !i.Open || i.Hops[0].Received != 4 {
+		if i, _ := ply.CallInfoFrom(resp); !i.Open || i.Hops[0].Received != 4 {
 			t.Errorf("before Close %+v", i)
 		}
 		resp.Body.Close()
-		first, _ := ply.InfoFrom(resp)
+		first, _ := ply.CallInfoFrom(resp)
 		time.Sleep(time.Second)
 		if h := first.Hops[0]; first.Open || !h.ClosedEarly || first.Err != nil {
 			t.Errorf("got %+v", first)
 		}
-		if second, _ := ply.InfoFrom(resp); !cmp.Equal(first, second, cmpopts.EquateErrors()) {
+		if second, _ := ply.CallInfoFrom(resp); !cmp.Equal(first, second, cmpopts.EquateErrors()) {
 			t.Errorf("the record changes after the end (-first +second)\n%s", cmp.Diff(first, second))
 		}
 	})
@@ -301,7 +302,7 @@ func TestAnUpgradedConnectionIsLeftAlone(t *testing.T) {
 		io.WriteString(conn, line)
 	}))
 	defer server.Close()
-	req, err := http.NewRequestWithContext(ply.WithInfo(t.Context()), http.MethodGet, server.URL, nil)
+	req, err := http.NewRequestWithContext(ply.WithCallInfo(t.Context()), http.MethodGet, server.URL, nil)
 	require.NoError(t, err)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "echo")
@@ -311,7 +312,7 @@ func TestAnUpgradedConnectionIsLeftAlone(t *testing.T) {
 	_, err = io.WriteString(resp.Body.(io.Writer), "ping\n")
 	require.NoError(t, err)
 	text, _ := io.ReadAll(resp.Body)
-	if i, _ := ply.InfoFrom(resp); string(text) != "ping\n" || i.Status != 101 || i.Open {
+	if i, _ := ply.CallInfoFrom(resp); string(text) != "ping\n" || i.Status != 101 || i.Open {
 		t.Errorf("%q, %+v", text, i)
 	}
 }
@@ -321,7 +322,7 @@ func TestEachCallHasItsOwnRecord(t *testing.T) {
 	defer server.Close()
 	for name, d := range recordable(t, server.Client().Transport, cacheLayer, retryLayer) {
 		t.Run(name, func(t *testing.T) {
-			ctx, d := ply.WithInfo(t.Context()), d()
+			ctx, d := ply.WithCallInfo(t.Context()), d()
 			var calls sync.WaitGroup
 			for n := range 20 {
 				calls.Go(func() {
@@ -333,14 +334,14 @@ func TestEachCallHasItsOwnRecord(t *testing.T) {
 					var readers sync.WaitGroup
 					for range 3 {
 						readers.Go(func() {
-							i, _ := ply.InfoFrom(resp)
+							i, _ := ply.CallInfoFrom(resp)
 							_ = i.String()
-							ply.InfoFromContext(ctx)
+							ply.CallInfoFromContext(ctx)
 						})
 					}
 					text, _ := ply.Text(resp, nil)
 					readers.Wait()
-					i, _ := ply.InfoFrom(resp)
+					i, _ := ply.CallInfoFrom(resp)
 					if !strings.HasSuffix(i.URL, text) || len(i.Hops) != 1 || len(i.Hops[0].Exchanges) != 1 {
 						t.Errorf("%s has the record %+v", text, i)
 					}
@@ -353,7 +354,7 @@ func TestEachCallHasItsOwnRecord(t *testing.T) {
 			next := recorded(t, d, server.URL+"/next")
 			resp, err = ask(resp.Request.Context(), d, server.URL+"/second")
 			require.NoError(t, ply.Discard(resp, err))
-			second, ok := ply.InfoFrom(resp)
+			second, ok := ply.CallInfoFrom(resp)
 			if !ok || !strings.HasSuffix(second.URL, "/second") || len(second.Hops) != 1 || !strings.HasSuffix(next.URL, "/next") {
 				t.Errorf("with the context of an old call: %v, %+v", ok, second)
 			}
@@ -362,7 +363,7 @@ func TestEachCallHasItsOwnRecord(t *testing.T) {
 }
 
 func TestClientsInsideEachOtherHaveOneRecord(t *testing.T) {
-	origin := plytest.Play(plytest.Text("hello"))
+	origin := plytest.NewOrigin(plytest.Text("hello"))
 	inner := newClient(t, ply.Options{Transport: origin, Use: []ply.Middleware{retryLayer}})
 	for name, d := range map[string]doer{
 		"Wrap of Wrap":   ply.Wrap(ply.Wrap(&http.Client{Transport: origin}, retryLayer)),
@@ -380,7 +381,7 @@ func TestClientsInsideEachOtherHaveOneRecord(t *testing.T) {
 }
 
 func TestWhatALayerFetchesForARequestIsInItsRecord(t *testing.T) {
-	origin := plytest.Play(plytest.Text("hello"))
+	origin := plytest.NewOrigin(plytest.Text("hello"))
 	tokens := newClient(t, ply.Options{Transport: origin})
 	auth := func(next ply.Handler) ply.Handler {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
@@ -399,7 +400,7 @@ func TestWhatALayerFetchesForARequestIsInItsRecord(t *testing.T) {
 
 func TestTheRestOfABrokenDownloadIsAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Reply{Body: "0123456789", Header: http.Header{"Etag": {`"v"`}, "Accept-Ranges": {"bytes"}}, Fault: plytest.ResetAfter(4)},
+		origin := plytest.NewOrigin(plytest.Reply{Body: "0123456789", Header: http.Header{"Etag": {`"v"`}, "Accept-Ranges": {"bytes"}}, Fault: plytest.ResetAfter(4)},
 			plytest.Reply{Status: http.StatusPartialContent, Body: "456789", Header: http.Header{"Etag": {`"v"`}, "Content-Range": {"bytes 4-9/10"}}})
 		i := recorded(t, ply.Wrap(&http.Client{Transport: origin}, retry.New(retry.Options{Resume: 1})), "http://a.test/")
 		x := i.Hops[0].Exchanges
@@ -424,7 +425,7 @@ func TestADialThatAnotherRequestGetsIsNotOnTheWay(t *testing.T) {
 			return reply(r, http.StatusOK, nil, ""), nil
 		})
 		x := recorded(t, ply.Wrap(&http.Client{Transport: transport}), "http://a.test/").Hops[0].Exchanges[0]
-		if x.DNS != (ply.Span{}) || x.Connect != (ply.Span{}) || x.Remote != "" || x.Queue.Duration != 2*time.Second || x.Idle != time.Minute {
+		if x.DNS != (ply.CallSpan{}) || x.Connect != (ply.CallSpan{}) || x.Remote != "" || x.Queue.Duration != 2*time.Second || x.Idle != time.Minute {
 			t.Errorf("got %+v", x)
 		}
 	})
@@ -441,7 +442,7 @@ func TestAnAttemptThatDidNotComeToTheNetworkIsThereToo(t *testing.T) {
 				return next.RoundTrip(r)
 			})
 		}
-		origin := plytest.Play(plytest.Status(http.StatusBadGateway), plytest.Text("hello"))
+		origin := plytest.NewOrigin(plytest.Status(http.StatusBadGateway), plytest.Text("hello"))
 		i := recorded(t, newClient(t, ply.Options{Transport: origin, Use: []ply.Middleware{retryLayer, breaker}}), "http://a.test/")
 		var got []string
 		for _, x := range i.Hops[0].Exchanges {
@@ -451,7 +452,7 @@ func TestAnAttemptThatDidNotComeToTheNetworkIsThereToo(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 		x := i.Hops[0].Exchanges
-		if !slices.IsSortedFunc(x, func(a, b ply.Exchange) int { return int(a.Span.Start - b.Span.Start) }) {
+		if !slices.IsSortedFunc(x, func(a, b ply.CallExchange) int { return int(a.Span.Start - b.Span.Start) }) {
 			t.Errorf("not in order: %+v", x)
 		}
 	})
@@ -472,11 +473,11 @@ func TestWhatIsLeftBehindDoesNotChangeARecord(t *testing.T) {
 		}
 		origin := &plytest.Origin{Latency: time.Minute}
 		d := ply.Wrap(&http.Client{Transport: origin}, impatient)
-		resp, err := ask(ply.WithInfo(t.Context()), d, "http://a.test/")
+		resp, err := ask(ply.WithCallInfo(t.Context()), d, "http://a.test/")
 		require.NoError(t, ply.Discard(resp, err))
-		before, _ := ply.InfoFrom(resp)
+		before, _ := ply.CallInfoFrom(resp)
 		loose.Wait()
-		after, _ := ply.InfoFrom(resp)
+		after, _ := ply.CallInfoFrom(resp)
 		if diff := cmp.Diff(before, after); diff != "" || before.Hops[0].Exchanges[0].Status != 0 {
 			t.Errorf("(-before +after)\n%s", diff)
 		}
@@ -492,17 +493,17 @@ func TestARecordHasBounds(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 	}
-	ctx := ply.WithInfo(t.Context())
-	c := newClient(t, ply.Options{Transport: plytest.Play(plytest.Status(302, "Location", "/")), Use: []ply.Middleware{many}})
+	ctx := ply.WithCallInfo(t.Context())
+	c := newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Status(302, "Location", "/")), Use: []ply.Middleware{many}})
 	c.Get(ctx, "http://a.test/", ply.MaxRedirects(119))
-	i, _ := ply.InfoFromContext(ctx)
+	i, _ := ply.CallInfoFromContext(ctx)
 	if len(i.Hops) != 100 || i.Omitted != 20 || len(i.Hops[0].Exchanges) != 100 || i.Hops[0].Omitted != 50 {
 		t.Errorf("%d hops and %d more, %d exchanges and %d more", len(i.Hops), i.Omitted, len(i.Hops[0].Exchanges), i.Hops[0].Omitted)
 	}
 }
 
 func TestOnlyACacheOfTheClientHasAWordInItsRecord(t *testing.T) {
-	d := ply.Wrap(&http.Client{Transport: plytest.Play(plytest.Text("hello", "Cache-Status", "ply; hit; ttl=60"))})
+	d := ply.Wrap(&http.Client{Transport: plytest.NewOrigin(plytest.Text("hello", "Cache-Status", "ply; hit; ttl=60"))})
 	if i := recorded(t, d, "http://a.test/"); i.Hops[0].Cache != "" || len(i.Hops[0].Exchanges) != 1 {
 		t.Errorf("a server's claim is taken for the client's cache: %+v", i)
 	}
@@ -518,7 +519,7 @@ func TestARecordedCallKeepsTheContract(t *testing.T) {
 type askingLayer struct{ next http.RoundTripper }
 
 func (l *askingLayer) RoundTrip(r *http.Request) (*http.Response, error) {
-	return l.next.RoundTrip(r.WithContext(ply.WithInfo(r.Context())))
+	return l.next.RoundTrip(r.WithContext(ply.WithCallInfo(r.Context())))
 }
 
 func (l *askingLayer) CloseIdleConnections() {
@@ -540,14 +541,14 @@ func TestACallWithoutARecordAllocatesNothingForOne(t *testing.T) {
 			t.Errorf("%s: %v allocations, %v without ply", name, got, want)
 		}
 	}
-	if _, ok := ply.InfoFrom(get(t, c, "http://a.test/")); ok {
+	if _, ok := ply.CallInfoFrom(get(t, c, "http://a.test/")); ok {
 		t.Error("a record that nobody asked for")
 	}
 }
 
 func TestNoRecord(t *testing.T) {
 	for name, resp := range map[string]*http.Response{"nil": nil, "without request": {}} {
-		if _, ok := ply.InfoFrom(resp); ok {
+		if _, ok := ply.CallInfoFrom(resp); ok {
 			t.Errorf("%s has a record", name)
 		}
 	}
@@ -556,22 +557,22 @@ func TestNoRecord(t *testing.T) {
 func ms(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
 
 // waterfall is the record of a call that has everything.
-var waterfall = ply.Info{
+var waterfall = ply.CallInfo{
 	Method: "GET", URL: "https://a.test/old", Status: 200, Total: ms(100),
-	Hops: []ply.Hop{{
-		Method: "GET", URL: "https://a.test/old", Status: 301, Cache: "hit", Header: ply.Span{Duration: ms(1)},
+	Hops: []ply.CallHop{{
+		Method: "GET", URL: "https://a.test/old", Status: 301, Cache: "hit", Header: ply.CallSpan{Duration: ms(1)},
 	}, {
 		Method: "GET", URL: "https://b.test/new?token=REDACTED", Status: 200, Cache: "miss", CacheReason: "uri-miss", Stop: "done",
-		Header: ply.Span{Start: ms(1), Duration: ms(79)}, Body: ply.Span{Start: ms(80), Duration: ms(20)}, Received: 1234,
-		Exchanges: []ply.Exchange{{
+		Header: ply.CallSpan{Start: ms(1), Duration: ms(79)}, Body: ply.CallSpan{Start: ms(80), Duration: ms(20)}, Received: 1234,
+		Exchanges: []ply.CallExchange{{
 			Attempt: 1, URL: "https://b.test/new?token=REDACTED", Err: &url.Error{Op: "Get", URL: "https://b.test/new?token=hush", Err: errors.New("reset\nby\u202epeer")},
-			Remote: "192.0.2.7:443", Span: ply.Span{Start: ms(1), Duration: ms(29)},
-			Queue: ply.Span{Start: ms(1), Duration: ms(20)}, DNS: ply.Span{Start: ms(1), Duration: ms(4)},
-			Connect: ply.Span{Start: ms(5), Duration: ms(6)}, TLS: ply.Span{Start: ms(11), Duration: ms(10)}, Send: ply.Span{Start: ms(21), Duration: ms(1)},
+			Remote: "192.0.2.7:443", Span: ply.CallSpan{Start: ms(1), Duration: ms(29)},
+			Queue: ply.CallSpan{Start: ms(1), Duration: ms(20)}, DNS: ply.CallSpan{Start: ms(1), Duration: ms(4)},
+			Connect: ply.CallSpan{Start: ms(5), Duration: ms(6)}, TLS: ply.CallSpan{Start: ms(11), Duration: ms(10)}, Send: ply.CallSpan{Start: ms(21), Duration: ms(1)},
 		}, {
 			Attempt: 2, URL: "https://b.test/new?token=REDACTED", Status: 200, Proto: "HTTP/2.0", Wait: ms(30), Remote: "192.0.2.7:443", Reused: true,
-			Span: ply.Span{Start: ms(60), Duration: ms(20)}, Queue: ply.Span{Start: ms(60), Duration: ms(0)},
-			Send: ply.Span{Start: ms(60), Duration: ms(1)}, Answer: ply.Span{Start: ms(61), Duration: ms(19)},
+			Span: ply.CallSpan{Start: ms(60), Duration: ms(20)}, Queue: ply.CallSpan{Start: ms(60), Duration: ms(0)},
+			Send: ply.CallSpan{Start: ms(60), Duration: ms(1)}, Answer: ply.CallSpan{Start: ms(61), Duration: ms(19)},
 		}},
 	}},
 }
@@ -608,7 +609,7 @@ hop 2: GET https://b.test/new?token=REDACTED
 			t.Errorf("%d columns in %q", n, line)
 		}
 	}
-	for name, i := range map[string]ply.Info{"zero": {}, "endless": {Total: -1, Hops: []ply.Hop{{Header: ply.Span{Start: 1 << 62}}}}} {
+	for name, i := range map[string]ply.CallInfo{"zero": {}, "endless": {Total: -1, Hops: []ply.CallHop{{Header: ply.CallSpan{Start: 1 << 62}}}}} {
 		if i.String() == "" {
 			t.Errorf("%s shows nothing", name)
 		}
@@ -620,7 +621,7 @@ func TestALongRecordLeavesPhasesOut(t *testing.T) {
 	i := waterfall
 	hop := i.Hops[1]
 	hop.Exchanges = slices.Repeat(hop.Exchanges, 5)
-	i.Hops = []ply.Hop{hop}
+	i.Hops = []ply.CallHop{hop}
 	if s := i.String(); strings.Contains(s, "TLS handshake") || strings.Count(s, "attempt ") != 10 {
 		t.Errorf("got\n%s", s)
 	}

@@ -11,11 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store"
 	filestore "github.com/plyhttp/ply/store/file"
-	"github.com/stretchr/testify/require"
 )
 
 // asker is the key of the context value by which the layers below the cache know for whom they send a request.
@@ -138,12 +141,12 @@ func ownTransport(t *testing.T) http.RoundTripper {
 }
 
 // eachCache runs a test with every kind of cache, each with a URL of its own.
-func eachCache(t *testing.T, kept map[string]cache.Store, origin string, o cache.Options, test func(t *testing.T, c *cache.Cache, url string)) {
+func eachCache(t *testing.T, kept map[string]store.Store, origin string, o cache.Options, test func(t *testing.T, c *cache.Cache, url string)) {
 	for _, shared := range []string{"private", "shared"} {
 		for name, s := range kept {
 			t.Run(shared+", "+name, func(t *testing.T) {
 				o := o
-				o.Shared, o.Store = shared == "shared", s
+				o.Shared, o.Store, o.StoreTimeout = shared == "shared", s, time.Minute // a busy disk is no miss
 				c, err := cache.New(o)
 				require.NoError(t, err)
 				t.Cleanup(func() { c.Close() })
@@ -154,11 +157,11 @@ func eachCache(t *testing.T, kept map[string]cache.Store, origin string, o cache
 }
 
 // eachStore opens what answers are kept in.
-func eachStore(t *testing.T) map[string]cache.Store {
+func eachStore(t *testing.T) map[string]store.Store {
 	s, err := filestore.Open(t.TempDir(), filestore.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
-	return map[string]cache.Store{"memory": cache.NewMemory(cache.MemoryOptions{}), "file": s}
+	return map[string]store.Store{"memory": cache.NewMemory(cache.MemoryOptions{}), "file": s}
 }
 
 func sendAs(t *testing.T, send func(*http.Request) (*http.Response, error), ctx context.Context, who, target string) (body string, s cache.Status) {
@@ -274,7 +277,7 @@ func TestIsolationKeepsWhatIsKeyed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer test.transport.CloseIdleConnections()
-			eachCache(t, map[string]cache.Store{"memory": cache.NewMemory(cache.MemoryOptions{})}, test.origin, cache.Options{}, func(t *testing.T, c *cache.Cache, target string) {
+			eachCache(t, map[string]store.Store{"memory": cache.NewMemory(cache.MemoryOptions{})}, test.origin, cache.Options{}, func(t *testing.T, c *cache.Cache, target string) {
 				below := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 					return test.transport.RoundTrip(r.Clone(r.Context()))
 				})

@@ -71,7 +71,7 @@ func When(match func(*http.Request) bool, m Middleware) Middleware {
 
 // Wrap mounts layers into an existing client, inside its redirects and cookies, around its transport; the first is the outermost.
 // It returns a copy: hc stays as it is, and both share the transport, the jar and the redirect policy. A nil hc stands for &http.Client{}.
-// Calls through the copy can be recorded: see [WithInfo].
+// Calls through the copy can be recorded: see [WithCallInfo].
 //
 // Each request of a copy whose stack [New] would refuse, a cache inside retry for instance, fails with the [*OptionError] of New.
 // What hc.Transport is made of already counts as part of the stack.

@@ -184,7 +184,7 @@ func FuzzMultipartNames(f *testing.F) {
 
 func TestPartThatIsNotAsLongAsAnnounced(t *testing.T) {
 	for _, size := range []int64{2, 4} {
-		for _, opts := range [][]ply.RequestOption{nil, {ply.Chunked()}, {ply.Compress("gzip")}} {
+		for _, opts := range [][]ply.RequestOption{nil, {ply.Chunked()}, {ply.CompressBody("gzip")}} {
 			t.Run(fmt.Sprintf("3 bytes for %d, %d options", size, len(opts)), func(t *testing.T) {
 				server := receive(t)
 				_, err := newClient(t, ply.Options{BaseURL: server.URL}).Post(t.Context(), "/", append(opts, ply.BodyMultipart(

@@ -66,7 +66,7 @@ func TestOnlyTheHarmlessCrossesOrigins(t *testing.T) {
 func TestTheBodyCrossesOriginsWithItsDescription(t *testing.T) {
 	transport := redirects(map[string]string{"https://a.test/": "https://b.test/"})
 	c := newClient(t, ply.Options{Transport: transport})
-	if err := ply.Discard(c.Post(t.Context(), "https://a.test/", ply.BodyJSON("x"), ply.Header("Content-Digest", "sha-256=:x:"), ply.Header("X-Signing", "s"))); err != nil {
+	if err := ply.Discard(c.Post(t.Context(), "https://a.test/", ply.BodyJSON("x"), ply.SetHeader("Content-Digest", "sha-256=:x:"), ply.SetHeader("X-Signing", "s"))); err != nil {
 		t.Fatal(err)
 	}
 	got := transport.last()
@@ -100,7 +100,7 @@ func TestDefaultParametersStayAtTheirOrigin(t *testing.T) {
 func TestCrossOriginLetsNamesOut(t *testing.T) {
 	transport := redirects(map[string]string{"https://a.test/": "https://b.test/2"})
 	c := newClient(t, ply.Options{Transport: transport, CrossOrigin: []string{"x-team", "X-Api-Key"}})
-	get(t, c, "https://a.test/", ply.Header("X-Team", "t"), ply.Header("X-Api-Key", "k"), ply.Header("X-Other", "o"))
+	get(t, c, "https://a.test/", ply.SetHeader("X-Team", "t"), ply.SetHeader("X-Api-Key", "k"), ply.SetHeader("X-Other", "o"))
 	got := transport.last().Header
 	if got.Get("X-Team") != "t" || got.Get("X-Api-Key") != "k" || got.Get("X-Other") != "" {
 		t.Error(got)

@@ -78,8 +78,8 @@ func TestCookiesOfTheClientAndOfARequest(t *testing.T) {
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
 		return reply(r, 200, http.Header{"Set-Cookie": {"learned=1"}}, "")
 	}}
-	c := newClient(t, ply.Options{Jar: jar, Transport: transport, Defaults: []ply.RequestOption{ply.Cookie(&http.Cookie{Name: "client", Value: "1"})}})
-	get(t, c, "http://a.test/", ply.Cookie(&http.Cookie{Name: "request", Value: "1"}))
+	c := newClient(t, ply.Options{Jar: jar, Transport: transport, Defaults: []ply.RequestOption{ply.Cookies(&http.Cookie{Name: "client", Value: "1"})}})
+	get(t, c, "http://a.test/", ply.Cookies(&http.Cookie{Name: "request", Value: "1"}))
 	get(t, c, "http://a.test/")
 	got := []string{transport.got[0].Header.Get("Cookie"), transport.got[1].Header.Get("Cookie")}
 	if diff := cmp.Diff([]string{"request=1; client=1; known=1", "client=1; known=1; learned=1"}, got); diff != "" {
@@ -178,8 +178,8 @@ func TestDecompressionIsTheTransports(t *testing.T) {
 		want  string
 	}{
 		{"as it is", nil, "gzip", "text"},
-		{"raw", []ply.RequestOption{ply.Header("Accept-Encoding", "gzip")}, "gzip", string(gzipped("text"))},
-		{"not asked for", []ply.RequestOption{ply.NoHeader("Accept-Encoding")}, "", "text"},
+		{"raw", []ply.RequestOption{ply.SetHeader("Accept-Encoding", "gzip")}, "gzip", string(gzipped("text"))},
+		{"not asked for", []ply.RequestOption{ply.OmitHeader("Accept-Encoding")}, "", "text"},
 	}
 	for _, tt := range tests {
 		got, err := ply.Bytes(c.Get(t.Context(), "/", tt.opts...))
@@ -258,7 +258,7 @@ func TestUnverifiedAnswersNeverServeAVerifiedRequest(t *testing.T) {
 		outcome(ply.InsecureSkipVerify()),
 		outcome(ply.InsecureSkipVerify()),
 		outcome(),
-		outcome(ply.Fingerprint([32]byte{})),
+		outcome(ply.PinCertificate([32]byte{})),
 	}
 	if diff := cmp.Diff([]string{"miss", "hit", "error", "error"}, got); diff != "" {
 		t.Errorf("outcomes (-want +got)\n%s", diff)
@@ -279,8 +279,8 @@ func TestRefreshAndSwitchOfTheCache(t *testing.T) {
 		func(ctx context.Context) context.Context { return ctx },
 		cache.Disable,
 		func(ctx context.Context) context.Context { return cache.Enable(cache.Disable(ctx)) },
-		func(ctx context.Context) context.Context { return cache.WithMode(ctx, cache.NoCache) },
-		func(ctx context.Context) context.Context { return cache.WithMode(ctx, cache.Reload) },
+		func(ctx context.Context) context.Context { return cache.WithMode(ctx, cache.ModeNoCache) },
+		func(ctx context.Context) context.Context { return cache.WithMode(ctx, cache.ModeReload) },
 	} {
 		resp, err := c.Get(scope(t.Context()), "http://a.test/")
 		require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 // It is for what asks a layer about a request without sending it, such as Delete and Contains of a cache, whose keys are made of what is sent.
 // To send the request, give req itself to [Client.Do]. req is not modified; the two share a body, which is neither read nor closed.
 //
-// An error is the one that Do would begin with: [ErrClosed] or an [*OptionError].
+// An error is the one that Do would begin with: [ErrClientClosed] or an [*OptionError].
 func (c *Client) Prepare(req *http.Request) (*http.Request, error) {
 	out, s, err := c.prepare(req, false)
 	if err != nil {

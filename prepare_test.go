@@ -26,7 +26,7 @@ func TestPrepareReturnsWhatLayersSee(t *testing.T) {
 		"base":     {BaseURL: "https://api.example/v1/"},
 		"fields":   {BaseURL: "https://api.example/v1/", Header: http.Header{"X-Team": {"a"}}},
 		"defaults": {BaseURL: "https://api.example/v1/", Defaults: []ply.RequestOption{ply.Bearer("secret"), ply.Query("key", "k"), ply.Query("page", "1")}},
-		"jar":      {BaseURL: "https://api.example/v1/", Jar: jar, Defaults: []ply.RequestOption{ply.Header("Cookie", "a=b")}},
+		"jar":      {BaseURL: "https://api.example/v1/", Jar: jar, Defaults: []ply.RequestOption{ply.SetHeader("Cookie", "a=b")}},
 	}
 	requests := map[string]func() *http.Request{
 		"relative": func() *http.Request { return must(http.NewRequest("GET", "users?page=2", nil)) },

@@ -18,7 +18,7 @@ func (e StatusError) Format(f fmt.State, verb rune) {
 
 // MarshalJSON encodes the request and the status, and of the header what may be shown.
 func (e StatusError) MarshalJSON() ([]byte, error) {
-	var r *Redactor
+	var r *redact.Redactor
 	return json.Marshal(struct {
 		Method, URL string
 		StatusCode  int
@@ -30,8 +30,8 @@ func (e StatusError) MarshalJSON() ([]byte, error) {
 func (e StatusError) LogValue() slog.Value { return slog.StringValue(e.text()) }
 
 // MarshalJSON encodes the record with the texts of its errors, without their secrets.
-func (i Info) MarshalJSON() ([]byte, error) {
-	type plain Info
+func (i CallInfo) MarshalJSON() ([]byte, error) {
+	type plain CallInfo
 	return json.Marshal(struct {
 		plain
 		Err      string    `json:",omitempty"`
@@ -40,8 +40,8 @@ func (i Info) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON encodes the hop with the text of its error.
-func (h Hop) MarshalJSON() ([]byte, error) {
-	type plain Hop
+func (h CallHop) MarshalJSON() ([]byte, error) {
+	type plain CallHop
 	return json.Marshal(struct {
 		plain
 		Err string `json:",omitempty"`
@@ -49,8 +49,8 @@ func (h Hop) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON encodes the exchange with the text of its error.
-func (x Exchange) MarshalJSON() ([]byte, error) {
-	type plain Exchange
+func (x CallExchange) MarshalJSON() ([]byte, error) {
+	type plain CallExchange
 	return json.Marshal(struct {
 		plain
 		Err string `json:",omitempty"`

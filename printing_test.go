@@ -18,6 +18,7 @@ import (
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/redact"
 )
 
 // ways are those in which people and loggers print a value.
@@ -43,8 +44,8 @@ func checkHidden(t *testing.T, what string, v any) {
 }
 
 func TestAStatusErrorShowsNoSecretHoweverItIsPrinted(t *testing.T) {
-	c := newClient(t, ply.Options{Transport: plytest.Play(plytest.Reply{Status: 500, Header: http.Header{"Set-Cookie": {"s=hush"}, "X-Custom": {"hush"}, "Server": {"x"}}, Body: `{"token":"hush"}`})})
-	_, err := ply.RaiseForStatus(c.Get(t.Context(), "http://u:hush@a.test/?token=hush"))
+	c := newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Reply{Status: 500, Header: http.Header{"Set-Cookie": {"s=hush"}, "X-Custom": {"hush"}, "Server": {"x"}}, Body: `{"token":"hush"}`})})
+	_, err := ply.ErrorForStatus(c.Get(t.Context(), "http://u:hush@a.test/?token=hush"))
 	var e *ply.StatusError
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, "s=hush", e.Header.Get("Set-Cookie"), "the fields are there for those who ask")
@@ -69,11 +70,11 @@ func TestARecordShowsNoSecretHoweverItIsPrinted(t *testing.T) {
 		fieldError{"hush"},
 		errors.New("joe:hush@db.test said Bearer hush4242"),
 	} {
-		ctx := ply.WithInfo(t.Context())
-		c := newClient(t, ply.Options{Transport: plytest.Play(plytest.Fail(failing)), Redactor: &ply.Redactor{Path: func(p string) string { return p }}})
+		ctx := ply.WithCallInfo(t.Context())
+		c := newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Fail(failing)), Redactor: &redact.Redactor{Path: func(p string) string { return p }}})
 		_, err := c.Get(ctx, "http://u:hush@a.test/?token=hush")
 		require.ErrorIs(t, err, failing)
-		i, ok := ply.InfoFromContext(ctx)
+		i, ok := ply.CallInfoFromContext(ctx)
 		require.True(t, ok)
 		encoded, err := json.Marshal(i)
 		require.NoError(t, err)
@@ -117,11 +118,11 @@ func TestErrorsQuoteNothingThatAServerSent(t *testing.T) {
 			}
 		}()
 		c := newClient(t, ply.Options{})
-		ctx := ply.WithInfo(t.Context())
+		ctx := ply.WithCallInfo(t.Context())
 		_, err = ply.Bytes(c.Get(ctx, "http://"+l.Addr().String()))
 		require.Error(t, err, name)
 		checkHidden(t, name, err)
-		i, _ := ply.InfoFromContext(ctx)
+		i, _ := ply.CallInfoFromContext(ctx)
 		checkHidden(t, name+", the record", i)
 		req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+l.Addr().String(), nil)
 		if _, err := c.RoundTrip(req); err != nil {

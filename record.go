@@ -18,14 +18,14 @@ import (
 
 // The context of a recorded call has one of these, by way of internal/record, the further inside the later:
 //
-//	*asking     what WithInfo was asked for
+//	*asking     what WithCallInfo was asked for
 //	*recording  the call, in the call layers of a Client
 //	*hop        one of its hops, in the exchange layers
 //	*exchange   one exchange, in the transport
 //
 // What finds a *hop that has ended begins a call of its own: somebody goes on with the context of an old request.
 
-// asking is what WithInfo puts into a context.
+// asking is what WithCallInfo puts into a context.
 type asking struct {
 	mu   sync.Mutex // guards last
 	last *recording // the call that has begun last
@@ -46,7 +46,7 @@ type recording struct {
 }
 
 type hop struct {
-	Hop
+	CallHop
 	call      *recording
 	tally     *attempt.Tally // what a retry layer tells
 	exchanges []*exchange
@@ -54,7 +54,7 @@ type hop struct {
 }
 
 type exchange struct {
-	Exchange
+	CallExchange
 	hop   *hop
 	got   bool // it has its connection
 	outer bool // the transport under it is a client that records exchanges itself
@@ -177,7 +177,7 @@ func beginHop(req *http.Request) *hop {
 			call = asked.begin(req)
 		}
 	}
-	return &hop{call: call, Hop: Hop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: Span{Start: call.now()}}}
+	return &hop{call: call, CallHop: CallHop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: CallSpan{Start: call.now()}}}
 }
 
 // priorHop returns the call that was redirected to req: an *http.Client makes each hop with the context that it was given.
@@ -292,7 +292,7 @@ func beginExchange(req *http.Request) *exchange {
 	if outer != nil {
 		outer.outer = true
 	}
-	x := &exchange{hop: h, Exchange: Exchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Span: Span{Start: h.call.now()}}}
+	x := &exchange{hop: h, CallExchange: CallExchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Span: CallSpan{Start: h.call.now()}}}
 	if r, ok := attempt.Of(req.Context()); ok {
 		if x.Attempt = r.Number; r.Stop != "" {
 			x.Attempt++ // the call has its response, and fetches the rest of a broken body
@@ -347,14 +347,14 @@ func (x *exchange) connecting(change func(now time.Duration)) {
 
 // trace has the hooks of the transport, which come from its goroutines, also late.
 func (x *exchange) trace() *httptrace.ClientTrace {
-	start := func(s *Span) func(time.Duration) {
+	start := func(s *CallSpan) func(time.Duration) {
 		return func(now time.Duration) {
-			if *s == (Span{}) { // the first one: there may be a handshake with a proxy, and one with the server behind it
+			if *s == (CallSpan{}) { // the first one: there may be a handshake with a proxy, and one with the server behind it
 				s.Start = now
 			}
 		}
 	}
-	end := func(s *Span) func(time.Duration) {
+	end := func(s *CallSpan) func(time.Duration) {
 		return func(now time.Duration) { s.Duration = now - s.Start }
 	}
 	return &httptrace.ClientTrace{
@@ -377,7 +377,7 @@ func (x *exchange) trace() *httptrace.ClientTrace {
 
 func (x *exchange) connectStart(_, addr string) {
 	x.connecting(func(now time.Duration) {
-		if x.Remote = addr; x.Connect == (Span{}) {
+		if x.Remote = addr; x.Connect == (CallSpan{}) {
 			x.Connect.Start = now
 		}
 	})
@@ -385,15 +385,15 @@ func (x *exchange) connectStart(_, addr string) {
 
 // getConn begins anew: a transport looks for another connection when the first turns out to be dead.
 func (x *exchange) getConn(now time.Duration) {
-	x.got, x.Queue = false, Span{Start: now}
-	x.DNS, x.Connect, x.TLS, x.Send, x.Answer = Span{}, Span{}, Span{}, Span{}, Span{}
+	x.got, x.Queue = false, CallSpan{Start: now}
+	x.DNS, x.Connect, x.TLS, x.Send, x.Answer = CallSpan{}, CallSpan{}, CallSpan{}, CallSpan{}, CallSpan{}
 }
 
 func (x *exchange) gotConn(info httptrace.GotConnInfo, now time.Duration) {
 	x.got, x.Reused, x.Idle = true, info.Reused, info.IdleTime
 	x.Queue.Duration, x.Send.Start = now-x.Queue.Start, now
 	if info.Reused { // one that became free before the one that was being made
-		x.DNS, x.Connect, x.TLS = Span{}, Span{}, Span{}
+		x.DNS, x.Connect, x.TLS = CallSpan{}, CallSpan{}, CallSpan{}
 	}
 	if info.Conn != nil && info.Conn.RemoteAddr() != nil {
 		x.Remote = info.Conn.RemoteAddr().String()
@@ -405,5 +405,5 @@ func (x *exchange) firstByte(now time.Duration) {
 	if x.Send.Duration == 0 {
 		x.Send.Duration = now - x.Send.Start
 	}
-	x.Answer = Span{Start: x.Send.End(), Duration: now - x.Send.End()}
+	x.Answer = CallSpan{Start: x.Send.End(), Duration: now - x.Send.End()}
 }

@@ -41,7 +41,7 @@ func withToken(wait time.Duration) ply.Middleware {
 }
 
 // ends tells of each exchange how it ended.
-func ends(h ply.Hop) (ends []string) {
+func ends(h ply.CallHop) (ends []string) {
 	for _, x := range h.Exchanges {
 		end := http.StatusText(x.Status)
 		if x.Err != nil {
@@ -68,10 +68,10 @@ func TestAnErrorBelongsToTheExchangeThatHadIt(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, ply.Options{Transport: &plytest.Origin{Paths: tt.paths}, Use: []ply.Middleware{retry.New(retry.Options{}), tt.layer}, Timeouts: ply.Timeouts{Total: time.Second}})
-				ctx := ply.WithInfo(t.Context())
+				ctx := ply.WithCallInfo(t.Context())
 				_, err := c.Get(ctx, "http://a.test/")
 				require.Error(t, err)
-				i, _ := ply.InfoFromContext(ctx)
+				i, _ := ply.CallInfoFromContext(ctx)
 				require.Equal(t, tt.want, ends(i.Hops[0]), "%s", i)
 				require.Equal(t, time.Second, i.Hops[0].Header.Duration)
 			})
@@ -98,7 +98,7 @@ func TestABrokenBodyBelongsToItsExchange(t *testing.T) {
 		rest := plytest.Status(206, "ETag", `"1"`, "Content-Range", "bytes 4-9/10")
 		rest.Body = "456789"
 		c := newClient(t, ply.Options{
-			Transport: plytest.Play(plytest.Status(401), broken, rest),
+			Transport: plytest.NewOrigin(plytest.Status(401), broken, rest),
 			Use:       []ply.Middleware{retry.New(retry.Options{Resume: 1}), again},
 		})
 		i := recorded(t, c, "http://a.test/")
@@ -117,7 +117,7 @@ func TestTheTimeOfLayersIsShown(t *testing.T) {
 				return resp, err
 			})
 		}
-		i := recorded(t, newClient(t, ply.Options{Transport: plytest.Play(plytest.Status(503), plytest.Text("ok")), Use: []ply.Middleware{retry.New(retry.Options{Backoff: retry.Constant(time.Second)}), limit}}), "http://a.test/")
+		i := recorded(t, newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Status(503), plytest.Text("ok")), Use: []ply.Middleware{retry.New(retry.Options{Backoff: retry.Constant(time.Second)}), limit}}), "http://a.test/")
 		for _, row := range []string{
 			"in layers 0.00ms 3000.00ms", "attempt 1: 503 HTTP/1.1 3000.00ms 0.00ms",
 			"wait 3000.00ms 1000.00ms", "in layers 4000.00ms 8000.00ms", "attempt 2: 200 HTTP/1.1 12000.00ms 0.00ms",
@@ -134,14 +134,14 @@ func TestTheTimeOfLayersIsShown(t *testing.T) {
 func TestTheTotalTimeoutWhileRetryWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{
-			Transport: plytest.Play(plytest.Refuse()),
+			Transport: plytest.NewOrigin(plytest.Refuse()),
 			Use: []ply.Middleware{retry.New(retry.Options{
 				Backoff: retry.Constant(500 * time.Millisecond),
 				OnRetry: func(context.Context, retry.Event) { time.Sleep(700 * time.Millisecond) }, // or the wait would not begin
 			})},
 			Timeouts: ply.Timeouts{Total: time.Second},
 		})
-		ctx := ply.WithInfo(t.Context())
+		ctx := ply.WithCallInfo(t.Context())
 		_, err := c.Get(ctx, "http://a.test/")
 		var total *ply.TimeoutError
 		var failed *retry.Error
@@ -151,7 +151,7 @@ func TestTheTotalTimeoutWhileRetryWaits(t *testing.T) {
 		if errors.Is(err, context.Canceled) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("got %v", err)
 		}
-		i, _ := ply.InfoFromContext(ctx)
+		i, _ := ply.CallInfoFromContext(ctx)
 		if h := i.Hops[0]; h.Stop != "deadline" || i.Total != time.Second {
 			t.Errorf("got\n%s", i)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/plyhttp/ply/internal/target"
+	"github.com/plyhttp/ply/redact"
 )
 
 const defaultMaxRedirects = 10
@@ -191,7 +192,7 @@ func trimReferer(req *http.Request) {
 const badLocation = "failed to parse Location header "
 
 // withoutLocation is err without the secrets that a Location may have brought into it, or a layer.
-func withoutLocation(r *Redactor, err error) error {
+func withoutLocation(r *redact.Redactor, err error) error {
 	if strings.HasPrefix(err.Error(), badLocation) {
 		return errors.New("ply: the Location of the redirect cannot be parsed")
 	}

@@ -112,7 +112,7 @@ func TestCredentialsNeverCrossAnOrigin(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			transport := redirects(tt.path)
 			c := newClient(t, ply.Options{Transport: transport, BaseURL: "https://a.test", Header: http.Header{"X-Api-Key": {"k"}}})
-			get(t, c, first, ply.Bearer("t"), ply.Header("X-Auth-Token", "t"), ply.Cookie(&http.Cookie{Name: "s", Value: "1"}), ply.Header("Accept-Language", "en"))
+			get(t, c, first, ply.Bearer("t"), ply.SetHeader("X-Auth-Token", "t"), ply.Cookies(&http.Cookie{Name: "s", Value: "1"}), ply.SetHeader("Accept-Language", "en"))
 			got := transport.last()
 			if got.URL != tt.last {
 				t.Fatalf("ended at %s", got.URL)
@@ -148,7 +148,7 @@ func TestCredentialsStayAtAnOriginWhateverResponsesSayOfTheirRequest(t *testing.
 			}
 			return &http.Response{StatusCode: status, Header: http.Header{"Location": {to}}, Body: http.NoBody, Request: request(r)}, nil
 		})})
-		get(t, c, "http://a.test/1", ply.Header("X-Auth-Token", "t"))
+		get(t, c, "http://a.test/1", ply.SetHeader("X-Auth-Token", "t"))
 		var sent []bool
 		for _, h := range got {
 			sent = append(sent, h.Get("X-Auth-Token") != "")
@@ -182,7 +182,7 @@ func TestARefererOfTheCallerIsTrimmedOnEachHopElsewhere(t *testing.T) {
 		"https://a.test:x/hunter2":       {"https://a.test:x/hunter2", "https://a.test:x/hunter2", "", ""},
 	} {
 		transport := redirects(map[string]string{"https://a.test/1": "/2", "https://a.test/2": "https://b.test/3", "https://b.test/3": "/4"})
-		get(t, newClient(t, ply.Options{Transport: transport}), "https://a.test/1", ply.Header("Referer", referer))
+		get(t, newClient(t, ply.Options{Transport: transport}), "https://a.test/1", ply.SetHeader("Referer", referer))
 		var got []string
 		for _, s := range transport.got {
 			got = append(got, s.Header.Get("Referer"))

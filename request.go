@@ -298,22 +298,22 @@ func RawQuery(query string) RequestOption {
 	}}
 }
 
-// Header sets a header field of the request: its values replace those of defaults and of Options.Header. "Host" sets Request.Host.
-func Header(name string, values ...string) RequestOption {
+// SetHeader sets a header field of the request: its values replace those of defaults and of Options.Header. "Host" sets Request.Host.
+func SetHeader(name string, values ...string) RequestOption {
 	name = http.CanonicalHeaderKey(name)
 	return RequestOption{func(d *draft) error {
 		if name == "Authorization" && d.auth != "" {
-			return &OptionError{Option: "Header", Reason: "an Authorization header combined with " + d.auth + ": give one of them"}
+			return &OptionError{Option: "SetHeader", Reason: "an Authorization header combined with " + d.auth + ": give one of them"}
 		}
 		d.header[name] = slices.Clone(values)
 		return nil
 	}}
 }
 
-// NoHeader leaves out header fields that would be sent otherwise: those of Options.Header and Options.Defaults,
+// OmitHeader leaves out header fields that would be sent otherwise: those of Options.Header and Options.Defaults,
 // the User-Agent of net/http, the Content-Type of a body option, and the Accept-Encoding with which the transport asks for gzip
 // (then nothing is decompressed either).
-func NoHeader(names ...string) RequestOption {
+func OmitHeader(names ...string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		for _, name := range names {
 			name = http.CanonicalHeaderKey(name)
@@ -357,8 +357,8 @@ func (d *draft) authorize(option, value string) error {
 	return nil
 }
 
-// Together makes one option of several.
-func Together(opts ...RequestOption) RequestOption {
+// Combine makes one option of several.
+func Combine(opts ...RequestOption) RequestOption {
 	return RequestOption{func(d *draft) error { return d.applyAll(opts) }}
 }
 

@@ -72,21 +72,21 @@ func ExampleRawQuery() {
 	// Output: GET http://a.test/search?q=a%20b;c
 }
 
-func ExampleHeader() {
-	done(shown("Accept").Get(context.Background(), "http://a.test/", ply.Header("Accept", "application/json")))
+func ExampleSetHeader() {
+	done(shown("Accept").Get(context.Background(), "http://a.test/", ply.SetHeader("Accept", "application/json")))
 	// Output:
 	// GET http://a.test/
 	// Accept: application/json
 }
 
-func ExampleNoHeader() {
+func ExampleOmitHeader() {
 	client, err := shown("Accept-Language").With(func(o *ply.Options) { o.Header.Set("Accept-Language", "en") })
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	done(client.Get(context.Background(), "http://a.test/1"))
-	done(client.Get(context.Background(), "http://a.test/2", ply.NoHeader("Accept-Language")))
+	done(client.Get(context.Background(), "http://a.test/2", ply.OmitHeader("Accept-Language")))
 	// Output:
 	// GET http://a.test/1
 	// Accept-Language: en
@@ -107,15 +107,15 @@ func ExampleBearer() {
 	// Authorization: Bearer mF_9.B5f-4.1JqM
 }
 
-func ExampleCookie() {
-	done(shown("Cookie").Get(context.Background(), "http://a.test/", ply.Cookie(&http.Cookie{Name: "theme", Value: "dark"})))
+func ExampleCookies() {
+	done(shown("Cookie").Get(context.Background(), "http://a.test/", ply.Cookies(&http.Cookie{Name: "theme", Value: "dark"})))
 	// Output:
 	// GET http://a.test/
 	// Cookie: theme=dark
 }
 
-func ExampleTogether() {
-	asAdmin := ply.Together(ply.Header("X-Role", "admin"), ply.Query("all", "1"))
+func ExampleCombine() {
+	asAdmin := ply.Combine(ply.SetHeader("X-Role", "admin"), ply.Query("all", "1"))
 	done(shown("X-Role").Get(context.Background(), "http://a.test/users", asAdmin))
 	// Output:
 	// GET http://a.test/users?all=1

@@ -113,7 +113,7 @@ func withoutContent(err error) string {
 //
 //	user, err := ply.JSON[User](client.Get(ctx, "/users/7"))
 //
-// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [RaiseForStatus], and [StatusError.JSON]
+// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [ErrorForStatus], and [StatusError.JSON]
 // reads what it says; [AnyStatus] takes all.
 // A response without content (a 204, an empty or blank body) gives the zero T and [ErrEmptyBody], to be found with errors.Is.
 // Content that is no JSON value, or not that alone, or does not fit T, is a [*DecodeError].
@@ -189,7 +189,7 @@ func readContent(resp *http.Response) ([]byte, error) {
 }
 
 // Bytes reads the body of a successful response, and closes it. An err given is returned as it is.
-// A status of 400 or more is a [*StatusError], as from [RaiseForStatus]; the bytes that come with it are those of the error document,
+// A status of 400 or more is a [*StatusError], as from [ErrorForStatus]; the bytes that come with it are those of the error document,
 // up to 64 KiB. [AnyStatus] takes all.
 // A body that is cut short is an [io.ErrUnexpectedEOF] and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
 // With any other error there are no bytes.
@@ -212,7 +212,7 @@ func documentOf(err error) document {
 
 // Discard reads what is left of the body of a response, up to 64 KiB, and closes it, so that the connection can serve again.
 // A longer body is closed unread: that costs the connection and is no error. An err given is returned as it is,
-// a status of 400 or more is a [*StatusError], as from [RaiseForStatus], unless [AnyStatus] takes it,
+// a status of 400 or more is a [*StatusError], as from [ErrorForStatus], unless [AnyStatus] takes it,
 // and an error of the body is returned, which may be that of the caller's context: a body that never ends blocks until then.
 func Discard(resp *http.Response, err error) error {
 	if resp, err = successful(resp, err); err != nil {
@@ -348,7 +348,7 @@ func bodyError(resp *http.Response, err error) error {
 }
 
 // redactorFor is the redactor of the request of resp.
-func redactorFor(resp *http.Response) *Redactor {
+func redactorFor(resp *http.Response) *redact.Redactor {
 	if resp.Request == nil {
 		return nil
 	}

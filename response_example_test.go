@@ -192,9 +192,9 @@ func ExampleHistory() {
 	// 200 /books/7.txt
 }
 
-func ExampleRaiseForStatus() {
+func ExampleErrorForStatus() {
 	client := library()
-	_, err := ply.RaiseForStatus(client.Get(context.Background(), "/busy"))
+	_, err := ply.ErrorForStatus(client.Get(context.Background(), "/busy"))
 	var failed *ply.StatusError
 	if errors.As(err, &failed) {
 		fmt.Println(failed)

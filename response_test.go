@@ -799,8 +799,8 @@ func TestHistoryIsOldestFirst(t *testing.T) {
 }
 
 func TestContextEndsAReadThatWaits(t *testing.T) {
-	for _, r := range append(readers, discard, reader{"RaiseForStatus", func(resp *http.Response, err error) (string, error) {
-		_, err = ply.RaiseForStatus(resp, err)
+	for _, r := range append(readers, discard, reader{"ErrorForStatus", func(resp *http.Response, err error) (string, error) {
+		_, err = ply.ErrorForStatus(resp, err)
 		return "", err
 	}}) {
 		t.Run(r.name, func(t *testing.T) {
@@ -808,7 +808,7 @@ func TestContextEndsAReadThatWaits(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				status := http.StatusOK
-				if r.name == "RaiseForStatus" {
+				if r.name == "ErrorForStatus" {
 					status = http.StatusBadGateway
 				}
 				start := time.Now()
@@ -872,13 +872,13 @@ func TestConnectionServesAgain(t *testing.T) {
 			ply.CopyTo(io.Discard)(get("/page"))
 			ply.Discard(get("/page"))
 			ply.Discard(get("/none"))
-			ply.RaiseForStatus(get("/failure"))
-			ply.RaiseForStatus(get("/failure/page"))
-			ply.RaiseForStatus(get("/failure/exact"))
+			ply.ErrorForStatus(get("/failure"))
+			ply.ErrorForStatus(get("/failure/page"))
+			ply.ErrorForStatus(get("/failure/exact"))
 		}, 1},
 		{"not worth reading", func(get func(string) (*http.Response, error)) {
 			ply.Discard(get("/huge"))
-			ply.RaiseForStatus(get("/failure/huge"))
+			ply.ErrorForStatus(get("/failure/huge"))
 			ply.Bytes(get("/ok"))
 		}, 3},
 	}

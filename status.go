@@ -20,7 +20,7 @@ const (
 	errorLimit   = drainLimit
 )
 
-// StatusError is a response whose status says that the request failed. It comes from [RaiseForStatus] and from every function
+// StatusError is a response whose status says that the request failed. It comes from [ErrorForStatus] and from every function
 // that reads a response. Its JSON and Decode read the body, an error document of the API perhaps, into a type of the caller's:
 //
 //	user, err := ply.JSON[User](client.Get(ctx, "/users/7"))
@@ -92,11 +92,11 @@ func (e *StatusError) RetryAfter() (wait time.Duration, ok bool) {
 	return retryafter.Delay(e.Header, time.Now())
 }
 
-// RaiseForStatus makes an error of a response with a status of 400 or more: it closes the body and returns a [*StatusError].
+// ErrorForStatus makes an error of a response with a status of 400 or more: it closes the body and returns a [*StatusError].
 // Any other response, and an err given, are returned as they are. It takes what a call returns, of a [Client] or of an *http.Client.
 // [JSON], [Text] and all others that read a response do the same by themselves: it is for those who go on with the response.
 //
-//	resp, err := ply.RaiseForStatus(client.Get(ctx, "/feed"))
+//	resp, err := ply.ErrorForStatus(client.Get(ctx, "/feed"))
 //
 // A 307 or 308 that was not followed is a [*RedirectError]: the body of the request was a stream, which cannot be sent twice, or there was no Location,
 // and nothing has arrived anywhere. Those of a request with [NoRedirects] are returned.
@@ -104,7 +104,7 @@ func (e *StatusError) RetryAfter() (wait time.Duration, ok bool) {
 // As much of the body as the connection needs to serve again is read, 64 KiB at most, and kept for [StatusError.JSON].
 // On a body that trickles this waits, as any reader would, until the timeouts or the context of the request end it.
 // That cuts the content short and changes nothing else.
-func RaiseForStatus(resp *http.Response, err error) (*http.Response, error) {
+func ErrorForStatus(resp *http.Response, err error) (*http.Response, error) {
 	if resp, err = received(resp, err); err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func RaiseForStatus(resp *http.Response, err error) (*http.Response, error) {
 	return nil, err
 }
 
-// Below400 is the check for [CheckStatus] that [RaiseForStatus] makes: a status of 400 or more is a [*StatusError], and a 307 or 308
+// Below400 is the check for [CheckStatus] that [ErrorForStatus] makes: a status of 400 or more is a [*StatusError], and a 307 or 308
 // that could not be followed a [*RedirectError]. It leaves the body to be closed by its caller.
 func Below400(resp *http.Response) error {
 	if err := unfollowed(resp); err != nil {
@@ -181,7 +181,7 @@ func successful(resp *http.Response, err error) (*http.Response, error) {
 	if _, ok := resp.Body.(*anyStatus); ok {
 		return resp, nil
 	}
-	return RaiseForStatus(resp, nil)
+	return ErrorForStatus(resp, nil)
 }
 
 // StatusIs tells whether err is, or wraps, a [*StatusError] with one of the codes:

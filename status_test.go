@@ -21,14 +21,14 @@ import (
 func TestStatusIsAnErrorFrom400On(t *testing.T) {
 	for _, status := range []int{200, 204, 301, 304, 399} {
 		body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
-		got, err := ply.RaiseForStatus(resp, err)
+		got, err := ply.ErrorForStatus(resp, err)
 		if err != nil || got != resp || body.closed != 0 || body.read != 0 {
 			t.Errorf("%d: response %v, error %v, %d bytes read, closed %d times", status, got, err, body.read, body.closed)
 		}
 	}
 	for _, status := range []int{400, 404, 499, 500, 599, 999} {
 		body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
-		got, err := ply.RaiseForStatus(resp, err)
+		got, err := ply.ErrorForStatus(resp, err)
 		if !ply.StatusIs(err, status) || got != nil || body.closed != 1 {
 			t.Errorf("%d: response %v, error %v, closed %d times", status, got, err, body.closed)
 		}
@@ -41,7 +41,7 @@ func TestUpgradedConnectionIsLeftAlone(t *testing.T) {
 		io.Writer
 	}{io.NopCloser(strings.NewReader("")), io.Discard}
 	resp := &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: conn}
-	if got, err := ply.RaiseForStatus(resp, nil); err != nil || got.Body != io.ReadCloser(conn) {
+	if got, err := ply.ErrorForStatus(resp, nil); err != nil || got.Body != io.ReadCloser(conn) {
 		t.Errorf("response %v, error %v", got, err)
 	}
 }
@@ -50,7 +50,7 @@ func TestStatusErrorSaysAllButSecrets(t *testing.T) {
 	header := http.Header{"X-Request-Id": {"hush3"}}
 	_, resp, err := served{status: 404, header: header, body: text(annJSON)}.get(t.Context())
 	resp.Status = "404 hush4"
-	_, err = ply.RaiseForStatus(resp, err)
+	_, err = ply.ErrorForStatus(resp, err)
 	var got *ply.StatusError
 	if !errors.As(fmt.Errorf("sync: %w", err), &got) {
 		t.Fatalf("error %v", err)
@@ -77,7 +77,7 @@ func TestStatusErrorOfABareResponse(t *testing.T) {
 		"599":                     {StatusCode: 599, Body: http.NoBody},
 		"GET : 404 Not Found":     {StatusCode: 404, Request: &http.Request{}},
 	} {
-		if _, err := ply.RaiseForStatus(resp, nil); err == nil || err.Error() != want {
+		if _, err := ply.ErrorForStatus(resp, nil); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -102,7 +102,7 @@ func TestExcerptIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.answer.status = http.StatusBadGateway
 			body, resp, err := tt.answer.get(t.Context())
-			_, err = ply.RaiseForStatus(resp, err)
+			_, err = ply.ErrorForStatus(resp, err)
 			var got *ply.StatusError
 			if !errors.As(err, &got) || string(got.Excerpt) != tt.want {
 				t.Errorf("error %v, excerpt (-want +got):\n%s", err, cmp.Diff(tt.want, string(got.Excerpt)))
@@ -235,7 +235,7 @@ func TestARedirectThatCouldNotBeFollowedIsAnError(t *testing.T) {
 		{"307", 307, "/new", []ply.RequestOption{ply.BodyReader(stream())}, true},
 		{"308", 308, "/new", []ply.RequestOption{ply.BodyReader(stream())}, true},
 		{"a part that is a stream", 307, "/new", []ply.RequestOption{ply.BodyMultipart(ply.PartReader("f", "f", stream()))}, true},
-		{"compressed", 307, "/new", []ply.RequestOption{ply.BodyReader(stream()), ply.Compress("gzip")}, true},
+		{"compressed", 307, "/new", []ply.RequestOption{ply.BodyReader(stream()), ply.CompressBody("gzip")}, true},
 		{"no Location", 308, "", nil, true},
 		{"expected", 307, "/new", []ply.RequestOption{ply.BodyReader(stream()), ply.NoRedirects()}, false},
 		{"expected, no stream", 307, "/new", []ply.RequestOption{ply.BodyString("x"), ply.NoRedirects()}, false},
@@ -243,8 +243,8 @@ func TestARedirectThatCouldNotBeFollowedIsAnError(t *testing.T) {
 		{"no redirect", 300, "", nil, false},
 	}
 	for _, tt := range tests {
-		for _, r := range append(readers, discard, reader{"RaiseForStatus", func(resp *http.Response, err error) (string, error) {
-			_, err = ply.RaiseForStatus(resp, err)
+		for _, r := range append(readers, discard, reader{"ErrorForStatus", func(resp *http.Response, err error) (string, error) {
+			_, err = ply.ErrorForStatus(resp, err)
 			return "", err
 		}}, reader{"CheckStatus", nil}) {
 			t.Run(tt.name+"/"+r.name, func(t *testing.T) {
@@ -288,7 +288,7 @@ func TestStatusErrorNamesTheLastHop(t *testing.T) {
 		"http.Client": func() (*http.Response, error) { return server.Client().Get(server.URL + "/a") },
 		"ply.Client":  func() (*http.Response, error) { return client.Get(t.Context(), "/a") },
 	} {
-		_, err := ply.RaiseForStatus(call())
+		_, err := ply.ErrorForStatus(call())
 		var got *ply.StatusError
 		if !errors.As(err, &got) || got.URL != server.URL+"/b" || got.Status != "410 Gone" || string(got.Excerpt) != "gone for good\n" {
 			t.Errorf("%s: %#v", name, err)

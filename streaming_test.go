@@ -11,9 +11,10 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/logging"
-	"github.com/stretchr/testify/require"
 )
 
 // watchers are what sees bodies pass: the log with all that it can write, and the record of a call.
@@ -24,7 +25,9 @@ func watchers() map[string]func(transport http.RoundTripper) http.RoundTripper {
 		"log": log,
 		"record": func(transport http.RoundTripper) http.RoundTripper {
 			hc := ply.Wrap(&http.Client{Transport: transport})
-			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { return hc.Do(r.WithContext(ply.WithInfo(r.Context()))) })
+			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+				return hc.Do(r.WithContext(ply.WithCallInfo(r.Context())))
+			})
 		},
 	}
 }

@@ -61,8 +61,8 @@ func choose(a, b time.Duration) time.Duration {
 // Timeout bounds the request as a whole: [Timeouts.Total].
 func Timeout(total time.Duration) RequestOption { return Timeouts{Total: total}.option() }
 
-// LimitTime bounds the phases of the request; zero fields leave the client's bounds as they are.
-func LimitTime(t Timeouts) RequestOption { return t.option() }
+// PhaseTimeouts bounds the phases of the request; zero fields leave the client's bounds as they are.
+func PhaseTimeouts(t Timeouts) RequestOption { return t.option() }
 
 func (t Timeouts) option() RequestOption {
 	return RequestOption{func(d *draft) error {

@@ -222,7 +222,7 @@ var scenarios = map[string]scenario{
 			return slowTLS{l, &tls.Config{Certificates: []tls.Certificate{cert}}}
 		})
 		m.url = "https://example.com/"
-		m.options.TLS = &tls.Config{RootCAs: pool}
+		m.options.TLSClientConfig = &tls.Config{RootCAs: pool}
 		return m, nil
 	}},
 	"response header": {ply.PhaseResponseHeader, func(t *testing.T) (inMemory, []ply.Middleware) {
@@ -295,18 +295,18 @@ func TestTimeouts(t *testing.T) {
 		}{
 			{"by the client", ply.Options{Timeouts: s.limit(limit)}, nil, true},
 			{"among generous others", ply.Options{Timeouts: s.others(s.limit(limit))}, nil, true},
-			{"by default", ply.Options{Defaults: []ply.RequestOption{ply.LimitTime(s.limit(limit))}}, nil, true},
+			{"by default", ply.Options{Defaults: []ply.RequestOption{ply.PhaseTimeouts(s.limit(limit))}}, nil, true},
 			{"by default over the client's", ply.Options{
-				Timeouts: s.limit(time.Hour), Defaults: []ply.RequestOption{ply.LimitTime(s.limit(limit))},
+				Timeouts: s.limit(time.Hour), Defaults: []ply.RequestOption{ply.PhaseTimeouts(s.limit(limit))},
 			}, nil, true},
-			{"by the request", ply.Options{}, []ply.RequestOption{ply.LimitTime(s.limit(limit))}, true},
-			{"by the request over the client's", ply.Options{Timeouts: s.limit(time.Hour)}, []ply.RequestOption{ply.LimitTime(s.limit(limit))}, true},
+			{"by the request", ply.Options{}, []ply.RequestOption{ply.PhaseTimeouts(s.limit(limit))}, true},
+			{"by the request over the client's", ply.Options{Timeouts: s.limit(time.Hour)}, []ply.RequestOption{ply.PhaseTimeouts(s.limit(limit))}, true},
 			{"by the last of two options", ply.Options{}, []ply.RequestOption{
-				ply.LimitTime(s.limit(time.Hour)), ply.LimitTime(s.limit(limit)),
+				ply.PhaseTimeouts(s.limit(time.Hour)), ply.PhaseTimeouts(s.limit(limit)),
 			}, true},
-			{"taken back by the request", ply.Options{Timeouts: s.limit(limit)}, []ply.RequestOption{ply.LimitTime(s.limit(-1))}, false},
-			{"taken back by a default", ply.Options{Timeouts: s.limit(limit), Defaults: []ply.RequestOption{ply.LimitTime(s.limit(-1))}}, nil, false},
-			{"taken back among generous others", ply.Options{Timeouts: s.others(s.limit(limit))}, []ply.RequestOption{ply.LimitTime(s.limit(-1))}, false},
+			{"taken back by the request", ply.Options{Timeouts: s.limit(limit)}, []ply.RequestOption{ply.PhaseTimeouts(s.limit(-1))}, false},
+			{"taken back by a default", ply.Options{Timeouts: s.limit(limit), Defaults: []ply.RequestOption{ply.PhaseTimeouts(s.limit(-1))}}, nil, false},
+			{"taken back among generous others", ply.Options{Timeouts: s.others(s.limit(limit))}, []ply.RequestOption{ply.PhaseTimeouts(s.limit(-1))}, false},
 			{"longer than it takes", ply.Options{Timeouts: s.others(s.limit(time.Minute))}, nil, false},
 			{"not at all", ply.Options{}, nil, false},
 		}
@@ -404,7 +404,7 @@ func TestTheTransportsOwnLimitsAreNamed(t *testing.T) {
 	throughProxy := func(proxy string) func(t *testing.T) (ply.Handler, string) {
 		return func(t *testing.T) (ply.Handler, string) {
 			m, _ := scenarios["TLS"].start(t)
-			m.options.TLSTimeout = limit
+			m.options.TLSHandshakeTimeout = limit
 			m.options.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy) }
 			return m.transport(t), "https://example.com/"
 		}
@@ -436,12 +436,12 @@ func TestTheTransportsOwnLimitsAreNamed(t *testing.T) {
 				},
 			}, "http://origin.test/"
 		}, ply.PhaseConnect, 0},
-		"TLSTimeout": {func(t *testing.T) (ply.Handler, string) {
+		"TLSHandshakeTimeout": {func(t *testing.T) (ply.Handler, string) {
 			m, _ := scenarios["TLS"].start(t)
-			m.options.TLSTimeout = limit
+			m.options.TLSHandshakeTimeout = limit
 			return m.transport(t), m.url
 		}, ply.PhaseTLS, limit},
-		"TLSTimeout, of a proxy": {throughProxy("https://example.com"), ply.PhaseTLS, limit},
+		"TLSHandshakeTimeout, of a proxy": {throughProxy("https://example.com"), ply.PhaseTLS, limit},
 		"ResponseHeaderTimeout": {func(t *testing.T) (ply.Handler, string) {
 			m, _ := scenarios["response header"].start(t)
 			tr := m.transport(t)
@@ -457,7 +457,7 @@ func TestTheTransportsOwnLimitsAreNamed(t *testing.T) {
 			done := make(chan struct{})
 			go func() { server.ServeTLS(p, "", ""); close(done) }()
 			t.Cleanup(func() { p.Close(); server.Close(); <-done; time.Sleep(2 * slow) })
-			m := inMemory{options: ply.TransportOptions{DialContext: p.dial, TLS: &tls.Config{RootCAs: pool}}}
+			m := inMemory{options: ply.TransportOptions{DialContext: p.dial, TLSClientConfig: &tls.Config{RootCAs: pool}}}
 			tr := m.transport(t)
 			tr.ResponseHeaderTimeout = limit
 			return tr, "https://example.com/"
@@ -943,7 +943,7 @@ func TestAnUpgradeOutlivesItsTimeouts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := serveInMemory(t, http.HandlerFunc(upgrade), nil)
 				c := newClient(t, ply.Options{Transport: m.transport(t), Timeouts: timeouts})
-				resp, err := c.Get(foreign{t.Context(), make(chan struct{})}, m.url, ply.Header("Connection", "Upgrade"), ply.Header("Upgrade", "echo"))
+				resp, err := c.Get(foreign{t.Context(), make(chan struct{})}, m.url, ply.SetHeader("Connection", "Upgrade"), ply.SetHeader("Upgrade", "echo"))
 				require.NoError(t, err)
 				conn := resp.Body.(io.ReadWriteCloser)
 				lines := bufio.NewReader(conn)

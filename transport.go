@@ -26,11 +26,11 @@ type TransportOptions struct {
 	// [http.ProxyFromEnvironment] asks it; so does Options.TrustEnv.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// ProxyHeader goes to proxies with CONNECT requests. Nil means no fields beyond the usual.
-	ProxyHeader http.Header
+	// ProxyConnectHeader goes to proxies with CONNECT requests. Nil means no fields beyond the usual.
+	ProxyConnectHeader http.Header
 
-	// TLS is the client's TLS configuration. It is cloned. Nil means that of crypto/tls.
-	TLS *tls.Config
+	// TLSClientConfig is the client's TLS configuration. It is cloned. Nil means that of crypto/tls.
+	TLSClientConfig *tls.Config
 
 	// DialContext makes the connections, within ConnectTimeout. Nil means a net.Dialer with the next four fields; giving both is an error.
 	// A cache on a store that outlives the process serves what came through a dialer of one's own only under a name: see cache.NamedConnection.
@@ -51,16 +51,16 @@ type TransportOptions struct {
 	// ConnectTimeout bounds resolving a name and dialing; what strikes is a [*TimeoutError]. Zero means 30 seconds, negative no bound.
 	ConnectTimeout time.Duration
 
-	// TLSTimeout bounds a TLS handshake. Zero means 10 seconds, negative no bound.
-	TLSTimeout time.Duration
+	// TLSHandshakeTimeout bounds a TLS handshake. Zero means 10 seconds, negative no bound.
+	TLSHandshakeTimeout time.Duration
 
 	// ExpectContinueTimeout is how long a request with "Expect: 100-continue" waits before it sends its body all the same.
 	// Zero means 1 second, negative that it doesn't wait.
 	ExpectContinueTimeout time.Duration
 
-	// KeepAlive is how long an idle connection is kept. Zero means 90 seconds, negative that none is kept:
+	// IdleConnTimeout is how long an idle connection is kept. Zero means 90 seconds, negative that none is kept:
 	// each request then has a connection of its own.
-	KeepAlive time.Duration
+	IdleConnTimeout time.Duration
 
 	// MaxConnsPerHost bounds the connections to a host; further requests wait. Zero means no bound.
 	MaxConnsPerHost int
@@ -94,11 +94,11 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 	}
 	t := &http.Transport{
 		Proxy:                  o.Proxy,
-		ProxyConnectHeader:     o.ProxyHeader.Clone(),
+		ProxyConnectHeader:     o.ProxyConnectHeader.Clone(),
 		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    orNone(o.TLSTimeout, 10*time.Second),
-		DisableKeepAlives:      o.KeepAlive < 0,
-		IdleConnTimeout:        orNone(o.KeepAlive, 90*time.Second),
+		TLSHandshakeTimeout:    orNone(o.TLSHandshakeTimeout, 10*time.Second),
+		DisableKeepAlives:      o.IdleConnTimeout < 0,
+		IdleConnTimeout:        orNone(o.IdleConnTimeout, 90*time.Second),
 		MaxConnsPerHost:        o.MaxConnsPerHost,
 		MaxIdleConns:           cmp.Or(o.MaxIdleConns, 100),
 		MaxIdleConnsPerHost:    cmp.Or(o.MaxIdleConnsPerHost, o.MaxIdleConns, 100),
@@ -112,8 +112,8 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 		p := *o.Protocols
 		t.Protocols = &p
 	}
-	if o.TLS != nil {
-		t.TLSClientConfig = o.TLS.Clone()
+	if o.TLSClientConfig != nil {
+		t.TLSClientConfig = o.TLSClientConfig.Clone()
 	}
 	return t, nil
 }
@@ -207,17 +207,17 @@ func (v *variant) trust(option string) error {
 	return nil
 }
 
-// TLS sends a request over connections that are made with config, and over no others.
+// TLSConfig sends a request over connections that are made with config, and over no others.
 // Requests with the same *tls.Config share their connections; it must not change any more.
 // Answers are cached apart from those of configurations with other certificates, roots or names. What a callback of a configuration decides
 // has no name that other processes could know: a store that outlives the process is passed by.
-func TLS(config *tls.Config) RequestOption {
+func TLSConfig(config *tls.Config) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if config == nil {
-			return &OptionError{Option: "TLS", Reason: "the configuration is nil"}
+			return &OptionError{Option: "TLSConfig", Reason: "the configuration is nil"}
 		}
 		d.settings.variant.tls = config
-		return d.settings.variant.trust("TLS")
+		return d.settings.variant.trust("TLSConfig")
 	}}
 }
 
@@ -230,35 +230,35 @@ func InsecureSkipVerify() RequestOption {
 	}}
 }
 
-// Fingerprint sends a request only to a server whose certificate has one of the SHA-256 sums.
-// That replaces the verification of its chain and name, so that a self-signed certificate will do; another one is a [*FingerprintError].
-func Fingerprint(sums ...[sha256.Size]byte) RequestOption {
+// PinCertificate sends a request only to a server whose certificate has one of the SHA-256 sums.
+// That replaces the verification of its chain and name, so that a self-signed certificate will do; another one is a [*CertificatePinError].
+func PinCertificate(sums ...[sha256.Size]byte) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if len(sums) == 0 {
-			return &OptionError{Option: "Fingerprint", Reason: "no sum given"}
+			return &OptionError{Option: "PinCertificate", Reason: "no sum given"}
 		}
 		var all strings.Builder
 		for _, sum := range sums {
 			all.Write(sum[:])
 		}
 		d.settings.variant.pins = all.String()
-		return d.settings.variant.trust("Fingerprint")
+		return d.settings.variant.trust("PinCertificate")
 	}}
 }
 
-// FingerprintError says that a server's certificate is none of those that [Fingerprint] expects.
-type FingerprintError struct {
+// CertificatePinError says that a server's certificate is none of those that [PinCertificate] expects.
+type CertificatePinError struct {
 	Host string
 	Got  [sha256.Size]byte
 }
 
-func (e *FingerprintError) Error() string {
-	return fmt.Sprintf("ply: certificate of %s has SHA-256 sum %x, which Fingerprint does not list", e.Host, e.Got)
+func (e *CertificatePinError) Error() string {
+	return fmt.Sprintf("ply: certificate of %s has SHA-256 sum %x, which PinCertificate does not list", e.Host, e.Got)
 }
 
-// Proxy sends a request through the proxy at rawURL: http, https or socks5, with credentials as its userinfo, if it wants any.
+// ProxyURL sends a request through the proxy at rawURL: http, https or socks5, with credentials as its userinfo, if it wants any.
 // An empty rawURL sends it directly, whatever the client's default is.
-func Proxy(rawURL string) RequestOption {
+func ProxyURL(rawURL string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if rawURL == "" {
 			d.settings.variant.proxy = direct
@@ -266,23 +266,23 @@ func Proxy(rawURL string) RequestOption {
 		}
 		u, err := url.Parse(rawURL)
 		if err != nil {
-			return &OptionError{Option: "Proxy", Reason: "the URL cannot be parsed", Err: parseReason(err)}
+			return &OptionError{Option: "ProxyURL", Reason: "the URL cannot be parsed", Err: parseReason(err)}
 		}
 		switch u.Scheme {
 		case "http", "https", "socks5", "socks5h":
 		default:
-			return &OptionError{Option: "Proxy", Reason: "the URL's scheme must be http, https, socks5 or socks5h"}
+			return &OptionError{Option: "ProxyURL", Reason: "the URL's scheme must be http, https, socks5 or socks5h"}
 		}
 		if u.Host == "" {
-			return &OptionError{Option: "Proxy", Reason: "the URL names no host"}
+			return &OptionError{Option: "ProxyURL", Reason: "the URL names no host"}
 		}
 		d.settings.variant.proxy = u.String()
 		return nil
 	}}
 }
 
-// ProxyHeader sends fields to the proxy with the CONNECT request for an https URL.
-func ProxyHeader(h http.Header) RequestOption {
+// ProxyConnectHeader sends fields to the proxy with the CONNECT request for an https URL.
+func ProxyConnectHeader(h http.Header) RequestOption {
 	return RequestOption{func(d *draft) error {
 		var wire strings.Builder
 		if err := h.Write(&wire); err != nil {
@@ -442,11 +442,11 @@ func (v variant) option() string {
 	case v.tlsFrom != "":
 		return v.tlsFrom
 	case v.proxy != "":
-		return "Proxy"
+		return "ProxyURL"
 	case v.proxyHeader != "":
-		return "ProxyHeader"
+		return "ProxyConnectHeader"
 	}
-	return "NoHeader(Accept-Encoding)"
+	return "OmitHeader(Accept-Encoding)"
 }
 
 func (v variant) of(base *http.Transport) *http.Transport {
@@ -524,14 +524,14 @@ func (v variant) checkPin(state tls.ConnectionState) error {
 			return nil
 		}
 	}
-	return &FingerprintError{Host: state.ServerName, Got: got}
+	return &CertificatePinError{Host: state.ServerName, Got: got}
 }
 
-// namedHost completes a FingerprintError: TLS doesn't know the names of hosts that go by their address.
+// namedHost completes a CertificatePinError: TLS doesn't know the names of hosts that go by their address.
 func namedHost(err error, req *http.Request) error {
-	var mismatch *FingerprintError
+	var mismatch *CertificatePinError
 	if errors.As(err, &mismatch) && mismatch.Host == "" {
-		return &FingerprintError{Host: req.URL.Hostname(), Got: mismatch.Got}
+		return &CertificatePinError{Host: req.URL.Hostname(), Got: mismatch.Got}
 	}
 	return err
 }

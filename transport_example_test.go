@@ -72,7 +72,7 @@ func ExampleTimeout() {
 }
 
 // A download may take its time, as long as something arrives.
-func ExampleLimitTime() {
+func ExamplePhaseTimeouts() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "some of it")
 		w.(http.Flusher).Flush()
@@ -85,7 +85,7 @@ func ExampleLimitTime() {
 	}
 	defer client.Close()
 
-	resp, err := client.Get(context.Background(), "/", ply.LimitTime(ply.Timeouts{Total: -1, IdleRead: 50 * time.Millisecond}))
+	resp, err := client.Get(context.Background(), "/", ply.PhaseTimeouts(ply.Timeouts{Total: -1, IdleRead: 50 * time.Millisecond}))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func ExampleLimitTime() {
 }
 
 // One request goes to a server that a private authority vouches for.
-func ExampleTLS() {
+func ExampleTLSConfig() {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "verified") }))
 	defer server.Close()
 	authority := x509.NewCertPool()
@@ -108,7 +108,7 @@ func ExampleTLS() {
 	}
 	defer client.Close()
 
-	fmt.Println(ply.Text(client.Get(context.Background(), server.URL, ply.TLS(config))))
+	fmt.Println(ply.Text(client.Get(context.Background(), server.URL, ply.TLSConfig(config))))
 	// Output: verified <nil>
 }
 
@@ -125,7 +125,7 @@ func ExampleInsecureSkipVerify() {
 	// Output: from anyone <nil>
 }
 
-func ExampleFingerprint() {
+func ExamplePinCertificate() {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the one we know") }))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
@@ -138,10 +138,10 @@ func ExampleFingerprint() {
 	defer client.Close()
 	ctx := context.Background()
 
-	fmt.Println(ply.Text(client.Get(ctx, "/", ply.Fingerprint(known))))
+	fmt.Println(ply.Text(client.Get(ctx, "/", ply.PinCertificate(known))))
 
-	_, err = client.Get(ctx, "/", ply.Fingerprint([sha256.Size]byte{1, 2, 3}))
-	var another *ply.FingerprintError
+	_, err = client.Get(ctx, "/", ply.PinCertificate([sha256.Size]byte{1, 2, 3}))
+	var another *ply.CertificatePinError
 	if errors.As(err, &another) {
 		fmt.Println("another certificate at", another.Host)
 	}
@@ -150,7 +150,7 @@ func ExampleFingerprint() {
 	// another certificate at 127.0.0.1
 }
 
-func ExampleProxy() {
+func ExampleProxyURL() {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "asked for %s by %s", r.RequestURI, r.Header.Get("Proxy-Authorization"))
 	}))
@@ -166,19 +166,19 @@ func ExampleProxy() {
 	}
 	defer client.Close()
 
-	fmt.Println(ply.Text(client.Get(context.Background(), "http://origin.test/page", ply.Proxy(through.String()))))
+	fmt.Println(ply.Text(client.Get(context.Background(), "http://origin.test/page", ply.ProxyURL(through.String()))))
 	// Output: asked for http://origin.test/page by Basic dXNlcjpwYXNzd29yZA== <nil>
 }
 
-func ExampleProxyHeader() {
+func ExampleProxyConnectHeader() {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println(r.Method, r.Host, "for", r.Header.Get("X-Tenant"))
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	defer proxy.Close()
 	client, err := ply.New(ply.Options{Defaults: []ply.RequestOption{
-		ply.Proxy(proxy.URL),
-		ply.ProxyHeader(http.Header{"X-Tenant": {"blue"}}),
+		ply.ProxyURL(proxy.URL),
+		ply.ProxyConnectHeader(http.Header{"X-Tenant": {"blue"}}),
 	}})
 	if err != nil {
 		log.Fatal(err)

@@ -99,8 +99,8 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// TestTransportOptions shows the effect of each. ConnectTimeout and TLSTimeout are in TestTheTransportsOwnLimitsAreNamed,
-// Proxy and ProxyHeader in TestProxies.
+// TestTransportOptions shows the effect of each. ConnectTimeout and TLSHandshakeTimeout are in TestTheTransportsOwnLimitsAreNamed,
+// Proxy and ProxyConnectHeader in TestProxies.
 func TestTransportOptions(t *testing.T) {
 	_, pool := certificate()
 	peer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -170,7 +170,7 @@ func TestTransportOptions(t *testing.T) {
 			config *tls.Config
 			ok     bool
 		}{{nil, false}, {config, true}} {
-			tr := newTransport(t, ply.TransportOptions{TLS: tt.config})
+			tr := newTransport(t, ply.TransportOptions{TLSClientConfig: tt.config})
 			config.RootCAs = nil // the transport has its own copy
 			if err := fetch(t.Context(), newClient(t, ply.Options{Transport: tr}), s.URL); (err == nil) != tt.ok {
 				t.Errorf("%v: %v", tt.config, err)
@@ -203,7 +203,7 @@ func TestTransportOptions(t *testing.T) {
 					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 				}()
 				c := newClient(t, ply.Options{Transport: newTransport(t, ply.TransportOptions{DialContext: p.dial, ExpectContinueTimeout: limit})})
-				resp, err := c.Post(t.Context(), "http://origin.test/", ply.Header("Expect", "100-continue"), ply.BodyString("x"))
+				resp, err := c.Post(t.Context(), "http://origin.test/", ply.SetHeader("Expect", "100-continue"), ply.BodyString("x"))
 				require.NoError(t, err)
 				resp.Body.Close()
 				if waited != want {
@@ -213,7 +213,7 @@ func TestTransportOptions(t *testing.T) {
 		}
 	})
 
-	t.Run("KeepAlive", func(t *testing.T) {
+	t.Run("IdleConnTimeout", func(t *testing.T) {
 		for _, tt := range []struct {
 			keep, pause time.Duration
 			made        int
@@ -228,7 +228,7 @@ func TestTransportOptions(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d dials
 				m := serveInMemory(t, http.HandlerFunc(ok), nil)
-				m.options.DialContext, m.options.KeepAlive = d.of(m.options.DialContext), tt.keep
+				m.options.DialContext, m.options.IdleConnTimeout = d.of(m.options.DialContext), tt.keep
 				c := newClient(t, ply.Options{Transport: m.transport(t)})
 				require.NoError(t, fetch(t.Context(), c, m.url))
 				time.Sleep(tt.pause)
@@ -315,7 +315,7 @@ func TestTransportOptions(t *testing.T) {
 			{"1 and 2, TLS", protocols(h1, h2), secure.URL, "HTTP/2.0"},
 			{"unencrypted 2", protocols(h2c), plain.URL, "HTTP/2.0"},
 		} {
-			tr := newTransport(t, ply.TransportOptions{Protocols: tt.protocols, TLS: &tls.Config{RootCAs: pool}})
+			tr := newTransport(t, ply.TransportOptions{Protocols: tt.protocols, TLSClientConfig: &tls.Config{RootCAs: pool}})
 			if tt.protocols != nil {
 				*tt.protocols = http.Protocols{} // the transport has its own copy
 			}
@@ -350,7 +350,7 @@ func TestTransportOptions(t *testing.T) {
 				c := newClient(t, ply.Options{Transport: m.transport(t)})
 				var opts []ply.RequestOption
 				for i := range 9 {
-					opts = append(opts, ply.Header(fmt.Sprintf("X-%d", i), strings.Repeat("x", 1000)))
+					opts = append(opts, ply.SetHeader(fmt.Sprintf("X-%d", i), strings.Repeat("x", 1000)))
 				}
 				require.NoError(t, fetch(t.Context(), c, m.url, opts...))
 				d.mu.Lock()
@@ -608,18 +608,18 @@ func TestProxies(t *testing.T) {
 	for _, tt := range tests {
 		header := http.Header{"X-Proxy": {"for the proxy"}}
 		other := ply.TransportOptions{
-			TLS:         &tls.Config{RootCAs: pool},
-			Proxy:       func(*http.Request) (*url.URL, error) { return url.Parse("http://192.0.2.1:1") },
-			ProxyHeader: http.Header{"X-Proxy": {"of the transport"}},
+			TLSClientConfig:    &tls.Config{RootCAs: pool},
+			Proxy:              func(*http.Request) (*url.URL, error) { return url.Parse("http://192.0.2.1:1") },
+			ProxyConnectHeader: http.Header{"X-Proxy": {"of the transport"}},
 		}
 		own := other
 		own.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(tt.proxy) }
-		own.ProxyHeader = header
+		own.ProxyConnectHeader = header
 		dynamic := newTransport(t, other)
 		dynamic.GetProxyConnectHeader = func(context.Context, *url.URL, string) (http.Header, error) {
 			return http.Header{"X-Proxy": {"of a function"}}, nil
 		}
-		options := []ply.RequestOption{ply.Proxy(tt.proxy), ply.ProxyHeader(header)}
+		options := []ply.RequestOption{ply.ProxyURL(tt.proxy), ply.ProxyConnectHeader(header)}
 		for way, use := range map[string]struct {
 			transport *http.Transport
 			defaults  []ply.RequestOption
@@ -629,7 +629,7 @@ func TestProxies(t *testing.T) {
 			"by default":       {newTransport(t, other), options, nil},
 			"by the request":   {newTransport(t, other), nil, options},
 			"by the request over the default": {newTransport(t, other), []ply.RequestOption{
-				ply.Proxy("http://192.0.2.2:1"), ply.ProxyHeader(http.Header{"X-Proxy": {"of a default"}}),
+				ply.ProxyURL("http://192.0.2.2:1"), ply.ProxyConnectHeader(http.Header{"X-Proxy": {"of a default"}}),
 			}, options},
 			"by the request over a function": {dynamic, nil, options},
 		} {
@@ -648,8 +648,8 @@ func TestProxies(t *testing.T) {
 
 	t.Run("none, for a request", func(t *testing.T) {
 		tr := newTransport(t, ply.TransportOptions{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(plain.URL) }})
-		c := newClient(t, ply.Options{Transport: tr, Defaults: []ply.RequestOption{ply.Proxy("http://192.0.2.2:1")}})
-		if got := textOf(t, c, origin.URL, ply.Proxy("")); got != "the origin" || saw.take() != nil {
+		c := newClient(t, ply.Options{Transport: tr, Defaults: []ply.RequestOption{ply.ProxyURL("http://192.0.2.2:1")}})
+		if got := textOf(t, c, origin.URL, ply.ProxyURL("")); got != "the origin" || saw.take() != nil {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -657,7 +657,7 @@ func TestProxies(t *testing.T) {
 	t.Run("what it is given is copied", func(t *testing.T) {
 		header := http.Header{"X-Proxy": {"one"}}
 		c := newClient(t, ply.Options{Transport: newTransport(t, ply.TransportOptions{
-			TLS: &tls.Config{RootCAs: pool}, ProxyHeader: header,
+			TLSClientConfig: &tls.Config{RootCAs: pool}, ProxyConnectHeader: header,
 			Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(plain.URL) },
 		})})
 		header.Set("X-Proxy", "two")
@@ -669,7 +669,7 @@ func TestProxies(t *testing.T) {
 
 	t.Run("secrets stay out of errors", func(t *testing.T) {
 		c := newClient(t, ply.Options{})
-		err := fetch(t.Context(), c, "http://origin.test/", ply.Proxy("http://user:secret@127.0.0.1:1"))
+		err := fetch(t.Context(), c, "http://origin.test/", ply.ProxyURL("http://user:secret@127.0.0.1:1"))
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("got %v", err)
 		}
@@ -677,9 +677,9 @@ func TestProxies(t *testing.T) {
 
 	t.Run("that cannot be", func(t *testing.T) {
 		for _, bad := range []string{"ftp://a.test", "a.test:80", "http://", "://", "http://u:secret@a b"} {
-			_, err := newClient(t, ply.Options{}).Get(t.Context(), origin.URL, ply.Proxy(bad))
+			_, err := newClient(t, ply.Options{}).Get(t.Context(), origin.URL, ply.ProxyURL(bad))
 			var option *ply.OptionError
-			if !errors.As(err, &option) || option.Option != "Proxy" || strings.Contains(err.Error(), "secret") {
+			if !errors.As(err, &option) || option.Option != "ProxyURL" || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%q: got %v", bad, err)
 			}
 		}
@@ -759,7 +759,7 @@ func TestTrustEnv(t *testing.T) {
 		"ProxyFromEnvironment":    {ply.Options{Transport: asks}, true},
 		"zero options":            {ply.Options{}, false},
 		"a transport of its own":  {ply.Options{TrustEnv: true, Transport: newTransport(t, ply.TransportOptions{})}, false},
-		"no proxy for requests":   {ply.Options{TrustEnv: true, Defaults: []ply.RequestOption{ply.Proxy("")}}, false},
+		"no proxy for requests":   {ply.Options{TrustEnv: true, Defaults: []ply.RequestOption{ply.ProxyURL("")}}, false},
 		"another variant of both": {ply.Options{TrustEnv: true, Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, true},
 	} {
 		// Without a proxy the name would be looked up; that's as far as it goes.
@@ -812,26 +812,26 @@ func TestTLSSettings(t *testing.T) {
 			want    string // "" or part of the error
 		}{
 			"none":                              {ply.Options{}, nil, "certificate signed by unknown authority"},
-			"of the transport":                  {ply.Options{Transport: newTransport(t, ply.TransportOptions{TLS: trusting})}, nil, ""},
-			"TLS":                               {ply.Options{}, []ply.RequestOption{ply.TLS(trusting)}, ""},
-			"TLS, by default":                   {ply.Options{Defaults: []ply.RequestOption{ply.TLS(trusting)}}, nil, ""},
-			"TLS over the default":              {ply.Options{Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, []ply.RequestOption{ply.TLS(&tls.Config{})}, "unknown authority"},
+			"of the transport":                  {ply.Options{Transport: newTransport(t, ply.TransportOptions{TLSClientConfig: trusting})}, nil, ""},
+			"TLS":                               {ply.Options{}, []ply.RequestOption{ply.TLSConfig(trusting)}, ""},
+			"TLS, by default":                   {ply.Options{Defaults: []ply.RequestOption{ply.TLSConfig(trusting)}}, nil, ""},
+			"TLS over the default":              {ply.Options{Defaults: []ply.RequestOption{ply.InsecureSkipVerify()}}, []ply.RequestOption{ply.TLSConfig(&tls.Config{})}, "unknown authority"},
 			"InsecureSkipVerify":                {ply.Options{}, []ply.RequestOption{ply.InsecureSkipVerify()}, ""},
-			"InsecureSkipVerify over a default": {ply.Options{Defaults: []ply.RequestOption{ply.Fingerprint(wrong)}}, []ply.RequestOption{ply.InsecureSkipVerify()}, ""},
-			"Fingerprint":                       {ply.Options{}, []ply.RequestOption{ply.Fingerprint(right(s))}, ""},
-			"Fingerprint, the second of two":    {ply.Options{}, []ply.RequestOption{ply.Fingerprint(wrong, right(s))}, ""},
-			"Fingerprint, another":              {ply.Options{}, []ply.RequestOption{ply.Fingerprint(wrong)}, "which Fingerprint does not list"},
-			"Fingerprint, another, though the chain is right": {
-				ply.Options{Transport: newTransport(t, ply.TransportOptions{TLS: trusting})},
-				[]ply.RequestOption{ply.Fingerprint(wrong)}, "which Fingerprint does not list",
+			"InsecureSkipVerify over a default": {ply.Options{Defaults: []ply.RequestOption{ply.PinCertificate(wrong)}}, []ply.RequestOption{ply.InsecureSkipVerify()}, ""},
+			"PinCertificate":                    {ply.Options{}, []ply.RequestOption{ply.PinCertificate(right(s))}, ""},
+			"PinCertificate, the second of two": {ply.Options{}, []ply.RequestOption{ply.PinCertificate(wrong, right(s))}, ""},
+			"PinCertificate, another":           {ply.Options{}, []ply.RequestOption{ply.PinCertificate(wrong)}, "which PinCertificate does not list"},
+			"PinCertificate, another, though the chain is right": {
+				ply.Options{Transport: newTransport(t, ply.TransportOptions{TLSClientConfig: trusting})},
+				[]ply.RequestOption{ply.PinCertificate(wrong)}, "which PinCertificate does not list",
 			},
-			"Fingerprint over a transport that accepts all": {
-				ply.Options{Transport: newTransport(t, ply.TransportOptions{TLS: &tls.Config{InsecureSkipVerify: true}})},
-				[]ply.RequestOption{ply.Fingerprint(wrong)}, "which Fingerprint does not list",
+			"PinCertificate over a transport that accepts all": {
+				ply.Options{Transport: newTransport(t, ply.TransportOptions{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}})},
+				[]ply.RequestOption{ply.PinCertificate(wrong)}, "which PinCertificate does not list",
 			},
 			"on a transport that isn't ply's": {ply.Options{Transport: &http.Transport{}}, []ply.RequestOption{ply.InsecureSkipVerify()}, ""},
 			"TLS on a transport that isn't ply's": {
-				ply.Options{Transport: &http.Transport{}}, []ply.RequestOption{ply.TLS(trusting)}, "",
+				ply.Options{Transport: &http.Transport{}}, []ply.RequestOption{ply.TLSConfig(trusting)}, "",
 			},
 			"on a transport with a TLS dialer": {ply.Options{Transport: &http.Transport{
 				DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("must not be asked") },
@@ -875,14 +875,14 @@ func TestAFingerprintErrorComesThroughEverything(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		s, _ := secureOrigin(t, h2, ok)
 		for _, proxied := range []string{"", through.URL} {
-			c := newClient(t, ply.Options{Use: []ply.Middleware{wrap}, Timeouts: generous, Defaults: []ply.RequestOption{ply.Proxy(proxied)}})
+			c := newClient(t, ply.Options{Use: []ply.Middleware{wrap}, Timeouts: generous, Defaults: []ply.RequestOption{ply.ProxyURL(proxied)}})
 			for _, host := range []string{"127.0.0.1", "localhost"} {
-				_, err := c.Get(t.Context(), strings.Replace(s.URL, "127.0.0.1", host, 1), ply.Fingerprint([sha256.Size]byte{1}))
-				var got *ply.FingerprintError
+				_, err := c.Get(t.Context(), strings.Replace(s.URL, "127.0.0.1", host, 1), ply.PinCertificate([sha256.Size]byte{1}))
+				var got *ply.CertificatePinError
 				if !errors.As(err, &got) {
-					t.Fatalf("got %v, want a FingerprintError", err)
+					t.Fatalf("got %v, want a CertificatePinError", err)
 				}
-				want := ply.FingerprintError{Host: host, Got: sha256.Sum256(s.Certificate().Raw)}
+				want := ply.CertificatePinError{Host: host, Got: sha256.Sum256(s.Certificate().Raw)}
 				if diff := cmp.Diff(want, *got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
@@ -901,16 +901,16 @@ func TestRequestsShareConnectionsWithTheirLike(t *testing.T) {
 		likes := [][]ply.RequestOption{
 			nil,
 			{ply.InsecureSkipVerify()},
-			{ply.Fingerprint(pin)},
-			{ply.Fingerprint(pin, pin)},
-			{ply.TLS(one)},
-			{ply.TLS(two)},
-			{ply.NoHeader("Accept-Encoding")},
-			{ply.InsecureSkipVerify(), ply.NoHeader("Accept-Encoding")},
-			{ply.InsecureSkipVerify(), ply.Proxy("")},
+			{ply.PinCertificate(pin)},
+			{ply.PinCertificate(pin, pin)},
+			{ply.TLSConfig(one)},
+			{ply.TLSConfig(two)},
+			{ply.OmitHeader("Accept-Encoding")},
+			{ply.InsecureSkipVerify(), ply.OmitHeader("Accept-Encoding")},
+			{ply.InsecureSkipVerify(), ply.ProxyURL("")},
 		}
 		for name, tr := range map[string]*http.Transport{
-			"ply's":      newTransport(t, ply.TransportOptions{TLS: &tls.Config{RootCAs: pool}}),
+			"ply's":      newTransport(t, ply.TransportOptions{TLSClientConfig: &tls.Config{RootCAs: pool}}),
 			"net/http's": {TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true},
 		} {
 			c := newClient(t, ply.Options{Transport: tr})
@@ -975,7 +975,7 @@ func onlyHTTP1() *http.Protocols {
 func TestASessionOfAnUnverifiedConnectionIsNotResumed(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	refused := errors.New("refused")
-	tr := newTransport(t, ply.TransportOptions{TLS: &tls.Config{
+	tr := newTransport(t, ply.TransportOptions{TLSClientConfig: &tls.Config{
 		ClientSessionCache:    tls.NewLRUClientSessionCache(0),
 		InsecureSkipVerify:    true,
 		VerifyPeerCertificate: func([][]byte, [][]*x509.Certificate) error { return refused },
@@ -991,10 +991,10 @@ func TestASessionOfAnUnverifiedConnectionIsNotResumed(t *testing.T) {
 func TestFingerprintHoldsForResumedSessions(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	pin := sha256.Sum256(s.Certificate().Raw)
-	tr := newTransport(t, ply.TransportOptions{KeepAlive: -1, TLS: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)}})
+	tr := newTransport(t, ply.TransportOptions{IdleConnTimeout: -1, TLSClientConfig: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)}})
 	c := newClient(t, ply.Options{Transport: tr})
 	for i := range 2 {
-		resp := get(t, c, s.URL, ply.Fingerprint(pin))
+		resp := get(t, c, s.URL, ply.PinCertificate(pin))
 		io.Copy(io.Discard, resp.Body)
 		if resp.TLS.DidResume != (i > 0) {
 			t.Errorf("request %d: resumed: %t", i, resp.TLS.DidResume)
@@ -1007,8 +1007,8 @@ func TestVariantsNeedATransportToCopy(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{Transport: transport})
 	for option, o := range map[string]ply.RequestOption{
-		"TLS": ply.TLS(&tls.Config{}), "InsecureSkipVerify": ply.InsecureSkipVerify(), "Fingerprint": ply.Fingerprint([sha256.Size]byte{}),
-		"Proxy": ply.Proxy(""), "ProxyHeader": ply.ProxyHeader(http.Header{"X": {"y"}}),
+		"TLSConfig": ply.TLSConfig(&tls.Config{}), "InsecureSkipVerify": ply.InsecureSkipVerify(), "PinCertificate": ply.PinCertificate([sha256.Size]byte{}),
+		"ProxyURL": ply.ProxyURL(""), "ProxyConnectHeader": ply.ProxyConnectHeader(http.Header{"X": {"y"}}),
 	} {
 		body := &closeCounter{Reader: strings.NewReader("x")}
 		_, err := c.Post(t.Context(), "http://a.test/", o, ply.BodyReader(body))
@@ -1049,7 +1049,9 @@ func proxies(t *testing.T, o ply.Options, f func(t *testing.T, c *ply.Client, d 
 	})
 }
 
-func proxyNumber(i int) ply.RequestOption { return ply.Proxy(fmt.Sprintf("http://%d.proxy.test", i)) }
+func proxyNumber(i int) ply.RequestOption {
+	return ply.ProxyURL(fmt.Sprintf("http://%d.proxy.test", i))
+}
 
 func TestVariantsAreBounded(t *testing.T) {
 	proxies(t, ply.Options{}, func(t *testing.T, c *ply.Client, d *dials) {
@@ -1089,7 +1091,7 @@ func TestAnExchangeGoesOnWhenItsVariantMakesRoom(t *testing.T) {
 func TestADefaultVariantStays(t *testing.T) {
 	for name, own := range map[string]ply.RequestOption{"requests as they are": {}, "requests with options": ply.Timeout(time.Hour)} {
 		t.Run(name, func(t *testing.T) {
-			proxies(t, ply.Options{Defaults: []ply.RequestOption{ply.Proxy("http://default.test")}}, func(t *testing.T, c *ply.Client, d *dials) {
+			proxies(t, ply.Options{Defaults: []ply.RequestOption{ply.ProxyURL("http://default.test")}}, func(t *testing.T, c *ply.Client, d *dials) {
 				for i := range 100 {
 					require.NoError(t, fetch(t.Context(), c, "http://a.test/", proxyNumber(i)))
 					req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a.test/", nil)
@@ -1153,7 +1155,7 @@ func TestAnIdleConnectionOfAVariantEnds(t *testing.T) {
 }
 
 func TestVariantsUnderConcurrentUse(t *testing.T) {
-	proxies(t, ply.Options{Defaults: []ply.RequestOption{ply.Proxy("http://default.test")}}, func(t *testing.T, c *ply.Client, d *dials) {
+	proxies(t, ply.Options{Defaults: []ply.RequestOption{ply.ProxyURL("http://default.test")}}, func(t *testing.T, c *ply.Client, d *dials) {
 		var all sync.WaitGroup
 		for g := range 8 {
 			all.Go(func() {
@@ -1216,9 +1218,9 @@ func TestPartitions(t *testing.T) {
 	kinds := map[string][]ply.RequestOption{
 		"verified":  nil,
 		"insecure":  {ply.InsecureSkipVerify()},
-		"pinned":    {ply.Fingerprint(pin)},
-		"pinned, 2": {ply.Fingerprint(pin, [sha256.Size]byte{1})},
-		"TLS two":   {ply.TLS(two)},
+		"pinned":    {ply.PinCertificate(pin)},
+		"pinned, 2": {ply.PinCertificate(pin, [sha256.Size]byte{1})},
+		"TLS two":   {ply.TLSConfig(two)},
 	}
 	seen := make(map[string]string)
 	for kind, opts := range kinds {
@@ -1228,14 +1230,14 @@ func TestPartitions(t *testing.T) {
 		}
 		seen[p] = kind
 		for more, and := range map[string]ply.RequestOption{
-			"again": {}, "without a proxy": ply.Proxy(""), "without gzip": ply.NoHeader("Accept-Encoding"), "in time": ply.Timeout(time.Hour),
+			"again": {}, "without a proxy": ply.ProxyURL(""), "without gzip": ply.OmitHeader("Accept-Encoding"), "in time": ply.Timeout(time.Hour),
 		} {
 			if got := of(t, c, append(slices.Clone(opts), and)...); got != p {
 				t.Errorf("%s %s: partition %q, want %q as before", kind, more, got, p)
 			}
 		}
 	}
-	if seen[of(t, c, ply.TLS(one.Clone()))] != "verified" {
+	if seen[of(t, c, ply.TLSConfig(one.Clone()))] != "verified" {
 		t.Error("the roots of the transport have another partition than the same roots of a request")
 	}
 	if kind, ok := seen[""]; ok {
@@ -1264,7 +1266,7 @@ func TestPartitions(t *testing.T) {
 	if got := of(t, environment); got != of(t, c) {
 		t.Errorf("proxies of the environment: partition %q", got)
 	}
-	if got := of(t, environment, ply.Proxy("")); got == of(t, c) {
+	if got := of(t, environment, ply.ProxyURL("")); got == of(t, c) {
 		t.Error("a request that passes them by shares their partition")
 	}
 
@@ -1273,10 +1275,10 @@ func TestPartitions(t *testing.T) {
 	if _, ok := seen[special]; ok {
 		t.Errorf("a verification of its own shares partition %q with %s", special, seen[special])
 	}
-	if got := of(t, client(ply.Options{Transport: insecure()}), ply.TLS(one)); got == byRequest {
+	if got := of(t, client(ply.Options{Transport: insecure()}), ply.TLSConfig(one)); got == byRequest {
 		t.Error("a configuration that verifies shares the partition of those that don't")
 	}
-	if got := of(t, client(ply.Options{Transport: insecure()}), ply.Proxy("")); got != byRequest {
+	if got := of(t, client(ply.Options{Transport: insecure()}), ply.ProxyURL("")); got != byRequest {
 		t.Errorf("a variant that doesn't verify has partition %q", got)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/plyhttp/ply/redact"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 
 // String shows the record in at most 80 columns, long URLs and errors apart: what happened, when it began, how long it took.
 // Secrets are hidden.
-func (i Info) String() string {
+func (i CallInfo) String() string {
 	w := waterfall{total: i.Total, redactor: i.Redactor, said: i.Redactor.ErrorText(i.Err)}
 	w.line("%s %s", i.Method, i.URL)
 	w.line("%s", i.result())
@@ -45,12 +47,12 @@ func (i Info) String() string {
 }
 
 // LogValue lets log/slog write the record as String does.
-func (i Info) LogValue() slog.Value { return slog.StringValue(i.String()) }
+func (i CallInfo) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
 // result is the first thing to know.
-func (i Info) result() string {
+func (i CallInfo) result() string {
 	took := " in " + milliseconds(i.Total)
-	var last Hop
+	var last CallHop
 	if n := len(i.Hops); n > 0 {
 		last = i.Hops[n-1]
 	}
@@ -88,7 +90,7 @@ type waterfall struct {
 	brief bool   // without phases
 	said  string // the error of the call
 
-	redactor *Redactor
+	redactor *redact.Redactor
 }
 
 func (w *waterfall) text() string { return strings.TrimSuffix(w.Builder.String(), "\n") }
@@ -104,18 +106,18 @@ func (w *waterfall) line(format string, args ...any) {
 	w.WriteString(strings.TrimRight(s, " ") + "\n")
 }
 
-func (w *waterfall) row(label string, s Span, fill string) {
+func (w *waterfall) row(label string, s CallSpan, fill string) {
 	w.line("%-*s%11s%11s  %s", labelWidth, clip(label, labelWidth), milliseconds(s.Start), milliseconds(s.Duration), w.bar(s, fill))
 }
 
 // phase writes a row for what has happened.
-func (w *waterfall) phase(label string, s Span) {
-	if s != (Span{}) && !w.brief {
+func (w *waterfall) phase(label string, s CallSpan) {
+	if s != (CallSpan{}) && !w.brief {
 		w.row("    "+label, s, "▒")
 	}
 }
 
-func (w *waterfall) bar(s Span, fill string) string {
+func (w *waterfall) bar(s CallSpan, fill string) string {
 	column := func(d time.Duration) int {
 		share := float64(d) / float64(max(w.total, 1))
 		return int(math.Round(min(max(share, 0), 1) * barWidth))
@@ -128,7 +130,7 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.2fms", float64(d)/float64(time.Millisecond))
 }
 
-func (w *waterfall) hop(h Hop) {
+func (w *waterfall) hop(h CallHop) {
 	if h.Cache != "" {
 		label := "cache: " + h.Cache
 		if h.CacheReason != "" {
@@ -158,7 +160,7 @@ func (w *waterfall) hop(h Hop) {
 	if len(h.Exchanges) == 0 {
 		w.row("  "+cmp.Or(outcome(h.Status, nil), "no answer"), h.Header, "█")
 	}
-	if h.Body != (Span{}) {
+	if h.Body != (CallSpan{}) {
 		label := "  body, " + bytesOf(h.Received)
 		if h.Open {
 			label += " so far"
@@ -168,7 +170,7 @@ func (w *waterfall) hop(h Hop) {
 	w.failed("  error: ", h.Err)
 }
 
-func attempts(all []Exchange) string {
+func attempts(all []CallExchange) string {
 	last := 0
 	for _, x := range all {
 		last = max(last, x.Attempt)
@@ -180,9 +182,9 @@ func attempts(all []Exchange) string {
 }
 
 // before shows what there was between what has been shown so far and x: the wait for its attempt, and the time of layers. It returns what it has shown up to.
-func (w *waterfall) before(x Exchange, h Hop, sofar time.Duration) time.Duration {
+func (w *waterfall) before(x CallExchange, h CallHop, sofar time.Duration) time.Duration {
 	if x.Wait > 0 {
-		wait := Span{Start: x.Span.Start - x.Wait, Duration: x.Wait}
+		wait := CallSpan{Start: x.Span.Start - x.Wait, Duration: x.Wait}
 		if x.Span.Start <= h.Header.End() { // and not the rest of a body that broke off
 			wait.Start = min(wait.Start, sofar)
 		}
@@ -197,11 +199,11 @@ func (w *waterfall) before(x Exchange, h Hop, sofar time.Duration) time.Duration
 func (w *waterfall) layers(from, to time.Duration) {
 	const least = time.Millisecond
 	if to-from >= least {
-		w.row("  in layers", Span{Start: from, Duration: to - from}, "░")
+		w.row("  in layers", CallSpan{Start: from, Duration: to - from}, "░")
 	}
 }
 
-func (w *waterfall) exchange(x Exchange, h Hop) {
+func (w *waterfall) exchange(x CallExchange, h CallHop) {
 	label := "  exchange: "
 	if x.Attempt > 0 {
 		label = fmt.Sprintf("  attempt %d: ", x.Attempt)
@@ -212,7 +214,7 @@ func (w *waterfall) exchange(x Exchange, h Hop) {
 	}
 	if x.Reused {
 		w.phase("reused connection", x.Queue)
-	} else if x.Connect == (Span{}) && x.TLS == (Span{}) {
+	} else if x.Connect == (CallSpan{}) && x.TLS == (CallSpan{}) {
 		w.phase("connection", x.Queue)
 	}
 	w.phase("resolve", x.DNS)

@@ -26,8 +26,8 @@ func First(strategies ...Strategy) Strategy {
 	})
 }
 
-// Server returns the strategy that follows the server where it says something about caching, in Cache-Control or Expires, and is silent where it does not.
-func Server() Strategy {
+// FromServer returns the strategy that follows the server where it says something about caching, in Cache-Control or Expires, and is silent where it does not.
+func FromServer() Strategy {
 	return strategyFunc(func(x Exchange) Verdict {
 		d, _ := field.Controlling(x.Response.Header, x.Targeted)
 		if _, explicit := Explicit(x); !explicit && !d.NoStore && !d.NoCache && !(d.Private && x.Shared) {
@@ -122,9 +122,9 @@ func Sliding(s Strategy) Strategy {
 	})
 }
 
-// Stale returns s with these windows in which a stale response may be used while it is refreshed, or in place of an error (RFC 5861),
+// StaleWindows returns s with these windows in which a stale response may be used while it is refreshed, or in place of an error (RFC 5861),
 // whatever the server says about that. Zero means as the server says, a negative window means never.
-func Stale(s Strategy, whileRevalidate, ifError time.Duration) Strategy {
+func StaleWindows(s Strategy, whileRevalidate, ifError time.Duration) Strategy {
 	return adjusted(s, func(_ Exchange, v Verdict) Verdict {
 		v.StaleWhileRevalidate, v.StaleIfError = whileRevalidate, ifError
 		return v
@@ -148,8 +148,8 @@ func adjusted(s Strategy, change func(Exchange, Verdict) Verdict) Strategy {
 	})
 }
 
-// Rule is one row of [ByURL].
-type Rule struct {
+// URLRule is one row of [ByURL].
+type URLRule struct {
 	Pattern string
 	Strategy
 }
@@ -163,7 +163,7 @@ type Rule struct {
 // the whole URL without fragment and userinfo: write ^ and $ where you mean them.
 //
 // A malformed pattern, or a nil strategy, is an error.
-func ByURL(rules ...Rule) (Strategy, error) {
+func ByURL(rules ...URLRule) (Strategy, error) {
 	rules = slices.Clone(rules)
 	compiled := make([]*urlpattern.Pattern, len(rules))
 	for i, rule := range rules {
@@ -211,7 +211,7 @@ func (p Precedence) Expiry(x Exchange) Verdict {
 		sources = append(sources, strategyFunc(requested))
 	}
 	if !p.IgnoreResponse {
-		sources = append(sources, Server())
+		sources = append(sources, FromServer())
 	}
 	if chosen := x.PerRequest; chosen != nil && !p.IgnorePerRequest {
 		sources = append(sources, strategyFunc(func(x Exchange) Verdict {

@@ -17,8 +17,8 @@ func ExampleAfter() {
 
 func ExampleByURL() {
 	s, err := expiry.ByURL(
-		expiry.Rule{Pattern: "example.com/static/**", Strategy: expiry.Never()},
-		expiry.Rule{Pattern: "*.example.com", Strategy: expiry.After(time.Minute)},
+		expiry.URLRule{Pattern: "example.com/static/**", Strategy: expiry.NeverExpires()},
+		expiry.URLRule{Pattern: "*.example.com", Strategy: expiry.After(time.Minute)},
 	)
 	if err != nil {
 		fmt.Println(err)
@@ -34,7 +34,7 @@ func ExampleByURL() {
 func ExampleFirst() {
 	s := expiry.First(
 		expiry.ByStatus(map[int]expiry.Strategy{404: expiry.After(time.Second)}),
-		expiry.Server(),
+		expiry.FromServer(),
 		expiry.After(time.Minute),
 	)
 	fmt.Println(s.Expiry(exchange("http://example.com/", 404, "Cache-Control: max-age=60")).For(0))
@@ -67,13 +67,13 @@ func ExampleAt() {
 	// Output: 20h55m55s
 }
 
-func ExampleImmediately() {
-	fmt.Println(expiry.Immediately().Expiry(exchange("http://example.com/", 200)).For(0))
+func ExampleAlwaysRevalidate() {
+	fmt.Println(expiry.AlwaysRevalidate().Expiry(exchange("http://example.com/", 200)).For(0))
 	// Output: 0s
 }
 
-func ExampleDoNotCache() {
-	fmt.Println(expiry.DoNotCache().Expiry(exchange("http://example.com/", 200)).Refused())
+func ExampleNoStore() {
+	fmt.Println(expiry.NoStore().Expiry(exchange("http://example.com/", 200)).Refused())
 	// Output: true
 }
 
@@ -84,7 +84,7 @@ func ExampleByStatus() {
 }
 
 func ExampleByType() {
-	s := expiry.ByType(map[string]expiry.Strategy{"image/*": expiry.Never(), "text/html": expiry.Immediately()})
+	s := expiry.ByType(map[string]expiry.Strategy{"image/*": expiry.NeverExpires(), "text/html": expiry.AlwaysRevalidate()})
 	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Content-Type: text/html; charset=utf-8")).For(0))
 	// Output: 0s
 }
@@ -101,19 +101,19 @@ func ExampleSliding() {
 	// Output: true
 }
 
-func ExampleStale() {
-	s := expiry.Stale(expiry.Default(), time.Minute, time.Hour)
+func ExampleStaleWindows() {
+	s := expiry.StaleWindows(expiry.Default(), time.Minute, time.Hour)
 	fmt.Println(s.Expiry(exchange("http://example.com/", 200)).StaleIfError)
 	// Output: 1h0m0s
 }
 
 func ExampleNever() {
-	fmt.Println(expiry.Never().Expiry(exchange("http://example.com/", 200)).For(0) > 60*365*24*time.Hour)
+	fmt.Println(expiry.NeverExpires().Expiry(exchange("http://example.com/", 200)).For(0) > 60*365*24*time.Hour)
 	// Output: true
 }
 
 func ExampleServer() {
-	fmt.Println(expiry.Server().Expiry(exchange("http://example.com/", 200)).Silent())
+	fmt.Println(expiry.FromServer().Expiry(exchange("http://example.com/", 200)).Silent())
 	// Output: true
 }
 

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/plyhttp/ply/expiry"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/expiry"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -107,9 +108,9 @@ func TestFixedLifetimes(t *testing.T) {
 		{"At", expiry.At(now.Add(time.Minute)), "overrule 1m0s"},
 		{"At a time in another zone", expiry.At(now.Add(time.Minute).In(time.FixedZone("x", 5*3600))), "overrule 1m0s"},
 		{"At a time that has passed", expiry.At(now.Add(-time.Minute)), "overrule 0s"},
-		{"Never", expiry.Never(), "overrule 596523h14m7s"},
-		{"Immediately", expiry.Immediately(), "overrule 0s"},
-		{"DoNotCache", expiry.DoNotCache(), "refuse"},
+		{"Never", expiry.NeverExpires(), "overrule 596523h14m7s"},
+		{"AlwaysRevalidate", expiry.AlwaysRevalidate(), "overrule 0s"},
+		{"NoStore", expiry.NoStore(), "refuse"},
 		{"Default", expiry.Default(), "5s"},
 	} {
 		if got := verdict(test.s.Expiry(x)); got != test.want {
@@ -137,15 +138,15 @@ func TestCompositions(t *testing.T) {
 	}{
 		{"First skips silence and nil", expiry.First(nil, silent, minute), "overrule 1m0s"},
 		{"First of nothing", expiry.First(), "silent"},
-		{"Server says something", expiry.First(expiry.Server(), minute), "5s"},
+		{"Server says something", expiry.First(expiry.FromServer(), minute), "5s"},
 		{"ByStatus", expiry.ByStatus(map[int]expiry.Strategy{200: minute}), "overrule 1m0s"},
 		{"ByStatus of another", expiry.ByStatus(map[int]expiry.Strategy{404: minute}), "silent"},
-		{"ByType", expiry.ByType(map[string]expiry.Strategy{"text/*": expiry.DoNotCache(), "Text/HTML": minute}), "overrule 1m0s"},
+		{"ByType", expiry.ByType(map[string]expiry.Strategy{"text/*": expiry.NoStore(), "Text/HTML": minute}), "overrule 1m0s"},
 		{"ByType of a family", expiry.ByType(map[string]expiry.Strategy{"text/*": minute}), "overrule 1m0s"},
 		{"ByType of another", expiry.ByType(map[string]expiry.Strategy{"image/*": minute}), "silent"},
 		{"Clamp from below", expiry.Clamp(nil, time.Minute, 0), "1m0s"},
 		{"Clamp from above", expiry.Clamp(minute, 0, time.Second), "overrule 1s"},
-		{"Clamp of a refusal", expiry.Clamp(expiry.DoNotCache(), time.Minute, 0), "refuse"},
+		{"Clamp of a refusal", expiry.Clamp(expiry.NoStore(), time.Minute, 0), "refuse"},
 		{"Jitter of nothing", expiry.Jitter(minute, 0), "overrule 1m0s"},
 	} {
 		x := exchange("http://h/", 200, "Cache-Control: max-age=5", "Content-Type: text/html; charset=utf-8")
@@ -156,7 +157,7 @@ func TestCompositions(t *testing.T) {
 	if v := expiry.Sliding(minute).Expiry(exchange("http://h/", 200)); !v.Sliding {
 		t.Error("Sliding does not slide")
 	}
-	if v := expiry.Stale(minute, time.Hour, -1).Expiry(exchange("http://h/", 200)); v.StaleWhileRevalidate != time.Hour || v.StaleIfError != -1 {
+	if v := expiry.StaleWindows(minute, time.Hour, -1).Expiry(exchange("http://h/", 200)); v.StaleWhileRevalidate != time.Hour || v.StaleIfError != -1 {
 		t.Errorf("Stale: %+v", v)
 	}
 }
@@ -221,7 +222,7 @@ func TestPatternsCannotBeFooled(t *testing.T) {
 		{"~^https?://site\\.com/.*\\?v=", "http://site.com/a?v=1", true},
 		{"~^https?://site\\.com/", "http://site.com.evil.org/", false},
 	} {
-		s, err := expiry.ByURL(expiry.Rule{Pattern: test.pattern, Strategy: expiry.Never()})
+		s, err := expiry.ByURL(expiry.URLRule{Pattern: test.pattern, Strategy: expiry.NeverExpires()})
 		require.NoError(t, err)
 		if got := !s.Expiry(exchange(test.url, 200)).Silent(); got != test.want {
 			t.Errorf("%q fits %q: %v, want %v", test.pattern, test.url, got, test.want)
@@ -231,19 +232,19 @@ func TestPatternsCannotBeFooled(t *testing.T) {
 
 func TestBadPatternsAreErrors(t *testing.T) {
 	for _, pattern := range []string{"site.com/a?b=1", "site.com/a#b", "site.com:x", "site.com/%zz", "", "/a", "ftp://a", "a*b.com", "*.", "*.*", "u@h", "h/[", "h/**/x", "~("} {
-		if _, err := expiry.ByURL(expiry.Rule{Pattern: pattern, Strategy: expiry.Never()}); err == nil {
+		if _, err := expiry.ByURL(expiry.URLRule{Pattern: pattern, Strategy: expiry.NeverExpires()}); err == nil {
 			t.Errorf("%q must be an error", pattern)
 		}
 	}
-	if _, err := expiry.ByURL(expiry.Rule{Pattern: "h"}); err == nil {
+	if _, err := expiry.ByURL(expiry.URLRule{Pattern: "h"}); err == nil {
 		t.Error("a nil strategy must be an error")
 	}
 }
 
 func TestFirstRuleThatFitsWins(t *testing.T) {
 	s, err := expiry.ByURL(
-		expiry.Rule{Pattern: "h/a", Strategy: expiry.After(time.Second)},
-		expiry.Rule{Pattern: "h", Strategy: expiry.DoNotCache()},
+		expiry.URLRule{Pattern: "h/a", Strategy: expiry.After(time.Second)},
+		expiry.URLRule{Pattern: "h", Strategy: expiry.NoStore()},
 	)
 	require.NoError(t, err)
 	got := []string{verdict(s.Expiry(exchange("http://h/a", 200))), verdict(s.Expiry(exchange("http://h/b", 200))), verdict(s.Expiry(exchange("http://i/", 200)))}
@@ -260,7 +261,7 @@ func TestPrecedence(t *testing.T) {
 		x.PerRequest = expiry.After(3 * time.Second)
 		return x
 	}
-	byURL, err := expiry.ByURL(expiry.Rule{Pattern: "h", Strategy: expiry.After(4 * time.Second)})
+	byURL, err := expiry.ByURL(expiry.URLRule{Pattern: "h", Strategy: expiry.After(4 * time.Second)})
 	require.NoError(t, err)
 	fallback := expiry.After(5 * time.Second)
 	for _, test := range []struct {

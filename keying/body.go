@@ -22,26 +22,26 @@ type Format uint8
 
 // The formats of request content.
 const (
-	// ByType compares JSON and form content by meaning, as its Content-Type says, and everything else byte by byte.
-	ByType Format = iota
+	// FormatByType compares JSON and form content by meaning, as its Content-Type says, and everything else byte by byte.
+	FormatByType Format = iota
 
-	// Raw compares byte by byte.
-	Raw
+	// FormatRaw compares byte by byte.
+	FormatRaw
 
-	// JSON compares without regard to white space and the order of members. Content that is no JSON, that names a member twice,
+	// FormatJSON compares without regard to white space and the order of members. Content that is no JSON, that names a member twice,
 	// or that has text which is no valid Unicode is compared raw.
-	JSON
+	FormatJSON
 
-	// Form compares without regard to the order of different names and to how characters are encoded.
-	Form
+	// FormatForm compares without regard to the order of different names and to how characters are encoded.
+	FormatForm
 
-	// GraphQL compares a GraphQL request: as JSON, and its document without regard to white space, commas and comments.
+	// FormatGraphQL compares a GraphQL request: as JSON, and its document without regard to white space, commas and comments.
 	// A GET without content is told by its URL. Another request that is no query has no key, so a mutation is never answered from the store. A cache that is told to answer POST takes one that succeeds
 	// for a write: it invalidates what is stored for the endpoint, whatever the query of its URL. See Unsafe in the cache's options to say which do.
-	GraphQL
+	FormatGraphQL
 )
 
-// BodyOptions say how [Body] reads content. The zero BodyOptions compare [ByType].
+// BodyOptions say how [Body] reads content. The zero BodyOptions compare [FormatByType].
 type BodyOptions struct {
 	Format Format
 
@@ -84,8 +84,8 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if format == GraphQL && len(content) == 0 && (r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		format = Raw // its URL says all, and GraphQL lets no such request change anything
+	if format == FormatGraphQL && len(content) == 0 && (r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		format = FormatRaw // its URL says all, and GraphQL lets no such request change anything
 	}
 	kind, canonical, err := p.canonical(format, content)
 	if err != nil {
@@ -113,13 +113,13 @@ func (p *bodyPart) formatOf(h http.Header) (f Format, fullType string, err error
 		}
 	}
 	if len(lines) > 1 {
-		if p.Format == GraphQL {
-			return Raw, "", errors.New("a GraphQL request has more than one Content-Type")
+		if p.Format == FormatGraphQL {
+			return FormatRaw, "", errors.New("a GraphQL request has more than one Content-Type")
 		}
-		return Raw, "", nil
+		return FormatRaw, "", nil
 	}
 	mediaType, fullType := contentType(strings.Join(lines, ""))
-	if f = p.Format; f == ByType {
+	if f = p.Format; f == FormatByType {
 		f = formatOf(mediaType)
 	}
 	return f, fullType, nil
@@ -171,15 +171,15 @@ var errTooLong = errors.New("the request content is too long for a key")
 // canonical brings content into the form in which it is compared, with a letter for the form.
 func (p *bodyPart) canonical(format Format, content []byte) (kind byte, canonical []byte, err error) {
 	switch format {
-	case JSON:
+	case FormatJSON:
 		if text, ok := p.json(content); ok {
 			return 'j', text, nil
 		}
-	case Form:
+	case FormatForm:
 		if text, ok := p.form(content); ok {
 			return 'f', text, nil
 		}
-	case GraphQL:
+	case FormatGraphQL:
 		text, err := p.graphQL(content)
 		return 'g', text, err
 	}
@@ -189,11 +189,11 @@ func (p *bodyPart) canonical(format Format, content []byte) (kind byte, canonica
 func formatOf(mediaType string) Format {
 	switch {
 	case mediaType == "application/json", strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json"):
-		return JSON
+		return FormatJSON
 	case mediaType == "application/x-www-form-urlencoded":
-		return Form
+		return FormatForm
 	}
-	return Raw
+	return FormatRaw
 }
 
 // json writes JSON with sorted members and without white space.

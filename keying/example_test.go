@@ -24,8 +24,8 @@ func ExampleDefault() {
 	// false
 }
 
-func ExampleOf() {
-	s := keying.Of(
+func ExampleNew() {
+	s := keying.New(
 		keying.Prefix("v2"),
 		keying.URL(keying.URLOptions{Ignore: []string{"utm_source"}, Sort: true}),
 		keying.Header("X-Api-Version"),
@@ -42,17 +42,17 @@ func ExampleFunc() {
 	// Output: true
 }
 
-func ExampleOnePerson() {
+func ExampleSingleUser() {
 	r, _ := http.NewRequest("GET", "http://example.com/", nil)
-	before, _ := keying.OnePerson().AppendKey(nil, r)
+	before, _ := keying.SingleUser().AppendKey(nil, r)
 	r.Header.Set("Cookie", "session=new")
-	after, _ := keying.OnePerson().AppendKey(nil, r)
+	after, _ := keying.SingleUser().AppendKey(nil, r)
 	fmt.Println(string(before) == string(after))
 	// Output: true
 }
 
 func ExampleURL() {
-	s := keying.Of(keying.URL(keying.URLOptions{
+	s := keying.New(keying.URL(keying.URLOptions{
 		Only:  []string{"page"},
 		Paths: []string{"/static/*/app.js"},
 		Hosts: map[string]string{"mirror.example.com": "example.com"},
@@ -65,7 +65,7 @@ func ExampleURL() {
 }
 
 func ExamplePrincipal() {
-	s := keying.Of(keying.Principal(func(r *http.Request) (string, error) {
+	s := keying.New(keying.Principal(func(r *http.Request) (string, error) {
 		return r.Header.Get("X-User"), nil // the same user, whichever token the request carries
 	}))
 	a, _ := http.NewRequest("GET", "http://example.com/", nil)
@@ -78,14 +78,14 @@ func ExamplePrincipal() {
 	// Output: false
 }
 
-func ExampleAnyone() {
-	s := keying.Of(keying.URL(keying.URLOptions{Sort: true}), keying.Anyone())
+func ExampleIgnoreCredentials() {
+	s := keying.New(keying.URL(keying.URLOptions{Sort: true}), keying.IgnoreCredentials())
 	fmt.Println(sameKey(s, "http://example.com/?a=1&b=2", "http://example.com/?b=2&a=1"))
 	// Output: true
 }
 
 func ExampleBody() {
-	s := keying.Of(keying.Body(keying.BodyOptions{Ignore: []string{"requestId"}}))
+	s := keying.New(keying.Body(keying.BodyOptions{Ignore: []string{"requestId"}}))
 	search := func(content string) string {
 		r, _ := http.NewRequest("QUERY", "http://example.com/search", strings.NewReader(content))
 		r.Header.Set("Content-Type", "application/json")
@@ -97,19 +97,19 @@ func ExampleBody() {
 }
 
 func ExampleHeader() {
-	s := keying.Of(keying.Header("X-Api-Version"))
+	s := keying.New(keying.Header("X-Api-Version"))
 	fmt.Println(sameKey(s, "http://example.com/", "http://example.com/"))
 	// Output: true
 }
 
 func ExampleMethod() {
-	s := keying.Of(keying.Method(), keying.Body(keying.BodyOptions{}))
+	s := keying.New(keying.Method(), keying.Body(keying.BodyOptions{}))
 	fmt.Println(sameKey(s, "http://example.com/", "http://example.com/"))
 	// Output: true
 }
 
 func ExamplePrefix() {
-	old, new := keying.Of(keying.Prefix("v1")), keying.Of(keying.Prefix("v2"))
+	old, new := keying.New(keying.Prefix("v1")), keying.New(keying.Prefix("v2"))
 	r, _ := http.NewRequest("GET", "http://example.com/", nil)
 	a, _ := old.AppendKey(nil, r)
 	b, _ := new.AppendKey(nil, r)

@@ -2,7 +2,7 @@
 //
 // A cache asks a [Strategy] for the key of each request; requests with equal keys share stored responses, as far as Vary lets them.
 // [Default] is the target URI together with the credentials of the request, so that one cache can serve many principals.
-// [Of] builds a strategy from parts. What is not keyed is shared: leave a part out only if it makes no difference to the answer.
+// [New] builds a strategy from parts. What is not keyed is shared: leave a part out only if it makes no difference to the answer.
 package keying
 
 import (
@@ -51,11 +51,11 @@ type ResourceStrategy interface {
 // because a server may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a".
 // Two requests with other credentials, or one with and one without, never share a response. It allocates nothing.
 //
-// Credentials are the header fields that redact.SecretHeader knows (Authorization, Cookie, X-Api-Key, the token fields of vendors), in any spelling,
+// Credentials are the header fields that redact.IsSecretHeader knows (Authorization, Cookie, X-Api-Key, the token fields of vendors), in any spelling,
 // and the userinfo of the URL, which net/http sends as Authorization. A signature changes with each request: what counts of it is the key that it names,
 // as SigV4, Digest, OAuth 1.0 and HTTP Message Signatures (RFC 9421) do. A signature that names none, one of NTLM for example, gives a request no key.
 //
-// The price: a client that sends a new cookie with each request never hits. If it acts for one person only, see [OnePerson].
+// The price: a client that sends a new cookie with each request never hits. If it acts for one person only, see [SingleUser].
 func Default() Strategy {
 	return perPrincipal{}
 }
@@ -81,10 +81,10 @@ func (perPrincipal) AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, 
 // one that has read the header knows that there are none, under no spelling, and need not have it searched again.
 func (perPrincipal) AnonymousKey() string { return anonymous }
 
-// OnePerson returns the strategy for a client that acts for one person: the target URI and nothing else.
+// SingleUser returns the strategy for a client that acts for one person: the target URI and nothing else.
 // Requests share responses whatever their credentials say, as RFC 9111 lets private caches do,
 // unless a response's Vary tells them apart. It allocates nothing.
-func OnePerson() Strategy {
+func SingleUser() Strategy {
 	return onePerson{}
 }
 
@@ -122,11 +122,11 @@ func (f PartFunc) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	return f(dst, r)
 }
 
-// Of returns the strategy whose key has these parts, in this order. Nil parts are left out.
-// Without a [URL] among them, the whole target URI comes first. Without a [Principal] or [Anyone], a hash of the credentials comes last, as in [Default],
+// New returns the strategy whose key has these parts, in this order. Nil parts are left out.
+// Without a [URL] among them, the whole target URI comes first. Without a [Principal] or [IgnoreCredentials], a hash of the credentials comes last, as in [Default],
 // so that nothing is shared between principals by oversight. With URLOptions.Only, parameters whose names say that they are secret
 // ("api_key", "access_token") belong to the credentials.
-func Of(parts ...Part) Strategy {
+func New(parts ...Part) Strategy {
 	s := &composed{}
 	var hasPrincipal bool
 	for _, part := range parts {
@@ -139,7 +139,7 @@ func Of(parts ...Part) Strategy {
 			hasPrincipal = true
 		case *bodyPart:
 			s.content = true
-			if part.Format == GraphQL {
+			if part.Format == FormatGraphQL {
 				s.graphQL = part
 			}
 		case anyonePart:

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plyhttp/ply/keying"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/keying"
 )
 
 // request makes a request from a line "METHOD URL", fields "Name: value", and after an empty string its content.
@@ -71,20 +72,20 @@ func TestDefaultKeepsPrincipalsApart(t *testing.T) {
 			t.Errorf("%q: the secret stands in the key: %q", name, k)
 		}
 	}
-	if key(t, keying.OnePerson(), requests["both"]) != key(t, keying.OnePerson(), requests["nobody"]) {
-		t.Error("OnePerson must not look at credentials")
+	if key(t, keying.SingleUser(), requests["both"]) != key(t, keying.SingleUser(), requests["nobody"]) {
+		t.Error("SingleUser must not look at credentials")
 	}
 }
 
 func TestStrategiesFromPartsKeepPrincipalsApart(t *testing.T) {
 	alice, bob := request(t, "GET http://h/a", "Authorization: a"), request(t, "GET http://h/a", "Authorization: b")
-	if s := keying.Of(keying.Prefix("v1")); key(t, s, alice) == key(t, s, bob) {
+	if s := keying.New(keying.Prefix("v1")); key(t, s, alice) == key(t, s, bob) {
 		t.Error("Of without a principal must add the credentials")
 	}
-	if s := keying.Of(keying.URL(keying.URLOptions{}), keying.Anyone()); key(t, s, alice) != key(t, s, bob) {
-		t.Error("Anyone must share")
+	if s := keying.New(keying.URL(keying.URLOptions{}), keying.IgnoreCredentials()); key(t, s, alice) != key(t, s, bob) {
+		t.Error("IgnoreCredentials must share")
 	}
-	tenant := keying.Of(keying.Principal(func(r *http.Request) (string, error) { return r.Header.Get("X-Tenant"), nil }))
+	tenant := keying.New(keying.Principal(func(r *http.Request) (string, error) { return r.Header.Get("X-Tenant"), nil }))
 	if key(t, tenant, alice) != key(t, tenant, bob) {
 		t.Error("one tenant must share")
 	}
@@ -109,7 +110,7 @@ func check(t *testing.T, s keying.Strategy, tests []same) {
 }
 
 func TestURLIgnoresParameters(t *testing.T) {
-	check(t, keying.Of(keying.URL(keying.URLOptions{Ignore: []string{"utm_source", "a b"}})), []same{
+	check(t, keying.New(keying.URL(keying.URLOptions{Ignore: []string{"utm_source", "a b"}})), []same{
 		{"ignored", request(t, "GET http://h/?x=1&utm_source=y"), request(t, "GET http://h/?x=1"), true},
 		{"ignored, encoded", request(t, "GET http://h/?a+b=1&x=1"), request(t, "GET http://h/?a%20b=2&x=1"), true},
 		{"counts", request(t, "GET http://h/?x=1"), request(t, "GET http://h/?x=2"), false},
@@ -118,14 +119,14 @@ func TestURLIgnoresParameters(t *testing.T) {
 }
 
 func TestURLCountsOnlyNamedParameters(t *testing.T) {
-	check(t, keying.Of(keying.URL(keying.URLOptions{Only: []string{"id"}})), []same{
+	check(t, keying.New(keying.URL(keying.URLOptions{Only: []string{"id"}})), []same{
 		{"others", request(t, "GET http://h/?id=1&t=5"), request(t, "GET http://h/?id=1&t=6"), true},
 		{"named", request(t, "GET http://h/?id=1"), request(t, "GET http://h/?id=2"), false},
 	})
 }
 
 func TestURLSortsParameters(t *testing.T) {
-	check(t, keying.Of(keying.URL(keying.URLOptions{Sort: true})), []same{
+	check(t, keying.New(keying.URL(keying.URLOptions{Sort: true})), []same{
 		{"order of names", request(t, "GET http://h/?x=1&y=2"), request(t, "GET http://h/?y=2&x=1"), true},
 		{"order of values", request(t, "GET http://h/?x=1&x=2"), request(t, "GET http://h/?x=2&x=1"), false},
 		{"joined values", request(t, "GET http://h/?x=1%26y"), request(t, "GET http://h/?x=1&y"), false},
@@ -133,7 +134,7 @@ func TestURLSortsParameters(t *testing.T) {
 }
 
 func TestURLPathTemplates(t *testing.T) {
-	check(t, keying.Of(keying.URL(keying.URLOptions{Paths: []string{"/static/*/app.js", "/docs/**"}})), []same{
+	check(t, keying.New(keying.URL(keying.URLOptions{Paths: []string{"/static/*/app.js", "/docs/**"}})), []same{
 		{"one segment", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/2/app.js"), true},
 		{"another file", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/b.js"), false},
 		{"two segments", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/2/app.js"), false},
@@ -143,7 +144,7 @@ func TestURLPathTemplates(t *testing.T) {
 }
 
 func TestURLHostAliases(t *testing.T) {
-	check(t, keying.Of(keying.URL(keying.URLOptions{Hosts: map[string]string{"Mirror.example:8080": "example.com", "two.example:80": "example.com"}})), []same{
+	check(t, keying.New(keying.URL(keying.URLOptions{Hosts: map[string]string{"Mirror.example:8080": "example.com", "two.example:80": "example.com"}})), []same{
 		{"with the scheme's own port", request(t, "GET http://two.example:80/a"), request(t, "GET http://example.com/a"), true},
 		{"that goes without saying", request(t, "GET http://two.example/a"), request(t, "GET http://example.com/a"), true},
 		{"another scheme's", request(t, "GET https://two.example/a"), request(t, "GET https://example.com/a"), false},
@@ -153,7 +154,7 @@ func TestURLHostAliases(t *testing.T) {
 }
 
 func TestHeaderPart(t *testing.T) {
-	s := keying.Of(keying.Header("X-Api-Version"))
+	s := keying.New(keying.Header("X-Api-Version"))
 	check(t, s, []same{
 		{"other value", request(t, "GET http://h/", "X-Api-Version: 1"), request(t, "GET http://h/", "X-Api-Version: 2"), false},
 		{"absent is not empty", request(t, "GET http://h/"), request(t, "GET http://h/", "X-Api-Version: "), false},
@@ -162,7 +163,7 @@ func TestHeaderPart(t *testing.T) {
 }
 
 func TestAllHeadersPart(t *testing.T) {
-	check(t, keying.Of(keying.AllHeaders("x-trace")), []same{
+	check(t, keying.New(keying.AllHeaders("x-trace")), []same{
 		{"other value", request(t, "GET http://h/", "A: 1"), request(t, "GET http://h/", "A: 2"), false},
 		{"other field", request(t, "GET http://h/", "A: 1"), request(t, "GET http://h/", "B: 1"), false},
 		{"spelling", request(t, "GET http://h/", "A: 1"), request(t, "GET http://h/", "a: 1"), true},
@@ -173,7 +174,7 @@ func TestAllHeadersPart(t *testing.T) {
 
 func TestBodyByMeaning(t *testing.T) {
 	js, form := "Content-Type: application/json", "Content-Type: application/x-www-form-urlencoded"
-	check(t, keying.Of(keying.Body(keying.BodyOptions{Ignore: []string{"id"}})), []same{
+	check(t, keying.New(keying.Body(keying.BodyOptions{Ignore: []string{"id"}})), []same{
 		{"white space and order", request(t, "QUERY http://h/", js, "", `{"a":1,"b":[1,2]}`), request(t, "QUERY http://h/", js, "", `{ "b": [1, 2], "a": 1 }`), true},
 		{"ignored member", request(t, "QUERY http://h/", js, "", `{"a":1,"id":1}`), request(t, "QUERY http://h/", js, "", `{"a":1}`), true},
 		{"the same name, nested", request(t, "QUERY http://h/", js, "", `{"a":{"id":1}}`), request(t, "QUERY http://h/", js, "", `{"a":{}}`), false},
@@ -197,7 +198,7 @@ func TestBodyByMeaning(t *testing.T) {
 }
 
 func TestBodyGraphQL(t *testing.T) {
-	s := keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL}))
+	s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL}))
 	js := "Content-Type: application/json"
 	check(t, s, []same{
 		{"white space, commas, comments",
@@ -258,13 +259,13 @@ func TestBodyIgnoresPaths(t *testing.T) {
 		{`a\.b`, `{"a.b":1,"a":{"b":2}}`, `{"a":{"b":2}}`, true},
 		{"a.b", `{"a.b":1}`, `{}`, false},
 	} {
-		s := keying.Of(keying.Body(keying.BodyOptions{Format: keying.JSON, Ignore: []string{"other", test.ignore}}))
+		s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatJSON, Ignore: []string{"other", test.ignore}}))
 		one, two := request(t, "QUERY http://h/", "", test.content), request(t, "QUERY http://h/", "", test.without)
 		if got := key(t, s, one) == key(t, s, two); got != test.want {
 			t.Errorf("without %s, %s is %s: %v, want %v", test.ignore, test.content, test.without, got, test.want)
 		}
 	}
-	s := keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL, Ignore: []string{"variables.requestId"}}))
+	s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL, Ignore: []string{"variables.requestId"}}))
 	one, two := request(t, "POST http://h/", "", `{"query":"{a}","variables":{"requestId":1}}`), request(t, "POST http://h/", "", `{"query":"{a}","variables":{"requestId":2}}`)
 	if key(t, s, one) != key(t, s, two) {
 		t.Error("a path into the variables of GraphQL")
@@ -274,7 +275,7 @@ func TestBodyIgnoresPaths(t *testing.T) {
 func TestStreamsAreNeverConsumed(t *testing.T) {
 	r := request(t, "QUERY http://h/", "", "content")
 	r.GetBody = nil
-	if _, err := keying.Of(keying.Body(keying.BodyOptions{})).AppendKey(nil, r); err == nil {
+	if _, err := keying.New(keying.Body(keying.BodyOptions{})).AppendKey(nil, r); err == nil {
 		t.Error("a stream must have no key")
 	}
 	rest := new(bytes.Buffer)
@@ -283,22 +284,22 @@ func TestStreamsAreNeverConsumed(t *testing.T) {
 		t.Errorf("the stream has %q left", rest)
 	}
 	long := request(t, "QUERY http://h/", "", "content")
-	if _, err := keying.Of(keying.Body(keying.BodyOptions{MaxBytes: 6})).AppendKey(nil, long); err == nil {
+	if _, err := keying.New(keying.Body(keying.BodyOptions{MaxBytes: 6})).AppendKey(nil, long); err == nil {
 		t.Error("content over the bound must have no key")
 	}
 }
 
 func TestErrorsOfPartsAreErrorsOfTheStrategy(t *testing.T) {
 	oops := errors.New("oops")
-	s := keying.Of(keying.Principal(func(*http.Request) (string, error) { return "", oops }))
+	s := keying.New(keying.Principal(func(*http.Request) (string, error) { return "", oops }))
 	if _, err := s.AppendKey(nil, request(t, "GET http://h/")); !errors.Is(err, oops) {
 		t.Errorf("error = %v, want oops", err)
 	}
 }
 
 func TestPartsAreKeptApart(t *testing.T) {
-	a := keying.Of(keying.Prefix("ab"), keying.Prefix("c"))
-	b := keying.Of(keying.Prefix("a"), keying.Prefix("bc"))
+	a := keying.New(keying.Prefix("ab"), keying.Prefix("c"))
+	b := keying.New(keying.Prefix("a"), keying.Prefix("bc"))
 	r := request(t, "GET http://h/")
 	if key(t, a, r) == key(t, b, r) {
 		t.Error("two sequences of parts have one key")
@@ -317,7 +318,7 @@ func TestDefaultAllocatesNothing(t *testing.T) {
 
 // Two requests that are sent in two ways have two keys, whatever part of them counts.
 func TestURLCountsWhatIsSent(t *testing.T) {
-	s := keying.Of(keying.URL(keying.URLOptions{Ignore: []string{"t"}, Sort: true, Paths: []string{"/docs/*", "/all/**"}, Hosts: map[string]string{"Bücher.example": "books.example"}}))
+	s := keying.New(keying.URL(keying.URLOptions{Ignore: []string{"t"}, Sort: true, Paths: []string{"/docs/*", "/all/**"}, Hosts: map[string]string{"Bücher.example": "books.example"}}))
 	check(t, s, []same{
 		{"dot segments", request(t, "GET http://h/a/../b"), request(t, "GET http://h/b"), false},
 		{"a dot segment is nothing that a template stands for", request(t, "GET http://h/docs/.."), request(t, "GET http://h/docs/a"), false},
@@ -329,7 +330,7 @@ func TestURLCountsWhatIsSent(t *testing.T) {
 	})
 }
 
-// Of two Content-Type lines nobody knows which one the server reads.
+// With two Content-Type lines it is unknown which one the server reads.
 func TestContentUnderTwoTypesHasAKeyOfItsOwn(t *testing.T) {
 	typed := func(h http.Header, content string) *http.Request {
 		r := request(t, "QUERY http://h/", "", content)
@@ -344,21 +345,21 @@ func TestContentUnderTwoTypesHasAKeyOfItsOwn(t *testing.T) {
 		"two spellings, none usual": {"content-type": {"application/json"}, "CONTENT-TYPE": {"text/plain"}},
 		"a list":                    {"Content-Type": {"application/json, text/plain"}},
 	} {
-		for _, format := range []keying.Format{keying.ByType, keying.Raw, keying.JSON, keying.Form} {
-			s := keying.Of(keying.Body(keying.BodyOptions{Format: format}))
+		for _, format := range []keying.Format{keying.FormatByType, keying.FormatRaw, keying.FormatJSON, keying.FormatForm} {
+			s := keying.New(keying.Body(keying.BodyOptions{Format: format}))
 			if key(t, s, typed(one, `{"a":1}`)) == key(t, s, typed(h, `{"a":1}`)) {
 				t.Errorf("%s, format %d: the key of one line", name, format)
 			}
-			if format != keying.Raw && name != "a list" && key(t, s, typed(h, `{"a":1}`)) == key(t, s, typed(h, `{"a": 1}`)) {
+			if format != keying.FormatRaw && name != "a list" && key(t, s, typed(h, `{"a":1}`)) == key(t, s, typed(h, `{"a": 1}`)) {
 				t.Errorf("%s, format %d: compared by a meaning that the server may not find", name, format)
 			}
 		}
 	}
-	s := keying.Of(keying.Body(keying.BodyOptions{}))
+	s := keying.New(keying.Body(keying.BodyOptions{}))
 	if key(t, s, typed(one, `{"a":1}`)) != key(t, s, typed(http.Header{"content-type": {"application/json"}}, `{"a": 1}`)) {
 		t.Error("one line counts under any spelling")
 	}
-	if _, err := keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL})).AppendKey(nil, typed(http.Header{"Content-Type": {"a/b", "c/d"}}, `{"query":"{a}"}`)); err == nil {
+	if _, err := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL})).AppendKey(nil, typed(http.Header{"Content-Type": {"a/b", "c/d"}}, `{"query":"{a}"}`)); err == nil {
 		t.Error("a GraphQL request under two types has a key")
 	}
 }
@@ -385,7 +386,7 @@ func FuzzDefault(f *testing.F) {
 			return strings.Compare(strings.SplitN(b, "=", 2)[0], strings.SplitN(a, "=", 2)[0])
 		})
 		other := &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Path: "/" + path1, RawQuery: strings.Join(params, "&")}}
-		sorted := keying.Of(keying.URL(keying.URLOptions{Sort: true}))
+		sorted := keying.New(keying.URL(keying.URLOptions{Sort: true}))
 		if !strings.ContainsAny(query1, "%+") && key(t, sorted, one) != key(t, sorted, other) {
 			t.Fatalf("the order of %q makes a difference", query1)
 		}

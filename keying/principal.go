@@ -39,8 +39,8 @@ func (p principalPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	return appendHashed(dst, func(dst []byte) []byte { return append(dst, name...) }), nil
 }
 
-// Anyone is the part that says: whoever asks gets the same answer. It adds nothing to the key, and keeps [Of] from adding the credentials.
-func Anyone() Part { return anyonePart{} }
+// IgnoreCredentials is the part that says: whoever asks gets the same answer. It adds nothing to the key, and keeps [New] from adding the credentials.
+func IgnoreCredentials() Part { return anyonePart{} }
 
 type anyonePart struct{}
 

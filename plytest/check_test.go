@@ -311,16 +311,18 @@ func TestOriginsKeepTheContract(t *testing.T) {
 	for name, origin := range map[string]func() *plytest.Origin{
 		"zero": func() *plytest.Origin { return &plytest.Origin{} },
 		"script": func() *plytest.Origin {
-			return plytest.Play(plytest.Text("hello", "X-Plytest", "one"), plytest.Status(204))
+			return plytest.NewOrigin(plytest.Text("hello", "X-Plytest", "one"), plytest.Status(204))
 		},
-		"failures": func() *plytest.Origin { return plytest.Play(plytest.Refuse(), plytest.Lose(), plytest.FailHandshake()) },
+		"failures": func() *plytest.Origin {
+			return plytest.NewOrigin(plytest.Refuse(), plytest.ResetConnection(), plytest.FailHandshake())
+		},
 		"handler": func() *plytest.Origin {
-			return plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			return plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Add("X-Plytest", "one")
 				io.Copy(w, r.Body)
 			}))
 		},
-		"handler that does not read": func() *plytest.Origin { return plytest.Serve(hello) },
+		"handler that does not read": func() *plytest.Origin { return plytest.NewHandlerOrigin(hello) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			plytest.CheckMiddleware(t, func(http.RoundTripper) http.RoundTripper { return origin() },

@@ -20,5 +20,5 @@
 //
 // [NewServer] plays the same script over a real socket, for tests that want [http.Transport]'s own view of a fault.
 //
-// [CheckGoroutines] and [Main] find the goroutines that a test left behind.
+// [CheckGoroutines] and [VerifyMain] find the goroutines that a test left behind.
 package plytest

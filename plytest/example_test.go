@@ -12,7 +12,7 @@ import (
 
 // A script of replies is the server below the layer under test, and its log is what the test looks at.
 func Example() {
-	origin := plytest.Play(
+	origin := plytest.NewOrigin(
 		plytest.Refuse(),
 		plytest.Status(http.StatusServiceUnavailable),
 		plytest.Text("hello", "Etag", `"v1"`),
@@ -41,8 +41,8 @@ func Example() {
 	// GET /greeting 200 true
 }
 
-func ExamplePlay() {
-	origin := plytest.Play(plytest.Text("first"), plytest.Text("second, and every one after it"))
+func ExampleNewOrigin() {
+	origin := plytest.NewOrigin(plytest.Text("first"), plytest.Text("second, and every one after it"))
 	client := &http.Client{Transport: origin}
 	for range 3 {
 		resp, err := client.Get("http://example.test/")
@@ -68,7 +68,7 @@ func (printer) Write(p []byte) (int, error) {
 }
 
 func ExampleServe() {
-	origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s asked for %s", r.Method, r.URL.Path)
 	}))
 	client := &http.Client{Transport: origin}
@@ -83,7 +83,7 @@ func ExampleServe() {
 }
 
 func ExampleResetAfter() {
-	origin := plytest.Play(plytest.Reply{Body: "0123456789", Fault: plytest.ResetAfter(4)})
+	origin := plytest.NewOrigin(plytest.Reply{Body: "0123456789", Fault: plytest.ResetAfter(4)})
 	resp, err := origin.RoundTrip(get("http://example.test/"))
 	if err != nil {
 		fmt.Println(err)
@@ -104,7 +104,7 @@ func get(url string) *http.Request {
 }
 
 func ExampleRetryIn() {
-	origin := plytest.Play(plytest.RetryIn(http.StatusTooManyRequests, 2*time.Second))
+	origin := plytest.NewOrigin(plytest.RetryIn(http.StatusTooManyRequests, 2*time.Second))
 	resp, err := origin.RoundTrip(get("http://example.test/"))
 	if err != nil {
 		fmt.Println(err)

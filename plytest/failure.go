@@ -32,9 +32,9 @@ func FailUnsent(err error) Reply {
 	return Reply{failure: &failure{err: always(err)}}
 }
 
-// Lose returns a reply that is a connection reset, after the request has been sent whole and before any answer:
+// ResetConnection returns a reply that is a connection reset, after the request has been sent whole and before any answer:
 // a [*net.OpError] with ECONNRESET.
-func Lose() Reply {
+func ResetConnection() Reply {
 	return Reply{failure: &failure{sent: true, err: func(*http.Request) error { return resetError() }}}
 }
 

@@ -43,13 +43,13 @@ func CheckGoroutines(t testing.TB) {
 	})
 }
 
-// Main runs the tests of a package, and fails if they pass but leave goroutines behind, which it prints.
+// VerifyMain runs the tests of a package, and fails if they pass but leave goroutines behind, which it prints.
 // It returns the exit code:
 //
-//	func TestMain(m *testing.M) { os.Exit(plytest.Main(m)) }
+//	func TestMain(m *testing.M) { os.Exit(plytest.VerifyMain(m)) }
 //
 // It waits as [CheckGoroutines] does.
-func Main(m *testing.M) int {
+func VerifyMain(m *testing.M) int {
 	label := newLabel()
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(labelKey, label)))
 	code := m.Run()

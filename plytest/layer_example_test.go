@@ -60,7 +60,7 @@ func (a *agent) CloseIdleConnections() {
 func TestUserAgentContract(t *testing.T) { plytest.CheckMiddleware(t, userAgent("demo/1.0")) }
 
 func Example_layer() {
-	origin := plytest.Play(plytest.Text("hello"))
+	origin := plytest.NewOrigin(plytest.Text("hello"))
 	client := &http.Client{Transport: userAgent("demo/1.0")(origin)}
 
 	for _, ctx := range []context.Context{
@@ -116,7 +116,7 @@ func (s *stopwatch) CloseIdleConnections() {
 
 func TestSlowAnswersAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Text("quick"), plytest.Reply{Wait: time.Minute})
+		origin := plytest.NewOrigin(plytest.Text("quick"), plytest.Reply{Wait: time.Minute})
 		var reports []time.Duration
 		client := &http.Client{Transport: slow(time.Second, func(_ *http.Request, took time.Duration) {
 			reports = append(reports, took)

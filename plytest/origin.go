@@ -39,13 +39,13 @@ type Origin struct {
 	journal journal
 }
 
-// Play returns an origin that plays replies in order and repeats the last one.
-func Play(replies ...Reply) *Origin { return &Origin{Script: replies} }
+// NewOrigin returns an origin that plays replies in order and repeats the last one.
+func NewOrigin(replies ...Reply) *Origin { return &Origin{Script: replies} }
 
-// Serve returns an origin that runs a handler as [http.Server] would: it streams and flushes; interim responses, trailers,
+// NewHandlerOrigin returns an origin that runs a handler as [http.Server] would: it streams and flushes; interim responses, trailers,
 // [http.Hijacker] and [http.ErrAbortHandler] work; Content-Length, Content-Type and Date are added where they are missing.
 // Of an answer that nobody reads 64 KiB are buffered, as a socket would; then Write blocks.
-func Serve(h http.Handler) *Origin { return &Origin{Handler: h} }
+func NewHandlerOrigin(h http.Handler) *Origin { return &Origin{Handler: h} }
 
 // Exchanges returns what the origin saw, in the order of arrival.
 func (o *Origin) Exchanges() []Exchange { return o.journal.exchanges() }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/plyhttp/ply/plytest"
 )
 
@@ -81,7 +82,7 @@ func TestTheZeroOriginAnswersWithAnEmpty200(t *testing.T) {
 func TestTheLogSaysWhatArrivedAndWhatBecameOfTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		origin := plytest.Play(plytest.Text("hello"))
+		origin := plytest.NewOrigin(plytest.Text("hello"))
 		origin.Latency = time.Second
 		req := request(t, "PUT", "http://a.test/doc?v=1", strings.NewReader("content"))
 		req.Header.Set("X-A", "1")
@@ -114,8 +115,8 @@ func TestTheLogTellsAbandonedAnswersApart(t *testing.T) {
 		{"nothing done", func(func(), io.ReadCloser) {}, [3]bool{}},
 	}
 	origins := map[string]func() *plytest.Origin{
-		"script":  func() *plytest.Origin { return plytest.Play(plytest.Text("hello")) },
-		"handler": func() *plytest.Origin { return plytest.Serve(hello) },
+		"script":  func() *plytest.Origin { return plytest.NewOrigin(plytest.Text("hello")) },
+		"handler": func() *plytest.Origin { return plytest.NewHandlerOrigin(hello) },
 	}
 	for kind, origin := range origins {
 		for _, tt := range tests {
@@ -172,7 +173,7 @@ func TestBodiesBreakOffWhereTheyShould(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			origin := plytest.Play(tt.reply)
+			origin := plytest.NewOrigin(tt.reply)
 			resp := send(t, origin, request(t, "GET", "http://a.test/", nil))
 			got, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
@@ -188,7 +189,7 @@ func TestBodiesBreakOffWhereTheyShould(t *testing.T) {
 
 func TestAStalledBodyWaitsForTheContextOrClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Reply{Body: "0123456789", Fault: plytest.StallAfter(4)})
+		origin := plytest.NewOrigin(plytest.Reply{Body: "0123456789", Fault: plytest.StallAfter(4)})
 		cause := errors.New("enough")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, cause)
 		defer cancel()
@@ -228,7 +229,7 @@ func TestFailuresAreThoseOfTheRealTransport(t *testing.T) {
 		{"certificate", plytest.BadCertificate(), func(err error) bool { return errors.As(err, &cert) }, "GetConn TLSHandshakeStart TLSHandshakeDone"},
 		{"unsent", plytest.FailUnsent(mine), func(err error) bool { return err == mine }, "GetConn"},
 		{"sent", plytest.Fail(mine), func(err error) bool { return err == mine }, "GetConn GotConn WroteHeaders WroteRequest"},
-		{"lost", plytest.Lose(), func(err error) bool { return errors.Is(err, syscall.ECONNRESET) }, "GetConn GotConn WroteHeaders WroteRequest"},
+		{"lost", plytest.ResetConnection(), func(err error) bool { return errors.Is(err, syscall.ECONNRESET) }, "GetConn GotConn WroteHeaders WroteRequest"},
 		{"stream refused", plytest.RefuseStream(), func(err error) bool {
 			return errors.As(err, &stream) && stream.StreamID == 1 && stream.Code == 7
 		}, "GetConn GotConn WroteHeaders WroteRequest"},
@@ -243,7 +244,7 @@ func TestFailuresAreThoseOfTheRealTransport(t *testing.T) {
 			body := &countedBody{Reader: strings.NewReader("content")}
 			var hooks []string
 			req := request(t, "POST", "https://a.test/", body)
-			_, err := plytest.Play(tt.reply).RoundTrip(req.WithContext(traced(req.Context(), &hooks)))
+			_, err := plytest.NewOrigin(tt.reply).RoundTrip(req.WithContext(traced(req.Context(), &hooks)))
 			if !tt.is(err) {
 				t.Errorf("error %T %v", err, err)
 			}
@@ -292,7 +293,7 @@ func traced(ctx context.Context, log *[]string) context.Context {
 
 func TestRetryAfterInBothForms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.RetryIn(429, 1500*time.Millisecond), plytest.RetryAt(503, time.Minute))
+		origin := plytest.NewOrigin(plytest.RetryIn(429, 1500*time.Millisecond), plytest.RetryAt(503, time.Minute))
 		time.Sleep(time.Hour)
 		first := send(t, origin, request(t, "GET", "http://a.test/", nil))
 		second := send(t, origin, request(t, "GET", "http://a.test/", nil))
@@ -318,7 +319,7 @@ func TestExpectContinueDecidesWhetherTheBodyIsSent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			origin := plytest.Play(tt.reply)
+			origin := plytest.NewOrigin(tt.reply)
 			body := &countedBody{Reader: strings.NewReader("content")}
 			var hooks []string
 			req := request(t, "PUT", "http://a.test/", body)
@@ -339,13 +340,13 @@ func TestExpectContinueDecidesWhetherTheBodyIsSent(t *testing.T) {
 
 func TestInterimResponsesComeFirst(t *testing.T) {
 	origins := map[string]*plytest.Origin{
-		"script": plytest.Play(plytest.Reply{Body: "x", Info: []plytest.Reply{plytest.Status(103, "Link", "</a.css>"), plytest.Status(102)}}),
-		"handler": plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		"script": plytest.NewOrigin(plytest.Reply{Body: "x", Info: []plytest.Reply{plytest.Status(103, "Link", "</a.css>"), plytest.Status(102)}}),
+		"handler": plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(103)
 			w.WriteHeader(102)
 			io.WriteString(w, "x")
 		})),
-		"raw": plytest.Play(plytest.Reply{Raw: "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"}),
+		"raw": plytest.NewOrigin(plytest.Reply{Raw: "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"}),
 	}
 	for name, origin := range origins {
 		t.Run(name, func(t *testing.T) {
@@ -362,8 +363,8 @@ func TestInterimResponsesComeFirst(t *testing.T) {
 func TestAnUpgradedConnectionGoesBothWays(t *testing.T) {
 	echo := func(conn net.Conn) { io.Copy(conn, conn) }
 	origins := map[string]*plytest.Origin{
-		"script": plytest.Play(plytest.Reply{Upgrade: echo, Header: http.Header{"Upgrade": {"echo"}}}),
-		"handler": plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		"script": plytest.NewOrigin(plytest.Reply{Upgrade: echo, Header: http.Header{"Upgrade": {"echo"}}}),
+		"handler": plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			conn, buf, err := http.NewResponseController(w).Hijack()
 			if err != nil {
 				t.Error(err)
@@ -434,7 +435,7 @@ func TestAHandlerIsServedAsAServerWould(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			resp := send(t, plytest.Serve(tt.handler), request(t, tt.method, "http://a.test/", nil))
+			resp := send(t, plytest.NewHandlerOrigin(tt.handler), request(t, tt.method, "http://a.test/", nil))
 			if _, err := http.ParseTime(resp.Header.Get("Date")); err != nil {
 				t.Errorf("Date: %v", err)
 			}
@@ -449,8 +450,8 @@ func TestAHandlerIsServedAsAServerWould(t *testing.T) {
 
 func TestTrailersArriveWithTheEnd(t *testing.T) {
 	origins := map[string]*plytest.Origin{
-		"script": plytest.Play(plytest.Reply{Body: "x", Trailer: http.Header{"Sum": {"1"}}}),
-		"handler": plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		"script": plytest.NewOrigin(plytest.Reply{Body: "x", Trailer: http.Header{"Sum": {"1"}}}),
+		"handler": plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Trailer", "Sum")
 			io.WriteString(w, "x")
 			w.Header().Set("Sum", "1")
@@ -475,7 +476,7 @@ func TestTrailersArriveWithTheEnd(t *testing.T) {
 
 func TestAHandlerStreamsBothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rc := http.NewResponseController(w)
 			rc.EnableFullDuplex()
 			rc.Flush()
@@ -517,7 +518,7 @@ func TestAHandlerLearnsThatItsReaderIsGone(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var wrote int
 				var failed, ctxErr error
-				origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					for failed == nil {
 						_, failed = w.Write(make([]byte, 1<<10))
 						wrote++
@@ -565,7 +566,7 @@ func TestCancellationEndsEveryWait(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 				defer cancel()
 				start := time.Now()
-				origin := plytest.Play(tt.reply)
+				origin := plytest.NewOrigin(tt.reply)
 				_, err := origin.RoundTrip(request(t, "POST", "http://a.test/", body).WithContext(ctx))
 				if err != cause || time.Since(start) != time.Second {
 					t.Errorf("error %v after %v, want the cause after 1s", err, time.Since(start))
@@ -592,7 +593,7 @@ func TestRequestsThatNoTransportTakes(t *testing.T) {
 }
 
 func TestACanceledRequestIsNotSent(t *testing.T) {
-	origin := plytest.Play(plytest.Text("first"), plytest.Text("second"))
+	origin := plytest.NewOrigin(plytest.Text("first"), plytest.Text("second"))
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
@@ -608,7 +609,7 @@ func TestACanceledRequestIsNotSent(t *testing.T) {
 }
 
 func TestWhatAHandlerLeavesUnreadArrivesAllTheSame(t *testing.T) {
-	origin := plytest.Serve(hello)
+	origin := plytest.NewHandlerOrigin(hello)
 	body := &countedBody{Reader: strings.NewReader("content")}
 	var hooks []string
 	req := request(t, "POST", "http://a.test/", body)
@@ -631,7 +632,7 @@ func TestWhatAHandlerLeavesUnreadArrivesAllTheSame(t *testing.T) {
 func TestTheContextOfAHandlerEndsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ctx context.Context
-		origin := plytest.Serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
 		resp := send(t, origin, request(t, "GET", "http://a.test/", nil))
 		synctest.Wait()
 		if ctx.Err() == nil {
@@ -654,7 +655,7 @@ func TestLargeRequestBodiesAreLoggedInPart(t *testing.T) {
 }
 
 func TestAnOriginServesManyAtOnce(t *testing.T) {
-	origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {

@@ -18,7 +18,7 @@ import (
 // for tests that want to see what [http.Transport] makes of them. It has no place in a [testing/synctest] bubble, where [Origin] has.
 //
 // A fault is the real thing: ResetAfter sends a TCP reset, CutAfter and Unterminated end the connection.
-// A reply that is a failure, such as [Lose], resets the connection when the request has been read;
+// A reply that is a failure, such as [ResetConnection], resets the connection when the request has been read;
 // that is as close as an accepted connection comes to being refused. A closed Server refuses connections.
 type Server struct {
 	URL string // "http://127.0.0.1:port", without a slash at the end

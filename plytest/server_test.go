@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/plyhttp/ply/plytest"
 )
 
@@ -37,7 +38,7 @@ func TestTheServerPlaysTheSameScriptOverASocket(t *testing.T) {
 		{Raw: "HTTP/1.0 200 OK\r\n\r\nuntil the end"},
 	}
 	server := plytest.NewServer(t, replies...)
-	origin := plytest.Play(replies...)
+	origin := plytest.NewOrigin(replies...)
 	for i := range replies {
 		var got [2]string
 		for j, rt := range []http.RoundTripper{socketClient(t).Transport, origin} {
@@ -67,7 +68,7 @@ func TestSocketFaultsAreWhatTheyClaim(t *testing.T) {
 		{"reset in the body", plytest.Reply{Body: "0123456789", Fault: plytest.ResetAfter(4)}, reset},
 		{"short Content-Length", plytest.Reply{Body: "0123456789", Fault: plytest.CutAfter(4)}, cut},
 		{"missing last chunk", plytest.Reply{Body: "0123456789", Fault: plytest.Unterminated()}, cut},
-		{"lost", plytest.Lose(), func(err error) bool { return reset(err) || errors.Is(err, io.EOF) }},
+		{"lost", plytest.ResetConnection(), func(err error) bool { return reset(err) || errors.Is(err, io.EOF) }},
 		{"reset in the header", plytest.Reply{Raw: "HTTP/1.1 200 OK\r\nX: 1\r\n\r\n", Fault: plytest.ResetAfter(20)}, func(err error) bool { return reset(err) || cut(err) }},
 		{"bad header", plytest.Reply{Raw: "HTTP/1.1 200 OK\r\nno colon\r\n\r\n"}, func(err error) bool {
 			return err != nil && strings.Contains(err.Error(), "malformed MIME header")

@@ -18,7 +18,7 @@ func announced(s string) string {
 			if strings.EqualFold(name, "key") && endsIn(strings.TrimSuffix(s[:i], name), "api ") {
 				name, marked = "api key", true
 			}
-			if name != "" && SecretName(name) && !(s[i] == ':' && ofPath(s[:i], name)) {
+			if name != "" && IsSecretName(name) && !(s[i] == ':' && ofPath(s[:i], name)) {
 				start, end = valueAfter(s, i, name, marked || tight(s, i, name))
 			}
 		case ' ':
@@ -30,7 +30,7 @@ func announced(s string) string {
 			continue
 		}
 		b.WriteString(s[done:start])
-		b.WriteString(Mark)
+		b.WriteString(Placeholder)
 		done, i = end, end-1
 	}
 	if done == 0 {
@@ -238,7 +238,7 @@ func quotedAfter(s string, i int) (start, end int) {
 		return 0, 0
 	}
 	name, _ := nameBefore(s[:i])
-	if strings.EqualFold(name, "key") || !SecretName(name) || endsIn(strings.TrimSuffix(s[:i], name), "unexpected ") { // of a parser
+	if strings.EqualFold(name, "key") || !IsSecretName(name) || endsIn(strings.TrimSuffix(s[:i], name), "unexpected ") { // of a parser
 		return 0, 0
 	}
 	start = i + 1 + len(delimiter)

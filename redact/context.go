@@ -14,8 +14,8 @@ func From(ctx context.Context) *Redactor {
 	return r
 }
 
-// Chosen tells whether ctx has a redactor: see [With].
-func Chosen(ctx context.Context) bool {
+// HasRedactor tells whether ctx has a redactor: see [With].
+func HasRedactor(ctx context.Context) bool {
 	_, chosen := ctx.Value(key{}).(*Redactor)
 	return chosen
 }

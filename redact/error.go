@@ -80,10 +80,10 @@ func hideQuoted(b *strings.Builder, s string) string {
 		b.WriteString(s[:i])
 		quoted, err := strconv.QuotedPrefix(s[i:])
 		if err != nil {
-			b.WriteString(Mark) // cut, or quoted by another rule
+			b.WriteString(Placeholder) // cut, or quoted by another rule
 			return ""
 		}
-		b.WriteString(`"` + Mark + `"`)
+		b.WriteString(`"` + Placeholder + `"`)
 		s = s[i+len(quoted):]
 		if i = strings.IndexByte(s[:min(len(s), 2)], '"'); i < 0 {
 			break // not the next member of a list
@@ -107,7 +107,7 @@ func unquote(s string) string {
 	if first < 0 || first == last {
 		return s
 	}
-	return s[:first] + Mark + s[last+1:]
+	return s[:first] + Placeholder + s[last+1:]
 }
 
 type redacted struct {

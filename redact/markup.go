@@ -20,7 +20,7 @@ func elements(s string) string {
 		b.WriteString(s[:end])
 		name := s[open+1 : end]
 		s = s[end:]
-		if name = name[strings.LastIndexByte(name, ':')+1:]; name == "" || !SecretName(name) {
+		if name = name[strings.LastIndexByte(name, ':')+1:]; name == "" || !IsSecretName(name) {
 			continue
 		}
 		tag := strings.IndexAny(s, "<>")
@@ -34,7 +34,7 @@ func elements(s string) string {
 			content = len(s)
 		}
 		if strings.TrimSpace(s[:content]) != "" {
-			b.WriteString(Mark)
+			b.WriteString(Placeholder)
 			s = s[content:]
 		}
 	}
@@ -62,7 +62,7 @@ func privateKeys(s string) string {
 		if !strings.Contains(title, label) || len(s) < len(title)+5 {
 			continue
 		}
-		b.WriteString(title + "-----" + Mark)
+		b.WriteString(title + "-----" + Placeholder)
 		if i = strings.Index(s, end); i < 0 {
 			return b.String()
 		}

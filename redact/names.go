@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// SecretHeader reports whether the values of the header field name are never to be shown.
+// IsSecretHeader reports whether the values of the header field name are never to be shown.
 // Case does not matter. It allocates nothing for names of ordinary length.
-func SecretHeader(name string) bool {
+func IsSecretHeader(name string) bool {
 	if harmless[name] {
 		return false // the usual case, in one look
 	}
@@ -18,7 +18,7 @@ func SecretHeader(name string) bool {
 			return true
 		}
 	}
-	return SecretName(name)
+	return IsSecretName(name)
 }
 
 var secretFields = []string{
@@ -28,11 +28,11 @@ var secretFields = []string{
 	"X-Auth", "X-Auth-User", "Dpop", "X-Wsse",
 }
 
-// SecretName reports whether a name given to a value (a header field, a parameter, a member of an object)
+// IsSecretName reports whether a name given to a value (a header field, a parameter, a member of an object)
 // says that the value is secret: it contains token, secret, password, session, credential or the like, or it ends in a word such as
 // pass, otp, pin, cvv, sas, auth or key. Not every key is a secret: primary, public and idempotency keys, among others, are not.
 // Words are told apart by punctuation or by capitals; case does not matter. It allocates nothing for names of ordinary length.
-func SecretName(name string) bool {
+func IsSecretName(name string) bool {
 	var text [64]byte
 	var starts [16]int
 	n := split(name, text[:0], starts[:0])

@@ -31,11 +31,11 @@ func (r *Redactor) param(part string, alone bool) string {
 	case part == "" || flags[strings.ToLower(part)]:
 		return part
 	case !named || !nameLike(key) || empty && !namesNothing(key, alone):
-		return Mark
+		return Placeholder
 	case r.showsParam(key):
 		return printable(key) + "=" + printable(value)
 	}
-	return printable(key) + "=" + Mark
+	return printable(key) + "=" + Placeholder
 }
 
 // nameLike tells the name of a parameter from a token, or from JSON, that happens to have a "=" behind it: names have few marks,
@@ -73,7 +73,7 @@ func nameLike(key string) bool {
 
 // namesNothing reports whether key, which has no value, can be shown: it might be a token, and its "=" the padding.
 func namesNothing(key string, alone bool) bool {
-	return flags[strings.ToLower(key)] || len(key) <= 4 || SecretName(key) || !alone && word(key)
+	return flags[strings.ToLower(key)] || len(key) <= 4 || IsSecretName(key) || !alone && word(key)
 }
 
 // flags are parameters that come without a value: those of the large object stores, and a few that everybody uses. In lower case.
@@ -92,7 +92,7 @@ func (r *Redactor) showsParam(key string) bool {
 		return false
 	}
 	name, err := url.QueryUnescape(key)
-	if err != nil || SecretName(name) || slices.Contains(r.HideParams, name) {
+	if err != nil || IsSecretName(name) || slices.Contains(r.HideParams, name) {
 		return false
 	}
 	return r.HideParams != nil || slices.Contains(r.ShowParams, name)

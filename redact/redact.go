@@ -1,6 +1,6 @@
 // Package redact takes secrets out of what people read: URLs, header fields and error texts.
 //
-// What is hidden shows as [Mark], never as nothing: a reader should see that something was there.
+// What is hidden shows as [Placeholder], never as nothing: a reader should see that something was there.
 // A [Redactor] decides; nil hides all that may be secret. Layers take one in their options, and for want of that the one in a request's context: [With].
 package redact
 
@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Mark stands where a secret was.
-const Mark = "REDACTED"
+// Placeholder stands where a secret was.
+const Placeholder = "REDACTED"
 
 // URL is [Redactor.URL] of the default.
 func URL(u *url.URL) string { return (*Redactor)(nil).URL(u) }
@@ -35,9 +35,9 @@ func userinfo(u *url.Userinfo) string {
 		return ""
 	}
 	if _, ok := u.Password(); ok {
-		return Mark + ":" + Mark + "@"
+		return Placeholder + ":" + Placeholder + "@"
 	}
-	return Mark + "@"
+	return Placeholder + "@"
 }
 
 // pathParams hides the values of path parameters that name a secret, as ";jsessionid=" does.
@@ -49,8 +49,8 @@ func pathParams(path string) string {
 	for i, segment := range segments {
 		params := strings.Split(segment, ";")
 		for j, param := range params[1:] {
-			if key, _, ok := strings.Cut(param, "="); ok && SecretName(key) {
-				params[j+1] = key + "=" + Mark
+			if key, _, ok := strings.Cut(param, "="); ok && IsSecretName(key) {
+				params[j+1] = key + "=" + Placeholder
 			}
 		}
 		segments[i] = strings.Join(params, ";")

@@ -73,12 +73,12 @@ func TestSecretHeader(t *testing.T) {
 		"Authorization", "PROXY-AUTHORIZATION", "Cookie", "Set-Cookie", "WWW-Authenticate", "X-Amz-Security-Token",
 		"X-Auth-Token", "X-Client-Secret", "X-Api-Key", "apikey", "X_API_KEY", "X-Password", "X-Session-Id", "X-CSRF-Token",
 	} {
-		if !redact.SecretHeader(name) {
+		if !redact.IsSecretHeader(name) {
 			t.Errorf("%s passes as harmless", name)
 		}
 	}
 	for _, name := range []string{"Accept", "Content-Type", "ETag", "Cache-Control", "Retry-After", "Idempotency-Key", "X-Request-Id"} {
-		if redact.SecretHeader(name) {
+		if redact.IsSecretHeader(name) {
 			t.Errorf("%s passes as secret", name)
 		}
 	}
@@ -95,7 +95,7 @@ func TestSecretName(t *testing.T) {
 		"two_factor_code", "deviceCode", "pairing_code", "activation_code", "otps", "puk", "pswd", "keyMaterial", "motDePasse", "contraseña", "dek",
 		"client_assertion", "github_pat", "code_verifier", "hmac", "X-Shopify-Hmac-Sha256", "\xffkey", "clé_key",
 	} {
-		if !redact.SecretName(name) {
+		if !redact.IsSecretName(name) {
 			t.Errorf("%q passes as harmless", name)
 		}
 	}
@@ -107,7 +107,7 @@ func TestSecretName(t *testing.T) {
 		"max_tokens", "totalTokens", "prompt_tokens", "token_type", "tokenType", "token_count", "token_endpoint", "session_duration", "password_length",
 		"Content-Security-Policy", "Access-Control-Allow-Origin", "X-Frame-Options", "client_assertion_type",
 	} {
-		if redact.SecretName(name) {
+		if redact.IsSecretName(name) {
 			t.Errorf("%q passes as secret", name)
 		}
 	}
@@ -116,7 +116,7 @@ func TestSecretName(t *testing.T) {
 // A cache asks for each field of a request.
 func TestNamesCostNoAllocation(t *testing.T) {
 	for _, name := range []string{"Accept", "accept-language", "X-Custom-Header", "X-Signing-Key", "X-A-Rather-Long-Name-Of-Ten-Words-And-More-Than-Most"} {
-		if n := testing.AllocsPerRun(100, func() { redact.SecretHeader(name) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { redact.IsSecretHeader(name) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -126,7 +126,7 @@ func BenchmarkSecretHeader(b *testing.B) {
 	for _, name := range []string{"Accept-Language", "X-Custom-Header"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				redact.SecretHeader(name)
+				redact.IsSecretHeader(name)
 			}
 		})
 	}

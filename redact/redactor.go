@@ -12,14 +12,14 @@ import (
 // It is safe for concurrent use; its fields must not change once it is in use.
 type Redactor struct {
 	// ShowHeaders names header fields whose values may be shown, beside the harmless ones of the standards.
-	// A name that says "secret" by itself stays hidden: see [SecretHeader].
+	// A name that says "secret" by itself stays hidden: see [IsSecretHeader].
 	ShowHeaders []string
 
 	// HideHeaders names header fields whose values are hidden. It wins over all else.
 	HideHeaders []string
 
 	// ShowParams names query parameters whose values may be shown. Case matters.
-	// A name that says "secret" by itself stays hidden: see [SecretName].
+	// A name that says "secret" by itself stays hidden: see [IsSecretName].
 	ShowParams []string
 
 	// HideParams, if not nil, turns the rule for query parameters around: values are shown, except for those named here,
@@ -52,7 +52,7 @@ func (r *Redactor) URL(u *url.URL) string {
 		b.WriteByte(':')
 	}
 	if u.Opaque != "" {
-		b.WriteString(Mark)
+		b.WriteString(Placeholder)
 		return b.String()
 	}
 	if u.Host != "" || u.User != nil {
@@ -94,7 +94,7 @@ func (r *Redactor) URLTemplate(template string) string {
 		}
 		origin, rest = rest[:end], rest[end:]
 		if at := strings.LastIndexByte(origin, '@'); at >= 0 {
-			origin = origin[:i+3] + Mark + origin[at:]
+			origin = origin[:i+3] + Placeholder + origin[at:]
 		}
 	}
 	return origin + r.path(rest) + query
@@ -105,7 +105,7 @@ func (r *Redactor) URLTemplate(template string) string {
 func (r *Redactor) URLText(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
-		return Mark
+		return Placeholder
 	}
 	return r.URL(u)
 }
@@ -125,7 +125,7 @@ func (r *Redactor) Header(h http.Header) http.Header {
 func (r *Redactor) HeaderValue(name, value string) string {
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	if !r.showsHeader(name) {
-		return Mark
+		return Placeholder
 	}
 	if urlHeaders[name] {
 		return r.URLText(value)
@@ -135,7 +135,7 @@ func (r *Redactor) HeaderValue(name, value string) string {
 
 func (r *Redactor) showsHeader(name string) bool {
 	named := func(s string) bool { return strings.EqualFold(s, name) }
-	if r != nil && slices.ContainsFunc(r.HideHeaders, named) || SecretHeader(name) {
+	if r != nil && slices.ContainsFunc(r.HideHeaders, named) || IsSecretHeader(name) {
 		return false
 	}
 	return harmless[name] || urlHeaders[name] || r != nil && slices.ContainsFunc(r.ShowHeaders, named)

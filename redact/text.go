@@ -146,5 +146,5 @@ func login(run string) string {
 	case !ok, user == "", strings.EqualFold(user, "mailto"), strings.EqualFold(user, "acct"):
 		return run
 	}
-	return Mark + ":" + Mark + run[at:]
+	return Placeholder + ":" + Placeholder + run[at:]
 }

@@ -14,16 +14,16 @@ import (
 	"strings"
 )
 
-// A Key encrypts and authenticates records. It is 32 random bytes, from crypto/rand, a secrets manager or `openssl rand`; a password is none.
-type Key [32]byte
+// A EncryptionKey encrypts and authenticates records. It is 32 random bytes, from crypto/rand, a secrets manager or `openssl rand`; a password is none.
+type EncryptionKey [32]byte
 
-// ParseKey reads a key from 64 hexadecimal digits, as `openssl rand -hex 32` prints them. Space around them does not count. The error does not show them.
-func ParseKey(digits string) (Key, error) {
+// ParseEncryptionKey reads a key from 64 hexadecimal digits, as `openssl rand -hex 32` prints them. Space around them does not count. The error does not show them.
+func ParseEncryptionKey(digits string) (EncryptionKey, error) {
 	b, err := hex.DecodeString(strings.TrimSpace(digits))
-	if err != nil || len(b) != len(Key{}) {
-		return Key{}, errors.New("store: a key is 64 hexadecimal digits: openssl rand -hex 32 prints one")
+	if err != nil || len(b) != len(EncryptionKey{}) {
+		return EncryptionKey{}, errors.New("store: a key is 64 hexadecimal digits: openssl rand -hex 32 prints one")
 	}
-	return Key(b), nil
+	return EncryptionKey(b), nil
 }
 
 // Encrypted returns a store that keeps its records in s, encrypted and authenticated (AES-256-GCM).
@@ -36,13 +36,13 @@ func ParseKey(digits string) (Key, error) {
 // An older record of the same key that somebody puts back is accepted. To compress as well, compress first: Compressed(Encrypted(s)).
 //
 // The result implements the optional interfaces that s implements. There must be at least one key, and none may be zero.
-func Encrypted(s Store, keys ...Key) (Store, error) {
+func Encrypted(s Store, keys ...EncryptionKey) (Store, error) {
 	if s == nil || len(keys) == 0 {
 		return nil, errors.New("store: Encrypted needs a store and at least one key")
 	}
 	var ring keyRing
 	for i, key := range keys {
-		if key == (Key{}) {
+		if key == (EncryptionKey{}) {
 			return nil, fmt.Errorf("store: key %d is zero: use 32 random bytes", i+1)
 		}
 		id, err := hkdf.Key(sha256.New, key[:], nil, idInfo, idSize)
@@ -58,7 +58,7 @@ func Encrypted(s Store, keys ...Key) (Store, error) {
 type keyRing []ringKey
 
 type ringKey struct {
-	secret Key
+	secret EncryptionKey
 	id     [idSize]byte // tells without a trial which key a record is under
 }
 

@@ -73,11 +73,11 @@ type Kind uint8
 
 // The kinds. Stores must take kinds that they do not know.
 const (
-	Entry Kind = iota + 1 // the responses under one key of the cache, with all headers and with small bodies
-	Body                  // a piece of a large body
-	Mark                  // the generation of a URL or a group, which an invalidation changes: without it, what it is about counts as invalidated
-	Lock                  // who fetches at the moment
-	Setup                 // what the cache itself keeps, such as the secret of its hashes
+	KindEntry      Kind = iota + 1 // the responses under one key of the cache, with all headers and with small bodies
+	KindBody                       // a piece of a large body
+	KindGeneration                 // the generation of a URL or a group, which an invalidation changes: without it, what it is about counts as invalidated
+	KindLease                      // who fetches at the moment
+	KindSetup                      // what the cache itself keeps, such as the secret of its hashes
 )
 
 // String returns the kind in lower case.

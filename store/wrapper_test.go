@@ -19,12 +19,12 @@ import (
 
 var keyA, keyB = newKey(), newKey()
 
-func newKey() (k store.Key) {
+func newKey() (k store.EncryptionKey) {
 	rand.Read(k[:])
 	return k
 }
 
-func encrypted(t testing.TB, s store.Store, keys ...store.Key) store.Store {
+func encrypted(t testing.TB, s store.Store, keys ...store.EncryptionKey) store.Store {
 	t.Helper()
 	e, err := store.Encrypted(s, keys...)
 	require.NoError(t, err)
@@ -195,7 +195,7 @@ func TestEveryFlippedBitAndTruncationIsAbsent(t *testing.T) {
 	for name, wrap := range wrappers {
 		t.Run(name, func(t *testing.T) {
 			for _, data := range []string{"x", strings.Repeat("compressible ", 40)} {
-				r := sealed(t, wrap, "k", store.Record{Data: []byte(data), Kind: store.Entry})
+				r := sealed(t, wrap, "k", store.Record{Data: []byte(data), Kind: store.KindEntry})
 				if got := opened(t, wrap, "k", r); string(got.Data) != data {
 					t.Fatalf("got %q, want %q", got.Data, data)
 				}
@@ -224,14 +224,14 @@ func TestEveryFlippedBitAndTruncationIsAbsent(t *testing.T) {
 
 func TestAnEncryptedRecordIsBoundToItsPlace(t *testing.T) {
 	wrap := wrappers["encrypted"]
-	r := sealed(t, wrap, "k", store.Record{Data: []byte("mine"), Kind: store.Body, Owner: "o"})
+	r := sealed(t, wrap, "k", store.Record{Data: []byte("mine"), Kind: store.KindBody, Owner: "o"})
 	if got := opened(t, wrap, "l", r); !isAbsent(got) {
 		t.Errorf("under another key it is %q, want nothing", got.Data)
 	}
 	for _, change := range []func(*store.Record){
 		func(r *store.Record) { r.Owner = "p" },
 		func(r *store.Record) { r.Owner = "" },
-		func(r *store.Record) { r.Kind = store.Entry },
+		func(r *store.Record) { r.Kind = store.KindEntry },
 	} {
 		moved := r
 		change(&moved)
@@ -260,7 +260,7 @@ func TestBadKeysAreRefused(t *testing.T) {
 	m := storetest.NewMap(0)
 	for name, make := range map[string]func() (store.Store, error){
 		"no key":              func() (store.Store, error) { return store.Encrypted(m) },
-		"zero key":            func() (store.Store, error) { return store.Encrypted(m, keyA, store.Key{}) },
+		"zero key":            func() (store.Store, error) { return store.Encrypted(m, keyA, store.EncryptionKey{}) },
 		"nothing to encrypt":  func() (store.Store, error) { return store.Encrypted(nil, keyA) },
 		"nothing to compress": func() (store.Store, error) { return store.Compressed(nil) },
 	} {
@@ -272,11 +272,11 @@ func TestBadKeysAreRefused(t *testing.T) {
 
 func TestParseKey(t *testing.T) {
 	digits := strings.Repeat("0123456789abcdef", 4)
-	if k, err := store.ParseKey(" " + digits + "\n"); err != nil || k[0] != 0x01 || k[31] != 0xef {
+	if k, err := store.ParseEncryptionKey(" " + digits + "\n"); err != nil || k[0] != 0x01 || k[31] != 0xef {
 		t.Errorf("got %x, %v", k, err)
 	}
 	for _, bad := range []string{"", "password", digits[1:], digits[2:], digits + "00", strings.Replace(digits, "0", "x", 1)} {
-		if k, err := store.ParseKey(bad); err == nil || k != (store.Key{}) || bad != "" && strings.Contains(err.Error(), bad) {
+		if k, err := store.ParseEncryptionKey(bad); err == nil || k != (store.EncryptionKey{}) || bad != "" && strings.Contains(err.Error(), bad) {
 			t.Errorf("%q: %x, %v, want an error that does not show it", bad, k, err)
 		}
 	}
@@ -328,7 +328,7 @@ func FuzzEncrypted(f *testing.F) {
 			return
 		}
 		wrap := wrappers["encrypted"]
-		r := sealed(t, wrap, key, store.Record{Data: data, Owner: owner, Kind: store.Body})
+		r := sealed(t, wrap, key, store.Record{Data: data, Owner: owner, Kind: store.KindBody})
 		if got := opened(t, wrap, key, r); !bytes.Equal(got.Data, data) || got.Owner != owner {
 			t.Fatalf("%q came back as %q", data, got.Data)
 		}
@@ -393,7 +393,7 @@ func TestADeclaredLengthIsNotBelieved(t *testing.T) {
 }
 
 func ExampleEncrypted() {
-	key, err := store.ParseKey(strings.Repeat("5f", 32)) // in earnest from where you keep secrets
+	key, err := store.ParseEncryptionKey(strings.Repeat("5f", 32)) // in earnest from where you keep secrets
 	if err != nil {
 		fmt.Println(err)
 		return

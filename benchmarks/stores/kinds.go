@@ -25,7 +25,7 @@ type kind struct {
 
 // opened is an empty store.
 type opened struct {
-	store cache.Store
+	store store.Store
 	close func() error
 }
 

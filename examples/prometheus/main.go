@@ -112,7 +112,7 @@ func scrape(ctx context.Context, out io.Writer, url string, all bool) error {
 		return err
 	}
 	defer client.Close()
-	resp, err := ply.RaiseForStatus(client.Get(ctx, url))
+	resp, err := ply.ErrorForStatus(client.Get(ctx, url))
 	if err != nil {
 		return err
 	}

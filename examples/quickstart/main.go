@@ -69,15 +69,15 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "REQUEST\tTHE CACHE\tSTATUS\tTIME\tORIGIN SAW")
 	var failed error
-	var busiest ply.Info
+	var busiest ply.CallInfo
 	for _, s := range steps {
-		ctx := ply.WithInfo(ctx)
+		ctx := ply.WithCallInfo(ctx)
 		row, err := s.do(ctx, client, &sent)
 		if err != nil {
 			failed = err
 		}
 		fmt.Fprintln(table, row)
-		if info, ok := ply.InfoFromContext(ctx); ok && exchanges(info) > exchanges(busiest) {
+		if info, ok := ply.CallInfoFromContext(ctx); ok && exchanges(info) > exchanges(busiest) {
 			busiest = info
 		}
 	}
@@ -130,14 +130,14 @@ func stepsFor(urls []string) []step {
 }
 
 // exchanges counts what a call sent over the network.
-func exchanges(info ply.Info) (n int) {
+func exchanges(info ply.CallInfo) (n int) {
 	for _, hop := range info.Hops {
 		n += len(hop.Exchanges)
 	}
 	return n
 }
 
-func reload(ctx context.Context) context.Context { return cache.WithMode(ctx, cache.Reload) }
+func reload(ctx context.Context) context.Context { return cache.WithMode(ctx, cache.ModeReload) }
 
 func chain(client *ply.Client) string {
 	var names []string

@@ -30,7 +30,7 @@ func Named(name string) bool {
 			return secret
 		}
 	}
-	secret := redact.SecretHeader(name)
+	secret := redact.IsSecretHeader(name)
 	remember(name, secret)
 	return secret
 }
@@ -200,7 +200,7 @@ func secretParams(query string) []string {
 		var param string
 		param, query, _ = strings.Cut(query, "&")
 		name, value, _ := strings.Cut(param, "=")
-		if name = decoded(name); redact.SecretName(name) {
+		if name = decoded(name); redact.IsSecretName(name) {
 			found = append(found, name+"="+decoded(value))
 		}
 	}

@@ -119,5 +119,5 @@ func TestRateLimiterBelowRetry(t *testing.T) {
 	if n := asked.Load(); n > 4 {
 		t.Errorf("the limiter was asked %d times", n)
 	}
-	_ = retry.Default
+	_ = retry.DefaultRule
 }

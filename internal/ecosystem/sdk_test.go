@@ -72,7 +72,7 @@ func TestGoGithub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, ctx := range []context.Context{t.Context(), t.Context(), cache.WithMode(t.Context(), cache.NoCache)} {
+	for i, ctx := range []context.Context{t.Context(), t.Context(), cache.WithMode(t.Context(), cache.ModeNoCache)} {
 		user, resp, err := gh.Users.Get(ctx, "ada")
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func TestS3(t *testing.T) {
 		handler.ServeHTTP(w, r)
 	})
 	apiCache := newCache(t, cache.Options{
-		Key: keying.Of(keying.URL(keying.URLOptions{Ignore: []string{"x-id"}})),
+		Key: keying.New(keying.URL(keying.URLOptions{Ignore: []string{"x-id"}})),
 	})
 	client := newClient(t, ply.Options{Use: []ply.Middleware{apiCache.Middleware}})
 	store := s3.New(s3.Options{
@@ -248,7 +248,7 @@ func TestGenqlient(t *testing.T) {
 	})
 	apiCache := newCache(t, cache.Options{
 		Methods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
-		Key:     keying.Of(keying.URL(keying.URLOptions{}), keying.Body(keying.BodyOptions{Format: keying.GraphQL})),
+		Key:     keying.New(keying.URL(keying.URLOptions{}), keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL})),
 	})
 	client := newClient(t, ply.Options{Use: []ply.Middleware{apiCache.Middleware}})
 	api := graphql.NewClient(origin.URL, client.HTTPClient())

@@ -11,11 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // A store that hangs while an unsafe request invalidates has failed: it is counted and told.
@@ -118,7 +119,7 @@ type returning struct {
 
 func (s *returning) Put(ctx context.Context, key string, r store.Record) error {
 	err := s.Map.Put(ctx, key, r)
-	if held := s.held; held != nil && r.Kind == store.Entry {
+	if held := s.held; held != nil && r.Kind == store.KindEntry {
 		s.held = nil
 		close(s.put)
 		<-held
@@ -234,7 +235,7 @@ func TestWhatSlidesOutlivesItsMarks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 24)
 		o := says("x", `Cache-Groups: "g"`)
-		options := cache.Options{Store: m, Expiry: expiry.Sliding(expiry.After(10 * time.Minute)), KeepStale: -1}
+		options := cache.Options{Store: m, Expiry: expiry.Sliding(expiry.After(10 * time.Minute)), RetainStale: -1}
 		g := newRig(t, o, options)
 		g.get(url)
 		for range 60 {
@@ -294,7 +295,7 @@ type unheard struct {
 
 func (s *unheard) Put(ctx context.Context, key string, r store.Record) error {
 	err := s.Map.Put(ctx, key, r)
-	if err == nil && s.lost && r.Kind == store.Entry {
+	if err == nil && s.lost && r.Kind == store.KindEntry {
 		return errors.New("connection reset")
 	}
 	return err
@@ -327,12 +328,12 @@ func TestAChangeWhoseReplyIsLost(t *testing.T) {
 		synctest.Wait()
 		have, _ := g.get(url)
 		g.want(have, 200, numbers(100_004), "hit", 4)
-		if pieces := keys(t, s.Map, store.Body); len(pieces) != 1 {
+		if pieces := keys(t, s.Map, store.KindBody); len(pieces) != 1 {
 			t.Errorf("%d pieces of one body: %v", len(pieces), pieces)
 		}
 		require.NoError(t, g.Delete(t.Context(), must(http.NewRequest("GET", url, nil))))
 		synctest.Wait()
-		if left := append(keys(t, s.Map, store.Body), keys(t, s.Map, store.Entry)...); len(left) > 0 {
+		if left := append(keys(t, s.Map, store.KindBody), keys(t, s.Map, store.KindEntry)...); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	})

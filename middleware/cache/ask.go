@@ -37,7 +37,7 @@ type ask struct {
 
 // onlyStored tells that nothing may be asked of the origin.
 func (a *ask) onlyStored() bool {
-	return a.directives.OnlyIfCached || a.mode == OnlyIfCached || a.mode == Offline
+	return a.directives.OnlyIfCached || a.mode == ModeOnlyIfCached
 }
 
 // conditional tells that the caller holds a response and asks whether it is still good.
@@ -55,7 +55,7 @@ func newAsk(mode Mode, r *http.Request, p *posture) ask {
 // read reads a request, in one pass over its header.
 func (a *ask) read(mode Mode, r *http.Request, p *posture) {
 	a.head, a.mode = r.Method == http.MethodHead, mode
-	a.plain = mode == Default
+	a.plain = mode == ModeDefault
 	a.credentials = r.URL != nil && r.URL.User != nil
 	var control, pragma []string
 	for name, values := range r.Header {
@@ -182,9 +182,9 @@ func (a *ask) classify(r *http.Request, p *posture) {
 		a.keepOut(overrideBypass, ForwardMethod)
 	case !p.answers(r.Method):
 		a.keepOut(methodBypass, ForwardMethod)
-	case a.mode == disabled:
+	case a.mode == modeDisabled:
 		a.keepOut("disabled", ForwardBypass)
-	case a.mode == NoStore:
+	case a.mode == ModeNoStore:
 		a.keepOut("mode no-store", ForwardBypass)
 	case a.directives.NoStore:
 		a.keepOut("request no-store", ForwardBypass)
@@ -215,7 +215,7 @@ const switchedOff = "switched off"
 
 // absent tells that the request is one that there is no cache for: nobody is here to refuse it.
 func (a *ask) absent() bool {
-	return a.bypass == methodBypass || a.bypass == unsafeBypass || a.bypass == overrideBypass || a.bypass == switchedOff || a.mode == disabled || a.mode == NoStore
+	return a.bypass == methodBypass || a.bypass == unsafeBypass || a.bypass == overrideBypass || a.bypass == switchedOff || a.mode == modeDisabled || a.mode == ModeNoStore
 }
 
 // bypassed is the decision for a request that keeps out of the store.
@@ -229,7 +229,7 @@ func (a *ask) bypassed() decision {
 
 // mayStore tells whether the answer may be stored, as far as the request is concerned (RFC 9111 §3, §5.2.1.5).
 func (a *ask) mayStore() bool {
-	return (a.bypass == "" || a.bypass == methodBypass) && a.mode != ReadOnly && a.mode != disabled && a.mode != NoStore && !a.directives.NoStore
+	return (a.bypass == "" || a.bypass == methodBypass) && a.mode != ModeReadOnly && a.mode != modeDisabled && a.mode != ModeNoStore && !a.directives.NoStore
 }
 
 func (a *ask) parseRange() bool {

@@ -18,12 +18,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // inBubble runs a test with virtual time.
@@ -245,7 +246,7 @@ func TestHeadFreshensOrInvalidates(t *testing.T) {
 				g := newRig(t, o, cache.Options{})
 				g.get(url)
 				time.Sleep(50 * time.Second)
-				r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.Reload), "HEAD", url, nil)
+				r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.ModeReload), "HEAD", url, nil)
 				g.send(r)
 				time.Sleep(50 * time.Second)
 				have, resp := g.get(url)
@@ -516,14 +517,13 @@ func TestModes(t *testing.T) {
 		mode                cache.Mode
 		empty, fresh, stale string
 	}{
-		{cache.Default, "miss", "hit", "refreshed"},
-		{cache.NoStore, "bypassed", "bypassed", "bypassed"},
-		{cache.Reload, "miss", "refreshed", "refreshed"},
-		{cache.NoCache, "miss", "refreshed", "refreshed"},
-		{cache.ForceCache, "miss", "hit", "stale"},
-		{cache.OnlyIfCached, "refused", "hit", "stale"},
-		{cache.Offline, "refused", "hit", "stale"},
-		{cache.ReadOnly, "miss", "hit", "refreshed"},
+		{cache.ModeDefault, "miss", "hit", "refreshed"},
+		{cache.ModeNoStore, "bypassed", "bypassed", "bypassed"},
+		{cache.ModeReload, "miss", "refreshed", "refreshed"},
+		{cache.ModeNoCache, "miss", "refreshed", "refreshed"},
+		{cache.ModeForceCache, "miss", "hit", "stale"},
+		{cache.ModeOnlyIfCached, "refused", "hit", "stale"},
+		{cache.ModeReadOnly, "miss", "hit", "refreshed"},
 	} {
 		t.Run(test.mode.String(), func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -556,7 +556,7 @@ func TestModes(t *testing.T) {
 func TestReadOnlyWritesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{})
-		in, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.ReadOnly), "GET", url, nil)
+		in, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.ModeReadOnly), "GET", url, nil)
 		g.send(in)
 		have, _ := g.send(in)
 		g.want(have, 200, "x", "miss", 2)
@@ -643,7 +643,7 @@ func TestSettings(t *testing.T) {
 		have, _ = g.get(url)
 		g.want(have, 200, "x", "miss", 2)
 
-		g = newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Methods: []string{"GET", "POST"}, Key: keying.Of(keying.Body(keying.BodyOptions{}))})
+		g = newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Methods: []string{"GET", "POST"}, Key: keying.New(keying.Body(keying.BodyOptions{}))})
 		post := func(content string) got {
 			r, _ := http.NewRequest("POST", url, strings.NewReader(content))
 			r.Header.Set("Content-Type", "application/json")
@@ -660,10 +660,10 @@ func TestBadOptionsAreNamed(t *testing.T) {
 	for name, o := range map[string]cache.Options{
 		"StaleWhileRevalidate": {StaleWhileRevalidate: -1},
 		"StaleIfError":         {StaleIfError: -1},
-		"Disconnected":         {Disconnected: -1},
+		"MaxStaleDisconnected": {MaxStaleDisconnected: -1},
 		"RefreshTimeout":       {RefreshTimeout: -1},
 		"StoreTimeout":         {StoreTimeout: -1},
-		"RecheckInterval":      {RecheckInterval: -1},
+		"L1TTL":                {L1TTL: -1},
 		"Lease":                {Lease: -1},
 		`give "GET"`:           {Methods: []string{"get"}},
 		`give "POST"`:          {Methods: []string{"GET", "Post"}},
@@ -675,7 +675,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 }
 
 func TestBadOptionsAreErrors(t *testing.T) {
-	for _, o := range []cache.Options{{MaxEntryBytes: -1}, {StaleIfError: -1}, {StaleWhileRevalidate: -1}, {Disconnected: -1}, {RefreshTimeout: -1},
+	for _, o := range []cache.Options{{MaxEntryBytes: -1}, {StaleIfError: -1}, {StaleWhileRevalidate: -1}, {MaxStaleDisconnected: -1}, {RefreshTimeout: -1},
 		{Methods: []string{"G T"}}, {Statuses: []int{100}}, {Statuses: []int{600}}, {TargetedFields: []string{""}}} {
 		if _, err := cache.New(o); err == nil || !strings.HasPrefix(err.Error(), "cache: ") {
 			t.Errorf("%+v: error %v", o, err)
@@ -898,7 +898,7 @@ func TestRequestBodiesAreClosedOnceOnEveryPath(t *testing.T) {
 			ctx    context.Context
 		}{
 			{"GET", t.Context()}, {"GET", t.Context()}, {"POST", t.Context()}, {"QUERY", t.Context()}, {"QUERY", t.Context()},
-			{"QUERY", cache.WithMode(t.Context(), cache.OnlyIfCached)}, {"GET", cache.Disable(t.Context())},
+			{"QUERY", cache.WithMode(t.Context(), cache.ModeOnlyIfCached)}, {"GET", cache.Disable(t.Context())},
 		} {
 			n := 0
 			r, _ := http.NewRequestWithContext(test.ctx, test.method, url, closes{strings.NewReader("content"), &n})
@@ -1223,7 +1223,7 @@ func TestReadOnlyDoesNotRefresh(t *testing.T) {
 		g := newRig(t, says("x", "Cache-Control: max-age=1, stale-while-revalidate=60"), cache.Options{})
 		g.get(url)
 		time.Sleep(2 * time.Second)
-		r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.ReadOnly), "GET", url, nil)
+		r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.ModeReadOnly), "GET", url, nil)
 		have, _ := g.send(r)
 		synctest.Wait()
 		g.want(have, 200, "x", "stale", 1)

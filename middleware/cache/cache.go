@@ -15,15 +15,16 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/store"
 )
 
 // Options say how a [Cache] works. The zero Options make a private cache in memory that follows RFC 9111.
 type Options struct {
 	// Store keeps the responses: a [Memory], any [store.Store], or both, see [Tiered]. The cache does not close it.
 	// Nil means a new [Memory] with its default bounds.
-	Store Store
+	Store store.Store
 
-	// Key says what makes two requests the same. Nil means [keying.Default]; in a shared cache [keying.OnePerson],
+	// Key says what makes two requests the same. Nil means [keying.Default]; in a shared cache [keying.SingleUser],
 	// for there RFC 9111 §3.5 says which answers to requests with credentials may be shared.
 	// Caches that share a Store need the same strategy: one that makes equal keys with another meaning would be served what is not its own.
 	Key keying.Strategy
@@ -49,7 +50,7 @@ type Options struct {
 	// It is not answered from the store, and if it succeeds, what is stored for its URI is invalidated, as by any unsafe request (RFC 9111 §4.4).
 	// It must not change the request or read its Body; GetBody has a copy. It is called from many goroutines, for requests whose method is not safe (RFC 9110 §9.2.1).
 	//
-	// Nil means what Key says: with [keying.GraphQL] each mutation is unsafe, and with any other key no request is.
+	// Nil means what Key says: with [keying.FormatGraphQL] each mutation is unsafe, and with any other key no request is.
 	// With GraphQL, what is invalidated is all that is stored for the endpoint, whatever the query of the URL.
 	Unsafe func(*http.Request) bool
 
@@ -103,8 +104,8 @@ type Options struct {
 	// for responses that do not say so themselves (RFC 5861 §4). Zero means not at all.
 	StaleIfError time.Duration
 
-	// Disconnected is for how long a stale response may be served when the origin cannot be reached at all (RFC 9111 §4.2.4). Zero means not at all.
-	Disconnected time.Duration
+	// MaxStaleDisconnected is for how long a stale response may be served when the origin cannot be reached at all (RFC 9111 §4.2.4). Zero means not at all.
+	MaxStaleDisconnected time.Duration
 
 	// RefreshTimeout bounds a refresh behind the caller's back. Zero means one minute.
 	RefreshTimeout time.Duration
@@ -114,18 +115,18 @@ type Options struct {
 	// What no request waits for may take longer: an invalidation that the store did not take in time has ten times as long when it is told again.
 	StoreTimeout time.Duration
 
-	// KeepStale is for how long a Store that is not a [Memory] keeps a response beyond the last moment that it may be used without asking the origin,
+	// RetainStale is for how long a Store that is not a [Memory] keeps a response beyond the last moment that it may be used without asking the origin,
 	// in case the origin can confirm it then. Zero means seven days; a negative duration means not at all.
-	KeepStale time.Duration
+	RetainStale time.Duration
 
-	// RecheckInterval is for how long a copy near is served without a look at the far store; see [Tiered]. If the far store tells of changes, it is 30 seconds
+	// L1TTL is for how long a copy near is served without a look at the far store; see [Tiered]. If the far store tells of changes, it is 30 seconds
 	// at least. Zero means one second.
-	RecheckInterval time.Duration
+	L1TTL time.Duration
 
-	// Secret goes into the hashes of credentials that a response varies on (Vary: Cookie). All processes that share a Store need the same:
+	// VaryHashKey goes into the hashes of credentials that a response varies on (Vary: Cookie). All processes that share a Store need the same:
 	// give it where whoever reads the store must not be able to try credentials out. It has at least 16 bytes, none of them known to anybody else.
 	// Nil means a random one, which a Store that is not a [Memory] keeps.
-	Secret []byte
+	VaryHashKey []byte
 
 	// Trace is told what happens. Nil means nobody is. See also [WithTrace].
 	Trace *Trace
@@ -177,15 +178,15 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refresh: o.RefreshTimeout}
 	c.posture = posture{
-		shared: o.Shared, disconnected: o.Disconnected, oneIdentity: o.OneIdentityBelow,
+		shared: o.Shared, disconnected: o.MaxStaleDisconnected, oneIdentity: o.OneIdentityBelow,
 		staleWhileRevalidate: o.StaleWhileRevalidate, staleIfError: o.StaleIfError,
 	}
 	c.picky = o.Filter != nil || o.Statuses != nil
 	c.posture.methods, c.posture.statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
 	c.posture.targeted, c.posture.strictCookie, c.posture.replayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies
-	c.filter, c.filterBody, c.trace, c.content = o.Filter, o.FilterBody, o.Trace, keying.Body(keying.BodyOptions{Format: keying.Raw})
+	c.filter, c.filterBody, c.trace, c.content = o.Filter, o.FilterBody, o.Trace, keying.Body(keying.BodyOptions{Format: keying.FormatRaw})
 	if c.key == nil && o.Shared {
-		c.key = keying.OnePerson()
+		c.key = keying.SingleUser()
 	}
 	if c.key == nil {
 		c.key = keying.Default()
@@ -233,10 +234,10 @@ func (c *Cache) open(o *Options) {
 		if both {
 			far = tiers.Store
 		}
-		c.durable = newDurable(far, c.patience, max(cmp.Or(o.KeepStale, 7*24*time.Hour), 0), o.Shared)
+		c.durable = newDurable(far, c.patience, max(cmp.Or(o.RetainStale, 7*24*time.Hour), 0), o.Shared)
 		c.durable.tagsOf, c.durable.cookies = c.knownTags, o.ReplayCookies
 		if both {
-			c.durable.near = newNearby(tiers.near, far, cmp.Or(o.RecheckInterval, time.Second))
+			c.durable.near = newNearby(tiers.near, far, cmp.Or(o.L1TTL, time.Second))
 		}
 		c.store, c.secrets = c.durable, &c.durable.secrets
 		if o.Lease > 0 {
@@ -248,8 +249,8 @@ func (c *Cache) open(o *Options) {
 		c.store, c.secrets = c.memory, &secrets{}
 		c.secrets.known.Store(newSecret())
 	}
-	if o.Secret != nil {
-		c.secrets.give(o.Secret)
+	if o.VaryHashKey != nil {
+		c.secrets.give(o.VaryHashKey)
 	}
 }
 
@@ -282,10 +283,10 @@ func (o *Options) checkDurations() error {
 	}{
 		{"StaleWhileRevalidate", o.StaleWhileRevalidate},
 		{"StaleIfError", o.StaleIfError},
-		{"Disconnected", o.Disconnected},
+		{"MaxStaleDisconnected", o.MaxStaleDisconnected},
 		{"RefreshTimeout", o.RefreshTimeout},
 		{"StoreTimeout", o.StoreTimeout},
-		{"RecheckInterval", o.RecheckInterval},
+		{"L1TTL", o.L1TTL},
 		{"Lease", o.Lease},
 	} {
 		if d.Duration < 0 {
@@ -314,8 +315,8 @@ func (o *Options) check() error {
 			return err
 		}
 	}
-	if o.Secret != nil && len(o.Secret) < 16 {
-		return errors.New("cache: Secret has less than 16 bytes: give as many random ones, or nil")
+	if o.VaryHashKey != nil && len(o.VaryHashKey) < 16 {
+		return errors.New("cache: VaryHashKey has less than 16 bytes: give as many random ones, or nil")
 	}
 	for _, method := range o.Methods {
 		if !field.IsToken(method) {

@@ -44,13 +44,13 @@ func withoutCancel(r *http.Request) {
 // nor for one whose answer is not to be stored.
 func (x *exchange) mayLead() bool {
 	a := &x.ask
-	return !a.head && !a.conditional() && len(a.ranges) == 0 && a.mode != ReadOnly && replayable(x.request)
+	return !a.head && !a.conditional() && len(a.ranges) == 0 && a.mode != ModeReadOnly && replayable(x.request)
 }
 
 // mayShare tells whether the answer to an earlier request can be the answer to this one. Not if its caller wants to hear from the origin.
 func (x *exchange) mayShare() bool {
 	a := &x.ask
-	return a.mode != Reload && a.mode != NoCache && !a.directives.NoCache && !a.pragma && !(a.directives.MaxAge.Set && a.directives.MaxAge.Value == 0)
+	return a.mode != ModeReload && a.mode != ModeNoCache && !a.directives.NoCache && !a.pragma && !(a.directives.MaxAge.Set && a.directives.MaxAge.Value == 0)
 }
 
 // collapse answers a request by an exchange with the origin that others may share.

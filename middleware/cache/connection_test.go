@@ -15,9 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
-	"github.com/stretchr/testify/require"
+	"github.com/plyhttp/ply/store"
 )
 
 // over has an origin answer by way of TLS; verified or not.
@@ -219,7 +221,7 @@ func TestConnectionsWithoutANameStayOutOfStores(t *testing.T) {
 
 // TestDeletingReachesAllConnections: a request says nothing about the connection that its answer came over.
 func TestDeletingReachesAllConnections(t *testing.T) {
-	for name, store := range map[string]cache.Store{"memory": nil, "bytes": storetest.NewMap(1 << 20)} {
+	for name, store := range map[string]store.Store{"memory": nil, "bytes": storetest.NewMap(1 << 20)} {
 		c, err := cache.New(cache.Options{Store: store, StoreTimeout: time.Minute})
 		require.NoError(t, err)
 		defer c.Close()

@@ -12,10 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
-	"github.com/stretchr/testify/require"
 )
 
 // What is stored sets no cookies, however it comes to be the answer. What the origin says now does.
@@ -80,7 +81,7 @@ func TestAHitSetsNoCookies(t *testing.T) {
 // The jar of a client keeps what a login has put into it since then.
 func TestAHitUndoesNoLogin(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		c, err := cache.New(cache.Options{Key: keying.OnePerson()})
+		c, err := cache.New(cache.Options{Key: keying.SingleUser()})
 		require.NoError(t, err)
 		defer c.Close()
 		jar, _ := cookiejar.New(nil)

@@ -74,9 +74,9 @@ func decide(a *ask, f *found, now time.Time) decision {
 		return a.bypassed()
 	case a.plain && e != nil && e.part == nil && !e.rules.noCache && e.left(now) > 0:
 		return decision{action: serve} // what the rules below come to for most requests
-	case a.mode == Reload && e == nil:
+	case a.mode == ModeReload && e == nil:
 		return decision{action: fetch, fwd: f.why, detail: "reload"}
-	case a.mode == Reload:
+	case a.mode == ModeReload:
 		return decision{action: fetch, fwd: ForwardRequest, detail: "reload"}
 	case e == nil && a.onlyStored():
 		return decision{action: refuse, detail: "only-if-cached, nothing stored"}
@@ -86,7 +86,7 @@ func decide(a *ask, f *found, now time.Time) decision {
 		return decision{action: fetch, fwd: f.why}
 	case !enough(a, e):
 		return decidePart(a, e)
-	case a.mode == ForceCache || a.mode == OnlyIfCached || a.mode == Offline:
+	case a.mode == ModeForceCache || a.mode == ModeOnlyIfCached:
 		return decision{action: serve, detail: "mode " + a.mode.String()}
 	}
 	d := decideStored(a, e, now)
@@ -126,7 +126,7 @@ func decideStored(a *ask, e *Entry, now time.Time) decision {
 	age := e.age(now)
 	left := e.left(now)
 	switch {
-	case a.mode == NoCache:
+	case a.mode == ModeNoCache:
 		return decision{action: validate, fwd: ForwardRequest, detail: "mode no-cache"}
 	case e.rules.noCache:
 		return decision{action: validate, fwd: ForwardStale, detail: "no-cache"}
@@ -182,7 +182,7 @@ func (a *ask) refuses(staleness time.Duration) bool {
 // onError says whether a stored response may stand in for a failed exchange, and why (RFC 5861 §4, RFC 9111 §4.2.4).
 // Unreachable means that there was no answer at all; otherwise the answer was a server error.
 func onError(a *ask, e *Entry, unreachable bool, p *posture, now time.Time) (string, bool) {
-	if e == nil || e.part != nil || !e.rules.mayServeStale() || a.directives.NoCache || a.pragma || a.mode == Reload || a.mode == NoCache {
+	if e == nil || e.part != nil || !e.rules.mayServeStale() || a.directives.NoCache || a.pragma || a.mode == ModeReload || a.mode == ModeNoCache {
 		return "", false
 	}
 	staleness := -e.left(now)

@@ -24,7 +24,7 @@ import (
 type durable struct {
 	guard     *guard
 	insistent *guard // for invalidations that are owed
-	given     Store
+	given     store.Store
 	near      *nearby       // copies in memory, or nil
 	keep      time.Duration // beyond the last moment that a response can be used without asking
 	shared    bool
@@ -50,7 +50,7 @@ const (
 
 var errContended = errors.New("others change the record again and again")
 
-func newDurable(s Store, timeout, keep time.Duration, shared bool) *durable {
+func newDurable(s store.Store, timeout, keep time.Duration, shared bool) *durable {
 	d := &durable{guard: newGuard(s, timeout), given: s, keep: keep, shared: shared}
 	rand.Read(d.self[:])
 	d.behind.hire(10 * timeout)
@@ -333,7 +333,7 @@ func (d *durable) record(at place, set *variants, version string, now time.Time)
 	for {
 		data, err := encode(at.hash, set)
 		if err == nil {
-			return set, store.Record{Data: data, Version: version, Expires: d.expires(set, now), Kind: store.Entry, Label: redact.URLText(set.entries[0].url)}, nil
+			return set, store.Record{Data: data, Version: version, Expires: d.expires(set, now), Kind: store.KindEntry, Label: redact.URLText(set.entries[0].url)}, nil
 		}
 		if len(set.entries) == 1 {
 			return nil, store.Record{}, err
@@ -392,7 +392,7 @@ func (d *durable) each(ctx context.Context, f func(*variants, updater) bool) err
 		return h.current == nil || f(h.current, func(change func(*variants) *variants) error { return d.updateAt(ctx, at, change) })
 	}
 	_, err := recovered(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, ranger.Range(ctx, store.Entry, visit)
+		return struct{}{}, ranger.Range(ctx, store.KindEntry, visit)
 	})
 	return errors.Join(err, failed)
 }

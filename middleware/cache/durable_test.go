@@ -16,11 +16,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // plain hides what a store can do beside its three methods.
@@ -129,7 +130,7 @@ func TestAnInvalidationByAnotherProcessEndsSharing(t *testing.T) {
 func TestAStoreHoldsNoSecrets(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 24)
-		g := newRig(t, says(strings.Repeat("x", 70_000), "Cache-Control: max-age=60", `Cache-Groups: "g"`, "Vary: Authorization, Cookie, X-Api-Key"), cache.Options{Store: m, Key: keying.OnePerson()})
+		g := newRig(t, says(strings.Repeat("x", 70_000), "Cache-Control: max-age=60", `Cache-Groups: "g"`, "Vary: Authorization, Cookie, X-Api-Key"), cache.Options{Store: m, Key: keying.SingleUser()})
 		g.get("http://user:canary0@h/a?token=canary1#canary2", "Authorization: Bearer canary3", "Cookie: s=canary4", "X-Api-Key: canary5")
 		g.do("POST", "http://user:canary0@h/a?token=canary6", "Authorization: Bearer canary7")
 		if stored := all(t, m); strings.Contains(stored, "canary") || !strings.Contains(stored, "http://h/a?token=REDACTED") {
@@ -149,7 +150,7 @@ func TestTheUsersOwnSecret(t *testing.T) {
 		m := storetest.NewMap(1 << 24)
 		o := says("x", "Cache-Control: max-age=60", "Vary: X-Token")
 		outcome := func(secret string) string {
-			g := newRig(t, o, cache.Options{Store: m, Secret: []byte(secret)})
+			g := newRig(t, o, cache.Options{Store: m, VaryHashKey: []byte(secret)})
 			have, _ := g.get(url, "X-Token: t")
 			return have.Outcome
 		}
@@ -157,10 +158,10 @@ func TestTheUsersOwnSecret(t *testing.T) {
 		if want := []string{"miss", "hit", "miss"}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		if setup := keys(t, m, store.Setup); len(setup) > 0 {
+		if setup := keys(t, m, store.KindSetup); len(setup) > 0 {
 			t.Errorf("in the store: %v", setup)
 		}
-		if _, err := cache.New(cache.Options{Secret: []byte("short")}); err == nil {
+		if _, err := cache.New(cache.Options{VaryHashKey: []byte("short")}); err == nil {
 			t.Error("a short secret is no error")
 		}
 	})
@@ -319,7 +320,7 @@ func TestLostMarksLoseResponses(t *testing.T) {
 		a := newRig(t, o, cache.Options{Store: m.Open()})
 		a.get(url)
 		a.do("POST", url)
-		for _, key := range keys(t, m, store.Mark) {
+		for _, key := range keys(t, m, store.KindGeneration) {
 			require.NoError(t, m.Delete(t.Context(), key, ""))
 		}
 		have, _ := a.get(url)
@@ -342,7 +343,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 		}
 		synctest.Wait()
-		if got := keys(t, m, store.Body); len(got) != 3 {
+		if got := keys(t, m, store.KindBody); len(got) != 3 {
 			t.Errorf("%d pieces after a body of 3 was replaced twice: %v", len(got), got)
 		}
 		g.do("POST", url)
@@ -354,7 +355,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			t.Error("what was invalidated is there")
 		}
 		synctest.Wait()
-		if got := append(keys(t, m, store.Body), keys(t, m, store.Entry)...); len(got) != 0 {
+		if got := append(keys(t, m, store.KindBody), keys(t, m, store.KindEntry)...); len(got) != 0 {
 			t.Errorf("left behind: %v", got)
 		}
 		time.Sleep(2 * time.Hour)
@@ -378,7 +379,7 @@ func TestAPieceThatIsMissingIsAMiss(t *testing.T) {
 					have, _ := g.get(url)
 					g.want(have, 200, text, "hit", 1)
 					g.get(url + "/other")
-					pieces := keys(t, m, store.Body)
+					pieces := keys(t, m, store.KindBody)
 					slices.Sort(pieces)
 					r := must(m.Get(t.Context(), pieces[0]))
 					switch harm {

@@ -19,11 +19,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // outcomes collects what the hooks are told about the store.
@@ -286,7 +287,7 @@ func TestAPanicInACallbackClosesTheResponse(t *testing.T) {
 func TestAStreamIsNeverValidatedWith(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := says("x", "Cache-Control: no-cache", `Etag: "a"`)
-		key := keying.Of(keying.PartFunc(func(dst []byte, _ *http.Request) ([]byte, error) { return dst, nil }))
+		key := keying.New(keying.PartFunc(func(dst []byte, _ *http.Request) ([]byte, error) { return dst, nil }))
 		g := newRig(t, o, cache.Options{Methods: []string{"SEARCH"}, Key: contentless{key}})
 		for n := range 2 {
 			if n == 1 {
@@ -336,7 +337,7 @@ func TestEachRequestCountsOnce(t *testing.T) {
 		call(t.Context(), "PUT")
 		o.err, o.answer = nil, answer
 		call(t.Context(), "PUT")
-		call(cache.WithMode(t.Context(), cache.OnlyIfCached), "GET")
+		call(cache.WithMode(t.Context(), cache.ModeOnlyIfCached), "GET")
 		o.answer = func(*http.Request) *http.Response { return reply(101, "") }
 		call(t.Context(), "GET")
 		s := g.Stats()
@@ -453,7 +454,7 @@ func TestACallerWhoHasGoneIsNoFault(t *testing.T) {
 }
 
 // obedient is a store that heeds its context.
-type obedient struct{ cache.Store }
+type obedient struct{ store.Store }
 
 func (o obedient) Get(ctx context.Context, key string) (store.Record, error) {
 	if err := ctx.Err(); err != nil {
@@ -489,7 +490,7 @@ func TestFreshenedWhileHitsAreRead(t *testing.T) {
 			for i := range 100 {
 				ctx := context.Background()
 				if (i+worker)%5 == 0 {
-					ctx = cache.WithMode(ctx, cache.NoCache)
+					ctx = cache.WithMode(ctx, cache.ModeNoCache)
 				}
 				r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
 				resp, err := rt.RoundTrip(r)
@@ -520,7 +521,7 @@ func TestFreshenedWhileHitsAreRead(t *testing.T) {
 
 // badStore is a store that misbehaves in one way.
 type badStore struct {
-	cache.Store
+	store.Store
 	misbehave func(context.Context) error
 	lie       func(key string) string
 	mended    atomic.Bool // misbehave is over: the cache may call at any moment, to pay what it owes

@@ -49,7 +49,7 @@ type Entry struct {
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
 const entryOverhead = 768
 
-// URL returns the target URI, without fragment and userinfo. If it was read from a byte store, it has [redact.Mark] in the place of what package redact hides:
+// URL returns the target URI, without fragment and userinfo. If it was read from a byte store, it has [redact.Placeholder] in the place of what package redact hides:
 // the values of the query, mostly.
 func (e *Entry) URL() string { return e.url }
 

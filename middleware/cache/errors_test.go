@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/stretchr/testify/require"
 )
 
 // errorStatuses are errors of all kinds: cacheable by default and not, RFC 5861's and others.
@@ -19,12 +20,12 @@ var errorStatuses = []int{400, 401, 403, 404, 405, 410, 414, 429, 451, 500, 501,
 
 // A lifetime of one's own keeps no error, whatever the strategies around it.
 func TestALifetimeOfOnesOwnKeepsNoError(t *testing.T) {
-	byURL, err := expiry.ByURL(expiry.Rule{Pattern: "*", Strategy: expiry.After(time.Hour)})
+	byURL, err := expiry.ByURL(expiry.URLRule{Pattern: "*", Strategy: expiry.After(time.Hour)})
 	require.NoError(t, err)
 	hour := expiry.After(time.Hour)
 	strategies := map[string]expiry.Strategy{
 		"After":      hour,
-		"Never":      expiry.Never(),
+		"Never":      expiry.NeverExpires(),
 		"At":         expiry.At(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)),
 		"ByURL":      byURL,
 		"ByType":     expiry.ByType(map[string]expiry.Strategy{"*/*": hour, "": hour}),
@@ -32,7 +33,7 @@ func TestALifetimeOfOnesOwnKeepsNoError(t *testing.T) {
 		"Clamp":      expiry.Clamp(nil, time.Hour, 0),
 		"Jitter":     expiry.Jitter(hour, 0.1),
 		"Sliding":    expiry.Sliding(hour),
-		"Stale":      expiry.Stale(hour, time.Hour, time.Hour),
+		"Stale":      expiry.StaleWindows(hour, time.Hour, time.Hour),
 		"Precedence": expiry.Precedence{Default: hour},
 		"URLs":       expiry.Precedence{URLs: byURL, IgnoreResponse: true},
 		"Func": expiry.Func(func(*http.Request, *http.Response, time.Time) expiry.Verdict {
@@ -68,7 +69,7 @@ func TestAnErrorLivesAsLongAsTheServerSays(t *testing.T) {
 		{"a shorter one", expiry.After(5 * time.Second), 5 * time.Second},
 		{"at least", expiry.Clamp(nil, time.Hour, 0), 60 * time.Second},
 		{"from each use", expiry.Sliding(expiry.After(time.Hour)), 60 * time.Second},
-		{"stale windows", expiry.Stale(nil, time.Hour, time.Hour), 60 * time.Second},
+		{"stale windows", expiry.StaleWindows(nil, time.Hour, time.Hour), 60 * time.Second},
 		{"the status by name", expiry.ByStatus(map[int]expiry.Strategy{404: expiry.After(time.Hour)}), time.Hour},
 		{"the status by name, inside another", expiry.Clamp(expiry.ByStatus(map[int]expiry.Strategy{404: expiry.After(time.Second)}), time.Hour, 0), time.Hour},
 	} {
@@ -107,7 +108,7 @@ func TestTheLifetimeOfAnErrorThatComesWithAnAge(t *testing.T) {
 
 // A strategy can take away the windows that the server gives an error, though it cannot widen them.
 func TestAnErrorIsNotServedStaleWhereTheStrategyForbidsIt(t *testing.T) {
-	for _, s := range []expiry.Strategy{expiry.Stale(nil, -1, -1), expiry.Stale(expiry.After(5*time.Second), -1, -1)} {
+	for _, s := range []expiry.Strategy{expiry.StaleWindows(nil, -1, -1), expiry.StaleWindows(expiry.After(5*time.Second), -1, -1)} {
 		inBubble(t, func(t *testing.T) {
 			g := newRig(t, inOrder(reply(404, "none", "Cache-Control: max-age=10, stale-while-revalidate=600, stale-if-error=600"), reply(500, "down")), cache.Options{Expiry: s})
 			g.get(url)
@@ -162,7 +163,7 @@ func TestAnErrorDisplacesNothingThatCanBeServed(t *testing.T) {
 		{"stale, refreshed behind, within both windows", swr + ", stale-if-error=600", cache.Options{}, 20 * time.Second, "X: y"},
 		{"stale, refreshed behind, by the cache's windows", "Cache-Control: max-age=10", cache.Options{StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour}, 20 * time.Second, "X: y"},
 		{"stale, in front", sie, cache.Options{}, 20 * time.Second, "Cache-Control: no-cache"},
-		{"stale, kept for when the origin cannot be reached", "Cache-Control: max-age=10", cache.Options{Disconnected: time.Hour}, 20 * time.Second, "Cache-Control: no-cache"},
+		{"stale, kept for when the origin cannot be reached", "Cache-Control: max-age=10", cache.Options{MaxStaleDisconnected: time.Hour}, 20 * time.Second, "Cache-Control: no-cache"},
 		{"stale, in front, by the cache's window", "Cache-Control: max-age=10", cache.Options{StaleIfError: time.Hour}, 20 * time.Second, "Cache-Control: no-cache"},
 	} {
 		for _, status := range errorStatuses {
@@ -181,7 +182,7 @@ func TestAnErrorDisplacesNothingThatCanBeServed(t *testing.T) {
 					time.Sleep(time.Second)
 					synctest.Wait()
 					o.answer = func(*http.Request) *http.Response { return reply(503, "down", "Cache-Control: max-age=0") }
-					if test.options.Disconnected > 0 {
+					if test.options.MaxStaleDisconnected > 0 {
 						o.err = errors.New("down")
 					}
 					if have, _ := g.get(url); have.Body != "good" {

@@ -50,7 +50,7 @@ func ExampleOptions_unsafe() {
 	}
 	c, err := cache.New(cache.Options{
 		Methods: []string{"POST"},
-		Key:     keying.Of(keying.Body(keying.BodyOptions{Ignore: []string{"id"}})),
+		Key:     keying.New(keying.Body(keying.BodyOptions{Ignore: []string{"id"}})),
 		Unsafe:  func(r *http.Request) bool { return r.GetBody == nil || commands(r) },
 	})
 	if err != nil {

@@ -84,9 +84,9 @@ func ExampleWithMode() {
 	defer c.Close()
 	rt := c.Middleware(says("hello", "Cache-Control: max-age=60"))
 	ctx := context.Background()
-	show(cache.WithMode(ctx, cache.OnlyIfCached), rt)
-	show(cache.WithMode(ctx, cache.Reload), rt)
-	show(cache.WithMode(ctx, cache.OnlyIfCached), rt)
+	show(cache.WithMode(ctx, cache.ModeOnlyIfCached), rt)
+	show(cache.WithMode(ctx, cache.ModeReload), rt)
+	show(cache.WithMode(ctx, cache.ModeOnlyIfCached), rt)
 	// Output:
 	// 504 refused
 	// 200 miss

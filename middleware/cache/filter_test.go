@@ -12,9 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/stretchr/testify/require"
 )
 
 func TestNoGraphQLErrors(t *testing.T) {
@@ -70,7 +71,7 @@ func TestNoGraphQLErrors(t *testing.T) {
 }
 
 // graphQL is a cache for queries over POST.
-var graphQL = cache.Options{Methods: []string{"GET", "POST"}, Key: keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL})), FilterBody: cache.NoGraphQLErrors}
+var graphQL = cache.Options{Methods: []string{"GET", "POST"}, Key: keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL})), FilterBody: cache.NoGraphQLErrors}
 
 func TestGraphQLErrorsAreNotStored(t *testing.T) {
 	const query = `{"query":"{ me { name } }"}`

@@ -17,10 +17,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // crowd is how many callers come at once.
@@ -920,11 +921,11 @@ func TestWhoSharesAndWhoDoesNot(t *testing.T) {
 		leads  bool // one that others join
 	}{
 		"plain":           {func(r *http.Request) *http.Request { return r }, true, true},
-		"reload":          {mode(cache.Reload), false, true},
-		"no-cache":        {mode(cache.NoCache), false, true},
-		"no-store":        {mode(cache.NoStore), false, false},
-		"read-only":       {mode(cache.ReadOnly), true, false},
-		"force-cache":     {mode(cache.ForceCache), true, true},
+		"reload":          {mode(cache.ModeReload), false, true},
+		"no-cache":        {mode(cache.ModeNoCache), false, true},
+		"no-store":        {mode(cache.ModeNoStore), false, false},
+		"read-only":       {mode(cache.ModeReadOnly), true, false},
+		"force-cache":     {mode(cache.ModeForceCache), true, true},
 		"disabled":        {func(r *http.Request) *http.Request { return r.WithContext(cache.Disable(r.Context())) }, false, false},
 		"not collapsing":  {func(r *http.Request) *http.Request { return r.WithContext(cache.WithoutCollapsing(r.Context())) }, false, false},
 		"CC no-cache":     {field("Cache-Control", "no-cache"), false, true},
@@ -1264,7 +1265,7 @@ func TestErrorsStayWithTheirPerson(t *testing.T) {
 type slowToStore struct{ store.Store }
 
 func (s slowToStore) Put(ctx context.Context, key string, r store.Record) error {
-	if r.Kind == store.Entry {
+	if r.Kind == store.KindEntry {
 		time.Sleep(60 * time.Millisecond)
 	}
 	return s.Store.Put(ctx, key, r)

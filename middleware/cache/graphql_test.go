@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/stretchr/testify/require"
 )
 
 const endpoint = "http://api.test/graphql"
@@ -26,7 +27,7 @@ func (g *rig) ask(url, content string) got {
 
 func overGraphQL(o cache.Options) cache.Options {
 	o.Methods = []string{"GET", "HEAD", "POST"}
-	o.Key = keying.Of(keying.Body(keying.BodyOptions{Format: keying.GraphQL, Ignore: []string{"variables.requestId"}}))
+	o.Key = keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL, Ignore: []string{"variables.requestId"}}))
 	return o
 }
 

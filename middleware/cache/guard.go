@@ -13,7 +13,7 @@ import (
 // of its context, or that panics, is an error. A store that fails again and again is left alone until it answers a probe:
 // as a whole if it cannot be read, and with changes alone if only these hang.
 type guard struct {
-	store   Store
+	store   store.Store
 	multi   store.MultiGetter // the same, or nil
 	timeout time.Duration
 	reads   *lane
@@ -42,7 +42,7 @@ var (
 	errUnheard    = errors.New("the store returned another number of records than it was asked for")
 )
 
-func newGuard(s Store, timeout time.Duration) *guard {
+func newGuard(s store.Store, timeout time.Duration) *guard {
 	g := &guard{store: s, timeout: timeout, answers: func() {}}
 	g.multi, _ = s.(store.MultiGetter)
 	g.reads = &lane{slots: make(chan struct{}, maxStoreReads), probe: func(ctx context.Context) error {
@@ -51,7 +51,7 @@ func newGuard(s Store, timeout time.Duration) *guard {
 	}}
 	g.writes = &lane{slots: make(chan struct{}, maxStoreWrites), probe: func(ctx context.Context) error {
 		// A record whose time is over is not kept.
-		return s.Put(ctx, probeKey, store.Record{Data: []byte("probe"), Expires: time.Unix(1, 0), Kind: store.Setup})
+		return s.Put(ctx, probeKey, store.Record{Data: []byte("probe"), Expires: time.Unix(1, 0), Kind: store.KindSetup})
 	}}
 	return g
 }

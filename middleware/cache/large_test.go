@@ -17,10 +17,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 var largeBody = flag.Int64("large", 64<<20, "size of the body in TestALargeBodyTakesLittleMemory")
@@ -444,7 +445,7 @@ func TestAPartThatBreaksOffIsCompleted(t *testing.T) {
 				g := newRig(t, o, cache.Options{Store: m})
 				g.get(url, "Range: "+x.stored)
 				synctest.Wait()
-				pieces := keys(t, m, store.Body)
+				pieces := keys(t, m, store.KindBody)
 				if len(pieces) != 12 {
 					t.Fatalf("%d pieces", len(pieces))
 				}

@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 const leased = 10 * time.Second
@@ -26,28 +27,28 @@ const leased = 10 * time.Second
 const contention = 100 * time.Millisecond
 
 // ways are the ways in which processes share a store.
-var ways = map[string]func(*storetest.Map) cache.Store{
-	"asking":        func(m *storetest.Map) cache.Store { return plain{m.Open()} },
-	"told":          func(m *storetest.Map) cache.Store { return m.Open() },
-	"tiers, asking": func(m *storetest.Map) cache.Store { return cache.Tiered(near(), plain{m.Open()}) },
-	"tiers, told":   func(m *storetest.Map) cache.Store { return cache.Tiered(near(), m.Open()) },
+var ways = map[string]func(*storetest.Map) store.Store{
+	"asking":        func(m *storetest.Map) store.Store { return plain{m.Open()} },
+	"told":          func(m *storetest.Map) store.Store { return m.Open() },
+	"tiers, asking": func(m *storetest.Map) store.Store { return cache.Tiered(near(), plain{m.Open()}) },
+	"tiers, told":   func(m *storetest.Map) store.Store { return cache.Tiered(near(), m.Open()) },
 }
 
 // inEachWay runs a test with stores that processes share in each way.
-func inEachWay(t *testing.T, f func(t *testing.T, m *storetest.Map, open func() cache.Store)) {
+func inEachWay(t *testing.T, f func(t *testing.T, m *storetest.Map, open func() store.Store)) {
 	t.Helper()
 	for name, open := range ways {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				m := storetest.NewMap(1 << 26)
-				f(t, m, func() cache.Store { return open(m) })
+				f(t, m, func() store.Store { return open(m) })
 			})
 		})
 	}
 }
 
 // newFleet returns n caches before one origin, as if they were in processes of their own.
-func newFleet(t *testing.T, n int, o *busy, open func() cache.Store, options cache.Options) (caches []*cache.Cache, chains []http.RoundTripper) {
+func newFleet(t *testing.T, n int, o *busy, open func() store.Store, options cache.Options) (caches []*cache.Cache, chains []http.RoundTripper) {
 	t.Helper()
 	for range n {
 		if options.Store = open(); options.Lease == 0 {
@@ -117,14 +118,14 @@ func together(t *testing.T, n int, chains []http.RoundTripper, url string) (outc
 func noNotices(t *testing.T, m *storetest.Map) {
 	t.Helper()
 	synctest.Wait()
-	if left := keys(t, m, store.Lock); len(left) > 0 {
+	if left := keys(t, m, store.KindLease); len(left) > 0 {
 		t.Errorf("left in the store: %v", left)
 	}
 }
 
 // Many ask three processes for what none of them has: the origin is asked once, and once again when the answer has to be validated.
 func TestOneFetchAcrossProcesses(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		body := sealed(url, 1, 20_000)
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(time.Second)
@@ -161,7 +162,7 @@ func TestOneFetchAcrossProcesses(t *testing.T) {
 
 // An answer that is stale when its body has come to its end is for all who have waited for it all the same.
 func TestWaitingForAShortLivedAnswer(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(3 * time.Second)
 			return slowly(r, sealed(url, n, 1000), "Cache-Control: max-age=1"), nil
@@ -176,7 +177,7 @@ func TestWaitingForAShortLivedAnswer(t *testing.T) {
 
 // A process that dies while it holds a lease costs the others no more than the lease.
 func TestADeadHolderCostsItsLease(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		dead, cancel := context.WithCancel(t.Context())
 		_, dying := newBusy(t, &busy{answer: func(r *http.Request, _ int) (*http.Response, error) {
 			<-dead.Done()
@@ -205,7 +206,7 @@ func TestWhatCannotBeSharedIsNotWaitedFor(t *testing.T) {
 		"no-store": {"Cache-Control: no-store"}, "no-cache": {"Cache-Control: no-cache", `Etag: "a"`}, "no lifetime": {"Cache-Control: max-age=0", `Etag: "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+			inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 				o := &busy{answer: func(*http.Request, int) (*http.Response, error) {
 					time.Sleep(2 * time.Second)
 					return sends(sealed(url, 1, 10), fields...), nil
@@ -232,7 +233,7 @@ func TestAFailureReleasesAll(t *testing.T) {
 	}
 	for name, fail := range failing {
 		t.Run(name, func(t *testing.T) {
-			inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+			inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 				o := &busy{answer: func(*http.Request, int) (*http.Response, error) { time.Sleep(2 * time.Second); return fail() }}
 				_, chains := newFleet(t, 5, o, open, cache.Options{})
 				var wg sync.WaitGroup
@@ -253,7 +254,7 @@ func TestAFailureReleasesAll(t *testing.T) {
 
 // Two people, and two variants that are known to be two, do not wait for each other.
 func TestLeasesAreOnePersonsAndOneVariants(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(time.Second)
 			return sends(r.Header.Get("Authorization")+r.Header.Get("Accept-Language"), "Cache-Control: max-age=60", "Vary: Accept-Language"), nil
@@ -282,7 +283,7 @@ func TestLeasesAreOnePersonsAndOneVariants(t *testing.T) {
 
 // Who asks after an invalidation does not wait for what was asked for before it.
 func TestAnInvalidationEndsTheWait(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		state := "old"
 		var mu sync.Mutex
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
@@ -326,7 +327,7 @@ func TestAnInvalidationEndsTheWait(t *testing.T) {
 
 // A caller who waits for another process and leaves, leaves at once. One who leads leaves the others a lease that is free.
 func TestLeavingWhileOthersWait(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			select {
 			case <-time.After(5 * time.Second):
@@ -361,7 +362,7 @@ func TestLeavingWhileOthersWait(t *testing.T) {
 
 // A cache that is closed gives back what it holds, and waits for nobody.
 func TestClosingGivesLeasesBack(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(5 * time.Second)
 			return sends(sealed(url, n, 10), "Cache-Control: max-age=60"), nil
@@ -390,7 +391,7 @@ func TestClosingGivesLeasesBack(t *testing.T) {
 
 // What is refreshed behind the callers' backs is refreshed by one process.
 func TestOneRefreshAcrossProcesses(t *testing.T) {
-	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(2 * time.Second)
 			return sends(sealed(url, n, 10), "Cache-Control: max-age=10, stale-while-revalidate=60"), nil
@@ -419,7 +420,7 @@ func TestABodyThatTakesLong(t *testing.T) {
 		most time.Duration
 	}{"slow": {1000, 30*time.Second + contention}, "too large": {11_000, 31*time.Second + contention}} {
 		t.Run(name, func(t *testing.T) {
-			inEachWay(t, func(t *testing.T, m *storetest.Map, open func() cache.Store) {
+			inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 				o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 					resp := sends(sealed(url, 1, c.size), "Cache-Control: max-age=60")
 					resp.Body = &unhurried{r.Context(), sealed(url, 1, c.size), c.size/10 + 12, 2 * time.Second}
@@ -462,16 +463,16 @@ func TestWhicheverCallFailsUnderALease(t *testing.T) {
 							}
 							return nil
 						}
-						var used cache.Store = s
+						var used store.Store = s
 						if fault == nil {
 							used = &lateFault{faulty: s, at: k}
 						}
-						stores := []cache.Store{used, m.Open(), plain{m.Open()}}
+						stores := []store.Store{used, m.Open(), plain{m.Open()}}
 						o := &busy{answer: func(*http.Request, int) (*http.Response, error) {
 							time.Sleep(time.Second)
 							return sends(sealed(url, 1, 1000), "Cache-Control: max-age=60"), nil
 						}}
-						_, chains := newFleet(t, 3, o, func() (next cache.Store) { next, stores = stores[0], stores[1:]; return next }, cache.Options{StoreTimeout: timeout, Lease: 5 * time.Second})
+						_, chains := newFleet(t, 3, o, func() (next store.Store) { next, stores = stores[0], stores[1:]; return next }, cache.Options{StoreTimeout: timeout, Lease: 5 * time.Second})
 						for range 3 {
 							if outcomes, slowest := together(t, 5, chains, url); slowest > 6*time.Second+4*timeout+contention {
 								t.Errorf("call %d: %v, the slowest took %v", k, outcomes, slowest)

@@ -154,7 +154,7 @@ func (e *Entry) sameAs(other *Entry) bool {
 // Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.
 //
 // What a [Memory] holds has its URL as it was requested, queries and whatever secrets they have included. A byte store holds no values of a query:
-// the URLs of its entries have [redact.Mark] in their place. See [Cache.DeleteEntry] to remove one.
+// the URLs of its entries have [redact.Placeholder] in their place. See [Cache.DeleteEntry] to remove one.
 func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		err := c.store.each(ctx, func(set *variants, _ updater) bool {
@@ -169,7 +169,7 @@ func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	}
 }
 
-// URLs iterates over the URLs for which something is stored, each once. Over a byte store they have [redact.Mark] in place of the values of a query:
+// URLs iterates over the URLs for which something is stored, each once. Over a byte store they have [redact.Placeholder] in place of the values of a query:
 // such a URL stands for all that differ in those values, and [Cache.DeleteURL] refuses it. Go through [Cache.Entries] and [Cache.DeleteEntry] there.
 func (c *Cache) URLs(ctx context.Context) iter.Seq[string] {
 	return func(yield func(string) bool) {

@@ -58,7 +58,7 @@ func (m *mark) record(t tag) store.Record {
 		changed = m.changed.UnixNano()
 	}
 	data = binary.AppendVarint(binary.AppendVarint(data, changed), m.until.UnixNano())
-	return store.Record{Data: seal(data, markKind), Version: m.version, Expires: m.until, Kind: store.Mark}
+	return store.Record{Data: seal(data, markKind), Version: m.version, Expires: m.until, Kind: store.KindGeneration}
 }
 
 // readMark reads a mark's record. One that is damaged counts as absent.

@@ -11,36 +11,33 @@ import (
 type Mode uint8
 
 const (
-	// Default follows RFC 9111.
-	Default Mode = iota
+	// ModeDefault follows RFC 9111.
+	ModeDefault Mode = iota
 
-	// NoStore neither reads the store nor writes it.
-	NoStore
+	// ModeNoStore neither reads the store nor writes it.
+	ModeNoStore
 
-	// Reload fetches anew and stores the answer.
-	Reload
+	// ModeReload fetches anew and stores the answer.
+	ModeReload
 
-	// NoCache validates a stored response before it is used, even a fresh one.
-	NoCache
+	// ModeNoCache validates a stored response before it is used, even a fresh one.
+	ModeNoCache
 
-	// ForceCache uses a stored response however stale it is, and fetches if there is none.
-	ForceCache
+	// ModeForceCache uses a stored response however stale it is, and fetches if there is none.
+	ModeForceCache
 
-	// OnlyIfCached uses a stored response however stale it is, and answers 504 if there is none.
-	OnlyIfCached
+	// ModeOnlyIfCached uses a stored response however stale it is, and answers 504 if there is none: for a program without a network.
+	ModeOnlyIfCached
 
-	// Offline is OnlyIfCached under the name that a program without a network looks for.
-	Offline
+	// ModeReadOnly follows RFC 9111 but stores nothing. A request that changes something still makes what is stored for its URL invalid.
+	ModeReadOnly
 
-	// ReadOnly follows RFC 9111 but stores nothing. A request that changes something still makes what is stored for its URL invalid.
-	ReadOnly
-
-	disabled // see [Disable]
+	modeDisabled // see [Disable]
 )
 
 // String returns the mode's name as the Fetch standard writes it.
 func (m Mode) String() string {
-	names := [...]string{"default", "no-store", "reload", "no-cache", "force-cache", "only-if-cached", "offline", "read-only", "disabled"}
+	names := [...]string{"default", "no-store", "reload", "no-cache", "force-cache", "only-if-cached", "read-only", "disabled"}
 	if int(m) < len(names) {
 		return names[m]
 	}
@@ -108,7 +105,7 @@ func modeOf(ctx context.Context) Mode { return choicesOf(ctx).effective() }
 // effective is the mode that counts.
 func (c *choices) effective() Mode {
 	if c.off {
-		return disabled
+		return modeDisabled
 	}
 	return c.mode
 }

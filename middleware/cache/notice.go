@@ -79,7 +79,7 @@ func (n *notice) record(until time.Time) store.Record {
 	for i, t := range n.tags {
 		data = append(append(data, t[:]...), n.marks[i][:]...)
 	}
-	return store.Record{Data: seal(data, noticeKind), Version: n.version, Expires: until.Truncate(time.Millisecond), Kind: store.Lock, Label: n.label}
+	return store.Record{Data: seal(data, noticeKind), Version: n.version, Expires: until.Truncate(time.Millisecond), Kind: store.KindLease, Label: n.label}
 }
 
 // readNotice reads a notice's record. An absent one is the zero notice.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -40,20 +41,20 @@ func TestOneWordForOneOutcome(t *testing.T) {
 		{"nothing stored", nil, 0, "GET", plain, "X: y", reply(200, "x", "Cache-Control: max-age=60"), "miss", nil},
 		{"nothing stored, and not to be", nil, 0, "GET", plain, "X: y", reply(200, "x", "Cache-Control: no-store"), "miss", []string{"no-store"}},
 		{"request no-store", []string{"Cache-Control: max-age=60"}, 0, "GET", plain, "Cache-Control: no-store", reply(200, "x", "Cache-Control: max-age=60"), "bypassed", []string{"request no-store"}},
-		{"mode no-store", []string{"Cache-Control: max-age=60"}, 0, "GET", mode(cache.NoStore), "X: y", reply(200, "x"), "bypassed", []string{"mode no-store"}},
+		{"mode no-store", []string{"Cache-Control: max-age=60"}, 0, "GET", mode(cache.ModeNoStore), "X: y", reply(200, "x"), "bypassed", []string{"mode no-store"}},
 		{"disabled", []string{"Cache-Control: max-age=60"}, 0, "GET", cache.Disable, "X: y", reply(200, "x"), "bypassed", []string{"disabled"}},
 		{"a precondition", []string{"Cache-Control: max-age=60"}, 0, "GET", plain, `If-Match: "a"`, reply(200, "x"), "bypassed", []string{"precondition for the origin"}},
 		{"another method", nil, 0, "PUT", plain, "X: y", reply(200, "x"), "bypassed", []string{"method"}},
 		{"an upgrade", nil, 0, "GET", plain, "Upgrade: x", reply(101, ""), "", []string{"status not final"}},
-		{"reload of nothing", nil, 0, "GET", mode(cache.Reload), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "miss", nil},
-		{"reload", []string{"Cache-Control: max-age=60"}, 0, "GET", mode(cache.Reload), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "refreshed", nil},
-		{"reload of another variant", []string{"Cache-Control: max-age=60", "Vary: X"}, 0, "GET", mode(cache.Reload), "X: y", reply(200, "x", "Cache-Control: max-age=60", "Vary: X"), "miss", nil},
-		{"no-cache of nothing", nil, 0, "GET", mode(cache.NoCache), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "miss", nil},
-		{"read-only", nil, 0, "GET", mode(cache.ReadOnly), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "miss", []string{"mode read-only"}},
-		{"read-only, confirmed", []string{"Cache-Control: max-age=1", etag}, time.Minute, "GET", mode(cache.ReadOnly), "X: y", reply(304, "", etag), "revalidated", []string{"mode read-only"}},
+		{"reload of nothing", nil, 0, "GET", mode(cache.ModeReload), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "miss", nil},
+		{"reload", []string{"Cache-Control: max-age=60"}, 0, "GET", mode(cache.ModeReload), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "refreshed", nil},
+		{"reload of another variant", []string{"Cache-Control: max-age=60", "Vary: X"}, 0, "GET", mode(cache.ModeReload), "X: y", reply(200, "x", "Cache-Control: max-age=60", "Vary: X"), "miss", nil},
+		{"no-cache of nothing", nil, 0, "GET", mode(cache.ModeNoCache), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "miss", nil},
+		{"read-only", nil, 0, "GET", mode(cache.ModeReadOnly), "X: y", reply(200, "x", "Cache-Control: max-age=60"), "miss", []string{"mode read-only"}},
+		{"read-only, confirmed", []string{"Cache-Control: max-age=1", etag}, time.Minute, "GET", mode(cache.ModeReadOnly), "X: y", reply(304, "", etag), "revalidated", []string{"mode read-only"}},
 		{"hit", []string{"Cache-Control: max-age=60"}, 0, "GET", plain, "X: y", nil, "hit", nil},
 		{"hit of a lifetime that has just ended", []string{"Cache-Control: max-age=60"}, time.Minute, "GET", plain, "Cache-Control: max-stale", nil, "stale", nil},
-		{"stale", []string{"Cache-Control: max-age=1"}, time.Minute, "GET", mode(cache.ForceCache), "X: y", nil, "stale", nil},
+		{"stale", []string{"Cache-Control: max-age=1"}, time.Minute, "GET", mode(cache.ModeForceCache), "X: y", nil, "stale", nil},
 		{"a part", []string{"Cache-Control: max-age=60"}, 0, "GET", plain, "Range: bytes=0-0", nil, "hit", nil},
 		{"confirmed", []string{"Cache-Control: max-age=1", etag}, time.Minute, "GET", plain, "X: y", reply(304, "", etag), "revalidated", nil},
 		{"confirmed, and not to be stored any more", []string{"Cache-Control: max-age=1", etag}, time.Minute, "GET", plain, "X: y", reply(304, "", etag, "Cache-Control: no-store"), "revalidated", []string{"no-store"}},
@@ -63,7 +64,7 @@ func TestOneWordForOneOutcome(t *testing.T) {
 		{"replaced", []string{"Cache-Control: max-age=1", etag}, time.Minute, "GET", plain, "X: y", reply(200, "y", "Cache-Control: max-age=60"), "refreshed", nil},
 		{"instead of an error", []string{"Cache-Control: max-age=1, stale-if-error=600"}, time.Minute, "GET", plain, "X: y", reply(503, ""), "stale", []string{"an error, and what is stored stands in for it"}},
 		{"fresh instead of an error", []string{"Cache-Control: max-age=600"}, time.Minute, "GET", plain, "Cache-Control: min-fresh=1, stale-if-error=60, max-age=1", reply(503, ""), "hit", []string{"an error, and what is stored stands in for it"}},
-		{"refused", nil, 0, "GET", mode(cache.OnlyIfCached), "X: y", nil, "refused", nil},
+		{"refused", nil, 0, "GET", mode(cache.ModeOnlyIfCached), "X: y", nil, "refused", nil},
 		{"HEAD of nothing", nil, 0, "HEAD", plain, "X: y", reply(200, ""), "miss", []string{"an answer to HEAD has no content"}},
 		{"an error under a lifetime of one's own", nil, 0, "GET", func(ctx context.Context) context.Context { return cache.WithExpiry(ctx, expiry.After(time.Hour)) }, "X: y", reply(503, "x"), "miss", []string{"status not cacheable by default"}},
 	} {

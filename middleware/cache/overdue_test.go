@@ -41,7 +41,7 @@ func TestAStaleAnswerAtTheCallersDeadline(t *testing.T) {
 		{"allowed by the server", sie, cache.Options{}, false, "stale"},
 		{"alone", sie, cache.Options{NoCollapse: true}, false, "stale"},
 		{"allowed by the cache", "Cache-Control: max-age=1", cache.Options{StaleIfError: time.Hour}, false, "stale"},
-		{"disconnected", "Cache-Control: max-age=1", cache.Options{Disconnected: time.Hour}, false, "stale"},
+		{"disconnected", "Cache-Control: max-age=1", cache.Options{MaxStaleDisconnected: time.Hour}, false, "stale"},
 		{"not allowed", "Cache-Control: max-age=1", cache.Options{}, false, "context deadline exceeded"},
 		{"forbidden", sie + ", must-revalidate", cache.Options{}, false, "context deadline exceeded"},
 		{"not any more", "Cache-Control: max-age=1, stale-if-error=2", cache.Options{}, false, "context deadline exceeded"},

@@ -152,7 +152,7 @@ func (s *shelf) flush(ctx context.Context) error {
 // sealed returns the record of the piece that was being filled, and its key.
 func (s *shelf) sealed() (string, store.Record) {
 	n := (s.size - 1) / pieceBytes
-	record := store.Record{Data: seal(s.piece, pieceKind), Expires: s.until, Kind: store.Body, Owner: s.owner}
+	record := store.Record{Data: seal(s.piece, pieceKind), Expires: s.until, Kind: store.KindBody, Owner: s.owner}
 	s.piece = nil
 	return pieceKey(s.id, n), record
 }

@@ -10,7 +10,7 @@ import (
 
 // WithPrincipal returns a context for requests that the program makes for the principal with this name: a user, a tenant, a service account.
 // The name is part of the key of each request, whatever [Options.Key] says, so an answer made for one principal never reaches another.
-// What the strategy says counts beside it: with [keying.Default] the credentials of the request, with [keying.OnePerson] the name alone tells principals apart.
+// What the strategy says counts beside it: with [keying.Default] the credentials of the request, with [keying.SingleUser] the name alone tells principals apart.
 //
 // It is the way to say who asks where a layer below the cache, or the transport, adds the credentials: without a name, the cache
 // does not store what came back for credentials that it has not seen. With one, a private cache does; a shared cache still wants the server's

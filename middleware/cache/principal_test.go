@@ -10,11 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // as sends a request for a named principal.
@@ -40,12 +41,12 @@ func numbered(fields ...string) *origin {
 func TestPrincipalIsInEveryKey(t *testing.T) {
 	for name, options := range map[string]cache.Options{
 		"default":     {},
-		"one person":  {Key: keying.OnePerson()},
-		"of parts":    {Key: keying.Of(keying.Method())},
-		"anyone":      {Key: keying.Of(keying.Anyone())},
+		"one person":  {Key: keying.SingleUser()},
+		"of parts":    {Key: keying.New(keying.Method())},
+		"anyone":      {Key: keying.New(keying.IgnoreCredentials())},
 		"a function":  {Key: keying.Func(func(dst []byte, r *http.Request) ([]byte, error) { return append(dst, r.URL.Path...), nil })},
 		"shared":      {Shared: true},
-		"search keys": {Key: keying.Of(keying.Anyone())},
+		"search keys": {Key: keying.New(keying.IgnoreCredentials())},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fields := []string{"Cache-Control: public, max-age=60"}
@@ -78,8 +79,8 @@ func TestPrincipalInnermostCounts(t *testing.T) {
 	g.want(send(cache.WithPrincipal(outer, "alice")), 200, "1", "hit", 1)
 	g.want(send(cache.WithPrincipal(outer, "")), 200, "2", "miss", 2)
 	g.want(send(t.Context()), 200, "2", "hit", 2)
-	g.want(send(cache.WithMode(outer, cache.OnlyIfCached)), 504, "", "refused", 2)
-	g.want(send(cache.WithMode(cache.WithPrincipal(t.Context(), "alice"), cache.OnlyIfCached)), 200, "1", "hit", 2)
+	g.want(send(cache.WithMode(outer, cache.ModeOnlyIfCached)), 504, "", "refused", 2)
+	g.want(send(cache.WithMode(cache.WithPrincipal(t.Context(), "alice"), cache.ModeOnlyIfCached)), 200, "1", "hit", 2)
 }
 
 // An unsafe request ends what is stored for every principal; Delete and Contains are about one.
@@ -112,7 +113,7 @@ func TestPrincipalsShareNoExchange(t *testing.T) {
 		var mu sync.Mutex
 		byName := map[string]int{}
 		o.answer = func(r *http.Request) *http.Response { return reply(200, "x", "Cache-Control: max-age=60") }
-		c, err := cache.New(cache.Options{Key: keying.OnePerson()})
+		c, err := cache.New(cache.Options{Key: keying.SingleUser()})
 		require.NoError(t, err)
 		defer c.Close()
 		rt := c.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -149,7 +150,7 @@ func TestPrincipalIsNotStoredInClear(t *testing.T) {
 	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{Store: m})
 	g.as("alice@example.com", "GET", "http://h/a")
 	g.want(g.as("alice@example.com", "GET", "http://h/a"), 200, "1", "hit", 1)
-	for _, kind := range [...]store.Kind{store.Entry, store.Mark, store.Setup} {
+	for _, kind := range [...]store.Kind{store.KindEntry, store.KindGeneration, store.KindSetup} {
 		require.NoError(t, m.Range(t.Context(), kind, func(key string, r store.Record) bool {
 			if strings.Contains(key+r.Label+string(r.Data), "alice") {
 				t.Errorf("the name stands in the record %q", key)

@@ -90,7 +90,7 @@ func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
 // A path with dot segments fits if it does as it was sent or without them, and a URL fits if it does by another host that [Options.Key] takes for the same. A response that this cache has under way from the origin meanwhile is not stored.
 //
-// Only a pattern that begins with "~" sees queries. Over a byte store it sees [redact.Mark] in the place of their values, and of a path's parameters (";v=1").
+// Only a pattern that begins with "~" sees queries. Over a byte store it sees [redact.Placeholder] in the place of their values, and of a path's parameters (";v=1").
 // A store that cannot list what it holds is an error.
 func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) {
 	p, err := urlpattern.Compile(pattern)
@@ -180,9 +180,9 @@ func located(r *http.Request) bool {
 // hidden reports whether package redact has put its mark into a URL.
 func hidden(u *url.URL) bool {
 	for param := range strings.SplitSeq(u.RawQuery, "&") {
-		if _, value, ok := strings.Cut(param, "="); ok && value == redact.Mark || !ok && param == redact.Mark {
+		if _, value, ok := strings.Cut(param, "="); ok && value == redact.Placeholder || !ok && param == redact.Placeholder {
 			return true
 		}
 	}
-	return strings.Contains(u.Path, "="+redact.Mark) || u.Opaque == redact.Mark
+	return strings.Contains(u.Path, "="+redact.Placeholder) || u.Opaque == redact.Placeholder
 }

@@ -10,10 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
-	"github.com/stretchr/testify/require"
+	"github.com/plyhttp/ply/store"
 )
 
 // What is removed while an answer is under way is not stored when that comes, however it is removed.
@@ -86,9 +88,9 @@ func TestWhatIsUnderWayIsRemovedToo(t *testing.T) {
 						return resp
 					}
 					asked := len(o.asked)
-					mode := cache.Default
+					mode := cache.ModeDefault
 					if when == "of a validation" {
-						mode = cache.NoCache
+						mode = cache.ModeNoCache
 					}
 					r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), mode), "GET", url, nil)
 					g.send(r)
@@ -231,7 +233,7 @@ func TestDeleteEntryThatWasConfirmedSince(t *testing.T) {
 		for before = range g.Entries(t.Context()) {
 		}
 		o.answer = func(*http.Request) *http.Response { return reply(304, "", `ETag: "1"`, "Cache-Control: max-age=60") }
-		r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.NoCache), "GET", url, nil)
+		r, _ := http.NewRequestWithContext(cache.WithMode(t.Context(), cache.ModeNoCache), "GET", url, nil)
 		g.send(r)
 		require.NoError(t, g.DeleteEntry(t.Context(), before))
 		require.Equal(t, 0, g.entries())
@@ -256,7 +258,7 @@ func TestAnEntryOfAnotherCacheIsRefused(t *testing.T) {
 // An entry says which method it answers, and removing it ends that.
 func TestEntriesSayTheirMethod(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Key: keying.Of(keying.Body(keying.BodyOptions{}))})
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Key: keying.New(keying.Body(keying.BodyOptions{}))})
 		g.get(url)
 		query := must(http.NewRequestWithContext(t.Context(), "QUERY", url, strings.NewReader("q")))
 		g.send(query)
@@ -291,7 +293,7 @@ func TestRemovalsThatNeedAListSaySo(t *testing.T) {
 }
 
 // unlisted is a store with the three methods that each one has.
-type unlisted struct{ cache.Store }
+type unlisted struct{ store.Store }
 
 // All of one principal is one call, in every process, and what is under way for it is not stored.
 func TestDeletePrincipal(t *testing.T) {

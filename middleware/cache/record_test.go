@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/plyhttp/ply/store"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/store"
 )
 
 var golden = flag.Bool("golden", false, "write the golden records of the present version")
@@ -252,7 +253,7 @@ func TestRecordsAreBounded(t *testing.T) {
 
 // leaving is a store whose caller goes after a few deletions.
 type leaving struct {
-	Store
+	store.Store
 	left atomic.Int64
 	goes func()
 }

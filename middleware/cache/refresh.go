@@ -22,7 +22,7 @@ func outliving(r *http.Request) *http.Request {
 // refreshBehind validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
 func (x *exchange) refreshBehind() {
 	c := x.cache
-	if x.ask.mode == ReadOnly {
+	if x.ask.mode == ModeReadOnly {
 		return // what it brings could not be kept
 	}
 	r := x.request.Clone(record.Behind(context.WithoutCancel(x.request.Context())))

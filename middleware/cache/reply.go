@@ -85,7 +85,7 @@ func (p *reply) take(d decision, status int) *http.Response {
 // invalidate deletes what a successful unsafe request made invalid.
 func (p *reply) invalidate() {
 	c := p.cache
-	if p.ask.mode == disabled || c.off.Load() || c.closed.Load() || !p.changes(p.StatusCode) {
+	if p.ask.mode == modeDisabled || c.off.Load() || c.closed.Load() || !p.changes(p.StatusCode) {
 		return
 	}
 	c.stats.invalidated.Add(1)
@@ -457,8 +457,8 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	e.url, e.search = displayURL(p.request), newSearchVariance(e.header, queryOf(p.request))
 	e.index()
 	switch {
-	case p.ask.mode == ReadOnly:
-		c.leftOut(p.request, "mode "+ReadOnly.String())
+	case p.ask.mode == ModeReadOnly:
+		c.leftOut(p.request, "mode "+ModeReadOnly.String())
 		return e, false, false
 	case p.apart != "":
 		c.leftOut(p.request, p.apart)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/field"
 )
@@ -163,9 +164,9 @@ func TestStoringAgainstTheServersWord(t *testing.T) {
 		{"server error", hour, 500, "", "status not cacheable by default", "status not cacheable by default"},
 		{"server error, by status", expiry.ByStatus(map[int]expiry.Strategy{500: hour}), 500, "", "", ""},
 		{"by status, as the server says, but not understood", expiry.ByStatus(map[int]expiry.Strategy{599: expiry.Default()}), 599, "Cache-Control: max-age=60, no-store, must-understand", "must-understand, status not understood", "must-understand, status not understood"},
-		{"immediately, with a validator", expiry.Immediately(), 200, `ETag: "a"`, "", ""},
-		{"immediately, without", expiry.Immediately(), 200, "Cache-Control: max-age=60", "expires immediately, no validator", "expires immediately, no validator"},
-		{"do not cache", expiry.DoNotCache(), 200, "Cache-Control: max-age=60", "expiry says do not cache", "expiry says do not cache"},
+		{"immediately, with a validator", expiry.AlwaysRevalidate(), 200, `ETag: "a"`, "", ""},
+		{"immediately, without", expiry.AlwaysRevalidate(), 200, "Cache-Control: max-age=60", "expires immediately, no validator", "expires immediately, no validator"},
+		{"do not cache", expiry.NoStore(), 200, "Cache-Control: max-age=60", "expiry says do not cache", "expiry says do not cache"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, got := storedBy(test.s, "GET", test.status, test.response, "", private); got != test.private {

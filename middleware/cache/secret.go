@@ -55,7 +55,7 @@ func (s *secrets) give(bytes []byte) {
 }
 
 func (s *secret) record() store.Record {
-	return store.Record{Data: seal(append(framed(nil), s[:]...), setupKind), Kind: store.Setup, Label: "secret of the hashes of credentials"}
+	return store.Record{Data: seal(append(framed(nil), s[:]...), setupKind), Kind: store.KindSetup, Label: "secret of the hashes of credentials"}
 }
 
 // readSecret reads the secret's record. It is nil if there is none that can be read.

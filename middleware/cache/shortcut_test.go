@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/keying"
@@ -49,7 +50,7 @@ func readPlainly(mode Mode, r *http.Request, p *posture) *ask {
 	a.upgrade = len(upgrade) > 0
 	a.credentials = r.URL.User != nil
 	for _, name := range names {
-		a.credentials = a.credentials || redact.SecretHeader(name)
+		a.credentials = a.credentials || redact.IsSecretHeader(name)
 	}
 	for _, name := range [...]string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Tunnel-Method"} {
 		_, override := there(name)
@@ -175,7 +176,7 @@ func cacheKeyed(tb testing.TB, by keying.Strategy) *Cache {
 func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, 0))
-	caches := [...]*Cache{cacheKeyed(t, keying.Default()), cacheKeyed(t, keying.OnePerson()), cacheKeyed(t, keying.Of(keying.Method()))}
+	caches := [...]*Cache{cacheKeyed(t, keying.Default()), cacheKeyed(t, keying.SingleUser()), cacheKeyed(t, keying.New(keying.Method()))}
 	if !caches[0].byURI || !caches[1].byURI || caches[2].byURI {
 		t.Fatal("the wrong strategies have a short way to their keys")
 	}
@@ -196,7 +197,7 @@ func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
 		} else {
 			e, _ = stored(200, `Etag: W/"a"`, "", private)
 		}
-		sameWays(t, c, Mode(random.IntN(int(disabled)+1)), r, e, at(random.IntN(130)))
+		sameWays(t, c, Mode(random.IntN(int(modeDisabled)+1)), r, e, at(random.IntN(130)))
 	}
 }
 
@@ -214,6 +215,6 @@ func FuzzShortWays(f *testing.F) {
 		r.Header[name1] = []string{value1}
 		r.Header[name2] = append(r.Header[name2], value2)
 		e, _ := stored(200, `Cache-Control: max-age=100, stale-while-revalidate=50 | Vary: Accept | Etag: "a" | Last-Modified: `+date(-1000), "", private)
-		sameWays(t, c, Mode(mode%uint8(disabled+1)), r, e, at(seconds))
+		sameWays(t, c, Mode(mode%uint8(modeDisabled+1)), r, e, at(seconds))
 	})
 }

@@ -18,9 +18,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
-	"github.com/stretchr/testify/require"
 )
 
 var (
@@ -334,7 +335,7 @@ func (c *caller) call() {
 	if c.rng.IntN(10) == 0 {
 		time.AfterFunc(time.Duration(c.rng.IntN(200))*time.Millisecond, cancel)
 	}
-	ctx = cache.WithMode(ctx, [...]cache.Mode{cache.Reload, cache.NoCache, cache.NoStore, cache.ReadOnly, 9: cache.Default}[c.rng.IntN(10)])
+	ctx = cache.WithMode(ctx, [...]cache.Mode{cache.ModeReload, cache.ModeNoCache, cache.ModeNoStore, cache.ModeReadOnly, 9: cache.ModeDefault}[c.rng.IntN(10)])
 	method := [...]string{"POST", "HEAD", "HEAD", 29: ""}[c.rng.IntN(30)]
 	c.request, _ = http.NewRequestWithContext(ctx, method, "http://h"+soakPaths[c.rng.IntN(len(soakPaths))], nil)
 	c.request.Header.Set("Accept-Language", []string{"en", "fr", "de"}[c.rng.IntN(3)])

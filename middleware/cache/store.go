@@ -1,14 +1,6 @@
 package cache
 
-import (
-	"context"
-
-	"github.com/plyhttp/ply/store"
-)
-
-// A Store keeps the records of a cache that outlive the process, or that several processes share; see package store for its contract.
-// A [Memory] is one, too: as a cache's own store it keeps responses as they are served, without records.
-type Store = store.Store
+import "context"
 
 // sets is what a cache keeps its responses in: decoded, and all variants of a resource under one key.
 // It is safe for concurrent use. An error is a miss to the cache, never to the caller of a request.

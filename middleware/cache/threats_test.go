@@ -9,16 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/stretchr/testify/require"
 )
 
 // What a principal sees was made for that principal, or is marked as public: by every posture, key and marking.
 func TestNobodySeesWhatWasMadeForAnother(t *testing.T) {
 	markings := []string{"", "public", "s-maxage=60", "must-revalidate", "public=1x, private", "s-maxage=x", "s-maxage =60", "\"public\"", "private", `private="`, "no-cache=\""}
 	principals := []string{"", "A", "B", "C"}
-	for i, o := range []cache.Options{{}, {Shared: true}, {Key: keying.Of(keying.Prefix("v"))}, {Shared: true, Key: keying.Default()}, {}, {Shared: true}} {
+	for i, o := range []cache.Options{{}, {Shared: true}, {Key: keying.New(keying.Prefix("v"))}, {Shared: true, Key: keying.Default()}, {}, {Shared: true}} {
 		credentials := [...]string{"Authorization", "Cookie"}[i/4]
 		for _, marking := range markings {
 			inBubble(t, func(t *testing.T) {
@@ -179,7 +180,7 @@ func TestErrorsSayWhetherTheOriginIsUnavailable(t *testing.T) {
 func TestDisconnectedOperationIsAnOption(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := says("x")
-		g := newRig(t, o, cache.Options{Disconnected: time.Hour})
+		g := newRig(t, o, cache.Options{MaxStaleDisconnected: time.Hour})
 		g.get(url)
 		time.Sleep(59 * time.Minute)
 		o.err = errors.New("no route to host")

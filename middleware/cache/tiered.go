@@ -14,16 +14,16 @@ import (
 // Tiered returns a store for [Options.Store] that keeps copies of what is in far, decoded, in near: what is asked for often is served from this
 // process's memory, and what any process has stored is there for all. What is stored goes to both.
 //
-// A copy is used without asking far for [Options.RecheckInterval]. If far is a [store.Notifier], a copy goes at once when another process changes the response
+// A copy is used without asking far for [Options.L1TTL]. If far is a [store.Notifier], a copy goes at once when another process changes the response
 // or invalidates it. What far does not have is not remembered: each miss asks far once.
 // A store does not tell of what it has changed itself: two caches of one process each need a Notifier of their own, opened twice.
 // While far is down, copies are served, and invalidations that others make meanwhile are not heard of.
 //
 // As a [store.Store] of its own, without a cache, it is far.
-func Tiered(near *Memory, far Store) Store { return &tiered{Store: far, near: near} }
+func Tiered(near *Memory, far store.Store) store.Store { return &tiered{Store: far, near: near} }
 
 type tiered struct {
-	Store
+	store.Store
 	near *Memory
 }
 
@@ -57,7 +57,7 @@ type provenance struct {
 // notifiedRecheck is how often a copy is compared with its record though the store tells of changes: a message may be lost.
 const notifiedRecheck = 30 * time.Second
 
-func newNearby(m *Memory, far Store, recheck time.Duration) *nearby {
+func newNearby(m *Memory, far store.Store, recheck time.Duration) *nearby {
 	n := &nearby{memory: m, recheck: recheck}
 	if notifier, ok := far.(store.Notifier); ok {
 		n.stop = notifier.Notify(n.changed)

@@ -10,10 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // tallied counts the calls of a store, and hides that it tells of changes.
@@ -191,7 +192,7 @@ func TestCopiesOutliveTheFarStore(t *testing.T) {
 
 func TestTiersMustBeTwo(t *testing.T) {
 	far := storetest.NewMap(1 << 20)
-	for name, s := range map[string]cache.Store{
+	for name, s := range map[string]store.Store{
 		"no near":       cache.Tiered(nil, far),
 		"no far":        cache.Tiered(near(), nil),
 		"three of them": cache.Tiered(near(), cache.Tiered(near(), far)),

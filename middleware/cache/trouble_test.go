@@ -14,10 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
-	"github.com/stretchr/testify/require"
 )
 
 // troubled is a store with a fault for some of its calls: op is "get", "put" or "delete".
@@ -378,7 +379,7 @@ func TestPromptFailures(t *testing.T) {
 		g.get("http://h/good")
 		g.get("http://h/bad")
 		synctest.Wait()
-		bad := keys(t, s.Map, store.Entry)
+		bad := keys(t, s.Map, store.KindEntry)
 		s.trouble(func(_ context.Context, op, key string) error {
 			if key == bad[0] {
 				return errors.New("this record cannot be read")
@@ -467,7 +468,7 @@ func (u unreadable) Delete(ctx context.Context, key, version string) error {
 
 // A record of a later version costs its own key, and stays. An invalidation gets through all the same.
 func TestARecordOfALaterVersion(t *testing.T) {
-	kinds := map[string]store.Kind{"entry": store.Entry, "mark": store.Mark, "body": store.Body, "secret": store.Setup}
+	kinds := map[string]store.Kind{"entry": store.KindEntry, "mark": store.KindGeneration, "body": store.KindBody, "secret": store.KindSetup}
 	for name, kind := range kinds {
 		for _, byStore := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " told by the store: ", byStore), func(t *testing.T) {
@@ -491,7 +492,7 @@ func TestARecordOfALaterVersion(t *testing.T) {
 					if len(theirs) == 0 {
 						t.Fatal("no such record")
 					}
-					g := newRig(t, o, cache.Options{Store: s, Secret: nil})
+					g := newRig(t, o, cache.Options{Store: s, VaryHashKey: nil})
 					hits := 0
 					for range 20 {
 						for range 3 {
@@ -503,13 +504,13 @@ func TestARecordOfALaterVersion(t *testing.T) {
 						}
 						time.Sleep(100 * time.Millisecond)
 					}
-					if want := 19; hits != want && kind != store.Setup {
+					if want := 19; hits != want && kind != store.KindSetup {
 						t.Errorf("%d hits for another key, want %d", hits, want)
 					}
-					if stats := g.Stats(); stats.StoreDown || kind != store.Body && stats.StoreErrors > 0 {
+					if stats := g.Stats(); stats.StoreDown || kind != store.KindBody && stats.StoreErrors > 0 {
 						t.Errorf("%+v", stats)
 					}
-					if kind == store.Body {
+					if kind == store.KindBody {
 						return // it belongs to an entry that may be replaced
 					}
 					for key, was := range theirs {
@@ -519,12 +520,12 @@ func TestARecordOfALaterVersion(t *testing.T) {
 					}
 					g.do("POST", "http://h/bad")
 					require.NoError(t, g.DeleteURL(t.Context(), "http://h/bad"))
-					if kind == store.Mark && g.Stats().Owed != 0 {
+					if kind == store.KindGeneration && g.Stats().Owed != 0 {
 						t.Error("an invalidation is owed")
 					}
 					for key, was := range theirs {
 						is := must(m.Get(t.Context(), key))
-						if changed := is.Version != was.Version; kind == store.Mark && !changed && strings.HasPrefix(key, "m1.") {
+						if changed := is.Version != was.Version; kind == store.KindGeneration && !changed && strings.HasPrefix(key, "m1.") {
 							t.Errorf("%s is the mark of before", key)
 						}
 					}

@@ -6,9 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/stretchr/testify/require"
 )
 
 // confirming makes an origin whose answer is one of a kind for each value of a field. The first answer has the first fields, all later ones the second,
@@ -51,7 +52,7 @@ func TestAVaryThatComesWithAValidation(t *testing.T) {
 					first = append(first, "Vary: "+test.first)
 				}
 				o := confirming(test.by, replacing, first, []string{"Cache-Control: max-age=600", "Vary: " + test.later})
-				g := newRig(t, o, cache.Options{Key: keying.OnePerson()})
+				g := newRig(t, o, cache.Options{Key: keying.SingleUser()})
 				g.get(url, test.by+": de")
 				time.Sleep(20 * time.Second)
 				g.get(url, test.by+": de", test.request)

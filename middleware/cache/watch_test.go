@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/stretchr/testify/require"
 )
 
 // signer is the key of the context value that has the layer of signed sign a request.
@@ -303,7 +304,7 @@ func TestMethodOverride(t *testing.T) {
 
 // Who asks stays in the key where the query says it, whatever a server says of the query.
 func TestNoVarySearchKeepsPrincipalsApart(t *testing.T) {
-	tenant := keying.Of(keying.Principal(func(r *http.Request) (string, error) { return r.URL.Query().Get("tenant"), nil }))
+	tenant := keying.New(keying.Principal(func(r *http.Request) (string, error) { return r.URL.Query().Get("tenant"), nil }))
 	custom := keying.Func(func(dst []byte, r *http.Request) ([]byte, error) {
 		return append(append(dst, r.URL.Path...), r.URL.Query().Get("tenant")...), nil
 	})
@@ -312,7 +313,7 @@ func TestNoVarySearchKeepsPrincipalsApart(t *testing.T) {
 		param string
 	}{
 		"a secret parameter":  {nil, "api_key"},
-		"in a shared cache":   {keying.OnePerson(), "access_token"},
+		"in a shared cache":   {keying.SingleUser(), "access_token"},
 		"the program's name":  {tenant, "tenant"},
 		"a strategy of one's": {custom, "tenant"},
 	} {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/plyhttp/ply/redact"
 )
 
 // curlBody is how much of a request body a command shows.
@@ -19,7 +21,7 @@ const curlBody = 4 << 10
 func Curl(req *http.Request) string { return CurlWith(nil, req) }
 
 // CurlWith is [Curl] with another redactor. Nil means that of the request's context ([redact.With]), or else the default.
-func CurlWith(r *Redactor, req *http.Request) string {
+func CurlWith(r *redact.Redactor, req *http.Request) string {
 	r = redactorFor(r, req)
 	args := []string{"curl"}
 	hasBody := req.Body != nil && req.Body != http.NoBody

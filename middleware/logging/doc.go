@@ -5,7 +5,7 @@
 //	client := &http.Client{Transport: logging.New(logging.Options{})(http.DefaultTransport)}
 //
 // A record is written when the body of the response has ended, because the status of a stream is not yet its outcome.
-// Its level follows the outcome ([LevelOf]); its attributes are named by the semantic conventions of OpenTelemetry where these have a name.
+// Its level follows the outcome ([DefaultLevel]); its attributes are named by the semantic conventions of OpenTelemetry where these have a name.
 // It is written with the context of the request, so that a handler can add trace ids.
 //
 // # Placement
@@ -16,7 +16,7 @@
 // # What is not shown
 //
 // Userinfo, values of query parameters, and values of header fields that no standard says are harmless show as REDACTED,
-// in URLs, in Location and Referer, and in the texts of errors. A [Redactor] shows more, or less; names that say "secret" by themselves
+// in URLs, in Location and Referer, and in the texts of errors. A [redact.Redactor] shows more, or less; names that say "secret" by themselves
 // (Authorization, Cookie, anything with token, password, api-key …) stay hidden whatever it allows.
 // Header fields and bodies are written only on request.
 //

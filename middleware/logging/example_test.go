@@ -12,6 +12,7 @@ import (
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/redact"
 )
 
 // without hides what changes from run to run.
@@ -29,7 +30,7 @@ func without(keys ...string) *slog.HandlerOptions {
 func ExampleNew() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, without("time", "duration", "ttfb", "call.id")))
 	log := logging.New(logging.Options{Logger: logger})
-	client := &http.Client{Transport: log(plytest.Play(plytest.Text("hello")))}
+	client := &http.Client{Transport: log(plytest.NewOrigin(plytest.Text("hello")))}
 
 	resp, err := client.Get("https://example.com/greeting?key=hush")
 	if err != nil {
@@ -49,7 +50,7 @@ func ExampleNew_attempts() {
 	}))
 	log := logging.New(logging.Options{Logger: logger})
 	again := retry.New(retry.Options{Backoff: retry.Constant(0)})
-	origin := plytest.Play(plytest.Status(503), plytest.Text("hello"))
+	origin := plytest.NewOrigin(plytest.Status(503), plytest.Text("hello"))
 	client := &http.Client{Transport: log(again(log(origin)))}
 
 	resp, err := client.Get("https://example.com/")
@@ -82,7 +83,7 @@ func ExampleMaskMembers() {
 }
 
 func ExampleRedactor() {
-	r := &logging.Redactor{ShowParams: []string{"page"}}
+	r := &redact.Redactor{ShowParams: []string{"page"}}
 	u, _ := url.Parse("https://joe:hush@example.com/list?page=2&token=hush")
 	fmt.Println(r.URL(u))
 	fmt.Println(r.HeaderValue("Location", "/next?token=hush"))
@@ -98,7 +99,7 @@ func ExampleWithCallID() {
 		}
 		return slog.Attr{}
 	}}))
-	client := &http.Client{Transport: logging.New(logging.Options{Logger: logger})(plytest.Play(plytest.Text("hello")))}
+	client := &http.Client{Transport: logging.New(logging.Options{Logger: logger})(plytest.NewOrigin(plytest.Text("hello")))}
 
 	serve := func(r *http.Request) error { // as a server's handler, that makes a request of its own
 		ctx := logging.WithCallID(r.Context(), r.Header.Get("X-Request-Id"))
@@ -121,12 +122,12 @@ func ExampleWithCallID() {
 	// url.full=https://example.com/greeting call.id=8f14e45f
 }
 
-func ExampleLevelOf() {
+func ExampleDefaultLevel() {
 	quiet := logging.Options{Level: func(o logging.Outcome) slog.Level {
 		if o.Cache.Status == "hit" {
 			return slog.LevelDebug
 		}
-		return logging.LevelOf(o)
+		return logging.DefaultLevel(o)
 	}}
 	fmt.Println(quiet.Level(logging.Outcome{Response: &http.Response{StatusCode: 200}, Cache: logging.CacheStatus{Status: "hit"}}))
 	fmt.Println(quiet.Level(logging.Outcome{Response: &http.Response{StatusCode: 503}}))
@@ -138,7 +139,7 @@ func ExampleLevelOf() {
 func ExampleCurlWith() {
 	req, _ := http.NewRequest(http.MethodGet, "https://example.com/list?page=2&key=hush", nil)
 	req.Header.Set("X-Tenant", "acme")
-	fmt.Println(logging.CurlWith(&logging.Redactor{ShowParams: []string{"page"}, ShowHeaders: []string{"X-Tenant"}}, req))
+	fmt.Println(logging.CurlWith(&redact.Redactor{ShowParams: []string{"page"}, ShowHeaders: []string{"X-Tenant"}}, req))
 	// Output:
 	// curl -H 'X-Tenant: acme' 'https://example.com/list?page=2&key=REDACTED'
 }
@@ -160,7 +161,7 @@ func ExampleSample() {
 	}}))
 	ok, bad := plytest.Text("hello"), plytest.Status(500)
 	log := logging.New(logging.Options{Logger: logger, Sample: logging.Sample{Every: 100}})
-	client := &http.Client{Transport: log(plytest.Play(ok, ok, ok, bad, ok))}
+	client := &http.Client{Transport: log(plytest.NewOrigin(ok, ok, ok, bad, ok))}
 	for range 5 {
 		resp, err := client.Get("https://example.com/")
 		if err != nil {

@@ -60,11 +60,11 @@ func TestTheLineOfEachOutcomeAboveCacheAndRetry(t *testing.T) {
 			`level=INFO msg="http call" ` + head + ok + `duration=0s ttfb=0s http.response.body.size=5 cache.status=refreshed cache.reason=stale`,
 		},
 		{
-			"retried", []plytest.Reply{plytest.Status(503), plytest.Lose(), fresh}, []time.Duration{0}, 0,
+			"retried", []plytest.Reply{plytest.Status(503), plytest.ResetConnection(), fresh}, []time.Duration{0}, 0,
 			`level=INFO msg="http call" ` + head + ok + `duration=2s ttfb=2s http.response.body.size=5 http.request.resend_count=2 attempts="[503 connection_reset 200]" cache.status=miss cache.reason=uri-miss`,
 		},
 		{
-			"given up", []plytest.Reply{plytest.Lose()}, []time.Duration{0}, 0,
+			"given up", []plytest.Reply{plytest.ResetConnection()}, []time.Duration{0}, 0,
 			`level=ERROR msg="http call" ` + head + `error.type=connection_reset error="retry: GET http://example.com/a: 3 attempts in 2s (attempts): read tcp: read: connection reset by peer" duration=2s ttfb=2s http.request.resend_count=2 attempts="[connection_reset connection_reset connection_reset]" retry.stop=attempts`,
 		},
 		{
@@ -88,7 +88,7 @@ func TestTheLineOfEachOutcomeAboveCacheAndRetry(t *testing.T) {
 				defer c.Close()
 				var j journal
 				again := retry.New(retry.Options{Backoff: retry.Constant(time.Second)})
-				h := logging.New(logging.Options{Logger: j.logger()})(c.Middleware(again(plytest.Play(tt.replies...))))
+				h := logging.New(logging.Options{Logger: j.logger()})(c.Middleware(again(plytest.NewOrigin(tt.replies...))))
 				for _, pause := range tt.pause {
 					time.Sleep(pause)
 					j.Reset()
@@ -228,7 +228,7 @@ func drop(t *testing.T, ctx context.Context, h http.RoundTripper, url string) {
 
 func TestABodyThatIsClosedIsNotSaidToBeOpen(t *testing.T) {
 	out := &lines{}
-	h := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(out, nil))})(plytest.Play(plytest.Text("hello")))
+	h := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(out, nil))})(plytest.NewOrigin(plytest.Text("hello")))
 	for range 10 {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
 		resp, err := h.RoundTrip(req)
@@ -276,7 +276,7 @@ func TestTheContextBringsRedactor(t *testing.T) {
 		"the layer's own": {show, "http://example.com/joe?page=2"},
 	} {
 		j.Reset()
-		h := logging.New(logging.Options{Logger: j.logger(), Redactor: tt.own})(plytest.Play(plytest.Fail(errors.New("no way to http://example.com/joe?page=2"))))
+		h := logging.New(logging.Options{Logger: j.logger(), Redactor: tt.own})(plytest.NewOrigin(plytest.Fail(errors.New("no way to http://example.com/joe?page=2"))))
 		h.RoundTrip(req)
 		if strings.Count(j.String(), tt.want) != 2 || strings.Count(j.String(), "http://") != 2 {
 			t.Errorf("%s: %s", name, &j)

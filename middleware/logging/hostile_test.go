@@ -34,7 +34,7 @@ func TestARecordStaysSmall(t *testing.T) {
 		"reason": plytest.Text("", "Cache-Status", `ply; fwd=miss; detail="`+strings.Repeat("x", huge)+`"`),
 	} {
 		var j journal
-		h := logging.New(logging.Options{Logger: j.logger(), Headers: true, BodyBytes: 100})(plytest.Play(reply))
+		h := logging.New(logging.Options{Logger: j.logger(), Headers: true, BodyBytes: 100})(plytest.NewOrigin(reply))
 		req := newRequest(t, t.Context(), "GET", "")
 		req.Method = strings.Repeat("M", huge)
 		req.URL.RawQuery = strings.Repeat("a", huge) + "\n=1"
@@ -66,7 +66,7 @@ func TestSecretsInBodiesThatHideThem(t *testing.T) {
 		"cut in an escape":           plytest.Text(`{"event":"{\"password\":\"hush\`, "Content-Type", "application/json"),
 	} {
 		var j journal
-		h := logging.New(logging.Options{Logger: j.logger(), BodyBytes: 1 << 10})(plytest.Play(reply))
+		h := logging.New(logging.Options{Logger: j.logger(), BodyBytes: 1 << 10})(plytest.NewOrigin(reply))
 		resp, err := h.RoundTrip(newRequest(t, t.Context(), "GET", ""))
 		require.NoError(t, err)
 		readAll(resp.Body)
@@ -142,7 +142,7 @@ func TestHandlersMayChangeWhatTheyAreGiven(t *testing.T) {
 	var b bytes.Buffer
 	spoil := &spoiling{slog.NewTextHandler(&b, without("time", "duration", "ttfb", "call.id"))}
 	l := logging.New(logging.Options{Logger: slog.New(spoil), Headers: true})
-	h := l(l(plytest.Play(plytest.Text("hello", "Vary", "a"))))
+	h := l(l(plytest.NewOrigin(plytest.Text("hello", "Vary", "a"))))
 	req := newRequest(t, t.Context(), "GET", "")
 	req.Header.Set("Accept", "text/plain")
 	resp, err := h.RoundTrip(req)

@@ -187,7 +187,7 @@ func (x *exchange) finish(resp *http.Response, err error) {
 	if !x.logger.Enabled(ctx, level) {
 		return
 	}
-	if suppressed, ok := x.sampler.take(o.Unremarkable(), time.Now()); ok {
+	if suppressed, ok := x.sampler.take(o.Routine(), time.Now()); ok {
 		x.write(ctx, level, o, suppressed)
 	}
 }

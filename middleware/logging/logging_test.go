@@ -114,7 +114,7 @@ func TestOneRecordForEachOutcome(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var j journal
-				h := logging.New(logging.Options{Logger: j.logger(), Slow: time.Minute})(plytest.Play(tt.reply))
+				h := logging.New(logging.Options{Logger: j.logger(), Slow: time.Minute})(plytest.NewOrigin(tt.reply))
 				req := newRequest(t, t.Context(), tt.method, "abc")
 				if tt.method == "GET" {
 					req.Body, req.GetBody = nil, nil
@@ -150,7 +150,7 @@ func TestCancelAndDeadlineAreNoErrorsOfTheServer(t *testing.T) {
 		} {
 			var j journal
 			ctx, cancel := tt.ctx()
-			h := logging.New(logging.Options{Logger: j.logger()})(plytest.Play(plytest.Stall()))
+			h := logging.New(logging.Options{Logger: j.logger()})(plytest.NewOrigin(plytest.Stall()))
 			h.RoundTrip(newRequest(t, ctx, "GET", ""))
 			cancel()
 			for _, part := range strings.Split(tt.want, "|") {
@@ -166,7 +166,7 @@ func TestPlacementDecidesBetweenCallAndAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		l := logging.New(logging.Options{Logger: j.logger()})
-		origin := plytest.Play(plytest.Status(503), plytest.Lose(), plytest.Text("hello"))
+		origin := plytest.NewOrigin(plytest.Status(503), plytest.ResetConnection(), plytest.Text("hello"))
 		h := l(retry.New(retry.Options{Backoff: retry.Constant(time.Second)})(l(origin)))
 		resp, err := h.RoundTrip(newRequest(t, t.Context(), "PUT", "abc"))
 		if err != nil {
@@ -207,7 +207,7 @@ func keep(line string, keys ...string) string {
 func TestGivingUpIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
-		h := logging.New(logging.Options{Logger: j.logger()})(retry.New(retry.Options{})(plytest.Play(plytest.Lose())))
+		h := logging.New(logging.Options{Logger: j.logger()})(retry.New(retry.Options{})(plytest.NewOrigin(plytest.ResetConnection())))
 		if _, err := h.RoundTrip(newRequest(t, t.Context(), "PUT", "abc")); err == nil {
 			t.Fatal("no error")
 		}
@@ -242,7 +242,7 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 
 func TestAtHeadersDoesNotWaitForTheBody(t *testing.T) {
 	var j journal
-	h := logging.New(logging.Options{Logger: j.logger(), AtHeaders: true})(plytest.Play(plytest.Text("hello")))
+	h := logging.New(logging.Options{Logger: j.logger(), AtHeaders: true})(plytest.NewOrigin(plytest.Text("hello")))
 	resp, err := h.RoundTrip(newRequest(t, t.Context(), "GET", ""))
 	if err != nil || strings.Count(j.String(), "\n") != 1 {
 		t.Errorf("error %v, log %q", err, &j)
@@ -261,7 +261,7 @@ func TestLevelIsTheUsersChoice(t *testing.T) {
 			return slog.LevelDebug
 		}
 		return slog.LevelError
-	}})(plytest.Play(plytest.Fail(broken)))
+	}})(plytest.NewOrigin(plytest.Fail(broken)))
 	h.RoundTrip(newRequest(t, t.Context(), "GET", ""))
 	if !strings.HasPrefix(j.String(), "level=DEBUG") {
 		t.Errorf("log %q", &j)

@@ -24,7 +24,7 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 				return true
 			}
 		}
-		return redact.SecretName(name)
+		return redact.IsSecretName(name)
 	}
 	return func(mediaType string, body []byte) []byte {
 		text := string(body)
@@ -32,7 +32,7 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 		case inside == "":
 			return body
 		case strings.HasSuffix(mediaType, "xml"), inside[0] == '<' && mediaType != "text/html", strings.HasPrefix(inside, "<?xml"):
-			return []byte(redact.Mark)
+			return []byte(redact.Placeholder)
 		case strings.HasSuffix(mediaType, "json") && looksJSON(inside):
 			return maskJSON(text, secret, 0)
 		case inside[0] == '{', inside[0] == '[', inside[0] == '"':
@@ -82,7 +82,7 @@ func maskJSON(s string, secret func(string) bool, depth int) []byte {
 			continue
 		}
 		out = append(out, s[:value]...)
-		out, s = append(out, `"`+redact.Mark+`"`...), s[value:]
+		out, s = append(out, `"`+redact.Placeholder+`"`...), s[value:]
 		s = s[valueEnd(s):]
 	}
 	return out

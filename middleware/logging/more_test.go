@@ -30,10 +30,10 @@ import (
 
 func TestHeadersShowOnlyWhatIsAllowed(t *testing.T) {
 	var j journal
-	o := logging.Options{Logger: j.logger(), Headers: true, Redactor: &logging.Redactor{
+	o := logging.Options{Logger: j.logger(), Headers: true, Redactor: &redact.Redactor{
 		ShowHeaders: []string{"x-mine", "X-Api-Key"}, HideHeaders: []string{"server"},
 	}}
-	h := logging.New(o)(plytest.Play(plytest.Status(302,
+	h := logging.New(o)(plytest.NewOrigin(plytest.Status(302,
 		"Location", "https://u:p@example.org/next?token=hush", "Set-Cookie", "a=hush", "Server", "hush", "Date", "now", "X-Other", "hush")))
 	req := newRequest(t, t.Context(), "GET", "")
 	req.Body = nil
@@ -57,26 +57,26 @@ func TestQueryPresets(t *testing.T) {
 	const target = "https://example.com/o?page=2&X-Amz-Signature=hush&access_token=hush"
 	for _, tt := range []struct {
 		name string
-		r    *logging.Redactor
+		r    *redact.Redactor
 		want string
 	}{
 		{"default", nil, "page=REDACTED&X-Amz-Signature=REDACTED&access_token=REDACTED"},
-		{"some shown", &logging.Redactor{ShowParams: []string{"page", "access_token"}}, "page=2&X-Amz-Signature=REDACTED&access_token=REDACTED"},
-		{"signed URLs", &logging.Redactor{HideParams: logging.SignedURLs}, "page=2&X-Amz-Signature=REDACTED&access_token=REDACTED"},
+		{"some shown", &redact.Redactor{ShowParams: []string{"page", "access_token"}}, "page=2&X-Amz-Signature=REDACTED&access_token=REDACTED"},
+		{"signed URLs", &redact.Redactor{HideParams: redact.SignedURLs}, "page=2&X-Amz-Signature=REDACTED&access_token=REDACTED"},
 	} {
 		u, _ := url.Parse(target)
 		if got := tt.r.URL(u); got != "https://example.com/o?"+tt.want {
 			t.Errorf("%s: %s", tt.name, got)
 		}
 	}
-	spelled := &logging.Redactor{HideParams: []string{"sig"}}
+	spelled := &redact.Redactor{HideParams: []string{"sig"}}
 	if got := spelled.Query("%73ig=hush&%74oken=hush&a=b"); got != "%73ig=REDACTED&%74oken=REDACTED&a=b" {
 		t.Error(got)
 	}
 	if got := spelled.HeaderValue("location", "//u:hush@example.org/"); got != "//REDACTED:REDACTED@example.org/" {
 		t.Error(got)
 	}
-	r := &logging.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "42", "{id}") }}
+	r := &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "42", "{id}") }}
 	if got := r.URLText("https://example.com/users/42"); got != "https://example.com/users/{id}" {
 		t.Error(got)
 	}
@@ -102,7 +102,7 @@ func TestBodiesAreTakenAsTheyPass(t *testing.T) {
 	} {
 		var j journal
 		o := logging.Options{Logger: j.logger(), BodyBytes: 32}
-		h := logging.New(o)(plytest.Play(plytest.Text(tt.body, tt.header...)))
+		h := logging.New(o)(plytest.NewOrigin(plytest.Text(tt.body, tt.header...)))
 		req := newRequest(t, t.Context(), "POST", tt.body)
 		for i := 0; i < len(tt.header); i += 2 {
 			req.Header.Set(tt.header[i], tt.header[i+1])
@@ -131,7 +131,7 @@ func TestBodiesAreTakenAsTheyPass(t *testing.T) {
 func TestBodiesAreNeverHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
-		origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			for range 3 {
 				w.Write([]byte("x"))
@@ -218,7 +218,7 @@ func TestTheTemplateIsRedacted(t *testing.T) {
 		var j journal
 		log := logging.New(logging.Options{Logger: j.logger(), Redactor: &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "123:hush", "REDACTED") }}})
 		req := newRequest(t, urltemplate.With(t.Context(), "/bot123:hush/{method};sid=hush"), "GET", "")
-		resp, err := log(plytest.Play(plytest.Status(204))).RoundTrip(req)
+		resp, err := log(plytest.NewOrigin(plytest.Status(204))).RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +269,7 @@ func TestSampling(t *testing.T) {
 			{"by rate", logging.Sample{PerSecond: 2}, 250 * time.Millisecond, []plytest.Reply{ok, ok, ok, ok, ok, ok}, []string{"200", "200", "200", "200 suppressed=1"}},
 		} {
 			var j journal
-			h := logging.New(logging.Options{Logger: j.logger(), Sample: tt.sample})(plytest.Play(tt.replies...))
+			h := logging.New(logging.Options{Logger: j.logger(), Sample: tt.sample})(plytest.NewOrigin(tt.replies...))
 			for range tt.replies {
 				if resp, err := h.RoundTrip(newRequest(t, t.Context(), "GET", "")); err == nil {
 					readAll(resp.Body)
@@ -340,7 +340,7 @@ func TestCallIDIsTheSameForAllOfACall(t *testing.T) {
 func TestRateDoesNotSaveUpForABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
-		h := logging.New(logging.Options{Logger: j.logger(), Sample: logging.Sample{PerSecond: 2}})(plytest.Play(plytest.Text("hello")))
+		h := logging.New(logging.Options{Logger: j.logger(), Sample: logging.Sample{PerSecond: 2}})(plytest.NewOrigin(plytest.Text("hello")))
 		for range 2 {
 			for range 10 {
 				if resp, err := h.RoundTrip(newRequest(t, t.Context(), "GET", "")); err == nil {
@@ -375,16 +375,16 @@ func TestLevelOf(t *testing.T) {
 		{"cancelled", logging.Outcome{Err: context.Canceled}, slog.LevelInfo, slog.LevelInfo},
 		{"late", logging.Outcome{Err: context.DeadlineExceeded}, slog.LevelWarn, slog.LevelWarn},
 	} {
-		if got := logging.LevelOf(tt.o); got != tt.call {
+		if got := logging.DefaultLevel(tt.o); got != tt.call {
 			t.Errorf("call, %s: %s, want %s", tt.name, got, tt.call)
 		}
 		slow := tt.o
 		slow.Slow = true
-		if got := logging.LevelOf(slow); got != min(tt.call+4, slog.LevelError) {
+		if got := logging.DefaultLevel(slow); got != min(tt.call+4, slog.LevelError) {
 			t.Errorf("slow call, %s: %s", tt.name, got)
 		}
 		tt.o.Attempt = 1
-		if got := logging.LevelOf(tt.o); got != tt.attempt {
+		if got := logging.DefaultLevel(tt.o); got != tt.attempt {
 			t.Errorf("attempt, %s: %s, want %s", tt.name, got, tt.attempt)
 		}
 	}
@@ -403,7 +403,7 @@ func TestCacheStatusInOneWord(t *testing.T) {
 		`ply`:             "cache.status=refused",
 	} {
 		var j journal
-		h := logging.New(logging.Options{Logger: j.logger()})(plytest.Play(plytest.Text("", "Cache-Status", field)))
+		h := logging.New(logging.Options{Logger: j.logger()})(plytest.NewOrigin(plytest.Text("", "Cache-Status", field)))
 		if resp, err := h.RoundTrip(newRequest(t, t.Context(), "GET", "")); err == nil {
 			readAll(resp.Body)
 		}
@@ -440,7 +440,7 @@ func TestRetriesBelowACacheAreSaid(t *testing.T) {
 		}
 		defer c.Close()
 		var inner, outer journal
-		origin := plytest.Play(plytest.Status(503), plytest.Text("hello", "Cache-Control", "max-age=60"), plytest.Lose())
+		origin := plytest.NewOrigin(plytest.Status(503), plytest.Text("hello", "Cache-Control", "max-age=60"), plytest.ResetConnection())
 		stack := c.Middleware(retry.New(retry.Options{})(origin))
 		h := logging.New(logging.Options{Logger: outer.logger()})(logging.New(logging.Options{Logger: inner.logger()})(stack))
 		for _, want := range []struct{ path, said string }{
@@ -468,12 +468,12 @@ func TestRetriesBelowACacheAreSaid(t *testing.T) {
 func TestACallThatIsOverMakesNoAttempts(t *testing.T) {
 	var j journal
 	l := logging.New(logging.Options{Logger: j.logger()})
-	resp, err := retry.New(retry.Options{})(plytest.Play(plytest.Text("hello"))).RoundTrip(newRequest(t, t.Context(), "PUT", ""))
+	resp, err := retry.New(retry.Options{})(plytest.NewOrigin(plytest.Text("hello"))).RoundTrip(newRequest(t, t.Context(), "PUT", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	readAll(resp.Body)
-	resp, err = l(plytest.Play(plytest.Text("hello"))).RoundTrip(newRequest(t, resp.Request.Context(), "PUT", ""))
+	resp, err = l(plytest.NewOrigin(plytest.Text("hello"))).RoundTrip(newRequest(t, resp.Request.Context(), "PUT", ""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func quotedJSON(s string) string {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if e.Encode(s) != nil {
-		return `"` + redact.Mark + `"`
+		return `"` + redact.Placeholder + `"`
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -8,19 +8,13 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// Redactor decides what may be shown. Nil hides all that may be secret.
-type Redactor = redact.Redactor
-
 // redactorFor returns the redactor that applies to req: that of the layer, or else of the request's context, or else nil, the default.
-func redactorFor(own *Redactor, req *http.Request) *Redactor {
+func redactorFor(own *redact.Redactor, req *http.Request) *redact.Redactor {
 	if own != nil {
 		return own
 	}
 	return redact.From(req.Context())
 }
-
-// SignedURLs are the query parameters that sign the URLs of the large object stores, for Redactor.HideParams.
-var SignedURLs = redact.SignedURLs
 
 // Options say what to write. The zero value writes to the default logger.
 type Options struct {
@@ -28,7 +22,7 @@ type Options struct {
 	// A call passes untouched if the logger does not take [slog.LevelError]. Zero means slog.Default, as it is at each call.
 	Logger *slog.Logger
 
-	// Level chooses the level of a record. It must not block. Zero means [LevelOf].
+	// Level chooses the level of a record. It must not block. Zero means [DefaultLevel].
 	Level func(Outcome) slog.Level
 
 	// Slow is the duration from which on a call is slow: its record says so, at one level higher.
@@ -44,7 +38,7 @@ type Options struct {
 
 	// Redactor decides what may be shown. Zero means that of the request's context ([redact.With]), or else the default: userinfo, query values, and header values that no standard
 	// says are harmless, show as REDACTED.
-	Redactor *Redactor
+	Redactor *redact.Redactor
 
 	// Headers adds the header fields of request and response, each value as the Redactor shows it. Zero means none.
 	Headers bool
@@ -64,7 +58,7 @@ type Options struct {
 }
 
 // Sample says which records of calls that went well are written. Those of failed, slow and repeated calls always are:
-// of calls, that is, for which [Outcome.Unremarkable] is false.
+// of calls, that is, for which [Outcome.Routine] is false.
 // A record that is written says how many were left out before it.
 type Sample struct {
 	Every     int     // one in so many. Zero and one mean all
@@ -77,7 +71,7 @@ const highest = slog.LevelError
 
 func (o Options) withDefaults() Options {
 	if o.Level == nil {
-		o.Level = LevelOf
+		o.Level = DefaultLevel
 	}
 	if o.Mask == nil {
 		o.Mask = MaskSecrets

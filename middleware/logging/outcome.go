@@ -119,7 +119,7 @@ func redirects(req *http.Request, resp *http.Response) (hops int) {
 	return hops
 }
 
-// LevelOf is the level of a record by its outcome, if Options.Level is zero:
+// DefaultLevel is the level of a record by its outcome, if Options.Level is zero:
 //
 //	                                            call    attempt
 //	below 400                                   Info    Debug
@@ -133,7 +133,7 @@ func redirects(req *http.Request, resp *http.Response) (hops int) {
 //	a body that is never closed                 Warn    Warn
 //
 // A slow one is a level higher.
-func LevelOf(o Outcome) slog.Level {
+func DefaultLevel(o Outcome) slog.Level {
 	level := levelOf(o)
 	if o.Slow && level < slog.LevelError {
 		level += 4

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Unremarkable reports whether the call went well at once: nothing failed, was slow, had to be sent again or was left open.
-func (o Outcome) Unremarkable() bool {
+// Routine reports whether the call went well at once: nothing failed, was slow, had to be sent again or was left open.
+func (o Outcome) Routine() bool {
 	return o.ErrorType() == "" && !o.Slow && o.Resends == 0 && !o.NeverClosed
 }
 

@@ -27,8 +27,8 @@ func EqualJitter(base, limit time.Duration) Backoff {
 	}
 }
 
-// Decorrelated waits a random time between base and three times the wait before, and never more than limit.
-func Decorrelated(base, limit time.Duration) Backoff {
+// DecorrelatedJitter waits a random time between base and three times the wait before, and never more than limit.
+func DecorrelatedJitter(base, limit time.Duration) Backoff {
 	return func(_ int, last Outcome) time.Duration {
 		top := min(max(last.Wait, base), limit/3) * 3
 		return min(limit, base+below(top-base))

@@ -108,7 +108,7 @@ func TestR15ABrokenDownloadContinues(t *testing.T) {
 			for _, oneByte := range []bool{false, true} {
 				bubble(t, func(t *testing.T) {
 					tt.o.Resume = 3
-					origin := plytest.Play(tt.replies...)
+					origin := plytest.NewOrigin(tt.replies...)
 					resp, err := do(t, tt.o, origin, newRequest(t, tt.method))
 					if err != nil {
 						t.Fatal(err)
@@ -167,7 +167,7 @@ func TestR15BodiesOfForeignTransports(t *testing.T) {
 			{"decompressed on the way", true, "0123"},
 		} {
 			first := &closes{Reader: strings.NewReader("0123")}
-			origin := plytest.Play(part(4))
+			origin := plytest.NewOrigin(part(4))
 			next := roundTripper(func(req *http.Request) (*http.Response, error) {
 				if req.Header.Get("Range") != "" {
 					if first.n != 1 {
@@ -196,7 +196,7 @@ func TestR15CloseEndsAResumption(t *testing.T) {
 	for name, reply := range map[string]plytest.Reply{"wait": plytest.RetryIn(503, 30*time.Second), "request": plytest.Stall()} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				origin := plytest.Play(broken(4, "Accept-Ranges", "bytes", "Etag", `"v1"`), reply, part(4))
+				origin := plytest.NewOrigin(broken(4, "Accept-Ranges", "bytes", "Etag", `"v1"`), reply, part(4))
 				resp, err := do(t, retry.Options{Resume: 9}, origin, newRequest(t, "GET"))
 				if err != nil {
 					t.Fatal(err)
@@ -219,7 +219,7 @@ func TestR15CloseEndsAResumption(t *testing.T) {
 
 func TestCoolDownIsWaitedOutOnceByAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if time.Since(began(t)) < 10*time.Second {
 				w.Header().Set("Retry-After", "10")
 				w.WriteHeader(429)
@@ -289,7 +289,7 @@ func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
 			{"caller's deadline", 30 * time.Second, short, true},
 			{"more than MaxRetryAfter", time.Hour, t.Context(), false},
 		} {
-			origin := plytest.Play(plytest.RetryIn(503, tt.asked))
+			origin := plytest.NewOrigin(plytest.RetryIn(503, tt.asked))
 			layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
 			resp, err := layer.RoundTrip(newRequest(t, "GET"))
 			if err != nil {
@@ -300,7 +300,7 @@ func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
 			req := newRequest(t, "POST").WithContext(tt.ctx)
 			req.Body = body
 			_, err = layer.RoundTrip(req)
-			var gone *retry.UnavailableError
+			var gone *retry.CoolDownError
 			if !errors.As(err, &gone) || gone.Key != "example.com" || origin.Count() != 1 || body.n != 1 {
 				t.Errorf("%s: %v after %d requests, body closed %d times", tt.name, err, origin.Count(), body.n)
 			}
@@ -340,7 +340,7 @@ func TestCoolDownIsNotCutShortByAShorterOne(t *testing.T) {
 
 func TestCoolDownCanBeCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(plytest.Play(plytest.RetryIn(429, 30*time.Second)))
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(plytest.NewOrigin(plytest.RetryIn(429, 30*time.Second)))
 		resp, err := layer.RoundTrip(newRequest(t, "GET"))
 		if err != nil {
 			t.Fatal(err)
@@ -358,7 +358,7 @@ func TestCoolDownCanBeCancelled(t *testing.T) {
 
 func TestAWaitThatIsCutShortSaysWhy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		layer := retry.New(retry.Options{Backoff: retry.Constant(time.Minute)})(plytest.Play(plytest.Status(503)))
+		layer := retry.New(retry.Options{Backoff: retry.Constant(time.Minute)})(plytest.NewOrigin(plytest.Status(503)))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		shutdown := errors.New("the program ends")
 		time.AfterFunc(time.Second, func() { cancel(shutdown) })
@@ -372,7 +372,7 @@ func TestAWaitThatIsCutShortSaysWhy(t *testing.T) {
 func TestIdempotencyKeyIsStableOverAttemptsAndHops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
-			"/a": {plytest.Lose(), plytest.Status(307, "Location", "/b")},
+			"/a": {plytest.ResetConnection(), plytest.Status(307, "Location", "/b")},
 			"/b": {plytest.Status(503), plytest.Status(303, "Location", "/c")},
 		}}
 		hc := &http.Client{Transport: retry.New(retry.Options{IdempotencyKey: retry.RandomKey})(origin)}
@@ -399,7 +399,7 @@ func TestIdempotencyKeyIsStableOverAttemptsAndHops(t *testing.T) {
 
 		own := newRequest(t, "POST")
 		own.Header.Set("Idempotency-Key", "mine")
-		o := plytest.Play(plytest.Text(""))
+		o := plytest.NewOrigin(plytest.Text(""))
 		if _, err := do(t, retry.Options{IdempotencyKey: retry.RandomKey}, o, own); err != nil || o.Exchanges()[0].Header.Get("Idempotency-Key") != "mine" {
 			t.Errorf("%v, %v", err, o.Exchanges()[0].Header)
 		}

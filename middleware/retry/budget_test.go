@@ -91,7 +91,7 @@ func TestR7VectorsOfTheAWSStandardMode(t *testing.T) {
 					}
 					replies = append(replies, plytest.Status(s.status))
 				}
-				origin := plytest.Play(replies...)
+				origin := plytest.NewOrigin(replies...)
 				layer := retry.New(o)(roundTripper(func(req *http.Request) (*http.Response, error) {
 					if info, _ := retry.InfoFromContext(req.Context()); len(info.Attempts) > 0 {
 						// The step before led to this attempt.
@@ -138,12 +138,12 @@ func TestR7TotalOutageAmplifiesByATenthAtMost(t *testing.T) {
 	}{
 		{"503, one after the other", plytest.Status(503), 0, 1},
 		{"503 with Retry-After", plytest.RetryIn(503, 5*time.Second), 10 * time.Millisecond, 8},
-		{"lost", plytest.Lose(), 20 * time.Millisecond, 8},
+		{"lost", plytest.ResetConnection(), 20 * time.Millisecond, 8},
 		{"refused", plytest.Refuse(), time.Millisecond, 50},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				origin := plytest.Play(tt.reply)
+				origin := plytest.NewOrigin(tt.reply)
 				origin.Latency = tt.latency
 				layer := retry.New(retry.Options{})(origin)
 				start := time.Now()
@@ -216,7 +216,7 @@ func TestR7KeysHaveBucketsOfTheirOwn(t *testing.T) {
 
 		bucket = &retry.TokenBucket{Floor: -1}
 		o := retry.Options{Budget: bucket, Key: func(r *http.Request) string { return r.URL.Path }, MaxAttempts: 2}
-		call(t, o, newRequest(t, "GET"), plytest.Lose())
+		call(t, o, newRequest(t, "GET"), plytest.ResetConnection())
 		if bucket.Tokens("/path") != 95 {
 			t.Error("Options.Key is not asked")
 		}
@@ -252,8 +252,8 @@ func TestR7LayersShareABudget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		bucket := &retry.TokenBucket{}
 		o := retry.Options{Budget: bucket, MaxAttempts: 2}
-		call(t, o, newRequest(t, "GET"), plytest.Lose())
-		call(t, o, newRequest(t, "GET"), plytest.Lose())
+		call(t, o, newRequest(t, "GET"), plytest.ResetConnection())
+		call(t, o, newRequest(t, "GET"), plytest.ResetConnection())
 		if got := bucket.Tokens("example.com"); got != 90 {
 			t.Errorf("%d tokens after a retry in each of two layers", got)
 		}

@@ -64,10 +64,10 @@ func TestACacheOutsideCoversTheFinalFailure(t *testing.T) {
 		want     int // requests to the origin after the first
 		body     string
 	}{
-		{"lost", []plytest.Reply{plytest.Lose()}, 3, "hello"},
+		{"lost", []plytest.Reply{plytest.ResetConnection()}, 3, "hello"},
 		{"503", []plytest.Reply{plytest.Status(503)}, 3, "hello"},
 		{"cooling down", []plytest.Reply{plytest.RetryIn(503, time.Hour)}, 1, "hello"},
-		{"passing", []plytest.Reply{plytest.Status(503), plytest.Lose(), plytest.Text("new")}, 3, "new"},
+		{"passing", []plytest.Reply{plytest.Status(503), plytest.ResetConnection(), plytest.Text("new")}, 3, "new"},
 		{"NXDOMAIN", []plytest.Reply{plytest.NoSuchHost()}, 1, "hello"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestACacheOutsideCoversTheFinalFailure(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer c.Close()
-				origin := plytest.Play(append([]plytest.Reply{fresh}, tt.failures...)...)
+				origin := plytest.NewOrigin(append([]plytest.Reply{fresh}, tt.failures...)...)
 				hc := &http.Client{Transport: c.Middleware(retry.New(retry.Options{CoolDown: true})(origin))}
 				get := func() string {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -10,9 +10,9 @@ type Verdict int8
 
 // The verdicts. Unknown leaves the matter to the next rule; after the last rule it means no.
 const (
-	Unknown Verdict = iota
-	Yes             // send again, if body, attempts, budget and deadline allow it
-	No              // what came is the answer
+	Undecided Verdict = iota
+	Retry             // send again, if body, attempts, budget and deadline allow it
+	Final             // what came is the answer
 )
 
 // A Rule says whether an attempt should be followed by another.
@@ -25,14 +25,14 @@ type Attempt struct {
 	Response   *http.Response
 	Err        error
 	Number     int           // counts from 1
-	Idempotent bool          // safe to send twice, by method, key or [Idempotent]
+	Idempotent bool          // safe to send twice, by method, key or [WithIdempotent]
 	Wrote      bool          // false only if the request provably never left
 	Duration   time.Duration // to the response's header, or to the error
 }
 
-// Default is the rule behind all others: the table in docs/retry.md.
-// It never answers [Unknown]. Errors that it does not know are final.
-func Default(a *Attempt) Verdict {
+// DefaultRule is the rule behind all others: the table in docs/retry.md.
+// It never answers [Undecided]. Errors that it does not know are final.
+func DefaultRule(a *Attempt) Verdict {
 	if a.Err != nil {
 		return defaultError(a)
 	}
@@ -41,12 +41,12 @@ func Default(a *Attempt) Verdict {
 		// The server did not look at the request, but may do the same again (RFC 9110 §15.5.20).
 		return yes(a.Number == 1)
 	case http.StatusTooManyRequests:
-		return Yes
+		return Retry
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return yes(a.Idempotent)
 	}
-	return No
+	return Final
 }
 
 func defaultError(a *Attempt) Verdict {
@@ -56,18 +56,18 @@ func defaultError(a *Attempt) Verdict {
 	case failureUnknown:
 		return yes(!a.Wrote)
 	}
-	return No
+	return Final
 }
 
 func yes(ok bool) Verdict {
 	if ok {
-		return Yes
+		return Retry
 	}
-	return No
+	return Final
 }
 
-// OnStatus answers v for the given statuses, whatever the method.
-func OnStatus(v Verdict, statuses ...int) Rule {
+// StatusRule answers v for the given statuses, whatever the method.
+func StatusRule(v Verdict, statuses ...int) Rule {
 	return func(a *Attempt) Verdict {
 		if a.Response != nil {
 			for _, status := range statuses {
@@ -76,36 +76,36 @@ func OnStatus(v Verdict, statuses ...int) Rule {
 				}
 			}
 		}
-		return Unknown
+		return Undecided
 	}
 }
 
-// Unprocessed503 retries any method after a 503 with Retry-After,
+// Retry503 retries any method after a 503 with Retry-After,
 // for servers that say so only when they have not begun with the request.
-func Unprocessed503(a *Attempt) Verdict {
+func Retry503(a *Attempt) Verdict {
 	if a.Response != nil && a.Response.StatusCode == http.StatusServiceUnavailable && a.Response.Header.Get("Retry-After") != "" {
-		return Yes
+		return Retry
 	}
-	return Unknown
+	return Undecided
 }
 
-// Processed429 keeps requests that are not idempotent from being sent again after a 429,
+// NoRetry429 keeps requests that are not idempotent from being sent again after a 429,
 // for servers that say so after they have begun with the request.
-func Processed429(a *Attempt) Verdict {
+func NoRetry429(a *Attempt) Verdict {
 	if a.Response != nil && a.Response.StatusCode == http.StatusTooManyRequests && !a.Idempotent {
-		return No
+		return Final
 	}
-	return Unknown
+	return Undecided
 }
 
 // judge asks the rules in order, and says whether the answer is that of one of them and not of Default.
 func judge(a *Attempt, rules []Rule) (v Verdict, ruled bool) {
 	for _, rule := range rules {
-		if v := rule(a); v != Unknown {
+		if v := rule(a); v != Undecided {
 			return v, true
 		}
 	}
-	return Default(a), false
+	return DefaultRule(a), false
 }
 
 // idempotent reports whether req is safe to send twice by its method (RFC 9110 §9.2.2; QUERY is safe by its definition),

@@ -88,7 +88,7 @@ func (c *call) coolDown() (time.Duration, error) {
 	wait += below(min(wait/10, math.MaxInt64-wait))
 	if r.long || !c.fits(now.Add(wait)) {
 		deadline, ok := c.Deadline()
-		return 0, c.unsent(StopCoolDown, &UnavailableError{Key: c.key, Until: r.until, deadline: ok && !r.until.Before(deadline)})
+		return 0, c.unsent(StopCoolDown, &CoolDownError{Key: c.key, Until: r.until, deadline: ok && !r.until.Before(deadline)})
 	}
 	if err := sleep(c, wait); err != nil {
 		p := gone(err)

@@ -39,7 +39,7 @@ func (c *call) decide(resp *http.Response) plan {
 	if timeout.NoTimeLeft(c.tried.Err) {
 		return plan{stop: StopDeadline, cause: context.DeadlineExceeded} // a limiter below knows that no attempt fits
 	}
-	if v, ruled := judge(&c.tried, c.opts.Rules); v != Yes {
+	if v, ruled := judge(&c.tried, c.opts.Rules); v != Retry {
 		return plan{stop: c.whyNot(ruled)}
 	}
 	if !c.replayable {
@@ -55,7 +55,7 @@ func (c *call) decide(resp *http.Response) plan {
 func (c *call) whyNot(ruled bool) Stop {
 	a := c.tried
 	a.Idempotent = true
-	switch wanted := Default(&a) == Yes; {
+	switch wanted := DefaultRule(&a) == Retry; {
 	case wanted && ruled:
 		return StopRule
 	case wanted:

@@ -7,11 +7,11 @@
 // # What is retried
 //
 // A request that is idempotent, by its method (GET, HEAD, OPTIONS, TRACE, PUT, DELETE, QUERY), by an Idempotency-Key field
-// or by [Idempotent], is sent again after 408, 425, 429, 500, 502, 503 and 504, after a lost connection and after a timeout.
+// or by [WithIdempotent], is sent again after 408, 425, 429, 500, 502, 503 and 504, after a lost connection and after a timeout.
 // Any request is sent again when it provably never left, and after 429 and 421.
 // Certificates that do not verify, names that do not exist and errors that nobody knows end the call at once.
 // The body must be absent or come from GetBody; [Options.BufferBody] makes up for a missing GetBody.
-// [Options.Rules] come before all that; [Default] is the whole of it.
+// [Options.Rules] come before all that; [DefaultRule] is the whole of it.
 //
 // # When, and how often
 //

@@ -110,23 +110,23 @@ func (e *Error) OriginUnavailable() bool {
 	return asAnswer(e.last) != failureFatal && asTLS(e.last) != failureFatal
 }
 
-// UnavailableError reports a call that was not sent, because the server asked for time that the call does not have.
-type UnavailableError struct {
+// CoolDownError reports a call that was not sent, because the server asked for time that the call does not have.
+type CoolDownError struct {
 	Key   string    // what cools down: the host, or what Options.Key returned
 	Until time.Time // when it ends
 
 	deadline bool
 }
 
-func (e *UnavailableError) Error() string {
+func (e *CoolDownError) Error() string {
 	return fmt.Sprintf("retry: %s asked for no requests until %s: try again then", e.Key, e.Until.UTC().Format(time.RFC3339))
 }
 
 // OriginUnavailable reports true: a cache above may serve a stored response although it is stale (RFC 5861 §4).
-func (e *UnavailableError) OriginUnavailable() bool { return true }
+func (e *CoolDownError) OriginUnavailable() bool { return true }
 
 // Is makes the error match [context.DeadlineExceeded] if the caller's deadline comes before the end of the cool-down.
-func (e *UnavailableError) Is(target error) bool {
+func (e *CoolDownError) Is(target error) bool {
 	return e.deadline && target == context.DeadlineExceeded
 }
 

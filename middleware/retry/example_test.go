@@ -14,7 +14,7 @@ import (
 )
 
 func ExampleNew() {
-	origin := plytest.Play(plytest.Status(503), plytest.Text("hello"))
+	origin := plytest.NewOrigin(plytest.Status(503), plytest.Text("hello"))
 	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
 
 	resp, err := client.Get("https://example.com/")
@@ -30,7 +30,7 @@ func ExampleNew() {
 }
 
 func ExampleError() {
-	origin := plytest.Play(plytest.Refuse())
+	origin := plytest.NewOrigin(plytest.Refuse())
 	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
 
 	_, err := client.Post("https://example.com/", "text/plain", strings.NewReader("hi"))
@@ -41,12 +41,12 @@ func ExampleError() {
 	// Output: attempts 3 true
 }
 
-func ExampleIdempotent() {
-	origin := plytest.Play(plytest.Lose(), plytest.Text("done"))
+func ExampleWithIdempotent() {
+	origin := plytest.NewOrigin(plytest.ResetConnection(), plytest.Text("done"))
 	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
 
 	// This server knows the order by its number and takes it once, however often it comes.
-	ctx := retry.Idempotent(context.Background())
+	ctx := retry.WithIdempotent(context.Background())
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "https://example.com/orders/42", strings.NewReader("tea"))
 	resp, err := client.Do(req)
 	if err != nil {
@@ -62,11 +62,11 @@ func ExampleOptions_rules() {
 	// This API says that it is busy with 409 and a header of its own.
 	busy := func(a *retry.Attempt) retry.Verdict {
 		if a.Response != nil && a.Response.Header.Get("X-Busy") != "" {
-			return retry.Yes
+			return retry.Retry
 		}
-		return retry.Unknown
+		return retry.Undecided
 	}
-	origin := plytest.Play(plytest.Status(409, "X-Busy", "1"), plytest.Text("done"))
+	origin := plytest.NewOrigin(plytest.Status(409, "X-Busy", "1"), plytest.Text("done"))
 	layer := retry.New(retry.Options{Rules: []retry.Rule{busy}, Backoff: retry.Constant(0)})
 
 	resp, err := (&http.Client{Transport: layer(origin)}).Post("https://example.com/", "text/plain", strings.NewReader("hi"))
@@ -84,7 +84,7 @@ func ExampleTokenBucket() {
 	budget := &retry.TokenBucket{Capacity: 500, Floor: -1}
 	layer := retry.New(retry.Options{Budget: budget, MaxAttempts: 2, Backoff: retry.Constant(0)})
 	for range 2 {
-		client := &http.Client{Transport: layer(plytest.Play(plytest.Status(503)))}
+		client := &http.Client{Transport: layer(plytest.NewOrigin(plytest.Status(503)))}
 		if resp, err := client.Get("https://example.com/"); err == nil {
 			resp.Body.Close()
 		}
@@ -94,7 +94,7 @@ func ExampleTokenBucket() {
 }
 
 func ExampleWithOptions() {
-	origin := plytest.Play(plytest.Status(503))
+	origin := plytest.NewOrigin(plytest.Status(503))
 	client := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(0)})(origin)}
 
 	ctx := retry.WithOptions(context.Background(), retry.Options{MaxAttempts: 5, MaxElapsed: time.Minute})

@@ -45,7 +45,7 @@ type Options struct {
 	// as seconds, or as seconds since 1970 when large. Zero means that they are ignored.
 	RateLimitReset bool
 
-	// Rules are asked before [Default], in order; the first answer other than [Unknown] counts.
+	// Rules are asked before [DefaultRule], in order; the first answer other than [Undecided] counts.
 	// Zero means Default alone.
 	Rules []Rule
 
@@ -58,7 +58,7 @@ type Options struct {
 	Key func(*http.Request) string
 
 	// CoolDown makes all calls of a key wait out what a 429 or 503 with Retry-After asked one of them to wait.
-	// A call for which the wait does not fit its deadline fails at once with [*UnavailableError], unsent.
+	// A call for which the wait does not fit its deadline fails at once with [*CoolDownError], unsent.
 	// Zero means that each call finds out by itself.
 	CoolDown bool
 
@@ -265,16 +265,16 @@ func Enable(ctx context.Context) context.Context {
 	return s.in(ctx)
 }
 
-// Idempotent returns a context whose requests are safe to send twice, whatever their method.
-func Idempotent(ctx context.Context) context.Context {
+// WithIdempotent returns a context whose requests are safe to send twice, whatever their method.
+func WithIdempotent(ctx context.Context) context.Context {
 	s := scopeOf(ctx)
 	s.idempotent = true
 	return s.in(ctx)
 }
 
-// MaxAttempts returns a context whose requests are sent n times at most, the first time included.
+// WithMaxAttempts returns a context whose requests are sent n times at most, the first time included.
 // Zero means what the layer's Options say.
-func MaxAttempts(ctx context.Context, n int) context.Context {
+func WithMaxAttempts(ctx context.Context, n int) context.Context {
 	return WithOptions(ctx, Options{MaxAttempts: n})
 }
 

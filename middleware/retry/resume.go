@@ -191,7 +191,7 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 		return resp, false
 	}
 	v, _ := judge(&c.tried, c.opts.Rules)
-	if again = v == Yes; again {
+	if again = v == Retry; again {
 		drop(resp)
 	} else if resp != nil {
 		resp.Body.Close()

@@ -40,7 +40,7 @@ func newRequest(t *testing.T, method string) *http.Request {
 
 func TestGetIsSentAgainUntilItSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Reply{Status: 503}, plytest.Refuse(), plytest.Text("hello"))
+		origin := plytest.NewOrigin(plytest.Reply{Status: 503}, plytest.Refuse(), plytest.Text("hello"))
 		resp, err := do(t, retry.Options{}, origin, newRequest(t, http.MethodGet))
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestGetIsSentAgainUntilItSucceeds(t *testing.T) {
 func TestPostIsSentOnceWhateverTheServerSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, status := range []int{408, 425, 500, 502, 503, 504} {
-			origin := plytest.Play(plytest.Reply{Status: status})
+			origin := plytest.NewOrigin(plytest.Reply{Status: status})
 			resp, err := do(t, retry.Options{}, origin, newRequest(t, http.MethodPost))
 			if err != nil {
 				t.Fatal(err)
@@ -71,7 +71,7 @@ func TestPostIsSentOnceWhateverTheServerSays(t *testing.T) {
 }
 
 func TestDisabledCallsPassUntouched(t *testing.T) {
-	origin := plytest.Play(plytest.Reply{Status: 503}, plytest.Text("hello"))
+	origin := plytest.NewOrigin(plytest.Reply{Status: 503}, plytest.Text("hello"))
 	req := newRequest(t, http.MethodGet)
 	resp, err := do(t, retry.Options{}, origin, req.WithContext(retry.Disable(t.Context())))
 	if err != nil {
@@ -84,7 +84,7 @@ func TestDisabledCallsPassUntouched(t *testing.T) {
 }
 
 func TestBadOptionsSendNothing(t *testing.T) {
-	origin := plytest.Play(plytest.Text("hello"))
+	origin := plytest.NewOrigin(plytest.Text("hello"))
 	for _, o := range []retry.Options{
 		{MaxAttempts: -1}, {MaxElapsed: -1}, {MinAttemptTime: -1}, {AttemptTimeout: -1}, {BodyTimeout: -1}, {MaxRetryAfter: -1},
 		{BufferBody: -1}, {Resume: -1}, {Rules: []retry.Rule{nil}}, {AttemptHeader: "a b"},
@@ -105,7 +105,7 @@ func TestBadOptionsSendNothing(t *testing.T) {
 	if err := (retry.Options{}).Validate(); err != nil {
 		t.Error(err)
 	}
-	ctx := retry.MaxAttempts(t.Context(), -1)
+	ctx := retry.WithMaxAttempts(t.Context(), -1)
 	if _, err := retry.New(retry.Options{})(origin).RoundTrip(newRequest(t, "GET").WithContext(ctx)); err == nil {
 		t.Error("MaxAttempts(ctx, -1) passes")
 	}

@@ -20,9 +20,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/redact"
 )
 
 // told is a call as its caller sees it.
@@ -35,7 +35,7 @@ type told struct {
 // call sends req through a layer over replies and tells what came of it.
 func call(t *testing.T, o retry.Options, req *http.Request, replies ...plytest.Reply) (told, error) {
 	t.Helper()
-	origin := plytest.Play(replies...)
+	origin := plytest.NewOrigin(replies...)
 	resp, err := do(t, o, origin, req)
 	if err != nil {
 		return told{Requests: origin.Count(), Stop: stopOf(t, err)}, err
@@ -80,7 +80,7 @@ func TestR1BodiesAreSentAgainOnlyThroughGetBody(t *testing.T) {
 			if !tt.getBody {
 				req.GetBody = nil
 			}
-			origin := plytest.Play(plytest.Status(503))
+			origin := plytest.NewOrigin(plytest.Status(503))
 			resp, err := do(t, tt.o, origin, req)
 			if err != nil {
 				t.Fatal(err)
@@ -117,7 +117,7 @@ func TestR1ABodyThatCannotBeMadeAgainKeepsTheResponse(t *testing.T) {
 		if bucket.Tokens("example.com") != 100 {
 			t.Error("a retry that was not made has been paid for")
 		}
-		if _, err = call(t, retry.Options{}, req, plytest.Lose()); !errors.Is(err, gone) || !errors.Is(err, syscall.ECONNRESET) {
+		if _, err = call(t, retry.Options{}, req, plytest.ResetConnection()); !errors.Is(err, gone) || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the error matches neither reason: %v", err)
 		}
 	})
@@ -249,7 +249,7 @@ func TestR2OutcomesAndMethodClasses(t *testing.T) {
 
 		{"lost: EOF", plytest.Fail(io.EOF), again, once},
 		{"lost: unexpected EOF", plytest.Fail(fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", io.ErrUnexpectedEOF)), again, once},
-		{"lost: reset", plytest.Lose(), again, once},
+		{"lost: reset", plytest.ResetConnection(), again, once},
 		{"lost: broken pipe", plytest.Fail(syscall.EPIPE), again, once},
 		{"lost: closed", plytest.Fail(net.ErrClosed), again, once},
 		{"lost: idle connection", plytest.Fail(errors.New("http: server closed idle connection")), again, once},
@@ -335,9 +335,9 @@ func TestR2MarksMakeIdempotent(t *testing.T) {
 			{"key", key, 3},
 			{"key without a value", silent, 3},
 			{"X- key", x, 3},
-			{"context", newRequest(t, "POST").WithContext(retry.Idempotent(t.Context())), 3},
+			{"context", newRequest(t, "POST").WithContext(retry.WithIdempotent(t.Context())), 3},
 		} {
-			if got, _ := call(t, retry.Options{}, tt.req, plytest.Lose()); got.Requests != tt.want {
+			if got, _ := call(t, retry.Options{}, tt.req, plytest.ResetConnection()); got.Requests != tt.want {
 				t.Errorf("%s: %d requests, want %d", tt.name, got.Requests, tt.want)
 			}
 		}
@@ -358,8 +358,8 @@ func TestR2SilenceOfAForeignTransportProvesNothing(t *testing.T) {
 func TestR2RulesComeBeforeTheDefault(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var seen []retry.Attempt
-		watch := func(a *retry.Attempt) retry.Verdict { seen = append(seen, *a); return retry.Unknown }
-		teapot := retry.OnStatus(retry.Yes, http.StatusTeapot)
+		watch := func(a *retry.Attempt) retry.Verdict { seen = append(seen, *a); return retry.Undecided }
+		teapot := retry.StatusRule(retry.Retry, http.StatusTeapot)
 		for _, tt := range []struct {
 			name   string
 			method string
@@ -368,14 +368,14 @@ func TestR2RulesComeBeforeTheDefault(t *testing.T) {
 			want   told
 		}{
 			{"yes", "POST", []retry.Rule{watch, teapot}, plytest.Status(418), told{3, 418, retry.StopAttempts}},
-			{"the first answer counts", "POST", []retry.Rule{retry.OnStatus(retry.No, 418), teapot}, plytest.Status(418), told{1, 418, retry.StopDone}},
-			{"no", "GET", []retry.Rule{retry.OnStatus(retry.No, 503)}, plytest.Status(503), told{1, 503, retry.StopRule}},
+			{"the first answer counts", "POST", []retry.Rule{retry.StatusRule(retry.Final, 418), teapot}, plytest.Status(418), told{1, 418, retry.StopDone}},
+			{"no", "GET", []retry.Rule{retry.StatusRule(retry.Final, 503)}, plytest.Status(503), told{1, 503, retry.StopRule}},
 			{"unknown", "GET", []retry.Rule{watch}, plytest.Status(503), told{3, 503, retry.StopAttempts}},
-			{"even a success", "GET", []retry.Rule{retry.OnStatus(retry.Yes, 202)}, plytest.Status(202), told{3, 202, retry.StopAttempts}},
-			{"429 with work done", "POST", []retry.Rule{retry.Processed429}, plytest.Status(429), told{1, 429, retry.StopRule}},
-			{"429 with work done, idempotent", "GET", []retry.Rule{retry.Processed429}, plytest.Status(429), told{3, 429, retry.StopAttempts}},
-			{"503 without work done", "POST", []retry.Rule{retry.Unprocessed503}, plytest.RetryIn(503, time.Second), told{3, 503, retry.StopAttempts}},
-			{"503 without Retry-After", "POST", []retry.Rule{retry.Unprocessed503}, plytest.Status(503), told{1, 503, retry.StopMethod}},
+			{"even a success", "GET", []retry.Rule{retry.StatusRule(retry.Retry, 202)}, plytest.Status(202), told{3, 202, retry.StopAttempts}},
+			{"429 with work done", "POST", []retry.Rule{retry.NoRetry429}, plytest.Status(429), told{1, 429, retry.StopRule}},
+			{"429 with work done, idempotent", "GET", []retry.Rule{retry.NoRetry429}, plytest.Status(429), told{3, 429, retry.StopAttempts}},
+			{"503 without work done", "POST", []retry.Rule{retry.Retry503}, plytest.RetryIn(503, time.Second), told{3, 503, retry.StopAttempts}},
+			{"503 without Retry-After", "POST", []retry.Rule{retry.Retry503}, plytest.Status(503), told{1, 503, retry.StopMethod}},
 		} {
 			got, err := call(t, retry.Options{Rules: tt.rules}, newRequest(t, tt.method), tt.reply)
 			if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
@@ -400,7 +400,7 @@ func TestR3Delay(t *testing.T) {
 			reply  plytest.Reply
 			bounds []time.Duration
 		}{
-			{"from 100 ms", plytest.Lose(), []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 20000, 20000}},
+			{"from 100 ms", plytest.ResetConnection(), []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 20000, 20000}},
 			{"from 1 s after 503", plytest.Status(503), []time.Duration{1000, 2000, 4000, 8000, 16000, 20000, 20000}},
 		} {
 			var waits []time.Duration
@@ -437,9 +437,9 @@ func TestR3OtherBackoffs(t *testing.T) {
 		{"full jitter", retry.FullJitter(s, 100*s), 3, 0, 4 * s},
 		{"full jitter, saturating", retry.FullJitter(s, 1<<63-1), 1000, 0, 1<<63 - 1},
 		{"equal jitter", retry.EqualJitter(s, 100*s), 3, 2 * s, 4 * s},
-		{"decorrelated", retry.Decorrelated(s, 100*s), 3, s, 12 * s},
-		{"decorrelated, limit", retry.Decorrelated(s, 5*s), 3, s, 5 * s},
-		{"decorrelated, saturating", retry.Decorrelated(s, 1<<63-1), 3, s, 12 * s},
+		{"decorrelated", retry.DecorrelatedJitter(s, 100*s), 3, s, 12 * s},
+		{"decorrelated, limit", retry.DecorrelatedJitter(s, 5*s), 3, s, 5 * s},
+		{"decorrelated, saturating", retry.DecorrelatedJitter(s, 1<<63-1), 3, s, 12 * s},
 	} {
 		for range 100 {
 			if got := tt.b(tt.n, last); got < tt.min || got > tt.max {
@@ -449,7 +449,7 @@ func TestR3OtherBackoffs(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
-		call(t, retry.Options{Backoff: func(n int, _ retry.Outcome) time.Duration { return -s }}, newRequest(t, "GET"), plytest.Lose())
+		call(t, retry.Options{Backoff: func(n int, _ retry.Outcome) time.Duration { return -s }}, newRequest(t, "GET"), plytest.ResetConnection())
 		if time.Since(start) != 0 {
 			t.Errorf("a negative wait took %s", time.Since(start))
 		}
@@ -588,7 +588,7 @@ func TestR5DeadlineIsNotSleptPast(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := call(t, retry.Options{Backoff: retry.Constant(time.Minute)}, newRequest(t, "GET").WithContext(ctx), plytest.Lose())
+		_, err := call(t, retry.Options{Backoff: retry.Constant(time.Minute)}, newRequest(t, "GET").WithContext(ctx), plytest.ResetConnection())
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the error does not match both reasons: %v", err)
 		}
@@ -598,7 +598,7 @@ func TestR5DeadlineIsNotSleptPast(t *testing.T) {
 func TestR6AttemptTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		o := retry.Options{AttemptTimeout: time.Second, Backoff: retry.Constant(0)}
-		resp, err := do(t, o, plytest.Play(plytest.Stall(), plytest.Text("hello")), newRequest(t, "GET"))
+		resp, err := do(t, o, plytest.NewOrigin(plytest.Stall(), plytest.Text("hello")), newRequest(t, "GET"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -612,13 +612,13 @@ func TestR6AttemptTimeout(t *testing.T) {
 		}
 		resp.Body.Close()
 
-		_, err = do(t, o, plytest.Play(plytest.Stall()), newRequest(t, "GET"))
+		_, err = do(t, o, plytest.NewOrigin(plytest.Stall()), newRequest(t, "GET"))
 		if !errors.Is(err, retry.ErrAttemptTimeout) || !errors.Is(err, context.DeadlineExceeded) || stopOf(t, err) != retry.StopAttempts {
 			t.Errorf("after three timeouts: %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		_, err = do(t, o, plytest.Play(plytest.Stall()), newRequest(t, "GET").WithContext(ctx))
+		_, err = do(t, o, plytest.NewOrigin(plytest.Stall()), newRequest(t, "GET").WithContext(ctx))
 		if errors.Is(err, retry.ErrAttemptTimeout) || !errors.Is(err, context.DeadlineExceeded) || stopOf(t, err) != retry.StopDeadline {
 			t.Errorf("after the caller's own deadline: %v", err)
 		}
@@ -637,7 +637,7 @@ func TestR6ContextLivesUntilTheBodyEnds(t *testing.T) {
 		var attempt context.Context
 		origin := roundTripper(func(req *http.Request) (*http.Response, error) {
 			attempt = req.Context()
-			return plytest.Play(plytest.Text("hello")).RoundTrip(req)
+			return plytest.NewOrigin(plytest.Text("hello")).RoundTrip(req)
 		})
 		resp, err := do(t, retry.Options{AttemptTimeout: time.Hour}, origin, newRequest(t, "GET"))
 		if err != nil || attempt.Err() != nil {
@@ -666,7 +666,7 @@ func TestR6ContextEndsWithAResponseWithoutABody(t *testing.T) {
 func TestR6BodyTimeoutBoundsEachRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		o := retry.Options{BodyTimeout: time.Second}
-		origin := plytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			for range 10 {
 				time.Sleep(900 * time.Millisecond)
 				w.Write([]byte("x"))
@@ -688,7 +688,7 @@ func TestR6BodyTimeoutBoundsEachRead(t *testing.T) {
 		}
 		resp.Body.Close()
 
-		resp, err = do(t, o, plytest.Play(plytest.Reply{Body: "hello", Fault: plytest.StallAfter(2)}), newRequest(t, "GET"))
+		resp, err = do(t, o, plytest.NewOrigin(plytest.Reply{Body: "hello", Fault: plytest.StallAfter(2)}), newRequest(t, "GET"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -707,7 +707,7 @@ func TestR7BudgetStopsRetriesNotCalls(t *testing.T) {
 				t.Errorf("call %d: %+v, want %+v", i, got, want)
 			}
 		}
-		_, err := call(t, o, newRequest(t, "GET"), plytest.Lose())
+		_, err := call(t, o, newRequest(t, "GET"), plytest.ResetConnection())
 		if stopOf(t, err) != retry.StopBudget {
 			t.Error(err)
 		}
@@ -767,7 +767,7 @@ func TestR8DroppedResponsesAreReadWithinBoundsAndClosed(t *testing.T) {
 			{"stalled", plytest.Reply{Status: 503, Body: "xx", Fault: plytest.StallAfter(1)}, false},
 			{"empty", plytest.Reply{Status: 503}, true},
 		} {
-			origin := plytest.Play(tt.reply, plytest.Text("hello"))
+			origin := plytest.NewOrigin(tt.reply, plytest.Text("hello"))
 			start := time.Now()
 			resp, err := do(t, retry.Options{Backoff: retry.Constant(0)}, origin, newRequest(t, "GET"))
 			if err != nil {
@@ -810,7 +810,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestR8CloseIdleConnectionsIsForwardedAndNeverCalled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := &idler{RoundTripper: plytest.Play(plytest.Status(503), plytest.Lose())}
+		c := &idler{RoundTripper: plytest.NewOrigin(plytest.Status(503), plytest.ResetConnection())}
 		h := retry.New(retry.Options{})(c)
 		hc := &http.Client{Transport: h}
 		hc.Get("http://example.com/")
@@ -832,7 +832,7 @@ func (i *idler) CloseIdleConnections() { i.n.Add(1) }
 
 func TestR9TheLastResponseComesBackIntact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Reply{Status: 503, Body: "first"}, plytest.Reply{Status: 503, Body: "second"},
+		origin := plytest.NewOrigin(plytest.Reply{Status: 503, Body: "first"}, plytest.Reply{Status: 503, Body: "second"},
 			plytest.Reply{Status: 502, Body: "third", Header: http.Header{"X": {"y"}}})
 		resp, err := do(t, retry.Options{}, origin, newRequest(t, "GET"))
 		if err != nil {
@@ -847,7 +847,7 @@ func TestR9TheLastResponseComesBackIntact(t *testing.T) {
 
 func TestR9TheErrorSaysWhatHappened(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		origin := plytest.Play(plytest.Status(503), plytest.Refuse(), plytest.Lose())
+		origin := plytest.NewOrigin(plytest.Status(503), plytest.Refuse(), plytest.ResetConnection())
 		_, err := do(t, retry.Options{Backoff: retry.Constant(time.Second)}, origin, newRequest(t, "GET"))
 		var e *retry.Error
 		if !errors.As(err, &e) {
@@ -857,8 +857,8 @@ func TestR9TheErrorSaysWhatHappened(t *testing.T) {
 		if diff := cmp.Diff(want, err.Error()); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
-		o := retry.Options{MaxAttempts: 1, Redactor: &logging.Redactor{Path: func(string) string { return "/…" }}}
-		if _, err := do(t, o, plytest.Play(plytest.Lose()), newRequest(t, "GET")); !strings.Contains(err.Error(), "http://example.com/…?token=REDACTED") {
+		o := retry.Options{MaxAttempts: 1, Redactor: &redact.Redactor{Path: func(string) string { return "/…" }}}
+		if _, err := do(t, o, plytest.NewOrigin(plytest.ResetConnection()), newRequest(t, "GET")); !strings.Contains(err.Error(), "http://example.com/…?token=REDACTED") {
 			t.Errorf("the redactor is not asked: %v", err)
 		}
 		type row struct {
@@ -891,7 +891,7 @@ func TestR9OnlyAnUnreachableOriginIsUnavailable(t *testing.T) {
 			want  bool
 		}{
 			{"refused", newRequest(t, "GET"), plytest.Refuse(), true},
-			{"lost", newRequest(t, "POST"), plytest.Lose(), true},
+			{"lost", newRequest(t, "POST"), plytest.ResetConnection(), true},
 			{"timeout", newRequest(t, "GET"), plytest.Fail(timeoutErr{}), true},
 			{"certificate", newRequest(t, "GET"), plytest.BadCertificate(), false},
 			{"no such host", newRequest(t, "GET"), plytest.NoSuchHost(), true},
@@ -938,7 +938,7 @@ func (d down) OriginUnavailable() bool { return bool(d) }
 func TestR10InfoIsOnEveryResponse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var below []int
-		origin := plytest.Play(plytest.Status(503), plytest.Text("hello"))
+		origin := plytest.NewOrigin(plytest.Status(503), plytest.Text("hello"))
 		spy := roundTripper(func(req *http.Request) (*http.Response, error) {
 			info, ok := retry.InfoFromContext(req.Context())
 			if !ok || info.Stop != "" {
@@ -1008,7 +1008,7 @@ func TestR11Hooks(t *testing.T) {
 				return nil
 			},
 		}
-		origin := plytest.Play(plytest.Status(503))
+		origin := plytest.NewOrigin(plytest.Status(503))
 		resp, err := do(t, o, origin, req)
 		if err != nil {
 			t.Fatal(err)
@@ -1031,7 +1031,7 @@ func TestR11Hooks(t *testing.T) {
 		put := newRequest(t, "PUT").WithContext(ctx)
 		first, second := &closes{Reader: strings.NewReader("a")}, &closes{Reader: strings.NewReader("a")}
 		put.Body, put.GetBody = first, func() (io.ReadCloser, error) { return second, nil }
-		_, err = do(t, o, plytest.Play(plytest.Status(503)), put)
+		_, err = do(t, o, plytest.NewOrigin(plytest.Status(503)), put)
 		if stopOf(t, err) != retry.StopPrepare || !errors.Is(err, verdict(false)) || first.n != 1 || second.n != 1 || len(events) != 2 {
 			t.Errorf("%v; bodies closed %d and %d times; %q", err, first.n, second.n, events)
 		}
@@ -1043,7 +1043,7 @@ func TestR11ACallThatMayNotBeSentIsGivenUp(t *testing.T) {
 		var seen []string
 		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1, OnGiveUp: func(_ context.Context, e retry.Event) {
 			seen = append(seen, fmt.Sprintf("%s %d %s", e.Attempt.Request.Method, e.Attempt.Number, e.Info.Stop))
-		}})(plytest.Play(plytest.RetryIn(503, 30*time.Second)))
+		}})(plytest.NewOrigin(plytest.RetryIn(503, 30*time.Second)))
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		ended, end := context.WithCancel(t.Context())
@@ -1082,7 +1082,7 @@ func TestR11NothingIsGivenUpOnSuccess(t *testing.T) {
 func TestR12NestedRetriesDoNotMultiply(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for nested, want := range map[bool]int{false: 3, true: 9} {
-			origin := plytest.Play(plytest.Status(503))
+			origin := plytest.NewOrigin(plytest.Status(503))
 			inner := retry.New(retry.Options{Nested: nested})(origin)
 			resp, err := do(t, retry.Options{}, inner, newRequest(t, "GET"))
 			if err != nil {
@@ -1093,7 +1093,7 @@ func TestR12NestedRetriesDoNotMultiply(t *testing.T) {
 				t.Errorf("Nested %v: %d requests, want %d", nested, origin.Count(), want)
 			}
 			// The next page is a call of its own, even if it is asked for with the context of the last one.
-			origin = plytest.Play(plytest.Status(503))
+			origin = plytest.NewOrigin(plytest.Status(503))
 			resp, err = do(t, retry.Options{}, origin, newRequest(t, "GET").WithContext(resp.Request.Context()))
 			if err != nil {
 				t.Fatal(err)
@@ -1123,7 +1123,7 @@ func TestR13ConnectionsAndStreamsPassThrough(t *testing.T) {
 			}
 		}
 
-		origin := plytest.Play(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }})
+		origin := plytest.NewOrigin(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }})
 		resp, err := do(t, retry.Options{AttemptTimeout: time.Second, BodyTimeout: time.Second}, origin, upgrade)
 		if err != nil {
 			t.Fatal(err)
@@ -1140,7 +1140,7 @@ func TestR13ConnectionsAndStreamsPassThrough(t *testing.T) {
 		conn.Close()
 
 		// Nobody asked for an upgrade, and yet.
-		resp, err = do(t, retry.Options{AttemptTimeout: time.Second}, plytest.Play(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }}), newRequest(t, "GET"))
+		resp, err = do(t, retry.Options{AttemptTimeout: time.Second}, plytest.NewOrigin(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }}), newRequest(t, "GET"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -1151,7 +1151,7 @@ func TestR13ConnectionsAndStreamsPassThrough(t *testing.T) {
 
 		stream := newRequest(t, "PUT")
 		stream.GetBody, stream.ContentLength = nil, -1
-		if got, _ := call(t, retry.Options{}, stream, plytest.Lose()); got != (told{1, 0, retry.StopBody}) {
+		if got, _ := call(t, retry.Options{}, stream, plytest.ResetConnection()); got != (told{1, 0, retry.StopBody}) {
 			t.Errorf("a stream: %+v", got)
 		}
 	})
@@ -1162,13 +1162,13 @@ func TestR14Defaults(t *testing.T) {
 		var waits []time.Duration
 		o := retry.Options{OnRetry: func(_ context.Context, e retry.Event) { waits = append(waits, e.Wait) }}
 		for range 40 { // of 20 retries that the bucket has, and 3 from the floor
-			call(t, o, newRequest(t, "GET"), plytest.Lose())
+			call(t, o, newRequest(t, "GET"), plytest.ResetConnection())
 		}
 		if waits[0] == waits[2] {
 			t.Error("no jitter")
 		}
 		layer := retry.New(retry.Options{Backoff: retry.Constant(0)})
-		origin := plytest.Play(plytest.Status(500))
+		origin := plytest.NewOrigin(plytest.Status(500))
 		for range 40 {
 			resp, err := layer(origin).RoundTrip(newRequest(t, "GET"))
 			if err != nil {
@@ -1191,16 +1191,16 @@ func TestR14PerRequest(t *testing.T) {
 			want int
 		}{
 			{"layer's own", ctx, 3},
-			{"attempts", retry.MaxAttempts(ctx, 5), 5},
-			{"attempts, once", retry.MaxAttempts(ctx, 1), 1},
-			{"attempts, zero", retry.MaxAttempts(ctx, 0), 3},
+			{"attempts", retry.WithMaxAttempts(ctx, 5), 5},
+			{"attempts, once", retry.WithMaxAttempts(ctx, 1), 1},
+			{"attempts, zero", retry.WithMaxAttempts(ctx, 0), 3},
 			{"disabled", retry.Disable(ctx), 1},
 			{"enabled inside", retry.Enable(retry.Disable(ctx)), 3},
-			{"options", retry.WithOptions(ctx, retry.Options{MaxAttempts: 4, Rules: []retry.Rule{retry.OnStatus(retry.Yes, 500)}}), 4},
-			{"inner options win", retry.WithOptions(retry.MaxAttempts(ctx, 9), retry.Options{MaxAttempts: 2}), 2},
-			{"field by field", retry.MaxAttempts(retry.WithOptions(ctx, retry.Options{Rules: []retry.Rule{retry.OnStatus(retry.No, 500)}}), 9), 1},
+			{"options", retry.WithOptions(ctx, retry.Options{MaxAttempts: 4, Rules: []retry.Rule{retry.StatusRule(retry.Retry, 500)}}), 4},
+			{"inner options win", retry.WithOptions(retry.WithMaxAttempts(ctx, 9), retry.Options{MaxAttempts: 2}), 2},
+			{"field by field", retry.WithMaxAttempts(retry.WithOptions(ctx, retry.Options{Rules: []retry.Rule{retry.StatusRule(retry.Final, 500)}}), 9), 1},
 		} {
-			origin := plytest.Play(plytest.Status(500))
+			origin := plytest.NewOrigin(plytest.Status(500))
 			resp, err := do(t, retry.Options{}, origin, newRequest(t, "GET").WithContext(tt.ctx))
 			if err != nil {
 				t.Fatal(err)
@@ -1220,13 +1220,13 @@ func TestDefaultStandsAlone(t *testing.T) {
 		a    retry.Attempt
 		want retry.Verdict
 	}{
-		{"lost", retry.Attempt{Err: io.EOF, Wrote: true, Idempotent: true}, retry.Yes},
-		{"lost, not idempotent", retry.Attempt{Err: io.EOF, Wrote: true}, retry.No},
-		{"unsent", retry.Attempt{Err: io.EOF}, retry.Yes},
-		{"unknown", retry.Attempt{Err: errors.New("x"), Wrote: true, Idempotent: true}, retry.No},
-		{"status", retry.Attempt{Response: &http.Response{StatusCode: 502}, Idempotent: true}, retry.Yes},
+		{"lost", retry.Attempt{Err: io.EOF, Wrote: true, Idempotent: true}, retry.Retry},
+		{"lost, not idempotent", retry.Attempt{Err: io.EOF, Wrote: true}, retry.Final},
+		{"unsent", retry.Attempt{Err: io.EOF}, retry.Retry},
+		{"unknown", retry.Attempt{Err: errors.New("x"), Wrote: true, Idempotent: true}, retry.Final},
+		{"status", retry.Attempt{Response: &http.Response{StatusCode: 502}, Idempotent: true}, retry.Retry},
 	} {
-		if got := retry.Default(&tt.a); got != tt.want {
+		if got := retry.DefaultRule(&tt.a); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}

@@ -81,7 +81,7 @@ func TestR2WhatHasLeftIsNeverUnsent(t *testing.T) {
 				var wrote []bool
 				rule := func(a *retry.Attempt) retry.Verdict {
 					wrote = append(wrote, a.Wrote)
-					return retry.Unknown
+					return retry.Undecided
 				}
 				req, err := http.NewRequestWithContext(t.Context(), "POST", "http://a/", strings.NewReader("order"))
 				if err != nil {

@@ -44,7 +44,7 @@ func TestWithInfoHearsOfEveryCall(t *testing.T) {
 		c, err := cache.New(cache.Options{})
 		require.NoError(t, err)
 		defer c.Close()
-		origin := plytest.Play(plytest.Status(503), plytest.Text("hello", "Cache-Control", "max-age=60"), plytest.Fail(errors.New("broken")))
+		origin := plytest.NewOrigin(plytest.Status(503), plytest.Text("hello", "Cache-Control", "max-age=60"), plytest.Fail(errors.New("broken")))
 		hc := &http.Client{Transport: c.Middleware(retry.New(retry.Options{})(origin))}
 		for _, want := range []struct {
 			url      string
@@ -71,7 +71,7 @@ func TestWithInfoHearsOfEveryCall(t *testing.T) {
 }
 
 func ExampleWithInfo() {
-	client := &http.Client{Transport: retry.New(retry.Options{MaxAttempts: 2, Backoff: retry.Constant(0)})(plytest.Play(plytest.Lose()))}
+	client := &http.Client{Transport: retry.New(retry.Options{MaxAttempts: 2, Backoff: retry.Constant(0)})(plytest.NewOrigin(plytest.ResetConnection()))}
 	ctx, info := retry.WithInfo(context.Background())
 	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com/", nil)
 	if _, err := client.Do(req); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -37,7 +38,7 @@ func Example() {
 			return err
 		}
 		defer files.Close()
-		c, err := cache.New(cache.Options{Store: files})
+		c, err := cache.New(cache.Options{Store: files, StoreTimeout: time.Second})
 		if err != nil {
 			return err
 		}

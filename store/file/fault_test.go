@@ -214,7 +214,7 @@ func (st *story) put(key string, n int) {
 		return
 	}
 	body := bodyOf(key, n)
-	switch err := st.s.Put(st.t.Context(), key, store.Record{Data: body, Version: r.Version, Kind: store.Entry}); {
+	switch err := st.s.Put(st.t.Context(), key, store.Record{Data: body, Version: r.Version, Kind: store.KindEntry}); {
 	case err == nil:
 		st.may[key] = []string{string(body)}
 	case st.s.sync: // a disk that fails for good keeps what it was told to drop, too

@@ -20,7 +20,7 @@ import (
 func TestRecordsSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, Options{})
-	want := mustPut(t, s, "k", store.Record{Data: []byte("x"), Kind: store.Entry, Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond)})
+	want := mustPut(t, s, "k", store.Record{Data: []byte("x"), Kind: store.KindEntry, Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond)})
 	s.Close()
 	s = openIn(t, dir, Options{})
 	if got := mustGet(t, s, "k"); string(got.Data) != "x" || got.Version != want.Version || !got.Expires.Equal(want.Expires) {
@@ -175,11 +175,11 @@ func proofLike(key string) []byte { return fmt.Appendf(nil, "%s %s", key, make([
 func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, Options{})
-	part := store.Record{Data: []byte("x"), Kind: store.Body, Owner: "owner"}
-	lost := store.Record{Data: []byte("x"), Kind: store.Body, Owner: "nobody"}
+	part := store.Record{Data: []byte("x"), Kind: store.KindBody, Owner: "owner"}
+	lost := store.Record{Data: []byte("x"), Kind: store.KindBody, Owner: "nobody"}
 	mustPut(t, s, "part", part)
 	mustPut(t, s, "lost", lost)
-	mustPut(t, s, "owner", store.Record{Data: []byte("o"), Kind: store.Entry})
+	mustPut(t, s, "owner", store.Record{Data: []byte("o"), Kind: store.KindEntry})
 	if n, err := s.DeleteExpired(t.Context(), time.Now()); err != nil || n != 0 {
 		t.Errorf("DeleteExpired: %d, %v, want 0: nothing is over", n, err)
 	}

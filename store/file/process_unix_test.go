@@ -106,7 +106,7 @@ func writeForEver(args []string) error {
 		case i%7 == 6: // a part whose owner never comes
 			key := fmt.Sprint("part-", rand.IntN(1000))
 			s.Delete(ctx, key, "")
-			err = s.Put(ctx, key, store.Record{Data: proof(key, 1000), Kind: store.Body, Owner: "never"})
+			err = s.Put(ctx, key, store.Record{Data: proof(key, 1000), Kind: store.KindBody, Owner: "never"})
 		default:
 			err = s.Put(ctx, key, next)
 		}
@@ -153,7 +153,7 @@ func TestKilled(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.sweepAll(t.Context(), time.Now(), time.Now()) // what Open does behind the caller's back
 		require.NoError(t, err)
-		s.Range(t.Context(), store.Body, func(key string, _ store.Record) bool { orphans++; return true })
+		s.Range(t.Context(), store.KindBody, func(key string, _ store.Record) bool { orphans++; return true })
 		checkDir(t, dir, s, what)
 		if left := leftovers(t, dir); left.temps+left.dirty+left.broken > 0 {
 			t.Fatalf("%s: after opening again: %+v", what, left)

@@ -49,7 +49,7 @@ func pathOf(dir, key string) string {
 func TestEveryFlippedBitAndTruncationIsAbsent(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, Options{})
-	mustPut(t, s, "k", store.Record{Data: bytes.Repeat([]byte("data "), 8), Kind: store.Body, Owner: "o", Label: "l", Expires: time.Now().Add(time.Hour)})
+	mustPut(t, s, "k", store.Record{Data: bytes.Repeat([]byte("data "), 8), Kind: store.KindBody, Owner: "o", Label: "l", Expires: time.Now().Add(time.Hour)})
 	path := pathOf(dir, "k")
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -325,7 +325,7 @@ func TestGolden(t *testing.T) {
 	file, err := os.ReadFile("testdata/v1.record")
 	if *update {
 		file, err = encode("golden.key:1_-", store.Record{
-			Data: []byte("golden data\x00\xff"), Kind: store.Body, Owner: "golden.owner", Label: "https://example.com/", Expires: time.UnixMilli(4102444800123),
+			Data: []byte("golden data\x00\xff"), Kind: store.KindBody, Owner: "golden.owner", Label: "https://example.com/", Expires: time.UnixMilli(4102444800123),
 		})
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
@@ -333,7 +333,7 @@ func TestGolden(t *testing.T) {
 	}
 	require.NoError(t, err)
 	h, r, err := decode(file)
-	if err != nil || h.key != "golden.key:1_-" || string(r.Data) != "golden data\x00\xff" || r.Kind != store.Body || r.Owner != "golden.owner" ||
+	if err != nil || h.key != "golden.key:1_-" || string(r.Data) != "golden data\x00\xff" || r.Kind != store.KindBody || r.Owner != "golden.owner" ||
 		r.Expires.UnixMilli() != 4102444800123 || r.Version != hex.EncodeToString(file[28:44]) {
 		t.Errorf("got %+v, %+v, %v", h, r, err)
 	}

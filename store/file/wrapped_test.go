@@ -32,11 +32,11 @@ func TestEncryptedCache(t *testing.T) {
 	}))
 	defer server.Close()
 	dir := filepath.Join(t.TempDir(), "http")
-	old, err := store.ParseKey(strings.Repeat("17", 32))
+	old, err := store.ParseEncryptionKey(strings.Repeat("17", 32))
 	require.NoError(t, err)
-	next, err := store.ParseKey(strings.Repeat("42", 32))
+	next, err := store.ParseEncryptionKey(strings.Repeat("42", 32))
 	require.NoError(t, err)
-	visit := func(keys ...store.Key) (hit bool) {
+	visit := func(keys ...store.EncryptionKey) (hit bool) {
 		files := open(t, dir, file.Options{})
 		private, err := store.Encrypted(files, keys...)
 		require.NoError(t, err)
@@ -56,14 +56,14 @@ func TestEncryptedCache(t *testing.T) {
 		return status.Hit
 	}
 	for i, tt := range []struct {
-		keys []store.Key
+		keys []store.EncryptionKey
 		hit  bool
 	}{
-		{[]store.Key{old}, false},
-		{[]store.Key{old}, true},
-		{[]store.Key{next, old}, true},
-		{[]store.Key{next}, false}, // the key that it was written under is gone
-		{[]store.Key{next}, true},
+		{[]store.EncryptionKey{old}, false},
+		{[]store.EncryptionKey{old}, true},
+		{[]store.EncryptionKey{next, old}, true},
+		{[]store.EncryptionKey{next}, false}, // the key that it was written under is gone
+		{[]store.EncryptionKey{next}, true},
 	} {
 		if hit := visit(tt.keys...); hit != tt.hit {
 			t.Errorf("visit %d: a hit: %t, want %t", i, hit, tt.hit)

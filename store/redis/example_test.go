@@ -67,7 +67,7 @@ func ExampleOpen_near() {
 	}
 	defer shared.Close()
 	near := cache.NewMemory(cache.MemoryOptions{MaxBytes: 64 << 20})
-	c, err := cache.New(cache.Options{Store: cache.Tiered(near, shared), RecheckInterval: 30 * time.Second})
+	c, err := cache.New(cache.Options{Store: cache.Tiered(near, shared), L1TTL: 30 * time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return

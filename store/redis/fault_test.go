@@ -119,7 +119,7 @@ func TestHungServer(t *testing.T) {
 		"put":    func(ctx context.Context) error { return s.Put(ctx, "k", store.Record{Data: make([]byte, 1<<20)}) },
 		"delete": func(ctx context.Context) error { return s.Delete(ctx, "k", "") },
 		"range": func(ctx context.Context) error {
-			return s.Range(ctx, store.Entry, func(string, store.Record) bool { return true })
+			return s.Range(ctx, store.KindEntry, func(string, store.Record) bool { return true })
 		},
 		"clear": s.Clear,
 		"ping":  s.Ping,

@@ -116,7 +116,7 @@ func TestLyingServer(t *testing.T) {
 				if err := s.Delete(ctx, "k", ""); err == nil {
 					t.Error("Delete returns no error")
 				}
-				if err := s.Range(ctx, store.Entry, func(key string, r store.Record) bool { t.Errorf("Range: %q, %v", key, r); return true }); err == nil {
+				if err := s.Range(ctx, store.KindEntry, func(key string, r store.Record) bool { t.Errorf("Range: %q, %v", key, r); return true }); err == nil {
 					t.Error("Range returns no error")
 				}
 				if err := s.Clear(ctx); err == nil {
@@ -140,7 +140,7 @@ func TestRangeShowsOnce(t *testing.T) {
 		return bulk("ply1 4be1d2ba09f2c357 000000000000000 entry owner= key=k label=\ndata")
 	}), redis.Options{})
 	shown := 0
-	err := s.Range(t.Context(), store.Entry, func(key string, r store.Record) bool {
+	err := s.Range(t.Context(), store.KindEntry, func(key string, r store.Record) bool {
 		shown++
 		return key == "k" && string(r.Data) == "data"
 	})

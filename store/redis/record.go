@@ -73,7 +73,7 @@ func isNewer(value []byte) bool {
 }
 
 func kindName(k store.Kind) string {
-	if k == 0 || k > store.Setup {
+	if k == 0 || k > store.KindSetup {
 		return strconv.Itoa(int(k))
 	}
 	return k.String()
@@ -81,7 +81,7 @@ func kindName(k store.Kind) string {
 
 // kindOf returns the kind with a name, 0 for names of kinds that are not known yet.
 func kindOf(name string) (store.Kind, bool) {
-	for k := store.Entry; k <= store.Setup; k++ {
+	for k := store.KindEntry; k <= store.KindSetup; k++ {
 		if name == k.String() {
 			return k, true
 		}

@@ -64,7 +64,7 @@ func put(t testing.TB, s store.Store, key, data string) store.Record {
 	t.Helper()
 	ctx := context.Background()
 	require.NoError(t, s.Delete(ctx, key, ""))
-	require.NoError(t, s.Put(ctx, key, store.Record{Data: []byte(data), Kind: store.Entry}))
+	require.NoError(t, s.Put(ctx, key, store.Record{Data: []byte(data), Kind: store.KindEntry}))
 	return get(t, s, key)
 }
 
@@ -80,7 +80,7 @@ func TestLayout(t *testing.T) {
 	srv := server.Start(t)
 	s, c, ctx := open(t, srv.Addr, redis.Options{Namespace: "shop", TTL: time.Hour}), raw(t, srv.Addr), t.Context()
 	expires := time.Now().Add(10 * time.Minute)
-	require.NoError(t, s.Put(ctx, "k", store.Record{Data: []byte("data"), Kind: store.Body, Owner: "o", Expires: expires, Label: "GET https://example.com/\r\n" + strings.Repeat("x", 1000)}))
+	require.NoError(t, s.Put(ctx, "k", store.Record{Data: []byte("data"), Kind: store.KindBody, Owner: "o", Expires: expires, Label: "GET https://example.com/\r\n" + strings.Repeat("x", 1000)}))
 	require.NoError(t, s.Put(ctx, "endless", store.Record{Data: []byte("data")}))
 	if keys := c.Keys(ctx, "*").Val(); len(keys) != 2 || !strings.HasPrefix(keys[0], "shop:") || !strings.HasPrefix(keys[1], "shop:") {
 		t.Errorf("keys %q, want two in the namespace", keys)
@@ -215,7 +215,7 @@ func TestRecordLimit(t *testing.T) {
 func TestDamagedHead(t *testing.T) {
 	srv := server.Start(t)
 	s, c, ctx := open(t, srv.Addr, redis.Options{}), raw(t, srv.Addr), t.Context()
-	require.NoError(t, s.Put(ctx, "k", store.Record{Data: []byte("data"), Kind: store.Body, Owner: "owner"}))
+	require.NoError(t, s.Put(ctx, "k", store.Record{Data: []byte("data"), Kind: store.KindBody, Owner: "owner"}))
 	good := c.Get(ctx, "ply:k").Val()
 	for i := range len(good) {
 		c.Set(ctx, "ply:k", good[:i], 0)

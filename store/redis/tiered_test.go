@@ -20,7 +20,7 @@ func startTiered(t testing.TB, addr string, next http.RoundTripper) *process {
 	t.Helper()
 	s := open(t, addr, redis.Options{})
 	near := cache.NewMemory(cache.MemoryOptions{})
-	p := startProcess(t, addr, next, cache.Options{Store: cache.Tiered(near, s), RecheckInterval: time.Hour})
+	p := startProcess(t, addr, next, cache.Options{Store: cache.Tiered(near, s), L1TTL: time.Hour})
 	p.store = s
 	return p
 }

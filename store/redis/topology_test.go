@@ -119,7 +119,7 @@ func TestCluster(t *testing.T) {
 		for i := range 10 {
 			put(t, s, fmt.Sprint("right-", i), strings.Repeat("x", 100_000))
 		}
-		require.NoError(t, s.Range(t.Context(), store.Entry, func(string, store.Record) bool { return true }))
+		require.NoError(t, s.Range(t.Context(), store.KindEntry, func(string, store.Record) bool { return true }))
 		require.NoError(t, s.Clear(t.Context()))
 		n.waitFor(t, "right-0")
 	})
@@ -236,7 +236,7 @@ func TestPasswordAndDatabase(t *testing.T) {
 	require.NoError(t, s.Ping(ctx))
 	n := listen(t, s)
 	put(t, s, "k", "v")
-	require.NoError(t, s.Range(ctx, store.Entry, func(string, store.Record) bool { return true }))
+	require.NoError(t, s.Range(ctx, store.KindEntry, func(string, store.Record) bool { return true }))
 	require.NoError(t, s.Clear(ctx))
 	n.waitFor(t, "k")
 	in3 := goredis.NewClient(&goredis.Options{Addr: srv.Addr, DB: 3})

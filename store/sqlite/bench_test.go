@@ -27,7 +27,7 @@ func BenchmarkGet(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(size.name, func(b *testing.B) {
 			s := open(b, file(b), sqlite.Options{})
-			require.NoError(b, s.Put(b.Context(), "key", store.Record{Data: random(size.bytes), Kind: store.Entry}))
+			require.NoError(b, s.Put(b.Context(), "key", store.Record{Data: random(size.bytes), Kind: store.KindEntry}))
 			b.SetBytes(int64(size.bytes))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -42,7 +42,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkGetParallel(b *testing.B) {
 	s := open(b, file(b), sqlite.Options{})
 	for i := range 1000 {
-		require.NoError(b, s.Put(b.Context(), fmt.Sprint("key-", i), store.Record{Data: random(1 << 10), Kind: store.Entry}))
+		require.NoError(b, s.Put(b.Context(), fmt.Sprint("key-", i), store.Record{Data: random(1 << 10), Kind: store.KindEntry}))
 	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -76,7 +76,7 @@ func BenchmarkPut(b *testing.B) {
 			n := 0
 			for b.Loop() {
 				n++
-				if err := s.Put(b.Context(), fmt.Sprint("key-", n), store.Record{Data: data, Kind: store.Entry}); err != nil {
+				if err := s.Put(b.Context(), fmt.Sprint("key-", n), store.Record{Data: data, Kind: store.KindEntry}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -97,7 +97,7 @@ func BenchmarkReplace(b *testing.B) {
 	for b.Loop() {
 		r, err := s.Get(b.Context(), "key")
 		if err == nil {
-			err = s.Put(b.Context(), "key", store.Record{Data: data, Kind: store.Entry, Version: r.Version})
+			err = s.Put(b.Context(), "key", store.Record{Data: data, Kind: store.KindEntry, Version: r.Version})
 		}
 		if err != nil {
 			b.Fatal(err)

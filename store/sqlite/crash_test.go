@@ -98,7 +98,7 @@ func checkAfterKill(t *testing.T, path string, said map[string]int) {
 	}
 	eventually(t, "no piece is without its entry", func() bool {
 		orphans := 0
-		require.NoError(t, s.Range(t.Context(), store.Body, func(key string, r store.Record) bool {
+		require.NoError(t, s.Range(t.Context(), store.KindBody, func(key string, r store.Record) bool {
 			if _, err := proven(key, r.Data); err != nil {
 				t.Error(err)
 			}
@@ -141,11 +141,11 @@ func writeNext(s *sqlite.Store, key string, seq int, version string) error {
 	}
 	for p := range seq % 4 {
 		part := fmt.Sprintf("%s.%d.%d", key, seq, p)
-		if err := s.Put(background, part, store.Record{Data: proof(part, seq, 1000+rand.N(60_000)), Kind: store.Body, Owner: key}); err != nil && !errors.Is(err, store.ErrConflict) {
+		if err := s.Put(background, part, store.Record{Data: proof(part, seq, 1000+rand.N(60_000)), Kind: store.KindBody, Owner: key}); err != nil && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}
-	if err := s.Put(background, key, store.Record{Data: proof(key, seq, 200+rand.N(8000)), Kind: store.Entry, Version: version}); err != nil {
+	if err := s.Put(background, key, store.Record{Data: proof(key, seq, 200+rand.N(8000)), Kind: store.KindEntry, Version: version}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(os.Stdout, "%s %d\n", key, seq)

@@ -25,9 +25,9 @@ func healthy(t *testing.T) []byte {
 	require.NoError(t, err)
 	for i := range damageKeys {
 		key := fmt.Sprint("key-", i)
-		r := store.Record{Data: proof(key, i, 60+i*i*20), Kind: store.Entry, Label: "https://example.com/"}
+		r := store.Record{Data: proof(key, i, 60+i*i*20), Kind: store.KindEntry, Label: "https://example.com/"}
 		if i%3 == 1 {
-			r.Kind, r.Owner = store.Body, fmt.Sprint("key-", i-1)
+			r.Kind, r.Owner = store.KindBody, fmt.Sprint("key-", i-1)
 		}
 		put(t, s, key, r)
 	}
@@ -62,8 +62,8 @@ func survey(t *testing.T, content []byte, what string) int {
 			t.Errorf("%s: a wrong record: %v", what, err)
 		}
 	}
-	_ = s.Range(background, store.Entry, func(key string, r store.Record) bool {
-		if _, err := proven(key, r.Data); err != nil || r.Kind != store.Entry {
+	_ = s.Range(background, store.KindEntry, func(key string, r store.Record) bool {
+		if _, err := proven(key, r.Data); err != nil || r.Kind != store.KindEntry {
 			t.Errorf("%s: Range: a wrong record: %v", what, err)
 		}
 		return true
@@ -178,8 +178,8 @@ func TestChecksum(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := file(t)
 			s := open(t, path, sqlite.Options{})
-			put(t, s, "k", store.Record{Data: proof("k", 1, 10_000), Kind: store.Entry})
-			put(t, s, "l", store.Record{Data: proof("l", 1, 10_000), Kind: store.Entry})
+			put(t, s, "k", store.Record{Data: proof("k", 1, 10_000), Kind: store.KindEntry})
+			put(t, s, "l", store.Record{Data: proof("l", 1, 10_000), Kind: store.KindEntry})
 			_, err := raw(t, path).Exec(harm)
 			require.NoError(t, err)
 			records, err := s.GetMulti(t.Context(), []string{"k", "l"})

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store/sqlite"
@@ -43,7 +44,7 @@ func fetch(path, url string) error {
 		return err
 	}
 	defer file.Close() // after the cache
-	c, err := cache.New(cache.Options{Store: file})
+	c, err := cache.New(cache.Options{Store: file, StoreTimeout: time.Second})
 	if err != nil {
 		return err
 	}

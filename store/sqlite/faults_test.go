@@ -88,7 +88,7 @@ func TestClose(t *testing.T) {
 		"GetMulti":      func() error { _, err := s.GetMulti(ctx, []string{"k"}); return err },
 		"Put":           func() error { return s.Put(ctx, "m", store.Record{Data: []byte("x")}) },
 		"Delete":        func() error { return s.Delete(ctx, "k", "") },
-		"Range":         func() error { return s.Range(ctx, store.Entry, func(string, store.Record) bool { return true }) },
+		"Range":         func() error { return s.Range(ctx, store.KindEntry, func(string, store.Record) bool { return true }) },
 		"Clear":         func() error { return s.Clear(ctx) },
 		"DeleteExpired": func() error { _, err := s.DeleteExpired(ctx, time.Now()); return err },
 		"Size":          func() error { _, _, err := s.Size(ctx); return err },

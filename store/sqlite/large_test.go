@@ -47,11 +47,11 @@ func storeLarge(path string) error {
 	began := time.Now()
 	for i := range n {
 		copy(data, fmt.Sprintf("piece %d of the body", i))
-		if err := s.Put(background, fmt.Sprint("body.", i), store.Record{Data: data, Kind: store.Body, Owner: "body"}); err != nil {
+		if err := s.Put(background, fmt.Sprint("body.", i), store.Record{Data: data, Kind: store.KindBody, Owner: "body"}); err != nil {
 			return err
 		}
 	}
-	if err := s.Put(background, "body", store.Record{Data: []byte("entry"), Kind: store.Entry}); err != nil {
+	if err := s.Put(background, "body", store.Record{Data: []byte("entry"), Kind: store.KindEntry}); err != nil {
 		return err
 	}
 	written := time.Since(began)

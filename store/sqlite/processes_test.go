@@ -108,7 +108,7 @@ func shareOnce(s *sqlite.Store) (hit, stored int, err error) {
 		err = s.Delete(background, key, r.Version)
 	} else {
 		stored = 1
-		err = s.Put(background, key, store.Record{Data: proof(key, seq+1, 100+rand.N(80_000)), Kind: store.Entry, Version: r.Version, Expires: time.Now().Add(rand.N(5 * time.Second))})
+		err = s.Put(background, key, store.Record{Data: proof(key, seq+1, 100+rand.N(80_000)), Kind: store.KindEntry, Version: r.Version, Expires: time.Now().Add(rand.N(5 * time.Second))})
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return hit, 0, nil

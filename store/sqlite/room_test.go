@@ -19,14 +19,14 @@ func body(t *testing.T, s *sqlite.Store, key string, pieces int) {
 	t.Helper()
 	for i := range pieces {
 		part := fmt.Sprintf("%s.%d", key, i)
-		put(t, s, part, store.Record{Data: proof(part, i, 100_000), Kind: store.Body, Owner: key})
+		put(t, s, part, store.Record{Data: proof(part, i, 100_000), Kind: store.KindBody, Owner: key})
 	}
-	put(t, s, key, store.Record{Data: proof(key, 1, 300), Kind: store.Entry, Label: "https://example.com/" + key})
+	put(t, s, key, store.Record{Data: proof(key, 1, 300), Kind: store.KindEntry, Label: "https://example.com/" + key})
 }
 
 func pieces(t *testing.T, s *sqlite.Store, owner string) (n int) {
 	t.Helper()
-	require.NoError(t, s.Range(t.Context(), store.Body, func(_ string, r store.Record) bool {
+	require.NoError(t, s.Range(t.Context(), store.KindBody, func(_ string, r store.Record) bool {
 		if r.Owner == owner {
 			n++
 		}
@@ -78,7 +78,7 @@ func TestLargerThanTheStore(t *testing.T) {
 	s := open(t, file(t), sqlite.Options{MaxBytes: 1 << 20})
 	for i := range 100 {
 		part := fmt.Sprint("part-", i)
-		err := s.Put(t.Context(), part, store.Record{Data: proof(part, i, 100_000), Kind: store.Body, Owner: "huge"})
+		err := s.Put(t.Context(), part, store.Record{Data: proof(part, i, 100_000), Kind: store.KindBody, Owner: "huge"})
 		if err != nil {
 			require.ErrorIs(t, err, store.ErrTooLarge)
 			if i < 8 {
@@ -96,7 +96,7 @@ func TestOrphans(t *testing.T) {
 	s := open(t, path, sqlite.Options{})
 	body(t, s, "whole", 3)
 	for i := range 20 {
-		put(t, s, fmt.Sprint("lost.", i), store.Record{Data: proof("lost", i, 50_000), Kind: store.Body, Owner: "lost"})
+		put(t, s, fmt.Sprint("lost.", i), store.Record{Data: proof("lost", i, 50_000), Kind: store.KindBody, Owner: "lost"})
 	}
 	require.NoError(t, s.Close())
 	s = open(t, path, sqlite.Options{})
@@ -194,7 +194,7 @@ func TestShell(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{})
 	body(t, s, "abc", 3)
-	put(t, s, "m", store.Record{Data: []byte("x"), Kind: store.Mark, Label: "a\x00b\x1b[31m\n" + strings.Repeat("long ", 1000)})
+	put(t, s, "m", store.Record{Data: []byte("x"), Kind: store.KindGeneration, Label: "a\x00b\x1b[31m\n" + strings.Repeat("long ", 1000)})
 	db := raw(t, path)
 	var url, used, expires, stored, key string
 	var size, pieces int

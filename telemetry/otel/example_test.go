@@ -27,7 +27,7 @@ func ExampleNew() {
 	client, err := ply.New(ply.Options{
 		UseCall:   []ply.Middleware{telemetry.Call},
 		Use:       []ply.Middleware{retry.New(retry.Options{Backoff: retry.Constant(0)}), telemetry.Attempt},
-		Transport: plytest.Play(plytest.Status(503), plytest.Text("Ann")),
+		Transport: plytest.NewOrigin(plytest.Status(503), plytest.Text("Ann")),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -78,7 +78,7 @@ func ExampleTelemetry_ObserveCache() {
 	}
 	defer stop()
 
-	hc := &http.Client{Transport: store.Middleware(plytest.Play(plytest.Text("hello", "Cache-Control", "max-age=60")))}
+	hc := &http.Client{Transport: store.Middleware(plytest.NewOrigin(plytest.Text("hello", "Cache-Control", "max-age=60")))}
 	for range 3 {
 		if err := ply.Discard(hc.Get("https://example.com/")); err != nil {
 			fmt.Println(err)
@@ -122,7 +122,7 @@ func ExampleTelemetry_ObserveBudget() {
 
 	client, err := ply.New(ply.Options{
 		Use:       []ply.Middleware{retry.New(retry.Options{Budget: budget, Backoff: retry.Constant(0)})},
-		Transport: plytest.Play(plytest.Status(503)),
+		Transport: plytest.NewOrigin(plytest.Status(503)),
 	})
 	if err != nil {
 		fmt.Println(err)

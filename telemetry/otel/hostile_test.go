@@ -23,7 +23,7 @@ func TestAttributesAreShortAndUTF8(t *testing.T) {
 		req := request(t, ply.WithURLTemplate(t.Context(), "/"+long), "http://a.test/")
 		req.Method, req.URL.Host, req.URL.RawQuery = "M"+long, long+".test:80", long+"=1&\xff"
 		req.Header = http.Header{}
-		resp, err := telemetry.Call(telemetry.Attempt(plytest.Play(reply))).RoundTrip(req)
+		resp, err := telemetry.Call(telemetry.Attempt(plytest.NewOrigin(reply))).RoundTrip(req)
 		if err == nil {
 			readAll(resp.Body)
 		}

@@ -109,7 +109,7 @@ func post(t *testing.T, url, body string) *http.Request {
 func TestSeriesAreFew(t *testing.T) {
 	s := newSeen()
 	telemetry := s.telemetry(t, func(o *plyotel.Options) { o.MaxServers = 3 })
-	h := telemetry.Call(telemetry.Attempt(plytest.Play(plytest.Text("x"))))
+	h := telemetry.Call(telemetry.Attempt(plytest.NewOrigin(plytest.Text("x"))))
 	for i := range 200 {
 		req := request(t, ply.WithURLTemplate(t.Context(), fmt.Sprint("/t", i)), fmt.Sprintf("http://h%d.test/", i%50))
 		req.Method = fmt.Sprint("M", i)
@@ -175,7 +175,7 @@ func errOf(_ *http.Response, err error) error { return err }
 func TestAGlobalProviderThatIsSetLater(t *testing.T) {
 	telemetry, err := plyotel.New(plyotel.Options{})
 	require.NoError(t, err)
-	h := telemetry.Attempt(plytest.Play(plytest.Text("x")))
+	h := telemetry.Attempt(plytest.NewOrigin(plytest.Text("x")))
 	require.NoError(t, get(t, h, "http://a.test/"))
 
 	before := otel.GetTracerProvider()
@@ -218,7 +218,7 @@ func TestAnOperationEndsOnce(t *testing.T) {
 		telemetry := s.telemetry(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		h := telemetry.Call(telemetry.Attempt(plytest.Play(plytest.Reply{Body: "hello", Fault: plytest.StallAfter(3)})))
+		h := telemetry.Call(telemetry.Attempt(plytest.NewOrigin(plytest.Reply{Body: "hello", Fault: plytest.StallAfter(3)})))
 		resp, err := h.RoundTrip(request(t, ctx, "http://a.test/"))
 		require.NoError(t, err)
 		time.Sleep(time.Minute)

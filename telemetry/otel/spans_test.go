@@ -94,7 +94,7 @@ func TestTheSpanOfAnAttempt(t *testing.T) {
 				s := newSeen()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				h := s.telemetry(t).Attempt(plytest.Play(tt.reply))
+				h := s.telemetry(t).Attempt(plytest.NewOrigin(tt.reply))
 				if resp, err := h.RoundTrip(request(t, ctx, "http://user:pass@a.test/x?token=hush")); err == nil {
 					tt.read(resp.Body)
 				}
@@ -124,7 +124,7 @@ func TestTheSpansOfACallAboveCacheAndRetry(t *testing.T) {
 		s := newSeen()
 		telemetry := s.telemetry(t)
 		origin := &plytest.Origin{Latency: time.Second, Paths: map[string][]plytest.Reply{
-			"/users/7": {plytest.Status(503), plytest.Lose(), plytest.Text("Ann", "Cache-Control", "max-age=60")},
+			"/users/7": {plytest.Status(503), plytest.ResetConnection(), plytest.Text("Ann", "Cache-Control", "max-age=60")},
 		}}
 		client, err := ply.New(ply.Options{
 			BaseURL: "http://a.test", Transport: origin, UseCall: []ply.Middleware{telemetry.Call},
@@ -220,7 +220,7 @@ func TestARedirectHasASpanForEachHop(t *testing.T) {
 // What a server says of a cache does not count: only a cache of ply's below may.
 func TestAServerHasNoWordInTheCacheStatus(t *testing.T) {
 	s := newSeen()
-	require.NoError(t, get(t, s.telemetry(t).Call(plytest.Play(plytest.Text("x", "Cache-Status", `ply; hit; detail="hush"`))), "http://a.test/"))
+	require.NoError(t, get(t, s.telemetry(t).Call(plytest.NewOrigin(plytest.Text("x", "Cache-Status", `ply; hit; detail="hush"`))), "http://a.test/"))
 	if got := s.ended()[0]; strings.Contains(got, "ply.cache") {
 		t.Errorf("got %s", got)
 	}
@@ -252,7 +252,7 @@ func TestAPanicEndsTheSpansAndGoesOn(t *testing.T) {
 func TestAStreamEndsItsSpanAtTheHeaderOnRequest(t *testing.T) {
 	s := newSeen()
 	telemetry := s.telemetry(t, func(o *plyotel.Options) { o.AtHeaders = true })
-	resp, err := telemetry.Call(telemetry.Attempt(plytest.Play(plytest.Text("hello")))).RoundTrip(request(t, t.Context(), "http://a.test/"))
+	resp, err := telemetry.Call(telemetry.Attempt(plytest.NewOrigin(plytest.Text("hello")))).RoundTrip(request(t, t.Context(), "http://a.test/"))
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	if got := s.ended(); len(got) != 2 || strings.Contains(got[0], "body.size") {
@@ -299,7 +299,7 @@ func drop(t *testing.T, h http.RoundTripper, req *http.Request) {
 
 func TestTheRedactorOfTheContextIsObeyed(t *testing.T) {
 	s := newSeen()
-	h := s.telemetry(t).Attempt(plytest.Play(plytest.Fail(errors.New("no way to http://a.test/joe?page=2"))))
+	h := s.telemetry(t).Attempt(plytest.NewOrigin(plytest.Fail(errors.New("no way to http://a.test/joe?page=2"))))
 	req := request(t, redact.With(t.Context(), &redact.Redactor{Path: func(string) string { return "/someone" }, ShowParams: []string{"page"}}), "http://a.test/joe?page=2")
 	h.RoundTrip(req)
 	if got := s.ended()[0]; strings.Count(got, "http://a.test/someone?page=2") != 2 || strings.Contains(got, "joe") {

@@ -59,11 +59,11 @@ func fieldsComeBack(c *check) {
 	far := time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 	records := []store.Record{
 		{Data: []byte("bare")},
-		{Data: []byte("entry"), Kind: store.Entry, Expires: later, Label: "https://example.com/ü?\x00'\"\r\n"},
-		{Data: []byte("body"), Kind: store.Body, Owner: "fields-1", Expires: later},
-		{Data: []byte("mark"), Kind: store.Mark},
-		{Data: []byte("lock"), Kind: store.Lock, Expires: far},
-		{Data: []byte("setup"), Kind: store.Setup, Label: strings.Repeat("long ", 20_000)},
+		{Data: []byte("entry"), Kind: store.KindEntry, Expires: later, Label: "https://example.com/ü?\x00'\"\r\n"},
+		{Data: []byte("body"), Kind: store.KindBody, Owner: "fields-1", Expires: later},
+		{Data: []byte("mark"), Kind: store.KindGeneration},
+		{Data: []byte("lock"), Kind: store.KindLease, Expires: far},
+		{Data: []byte("setup"), Kind: store.KindSetup, Label: strings.Repeat("long ", 20_000)},
 		{Data: []byte("unknown"), Kind: 200, Expires: later.In(time.FixedZone("elsewhere", 5*3600))},
 	}
 	version := ""
@@ -266,14 +266,14 @@ func owners(c *check) {
 	part := func(owner string, i int) string { return fmt.Sprintf("%s.%d", owner, i) }
 	for _, owner := range []string{"one", "two"} {
 		for i := range 4 { // parts come before what owns them
-			c.put(part(owner, i), store.Record{Data: proof(part(owner, i), 1, 5000), Kind: store.Body, Owner: owner})
+			c.put(part(owner, i), store.Record{Data: proof(part(owner, i), 1, 5000), Kind: store.KindBody, Owner: owner})
 		}
-		c.put(owner, store.Record{Data: proof(owner, 1, 300), Kind: store.Entry})
+		c.put(owner, store.Record{Data: proof(owner, 1, 300), Kind: store.KindEntry})
 	}
 	for _, owner := range []string{"one", "two"} {
 		c.present(owner, proof(owner, 1, 300))
 		for i := range 4 {
-			if r := c.present(part(owner, i), proof(part(owner, i), 1, 5000)); r.Owner != owner || r.Kind != store.Body {
+			if r := c.present(part(owner, i), proof(part(owner, i), 1, 5000)); r.Owner != owner || r.Kind != store.KindBody {
 				c.Errorf("a part of %q: owner %q, kind %v", owner, r.Owner, r.Kind)
 			}
 		}
@@ -301,7 +301,7 @@ func manyKeys(c *check) {
 	const n = 1500
 	key := func(i int) string { return fmt.Sprintf("many:%x.%d", i*7919, i) }
 	for i := range n {
-		c.put(key(i), store.Record{Data: proof(key(i), uint64(i), 100+i%400), Kind: store.Entry, Owner: fmt.Sprint("host", i%10)})
+		c.put(key(i), store.Record{Data: proof(key(i), uint64(i), 100+i%400), Kind: store.KindEntry, Owner: fmt.Sprint("host", i%10)})
 	}
 	for i := range n {
 		c.present(key(i), proof(key(i), uint64(i), 100+i%400))
@@ -359,7 +359,7 @@ func (c *check) optional(ctx context.Context) {
 		s.GetMulti(ctx, []string{"done-0", "done-1"})
 	}
 	if s, ok := c.Store.(store.Ranger); ok {
-		s.Range(ctx, store.Entry, func(string, store.Record) bool { return true })
+		s.Range(ctx, store.KindEntry, func(string, store.Record) bool { return true })
 	}
 	if s, ok := c.Store.(store.Expirer); ok {
 		s.DeleteExpired(ctx, time.Now())

@@ -14,7 +14,7 @@ func (c *check) fill(name string, n int) {
 	c.Helper()
 	for i := range n {
 		key := fmt.Sprintf("%s-%d", name, i)
-		c.put(key, store.Record{Data: proof(key, 1, portion), Kind: store.Entry})
+		c.put(key, store.Record{Data: proof(key, 1, portion), Kind: store.KindEntry})
 		c.present(key, proof(key, 1, portion))
 		c.bounded()
 	}
@@ -76,7 +76,7 @@ func usedOnesStay(c *check) {
 	c.fill("used", used)
 	for i := range 3 * bound / portion {
 		key := fmt.Sprintf("passing-%d", i)
-		c.put(key, store.Record{Data: proof(key, 1, portion), Kind: store.Entry})
+		c.put(key, store.Record{Data: proof(key, 1, portion), Kind: store.KindEntry})
 		for k := range used {
 			c.get(fmt.Sprintf("used-%d", k))
 		}

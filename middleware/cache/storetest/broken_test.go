@@ -258,7 +258,7 @@ var faults = []struct {
 	}},
 	{"unknown kinds are refused", "fields come back", func() *broken {
 		return &broken{put: func(m *Map, key string, r store.Record) error {
-			if r.Kind > store.Setup {
+			if r.Kind > store.KindSetup {
 				return errors.New("unknown kind")
 			}
 			return m.Put(bg, key, r)
@@ -283,7 +283,7 @@ var faults = []struct {
 					m.Delete(bg, k.key, "")
 				}
 			}
-			for _, k := range m.list(store.Entry) {
+			for _, k := range m.list(store.KindEntry) {
 				if strings.HasPrefix(k.key, key) {
 					m.Delete(bg, k.key, "")
 				}
@@ -481,8 +481,8 @@ var faults = []struct {
 	}},
 	{"an owner takes the parts of others along", "owners", func() *broken {
 		return &broken{delete: func(m *Map, key, version string) error {
-			if r, _ := m.Get(bg, key); r.Kind == store.Entry {
-				for _, k := range m.list(store.Body) {
+			if r, _ := m.Get(bg, key); r.Kind == store.KindEntry {
+				for _, k := range m.list(store.KindBody) {
 					m.Delete(bg, k.key, "")
 				}
 			}
@@ -608,7 +608,7 @@ var faults = []struct {
 			return m.Put(bg, key, r)
 		}
 		b.ranging = func(m *Map, kind store.Kind, f func(string, store.Record) bool) error {
-			if e := m.records["expired"]; e != nil && kind == store.Entry {
+			if e := m.records["expired"]; e != nil && kind == store.KindEntry {
 				f("expired", e.Value.(*kept).record)
 			}
 			return m.Range(bg, kind, f)

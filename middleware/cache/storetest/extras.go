@@ -24,7 +24,7 @@ func getMulti(c *check) {
 	s := can[store.MultiGetter](c)
 	keys := []string{"b", "nothing", "a", "expired", "b", "A"}
 	for _, key := range []string{"a", "b", "A"} {
-		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.Body, Owner: "o"})
+		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.KindBody, Owner: "o"})
 	}
 	c.put("expired", store.Record{Data: []byte("x"), Expires: time.Now().Add(-time.Second)})
 	records, err := s.GetMulti(c.ctx, keys)
@@ -73,18 +73,18 @@ func (c *check) listed(s store.Ranger, kind store.Kind) map[string]store.Record 
 
 func rangeLists(c *check) {
 	s := can[store.Ranger](c)
-	if n := len(c.listed(s, store.Entry)); n != 0 {
+	if n := len(c.listed(s, store.KindEntry)); n != 0 {
 		c.Fatalf("Range of an empty store: %d records", n)
 	}
 	const n = 300
 	for i := range n {
-		for _, kind := range []store.Kind{store.Entry, store.Body, 200} {
+		for _, kind := range []store.Kind{store.KindEntry, store.KindBody, 200} {
 			key := fmt.Sprintf("%v:%d:%d", kind, kind, i)
 			c.put(key, store.Record{Data: proof(key, 1, 150), Kind: kind, Owner: fmt.Sprint(i)})
 		}
 	}
-	c.put("expired", store.Record{Data: []byte("x"), Kind: store.Entry, Expires: time.Now().Add(-time.Second)})
-	for _, kind := range []store.Kind{store.Entry, store.Body, 200} {
+	c.put("expired", store.Record{Data: []byte("x"), Kind: store.KindEntry, Expires: time.Now().Add(-time.Second)})
+	for _, kind := range []store.Kind{store.KindEntry, store.KindBody, 200} {
 		found := c.listed(s, kind)
 		if len(found) != n {
 			c.Fatalf("Range of kind %d: %d records, want %d", kind, len(found), n)
@@ -98,18 +98,18 @@ func rangeLists(c *check) {
 			}
 		}
 	}
-	if n := len(c.listed(s, store.Lock)); n != 0 {
+	if n := len(c.listed(s, store.KindLease)); n != 0 {
 		c.Errorf("Range of a kind that is not there: %d records", n)
 	}
 	calls := 0
-	if err := s.Range(c.ctx, store.Entry, func(string, store.Record) bool { calls++; return calls < 3 }); err != nil || calls != 3 {
+	if err := s.Range(c.ctx, store.KindEntry, func(string, store.Record) bool { calls++; return calls < 3 }); err != nil || calls != 3 {
 		c.Errorf("Range that ends at the third record: %d calls, %v", calls, err)
 	}
 	c.within("Range whose function calls the store", func() {
 		deleted := 0
-		err := s.Range(c.ctx, store.Entry, func(key string, r store.Record) bool {
+		err := s.Range(c.ctx, store.KindEntry, func(key string, r store.Record) bool {
 			c.Get(c.ctx, key)
-			c.Put(c.ctx, "from-range", store.Record{Data: []byte("x"), Kind: store.Mark})
+			c.Put(c.ctx, "from-range", store.Record{Data: []byte("x"), Kind: store.KindGeneration})
 			if err := c.Delete(c.ctx, key, r.Version); err == nil {
 				deleted++
 			}
@@ -119,7 +119,7 @@ func rangeLists(c *check) {
 			c.Errorf("Range whose function deletes what it is given: %d deleted, %v, want %d", deleted, err, n)
 		}
 	})
-	if left := len(c.listed(s, store.Entry)); left != 0 {
+	if left := len(c.listed(s, store.KindEntry)); left != 0 {
 		c.Errorf("%d records are left", left)
 	}
 }
@@ -130,11 +130,11 @@ func rangeWhileOthersWrite(c *check) {
 	const n = 200
 	for i := range n {
 		key := fmt.Sprintf("still-%d", i)
-		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.Entry})
+		c.put(key, store.Record{Data: proof(key, 1, 200), Kind: store.KindEntry})
 	}
 	change := func(key string, i int) {
 		c.Delete(c.ctx, key, "")
-		c.Put(c.ctx, key, store.Record{Data: proof(key, uint64(i), 200), Kind: store.Entry})
+		c.Put(c.ctx, key, store.Record{Data: proof(key, uint64(i), 200), Kind: store.KindEntry})
 	}
 	const writers, each = 4, 20
 	moving := func(w, i int) string { return fmt.Sprintf("moving-%d-%d", w, i%each) }
@@ -153,7 +153,7 @@ func rangeWhileOthersWrite(c *check) {
 	}
 	for round := range 5 {
 		still := make(map[string]bool)
-		err := s.Range(c.ctx, store.Entry, func(key string, r store.Record) bool {
+		err := s.Range(c.ctx, store.KindEntry, func(key string, r store.Record) bool {
 			if _, err := proven(key, r.Data); err != nil {
 				c.Errorf("Range: wrong record under %q: %v", key, err)
 			}

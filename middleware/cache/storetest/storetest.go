@@ -145,7 +145,7 @@ func (c *check) put(key string, r store.Record) {
 // create stores data under a key that must be absent, and returns the record that is there then.
 func (c *check) create(key string, data []byte) store.Record {
 	c.Helper()
-	c.put(key, store.Record{Data: data, Kind: store.Entry})
+	c.put(key, store.Record{Data: data, Kind: store.KindEntry})
 	return c.present(key, data)
 }
 

@@ -13,16 +13,18 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
-	"github.com/stretchr/testify/require"
+	"github.com/plyhttp/ply/redact"
 )
 
 // One redactor, given to the client, is obeyed wherever it or a layer says something of a request.
 func TestOneRedactorForAllThatIsSaid(t *testing.T) {
-	hideNames := &ply.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "joe", "someone") }, ShowParams: []string{"page"}}
+	hideNames := &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "joe", "someone") }, ShowParams: []string{"page"}}
 	fails := &url.Error{Op: "dial", URL: "http://a.test/joe?page=1&token=hush", Err: errors.New("no way")}
 	for name, with := range map[string]func(ply.Options) (*ply.Client, func(context.Context) context.Context){
 		"Options": func(o ply.Options) (*ply.Client, func(context.Context) context.Context) {
@@ -30,15 +32,15 @@ func TestOneRedactorForAllThatIsSaid(t *testing.T) {
 			return newClient(t, o), func(ctx context.Context) context.Context { return ctx }
 		},
 		"context wins": func(o ply.Options) (*ply.Client, func(context.Context) context.Context) {
-			o.Redactor = &ply.Redactor{}
-			return newClient(t, o), func(ctx context.Context) context.Context { return ply.WithRedactor(ctx, hideNames) }
+			o.Redactor = &redact.Redactor{}
+			return newClient(t, o), func(ctx context.Context) context.Context { return redact.With(ctx, hideNames) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var said bytes.Buffer
 				hook := func(ctx context.Context, e retry.Event) {
-					fmt.Fprintln(&said, "hook", ply.RedactorOf(ctx).URL(e.Attempt.Request.URL))
+					fmt.Fprintln(&said, "hook", redact.From(ctx).URL(e.Attempt.Request.URL))
 				}
 				origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
 					"/joe":      {plytest.Status(404)},
@@ -51,10 +53,10 @@ func TestOneRedactorForAllThatIsSaid(t *testing.T) {
 					retry.New(retry.Options{Rules: []retry.Rule{afterErrors}, MaxAttempts: 2, OnRetry: hook}),
 				}})
 				for _, path := range []string{"/joe", "/fails", "/cut", "/redirect"} {
-					ctx := in(ply.WithInfo(t.Context()))
-					_, err := ply.Bytes(ply.RaiseForStatus(client.Get(ctx, "http://a.test"+path+"?page=1&token=hush&who=joe")))
+					ctx := in(ply.WithCallInfo(t.Context()))
+					_, err := ply.Bytes(ply.ErrorForStatus(client.Get(ctx, "http://a.test"+path+"?page=1&token=hush&who=joe")))
 					require.Error(t, err)
-					info, _ := ply.InfoFromContext(ctx)
+					info, _ := ply.CallInfoFromContext(ctx)
 					fmt.Fprintf(&said, "%s\n%s\n", err, info)
 					var status *ply.StatusError
 					if errors.As(err, &status) && status.URL != "http://a.test/someone?page=1&token=REDACTED&who=REDACTED" {
@@ -74,9 +76,9 @@ func TestOneRedactorForAllThatIsSaid(t *testing.T) {
 
 func afterErrors(a *retry.Attempt) retry.Verdict {
 	if a.Err != nil {
-		return retry.Yes
+		return retry.Retry
 	}
-	return retry.Unknown
+	return retry.Undecided
 }
 
 func TestPathValueNamesTheTemplate(t *testing.T) {
@@ -102,7 +104,7 @@ func ExampleWithURLTemplate() {
 		}
 		return slog.Attr{}
 	}}))
-	hc := ply.Wrap(&http.Client{Transport: plytest.Play(plytest.Text("Ann"))}, logging.New(logging.Options{Logger: logger}))
+	hc := ply.Wrap(&http.Client{Transport: plytest.NewOrigin(plytest.Text("Ann"))}, logging.New(logging.Options{Logger: logger}))
 
 	ctx := ply.WithURLTemplate(context.Background(), "/users/{id}")
 	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com/users/7", nil)
@@ -124,24 +126,24 @@ func (stdout) Write(p []byte) (int, error) { return fmt.Print(string(p)) }
 
 func ExampleRedactor() {
 	client, err := ply.New(ply.Options{
-		Redactor:  &ply.Redactor{ShowParams: []string{"page"}},
-		Transport: plytest.Play(plytest.Status(http.StatusForbidden)),
+		Redactor:  &redact.Redactor{ShowParams: []string{"page"}},
+		Transport: plytest.NewOrigin(plytest.Status(http.StatusForbidden)),
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer client.Close()
-	_, err = ply.Text(ply.RaiseForStatus(client.Get(context.Background(), "https://example.com/list?page=2&token=hunter2")))
+	_, err = ply.Text(ply.ErrorForStatus(client.Get(context.Background(), "https://example.com/list?page=2&token=hunter2")))
 	fmt.Println(err)
 	// Output:
 	// GET https://example.com/list?page=2&token=REDACTED: 403 Forbidden
 }
 
-func ExampleRedactorOf() {
-	ctx := ply.WithRedactor(context.Background(), &ply.Redactor{ShowHeaders: []string{"X-Tenant"}})
-	fmt.Println(ply.RedactorOf(ctx).HeaderValue("X-Tenant", "acme"))
-	fmt.Println(ply.RedactorOf(context.Background()).HeaderValue("X-Tenant", "acme"))
+func Example_redactor() {
+	ctx := redact.With(context.Background(), &redact.Redactor{ShowHeaders: []string{"X-Tenant"}})
+	fmt.Println(redact.From(ctx).HeaderValue("X-Tenant", "acme"))
+	fmt.Println(redact.From(context.Background()).HeaderValue("X-Tenant", "acme"))
 	// Output:
 	// acme
 	// REDACTED
