@@ -3,15 +3,11 @@ package ply
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"reflect"
 	"strings"
-	"sync"
 )
 
 // BodyBytes sends b, which must not change until the call has ended. There is no Content-Type unless [SetHeader] gives one;
@@ -94,28 +90,6 @@ func BodyFile(path string) RequestOption {
 func Chunked() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.chunked = true
-		return nil
-	}}
-}
-
-// ExpectContinue asks the server, with Expect: 100-continue, whether it wants the body before it is sent (RFC 9110 §10.1.1).
-// The transport waits for the answer as long as its ExpectContinueTimeout says. A request without content does not ask.
-// A 417 (Expectation Failed) has the request sent again without asking, once, if its body can be.
-func ExpectContinue() RequestOption {
-	return RequestOption{func(d *draft) error {
-		d.header.Set("Expect", "100-continue")
-		return nil
-	}}
-}
-
-// UploadProgress calls f as the transport reads the body, with the bytes read so far, as they are sent: after [CompressBody],
-// and with their total, -1 if it is not known. When the body is sent again, the count begins again. An empty body makes no calls.
-//
-// f runs on a goroutine of the transport and must not block. The calls of one attempt follow each other; those of attempts
-// that run at once, hedged ones for instance, may overlap.
-func UploadProgress(f func(sent, total int64)) RequestOption {
-	return RequestOption{func(d *draft) error {
-		d.progress = f
 		return nil
 	}}
 }
@@ -218,18 +192,6 @@ func (d *draft) discardBody() {
 	}
 }
 
-type releaseKey struct{}
-
-// takeRelease returns what to call when the call of req has ended, nil for nothing: a reader that the caller gave is then closed as soon as
-// no attempt reads it. The request returned has it no more: bodies of others that layers send with its context are not this one.
-func takeRelease(req *http.Request) (*http.Request, func()) {
-	release, _ := req.Context().Value(releaseKey{}).(func())
-	if release == nil {
-		return req, nil
-	}
-	return req.WithContext(context.WithValue(req.Context(), releaseKey{}, nil)), release
-}
-
 func (c *content) drop() {
 	if c.discard != nil {
 		c.discard()
@@ -244,213 +206,17 @@ func inMemory(b []byte, contentType string) *content {
 	}
 }
 
-// fromReader is what r gives. Errors that are not its own call it name.
-func fromReader(r io.Reader, name string) *content {
-	if isNil(r) {
-		return inMemory(nil, "")
-	}
-	switch r := r.(type) {
-	case *bytes.Buffer:
-		return inMemory(r.Bytes(), "")
-	case *bytes.Reader:
-		start := *r
-		return &content{size: int64(r.Len()), open: func() (io.ReadCloser, error) {
-			again := start
-			return io.NopCloser(&again), nil // net/http knows the type and sends header and body in one packet
-		}}
-	case *strings.Reader:
-		start := *r
-		return &content{size: int64(r.Len()), open: func() (io.ReadCloser, error) {
-			again := start
-			return io.NopCloser(&again), nil
-		}}
-	}
-	if r == http.NoBody {
-		return inMemory(nil, "")
-	}
-	g := &given{}
-	g.closer, _ = r.(io.Closer)
-	if at, start, size, ok := sections(r); ok {
-		return &content{size: size, discard: g.end, open: func() (io.ReadCloser, error) {
-			return g.lend(exactly(io.NewSectionReader(at, start, size), size, name))
-		}}
-	}
-	return &content{size: -1, once: true, discard: g.end, open: func() (io.ReadCloser, error) {
-		rc, err := g.lend(r)
-		g.end()
-		return rc, err
-	}}
-}
+// content is a request body that can be opened.
+type content struct {
+	// open gives the bytes from the start. once says that it may be called only once.
+	open func() (io.ReadCloser, error)
+	once bool
 
-// isNil reports whether r is nil, or a nil of a type that cannot be read.
-func isNil(r io.Reader) bool {
-	if r == nil {
-		return true
-	}
-	switch v := reflect.ValueOf(r); v.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
-		return v.IsNil()
-	}
-	return false
-}
+	// size is -1 where it is not known in advance.
+	size int64
 
-// sections tells whether r can be read at any offset, and what is left of it from where it stands.
-func sections(r io.Reader) (at io.ReaderAt, start, size int64, ok bool) {
-	if f, isFile := r.(*os.File); isFile {
-		// Devices seek without an error, to nowhere.
-		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-			return nil, 0, 0, false
-		}
-	}
-	at, isAt := r.(io.ReaderAt)
-	seeker, isSeeker := r.(io.Seeker)
-	if !isAt || !isSeeker {
-		return nil, 0, 0, false
-	}
-	start, err := seeker.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return nil, 0, 0, false
-	}
-	end, err := seeker.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, 0, 0, false
-	}
-	if _, err := seeker.Seek(start, io.SeekStart); err != nil {
-		return nil, 0, 0, false
-	}
-	if end <= start && !endsAt(at, start) {
-		return nil, 0, 0, false // its size is not known: /proc
-	}
-	return at, start, max(end-start, 0), true
-}
+	contentType string
 
-// given is something that the caller handed over to be closed. It is closed once: when nothing reads it and nothing will.
-type given struct {
-	closer io.Closer // nil if there is nothing to close
-
-	mu    sync.Mutex // guards the fields below
-	lent  int        // attempts that read
-	ended bool       // no further attempt reads
-}
-
-var errEnded = errors.New("the reader is closed since its call ended; make a new request")
-
-// lend returns a body that reads r and counts as an attempt until it is closed.
-func (g *given) lend(r io.Reader) (io.ReadCloser, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.ended {
-		return nil, errEnded
-	}
-	g.lent++
-	return &loan{Reader: r, giveBack: sync.OnceValue(g.takeBack)}, nil
-}
-
-func (g *given) takeBack() error {
-	g.mu.Lock()
-	g.lent--
-	last := g.ended && g.lent == 0
-	g.mu.Unlock()
-	if last {
-		return g.close()
-	}
-	return nil
-}
-
-func (g *given) end() {
-	g.mu.Lock()
-	idle := !g.ended && g.lent == 0
-	g.ended = true
-	g.mu.Unlock()
-	if idle {
-		g.close()
-	}
-}
-
-func (g *given) close() error {
-	if g.closer == nil {
-		return nil
-	}
-	return g.closer.Close()
-}
-
-type loan struct {
-	io.Reader
-	giveBack func() error
-}
-
-func (l *loan) Close() error { return l.giveBack() }
-
-// endsAt reports whether r has nothing at offset and behind it.
-func endsAt(r io.ReaderAt, offset int64) bool {
-	n, _ := r.ReadAt(make([]byte, 1), offset)
-	return n == 0
-}
-
-type sizedBody struct {
-	io.Reader
-	io.Closer
-}
-
-// exactly reads r to its end and fails if that comes before or after size bytes:
-// where no Content-Length stands beside the body, the server would take it for complete.
-func exactly(r io.Reader, size int64, name string) io.Reader {
-	return &exact{r: r, left: size, size: size, name: name}
-}
-
-type exact struct {
-	r          io.Reader
-	left, size int64
-	name       string
-}
-
-func (e *exact) Read(p []byte) (int, error) {
-	if e.left == 0 {
-		return e.readEnd()
-	}
-	if int64(len(p)) > e.left {
-		p = p[:e.left]
-	}
-	n, err := e.r.Read(p)
-	e.left -= int64(n)
-	if err == io.EOF && e.left > 0 {
-		err = fmt.Errorf("%s ended %d bytes before the %d announced: %w", e.name, e.left, e.size, io.ErrUnexpectedEOF)
-	}
-	return n, err
-}
-
-func (e *exact) readEnd() (int, error) {
-	var more [1]byte
-	n, err := e.r.Read(more[:])
-	if n > 0 {
-		return 0, fmt.Errorf("%s has more than the %d bytes announced", e.name, e.size)
-	}
-	return 0, err
-}
-
-// counted reports what is read of each body that open gives.
-func counted(open func() (io.ReadCloser, error), total int64, report func(sent, total int64)) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) {
-		rc, err := open()
-		if err != nil {
-			return nil, err
-		}
-		return &counter{ReadCloser: rc, total: total, report: report}, nil
-	}
-}
-
-// counter hides an io.WriterTo, which would send everything before the first report.
-type counter struct {
-	io.ReadCloser
-	sent, total int64
-	report      func(sent, total int64)
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	if n > 0 {
-		c.sent += int64(n)
-		c.report(c.sent, c.total)
-	}
-	return n, err
+	// discard gives up a body that is not sent after all; nil if there is nothing to close.
+	discard func()
 }

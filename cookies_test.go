@@ -164,3 +164,45 @@ func TestTheJarIsAskedForTheHostThatIsNamed(t *testing.T) {
 		t.Errorf("the jar has %v", got)
 	}
 }
+
+func TestCookiesAreThoseThatWereGiven(t *testing.T) {
+	transport := &recorder{}
+	cookie := &http.Cookie{Name: "a", Value: "1"}
+	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Cookies(nil, cookie)}})
+	cookie.Value = "changed"
+	get(t, c, "http://a.test/", ply.Cookies(nil))
+	if got := transport.last().Header.Get("Cookie"); got != "a=1" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCookiesOfTheJarStayOutOfTheCallersHeader(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{Jar: jarWith(t, "http://a.test/", "s=1"), Transport: transport})
+	req, err := http.NewRequest(http.MethodGet, "http://a.test/", nil)
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, ply.Discard(c.Do(req)))
+	}
+	if got := transport.last().Header.Get("Cookie"); got != "s=1" {
+		t.Errorf("the second time the request is done it sends %q", got)
+	}
+	if len(req.Header) != 0 {
+		t.Errorf("the caller's request has now %v", req.Header)
+	}
+	require.NoError(t, ply.Discard(c.Do(&http.Request{URL: req.URL})))
+	if got := transport.last().Header.Get("Cookie"); got != "s=1" {
+		t.Errorf("a request without a header map sends %q", got)
+	}
+}
+
+func jarWith(t *testing.T, origin, cookie string) http.CookieJar {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	u, err := url.Parse(origin)
+	require.NoError(t, err)
+	name, value, _ := strings.Cut(cookie, "=")
+	jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value}})
+	return jar
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/plyhttp/ply/internal/target"
@@ -139,55 +138,6 @@ func dropContentFields(header http.Header) {
 	}
 }
 
-// stayedAtOrigin is [staysAtOrigin] for a hop of the client's own redirects. What a layer or a transport says in Response.Request,
-// if anything, doesn't count.
-func stayedAtOrigin(req *http.Request, via []*http.Request) bool {
-	origin := via[0].URL
-	for _, hop := range via[1:] {
-		if !sameOrigin(hop.URL, origin) {
-			return false
-		}
-	}
-	return sameOrigin(req.URL, origin) && staysAtOrigin(via[0])
-}
-
-// staysAtOrigin is whether no redirect has led req away from the origin of its first request, not even for a while.
-// A redirect of which nobody knows where it came from may have done so.
-func staysAtOrigin(req *http.Request) bool {
-	origin := firstRequest(req).URL
-	for req.Response != nil {
-		if req.Response.Request == nil || !sameOrigin(req.URL, origin) {
-			return false
-		}
-		req = req.Response.Request
-	}
-	return true
-}
-
-// firstRequest is the request that the redirects before req began with.
-func firstRequest(req *http.Request) *http.Request {
-	for req.Response != nil && req.Response.Request != nil {
-		req = req.Response.Request
-	}
-	return req
-}
-
-// trimReferer leaves the origin of a Referer that goes to another one: paths and queries may hold secrets.
-// It may be the caller's own, which net/http sends again with each hop.
-func trimReferer(req *http.Request) {
-	value := req.Header.Get("Referer")
-	if value == "" {
-		return
-	}
-	ref, err := url.Parse(value)
-	switch {
-	case err != nil || ref.Host == "":
-		req.Header.Del("Referer")
-	case !sameOrigin(ref, req.URL):
-		req.Header.Set("Referer", ref.Scheme+"://"+ref.Host+"/")
-	}
-}
-
 // badLocation begins the error of net/http for a Location that cannot be parsed, which it quotes.
 const badLocation = "failed to parse Location header "
 
@@ -197,24 +147,4 @@ func withoutLocation(r *redact.Redactor, err error) error {
 		return errors.New("ply: the Location of the redirect cannot be parsed")
 	}
 	return r.Error(err)
-}
-
-// sameOrigin compares scheme, host and port (RFC 6454 §4).
-func sameOrigin(a, b *url.URL) bool {
-	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
-		strings.EqualFold(a.Hostname(), b.Hostname()) &&
-		portOf(a) == portOf(b)
-}
-
-func portOf(u *url.URL) string {
-	if port := u.Port(); port != "" {
-		return port
-	}
-	switch strings.ToLower(u.Scheme) {
-	case "http":
-		return "80"
-	case "https":
-		return "443"
-	}
-	return ""
 }

@@ -90,124 +90,6 @@ func TestRedirectLimit(t *testing.T) {
 	}
 }
 
-func TestCredentialsNeverCrossAnOrigin(t *testing.T) {
-	const first = "https://a.test/1"
-	tests := []struct {
-		name string
-		path map[string]string
-		last string
-		keep bool
-	}{
-		{"same origin", map[string]string{first: "/2"}, "https://a.test/2", true},
-		{"default port spelled out", map[string]string{first: "https://a.test:443/2"}, "https://a.test:443/2", true},
-		{"another host", map[string]string{first: "https://b.test/2"}, "https://b.test/2", false},
-		{"subdomain", map[string]string{first: "https://x.a.test/2"}, "https://x.a.test/2", false},
-		{"another port", map[string]string{first: "https://a.test:8443/2"}, "https://a.test:8443/2", false},
-		{"scheme downgrade", map[string]string{first: "http://a.test/2"}, "http://a.test/2", false},
-		{"IPv6 zone", map[string]string{first: "https://[fe80::1%25a.test]/2"}, "https://[fe80::1%25a.test]/2", false},
-		{"there and on", map[string]string{first: "https://b.test/2", "https://b.test/2": "/3"}, "https://b.test/3", false},
-		{"there and back", map[string]string{first: "https://b.test/2", "https://b.test/2": "https://a.test/3"}, "https://a.test/3", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			transport := redirects(tt.path)
-			c := newClient(t, ply.Options{Transport: transport, BaseURL: "https://a.test", Header: http.Header{"X-Api-Key": {"k"}}})
-			get(t, c, first, ply.Bearer("t"), ply.SetHeader("X-Auth-Token", "t"), ply.Cookies(&http.Cookie{Name: "s", Value: "1"}), ply.SetHeader("Accept-Language", "en"))
-			got := transport.last()
-			if got.URL != tt.last {
-				t.Fatalf("ended at %s", got.URL)
-			}
-			for _, name := range []string{"Authorization", "X-Auth-Token", "X-Api-Key", "Cookie"} {
-				if _, sent := got.Header[name]; sent != tt.keep {
-					t.Errorf("%s sent: %v, want %v", name, sent, tt.keep)
-				}
-			}
-			if got.Header.Get("Accept-Language") != "en" {
-				t.Error("a harmless field was dropped")
-			}
-		})
-	}
-}
-
-func TestCredentialsStayAtAnOriginWhateverResponsesSayOfTheirRequest(t *testing.T) {
-	for name, request := range map[string]func(*http.Request) *http.Request{
-		"nothing":               func(*http.Request) *http.Request { return nil },
-		"a request without URL": func(*http.Request) *http.Request { return &http.Request{} },
-		"where a layer sent it": func(r *http.Request) *http.Request {
-			sent := r.Clone(r.Context())
-			sent.URL.Host = "10.0.0.1"
-			return sent
-		},
-	} {
-		var got []http.Header
-		c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
-			got = append(got, r.Header)
-			status, to := http.StatusFound, map[string]string{"a.test/1": "/2", "a.test/2": "http://b.test/3", "b.test/3": "http://10.0.0.1/4"}[r.URL.Host+r.URL.Path]
-			if to == "" {
-				status = http.StatusOK
-			}
-			return &http.Response{StatusCode: status, Header: http.Header{"Location": {to}}, Body: http.NoBody, Request: request(r)}, nil
-		})})
-		get(t, c, "http://a.test/1", ply.SetHeader("X-Auth-Token", "t"))
-		var sent []bool
-		for _, h := range got {
-			sent = append(sent, h.Get("X-Auth-Token") != "")
-		}
-		if diff := cmp.Diff([]bool{true, true, false, false}, sent); diff != "" {
-			t.Errorf("responses name %s: %s", name, diff)
-		}
-	}
-}
-
-func TestAHostOfTheCallerDoesNotFollowToAnotherOrigin(t *testing.T) {
-	transport := redirects(map[string]string{"http://10.0.0.1/1": "/2", "http://10.0.0.1/2": "//b.test/3"})
-	c := newClient(t, ply.Options{Transport: transport, Jar: jarWith(t, "http://inside.test/", "s=1")})
-	req, err := http.NewRequest(http.MethodGet, "http://10.0.0.1/1", nil)
-	require.NoError(t, err)
-	req.Host = "inside.test"
-	require.NoError(t, ply.Discard(c.Do(req)))
-	var got []string
-	for _, s := range transport.got {
-		got = append(got, s.Host+" "+s.Header.Get("Cookie"))
-	}
-	if diff := cmp.Diff([]string{"inside.test s=1", "inside.test s=1", " "}, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestARefererOfTheCallerIsTrimmedOnEachHopElsewhere(t *testing.T) {
-	for referer, want := range map[string][]string{
-		"https://a.test/0?token=hunter2": {"https://a.test/0?token=hunter2", "https://a.test/0?token=hunter2", "https://a.test/", "https://a.test/"},
-		"/0?token=hunter2":               {"/0?token=hunter2", "/0?token=hunter2", "", ""},
-		"https://a.test:x/hunter2":       {"https://a.test:x/hunter2", "https://a.test:x/hunter2", "", ""},
-	} {
-		transport := redirects(map[string]string{"https://a.test/1": "/2", "https://a.test/2": "https://b.test/3", "https://b.test/3": "/4"})
-		get(t, newClient(t, ply.Options{Transport: transport}), "https://a.test/1", ply.SetHeader("Referer", referer))
-		var got []string
-		for _, s := range transport.got {
-			got = append(got, s.Header.Get("Referer"))
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: %s", referer, diff)
-		}
-	}
-}
-
-func TestARefererByDefaultIsTrimmedElsewhere(t *testing.T) {
-	transport := redirects(nil)
-	client := newClient(t, ply.Options{Transport: transport, BaseURL: "https://a.test", Header: http.Header{"Referer": {"https://a.test/0?token=hunter2"}}})
-	for _, url := range []string{"/1", "https://b.test/2"} {
-		get(t, client, url)
-	}
-	var got []string
-	for _, s := range transport.got {
-		got = append(got, s.Header.Get("Referer"))
-	}
-	if diff := cmp.Diff([]string{"https://a.test/0?token=hunter2", "https://a.test/"}, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestErrorsHideALocationThatCannotBeParsed(t *testing.T) {
 	for _, location := range []string{"http://u:hunter2@b.test:port/?token=hunter2", "http://b.test:hunter2/", "/%zz?hunter2"} {
 		_, err := newClient(t, ply.Options{Transport: redirects(map[string]string{"http://a.test/": location})}).Get(t.Context(), "http://a.test/")
@@ -244,33 +126,6 @@ type onClose struct {
 }
 
 func (o *onClose) Close() error { o.closed(); return o.ReadCloser.Close() }
-
-func TestARedirectedRequestWithoutContentExpectsNothing(t *testing.T) {
-	transport := &recorder{respond: func(r *http.Request) *http.Response {
-		if r.URL.Path == "/old" {
-			return reply(r, http.StatusSeeOther, http.Header{"Location": {"/new"}}, "")
-		}
-		return nil
-	}}
-	resp, err := newClient(t, ply.Options{Transport: transport}).Post(t.Context(), "http://a.test/old", ply.BodyString("x"), ply.ExpectContinue())
-	require.NoError(t, err)
-	resp.Body.Close()
-	if got := transport.last(); got.Method != http.MethodGet || got.Header.Get("Expect") != "" {
-		t.Errorf("got %+v", got)
-	}
-}
-
-func TestTheRefererForAnotherOriginIsAnOrigin(t *testing.T) {
-	transport := redirects(map[string]string{"https://a.test/1?token=hunter2": "https://b.test/2", "https://b.test/2": "/3"})
-	get(t, newClient(t, ply.Options{Transport: transport}), "https://a.test/1?token=hunter2")
-	var got []string
-	for _, s := range transport.got {
-		got = append(got, s.Header.Get("Referer"))
-	}
-	if diff := cmp.Diff([]string{"", "https://a.test/", "https://b.test/2"}, got); diff != "" {
-		t.Error(diff)
-	}
-}
 
 func TestHistoryIsKept(t *testing.T) {
 	transport := countdown()
@@ -378,42 +233,6 @@ func TestContentFieldsOverRedirects(t *testing.T) {
 				t.Error("Accept is lost")
 			}
 		}
-	}
-}
-
-// RFC 9110 §10.1.1.
-func TestAFailedExpectationIsDroppedOnce(t *testing.T) {
-	tests := []struct {
-		name   string
-		opts   []ply.RequestOption
-		always bool // the server answers 417 to anything
-		want   []string
-		status int
-	}{
-		{"again", []ply.RequestOption{ply.BodyString("x"), ply.ExpectContinue()}, false, []string{"100-continue x", " x"}, 200},
-		{"once", []ply.RequestOption{ply.BodyString("x"), ply.ExpectContinue()}, true, []string{"100-continue x", " x"}, 417},
-		{"a stream", []ply.RequestOption{ply.BodyReader(io.MultiReader(strings.NewReader("x"))), ply.ExpectContinue()}, false, []string{"100-continue x"}, 417},
-		{"nothing expected", []ply.RequestOption{ply.BodyString("x")}, true, []string{" x"}, 417},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			transport := &recorder{respond: func(r *http.Request) *http.Response {
-				if tt.always || r.Header.Get("Expect") != "" {
-					return reply(r, http.StatusExpectationFailed, nil, "what?")
-				}
-				return nil
-			}}
-			resp, err := newClient(t, ply.Options{Transport: transport}).Put(t.Context(), "http://a.test/", tt.opts...)
-			require.NoError(t, err)
-			resp.Body.Close()
-			var got []string
-			for _, s := range transport.got {
-				got = append(got, s.Header.Get("Expect")+" "+s.Body)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" || resp.StatusCode != tt.status {
-				t.Errorf("status %d (-want +got):\n%s", resp.StatusCode, diff)
-			}
-		})
 	}
 }
 

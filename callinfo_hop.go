@@ -1,0 +1,143 @@
+package ply
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/plyhttp/ply/internal/attempt"
+	"github.com/plyhttp/ply/internal/body"
+	"github.com/plyhttp/ply/internal/cachestatus"
+	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/redact"
+)
+
+type hop struct {
+	CallHop
+	call      *recording
+	tally     *attempt.Tally // what a retry layer tells
+	exchanges []*exchange
+	ended     bool
+}
+
+// hopRecorder stands outside the exchange layers, where each hop of a call passes once.
+type hopRecorder struct {
+	next   Handler
+	caches bool // there is a cache inside; without one Cache-Status is what the server says
+}
+
+func recordHops(h Handler) *hopRecorder {
+	return &hopRecorder{next: h, caches: hasLayer(h, cacheLayer)}
+}
+
+func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	h := beginHop(req)
+	if h == nil {
+		return r.next.RoundTrip(req)
+	}
+	ctx, tally := attempt.WithTally(record.With(req.Context(), h))
+	h.tally = tally
+	h.call.add(h)
+	resp, err := r.next.RoundTrip(req.WithContext(ctx))
+	if resp == nil || err != nil {
+		h.failed(err)
+		return resp, err
+	}
+	h.answered(resp, r.caches)
+	switch {
+	case resp.Request == nil:
+		resp.Request = req.WithContext(ctx)
+	case recordingOf(resp.Request.Context()) != h.call:
+		resp.Request = resp.Request.WithContext(record.With(resp.Request.Context(), h))
+	}
+	h.watch(resp)
+	return resp, nil
+}
+
+func (r *hopRecorder) Unwrap() http.RoundTripper { return r.next }
+
+func (r *hopRecorder) WrappedRoundTripper() http.RoundTripper { return r.next }
+
+func (r *hopRecorder) CloseIdleConnections() { closeIdle(r.next) }
+
+func beginHop(req *http.Request) *hop {
+	call, ok := record.Of(req.Context()).(*recording)
+	if !ok {
+		asked := askedBy(req.Context())
+		if asked == nil {
+			return nil
+		}
+		if call = priorHop(req, asked); call == nil {
+			call = asked.begin(req)
+		}
+	}
+	return &hop{call: call, CallHop: CallHop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: CallSpan{Start: call.now()}}}
+}
+
+// priorHop returns the call that was redirected to req: an *http.Client makes each hop with the context that it was given.
+func priorHop(req *http.Request, asked *asking) *recording {
+	if req.Response == nil || req.Response.Request == nil {
+		return nil
+	}
+	if c := recordingOf(req.Response.Request.Context()); c != nil && c.asked == asked {
+		return c
+	}
+	return nil
+}
+
+func (h *hop) over() bool {
+	h.call.mu.Lock()
+	defer h.call.mu.Unlock()
+	return h.ended
+}
+
+// end notes how the hop ended. From then on it stays as it is. c.mu is held.
+func (h *hop) end(err error) { h.Err, h.ended = err, true }
+
+func (h *hop) failed(err error) {
+	h.call.mu.Lock()
+	defer h.call.mu.Unlock()
+	h.Header.Duration = h.call.now() - h.Header.Start
+	h.end(err)
+}
+
+func (h *hop) answered(resp *http.Response, caches bool) {
+	h.call.mu.Lock()
+	defer h.call.mu.Unlock()
+	h.Status = resp.StatusCode
+	h.Header.Duration = h.call.now() - h.Header.Start
+	if caches {
+		h.Cache, h.CacheReason = cachestatus.Of(resp.Header)
+	}
+}
+
+// watch notes what comes of the body, if there is one: a connection that has been upgraded is none.
+func (h *hop) watch(resp *http.Response) {
+	h.call.mu.Lock()
+	defer h.call.mu.Unlock()
+	if !hasBody(resp) || resp.StatusCode == http.StatusSwitchingProtocols {
+		h.end(nil)
+		return
+	}
+	h.Body.Start = h.Header.End()
+	length := resp.ContentLength
+	resp.Body = body.Watch(resp.Body, body.Hooks{
+		Read: func(n int, err error) error {
+			h.call.mu.Lock()
+			defer h.call.mu.Unlock()
+			h.Received += int64(n)
+			return err
+		},
+		Done: func(err error) {
+			h.call.mu.Lock()
+			defer h.call.mu.Unlock()
+			if err == body.ErrClosed {
+				h.ClosedEarly = length != h.Received
+			}
+			if err == io.EOF || err == body.ErrClosed {
+				err = nil
+			}
+			h.Body.Duration = h.call.now() - h.Body.Start
+			h.end(err)
+		},
+	})
+}

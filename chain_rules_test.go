@@ -1,0 +1,64 @@
+package ply_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/plyhttp/ply"
+)
+
+func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
+	cacheLike := func(next ply.Handler) ply.Handler { return &pretender{next, "cache"} }
+	retryLike := func(next ply.Handler) ply.Handler { return &pretender{next, "retry"} }
+	toA := func(r *http.Request) bool { return r.URL.Host == "a.test" }
+	toB := func(r *http.Request) bool { return r.URL.Host == "b.test" }
+	for name, use := range map[string][]ply.Middleware{
+		"canonical":                {plain, cacheLike, retryLike, plain},
+		"one retry for each host":  {cacheLike, ply.When(toA, retryLike), ply.When(toB, retryLike)},
+		"two caches of their own":  {cacheLike, cacheLike},
+		"nil entries":              {nil, cacheLike, nil},
+		"states of no kind":        {stateless(nil), stateless(nil), stateless([]int{1}), stateless([]int{1})},
+		"retry inside a condition": {ply.When(toA, ply.Chain(cacheLike, retryLike))},
+	} {
+		if _, err := ply.New(ply.Options{Use: use}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// pretender is a layer that goes by the name of another.
+type pretender struct {
+	next http.RoundTripper
+	name string
+}
+
+func (p *pretender) RoundTrip(r *http.Request) (*http.Response, error) { return p.next.RoundTrip(r) }
+
+func (p *pretender) LayerName() string { return p.name }
+
+func (p *pretender) Unwrap() http.RoundTripper { return p.next }
+
+type stateful struct {
+	next http.RoundTripper
+	id   string
+}
+
+func (s *stateful) RoundTrip(r *http.Request) (*http.Response, error) { return s.next.RoundTrip(r) }
+
+func (s *stateful) LayerName() string { return "stateful" }
+
+func (s *stateful) Unwrap() http.RoundTripper { return s.next }
+
+func (s *stateful) LayerID() any { return s.id }
+
+// stateless is a layer whose LayerID says nothing, or nothing that can be compared.
+func stateless(id any) ply.Middleware {
+	return func(next ply.Handler) ply.Handler { return &identified{next, id} }
+}
+
+type identified struct {
+	ply.Handler
+	id any
+}
+
+func (i *identified) LayerID() any { return i.id }

@@ -1,0 +1,82 @@
+package ply
+
+import (
+	"net/url"
+	"strings"
+)
+
+func (c *Client) parseBase() error {
+	if c.options.BaseURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.options.BaseURL)
+	switch {
+	case err != nil:
+		return &OptionError{Option: "BaseURL", Reason: "cannot be parsed", Err: parseReason(err)}
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return &OptionError{Option: "BaseURL", Reason: "must be absolute and begin with http:// or https://"}
+	case u.RawQuery != "" || u.Fragment != "":
+		return &OptionError{Option: "BaseURL", Reason: "has a query or a fragment; give parameters with Query in Defaults"}
+	case u.User != nil:
+		return &OptionError{Option: "BaseURL", Reason: "has credentials; give them with BasicAuth in Defaults"}
+	}
+	if forgotten := placeholder.FindString(u.Path); forgotten != "" {
+		return &OptionError{Option: "BaseURL", Reason: "has the placeholder " + forgotten + ", which PathValue fills in the URLs of requests alone"}
+	}
+	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	c.itself = u.ResolveReference(u)
+	if !strings.HasSuffix(u.EscapedPath(), "/") {
+		u.Path += "/"
+		if u.RawPath != "" {
+			u.RawPath += "/"
+		}
+	}
+	c.base = u.ResolveReference(u) // its own dot segments are gone
+	return nil
+}
+
+// absolute completes a relative URL with BaseURL. One without a path is BaseURL itself (RFC 3986 §5.2.2), with a query perhaps.
+func (c *Client) absolute(u *url.URL) (*url.URL, error) {
+	switch {
+	case c.base == nil:
+		return nil, &OptionError{Option: "url", Reason: "is relative: make it absolute, or set Options.BaseURL"}
+	case u.Host != "":
+		return nil, &OptionError{Option: "url", Reason: "begins with //, which names another host than BaseURL's: write its scheme, or drop a slash"}
+	case u.Path == "" && u.Opaque == "" && u.User == nil:
+		itself := *u
+		itself.Scheme, itself.Host, itself.Path, itself.RawPath = c.itself.Scheme, c.itself.Host, c.itself.Path, c.itself.RawPath
+		return &itself, nil
+	}
+	return below(c.base, u), nil
+}
+
+// below joins the path of a relative URL to that of base, which ends in a slash.
+// Dot segments, which may come from outside as part of an identifier, lead up to base and no further.
+func below(base, u *url.URL) *url.URL {
+	if u.Host != "" || u.User != nil || u.Opaque != "" {
+		return base.ResolveReference(u) // "//host/path" names another host
+	}
+	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	kept := segments[:0]
+	for i, segment := range segments {
+		dots := strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") // RFC 3986 §6.2.2.2: the same
+		if dots != "." && dots != ".." {
+			kept = append(kept, segment)
+			continue
+		}
+		if dots == ".." && len(kept) > 0 {
+			kept = kept[:len(kept)-1]
+		}
+		if i == len(segments)-1 {
+			kept = append(kept, "")
+		}
+	}
+	joined := *u
+	joined.Scheme, joined.Host = base.Scheme, base.Host
+	joined.RawPath = base.EscapedPath() + strings.Join(kept, "/")
+	joined.Path, _ = url.PathUnescape(joined.RawPath) // EscapedPath gave nothing that cannot be unescaped
+	return &joined
+}

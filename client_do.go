@@ -1,0 +1,124 @@
+package ply
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/plyhttp/ply/redact"
+)
+
+// Do sends a request, which may come from [Client.NewRequest] or from [http.NewRequestWithContext],
+// and returns the response: of the last hop, its history in Request.Response. The caller closes its body.
+// req is not modified; its body is closed in any case.
+//
+// An error of the exchanges is a [*url.Error] as from http.Client.Do, with the secrets of the URLs in it hidden.
+// errors.As finds in it what went wrong: a [*TimeoutError], a [*RedirectError], the error of an exchange layer or of the transport.
+// [ErrClientClosed] and an [*OptionError], which say that nothing was sent, the errors of call layers and those of [CheckStatus] come as they are.
+// If the text of an error has a secret, an error without it is around them, which errors.Is and errors.As see through.
+// A status is no error, unless CheckStatus makes it one.
+func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.cleaned(req, false) }
+
+// RoundTrip performs a single exchange: with the defaults and the layers of the client, without redirects, cookies of the jar and [CheckStatus].
+// That makes a client a [Handler], for an *http.Client to go around or another chain to end in.
+// The error is that of the layers and the transport, without secrets in its text.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.cleaned(req, true) }
+
+// cleaned is [Client.do] with the secrets taken from an error that somebody else has made: a call layer, a check, or, of a single exchange, a transport.
+func (c *Client) cleaned(req *http.Request, single bool) (*http.Response, error) {
+	resp, err := c.do(req, single)
+	if err == nil {
+		return resp, nil
+	}
+	if _, ok := err.(*url.Error); ok && !single {
+		return nil, err // clean, and to be found without errors.As
+	}
+	r := c.options.Redactor
+	if r == nil || redact.HasRedactor(req.Context()) {
+		r = redact.From(req.Context())
+	}
+	return nil, r.Error(err)
+}
+
+func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
+	if r := c.options.Redactor; r != nil && !redact.HasRedactor(req.Context()) {
+		req = req.WithContext(redact.With(req.Context(), r))
+	}
+	if asked := askedBy(req.Context()); asked != nil {
+		return asked.record(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
+	}
+	if req.GetBody != nil {
+		taken, release := takeRelease(req)
+		req = taken
+		if release != nil && !single { // around a single exchange others may try again
+			defer release()
+		}
+	}
+	out, s, err := c.prepare(req, single)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	if s == nil {
+		return oneOf(c.call.RoundTrip(out))
+	}
+	finish := oneOf
+	if s.timeouts.Total > 0 {
+		out, finish = withTotal(out, s.timeouts.Total, time.Now().Add(s.timeouts.Total))
+	}
+	resp, err := finish(oneOf(c.call.RoundTrip(out)))
+	if err != nil {
+		return nil, err
+	}
+	s.reportProgress(resp)
+	if single {
+		return resp, nil
+	}
+	return s.checked(resp)
+}
+
+var errNoOutcome = errors.New("ply: a call layer returned neither a response nor an error")
+
+// oneOf holds call layers to the contract, as http.Client does with those inside it.
+func oneOf(resp *http.Response, err error) (*http.Response, error) {
+	switch {
+	case err != nil:
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		return nil, err
+	case resp == nil:
+		return nil, errNoOutcome
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	return resp, nil
+}
+
+// follow is the innermost call layer: net/http's redirects and cookies around the exchange layers.
+type follow struct{ client *Client }
+
+func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
+	if s := settingsOf(req.Context()); s != nil && s.single {
+		return f.client.exchange.RoundTrip(req)
+	}
+	resp, err := f.client.http.Do(req)
+	if err == nil {
+		return resp, nil
+	}
+	if e, ok := err.(*url.Error); ok {
+		r := redact.From(req.Context())
+		// resp is not nil after a refused redirect; its body is closed, and RedirectError has it.
+		return nil, &url.Error{Op: e.Op, URL: r.URLText(e.URL), Err: withoutLocation(r, e.Err)}
+	}
+	return nil, err
+}
+
+func (f *follow) LayerName() string { return "redirects and cookies" }
+
+func (f *follow) Unwrap() http.RoundTripper { return f.client.exchange }
+
+func (f *follow) WrappedRoundTripper() http.RoundTripper { return f.client.exchange }
+
+func (f *follow) CloseIdleConnections() { closeIdle(f.client.exchange) }

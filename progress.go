@@ -1,0 +1,69 @@
+package ply
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/plyhttp/ply/internal/body"
+)
+
+// DownloadProgress calls f as the body of the response is read, with the bytes received so far and
+// the length that was announced, -1 if none was. f runs on the goroutine that reads.
+func DownloadProgress(f func(received, total int64)) RequestOption {
+	return RequestOption{func(d *draft) error {
+		d.settings.progress = f
+		return nil
+	}}
+}
+
+func (s *settings) reportProgress(resp *http.Response) {
+	if s.progress == nil || resp.StatusCode == http.StatusSwitchingProtocols || !hasBody(resp) {
+		return
+	}
+	var received int64
+	total := resp.ContentLength
+	resp.Body = body.Watch(resp.Body, body.Hooks{Read: func(n int, err error) error {
+		received += int64(n)
+		s.progress(received, total)
+		return err
+	}})
+}
+
+// UploadProgress calls f as the transport reads the body, with the bytes read so far, as they are sent: after [CompressBody],
+// and with their total, -1 if it is not known. When the body is sent again, the count begins again. An empty body makes no calls.
+//
+// f runs on a goroutine of the transport and must not block. The calls of one attempt follow each other; those of attempts
+// that run at once, hedged ones for instance, may overlap.
+func UploadProgress(f func(sent, total int64)) RequestOption {
+	return RequestOption{func(d *draft) error {
+		d.progress = f
+		return nil
+	}}
+}
+
+// counted reports what is read of each body that open gives.
+func counted(open func() (io.ReadCloser, error), total int64, report func(sent, total int64)) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) {
+		rc, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return &counter{ReadCloser: rc, total: total, report: report}, nil
+	}
+}
+
+// counter hides an io.WriterTo, which would send everything before the first report.
+type counter struct {
+	io.ReadCloser
+	sent, total int64
+	report      func(sent, total int64)
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if n > 0 {
+		c.sent += int64(n)
+		c.report(c.sent, c.total)
+	}
+	return n, err
+}

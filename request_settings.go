@@ -1,0 +1,54 @@
+package ply
+
+import (
+	"context"
+	"net/http"
+)
+
+// settings are the choices of one request that are not in the request itself. They travel in its context,
+// from hop to hop of a redirect, and are never sent.
+type settings struct {
+	timeouts     Timeouts
+	maxRedirects int // 0: not chosen; noRedirects: none
+	status       func(*http.Response) error
+	statusChosen bool
+	progress     func(received, total int64)
+	variant      variant
+	transport    *variantTransport // what variant comes to, once the client has resolved it
+	single       bool              // one exchange, no redirects: see Client.RoundTrip
+	around       bool              // single, and an *http.Client follows redirects: see Client.HTTPClient
+
+	// resolved says that a client has completed the settings and acts on them.
+	// They are not those of another request that somebody makes with the same context.
+	resolved bool
+}
+
+const noRedirects = -1
+
+type settingsKey struct{}
+
+func withSettings(ctx context.Context, s *settings) context.Context {
+	return context.WithValue(ctx, settingsKey{}, s)
+}
+
+// settingsOf returns what the context carries; nil says that nothing was chosen. The result is read only.
+func settingsOf(ctx context.Context) *settings {
+	s, _ := ctx.Value(settingsKey{}).(*settings)
+	return s
+}
+
+// over returns s completed by the defaults d.
+func (s settings) over(d settings) settings {
+	s.timeouts = s.timeouts.over(d.timeouts)
+	if s.maxRedirects == 0 {
+		s.maxRedirects = d.maxRedirects
+	}
+	if !s.statusChosen {
+		s.status, s.statusChosen = d.status, d.statusChosen
+	}
+	if s.progress == nil {
+		s.progress = d.progress
+	}
+	s.variant = s.variant.over(d.variant)
+	return s
+}

@@ -1,0 +1,156 @@
+package ply
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+)
+
+// CopyTo returns a function that writes the body of a successful response to dst, closes it, and says how many bytes dst got.
+// It takes what a call returns:
+//
+//	n, err := ply.CopyTo(hash)(client.Get(ctx, "/image.iso"))
+//
+// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [ErrorForStatus], and dst gets nothing; [AnyStatus] takes all.
+// The body is not held in memory and has no limit, unless [WithBodyLimit] sets one.
+// A body that is cut short is an [io.ErrUnexpectedEOF], and one above the limit a [*BodyLimitError]; dst has the bytes in front of that.
+func CopyTo(dst io.Writer) func(*http.Response, error) (int64, error) {
+	return func(resp *http.Response, err error) (int64, error) {
+		if resp, err = successful(resp, err); err != nil {
+			return 0, err
+		}
+		return copyBody(dst, resp)
+	}
+}
+
+// Save returns a function that writes the body of a successful response to the file at path, and says how many bytes it has.
+// It takes what a call returns:
+//
+//	n, err := ply.Save("image.iso")(client.Get(ctx, "/image.iso"))
+//
+// The file appears, in the place of one that was there, when all of the body has been written: until then it has a name of its own in the
+// same directory, and after an error, or a panic, nothing remains of it. It has the permissions of the file that it replaces.
+// Where path is a symbolic link to a file, that file is replaced and the link stays. What is neither a file nor a link to one, a directory,
+// a named pipe or a device for instance, is an error and stays as it is: open it, and give it to [CopyTo].
+//
+// Only a status from 200 to 299 is a success. Any other is a [*StatusError], so that neither a 304 nor the page of a redirect becomes the file:
+//
+//	if ply.StatusIs(err, http.StatusNotModified) { // the file is up to date
+//
+// Other errors are those of [ErrorForStatus] and [CopyTo], and those of the file system.
+func Save(path string) func(*http.Response, error) (int64, error) {
+	return func(resp *http.Response, err error) (int64, error) {
+		if resp, err = ErrorForStatus(resp, err); err != nil {
+			return 0, err
+		}
+		if resp.StatusCode < 200 || resp.StatusCode > 299 {
+			defer resp.Body.Close()
+			return 0, statusError(resp)
+		}
+		return saveBody(path, resp)
+	}
+}
+
+func saveBody(path string, resp *http.Response) (n int64, err error) {
+	path, mode, err := replaceable(path)
+	if err != nil {
+		resp.Body.Close()
+		return 0, savingError(resp, err)
+	}
+	// The name is short, whatever that of the file is: file systems have a limit.
+	part := filepath.Join(filepath.Dir(path), ".ply-"+rand.Text()[:16]+".part")
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode.or(0o666))
+	if err != nil {
+		resp.Body.Close()
+		return 0, savingError(resp, err)
+	}
+	saved := false
+	defer func() {
+		if !saved { // the body may have panicked
+			f.Close()
+			os.Remove(part)
+		}
+	}()
+	if n, err = copyBody(f, resp); err != nil {
+		return 0, err
+	}
+	if mode.known {
+		err = f.Chmod(mode.FileMode) // the umask may have taken something away
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		return 0, savingError(resp, err)
+	}
+	saved = true
+	return n, nil
+}
+
+// permissions are those of a file that is to be replaced.
+type permissions struct {
+	fs.FileMode
+	known bool // there is one
+}
+
+func (p permissions) or(unknown fs.FileMode) fs.FileMode {
+	if p.known {
+		return p.FileMode
+	}
+	return unknown
+}
+
+// replaceable returns the file that path leads to, and its permissions if it is there already. Anything but a file is an error.
+func replaceable(path string) (string, permissions, error) {
+	if path == "" {
+		return "", permissions{}, errors.New("the path is empty")
+	}
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			info, err = os.Lstat(path)
+		}
+	} else if errors.Is(err, fs.ErrNotExist) {
+		return path, permissions{}, nil
+	}
+	if err != nil {
+		return "", permissions{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", permissions{}, &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file: open it and give it to CopyTo")}
+	}
+	return path, permissions{info.Mode().Perm(), true}, nil
+}
+
+func savingError(resp *http.Response, err error) error {
+	return fmt.Errorf("ply: saving %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
+}
+
+// copyBody writes the body of resp to dst and closes it.
+func copyBody(dst io.Writer, resp *http.Response) (int64, error) {
+	defer resp.Body.Close()
+	limit, length := bodyLimit(resp, -1), lengthOf(resp)
+	if limit >= 0 && length > limit {
+		return 0, bodyError(resp, &BodyLimitError{limit})
+	}
+	var src io.Reader = resp.Body
+	if limit >= 0 {
+		src = &limitedReader{r: src, limit: limit, left: limit}
+	}
+	n, err := io.Copy(dst, src)
+	if err == nil && n < length {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return n, fmt.Errorf("ply: copying the body of %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
+	}
+	return n, nil
+}

@@ -1,0 +1,206 @@
+package ply
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"github.com/plyhttp/ply/internal/body"
+)
+
+// exchange performs one exchange under the timeouts of its phases.
+func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	p := &phases{limits: t, ctx: ctx, cancel: cancel}
+	resp, err := h.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, p.trace())))
+	if struck := p.finish(); struck != nil {
+		err = struck // even if the header came in at that moment: the body can't be read any more
+	}
+	if err != nil || !hasBody(resp) {
+		cancel(nil)
+		if resp != nil {
+			resp.Request = req
+		}
+		return resp, err
+	}
+	resp.Request = req
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		if _, ok := h.(*http.Transport); ok {
+			cancel(nil) // it has let go of the connection; another kind of transport may not have
+		}
+		return resp, nil
+	}
+	if t.IdleRead > 0 {
+		resp.Body = &idleBody{ReadCloser: resp.Body, limit: t.IdleRead, phases: p}
+	}
+	resp.Body = body.Watch(resp.Body, body.Hooks{Done: func(error) { cancel(nil) }})
+	return resp, nil
+}
+
+// phases runs at most one timer at a time: that of the phase that the exchange is in.
+// The hooks come from the goroutines of the transport, also late, from a dial that another request took over.
+type phases struct {
+	limits Timeouts
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu         sync.Mutex // guards the fields below
+	timer      *time.Timer
+	connecting bool
+	entered    time.Time     // when Connect was last entered
+	connect    time.Duration // what is left for it
+	finished   bool
+	struck     *TimeoutError // what ended the exchange, if it was one of the phases
+}
+
+func (p *phases) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn:           func(string) { p.getConn() },
+		TLSHandshakeStart: p.startTLS,
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { p.endTLS() },
+		GotConn:           func(httptrace.GotConnInfo) { p.enter("", 0) },
+		WroteRequest: func(info httptrace.WroteRequestInfo) {
+			if info.Err == nil {
+				p.enter(PhaseResponseHeader, p.limits.ResponseHeader)
+			}
+		},
+	}
+}
+
+func (p *phases) getConn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.connecting = true
+	p.connect = p.limits.Connect
+	p.toConnect()
+}
+
+// startTLS stops the clock of Connect for a request that is still waiting for its connection;
+// one that got another connection meanwhile has no part in the handshake.
+func (p *phases) startTLS() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.connecting {
+		p.connect -= time.Since(p.entered)
+		p.set(PhaseTLS, p.limits.TLS, p.limits.TLS)
+	}
+}
+
+func (p *phases) endTLS() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.connecting {
+		p.toConnect()
+	}
+}
+
+func (p *phases) toConnect() {
+	p.entered = time.Now()
+	p.set(PhaseConnect, p.limits.Connect, max(p.connect, 0))
+}
+
+func (p *phases) enter(phase Phase, limit time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.connecting = false
+	p.set(phase, limit, limit)
+}
+
+// finish ends the phases before the body. It returns the timeout that has struck, nil for none.
+func (p *phases) finish() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set("", 0, 0)
+	p.finished = true
+	if p.struck == nil {
+		return nil
+	}
+	return p.struck
+}
+
+// set starts the timer of a phase that has a limit and some of it left.
+func (p *phases) set(phase Phase, limit, left time.Duration) {
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+	if p.finished || limit <= 0 {
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(left, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		// A timer that fired while the phase was being left finds another one, or none, in its place.
+		if p.timer == timer {
+			p.strike(phase, limit)
+		}
+	})
+	p.timer = timer
+}
+
+func (p *phases) strike(phase Phase, limit time.Duration) {
+	e := &TimeoutError{Phase: phase, Limit: limit}
+	if p.cancel(e); context.Cause(p.ctx) == error(e) {
+		p.struck = e
+	}
+}
+
+// name gives err the name of the timeout that caused it.
+func (p *phases) name(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil && p.struck != nil {
+		return p.struck
+	}
+	return err
+}
+
+// idleBody ends the exchange when a read takes longer than limit.
+type idleBody struct {
+	io.ReadCloser
+	limit  time.Duration
+	phases *phases
+	timer  *time.Timer // runs during a read; written under phases.mu
+}
+
+func (b *idleBody) Read(buf []byte) (int, error) {
+	b.start()
+	n, err := b.ReadCloser.Read(buf)
+	if !b.timer.Stop() {
+		b.phases.mu.Lock()
+		b.timer = nil
+		b.phases.mu.Unlock()
+	}
+	if err != nil && err != io.EOF {
+		err = b.phases.name(err)
+	}
+	return n, err
+}
+
+func (b *idleBody) start() {
+	if b.timer != nil {
+		b.timer.Reset(b.limit)
+		return
+	}
+	b.phases.mu.Lock()
+	defer b.phases.mu.Unlock()
+	var timer *time.Timer
+	timer = time.AfterFunc(b.limit, func() {
+		b.phases.mu.Lock()
+		defer b.phases.mu.Unlock()
+		// As in phases.set: it is not this timer any more that times the read.
+		if b.timer == timer {
+			b.phases.strike(PhaseIdleRead, b.limit)
+		}
+	})
+	b.timer = timer
+}
+
+func (t Timeouts) phased() bool {
+	return t.Connect > 0 || t.TLS > 0 || t.ResponseHeader > 0 || t.IdleRead > 0
+}
