@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -101,7 +101,7 @@ func (s CallSpan) End() time.Duration { return s.Start + s.Duration }
 // Each call has a record of its own. What a cache does behind the caller's back, to refresh what it served, is not in it.
 // Calls with another context cost what they would cost without records but for a few looks into the context; nothing is allocated.
 func WithCallInfo(ctx context.Context) context.Context {
-	return record.With(ctx, &asking{})
+	return reqctx.WithRecord(ctx, &asking{})
 }
 
 // CallInfoFrom returns the record of the call that resp is the answer to, and whether it was recorded: see [WithCallInfo].

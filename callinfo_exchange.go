@@ -8,7 +8,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
-	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -38,7 +38,7 @@ func (r *exchangeRecorder) CloseIdleConnections() { closeIdle(r.next) }
 func beginExchange(req *http.Request) *exchange {
 	var h *hop
 	var outer *exchange
-	switch part := record.Of(req.Context()).(type) {
+	switch part := reqctx.Record(req.Context()).(type) {
 	case *hop:
 		h = part
 	case *exchange:
@@ -69,7 +69,7 @@ func beginExchange(req *http.Request) *exchange {
 }
 
 func (x *exchange) record(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
-	out := req.WithContext(httptrace.WithClientTrace(record.With(req.Context(), x), x.trace()))
+	out := req.WithContext(httptrace.WithClientTrace(reqctx.WithRecord(req.Context(), x), x.trace()))
 	if req.Body != nil && req.Body != http.NoBody {
 		out.Body = body.Watch(req.Body, body.Hooks{Read: func(n int, err error) error {
 			x.note(func(time.Duration) { x.Sent += int64(n) })

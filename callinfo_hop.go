@@ -7,7 +7,7 @@ import (
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
 	"github.com/plyhttp/ply/internal/cachestatus"
-	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -34,7 +34,7 @@ func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h == nil {
 		return r.next.RoundTrip(req)
 	}
-	ctx, tally := attempt.WithTally(record.With(req.Context(), h))
+	ctx, tally := attempt.WithTally(reqctx.WithRecord(req.Context(), h))
 	h.tally = tally
 	h.call.add(h)
 	resp, err := r.next.RoundTrip(req.WithContext(ctx))
@@ -47,7 +47,7 @@ func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	case resp.Request == nil:
 		resp.Request = req.WithContext(ctx)
 	case recordingOf(resp.Request.Context()) != h.call:
-		resp.Request = resp.Request.WithContext(record.With(resp.Request.Context(), h))
+		resp.Request = resp.Request.WithContext(reqctx.WithRecord(resp.Request.Context(), h))
 	}
 	h.watch(resp)
 	return resp, nil
@@ -60,7 +60,7 @@ func (r *hopRecorder) WrappedRoundTripper() http.RoundTripper { return r.next }
 func (r *hopRecorder) CloseIdleConnections() { closeIdle(r.next) }
 
 func beginHop(req *http.Request) *hop {
-	call, ok := record.Of(req.Context()).(*recording)
+	call, ok := reqctx.Record(req.Context()).(*recording)
 	if !ok {
 		asked := askedBy(req.Context())
 		if asked == nil {

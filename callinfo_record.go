@@ -6,11 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/redact"
 )
 
-// The context of a recorded call has one of these, by way of internal/record, the further inside the later:
+// The context of a recorded call has one of these, by way of internal/reqctx, the further inside the later:
 //
 //	*asking     what WithCallInfo was asked for
 //	*recording  the call, in the call layers of a Client
@@ -60,7 +60,7 @@ func methodOf(req *http.Request) string {
 
 // recordingOf returns the call that ctx belongs to; nil if it is not recorded.
 func recordingOf(ctx context.Context) *recording {
-	switch part := record.Of(ctx).(type) {
+	switch part := reqctx.Record(ctx).(type) {
 	case *asking:
 		part.mu.Lock()
 		defer part.mu.Unlock()
@@ -77,7 +77,7 @@ func recordingOf(ctx context.Context) *recording {
 
 // askedBy returns who wants a record of a call that begins with ctx; nil if nobody does, or if it is part of a call that is recorded already.
 func askedBy(ctx context.Context) *asking {
-	switch part := record.Of(ctx).(type) {
+	switch part := reqctx.Record(ctx).(type) {
 	case *asking:
 		return part
 	case *hop:
@@ -95,7 +95,7 @@ func askedBy(ctx context.Context) *asking {
 // record performs a call of which somebody wants a record.
 func (a *asking) record(req *http.Request, do func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	c := a.begin(req)
-	resp, err := do(req.WithContext(record.With(req.Context(), c)))
+	resp, err := do(req.WithContext(reqctx.WithRecord(req.Context(), c)))
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
-	"github.com/plyhttp/ply/internal/scope"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -97,7 +97,7 @@ func appendCredentials(dst []byte, r *http.Request) ([]byte, error) {
 	}
 	start := len(dst) + 1
 	dst, err := credential.Append(append(append(dst, 1), hashSeed...), r)
-	if err != nil && scope.Of(r.Context()).Principal == "" { // else the program says who asks
+	if err != nil && reqctx.From(r.Context()).Principal == "" { // else the program says who asks
 		return nil, err
 	}
 	return hashedFrom(dst, start), nil

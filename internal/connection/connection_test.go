@@ -22,9 +22,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/plyhttp/ply/internal/connection"
-	"github.com/plyhttp/ply/internal/scope"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // certificate is self-signed; all have one subject.
@@ -250,7 +251,7 @@ func TestOtherSchemesAreTheirOwn(t *testing.T) {
 	}
 	name := func(h http.RoundTripper, scheme string) (string, string) {
 		c := connection.Under(h)
-		p := connection.PathOf(&c, scope.Scope{}).For(scheme)
+		p := connection.PathOf(&c, reqctx.Values{}).For(scheme)
 		return string(p.Append(nil)), p.Unnamed()
 	}
 	one, other := files(), files()

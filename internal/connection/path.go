@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"net/http"
 
-	"github.com/plyhttp/ply/internal/scope"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // A Choice is what a client has chosen for the connections of a request. It doesn't change.
@@ -19,23 +19,23 @@ type Choice struct {
 // With returns a context for requests whose connections are c's. A request in the context of another one belongs to both: what an unverified answer
 // led to is not above it.
 func With(ctx context.Context, c *Choice) context.Context {
-	s := scope.Of(ctx)
+	s := reqctx.From(ctx)
 	if outer := chosen(s); outer != nil {
 		inner := *c
 		inner.outer = outer
 		c = &inner
 	}
 	s.Connection = c
-	return scope.With(ctx, s)
+	return reqctx.With(ctx, s)
 }
 
 // Has reports whether the choice of ctx is c.
 func Has(ctx context.Context, c *Choice) bool {
-	in := chosen(scope.Of(ctx))
+	in := chosen(reqctx.From(ctx))
 	return in == c || in != nil && c != nil && in.Base == c.Base && in.Own == c.Own
 }
 
-func chosen(s scope.Scope) *Choice {
+func chosen(s reqctx.Values) *Choice {
 	c, _ := s.Connection.(*Choice)
 	return c
 }
@@ -48,7 +48,7 @@ type Path struct {
 }
 
 // PathOf returns the path of requests with a scope, below which there is chain.
-func PathOf(chain *Chain, s scope.Scope) Path { return Path{chain: chain, choice: chosen(s)} }
+func PathOf(chain *Chain, s reqctx.Values) Path { return Path{chain: chain, choice: chosen(s)} }
 
 // For returns the path of those requests whose URL has this scheme.
 func (p Path) For(scheme string) Path {
@@ -57,7 +57,7 @@ func (p Path) For(scheme string) Path {
 }
 
 // Choices returns the path of requests in ctx, as far as that is known from it alone.
-func Choices(ctx context.Context) Path { return PathOf(&Chain{Opaque: true}, scope.Of(ctx)) }
+func Choices(ctx context.Context) Path { return PathOf(&Chain{Opaque: true}, reqctx.From(ctx)) }
 
 // parts are the one or two identities that count, and the one of which the chain names what has no name.
 func (p Path) parts() (first, second, base *Identity) {

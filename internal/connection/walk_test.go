@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/plyhttp/ply/internal/connection"
-	"github.com/plyhttp/ply/internal/scope"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 type handler func(*http.Request) (*http.Response, error)
@@ -88,7 +88,7 @@ func TestTransportsAreFoundBelowWrappers(t *testing.T) {
 	}
 }
 
-func partition(h http.RoundTripper, s scope.Scope) (name, unnamed string) {
+func partition(h http.RoundTripper, s reqctx.Values) (name, unnamed string) {
 	c := connection.Under(h)
 	p := connection.PathOf(&c, s)
 	return string(p.Append(nil)), p.Unnamed()
@@ -100,12 +100,12 @@ func TestNamesGivenStandForWhatHasNone(t *testing.T) {
 		return &named{unwraps{next: next}, name}
 	}
 	own := func(c *tls.Config) http.RoundTripper { return &http.Transport{DialContext: reach, TLSClientConfig: c} }
-	a, why := partition(give("a", own(nil)), scope.Scope{})
-	again, _ := partition(give("a", own(nil)), scope.Scope{})
-	b, _ := partition(give("b", own(nil)), scope.Scope{})
-	c, _ := partition(give("a", own(&tls.Config{ServerName: "x.test"})), scope.Scope{})
-	none, unnamed := partition(give("", own(nil)), scope.Scope{})
-	hidden, _ := partition(give("a", &hides{}), scope.Scope{})
+	a, why := partition(give("a", own(nil)), reqctx.Values{})
+	again, _ := partition(give("a", own(nil)), reqctx.Values{})
+	b, _ := partition(give("b", own(nil)), reqctx.Values{})
+	c, _ := partition(give("a", own(&tls.Config{ServerName: "x.test"})), reqctx.Values{})
+	none, unnamed := partition(give("", own(nil)), reqctx.Values{})
+	hidden, _ := partition(give("a", &hides{}), reqctx.Values{})
 	switch {
 	case why != "":
 		t.Errorf("unnamed: %s", why)
@@ -125,8 +125,8 @@ func TestAClientsChoiceTakesThePlaceOfItsTransport(t *testing.T) {
 	id := func(name string) *connection.Identity { return &connection.Identity{Name: name} }
 	tr := &http.Transport{TLSClientConfig: &tls.Config{ServerName: "a.test"}}
 	base := identity(tr)
-	chosen := scope.Scope{Connection: &connection.Choice{Base: &base, Own: id("own")}}
-	own, _ := partition(handler(nil), scope.Scope{Connection: &connection.Choice{Base: id(""), Own: id("own")}})
+	chosen := reqctx.Values{Connection: &connection.Choice{Base: &base, Own: id("own")}}
+	own, _ := partition(handler(nil), reqctx.Values{Connection: &connection.Choice{Base: id(""), Own: id("own")}})
 	if got, _ := partition(tr, chosen); got != own {
 		t.Errorf("%q, want %q", got, own)
 	}
@@ -140,8 +140,8 @@ func TestAClientsChoiceTakesThePlaceOfItsTransport(t *testing.T) {
 	}
 	ctx := connection.With(t.Context(), chosen.Connection.(*connection.Choice))
 	nested := connection.With(ctx, &connection.Choice{Base: id(""), Own: id("inner")})
-	inner, _ := partition(tr, scope.Of(nested))
-	alone, _ := partition(tr, scope.Scope{Connection: &connection.Choice{Base: id(""), Own: id("inner")}})
+	inner, _ := partition(tr, reqctx.From(nested))
+	alone, _ := partition(tr, reqctx.Values{Connection: &connection.Choice{Base: id(""), Own: id("inner")}})
 	if inner == own || inner == alone {
 		t.Error("a request in the context of another belongs to both")
 	}
@@ -168,7 +168,7 @@ func TestWhatIsUnverifiedIsKeptWhereThatIsKnown(t *testing.T) {
 		"given empty": {&named{unwraps{next: &hides{}}, ""}, false},
 	} {
 		c := connection.Under(tt.chain)
-		p := connection.PathOf(&c, scope.Scope{})
+		p := connection.PathOf(&c, reqctx.Values{})
 		if got := p.Admits(answers["unverified"]); got != tt.kept {
 			t.Errorf("%s: %v", kind, got)
 		}

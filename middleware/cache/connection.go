@@ -7,7 +7,7 @@ import (
 	"weak"
 
 	"github.com/plyhttp/ply/internal/connection"
-	"github.com/plyhttp/ply/internal/scope"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // NamedConnection returns a layer that names the connections below it, for a cache above it.
@@ -110,7 +110,7 @@ func (c *Cache) paths(r *http.Request) []connection.Path {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	in := scope.Of(r.Context())
+	in := reqctx.From(r.Context())
 	paths := []connection.Path{connection.PathOf(&connection.Chain{Opaque: true}, in).For(r.URL.Scheme)}
 	known := map[string]bool{string(paths[0].Append(nil)): true}
 	for _, chain := range m.chains {

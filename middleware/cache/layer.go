@@ -9,7 +9,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/credential"
-	"github.com/plyhttp/ply/internal/scope"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -94,7 +94,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // read reads a request, and what the contexts around it have chosen.
 func (c *Cache) read(a *ask, r *http.Request, below *connection.Chain) {
-	in := scope.Of(r.Context())
+	in := reqctx.From(r.Context())
 	choices := chosen(in)
 	a.path, a.principal, a.traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, len(choices.traces) > 0
 	a.read(choices.effective(), r, &c.posture)
@@ -130,7 +130,7 @@ func (c *Cache) appendKey(dst []byte, r *http.Request, by connection.Path) ([]by
 
 // appendKeyBy is appendKey with what a strategy appends.
 func (c *Cache) appendKeyBy(dst []byte, r *http.Request, by connection.Path, strategy func([]byte, *http.Request) ([]byte, error)) ([]byte, error) {
-	dst = appendPrincipal(by.Append(dst), scope.Of(r.Context()).Principal)
+	dst = appendPrincipal(by.Append(dst), reqctx.From(r.Context()).Principal)
 	content := false
 	switch r.Method {
 	case "", http.MethodGet, http.MethodHead:

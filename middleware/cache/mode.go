@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/plyhttp/ply/expiry"
-	"github.com/plyhttp/ply/internal/scope"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // A Mode says how the cache treats one request, in the words of the Fetch standard's request cache mode.
@@ -57,22 +57,22 @@ type choices struct {
 var noChoices choices
 
 // chosen reads the choices in a scope. They must not be changed.
-func chosen(s scope.Scope) *choices {
+func chosen(s reqctx.Values) *choices {
 	if c, ok := s.Cache.(*choices); ok {
 		return c
 	}
 	return &noChoices
 }
 
-func choicesOf(ctx context.Context) *choices { return chosen(scope.Of(ctx)) }
+func choicesOf(ctx context.Context) *choices { return chosen(reqctx.From(ctx)) }
 
 // choosing returns a context with choices that change makes of those that are in scope.
 func choosing(ctx context.Context, change func(*choices)) context.Context {
-	s := scope.Of(ctx)
+	s := reqctx.From(ctx)
 	mine := *chosen(s)
 	change(&mine)
 	s.Cache = &mine
-	return scope.With(ctx, s)
+	return reqctx.With(ctx, s)
 }
 
 // WithExpiry returns a context for requests whose answers are as long good as s says, in place of what the cache's own strategy says

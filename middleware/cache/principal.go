@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
-	"github.com/plyhttp/ply/internal/scope"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // WithPrincipal returns a context for requests that the program makes for the principal with this name: a user, a tenant, a service account.
@@ -20,11 +20,11 @@ import (
 // and whoever reads a store can try names out. The innermost context counts. An empty name undoes an outer one: then the request itself says who asks.
 // The name is never sent to the server.
 func WithPrincipal(ctx context.Context, name string) context.Context {
-	s := scope.Of(ctx)
+	s := reqctx.From(ctx)
 	if s.Principal = ""; name != "" {
 		s.Principal = hashedPrincipal(name)
 	}
-	return scope.With(ctx, s)
+	return reqctx.With(ctx, s)
 }
 
 // hashedPrincipal is the form in which a principal's name stands in a scope, in keys and in tags.
@@ -40,7 +40,7 @@ func hashedPrincipalTag(hashed string) tag { return newTag(append([]byte{'p'}, h
 
 // withPrincipal returns tags and, if the request was made for a named principal, that one's tag.
 func withPrincipal(ctx context.Context, tags []tag) []tag {
-	if hashed := scope.Of(ctx).Principal; hashed != "" {
+	if hashed := reqctx.From(ctx).Principal; hashed != "" {
 		return append(tags, hashedPrincipalTag(hashed))
 	}
 	return tags

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/plyhttp/ply/internal/record"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // outliving returns r, or a request without an end if the deadline of r has passed: the pieces of a large body come after it.
@@ -25,7 +25,7 @@ func (x *exchange) refreshBehind() {
 	if x.ask.mode == ModeReadOnly {
 		return // what it brings could not be kept
 	}
-	r := x.request.Clone(record.Behind(context.WithoutCancel(x.request.Context())))
+	r := x.request.Clone(reqctx.InBackground(context.WithoutCancel(x.request.Context())))
 	if rewind(r) != nil {
 		return
 	}

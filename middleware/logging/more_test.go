@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/plyhttp/ply/internal/urltemplate"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
@@ -217,7 +217,7 @@ func TestTheTemplateIsRedacted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		log := logging.New(logging.Options{Logger: j.logger(), Redactor: &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "123:hush", "REDACTED") }}})
-		req := newRequest(t, urltemplate.With(t.Context(), "/bot123:hush/{method};sid=hush"), "GET", "")
+		req := newRequest(t, reqctx.WithURLTemplate(t.Context(), "/bot123:hush/{method};sid=hush"), "GET", "")
 		resp, err := log(plytest.NewOrigin(plytest.Status(204))).RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)

@@ -15,8 +15,8 @@ import (
 
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/internal/timeout"
-	"github.com/plyhttp/ply/internal/urltemplate"
 )
 
 // Outcome is how a call ended, or an attempt of one.
@@ -104,7 +104,7 @@ func (o Outcome) URLTemplate() string {
 	if o.Request == nil || o.Request.Response != nil {
 		return ""
 	}
-	return urltemplate.Of(o.Request.Context())
+	return reqctx.URLTemplate(o.Request.Context())
 }
 
 // redirects counts the hops before the last one: http.Client puts the redirecting response into the request that follows it.

@@ -1,0 +1,64 @@
+// Package reqctx carries what layers know of a request in the request's context: what a caller or a client has chosen for it,
+// the record of the call that it belongs to, and the template of its URL.
+package reqctx
+
+import (
+	"context"
+
+	"github.com/plyhttp/ply/internal/attempt"
+)
+
+// Values are the choices that every cached request looks for. They share one context key, because each look-up walks the whole context.
+// The zero Values are those of a request for which nothing was chosen.
+type Values struct {
+	Connection any    // a *connection.Choice: what a client has chosen for the request's connection, or nil
+	Principal  string // a hash of the name under which the program makes the request, or ""; see cache.WithPrincipal
+	Cache      any    // the cache's choices, whose type is its own, or nil
+}
+
+type valuesKey struct{}
+
+// With returns a context whose values are v, in the place of those that ctx has.
+func With(ctx context.Context, v Values) context.Context {
+	return context.WithValue(ctx, valuesKey{}, &v)
+}
+
+// From returns the values of ctx. It allocates nothing.
+func From(ctx context.Context) Values {
+	if v, ok := ctx.Value(valuesKey{}).(*Values); ok {
+		return *v
+	}
+	return Values{}
+}
+
+type recordKey struct{}
+
+// WithRecord returns a context whose requests are noted in part, which is a part of the record of a call. Its type is the root package's own.
+func WithRecord(ctx context.Context, part any) context.Context {
+	return context.WithValue(ctx, recordKey{}, part)
+}
+
+// Record returns the part that the requests of ctx are noted in, or nil if their call is not recorded.
+func Record(ctx context.Context) any { return ctx.Value(recordKey{}) }
+
+// InBackground returns a context for what a layer does after the caller has its response, such as a refresh.
+// That is not part of the caller's call: neither the call's record nor its tallies of attempts show it.
+func InBackground(ctx context.Context) context.Context {
+	if Record(ctx) != nil {
+		ctx = WithRecord(ctx, nil)
+	}
+	return attempt.WithoutTally(ctx)
+}
+
+type templateKey struct{}
+
+// WithURLTemplate returns a context whose requests have URLs made of the template, such as "/users/{id}".
+func WithURLTemplate(ctx context.Context, template string) context.Context {
+	return context.WithValue(ctx, templateKey{}, template)
+}
+
+// URLTemplate returns the template of the URLs of ctx's requests, or "" if there is none.
+func URLTemplate(ctx context.Context) string {
+	t, _ := ctx.Value(templateKey{}).(string)
+	return t
+}
