@@ -23,10 +23,10 @@ import (
 	"github.com/plyhttp/ply/internal/urlpattern"
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/redact"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // TestWorkGrowsWithTheInput holds all that reads what an origin sent to one rule: four times the input is at most eight times the work.

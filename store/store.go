@@ -2,7 +2,7 @@
 //
 // A [Store] is small on purpose. The cache brings the rest along: the format of records, checksums, variants, bodies in pieces, invalidation,
 // deadlines, and a breaker. What wraps a store, such as [Encrypted] and [Compressed], fits every one.
-// The package middleware/cache/storetest checks the whole contract, and docs/stores.md builds a store from nothing.
+// The package store/storetest checks the whole contract, and docs/stores.md builds a store from nothing.
 package store
 
 import (

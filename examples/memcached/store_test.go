@@ -12,8 +12,8 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/plyhttp/ply/examples/memcached"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 const maxItem = 8 << 20

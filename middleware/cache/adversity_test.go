@@ -15,8 +15,8 @@ import (
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // A store that hangs while an unsafe request invalidates has failed: it is counted and told.

@@ -23,8 +23,8 @@ import (
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // inBubble runs a test with virtual time.

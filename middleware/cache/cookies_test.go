@@ -16,7 +16,7 @@ import (
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // What is stored sets no cookies, however it comes to be the answer. What the origin says now does.

@@ -20,8 +20,8 @@ import (
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // plain hides what a store can do beside its three methods.

@@ -23,8 +23,8 @@ import (
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // outcomes collects what the hooks are told about the store.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 func ExampleNew() {

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // crowd is how many callers come at once.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // outcome is what one of a herd has got.

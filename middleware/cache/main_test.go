@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // onBytes has rigs without a store of their own keep their responses in a byte store, and onTiers near that, too.

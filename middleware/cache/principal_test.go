@@ -14,8 +14,8 @@ import (
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // as sends a request for a named principal.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // RFC 9111 §4.3.3: what has been replaced is gone, though what is in its place is found to be too large while it comes. A body that breaks off replaces nothing.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // withoutParams is a strategy of a user's own: the default without parameters whose names begin with utm.

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 var (

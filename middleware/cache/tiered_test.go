@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // tallied counts the calls of a store, and hides that it tells of changes.

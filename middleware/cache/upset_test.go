@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/cache/storetest"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // caught tells what f has panicked with.

@@ -6,9 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/file"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 var (

@@ -13,10 +13,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/redis"
 	"github.com/plyhttp/ply/store/redis/internal/server"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // open returns a store on a server, with a namespace of the test's own.

@@ -3,9 +3,9 @@ package sqlite_test
 import (
 	"testing"
 
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 func TestStore(t *testing.T) {

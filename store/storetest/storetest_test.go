@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/plyhttp/ply/middleware/cache/storetest"
 	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 var (
