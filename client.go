@@ -59,7 +59,7 @@ func newClient(o Options, shared *transports) (*Client, error) {
 //
 //	admin, err := client.With(func(o *ply.Options) { o.Header.Set("X-Role", "admin") })
 //
-// Both share layers with state, a cache for one, and, unless change sets another Transport or, for want of one, TrustEnv, connections.
+// Both share layers with state, a cache for one, and, unless change sets another Transport or Guard or, for want of a Transport, TrustEnv, connections.
 // These stay with c: closing the derived client leaves them open.
 func (c *Client) With(change func(*Options)) (*Client, error) {
 	o := c.options.clone()

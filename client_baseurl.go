@@ -15,6 +15,8 @@ func (c *Client) parseBase() error {
 		return &OptionError{Option: "BaseURL", Reason: "cannot be parsed", Err: parseReason(err)}
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return &OptionError{Option: "BaseURL", Reason: "must be absolute and begin with http:// or https://"}
+	case c.options.HTTPSOnly && u.Scheme != "https":
+		return &OptionError{Option: "BaseURL", Reason: "is not https, as HTTPSOnly demands"}
 	case u.RawQuery != "" || u.Fragment != "":
 		return &OptionError{Option: "BaseURL", Reason: "has a query or a fragment; give parameters with Query in Defaults"}
 	case u.User != nil:

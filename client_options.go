@@ -54,6 +54,14 @@ type Options struct {
 	// Transport ends the chain. It stays the caller's: Close does not touch it. Zero means a transport of the client's own.
 	Transport Handler
 
+	// Guard refuses connections to addresses that are not public: see [Guard]. It is for the client's own transport; another one has TransportOptions.Guard.
+	// Zero means that any address may be dialed.
+	Guard *Guard
+
+	// HTTPSOnly refuses requests for any other scheme than https, those of redirects and of layers too, with an [*HTTPSOnlyError].
+	// There is no exception, not for localhost either. Zero means that http will do.
+	HTTPSOnly bool
+
 	// TrustEnv takes proxies from the environment (if Transport is zero: another transport decides on its proxies itself), as [http.ProxyFromEnvironment] reads it:
 	// HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or the same in lower case. A proxy that cannot be used is an error of [New], never a direct connection.
 	// It also takes credentials for hosts from the netrc file that NETRC names, ~/.netrc without it. Zero means neither.
@@ -80,11 +88,14 @@ func (c *Client) makeTransports() error {
 	if c.transports != nil {
 		return nil
 	}
+	if c.options.Transport != nil && c.options.Guard != nil {
+		return &OptionError{Option: "Guard", Reason: "combined with Transport, which dials by itself: give it to NewTransport as TransportOptions.Guard"}
+	}
 	if c.options.Transport != nil {
 		c.transports = newTransports(c.options.Transport, false)
 		return nil
 	}
-	o := TransportOptions{ConnectTimeout: c.options.Timeouts.Connect, TLSHandshakeTimeout: c.options.Timeouts.TLS}
+	o := TransportOptions{ConnectTimeout: c.options.Timeouts.Connect, TLSHandshakeTimeout: c.options.Timeouts.TLS, Guard: c.options.Guard}
 	if c.options.TrustEnv {
 		if err := checkProxies(); err != nil {
 			return err
@@ -120,6 +131,7 @@ func (c *Client) makeDefaults() error {
 		}
 	}
 	d.settings.timeouts = d.settings.timeouts.over(c.options.Timeouts)
+	d.settings.httpsOnly = c.options.HTTPSOnly
 	c.defaults = d
 	return c.resolveDefaults()
 }
@@ -130,7 +142,7 @@ func (c *Client) resolveDefaults() error {
 	if err != nil {
 		return err
 	}
-	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil {
+	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil || s.httpsOnly {
 		c.resolved = s
 	}
 	return nil
@@ -157,7 +169,7 @@ func (c *Client) encodeJSON(v any) ([]byte, error) {
 
 func sameTransport(a, b Options) bool {
 	if a.Transport == nil || b.Transport == nil {
-		return a.Transport == nil && b.Transport == nil && a.TrustEnv == b.TrustEnv
+		return a.Transport == nil && b.Transport == nil && a.TrustEnv == b.TrustEnv && a.Guard == b.Guard
 	}
-	return same(a.Transport, b.Transport)
+	return a.Guard == b.Guard && same(a.Transport, b.Transport)
 }

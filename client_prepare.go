@@ -91,7 +91,9 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	if req.URL == nil {
 		return nil, nil, &OptionError{Option: "url", Reason: "is nil"}
 	}
-	out, err = c.complete(out, req)
+	if out, err = c.complete(out, req); err == nil && c.options.HTTPSOnly && !isHTTPS(out.URL) {
+		err = newHTTPSOnlyError(out, false)
+	}
 	return out, s, err
 }
 

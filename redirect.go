@@ -102,6 +102,10 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > limit {
 		return &RedirectError{Limit: limit, Response: req.Response}
 	}
+	if c.options.HTTPSOnly && !isHTTPS(req.URL) {
+		closeBody(req) // as above
+		return newHTTPSOnlyError(req, true)
+	}
 	req.URL.RawQuery = target.EscapedQuery(req.URL.RawQuery)
 	cleanHop(req, via[len(via)-1], via[0])
 	if !stayedAtOrigin(req, via) {

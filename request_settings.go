@@ -16,6 +16,7 @@ type settings struct {
 	variant      variant
 	transport    *variantTransport // what variant comes to, once the client has resolved it
 	single       bool              // one exchange, no redirects: see Client.RoundTrip
+	httpsOnly    bool              // of the client
 	around       bool              // single, and an *http.Client follows redirects: see Client.HTTPClient
 
 	// resolved says that a client has completed the settings and acts on them.
@@ -50,5 +51,6 @@ func (s settings) over(d settings) settings {
 		s.progress = d.progress
 	}
 	s.variant = s.variant.over(d.variant)
+	s.httpsOnly = d.httpsOnly
 	return s
 }

@@ -40,6 +40,13 @@ type TransportOptions struct {
 	// Resolver looks names up. Nil means net.DefaultResolver.
 	Resolver *net.Resolver
 
+	// Guard refuses connections to addresses that are not public. Nil means that any address may be dialed.
+	// It cannot be combined with UnixSocket, which has no address.
+	Guard *Guard
+
+	// HTTPSOnly refuses requests for any other scheme than https, those of redirects too: see Options.HTTPSOnly.
+	HTTPSOnly bool
+
 	// ConnectTimeout bounds resolving a name and dialing; what strikes is a [*TimeoutError]. Zero means 30 seconds, negative no bound.
 	ConnectTimeout time.Duration
 
@@ -84,8 +91,12 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 	if o.Protocols != nil && *o.Protocols == (http.Protocols{}) {
 		return nil, &OptionError{Option: "TransportOptions.Protocols", Reason: "allows none; leave it nil for the usual ones"}
 	}
+	proxy, err := o.proxy()
+	if err != nil {
+		return nil, err
+	}
 	t := &http.Transport{
-		Proxy:                  o.Proxy,
+		Proxy:                  proxy,
 		ProxyConnectHeader:     o.ProxyConnectHeader.Clone(),
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    orNone(o.TLSHandshakeTimeout, 10*time.Second),
@@ -119,12 +130,20 @@ func (o TransportOptions) dialer() (*connection.Dialer, error) {
 		return nil, &OptionError{Option: "TransportOptions.DialContext", Reason: "combined with UnixSocket, Network, LocalAddr or Resolver: give one or the other"}
 	case o.UnixSocket != "" && o.Network != "":
 		return nil, &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Network: a socket has none"}
+	case o.UnixSocket != "" && o.Guard != nil:
+		return nil, &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Guard: a socket has no address that could be refused"}
 	case o.Network != "" && o.Network != "tcp4" && o.Network != "tcp6":
 		return nil, &OptionError{Option: "TransportOptions.Network", Reason: `must be "tcp4", "tcp6" or empty`}
 	}
+	g, err := o.Guard.compile()
+	if err != nil {
+		return nil, err
+	}
 	limit := orNone(o.ConnectTimeout, 30*time.Second)
 	if o.DialContext != nil {
-		return &connection.Dialer{Dial: inTime(o.DialContext, limit), Way: connection.WayOf(o.DialContext)}, nil
+		way := connection.WayOf(o.DialContext)
+		way.Guard = g.name()
+		return &connection.Dialer{Dial: inTime(g.around(o.DialContext), limit), Way: way}, nil
 	}
 	d := &net.Dialer{KeepAlive: 30 * time.Second, LocalAddr: o.LocalAddr, Resolver: o.Resolver}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -133,7 +152,8 @@ func (o TransportOptions) dialer() (*connection.Dialer, error) {
 		}
 		return d.DialContext(ctx, cmp.Or(o.Network, network), address)
 	}
-	return &connection.Dialer{Dial: inTime(dial, limit), Way: connection.Way{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver}}, nil
+	dial = g.within(d, dial)
+	return &connection.Dialer{Dial: inTime(dial, limit), Way: connection.Way{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver, Guard: g.name()}}, nil
 }
 
 // inTime gives dial a limit; 0 means none.

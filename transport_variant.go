@@ -87,14 +87,14 @@ func (v variant) of(base *http.Transport) *http.Transport {
 	switch v.proxy {
 	case "":
 	case direct:
-		t.Proxy = nil
+		connection.SetProxy(t, nil)
 	default:
 		proxy, err := url.Parse(v.proxy)
 		if err != nil { // it has been parsed before
-			t.Proxy = func(*http.Request) (*url.URL, error) { return nil, err }
+			connection.SetProxy(t, func(*http.Request) (*url.URL, error) { return nil, err })
 			break
 		}
-		t.Proxy = http.ProxyURL(proxy)
+		connection.SetProxy(t, http.ProxyURL(proxy))
 	}
 	if v.proxyHeader != "" {
 		t.ProxyConnectHeader = parseFields(v.proxyHeader)

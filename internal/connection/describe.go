@@ -165,6 +165,9 @@ func (p *Parts) dialed(t *http.Transport, token func() string) {
 const ownDialer = "a dialer of the transport's own cannot be named"
 
 func (p *Parts) proxied(t *http.Transport, token func() string) {
+	if g := GateOf(t); g != nil {
+		t.Proxy = g.Proxy // t is a clone
+	}
 	switch {
 	case t.Proxy == nil:
 		return

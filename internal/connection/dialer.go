@@ -20,6 +20,7 @@ type Way struct {
 	Local    net.Addr      // the local end, or nil
 	Resolver *net.Resolver // what it looks names up with, or nil for the usual
 	Unknown  bool          // Dial is the program's, and can go anywhere
+	Guard    string        // what it refuses, by content, or ""
 }
 
 // WayOf is the way of a dialer that is the user's.
@@ -61,6 +62,9 @@ func (w *Way) part() Part {
 			path = absolute
 		}
 		p.add("socket", path)
+	}
+	if w.Guard != "" {
+		p.add("guard", w.Guard)
 	}
 	if w.Local != nil {
 		p.add("local address", w.Local.Network(), w.Local.String())

@@ -1,0 +1,36 @@
+package ply
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// HTTPSOnlyError says that a request was refused because its URL is not https: see Options.HTTPSOnly. Nothing was sent to that URL.
+type HTTPSOnlyError struct {
+	// URL is that of the request; its secrets are hidden.
+	URL string
+
+	// Redirected says that a server has led there.
+	Redirected bool
+}
+
+func (e *HTTPSOnlyError) Error() string {
+	if e.Redirected {
+		return "ply: HTTPSOnly refuses a redirect to " + e.URL
+	}
+	return "ply: HTTPSOnly refuses " + e.URL + ": its scheme is not https"
+}
+
+// RetryableError is false: the next attempt would meet the same refusal.
+func (e *HTTPSOnlyError) RetryableError() bool { return false }
+
+// OriginUnavailable is false: a refusal is no failure of the origin that a stale response could stand in for.
+func (e *HTTPSOnlyError) OriginUnavailable() bool { return false }
+
+func isHTTPS(u *url.URL) bool { return strings.EqualFold(u.Scheme, "https") }
+
+func newHTTPSOnlyError(req *http.Request, redirected bool) error {
+	_, u := exchangeOf(&http.Response{Request: req})
+	return &HTTPSOnlyError{URL: u, Redirected: redirected || req.Response != nil}
+}
