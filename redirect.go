@@ -103,7 +103,6 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		return &RedirectError{Limit: limit, Response: req.Response}
 	}
 	if c.options.HTTPSOnly && !isHTTPS(req.URL) {
-		closeBody(req) // as above
 		return newHTTPSOnlyError(req, true)
 	}
 	req.URL.RawQuery = target.EscapedQuery(req.URL.RawQuery)
