@@ -91,6 +91,8 @@ func TestWhatIsCommon(t *testing.T) {
 		"net.Dial":                         {Dial: net.Dial},
 		"a dialer of ply":                  {DialContext: plain.DialContext},
 		"its proxies from the environment": {Proxy: http.ProxyFromEnvironment},
+		"a gate":                           {Proxy: (&connection.Gate{}).ChooseProxy},
+		"a gate before the environment":    {Proxy: (&connection.Gate{Proxy: http.ProxyFromEnvironment}).ChooseProxy},
 		"no proxy, but fields for it":      {ProxyConnectHeader: http.Header{"X": {"y"}}},
 		"an empty TLS configuration":       {TLSClientConfig: &tls.Config{}},
 		"versions and protocols": {TLSClientConfig: &tls.Config{
@@ -152,6 +154,12 @@ func TestWhatIsNamedByContent(t *testing.T) {
 		},
 		"abstract socket": func() *http.Transport {
 			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Socket: "@a.sock"}}).DialContext}
+		},
+		"guard": func() *http.Transport {
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Guard: "a"}}).DialContext}
+		},
+		"other guard": func() *http.Transport {
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Guard: "b"}}).DialContext}
 		},
 		"local address": func() *http.Transport {
 			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Local: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}}).DialContext}
@@ -328,5 +336,27 @@ func TestRootsAreReadAsThisReleaseOfGoKeepsThem(t *testing.T) {
 	one, _ := certificate(t)
 	if id := identity(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(one)}}); id.Why != "" {
 		t.Errorf("%s with %s", id.Why, runtime.Version())
+	}
+}
+
+// TestAGateHasNoName: the proxies behind it are named as they are without it, and it stays with a proxy that is set later.
+func TestAGateHasNoName(t *testing.T) {
+	refusal := errors.New("refused")
+	gate := &connection.Gate{Proxy: proxy("http://p.test:1"), Check: func(*http.Request, *url.URL) error { return refusal }}
+	gated := &http.Transport{Proxy: gate.ChooseProxy}
+	if a, b := identity(gated), identity(&http.Transport{Proxy: proxy("http://p.test:1")}); a != b {
+		t.Errorf("behind a gate it is %+v, without %+v", a, b)
+	}
+	copied := gated.Clone()
+	connection.SetProxy(copied, proxy("http://p.test:2"))
+	if a, b := identity(copied), identity(&http.Transport{Proxy: proxy("http://p.test:2")}); a != b {
+		t.Errorf("behind a gate it is %+v, without %+v", a, b)
+	}
+	if _, err := copied.Proxy(&http.Request{}); err != refusal {
+		t.Errorf("the gate is gone: %v", err)
+	}
+	connection.SetProxy(copied, nil)
+	if _, err := copied.Proxy(&http.Request{}); err != refusal {
+		t.Errorf("the gate is gone: %v", err)
 	}
 }
