@@ -63,10 +63,17 @@ func (c *coded) Delete(ctx context.Context, key, version string) error {
 	return c.inner.Delete(ctx, key, version)
 }
 
-// The methods below exist for stores that have them; see as.
+// Unwrap returns the store whose records are coded; see [As].
+func (c *coded) Unwrap() Store { return c.inner }
+
+// The methods below are those of the optional interfaces. Each is there for an inner store that has it, too; see [As].
 
 func (c *coded) GetMulti(ctx context.Context, keys []string) ([]Record, error) {
-	records, err := c.inner.(MultiGetter).GetMulti(ctx, keys)
+	inner, err := wrapped[MultiGetter](c.inner)
+	if err != nil {
+		return nil, err
+	}
+	records, err := inner.GetMulti(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -80,20 +87,45 @@ func (c *coded) GetMulti(ctx context.Context, keys []string) ([]Record, error) {
 }
 
 func (c *coded) Range(ctx context.Context, kind Kind, f func(key string, r Record) bool) error {
-	return c.inner.(Ranger).Range(ctx, kind, func(key string, r Record) bool {
+	inner, err := wrapped[Ranger](c.inner)
+	if err != nil {
+		return err
+	}
+	return inner.Range(ctx, kind, func(key string, r Record) bool {
 		plain := c.opened(key, r)
 		return plain.Version == "" || f(key, plain)
 	})
 }
 
-func (c *coded) Clear(ctx context.Context) error { return c.inner.(Clearer).Clear(ctx) }
+func (c *coded) Clear(ctx context.Context) error {
+	inner, err := wrapped[Clearer](c.inner)
+	if err != nil {
+		return err
+	}
+	return inner.Clear(ctx)
+}
 
 func (c *coded) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	return c.inner.(Expirer).DeleteExpired(ctx, now)
+	inner, err := wrapped[Expirer](c.inner)
+	if err != nil {
+		return 0, err
+	}
+	return inner.DeleteExpired(ctx, now)
 }
 
 func (c *coded) Size(ctx context.Context) (records, bytes int64, err error) {
-	return c.inner.(Sizer).Size(ctx)
+	inner, err := wrapped[Sizer](c.inner)
+	if err != nil {
+		return 0, 0, err
+	}
+	return inner.Size(ctx)
 }
 
-func (c *coded) Notify(f func(key string)) (stop func()) { return c.inner.(Notifier).Notify(f) }
+// Notify never calls f if the inner store does not tell of changes: the method has no error to say so.
+func (c *coded) Notify(f func(key string)) (stop func()) {
+	inner, err := wrapped[Notifier](c.inner)
+	if err != nil {
+		return func() {}
+	}
+	return inner.Notify(f)
+}

@@ -18,12 +18,12 @@ import (
 // A record that is not what Compressed has put is absent, and the next Put replaces it. So is one that claims to be larger than 64 MiB:
 // reading allocates no more than a record says it holds, and believes only what DEFLATE can hold. To Put more is [ErrTooLarge].
 //
-// The result implements the optional interfaces that s implements.
+// The result has the optional interfaces that s has; see [As].
 func Compressed(s Store) (Store, error) {
 	if s == nil {
 		return nil, errors.New("store: Compressed needs a store")
 	}
-	return as(s, &coded{inner: s, codec: deflate{}}), nil
+	return &coded{inner: s, codec: deflate{}}, nil
 }
 
 // deflate is the codec of Compressed. A record is a byte that says how it is stored, a checksum of what follows it and of that byte,

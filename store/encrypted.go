@@ -35,7 +35,7 @@ func ParseEncryptionKey(digits string) (EncryptionKey, error) {
 // What stays readable to those who can read s: keys, which this module's cache makes of hashes, sizes, times, kinds and owners. Labels are left out.
 // An older record of the same key that somebody puts back is accepted. To compress as well, compress first: Compressed(Encrypted(s)).
 //
-// The result implements the optional interfaces that s implements. There must be at least one key, and none may be zero.
+// The result has the optional interfaces that s has; see [As]. There must be at least one key, and none may be zero.
 func Encrypted(s Store, keys ...EncryptionKey) (Store, error) {
 	if s == nil || len(keys) == 0 {
 		return nil, errors.New("store: Encrypted needs a store and at least one key")
@@ -51,7 +51,7 @@ func Encrypted(s Store, keys ...EncryptionKey) (Store, error) {
 		}
 		ring = append(ring, ringKey{secret: key, id: [idSize]byte(id)})
 	}
-	return as(s, &coded{inner: s, codec: ring}), nil
+	return &coded{inner: s, codec: ring}, nil
 }
 
 // keyRing is the codec of Encrypted. The first key seals.

@@ -31,8 +31,16 @@ import (
 //   - An error is never a wrong record. Any error is a miss to the cache, and the caller of a request never sees it.
 //   - Nobody calls a store after its Close, if it has one; the store's owner closes it, not the cache.
 //
-// What only some stores can do is in the interfaces [MultiGetter], [Ranger], [Clearer], [Expirer], [Sizer] and [Notifier]:
-// a cache looks whether the store implements them.
+// What only some stores can do is in the optional interfaces [MultiGetter], [Ranger], [Clearer], [Expirer], [Sizer] and [Notifier].
+// A store implements those that it can do well, and a cache asks for them with [As].
+//
+// A wrapper, which passes calls on to another store, keeps the same contract and
+//
+//   - has a method Unwrap() Store, so that [As] finds out what the wrapped store can do;
+//   - implements every optional interface that it can pass on, and asks the wrapped store with As, too;
+//   - does in GetMulti and Range whatever it does in Get: they return records as well;
+//   - hides an interface by not implementing it;
+//   - does not embed a concrete store, whose methods would then go around it.
 type Store interface {
 	// Get returns the record under key. An absent record is the zero Record and no error.
 	Get(ctx context.Context, key string) (Record, error)

@@ -64,46 +64,6 @@ func TestWrappersKeepTheContract(t *testing.T) {
 	}
 }
 
-// plain is a store with nothing optional; listed can only list.
-type plain struct{ store.Store }
-
-type listed struct {
-	store.Store
-	store.Ranger
-}
-
-func TestWrappersHaveTheInterfacesOfWhatTheyWrap(t *testing.T) {
-	for name, wrap := range wrappers {
-		t.Run(name, func(t *testing.T) {
-			m := storetest.NewMap(0)
-			for _, tt := range []struct {
-				name             string
-				inner            store.Store
-				ranger, anything bool
-			}{
-				{"all", m, true, true},
-				{"none", plain{m}, false, false},
-				{"range", listed{m, m}, true, false},
-			} {
-				w := wrap(t, tt.inner)
-				if _, ok := w.(store.Ranger); ok != tt.ranger {
-					t.Errorf("%s: is a Ranger: %t, want %t", tt.name, ok, tt.ranger)
-				}
-				_, multi := w.(store.MultiGetter)
-				_, clearer := w.(store.Clearer)
-				_, expirer := w.(store.Expirer)
-				_, sizer := w.(store.Sizer)
-				_, notifier := w.(store.Notifier)
-				for i, ok := range []bool{multi, clearer, expirer, sizer, notifier} {
-					if ok != tt.anything {
-						t.Errorf("%s: interface %d: %t, want %t", tt.name, i, ok, tt.anything)
-					}
-				}
-			}
-		})
-	}
-}
-
 func put(t testing.TB, s store.Store, key string, r store.Record) store.Record {
 	t.Helper()
 	require.NoError(t, s.Put(t.Context(), key, r))
@@ -149,11 +109,13 @@ func TestWhatCannotBeReadIsReplaced(t *testing.T) {
 			if got := get(t, w, "k"); !isAbsent(got) {
 				t.Fatalf("got %q, want nothing", got.Data)
 			}
-			listed, err := w.(store.MultiGetter).GetMulti(t.Context(), []string{"k"})
+			multi, _ := store.As[store.MultiGetter](w)
+			listed, err := multi.GetMulti(t.Context(), []string{"k"})
 			if err != nil || len(listed) != 1 || !isAbsent(listed[0]) {
 				t.Errorf("GetMulti: %v, %v, want nothing", listed, err)
 			}
-			w.(store.Ranger).Range(t.Context(), 0, func(key string, r store.Record) bool {
+			ranger, _ := store.As[store.Ranger](w)
+			ranger.Range(t.Context(), 0, func(key string, r store.Record) bool {
 				t.Errorf("Range lists %q with %q", key, r.Data)
 				return true
 			})

@@ -374,7 +374,7 @@ func (d *durable) deleteEntry(ctx context.Context, e *Entry) error {
 
 // each calls f with the responses at each place.
 func (d *durable) each(ctx context.Context, f func(*variants, updater) bool) error {
-	ranger, ok := d.given.(store.Ranger)
+	ranger, ok := store.As[store.Ranger](d.given)
 	if !ok {
 		return fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
 	}
@@ -399,7 +399,7 @@ func (d *durable) each(ctx context.Context, f func(*variants, updater) bool) err
 
 // deleteExpired has the store give back the room of its expired records.
 func (d *durable) deleteExpired(ctx context.Context, now time.Time) (int, error) {
-	expirer, ok := d.given.(store.Expirer)
+	expirer, ok := store.As[store.Expirer](d.given)
 	if !ok {
 		return 0, errors.ErrUnsupported
 	}
@@ -411,7 +411,7 @@ func (d *durable) clear(ctx context.Context) error {
 	if d.near != nil {
 		defer d.near.changed("") // what was read meanwhile is none either
 	}
-	clearer, ok := d.given.(store.Clearer)
+	clearer, ok := store.As[store.Clearer](d.given)
 	if !ok {
 		return d.each(ctx, func(_ *variants, update updater) bool {
 			return update(func(*variants) *variants { return nil }) == nil

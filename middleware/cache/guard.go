@@ -44,7 +44,7 @@ var (
 
 func newGuard(s store.Store, timeout time.Duration) *guard {
 	g := &guard{store: s, timeout: timeout, answers: func() {}}
-	g.multi, _ = s.(store.MultiGetter)
+	g.multi, _ = store.As[store.MultiGetter](s)
 	g.reads = &lane{slots: make(chan struct{}, maxStoreReads), probe: func(ctx context.Context) error {
 		_, err := s.Get(ctx, setupKey)
 		return err

@@ -58,7 +58,7 @@ func newLeases(d *durable, lasts time.Duration, closing <-chan struct{}) *leases
 		durable: d, lasts: lasts, pace: alonePace, silence: func() {}, closing: closing,
 		held: make(map[*lease]struct{}), bells: make(map[string][]chan struct{}),
 	}
-	if notifier, ok := d.given.(store.Notifier); ok {
+	if notifier, ok := store.As[store.Notifier](d.given); ok {
 		l.pace, l.silence = notifiedPace, notifier.Notify(l.ring)
 	}
 	return l

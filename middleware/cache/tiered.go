@@ -59,7 +59,7 @@ const notifiedRecheck = 30 * time.Second
 
 func newNearby(m *Memory, far store.Store, recheck time.Duration) *nearby {
 	n := &nearby{memory: m, recheck: recheck}
-	if notifier, ok := far.(store.Notifier); ok {
+	if notifier, ok := store.As[store.Notifier](far); ok {
 		n.stop = notifier.Notify(n.changed)
 		n.recheck = max(recheck, notifiedRecheck)
 	}

@@ -136,7 +136,7 @@ func versions(c *check) {
 				c.Fatalf("Delete of the version that is there: %v", err)
 			}
 		}
-		if s, ok := c.Store.(store.Clearer); ok && i%50 == 49 {
+		if s, ok := store.As[store.Clearer](c.Store); ok && i%50 == 49 {
 			if err := s.Clear(c.ctx); err != nil {
 				c.Fatalf("Clear: %v", err)
 			}
@@ -200,7 +200,7 @@ func dataIsNotShared(c *check) {
 		c.present(key, pattern(key, 20+i))
 	}
 	c.same("k", again, want)
-	if s, ok := c.Store.(store.MultiGetter); ok {
+	if s, ok := store.As[store.MultiGetter](c.Store); ok {
 		records, err := s.GetMulti(c.ctx, []string{"k", "k"})
 		if err != nil || len(records) != 2 {
 			c.Fatalf("GetMulti of two keys: %d records, %v", len(records), err)
@@ -209,7 +209,7 @@ func dataIsNotShared(c *check) {
 		c.same("k", records[1], want)
 		c.present("k", want)
 	}
-	if s, ok := c.Store.(store.Ranger); ok {
+	if s, ok := store.As[store.Ranger](c.Store); ok {
 		err := s.Range(c.ctx, 0, func(_ string, r store.Record) bool { scribble(r.Data); return true })
 		if err != nil {
 			c.Errorf("Range: %v", err)
@@ -355,16 +355,16 @@ func contextDone(c *check) {
 
 // optional calls what takes a context and is not in Store.
 func (c *check) optional(ctx context.Context) {
-	if s, ok := c.Store.(store.MultiGetter); ok {
+	if s, ok := store.As[store.MultiGetter](c.Store); ok {
 		s.GetMulti(ctx, []string{"done-0", "done-1"})
 	}
-	if s, ok := c.Store.(store.Ranger); ok {
+	if s, ok := store.As[store.Ranger](c.Store); ok {
 		s.Range(ctx, store.KindEntry, func(string, store.Record) bool { return true })
 	}
-	if s, ok := c.Store.(store.Expirer); ok {
+	if s, ok := store.As[store.Expirer](c.Store); ok {
 		s.DeleteExpired(ctx, time.Now())
 	}
-	if s, ok := c.Store.(store.Sizer); ok {
+	if s, ok := store.As[store.Sizer](c.Store); ok {
 		s.Size(ctx)
 	}
 }

@@ -22,7 +22,7 @@ func (c *check) fill(name string, n int) {
 
 func (c *check) bounded() {
 	c.Helper()
-	if s, ok := c.Store.(store.Sizer); ok {
+	if s, ok := store.As[store.Sizer](c.Store); ok {
 		if _, bytes, err := s.Size(c.ctx); err != nil || bytes > bound {
 			c.Fatalf("Size: %d bytes, %v, want at most %d", bytes, err, bound)
 		}

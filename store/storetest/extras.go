@@ -13,7 +13,7 @@ import (
 // can returns the store as one that implements T, or ends the rule: there is nothing to check.
 func can[T any](c *check) T {
 	c.Helper()
-	s, ok := c.Store.(T)
+	s, ok := store.As[T](c.Store)
 	if !ok {
 		c.Skipf("%T does not do this", c.Store)
 	}
@@ -193,7 +193,7 @@ func clearForgets(c *check) {
 	if again := c.create("clear-0", []byte("again")); again.Version == old {
 		c.Errorf("version %q was used again after Clear", old)
 	}
-	if s, ok := c.Store.(store.Sizer); ok {
+	if s, ok := store.As[store.Sizer](c.Store); ok {
 		if records, _, err := s.Size(c.ctx); err != nil || records != 1 {
 			c.Errorf("Size after Clear and one Put: %d records, %v", records, err)
 		}
@@ -267,7 +267,7 @@ func size(c *check) {
 		c.Delete(c.ctx, key, "")
 	}
 	is("after Deletes", 0, emptyBytes, emptyBytes)
-	if e, ok := c.Store.(store.Expirer); ok {
+	if e, ok := store.As[store.Expirer](c.Store); ok {
 		c.put("expired", store.Record{Data: pattern("expired", each), Expires: time.Now().Add(time.Hour)})
 		if _, err := e.DeleteExpired(c.ctx, time.Now().Add(2*time.Hour)); err != nil {
 			c.Fatalf("DeleteExpired: %v", err)

@@ -65,7 +65,11 @@ func sharedClear(c *check) {
 	can[store.Clearer](c)
 	for i, s := range c.all {
 		c.put("k", store.Record{Data: []byte("x")})
-		if err := s.(store.Clearer).Clear(c.ctx); err != nil {
+		clearer, ok := store.As[store.Clearer](s)
+		if !ok {
+			c.Fatalf("instance %d cannot clear, and another can", i)
+		}
+		if err := clearer.Clear(c.ctx); err != nil {
 			c.Fatalf("Clear by instance %d: %v", i, err)
 		}
 		c.eventually("after Clear", func(s store.Store) error {
@@ -122,7 +126,7 @@ func notifyHears(c *check) {
 		return other.Put(c.ctx, "k", store.Record{Data: []byte("y"), Version: r.Version})
 	})
 	hears("a Delete", "k", func() error { return other.Delete(c.ctx, "k", "") })
-	if s, ok := other.(store.Clearer); ok {
+	if s, ok := store.As[store.Clearer](other); ok {
 		hears("Clear", "k", func() error {
 			if err := other.Put(c.ctx, "k", store.Record{Data: []byte("z")}); err != nil {
 				return err

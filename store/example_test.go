@@ -1,0 +1,48 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
+)
+
+// counting is a wrapper that counts how many records are read.
+type counting struct {
+	store.Store
+	reads atomic.Int64
+}
+
+func (c *counting) Unwrap() store.Store { return c.Store }
+
+func (c *counting) Get(ctx context.Context, key string) (store.Record, error) {
+	c.reads.Add(1)
+	return c.Store.Get(ctx, key)
+}
+
+func (c *counting) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
+	inner, ok := store.As[store.MultiGetter](c.Store)
+	if !ok {
+		return nil, fmt.Errorf("counting: %w", errors.ErrUnsupported)
+	}
+	c.reads.Add(int64(len(keys)))
+	return inner.GetMulti(ctx, keys)
+}
+
+// A wrapper has an optional interface if it implements it and the store that it wraps has it, too.
+func ExampleAs() {
+	ctx := context.Background()
+	counted := &counting{Store: storetest.NewMap(0)}
+	if multi, ok := store.As[store.MultiGetter](counted); ok {
+		multi.GetMulti(ctx, []string{"a", "b", "c"})
+	}
+	_, clears := store.As[store.Clearer](counted)
+	fmt.Println("records read:", counted.reads.Load())
+	fmt.Println("clears:", clears) // the Map below would, but counting does not pass it on
+	// Output:
+	// records read: 3
+	// clears: false
+}
