@@ -44,6 +44,18 @@ func ExampleFirst() {
 	// 1m0s
 }
 
+// Follow the server, and keep for a minute what says nothing.
+func ExampleFirst_default() {
+	s := expiry.First(expiry.Default(), expiry.After(time.Minute))
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200)).For(0))
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Cache-Control: max-age=10")).For(0))
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Cache-Control: no-store")).For(0))
+	// Output:
+	// 1m0s
+	// 10s
+	// 0s
+}
+
 func ExampleClamp() {
 	s := expiry.Clamp(expiry.Default(), 10*time.Second, time.Minute)
 	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Cache-Control: max-age=3600")).For(0))
@@ -107,12 +119,12 @@ func ExampleStaleWindows() {
 	// Output: 1h0m0s
 }
 
-func ExampleNever() {
+func ExampleNeverExpires() {
 	fmt.Println(expiry.NeverExpires().Expiry(exchange("http://example.com/", 200)).For(0) > 60*365*24*time.Hour)
 	// Output: true
 }
 
-func ExampleServer() {
+func ExampleFromServer() {
 	fmt.Println(expiry.FromServer().Expiry(exchange("http://example.com/", 200)).Silent())
 	// Output: true
 }

@@ -1,0 +1,94 @@
+package expiry_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/plyhttp/ply/expiry"
+)
+
+// An adjustment of silence is silent, unless it says something itself.
+func TestAdjustments(t *testing.T) {
+	minute := expiry.After(time.Minute)
+	for _, test := range []struct {
+		name        string
+		s           expiry.Strategy
+		field, want string
+	}{
+		{"Clamp from below", expiry.Clamp(nil, time.Minute, 0), "Cache-Control: max-age=5", "1m0s"},
+		{"Clamp from above", expiry.Clamp(minute, 0, time.Second), "X: y", "overrule 1s"},
+		{"Clamp of a refusal", expiry.Clamp(expiry.NoStore(), time.Minute, 0), "X: y", "refuse"},
+		{"Clamp of no-store follows the server", expiry.Clamp(nil, time.Minute, 0), "Cache-Control: no-store", "1m0s"},
+		{"Clamp of silence from below", expiry.Clamp(nil, time.Minute, 0), "X: y", "1m0s"},
+		{"Clamp of silence from above", expiry.Clamp(nil, 0, time.Minute), "X: y", "silent"},
+		{"Clamp of silence, the lower bound above the upper one", expiry.Clamp(nil, time.Hour, time.Minute), "X: y", "1m0s"},
+		{"Jitter of nothing", expiry.Jitter(minute, 0), "X: y", "overrule 1m0s"},
+		{"Jitter of silence", expiry.Jitter(nil, 0.5), "X: y", "silent"},
+		{"Sliding of silence", expiry.Sliding(nil), "X: y", "silent"},
+		{"StaleWindows of silence", expiry.StaleWindows(nil, time.Minute, 0), "X: y", "0s"},
+		{"one StaleWindow of silence", expiry.StaleWindows(nil, 0, -1), "X: y", "0s"},
+		{"no StaleWindows of silence", expiry.StaleWindows(nil, 0, 0), "X: y", "silent"},
+		{"what fills in below a Clamp", expiry.First(expiry.Clamp(nil, 0, time.Hour), minute), "X: y", "overrule 1m0s"},
+		{"what fills in below a Jitter", expiry.First(expiry.Jitter(nil, 0.1), minute), "X: y", "overrule 1m0s"},
+	} {
+		if got := verdict(test.s.Expiry(exchange("http://h/", 200, test.field))); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+	if v := expiry.Sliding(minute).Expiry(exchange("http://h/", 200)); !v.Sliding {
+		t.Error("Sliding does not slide")
+	}
+	if v := expiry.StaleWindows(minute, time.Hour, -1).Expiry(exchange("http://h/", 200)); v.StaleWhileRevalidate != time.Hour || v.StaleIfError != -1 {
+		t.Errorf("StaleWindows: %+v", v)
+	}
+}
+
+func TestJitterSpreadsWithinItsFraction(t *testing.T) {
+	s := expiry.Jitter(expiry.After(100*time.Second), 0.5)
+	low, high := time.Hour, time.Duration(0)
+	for i := range 1000 {
+		x := exchange(fmt.Sprintf("http://h/%d", i), 200)
+		d := s.Expiry(x).For(0)
+		if d != s.Expiry(x).For(0) {
+			t.Fatal("one response, two lifetimes")
+		}
+		low, high = min(low, d), max(high, d)
+	}
+	if low < 50*time.Second || high > 100*time.Second || low > 55*time.Second || high < 95*time.Second {
+		t.Errorf("lifetimes from %v to %v, want from 50 s to 100 s", low, high)
+	}
+}
+
+// Responses that came at one moment get lifetimes of their own: host, path, query and time all take part.
+func TestJitterDependsOnURLAndTime(t *testing.T) {
+	s := expiry.Jitter(expiry.After(100*time.Second), 0.5)
+	of := func(url string, later time.Duration) time.Duration {
+		x := exchange(url, 200)
+		x.Now = x.Now.Add(later)
+		return s.Expiry(x).For(0)
+	}
+	seen := map[time.Duration]string{}
+	for _, test := range []struct {
+		name, url string
+		later     time.Duration
+	}{
+		{"a URL", "http://h/a?q=1", 0},
+		{"another host", "http://i/a?q=1", 0},
+		{"another path", "http://h/b?q=1", 0},
+		{"another query", "http://h/a?q=2", 0},
+		{"a later receipt", "http://h/a?q=1", time.Second},
+	} {
+		d := of(test.url, test.later)
+		if other, ok := seen[d]; ok {
+			t.Errorf("%s has the lifetime of %s: %v", test.name, other, d)
+		}
+		seen[d] = test.name
+	}
+	for _, fraction := range []float64{-1000, 1000} {
+		x := expiry.Exchange{Response: exchange("http://h/", 200).Response, Now: now} // without a request
+		if d := expiry.Jitter(expiry.After(time.Minute), fraction).Expiry(x).For(0); d < 0 || d > time.Minute {
+			t.Errorf("a fraction of %v makes a minute %v", fraction, d)
+		}
+	}
+}
