@@ -10,7 +10,7 @@ import (
 )
 
 // A Budget limits retries over many calls, so that a failing server gets less traffic and not a multiple of it.
-// Its methods are called concurrently and must not block.
+// Its methods are called concurrently and must not block. If it has a method Validate() error too, [Options.Validate] asks that.
 type Budget interface {
 	// Allow pays for one retry after the given outcome, or reports that it cannot be paid for.
 	// refund is called at most once, if the retry succeeds; it may be nil.
@@ -60,8 +60,8 @@ type bucket struct {
 	started time.Time // of the window
 }
 
-// Validate reports a field that cannot mean anything.
-func (b *TokenBucket) Validate() error {
+// validate reports a field that cannot mean anything.
+func (b *TokenBucket) validate() error {
 	if b == nil {
 		return errors.New("nil *TokenBucket: leave Budget out for the default, or use Unlimited")
 	}

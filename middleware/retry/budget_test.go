@@ -13,6 +13,42 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
+func TestEmptyBudgetStopsRetriesNotCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := retry.Options{Budget: &retry.TokenBucket{Capacity: 10, Floor: -1}, Backoff: retry.Constant(0)}
+		for i, want := range []result{{3, 503, retry.StopAttempts}, {1, 503, retry.StopBudget}, {1, 503, retry.StopBudget}} {
+			if got, _ := call(t, o, newRequest(t, "GET"), plytest.Status(503)); got != want {
+				t.Errorf("call %d: %+v, want %+v", i, got, want)
+			}
+		}
+		_, err := call(t, o, newRequest(t, "GET"), plytest.ResetConnection())
+		if stopOf(t, err) != retry.StopBudget {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBudgetStats(t *testing.T) {
+	b := &retry.TokenBucket{Capacity: 10, RetryCost: 5, Floor: 1}
+	failed := retry.Outcome{Status: 503}
+	for range 5 { // two are paid for, one comes from the floor, two are refused
+		b.Allow("a", failed)
+	}
+	b.Allow("b", failed)
+	if diff := cmp.Diff(retry.BudgetStats{Granted: 4, Refused: 2, InTrouble: 2, Empty: 1}, b.Stats()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for range 10 {
+		b.Success("a")
+	}
+	if s := b.Stats(); s.InTrouble != 1 || s.Empty != 0 {
+		t.Errorf("after recovery %+v", s)
+	}
+	if s := (&retry.TokenBucket{}).Stats(); s != (retry.BudgetStats{}) {
+		t.Errorf("without any call %+v", s)
+	}
+}
+
 // spend leaves a key with the given number of tokens.
 func spend(b *retry.TokenBucket, key string, leave int) {
 	for b.Tokens(key) > leave {
@@ -22,7 +58,7 @@ func spend(b *retry.TokenBucket, key string, leave int) {
 
 // The test vectors of the standard retry mode of the AWS SDKs: what each response leads to, the wait before the next attempt,
 // and the tokens that are left then. Jitter is off, as it is there.
-func TestR7VectorsOfTheAWSStandardMode(t *testing.T) {
+func TestTokenBucketOfTheAWSStandardMode(t *testing.T) {
 	const retried, done, exceeded, exhausted = "retry", retry.StopDone, retry.StopAttempts, retry.StopBudget
 	type step struct {
 		status  int
@@ -128,7 +164,7 @@ func TestR7VectorsOfTheAWSStandardMode(t *testing.T) {
 	}
 }
 
-func TestR7TotalOutageAmplifiesByATenthAtMost(t *testing.T) {
+func TestTotalOutageAddsATenthOfTrafficAtMost(t *testing.T) {
 	const calls = 10_000
 	for _, tt := range []struct {
 		name    string
@@ -171,7 +207,7 @@ func TestR7TotalOutageAmplifiesByATenthAtMost(t *testing.T) {
 	}
 }
 
-func TestR7FloorLetsAnIdleClientRetry(t *testing.T) {
+func TestFloorLetsAnIdleClientRetry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		bucket := &retry.TokenBucket{}
 		spend(bucket, "a", 0)
@@ -200,7 +236,7 @@ func TestR7FloorLetsAnIdleClientRetry(t *testing.T) {
 	})
 }
 
-func TestR7KeysHaveBucketsOfTheirOwn(t *testing.T) {
+func TestEachKeyHasItsOwnBucket(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		bucket := &retry.TokenBucket{Floor: -1, MaxKeys: 10}
 		spend(bucket, "a", 0)
@@ -223,7 +259,7 @@ func TestR7KeysHaveBucketsOfTheirOwn(t *testing.T) {
 	})
 }
 
-func TestR7RewardFillsTheBucketAndNoMore(t *testing.T) {
+func TestRewardFillsTheBucketUpToCapacity(t *testing.T) {
 	b := &retry.TokenBucket{}
 	refund, _ := b.Allow("a", retry.Outcome{})
 	for range 10 {
@@ -248,7 +284,7 @@ func TestR7RewardFillsTheBucketAndNoMore(t *testing.T) {
 	}
 }
 
-func TestR7LayersShareABudget(t *testing.T) {
+func TestLayersShareABudget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		bucket := &retry.TokenBucket{}
 		o := retry.Options{Budget: bucket, MaxAttempts: 2}

@@ -18,7 +18,7 @@ import (
 )
 
 // A cache between http.Client and the retry layer hides the hops from each other, unless something above it keeps a tally.
-func TestR7RedirectHopsShareACallThroughACache(t *testing.T) {
+func TestRedirectHopsShareMaxAttemptsThroughACache(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		ctx  func(context.Context) context.Context
@@ -56,7 +56,7 @@ func TestR7RedirectHopsShareACallThroughACache(t *testing.T) {
 }
 
 // A cache outside sees only what retry gives up with, and covers it with a stale response where the response allows that.
-func TestACacheOutsideCoversTheFinalFailure(t *testing.T) {
+func TestCacheServesStaleAfterTheFinalFailure(t *testing.T) {
 	fresh := plytest.Text("hello", "Cache-Control", "max-age=10, stale-if-error=3600")
 	for _, tt := range []struct {
 		name     string

@@ -137,10 +137,19 @@ func (o Options) Validate() error {
 	if o.AttemptHeader != "" && !token(o.AttemptHeader) {
 		return &OptionError{"AttemptHeader", "is not the name of a header field: use letters, digits and dashes"}
 	}
-	if v, ok := o.Budget.(interface{ Validate() error }); ok {
-		if err := v.Validate(); err != nil {
-			return &OptionError{"Budget", "is not usable: " + err.Error()}
-		}
+	if err := validateBudget(o.Budget); err != nil {
+		return &OptionError{"Budget", "is not usable: " + err.Error()}
+	}
+	return nil
+}
+
+// validateBudget asks a budget that can tell what is wrong with it. A type that embeds a [TokenBucket] is one.
+func validateBudget(b Budget) error {
+	switch b := b.(type) {
+	case interface{ Validate() error }:
+		return b.Validate()
+	case interface{ validate() error }:
+		return b.validate()
 	}
 	return nil
 }

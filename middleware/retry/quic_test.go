@@ -1,13 +1,9 @@
 package retry_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
@@ -45,20 +41,29 @@ type (
 	}
 )
 
-func (e *h3Error) Error() string            { return "H3" }
-func (e *h3Error) Unwrap() error            { return e.err }
-func (e *quicStreamError) Error() string    { return "stream canceled" }
+func (e *h3Error) Error() string { return "H3" }
+
+func (e *h3Error) Unwrap() error { return e.err }
+
+func (e *quicStreamError) Error() string { return "stream canceled" }
+
 func (e *quicTransportError) Error() string { return "transport" }
-func (e *quicVersionError) Error() string   { return "no compatible QUIC version found" }
-func (quicIdleTimeout) Error() string       { return "timeout: no recent network activity" }
-func (quicIdleTimeout) Timeout() bool       { return true }
-func (quicIdleTimeout) Temporary() bool     { return false }
-func (lookalike) Error() string             { return "alike" }
+
+func (e *quicVersionError) Error() string { return "no compatible QUIC version found" }
+
+func (quicIdleTimeout) Error() string { return "timeout: no recent network activity" }
+
+func (quicIdleTimeout) Timeout() bool { return true }
+
+func (quicIdleTimeout) Temporary() bool { return false }
+
+func (lookalike) Error() string { return "alike" }
 
 func (*quicTransportError) Is(target error) bool { return target == net.ErrClosed }
-func (*quicVersionError) Is(target error) bool   { return target == net.ErrClosed }
 
-func TestR2HTTP3(t *testing.T) {
+func (*quicVersionError) Is(target error) bool { return target == net.ErrClosed }
+
+func TestHTTP3Errors(t *testing.T) {
 	const again, once = 3, 1
 	for _, tt := range []struct {
 		name              string
@@ -95,31 +100,4 @@ func TestR2HTTP3(t *testing.T) {
 			})
 		}
 	}
-}
-
-// Policies and limiters of others have timeouts that do not say Timeout.
-func TestR6TimeoutsWithoutAMethod(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		exceeded := plytest.Fail(fmt.Errorf("policy: %w", errors.New("timeout exceeded")))
-		got, err := call(t, retry.Options{}, newRequest(t, "GET"), exceeded, exceeded, exceeded)
-		if diff := cmp.Diff(told{3, 0, retry.StopAttempts}, got); diff != "" {
-			t.Error(diff)
-		}
-		var failed *retry.Error
-		if errors.As(err, &failed); !failed.Attempts[0].Timeout {
-			t.Error("the outcome is no timeout")
-		}
-		got, _ = call(t, retry.Options{}, newRequest(t, "POST"), exceeded)
-		if diff := cmp.Diff(told{1, 0, retry.StopMethod}, got); diff != "" {
-			t.Error(diff)
-		}
-		noTimeLeft := plytest.Fail(fmt.Errorf("limit: %w", errors.New("rate: Wait(n=1) would exceed context deadline")))
-		got, err = call(t, retry.Options{}, newRequest(t, "GET"), noTimeLeft)
-		if diff := cmp.Diff(told{1, 0, retry.StopDeadline}, got); diff != "" {
-			t.Error(diff)
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%v is no deadline", err)
-		}
-	})
 }

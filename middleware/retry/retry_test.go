@@ -1,41 +1,109 @@
 package retry_test
 
 import (
-	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
 
-// do sends one request through a layer over origin, inside a bubble where waiting takes no time.
-func do(t *testing.T, o retry.Options, origin http.RoundTripper, req *http.Request) (*http.Response, error) {
-	t.Helper()
-	resp, err := retry.New(o)(origin).RoundTrip(req)
-	if (resp == nil) == (err == nil) {
-		t.Fatalf("got response %v and error %v, want one of them", resp, err)
-	}
-	return resp, err
+func TestCloseIdleConnectionsIsOnlyForwarded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := &idler{RoundTripper: plytest.NewOrigin(plytest.Status(503), plytest.ResetConnection())}
+		h := retry.New(retry.Options{})(c)
+		hc := &http.Client{Transport: h}
+		hc.Get("http://example.com/")
+		if c.n.Load() != 0 {
+			t.Error("a failure closed the connections of others")
+		}
+		if hc.CloseIdleConnections(); c.n.Load() != 1 {
+			t.Error("CloseIdleConnections is not forwarded")
+		}
+	})
 }
 
-func newRequest(t *testing.T, method string) *http.Request {
-	t.Helper()
-	var body io.Reader
-	if method == http.MethodPost || method == http.MethodPut {
-		body = strings.NewReader("payload")
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://example.com/path?token=hush", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return req
+func TestNestedRetryLayersDoNotMultiply(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for nested, want := range map[bool]int{false: 3, true: 9} {
+			origin := plytest.NewOrigin(plytest.Status(503))
+			inner := retry.New(retry.Options{Nested: nested})(origin)
+			resp, err := do(t, retry.Options{}, inner, newRequest(t, "GET"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if origin.Count() != want {
+				t.Errorf("Nested %v: %d requests, want %d", nested, origin.Count(), want)
+			}
+			// The next page is a call of its own, even if it is asked for with the context of the last one.
+			origin = plytest.NewOrigin(plytest.Status(503))
+			resp, err = do(t, retry.Options{}, origin, newRequest(t, "GET").WithContext(resp.Request.Context()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if origin.Count() != 3 {
+				t.Errorf("next page: %d requests", origin.Count())
+			}
+		}
+	})
+}
+
+func TestConnectUpgradeAndStreamsPassThrough(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		upgrade := newRequest(t, "GET")
+		upgrade.Header.Set("Connection", "Upgrade")
+		upgrade.Header.Set("Upgrade", "websocket")
+		connect := newRequest(t, "CONNECT")
+		for _, req := range []*http.Request{upgrade, connect} {
+			n := 0
+			var seen *http.Request
+			reply := &http.Response{StatusCode: 503, Body: http.NoBody}
+			origin := roundTripper(func(r *http.Request) (*http.Response, error) { n++; seen = r; return reply, nil })
+			resp, err := do(t, retry.Options{AttemptTimeout: time.Second}, origin, req)
+			if n != 1 || resp != reply || err != nil || seen != req {
+				t.Errorf("%s: %d requests, %v", req.Method, n, err)
+			}
+		}
+
+		origin := plytest.NewOrigin(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }})
+		resp, err := do(t, retry.Options{AttemptTimeout: time.Second, BodyTimeout: time.Second}, origin, upgrade)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, ok := resp.Body.(io.ReadWriteCloser)
+		if !ok {
+			t.Fatal("the connection cannot be written to")
+		}
+		time.Sleep(time.Minute)
+		fmt.Fprint(conn, "ping")
+		if b := make([]byte, 4); func() bool { _, err := io.ReadFull(conn, b); return err != nil || string(b) != "ping" }() {
+			t.Errorf("read %q", b)
+		}
+		conn.Close()
+
+		// Nobody asked for an upgrade, and yet.
+		resp, err = do(t, retry.Options{AttemptTimeout: time.Second}, plytest.NewOrigin(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }}), newRequest(t, "GET"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := resp.Body.(io.Writer); !ok {
+			t.Error("the connection cannot be written to")
+		}
+		resp.Body.Close()
+
+		stream := newRequest(t, "PUT")
+		stream.GetBody, stream.ContentLength = nil, -1
+		if got, _ := call(t, retry.Options{}, stream, plytest.ResetConnection()); got != (result{1, 0, retry.StopBody}) {
+			t.Errorf("a stream: %+v", got)
+		}
+	})
 }
 
 func TestGetIsSentAgainUntilItSucceeds(t *testing.T) {
@@ -52,71 +120,6 @@ func TestGetIsSentAgainUntilItSucceeds(t *testing.T) {
 		}
 	})
 }
-
-func TestPostIsSentOnceWhateverTheServerSays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, status := range []int{408, 425, 500, 502, 503, 504} {
-			origin := plytest.NewOrigin(plytest.Reply{Status: status})
-			resp, err := do(t, retry.Options{}, origin, newRequest(t, http.MethodPost))
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			info, _ := retry.InfoFrom(resp)
-			if origin.Count() != 1 || resp.StatusCode != status || info.Stop != retry.StopMethod {
-				t.Errorf("%d: %d requests, status %d, stop %q", status, origin.Count(), resp.StatusCode, info.Stop)
-			}
-		}
-	})
-}
-
-func TestDisabledCallsPassUntouched(t *testing.T) {
-	origin := plytest.NewOrigin(plytest.Reply{Status: 503}, plytest.Text("hello"))
-	req := newRequest(t, http.MethodGet)
-	resp, err := do(t, retry.Options{}, origin, req.WithContext(retry.Disable(t.Context())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if _, ok := retry.InfoFrom(resp); ok || resp.StatusCode != 503 {
-		t.Errorf("status %d, info %v", resp.StatusCode, ok)
-	}
-}
-
-func TestBadOptionsSendNothing(t *testing.T) {
-	origin := plytest.NewOrigin(plytest.Text("hello"))
-	for _, o := range []retry.Options{
-		{MaxAttempts: -1}, {MaxElapsed: -1}, {MinAttemptTime: -1}, {AttemptTimeout: -1}, {BodyTimeout: -1}, {MaxRetryAfter: -1},
-		{BufferBody: -1}, {Resume: -1}, {Rules: []retry.Rule{nil}}, {AttemptHeader: "a b"},
-		{Budget: &retry.TokenBucket{Capacity: -1}}, {Budget: &retry.TokenBucket{Capacity: 1}}, {Budget: (*retry.TokenBucket)(nil)},
-	} {
-		body := &closes{Reader: strings.NewReader("x")}
-		req := newRequest(t, http.MethodPut)
-		req.Body = body
-		_, err := retry.New(o)(origin).RoundTrip(req)
-		var bad *retry.OptionError
-		if !errors.As(err, &bad) || origin.Count() != 0 || body.n != 1 {
-			t.Errorf("%+v: error %v, %d requests, body closed %d times", o, err, origin.Count(), body.n)
-		}
-		if diff := cmp.Diff(o.Validate().Error(), err.Error()); diff != "" {
-			t.Error(diff)
-		}
-	}
-	if err := (retry.Options{}).Validate(); err != nil {
-		t.Error(err)
-	}
-	ctx := retry.WithMaxAttempts(t.Context(), -1)
-	if _, err := retry.New(retry.Options{})(origin).RoundTrip(newRequest(t, "GET").WithContext(ctx)); err == nil {
-		t.Error("MaxAttempts(ctx, -1) passes")
-	}
-}
-
-type closes struct {
-	io.Reader
-	n int
-}
-
-func (c *closes) Close() error { c.n++; return nil }
 
 func TestContract(t *testing.T) {
 	for name, o := range map[string]retry.Options{

@@ -17,8 +17,29 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
+// A transport that knows nothing of httptrace never fires WroteHeaders. Its silence is no proof.
+func TestTransportWithoutTraceIsNoProofOfUnsent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := 0
+		origin := roundTripper(func(req *http.Request) (*http.Response, error) { n++; req.Body.Close(); return nil, io.EOF })
+		if _, err := do(t, retry.Options{}, origin, newRequest(t, "POST")); stopOf(t, err) != retry.StopMethod || n != 1 {
+			t.Errorf("%d requests, %v", n, err)
+		}
+	})
+}
+
+// Hooks that the caller has on its context still fire.
+func TestCallersClientTraceStillFires(t *testing.T) {
+	var n int
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteHeaders: func() { n++ }})
+	call(t, retry.Options{}, newRequest(t, "POST").WithContext(ctx), plytest.Text("hello"))
+	if n != 1 {
+		t.Errorf("fired %d times", n)
+	}
+}
+
 // What a layer below has done is told by the trace of the whole attempt, whatever type the error has that comes of it in the end.
-func TestR2WhatHasLeftIsNeverUnsent(t *testing.T) {
+func TestWrittenRequestIsNeverUnsent(t *testing.T) {
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	goAway := errors.New("http2: Transport received Server's graceful shutdown GOAWAY")
 	get := func(tr *httptrace.ClientTrace, address string) {
@@ -100,7 +121,7 @@ func TestR2WhatHasLeftIsNeverUnsent(t *testing.T) {
 					t.Errorf("sent %d times, want %d", sent, want)
 				}
 				if len(wrote) == 0 || wrote[0] == tt.unsent {
-					t.Errorf("rules are told Wrote = %v", wrote)
+					t.Errorf("rules are result Wrote = %v", wrote)
 				}
 				if failed.Attempts[0].Unsent != tt.unsent {
 					t.Errorf("Outcome.Unsent is %v", failed.Attempts[0].Unsent)
@@ -111,13 +132,13 @@ func TestR2WhatHasLeftIsNeverUnsent(t *testing.T) {
 }
 
 // A stream that cannot be sent again tells the same truth.
-func TestR2UnsentOfAStream(t *testing.T) {
+func TestUnsentStreamIsNotRetried(t *testing.T) {
 	dial := plytest.FailUnsent(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED})
 	bubble(t, func(t *testing.T) {
 		req := newRequest(t, "POST")
 		req.Body, req.GetBody = io.NopCloser(strings.NewReader("once")), nil
 		got, err := call(t, retry.Options{}, req, dial)
-		if diff := cmp.Diff(told{1, 0, retry.StopBody}, got); diff != "" {
+		if diff := cmp.Diff(result{1, 0, retry.StopBody}, got); diff != "" {
 			t.Error(diff)
 		}
 		var failed *retry.Error
@@ -128,7 +149,7 @@ func TestR2UnsentOfAStream(t *testing.T) {
 }
 
 // The order was answered with a redirect, which an http.Client below follows to a server that is down.
-func TestR2RedirectBelow(t *testing.T) {
+func TestRedirectFollowedBelowIsNoProofOfUnsent(t *testing.T) {
 	for _, status := range []int{301, 303, 307} {
 		bubble(t, func(t *testing.T) {
 			origin := &plytest.Origin{Paths: map[string][]plytest.Reply{

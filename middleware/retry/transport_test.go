@@ -48,7 +48,7 @@ func serve(t *testing.T, h http.Handler, http2 bool) (*httptest.Server, *atomic.
 	return s, &conns
 }
 
-func TestR8ConnectionsAreUsedAgain(t *testing.T) {
+func TestConnectionsAreReused(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		http2 bool
@@ -82,7 +82,7 @@ func TestR8ConnectionsAreUsedAgain(t *testing.T) {
 }
 
 // What http.Transport itself makes of failures, with a method that must not be sent twice.
-func TestR2ErrorsOfARealTransport(t *testing.T) {
+func TestErrorsOfARealTransport(t *testing.T) {
 	abort := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	h1, _ := serve(t, abort, false)
 	h2, _ := serve(t, abort, true)
@@ -136,7 +136,7 @@ func (c stuck) Write(p []byte) (int, error) {
 
 // The header of an HTTP/2 request may be at the server while the transport is still in the write, so that WroteHeaders has not fired
 // when the time of the attempt is over.
-func TestR2AStuckWriteProvesNothing(t *testing.T) {
+func TestStuckWriteIsNoProofOfUnsent(t *testing.T) {
 	arrived := make(chan string, 3)
 	var now atomic.Bool
 	release := make(chan struct{})
@@ -191,7 +191,7 @@ func TestR2AStuckWriteProvesNothing(t *testing.T) {
 	}
 }
 
-func TestR1BodiesDoNotMix(t *testing.T) {
+func TestConcurrentRequestBodiesDoNotMix(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
 	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -238,7 +238,7 @@ func TestR1BodiesDoNotMix(t *testing.T) {
 
 // What a call costs when its first attempt is the answer: the call itself, which is also the context of its attempts,
 // the copy of the request that carries it, and six for the trace that sees whether the request leaves.
-func TestAllocationsOfASuccess(t *testing.T) {
+func TestAllocationsOfASuccessfulCall(t *testing.T) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody}
 	next := roundTripper(func(req *http.Request) (*http.Response, error) { resp.Request = req; return resp, nil })
 	h := retry.New(retry.Options{})(next)
@@ -272,7 +272,7 @@ func BenchmarkSuccess(b *testing.B) {
 	}
 }
 
-func TestR2AProxyThatRefusesIsAskedOnce(t *testing.T) {
+func TestRefusingProxyIsAskedOnce(t *testing.T) {
 	var asked atomic.Int64
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)

@@ -2,21 +2,16 @@ package retry_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/plyhttp/ply/internal/unavailable"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -45,7 +40,7 @@ func broken(after int, header ...string) plytest.Reply {
 	return plytest.Reply{Body: digits, Fault: plytest.ResetAfter(after), Header: plytest.Text("", header...).Header}
 }
 
-func TestR15ABrokenDownloadContinues(t *testing.T) {
+func TestBrokenDownloadResumes(t *testing.T) {
 	const tag = `"v1"`
 	ranged := []string{"Accept-Ranges", "bytes", "Etag", tag}
 	dated := []string{"Accept-Ranges", "bytes", "Date", "Sat, 01 Jan 2000 00:01:00 GMT", "Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT"}
@@ -154,9 +149,10 @@ func TestR15ABrokenDownloadContinues(t *testing.T) {
 type empty struct{}
 
 func (*empty) Allow(string, retry.Outcome) (func(), bool) { return nil, false }
-func (*empty) Success(string)                             {}
 
-func TestR15BodiesOfForeignTransports(t *testing.T) {
+func (*empty) Success(string) {}
+
+func TestResumeWithBodiesOfOtherTransports(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, tt := range []struct {
 			name         string
@@ -192,7 +188,7 @@ func TestR15BodiesOfForeignTransports(t *testing.T) {
 	})
 }
 
-func TestR15CloseEndsAResumption(t *testing.T) {
+func TestCloseEndsAResumption(t *testing.T) {
 	for name, reply := range map[string]plytest.Reply{"wait": plytest.RetryIn(503, 30*time.Second), "request": plytest.Stall()} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -217,191 +213,54 @@ func TestR15CloseEndsAResumption(t *testing.T) {
 	}
 }
 
-func TestCoolDownIsWaitedOutOnceByAll(t *testing.T) {
+// Reading the rest makes the layer work once more. When it has ended, a request with the context of the response is a call of its own again, no nested one.
+func TestRequestAfterAResumedDownloadIsRetried(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if time.Since(began(t)) < 10*time.Second {
-				w.Header().Set("Retry-After", "10")
-				w.WriteHeader(429)
-			}
-		}))
-		began(t)
-		layer := retry.New(retry.Options{CoolDown: true})(origin)
-		first := make(chan struct{})
-		go func() {
-			defer close(first)
-			resp, err := layer.RoundTrip(newRequest(t, "GET"))
-			if err != nil || resp.StatusCode != 200 {
-				t.Errorf("%v, %v", resp, err)
-			}
-		}()
-		synctest.Wait()
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		waits := map[time.Duration]bool{}
-		for range 100 {
-			wg.Go(func() {
-				resp, err := layer.RoundTrip(newRequest(t, "POST"))
-				if err != nil || resp.StatusCode != 200 {
-					t.Errorf("%v, %v", resp, err)
-					return
-				}
-				info, _ := retry.InfoFrom(resp)
-				if w := info.Attempts[0].Wait; w < 10*time.Second || w > 11*time.Second || len(info.Attempts) != 1 {
-					t.Errorf("attempts %+v", info.Attempts)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				waits[info.Attempts[0].Wait] = true
-			})
-		}
-		wg.Wait()
-		<-first
-		if len(waits) < 50 {
-			t.Errorf("100 calls come back in %d moments", len(waits))
-		}
-		if origin.Count() != 102 {
-			t.Errorf("%d requests for 101 calls and one refusal", origin.Count())
-		}
-		start := time.Now()
-		if _, err := do(t, retry.Options{CoolDown: true}, origin, newRequest(t, "GET")); err != nil || time.Since(start) != 0 {
-			t.Errorf("after the cool-down: %v, %s", err, time.Since(start))
-		}
-	})
-}
-
-// began is when the bubble's clock began.
-func began(t *testing.T) time.Time {
-	t.Helper()
-	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-}
-
-func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
 		for _, tt := range []struct {
-			name     string
-			asked    time.Duration
-			ctx      context.Context
-			deadline bool
+			name  string
+			reply plytest.Reply
 		}{
-			{"caller's deadline", 30 * time.Second, short, true},
-			{"more than MaxRetryAfter", time.Hour, t.Context(), false},
+			{"resumed", part(4)},
+			{"not to be resumed", plytest.Status(416)},
 		} {
-			origin := plytest.NewOrigin(plytest.RetryIn(503, tt.asked))
-			layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
-			resp, err := layer.RoundTrip(newRequest(t, "GET"))
+			resp, err := do(t, retry.Options{Resume: 1}, plytest.NewOrigin(broken(4, "Accept-Ranges", "bytes", "Etag", `"v1"`), tt.reply), newRequest(t, "GET"))
 			if err != nil {
 				t.Fatal(err)
 			}
+			io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
-			body := &closes{Reader: strings.NewReader("x")}
-			req := newRequest(t, "POST").WithContext(tt.ctx)
-			req.Body = body
-			_, err = layer.RoundTrip(req)
-			var gone *retry.CoolDownError
-			if !errors.As(err, &gone) || gone.Key != "example.com" || origin.Count() != 1 || body.n != 1 {
-				t.Errorf("%s: %v after %d requests, body closed %d times", tt.name, err, origin.Count(), body.n)
-			}
-			if down, _ := unavailable.Origin(fmt.Errorf("wrapped: %w", err)); errors.Is(err, context.DeadlineExceeded) != tt.deadline || !down {
-				t.Errorf("%s: %#v", tt.name, err)
-			}
-			other := newRequest(t, "GET")
-			other.URL.Host = "example.org"
-			if resp, err := layer.RoundTrip(other); err != nil || resp.StatusCode != 503 {
-				t.Errorf("%s: another host: %v, %v", tt.name, resp, err)
+			got, err := call(t, retry.Options{}, newRequest(t, "GET").WithContext(resp.Request.Context()), plytest.Status(503))
+			if want := (result{3, 503, retry.StopAttempts}); got != want || err != nil {
+				t.Errorf("%s: %+v, %v; want %+v", tt.name, got, err, want)
 			}
 		}
 	})
 }
 
-func TestCoolDownIsNotCutShortByAShorterOne(t *testing.T) {
+// Retry-After of a response that came counts for nothing when its body breaks: it was no refusal.
+func TestRetryAfterOfABrokenDownloadIsIgnored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		origin := &plytest.Origin{Latency: time.Second, Script: []plytest.Reply{plytest.RetryIn(429, 30*time.Second), plytest.RetryIn(503, time.Second), plytest.Text("hello")}}
-		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
-		var wg sync.WaitGroup
-		for range 2 {
-			wg.Go(func() {
-				if resp, err := layer.RoundTrip(newRequest(t, "GET")); err == nil {
-					resp.Body.Close()
-				}
-			})
-		}
-		wg.Wait()
-		start := time.Now()
-		resp, err := layer.RoundTrip(newRequest(t, "GET"))
-		if err != nil || time.Since(start) < 30*time.Second {
-			t.Fatalf("%v after %s", err, time.Since(start))
-		}
-		resp.Body.Close()
-	})
-}
-
-func TestCoolDownCanBeCancelled(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(plytest.NewOrigin(plytest.RetryIn(429, 30*time.Second)))
-		resp, err := layer.RoundTrip(newRequest(t, "GET"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel)
-		start := time.Now()
-		_, err = layer.RoundTrip(newRequest(t, "GET").WithContext(ctx))
-		if !errors.Is(err, context.Canceled) || stopOf(t, err) != retry.StopCanceled || time.Since(start) != time.Second {
-			t.Errorf("%v after %s", err, time.Since(start))
-		}
-	})
-}
-
-func TestAWaitThatIsCutShortSaysWhy(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		layer := retry.New(retry.Options{Backoff: retry.Constant(time.Minute)})(plytest.NewOrigin(plytest.Status(503)))
-		ctx, cancel := context.WithCancelCause(t.Context())
-		shutdown := errors.New("the program ends")
-		time.AfterFunc(time.Second, func() { cancel(shutdown) })
-		_, err := layer.RoundTrip(newRequest(t, "GET").WithContext(ctx))
-		if !errors.Is(err, context.Canceled) || !errors.Is(err, shutdown) || stopOf(t, err) != retry.StopCanceled {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
-func TestIdempotencyKeyIsStableOverAttemptsAndHops(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
-			"/a": {plytest.ResetConnection(), plytest.Status(307, "Location", "/b")},
-			"/b": {plytest.Status(503), plytest.Status(303, "Location", "/c")},
+		var waits []time.Duration
+		o := retry.Options{Resume: 2, Backoff: retry.Constant(time.Second), OnRetry: func(_ context.Context, e retry.Event) {
+			waits = append(waits, e.Wait)
+			if e.Attempt.Response != nil || e.Attempt.Err == nil {
+				t.Errorf("the hook sees the attempt as %+v, want the error of its body", e.Attempt)
+			}
 		}}
-		hc := &http.Client{Transport: retry.New(retry.Options{IdempotencyKey: retry.RandomKey})(origin)}
-		req := newRequest(t, "POST")
-		req.URL.Path = "/a"
-		resp, err := hc.Do(req)
+		brokenPart := part(4, "Retry-After", "30")
+		brokenPart.Fault = plytest.ResetAfter(2)
+		origin := plytest.NewOrigin(broken(4, "Accept-Ranges", "bytes", "Etag", `"v1"`, "Retry-After", "30"), brokenPart, part(6))
+		resp, err := do(t, o, origin, newRequest(t, "GET"))
 		if err != nil {
 			t.Fatal(err)
 		}
+		got, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		var keys []string
-		for _, x := range origin.Exchanges() {
-			keys = append(keys, x.Header.Get("Idempotency-Key"))
+		if string(got) != digits || err != nil {
+			t.Errorf("read %q, %v", got, err)
 		}
-		if !regexp.MustCompile(`^"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"$`).MatchString(keys[0]) {
-			t.Errorf("key %s", keys[0])
-		}
-		if diff := cmp.Diff([]string{keys[0], keys[0], keys[0], keys[0], ""}, keys); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
-		}
-		if len(req.Header) != 0 {
-			t.Errorf("the caller's header was changed: %v", req.Header)
-		}
-
-		own := newRequest(t, "POST")
-		own.Header.Set("Idempotency-Key", "mine")
-		o := plytest.NewOrigin(plytest.Text(""))
-		if _, err := do(t, retry.Options{IdempotencyKey: retry.RandomKey}, o, own); err != nil || o.Exchanges()[0].Header.Get("Idempotency-Key") != "mine" {
-			t.Errorf("%v, %v", err, o.Exchanges()[0].Header)
+		if diff := cmp.Diff([]time.Duration{time.Second, time.Second}, waits); diff != "" {
+			t.Errorf("waits (-want +got)\n%s", diff)
 		}
 	})
 }

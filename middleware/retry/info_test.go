@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -17,29 +18,55 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-func TestABucketCounts(t *testing.T) {
-	b := &retry.TokenBucket{Capacity: 10, RetryCost: 5, Floor: 1}
-	failed := retry.Outcome{Status: 503}
-	for range 5 { // two are paid for, one comes from the floor, two are refused
-		b.Allow("a", failed)
-	}
-	b.Allow("b", failed)
-	if diff := cmp.Diff(retry.BudgetStats{Granted: 4, Refused: 2, InTrouble: 2, Empty: 1}, b.Stats()); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-	for range 10 {
-		b.Success("a")
-	}
-	if s := b.Stats(); s.InTrouble != 1 || s.Empty != 0 {
-		t.Errorf("after recovery %+v", s)
-	}
-	if s := (&retry.TokenBucket{}).Stats(); s != (retry.BudgetStats{}) {
-		t.Errorf("without any call %+v", s)
-	}
+func TestInfoOfEachResponse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var below []int
+		origin := plytest.NewOrigin(plytest.Status(503), plytest.Text("hello"))
+		spy := roundTripper(func(req *http.Request) (*http.Response, error) {
+			info, ok := retry.InfoFromContext(req.Context())
+			if !ok || info.Stop != "" {
+				t.Errorf("info below the layer: %+v, %v", info, ok)
+			}
+			below = append(below, len(info.Attempts)+1)
+			time.Sleep(time.Second)
+			return origin.RoundTrip(req)
+		})
+		hc := &http.Client{Transport: retry.New(retry.Options{Backoff: retry.Constant(3 * time.Second), AttemptHeader: "X-Attempt"})(spy)}
+		resp, err := hc.Get("http://example.com/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		info, ok := retry.InfoFrom(resp)
+		want := retry.Info{
+			Attempts: []retry.Outcome{{Status: 503, Duration: time.Second}, {Status: 200, Wait: 3 * time.Second, Duration: time.Second}},
+			Max:      3,
+			Stop:     retry.StopDone,
+		}
+		if diff := cmp.Diff(want, info); diff != "" || !ok {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if diff := cmp.Diff([]int{1, 2}, below); diff != "" {
+			t.Errorf("numbers below (-want +got)\n%s", diff)
+		}
+		var sent []string
+		for _, x := range origin.Exchanges() {
+			sent = append(sent, x.Header.Get("X-Attempt"))
+		}
+		if diff := cmp.Diff([]string{"", "2"}, sent); diff != "" {
+			t.Errorf("attempt header (-want +got)\n%s", diff)
+		}
+		if _, ok := retry.InfoFrom(&http.Response{}); ok {
+			t.Error("a response from nowhere has info")
+		}
+		if _, ok := retry.InfoFrom(nil); ok {
+			t.Error("nil has info")
+		}
+	})
 }
 
 // A cache outside of retry answers with a response that knows nothing of attempts, and a failed call leaves no response.
-func TestWithInfoHearsOfEveryCall(t *testing.T) {
+func TestWithInfoSeesEachCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, err := cache.New(cache.Options{})
 		require.NoError(t, err)
@@ -80,21 +107,4 @@ func ExampleWithInfo() {
 	}
 	// Output:
 	// 2 attempts, stopped for attempts
-}
-
-func TestRetriesOfAllHopsAreCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
-			"/a": {plytest.Status(503), plytest.Status(302, "Location", "/b")}, "/b": {plytest.Status(503), plytest.Text("hello")},
-		}}
-		hc := &http.Client{Transport: retry.New(retry.Options{})(origin)}
-		ctx, info := retry.WithInfo(t.Context())
-		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a.test/a", nil)
-		resp, err := hc.Do(req)
-		require.NoError(t, err)
-		resp.Body.Close()
-		if i, _ := info(); i.Retries() != 2 || i.Resends() != 3 || i.Earlier != 2 {
-			t.Errorf("%d retries, %d resends, %+v", i.Retries(), i.Resends(), i)
-		}
-	})
 }

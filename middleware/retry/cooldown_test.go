@@ -1,0 +1,169 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plyhttp/ply/internal/unavailable"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+)
+
+func TestCoolDownIsWaitedOutByAllCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if time.Since(began(t)) < 10*time.Second {
+				w.Header().Set("Retry-After", "10")
+				w.WriteHeader(429)
+			}
+		}))
+		began(t)
+		layer := retry.New(retry.Options{CoolDown: true})(origin)
+		first := make(chan struct{})
+		go func() {
+			defer close(first)
+			resp, err := layer.RoundTrip(newRequest(t, "GET"))
+			if err != nil || resp.StatusCode != 200 {
+				t.Errorf("%v, %v", resp, err)
+			}
+		}()
+		synctest.Wait()
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		waits := map[time.Duration]bool{}
+		for range 100 {
+			wg.Go(func() {
+				resp, err := layer.RoundTrip(newRequest(t, "POST"))
+				if err != nil || resp.StatusCode != 200 {
+					t.Errorf("%v, %v", resp, err)
+					return
+				}
+				info, _ := retry.InfoFrom(resp)
+				if w := info.Attempts[0].Wait; w < 10*time.Second || w > 11*time.Second || len(info.Attempts) != 1 {
+					t.Errorf("attempts %+v", info.Attempts)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				waits[info.Attempts[0].Wait] = true
+			})
+		}
+		wg.Wait()
+		<-first
+		if len(waits) < 50 {
+			t.Errorf("100 calls come back in %d moments", len(waits))
+		}
+		if origin.Count() != 102 {
+			t.Errorf("%d requests for 101 calls and one refusal", origin.Count())
+		}
+		start := time.Now()
+		if _, err := do(t, retry.Options{CoolDown: true}, origin, newRequest(t, "GET")); err != nil || time.Since(start) != 0 {
+			t.Errorf("after the cool-down: %v, %s", err, time.Since(start))
+		}
+	})
+}
+
+// began is when the bubble's clock began.
+func began(t *testing.T) time.Time {
+	t.Helper()
+	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+}
+
+func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for _, tt := range []struct {
+			name     string
+			asked    time.Duration
+			ctx      context.Context
+			deadline bool
+		}{
+			{"caller's deadline", 30 * time.Second, short, true},
+			{"more than MaxRetryAfter", time.Hour, t.Context(), false},
+		} {
+			origin := plytest.NewOrigin(plytest.RetryIn(503, tt.asked))
+			layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
+			resp, err := layer.RoundTrip(newRequest(t, "GET"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			body := &closes{Reader: strings.NewReader("x")}
+			req := newRequest(t, "POST").WithContext(tt.ctx)
+			req.Body = body
+			_, err = layer.RoundTrip(req)
+			var gone *retry.CoolDownError
+			if !errors.As(err, &gone) || gone.Key != "example.com" || origin.Count() != 1 || body.n != 1 {
+				t.Errorf("%s: %v after %d requests, body closed %d times", tt.name, err, origin.Count(), body.n)
+			}
+			if down, _ := unavailable.Origin(fmt.Errorf("wrapped: %w", err)); errors.Is(err, context.DeadlineExceeded) != tt.deadline || !down {
+				t.Errorf("%s: %#v", tt.name, err)
+			}
+			other := newRequest(t, "GET")
+			other.URL.Host = "example.org"
+			if resp, err := layer.RoundTrip(other); err != nil || resp.StatusCode != 503 {
+				t.Errorf("%s: another host: %v, %v", tt.name, resp, err)
+			}
+		}
+	})
+}
+
+func TestShorterCoolDownDoesNotCutALongerOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := &plytest.Origin{Latency: time.Second, Script: []plytest.Reply{plytest.RetryIn(429, 30*time.Second), plytest.RetryIn(503, time.Second), plytest.Text("hello")}}
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if resp, err := layer.RoundTrip(newRequest(t, "GET")); err == nil {
+					resp.Body.Close()
+				}
+			})
+		}
+		wg.Wait()
+		start := time.Now()
+		resp, err := layer.RoundTrip(newRequest(t, "GET"))
+		if err != nil || time.Since(start) < 30*time.Second {
+			t.Fatalf("%v after %s", err, time.Since(start))
+		}
+		resp.Body.Close()
+	})
+}
+
+func TestCoolDownCanBeCancelled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(plytest.NewOrigin(plytest.RetryIn(429, 30*time.Second)))
+		resp, err := layer.RoundTrip(newRequest(t, "GET"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		_, err = layer.RoundTrip(newRequest(t, "GET").WithContext(ctx))
+		if !errors.Is(err, context.Canceled) || stopOf(t, err) != retry.StopCanceled || time.Since(start) != time.Second {
+			t.Errorf("%v after %s", err, time.Since(start))
+		}
+	})
+}
+
+func TestCanceledWaitReportsTheCause(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		layer := retry.New(retry.Options{Backoff: retry.Constant(time.Minute)})(plytest.NewOrigin(plytest.Status(503)))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		shutdown := errors.New("the program ends")
+		time.AfterFunc(time.Second, func() { cancel(shutdown) })
+		_, err := layer.RoundTrip(newRequest(t, "GET").WithContext(ctx))
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, shutdown) || stopOf(t, err) != retry.StopCanceled {
+			t.Errorf("got %v", err)
+		}
+	})
+}
