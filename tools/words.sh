@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Words at which a reader stops, in code and documents. Lines that quote such a word on purpose stand in tools/words.allow, as "path:text of the line".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+words='nobody|somebody|everybody|anybody|whoever|whomever|whosoever|tells? whether|told whether|by and by|for want of another|as long good as'
+found=$(git grep -nIiwE "$words" -- '*.go' '*.md' '*.sh' '*.yml' ':!CHANGELOG.md' ':!tools/words.sh' |
+  sed -E 's/^([^:]*):([0-9]+):[[:space:]]*/\1:\2: /' |
+  while IFS= read -r line; do
+    path=${line%%:*} text=${line#*: }
+    grep -qxF "$path:$text" tools/words.allow || printf '%s\n' "$line"
+  done)
+if [ -n "$found" ]; then
+  printf '%s\n\nSay it in words that a reader takes in at the first pass: "reports whether", "no caller", "another process".\n' "$found" >&2
+  exit 1
+fi
