@@ -16,6 +16,7 @@ type body struct {
 	resp    *http.Response // whose trailer is there at the end
 	codings []string
 	limits  limits
+	pools   pools
 	wire    *source // what the layers below send
 
 	mu      sync.Mutex // guards the fields below; not held while reading
@@ -26,8 +27,8 @@ type body struct {
 	err    error    // what every further Read returns
 }
 
-func newBody(resp *http.Response, codings []string, l limits) *body {
-	return &body{resp: resp, codings: codings, limits: l, wire: &source{r: resp.Body, closer: resp.Body}}
+func newBody(resp *http.Response, codings []string, l limits, p pools) *body {
+	return &body{resp: resp, codings: codings, limits: l, pools: p, wire: &source{r: resp.Body, closer: resp.Body}}
 }
 
 var errConcurrentRead = errors.New("decode: two reads of one body at the same time")
@@ -122,7 +123,7 @@ func (b *body) open() error {
 		if i == 0 {
 			l.maxBytes = b.limits.maxBytes
 		}
-		s := newStage(b.codings[i], in, b.wire, l)
+		s := newStage(b.codings[i], in, b.wire, l, b.pools[b.codings[i]])
 		b.stages = append(b.stages, s)
 		in = &source{r: s}
 	}

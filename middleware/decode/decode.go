@@ -76,7 +76,7 @@ func New(o Options) func(next http.RoundTripper) http.RoundTripper {
 		if next == nil {
 			next = http.DefaultTransport
 		}
-		return &handler{next: next, codings: codings, accept: accept, limits: limits, bad: bad}
+		return &handler{next: next, codings: codings, accept: accept, limits: limits, pools: newPools(), bad: bad}
 	}
 }
 
@@ -85,6 +85,7 @@ type handler struct {
 	codings []string
 	accept  []string // the values of Accept-Encoding; cloned for each request
 	limits  limits
+	pools   pools
 	bad     error
 }
 
@@ -130,7 +131,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Request = req
 	}
 	if codings := h.toDecode(req, resp); len(codings) > 0 {
-		decodeResponse(resp, codings, limitsOf(req.Context()).over(h.limits))
+		decodeResponse(resp, codings, limitsOf(req.Context()).over(h.limits), h.pools)
 	}
 	return resp, nil
 }

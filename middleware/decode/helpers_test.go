@@ -126,5 +126,57 @@ func readAll(resp *http.Response) ([]byte, error) {
 // decoded is what the layer makes of bytes that claim to be in a coding.
 func decoded(t testing.TB, o decode.Options, body []byte, coding string) ([]byte, error) {
 	t.Helper()
-	return readAll(get(t, layer(o, plytest.Play(raw(body, coding)))))
+	return readAll(get(t, layer(o, plytest.NewOrigin(raw(body, coding)))))
+}
+
+// fixed answers with a body that claims to be in a coding.
+type fixed struct {
+	body    io.ReadCloser
+	coding  string
+	trailer http.Header
+}
+
+func (f *fixed) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Encoding": {named(f.coding)}}, Trailer: f.trailer, Body: f.body, ContentLength: -1, Request: req,
+	}, nil
+}
+
+// chunked has bodies come without a length, even empty ones.
+type chunked struct{ next http.RoundTripper }
+
+func (c chunked) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(req)
+	if err == nil {
+		resp.ContentLength = -1
+		resp.Body = struct{ io.ReadCloser }{resp.Body}
+	}
+	return resp, err
+}
+
+func getFrom(t testing.TB, h http.RoundTripper, url string, header ...string) *http.Response {
+	t.Helper()
+	req := request(t, http.MethodGet, header...)
+	var err error
+	if req.URL, err = req.URL.Parse(url); err != nil {
+		t.Fatal(err)
+	}
+	req.Host = ""
+	resp, err := h.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// answering answers each request with a body without a length.
+func answering(header http.Header, body []byte) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: header.Clone(), Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1, Request: req}, nil
+	})
 }

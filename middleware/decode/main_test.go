@@ -7,4 +7,4 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-func TestMain(m *testing.M) { os.Exit(plytest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(plytest.VerifyMain(m)) }

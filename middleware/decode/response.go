@@ -9,7 +9,7 @@ import (
 // or a coding that is not known. Then nothing is removed, so that Content-Encoding never tells half of what is to be done.
 func (h *handler) toDecode(req *http.Request, resp *http.Response) []string {
 	switch {
-	case req.Method == http.MethodHead, resp.Body == nil, resp.Body == http.NoBody:
+	case req.Method == http.MethodHead, resp.Body == nil, resp.Body == http.NoBody, resp.ContentLength == 0:
 		return nil
 	case resp.StatusCode < 200, resp.StatusCode == http.StatusNoContent, resp.StatusCode == http.StatusNotModified:
 		return nil
@@ -34,11 +34,11 @@ func (h *handler) toDecode(req *http.Request, resp *http.Response) []string {
 var ofEncoded = []string{"Content-Encoding", "Content-Length", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
 
 // decodeResponse gives resp a decoded body and takes from it what is no longer true.
-func decodeResponse(resp *http.Response, codings []string, l limits) {
+func decodeResponse(resp *http.Response, codings []string, l limits, p pools) {
 	for _, name := range ofEncoded {
 		delete(resp.Header, name)
 	}
-	resp.Body = newBody(resp, codings, l)
+	resp.Body = newBody(resp, codings, l, p)
 	resp.ContentLength, resp.Uncompressed = -1, true
 }
 

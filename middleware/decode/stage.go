@@ -39,20 +39,21 @@ type stage struct {
 	in      *source
 	wire    *source // of the innermost stage, where the bytes of the server arrive
 	limits  limits
-	dec     decoder
+	pool    *sync.Pool
+	dec     decoder // of pool
 	started bool
 	out     int64
 	err     error // of the decoder, to be returned with the next Read
 }
 
-func newStage(coding string, in, wire *source, l limits) *stage {
-	return &stage{coding: coding, in: in, wire: wire, limits: l, dec: decoders[coding].Get().(decoder)}
+func newStage(coding string, in, wire *source, l limits, pool *sync.Pool) *stage {
+	return &stage{coding: coding, in: in, wire: wire, limits: l, pool: pool, dec: pool.Get().(decoder)}
 }
 
 // release puts the decoder back. The stage cannot be used any more.
 func (s *stage) release() {
 	s.dec.release()
-	decoders[s.coding].Put(s.dec)
+	s.pool.Put(s.dec)
 	s.dec = nil
 }
 
@@ -71,23 +72,28 @@ func (s *stage) Read(p []byte) (int, error) {
 			return 0, s.err
 		}
 	}
-	for range maxIdleReads {
+	for idle := 0; idle < maxIdleReads; {
 		n, err := s.dec.Read(p)
-		if err == io.EOF && n == 0 {
-			err = s.dec.next()
+		switch {
+		case n > 0:
+		case err == nil:
+			idle++
+			continue
+		case err == io.EOF:
+			if err = s.dec.next(); err == nil {
+				continue
+			}
 		}
 		if n, s.err = s.bounded(n); s.err != nil {
 			return n, s.err
 		}
+		if n == 0 || err != io.EOF {
+			s.err = s.outcome(err)
+		}
 		if n > 0 {
-			if err != io.EOF {
-				s.err = s.outcome(err)
-			}
 			return n, nil
 		}
-		if s.err = s.outcome(err); s.err != nil {
-			return 0, s.err
-		}
+		return 0, s.err
 	}
 	s.err = io.ErrNoProgress
 	return 0, s.err
@@ -126,10 +132,15 @@ func (s *stage) bounded(n int) (int, error) {
 	return n, nil
 }
 
-// decoders has idle decoders by coding.
-var decoders = map[string]*sync.Pool{
-	Brotli:  {New: func() any { return newBrotliDecoder() }},
-	Zstd:    {New: func() any { return newZstdDecoder() }},
-	Gzip:    {New: func() any { return newGzipDecoder() }},
-	Deflate: {New: func() any { return newDeflateDecoder() }},
+// pools have idle decoders by coding. Each handler has its own: a decoder of zstd has a channel,
+// which belongs to the bubble of testing/synctest that it was made in.
+type pools map[string]*sync.Pool
+
+func newPools() pools {
+	return pools{
+		Brotli:  {New: func() any { return newBrotliDecoder() }},
+		Zstd:    {New: func() any { return newZstdDecoder() }},
+		Gzip:    {New: func() any { return newGzipDecoder() }},
+		Deflate: {New: func() any { return newDeflateDecoder() }},
+	}
 }
