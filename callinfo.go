@@ -44,6 +44,11 @@ type CallHop struct {
 	ClosedEarly bool // the body was closed before its end
 	Open        bool
 
+	// Decoded has the content codings that a decode layer removed from the body, as Content-Encoding named them: "br". Empty means none.
+	// Encoded is how many bytes it had before that.
+	Decoded string
+	Encoded int64
+
 	// Cache says in a word what the cache did: hit, stale, revalidated, refreshed, miss, bypassed or refused. Empty means that no ply cache took part.
 	// CacheReason says why.
 	Cache, CacheReason string
@@ -148,6 +153,7 @@ func (c *recording) info() CallInfo {
 
 // shown is a copy of h. c.mu is held.
 func (h *hop) shown() CallHop {
+	h.countEncoded()
 	s := h.CallHop
 	switch s.Open = !h.ended; {
 	case s.Open && s.Status == 0:

@@ -17,6 +17,7 @@ type hop struct {
 	tally     *attempt.Tally // what a retry layer tells
 	exchanges []*exchange
 	ended     bool
+	decoding  body.Decoded // nil without a decode layer
 }
 
 // hopRecorder stands outside the exchange layers, where each hop of a call passes once.
@@ -91,7 +92,17 @@ func (h *hop) over() bool {
 }
 
 // end notes how the hop ended. From then on it stays as it is. c.mu is held.
-func (h *hop) end(err error) { h.Err, h.ended = err, true }
+func (h *hop) end(err error) {
+	h.countEncoded()
+	h.Err, h.ended, h.decoding = err, true, nil
+}
+
+// countEncoded brings Encoded up to date. c.mu is held.
+func (h *hop) countEncoded() {
+	if h.decoding != nil {
+		_, h.Encoded = h.decoding.DecodedFrom()
+	}
+}
 
 func (h *hop) failed(err error) {
 	h.call.mu.Lock()
@@ -120,6 +131,10 @@ func (h *hop) watch(resp *http.Response) {
 	}
 	h.Body.Start = h.Header.End()
 	length := resp.ContentLength
+	if decoded := body.DecodedOf(resp.Body); decoded != nil {
+		h.decoding = decoded
+		h.Decoded, _ = decoded.DecodedFrom()
+	}
 	resp.Body = body.Watch(resp.Body, body.Hooks{
 		Read: func(n int, err error) error {
 			h.call.mu.Lock()

@@ -131,6 +131,9 @@ func milliseconds(d time.Duration) string {
 }
 
 func (w *waterfall) hop(h CallHop) {
+	if h.Decoded != "" {
+		w.line("  decode: %s, %s encoded", clip(h.Decoded, labelWidth), bytesOf(h.Encoded))
+	}
 	if h.Cache != "" {
 		label := "cache: " + h.Cache
 		if h.CacheReason != "" {

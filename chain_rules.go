@@ -51,8 +51,9 @@ func checkWrapped(h Handler) error {
 }
 
 const (
-	cacheLayer = "cache"
-	retryLayer = "retry"
+	cacheLayer  = "cache"
+	decodeLayer = "decode"
+	retryLayer  = "retry"
 )
 
 func checkPair(outer, l Layer, option string) error {
@@ -67,6 +68,8 @@ func checkPair(outer, l Layer, option string) error {
 		reason = "contains a cache inside retry: hits would wait for attempts, and failed attempts could be stored; list cache before retry"
 	case outer.Name == retryLayer && l.Name == retryLayer:
 		reason = "contains retry twice: attempts would multiply, so list it once"
+	case outer.Name == decodeLayer && l.Name == decodeLayer:
+		reason = "contains decode twice: the inner one would leave everything to the outer one, which asks for the codings, so list it once"
 	default:
 		return nil
 	}

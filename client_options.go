@@ -42,7 +42,7 @@ type Options struct {
 	// Use has the exchange layers, outermost first. They run once per hop, inside redirects and cookies: they see each request
 	// as it is sent and each response as it arrives. Zero means none. The canonical order is
 	//
-	//	logging, auth, cache, retry, hedge, breaker, limit, attempt log, telemetry
+	//	logging, auth, decode, cache, retry, hedge, breaker, limit, attempt log, telemetry
 	//
 	// Most layers belong here. A cache outside of retry answers without spending attempts, and what is stored is the final answer.
 	Use []Middleware

@@ -19,7 +19,7 @@
 //	  call layers        Options.UseCall: once per call
 //	    redirects and cookies
 //	      exchange layers  Options.Use: once per hop
-//	        logging → auth → cache → retry → …
+//	        logging → auth → decode → cache → retry → …
 //	          transport
 //
 // The layers are in packages of their own, which don't need this one: [github.com/plyhttp/ply/middleware/cache],

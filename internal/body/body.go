@@ -54,6 +54,9 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, w.saw(n, err)
 }
 
+// Unwrap returns the body that is watched.
+func (w *watched) Unwrap() io.ReadCloser { return w.rc }
+
 func (w *watched) Close() error {
 	err := w.rc.Close()
 	w.done(ErrClosed)

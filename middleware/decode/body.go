@@ -10,10 +10,12 @@ import (
 
 // body is the decoded body of a response. Close may run while a Read does, as with the bodies of net/http.
 //
+// It must not refer to the response: a body that is never closed is found by the garbage collector, if nothing that outlives the call leads to it.
+//
 // Its decoders come from pools, and go back when nothing can read from them any more: with the end of the content, or with Close.
 // Where a Read is under way, that Read gives them back, not Close. After an error, or a panic of a reader below, they are dropped.
 type body struct {
-	resp    *http.Response // whose trailer is there at the end
+	trailer http.Header // of the response; it has its values at the end
 	codings []string
 	limits  limits
 	pools   pools
@@ -28,7 +30,7 @@ type body struct {
 }
 
 func newBody(resp *http.Response, codings []string, l limits, p pools) *body {
-	return &body{resp: resp, codings: codings, limits: l, pools: p, wire: &source{r: resp.Body, closer: resp.Body}}
+	return &body{trailer: resp.Trailer, codings: codings, limits: l, pools: p, wire: &source{r: resp.Body, closer: resp.Body}}
 }
 
 var errConcurrentRead = errors.New("decode: two reads of one body at the same time")
@@ -106,7 +108,7 @@ func (b *body) read(p []byte) (int, error) {
 	outer := b.stages[len(b.stages)-1]
 	n, err := outer.Read(p)
 	if err == io.EOF {
-		dropDigests(b.resp.Trailer)
+		dropDigests(b.trailer)
 	}
 	b.err = err
 	return n, err

@@ -48,7 +48,11 @@ func encoder(coding string, w io.Writer) flusher {
 		}
 		return enc
 	case decode.Gzip:
-		return gzip.NewWriter(w)
+		zw, err := gzip.NewWriterLevel(w, gzip.BestSpeed) // which takes less memory
+		if err != nil {
+			panic(err)
+		}
+		return zw
 	case decode.Deflate:
 		return zlib.NewWriter(w)
 	case bare:

@@ -155,6 +155,9 @@ func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 	if o.Stop != "" && o.Stop != "done" {
 		a = append(a, slog.String("retry.stop", o.Stop))
 	}
+	if o.Decoded != "" {
+		a = append(a, slog.String("decode.codings", o.Decoded), slog.Int64("decode.encoded_size", o.Encoded))
+	}
 	if o.Cache.Status != "" {
 		a = append(a, slog.String("cache.status", o.Cache.Status))
 	}

@@ -79,6 +79,9 @@ type tee struct {
 	capture *capture
 }
 
+// Unwrap returns the body that is shown.
+func (t *tee) Unwrap() io.ReadCloser { return t.ReadCloser }
+
 func (t *tee) Read(p []byte) (int, error) {
 	n, err := t.ReadCloser.Read(p)
 	t.capture.keep(p[:n])

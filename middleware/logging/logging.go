@@ -108,6 +108,7 @@ type exchange struct {
 	received  atomic.Int64 // bytes of the response body
 	question  *capture     // of the request body; nil if nothing is kept
 	answer    *capture     // of the response body
+	decoded   body.Decoded // the response body as a decode layer inside made it; nil without one
 }
 
 // outgoing is the request to pass on: a copy that carries the call's id, and whose body is counted.
@@ -147,6 +148,7 @@ func (x *exchange) watch(resp *http.Response) {
 		return
 	}
 	x.answer = newCapture(resp.Header, x.opts.BodyBytes)
+	x.decoded = body.DecodedOf(resp.Body)
 	resp.Body = body.Watch(tapped(resp.Body, x.answer), body.Hooks{
 		Read: func(n int, err error) error {
 			x.received.Add(int64(n))

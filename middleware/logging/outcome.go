@@ -38,6 +38,8 @@ type Outcome struct {
 	NeverClosed bool          // the body was dropped, neither read to its end nor closed, which costs a connection
 	Sent        int64         // bytes of the request body
 	Received    int64         // bytes of the response body
+	Decoded     string        // the content codings that a decode layer inside removed from it, such as "br"; "" for none
+	Encoded     int64         // bytes of it before that
 	Cache       CacheStatus   // zero without a ply cache inside
 	CallID      string        // the same for all attempts and hops of a call
 }
@@ -62,6 +64,9 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 		Received:  x.received.Load(),
 		Cache:     x.cache,
 		CallID:    x.id,
+	}
+	if x.decoded != nil {
+		o.Decoded, o.Encoded = x.decoded.DecodedFrom()
 	}
 	o.Slow = x.opts.Slow > 0 && o.Duration >= x.opts.Slow
 	if err == body.ErrClosed {

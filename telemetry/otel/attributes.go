@@ -19,6 +19,8 @@ const (
 	cacheReasonKey   = attribute.Key("ply.cache.reason")
 	collapsedKey     = attribute.Key("ply.cache.collapsed")
 	cacheNameKey     = attribute.Key("ply.cache.name")
+	decodeCodingsKey = attribute.Key("ply.decode.codings")
+	decodeEncodedKey = attribute.Key("ply.decode.encoded_size")
 	retryAttemptsKey = attribute.Key("ply.retry.attempts")
 	retryStopKey     = attribute.Key("ply.retry.stop")
 	retryWaitKey     = attribute.Key("ply.retry.wait")

@@ -31,6 +31,9 @@ func watch(rc io.ReadCloser, saw func(n int, err error), o *operation) io.ReadCl
 	return w
 }
 
+// Unwrap returns the body that is watched.
+func (w *watched) Unwrap() io.ReadCloser { return w.ReadCloser }
+
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
 	w.tell(n, err)
@@ -68,4 +71,25 @@ func (w *watchedTo) WriteTo(dst io.Writer) (int64, error) {
 	}
 	w.tell(int(n), err)
 	return n, err
+}
+
+// decoded is a body that removes content codings, as middleware/decode makes it. It does not refer to the response.
+type decoded interface {
+	// DecodedFrom returns the codings, as Content-Encoding named them, and how many encoded bytes have come so far.
+	DecodedFrom() (codings string, encoded int64)
+}
+
+// decodedOf returns the decoded body inside rc, nil if there is none that can be seen.
+func decodedOf(rc io.ReadCloser) decoded {
+	for range 100 { // a body whose Unwrap leads back into itself has no end
+		switch b := rc.(type) {
+		case decoded:
+			return b
+		case interface{ Unwrap() io.ReadCloser }:
+			rc = b.Unwrap()
+		default:
+			return nil
+		}
+	}
+	return nil
 }

@@ -29,6 +29,7 @@ type operation struct {
 
 	sent, received atomic.Int64
 	ended          atomic.Bool
+	decoded        decoded // the response body as a decode layer made it; set before the body is handed out, nil without one
 
 	mu      sync.Mutex     // guards the fields below
 	answer  *http.Response // without its body
@@ -85,6 +86,7 @@ func (o *operation) answered(resp *http.Response) {
 		o.end(ending{})
 		return
 	}
+	o.decoded = decodedOf(resp.Body)
 	resp.Body = watch(resp.Body, o.read, o)
 	ctx := o.req.Context()
 	if ctx.Done() == nil {
@@ -154,6 +156,10 @@ func (o *operation) describe(e ending) {
 	if e.kind != "" {
 		a = append(a, semconv.ErrorTypeKey.String(e.kind))
 		o.span.SetStatus(codes.Error, text(o.redactor(o.req).ErrorText(e.err), maxError))
+	}
+	if o.decoded != nil {
+		codings, encoded := o.decoded.DecodedFrom()
+		a = append(a, decodeCodingsKey.String(text(codings, maxWord)), decodeEncodedKey.Int64(encoded))
 	}
 	if e.closedEarly {
 		a = append(a, closedEarlyKey.Bool(true))
