@@ -47,6 +47,8 @@ func TestREADMESetsUpEachSubmodule(t *testing.T) {
 			if err == nil { err = s.Close() }`,
 		"store/sqlite": `s, err := sqlite.Open("cache.db", sqlite.Options{})
 			if err == nil { err = s.Close() }`,
+		"middleware/decode": `err := decode.Options{}.Validate()
+			_ = decode.New`,
 		"telemetry/otel": `_, err := plyotel.New(plyotel.Options{})`,
 	} {
 		t.Run(module, func(t *testing.T) {

@@ -82,3 +82,40 @@ func TestWriterToIsKept(t *testing.T) {
 		t.Error("a WriterTo appeared from nowhere")
 	}
 }
+
+type decoding struct{ io.ReadCloser }
+
+func (decoding) DecodedFrom() (string, int64) { return "br", 7 }
+
+type around struct{ io.ReadCloser }
+
+func (a *around) Unwrap() io.ReadCloser { return a.ReadCloser }
+
+func TestADecodedBodyIsFoundThroughWhatWatchesIt(t *testing.T) {
+	plain := io.NopCloser(strings.NewReader(""))
+	endless := &around{}
+	endless.ReadCloser = endless
+	for name, tt := range map[string]struct {
+		rc    io.ReadCloser
+		found bool
+	}{
+		"itself":              {decoding{plain}, true},
+		"watched":             {body.Watch(body.Watch(decoding{plain}, body.Hooks{}), body.Hooks{}), true},
+		"watched, a WriterTo": {body.Watch(&around{decoding{io.NopCloser(strings.NewReader("x"))}}, body.Hooks{}), true},
+		"not decoded":         {body.Watch(plain, body.Hooks{}), false},
+		"hidden":              {struct{ io.ReadCloser }{decoding{plain}}, false},
+		"nothing":             {nil, false},
+		"endless":             {endless, false},
+	} {
+		d := body.DecodedOf(tt.rc)
+		if (d != nil) != tt.found {
+			t.Errorf("%s: found %v", name, d)
+		}
+		if d == nil {
+			continue
+		}
+		if codings, encoded := d.DecodedFrom(); codings != "br" || encoded != 7 {
+			t.Errorf("%s: %q, %d", name, codings, encoded)
+		}
+	}
+}

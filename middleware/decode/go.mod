@@ -1,6 +1,6 @@
 module github.com/plyhttp/ply/middleware/decode
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/andybalholm/brotli v1.3.0

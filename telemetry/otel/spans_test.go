@@ -324,3 +324,37 @@ func TestAConnectionIsInItsSpan(t *testing.T) {
 		}
 	}
 }
+
+// decodedBody says of itself what the body of a decode layer says.
+type decodedBody struct{ io.ReadCloser }
+
+func (decodedBody) DecodedFrom() (string, int64) { return "br", 7 }
+
+func TestTheSpanOfACallTellsWhatADecodeLayerRemoved(t *testing.T) {
+	s := newSeen()
+	telemetry := s.telemetry(t)
+	decodeLike := func(next http.RoundTripper) http.RoundTripper {
+		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil {
+				resp.Body = decodedBody{resp.Body}
+			}
+			return resp, err
+		})
+	}
+	h := ply.Chain(telemetry.Call, telemetry.Call, decodeLike, telemetry.Attempt)(plytest.NewOrigin(plytest.Text("hello")))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.test/", nil)
+	require.NoError(t, err)
+	resp, err := h.RoundTrip(req)
+	require.NoError(t, err)
+	readAll(resp.Body)
+	said := 0
+	for _, span := range s.ended() {
+		if strings.Contains(span, "ply.decode.codings=br ply.decode.encoded_size=7") {
+			said++
+		}
+	}
+	if said != 2 {
+		t.Errorf("%d spans say it, want those of the calls and not that of the attempt below:\n%s", said, strings.Join(s.ended(), "\n"))
+	}
+}
