@@ -29,7 +29,7 @@ func checkStack(h Handler, redirects *follow) error {
 			return &OptionError{Option: "UseCall", Reason: "contains retry, which would repeat a whole chain of redirects for its last hop: move it to Use"}
 		}
 		if made, ok := l.Handler.(interface{ OptionsError() error }); ok && made.OptionsError() != nil {
-			return &OptionError{Option: optionOf(i, inner), Reason: "contains " + l.Name + " with options that cannot mean anything", Err: made.OptionsError()}
+			return &OptionError{Option: optionOf(i, inner), Reason: "contains " + l.Name + " with options that cannot be carried out", Err: made.OptionsError()}
 		}
 		for _, outer := range layers[:i] {
 			if err := checkPair(outer, l, optionOf(i, inner)); err != nil {

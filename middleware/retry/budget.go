@@ -60,7 +60,7 @@ type bucket struct {
 	started time.Time // of the window
 }
 
-// validate reports a field that cannot mean anything.
+// validate reports a field that cannot be carried out.
 func (b *TokenBucket) validate() error {
 	if b == nil {
 		return errors.New("nil *TokenBucket: leave Budget out for the default, or use Unlimited")

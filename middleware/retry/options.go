@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/plyhttp/ply/internal/optionerror"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -100,15 +101,22 @@ type Options struct {
 	Nested bool
 }
 
-// OptionError reports a field of [Options] that cannot mean anything.
-type OptionError struct {
-	Field   string // its name
-	Problem string // what is wrong and what would be right
+// OptionError reports a field of [Options] that cannot be carried out. Its Package is "retry".
+// The type is that of ply.OptionError, too:
+//
+//	type OptionError struct {
+//		Package string // "retry"
+//		Option  string // the name of the field
+//		Reason  string // what is wrong with it and what to give instead
+//		Err     error  // the cause, or nil; Unwrap returns it
+//	}
+type OptionError = optionerror.Error
+
+func optionError(option, reason string) *OptionError {
+	return &OptionError{Package: "retry", Option: option, Reason: reason}
 }
 
-func (e *OptionError) Error() string { return "retry: Options." + e.Field + " " + e.Problem }
-
-// Validate reports the first field that cannot mean anything, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError].
 // A layer made of such options sends nothing: each RoundTrip returns that error.
 func (o Options) Validate() error {
 	for _, f := range []struct {
@@ -126,19 +134,19 @@ func (o Options) Validate() error {
 		{"Resume", int64(o.Resume), "a number of times, or zero for never"},
 	} {
 		if f.value < 0 {
-			return &OptionError{f.name, fmt.Sprintf("is negative (%d): give %s", f.value, f.unit)}
+			return optionError(f.name, fmt.Sprintf("is negative (%d): give %s", f.value, f.unit))
 		}
 	}
 	for i, rule := range o.Rules {
 		if rule == nil {
-			return &OptionError{fmt.Sprintf("Rules[%d]", i), "is nil: leave it out"}
+			return optionError(fmt.Sprintf("Rules[%d]", i), "is nil: leave it out")
 		}
 	}
 	if o.AttemptHeader != "" && !token(o.AttemptHeader) {
-		return &OptionError{"AttemptHeader", "is not the name of a header field: use letters, digits and dashes"}
+		return optionError("AttemptHeader", "is not the name of a header field: use letters, digits and dashes")
 	}
 	if err := validateBudget(o.Budget); err != nil {
-		return &OptionError{"Budget", "is not usable: " + err.Error()}
+		return &OptionError{Package: "retry", Option: "Budget", Reason: "is not usable", Err: err}
 	}
 	return nil
 }
