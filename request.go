@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/plyhttp/ply/internal/parseerror"
 	"github.com/plyhttp/ply/internal/target"
 	"github.com/plyhttp/ply/redact"
 )
@@ -101,7 +102,7 @@ func (d *draft) request(ctx context.Context, method, given string) (*http.Reques
 }
 
 // parseReason is what [url.Parse] found wrong, without the URL and the pieces of it that the error quotes: either may hold secrets.
-func parseReason(err error) error { return errors.New(redact.ParseReason(err)) }
+func parseReason(err error) error { return errors.New(parseerror.Reason(err, redact.Placeholder)) }
 
 // Edit changes the request in ways that no other option has. It runs last, on a request that is not shared yet;
 // its error is returned as it is, and the request is not sent. It cannot be a default: a layer does that.

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/plyhttp/ply/internal/parseerror"
 )
 
 // Error returns an error that reads as err does without the secrets in its text: those that [Redactor.Text] hides, and what
@@ -38,7 +40,7 @@ func (r *Redactor) ErrorText(err error) string {
 func (r *Redactor) urlError(ue *url.Error) string {
 	inner := r.ErrorText(ue.Err)
 	if ue.Op == "parse" {
-		inner = unquote(inner)
+		inner = parseerror.Hide(inner, Placeholder)
 	}
 	return ue.Op + ` "` + r.URLText(ue.URL) + `": ` + inner
 }
@@ -90,24 +92,6 @@ func hideQuoted(b *strings.Builder, s string) string {
 		}
 	}
 	return s
-}
-
-// ParseReason says what url.Parse found wrong, without the text that it could not parse.
-func ParseReason(err error) string {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	return unquote(ErrorText(err))
-}
-
-// unquote hides the pieces that url.Parse quotes of a text that it could not parse: any of them may be part of a password.
-func unquote(s string) string {
-	first, last := strings.IndexByte(s, '"'), strings.LastIndexByte(s, '"')
-	if first < 0 || first == last {
-		return s
-	}
-	return s[:first] + Placeholder + s[last+1:]
 }
 
 type redacted struct {

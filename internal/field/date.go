@@ -116,9 +116,8 @@ func instant(year int, month, day, clock string) (time.Time, bool) {
 	if m == 0 || hour > 23 || minute > 59 || second > 60 {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(m), d, hour, minute, second, 0, time.UTC)
-	if second < 60 && (t.Day() != d || t.Month() != time.Month(m)) {
+	if time.Date(year, time.Month(m), d, 0, 0, 0, 0, time.UTC).Day() != d {
 		return time.Time{}, false // a day that the month does not have
 	}
-	return t, d >= 1 && d <= 31
+	return time.Date(year, time.Month(m), d, hour, minute, second, 0, time.UTC), true // a leap second is the first second of the next minute
 }

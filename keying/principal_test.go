@@ -1,0 +1,78 @@
+package keying_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/plyhttp/ply/keying"
+)
+
+func TestDefaultSeparatesPrincipals(t *testing.T) {
+	requests := map[string]*http.Request{
+		"nobody":                    request(t, "GET http://h/a"),
+		"authorization":             request(t, "GET http://h/a", "Authorization: Bearer x"),
+		"other authorization":       request(t, "GET http://h/a", "Authorization: Bearer y"),
+		"empty authorization":       request(t, "GET http://h/a", "Authorization: "),
+		"cookie":                    request(t, "GET http://h/a", "Cookie: x"),
+		"cookie like authorization": request(t, "GET http://h/a", "Cookie: Bearer x"),
+		"both":                      request(t, "GET http://h/a", "Authorization: Bearer x", "Cookie: x"),
+		"two cookies":               request(t, "GET http://h/a", "Cookie: x", "Cookie: y"),
+		"hand-written name":         request(t, "GET http://h/a", "authorization: Bearer z"),
+		"other path":                request(t, "GET http://h/ab"),
+	}
+	seen := map[string]string{}
+	for name, r := range requests {
+		k := key(t, keying.Default(), r)
+		if other, ok := seen[k]; ok {
+			t.Errorf("%q and %q have one key", name, other)
+		}
+		seen[k] = name
+		if strings.Contains(k, "Bearer") {
+			t.Errorf("%q: the secret stands in the key: %q", name, k)
+		}
+	}
+	if key(t, keying.SingleUser(), requests["both"]) != key(t, keying.SingleUser(), requests["nobody"]) {
+		t.Error("SingleUser must not look at credentials")
+	}
+}
+
+func TestHeaderSeparatesByValue(t *testing.T) {
+	s := keying.New(keying.Header("X-Api-Version"))
+	check(t, s, []same{
+		{"other value", request(t, "GET http://h/", "X-Api-Version: 1"), request(t, "GET http://h/", "X-Api-Version: 2"), false},
+		{"absent is not empty", request(t, "GET http://h/"), request(t, "GET http://h/", "X-Api-Version: "), false},
+		{"other field", request(t, "GET http://h/", "X: 1"), request(t, "GET http://h/", "X: 2"), true},
+	})
+}
+
+func TestAllHeadersSeparatesByEachField(t *testing.T) {
+	check(t, keying.New(keying.AllHeaders("x-trace")), []same{
+		{"other value", request(t, "GET http://h/", "A: 1"), request(t, "GET http://h/", "A: 2"), false},
+		{"other field", request(t, "GET http://h/", "A: 1"), request(t, "GET http://h/", "B: 1"), false},
+		{"spelling", request(t, "GET http://h/", "A: 1"), request(t, "GET http://h/", "a: 1"), true},
+		{"two values", request(t, "GET http://h/", "A: 1", "A: 2"), request(t, "GET http://h/", "A: 12"), false},
+		{"left out", request(t, "GET http://h/", "X-Trace: 1"), request(t, "GET http://h/", "X-Trace: 2"), true},
+	})
+}
+
+// A map filled by hand is sent as it is: its fields are credentials under any spelling, and never those of an anonymous request.
+func TestCredentialUnderAnySpellingIsNotAnonymous(t *testing.T) {
+	anonymous := request(t, "GET http://h/")
+	for name, s := range map[string]keying.Strategy{
+		"Default":    keying.Default(),
+		"New":        keying.New(),
+		"Principal":  keying.New(keying.Principal(nil)),
+		"Header":     keying.New(keying.IgnoreCredentials(), keying.Header("Cookie", "Authorization", "X-Api-Key")),
+		"AllHeaders": keying.New(keying.IgnoreCredentials(), keying.AllHeaders()),
+	} {
+		for _, field := range []string{"cookie: a=b", "COOKIE: a=b", "authorization: Bearer x", "x-api-key: x", "X-API-Key: x", "cookie: "} {
+			if key(t, s, request(t, "GET http://h/", field)) == key(t, s, anonymous) {
+				t.Errorf("%s: %q shares the key of an anonymous request", name, field)
+			}
+		}
+		if key(t, s, request(t, "GET http://h/", "cookie: a")) == key(t, s, request(t, "GET http://h/", "cookie: b")) {
+			t.Errorf("%s: two cookies share a key", name)
+		}
+	}
+}
