@@ -3,6 +3,8 @@ package ply
 import (
 	"net/http"
 	"reflect"
+
+	"github.com/plyhttp/ply/internal/stack"
 )
 
 // Layer is one layer of a stack, as [Layers] finds it.
@@ -29,11 +31,12 @@ func (l Layer) String() string {
 // Layers lists what a request to h passes, outermost first, down to the transport.
 // For a [Client] these are the call layers, "redirects and cookies", the exchange layers, and the transport.
 //
-// Layers that [Chain] put together are all found, whoever wrote them. A layer that was applied by hand is seen through if its handler has
-// Unwrap() http.RoundTripper, and names itself if it has LayerName() string; the walk ends at the first handler that it cannot see through.
+// Layers that [Chain] put together are all found, whichever package they are from. A layer that was applied by hand is seen through if its handler has
+// Unwrap() http.RoundTripper or, as Kubernetes' libraries know it, WrappedRoundTripper() http.RoundTripper, and names itself if it has LayerName() string.
+// The list ends at the first handler that shows nothing below it.
 func Layers(h Handler) []Layer {
 	var found []Layer
-	walker{visit: func(l Layer) { found = append(found, l) }}.walk(h, nil)
+	walk(h, false, func(l Layer) { found = append(found, l) })
 	return found
 }
 
@@ -55,66 +58,75 @@ type walker struct {
 
 	// hop says that the client further inside follows no redirects: see [Client.HTTPClient].
 	hop bool
+
+	left int // handlers that may still be visited: see [stack.Walk]
 }
 
-// walk visits the layers from h down to, but without, end (nil: down to the transport).
-func (w walker) walk(h, end Handler) {
-	for range maxLayers {
-		if h == nil || end != nil && same(h, end) {
-			return
+// walk visits the layers from h down to the transport.
+func walk(h Handler, deep bool, visit func(Layer)) {
+	w := walker{visit: visit, deep: deep, left: stack.Limit}
+	w.until(h, nil)
+}
+
+// until visits the layers from h down to, but without, end. A nil end stands for what is below the transport.
+func (w *walker) until(h, end Handler) {
+	stack.Walk(h, &w.left, func(h Handler) Handler {
+		if end != nil && same(h, end) {
+			return nil
 		}
-		switch l := h.(type) {
-		case *link:
-			w.link(l)
-			h = l.next
-		case *branch:
-			walker{deep: w.deep, visit: func(inner Layer) {
-				inner.Conditional = true
-				w.visit(inner)
-			}}.walk(l.on, l.next)
-			h = l.next
-		case *Client:
-			h = l.call
-		case *transports:
-			h = l.base
-		case *hopRecorder:
-			h = l.next
-		case *exchangeRecorder:
-			h = l.next
-		case *asTransport:
-			h = l.client
-			w.hop = true
-		case *follow:
-			if !w.hop {
-				w.visit(Layer{Name: l.LayerName(), Handler: h})
-			}
-			h = l.Unwrap()
-		case describer:
+		return w.step(h)
+	})
+}
+
+// step visits the layer of h, if h is one, and returns the handler below it.
+func (w *walker) step(h Handler) (next Handler) {
+	switch l := h.(type) {
+	case *link:
+		w.link(l)
+		return l.next
+	case *branch:
+		w.branch(l)
+		return l.next
+	case *Client:
+		return l.call
+	case *transports:
+		return l.base
+	case *hopRecorder, *exchangeRecorder:
+	case *asTransport:
+		w.hop = true
+		return l.client
+	case *follow:
+		if !w.hop {
 			w.visit(Layer{Name: l.LayerName(), Handler: h})
-			h = l.Unwrap()
-		case unwrapper:
-			w.visit(Layer{Name: typeName(h), Handler: h})
-			h = l.Unwrap()
-		default:
-			w.visit(Layer{Name: typeName(h), Handler: h})
-			return
 		}
+	case describer:
+		w.visit(Layer{Name: l.LayerName(), Handler: h})
+	default:
+		w.visit(Layer{Name: typeName(h), Handler: h})
 	}
+	return stack.Next(h)
 }
 
-func (w walker) link(l *link) {
+func (w *walker) link(l *link) {
 	if w.deep {
 		switch l.handler.(type) {
 		case *link, *branch, describer:
-			w.walk(l.handler, l.next)
+			w.until(l.handler, l.next)
 			return
 		}
 	}
 	w.visit(Layer{Name: l.name, Handler: l.handler})
 }
 
-// maxLayers ends a walk through a stack whose Unwrap leads back into itself.
-const maxLayers = 1000
+// branch visits the layers that only some requests pass.
+func (w *walker) branch(b *branch) {
+	conditional := walker{deep: w.deep, left: w.left, visit: func(l Layer) {
+		l.Conditional = true
+		w.visit(l)
+	}}
+	conditional.until(b.on, b.next)
+	w.left = conditional.left
+}
 
 // same is a == b without the panic over handlers that cannot be compared.
 func same(a, b Handler) bool {

@@ -80,7 +80,16 @@ func TestLayersSeesThroughWrappersAppliedByHand(t *testing.T) {
 	if diff := cmp.Diff([]string{"*ply_test.acmeTransport"}, names(acme(http.DefaultTransport))); diff != "" {
 		t.Error(diff)
 	}
+	kubernetes := &wrapping{&describing{http.DefaultTransport}}
+	if diff := cmp.Diff([]string{"*ply_test.wrapping", "describing", "*http.Transport"}, names(kubernetes)); diff != "" {
+		t.Error(diff)
+	}
 }
+
+// wrapping shows what it wraps as the round trippers of Kubernetes' libraries do.
+type wrapping struct{ http.RoundTripper }
+
+func (w *wrapping) WrappedRoundTripper() http.RoundTripper { return w.RoundTripper }
 
 func TestLayersEndsInAStackThatBitesItsTail(t *testing.T) {
 	d := &describing{}

@@ -11,12 +11,12 @@ import (
 func checkStack(h Handler, redirects *follow) error {
 	var layers []Layer
 	inner := -1 // the index of redirects
-	walker{deep: true, visit: func(l Layer) {
+	walk(h, true, func(l Layer) {
 		if f, ok := l.Handler.(*follow); ok && f == redirects {
 			inner = len(layers)
 		}
 		layers = append(layers, l)
-	}}.walk(h, nil)
+	})
 
 	for i, l := range layers {
 		if m, ok := l.Handler.(*missing); ok {
@@ -96,6 +96,6 @@ func optionOf(i, inner int) string {
 
 func hasLayer(h Handler, name string) bool {
 	found := false
-	walker{deep: true, visit: func(l Layer) { found = found || l.Name == name }}.walk(h, nil)
+	walk(h, true, func(l Layer) { found = found || l.Name == name })
 	return found
 }

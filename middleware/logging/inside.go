@@ -1,24 +1,26 @@
 package logging
 
-import "net/http"
+import (
+	"net/http"
 
-// mayCache tells whether a cache may stand inside. It is false only if all the layers can be seen down to a transport of net/http, and none is one:
+	"github.com/plyhttp/ply/internal/stack"
+)
+
+// mayCache reports whether a cache may stand inside h. It is false only if each layer can be seen, down to a transport of net/http, and none is a cache:
 // then a Cache-Status that claims to be from a ply cache is what a server made up. A cache would have removed that.
 func mayCache(h http.RoundTripper) bool {
-	for range 1000 { // a stack whose Unwrap leads back into itself has no end
+	may, left := true, stack.Limit
+	stack.Walk(h, &left, func(h http.RoundTripper) http.RoundTripper {
 		switch layer := h.(type) {
 		case *http.Transport:
-			return false
+			may = false
+			return nil
 		case interface{ LayerName() string }:
 			if layer.LayerName() == "cache" {
-				return true
+				return nil
 			}
 		}
-		outer, ok := h.(interface{ Unwrap() http.RoundTripper })
-		if !ok {
-			return true
-		}
-		h = outer.Unwrap()
-	}
-	return true
+		return stack.Next(h)
+	})
+	return may
 }

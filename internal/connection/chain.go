@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net/http"
 	"reflect"
+
+	"github.com/plyhttp/ply/internal/stack"
 )
 
 // A Chain is what a stack of handlers ends in.
@@ -26,26 +28,19 @@ type Step struct {
 // See is how the root package lets its own types be seen through, without methods for it. It is set before any chain is looked at.
 var See = func(http.RoundTripper) (Step, bool) { return Step{}, false }
 
-// maxHandlers ends a walk through a stack that leads back into itself.
-const maxHandlers = 1000
-
 // Under looks through a stack of handlers for the transport that it ends in.
 func Under(h http.RoundTripper) Chain {
-	steps := maxHandlers
-	return under(h, &steps)
+	left := stack.Limit
+	return under(h, &left)
 }
 
-func under(h http.RoundTripper, steps *int) (c Chain) {
-	given := ""
-	defer func() {
-		if given != "" {
-			c.given = hashed("given", given)
-		}
-	}()
-	for ; *steps > 0 && h != nil; *steps-- {
+func under(h http.RoundTripper, left *int) Chain {
+	end, given := Chain{Opaque: true}, ""
+	stack.Walk(h, left, func(h http.RoundTripper) (next http.RoundTripper) {
 		if t, ok := h.(*http.Transport); ok && t != nil {
 			parts := Of(t, t)
-			return Chain{Identity: parts.Identity()}
+			end = Chain{Identity: parts.Identity()}
+			return nil
 		}
 		if named, ok := h.(interface{ ConnectionName() string }); ok && given == "" {
 			given = named.ConnectionName()
@@ -54,16 +49,21 @@ func under(h http.RoundTripper, steps *int) (c Chain) {
 		switch {
 		case !ok:
 			if step.Next = below(h); step.Next == nil {
-				return described(h)
+				end = described(h)
 			}
 		case step.Own != nil:
-			return Chain{Identity: *step.Own}
+			end = Chain{Identity: *step.Own}
+			return nil
 		case step.Other != nil:
-			return fork(under(step.Next, steps), under(step.Other, steps))
+			end = fork(under(step.Next, left), under(step.Other, left))
+			return nil
 		}
-		h = step.Next
+		return step.Next
+	})
+	if given != "" {
+		end.given = hashed("given", given)
 	}
-	return Chain{Opaque: true}
+	return end
 }
 
 // fork is what requests pass that go one way or the other.
@@ -82,13 +82,10 @@ func fork(a, b Chain) Chain {
 	}}
 }
 
-// below is the handler that h wraps, as far as h or its type says. Kubernetes knows the second of the two methods.
+// below is the handler that h wraps, as far as h or the fields of its type say.
 func below(h http.RoundTripper) http.RoundTripper {
-	switch w := h.(type) {
-	case interface{ Unwrap() http.RoundTripper }:
-		return w.Unwrap()
-	case interface{ WrappedRoundTripper() http.RoundTripper }:
-		return w.WrappedRoundTripper()
+	if next := stack.Next(h); next != nil {
+		return next
 	}
 	s := structOf(h)
 	if !s.IsValid() {
