@@ -158,7 +158,7 @@ func (d *draft) attachContent(req *http.Request) error {
 		req.Header.Set("Content-Encoding", d.encoding)
 	}
 	if d.progress != nil {
-		open = counted(open, size, d.progress)
+		open = withProgress(open, size, d.progress)
 	}
 	if d.chunked {
 		size = -1

@@ -15,7 +15,7 @@ import (
 func fromFile(path, name string) (*content, error) {
 	info, err := os.Stat(path) // before opening: to open a named pipe would wait for its writer
 	if err == nil && info.Mode()&fs.ModeType == fs.ModeNamedPipe {
-		open := func() (io.ReadCloser, error) { return &lateFile{path: path}, nil }
+		open := func() (io.ReadCloser, error) { return &lazyFile{path: path}, nil }
 		return &content{open: open, size: -1, once: true, contentType: typeByName(path)}, nil
 	}
 	if err == nil && !info.Mode().IsRegular() {
@@ -38,7 +38,7 @@ func fromFile(path, name string) (*content, error) {
 }
 
 // lateFile opens its file when it is read. Close may run concurrently with Read, as HTTP/2 has it.
-type lateFile struct {
+type lazyFile struct {
 	path string
 
 	mu     sync.Mutex // guards the fields below, and is not held while the file is opened, which may wait for a writer
@@ -46,7 +46,7 @@ type lateFile struct {
 	closed bool
 }
 
-func (l *lateFile) Read(p []byte) (int, error) {
+func (l *lazyFile) Read(p []byte) (int, error) {
 	f, err := l.opened()
 	if err != nil {
 		return 0, err
@@ -54,7 +54,7 @@ func (l *lateFile) Read(p []byte) (int, error) {
 	return f.Read(p)
 }
 
-func (l *lateFile) opened() (*os.File, error) {
+func (l *lazyFile) opened() (*os.File, error) {
 	l.mu.Lock()
 	f, closed := l.file, l.closed
 	l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *lateFile) opened() (*os.File, error) {
 	return f, nil
 }
 
-func (l *lateFile) Close() error {
+func (l *lazyFile) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
@@ -108,5 +108,5 @@ func openFile(path, name string, size int64) (io.ReadCloser, error) {
 		f.Close()
 		return nil, err
 	}
-	return &sizedBody{exactly(io.NewSectionReader(f, 0, size), size, name), f}, nil
+	return &sizedBody{exactReader(io.NewSectionReader(f, 0, size), size, name), f}, nil
 }

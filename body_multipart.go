@@ -69,7 +69,7 @@ func fromFunc(size int64, open func() (io.ReadCloser, error)) *content {
 		if err != nil {
 			return nil, err
 		}
-		return &sizedBody{exactly(rc, size, "the content"), rc}, nil
+		return &sizedBody{exactReader(rc, size, "the content"), rc}, nil
 	}}
 }
 
@@ -126,13 +126,13 @@ func multipartForm(parts []Part, boundary string) (*content, error) {
 		readers = append(readers, c)
 		form.once = form.once || c.once
 		segments = append(segments,
-			text(delimiter+p.header()),
+			literalSegment(delimiter+p.header()),
 			segment{open: c.open, size: c.size, part: p.Name})
 		delimiter = "\r\n--" + boundary + "\r\n"
 	}
-	segments = append(segments, text(strings.TrimSuffix(delimiter, "\r\n")+"--\r\n"))
+	segments = append(segments, literalSegment(strings.TrimSuffix(delimiter, "\r\n")+"--\r\n"))
 
-	form.size = total(segments)
+	form.size = totalSize(segments)
 	form.discard = func() {
 		for _, c := range readers {
 			c.drop()
@@ -212,11 +212,11 @@ type segment struct {
 	part string // empty between parts
 }
 
-func text(s string) segment {
+func literalSegment(s string) segment {
 	return segment{size: int64(len(s)), open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(s)), nil }}
 }
 
-func total(segments []segment) int64 {
+func totalSize(segments []segment) int64 {
 	var sum int64
 	for _, s := range segments {
 		if s.size < 0 {

@@ -210,7 +210,7 @@ func TestPartsAreOpenedInTurnAndClosed(t *testing.T) {
 			if opened.Add(1)-closed.Load() > 1 {
 				t.Error("opened before its turn")
 			}
-			return &counted{Reader: strings.NewReader("abc"), closed: &closed}, nil
+			return &withProgress{Reader: strings.NewReader("abc"), closed: &closed}, nil
 		})
 	}
 	server := receive(t)
@@ -229,12 +229,12 @@ func TestPartsAreOpenedInTurnAndClosed(t *testing.T) {
 	}
 }
 
-type counted struct {
+type withProgress struct {
 	io.Reader
 	closed *atomic.Int32
 }
 
-func (c *counted) Close() error {
+func (c *withProgress) Close() error {
 	c.closed.Add(1)
 	return nil
 }
@@ -247,7 +247,7 @@ func TestCloseWhileAPartIsOpened(t *testing.T) {
 		ply.BodyMultipart(ply.PartFunc("a", "", 3, func() (io.ReadCloser, error) {
 			close(opening)
 			<-proceed
-			return &counted{Reader: strings.NewReader("abc"), closed: &closed}, nil
+			return &withProgress{Reader: strings.NewReader("abc"), closed: &closed}, nil
 		})))
 	require.NoError(t, err)
 	result := make(chan error)

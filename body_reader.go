@@ -17,7 +17,7 @@ type releaseKey struct{}
 
 // takeRelease returns what to call when the call of req has ended, nil for nothing: a reader that the caller gave is then closed as soon as
 // no attempt reads it. The request returned has it no more: bodies of others that layers send with its context are not this one.
-func takeRelease(req *http.Request) (*http.Request, func()) {
+func takeBodyRelease(req *http.Request) (*http.Request, func()) {
 	release, _ := req.Context().Value(releaseKey{}).(func())
 	if release == nil {
 		return req, nil
@@ -49,16 +49,16 @@ func fromReader(r io.Reader, name string) *content {
 	if r == http.NoBody {
 		return inMemory(nil, "")
 	}
-	g := &given{}
+	g := &sharedReader{}
 	g.closer, _ = r.(io.Closer)
 	if at, start, size, ok := sections(r); ok {
-		return &content{size: size, discard: g.end, open: func() (io.ReadCloser, error) {
-			return g.lend(exactly(io.NewSectionReader(at, start, size), size, name))
+		return &content{size: size, discard: g.callDone, open: func() (io.ReadCloser, error) {
+			return g.open(exactReader(io.NewSectionReader(at, start, size), size, name))
 		}}
 	}
-	return &content{size: -1, once: true, discard: g.end, open: func() (io.ReadCloser, error) {
-		rc, err := g.lend(r)
-		g.end()
+	return &content{size: -1, once: true, discard: g.callDone, open: func() (io.ReadCloser, error) {
+		rc, err := g.open(r)
+		g.callDone()
 		return rc, err
 	}}
 }
@@ -106,31 +106,31 @@ func sections(r io.Reader) (at io.ReaderAt, start, size int64, ok bool) {
 }
 
 // given is something that the caller handed over to be closed. It is closed once: when nothing reads it and nothing will.
-type given struct {
+type sharedReader struct {
 	closer io.Closer // nil if there is nothing to close
 
-	mu    sync.Mutex // guards the fields below
-	lent  int        // attempts that read
-	ended bool       // no further attempt reads
+	mu       sync.Mutex // guards the fields below
+	attempts int        // attempts that read
+	ended    bool       // no further attempt reads
 }
 
-var errEnded = errors.New("the reader is closed since its call ended; make a new request")
+var errCallEnded = errors.New("the reader is closed since its call ended; make a new request")
 
 // lend returns a body that reads r and counts as an attempt until it is closed.
-func (g *given) lend(r io.Reader) (io.ReadCloser, error) {
+func (g *sharedReader) open(r io.Reader) (io.ReadCloser, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ended {
-		return nil, errEnded
+		return nil, errCallEnded
 	}
-	g.lent++
-	return &loan{Reader: r, giveBack: sync.OnceValue(g.takeBack)}, nil
+	g.attempts++
+	return &attemptReader{Reader: r, done: sync.OnceValue(g.attemptDone)}, nil
 }
 
-func (g *given) takeBack() error {
+func (g *sharedReader) attemptDone() error {
 	g.mu.Lock()
-	g.lent--
-	last := g.ended && g.lent == 0
+	g.attempts--
+	last := g.ended && g.attempts == 0
 	g.mu.Unlock()
 	if last {
 		return g.close()
@@ -138,9 +138,9 @@ func (g *given) takeBack() error {
 	return nil
 }
 
-func (g *given) end() {
+func (g *sharedReader) callDone() {
 	g.mu.Lock()
-	idle := !g.ended && g.lent == 0
+	idle := !g.ended && g.attempts == 0
 	g.ended = true
 	g.mu.Unlock()
 	if idle {
@@ -148,19 +148,19 @@ func (g *given) end() {
 	}
 }
 
-func (g *given) close() error {
+func (g *sharedReader) close() error {
 	if g.closer == nil {
 		return nil
 	}
 	return g.closer.Close()
 }
 
-type loan struct {
+type attemptReader struct {
 	io.Reader
-	giveBack func() error
+	done func() error
 }
 
-func (l *loan) Close() error { return l.giveBack() }
+func (l *attemptReader) Close() error { return l.done() }
 
 // endsAt reports whether r has nothing at offset and behind it.
 func endsAt(r io.ReaderAt, offset int64) bool {
@@ -175,17 +175,17 @@ type sizedBody struct {
 
 // exactly reads r to its end and fails if that comes before or after size bytes:
 // where no Content-Length stands beside the body, the server would take it for complete.
-func exactly(r io.Reader, size int64, name string) io.Reader {
-	return &exact{r: r, left: size, size: size, name: name}
+func exactReader(r io.Reader, size int64, name string) io.Reader {
+	return &sizeChecker{r: r, left: size, size: size, name: name}
 }
 
-type exact struct {
+type sizeChecker struct {
 	r          io.Reader
 	left, size int64
 	name       string
 }
 
-func (e *exact) Read(p []byte) (int, error) {
+func (e *sizeChecker) Read(p []byte) (int, error) {
 	if e.left == 0 {
 		return e.readEnd()
 	}
@@ -200,7 +200,7 @@ func (e *exact) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (e *exact) readEnd() (int, error) {
+func (e *sizeChecker) readEnd() (int, error) {
 	var more [1]byte
 	n, err := e.r.Read(more[:])
 	if n > 0 {

@@ -106,7 +106,7 @@ func (s CallSpan) End() time.Duration { return s.Start + s.Duration }
 // Each call has a record of its own. What a cache does behind the caller's back, to refresh what it served, is not in it.
 // Calls with another context cost what they would cost without records but for a few looks into the context; nothing is allocated.
 func WithCallInfo(ctx context.Context) context.Context {
-	return reqctx.WithRecord(ctx, &asking{})
+	return reqctx.WithRecord(ctx, &callRecorder{})
 }
 
 // CallInfoFrom returns the record of the call that resp is the answer to, and whether it was recorded: see [WithCallInfo].
@@ -122,19 +122,19 @@ func CallInfoFrom(resp *http.Response) (CallInfo, bool) {
 // it is that of the last call that has begun with it: so the record of a call that failed can be had.
 // An error that an *http.Client makes itself, as of its CheckRedirect, is not in it.
 func CallInfoFromContext(ctx context.Context) (CallInfo, bool) {
-	c := recordingOf(ctx)
+	c := callRecordOf(ctx)
 	if c == nil {
 		return CallInfo{}, false
 	}
-	return c.info(), true
+	return c.snapshot(), true
 }
 
-func (c *recording) info() CallInfo {
+func (c *callRecord) snapshot() CallInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := CallInfo{Method: c.method, URL: c.url, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted, Redactor: c.redactor}
 	for _, h := range c.hops {
-		i.Hops = append(i.Hops, h.shown())
+		i.Hops = append(i.Hops, h.snapshot())
 	}
 	if n := len(i.Hops); n > 0 {
 		last := i.Hops[n-1]
@@ -152,7 +152,7 @@ func (c *recording) info() CallInfo {
 }
 
 // shown is a copy of h. c.mu is held.
-func (h *hop) shown() CallHop {
+func (h *hopRecord) snapshot() CallHop {
 	h.countEncoded()
 	s := h.CallHop
 	switch s.Open = !h.ended; {
@@ -166,12 +166,12 @@ func (h *hop) shown() CallHop {
 	}
 	s.Exchanges = make([]CallExchange, 0, len(h.exchanges))
 	for _, x := range h.exchanges {
-		if !x.outer {
+		if !x.outermost {
 			s.Exchanges = append(s.Exchanges, x.CallExchange)
 		}
 	}
 	for i, o := range h.tally.Outcomes() {
-		s.attempted(i+1, o.Status, o.Err, o.Wait, o.Duration)
+		s.addAttempt(i+1, o.Status, o.Err, o.Wait, o.Duration)
 	}
 	s.Err = h.call.redactor.Error(s.Err)
 	for i := range s.Exchanges {
@@ -182,7 +182,7 @@ func (h *hop) shown() CallHop {
 
 // attempted adds what the retry layer knows of an attempt to the exchange that it is about: an attempt may have several, as to fetch a token or to answer a 401.
 // What came to no exchange, or failed after the last one was answered, becomes one without phases.
-func (h *CallHop) attempted(number, status int, err error, wait, took time.Duration) {
+func (h *CallHop) addAttempt(number, status int, err error, wait, took time.Duration) {
 	first := slices.IndexFunc(h.Exchanges, func(x CallExchange) bool { return x.Attempt >= number })
 	if first < 0 {
 		if h.Omitted > 0 {

@@ -12,18 +12,18 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-type exchange struct {
+type exchangeRecord struct {
 	CallExchange
-	hop   *hop
-	got   bool // it has its connection
-	outer bool // the transport under it is a client that records exchanges itself
+	hop       *hopRecord
+	connected bool // it has its connection
+	outermost bool // the transport under it is a client that records exchanges itself
 }
 
 // exchangeRecorder stands at the transport of a client that [Wrap] makes. A [Client] has its transports do the same.
 type exchangeRecorder struct{ next Handler }
 
 func (r *exchangeRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	if x := beginExchange(req); x != nil {
+	if x := newExchangeRecord(req); x != nil {
 		return x.record(req, r.next.RoundTrip)
 	}
 	return r.next.RoundTrip(req)
@@ -35,13 +35,13 @@ func (r *exchangeRecorder) WrappedRoundTripper() http.RoundTripper { return r.ne
 
 func (r *exchangeRecorder) CloseIdleConnections() { closeIdle(r.next) }
 
-func beginExchange(req *http.Request) *exchange {
-	var h *hop
-	var outer *exchange
+func newExchangeRecord(req *http.Request) *exchangeRecord {
+	var h *hopRecord
+	var outer *exchangeRecord
 	switch part := reqctx.Record(req.Context()).(type) {
-	case *hop:
+	case *hopRecord:
 		h = part
-	case *exchange:
+	case *exchangeRecord:
 		h, outer = part.hop, part
 	default:
 		return nil
@@ -52,15 +52,15 @@ func beginExchange(req *http.Request) *exchange {
 		return nil
 	}
 	if outer != nil {
-		outer.outer = true
+		outer.outermost = true
 	}
-	x := &exchange{hop: h, CallExchange: CallExchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Span: CallSpan{Start: h.call.now()}}}
+	x := &exchangeRecord{hop: h, CallExchange: CallExchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Span: CallSpan{Start: h.call.now()}}}
 	if r, ok := attempt.Of(req.Context()); ok {
 		if x.Attempt = r.Number; r.Stop != "" {
 			x.Attempt++ // the call has its response, and fetches the rest of a broken body
 		}
 	}
-	if len(h.exchanges) == maxParts {
+	if len(h.exchanges) == maxRecorded {
 		h.Omitted++
 	} else {
 		h.exchanges = append(h.exchanges, x)
@@ -68,11 +68,11 @@ func beginExchange(req *http.Request) *exchange {
 	return x
 }
 
-func (x *exchange) record(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+func (x *exchangeRecord) record(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	out := req.WithContext(httptrace.WithClientTrace(reqctx.WithRecord(req.Context(), x), x.trace()))
 	if req.Body != nil && req.Body != http.NoBody {
 		out.Body = body.Watch(req.Body, body.Hooks{Read: func(n int, err error) error {
-			x.note(func(time.Duration) { x.Sent += int64(n) })
+			x.update(func(time.Duration) { x.Sent += int64(n) })
 			return err
 		}})
 	}
@@ -80,7 +80,7 @@ func (x *exchange) record(req *http.Request, next func(*http.Request) (*http.Res
 	if resp != nil && resp.Request == out {
 		resp.Request = req
 	}
-	x.note(func(now time.Duration) {
+	x.update(func(now time.Duration) {
 		x.Err, x.Span.Duration = err, now-x.Span.Start
 		if resp != nil && err == nil {
 			x.Status, x.Proto = resp.StatusCode, resp.Proto
@@ -90,7 +90,7 @@ func (x *exchange) record(req *http.Request, next func(*http.Request) (*http.Res
 }
 
 // note changes x, unless its hop has ended: what a transport does later is of no concern to the call.
-func (x *exchange) note(change func(now time.Duration)) {
+func (x *exchangeRecord) update(change func(now time.Duration)) {
 	x.hop.call.mu.Lock()
 	defer x.hop.call.mu.Unlock()
 	if !x.hop.ended {
@@ -99,16 +99,16 @@ func (x *exchange) note(change func(now time.Duration)) {
 }
 
 // connecting is [exchange.note] for the way to a connection. A dial that goes on after another connection was found is not on it.
-func (x *exchange) connecting(change func(now time.Duration)) {
-	x.note(func(now time.Duration) {
-		if !x.got {
+func (x *exchangeRecord) updateConnecting(change func(now time.Duration)) {
+	x.update(func(now time.Duration) {
+		if !x.connected {
 			change(now)
 		}
 	})
 }
 
 // trace has the hooks of the transport, which come from its goroutines, also late.
-func (x *exchange) trace() *httptrace.ClientTrace {
+func (x *exchangeRecord) trace() *httptrace.ClientTrace {
 	start := func(s *CallSpan) func(time.Duration) {
 		return func(now time.Duration) {
 			if *s == (CallSpan{}) { // the first one: there may be a handshake with a proxy, and one with the server behind it
@@ -120,25 +120,25 @@ func (x *exchange) trace() *httptrace.ClientTrace {
 		return func(now time.Duration) { s.Duration = now - s.Start }
 	}
 	return &httptrace.ClientTrace{
-		GetConn:           func(string) { x.note(x.getConn) },
-		DNSStart:          func(httptrace.DNSStartInfo) { x.connecting(start(&x.DNS)) },
-		DNSDone:           func(httptrace.DNSDoneInfo) { x.connecting(end(&x.DNS)) },
+		GetConn:           func(string) { x.update(x.getConn) },
+		DNSStart:          func(httptrace.DNSStartInfo) { x.updateConnecting(start(&x.DNS)) },
+		DNSDone:           func(httptrace.DNSDoneInfo) { x.updateConnecting(end(&x.DNS)) },
 		ConnectStart:      x.connectStart,
-		ConnectDone:       func(string, string, error) { x.connecting(end(&x.Connect)) },
-		TLSHandshakeStart: func() { x.connecting(start(&x.TLS)) },
-		TLSHandshakeDone:  func(tls.ConnectionState, error) { x.connecting(end(&x.TLS)) },
-		GotConn:           func(info httptrace.GotConnInfo) { x.note(func(now time.Duration) { x.gotConn(info, now) }) },
+		ConnectDone:       func(string, string, error) { x.updateConnecting(end(&x.Connect)) },
+		TLSHandshakeStart: func() { x.updateConnecting(start(&x.TLS)) },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { x.updateConnecting(end(&x.TLS)) },
+		GotConn:           func(info httptrace.GotConnInfo) { x.update(func(now time.Duration) { x.gotConn(info, now) }) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			if info.Err == nil {
-				x.note(end(&x.Send))
+				x.update(end(&x.Send))
 			}
 		},
-		GotFirstResponseByte: func() { x.note(x.firstByte) },
+		GotFirstResponseByte: func() { x.update(x.firstByte) },
 	}
 }
 
-func (x *exchange) connectStart(_, addr string) {
-	x.connecting(func(now time.Duration) {
+func (x *exchangeRecord) connectStart(_, addr string) {
+	x.updateConnecting(func(now time.Duration) {
 		if x.Remote = addr; x.Connect == (CallSpan{}) {
 			x.Connect.Start = now
 		}
@@ -146,13 +146,13 @@ func (x *exchange) connectStart(_, addr string) {
 }
 
 // getConn begins anew: a transport looks for another connection when the first turns out to be dead.
-func (x *exchange) getConn(now time.Duration) {
-	x.got, x.Queue = false, CallSpan{Start: now}
+func (x *exchangeRecord) getConn(now time.Duration) {
+	x.connected, x.Queue = false, CallSpan{Start: now}
 	x.DNS, x.Connect, x.TLS, x.Send, x.Answer = CallSpan{}, CallSpan{}, CallSpan{}, CallSpan{}, CallSpan{}
 }
 
-func (x *exchange) gotConn(info httptrace.GotConnInfo, now time.Duration) {
-	x.got, x.Reused, x.Idle = true, info.Reused, info.IdleTime
+func (x *exchangeRecord) gotConn(info httptrace.GotConnInfo, now time.Duration) {
+	x.connected, x.Reused, x.Idle = true, info.Reused, info.IdleTime
 	x.Queue.Duration, x.Send.Start = now-x.Queue.Start, now
 	if info.Reused { // one that became free before the one that was being made
 		x.DNS, x.Connect, x.TLS = CallSpan{}, CallSpan{}, CallSpan{}
@@ -163,7 +163,7 @@ func (x *exchange) gotConn(info httptrace.GotConnInfo, now time.Duration) {
 }
 
 // firstByte can come before the last byte of the request, or before the transport says so: then there was nothing to wait for.
-func (x *exchange) firstByte(now time.Duration) {
+func (x *exchangeRecord) firstByte(now time.Duration) {
 	if x.Send.Duration == 0 {
 		x.Send.Duration = now - x.Send.Start
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // phases returns what has happened in an exchange, in the order of its beginning.
-func phases(t *testing.T, x ply.CallExchange) []string {
+func phaseTimer(t *testing.T, x ply.CallExchange) []string {
 	t.Helper()
 	var happened []string
 	last := x.Span.Start
@@ -58,7 +58,7 @@ func TestPhasesOfAnExchange(t *testing.T) {
 				require.NoError(t, err)
 				i, _ := ply.CallInfoFrom(resp)
 				x := i.Hops[0].Exchanges[0]
-				if diff := cmp.Diff([]string{"connect", "tls", "send", "answer"}, phases(t, x)); diff != "" {
+				if diff := cmp.Diff([]string{"connect", "tls", "send", "answer"}, phaseTimer(t, x)); diff != "" {
 					t.Errorf("phases (-want +got)\n%s", diff)
 				}
 				if x.Reused || x.Proto != version || x.Remote != server.Listener.Addr().String() || x.Queue.Duration < x.Connect.Duration+x.TLS.Duration {
@@ -69,7 +69,7 @@ func TestPhasesOfAnExchange(t *testing.T) {
 				}
 
 				again := recorded(t, d, server.URL).Hops[0].Exchanges[0]
-				if diff := cmp.Diff([]string{"send", "answer"}, phases(t, again)); diff != "" || !again.Reused {
+				if diff := cmp.Diff([]string{"send", "answer"}, phaseTimer(t, again)); diff != "" || !again.Reused {
 					t.Errorf("the second one has %+v\n(-want +got)\n%s", again, diff)
 				}
 			})

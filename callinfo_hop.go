@@ -11,11 +11,11 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-type hop struct {
+type hopRecord struct {
 	CallHop
-	call      *recording
+	call      *callRecord
 	tally     *attempt.Tally // what a retry layer tells
-	exchanges []*exchange
+	exchanges []*exchangeRecord
 	ended     bool
 	decoding  body.Decoded // nil without a decode layer
 }
@@ -31,7 +31,7 @@ func recordHops(h Handler) *hopRecorder {
 }
 
 func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	h := beginHop(req)
+	h := newHopRecord(req)
 	if h == nil {
 		return r.next.RoundTrip(req)
 	}
@@ -43,14 +43,14 @@ func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		h.failed(err)
 		return resp, err
 	}
-	h.answered(resp, r.caches)
+	h.responded(resp, r.caches)
 	switch {
 	case resp.Request == nil:
 		resp.Request = req.WithContext(ctx)
-	case recordingOf(resp.Request.Context()) != h.call:
+	case callRecordOf(resp.Request.Context()) != h.call:
 		resp.Request = resp.Request.WithContext(reqctx.WithRecord(resp.Request.Context(), h))
 	}
-	h.watch(resp)
+	h.watchBody(resp)
 	return resp, nil
 }
 
@@ -60,58 +60,58 @@ func (r *hopRecorder) WrappedRoundTripper() http.RoundTripper { return r.next }
 
 func (r *hopRecorder) CloseIdleConnections() { closeIdle(r.next) }
 
-func beginHop(req *http.Request) *hop {
-	call, ok := reqctx.Record(req.Context()).(*recording)
+func newHopRecord(req *http.Request) *hopRecord {
+	call, ok := reqctx.Record(req.Context()).(*callRecord)
 	if !ok {
-		asked := askedBy(req.Context())
+		asked := recorderOf(req.Context())
 		if asked == nil {
 			return nil
 		}
-		if call = priorHop(req, asked); call == nil {
-			call = asked.begin(req)
+		if call = redirectedCall(req, asked); call == nil {
+			call = asked.start(req)
 		}
 	}
-	return &hop{call: call, CallHop: CallHop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: CallSpan{Start: call.now()}}}
+	return &hopRecord{call: call, CallHop: CallHop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: CallSpan{Start: call.now()}}}
 }
 
 // priorHop returns the call that was redirected to req: an *http.Client makes each hop with the context that it was given.
-func priorHop(req *http.Request, asked *asking) *recording {
+func redirectedCall(req *http.Request, asked *callRecorder) *callRecord {
 	if req.Response == nil || req.Response.Request == nil {
 		return nil
 	}
-	if c := recordingOf(req.Response.Request.Context()); c != nil && c.asked == asked {
+	if c := callRecordOf(req.Response.Request.Context()); c != nil && c.recorder == asked {
 		return c
 	}
 	return nil
 }
 
-func (h *hop) over() bool {
+func (h *hopRecord) isOver() bool {
 	h.call.mu.Lock()
 	defer h.call.mu.Unlock()
 	return h.ended
 }
 
 // end notes how the hop ended. From then on it stays as it is. c.mu is held.
-func (h *hop) end(err error) {
+func (h *hopRecord) end(err error) {
 	h.countEncoded()
 	h.Err, h.ended, h.decoding = err, true, nil
 }
 
 // countEncoded brings Encoded up to date. c.mu is held.
-func (h *hop) countEncoded() {
+func (h *hopRecord) countEncoded() {
 	if h.decoding != nil {
 		_, h.Encoded = h.decoding.DecodedFrom()
 	}
 }
 
-func (h *hop) failed(err error) {
+func (h *hopRecord) failed(err error) {
 	h.call.mu.Lock()
 	defer h.call.mu.Unlock()
 	h.Header.Duration = h.call.now() - h.Header.Start
 	h.end(err)
 }
 
-func (h *hop) answered(resp *http.Response, caches bool) {
+func (h *hopRecord) responded(resp *http.Response, caches bool) {
 	h.call.mu.Lock()
 	defer h.call.mu.Unlock()
 	h.Status = resp.StatusCode
@@ -122,7 +122,7 @@ func (h *hop) answered(resp *http.Response, caches bool) {
 }
 
 // watch notes what comes of the body, if there is one: a connection that has been upgraded is none.
-func (h *hop) watch(resp *http.Response) {
+func (h *hopRecord) watchBody(resp *http.Response) {
 	h.call.mu.Lock()
 	defer h.call.mu.Unlock()
 	if !hasBody(resp) || resp.StatusCode == http.StatusSwitchingProtocols {

@@ -20,31 +20,31 @@ import (
 // What finds a *hop that has ended begins a call of its own: somebody goes on with the context of an old request.
 
 // asking is what WithCallInfo puts into a context.
-type asking struct {
-	mu   sync.Mutex // guards last
-	last *recording // the call that has begun last
+type callRecorder struct {
+	mu   sync.Mutex  // guards last
+	last *callRecord // the call that has begun last
 }
 
 // recording is the record of a call.
-type recording struct {
-	asked       *asking
+type callRecord struct {
+	recorder    *callRecorder
 	start       time.Time
 	method, url string // as it was asked for; the hops say what was sent
 	redactor    *redact.Redactor
 
 	mu      sync.Mutex // guards the fields below, those of the hops and those of their exchanges
-	hops    []*hop
+	hops    []*hopRecord
 	omitted int
 	err     error
 	total   time.Duration // if err is not nil
 }
 
 // maxParts bounds what is kept of a call with very many hops, and of a hop with very many exchanges.
-const maxParts = 100
+const maxRecorded = 100
 
-func (a *asking) begin(req *http.Request) *recording {
+func (a *callRecorder) start(req *http.Request) *callRecord {
 	r := redact.From(req.Context())
-	c := &recording{asked: a, start: time.Now(), method: methodOf(req), url: r.URL(req.URL), redactor: r}
+	c := &callRecord{recorder: a, start: time.Now(), method: methodOf(req), url: r.URL(req.URL), redactor: r}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.last = c
@@ -59,42 +59,42 @@ func methodOf(req *http.Request) string {
 }
 
 // recordingOf returns the call that ctx belongs to; nil if it is not recorded.
-func recordingOf(ctx context.Context) *recording {
+func callRecordOf(ctx context.Context) *callRecord {
 	switch part := reqctx.Record(ctx).(type) {
-	case *asking:
+	case *callRecorder:
 		part.mu.Lock()
 		defer part.mu.Unlock()
 		return part.last
-	case *recording:
+	case *callRecord:
 		return part
-	case *hop:
+	case *hopRecord:
 		return part.call
-	case *exchange:
+	case *exchangeRecord:
 		return part.hop.call
 	}
 	return nil
 }
 
 // askedBy returns who wants a record of a call that begins with ctx; nil if nobody does, or if it is part of a call that is recorded already.
-func askedBy(ctx context.Context) *asking {
+func recorderOf(ctx context.Context) *callRecorder {
 	switch part := reqctx.Record(ctx).(type) {
-	case *asking:
+	case *callRecorder:
 		return part
-	case *hop:
-		if part.over() {
-			return part.call.asked
+	case *hopRecord:
+		if part.isOver() {
+			return part.call.recorder
 		}
-	case *exchange:
-		if part.hop.over() {
-			return part.hop.call.asked
+	case *exchangeRecord:
+		if part.hop.isOver() {
+			return part.hop.call.recorder
 		}
 	}
 	return nil
 }
 
 // record performs a call of which somebody wants a record.
-func (a *asking) record(req *http.Request, do func(*http.Request) (*http.Response, error)) (*http.Response, error) {
-	c := a.begin(req)
+func (a *callRecorder) recordCall(req *http.Request, do func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	c := a.start(req)
 	resp, err := do(req.WithContext(reqctx.WithRecord(req.Context(), c)))
 	if err != nil {
 		c.mu.Lock()
@@ -104,12 +104,12 @@ func (a *asking) record(req *http.Request, do func(*http.Request) (*http.Respons
 	return resp, err
 }
 
-func (c *recording) now() time.Duration { return time.Since(c.start) }
+func (c *callRecord) now() time.Duration { return time.Since(c.start) }
 
-func (c *recording) add(h *hop) {
+func (c *callRecord) add(h *hopRecord) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.hops) == maxParts {
+	if len(c.hops) == maxRecorded {
 		c.omitted++
 		return
 	}

@@ -61,22 +61,22 @@ func (i CallInfo) result() string {
 	case i.Err != nil && i.Status == 0:
 		return "failed" + took + ": " + i.Redactor.ErrorText(i.Err)
 	case i.Err != nil:
-		return answer + "failed after " + bytesOf(last.Received) + took + ": " + i.Redactor.ErrorText(i.Err)
+		return answer + "failed after " + formatBytes(last.Received) + took + ": " + i.Redactor.ErrorText(i.Err)
 	case i.Status == 0:
 		return "under way for " + milliseconds(i.Total)
 	case i.Open:
-		return answer + bytesOf(last.Received) + " so far" + took
+		return answer + formatBytes(last.Received) + " so far" + took
 	case last.ClosedEarly:
-		return answer + "closed after " + bytesOf(last.Received) + took
+		return answer + "closed after " + formatBytes(last.Received) + took
 	}
-	return answer + bytesOf(last.Received) + took
+	return answer + formatBytes(last.Received) + took
 }
 
 func status(code int) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
 }
 
-func bytesOf(n int64) string {
+func formatBytes(n int64) string {
 	if n == 1 {
 		return "1 byte"
 	}
@@ -132,7 +132,7 @@ func milliseconds(d time.Duration) string {
 
 func (w *waterfall) hop(h CallHop) {
 	if h.Decoded != "" {
-		w.line("  decode: %s, %s encoded", clip(h.Decoded, labelWidth), bytesOf(h.Encoded))
+		w.line("  decode: %s, %s encoded", clip(h.Decoded, labelWidth), formatBytes(h.Encoded))
 	}
 	if h.Cache != "" {
 		label := "cache: " + h.Cache
@@ -164,7 +164,7 @@ func (w *waterfall) hop(h CallHop) {
 		w.row("  "+cmp.Or(outcome(h.Status, nil), "no answer"), h.Header, "█")
 	}
 	if h.Body != (CallSpan{}) {
-		label := "  body, " + bytesOf(h.Received)
+		label := "  body, " + formatBytes(h.Received)
 		if h.Open {
 			label += " so far"
 		}

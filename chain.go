@@ -50,7 +50,7 @@ func Named(name string, m Middleware) Middleware {
 	}
 	return func(next Handler) Handler {
 		next = orDefault(next)
-		return &link{handler: applied(m, next), next: next, name: name}
+		return &link{handler: apply(m, next), next: next, name: name}
 	}
 }
 
@@ -61,7 +61,7 @@ func When(match func(*http.Request) bool, m Middleware) Middleware {
 		return nil
 	}
 	if match == nil {
-		return func(Handler) Handler { return &missing{errors.New("ply: When was given no function to match")} }
+		return func(Handler) Handler { return &failing{errors.New("ply: When was given no function to match")} }
 	}
 	return func(next Handler) Handler {
 		next = orDefault(next)
@@ -85,7 +85,7 @@ func Wrap(hc *http.Client, layers ...Middleware) *http.Client {
 	}
 	stack := Chain(layers...)(&exchangeRecorder{orDefault(wrapped.Transport)})
 	if err := checkWrapped(stack); err != nil {
-		stack = &missing{err}
+		stack = &failing{err}
 	}
 	wrapped.Transport = recordHops(stack)
 	return wrapped
@@ -158,7 +158,7 @@ func orDefault(next Handler) Handler {
 
 // attach applies m and returns a handler that [Layers] and closeIdle can see through.
 func attach(m Middleware, next Handler) Handler {
-	h := applied(m, next)
+	h := apply(m, next)
 	if same(h, next) {
 		return &link{handler: h, next: next, name: funcName(m)} // m does nothing, and Layers says so under its name
 	}
@@ -171,17 +171,17 @@ func attach(m Middleware, next Handler) Handler {
 
 // applied is m(next), and a handler that says so where a layer returns none:
 // the mistake of one layer is an error of its requests, not a nil dereference far from its cause.
-func applied(m Middleware, next Handler) Handler {
+func apply(m Middleware, next Handler) Handler {
 	if h := m(next); h != nil {
 		return h
 	}
-	return &missing{fmt.Errorf("ply: layer %s returned a nil handler", funcName(m))}
+	return &failing{fmt.Errorf("ply: layer %s returned a nil handler", funcName(m))}
 }
 
 // missing stands for the handler that a layer did not return.
-type missing struct{ err error }
+type failing struct{ err error }
 
-func (m *missing) RoundTrip(req *http.Request) (*http.Response, error) {
+func (m *failing) RoundTrip(req *http.Request) (*http.Response, error) {
 	closeBody(req)
 	return nil, m.err
 }

@@ -95,7 +95,7 @@ func (w *walker) step(h Handler) (next Handler) {
 	case *asTransport:
 		w.hop = true
 		return l.client
-	case *follow:
+	case *redirectLayer:
 		if !w.hop {
 			w.visit(Layer{Name: l.LayerName(), Handler: h})
 		}

@@ -17,7 +17,7 @@ func nameOf(m Middleware, h Handler) string {
 	switch h := h.(type) {
 	case interface{ LayerName() string }:
 		return h.LayerName()
-	case *link, *branch, *missing:
+	case *link, *branch, *failing:
 		return funcName(m)
 	}
 	if t := reflect.TypeOf(h); t.Kind() == reflect.Func || t.Kind() == reflect.Struct && t.Name() == "" {

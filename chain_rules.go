@@ -8,18 +8,18 @@ import (
 
 // checkStack refuses stacks that cannot mean what they say. Layers that only some requests pass are left to whoever wrote the conditions.
 // redirects are those of the client that has the stack, nil if it is an *http.Client.
-func checkStack(h Handler, redirects *follow) error {
+func checkStack(h Handler, redirects *redirectLayer) error {
 	var layers []Layer
 	inner := -1 // the index of redirects
 	walk(h, true, func(l Layer) {
-		if f, ok := l.Handler.(*follow); ok && f == redirects {
+		if f, ok := l.Handler.(*redirectLayer); ok && f == redirects {
 			inner = len(layers)
 		}
 		layers = append(layers, l)
 	})
 
 	for i, l := range layers {
-		if m, ok := l.Handler.(*missing); ok {
+		if m, ok := l.Handler.(*failing); ok {
 			return &OptionError{Option: optionOf(i, inner), Reason: "contains a layer that makes nothing", Err: m.err}
 		}
 		if i < inner && l.Name == cacheLayer {

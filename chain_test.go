@@ -42,7 +42,7 @@ func mark(log *[]string, name string) ply.Middleware {
 	}
 }
 
-func exchange(t *testing.T, h ply.Handler, url string) (*http.Response, error) {
+func exchangeRecord(t *testing.T, h ply.Handler, url string) (*http.Response, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -54,7 +54,7 @@ func exchange(t *testing.T, h ply.Handler, url string) (*http.Response, error) {
 func TestChainRunsTheFirstOutermost(t *testing.T) {
 	var log []string
 	h := ply.Chain(mark(&log, "a"), nil, ply.Chain(mark(&log, "b"), mark(&log, "c")), ply.Chain())(answer("x"))
-	if _, err := exchange(t, h, "http://example.com/"); err != nil {
+	if _, err := exchangeRecord(t, h, "http://example.com/"); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"a →", "b →", "c →", "c ←", "b ←", "a ←"}
@@ -68,7 +68,7 @@ func TestChainTakesItsOwnCopyOfTheList(t *testing.T) {
 	list := []ply.Middleware{mark(&log, "a")}
 	m := ply.Chain(list...)
 	list[0] = mark(&log, "changed")
-	exchange(t, m(answer("")), "http://example.com/")
+	exchangeRecord(t, m(answer("")), "http://example.com/")
 	if diff := cmp.Diff([]string{"a →", "a ←"}, log); diff != "" {
 		t.Error(diff)
 	}
@@ -85,7 +85,7 @@ func TestNilNextIsTheDefaultTransport(t *testing.T) {
 		"named":       ply.Named("x", identity),
 		"when":        ply.When(func(*http.Request) bool { return true }, identity),
 	} {
-		resp, err := exchange(t, m(nil), "http://example.com/")
+		resp, err := exchangeRecord(t, m(nil), "http://example.com/")
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -118,8 +118,8 @@ func (c *closeCounter) Close() error { c.closed++; return nil }
 func TestWhenAppliesALayerToSomeRequests(t *testing.T) {
 	var log []string
 	h := ply.When(func(r *http.Request) bool { return r.URL.Host == "a.test" }, mark(&log, "layer"))(answer(""))
-	exchange(t, h, "http://a.test/")
-	exchange(t, h, "http://b.test/")
+	exchangeRecord(t, h, "http://a.test/")
+	exchangeRecord(t, h, "http://b.test/")
 	if diff := cmp.Diff([]string{"layer →", "layer ←"}, log); diff != "" {
 		t.Error(diff)
 	}
@@ -223,7 +223,7 @@ func TestWrapLeavesTheClientAlone(t *testing.T) {
 func TestHandlerErrorsPassTheChain(t *testing.T) {
 	broken := errors.New("broken")
 	h := ply.Chain(plain, acme, ply.Named("x", plain))(ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return nil, broken }))
-	if resp, err := exchange(t, h, "http://example.com/"); !errors.Is(err, broken) || resp != nil {
+	if resp, err := exchangeRecord(t, h, "http://example.com/"); !errors.Is(err, broken) || resp != nil {
 		t.Errorf("got %v, %v", resp, err)
 	}
 }

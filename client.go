@@ -46,7 +46,7 @@ func newClient(o Options, shared *transports) (*Client, error) {
 		c.jar = &cookieJar{jar: o.Jar, defaults: c.defaults.cookies, next: c.exchange}
 		c.http.Transport = c.jar
 	}
-	inside := &follow{c}
+	inside := &redirectLayer{c}
 	c.call = Chain(o.UseCall...)(inside)
 	if err := checkStack(c.call, inside); err != nil {
 		return nil, err

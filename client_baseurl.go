@@ -52,12 +52,12 @@ func (c *Client) absolute(u *url.URL) (*url.URL, error) {
 		itself.Scheme, itself.Host, itself.Path, itself.RawPath = c.itself.Scheme, c.itself.Host, c.itself.Path, c.itself.RawPath
 		return &itself, nil
 	}
-	return below(c.base, u), nil
+	return joinPath(c.base, u), nil
 }
 
 // below joins the path of a relative URL to that of base, which ends in a slash.
 // Dot segments, which may come from outside as part of an identifier, lead up to base and no further.
-func below(base, u *url.URL) *url.URL {
+func joinPath(base, u *url.URL) *url.URL {
 	if u.Host != "" || u.User != nil || u.Opaque != "" {
 		return base.ResolveReference(u) // "//host/path" names another host
 	}

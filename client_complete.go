@@ -55,7 +55,7 @@ func (c *Client) completeURL(req *http.Request) (*url.URL, error) {
 	if len(c.defaults.query) == 0 {
 		return u, nil
 	}
-	given, trusted := u.Query(), c.trusts(req, u)
+	given, trusted := u.Query(), c.isFirstParty(req, u)
 	var missing []string
 	for _, q := range c.defaults.query {
 		for pair := range strings.SplitSeq(q, "&") {
@@ -86,7 +86,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		}
 		header[name] = values
 	}
-	trusted := c.trusts(req, req.URL)
+	trusted := c.isFirstParty(req, req.URL)
 	for name, values := range c.defaults.header {
 		switch {
 		case hasField(req.Header, name),
@@ -115,7 +115,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 }
 
 // trusts is whether defaults that may be secret may go along with req, which is for u.
-func (c *Client) trusts(req *http.Request, u *url.URL) bool {
+func (c *Client) isFirstParty(req *http.Request, u *url.URL) bool {
 	return (c.base == nil || sameOrigin(u, c.base)) && staysAtOrigin(req)
 }
 

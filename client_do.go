@@ -18,15 +18,17 @@ import (
 // [ErrClientClosed] and an [*OptionError], which say that nothing was sent, the errors of call layers and those of [CheckStatus] come as they are.
 // If the text of an error has a secret, an error without it is around them, which errors.Is and errors.As see through.
 // A status is no error, unless CheckStatus makes it one.
-func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.cleaned(req, false) }
+func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.redactErrors(req, false) }
 
 // RoundTrip performs a single exchange: with the defaults and the layers of the client, without redirects, cookies of the jar and [CheckStatus].
 // That makes a client a [Handler], for an *http.Client to go around or another chain to end in.
 // The error is that of the layers and the transport, without secrets in its text.
-func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.cleaned(req, true) }
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
+	return c.redactErrors(req, true)
+}
 
 // cleaned is [Client.do] with the secrets taken from an error that somebody else has made: a call layer, a check, or, of a single exchange, a transport.
-func (c *Client) cleaned(req *http.Request, single bool) (*http.Response, error) {
+func (c *Client) redactErrors(req *http.Request, single bool) (*http.Response, error) {
 	resp, err := c.do(req, single)
 	if err == nil {
 		return resp, nil
@@ -45,11 +47,11 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	if r := c.options.Redactor; r != nil && !redact.HasRedactor(req.Context()) {
 		req = req.WithContext(redact.With(req.Context(), r))
 	}
-	if asked := askedBy(req.Context()); asked != nil {
-		return asked.record(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
+	if asked := recorderOf(req.Context()); asked != nil {
+		return asked.recordCall(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
 	}
 	if req.GetBody != nil {
-		taken, release := takeRelease(req)
+		taken, release := takeBodyRelease(req)
 		req = taken
 		if release != nil && !single { // around a single exchange others may try again
 			defer release()
@@ -61,13 +63,13 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 		return nil, err
 	}
 	if s == nil {
-		return oneOf(c.call.RoundTrip(out))
+		return checkContract(c.call.RoundTrip(out))
 	}
-	finish := oneOf
+	finish := checkContract
 	if s.timeouts.Total > 0 {
 		out, finish = withTotal(out, s.timeouts.Total, time.Now().Add(s.timeouts.Total))
 	}
-	resp, err := finish(oneOf(c.call.RoundTrip(out)))
+	resp, err := finish(checkContract(c.call.RoundTrip(out)))
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +80,10 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	return s.checked(resp)
 }
 
-var errNoOutcome = errors.New("ply: a call layer returned neither a response nor an error")
+var errNoResponse = errors.New("ply: a call layer returned neither a response nor an error")
 
 // oneOf holds call layers to the contract, as http.Client does with those inside it.
-func oneOf(resp *http.Response, err error) (*http.Response, error) {
+func checkContract(resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case err != nil:
 		if resp != nil && resp.Body != nil {
@@ -89,7 +91,7 @@ func oneOf(resp *http.Response, err error) (*http.Response, error) {
 		}
 		return nil, err
 	case resp == nil:
-		return nil, errNoOutcome
+		return nil, errNoResponse
 	case resp.Body == nil:
 		resp.Body = http.NoBody
 	}
@@ -97,9 +99,9 @@ func oneOf(resp *http.Response, err error) (*http.Response, error) {
 }
 
 // follow is the innermost call layer: net/http's redirects and cookies around the exchange layers.
-type follow struct{ client *Client }
+type redirectLayer struct{ client *Client }
 
-func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
+func (f *redirectLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s := settingsOf(req.Context()); s != nil && s.single {
 		return f.client.exchange.RoundTrip(req)
 	}
@@ -115,10 +117,10 @@ func (f *follow) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-func (f *follow) LayerName() string { return "redirects and cookies" }
+func (f *redirectLayer) LayerName() string { return "redirects and cookies" }
 
-func (f *follow) Unwrap() http.RoundTripper { return f.client.exchange }
+func (f *redirectLayer) Unwrap() http.RoundTripper { return f.client.exchange }
 
-func (f *follow) WrappedRoundTripper() http.RoundTripper { return f.client.exchange }
+func (f *redirectLayer) WrappedRoundTripper() http.RoundTripper { return f.client.exchange }
 
-func (f *follow) CloseIdleConnections() { closeIdle(f.client.exchange) }
+func (f *redirectLayer) CloseIdleConnections() { closeIdle(f.client.exchange) }

@@ -35,32 +35,32 @@ func (t *asTransport) WrappedRoundTripper() http.RoundTripper { return t.client 
 func (t *asTransport) CloseIdleConnections() { t.client.CloseIdleConnections() }
 
 // hops is what the hops of a call have in common. It travels from one to the next in the context of the redirect's request.
-type hops struct {
+type callState struct {
 	end   time.Time // of Timeouts.Total; zero for none
 	tally *attempt.Tally
 }
 
-type hopsKey struct{}
+type callStateKey struct{}
 
 // hopsOf returns what the hop before req left, and nothing for the first.
-func hopsOf(req *http.Request) (h hops) {
+func callStateOf(req *http.Request) (h callState) {
 	if req.Response != nil && req.Response.Request != nil {
-		h, _ = req.Response.Request.Context().Value(hopsKey{}).(hops)
+		h, _ = req.Response.Request.Context().Value(callStateKey{}).(callState)
 	}
 	return h
 }
 
 func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c, asked := t.client, req
-	call := hopsOf(req)
+	call := callStateOf(req)
 	if req.Response != nil {
-		req = redirectedHop(req, c.options.CrossOrigin)
+		req = cleanRedirect(req, c.options.CrossOrigin)
 	}
 	if r := c.options.Redactor; r != nil && !redact.HasRedactor(req.Context()) {
 		req = req.WithContext(redact.With(req.Context(), r))
 	}
 	if req.GetBody != nil {
-		req, _ = takeRelease(req) // whoever is around may send it again
+		req, _ = takeBodyRelease(req) // whoever is around may send it again
 	}
 	out, s, err := c.prepare(req, true)
 	if err != nil {
@@ -68,7 +68,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	around := *s
-	around.around = true
+	around.underHTTPClient = true
 	s = &around
 	ctx := withSettings(out.Context(), s)
 	if c.retries {
@@ -80,17 +80,17 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.timeouts.Total > 0 && call.end.IsZero() {
 		call.end = time.Now().Add(s.timeouts.Total)
 	}
-	out = out.WithContext(context.WithValue(ctx, hopsKey{}, call))
-	finish := oneOf
+	out = out.WithContext(context.WithValue(ctx, callStateKey{}, call))
+	finish := checkContract
 	if s.timeouts.Total > 0 {
 		out, finish = withTotal(out, s.timeouts.Total, call.end)
 	}
-	resp, err := finish(oneOf(c.call.RoundTrip(out)))
+	resp, err := finish(checkContract(c.call.RoundTrip(out)))
 	if err != nil {
 		return nil, redact.From(out.Context()).Error(err)
 	}
-	if leadsOn(asked, resp) {
-		keepTrack(asked, out, resp)
+	if isRedirect(asked, resp) {
+		linkHop(asked, out, resp)
 		return resp, nil
 	}
 	s.reportProgress(resp)
@@ -98,7 +98,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // leadsOn reports whether an *http.Client that sent req may follow resp.
-func leadsOn(req *http.Request, resp *http.Response) bool {
+func isRedirect(req *http.Request, resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther:
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -113,9 +113,9 @@ func leadsOn(req *http.Request, resp *http.Response) bool {
 
 // keepTrack makes a redirect tell the next hop which request it answered: what has been asked of which origin is judged by the requests
 // that were made, not by what a layer says of them. The Location of a URL that BaseURL completed becomes absolute, since asked does not say where from.
-func keepTrack(asked, sent *http.Request, resp *http.Response) {
+func linkHop(asked, sent *http.Request, resp *http.Response) {
 	ctx := sent.Context()
-	if resp.Request != nil && resp.Request.Context().Value(hopsKey{}) != nil {
+	if resp.Request != nil && resp.Request.Context().Value(callStateKey{}) != nil {
 		ctx = resp.Request.Context() // of the layers, the record of the call in it
 	}
 	resp.Request = sent.WithContext(ctx)
@@ -128,7 +128,7 @@ func keepTrack(asked, sent *http.Request, resp *http.Response) {
 }
 
 // redirectedHop is req without what Client.checkRedirect would take from it, for an *http.Client that has another policy.
-func redirectedHop(req *http.Request, crossOrigin []string) *http.Request {
+func cleanRedirect(req *http.Request, crossOrigin []string) *http.Request {
 	hop := withOwnHeader(req)
 	copied := req.Header // fields that net/http may have taken from the first request: all, if that is not known
 	if previous := req.Response.Request; previous != nil {

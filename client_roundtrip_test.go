@@ -26,7 +26,7 @@ func TestClientAsRoundTripper(t *testing.T) {
 			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { calls++; return next.RoundTrip(r) })
 		}},
 	})
-	resp, err := exchange(t, c, "http://a.test/old")
+	resp, err := exchangeRecord(t, c, "http://a.test/old")
 	require.NoError(t, err)
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusFound || len(transport.got) != 1 {

@@ -31,6 +31,6 @@ func (e *HTTPSOnlyError) OriginUnavailable() bool { return false }
 func isHTTPS(u *url.URL) bool { return strings.EqualFold(u.Scheme, "https") }
 
 func newHTTPSOnlyError(req *http.Request, redirected bool) error {
-	_, u := exchangeOf(&http.Response{Request: req})
+	_, u := requestOf(&http.Response{Request: req})
 	return &HTTPSOnlyError{URL: u, Redirected: redirected || req.Response != nil}
 }

@@ -40,7 +40,7 @@ func mine(w http.ResponseWriter, r *http.Request) {
 }
 
 // below are the ways in which credentials come to a request below a cache.
-var below = map[string]ply.Middleware{
+var joinPath = map[string]ply.Middleware{
 	"in a copy":       signing(func(r *http.Request) { r.Header.Set("Authorization", userOf(r)) }),
 	"an API key":      signing(func(r *http.Request) { r.Header.Set("X-Api-Key", userOf(r)) }),
 	"a cookie":        signing(func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "who", Value: userOf(r)}) }),
@@ -181,7 +181,7 @@ func TestIsolationOfCredentialsBelow(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()
 	kept := eachStore(t)
-	for way, layer := range below {
+	for way, layer := range joinPath {
 		for how, mount := range mounts {
 			t.Run(way+", "+how, func(t *testing.T) {
 				eachCache(t, kept, s.URL, cache.Options{}, func(t *testing.T, c *cache.Cache, url string) {
@@ -206,7 +206,7 @@ func TestIsolationWithANameForWhoAsks(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()
 	kept := eachStore(t)
-	for way, layer := range below {
+	for way, layer := range joinPath {
 		t.Run(way, func(t *testing.T) {
 			eachCache(t, kept, s.URL, cache.Options{}, func(t *testing.T, c *cache.Cache, url string) {
 				send := (&http.Client{Transport: ply.Chain(c.Middleware, layer)(ownTransport(t))}).Do
@@ -234,7 +234,7 @@ func TestIsolationInAHerd(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()
 	kept := eachStore(t)
-	for way, layer := range below {
+	for way, layer := range joinPath {
 		t.Run(way, func(t *testing.T) {
 			eachCache(t, kept, s.URL, cache.Options{}, func(t *testing.T, c *cache.Cache, url string) {
 				send := (&http.Client{Transport: ply.Chain(c.Middleware, layer)(ownTransport(t))}).Do
@@ -310,7 +310,7 @@ func TestIsolationOverHTTP2(t *testing.T) {
 	c, err := cache.New(cache.Options{})
 	require.NoError(t, err)
 	defer c.Close()
-	for way, layer := range below {
+	for way, layer := range joinPath {
 		if way == "without a trace" {
 			layer = signing(func(r *http.Request) { r.Header.Set("Authorization", userOf(r)) })
 		}
@@ -330,7 +330,7 @@ func TestIsolationLeavesTheCallersTrace(t *testing.T) {
 	c, err := cache.New(cache.Options{})
 	require.NoError(t, err)
 	defer c.Close()
-	client := &http.Client{Transport: c.Middleware(below["in a copy"](ownTransport(t)))}
+	client := &http.Client{Transport: c.Middleware(joinPath["in a copy"](ownTransport(t)))}
 	var mu sync.Mutex
 	wrote := map[string]int{}
 	connections := 0

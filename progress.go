@@ -42,24 +42,24 @@ func UploadProgress(f func(sent, total int64)) RequestOption {
 }
 
 // counted reports what is read of each body that open gives.
-func counted(open func() (io.ReadCloser, error), total int64, report func(sent, total int64)) func() (io.ReadCloser, error) {
+func withProgress(open func() (io.ReadCloser, error), total int64, report func(sent, total int64)) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) {
 		rc, err := open()
 		if err != nil {
 			return nil, err
 		}
-		return &counter{ReadCloser: rc, total: total, report: report}, nil
+		return &progressReader{ReadCloser: rc, total: total, report: report}, nil
 	}
 }
 
 // counter hides an io.WriterTo, which would send everything before the first report.
-type counter struct {
+type progressReader struct {
 	io.ReadCloser
 	sent, total int64
 	report      func(sent, total int64)
 }
 
-func (c *counter) Read(p []byte) (int, error) {
+func (c *progressReader) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	if n > 0 {
 		c.sent += int64(n)

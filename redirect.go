@@ -57,7 +57,7 @@ func (e *RedirectError) unfollowed() string {
 	if e.Response == nil {
 		return "ply: a redirect was not followed"
 	}
-	text := fmt.Sprintf("ply: %s: a redirect (%d) was not followed: ", nameOfExchange(e.Response), e.Response.StatusCode)
+	text := fmt.Sprintf("ply: %s: a redirect (%d) was not followed: ", requestLineOf(e.Response), e.Response.StatusCode)
 	if e.Response.Header.Get("Location") == "" {
 		return text + "it names no Location"
 	}
@@ -71,7 +71,7 @@ func unfollowed(resp *http.Response) error {
 		return nil
 	}
 	if resp.Request != nil {
-		if s := settingsOf(resp.Request.Context()); s != nil && (s.maxRedirects == noRedirects || s.single && !s.around) {
+		if s := settingsOf(resp.Request.Context()); s != nil && (s.maxRedirects == noRedirects || s.single && !s.underHTTPClient) {
 			return nil
 		}
 	}

@@ -38,7 +38,7 @@ func (d *draft) fillPath(target string) (string, error) {
 		}
 		pairs = append(pairs, p.placeholder, p.value)
 	}
-	if forgotten := placeholder.FindString(strings.NewReplacer(blanked(pairs)...).Replace(path)); forgotten != "" {
+	if forgotten := placeholder.FindString(strings.NewReplacer(withoutValues(pairs)...).Replace(path)); forgotten != "" {
 		return "", &OptionError{Option: "PathValue", Reason: "none is given for " + forgotten + " in the path; braces that belong to the path are written %7B and %7D"}
 	}
 	if len(pairs) == 0 {
@@ -48,7 +48,7 @@ func (d *draft) fillPath(target string) (string, error) {
 }
 
 // blanked is pairs with values that leave no trace, so that only placeholders without one are left.
-func blanked(pairs []string) []string {
+func withoutValues(pairs []string) []string {
 	blank := slices.Clone(pairs)
 	for i := 1; i < len(blank); i += 2 {
 		blank[i] = "/"

@@ -8,16 +8,16 @@ import (
 // settings are the choices of one request that are not in the request itself. They travel in its context,
 // from hop to hop of a redirect, and are never sent.
 type settings struct {
-	timeouts     Timeouts
-	maxRedirects int // 0: not chosen; noRedirects: none
-	status       func(*http.Response) error
-	statusChosen bool
-	progress     func(received, total int64)
-	variant      variant
-	transport    *variantTransport // what variant comes to, once the client has resolved it
-	single       bool              // one exchange, no redirects: see Client.RoundTrip
-	httpsOnly    bool              // of the client
-	around       bool              // single, and an *http.Client follows redirects: see Client.HTTPClient
+	timeouts        Timeouts
+	maxRedirects    int // 0: not chosen; noRedirects: none
+	status          func(*http.Response) error
+	statusChosen    bool
+	progress        func(received, total int64)
+	variant         variant
+	transport       *variantTransport // what variant comes to, once the client has resolved it
+	single          bool              // one exchange, no redirects: see Client.RoundTrip
+	httpsOnly       bool              // of the client
+	underHTTPClient bool              // single, and an *http.Client follows redirects: see Client.HTTPClient
 
 	// resolved says that a client has completed the settings and acts on them.
 	// They are not those of another request that somebody makes with the same context.

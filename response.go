@@ -72,7 +72,7 @@ func History(resp *http.Response) []*http.Response {
 
 // received completes what a call returned, so that a response without error has a body.
 // With an error the response, if any, is not the caller's to close.
-func received(resp *http.Response, err error) (*http.Response, error) {
+func checkResponse(resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case err != nil:
 		return nil, err
@@ -102,7 +102,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 }
 
 func bodyError(resp *http.Response, err error) error {
-	return fmt.Errorf("ply: reading the body of %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
+	return fmt.Errorf("ply: reading the body of %s: %w", requestLineOf(resp), redactorFor(resp).Error(err))
 }
 
 // redactorFor is the redactor of the request of resp.
@@ -114,7 +114,7 @@ func redactorFor(resp *http.Response) *redact.Redactor {
 }
 
 // exchangeOf gives the method of the request of resp and its URL, without secrets.
-func exchangeOf(resp *http.Response) (method, url string) {
+func requestOf(resp *http.Response) (method, url string) {
 	req := resp.Request
 	if req == nil {
 		return "", ""
@@ -128,9 +128,9 @@ func exchangeOf(resp *http.Response) (method, url string) {
 	return method, url
 }
 
-func nameOfExchange(resp *http.Response) string { return exchangeName(exchangeOf(resp)) }
+func requestLineOf(resp *http.Response) string { return requestLine(requestOf(resp)) }
 
-func exchangeName(method, url string) string {
+func requestLine(method, url string) string {
 	if method == "" {
 		return "a response"
 	}

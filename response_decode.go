@@ -35,7 +35,7 @@ func (e *DecodeError) Error() string {
 	if media == "" {
 		media = "no media type"
 	}
-	text := fmt.Sprintf("ply: cannot decode %s (%s) into %s: ", exchangeName(e.Method, e.URL), media, e.Type)
+	text := fmt.Sprintf("ply: cannot decode %s (%s) into %s: ", requestLine(e.Method, e.URL), media, e.Type)
 	if e.ContentEncoding != "" {
 		text += fmt.Sprintf("nothing has removed its Content-Encoding %q: list a layer that does, or leave Accept-Encoding to the transport: ", e.ContentEncoding)
 	}
@@ -99,7 +99,7 @@ func decode[T any](d document, unmarshal func([]byte, any) error, resp *http.Res
 		return none, err
 	}
 	d.header = resp.Header
-	d.method, d.url = exchangeOf(resp)
+	d.method, d.url = requestOf(resp)
 	if err := d.decode(resp.StatusCode, unmarshal, &v); err != nil {
 		return none, err
 	}
@@ -122,7 +122,7 @@ func (d document) decode(status int, unmarshal func([]byte, any) error, v any) e
 		content, err = d.inUTF8(failed.MediaType)
 	}
 	if err == nil && len(bytes.TrimSpace(content)) == 0 {
-		return fmt.Errorf("%w: %s: %d", ErrEmptyBody, exchangeName(d.method, d.url), status)
+		return fmt.Errorf("%w: %s: %d", ErrEmptyBody, requestLine(d.method, d.url), status)
 	}
 	if err == nil {
 		err = unmarshal(content, v)

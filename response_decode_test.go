@@ -21,31 +21,31 @@ func TestJSON(t *testing.T) {
 		want   user
 		err    string // part of its text, without the name of the request
 	}{
-		{name: "object", answer: served{body: text(annJSON)}, want: ann},
-		{name: "white space around", answer: served{body: text(" \r\n" + annJSON + "\n\t")}, want: ann},
-		{name: "byte order mark", answer: served{body: text("\ufeff" + annJSON)}, want: ann},
-		{name: "any media type", answer: served{body: text(annJSON), media: "text/plain"}, want: ann},
-		{name: "any status that is no failure", answer: served{body: text(annJSON), status: 399}, want: ann},
-		{name: "null", answer: served{body: text("null")}},
+		{name: "object", answer: served{body: literalSegment(annJSON)}, want: ann},
+		{name: "white space around", answer: served{body: literalSegment(" \r\n" + annJSON + "\n\t")}, want: ann},
+		{name: "byte order mark", answer: served{body: literalSegment("\ufeff" + annJSON)}, want: ann},
+		{name: "any media type", answer: served{body: literalSegment(annJSON), media: "text/plain"}, want: ann},
+		{name: "any status that is no failure", answer: served{body: literalSegment(annJSON), status: 399}, want: ann},
+		{name: "null", answer: served{body: literalSegment("null")}},
 
 		{name: "no content", answer: served{status: 204}, err: "no content"},
-		{name: "no content, but a body", answer: served{status: 204, body: text(annJSON)}, err: "no content"},
+		{name: "no content, but a body", answer: served{status: 204, body: literalSegment(annJSON)}, err: "no content"},
 		{name: "reset content", answer: served{status: 205}, err: "no content"},
-		{name: "reset content, but a body", answer: served{status: 205, body: text(annJSON)}, err: "no content"},
+		{name: "reset content, but a body", answer: served{status: 205, body: literalSegment(annJSON)}, err: "no content"},
 		{name: "not modified", answer: served{status: 304, length: 21}, err: "no content"},
-		{name: "not modified, but a body", answer: served{status: 304, body: text(annJSON)}, err: "no content"},
+		{name: "not modified, but a body", answer: served{status: 304, body: literalSegment(annJSON)}, err: "no content"},
 		{name: "empty", answer: served{}, err: "no content"},
-		{name: "blank", answer: served{body: text(" \r\n\t")}, err: "no content"},
-		{name: "only a byte order mark", answer: served{body: text("\ufeff\n")}, err: "no content"},
+		{name: "blank", answer: served{body: literalSegment(" \r\n\t")}, err: "no content"},
+		{name: "only a byte order mark", answer: served{body: literalSegment("\ufeff\n")}, err: "no content"},
 
-		{name: "not JSON", answer: served{body: text("<p>Ann</p>"), media: "text/html; charset=utf-8"}, err: "(text/html) into ply_test.user: invalid JSON at byte 1"},
-		{name: "cut JSON", answer: served{body: text(annJSON[:14]), media: "application/json"}, err: "(application/json) into ply_test.user: invalid JSON at byte 14"},
-		{name: "two values", answer: served{body: text(annJSON + annJSON)}, err: "(no media type) into ply_test.user: invalid JSON at byte 22"},
-		{name: "garbage behind", answer: served{body: text(annJSON + " Ann")}, err: "invalid JSON at byte 23"},
-		{name: "another type", answer: served{body: text(`{"id":"Ann"}`)}, err: "field id at byte 11 does not fit int"},
-		{name: "another type of all", answer: served{body: text(`"Ann"`)}, err: "the value at byte 5 does not fit ply_test.user"},
-		{name: "odd media type", answer: served{body: text("x"), media: "Ann; ="}, err: "(no media type)"},
-		{name: "long media type", answer: served{body: text("x"), media: "text/" + strings.Repeat("x", 1000)}, err: "(no media type)"},
+		{name: "not JSON", answer: served{body: literalSegment("<p>Ann</p>"), media: "text/html; charset=utf-8"}, err: "(text/html) into ply_test.user: invalid JSON at byte 1"},
+		{name: "cut JSON", answer: served{body: literalSegment(annJSON[:14]), media: "application/json"}, err: "(application/json) into ply_test.user: invalid JSON at byte 14"},
+		{name: "two values", answer: served{body: literalSegment(annJSON + annJSON)}, err: "(no media type) into ply_test.user: invalid JSON at byte 22"},
+		{name: "garbage behind", answer: served{body: literalSegment(annJSON + " Ann")}, err: "invalid JSON at byte 23"},
+		{name: "another type", answer: served{body: literalSegment(`{"id":"Ann"}`)}, err: "field id at byte 11 does not fit int"},
+		{name: "another type of all", answer: served{body: literalSegment(`"Ann"`)}, err: "the value at byte 5 does not fit ply_test.user"},
+		{name: "odd media type", answer: served{body: literalSegment("x"), media: "Ann; ="}, err: "(no media type)"},
+		{name: "long media type", answer: served{body: literalSegment("x"), media: "text/" + strings.Repeat("x", 1000)}, err: "(no media type)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestDecodeErrorHasAllButTheContent(t *testing.T) {
-	_, resp, err := served{body: text(`"Ann's birthday"`), media: "application/json; charset=utf-8"}.get(t.Context())
+	_, resp, err := served{body: literalSegment(`"Ann's birthday"`), media: "application/json; charset=utf-8"}.get(t.Context())
 	_, err = ply.JSON[time.Time](resp, err)
 	var decode *ply.DecodeError
 	var parse *time.ParseError
@@ -92,14 +92,14 @@ func TestDecodeErrorHasAllButTheContent(t *testing.T) {
 }
 
 func TestDecodeWithAnotherFormat(t *testing.T) {
-	body, resp, err := served{body: text(annXML, iotest.OneByteReader), media: "application/xml"}.get(t.Context())
+	body, resp, err := served{body: literalSegment(annXML, iotest.OneByteReader), media: "application/xml"}.get(t.Context())
 	got, err := ply.Decode[user](xml.Unmarshal)(resp, err)
 	got.XMLName = xml.Name{}
 	if diff := cmp.Diff(ann, got); diff != "" || err != nil || body.closed != 1 {
 		t.Errorf("error %v, closed %d times, value (-want +got):\n%s", err, body.closed, diff)
 	}
 
-	_, resp, err = served{body: text("Ann"), media: "application/xml"}.get(t.Context())
+	_, resp, err = served{body: literalSegment("Ann"), media: "application/xml"}.get(t.Context())
 	got, err = ply.Decode[user](func(data []byte, v any) error {
 		v.(*user).ID = 8
 		return fmt.Errorf("cannot make sense of %q", data)

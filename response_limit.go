@@ -12,7 +12,7 @@ import (
 const DefaultBodyLimit int64 = 10 << 20
 
 // ahead is the largest announced length for which memory is set aside before any of it has arrived.
-const ahead = 1 << 20
+const maxTrustedLength = 1 << 20
 
 type bodyLimitKey struct{}
 
@@ -48,9 +48,9 @@ func (e *BodyLimitError) Error() string {
 // readAll reads up to limit bytes of r; length is how many were announced, or -1.
 // It keeps room for one byte more, by which it sees that there is none.
 func readAll(r io.Reader, limit, length int64) ([]byte, error) {
-	buf := make([]byte, 0, firstRoom(length))
+	buf := make([]byte, 0, initialCapacity(length))
 	for idle := 0; idle < maxIdleReads; {
-		n, err := r.Read(buf[len(buf) : len(buf)+within(cap(buf)-len(buf), limit, len(buf))])
+		n, err := r.Read(buf[len(buf) : len(buf)+capped(cap(buf)-len(buf), limit, len(buf))])
 		buf = buf[:len(buf)+n]
 		switch {
 		case limit >= 0 && int64(len(buf)) > limit:
@@ -65,7 +65,7 @@ func readAll(r io.Reader, limit, length int64) ([]byte, error) {
 		}
 		idle = 0
 		if len(buf) == cap(buf) {
-			buf = slices.Grow(buf, moreRoom(len(buf), limit, length))
+			buf = slices.Grow(buf, growth(len(buf), limit, length))
 		}
 	}
 	return nil, io.ErrNoProgress
@@ -75,27 +75,27 @@ func readAll(r io.Reader, limit, length int64) ([]byte, error) {
 const maxIdleReads = 100
 
 // firstRoom trusts a small length. A large one may be a lie, and memory for it is had as the bytes arrive.
-func firstRoom(length int64) int64 {
+func initialCapacity(length int64) int64 {
 	switch {
 	case length < 0:
 		return 512
-	case length > ahead:
+	case length > maxTrustedLength:
 		return 64 << 10
 	}
 	return length + 1
 }
 
 // moreRoom doubles the room for n bytes, but not past what was announced, or is allowed.
-func moreRoom(n int, limit, length int64) int {
-	room := within(max(n, 512), limit, n)
+func growth(n int, limit, length int64) int {
+	room := capped(max(n, 512), limit, n)
 	if length >= int64(n) {
-		room = within(room, length, n)
+		room = capped(room, length, n)
 	}
 	return room
 }
 
 // within is room, or as much of it as n bytes leave under the limit and one byte more. A negative limit is none.
-func within(room int, limit int64, n int) int {
+func capped(room int, limit int64, n int) int {
 	if left := limit - int64(n); limit >= 0 && int64(room) > left {
 		return int(left) + 1
 	}
@@ -124,7 +124,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	// One byte more than is left shows whether there is one.
-	n, err := l.r.Read(p[:within(len(p), l.left, 0)])
+	n, err := l.r.Read(p[:capped(len(p), l.left, 0)])
 	if int64(n) > l.left {
 		n, err = int(l.left), &BodyLimitError{l.limit}
 	}

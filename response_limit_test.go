@@ -42,26 +42,26 @@ func TestBodyIsReadWithinItsBounds(t *testing.T) {
 		want   string
 		err    error
 	}{
-		{name: "whole", answer: served{body: text(annJSON), length: 21}, want: annJSON},
-		{name: "length unknown", answer: served{body: text(annJSON)}, want: annJSON},
-		{name: "byte by byte", answer: served{body: text(annJSON, iotest.OneByteReader), length: 21}, want: annJSON},
-		{name: "byte by byte, length unknown", answer: served{body: text(annJSON, iotest.OneByteReader)}, want: annJSON},
-		{name: "end with the last data", answer: served{body: text(annJSON, iotest.DataErrReader), length: 21}, want: annJSON},
-		{name: "longer than announced", answer: served{body: text(annJSON), length: 3}, want: annJSON},
-		{name: "large", answer: served{body: text(large), length: int64(len(large))}, want: large},
-		{name: "large, length unknown", answer: served{body: text(large)}, want: large},
-		{name: "at the limit", answer: served{body: text(annJSON), length: 21}, limit: 21, want: annJSON},
-		{name: "at the limit, length unknown", answer: served{body: text(annJSON)}, limit: 21, want: annJSON},
-		{name: "highest limit", answer: served{body: text(annJSON)}, limit: math.MaxInt64, want: annJSON},
-		{name: "no limit", answer: served{body: text(large)}, limit: -1, want: large},
+		{name: "whole", answer: served{body: literalSegment(annJSON), length: 21}, want: annJSON},
+		{name: "length unknown", answer: served{body: literalSegment(annJSON)}, want: annJSON},
+		{name: "byte by byte", answer: served{body: literalSegment(annJSON, iotest.OneByteReader), length: 21}, want: annJSON},
+		{name: "byte by byte, length unknown", answer: served{body: literalSegment(annJSON, iotest.OneByteReader)}, want: annJSON},
+		{name: "end with the last data", answer: served{body: literalSegment(annJSON, iotest.DataErrReader), length: 21}, want: annJSON},
+		{name: "longer than announced", answer: served{body: literalSegment(annJSON), length: 3}, want: annJSON},
+		{name: "large", answer: served{body: literalSegment(large), length: int64(len(large))}, want: large},
+		{name: "large, length unknown", answer: served{body: literalSegment(large)}, want: large},
+		{name: "at the limit", answer: served{body: literalSegment(annJSON), length: 21}, limit: 21, want: annJSON},
+		{name: "at the limit, length unknown", answer: served{body: literalSegment(annJSON)}, limit: 21, want: annJSON},
+		{name: "highest limit", answer: served{body: literalSegment(annJSON)}, limit: math.MaxInt64, want: annJSON},
+		{name: "no limit", answer: served{body: literalSegment(large)}, limit: -1, want: large},
 
-		{name: "cut", answer: served{body: text(annJSON[:9], failing(io.ErrUnexpectedEOF)), length: 21}, err: io.ErrUnexpectedEOF},
-		{name: "shorter than announced", answer: served{body: text(annJSON), length: 22}, err: io.ErrUnexpectedEOF},
+		{name: "cut", answer: served{body: literalSegment(annJSON[:9], failing(io.ErrUnexpectedEOF)), length: 21}, err: io.ErrUnexpectedEOF},
+		{name: "shorter than announced", answer: served{body: literalSegment(annJSON), length: 22}, err: io.ErrUnexpectedEOF},
 		{name: "empty though announced", answer: served{length: 21}, err: io.ErrUnexpectedEOF},
-		{name: "error behind the data", answer: served{body: text(annJSON, failing(broken))}, err: broken},
-		{name: "above the limit", answer: served{body: text(annJSON), length: 21}, limit: 20, err: &ply.BodyLimitError{}},
-		{name: "above the limit, length unknown", answer: served{body: text(annJSON)}, limit: 20, err: &ply.BodyLimitError{}},
-		{name: "above the limit, byte by byte", answer: served{body: text(annJSON, iotest.OneByteReader)}, limit: 20, err: &ply.BodyLimitError{}},
+		{name: "error behind the data", answer: served{body: literalSegment(annJSON, failing(broken))}, err: broken},
+		{name: "above the limit", answer: served{body: literalSegment(annJSON), length: 21}, limit: 20, err: &ply.BodyLimitError{}},
+		{name: "above the limit, length unknown", answer: served{body: literalSegment(annJSON)}, limit: 20, err: &ply.BodyLimitError{}},
+		{name: "above the limit, byte by byte", answer: served{body: literalSegment(annJSON, iotest.OneByteReader)}, limit: 20, err: &ply.BodyLimitError{}},
 		{name: "never ending", answer: served{body: func() io.Reader { return endless{} }}, limit: 1 << 20, err: &ply.BodyLimitError{}},
 		{name: "never ending, as announced", answer: served{body: func() io.Reader { return endless{} }, length: math.MaxInt64}, limit: 1 << 20, err: &ply.BodyLimitError{}},
 	}
@@ -118,11 +118,11 @@ func TestBodyLimitUnlessChosen(t *testing.T) {
 		for name, ctx := range map[string]context.Context{"unchosen": t.Context(), "taken back": ply.WithBodyLimit(small, 0)} {
 			t.Run(r.name+"/"+name, func(t *testing.T) {
 				large := `"` + strings.Repeat("x", int(ply.DefaultBodyLimit)-2) + `"`
-				_, resp, err := served{body: text(large)}.get(ctx)
+				_, resp, err := served{body: literalSegment(large)}.get(ctx)
 				if got, err := r.read(resp, err); err != nil || got != large {
 					t.Errorf("at the default limit: %d bytes, %v", len(got), err)
 				}
-				_, resp, err = served{body: text(" " + large)}.get(ctx)
+				_, resp, err = served{body: literalSegment(" " + large)}.get(ctx)
 				got, err := r.read(resp, err)
 				var over *ply.BodyLimitError
 				switch r.name {
@@ -159,13 +159,13 @@ func TestMemoryFollowsWhatArrives(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc - before.TotalAlloc
 	}
-	if got := allocated(served{body: text("x"), length: 1 << 40}); got > 1<<20 {
+	if got := allocated(served{body: literalSegment("x"), length: 1 << 40}); got > 1<<20 {
 		t.Errorf("%d bytes allocated for one byte that was announced as a tebibyte", got)
 	}
-	if got := allocated(served{body: text(strings.Repeat("x", 900_000)), length: 900_000}); got > 1_100_000 {
+	if got := allocated(served{body: literalSegment(strings.Repeat("x", 900_000)), length: 900_000}); got > 1_100_000 {
 		t.Errorf("%d bytes allocated for 900000 announced", got)
 	}
-	if got := allocated(served{body: text(strings.Repeat("x", 8<<20)), length: 8 << 20}); got > 4*8<<20 {
+	if got := allocated(served{body: literalSegment(strings.Repeat("x", 8<<20)), length: 8 << 20}); got > 4*8<<20 {
 		t.Errorf("%d bytes allocated for 8 MiB announced", got)
 	}
 }

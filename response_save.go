@@ -57,7 +57,7 @@ func Save(path string) func(*http.Response, error) (int64, error) {
 }
 
 func saveBody(path string, resp *http.Response) (n int64, err error) {
-	path, mode, err := replaceable(path)
+	path, mode, err := saveTarget(path)
 	if err != nil {
 		resp.Body.Close()
 		return 0, savingError(resp, err)
@@ -109,7 +109,7 @@ func (p permissions) or(unknown fs.FileMode) fs.FileMode {
 }
 
 // replaceable returns the file that path leads to, and its permissions if it is there already. Anything but a file is an error.
-func replaceable(path string) (string, permissions, error) {
+func saveTarget(path string) (string, permissions, error) {
 	if path == "" {
 		return "", permissions{}, errors.New("the path is empty")
 	}
@@ -131,7 +131,7 @@ func replaceable(path string) (string, permissions, error) {
 }
 
 func savingError(resp *http.Response, err error) error {
-	return fmt.Errorf("ply: saving %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
+	return fmt.Errorf("ply: saving %s: %w", requestLineOf(resp), redactorFor(resp).Error(err))
 }
 
 // copyBody writes the body of resp to dst and closes it.
@@ -150,7 +150,7 @@ func copyBody(dst io.Writer, resp *http.Response) (int64, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return n, fmt.Errorf("ply: copying the body of %s: %w", nameOfExchange(resp), redactorFor(resp).Error(err))
+		return n, fmt.Errorf("ply: copying the body of %s: %w", requestLineOf(resp), redactorFor(resp).Error(err))
 	}
 	return n, nil
 }

@@ -22,10 +22,10 @@ func TestCopyToPassesOnWhatCameBeforeTheError(t *testing.T) {
 		want   string
 		err    error
 	}{
-		{"cut", served{body: text("abc", failing(io.ErrUnexpectedEOF))}, 0, "abc", io.ErrUnexpectedEOF},
-		{"above the limit", served{body: text("abcde")}, 3, "abc", &ply.BodyLimitError{}},
-		{"above the limit, byte by byte", served{body: text("abcde", iotest.OneByteReader)}, 3, "abc", &ply.BodyLimitError{}},
-		{"above the limit, as announced", served{body: text("abcde"), length: 5}, 3, "", &ply.BodyLimitError{}},
+		{"cut", served{body: literalSegment("abc", failing(io.ErrUnexpectedEOF))}, 0, "abc", io.ErrUnexpectedEOF},
+		{"above the limit", served{body: literalSegment("abcde")}, 3, "abc", &ply.BodyLimitError{}},
+		{"above the limit, byte by byte", served{body: literalSegment("abcde", iotest.OneByteReader)}, 3, "abc", &ply.BodyLimitError{}},
+		{"above the limit, as announced", served{body: literalSegment("abcde"), length: 5}, 3, "", &ply.BodyLimitError{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestCopyToPassesOnWhatCameBeforeTheError(t *testing.T) {
 	}
 	t.Run("full", func(t *testing.T) {
 		full := errors.New("full")
-		body, resp, err := served{body: text("abc")}.get(t.Context())
+		body, resp, err := served{body: literalSegment("abc")}.get(t.Context())
 		_, err = ply.CopyTo(writerFunc(func([]byte) (int, error) { return 0, full }))(resp, err)
 		checkError(t, err, full, 0)
 		if body.closed != 1 {
@@ -60,16 +60,16 @@ func TestSaveReplacesAFileAsAWholeOrNotAtAll(t *testing.T) {
 		want   string
 		ok     bool
 	}{
-		{"whole", served{body: text("new")}, "new", true},
+		{"whole", served{body: literalSegment("new")}, "new", true},
 		{"empty", served{}, "", true},
-		{"another success", served{body: text("new"), status: 299}, "new", true},
-		{"cut", served{body: text("ne", failing(io.ErrUnexpectedEOF))}, "old", false},
-		{"a failure", served{body: text("new"), status: 404}, "old", false},
+		{"another success", served{body: literalSegment("new"), status: 299}, "new", true},
+		{"cut", served{body: literalSegment("ne", failing(io.ErrUnexpectedEOF))}, "old", false},
+		{"a failure", served{body: literalSegment("new"), status: 404}, "old", false},
 		{"not modified", served{status: 304}, "old", false},
-		{"the page of a redirect", served{body: text("new"), status: 302}, "old", false},
-		{"a redirect that was not followed", served{body: text("new"), status: 307}, "old", false},
-		{"several choices", served{body: text("new"), status: 300}, "old", false},
-		{"an upgrade", served{body: text("new"), status: 101}, "old", false},
+		{"the page of a redirect", served{body: literalSegment("new"), status: 302}, "old", false},
+		{"a redirect that was not followed", served{body: literalSegment("new"), status: 307}, "old", false},
+		{"several choices", served{body: literalSegment("new"), status: 300}, "old", false},
+		{"an upgrade", served{body: literalSegment("new"), status: 101}, "old", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestSaveThatCannotWriteClosesTheBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(dir, "missing", "file"), filepath.Join(dir, "occupied")} {
-		body, resp, err := served{body: text("new")}.get(t.Context())
+		body, resp, err := served{body: literalSegment("new")}.get(t.Context())
 		n, err := ply.Save(path)(resp, err)
 		files, _ := os.ReadDir(dir)
 		if err == nil || n != 0 || body.closed != 1 || len(files) != 1 {
@@ -119,7 +119,7 @@ func TestASavedFileKeepsItsPermissions(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		_, resp, err := served{body: text("new")}.get(t.Context())
+		_, resp, err := served{body: literalSegment("new")}.get(t.Context())
 		if _, err := ply.Save(path)(resp, err); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestASavedFileKeepsItsPermissions(t *testing.T) {
 func TestSaveLeavesTheNameToTheFileSystem(t *testing.T) {
 	for _, length := range []int{1, 200, 255} {
 		path := filepath.Join(t.TempDir(), strings.Repeat("n", length))
-		_, resp, err := served{body: text("new")}.get(t.Context())
+		_, resp, err := served{body: literalSegment("new")}.get(t.Context())
 		if n, err := ply.Save(path)(resp, err); err != nil || n != 3 {
 			t.Errorf("a name of %d bytes: %d, %v", length, n, err)
 		}

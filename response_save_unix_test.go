@@ -37,12 +37,12 @@ func TestSaveReplacesNothingButFiles(t *testing.T) {
 			return m
 		}
 		was := mode()
-		body, resp, err := served{body: text("new")}.get(t.Context())
+		body, resp, err := served{body: literalSegment("new")}.get(t.Context())
 		if n, err := ply.Save(path)(resp, err); err == nil || n != 0 || body.closed != 1 || body.read != 0 || mode() != was {
 			t.Errorf("%q: %d bytes, %v; %v became %v", path, n, err, was, mode())
 		}
 	}
-	_, resp, err := served{body: text("new")}.get(t.Context())
+	_, resp, err := served{body: literalSegment("new")}.get(t.Context())
 	if _, err := ply.Save(in("link to a link"))(resp, err); err != nil {
 		t.Error(err)
 	}

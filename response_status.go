@@ -68,7 +68,7 @@ func (e *StatusError) decode(d document, unmarshal func([]byte, any) error, v an
 		d.content = e.Excerpt // of an error that was put together by hand
 	}
 	if e.cut != nil {
-		return fmt.Errorf("ply: reading the body of %s: %w", exchangeName(e.Method, e.URL), e.cut)
+		return fmt.Errorf("ply: reading the body of %s: %w", requestLine(e.Method, e.URL), e.cut)
 	}
 	return d.decode(e.StatusCode, unmarshal, v)
 }
@@ -107,7 +107,7 @@ func (e *StatusError) RetryAfter() (wait time.Duration, ok bool) {
 // On a body that trickles this waits, as any reader would, until the timeouts or the context of the request end it.
 // That cuts the content short and changes nothing else.
 func ErrorForStatus(resp *http.Response, err error) (*http.Response, error) {
-	if resp, err = received(resp, err); err != nil {
+	if resp, err = checkResponse(resp, err); err != nil {
 		return nil, err
 	}
 	if err = Below400(resp); err == nil {
@@ -132,7 +132,7 @@ func Below400(resp *http.Response) error {
 // statusError reads what a [StatusError] keeps of the body of resp.
 func statusError(resp *http.Response) *StatusError {
 	e := &StatusError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header.Clone()}
-	e.Method, e.URL = exchangeOf(resp)
+	e.Method, e.URL = requestOf(resp)
 	if resp.Body == nil {
 		return e
 	}
@@ -163,7 +163,7 @@ func statusError(resp *http.Response) *StatusError {
 //
 // [Save] keeps to its rule. An err given is returned as it is. The response is the one given, with another Body.
 func AnyStatus(resp *http.Response, err error) (*http.Response, error) {
-	if resp, err = received(resp, err); err != nil {
+	if resp, err = checkResponse(resp, err); err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols { // whose body is a connection, and no failure
@@ -177,7 +177,7 @@ type anyStatus struct{ io.ReadCloser }
 
 // successful is [received] with the rule that all functions share which read a response.
 func successful(resp *http.Response, err error) (*http.Response, error) {
-	if resp, err = received(resp, err); err != nil {
+	if resp, err = checkResponse(resp, err); err != nil {
 		return nil, err
 	}
 	if _, ok := resp.Body.(*anyStatus); ok {

@@ -20,14 +20,14 @@ import (
 
 func TestStatusIsAnErrorFrom400On(t *testing.T) {
 	for _, status := range []int{200, 204, 301, 304, 399} {
-		body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
+		body, resp, err := served{status: status, body: literalSegment(annJSON)}.get(t.Context())
 		got, err := ply.ErrorForStatus(resp, err)
 		if err != nil || got != resp || body.closed != 0 || body.read != 0 {
 			t.Errorf("%d: response %v, error %v, %d bytes read, closed %d times", status, got, err, body.read, body.closed)
 		}
 	}
 	for _, status := range []int{400, 404, 499, 500, 599, 999} {
-		body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
+		body, resp, err := served{status: status, body: literalSegment(annJSON)}.get(t.Context())
 		got, err := ply.ErrorForStatus(resp, err)
 		if !ply.StatusIs(err, status) || got != nil || body.closed != 1 {
 			t.Errorf("%d: response %v, error %v, closed %d times", status, got, err, body.closed)
@@ -48,7 +48,7 @@ func TestUpgradedConnectionIsLeftAlone(t *testing.T) {
 
 func TestStatusErrorSaysAllButSecrets(t *testing.T) {
 	header := http.Header{"X-Request-Id": {"hush3"}}
-	_, resp, err := served{status: 404, header: header, body: text(annJSON)}.get(t.Context())
+	_, resp, err := served{status: 404, header: header, body: literalSegment(annJSON)}.get(t.Context())
 	resp.Status = "404 hush4"
 	_, err = ply.ErrorForStatus(resp, err)
 	var got *ply.StatusError
@@ -92,9 +92,9 @@ func TestExcerptIsBounded(t *testing.T) {
 		atMost int64
 	}{
 		{name: "none", answer: served{}, want: ""},
-		{name: "short", answer: served{body: text("sorry", iotest.OneByteReader), length: 5}, want: "sorry", atMost: 5},
-		{name: "page", answer: served{body: text(page)}, want: page[:4<<10], atMost: 16 << 10},
-		{name: "cut", answer: served{body: text("so", failing(io.ErrUnexpectedEOF)), length: 5}, want: "so", atMost: 2},
+		{name: "short", answer: served{body: literalSegment("sorry", iotest.OneByteReader), length: 5}, want: "sorry", atMost: 5},
+		{name: "page", answer: served{body: literalSegment(page)}, want: page[:4<<10], atMost: 16 << 10},
+		{name: "cut", answer: served{body: literalSegment("so", failing(io.ErrUnexpectedEOF)), length: 5}, want: "so", atMost: 2},
 		{name: "never ending", answer: served{body: func() io.Reader { return endless{} }}, want: strings.Repeat("x", 4<<10), atMost: 65 << 10},
 		{name: "never ending, as announced", answer: served{body: func() io.Reader { return endless{} }, length: 1 << 40}, want: strings.Repeat("x", 4<<10), atMost: 4 << 10},
 	}
@@ -118,7 +118,7 @@ func TestExcerptIsBounded(t *testing.T) {
 func TestAFailureIsAnErrorOfEveryReader(t *testing.T) {
 	for _, status := range []int{400, 404, 500, 503, 599} {
 		for _, r := range append(readers, discard) {
-			body, resp, err := served{status: status, body: text(annJSON)}.get(t.Context())
+			body, resp, err := served{status: status, body: literalSegment(annJSON)}.get(t.Context())
 			got, err := r.read(resp, err)
 			want := ""
 			if r.name == "Text" || r.name == "Bytes" {
@@ -133,7 +133,7 @@ func TestAFailureIsAnErrorOfEveryReader(t *testing.T) {
 
 func TestAnyStatusTakesWhatThereIs(t *testing.T) {
 	for _, r := range append(readers, discard) {
-		body, resp, err := served{status: 503, body: text(annJSON)}.get(t.Context())
+		body, resp, err := served{status: 503, body: literalSegment(annJSON)}.get(t.Context())
 		got, err := r.read(ply.AnyStatus(resp, err))
 		switch r.name {
 		case "Save":
@@ -174,15 +174,15 @@ func TestAStatusErrorReadsItsDocument(t *testing.T) {
 		want   user
 		err    error
 	}{
-		{"whole", served{body: text(annJSON)}, ann, nil},
-		{"longer than the excerpt", served{body: text(long)}, user{Name: strings.Repeat("x", 20<<10)}, nil},
-		{"in a charset", served{body: text("{\"name\":\"Gr\xfc\xdfe\"}"), media: "application/problem+json; charset=iso-8859-1"}, user{Name: "Grüße"}, nil},
+		{"whole", served{body: literalSegment(annJSON)}, ann, nil},
+		{"longer than the excerpt", served{body: literalSegment(long)}, user{Name: strings.Repeat("x", 20<<10)}, nil},
+		{"in a charset", served{body: literalSegment("{\"name\":\"Gr\xfc\xdfe\"}"), media: "application/problem+json; charset=iso-8859-1"}, user{Name: "Grüße"}, nil},
 		{"empty", served{}, user{}, ply.ErrEmptyBody},
-		{"cut", served{body: text(annJSON[:9], failing(broken))}, user{}, broken},
-		{"shorter than announced", served{body: text(annJSON), length: 22}, user{}, io.ErrUnexpectedEOF},
+		{"cut", served{body: literalSegment(annJSON[:9], failing(broken))}, user{}, broken},
+		{"shorter than announced", served{body: literalSegment(annJSON), length: 22}, user{}, io.ErrUnexpectedEOF},
 		{"never ending", served{body: func() io.Reader { return endless{} }}, user{}, &ply.BodyLimitError{}},
 		{"never ending, as announced", served{body: func() io.Reader { return endless{} }, length: 1 << 40}, user{}, &ply.BodyLimitError{}},
-		{"no JSON", served{body: text("<p>")}, user{}, &ply.DecodeError{}},
+		{"no JSON", served{body: literalSegment("<p>")}, user{}, &ply.DecodeError{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

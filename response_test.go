@@ -94,7 +94,7 @@ func (a served) get(ctx context.Context) (*watchedBody, *http.Response, error) {
 }
 
 // text is a body that arrives as the readers say: one around another, the last of them outermost.
-func text(s string, as ...func(io.Reader) io.Reader) func() io.Reader {
+func literalSegment(s string, as ...func(io.Reader) io.Reader) func() io.Reader {
 	return func() io.Reader {
 		var r io.Reader = strings.NewReader(s)
 		for _, wrap := range as {
@@ -163,7 +163,7 @@ func TestReadersTakeWhatACallMayReturn(t *testing.T) {
 				t.Errorf("error %v, want it as it was given", err)
 			}
 			// net/http has closed the body of a response that it returns with an error.
-			body, resp, err := served{body: text(annJSON)}.get(t.Context())
+			body, resp, err := served{body: literalSegment(annJSON)}.get(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,11 +196,11 @@ func TestDiscard(t *testing.T) {
 		atMost int64
 		err    error
 	}{
-		{"short", served{body: text(annJSON, iotest.OneByteReader)}, 21, nil},
+		{"short", served{body: literalSegment(annJSON, iotest.OneByteReader)}, 21, nil},
 		{"never ending", served{body: func() io.Reader { return endless{} }}, 65 << 10, nil},
 		{"never ending, as announced", served{body: func() io.Reader { return endless{} }, length: 1 << 40}, 0, nil},
-		{"broken", served{body: text(annJSON, failing(broken))}, 21, broken},
-		{"cut", served{body: text(annJSON, failing(io.ErrUnexpectedEOF)), length: 22}, 21, io.ErrUnexpectedEOF},
+		{"broken", served{body: literalSegment(annJSON, failing(broken))}, 21, broken},
+		{"cut", served{body: literalSegment(annJSON, failing(io.ErrUnexpectedEOF)), length: 22}, 21, io.ErrUnexpectedEOF},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestContextEndsAReadThatWaits(t *testing.T) {
 					status = http.StatusBadGateway
 				}
 				start := time.Now()
-				body, resp, err := served{status: status, body: text("7", func(sent io.Reader) io.Reader {
+				body, resp, err := served{status: status, body: literalSegment("7", func(sent io.Reader) io.Reader {
 					return io.MultiReader(sent, readerFunc(func([]byte) (int, error) {
 						<-ctx.Done()
 						return 0, ctx.Err()

@@ -34,12 +34,12 @@ func Text(resp *http.Response, err error) (string, error) {
 	}
 	if coding := encodingOf(resp.Header); coding != "" && len(content) > 0 {
 		e := &DecodeError{Type: reflect.TypeFor[string](), MediaType: mediaType(resp.Header), ContentEncoding: coding, Err: errEncoded}
-		e.Method, e.URL = exchangeOf(resp)
+		e.Method, e.URL = requestOf(resp)
 		return "", e
 	}
 	text, err := decodeText(content, charsetOf(resp.Header))
 	if err != nil {
-		return "", fmt.Errorf("ply: text of %s: %w", nameOfExchange(resp), err)
+		return "", fmt.Errorf("ply: text of %s: %w", requestLineOf(resp), err)
 	}
 	return text, nil
 }

@@ -41,7 +41,7 @@ func TestText(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			body, resp, err := served{body: text(tt.content, iotest.HalfReader), media: tt.media}.get(t.Context())
+			body, resp, err := served{body: literalSegment(tt.content, iotest.HalfReader), media: tt.media}.get(t.Context())
 			got, err := ply.Text(resp, err)
 			if got != tt.want || body.closed != 1 {
 				t.Errorf("got %q, want %q; closed %d times", got, tt.want, body.closed)
@@ -75,7 +75,7 @@ func TestJSONObeysTheCharset(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for name, decode := range map[string]func(*http.Response, error) (string, error){"JSON": ply.JSON[string], "Decode": ply.Decode[string](json.Unmarshal)} {
-			_, resp, err := served{body: text(tt.content), media: tt.media}.get(t.Context())
+			_, resp, err := served{body: literalSegment(tt.content), media: tt.media}.get(t.Context())
 			got, err := decode(resp, err)
 			var decodeErr *ply.DecodeError
 			switch {
@@ -96,7 +96,7 @@ func TestDecodeGetsTextInUTF8AndAnythingElseAsItCame(t *testing.T) {
 		{"no text", "application/x-protobuf", "\xfe\xff\x00\x01", "\xfe\xff\x00\x01"},
 	}
 	for _, tt := range tests {
-		_, resp, err := served{body: text(tt.content), media: tt.media}.get(t.Context())
+		_, resp, err := served{body: literalSegment(tt.content), media: tt.media}.get(t.Context())
 		got, err := ply.Decode[string](func(b []byte, v any) error { *v.(*string) = string(b); return nil })(resp, err)
 		if got != tt.want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", tt.name, got, err, tt.want)
@@ -108,20 +108,20 @@ func TestDecodeGetsTextInUTF8AndAnythingElseAsItCame(t *testing.T) {
 func TestErrorsNameACodingThatNothingRemoved(t *testing.T) {
 	for _, coding := range []string{"br", "zstd", "gzip", "Deflate", "br, gzip"} {
 		for _, r := range []reader{readers[0], {"Text", ply.Text}} {
-			_, resp, err := served{body: text("\x1f\x8b\x08"), header: http.Header{"Content-Encoding": {coding}}}.get(t.Context())
+			_, resp, err := served{body: literalSegment("\x1f\x8b\x08"), header: http.Header{"Content-Encoding": {coding}}}.get(t.Context())
 			_, err = r.read(resp, err)
 			var decode *ply.DecodeError
 			if !errors.As(err, &decode) || decode.ContentEncoding != strings.ToLower(coding) || !strings.Contains(err.Error(), strings.ToLower(coding)) {
 				t.Errorf("%s of %s: error %v", r.name, coding, err)
 			}
 		}
-		_, resp, err := served{body: text("\x1f\x8b"), header: http.Header{"Content-Encoding": {coding}}}.get(t.Context())
+		_, resp, err := served{body: literalSegment("\x1f\x8b"), header: http.Header{"Content-Encoding": {coding}}}.get(t.Context())
 		if b, err := ply.Bytes(resp, err); string(b) != "\x1f\x8b" || err != nil {
 			t.Errorf("Bytes of %s: %q, %v; want them as they came", coding, b, err)
 		}
 	}
 	for _, harmless := range []string{"identity", "", "utf-8", "none"} {
-		_, resp, err := served{body: text(annJSON), header: http.Header{"Content-Encoding": {harmless}}}.get(t.Context())
+		_, resp, err := served{body: literalSegment(annJSON), header: http.Header{"Content-Encoding": {harmless}}}.get(t.Context())
 		if _, err := ply.JSON[user](resp, err); err != nil {
 			t.Errorf("%q: %v", harmless, err)
 		}

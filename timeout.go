@@ -115,7 +115,7 @@ var _ net.Error = (*TimeoutError)(nil)
 
 // namedTimeout turns the timeouts of h, if it is an *http.Transport, into those that have a name.
 // net/http does not export the types of those that are told by their text.
-func namedTimeout(err error, h Handler, req *http.Request) error {
+func asTimeoutError(err error, h Handler, req *http.Request) error {
 	var named *TimeoutError
 	if !isTimeout(err) || errors.As(err, &named) || expired(req.Context()) {
 		return err

@@ -15,7 +15,7 @@ import (
 // exchange performs one exchange under the timeouts of its phases.
 func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	p := &phases{limits: t, ctx: ctx, cancel: cancel}
+	p := &phaseTimer{limits: t, ctx: ctx, cancel: cancel}
 	resp, err := h.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, p.trace())))
 	if struck := p.finish(); struck != nil {
 		err = struck // even if the header came in at that moment: the body can't be read any more
@@ -43,7 +43,7 @@ func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error)
 
 // phases runs at most one timer at a time: that of the phase that the exchange is in.
 // The hooks come from the goroutines of the transport, also late, from a dial that another request took over.
-type phases struct {
+type phaseTimer struct {
 	limits Timeouts
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -54,10 +54,10 @@ type phases struct {
 	entered    time.Time     // when Connect was last entered
 	connect    time.Duration // what is left for it
 	finished   bool
-	struck     *TimeoutError // what ended the exchange, if it was one of the phases
+	expired    *TimeoutError // what ended the exchange, if it was one of the phases
 }
 
-func (p *phases) trace() *httptrace.ClientTrace {
+func (p *phaseTimer) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GetConn:           func(string) { p.getConn() },
 		TLSHandshakeStart: p.startTLS,
@@ -71,7 +71,7 @@ func (p *phases) trace() *httptrace.ClientTrace {
 	}
 }
 
-func (p *phases) getConn() {
+func (p *phaseTimer) getConn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.connecting = true
@@ -81,7 +81,7 @@ func (p *phases) getConn() {
 
 // startTLS stops the clock of Connect for a request that is still waiting for its connection;
 // one that got another connection meanwhile has no part in the handshake.
-func (p *phases) startTLS() {
+func (p *phaseTimer) startTLS() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.connecting {
@@ -90,7 +90,7 @@ func (p *phases) startTLS() {
 	}
 }
 
-func (p *phases) endTLS() {
+func (p *phaseTimer) endTLS() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.connecting {
@@ -98,12 +98,12 @@ func (p *phases) endTLS() {
 	}
 }
 
-func (p *phases) toConnect() {
+func (p *phaseTimer) toConnect() {
 	p.entered = time.Now()
 	p.set(PhaseConnect, p.limits.Connect, max(p.connect, 0))
 }
 
-func (p *phases) enter(phase Phase, limit time.Duration) {
+func (p *phaseTimer) enter(phase Phase, limit time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.connecting = false
@@ -111,19 +111,19 @@ func (p *phases) enter(phase Phase, limit time.Duration) {
 }
 
 // finish ends the phases before the body. It returns the timeout that has struck, nil for none.
-func (p *phases) finish() error {
+func (p *phaseTimer) finish() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.set("", 0, 0)
 	p.finished = true
-	if p.struck == nil {
+	if p.expired == nil {
 		return nil
 	}
-	return p.struck
+	return p.expired
 }
 
 // set starts the timer of a phase that has a limit and some of it left.
-func (p *phases) set(phase Phase, limit, left time.Duration) {
+func (p *phaseTimer) set(phase Phase, limit, left time.Duration) {
 	if p.timer != nil {
 		p.timer.Stop()
 		p.timer = nil
@@ -137,25 +137,25 @@ func (p *phases) set(phase Phase, limit, left time.Duration) {
 		defer p.mu.Unlock()
 		// A timer that fired while the phase was being left finds another one, or none, in its place.
 		if p.timer == timer {
-			p.strike(phase, limit)
+			p.expire(phase, limit)
 		}
 	})
 	p.timer = timer
 }
 
-func (p *phases) strike(phase Phase, limit time.Duration) {
+func (p *phaseTimer) expire(phase Phase, limit time.Duration) {
 	e := &TimeoutError{Phase: phase, Limit: limit}
 	if p.cancel(e); context.Cause(p.ctx) == error(e) {
-		p.struck = e
+		p.expired = e
 	}
 }
 
 // name gives err the name of the timeout that caused it.
-func (p *phases) name(err error) error {
+func (p *phaseTimer) wrap(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err != nil && p.struck != nil {
-		return p.struck
+	if err != nil && p.expired != nil {
+		return p.expired
 	}
 	return err
 }
@@ -164,7 +164,7 @@ func (p *phases) name(err error) error {
 type idleBody struct {
 	io.ReadCloser
 	limit  time.Duration
-	phases *phases
+	phases *phaseTimer
 	timer  *time.Timer // runs during a read; written under phases.mu
 }
 
@@ -177,7 +177,7 @@ func (b *idleBody) Read(buf []byte) (int, error) {
 		b.phases.mu.Unlock()
 	}
 	if err != nil && err != io.EOF {
-		err = b.phases.name(err)
+		err = b.phases.wrap(err)
 	}
 	return n, err
 }
@@ -195,7 +195,7 @@ func (b *idleBody) start() {
 		defer b.phases.mu.Unlock()
 		// As in phases.set: it is not this timer any more that times the read.
 		if b.timer == timer {
-			b.phases.strike(PhaseIdleRead, b.limit)
+			b.phases.expire(PhaseIdleRead, b.limit)
 		}
 	})
 	b.timer = timer

@@ -143,7 +143,7 @@ func (o TransportOptions) dialer() (*connection.Dialer, error) {
 	if o.DialContext != nil {
 		way := connection.WayOf(o.DialContext)
 		way.Guard = g.name()
-		return &connection.Dialer{Dial: inTime(g.around(o.DialContext), limit), Way: way}, nil
+		return &connection.Dialer{Dial: withDialTimeout(g.around(o.DialContext), limit), Way: way}, nil
 	}
 	d := &net.Dialer{KeepAlive: 30 * time.Second, LocalAddr: o.LocalAddr, Resolver: o.Resolver}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -153,11 +153,11 @@ func (o TransportOptions) dialer() (*connection.Dialer, error) {
 		return d.DialContext(ctx, cmp.Or(o.Network, network), address)
 	}
 	dial = g.within(d, dial)
-	return &connection.Dialer{Dial: inTime(dial, limit), Way: connection.Way{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver, Guard: g.name()}}, nil
+	return &connection.Dialer{Dial: withDialTimeout(dial, limit), Way: connection.Way{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver, Guard: g.name()}}, nil
 }
 
 // inTime gives dial a limit; 0 means none.
-func inTime(dial dialFunc, limit time.Duration) dialFunc {
+func withDialTimeout(dial dialFunc, limit time.Duration) dialFunc {
 	if limit == 0 {
 		return dial
 	}

@@ -50,7 +50,7 @@ func (t *transports) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *transports) recorded(req *http.Request) (*http.Response, error) {
-	if x := beginExchange(req); x != nil {
+	if x := newExchangeRecord(req); x != nil {
 		return x.record(req, t.exchange)
 	}
 	return t.exchange(req)
@@ -81,7 +81,7 @@ func (t *transports) exchange(req *http.Request) (*http.Response, error) {
 	if resp != nil && resp.Body != nil {
 		resp.Body.Close()
 	}
-	return nil, namedTimeout(namedHost(err, req), h, req)
+	return nil, asTimeoutError(namedHost(err, req), h, req)
 }
 
 // CloseIdleConnections reaches the transport and its variants.
@@ -124,7 +124,7 @@ func (t *transports) variant(v variant) (*variantTransport, error) {
 	if made, ok := t.variants.Get(v); ok {
 		return made, nil
 	}
-	made := &variantTransport{Transport: v.of(base)}
+	made := &variantTransport{Transport: v.transport(base)}
 	made.choice = sync.OnceValue(func() *connection.Choice { return v.choice(made.Transport, base) })
 	t.variants.Add(v, made)
 	return made, nil

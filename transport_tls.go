@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-func (v *variant) trust(option string) error {
+func (v *variant) setTLSOption(option string) error {
 	if v.tlsFrom != "" {
 		return &OptionError{Option: option, Reason: "combined with " + v.tlsFrom + ": a request has one TLS setting"}
 	}
@@ -27,7 +27,7 @@ func TLSConfig(config *tls.Config) RequestOption {
 			return &OptionError{Option: "TLSConfig", Reason: "the configuration is nil"}
 		}
 		d.settings.variant.tls = config
-		return d.settings.variant.trust("TLSConfig")
+		return d.settings.variant.setTLSOption("TLSConfig")
 	}}
 }
 
@@ -36,7 +36,7 @@ func TLSConfig(config *tls.Config) RequestOption {
 func InsecureSkipVerify() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.settings.variant.insecure = true
-		return d.settings.variant.trust("InsecureSkipVerify")
+		return d.settings.variant.setTLSOption("InsecureSkipVerify")
 	}}
 }
 
@@ -52,7 +52,7 @@ func PinCertificate(sums ...[sha256.Size]byte) RequestOption {
 			all.Write(sum[:])
 		}
 		d.settings.variant.pins = all.String()
-		return d.settings.variant.trust("PinCertificate")
+		return d.settings.variant.setTLSOption("PinCertificate")
 	}}
 }
 
@@ -67,7 +67,7 @@ func (e *CertificatePinError) Error() string {
 }
 
 // secure gives t the TLS setting of v.
-func (v variant) secure(t *http.Transport) {
+func (v variant) applyTLS(t *http.Transport) {
 	// A dialer of its own for TLS would make connections without looking at the configuration.
 	t.DialTLSContext = nil
 	//lint:ignore SA1019 a base transport may have the deprecated one

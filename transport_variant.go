@@ -75,14 +75,14 @@ func (v variant) option() string {
 	return "OmitHeader(Accept-Encoding)"
 }
 
-func (v variant) of(base *http.Transport) *http.Transport {
+func (v variant) transport(base *http.Transport) *http.Transport {
 	t := base.Clone()
-	ownHTTP2(t)
+	resetHTTP2(t)
 	if t.IdleConnTimeout == 0 {
 		t.IdleConnTimeout = 90 * time.Second // of a variant that made room, nobody closes the last connection
 	}
 	if v.tlsFrom != "" {
-		v.secure(t)
+		v.applyTLS(t)
 	}
 	switch v.proxy {
 	case "":
@@ -109,7 +109,7 @@ func (v variant) of(base *http.Transport) *http.Transport {
 // ownHTTP2 has t, a clone, speak HTTP/2 if its original does, and over connections of its own.
 // A clone offers it to servers, as its configuration says, but has no code for it; or else, where x/net/http2 was configured,
 // the original's, which would take the clone's connections for its own.
-func ownHTTP2(t *http.Transport) {
+func resetHTTP2(t *http.Transport) {
 	if t.TLSNextProto["h2"] != nil {
 		t.TLSNextProto = nil
 		t.ForceAttemptHTTP2 = true
