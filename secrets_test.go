@@ -99,7 +99,7 @@ func canaryOrigin() *plytest.Origin {
 }
 
 // All layers, all that can be said turned on, everything that a call gives back: and no canary in it.
-func TestSecretsAppearNowhere(t *testing.T) {
+func TestNoSecretInAnyRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
 		say := func(what string, v any) {

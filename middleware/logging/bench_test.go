@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/logging"
 )
 
 func BenchmarkRecord(b *testing.B) {
-	next := roundTripper(func(r *http.Request) (*http.Response, error) {
+	next := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Body: io.NopCloser(strings.NewReader("hello")), Request: r}, nil
 	})
 	for name, level := range map[string]slog.Level{"off": slog.LevelError + 1, "on": slog.LevelInfo} {

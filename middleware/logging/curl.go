@@ -23,15 +23,32 @@ func Curl(req *http.Request) string { return CurlWith(nil, req) }
 // CurlWith is [Curl] with another redactor. Nil means that of the request's context ([redact.With]), or else the default.
 func CurlWith(r *redact.Redactor, req *http.Request) string {
 	r = redactorFor(r, req)
-	args := []string{"curl"}
 	hasBody := req.Body != nil && req.Body != http.NoBody
-	switch method := req.Method; {
-	case method == http.MethodHead:
-		args = append(args, "--head")
-	case method == "" || method == http.MethodGet && !hasBody || method == http.MethodPost && hasBody:
-	default:
-		args = append(args, "-X", quote(method))
+	args := append([]string{"curl"}, curlMethod(req.Method, hasBody)...)
+	args = append(args, curlHeader(r, req)...)
+	if hasBody {
+		args = append(args, curlData(req)...)
 	}
+	url := r.URL(req.URL)
+	if strings.ContainsAny(url, "[]{}") {
+		args = append(args, "--globoff") // curl would read these as patterns
+	}
+	return strings.Join(append(args, quote(url)), " ")
+}
+
+// curlMethod names a method that curl would not choose by itself: it sends GET, or POST with a body.
+func curlMethod(method string, hasBody bool) []string {
+	switch {
+	case method == http.MethodHead:
+		return []string{"--head"}
+	case method == "", method == http.MethodGet && !hasBody, method == http.MethodPost && hasBody:
+		return nil
+	}
+	return []string{"-X", quote(method)}
+}
+
+// curlHeader names the fields of the header, sorted, and the Host if it is not that of the URL.
+func curlHeader(r *redact.Redactor, req *http.Request) (args []string) {
 	if req.Host != "" && req.URL != nil && req.Host != req.URL.Host {
 		args = append(args, "-H", quote(oneLine("Host: "+req.Host)))
 	}
@@ -40,17 +57,7 @@ func CurlWith(r *redact.Redactor, req *http.Request) string {
 			args = append(args, "-H", quote(curlField(name, r.HeaderValue(name, value))))
 		}
 	}
-	if hasBody && len(req.Header["Content-Type"]) == 0 {
-		args = append(args, "-H", "Content-Type:") // or curl would make one up
-	}
-	if hasBody {
-		args = append(args, curlData(req)...)
-	}
-	url := r.URL(req.URL)
-	if strings.ContainsAny(url, "[]{}") {
-		args = append(args, "--globoff") // curl would take them for patterns
-	}
-	return strings.Join(append(args, quote(url)), " ")
+	return args
 }
 
 // curlField writes a field as curl wants it: an empty one ends in a semicolon, and a name that begins with an at sign would be that of a file.
@@ -64,26 +71,37 @@ func curlField(name, value string) string {
 	return oneLine(name + ": " + value)
 }
 
-func curlData(req *http.Request) []string {
-	elsewhere := []string{"--data-binary", "@body"}
+// curlData gives the body: its text, or a file of that name for a body that cannot be shown.
+func curlData(req *http.Request) (args []string) {
+	if len(req.Header["Content-Type"]) == 0 {
+		args = append(args, "-H", "Content-Type:") // curl would add one
+	}
+	text, ok := shownBody(req)
+	switch {
+	case !ok:
+		return append(args, "--data-binary", "@body")
+	case strings.HasPrefix(text, "@"):
+		return append(args, "--data-raw", quote(text)) // --data-binary would read a file
+	}
+	return append(args, "--data-binary", quote(text))
+}
+
+// shownBody returns the text of a body that comes from GetBody, is textual and not too long, without its secrets.
+func shownBody(req *http.Request) (string, bool) {
 	mediaType, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if req.GetBody == nil || !textual(mediaType) {
-		return elsewhere
+		return "", false
 	}
 	body, err := req.GetBody()
 	if err != nil {
-		return elsewhere
+		return "", false
 	}
 	defer body.Close()
 	data, err := io.ReadAll(io.LimitReader(body, curlBody+1))
 	if err != nil || len(data) > curlBody {
-		return elsewhere
+		return "", false
 	}
-	text := string(MaskSecrets(mediaType, data))
-	if strings.HasPrefix(text, "@") {
-		return []string{"--data-raw", quote(text)} // no name of a file
-	}
-	return []string{"--data-binary", quote(text)}
+	return string(MaskSecrets(mediaType, data)), true
 }
 
 // oneLine makes the line breaks visible that no header field has, so that a made-up one cannot add lines to a log or fields to a request.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -19,7 +20,7 @@ func (decodedBody) DecodedFrom() (string, int64) { return "br", 7 }
 
 func TestWhatADecodeLayerInsideRemovedIsSaid(t *testing.T) {
 	origin := plytest.NewOrigin(plytest.Text("hello", "Content-Type", "text/plain"))
-	inside := roundTripper(func(r *http.Request) (*http.Response, error) {
+	inside := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		resp, err := origin.RoundTrip(r)
 		if err == nil {
 			resp.Body = decodedBody{resp.Body}
@@ -33,7 +34,7 @@ func TestWhatADecodeLayerInsideRemovedIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readAll(resp.Body)
+	testutil.ReadAll(resp.Body)
 	if n := strings.Count(b.String(), "decode.codings=br decode.encoded_size=7"); n != 2 {
 		t.Errorf("%d of 2 records say it:\n%s", n, &b)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -128,7 +129,7 @@ func TestTokenBucketOfTheAWSStandardMode(t *testing.T) {
 					replies = append(replies, plytest.Status(s.status))
 				}
 				origin := plytest.NewOrigin(replies...)
-				layer := retry.New(o)(roundTripper(func(req *http.Request) (*http.Response, error) {
+				layer := retry.New(o)(testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					if info, _ := retry.InfoFromContext(req.Context()); len(info.Attempts) > 0 {
 						// The step before led to this attempt.
 						s := &got[len(got)-1]

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -52,7 +53,7 @@ func TestDroppedResponseAnnouncedTooLargeIsNotRead(t *testing.T) {
 			{StatusCode: 503, ProtoMajor: 2, ContentLength: 1},
 		} {
 			resp.Body = &closes{Reader: readerFunc(func(p []byte) (int, error) { reads.Add(1); return 0, io.EOF })}
-			next := roundTripper(func(*http.Request) (*http.Response, error) { r := resp; return &r, nil })
+			next := testutil.RoundTripFunc(func(*http.Request) (*http.Response, error) { r := resp; return &r, nil })
 			if _, err := do(t, retry.Options{MaxAttempts: 2, Backoff: retry.Constant(0)}, next, newRequest(t, "GET")); err != nil {
 				t.Fatal(err)
 			}

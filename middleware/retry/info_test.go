@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
@@ -22,7 +23,7 @@ func TestInfoOfEachResponse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var below []int
 		origin := plytest.NewOrigin(plytest.Status(503), plytest.Text("hello"))
-		spy := roundTripper(func(req *http.Request) (*http.Response, error) {
+		spy := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			info, ok := retry.InfoFromContext(req.Context())
 			if !ok || info.Stop != "" {
 				t.Errorf("info below the layer: %+v, %v", info, ok)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -85,7 +86,7 @@ func TestBufferedBodyIsCompleteAfterALateRead(t *testing.T) {
 	var late io.ReadCloser
 	var got string
 	n := 0
-	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
+	origin := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if n++; n == 1 {
 			go sink.Write([]byte("abc"))
 			io.ReadFull(req.Body, make([]byte, 2))
@@ -129,7 +130,7 @@ func TestBufferOverflowInALateReadFailsTheAttempt(t *testing.T) {
 	})
 	n := 0
 	var err error
-	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
+	origin := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		defer req.Body.Close()
 		if n++; n == 1 {
 			req.Body.Read(make([]byte, 8))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -164,7 +165,7 @@ func TestResumeWithBodiesOfOtherTransports(t *testing.T) {
 		} {
 			first := &closes{Reader: strings.NewReader("0123")}
 			origin := plytest.NewOrigin(part(4))
-			next := roundTripper(func(req *http.Request) (*http.Response, error) {
+			next := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				if req.Header.Get("Range") != "" {
 					if first.n != 1 {
 						t.Errorf("%s: the broken body was closed %d times", tt.name, first.n)

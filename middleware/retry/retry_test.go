@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -65,7 +66,7 @@ func TestConnectUpgradeAndStreamsPassThrough(t *testing.T) {
 			n := 0
 			var seen *http.Request
 			reply := &http.Response{StatusCode: 503, Body: http.NoBody}
-			origin := roundTripper(func(r *http.Request) (*http.Response, error) { n++; seen = r; return reply, nil })
+			origin := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) { n++; seen = r; return reply, nil })
 			resp, err := do(t, retry.Options{AttemptTimeout: time.Second}, origin, req)
 			if n != 1 || resp != reply || err != nil || seen != req {
 				t.Errorf("%s: %d requests, %v", req.Method, n, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -21,7 +22,7 @@ import (
 func TestTransportWithoutTraceIsNoProofOfUnsent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := 0
-		origin := roundTripper(func(req *http.Request) (*http.Response, error) { n++; req.Body.Close(); return nil, io.EOF })
+		origin := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) { n++; req.Body.Close(); return nil, io.EOF })
 		if _, err := do(t, retry.Options{}, origin, newRequest(t, "POST")); stopOf(t, err) != retry.StopMethod || n != 1 {
 			t.Errorf("%d requests, %v", n, err)
 		}
@@ -93,7 +94,7 @@ func TestWrittenRequestIsNeverUnsent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				sent := 0
-				next := roundTripper(func(r *http.Request) (*http.Response, error) {
+				next := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 					sent++
 					tt.does(httptrace.ContextClientTrace(r.Context()), r)
 					r.Body.Close()
@@ -157,7 +158,7 @@ func TestRedirectFollowedBelowIsNoProofOfUnsent(t *testing.T) {
 				"/receipt": {plytest.FailUnsent(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED})},
 			}}
 			client := &http.Client{Transport: origin}
-			below := roundTripper(func(r *http.Request) (*http.Response, error) { return client.Do(r) })
+			below := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) { return client.Do(r) })
 			req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://a.test/", strings.NewReader("order"))
 			if _, err := retry.New(retry.Options{})(below).RoundTrip(req); err == nil {
 				t.Fatal("no error")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -96,7 +97,7 @@ func TestAttemptContextLivesUntilTheBodyEnds(t *testing.T) {
 		{"closed", func(b io.ReadCloser) { b.Close() }},
 	} {
 		var attempt context.Context
-		origin := roundTripper(func(req *http.Request) (*http.Response, error) {
+		origin := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			attempt = req.Context()
 			return plytest.NewOrigin(plytest.Text("hello")).RoundTrip(req)
 		})
@@ -114,7 +115,7 @@ func TestAttemptContextLivesUntilTheBodyEnds(t *testing.T) {
 
 func TestAttemptContextEndsWithAnEmptyBody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		next := roundTripper(func(req *http.Request) (*http.Response, error) {
+		next := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 204, Body: http.NoBody, Request: req}, nil
 		})
 		resp, err := do(t, retry.Options{AttemptTimeout: time.Second}, next, newRequest(t, "GET"))

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
@@ -163,7 +164,7 @@ func TestStuckWriteIsNoProofOfUnsent(t *testing.T) {
 	now.Store(true)
 	ctx, cancel := context.WithCancel(t.Context()) // of a layer inside
 	first := true
-	next := roundTripper(func(req *http.Request) (*http.Response, error) {
+	next := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if !first {
 			req.Body.Close()
 			return nil, errors.New("sent again")
@@ -194,7 +195,7 @@ func TestStuckWriteIsNoProofOfUnsent(t *testing.T) {
 func TestConcurrentRequestBodiesDoNotMix(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
-	origin := roundTripper(func(req *http.Request) (*http.Response, error) {
+	origin := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		body, err := io.ReadAll(req.Body)
 		req.Body.Close()
 		if err != nil {
@@ -240,7 +241,7 @@ func TestConcurrentRequestBodiesDoNotMix(t *testing.T) {
 // the copy of the request that carries it, and six for the trace that sees whether the request leaves.
 func TestAllocationsOfASuccessfulCall(t *testing.T) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody}
-	next := roundTripper(func(req *http.Request) (*http.Response, error) { resp.Request = req; return resp, nil })
+	next := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) { resp.Request = req; return resp, nil })
 	h := retry.New(retry.Options{})(next)
 	for method, want := range map[string]float64{"GET": 8, "POST": 8, "PUT": 8} {
 		req, _ := http.NewRequestWithContext(t.Context(), method, "http://example.com/", nil)
@@ -259,7 +260,7 @@ func TestAllocationsOfASuccessfulCall(t *testing.T) {
 
 func BenchmarkSuccess(b *testing.B) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody}
-	next := roundTripper(func(req *http.Request) (*http.Response, error) { resp.Request = req; return resp, nil })
+	next := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) { resp.Request = req; return resp, nil })
 	h := retry.New(retry.Options{})(next)
 	for _, method := range []string{"GET", "POST"} {
 		b.Run(method, func(b *testing.B) {

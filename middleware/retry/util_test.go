@@ -48,10 +48,6 @@ func bubble(t *testing.T, f func(*testing.T)) {
 	synctest.Test(t, f)
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
 // timeoutErr is what http.Transport returns when ResponseHeaderTimeout is over: it matches context.DeadlineExceeded.
 type timeoutErr struct{}
 

@@ -3,7 +3,6 @@ package plyotel_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,24 +11,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
-
-	apitrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 	plyotel "github.com/plyhttp/ply/telemetry/otel"
 )
 
-func TestTheMetricsOfCallsCacheAndBudget(t *testing.T) {
+func TestMetricsOfCallsCacheAndBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSeen()
+		s := newRecorded()
 		telemetry := s.telemetry(t)
 		store, budget := newCache(t), &retry.TokenBucket{}
 		_, err := telemetry.ObserveCache("main", store)
@@ -44,7 +36,7 @@ func TestTheMetricsOfCallsCacheAndBudget(t *testing.T) {
 		require.NoError(t, get(t, h, "http://a.test/a"))
 		resp, err := h.RoundTrip(post(t, "http://a.test/a", "body"))
 		require.NoError(t, err)
-		readAll(resp.Body)
+		testutil.ReadAll(resp.Body)
 		require.Error(t, get(t, h, "http://a.test/b"))
 
 		const client = " server.address=a.test server.port=80"
@@ -98,16 +90,9 @@ ply.retry.stops http.request.method=POST ply.retry.stop=done`+client+`: 1`), "\n
 	})
 }
 
-func post(t *testing.T, url, body string) *http.Request {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
-	require.NoError(t, err)
-	return req
-}
-
 // However many servers, methods and templates there are, series stay few.
-func TestSeriesAreFew(t *testing.T) {
-	s := newSeen()
+func TestSeriesAreBounded(t *testing.T) {
+	s := newRecorded()
 	telemetry := s.telemetry(t, func(o *plyotel.Options) { o.MaxServers = 3 })
 	h := telemetry.Call(telemetry.Attempt(plytest.NewOrigin(plytest.Text("x"))))
 	for i := range 200 {
@@ -115,7 +100,7 @@ func TestSeriesAreFew(t *testing.T) {
 		req.Method = fmt.Sprint("M", i)
 		resp, err := h.RoundTrip(req)
 		require.NoError(t, err)
-		readAll(resp.Body)
+		testutil.ReadAll(resp.Body)
 	}
 	series := map[string]int{}
 	for _, one := range s.measured(t) {
@@ -134,72 +119,12 @@ func TestSeriesAreFew(t *testing.T) {
 	}
 }
 
-// Without a provider there is nothing to pay, and a remote trace context goes through all the same.
-func TestNothingRecordsNothingCosts(t *testing.T) {
-	for name, o := range map[string]plyotel.Options{
-		"no global provider": {},
-		"no-op providers":    {TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: noop.NewMeterProvider(), Propagator: propagation.TraceContext{}},
-	} {
-		telemetry, err := plyotel.New(o)
-		require.NoError(t, err)
-		resp := &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(""))}
-		body := resp.Body
-		var got *http.Request
-		h := telemetry.Call(telemetry.Attempt(roundTripper(func(r *http.Request) (*http.Response, error) { got = r; return resp, nil })))
-		req := request(t, t.Context(), "http://a.test/")
-		if n := testing.AllocsPerRun(100, func() { h.RoundTrip(req) }); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
-		}
-		if got != req || resp.Body != body {
-			t.Errorf("%s: something is watched", name)
-		}
-	}
-	telemetry, err := plyotel.New(plyotel.Options{TracerProvider: tracenoop.NewTracerProvider(), MeterProvider: noop.NewMeterProvider(), Propagator: propagation.TraceContext{}})
-	require.NoError(t, err)
-	var got *http.Request
-	h := telemetry.Attempt(roundTripper(func(r *http.Request) (*http.Response, error) {
-		got = r
-		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
-	}))
-	remote := apitrace.NewSpanContext(apitrace.SpanContextConfig{TraceID: [16]byte{1}, SpanID: [8]byte{2}, Remote: true})
-	req := request(t, apitrace.ContextWithRemoteSpanContext(t.Context(), remote), "http://a.test/")
-	require.NoError(t, errOf(h.RoundTrip(req)))
-	if got.Header.Get("Traceparent") == "" || req.Header.Get("Traceparent") != "" {
-		t.Errorf("sent %q, the caller's request has %q", got.Header, req.Header)
-	}
-}
-
-func errOf(_ *http.Response, err error) error { return err }
-
-// A provider that is set after the layers have been made is seen.
-func TestAGlobalProviderThatIsSetLater(t *testing.T) {
-	telemetry, err := plyotel.New(plyotel.Options{})
-	require.NoError(t, err)
-	h := telemetry.Attempt(plytest.NewOrigin(plytest.Text("x")))
-	require.NoError(t, get(t, h, "http://a.test/"))
-
-	before := otel.GetTracerProvider()
-	spans := tracetest.NewSpanRecorder()
-	otel.SetTracerProvider(trace.NewTracerProvider(trace.WithSpanProcessor(spans)))
-	defer otel.SetTracerProvider(before)
-	require.NoError(t, get(t, h, "http://a.test/"))
-	if n := len(spans.Ended()); n != 1 {
-		t.Errorf("%d spans, want 1", n)
-	}
-}
-
-func TestBadOptions(t *testing.T) {
-	if _, err := plyotel.New(plyotel.Options{MaxServers: -1}); err == nil || !strings.HasPrefix(err.Error(), "plyotel: ") {
-		t.Errorf("error %v", err)
-	}
-}
-
 func BenchmarkAttempt(b *testing.B) {
-	for name, o := range map[string]plyotel.Options{"idle": {}, "recording": newSeen().options()} {
+	for name, o := range map[string]plyotel.Options{"idle": {}, "recording": newRecorded().options()} {
 		b.Run(name, func(b *testing.B) {
 			telemetry, err := plyotel.New(o)
 			require.NoError(b, err)
-			h := telemetry.Attempt(roundTripper(func(r *http.Request) (*http.Response, error) {
+			h := telemetry.Attempt(testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
 			}))
 			req := request(b, context.Background(), "http://a.test/")
@@ -212,9 +137,9 @@ func BenchmarkAttempt(b *testing.B) {
 }
 
 // The context ends, then the caller reads on and closes: that is one request and one call.
-func TestAnOperationEndsOnce(t *testing.T) {
+func TestOperationEndsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSeen()
+		s := newRecorded()
 		telemetry := s.telemetry(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -222,7 +147,7 @@ func TestAnOperationEndsOnce(t *testing.T) {
 		resp, err := h.RoundTrip(request(t, ctx, "http://a.test/"))
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
-		readAll(resp.Body)
+		testutil.ReadAll(resp.Body)
 		for _, series := range s.measured(t) {
 			if strings.Contains(series, ".duration") && !strings.Contains(series, "error.type=timeout") || strings.Contains(series, " times") && !strings.Contains(series, ": 1 times") {
 				t.Error(series)

@@ -2,13 +2,10 @@ package plyotel_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,34 +18,15 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/plyhttp/ply"
-	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
-	"github.com/plyhttp/ply/redact"
 	plyotel "github.com/plyhttp/ply/telemetry/otel"
 )
 
-func TestTheContractOfALayer(t *testing.T) {
-	for name, layer := range map[string]func(*plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper{
-		"Call":    func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper { return p.Call },
-		"Attempt": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper { return p.Attempt },
-		"both, at headers": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper {
-			p = newSeen().telemetry(t, func(o *plyotel.Options) { o.AtHeaders = true })
-			return func(next http.RoundTripper) http.RoundTripper { return p.Call(p.Attempt(next)) }
-		},
-		"both": func(p *plyotel.Telemetry) func(http.RoundTripper) http.RoundTripper {
-			return func(next http.RoundTripper) http.RoundTripper { return p.Call(p.Attempt(next)) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper { return layer(newSeen().telemetry(t))(next) })
-		})
-	}
-}
-
 const server = "server.address=a.test server.port=80 "
 
-func TestTheSpanOfAnAttempt(t *testing.T) {
+func TestSpanOfEachAttemptOutcome(t *testing.T) {
 	tests := []struct {
 		name  string
 		reply plytest.Reply
@@ -56,23 +34,23 @@ func TestTheSpanOfAnAttempt(t *testing.T) {
 		want  string
 	}{
 		{
-			"success", plytest.Reply{Body: "hello", Wait: time.Second}, readAll,
+			"success", plytest.Reply{Body: "hello", Wait: time.Second}, testutil.ReadAll,
 			`client "GET" http.request.method=GET http.response.body.size=5 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED took=1s`,
 		},
 		{
-			"not found", plytest.Status(404), readAll,
+			"not found", plytest.Status(404), testutil.ReadAll,
 			`client "GET" error.type=404 http.request.method=GET http.response.body.size=0 http.response.status_code=404 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "" took=0s`,
 		},
 		{
-			"refused", plytest.Refuse(), readAll,
+			"refused", plytest.Refuse(), testutil.ReadAll,
 			`client "GET" error.type=connection_refused http.request.method=GET ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "dial tcp 192.0.2.1:80: connect: connection refused" took=0s`,
 		},
 		{
-			"an error with secrets", plytest.Fail(&url.Error{Op: "dial", URL: "http://a.test/?token=hush", Err: io.EOF}), readAll,
+			"an error with secrets", plytest.Fail(&url.Error{Op: "dial", URL: "http://a.test/?token=hush", Err: io.EOF}), testutil.ReadAll,
 			`client "GET" error.type=eof http.request.method=GET ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "dial \"http://a.test/?token=REDACTED\": EOF" took=0s`,
 		},
 		{
-			"broken body", plytest.Reply{Body: "hello", Fault: plytest.ResetAfter(3)}, readAll,
+			"broken body", plytest.Reply{Body: "hello", Fault: plytest.ResetAfter(3)}, testutil.ReadAll,
 			`client "GET" error.type=connection_reset http.request.method=GET http.response.body.size=3 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://REDACTED:REDACTED@a.test/x?token=REDACTED status=Error "read tcp: read: connection reset by peer" took=0s`,
 		},
 		{
@@ -91,7 +69,7 @@ func TestTheSpanOfAnAttempt(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSeen()
+				s := newRecorded()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				h := s.telemetry(t).Attempt(plytest.NewOrigin(tt.reply))
@@ -106,22 +84,9 @@ func TestTheSpanOfAnAttempt(t *testing.T) {
 	}
 }
 
-func readAll(b io.ReadCloser) {
-	io.Copy(io.Discard, b)
-	b.Close()
-}
-
-func newCache(t *testing.T) *cache.Cache {
-	t.Helper()
-	c, err := cache.New(cache.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-func TestTheSpansOfACallAboveCacheAndRetry(t *testing.T) {
+func TestSpansOfACallAboveCacheAndRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSeen()
+		s := newRecorded()
 		telemetry := s.telemetry(t)
 		origin := &plytest.Origin{Latency: time.Second, Paths: map[string][]plytest.Reply{
 			"/users/7": {plytest.Status(503), plytest.ResetConnection(), plytest.Text("Ann", "Cache-Control", "max-age=60")},
@@ -158,26 +123,10 @@ func TestTheSpansOfACallAboveCacheAndRetry(t *testing.T) {
 	})
 }
 
-// oneTree checks that the last span is the parent of the others.
-func oneTree(t *testing.T, spans []trace.ReadOnlySpan) {
-	t.Helper()
-	root := spans[len(spans)-1].SpanContext()
-	ids := map[string]bool{}
-	for _, span := range spans[:len(spans)-1] {
-		ids[span.SpanContext().SpanID().String()] = true
-		if span.Parent().SpanID() != root.SpanID() || span.SpanContext().TraceID() != root.TraceID() {
-			t.Errorf("%s is not under the call", span.Name())
-		}
-	}
-	if len(ids) != len(spans)-1 {
-		t.Errorf("%d ids of %d attempts", len(ids), len(spans)-1)
-	}
-}
-
 // Who shares the exchange of another call has no exchange of its own, and says so.
-func TestACollapsedCallSaysSo(t *testing.T) {
+func TestSpanOfACollapsedCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSeen()
+		s := newRecorded()
 		telemetry := s.telemetry(t)
 		origin := &plytest.Origin{Latency: time.Second, Script: []plytest.Reply{plytest.Text("hello", "Cache-Control", "max-age=60")}}
 		h := telemetry.Call(newCache(t).Middleware(telemetry.Attempt(origin)))
@@ -193,9 +142,9 @@ func TestACollapsedCallSaysSo(t *testing.T) {
 	})
 }
 
-func TestARedirectHasASpanForEachHop(t *testing.T) {
+func TestSpanForEachHopOfARedirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSeen()
+		s := newRecorded()
 		telemetry := s.telemetry(t)
 		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{"/a": {plytest.Status(302, "Location", "/b?token=hush")}, "/b": {plytest.Text("hello")}}}
 		for name, hc := range map[string]*http.Client{
@@ -205,7 +154,7 @@ func TestARedirectHasASpanForEachHop(t *testing.T) {
 			s.spans.Reset()
 			resp, err := hc.Do(request(t, ply.WithURLTemplate(t.Context(), "/{a}"), "http://a.test/a"))
 			require.NoError(t, err)
-			readAll(resp.Body)
+			testutil.ReadAll(resp.Body)
 			want := []string{
 				`client "GET /{a}" http.request.method=GET http.response.body.size=0 http.response.status_code=302 network.protocol.version=1.1 ` + server + `url.full=http://a.test/a url.template=/{a} took=0s`,
 				`client "GET" http.request.method=GET http.request.resend_count=1 http.response.body.size=5 http.response.status_code=200 network.protocol.version=1.1 ` + server + `url.full=http://a.test/b?token=REDACTED took=0s`,
@@ -217,19 +166,10 @@ func TestARedirectHasASpanForEachHop(t *testing.T) {
 	})
 }
 
-// What a server says of a cache does not count: only a cache of ply's below may.
-func TestAServerHasNoWordInTheCacheStatus(t *testing.T) {
-	s := newSeen()
-	require.NoError(t, get(t, s.telemetry(t).Call(plytest.NewOrigin(plytest.Text("x", "Cache-Status", `ply; hit; detail="hush"`))), "http://a.test/"))
-	if got := s.ended()[0]; strings.Contains(got, "ply.cache") {
-		t.Errorf("got %s", got)
-	}
-}
-
-func TestAPanicEndsTheSpansAndGoesOn(t *testing.T) {
-	s := newSeen()
+func TestPanicEndsTheSpansAndGoesOn(t *testing.T) {
+	s := newRecorded()
 	telemetry := s.telemetry(t)
-	h := telemetry.Call(telemetry.Attempt(roundTripper(func(*http.Request) (*http.Response, error) { panic("hush") })))
+	h := telemetry.Call(telemetry.Attempt(testutil.RoundTripFunc(func(*http.Request) (*http.Response, error) { panic("hush") })))
 	func() {
 		defer func() {
 			if v := recover(); v != "hush" {
@@ -249,8 +189,8 @@ func TestAPanicEndsTheSpansAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsItsSpanAtTheHeaderOnRequest(t *testing.T) {
-	s := newSeen()
+func TestAtHeadersEndsTheSpanAtTheHeader(t *testing.T) {
+	s := newRecorded()
 	telemetry := s.telemetry(t, func(o *plyotel.Options) { o.AtHeaders = true })
 	resp, err := telemetry.Call(telemetry.Attempt(plytest.NewOrigin(plytest.Text("hello")))).RoundTrip(request(t, t.Context(), "http://a.test/"))
 	require.NoError(t, err)
@@ -260,78 +200,13 @@ func TestAStreamEndsItsSpanAtTheHeaderOnRequest(t *testing.T) {
 	}
 }
 
-// A real server and transport, all layers, and a context that never ends: nothing may keep the body from the garbage collector.
-func TestABodyThatIsNeverClosedEndsItsSpans(t *testing.T) {
-	stop := make(chan struct{})
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "hello")
-		w.(http.Flusher).Flush()
-		<-stop
-	}))
-	defer origin.Close()
-	defer close(stop)
-	transport := &http.Transport{}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	s := newSeen()
-	telemetry := s.telemetry(t)
-	h := telemetry.Call(newCache(t).Middleware(retry.New(retry.Options{})(telemetry.Attempt(transport))))
-	drop(t, h, request(t, ctx, origin.URL))
-	for deadline := time.Now().Add(time.Minute); len(s.spans.Ended()) < 2; {
-		runtime.GC()
-		if time.Now().After(deadline) {
-			t.Fatalf("%d spans have ended, want 2", len(s.spans.Ended()))
-		}
-	}
-	for _, got := range s.ended() {
-		if !strings.Contains(got, "ply.body.never_closed=true") {
-			t.Errorf("got %s", got)
-		}
-	}
-}
-
-//go:noinline
-func drop(t *testing.T, h http.RoundTripper, req *http.Request) {
-	resp, err := h.RoundTrip(req)
-	require.NoError(t, err)
-	io.ReadFull(resp.Body, make([]byte, 2))
-}
-
-func TestTheRedactorOfTheContextIsObeyed(t *testing.T) {
-	s := newSeen()
-	h := s.telemetry(t).Attempt(plytest.NewOrigin(plytest.Fail(errors.New("no way to http://a.test/joe?page=2"))))
-	req := request(t, redact.With(t.Context(), &redact.Redactor{Path: func(string) string { return "/someone" }, ShowParams: []string{"page"}}), "http://a.test/joe?page=2")
-	h.RoundTrip(req)
-	if got := s.ended()[0]; strings.Count(got, "http://a.test/someone?page=2") != 2 || strings.Contains(got, "joe") {
-		t.Errorf("got %s", got)
-	}
-}
-
-func TestAConnectionIsInItsSpan(t *testing.T) {
-	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer origin.Close()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	s := newSeen()
-	h := s.telemetry(t).Attempt(transport)
-	for range 2 {
-		require.NoError(t, get(t, h, origin.URL))
-	}
-	_, port, _ := strings.Cut(origin.Listener.Addr().String(), ":")
-	for i, reused := range []string{"false", "true"} {
-		if got, want := attributes(s.spans.Ended()[i].Attributes()), "network.peer.address=127.0.0.1 network.peer.port="+port; !strings.Contains(got, want) || !strings.Contains(got, "ply.connection.reused="+reused) {
-			t.Errorf("got %s", got)
-		}
-	}
-}
-
 // decodedBody says of itself what the body of a decode layer says.
 type decodedBody struct{ io.ReadCloser }
 
 func (decodedBody) DecodedFrom() (string, int64) { return "br", 7 }
 
 func TestTheSpanOfACallTellsWhatADecodeLayerRemoved(t *testing.T) {
-	s := newSeen()
+	s := newRecorded()
 	telemetry := s.telemetry(t)
 	decodeLike := func(next http.RoundTripper) http.RoundTripper {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
@@ -347,7 +222,7 @@ func TestTheSpanOfACallTellsWhatADecodeLayerRemoved(t *testing.T) {
 	require.NoError(t, err)
 	resp, err := h.RoundTrip(req)
 	require.NoError(t, err)
-	readAll(resp.Body)
+	testutil.ReadAll(resp.Body)
 	said := 0
 	for _, span := range s.ended() {
 		if strings.Contains(span, "ply.decode.codings=br ply.decode.encoded_size=7") {

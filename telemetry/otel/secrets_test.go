@@ -13,12 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
 
 // A canary wherever a request, a response or an error can have a secret: none may come out of a provider.
-func TestSecretsAppearInNoSpanAndNoMetric(t *testing.T) {
+func TestNoSecretInSpansAndMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const canary = "c4nary-"
 		failing := &url.Error{Op: "dial", URL: "https://u:" + canary + "error@a.test/?t=" + canary + "error", Err: io.EOF}
@@ -33,7 +34,7 @@ func TestSecretsAppearInNoSpanAndNoMetric(t *testing.T) {
 			"/refuses": {plytest.Status(403, secret...)},
 			"/panics":  {plytest.Handle(func(http.ResponseWriter, *http.Request) { panic(canary + "panic") })},
 		}}
-		s := newSeen()
+		s := newRecorded()
 		telemetry := s.telemetry(t)
 		store, budget := newCache(t), &retry.TokenBucket{}
 		_, err := telemetry.ObserveCache("main", store)
@@ -61,7 +62,7 @@ func TestSecretsAppearInNoSpanAndNoMetric(t *testing.T) {
 				func() {
 					defer func() { recover() }()
 					if resp, err := client.Do(req); err == nil {
-						readAll(resp.Body)
+						testutil.ReadAll(resp.Body)
 					}
 				}()
 			}

@@ -18,29 +18,30 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/plyhttp/ply/middleware/cache"
 	plyotel "github.com/plyhttp/ply/telemetry/otel"
 )
 
-// seen is all that providers were told.
-type seen struct {
+// recorded is all that providers were told.
+type recorded struct {
 	spans  *tracetest.SpanRecorder
 	traces *trace.TracerProvider
 	reader *metric.ManualReader
 	meters *metric.MeterProvider
 }
 
-func newSeen() *seen {
-	s := &seen{spans: tracetest.NewSpanRecorder(), reader: metric.NewManualReader()}
+func newRecorded() *recorded {
+	s := &recorded{spans: tracetest.NewSpanRecorder(), reader: metric.NewManualReader()}
 	s.traces = trace.NewTracerProvider(trace.WithSpanProcessor(s.spans))
 	s.meters = metric.NewMeterProvider(metric.WithReader(s.reader))
 	return s
 }
 
-func (s *seen) options() plyotel.Options {
+func (s *recorded) options() plyotel.Options {
 	return plyotel.Options{TracerProvider: s.traces, MeterProvider: s.meters, Propagator: propagation.TraceContext{}}
 }
 
-func (s *seen) telemetry(t testing.TB, change ...func(*plyotel.Options)) *plyotel.Telemetry {
+func (s *recorded) telemetry(t testing.TB, change ...func(*plyotel.Options)) *plyotel.Telemetry {
 	t.Helper()
 	o := s.options()
 	for _, c := range change {
@@ -52,7 +53,7 @@ func (s *seen) telemetry(t testing.TB, change ...func(*plyotel.Options)) *plyote
 }
 
 // ended are the spans that have ended, as text, in the order of their ends. What a scripted origin says of its connections is left out.
-func (s *seen) ended() []string {
+func (s *recorded) ended() []string {
 	var all []string
 	for _, span := range s.spans.Ended() {
 		text := fmt.Sprintf("%s %q %s", span.SpanKind(), span.Name(), attributes(slices.DeleteFunc(span.Attributes(), ofConnection)))
@@ -81,7 +82,7 @@ func attributes(all []attribute.KeyValue) string {
 }
 
 // measured is what has been collected, one line for each series.
-func (s *seen) measured(t testing.TB) []string {
+func (s *recorded) measured(t testing.TB) []string {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
 	require.NoError(t, s.reader.Collect(context.Background(), &collected))
@@ -117,10 +118,6 @@ func seriesOf(data metricdata.Aggregation) (all []string) {
 	return all
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
 func request(t testing.TB, ctx context.Context, url string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -139,3 +136,36 @@ func get(t testing.TB, h http.RoundTripper, url string) error {
 	resp.Body.Close()
 	return err
 }
+
+func newCache(t *testing.T) *cache.Cache {
+	t.Helper()
+	c, err := cache.New(cache.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// oneTree checks that the last span is the parent of the others.
+func oneTree(t *testing.T, spans []trace.ReadOnlySpan) {
+	t.Helper()
+	root := spans[len(spans)-1].SpanContext()
+	ids := map[string]bool{}
+	for _, span := range spans[:len(spans)-1] {
+		ids[span.SpanContext().SpanID().String()] = true
+		if span.Parent().SpanID() != root.SpanID() || span.SpanContext().TraceID() != root.TraceID() {
+			t.Errorf("%s is not under the call", span.Name())
+		}
+	}
+	if len(ids) != len(spans)-1 {
+		t.Errorf("%d ids of %d attempts", len(ids), len(spans)-1)
+	}
+}
+
+func post(t *testing.T, url, body string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	require.NoError(t, err)
+	return req
+}
+
+func errOf(_ *http.Response, err error) error { return err }

@@ -1,0 +1,51 @@
+// Package testutil has what the tests of several packages need.
+package testutil
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// RoundTripFunc is an [http.RoundTripper] that is a function.
+type RoundTripFunc func(*http.Request) (*http.Response, error)
+
+// RoundTrip calls f.
+func (f RoundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// ReadAll reads a body to its end and closes it.
+func ReadAll(body io.ReadCloser) {
+	io.Copy(io.Discard, body)
+	body.Close()
+}
+
+// UnfinishedServer returns the URL of a server whose answers begin with "hello" and do not end before the test does.
+func UnfinishedServer(t testing.TB) string {
+	t.Helper()
+	stop := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "hello")
+		w.(http.Flusher).Flush()
+		<-stop
+	}))
+	t.Cleanup(func() {
+		close(stop)
+		server.Close()
+	})
+	return server.URL
+}
+
+// Abandon sends req, reads two bytes of the response and drops it, neither read to its end nor closed.
+// It is not inlined, so that nothing on the stack of its caller refers to the response.
+//
+//go:noinline
+func Abandon(t testing.TB, rt http.RoundTripper, req *http.Request) {
+	t.Helper()
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.ReadFull(resp.Body, make([]byte, 2))
+}
