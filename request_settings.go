@@ -13,6 +13,7 @@ type settings struct {
 	status          func(*http.Response) error
 	statusChosen    bool
 	progress        func(received, total int64)
+	reconnect       *ReconnectOptions // of Client.Events; nil: not chosen
 	variant         variant
 	transport       *variantTransport // what variant comes to, once the client has resolved it
 	single          bool              // one exchange, no redirects: see Client.RoundTrip
@@ -49,6 +50,9 @@ func (s settings) over(d settings) settings {
 	}
 	if s.progress == nil {
 		s.progress = d.progress
+	}
+	if s.reconnect == nil {
+		s.reconnect = d.reconnect
 	}
 	s.variant = s.variant.over(d.variant)
 	s.httpsOnly = d.httpsOnly

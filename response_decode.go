@@ -52,7 +52,7 @@ func withoutContent(err error) string {
 	switch {
 	case errors.As(err, &charset):
 		return charset.Error()
-	case err == errEncoded:
+	case err == errEncoded, err == errNoEventStream:
 		return err.Error()
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("invalid JSON at byte %d", syntax.Offset)

@@ -1,0 +1,383 @@
+package ply_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
+)
+
+func eventReply(body string) plytest.Reply {
+	return plytest.Text(body, "Content-Type", "text/event-stream")
+}
+
+func brokenStream(body string, fault plytest.Fault) plytest.Reply {
+	reply := eventReply(body)
+	reply.Fault = fault
+	return reply
+}
+
+// reconnecting reads the events of url from an origin with a script, and returns their data, what the loop ended with, and the waits between connections.
+func reconnecting(t *testing.T, origin *plytest.Origin, o ply.ReconnectOptions, opts ...ply.RequestOption) (data []string, err error, waits []time.Duration) {
+	t.Helper()
+	c, err := ply.New(ply.Options{Transport: origin})
+	require.NoError(t, err)
+	o.OnReconnect = func(_ error, wait time.Duration) { waits = append(waits, wait) }
+	events, err := eventsOf(c.Events(t.Context(), "http://origin.test/feed", append(opts, ply.Reconnect(o))...))
+	for _, e := range events {
+		data = append(data, e.Data)
+	}
+	return data, err, waits
+}
+
+// waited checks a wait that has up to half as much again.
+func waited(t *testing.T, waits []time.Duration, want ...time.Duration) {
+	t.Helper()
+	if len(waits) != len(want) {
+		t.Errorf("waited %v, want about %v", waits, want)
+		return
+	}
+	for i, wait := range waits {
+		if wait < want[i] || wait > want[i]*3/2 {
+			t.Errorf("wait %d is %v, want %v and up to half as much again", i+1, wait, want[i])
+		}
+	}
+}
+
+func lastIDs(origin *plytest.Origin) []string {
+	var ids []string
+	for _, x := range origin.Exchanges() {
+		ids = append(ids, strings.Join(x.Header["Last-Event-Id"], "|"))
+	}
+	return ids
+}
+
+func TestAStreamGoesOnWhereItEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		origin := plytest.NewOrigin(
+			eventReply("id: 1\ndata: a\n\nid: 2\n\nid: 3\ndata: cut off"),
+			brokenStream("retry: 2000\nid: 4\ndata: b\n\ndata: c\n\n", plytest.CutAfter(30)),
+			plytest.Status(503),
+			plytest.ResetConnection(),
+			eventReply("data: d\n\nid\ndata: e\n\n"),
+			eventReply("data: f\n\n"),
+			plytest.Status(204),
+		)
+		data, err, waits := reconnecting(t, origin, ply.ReconnectOptions{})
+		require.NoError(t, err)
+		if diff := cmp.Diff([]string{"a", "b", "d", "e", "f"}, data); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		// A block that has ended counts, one that was cut off does not, and an ID that was taken back is sent no more.
+		if diff := cmp.Diff([]string{"", "2", "4", "4", "4", "", ""}, lastIDs(origin)); diff != "" {
+			t.Errorf("Last-Event-ID (-want +got)\n%s", diff)
+		}
+		const s = time.Second
+		waited(t, waits, 3*s, 2*s, 4*s, 8*s, 2*s, 2*s)
+		for i, x := range origin.Exchanges() {
+			if x.Method != "GET" || x.Header.Get("Accept") != "text/event-stream" || x.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("request %d is %s %v", i+1, x.Method, x.Header)
+			}
+			if i > 0 && x.At.Sub(origin.Exchanges()[i-1].At) < waits[i-1] {
+				t.Errorf("request %d did not wait", i+1)
+			}
+			if (x.Status == 200) && !x.BodyClosed {
+				t.Errorf("body %d was left open", i+1)
+			}
+		}
+	})
+}
+
+func TestAStreamBeginsWhereTheCallerSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		origin := plytest.NewOrigin(eventReply("data: a\n\n"), eventReply("id: 9\ndata: b\n\n"), plytest.Status(204))
+		c, err := ply.New(ply.Options{Transport: origin})
+		require.NoError(t, err)
+		events, err := eventsOf(c.Events(t.Context(), "http://origin.test/{feed}", ply.PathValue("feed", "x"), ply.SetHeader("Last-Event-ID", "7")))
+		require.NoError(t, err)
+		if diff := cmp.Diff([]ply.Event{{ID: "7", Type: "message", Data: "a"}, {ID: "9", Type: "message", Data: "b"}}, events); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"7", "7", "9"}, lastIDs(origin)); diff != "" {
+			t.Errorf("Last-Event-ID (-want +got)\n%s", diff)
+		}
+	})
+}
+
+func TestStatusesThatPassAndThoseThatDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{408, 425, 429, 500, 502, 503, 504} {
+			data, err, _ := reconnecting(t, plytest.NewOrigin(plytest.Status(status), eventReply("data: a\n\n"), plytest.Status(204)), ply.ReconnectOptions{})
+			if err != nil || len(data) != 1 {
+				t.Errorf("%d: %v, %v", status, data, err)
+			}
+		}
+		for _, status := range []int{202, 206, 304, 400, 401, 403, 404, 410, 501, 505} {
+			origin := plytest.NewOrigin(eventReply("data: a\n\n"), plytest.Status(status))
+			data, err, _ := reconnecting(t, origin, ply.ReconnectOptions{})
+			if len(data) != 1 || !ply.StatusIs(err, status) || origin.Count() != 2 {
+				t.Errorf("%d: %v, %v, %d requests", status, data, err, origin.Count())
+			}
+		}
+	})
+}
+
+func TestErrorsThatAnotherConnectionWouldMeetAgainEndTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, reply := range map[string]plytest.Reply{
+			"a page":        plytest.Text("<p>", "Content-Type", "text/html"),
+			"a certificate": plytest.BadCertificate(),
+			"a guard":       plytest.FailUnsent(&ply.GuardError{Host: "origin.test"}),
+			"redirects":     plytest.Status(302, "Location", "/feed"),
+			"options":       plytest.Fail(&ply.OptionError{Option: "X"}),
+		} {
+			origin := plytest.NewOrigin(eventReply("data: a\n\n"), reply)
+			data, err, waits := reconnecting(t, origin, ply.ReconnectOptions{})
+			if len(data) != 1 || err == nil || len(waits) != 1 || isReconnect(err) {
+				t.Errorf("%s: %v, %v, waits %v", name, data, err, waits)
+			}
+		}
+		_, err, _ := reconnecting(t, plytest.NewOrigin(eventReply("id: a\x01b\ndata: a\n\n")), ply.ReconnectOptions{})
+		if err == nil || !strings.Contains(err.Error(), "control characters") {
+			t.Errorf("an ID that cannot be sent: %v", err)
+		}
+		_, err, _ = reconnecting(t, plytest.NewOrigin(), ply.ReconnectOptions{}, ply.PathValue("no", "such"))
+		var bad *ply.OptionError
+		if !errors.As(err, &bad) {
+			t.Errorf("an option that cannot be carried out: %v", err)
+		}
+	})
+}
+
+func isReconnect(err error) bool {
+	var gaveUp *ply.ReconnectError
+	return errors.As(err, &gaveUp)
+}
+
+func TestAStreamThatBringsNothingIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const s = time.Second
+		for _, tt := range []struct {
+			name    string
+			options ply.ReconnectOptions
+			replies []plytest.Reply
+			count   int
+			waits   []time.Duration
+			matches func(error) bool
+		}{
+			{"refused", ply.ReconnectOptions{}, []plytest.Reply{plytest.Refuse()}, 10, nil, func(err error) bool { return strings.Contains(err.Error(), "refused") }},
+			{"unavailable", ply.ReconnectOptions{MaxFailures: 4, Wait: s}, []plytest.Reply{plytest.Status(503)}, 4, []time.Duration{2 * s, 4 * s, 8 * s}, func(err error) bool { return ply.StatusIs(err, 503) }},
+			{"empty", ply.ReconnectOptions{MaxFailures: 3}, []plytest.Reply{eventReply(": nothing\n\n")}, 3, []time.Duration{6 * s, 12 * s}, func(err error) bool { return strings.Contains(err.Error(), "in order") }},
+			{"empty, and in a hurry", ply.ReconnectOptions{MaxFailures: 4}, []plytest.Reply{eventReply("retry: 0\n")}, 4, []time.Duration{s / 10, s / 5, 2 * s / 5}, func(err error) bool { return errors.Unwrap(err) == nil }},
+			{"after an event", ply.ReconnectOptions{MaxFailures: 2, Wait: s}, []plytest.Reply{plytest.Status(503), eventReply("data: x\n\n"), plytest.Status(503)}, 4, []time.Duration{2 * s, s, 2 * s}, isReconnect},
+		} {
+			origin := plytest.NewOrigin(tt.replies...)
+			_, err, waits := reconnecting(t, origin, tt.options)
+			if !isReconnect(err) || !tt.matches(err) || origin.Count() != tt.count {
+				t.Errorf("%s: %v, %d connections, want %d", tt.name, err, origin.Count(), tt.count)
+			}
+			if tt.waits != nil {
+				waited(t, waits, tt.waits...)
+			}
+		}
+	})
+}
+
+func TestWaitsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const s = time.Second
+		_, _, waits := reconnecting(t, plytest.NewOrigin(eventReply("retry: 99999999999999999999\ndata: a\n\n"), plytest.RetryIn(503, time.Hour), plytest.Status(204)), ply.ReconnectOptions{})
+		if diff := cmp.Diff([]time.Duration{60 * s, 60 * s}, waits); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		_, _, waits = reconnecting(t, plytest.NewOrigin(plytest.RetryIn(503, 20*s), plytest.Status(204)), ply.ReconnectOptions{})
+		if diff := cmp.Diff([]time.Duration{20 * s}, waits); diff != "" {
+			t.Errorf("Retry-After (-want +got)\n%s", diff)
+		}
+		_, err, waits := reconnecting(t, plytest.NewOrigin(plytest.Status(503)), ply.ReconnectOptions{MaxFailures: 100})
+		if !isReconnect(err) || len(waits) != 99 || waits[98] != 60*s {
+			t.Errorf("%v, %d waits", err, len(waits))
+		}
+		different := make(map[time.Duration]bool)
+		for range 10 {
+			_, _, waits := reconnecting(t, plytest.NewOrigin(eventReply("data: a\n\n"), plytest.Status(204)), ply.ReconnectOptions{Wait: 10 * s})
+			waited(t, waits, 10*s)
+			different[waits[0]] = true
+		}
+		if len(different) == 1 {
+			t.Error("clients that were cut off together come back together")
+		}
+		for _, o := range []ply.ReconnectOptions{{Wait: -1}, {MaxWait: -1}} {
+			var bad *ply.OptionError
+			if _, err, _ := reconnecting(t, plytest.NewOrigin(), o); !errors.As(err, &bad) || bad.Option != "Reconnect" {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+	})
+}
+
+func TestTheContextEndsALoopOverEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, reply := range map[string]plytest.Reply{
+			"while it waits":    eventReply("data: a\n\n"),
+			"while it reads":    brokenStream("data: a\n\ndata: b\n\n", plytest.StallAfter(9)),
+			"while it connects": plytest.Stall(),
+		} {
+			c, err := ply.New(ply.Options{Transport: plytest.NewOrigin(reply)})
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			begin, waits := time.Now(), 0
+			_, err = eventsOf(c.Events(ctx, "http://origin.test/", ply.Reconnect(ply.ReconnectOptions{OnReconnect: func(error, time.Duration) { waits++ }})))
+			if !errors.Is(err, context.DeadlineExceeded) || isReconnect(err) || time.Since(begin) != 2*time.Second || waits > 0 && name != "while it waits" {
+				t.Errorf("%s: %v after %v and %d waits", name, err, time.Since(begin), waits)
+			}
+			cancel()
+		}
+		c, err := ply.New(ply.Options{Transport: plytest.NewOrigin(eventReply("data: a\n\n"))})
+		require.NoError(t, err)
+		err = nil
+		for _, err = range c.Events(t.Context(), "http://origin.test/") {
+			c.Close()
+		}
+		if !errors.Is(err, ply.ErrClientClosed) || isReconnect(err) {
+			t.Errorf("a client that is closed: %v", err)
+		}
+	})
+}
+
+func TestALoopOverEventsCanBeLeft(t *testing.T) {
+	origin := plytest.NewOrigin(eventReply("data: a\n\ndata: b\n\n"))
+	c, err := ply.New(ply.Options{Transport: origin})
+	require.NoError(t, err)
+	for range c.Events(context.Background(), "http://origin.test/") {
+		break
+	}
+	if x := origin.Exchanges(); len(x) != 1 || !x[0].BodyClosed {
+		t.Errorf("%+v", x)
+	}
+}
+
+// The client's total timeout is for answers that have an end. Silence is another matter.
+func TestTimeoutsOfAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		origin := plytest.NewOrigin(
+			plytest.Handle(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				for range 10 {
+					time.Sleep(10 * time.Second)
+					io.WriteString(w, "id: 1\ndata: a\n\n")
+					w.(http.Flusher).Flush()
+				}
+			}),
+			brokenStream("data: b\n\ndata: c\n\n", plytest.StallAfter(9)),
+			plytest.Status(204),
+		)
+		c, err := ply.New(ply.Options{Transport: origin, Timeouts: ply.Timeouts{Total: 30 * time.Second, IdleRead: 15 * time.Second}})
+		require.NoError(t, err)
+		events, err := eventsOf(c.Events(t.Context(), "http://origin.test/"))
+		if err != nil || len(events) != 11 || origin.Count() != 3 {
+			t.Errorf("%d events, %v, %d connections", len(events), err, origin.Count())
+		}
+
+		origin = plytest.NewOrigin(brokenStream("data: b\n\ndata: c\n\n", plytest.StallAfter(9)), plytest.Status(204))
+		c, err = ply.New(ply.Options{Transport: origin})
+		require.NoError(t, err)
+		begin := time.Now()
+		events, err = eventsOf(c.Events(t.Context(), "http://origin.test/", ply.Timeout(time.Minute)))
+		if err != nil || len(events) != 1 || time.Since(begin) < time.Minute {
+			t.Errorf("%d events, %v, after %v", len(events), err, time.Since(begin))
+		}
+	})
+}
+
+// Each connection begins at the URL that was given, so that what another origin must not have it never gets.
+func TestCredentialsOfAStreamStayAtTheirOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		elsewhere := plytest.Status(302, "Location", "http://elsewhere.test/")
+		origin := plytest.NewOrigin(elsewhere, eventReply("id: 5\ndata: a\n\n"), elsewhere, plytest.Status(204))
+		c, err := ply.New(ply.Options{Transport: origin, CrossOrigin: []string{"Last-Event-ID"}})
+		require.NoError(t, err)
+		_, err = eventsOf(c.Events(t.Context(), "http://origin.test/", ply.Bearer("hunter2")))
+		require.NoError(t, err)
+		var got []string
+		for _, x := range origin.Exchanges() {
+			got = append(got, x.Host+" "+x.Header.Get("Authorization")+" "+x.Header.Get("Last-Event-Id"))
+		}
+		want := []string{"origin.test Bearer hunter2 ", "elsewhere.test  ", "origin.test Bearer hunter2 5", "elsewhere.test  5"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
+// With the whole chain: two readers have a stream each, nothing is stored, the end of a stream is no broken download, and the log says so once for each.
+func TestStreamsThroughTheChain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := cache.New(cache.Options{})
+		require.NoError(t, err)
+		defer store.Close()
+		var log bytes.Buffer
+		reply := eventReply("data: a\n\n")
+		reply.Header.Set("Cache-Control", "max-age=60")
+		reply.Header.Set("Etag", `"v"`)
+		reply.Header.Set("Accept-Ranges", "bytes")
+		reply.Chunked = true
+		origin := plytest.NewOrigin(reply, reply, plytest.Status(204))
+		c, err := ply.New(ply.Options{Transport: origin, Use: []ply.Middleware{
+			logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}), store.Middleware, retry.New(retry.Options{Resume: 3}),
+		}})
+		require.NoError(t, err)
+		events, err := eventsOf(c.Events(t.Context(), "http://origin.test/"))
+		if err != nil || len(events) != 2 || origin.Count() != 3 {
+			t.Errorf("%d events, %v, %d requests", len(events), err, origin.Count())
+		}
+		if got := strings.Count(log.String(), "\n"); got != 3 || strings.Contains(log.String(), "level=WARN") || strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("the log of 3 requests:\n%s", &log)
+		}
+		if strings.Count(log.String(), "http.response.body.size=9 ") != 2 {
+			t.Errorf("the log was written before the end of a body:\n%s", &log)
+		}
+	})
+}
+
+func TestStreamsOverASocket(t *testing.T) {
+	var asked []string
+	s := listen(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Header.Get("Last-Event-ID"))
+		if len(asked) == 3 {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "retry: 1\nid: é\ndata: a\n\n")
+		w.(http.Flusher).Flush()
+		if len(asked) == 1 {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	base, _ := url.Parse(s.URL)
+	c, err := ply.New(ply.Options{BaseURL: base.String()})
+	require.NoError(t, err)
+	defer c.Close()
+	events, err := eventsOf(c.Events(t.Context(), "/"))
+	require.NoError(t, err)
+	if diff := cmp.Diff([]string{"", "é", "é"}, asked); diff != "" || len(events) != 2 {
+		t.Errorf("%d events; Last-Event-ID (-want +got)\n%s", len(events), diff)
+	}
+}
