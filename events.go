@@ -118,7 +118,7 @@ func isEventStream(contentType string) bool {
 
 func eventStreamError(resp *http.Response, err error) error {
 	e := &DecodeError{Type: reflect.TypeFor[Event](), MediaType: mediaType(resp.Header), ContentEncoding: encodingOf(resp.Header), Err: err}
-	e.Method, e.URL = exchangeOf(resp)
+	e.Method, e.URL = requestOf(resp)
 	return e
 }
 
