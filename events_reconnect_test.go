@@ -34,7 +34,7 @@ func brokenStream(body string, fault plytest.Fault) plytest.Reply {
 }
 
 // reconnecting reads the events of url from an origin with a script, and returns their data, what the loop ended with, and the waits between connections.
-func reconnecting(t *testing.T, origin *plytest.Origin, o ply.ReconnectOptions, opts ...ply.RequestOption) (data []string, err error, waits []time.Duration) {
+func reconnecting(t *testing.T, origin *plytest.Origin, o ply.ReconnectOptions, opts ...ply.RequestOption) (data []string, waits []time.Duration, err error) {
 	t.Helper()
 	c, err := ply.New(ply.Options{Transport: origin})
 	require.NoError(t, err)
@@ -43,7 +43,7 @@ func reconnecting(t *testing.T, origin *plytest.Origin, o ply.ReconnectOptions, 
 	for _, e := range events {
 		data = append(data, e.Data)
 	}
-	return data, err, waits
+	return data, waits, err
 }
 
 // waited checks a wait that has up to half as much again.
@@ -79,7 +79,7 @@ func TestAStreamGoesOnWhereItEnded(t *testing.T) {
 			eventReply("data: f\n\n"),
 			plytest.Status(204),
 		)
-		data, err, waits := reconnecting(t, origin, ply.ReconnectOptions{})
+		data, waits, err := reconnecting(t, origin, ply.ReconnectOptions{})
 		require.NoError(t, err)
 		if diff := cmp.Diff([]string{"a", "b", "d", "e", "f"}, data); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
@@ -123,14 +123,14 @@ func TestAStreamBeginsWhereTheCallerSays(t *testing.T) {
 func TestStatusesThatPassAndThoseThatDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, status := range []int{408, 425, 429, 500, 502, 503, 504} {
-			data, err, _ := reconnecting(t, plytest.NewOrigin(plytest.Status(status), eventReply("data: a\n\n"), plytest.Status(204)), ply.ReconnectOptions{})
+			data, _, err := reconnecting(t, plytest.NewOrigin(plytest.Status(status), eventReply("data: a\n\n"), plytest.Status(204)), ply.ReconnectOptions{})
 			if err != nil || len(data) != 1 {
 				t.Errorf("%d: %v, %v", status, data, err)
 			}
 		}
 		for _, status := range []int{202, 206, 304, 400, 401, 403, 404, 410, 501, 505} {
 			origin := plytest.NewOrigin(eventReply("data: a\n\n"), plytest.Status(status))
-			data, err, _ := reconnecting(t, origin, ply.ReconnectOptions{})
+			data, _, err := reconnecting(t, origin, ply.ReconnectOptions{})
 			if len(data) != 1 || !ply.StatusIs(err, status) || origin.Count() != 2 {
 				t.Errorf("%d: %v, %v, %d requests", status, data, err, origin.Count())
 			}
@@ -148,16 +148,16 @@ func TestErrorsThatAnotherConnectionWouldMeetAgainEndTheLoop(t *testing.T) {
 			"options":       plytest.Fail(&ply.OptionError{Option: "X"}),
 		} {
 			origin := plytest.NewOrigin(eventReply("data: a\n\n"), reply)
-			data, err, waits := reconnecting(t, origin, ply.ReconnectOptions{})
+			data, waits, err := reconnecting(t, origin, ply.ReconnectOptions{})
 			if len(data) != 1 || err == nil || len(waits) != 1 || isReconnect(err) {
 				t.Errorf("%s: %v, %v, waits %v", name, data, err, waits)
 			}
 		}
-		_, err, _ := reconnecting(t, plytest.NewOrigin(eventReply("id: a\x01b\ndata: a\n\n")), ply.ReconnectOptions{})
+		_, _, err := reconnecting(t, plytest.NewOrigin(eventReply("id: a\x01b\ndata: a\n\n")), ply.ReconnectOptions{})
 		if err == nil || !strings.Contains(err.Error(), "control characters") {
 			t.Errorf("an ID that cannot be sent: %v", err)
 		}
-		_, err, _ = reconnecting(t, plytest.NewOrigin(), ply.ReconnectOptions{}, ply.PathValue("no", "such"))
+		_, _, err = reconnecting(t, plytest.NewOrigin(), ply.ReconnectOptions{}, ply.PathValue("no", "such"))
 		var bad *ply.OptionError
 		if !errors.As(err, &bad) {
 			t.Errorf("an option that cannot be carried out: %v", err)
@@ -188,7 +188,7 @@ func TestAStreamThatBringsNothingIsGivenUp(t *testing.T) {
 			{"after an event", ply.ReconnectOptions{MaxFailures: 2, Wait: s}, []plytest.Reply{plytest.Status(503), eventReply("data: x\n\n"), plytest.Status(503)}, 4, []time.Duration{2 * s, s, 2 * s}, isReconnect},
 		} {
 			origin := plytest.NewOrigin(tt.replies...)
-			_, err, waits := reconnecting(t, origin, tt.options)
+			_, waits, err := reconnecting(t, origin, tt.options)
 			if !isReconnect(err) || !tt.matches(err) || origin.Count() != tt.count {
 				t.Errorf("%s: %v, %d connections, want %d", tt.name, err, origin.Count(), tt.count)
 			}
@@ -202,21 +202,21 @@ func TestAStreamThatBringsNothingIsGivenUp(t *testing.T) {
 func TestWaitsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const s = time.Second
-		_, _, waits := reconnecting(t, plytest.NewOrigin(eventReply("retry: 99999999999999999999\ndata: a\n\n"), plytest.RetryIn(503, time.Hour), plytest.Status(204)), ply.ReconnectOptions{})
+		_, waits, _ := reconnecting(t, plytest.NewOrigin(eventReply("retry: 99999999999999999999\ndata: a\n\n"), plytest.RetryIn(503, time.Hour), plytest.Status(204)), ply.ReconnectOptions{})
 		if diff := cmp.Diff([]time.Duration{60 * s, 60 * s}, waits); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
-		_, _, waits = reconnecting(t, plytest.NewOrigin(plytest.RetryIn(503, 20*s), plytest.Status(204)), ply.ReconnectOptions{})
+		_, waits, _ = reconnecting(t, plytest.NewOrigin(plytest.RetryIn(503, 20*s), plytest.Status(204)), ply.ReconnectOptions{})
 		if diff := cmp.Diff([]time.Duration{20 * s}, waits); diff != "" {
 			t.Errorf("Retry-After (-want +got)\n%s", diff)
 		}
-		_, err, waits := reconnecting(t, plytest.NewOrigin(plytest.Status(503)), ply.ReconnectOptions{MaxFailures: 100})
+		_, waits, err := reconnecting(t, plytest.NewOrigin(plytest.Status(503)), ply.ReconnectOptions{MaxFailures: 100})
 		if !isReconnect(err) || len(waits) != 99 || waits[98] != 60*s {
 			t.Errorf("%v, %d waits", err, len(waits))
 		}
 		different := make(map[time.Duration]bool)
 		for range 10 {
-			_, _, waits := reconnecting(t, plytest.NewOrigin(eventReply("data: a\n\n"), plytest.Status(204)), ply.ReconnectOptions{Wait: 10 * s})
+			_, waits, _ := reconnecting(t, plytest.NewOrigin(eventReply("data: a\n\n"), plytest.Status(204)), ply.ReconnectOptions{Wait: 10 * s})
 			waited(t, waits, 10*s)
 			different[waits[0]] = true
 		}
@@ -225,7 +225,7 @@ func TestWaitsAreBounded(t *testing.T) {
 		}
 		for _, o := range []ply.ReconnectOptions{{Wait: -1}, {MaxWait: -1}} {
 			var bad *ply.OptionError
-			if _, err, _ := reconnecting(t, plytest.NewOrigin(), o); !errors.As(err, &bad) || bad.Option != "Reconnect" {
+			if _, _, err := reconnecting(t, plytest.NewOrigin(), o); !errors.As(err, &bad) || bad.Option != "Reconnect" {
 				t.Errorf("%+v: %v", o, err)
 			}
 		}

@@ -43,10 +43,7 @@ func reference(stream string) outcome {
 		}
 		field, value := line, ""
 		if i := strings.Index(line, ":"); i >= 0 {
-			field, value = line[:i], line[i+1:]
-			if strings.HasPrefix(value, " ") {
-				value = value[1:]
-			}
+			field, value = line[:i], strings.TrimPrefix(line[i+1:], " ")
 		}
 		switch field {
 		case "event":
