@@ -8,7 +8,7 @@ import (
 )
 
 // A failing check must not take the test binary down, nor hang: a bubble that cannot end is left behind.
-func TestABubbleThatCannotEndIsLeftBehind(t *testing.T) {
+func TestDeadlockedBubbleIsAbandoned(t *testing.T) {
 	tests := []struct {
 		name  string
 		rule  Rule

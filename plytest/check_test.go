@@ -288,7 +288,7 @@ func (t *tee) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestCorrectLayersPass(t *testing.T) {
+func TestCheckMiddlewarePassesCorrectLayers(t *testing.T) {
 	for name, m := range correctLayers() {
 		t.Run(name, func(t *testing.T) { plytest.CheckMiddleware(t, m) })
 		t.Run(name+", in a bubble", func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestCorrectLayersPass(t *testing.T) {
 }
 
 // A testing.TB that is no *testing.T gets neither subtests nor bubbles.
-func TestALayerCanBeCheckedOutsideAnyBubble(t *testing.T) {
+func TestCheckMiddlewareWithoutABubble(t *testing.T) {
 	tb := &recorder{TB: t}
 	plytest.CheckMiddleware(tb, onResponse(func(_ *http.Request, resp *http.Response) { resp.Request = nil }))
 	if d := cmp.Diff([]plytest.Rule{plytest.ResponseRequestSet}, tb.rules()); d != "" {
@@ -307,7 +307,7 @@ func TestALayerCanBeCheckedOutsideAnyBubble(t *testing.T) {
 }
 
 // An Origin promises to keep the contract. As a layer it is one that answers by itself.
-func TestOriginsKeepTheContract(t *testing.T) {
+func TestOriginKeepsTheContract(t *testing.T) {
 	for name, origin := range map[string]func() *plytest.Origin{
 		"zero": func() *plytest.Origin { return &plytest.Origin{} },
 		"script": func() *plytest.Origin {
@@ -331,7 +331,7 @@ func TestOriginsKeepTheContract(t *testing.T) {
 	}
 }
 
-func TestExceptLeavesARuleOutAndSaysWhy(t *testing.T) {
+func TestExceptSkipsARuleAndLogsWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tb := &recorder{TB: t}
 		m := func(next http.RoundTripper) http.RoundTripper {
@@ -345,7 +345,7 @@ func TestExceptLeavesARuleOutAndSaysWhy(t *testing.T) {
 }
 
 // The shape that README shows: a function that returns a function, and copies the request.
-func TestAPlainFunctionPassesInAChain(t *testing.T) {
+func TestPlainFunctionPassesInAChain(t *testing.T) {
 	plain := func(next http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(req *http.Request) (*http.Response, error) {
 			req = req.Clone(req.Context())
@@ -368,8 +368,8 @@ func TestAPlainFunctionPassesInAChain(t *testing.T) {
 	})
 }
 
-// TestFailuresAreOfTheCaller runs a check that fails in another process and looks at where its failures are reported.
-func TestFailuresAreOfTheCaller(t *testing.T) {
+// TestFailuresAreReportedAtTheCallersLine runs a check that fails in another process and looks at where its failures are reported.
+func TestFailuresAreReportedAtTheCallersLine(t *testing.T) {
 	bare := func(http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(*http.Request) (*http.Response, error) { return nil, nil })
 	}
@@ -383,7 +383,7 @@ func TestFailuresAreOfTheCaller(t *testing.T) {
 	}
 	before, _, _ := strings.Cut(string(source), "// THIS "+"LINE")
 	want := fmt.Sprintf("check_test.go:%d: plytest: ", strings.Count(before, "\n")+1)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFailuresAreOfTheCaller$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestFailuresAreReportedAtTheCallersLine$")
 	cmd.Env = append(os.Environ(), "PLYTEST_FAILS=1")
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -403,7 +403,7 @@ func TestFailuresAreOfTheCaller(t *testing.T) {
 	}
 }
 
-func TestEveryRuleHasARemedy(t *testing.T) {
+func TestEachRuleHasARemedy(t *testing.T) {
 	source, err := os.ReadFile("remedies.go")
 	if err != nil {
 		t.Fatal(err)
@@ -432,7 +432,7 @@ func cacheWith(flaw func(*smallCache)) middleware {
 	}
 }
 
-func TestEachRuleIsCaughtAlone(t *testing.T) {
+func TestEachBrokenRuleIsReportedAlone(t *testing.T) {
 	release := make(chan struct{})
 	var held []*sync.Mutex
 	tests := []struct {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTheGuideShowsCodeThatCompiles looks for each Go block of docs/layers.md in this package's examples.
-func TestTheGuideShowsCodeThatCompiles(t *testing.T) {
+// TestGuideShowsCodeThatCompiles looks for each Go block of docs/layers.md in this package's examples.
+func TestGuideShowsCodeThatCompiles(t *testing.T) {
 	guide, err := os.ReadFile("../docs/layers.md")
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (printer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func ExampleServe() {
+func ExampleNewHandlerOrigin() {
 	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s asked for %s", r.Method, r.URL.Path)
 	}))

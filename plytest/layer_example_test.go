@@ -114,7 +114,7 @@ func (s *stopwatch) CloseIdleConnections() {
 	}
 }
 
-func TestSlowAnswersAreReported(t *testing.T) {
+func TestSlowResponsesAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := plytest.NewOrigin(plytest.Text("quick"), plytest.Reply{Wait: time.Minute})
 		var reports []time.Duration

@@ -53,7 +53,7 @@ func text(t testing.TB, resp *http.Response) string {
 	return string(b)
 }
 
-func TestScriptsArePlayedInOrderAndTheLastReplyRepeats(t *testing.T) {
+func TestScriptPlaysInOrderAndRepeatsItsLastReply(t *testing.T) {
 	origin := &plytest.Origin{
 		Script: []plytest.Reply{plytest.Status(503), plytest.Text("b"), plytest.Text("c")},
 		Paths:  map[string][]plytest.Reply{"/p": {plytest.Text("p1"), plytest.Text("p2")}},
@@ -72,14 +72,14 @@ func TestScriptsArePlayedInOrderAndTheLastReplyRepeats(t *testing.T) {
 	}
 }
 
-func TestTheZeroOriginAnswersWithAnEmpty200(t *testing.T) {
+func TestZeroOriginAnswersWithAnEmpty200(t *testing.T) {
 	resp := send(t, &plytest.Origin{}, request(t, "GET", "http://a.test/", nil))
 	if got := text(t, resp); resp.StatusCode != 200 || got != "" || resp.ContentLength != 0 {
 		t.Errorf("got %d %q, length %d", resp.StatusCode, got, resp.ContentLength)
 	}
 }
 
-func TestTheLogSaysWhatArrivedAndWhatBecameOfTheAnswer(t *testing.T) {
+func TestExchangesRecordRequestsAndTheirOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		origin := plytest.NewOrigin(plytest.Text("hello"))
@@ -101,7 +101,7 @@ func TestTheLogSaysWhatArrivedAndWhatBecameOfTheAnswer(t *testing.T) {
 	})
 }
 
-func TestTheLogTellsAbandonedAnswersApart(t *testing.T) {
+func TestExchangesDistinguishClosedCanceledAndReadBodies(t *testing.T) {
 	tests := []struct {
 		name string
 		use  func(cancel func(), body io.ReadCloser)
@@ -141,7 +141,7 @@ func TestTheLogTellsAbandonedAnswersApart(t *testing.T) {
 
 var hello = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
 
-func TestBodiesBreakOffWhereTheyShould(t *testing.T) {
+func TestFaultsBreakTheBodyAtTheGivenByte(t *testing.T) {
 	isReset := func(err error) bool {
 		var op *net.OpError
 		return errors.As(err, &op) && op.Op == "read" && errors.Is(err, syscall.ECONNRESET)
@@ -187,7 +187,7 @@ func TestBodiesBreakOffWhereTheyShould(t *testing.T) {
 	}
 }
 
-func TestAStalledBodyWaitsForTheContextOrClose(t *testing.T) {
+func TestStalledBodyEndsWithContextOrClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := plytest.NewOrigin(plytest.Reply{Body: "0123456789", Fault: plytest.StallAfter(4)})
 		cause := errors.New("enough")
@@ -206,7 +206,7 @@ func TestAStalledBodyWaitsForTheContextOrClose(t *testing.T) {
 	})
 }
 
-func TestFailuresAreThoseOfTheRealTransport(t *testing.T) {
+func TestFailuresMatchThoseOfHTTPTransport(t *testing.T) {
 	mine := errors.New("mine")
 	var refused *net.OpError
 	var dns *net.DNSError
@@ -291,7 +291,7 @@ func traced(ctx context.Context, log *[]string) context.Context {
 	})
 }
 
-func TestRetryAfterInBothForms(t *testing.T) {
+func TestRetryInAndRetryAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := plytest.NewOrigin(plytest.RetryIn(429, 1500*time.Millisecond), plytest.RetryAt(503, time.Minute))
 		time.Sleep(time.Hour)
@@ -338,7 +338,7 @@ func TestExpectContinueDecidesWhetherTheBodyIsSent(t *testing.T) {
 	}
 }
 
-func TestInterimResponsesComeFirst(t *testing.T) {
+func TestInterimResponsesComeBeforeTheFinalOne(t *testing.T) {
 	origins := map[string]*plytest.Origin{
 		"script": plytest.NewOrigin(plytest.Reply{Body: "x", Info: []plytest.Reply{plytest.Status(103, "Link", "</a.css>"), plytest.Status(102)}}),
 		"handler": plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -360,7 +360,7 @@ func TestInterimResponsesComeFirst(t *testing.T) {
 	}
 }
 
-func TestAnUpgradedConnectionGoesBothWays(t *testing.T) {
+func TestUpgradedConnectionIsBidirectional(t *testing.T) {
 	echo := func(conn net.Conn) { io.Copy(conn, conn) }
 	origins := map[string]*plytest.Origin{
 		"script": plytest.NewOrigin(plytest.Reply{Upgrade: echo, Header: http.Header{"Upgrade": {"echo"}}}),
@@ -396,7 +396,7 @@ func TestAnUpgradedConnectionGoesBothWays(t *testing.T) {
 	}
 }
 
-func TestAHandlerIsServedAsAServerWould(t *testing.T) {
+func TestHandlerIsServedAsByAServer(t *testing.T) {
 	tests := []struct {
 		name    string
 		method  string
@@ -448,7 +448,7 @@ func TestAHandlerIsServedAsAServerWould(t *testing.T) {
 	}
 }
 
-func TestTrailersArriveWithTheEnd(t *testing.T) {
+func TestTrailersArriveAtTheEndOfTheBody(t *testing.T) {
 	origins := map[string]*plytest.Origin{
 		"script": plytest.NewOrigin(plytest.Reply{Body: "x", Trailer: http.Header{"Sum": {"1"}}}),
 		"handler": plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -474,7 +474,7 @@ func TestTrailersArriveWithTheEnd(t *testing.T) {
 	}
 }
 
-func TestAHandlerStreamsBothWays(t *testing.T) {
+func TestHandlerStreamsBothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rc := http.NewResponseController(w)
@@ -508,7 +508,7 @@ func (f flushing) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func TestAHandlerLearnsThatItsReaderIsGone(t *testing.T) {
+func TestHandlerSeesThatItsReaderIsGone(t *testing.T) {
 	leave := map[string]func(cancel func(), body io.Closer){
 		"body closed":      func(_ func(), body io.Closer) { body.Close() },
 		"context canceled": func(cancel func(), _ io.Closer) { cancel() },
@@ -540,7 +540,7 @@ func TestAHandlerLearnsThatItsReaderIsGone(t *testing.T) {
 	}
 }
 
-func TestCancellationEndsEveryWait(t *testing.T) {
+func TestCancellationEndsEachWait(t *testing.T) {
 	block := func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	pr, _ := io.Pipe()
 	tests := []struct {
@@ -579,7 +579,7 @@ func TestCancellationEndsEveryWait(t *testing.T) {
 	}
 }
 
-func TestRequestsThatNoTransportTakes(t *testing.T) {
+func TestInvalidRequestsAreRefused(t *testing.T) {
 	for _, req := range []*http.Request{
 		{Header: http.Header{}, Body: &countedBody{Reader: strings.NewReader("x")}},
 		{URL: &url.URL{Scheme: "http", Host: "a.test"}, Body: &countedBody{Reader: strings.NewReader("x")}},
@@ -592,7 +592,7 @@ func TestRequestsThatNoTransportTakes(t *testing.T) {
 	}
 }
 
-func TestACanceledRequestIsNotSent(t *testing.T) {
+func TestCanceledRequestIsNotSent(t *testing.T) {
 	origin := plytest.NewOrigin(plytest.Text("first"), plytest.Text("second"))
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -608,7 +608,7 @@ func TestACanceledRequestIsNotSent(t *testing.T) {
 	}
 }
 
-func TestWhatAHandlerLeavesUnreadArrivesAllTheSame(t *testing.T) {
+func TestRequestBodyUnreadByTheHandlerIsRecorded(t *testing.T) {
 	origin := plytest.NewHandlerOrigin(hello)
 	body := &countedBody{Reader: strings.NewReader("content")}
 	var hooks []string
@@ -629,7 +629,7 @@ func TestWhatAHandlerLeavesUnreadArrivesAllTheSame(t *testing.T) {
 	}
 }
 
-func TestTheContextOfAHandlerEndsWithIt(t *testing.T) {
+func TestHandlerContextEndsWithTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ctx context.Context
 		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() }))
@@ -644,7 +644,7 @@ func TestTheContextOfAHandlerEndsWithIt(t *testing.T) {
 	})
 }
 
-func TestLargeRequestBodiesAreLoggedInPart(t *testing.T) {
+func TestLargeRequestBodyIsRecordedInPart(t *testing.T) {
 	content := strings.Repeat("0123456789", plytest.MaxLoggedBody/10+1)
 	origin := &plytest.Origin{}
 	text(t, send(t, origin, request(t, "PUT", "http://a.test/", strings.NewReader(content))))
@@ -654,7 +654,7 @@ func TestLargeRequestBodiesAreLoggedInPart(t *testing.T) {
 	}
 }
 
-func TestAnOriginServesManyAtOnce(t *testing.T) {
+func TestOriginServesConcurrentRequests(t *testing.T) {
 	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
 	var wg sync.WaitGroup
 	for i := range 50 {

@@ -23,7 +23,7 @@ func socketClient(t *testing.T) *http.Client {
 	return &http.Client{Transport: tr}
 }
 
-func TestTheServerPlaysTheSameScriptOverASocket(t *testing.T) {
+func TestServerPlaysTheSameScriptOverASocket(t *testing.T) {
 	plytest.CheckGoroutines(t)
 	replies := []plytest.Reply{
 		plytest.Text("hello", "X-A", "1"),
@@ -56,7 +56,7 @@ func TestTheServerPlaysTheSameScriptOverASocket(t *testing.T) {
 	}
 }
 
-func TestSocketFaultsAreWhatTheyClaim(t *testing.T) {
+func TestSocketFaultsBreakTheConnection(t *testing.T) {
 	plytest.CheckGoroutines(t)
 	reset := func(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
 	cut := func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }
@@ -106,7 +106,7 @@ func TestSocketUpgrade(t *testing.T) {
 	}
 }
 
-func TestAClosedServerRefuses(t *testing.T) {
+func TestClosedServerRefusesConnections(t *testing.T) {
 	server := plytest.NewServer(t)
 	server.Close()
 	_, err := socketClient(t).Transport.RoundTrip(request(t, "GET", server.URL, nil))
@@ -115,7 +115,7 @@ func TestAClosedServerRefuses(t *testing.T) {
 	}
 }
 
-func TestAStalledServerEndsWithTheTest(t *testing.T) {
+func TestStalledServerEndsWithTheTest(t *testing.T) {
 	plytest.CheckGoroutines(t)
 	server := plytest.NewServer(t, plytest.Stall())
 	client := socketClient(t)

@@ -326,13 +326,16 @@ type tourist struct {
 	after  func(*trip) // when the response has been closed
 }
 
+// requestKind is a method, with or without content.
+type requestKind struct {
+	method     string
+	body       bool
+	replayable bool // the body comes from GetBody, too
+}
+
 // tour takes requests of several kinds through all situations.
 func (c *check) tour(look tourist) {
-	kinds := []struct {
-		method            string
-		body, replayable  bool
-		unlessTimesExceed int
-	}{
+	kinds := []requestKind{
 		{method: http.MethodGet},
 		{method: http.MethodHead},
 		{method: http.MethodGet, body: true},
@@ -341,12 +344,12 @@ func (c *check) tour(look tourist) {
 	}
 	for i := range situations {
 		for _, kind := range kinds {
-			c.visit(&situations[i], kind.method, kind.body, kind.replayable, look)
+			c.visit(&situations[i], kind, look)
 		}
 	}
 }
 
-func (c *check) visit(s *situation, method string, body, replayable bool, look tourist) {
+func (c *check) visit(s *situation, kind requestKind, look tourist) {
 	var current atomic.Pointer[trip]
 	next := &transport{}
 	next.answer = func(req *http.Request, n int) (*http.Response, error) {
@@ -362,7 +365,7 @@ func (c *check) visit(s *situation, method string, body, replayable bool, look t
 		if s.context != nil {
 			ctx, cancel = s.context(c, ctx)
 		}
-		t := newTrip(ctx, s, method, url, body, replayable)
+		t := newTrip(ctx, s, kind, url)
 		t.next = next
 		current.Store(t)
 		c.travel(h, t, s.unread, look)
@@ -373,21 +376,21 @@ func (c *check) visit(s *situation, method string, body, replayable bool, look t
 	}
 }
 
-func newTrip(ctx context.Context, s *situation, method, url string, body, replayable bool) *trip {
-	t := &trip{bodies: &bodies{}, what: method + ", " + s.name}
-	t.req = newRequest(ctx, method, url, nil)
+func newTrip(ctx context.Context, s *situation, kind requestKind, url string) *trip {
+	const text = "some content"
+	t := &trip{bodies: &bodies{}, what: kind.method + ", " + s.name}
+	t.req = newRequest(ctx, kind.method, url, nil)
 	for i := 0; i < len(s.header); i += 2 {
 		t.req.Header.Set(s.header[i], s.header[i+1])
 	}
-	if body {
-		const text = "some content"
-		t.what = method + " with body, " + s.name
+	if kind.body {
+		t.what = kind.method + " with body, " + s.name
 		t.req.Body = t.bodies.open(text)
 		t.req.ContentLength = int64(len(text))
 	}
-	if replayable {
-		t.what = method + " with GetBody, " + s.name
-		t.req.GetBody = func() (io.ReadCloser, error) { return t.bodies.open("some content"), nil }
+	if kind.replayable {
+		t.what = kind.method + " with GetBody, " + s.name
+		t.req.GetBody = func() (io.ReadCloser, error) { return t.bodies.open(text), nil }
 	}
 	t.snapshot = take(t.req)
 	return t

@@ -82,7 +82,7 @@ func ExampleMaskMembers() {
 	// {"name":"Joe","email":"REDACTED","auth_token":"REDACTED"}
 }
 
-func ExampleRedactor() {
+func ExampleOptions_redactor() {
 	r := &redact.Redactor{ShowParams: []string{"page"}}
 	u, _ := url.Parse("https://joe:hush@example.com/list?page=2&token=hush")
 	fmt.Println(r.URL(u))
