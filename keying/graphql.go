@@ -104,45 +104,72 @@ const (
 // operationsOf finds what a compact document holds, by the words that its definitions begin with: "mutation" elsewhere is a name like others.
 // A selection without such a word is a query.
 func operationsOf(document string) operations {
-	depth, found, begins := 0, unknown, true
+	d := definitions{begins: true}
 	for i := 0; i < len(document); i++ {
 		switch c := document[i]; {
 		case c == '"': // the description of a definition, or an argument
 			i += stringEnd(document[i:]) - 1
-		case c == '{' || c == '(' || c == '[':
-			if begins && c != '{' {
+		case strings.IndexByte("{([", c) >= 0:
+			if !d.open(c) {
 				return unknown
 			}
-			if c == '{' {
-				found = max(found, queries)
-			}
-			depth, begins = depth+1, false
-		case c == '}' || c == ')' || c == ']':
-			if depth--; depth < 0 {
+		case strings.IndexByte("})]", c) >= 0:
+			if !d.close(c) {
 				return unknown
 			}
-			begins = depth == 0 && c == '}'
 		case isNameByte(c):
-			end := i
-			for end < len(document) && isNameByte(document[end]) {
-				end++
-			}
-			if begins {
-				holds := definitionOf(document[i:end])
+			word := name(document[i:])
+			if d.begins {
+				holds := definitionOf(word)
 				if holds == mutations || holds == unknown {
 					return holds
 				}
-				found = max(found, holds)
+				d.found = max(d.found, holds)
 			}
-			i, begins = end-1, false
-		case begins && c < 0x80 && c != ' ': // no definition begins so; above is a byte order mark
+			i, d.begins = i+len(word)-1, false
+		case d.begins && c < 0x80 && c != ' ': // no definition begins so; above is a byte order mark
 			return unknown
 		}
 	}
-	if depth != 0 {
+	if d.depth != 0 {
 		return unknown
 	}
-	return found
+	return d.found
+}
+
+// definitions is what has been read of a document.
+type definitions struct {
+	depth  int        // of brackets
+	begins bool       // the next token begins a definition
+	found  operations // of the definitions so far
+}
+
+// open takes in an opening bracket. It reports false where no definition begins with it.
+func (d *definitions) open(c byte) bool {
+	if d.begins && c != '{' {
+		return false
+	}
+	if c == '{' {
+		d.found = max(d.found, queries)
+	}
+	d.depth, d.begins = d.depth+1, false
+	return true
+}
+
+// close takes in a closing bracket. It reports false if nothing is open.
+func (d *definitions) close(c byte) bool {
+	d.depth--
+	d.begins = d.depth == 0 && c == '}'
+	return d.depth >= 0
+}
+
+// name is the name that s begins with.
+func name(s string) string {
+	n := 0
+	for n < len(s) && isNameByte(s[n]) {
+		n++
+	}
+	return s[:n]
 }
 
 // definitionOf is what a definition holds that begins with a word.
@@ -178,7 +205,7 @@ func (p *bodyPart) mutates(r *http.Request) bool {
 	})
 }
 
-// isNameByte tells which bytes a GraphQL name consists of.
+// isNameByte reports whether a GraphQL name may contain c.
 func isNameByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_'
 }

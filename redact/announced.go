@@ -100,16 +100,28 @@ func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 	switch {
 	case fieldOfCredentials(name):
 		return start, start + lineEnd(s[start:])
-	case strings.HasPrefix(s[start:], "[]"): // of a type: []string{"x"}
-		const longest = 64
-		end = start
-		if brace := strings.IndexAny(s[start:min(len(s), start+longest)], "{\r\n,;"); brace >= 0 && s[start+brace] == '{' {
-			end += brace
-		}
-		return start, end + bracketsEnd(s[end:])
 	case s[start] == '{' || s[start] == '[':
-		return start, start + bracketsEnd(s[start:])
+		return start, start + literalEnd(s[start:])
 	}
+	return bareValue(s, i, start, name, marked)
+}
+
+// literalEnd returns the length of the object, the list or the Go literal, such as []string{"x"}, that s begins with.
+func literalEnd(s string) int {
+	const longest = 64 // of a type
+	if !strings.HasPrefix(s, "[]") {
+		return bracketsEnd(s)
+	}
+	brace := strings.IndexAny(s[:min(len(s), longest)], "{\r\n,;")
+	if brace < 0 || s[brace] != '{' {
+		brace = 0
+	}
+	return brace + bracketsEnd(s[brace:])
+}
+
+// bareValue returns where the value is that begins at start without quotes or brackets, behind the separator at i and the name before it:
+// a word, or two if the first is the name of a scheme.
+func bareValue(s string, i, start int, name string, marked bool) (_, end int) {
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
 	if s[i] == ':' && !marked && !alone(s, i, name, end) && (strings.EqualFold(name, "key") || !looksSecret(wordOf(s[start:]))) {
 		return 0, 0
@@ -198,14 +210,24 @@ func bracketsEnd(s string) int {
 // schemes are those of the Authorization field that have their credentials in one word.
 var schemes = set("bearer", "basic", "negotiate", "ntlm", "token", "apikey", "dpop", "digest")
 
-// credentialsAfter returns where the credentials are, if the word before the space at i is the name of a scheme.
-func credentialsAfter(s string, i int) (start, end int) {
-	first := i
-	for first > 0 && (s[first-1]|0x20 >= 'a' && s[first-1]|0x20 <= 'z') && i-first < 10 {
+// schemeBefore returns the name of the scheme that s ends in, in lower case, or "".
+func schemeBefore(s string) string {
+	const longest = 10
+	first := len(s)
+	for first > 0 && s[first-1]|0x20 >= 'a' && s[first-1]|0x20 <= 'z' && len(s)-first < longest {
 		first--
 	}
-	scheme := strings.ToLower(s[first:i])
+	scheme := strings.ToLower(s[first:])
 	if !schemes[scheme] || first > 0 && nameByte(s[first-1]) {
+		return ""
+	}
+	return scheme
+}
+
+// credentialsAfter returns where the credentials are, if the word before the space at i is the name of a scheme.
+func credentialsAfter(s string, i int) (start, end int) {
+	scheme := schemeBefore(s[:i])
+	if scheme == "" {
 		return 0, 0
 	}
 	start = i + 1
@@ -213,22 +235,29 @@ func credentialsAfter(s string, i int) (start, end int) {
 		start++
 	}
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
-	switch word := s[start:end]; {
-	case scheme == "bearer" || scheme == "apikey" || scheme == "dpop":
-		if prose[strings.ToLower(word)] || strings.Contains(strings.TrimRight(word, "="), "=") {
-			return 0, 0
-		}
-	case scheme == "digest":
-		if strings.HasPrefix(word, "username=") {
-			end = start + len(s[start:])
-			break
-		}
+	word := s[start:end]
+	switch {
+	case !credentialsOf(scheme, word):
 		return 0, 0
-	case scheme == "basic" && login64(word):
-	case !looksSecret(word) && !encoded(word):
-		return 0, 0
+	case scheme == "digest": // it has several parameters, with spaces between
+		return start, len(s)
 	}
 	return start, end
+}
+
+// credentialsOf reports whether word, which stands behind the name of a scheme, is its credentials and no prose.
+func credentialsOf(scheme, word string) bool {
+	switch scheme {
+	case "bearer", "apikey", "dpop":
+		return !prose[strings.ToLower(word)] && !strings.Contains(strings.TrimRight(word, "="), "=")
+	case "digest":
+		return strings.HasPrefix(word, "username=")
+	case "basic":
+		if login64(word) {
+			return true
+		}
+	}
+	return looksSecret(word) || encoded(word)
 }
 
 // quotedAfter returns where the value is that stands in quotes right behind the name of a secret: wrong password "x". Keys in quotes are rather those of a map.

@@ -48,27 +48,45 @@ func nameLike(key string) bool {
 	if len(name) > 128 {
 		return false
 	}
-	length, digits, letters, upper, lower := 0, 0, 0, false, false
+	var run letters
 	for _, c := range name {
 		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c >= 'a' && c <= 'z':
-			letters, lower = letters+1, true
-		case c >= 'A' && c <= 'Z':
-			letters, upper = letters+1, true
-		case c == '"' || c == '{' || c == '}' || c == '<' || c == '>' || c == '(' || c == ')' || c == '\\':
+		case strings.ContainsRune(`"{}<>()\`, c):
 			return false
 		case strings.ContainsRune("-_.[]:$ %*~,;/@!|'", c):
-			length, digits, letters, upper, lower = -1, 0, 0, false, false
+			run = letters{}
+		default:
+			run.add(c)
 		}
-		length++
-		mixed := digits > 0 && letters > 0
-		if mixed && (length >= 24 || length >= 16 && upper && lower) || length > 48 {
+		if run.likeToken() {
 			return false
 		}
 	}
 	return true
+}
+
+// letters is a stretch of a name without punctuation.
+type letters struct {
+	length              int
+	digit, upper, lower bool
+}
+
+func (l *letters) add(c rune) {
+	l.length++
+	switch {
+	case c >= '0' && c <= '9':
+		l.digit = true
+	case c >= 'a' && c <= 'z':
+		l.lower = true
+	case c >= 'A' && c <= 'Z':
+		l.upper = true
+	}
+}
+
+// likeToken reports whether the stretch is too long for a word: sooner where letters and digits, or capitals too, are mixed.
+func (l *letters) likeToken() bool {
+	mixed := l.digit && (l.upper || l.lower)
+	return l.length > 48 || mixed && l.length >= 24 || mixed && l.length >= 16 && l.upper && l.lower
 }
 
 // namesNothing reports whether key, which has no value, can be shown: it might be a token, and its "=" the padding.

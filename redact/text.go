@@ -53,6 +53,11 @@ func runEnd(s string, before byte) int {
 	if !quoted && !strings.Contains(s[:end], "?") {
 		return end
 	}
+	return bracketedEnd(s, end, before, quoted)
+}
+
+// bracketedEnd returns where a run ends that goes on beyond end with what is in brackets, or, if it is quoted, up to that quote.
+func bracketedEnd(s string, end int, quote byte, quoted bool) int {
 	for depth := 0; end < len(s); end++ {
 		switch c := s[end]; c {
 		case '\r', '\n':
@@ -71,7 +76,7 @@ func runEnd(s string, before byte) int {
 				depth = 0
 			}
 		case '"', '\'', '`', '<', '>':
-			if depth <= 0 && (!quoted || c == before) {
+			if depth <= 0 && (!quoted || c == quote) {
 				return end
 			}
 		}
