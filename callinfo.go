@@ -53,6 +53,10 @@ type CallHop struct {
 	// CacheReason says why.
 	Cache, CacheReason string
 
+	// Auth says in a word what the layers of package auth did: added, renewed, replayed, rejected, signed, skipped or failed. Empty means that none took part.
+	// AuthReason says why.
+	Auth, AuthReason string
+
 	Stop string // why the retry layer made no further attempt, as a retry.Stop; empty without one
 
 	Exchanges []CallExchange // what went over the network for it: nothing, if the cache had the answer
@@ -160,6 +164,9 @@ func (h *hopRecord) snapshot() CallHop {
 		s.Header.Duration = h.call.now() - s.Header.Start
 	case s.Open:
 		s.Body.Duration = h.call.now() - s.Body.Start
+	}
+	if a := h.tally.Auth(); a.Status != "" {
+		s.Auth, s.AuthReason = a.Status, a.Reason
 	}
 	if r, known := h.tally.Record(); known {
 		s.Stop = r.Stop

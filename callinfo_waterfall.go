@@ -131,16 +131,11 @@ func milliseconds(d time.Duration) string {
 }
 
 func (w *waterfall) hop(h CallHop) {
+	w.layer("auth", h.Auth, h.AuthReason)
 	if h.Decoded != "" {
 		w.line("  decode: %s, %s encoded", clip(h.Decoded, labelWidth), formatBytes(h.Encoded))
 	}
-	if h.Cache != "" {
-		label := "cache: " + h.Cache
-		if h.CacheReason != "" {
-			label += " (" + h.CacheReason + ")"
-		}
-		w.line("  %s", label)
-	}
+	w.layer("cache", h.Cache, h.CacheReason)
 	if h.Stop != "" {
 		label := "retry: " + attempts(h.Exchanges)
 		if h.Stop != "done" {
@@ -171,6 +166,18 @@ func (w *waterfall) hop(h CallHop) {
 		w.row(label, h.Body, "█")
 	}
 	w.failed("  error: ", h.Err)
+}
+
+// layer writes what a layer did, in a word, and why.
+func (w *waterfall) layer(name, status, reason string) {
+	if status == "" {
+		return
+	}
+	label := name + ": " + status
+	if reason != "" {
+		label += " (" + reason + ")"
+	}
+	w.line("  %s", label)
 }
 
 func attempts(all []CallExchange) string {

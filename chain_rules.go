@@ -25,6 +25,9 @@ func checkStack(h Handler, redirects *redirectLayer) error {
 		if i < inner && l.Name == cacheLayer {
 			return &OptionError{Option: "UseCall", Reason: "contains a cache, which has to see each hop of a redirect: move it to Use"}
 		}
+		if i < inner && (l.Name == authLayer || l.Name == signLayer) {
+			return &OptionError{Option: "UseCall", Reason: "contains " + l.Name + ", which has to see each hop of a redirect, so that no other origin gets credentials: move it to Use"}
+		}
 		if i < inner && l.Name == retryLayer {
 			return &OptionError{Option: "UseCall", Reason: "contains retry, which would repeat a whole chain of redirects for its last hop: move it to Use"}
 		}
@@ -51,26 +54,33 @@ func checkWrapped(h Handler) error {
 }
 
 const (
+	authLayer   = "auth"
 	cacheLayer  = "cache"
 	decodeLayer = "decode"
 	retryLayer  = "retry"
+	signLayer   = "sign"
 )
+
+// wrongOrders are the pairs of layers that cannot stand in one stack with the first outside the second, and why.
+var wrongOrders = map[[2]string]string{
+	{cacheLayer, authLayer}:    "contains auth below a cache, which would not know whose answers it has; list auth before cache",
+	{retryLayer, authLayer}:    "contains auth inside retry: each attempt could be sent twice, and a failed token source would be retried; list auth before retry",
+	{signLayer, cacheLayer}:    "contains sign outside a cache: hits would be signed for nothing, and refreshes sent with an old signature; list sign after cache",
+	{signLayer, retryLayer}:    "contains sign outside retry: all attempts would have one signature; list sign after retry",
+	{retryLayer, cacheLayer}:   "contains a cache inside retry: hits would wait for attempts, and failed attempts could be stored; list cache before retry",
+	{retryLayer, retryLayer}:   "contains retry twice: attempts would multiply, so list it once",
+	{decodeLayer, decodeLayer}: "contains decode twice: the inner one would leave everything to the outer one, which asks for the codings, so list it once",
+}
 
 func checkPair(outer, l Layer, option string) error {
 	if outer.Conditional || l.Conditional {
 		return nil
 	}
-	var reason string
-	switch {
-	case sameState(outer.Handler, l.Handler):
+	reason := wrongOrders[[2]string{outer.Name, l.Name}]
+	if sameState(outer.Handler, l.Handler) {
 		reason = fmt.Sprintf("contains the same %s twice: the inner one would only see what the outer one lets through, so list it once", l.Name)
-	case outer.Name == retryLayer && l.Name == cacheLayer:
-		reason = "contains a cache inside retry: hits would wait for attempts, and failed attempts could be stored; list cache before retry"
-	case outer.Name == retryLayer && l.Name == retryLayer:
-		reason = "contains retry twice: attempts would multiply, so list it once"
-	case outer.Name == decodeLayer && l.Name == decodeLayer:
-		reason = "contains decode twice: the inner one would leave everything to the outer one, which asks for the codings, so list it once"
-	default:
+	}
+	if reason == "" {
 		return nil
 	}
 	return &OptionError{Option: option, Reason: reason}

@@ -13,7 +13,8 @@ func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
 	toA := func(r *http.Request) bool { return r.URL.Host == "a.test" }
 	toB := func(r *http.Request) bool { return r.URL.Host == "b.test" }
 	for name, use := range map[string][]ply.Middleware{
-		"canonical":                {plain, cacheLike, retryLike, plain},
+		"canonical":                {plain, like("auth"), cacheLike, retryLike, like("sign"), plain},
+		"two sources of tokens":    {like("auth"), like("auth")},
 		"one retry for each host":  {cacheLike, ply.When(toA, retryLike), ply.When(toB, retryLike)},
 		"two caches of their own":  {cacheLike, cacheLike},
 		"nil entries":              {nil, cacheLike, nil},
@@ -24,6 +25,11 @@ func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// like returns a layer that goes by a name.
+func like(name string) ply.Middleware {
+	return func(next ply.Handler) ply.Handler { return &pretender{next, name} }
 }
 
 // pretender is a layer that goes by the name of another.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/auth"
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
@@ -44,6 +45,14 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		{"same state in both lists", ply.Options{UseCall: []ply.Middleware{same}, Use: []ply.Middleware{same}}, "Use", "twice"},
 		{"cache inside retry", ply.Options{Use: []ply.Middleware{retryLike, cacheLike}}, "Use", "list cache before retry"},
 		{"cache inside retry, behind a name", ply.Options{Use: []ply.Middleware{retryLike, ply.Named("x", ply.Chain(plain, cacheLike))}}, "Use", "list cache before retry"},
+		{"auth below a cache", ply.Options{Use: []ply.Middleware{cacheLike, like("auth")}}, "Use", "list auth before cache"},
+		{"auth inside retry", ply.Options{Use: []ply.Middleware{retryLike, like("auth")}}, "Use", "list auth before retry"},
+		{"sign outside a cache", ply.Options{Use: []ply.Middleware{like("sign"), cacheLike}}, "Use", "list sign after cache"},
+		{"sign outside retry", ply.Options{Use: []ply.Middleware{like("sign"), retryLike}}, "Use", "list sign after retry"},
+		{"auth around redirects", ply.Options{UseCall: []ply.Middleware{like("auth")}}, "UseCall", "move it to Use"},
+		{"sign around redirects", ply.Options{UseCall: []ply.Middleware{like("sign")}}, "UseCall", "move it to Use"},
+		{"options of auth", ply.Options{Use: []ply.Middleware{auth.New(auth.Options{})}}, "Use", "Source"},
+		{"options of sign", ply.Options{Use: []ply.Middleware{auth.Sign(auth.SignOptions{})}}, "Use", "Signer"},
 		{"retry twice", ply.Options{Use: []ply.Middleware{retryLike, plain, retryLike}}, "Use", "multiply"},
 		{"credentials for everybody", ply.Options{CrossOrigin: []string{"X-Team", "authorization"}}, "CrossOrigin", "Authorization, which never goes"},
 		{"retry around redirects", ply.Options{UseCall: []ply.Middleware{retry.New(retry.Options{})}}, "UseCall", "move it to Use"},

@@ -1,4 +1,4 @@
-// Package attempt lets layers read what a retry layer did, without importing it.
+// Package attempt lets layers read what a retry layer or one that authenticates did, without importing it.
 package attempt
 
 import (
@@ -46,6 +46,7 @@ type Tally struct {
 	mu     sync.Mutex // guards the fields below
 	record Record
 	last   Recorder // nil before the first report
+	auth   Auth
 }
 
 type tallyKey struct{}
@@ -122,4 +123,26 @@ func (t *Tally) Reporter() Recorder {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.last
+}
+
+// Auth is what a layer that authenticates requests did for one.
+type Auth struct {
+	Status string // one word; "" without such a layer
+	Reason string // why, or ""
+}
+
+// ReportAuth tells all tallies of ctx what was done for a request. The last report counts.
+func ReportAuth(ctx context.Context, a Auth) {
+	for t := tallyOf(ctx); t != nil; t = t.outer {
+		t.mu.Lock()
+		t.auth = a
+		t.mu.Unlock()
+	}
+}
+
+// Auth returns what has been reported, the zero Auth if nothing has.
+func (t *Tally) Auth() Auth {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.auth
 }

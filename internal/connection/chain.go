@@ -15,7 +15,8 @@ type Chain struct {
 	// Opaque says that the transport cannot be seen. Then the common identity is assumed, and the answers are judged by themselves.
 	Opaque bool
 
-	given string // the name of what cannot be named, hashed, or ""
+	given  string // the name of what cannot be named, hashed, or ""
+	signed string // the principals for whom signers on the way sign, hashed, or ""
 }
 
 // A Step is what a handler shows whose type hides what it wraps.
@@ -35,7 +36,7 @@ func Under(h http.RoundTripper) Chain {
 }
 
 func under(h http.RoundTripper, left *int) Chain {
-	end, given := Chain{Opaque: true}, ""
+	end, given, signed := Chain{Opaque: true}, "", []string(nil)
 	stack.Walk(h, left, func(h http.RoundTripper) (next http.RoundTripper) {
 		if t, ok := h.(*http.Transport); ok && t != nil {
 			parts := Of(t, t)
@@ -44,6 +45,9 @@ func under(h http.RoundTripper, left *int) Chain {
 		}
 		if named, ok := h.(interface{ ConnectionName() string }); ok && given == "" {
 			given = named.ConnectionName()
+		}
+		if signer, ok := h.(interface{ SignsAs() string }); ok && signer.SignsAs() != "" {
+			signed = append(signed, signer.SignsAs())
 		}
 		step, ok := See(h)
 		switch {
@@ -60,6 +64,9 @@ func under(h http.RoundTripper, left *int) Chain {
 		}
 		return step.Next
 	})
+	if signed != nil {
+		end.signed = hashed(append(signed, "signed", end.signed)...)
+	}
 	if given != "" {
 		end.given = hashed("given", given)
 	}
@@ -71,6 +78,9 @@ func fork(a, b Chain) Chain {
 	if a.Foreign != b.Foreign {
 		a.Foreign = newToken()
 		b.Foreign = a.Foreign
+	}
+	if a.signed != b.signed { // then nothing is known of who signs
+		a.signed, b.signed = "", ""
 	}
 	if a.Identity == b.Identity {
 		a.Opaque = a.Opaque || b.Opaque

@@ -92,12 +92,12 @@ func (p Path) tokens(id, base *Identity) string {
 // Append appends the name of the path, behind its length. Equal paths have equal names, in each process if [Path.Unnamed] is empty.
 func (p Path) Append(dst []byte) []byte {
 	first, second, base := p.parts()
-	if p.choice == nil && p.chain.given == "" && !p.foreign {
+	if p.choice == nil && p.chain.given == "" && p.chain.signed == "" && !p.foreign {
 		dst = binary.AppendUvarint(dst, uint64(len(first.Name)+len(first.Local)))
 		return append(append(dst, first.Name...), first.Local...)
 	}
 	var room [256]byte
-	name := append(room[:0], p.chain.given...)
+	name := append(append(room[:0], p.chain.given...), p.chain.signed...)
 	name = append(append(name, first.Name...), p.tokens(first, base)...)
 	if second != nil {
 		name = append(append(name, second.Name...), p.tokens(second, base)...)
@@ -132,6 +132,9 @@ func (p Path) Unnamed() string {
 	}
 	return ""
 }
+
+// Signed reports whether signers on the way have said for whom they sign. The name of the path has it.
+func (p Path) Signed() bool { return p.chain.signed != "" }
 
 // Unseen reports whether nothing is known of the path, so that its answers have to be judged by themselves.
 func (p Path) Unseen() bool { return p.chain.Opaque && p.chain.given == "" && p.choice == nil }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -59,16 +60,21 @@ func remember(name string, secret bool) {
 }
 
 // In reports whether a request has credentials: a field of its header, in any spelling, or the userinfo of its URL.
+// What a layer has added for a principal that it names is none here, for the principal counts in its place.
 func In(r *http.Request) bool {
 	if r.URL != nil && r.URL.User != nil {
 		return true
 	}
-	for name := range r.Header {
-		if Named(name) {
+	for name, values := range r.Header {
+		if Named(name) && !vouched(r, name, values) {
 			return true
 		}
 	}
 	return false
+}
+
+func vouched(r *http.Request, name string, values []string) bool {
+	return reqctx.From(r.Context()).Vouches(name, values)
 }
 
 // AppendBasic appends the Authorization that net/http makes of the userinfo of a request's URL, where there is no such field, and reports whether it does.
@@ -115,10 +121,7 @@ func Of(r *http.Request) Set {
 	}
 	if r.URL != nil {
 		for _, param := range secretParams(r.URL.RawQuery) {
-			if s.query == nil {
-				s.query = make(map[string]struct{})
-			}
-			s.query[param] = struct{}{}
+			s.addQuery(param)
 		}
 	}
 	return s
@@ -144,6 +147,33 @@ func (s *Set) add(name, value string) {
 func (s *Set) has(name string, as sense, value string) bool {
 	_, ok := s.claims[claim{name, as, value}]
 	return ok
+}
+
+// AddSigned adds the credentials that after has and before has not: what a signer has made of a request.
+func (s *Set) AddSigned(before, after *http.Request) {
+	had := Of(before)
+	for name, values := range after.Header {
+		if !Named(name) {
+			continue
+		}
+		for _, value := range values {
+			if value = sent(value); !had.has(strings.ToLower(name), literal, value) {
+				s.add(name, value)
+			}
+		}
+	}
+	for param := range Of(after).query {
+		if _, ok := had.query[param]; !ok {
+			s.addQuery(param)
+		}
+	}
+}
+
+func (s *Set) addQuery(param string) {
+	if s.query == nil {
+		s.query = make(map[string]struct{})
+	}
+	s.query[param] = struct{}{}
 }
 
 // HasField reports whether s has a line that was sent: the same value under the same name, or a signature by the same key, for each attempt may have its own.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/internal/target"
 )
 
@@ -191,14 +192,15 @@ func Identity(name, value string) (string, bool) {
 	return id, as == literal || as == keyID
 }
 
-// Append appends what a request's credentials say of who asks. Nothing of it may be kept but a hash.
+// Append appends what a request's credentials say of who asks, but for those that a layer has added for a principal which it names. Nothing of it may be kept but a hash.
 // The error is ErrUnnamed if a signature is all that says it. Then what is appended does not change with the signature, and is of use if something else says who asks.
 func Append(dst []byte, r *http.Request) ([]byte, error) {
 	a := appender{dst: dst, header: r.Header}
+	a.values = reqctx.From(r.Context())
 	var room [8]string
 	others := room[:0]
-	for name := range r.Header {
-		if Named(name) && !field.EqualFold(name, "Authorization") && !field.EqualFold(name, "Cookie") {
+	for name, values := range r.Header {
+		if Named(name) && !a.values.Vouches(name, values) && !field.EqualFold(name, "Authorization") && !field.EqualFold(name, "Cookie") {
 			others = append(others, name)
 		}
 	}
@@ -253,6 +255,7 @@ func keyBefore(value string) (string, bool) {
 type appender struct {
 	dst                    []byte
 	header                 http.Header
+	values                 reqctx.Values // of the request's context
 	named, proven, unnamed bool
 }
 
@@ -285,6 +288,9 @@ func (a *appender) value(name, value string) {
 // field appends all values of a field: those under its canonical name first, and then those under any other spelling.
 func (a *appender) field(h http.Header, name string) {
 	values, ok := h[name]
+	if a.values.Vouches(name, values) {
+		values, ok = nil, false
+	}
 	others := otherSpellings(h, name)
 	if !ok && others == nil {
 		a.dst = append(a.dst, 0)

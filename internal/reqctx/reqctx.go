@@ -11,9 +11,13 @@ import (
 // Values are the choices that every cached request looks for. They share one context key, because each look-up walks the whole context.
 // The zero Values are those of a request for which nothing was chosen.
 type Values struct {
-	Connection any    // a *connection.Choice: what a client has chosen for the request's connection, or nil
-	Principal  string // a hash of the name under which the program makes the request, or ""; see cache.WithPrincipal
-	Cache      any    // the cache's choices, whose type is its own, or nil
+	Connection any         // a *connection.Choice: what a client has chosen for the request's connection, or nil
+	Principal  string      // a hash of the name under which the program makes the request, or ""; see cache.WithPrincipal
+	Cache      any         // the cache's choices, whose type is its own, or nil
+	Credential *Credential // what layers have added for principals that they name: the innermost, or nil
+
+	// Signatures hears of what signers below a cache add to the request, or is nil.
+	Signatures SignatureWatch
 }
 
 type valuesKey struct{}

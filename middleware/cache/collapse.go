@@ -308,7 +308,7 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		return nil, goAlone, nil
 	case f.troubled():
 		return x.shareTrouble(f, d)
-	case f.entry != nil && !selects(f.entry, x.request.Header, x.cache.secret()):
+	case f.entry != nil && !selects(f.entry, x.request, x.cache.secret()):
 		x.known = f.entry.selectors
 		f.drop()
 		return nil, goAgain, nil
@@ -476,8 +476,8 @@ func (x *exchange) selecting() []selector {
 // selectsLike tells whether two requests have the same values in the fields that answers are known to vary on.
 func (x *exchange) selectsLike(other *http.Request, known []selector) bool {
 	return !slices.ContainsFunc(known, func(s selector) bool {
-		mine, have := selecting(x.request.Header, s.name, x.cache.secret())
-		its, has := selecting(other.Header, s.name, x.cache.secret())
+		mine, have := selecting(x.request, s.name, x.cache.secret())
+		its, has := selecting(other, s.name, x.cache.secret())
 		return have != has || mine != its
 	})
 }

@@ -348,7 +348,7 @@ func (t *flights) find(x *exchange) *flight {
 		case x.cache.events.since(f.began, x.knownTags()), x.cache.events.sifted(f.began, f.request, f.started), f.seen.overtakenBy(x.seen, x.knownTags()):
 			// a request that was made after an invalidation gets an answer that was, too
 		case f.isLanded() && f.outdated(&x.cache.events):
-		case f.isLanded() && (!selects(f.entry, x.request.Header, x.cache.secret()) || !x.suits(f.entry, time.Now())):
+		case f.isLanded() && (!selects(f.entry, x.request, x.cache.secret()) || !x.suits(f.entry, time.Now())):
 		case !f.isLanded() && !x.selectsLike(f.request, names):
 		case f.join(x):
 			return f

@@ -57,7 +57,7 @@ func (l *leases) key(x *exchange) string {
 	h := sha256.New()
 	h.Write(at.hash[:])
 	for _, name := range slices.Compact(names) {
-		value, present := selecting(x.request.Header, name, x.cache.secret())
+		value, present := selecting(x.request, name, x.cache.secret())
 		said := appendText(nil, name)
 		if present {
 			said = appendText(said, "has")

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/plyhttp/ply/internal/reqctx"
@@ -21,27 +20,22 @@ import (
 // The name is never sent to the server.
 func WithPrincipal(ctx context.Context, name string) context.Context {
 	s := reqctx.From(ctx)
+	s.Credential = nil // the request says by itself who asks, as far as the name does not
 	if s.Principal = ""; name != "" {
-		s.Principal = hashedPrincipal(name)
+		s.Principal = reqctx.HashPrincipal(name)
 	}
 	return reqctx.With(ctx, s)
 }
 
-// hashedPrincipal is the form in which a principal's name stands in a scope, in keys and in tags.
-func hashedPrincipal(name string) string {
-	sum := sha256.Sum256(append([]byte("ply principal\x00"), name...))
-	return string(sum[:])
-}
-
 // principalTag is the tag of everything that is stored for the principal with this name.
-func principalTag(name string) tag { return hashedPrincipalTag(hashedPrincipal(name)) }
+func principalTag(name string) tag { return hashedPrincipalTag(reqctx.HashPrincipal(name)) }
 
 func hashedPrincipalTag(hashed string) tag { return newTag(append([]byte{'p'}, hashed...)) }
 
-// withPrincipal returns tags and, if the request was made for a named principal, that one's tag.
+// withPrincipal returns tags and, if the request was made for named principals, their tags.
 func withPrincipal(ctx context.Context, tags []tag) []tag {
-	if hashed := reqctx.From(ctx).Principal; hashed != "" {
-		return append(tags, hashedPrincipalTag(hashed))
+	for hashed := range reqctx.From(ctx).Principals() {
+		tags = append(tags, hashedPrincipalTag(hashed))
 	}
 	return tags
 }

@@ -326,7 +326,7 @@ func (p *reply) newEntry(judged *candidate) *Entry {
 		url: displayURL(p.request), status: p.StatusCode, reason: p.Status,
 		proto: p.Proto, major: p.ProtoMajor, minor: p.ProtoMinor, uncompressed: p.Uncompressed,
 		header:    storedHeader(p.Header, p.received, judged.verdict.Overrules(), &c.posture),
-		selectors: newSelectors(p.varies(), p.request.Header, c.secret()),
+		selectors: newSelectors(p.varies(), p.request, c.secret()),
 		search:    newSearchVariance(p.Header, queryOf(p.request)),
 		requested: p.requested, received: p.received, age0: judged.age, rules: newRules(judged, &c.posture),
 	}
@@ -447,7 +447,7 @@ func (p *reply) freshen(old *Entry) (e *Entry, stored, may bool) {
 	judged.confirmed, judged.carried = true, judged.carried|p.watch.carries()
 	reason, _ := storable(&judged, &c.posture)
 	e = old.copy()
-	e.selectors = newSelectors(merged.Header["Vary"], p.request.Header, c.secret())
+	e.selectors = newSelectors(merged.Header["Vary"], p.request, c.secret())
 	if slices.ContainsFunc(e.selectors, selector.unhashed) {
 		reason = unhashedReason
 	}

@@ -53,7 +53,7 @@ func storedBy(s expiry.Strategy, method string, status int, response, request st
 	judged := c.judge(r, resp, initialAge(resp.Header, t0, t0), t0)
 	e := &Entry{
 		status: status, header: storedHeader(resp.Header, t0, judged.verdict.Overrules(), p), body: content{bytes: []byte("hello")},
-		selectors: newSelectors(resp.Header["Vary"], r.Header, &secret{}), received: t0, age0: judged.age, rules: newRules(&judged, p),
+		selectors: newSelectors(resp.Header["Vary"], r, &secret{}), received: t0, age0: judged.age, rules: newRules(&judged, p),
 	}
 	e.index()
 	reason, _ := storable(&judged, p)
@@ -400,7 +400,7 @@ func TestVary(t *testing.T) {
 			if test.name == "two spellings of a name" {
 				presents = http.Header{"A": {"1"}, "a": {"2"}}
 			}
-			if got := selects(e, presents, &secret{}); got != test.want {
+			if got := selects(e, &http.Request{Header: presents}, &secret{}); got != test.want {
 				t.Errorf("selects = %v, want %v", got, test.want)
 			}
 		})

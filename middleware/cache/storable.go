@@ -7,6 +7,7 @@ import (
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // rules is what a stored response says about its own use.
@@ -72,6 +73,8 @@ func unstorableStatus(c *candidate, d *field.Response, p *posture) string {
 		return "status not allowed"
 	case status == http.StatusNotModified:
 		return "304 answers the caller's condition"
+	case status == http.StatusUnauthorized && reqctx.From(c.request.Context()).Credential != nil:
+		return "401 answers a credential that can be renewed"
 	case status == http.StatusPreconditionFailed || status == http.StatusRequestedRangeNotSatisfiable:
 		return "the answer to a condition or a range, not to the URI"
 	case status == http.StatusPartialContent && !storablePart(c):

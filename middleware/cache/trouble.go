@@ -134,7 +134,7 @@ func (x *exchange) shareTrouble(f *flight, d decision) (*http.Response, verdict,
 	case x.secluded(f):
 		f.drop()
 		return nil, goAlone, nil
-	case f.lent && !selects(f.entry, x.request.Header, x.cache.secret()):
+	case f.lent && !selects(f.entry, x.request, x.cache.secret()):
 		x.known = f.entry.selectors
 		f.drop()
 		return nil, goAgain, nil

@@ -86,7 +86,7 @@ func (x *exchange) selects() func(*Entry) bool {
 		if e.search != nil && query == "" {
 			query = blinded(queryOf(x.request))
 		}
-		return (e.search == nil || e.search.coversBlinded(query)) && selects(e, x.request.Header, key)
+		return (e.search == nil || e.search.coversBlinded(query)) && selects(e, x.request, key)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // selector is one request field that a response varies on, with the value that the request had (RFC 9111 §4.1).
@@ -25,18 +26,18 @@ func (s selector) same(other selector) bool {
 	return s.name == other.name && s.present == other.present && s.value == other.value
 }
 
-// newSelectors returns the selectors of a response with this Vary to a request with that header, in a fixed order.
+// newSelectors returns the selectors of a response with this Vary to a request, in a fixed order.
 // What varies on more than maxSelectors fields is not stored.
-func newSelectors(vary []string, request http.Header, key *secret) []selector {
+func newSelectors(vary []string, r *http.Request, key *secret) []selector {
 	var selectors []selector
 	for name := range field.Members(vary) {
 		name = http.CanonicalHeaderKey(name)
 		if slices.ContainsFunc(selectors, func(s selector) bool { return s.name == name }) {
 			continue
 		}
-		value, present := selecting(request, name, key)
+		value, present := selecting(r, name, key)
 		s := selector{name: name, present: present, value: value}
-		if lines := request[name]; len(lines) == 1 && !sensitive(name) {
+		if lines := r.Header[name]; len(lines) == 1 && !sensitive(name) {
 			s.raw = lines[0]
 		}
 		if selectors = append(selectors, s); len(selectors) == maxSelectors {
@@ -48,13 +49,16 @@ func newSelectors(vary []string, request http.Header, key *secret) []selector {
 }
 
 // selecting returns the normalised value of one request field, and whether the field is present at all.
-func selecting(request http.Header, name string, key *secret) (string, bool) {
+func selecting(r *http.Request, name string, key *secret) (string, bool) {
 	var lines []string
 	present := false
-	for key, values := range request {
+	for key, values := range r.Header {
 		if len(key) == len(name) && field.EqualFold(key, name) && values != nil {
 			lines, present = append(lines, values...), true
 		}
+	}
+	if present && sensitive(name) && reqctx.From(r.Context()).Vouches(name, lines) {
+		return ofPrincipal, true
 	}
 	if credential.Named(name) {
 		lines = identities(name, lines)
@@ -65,6 +69,9 @@ func selecting(request http.Header, name string, key *secret) (string, bool) {
 	}
 	return value, present
 }
+
+// ofPrincipal is the value of a field that a layer has set for a principal which the key has: a renewed token selects what the old one did.
+const ofPrincipal = "of the principal"
 
 // identities puts the key that a signature names in its place, which changes with each request: what varies on it varies on who asks.
 // lines is not written to.
@@ -204,17 +211,17 @@ func (s selector) unhashed() bool { return s.present && s.value == "" && sensiti
 const unhashedReason = "varies on credentials, and the store has given no secret for their hashes"
 
 // selects tells whether a request selects the response: all nominated fields match (RFC 9111 §4.1).
-func selects(e *Entry, request http.Header, key *secret) bool {
+func selects(e *Entry, r *http.Request, key *secret) bool {
 	for i := range e.selectors {
 		s := &e.selectors[i]
-		if s.recognises(request) {
+		if s.recognises(r.Header) {
 			continue
 		}
-		value, present := selecting(request, s.name, key)
+		value, present := selecting(r, s.name, key)
 		if present == s.present && value == s.value {
 			continue
 		}
-		if s.name != "Accept-Language" || !prefersLanguage(request["Accept-Language"], e.header["Content-Language"]) {
+		if s.name != "Accept-Language" || !prefersLanguage(r.Header["Accept-Language"], e.header["Content-Language"]) {
 			return false
 		}
 	}
@@ -319,7 +326,7 @@ func (s *variants) choose(a *ask, r *http.Request, key *secret) *Entry {
 		if best != nil && (bestHolds && !has || bestHolds == has && !e.newerThan(best)) {
 			continue
 		}
-		if (e.search == nil || e.search.coversBlinded(query)) && selects(e, r.Header, key) {
+		if (e.search == nil || e.search.coversBlinded(query)) && selects(e, r, key) {
 			best, bestHolds = e, has
 		}
 	}

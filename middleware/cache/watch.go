@@ -9,6 +9,7 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // credentialsBelow is why an answer is not stored, nor shared, to a request that has left with credentials which the cache has not seen: the key does not say whose it is.
@@ -51,12 +52,12 @@ func carriedBy(r *http.Request) (c carried) {
 //
 // A nil watch has seen nothing.
 type watch struct {
-	keyed   credential.Set
 	hooks   httptrace.ClientTrace
 	request http.Request // that is watched
 
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
-	carried carried    // beside the keyed ones
+	keyed   credential.Set
+	carried carried // beside the keyed ones
 	foreign bool
 	socket  bool // a connection went to a Unix socket
 }
@@ -75,8 +76,21 @@ func (x *exchange) watched(r *http.Request) *http.Request {
 		w.hooks.GotConn = w.got
 	}
 	x.watch = w
-	w.request = *r.WithContext(httptrace.WithClientTrace(r.Context(), &w.hooks))
+	ctx := httptrace.WithClientTrace(r.Context(), &w.hooks)
+	if a.path.Signed() {
+		v := reqctx.From(ctx)
+		v.Signatures = w
+		ctx = reqctx.With(ctx, v)
+	}
+	w.request = *r.WithContext(ctx)
 	return &w.request
+}
+
+// Signed is called by signers below that have said for whom they sign. The name of the path has that principal, and so has the key.
+func (w *watch) Signed(before, after *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keyed.AddSigned(before, after)
 }
 
 // wrote is called for each field that is written. In HTTP/2 that is once for each value, and the path is a field, too.
@@ -84,17 +98,35 @@ func (x *exchange) watched(r *http.Request) *http.Request {
 func (w *watch) wrote(name string, values []string) {
 	switch {
 	case name == ":path" && len(values) == 1:
-		if _, query, ok := strings.Cut(values[0], "?"); ok && !w.keyed.HasQuery(query) {
+		if _, query, ok := strings.Cut(values[0], "?"); ok && !w.hasQuery(query) {
 			w.note(otherCarried)
 		}
 	case !credential.Named(name), field.EqualFold(name, "Proxy-Authorization"):
 	default:
 		for _, value := range values {
-			if !w.keyed.HasField(name, value) {
+			if !w.hasField(name, value) {
 				w.note(carriedIn(name))
 			}
 		}
 	}
+}
+
+func (w *watch) hasQuery(query string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.keyed.HasQuery(query)
+}
+
+func (w *watch) hasField(name, value string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.keyed.HasField(name, value)
+}
+
+func (w *watch) has(r *http.Request) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.keyed.Has(r)
 }
 
 // got is called with each connection that is used. Where the cache cannot see the transport, only this shows that a URL leads to a socket,
@@ -147,7 +179,7 @@ func (w *watch) look(sent *http.Request, resp *http.Response) {
 }
 
 func (w *watch) lookAt(r *http.Request) {
-	if w.keyed.Has(r) {
+	if w.has(r) {
 		return
 	}
 	if c := carriedBy(r); c != 0 {

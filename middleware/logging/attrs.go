@@ -155,6 +155,12 @@ func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 	if o.Stop != "" && o.Stop != "done" {
 		a = append(a, slog.String("retry.stop", o.Stop))
 	}
+	if o.Auth.Status != "" {
+		a = append(a, slog.String("auth.status", o.Auth.Status))
+	}
+	if o.Auth.Reason != "" {
+		a = append(a, slog.String("auth.reason", o.Auth.Reason))
+	}
 	if o.Decoded != "" {
 		a = append(a, slog.String("decode.codings", o.Decoded), slog.Int64("decode.encoded_size", o.Encoded))
 	}

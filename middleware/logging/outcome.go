@@ -41,7 +41,14 @@ type Outcome struct {
 	Decoded     string        // the content codings that a decode layer inside removed from it, such as "br"; "" for none
 	Encoded     int64         // bytes of it before that
 	Cache       CacheStatus   // zero without a ply cache inside
+	Auth        Auth          // zero without a layer that authenticates inside
 	CallID      string        // the same for all attempts and hops of a call
+}
+
+// Auth is what a layer of package auth inside did for a call.
+type Auth struct {
+	Status string // one word: added, renewed, replayed, rejected, signed, skipped or failed
+	Reason string // why, or ""
 }
 
 // Status is the status code of the response, or zero.
@@ -64,6 +71,9 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 		Received:  x.received.Load(),
 		Cache:     x.cache,
 		CallID:    x.id,
+	}
+	if x.attempt == 0 {
+		o.Auth = Auth(x.tally.Auth())
 	}
 	if x.decoded != nil {
 		o.Decoded, o.Encoded = x.decoded.DecodedFrom()

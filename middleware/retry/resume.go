@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/attempt"
+	"github.com/plyhttp/ply/internal/drain"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -192,7 +193,7 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 	}
 	v, _ := judge(&c.tried, c.opts.Rules)
 	if again = v == Retry; again {
-		drop(resp)
+		drain.Response(resp)
 	} else if resp != nil {
 		resp.Body.Close()
 	}

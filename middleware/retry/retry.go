@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/plyhttp/ply/internal/drain"
 )
 
 // New returns a layer that sends a request again when that is safe and may help.
@@ -110,7 +112,7 @@ func (c *call) run() (*http.Response, error) {
 			return c.finish(resp, p)
 		}
 		c.event(c.opts.OnRetry, p.wait)
-		drop(resp)
+		drain.Response(resp)
 		if err := sleep(c, p.wait); err != nil {
 			closeBody(body)
 			return c.finish(nil, gone(err))

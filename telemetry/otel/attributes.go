@@ -15,6 +15,8 @@ import (
 
 // The attributes that the semantic conventions have no name for.
 const (
+	authStatusKey    = attribute.Key("ply.auth.status")
+	authReasonKey    = attribute.Key("ply.auth.reason")
 	cacheStatusKey   = attribute.Key("ply.cache.status")
 	cacheReasonKey   = attribute.Key("ply.cache.reason")
 	collapsedKey     = attribute.Key("ply.cache.collapsed")

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/auth"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 )
@@ -38,11 +39,13 @@ func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	o := l.begin(tracer, req, trace.SpanKindInternal, "call "+l.spanName(req))
 	ctx, info := retry.WithInfo(o.ctx)
+	ctx, authInfo := auth.WithInfo(ctx)
 	var status cache.Status
 	var cached bool
 	o.done = func(o *operation, e ending) {
 		done := outcome{ending: e, status: status, cached: cached}
 		done.info, done.retried = info()
+		done.auth, _ = authInfo()
 		o.callDone(done)
 	}
 	returned := false
@@ -69,6 +72,7 @@ type outcome struct {
 	ending
 	status  cache.Status
 	cached  bool // a cache took part
+	auth    auth.Info
 	info    retry.Info
 	retried bool // a retry layer took part
 }
@@ -108,6 +112,12 @@ func (o *operation) describeCall(e outcome) {
 		} else if e.status.Fwd != "" {
 			a = append(a, cacheReasonKey.String(string(e.status.Fwd)))
 		}
+	}
+	if e.auth.Status != "" {
+		a = append(a, authStatusKey.String(e.auth.Status))
+	}
+	if e.auth.Reason != "" {
+		a = append(a, authReasonKey.String(e.auth.Reason))
 	}
 	if e.retried {
 		a = append(a, retryAttemptsKey.Int(e.info.Earlier+len(e.info.Attempts)), retryStopKey.String(string(e.info.Stop)))

@@ -1,4 +1,5 @@
-package retry
+// Package drain lets go of responses that nobody will read.
+package drain
 
 import (
 	"io"
@@ -13,13 +14,13 @@ const (
 	drainTime  = 50 * time.Millisecond
 )
 
-// drop reads what little is left of the body and closes it.
-func drop(resp *http.Response) {
+// Response reads what little is left of the body and closes it. Nil is nothing to do.
+func Response(resp *http.Response) {
 	if resp == nil || resp.Body == nil {
 		return
 	}
 	if worthReading(resp) {
-		drain(resp.Body)
+		read(resp.Body)
 	}
 	resp.Body.Close()
 }
@@ -29,9 +30,9 @@ func worthReading(resp *http.Response) bool {
 	return resp.Body != http.NoBody && resp.ProtoMajor < 2 && resp.ContentLength <= drainBytes
 }
 
-// drain reads on a goroutine of its own because nothing bounds the time that a Read takes.
-// When drain gives up, the caller's Close ends that Read.
-func drain(body io.Reader) {
+// read reads on a goroutine of its own because nothing bounds the time that a Read takes.
+// When it gives up, the Close that follows ends that Read.
+func read(body io.Reader) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -1,0 +1,81 @@
+package reqctx
+
+import (
+	"context"
+	"crypto/sha256"
+	"iter"
+	"net/http"
+	"strings"
+)
+
+// A Credential is what a layer has added to a request for a principal that it names. It doesn't change.
+type Credential struct {
+	Field string // the header field that holds it, or "" if none does
+	Value string // of the field
+
+	principal string // a hash of the name
+	before    string // Values.Principal outside
+	outer     *Credential
+}
+
+// A SignatureWatch hears what a signer has made of a request that a cache has sent down.
+type SignatureWatch interface {
+	// Signed compares a request before and after it was signed for a principal that the cache knows of. It may be called from any goroutine.
+	Signed(before, after *http.Request)
+}
+
+// HashPrincipal is the form in which a principal's name stands in Values, and in the keys and tags of caches.
+func HashPrincipal(name string) string {
+	sum := sha256.Sum256(append([]byte("ply principal\x00"), name...))
+	return string(sum[:])
+}
+
+// WithCredential returns a context for a request whose header field has the value, which a layer has added for the principal of that name.
+// Of a credential that is no field, such as a parameter of the query, the name alone counts. A principal that the context has already counts beside it.
+func WithCredential(ctx context.Context, field, value, name string) context.Context {
+	v := From(ctx)
+	c := &Credential{Field: field, Value: value, principal: HashPrincipal(name), before: v.Principal, outer: v.Credential}
+	if c.outer != nil && c.outer.Field == field { // the context is that of an older request
+		c.outer = c.outer.outer
+	}
+	switch v.Principal {
+	case c.principal:
+	case "":
+		v.Principal = c.principal
+	default:
+		sum := sha256.Sum256([]byte("ply principals\x00" + v.Principal + c.principal))
+		v.Principal = string(sum[:])
+	}
+	v.Credential = c
+	return With(ctx, v)
+}
+
+// Vouches reports whether all that a field holds is a credential that a layer has added for a principal which it names.
+// Then the principal says who asks, and the value, which may be another tomorrow, says no more.
+func (v Values) Vouches(field string, values []string) bool {
+	if len(values) != 1 {
+		return false
+	}
+	for c := v.Credential; c != nil; c = c.outer {
+		if c.Field != "" && strings.EqualFold(c.Field, field) && c.Value == values[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// Principals yields the hashes of all names that have gone into Principal, and Principal.
+func (v Values) Principals() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if v.Principal != "" && !yield(v.Principal) {
+			return
+		}
+		for c := v.Credential; c != nil; c = c.outer {
+			for _, hashed := range [...]string{c.principal, c.before} {
+				if hashed != "" && hashed != v.Principal && !yield(hashed) {
+					return
+				}
+			}
+		}
+	}
+}

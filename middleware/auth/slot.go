@@ -1,0 +1,327 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plyhttp/ply/redact"
+)
+
+// held is a token with its dates. It doesn't change.
+type held struct {
+	Token
+	line string // the token as it stands in a field, or in the query
+
+	at        time.Time     // when it came
+	due, good time.Duration // from then on: until it is to be renewed, and for how long it may be used; zero if that is not known
+}
+
+// leastLife is for how long a token is believed that has expired already when it comes: our clock may be ahead.
+const leastLife = 10 * time.Second
+
+func newHeld(t Token, o *Options, now time.Time) *held {
+	h := &held{Token: t, line: t.Value, at: now}
+	if scheme := t.scheme(o); scheme != "" && o.Query == "" {
+		h.line = scheme + " " + t.Value
+	}
+	if t.Expires.IsZero() {
+		return h
+	}
+	life := t.Expires.Sub(now)
+	if life <= 0 {
+		life = leastLife
+	}
+	skew := min(o.ClockSkew, life/10)
+	before := o.RefreshBefore
+	if before == 0 {
+		before = min(life/5, maxRefreshBefore)
+	}
+	h.good = life - skew
+	h.due = life - max(min(before, life/2), skew)
+	return h
+}
+
+func (t Token) scheme(o *Options) string {
+	if t.Scheme == "" && o.Field == "Authorization" {
+		return "Bearer"
+	}
+	return t.Scheme
+}
+
+// age is how old the token is by the clock that tells more: one of them may have been set, and the other stands still while a machine sleeps.
+func (h *held) age(now time.Time) time.Duration {
+	return max(now.Sub(h.at), now.Round(0).Sub(h.at.Round(0)))
+}
+
+func (h *held) isDue(now time.Time) bool  { return h.due > 0 && h.age(now) >= h.due }
+func (h *held) isGood(now time.Time) bool { return h.good == 0 || h.age(now) < h.good }
+
+// slot has the token of one account, and what is known of its source.
+type slot struct {
+	account string
+	opts    *Options
+
+	mu      sync.Mutex // guards the fields below; never held while the source is asked
+	token   *held      // nil before the first
+	flight  *flight    // the call of the source under way, or nil
+	failed  *Error     // of the last call, nil if that brought a token
+	failure backoff    // until when the source is left alone after it failed
+	vain    backoff    // until when a 401 does not have it asked, after one that a new token met as well
+	vainFor string     // the token that has last counted in vain
+}
+
+// backoff is a time that doubles each time that it is begun.
+type backoff struct {
+	n     int
+	until time.Time
+}
+
+func (b *backoff) begin(first time.Duration, now time.Time) {
+	b.until = now.Add(max(first, min(first<<min(b.n, 30), maxHold)))
+	b.n++
+}
+
+func (b *backoff) over(now time.Time) bool { return !now.Before(b.until) }
+
+// flight is one call of the source. Its goroutine ends when the source returns; those who wait are free when its time is over, too.
+type flight struct {
+	done chan struct{} // closed when the fields below are set
+	got  *held
+	err  *Error
+}
+
+// lease is a token for one request.
+type lease struct {
+	*held
+	waited bool
+	stale  *Error // why there is no newer token in the place of one that has expired
+}
+
+// acquire returns a token, waiting for the source if it must.
+//
+// A token that has expired is better than none, if no newer one can be had: the server is the judge of it, and a cache may have answers that need none.
+func (s *slot) acquire(ctx context.Context) (lease, error) {
+	now := time.Now()
+	s.mu.Lock()
+	t := s.token
+	switch {
+	case t != nil && !t.isDue(now):
+		s.mu.Unlock()
+		return lease{held: t}, nil
+	case t != nil && t.isGood(now):
+		if s.flight == nil && s.failure.over(now) {
+			s.start(nil)
+		}
+		s.mu.Unlock()
+		return lease{held: t}, nil
+	case s.flight == nil && !s.failure.over(now):
+		err := s.failed
+		s.mu.Unlock()
+		return s.stale(t, false, err)
+	case s.flight == nil:
+		s.start(nil)
+	}
+	f := s.flight
+	s.mu.Unlock()
+	if err := f.wait(ctx); err != nil {
+		return lease{}, err
+	}
+	if f.err != nil {
+		return s.stale(t, true, f.err)
+	}
+	return lease{held: f.got, waited: true}, nil
+}
+
+func (s *slot) stale(t *held, waited bool, err *Error) (lease, error) {
+	if t == nil {
+		return lease{}, err
+	}
+	return lease{held: t, waited: waited, stale: err}, nil
+}
+
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("auth: waiting for a token: %w", context.Cause(ctx))
+	}
+}
+
+// renewal is what there is to do after a token was refused.
+type renewal struct {
+	newer *held   // there is another one
+	wait  *flight // or it is on its way
+	why   string  // or there is none, for this reason
+}
+
+// renew has a token replaced that was refused. Of many requests with one token, the first has the source asked, and all others find what that brings.
+func (s *slot) renew(refused *held) renewal {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.token != nil && s.token.Value != refused.Value:
+		return renewal{newer: s.token}
+	case s.flight != nil:
+	case !s.vain.over(now):
+		return renewal{why: "a new token was refused a moment ago"}
+	case !s.failure.over(now):
+		return renewal{why: "the source has failed a moment ago"}
+	default:
+		s.start(&refused.Token)
+	}
+	return renewal{wait: s.flight}
+}
+
+// replaced waits for what renew has found.
+func (s *slot) replaced(ctx context.Context, r renewal, refused *held) (newer *held, why string, err error) {
+	if r.wait == nil {
+		return r.newer, r.why, nil
+	}
+	if err := r.wait.wait(ctx); err != nil {
+		return nil, "", err
+	}
+	switch {
+	case r.wait.err != nil:
+		return nil, "the source has failed", nil
+	case r.wait.got.Value == refused.Value:
+		s.judged(r.wait.got, true)
+		return nil, "the source has no other token", nil
+	}
+	return r.wait.got, "", nil
+}
+
+// judged notes what a server thinks of a token that was replaced for its sake: whether that has been in vain.
+func (s *slot) judged(t *held, vain bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.token == nil || s.token.Value != t.Value: // there is a newer one
+	case !vain:
+		s.vain, s.vainFor = backoff{}, ""
+	case s.vainFor != t.Value || s.vain.over(time.Now()): // each token counts once, however many requests it was refused
+		s.vain.begin(s.opts.FailureHold, time.Now())
+		s.vainFor = t.Value
+	}
+}
+
+// start asks the source. s.mu is held.
+func (s *slot) start(rejected *Token) {
+	f := &flight{done: make(chan struct{})}
+	s.flight = f
+	go s.refresh(f, rejected)
+}
+
+func (s *slot) refresh(f *flight, rejected *Token) {
+	ctx, cancel := s.opts.asked(s.account, rejected)
+	defer cancel()
+	began := time.Now()
+	late := context.AfterFunc(ctx, func() { s.land(f, nil, errRefreshTimeout) })
+	t, err := ask(ctx, s.opts.Source)
+	late()
+	var got *held
+	if err == nil {
+		got = newHeld(t, s.opts, time.Now())
+	} else {
+		err = s.clean(err, t.Value)
+	}
+	if !s.land(f, got, err) {
+		got, err = nil, errRefreshTimeout
+	}
+	if s.opts.OnRefresh == nil {
+		return
+	}
+	r := Refresh{Account: s.account, Principal: s.account, Rejected: rejected != nil, Duration: time.Since(began), Err: err}
+	if got != nil {
+		r.Expires = got.Expires
+		if got.Principal != "" {
+			r.Principal = got.Principal
+		}
+	}
+	s.opts.OnRefresh(r)
+}
+
+// land ends the flight, and reports whether it has: one that was late has ended before.
+func (s *slot) land(f *flight, got *held, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight != f {
+		return false
+	}
+	s.flight = nil
+	if err != nil {
+		s.failure.begin(s.opts.FailureHold, time.Now())
+		f.err = &Error{Op: "token", Account: s.account, Until: s.failure.until, err: err}
+		s.failed = f.err
+	} else {
+		f.got, s.token = got, got
+		s.failure, s.failed = backoff{}, nil
+	}
+	close(f.done)
+	return true
+}
+
+// clean returns an error whose text has neither the secrets that package redact knows nor the tokens that are known here.
+func (s *slot) clean(err error, also string) error {
+	s.mu.Lock()
+	known := []string{also}
+	if s.token != nil {
+		known = append(known, s.token.Value)
+	}
+	s.mu.Unlock()
+	text := redact.ErrorText(err)
+	for _, value := range known {
+		if value != "" {
+			text = strings.ReplaceAll(text, value, redact.Placeholder)
+		}
+	}
+	return &cleaned{text, err}
+}
+
+// cleaned is an error whose text has no secret, however it is printed. errors.Is and errors.As see through it.
+type cleaned struct {
+	text string
+	err  error
+}
+
+func (e *cleaned) Error() string                 { return e.text }
+func (e *cleaned) Format(f fmt.State, verb rune) { fmt.Fprintf(f, fmt.FormatString(f, verb), e.text) }
+func (e *cleaned) Unwrap() error                 { return e.err }
+
+// errGoexit is the error of a source that ends its goroutine, as FailNow of a test does.
+var errGoexit = errors.New("the source has ended its goroutine")
+
+// ask calls the source. It returns whatever the source does.
+func ask(ctx context.Context, s Source) (t Token, err error) {
+	err = errGoexit
+	defer func() {
+		if p := recover(); p != nil {
+			t, err = Token{}, &PanicError{Stack: debug.Stack(), text: fmt.Sprint(p)}
+		}
+	}()
+	t, err = s.Token(ctx)
+	if err == nil {
+		err = usable(t)
+	}
+	return t, err
+}
+
+// usable refuses what no request can hold.
+func usable(t Token) error {
+	switch {
+	case t.Value == "":
+		return errors.New("the source has returned a token without a value")
+	case strings.ContainsFunc(t.Value, func(r rune) bool { return r < ' ' || r == 0x7f }), strings.ContainsAny(t.Scheme, " \t\r\n,\""):
+		return errors.New("the source has returned a token with control characters, or a scheme that is no word")
+	}
+	return nil
+}
+
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
