@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/middleware/auth"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
@@ -30,10 +31,22 @@ func loggingLayer(next http.RoundTripper) http.RoundTripper {
 	return logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))})(next)
 }
 
+func authLayer(next http.RoundTripper) http.RoundTripper {
+	return auth.New(auth.Options{Source: auth.APIKey("me", "k"), Origins: []string{"https://layer.test"}})(next)
+}
+
+func signLayer(next http.RoundTripper) http.RoundTripper {
+	signer := auth.SignerFunc(func(r *http.Request) error {
+		r.Header.Set("X-Signature", "s")
+		return nil
+	})
+	return auth.Sign(auth.SignOptions{Signer: signer, Principal: "me", Origins: []string{"https://layer.test"}})(next)
+}
+
 // TestContract holds every layer of ply to the contract of http.RoundTripper, each alone and all of them stacked.
 func TestContract(t *testing.T) {
 	always := func(*http.Request) bool { return true }
-	stack := ply.Chain(loggingLayer, cacheLayer, retryLayer, ply.Named("attempts", loggingLayer))
+	stack := ply.Chain(loggingLayer, authLayer, cacheLayer, retryLayer, signLayer, ply.Named("attempts", loggingLayer))
 	for name, layer := range map[string]ply.Middleware{
 		"empty chain":      ply.Chain(),
 		"plain layer":      ply.Chain(plain, made()),
@@ -42,6 +55,8 @@ func TestContract(t *testing.T) {
 		"logging":          loggingLayer,
 		"cache":            cacheLayer,
 		"retry":            retryLayer,
+		"auth":             authLayer,
+		"sign":             signLayer,
 		"all of them":      stack,
 		"third parties in": ply.Chain(plain, stack, ply.When(always, ply.Named("x", made()))),
 	} {

@@ -89,7 +89,7 @@ func fork(a, b Chain) Chain {
 	return Chain{Identity: Identity{
 		Why: "requests that take different transports cannot be named", Local: newToken(),
 		Foreign: a.Foreign, Unverified: a.Unverified || b.Unverified,
-	}}
+	}, signed: a.signed}
 }
 
 // below is the handler that h wraps, as far as h or the fields of its type say.

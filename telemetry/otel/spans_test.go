@@ -19,6 +19,7 @@ import (
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/internal/testutil"
+	"github.com/plyhttp/ply/middleware/auth"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 	plyotel "github.com/plyhttp/ply/telemetry/otel"
@@ -164,6 +165,16 @@ func TestSpanForEachHopOfARedirect(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestSpanOfACallSaysWhatAuthDid(t *testing.T) {
+	s := newRecorded()
+	origin := plytest.NewOrigin(plytest.Status(401, "Www-Authenticate", `Bearer error="insufficient_scope"`))
+	layer := auth.New(auth.Options{Source: auth.Static(auth.Token{Value: "hush"}), Origins: []string{"http://a.test"}})
+	require.NoError(t, get(t, s.telemetry(t).Call(layer(origin)), "http://a.test/"))
+	if got := s.ended()[0]; !strings.Contains(got, "ply.auth.reason=insufficient_scope ply.auth.status=rejected") || strings.Contains(got, "hush") {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestPanicEndsTheSpansAndGoesOn(t *testing.T) {
