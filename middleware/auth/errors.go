@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/plyhttp/ply/internal/optionerror"
 )
 
 // Error reports a request that was not sent because there was no token or no signature for it, or whose expired token was refused while there was no newer one.
@@ -72,10 +74,15 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return "the source has panicked: " + e.text }
 
-// OptionError reports a field of [Options] or [SignOptions] that cannot mean anything.
-type OptionError struct {
-	Field   string // its name
-	Problem string // what is wrong and what would be right
-}
+// OptionError reports a field of [Options] or [SignOptions] that cannot be carried out. Its Package is "auth".
+// The type is that of ply.OptionError, too:
+//
+//	type OptionError struct {
+//		Package, Option, Reason string
+//		Err                     error
+//	}
+type OptionError = optionerror.Error
 
-func (e *OptionError) Error() string { return "auth: Options." + e.Field + " " + e.Problem }
+func optionError(option, reason string) *OptionError {
+	return &OptionError{Package: "auth", Option: option, Reason: reason}
+}

@@ -77,24 +77,24 @@ const (
 // unfit are fields that no token belongs in.
 var unfit = []string{"Connection", "Content-Length", "Host", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// Validate reports the first field that cannot mean anything, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError].
 // A layer made of such options sends nothing: each RoundTrip returns that error.
 func (o Options) Validate() error {
 	if o.Source == nil {
-		return &OptionError{"Source", "is missing: give a Source that yields tokens"}
+		return optionError("Source", "is missing: give a Source that yields tokens")
 	}
 	if _, err := parseOrigins(o.Origins); err != nil {
 		return err
 	}
 	switch {
 	case o.Field != "" && o.Query != "":
-		return &OptionError{"Query", "is set beside Field: a token stands in one place"}
+		return optionError("Query", "is set beside Field: a token stands in one place")
 	case o.Field != "" && (!field.IsToken(o.Field) || slices.Contains(unfit, textproto.CanonicalMIMEHeaderKey(o.Field))):
-		return &OptionError{"Field", "is no header field that can hold a token: give a name such as X-Api-Key"}
+		return optionError("Field", "is no header field that can hold a token: give a name such as X-Api-Key")
 	case strings.ContainsAny(o.Query, "&=#? \t\r\n%+"):
-		return &OptionError{"Query", "has characters that would have to be escaped: give a name such as api_key"}
+		return optionError("Query", "has characters that would have to be escaped: give a name such as api_key")
 	case o.MaxAccounts < 0:
-		return &OptionError{"MaxAccounts", "is negative: give a number, or zero for 4096"}
+		return optionError("MaxAccounts", "is negative: give a number, or zero for 4096")
 	}
 	for _, f := range []struct {
 		name  string
@@ -103,7 +103,7 @@ func (o Options) Validate() error {
 		{"RefreshBefore", o.RefreshBefore}, {"ClockSkew", o.ClockSkew}, {"RefreshTimeout", o.RefreshTimeout}, {"FailureHold", o.FailureHold},
 	} {
 		if f.value < 0 {
-			return &OptionError{f.name, "is negative: give a duration, or zero for the default"}
+			return optionError(f.name, "is negative: give a duration, or zero for the default")
 		}
 	}
 	return nil

@@ -20,13 +20,13 @@ type origin struct {
 
 func parseOrigins(texts []string) (origins, error) {
 	if len(texts) == 0 {
-		return nil, &OptionError{"Origins", `is empty: name each origin that may get the credentials, as "https://api.example.com"`}
+		return nil, optionError("Origins", `is empty: name each origin that may get the credentials, as "https://api.example.com"`)
 	}
 	var all origins
 	for i, text := range texts {
 		o, why := parseOrigin(text)
 		if why != "" {
-			return nil, &OptionError{fmt.Sprintf("Origins[%d]", i), why}
+			return nil, optionError(fmt.Sprintf("Origins[%d]", i), why)
 		}
 		all = append(all, o)
 	}

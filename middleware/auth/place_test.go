@@ -187,7 +187,7 @@ func TestOptionsThatCannotMeanAnythingAreRefused(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			var refused *auth.OptionError
 			require.ErrorAs(t, o.Validate(), &refused)
-			require.Equal(t, want, refused.Field)
+			require.Equal(t, want, refused.Option)
 			origin := plytest.NewOrigin()
 			_, err := auth.New(o)(origin).RoundTrip(newRequest(t, t.Context(), "GET", api, ""))
 			require.ErrorAs(t, err, &refused)

@@ -45,10 +45,10 @@ type SignOptions struct {
 	Principal string
 }
 
-// Validate reports the first field that cannot mean anything, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError].
 func (o SignOptions) Validate() error {
 	if o.Signer == nil {
-		return &OptionError{"Signer", "is missing: give a Signer"}
+		return optionError("Signer", "is missing: give a Signer")
 	}
 	_, err := parseOrigins(o.Origins)
 	return err
