@@ -18,10 +18,12 @@ type Rules struct {
 
 // The prefixes of IPv6 addresses that have an IPv4 address within.
 var (
-	wellKnown  = netip.MustParsePrefix("64:ff9b::/96") // of the translators of every network (RFC 6052 §2.1)
-	sixToFour  = netip.MustParsePrefix("2002::/16")    // RFC 3056 §2
-	teredo     = netip.MustParsePrefix("2001::/32")    // RFC 4380 §4
-	compatible = netip.MustParsePrefix("::/96")        // RFC 4291 §2.5.5.1
+	wellKnown  = netip.MustParsePrefix("64:ff9b::/96")    // of the translators of every network (RFC 6052 §2.1)
+	sixToFour  = netip.MustParsePrefix("2002::/16")       // RFC 3056 §2
+	teredo     = netip.MustParsePrefix("2001::/32")       // RFC 4380 §4
+	compatible = netip.MustParsePrefix("::/96")           // RFC 4291 §2.5.5.1
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 2765 §2.1
+	localUse   = netip.MustParsePrefix("64:ff9b:1::/48")  // RFC 8215; of which length the translator's prefix is, is not known
 )
 
 // A Kind is what an address was refused for.
@@ -58,7 +60,7 @@ func (r *Rules) Judge(a netip.Addr, trusted bool) Refusal {
 	if trusted || contains(r.Allow, a) {
 		return Refusal{}
 	}
-	if r.translated(a) {
+	if r.translates(a) {
 		// The network sends it to the IPv4 address within.
 		if contains(r.Allow, inner[0]) {
 			return Refusal{}
@@ -101,8 +103,8 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// translated reports whether a translator of the network takes a for an IPv4 address.
-func (r *Rules) translated(a netip.Addr) bool { return wellKnown.Contains(a) || contains(r.NAT64, a) }
+// translates reports whether a translator of the network takes a for an IPv4 address.
+func (r *Rules) translates(a netip.Addr) bool { return wellKnown.Contains(a) || contains(r.NAT64, a) }
 
 // embedded returns the IPv4 addresses that packets to a may end at.
 func (r *Rules) embedded(a netip.Addr) []netip.Addr {
@@ -110,8 +112,13 @@ func (r *Rules) embedded(a netip.Addr) []netip.Addr {
 		return nil
 	}
 	b := a.As16()
+	for _, p := range r.NAT64 {
+		if p.Contains(a) {
+			return []netip.Addr{fourAt(b, p.Bits())}
+		}
+	}
 	switch {
-	case wellKnown.Contains(a):
+	case wellKnown.Contains(a), translated.Contains(a), localUse.Contains(a):
 		return []netip.Addr{four(b[12:])}
 	case sixToFour.Contains(a):
 		return []netip.Addr{four(b[2:])}
@@ -119,11 +126,6 @@ func (r *Rules) embedded(a netip.Addr) []netip.Addr {
 		return []netip.Addr{four(b[4:]), four([]byte{^b[12], ^b[13], ^b[14], ^b[15]})}
 	case compatible.Contains(a) && a != netip.IPv6Unspecified() && a != netip.IPv6Loopback():
 		return []netip.Addr{four(b[12:])}
-	}
-	for _, p := range r.NAT64 {
-		if p.Contains(a) {
-			return []netip.Addr{fourAt(b, p.Bits())}
-		}
 	}
 	return nil
 }
