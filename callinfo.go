@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plyhttp/ply/internal/reqctx"
@@ -26,6 +27,9 @@ type CallInfo struct {
 
 	Hops    []CallHop // in order: one, and one more for each redirect
 	Omitted int       // hops beyond the 100 that are kept
+
+	// Amplification is how many requests went over the network for each hop that needed any: 1 without retries, hedges and what else layers send. Zero if there were none.
+	Amplification float64
 
 	Redactor *redact.Redactor // that of the call, which String uses; nil hides all that may be secret
 }
@@ -61,6 +65,22 @@ type CallHop struct {
 
 	Exchanges []CallExchange // what went over the network for it: nothing, if the cache had the answer
 	Omitted   int            // exchanges beyond the 100 that are kept
+
+	Requests int        // that went over the network: those of Exchanges that did, and those omitted
+	Notes    []CallNote // what layers told that they did, as hedge, breaker and limit do; the first 100 are kept
+}
+
+// CallNote is what a layer told that it did; see package note. String returns it in words.
+type CallNote struct {
+	Layer  string // its name
+	Event  string // what happened, one of few words: "waited"
+	Detail string // more, if there is more to say
+	Span   CallSpan
+}
+
+// String returns the note in words: "limit waited".
+func (n CallNote) String() string {
+	return strings.TrimSuffix(n.Layer+" "+n.Event+" "+n.Detail, " ")
 }
 
 // CallExchange is one exchange with a server. An attempt that a layer inside retry ended before it came to the network is one too, without phases,
@@ -70,6 +90,7 @@ type CallHop struct {
 // and as they all are over a transport that does not take part in [net/http/httptrace].
 type CallExchange struct {
 	Attempt int           // its number in the retry layer; zero without one
+	Hedge   int           // the number of the copy that a hedge layer has sent beside the request of the attempt; zero for that request
 	Wait    time.Duration // of the retry layer before the attempt
 
 	Method string
@@ -151,6 +172,7 @@ func (c *callRecord) snapshot() CallInfo {
 	} else if i.Err == nil {
 		i.Open, i.Total = true, c.now()
 	}
+	i.Amplification = amplification(i.Hops)
 	i.Err = c.redactor.Error(i.Err)
 	return i
 }
@@ -177,6 +199,8 @@ func (h *hopRecord) snapshot() CallHop {
 			s.Exchanges = append(s.Exchanges, x.CallExchange)
 		}
 	}
+	s.Requests = len(s.Exchanges) + s.Omitted
+	s.Notes = h.notes()
 	for i, o := range h.tally.Outcomes() {
 		s.addAttempt(i+1, o.Status, o.Err, o.Wait, o.Duration)
 	}
@@ -185,6 +209,30 @@ func (h *hopRecord) snapshot() CallHop {
 		s.Exchanges[i].Err = h.call.redactor.Error(s.Exchanges[i].Err)
 	}
 	return s
+}
+
+// notes are what layers have told.
+func (h *hopRecord) notes() []CallNote {
+	var all []CallNote
+	for _, n := range h.tally.Notes() {
+		all = append(all, CallNote{Layer: n.Layer, Event: n.Event, Detail: n.Detail, Span: CallSpan{Start: n.Start.Sub(h.call.start), Duration: n.Duration}})
+	}
+	return all
+}
+
+// amplification is how many requests there were for each hop that has any.
+func amplification(hops []CallHop) float64 {
+	needed, requests := 0, 0
+	for _, h := range hops {
+		if h.Requests > 0 {
+			needed++
+			requests += h.Requests
+		}
+	}
+	if needed == 0 {
+		return 0
+	}
+	return float64(requests) / float64(needed)
 }
 
 // attempted adds what the retry layer knows of an attempt to the exchange that it is about: an attempt may have several, as to fetch a token or to answer a 401.

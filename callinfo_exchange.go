@@ -54,7 +54,7 @@ func newExchangeRecord(req *http.Request) *exchangeRecord {
 	if outer != nil {
 		outer.outermost = true
 	}
-	x := &exchangeRecord{hop: h, CallExchange: CallExchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Span: CallSpan{Start: h.call.now()}}}
+	x := &exchangeRecord{hop: h, CallExchange: CallExchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Hedge: attempt.Hedge(req.Context()), Span: CallSpan{Start: h.call.now()}}}
 	if r, ok := attempt.Of(req.Context()); ok {
 		if x.Attempt = r.Number; r.Stop != "" {
 			x.Attempt++ // the call has its response, and fetches the rest of a broken body

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -87,8 +88,9 @@ func formatBytes(n int64) string {
 type waterfall struct {
 	strings.Builder
 	total time.Duration
-	brief bool   // without phases
-	said  string // the error of the call
+	brief bool       // without phases
+	said  string     // the error of the call
+	notes []CallNote // of the hop, not shown yet
 
 	redactor *redact.Redactor
 }
@@ -138,12 +140,16 @@ func (w *waterfall) hop(h CallHop) {
 	w.layer("cache", h.Cache, h.CacheReason)
 	if h.Stop != "" {
 		label := "retry: " + attempts(h.Exchanges)
+		if hedged(h.Exchanges) {
+			label += fmt.Sprintf(", %d requests", h.Requests)
+		}
 		if h.Stop != "done" {
 			label += ", stopped: " + h.Stop
 		}
 		w.line("  %s", label)
 	}
 	sofar := h.Header.Start
+	w.notes = h.Notes
 	for _, x := range h.Exchanges {
 		sofar = w.before(x, h, sofar)
 		w.exchange(x, h)
@@ -152,6 +158,7 @@ func (w *waterfall) hop(h CallHop) {
 	if h.Omitted > 0 {
 		w.line("  and %d exchanges more", h.Omitted)
 	}
+	sofar = max(sofar, w.told(h.Header.End()))
 	if len(h.Exchanges) > 0 && h.Status != 0 || h.Err != nil {
 		w.layers(sofar, h.Header.End())
 	}
@@ -180,6 +187,21 @@ func (w *waterfall) layer(name, status, reason string) {
 	w.line("  %s", label)
 }
 
+// told shows what layers did up to that time, and returns when the last of it ended.
+func (w *waterfall) told(until time.Duration) (end time.Duration) {
+	for len(w.notes) > 0 && w.notes[0].Span.Start <= until {
+		n := w.notes[0]
+		w.notes = w.notes[1:]
+		w.row("  "+n.String(), n.Span, "░")
+		end = max(end, n.Span.End())
+	}
+	return end
+}
+
+func hedged(all []CallExchange) bool {
+	return slices.ContainsFunc(all, func(x CallExchange) bool { return x.Hedge > 0 })
+}
+
 func attempts(all []CallExchange) string {
 	last := 0
 	for _, x := range all {
@@ -193,6 +215,7 @@ func attempts(all []CallExchange) string {
 
 // before shows what there was between what has been shown so far and x: the wait for its attempt, and the time of layers. It returns what it has shown up to.
 func (w *waterfall) before(x CallExchange, h CallHop, sofar time.Duration) time.Duration {
+	sofar = max(sofar, w.told(x.Span.Start-x.Wait))
 	if x.Wait > 0 {
 		wait := CallSpan{Start: x.Span.Start - x.Wait, Duration: x.Wait}
 		if x.Span.Start <= h.Header.End() { // and not the rest of a body that broke off
@@ -201,6 +224,7 @@ func (w *waterfall) before(x CallExchange, h CallHop, sofar time.Duration) time.
 		w.row("  wait", wait, "░")
 		sofar = max(sofar, wait.End())
 	}
+	sofar = max(sofar, w.told(x.Span.Start))
 	w.layers(sofar, min(x.Span.Start, h.Header.End()))
 	return sofar
 }
@@ -217,6 +241,9 @@ func (w *waterfall) exchange(x CallExchange, h CallHop) {
 	label := "  exchange: "
 	if x.Attempt > 0 {
 		label = fmt.Sprintf("  attempt %d: ", x.Attempt)
+	}
+	if x.Hedge > 0 {
+		label = fmt.Sprintf("  attempt %d, copy %d: ", max(1, x.Attempt), x.Hedge)
 	}
 	w.row(label+cmp.Or(outcome(x.Status, x.Err), "no answer yet")+" "+x.Proto, x.Span, "█")
 	if x.URL != h.URL {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // checkStack refuses stacks that cannot mean what they say. Layers that only some requests pass are left to whoever wrote the conditions.
@@ -31,6 +32,9 @@ func checkStack(h Handler, redirects *redirectLayer) error {
 		if i < inner && l.Name == retryLayer {
 			return &OptionError{Option: "UseCall", Reason: "contains retry, which would repeat a whole chain of redirects for its last hop: move it to Use"}
 		}
+		if i < inner && slices.Contains(onceForEachHop, l.Name) {
+			return &OptionError{Option: "UseCall", Reason: "contains " + l.Name + ", which has to see each hop of a redirect, perhaps to another host: move it to Use"}
+		}
 		if made, ok := l.Handler.(interface{ OptionsError() error }); ok && made.OptionsError() != nil {
 			return &OptionError{Option: optionOf(i, inner), Reason: "contains " + l.Name + " with options that cannot be carried out", Err: made.OptionsError()}
 		}
@@ -54,11 +58,14 @@ func checkWrapped(h Handler) error {
 }
 
 const (
-	authLayer   = "auth"
-	cacheLayer  = "cache"
-	decodeLayer = "decode"
-	retryLayer  = "retry"
-	signLayer   = "sign"
+	authLayer    = "auth"
+	cacheLayer   = "cache"
+	decodeLayer  = "decode"
+	retryLayer   = "retry"
+	hedgeLayer   = "hedge"
+	breakerLayer = "breaker"
+	limitLayer   = "limit"
+	signLayer    = "sign"
 )
 
 // wrongOrders are the pairs of layers that cannot stand in one stack with the first outside the second, and why.
@@ -68,9 +75,23 @@ var wrongOrders = map[[2]string]string{
 	{signLayer, cacheLayer}:    "contains sign outside a cache: hits would be signed for nothing, and refreshes sent with an old signature; list sign after cache",
 	{signLayer, retryLayer}:    "contains sign outside retry: all attempts would have one signature; list sign after retry",
 	{retryLayer, cacheLayer}:   "contains a cache inside retry: hits would wait for attempts, and failed attempts could be stored; list cache before retry",
+	{hedgeLayer, cacheLayer}:   "contains a cache inside hedge: copies would be lookups, and would not reach the server; list cache before hedge",
+	{breakerLayer, cacheLayer}: "contains a cache inside breaker: hits would be refused while the server is down, and stale responses never served; list cache before breaker",
+	{limitLayer, cacheLayer}:   "contains a cache inside limit: hits would wait for places at the server; list cache before limit",
+	{hedgeLayer, retryLayer}:   "contains retry inside hedge: each copy would be sent again, and attempts would multiply; list retry before hedge",
+	{breakerLayer, retryLayer}: "contains retry inside breaker: it would see only what is left after the last attempt, and open too late; list retry before breaker",
+	{limitLayer, retryLayer}:   "contains retry inside limit: retries would go past the limit; list retry before limit",
+	{breakerLayer, hedgeLayer}: "contains hedge inside breaker: copies would go past it, uncounted; list hedge before breaker",
+	{limitLayer, hedgeLayer}:   "contains hedge inside limit: copies would go past the limit; list hedge before limit",
+	{limitLayer, breakerLayer}: "contains a breaker inside limit: requests would wait for a place only to be refused; list breaker before limit",
+	{signLayer, hedgeLayer}:    "contains sign outside hedge: a copy would have the signature of the request; list sign after hedge",
 	{retryLayer, retryLayer}:   "contains retry twice: attempts would multiply, so list it once",
+	{hedgeLayer, hedgeLayer}:   "contains hedge twice: copies would multiply, so list it once",
 	{decodeLayer, decodeLayer}: "contains decode twice: the inner one would leave everything to the outer one, which asks for the codings, so list it once",
 }
+
+// onceForEachHop are the layers that have no place around redirects, beside cache and retry.
+var onceForEachHop = []string{hedgeLayer, breakerLayer, limitLayer}
 
 func checkPair(outer, l Layer, option string) error {
 	if outer.Conditional || l.Conditional {

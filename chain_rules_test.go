@@ -2,19 +2,21 @@ package ply_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/plyhttp/ply"
 )
 
 func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
-	cacheLike := func(next ply.Handler) ply.Handler { return &pretender{next, "cache"} }
-	retryLike := func(next ply.Handler) ply.Handler { return &pretender{next, "retry"} }
+	cacheLike, retryLike := like("cache"), like("retry")
 	toA := func(r *http.Request) bool { return r.URL.Host == "a.test" }
 	toB := func(r *http.Request) bool { return r.URL.Host == "b.test" }
 	for name, use := range map[string][]ply.Middleware{
 		"canonical":                {plain, like("auth"), cacheLike, retryLike, like("sign"), plain},
 		"two sources of tokens":    {like("auth"), like("auth")},
+		"all that have an order":   {like("auth"), cacheLike, retryLike, like("hedge"), like("breaker"), like("limit"), like("sign")},
+		"a limit for two keys":     {like("limit"), like("limit")},
 		"one retry for each host":  {cacheLike, ply.When(toA, retryLike), ply.When(toB, retryLike)},
 		"two caches of their own":  {cacheLike, cacheLike},
 		"nil entries":              {nil, cacheLike, nil},
@@ -23,6 +25,22 @@ func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
 	} {
 		if _, err := ply.New(ply.Options{Use: use}); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Each pair of layers whose order has a meaning is accepted one way around and refused the other.
+func TestLayersInTheWrongOrderAreRefused(t *testing.T) {
+	order := []string{"cache", "retry", "hedge", "breaker", "limit"}
+	for i, outer := range order {
+		for _, inner := range order[i+1:] {
+			if _, err := ply.New(ply.Options{Use: []ply.Middleware{like(outer), plain, like(inner)}}); err != nil {
+				t.Errorf("%s before %s: %v", outer, inner, err)
+			}
+			_, err := ply.New(ply.Options{Use: []ply.Middleware{like(inner), plain, like(outer)}})
+			if want := "list " + outer + " before " + inner; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s before %s: %v, want an error with %q", inner, outer, err, want)
+			}
 		}
 	}
 }

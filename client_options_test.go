@@ -19,8 +19,7 @@ import (
 
 func TestBadOptionsAreErrors(t *testing.T) {
 	same := func(next ply.Handler) ply.Handler { return &stateful{next, "state"} }
-	cacheLike := func(next ply.Handler) ply.Handler { return &pretender{next, "cache"} }
-	retryLike := func(next ply.Handler) ply.Handler { return &pretender{next, "retry"} }
+	cacheLike, retryLike := like("cache"), like("retry")
 	tests := []struct {
 		name    string
 		options ply.Options
@@ -57,6 +56,10 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		{"credentials for everybody", ply.Options{CrossOrigin: []string{"X-Team", "authorization"}}, "CrossOrigin", "Authorization, which never goes"},
 		{"retry around redirects", ply.Options{UseCall: []ply.Middleware{retry.New(retry.Options{})}}, "UseCall", "move it to Use"},
 		{"options of retry", ply.Options{Use: []ply.Middleware{retry.New(retry.Options{MaxAttempts: -1})}}, "Use", "MaxAttempts"},
+		{"hedge twice", ply.Options{Use: []ply.Middleware{like("hedge"), like("hedge")}}, "Use", "multiply"},
+		{"hedge around redirects", ply.Options{UseCall: []ply.Middleware{like("hedge")}}, "UseCall", "each hop"},
+		{"breaker around redirects", ply.Options{UseCall: []ply.Middleware{like("breaker")}}, "UseCall", "each hop"},
+		{"limit around redirects", ply.Options{UseCall: []ply.Middleware{like("limit")}}, "UseCall", "each hop"},
 		{"cache around redirects", ply.Options{UseCall: []ply.Middleware{cacheLike}}, "UseCall", "move it to Use"},
 	}
 	for _, tt := range tests {

@@ -311,8 +311,11 @@ func (c *check) findLeaks() {
 		}
 		return goroutines(c.label)
 	}
-	if c.bubbled && left() != "" {
-		time.Sleep(24 * time.Hour)
+	if c.bubbled {
+		time.Sleep(time.Second) // the goroutine of a timer has no label, and may have something to finish
+		if left() != "" {
+			time.Sleep(24 * time.Hour)
+		}
 	}
 	if !c.bubbled {
 		c.eventually(func() bool { return left() == "" })

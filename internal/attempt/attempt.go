@@ -47,6 +47,7 @@ type Tally struct {
 	record Record
 	last   Recorder // nil before the first report
 	auth   Auth
+	notes  []Note
 }
 
 type tallyKey struct{}

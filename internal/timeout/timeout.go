@@ -18,9 +18,11 @@ func Named(err error) bool {
 	return Any(err, func(e error) bool { return e.Error() == "timeout exceeded" }) || NoTimeLeft(err)
 }
 
-// NoTimeLeft reports whether err is that of a limiter that would have to wait beyond the deadline of the context: golang.org/x/time/rate says so at once.
+// NoTimeLeft reports whether err is that of a limiter that would have to wait beyond the deadline of the context:
+// golang.org/x/time/rate says so at once, and any error can by a method NoTimeLeft() bool.
 func NoTimeLeft(err error) bool {
-	return Any(err, func(e error) bool {
+	var says interface{ NoTimeLeft() bool }
+	return errors.As(err, &says) && says.NoTimeLeft() || Any(err, func(e error) bool {
 		text := e.Error()
 		return strings.HasPrefix(text, "rate: Wait(n=") && strings.HasSuffix(text, "would exceed context deadline")
 	})

@@ -164,6 +164,9 @@ func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 	if o.Decoded != "" {
 		a = append(a, slog.String("decode.codings", o.Decoded), slog.Int64("decode.encoded_size", o.Encoded))
 	}
+	if len(o.Notes) > 0 {
+		a = append(a, slog.Any("notes", clipped(o.Notes)))
+	}
 	if o.Cache.Status != "" {
 		a = append(a, slog.String("cache.status", o.Cache.Status))
 	}

@@ -31,6 +31,7 @@ type Outcome struct {
 	Resends     int           // how often the request was sent again, redirects included
 	Stop        string        // why the retry layer stopped; "" without one
 	Attempts    []string      // of a whole call, how each attempt of its last hop ended: its status, or as ErrorType; nil without a retry layer
+	Notes       []string      // what hedge, breaker and limit did, as "limit waited for a slot, 120ms"; nil without anything to tell
 	Duration    time.Duration // to the end of the body
 	FirstByte   time.Duration // to the header of the response, or to the error
 	Slow        bool          // Duration is at least Options.Slow
@@ -85,6 +86,13 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 	if err == errLost {
 		o.Err, o.NeverClosed = nil, true
 	}
+	for i, n := range x.tally.Notes() {
+		if i == maxAttempts {
+			o.Notes = append(o.Notes, "…")
+			break
+		}
+		o.Notes = append(o.Notes, n.String())
+	}
 	switch r, known := x.tally.Record(); {
 	case x.attempt > 0:
 		o.Resends = x.attempt - 1
@@ -96,7 +104,7 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 	return o
 }
 
-// maxAttempts is how many attempts are told one by one.
+// maxAttempts is how many attempts, or notes, are told one by one.
 const maxAttempts = 20
 
 func attempts(all []attempt.Outcome) []string {
@@ -180,7 +188,7 @@ func levelOf(o Outcome) slog.Level {
 }
 
 // ErrorType returns the value of error.type for an outcome, one of few: the status if it is an error, else
-// canceled, timeout, dns, connection_refused, connection_reset, tls, eof, panic or other; "" if nothing failed.
+// canceled, timeout, not_sent (an open breaker, a full limit), dns, connection_refused, connection_reset, tls, eof, panic or other; "" if nothing failed.
 func (o Outcome) ErrorType() string {
 	if o.Err == nil {
 		if o.Status() >= 400 {
@@ -212,6 +220,7 @@ var errorClasses = []struct {
 			is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) || alert(err)
 	}},
 	{"timeout", timeout.Is},
+	{"not_sent", keptBack},
 	{"connection_refused", func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
 	{"connection_reset", func(err error) bool {
 		return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
@@ -222,6 +231,12 @@ var errorClasses = []struct {
 func is[T error](err error) bool {
 	var target T
 	return errors.As(err, &target)
+}
+
+// keptBack reports whether err says that a layer, as an open breaker, has kept the request.
+func keptBack(err error) bool {
+	var says interface{ Unsent() bool }
+	return errors.As(err, &says) && says.Unsent()
 }
 
 // alert recognizes TLS alerts over TCP, whose own type crypto/tls does not export, by the two operations that it reports them under.

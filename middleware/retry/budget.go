@@ -11,6 +11,8 @@ import (
 
 // A Budget limits retries over many calls, so that a failing server gets less traffic and not a multiple of it.
 // Its methods are called concurrently and must not block. If it has a method Validate() error too, [Options.Validate] asks that.
+//
+// A Budget that also has a method Call(key string) is told of each call before its first attempt, so that it can set the retries beside the calls.
 type Budget interface {
 	// Allow pays for one retry after the given outcome, or reports that it cannot be paid for.
 	// refund is called at most once, if the retry succeeds; it may be nil.

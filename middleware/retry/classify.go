@@ -108,6 +108,12 @@ func judge(a *Attempt, rules []Rule) (v Verdict, ruled bool) {
 	return DefaultRule(a), false
 }
 
+// IsIdempotent reports whether req is safe to send twice: by its method (RFC 9110 §9.2.2), by an Idempotency-Key field, or by [WithIdempotent].
+// It is what the layer goes by, for other layers that send a request more than once.
+func IsIdempotent(req *http.Request) bool {
+	return scopeOf(req.Context()).idempotent || idempotent(req)
+}
+
 // idempotent reports whether req is safe to send twice by its method (RFC 9110 §9.2.2; QUERY is safe by its definition),
 // or by a key. A key field without values marks a request without sending anything, as it does for [http.Transport].
 func idempotent(req *http.Request) bool {

@@ -90,6 +90,12 @@ func (c *call) schedule(resp *http.Response, n int) plan {
 	return plan{wait: wait}
 }
 
+// RetryAfter returns how long the server asks to wait before the next request, and whether it does:
+// by Retry-After in seconds or as a date (RFC 9110 §10.2.3), or by a field that some servers have in its place. It is what the layer goes by, for other layers.
+func RetryAfter(resp *http.Response) (time.Duration, bool) {
+	return retryafter.Delay(resp.Header, time.Now())
+}
+
 // asked returns how long the server asks to wait, and whether it does.
 func (c *call) asked(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if resp == nil {

@@ -99,6 +99,9 @@ func (c *call) run() (*http.Response, error) {
 		closeBody(c.firstBody())
 		return nil, err
 	}
+	if counts, ok := c.opts.Budget.(interface{ Call(key string) }); ok {
+		counts.Call(c.key)
+	}
 	for body := c.firstBody(); ; {
 		resp, err := c.try(body, wait)
 		if err != nil {

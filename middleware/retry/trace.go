@@ -92,11 +92,17 @@ func (t *trace) unsent(req *http.Request, err error, f failure) bool {
 	case f == failureUnsent:
 		return t.asked != "" || !elsewhere(req, err)
 	case t.asked == "":
-		return false
+		return saysUnsent(err)
 	}
 	// Silence on a connection proves nothing when time ran out or somebody cancelled: over HTTP/2 a RoundTrip returns then
 	// without waiting for its write, which may be stuck half-way, and the hooks fire only when that is done.
 	return !t.got || f != failureTimeout && asTimeout(err) == failureUnknown && !errors.Is(err, context.Canceled)
+}
+
+// saysUnsent reports whether err says by a method Unsent that a layer below has kept the request.
+func saysUnsent(err error) bool {
+	var says interface{ Unsent() bool }
+	return errors.As(err, &says) && says.Unsent()
 }
 
 // elsewhere reports whether err is that of an http.Client which a redirect had led away from the URL of req.

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/note"
 )
 
 // Attempt is a layer that makes a span of kind client for each request that is sent, gives the request its trace context, and measures it.
@@ -38,6 +39,9 @@ func (l *attemptLayer) observed(tracer trace.Tracer, req *http.Request) (*http.R
 	var more []attribute.KeyValue
 	if n := resends(req); n > 0 {
 		more = append(more, semconv.HTTPRequestResendCount(n))
+	}
+	if n := note.Hedge(req.Context()); n > 0 {
+		more = append(more, hedgeKey.Int(n))
 	}
 	o := l.begin(tracer, req, trace.SpanKindClient, l.spanName(req), more...)
 	conn := &connection{}

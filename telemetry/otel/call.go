@@ -15,6 +15,7 @@ import (
 	"github.com/plyhttp/ply/middleware/auth"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/note"
 )
 
 // Call is a layer that makes a span of kind internal around a call, and measures it with all that it took: redirects, hits of the cache, retries and waits.
@@ -40,12 +41,14 @@ func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	o := l.begin(tracer, req, trace.SpanKindInternal, "call "+l.spanName(req))
 	ctx, info := retry.WithInfo(o.ctx)
 	ctx, authInfo := auth.WithInfo(ctx)
+	ctx, notes := note.Collect(ctx)
 	var status cache.Status
 	var cached bool
 	o.done = func(o *operation, e ending) {
 		done := outcome{ending: e, status: status, cached: cached}
 		done.info, done.retried = info()
 		done.auth, _ = authInfo()
+		done.notes = notes()
 		o.callDone(done)
 	}
 	returned := false
@@ -75,6 +78,7 @@ type outcome struct {
 	auth    auth.Info
 	info    retry.Info
 	retried bool // a retry layer took part
+	notes   []note.Note
 }
 
 // callDone says of a call what is not said of an attempt.
@@ -126,7 +130,22 @@ func (o *operation) describeCall(e outcome) {
 		}
 		o.addRetries(e.info)
 	}
+	o.addNotes(e.notes)
 	o.span.SetAttributes(a...)
+}
+
+// addNotes writes an event for each thing that hedge, breaker and limit did, as "limit waited", at the moment when it began.
+func (o *operation) addNotes(notes []note.Note) {
+	for _, n := range notes {
+		var a []attribute.KeyValue
+		if n.Detail != "" {
+			a = append(a, noteDetailKey.String(text(n.Detail, maxWord)))
+		}
+		if n.Duration > 0 {
+			a = append(a, noteDurationKey.Float64(n.Duration.Round(time.Microsecond).Seconds()))
+		}
+		o.span.AddEvent(text(n.Layer+" "+n.Event, maxWord), trace.WithTimestamp(n.Start), trace.WithAttributes(a...))
+	}
 }
 
 // addRetries writes an event for each retry, at the moment when its wait began. After a redirect nobody knows when that was.

@@ -152,3 +152,25 @@ func observe[T any](m metric.Meter, id attribute.KeyValue, counts func() T, rows
 	}
 	return registered.Unregister, nil
 }
+
+// Counter is what keeps counts of its own under names of its own, as the budget, the breaker, the hedger and the limiter of the module resilience do.
+type Counter interface {
+	// Counts calls yield with each count, always the same ones; level says that it goes down too.
+	Counts(yield func(name, unit, description string, level bool, value int64))
+}
+
+// Observe shows the counts of c with the attribute ply.name, which must be another one for each that has counts of the same names.
+// The counts are asked for when metrics are collected, and not kept up with. stop ends it.
+func (t *Telemetry) Observe(name string, c Counter) (stop func() error, err error) {
+	var rows []observed[map[string]int64]
+	c.Counts(func(name, unit, description string, level bool, _ int64) {
+		rows = append(rows, observed[map[string]int64]{name: name, unit: unit, description: description, level: level,
+			of: func(counts map[string]int64) int64 { return counts[name] }})
+	})
+	counts := func() map[string]int64 {
+		all := make(map[string]int64, len(rows))
+		c.Counts(func(name, _, _ string, _ bool, value int64) { all[name] = value })
+		return all
+	}
+	return observe(t.meter, nameKey.String(name), counts, rows)
+}

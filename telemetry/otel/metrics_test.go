@@ -90,6 +90,28 @@ ply.retry.stops http.request.method=POST ply.retry.stop=done`+client+`: 1`), "\n
 	})
 }
 
+// counter counts for itself.
+type counter struct{ sent, busy int64 }
+
+func (c *counter) Counts(yield func(name, unit, description string, level bool, value int64)) {
+	yield("acme.sent", "{request}", "Requests.", false, c.sent)
+	yield("acme.busy", "{request}", "Requests under way.", true, c.busy)
+}
+
+func TestWhatCountsForItselfIsObserved(t *testing.T) {
+	s := newRecorded()
+	telemetry := s.telemetry(t)
+	a, b := &counter{sent: 3, busy: 1}, &counter{sent: 5}
+	stop, err := telemetry.Observe("a", a)
+	require.NoError(t, err)
+	_, err = telemetry.Observe("b", b)
+	require.NoError(t, err)
+	a.sent, a.busy = 4, 0
+	require.Equal(t, []string{"acme.busy ply.name=a: 0", "acme.busy ply.name=b: 0", "acme.sent ply.name=a: 4", "acme.sent ply.name=b: 5"}, s.measured(t))
+	require.NoError(t, stop())
+	require.Equal(t, []string{"acme.busy ply.name=b: 0", "acme.sent ply.name=b: 5"}, s.measured(t))
+}
+
 // However many servers, methods and templates there are, series stay few.
 func TestSeriesAreBounded(t *testing.T) {
 	s := newRecorded()

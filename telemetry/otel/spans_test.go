@@ -21,6 +21,7 @@ import (
 	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/auth"
 	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/note"
 	"github.com/plyhttp/ply/plytest"
 	plyotel "github.com/plyhttp/ply/telemetry/otel"
 )
@@ -121,6 +122,26 @@ func TestSpansOfACallAboveCacheAndRetry(t *testing.T) {
 				t.Errorf("traceparent %q is that of no span", x.Header.Get("Traceparent"))
 			}
 		}
+	})
+}
+
+func TestTheSpansOfACallTellWhatLayersTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRecorded()
+		telemetry := s.telemetry(t)
+		limit := func(next http.RoundTripper) http.RoundTripper {
+			return ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
+				start := time.Now()
+				time.Sleep(2 * time.Second)
+				note.Tell(req.Context(), note.Note{Layer: "limit", Event: "waited", Detail: "for a slot", Start: start, Duration: time.Since(start)})
+				return next.RoundTrip(req.WithContext(note.WithHedge(req.Context(), 1)))
+			})
+		}
+		require.NoError(t, get(t, telemetry.Call(limit(telemetry.Attempt(plytest.NewOrigin()))), "http://a.test/"))
+		spans := s.ended()
+		require.Len(t, spans, 2)
+		require.Contains(t, spans[0], "ply.hedge=1")
+		require.Contains(t, spans[1], "event=limit waited(ply.note.detail=for a slot ply.note.duration=2 at 0s)")
 	})
 }
 

@@ -1,0 +1,310 @@
+package hedge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/note"
+	"github.com/plyhttp/ply/resilience/internal/layer"
+)
+
+// race is one request and its copies.
+//
+// The request itself runs on the caller's goroutine, as it would without the layer, so that a panic goes where it belongs, and nothing of the caller's is used after the return.
+// Each copy runs on the goroutine of the timer that was up for it, which ends with the copy.
+// Whoever brings a result decides under mu what becomes of it: it is the answer, it is kept in case that nothing better comes, or it is dropped.
+type race struct {
+	hedger *Hedger
+	next   http.RoundTripper
+	req    *http.Request // the caller's
+	key    string
+	delay  time.Duration
+	news   chan struct{} // has room for one; tells the caller to look again
+
+	mu      sync.Mutex // guards the fields below
+	timer   *time.Timer
+	runners []*runner // the request itself first
+	running int       // copies under way
+	closed  bool      // no further copy begins
+	over    bool      // the caller has its answer, or it is in answer: what comes now is dropped
+	answer  *result   // of a copy that has won
+	spare   *result   // the best of the copies that were no use
+	lost    []result  // to be dropped, once mu is free
+}
+
+// runner is one of those that race.
+type runner struct {
+	number int // zero for the request itself
+	cancel context.CancelCauseFunc
+}
+
+// result is what came of a runner.
+type result struct {
+	by       *runner
+	resp     *http.Response
+	err      error
+	panicked any
+}
+
+var errNothing = errors.New("hedge: the next layer returned neither a response nor an error, against the contract of http.RoundTripper")
+
+// checked holds the next layer to the contract: a response with a body, or an error.
+func (r *race) checked(by *runner, out *http.Request, resp *http.Response, err error) result {
+	switch {
+	case resp == nil && err == nil:
+		err = errNothing
+	case err != nil:
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		resp = nil
+	default:
+		if resp.Body == nil {
+			resp.Body = http.NoBody
+		}
+		if resp.Request == out || resp.Request == nil {
+			resp.Request = r.req
+		}
+	}
+	return result{by: by, resp: resp, err: err}
+}
+
+func (r *race) usable(got result) bool { return got.resp != nil && r.hedger.opts.Usable(got.resp) }
+
+// better reports whether a is to be preferred to b, when neither is usable: a response to an error. What panicked comes to light.
+func better(a, b result) bool {
+	return a.panicked != nil || b.panicked == nil && a.resp != nil && b.resp == nil
+}
+
+func (r *race) run() (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.req.Context())
+	first := &runner{cancel: cancel}
+	r.begin(first)
+	defer r.finish() // a panic goes on its way
+	out := r.req.WithContext(ctx)
+	resp, err := r.next.RoundTrip(out)
+	best := r.settle(r.checked(first, out, resp, err))
+	if best.panicked != nil {
+		panic(best.panicked)
+	}
+	return best.handOver()
+}
+
+// unlock lets go of mu, and drops what has lost meanwhile.
+func (r *race) unlock() {
+	lost := r.lost
+	r.lost = nil
+	r.mu.Unlock()
+	for _, l := range lost {
+		l.drop()
+	}
+}
+
+// begin starts the time to the first copy.
+func (r *race) begin(first *runner) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.runners = append(r.runners, first)
+	r.timer = time.AfterFunc(r.delay, r.hedge)
+}
+
+// finish sees to it that nothing comes after the return.
+func (r *race) finish() {
+	r.mu.Lock()
+	defer r.unlock()
+	if !r.over {
+		r.decide(nil)
+	}
+}
+
+// decide ends the race: all but the winner are canceled, and what they bring is dropped. mu is held.
+func (r *race) decide(winner *runner) {
+	r.closed, r.over = true, true
+	r.timer.Stop()
+	for _, other := range r.runners {
+		if other != winner {
+			other.cancel(errLost)
+		}
+	}
+	if r.spare != nil && r.spare.by != winner {
+		r.lost = append(r.lost, *r.spare)
+		r.spare = nil
+	}
+}
+
+// settle finds the answer, given the caller's own result. It waits for the copies under way if that is of no use.
+func (r *race) settle(own result) result {
+	useful := r.usable(own)
+	r.mu.Lock()
+	defer r.unlock()
+	r.closed = true
+	r.timer.Stop()
+	for {
+		switch {
+		case r.answer != nil:
+			r.lost = append(r.lost, own)
+			return *r.answer
+		case useful, r.running == 0 && r.spare == nil, r.req.Context().Err() != nil:
+			r.decide(own.by)
+			return own
+		case r.running == 0 && better(*r.spare, own):
+			best := *r.spare
+			r.decide(best.by)
+			r.lost = append(r.lost, own)
+			return best
+		case r.running == 0:
+			r.decide(own.by)
+			return own
+		}
+		r.wait()
+	}
+}
+
+// wait lets go of mu until a copy has come, or the caller has gone.
+func (r *race) wait() {
+	r.unlock()
+	defer r.mu.Lock()
+	select {
+	case <-r.news:
+	case <-r.req.Context().Done():
+	}
+}
+
+// hedge sends one copy, if it is of any use still, and if the budget allows it.
+func (r *race) hedge() {
+	if r.isClosed() {
+		return
+	}
+	ctx := r.req.Context()
+	refund, ok := r.hedger.opts.Budget.Allow(r.key, retry.Outcome{})
+	if !ok {
+		r.hedger.denied.Add(1)
+		note.Tell(ctx, note.Note{Layer: "hedge", Event: "denied", Detail: "by the budget", Start: time.Now()})
+		return
+	}
+	by, out := r.enter()
+	if by != nil {
+		note.Tell(ctx, note.Note{Layer: "hedge", Event: "sent", Detail: "a copy", Start: time.Now()})
+		if r.send(by, out) {
+			r.hedger.hedged.Add(1)
+			return
+		}
+	}
+	if refund != nil {
+		refund()
+	}
+}
+
+// unsent reports whether err says that a layer below has kept the request.
+func unsent(err error) bool {
+	var says interface{ Unsent() bool }
+	return errors.As(err, &says) && says.Unsent()
+}
+
+func (r *race) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
+}
+
+// enter makes a copy one of those that race; nil if it is too late. The next one follows after the delay.
+// The copy shares nothing with the caller's request that the caller could write to, since it may outlive the call.
+func (r *race) enter() (*runner, *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, nil
+	}
+	ctx, cancel := context.WithCancelCause(r.req.Context())
+	by := &runner{number: len(r.runners), cancel: cancel}
+	r.runners = append(r.runners, by)
+	r.running++
+	if by.number < r.hedger.opts.MaxHedges {
+		r.timer.Reset(r.delay)
+	}
+	return by, r.req.Clone(note.WithHedge(ctx, by.number))
+}
+
+// send runs a copy to its end, however that comes, and reports whether it has left.
+func (r *race) send(by *runner, out *http.Request) (sent bool) {
+	got := result{by: by, err: errNothing}
+	defer func() {
+		if p := recover(); p != nil {
+			got.panicked = p
+		}
+		r.arrived(got)
+	}()
+	if out.Body != nil && out.Body != http.NoBody {
+		content, err := out.GetBody()
+		if err != nil {
+			got.err = err
+			return false
+		}
+		out.Body = content
+	}
+	sent = true
+	resp, err := r.next.RoundTrip(out)
+	got = r.checked(by, out, resp, err)
+	return !unsent(got.err)
+}
+
+// arrived decides what becomes of the result of a copy.
+func (r *race) arrived(got result) {
+	useful := got.panicked == nil && r.usable(got)
+	r.mu.Lock()
+	defer r.unlock()
+	r.running--
+	switch {
+	case r.over:
+		r.lost = append(r.lost, got)
+	case useful:
+		r.hedger.won.Add(1)
+		note.Tell(r.req.Context(), note.Note{Layer: "hedge", Event: "won", Detail: "with a copy", Start: time.Now()})
+		r.answer = &got
+		r.decide(got.by)
+	case r.spare == nil:
+		r.spare = &got
+	case better(got, *r.spare):
+		r.lost = append(r.lost, *r.spare)
+		r.spare = &got
+	default:
+		r.lost = append(r.lost, got)
+	}
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// sent is how many copies were sent.
+func (r *race) sent() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.runners) - 1
+}
+
+// drop closes what is not read.
+func (g result) drop() {
+	if g.resp != nil {
+		g.resp.Body.Close()
+	}
+	g.by.cancel(errLost)
+}
+
+// handOver gives the answer to the caller. Its context lives until its body has ended.
+func (g result) handOver() (*http.Response, error) {
+	switch {
+	case g.err != nil, g.resp.Body == http.NoBody:
+		g.by.cancel(nil)
+	case g.resp.StatusCode == http.StatusSwitchingProtocols:
+		// The body is a connection, whose end is not ours to see. The context ends with the caller's.
+	default:
+		cancel := g.by.cancel
+		g.resp.Body = layer.OnEnd(g.resp.Body, func() { cancel(nil) })
+	}
+	return g.resp, g.err
+}

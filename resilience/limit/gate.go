@@ -1,0 +1,236 @@
+package limit
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// gate is the limits of one key, and the queue of those who wait for them, first come first served.
+// Only the first in the queue may take a slot and a token of the rate; one that gives up leaves no gap behind.
+type gate struct {
+	opts *Options
+
+	mu       sync.Mutex // guards the fields below; held for moments only
+	bucket   *rate.Limiter
+	size     *size // nil without Options.Adaptive
+	inFlight int
+	queue    list.List // of *waiter
+	paused   time.Time // nothing begins before
+	timer    *time.Timer
+}
+
+type waiter struct {
+	ready    chan struct{} // closed when it has its slot, or err
+	err      error         // written before ready is closed
+	deadline time.Time     // zero for none
+	place    *list.Element // in the queue
+}
+
+func newGate(o *Options) *gate {
+	g := &gate{opts: o}
+	if o.Rate > 0 {
+		g.bucket = rate.NewLimiter(rate.Limit(o.Rate), o.Burst)
+	}
+	if o.Adaptive != nil {
+		g.size = newSize(o)
+	}
+	return g
+}
+
+var (
+	errQueueFull = errors.New("queue full")
+	errNoRoom    = errors.New("no room for a copy")
+	errNoTime    = errors.New("no time left")
+	errMaxWait   = errors.New("max wait")
+)
+
+// acquire waits for a slot and a token. It fails at once if the queue is full, or if the wait is known to be too long, or if the request must not wait.
+func (g *gate) acquire(ctx context.Context, mayWait bool) error {
+	w, err := g.enter(ctx, mayWait)
+	if w == nil {
+		return err
+	}
+	var late <-chan time.Time
+	if g.opts.MaxWait > 0 {
+		timer := time.NewTimer(g.opts.MaxWait)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-w.ready:
+		return w.err
+	case <-ctx.Done():
+		return g.leave(w, context.Cause(ctx))
+	case <-late:
+		return g.leave(w, errMaxWait)
+	}
+}
+
+// enter takes a slot if there is one, and a place in the queue otherwise.
+func (g *gate) enter(ctx context.Context, mayWait bool) (*waiter, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if g.queue.Len() == 0 && g.take(now) {
+		return nil, nil
+	}
+	if !mayWait {
+		return nil, errNoRoom
+	}
+	if g.queue.Len() >= g.opts.Queue {
+		return nil, errQueueFull
+	}
+	w := &waiter{ready: make(chan struct{})}
+	wait := g.least(now, g.queue.Len()+1)
+	if deadline, ok := ctx.Deadline(); ok {
+		if w.deadline = deadline; !now.Add(wait).Before(deadline) {
+			return nil, errNoTime
+		}
+	}
+	if g.opts.MaxWait > 0 && wait > g.opts.MaxWait {
+		return nil, errMaxWait
+	}
+	w.place = g.queue.PushBack(w)
+	g.arm(now)
+	return w, nil
+}
+
+// leave gives up a place in the queue, unless it has come to the front meanwhile.
+func (g *gate) leave(w *waiter, why error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-w.ready: // granted, or refused, before it could leave
+		return w.err
+	default:
+	}
+	g.queue.Remove(w.place)
+	g.arm(time.Now())
+	return why
+}
+
+// take takes a slot and a token if there are both. mu is held.
+func (g *gate) take(now time.Time) bool {
+	if now.Before(g.paused) || g.opts.slots() && g.inFlight >= g.limit() {
+		return false
+	}
+	if g.bucket != nil && !g.bucket.AllowN(now, 1) {
+		return false
+	}
+	g.inFlight++
+	return true
+}
+
+// limit is how many requests may be under way. mu is held.
+func (g *gate) limit() int {
+	if g.size != nil {
+		return int(g.size.limit)
+	}
+	return g.opts.InFlight
+}
+
+// least is how long the nth in the queue has to wait at least: for the pause to end and for the tokens of those before it. How long slots take is not known. mu is held.
+func (g *gate) least(now time.Time, n int) time.Duration {
+	wait := max(0, g.paused.Sub(now))
+	if g.bucket != nil {
+		if missing := float64(n) - g.bucket.TokensAt(now); missing > 0 {
+			wait = max(wait, time.Duration(math.Ceil(missing/g.opts.Rate*float64(time.Second))))
+		}
+	}
+	return wait
+}
+
+// dispatch gives slots to those in front of the queue, as far as there are any.
+func (g *gate) dispatch() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.serve(time.Now())
+}
+
+// serve is dispatch while mu is held.
+func (g *gate) serve(now time.Time) {
+	for e := g.queue.Front(); e != nil && g.take(now); e = g.queue.Front() {
+		g.queue.Remove(e)
+		close(e.Value.(*waiter).ready)
+	}
+	g.arm(now)
+}
+
+// arm sees to it that the queue goes on when time alone holds it up. mu is held.
+func (g *gate) arm(now time.Time) {
+	if g.queue.Len() == 0 {
+		if g.timer != nil {
+			g.timer.Stop()
+		}
+		return
+	}
+	wait := g.least(now, 1)
+	if wait <= 0 {
+		if g.opts.slots() && g.inFlight >= g.limit() {
+			return // release goes on
+		}
+		wait = 1 // a token that rounding has kept back
+	}
+	if g.timer == nil {
+		g.timer = time.AfterFunc(wait, g.dispatch)
+	} else {
+		g.timer.Reset(wait)
+	}
+}
+
+// release gives a slot back.
+func (g *gate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inFlight--
+	g.serve(time.Now())
+}
+
+// answered tells how the server answers, to find out how much it takes.
+func (g *gate) answered(took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.size.answered(time.Now(), took, g.inFlight)
+	g.serve(time.Now())
+}
+
+// timedOut tells that an answer has not come in so long. A caller that was in a hurry says nothing of the server.
+func (g *gate) timedOut(took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if took.Seconds() > g.size.tolerance*g.size.best {
+		g.size.overloaded(time.Now())
+	}
+}
+
+// overloaded tells that the server has too much to do, and wants a pause, if it says so.
+func (g *gate) overloaded(pause time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	g.size.overloaded(now)
+	if until := now.Add(pause); pause > 0 && until.After(g.paused) {
+		g.paused = until
+		g.refuseLate(until)
+		g.arm(now)
+	}
+}
+
+// refuseLate ends the wait of those who have no time until the pause is over. mu is held.
+func (g *gate) refuseLate(until time.Time) {
+	for e := g.queue.Front(); e != nil; {
+		w, next := e.Value.(*waiter), e.Next()
+		if !w.deadline.IsZero() && !until.Before(w.deadline) {
+			g.queue.Remove(e)
+			w.err = errNoTime
+			close(w.ready)
+		}
+		e = next
+	}
+}
