@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -121,6 +122,12 @@ func growing() map[string]func(n int) {
 		"ply.Text": func(n int) {
 			each(n, func(s string) { _, _ = ply.Text(growthReply("Content-Type", "text/plain; "+s), nil) })
 		},
+		"ply.Events": func(n int) {
+			each(n, streamed)
+			for _, lines := range []string{"data\n", "id: 1\ndata: x\n\n", "event: x\n", "retry: 1\n", "\r", "\xf0\x9f\n", "data:\xff"} {
+				streamed(strings.Repeat(lines, n))
+			}
+		},
 		"ply.Links":      func(n int) { each(n, func(s string) { ply.Links(growthReply("Link", s)) }) },
 		"cachestatus.Of": func(n int) { each(n, func(s string) { cachestatus.Of(http.Header{"Cache-Status": {s, "ply; " + s}}) }) },
 		"cache.StatusOf": func(n int) { each(n, func(s string) { cache.StatusOf(growthReply("Cache-Status", "ply; "+s)) }) },
@@ -181,6 +188,15 @@ func each(n int, read func(s string)) {
 
 func growthReply(name, value string) *http.Response {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{name: {value}}, Body: http.NoBody, Request: &http.Request{URL: &url.URL{Scheme: "http", Host: "x.test", Path: "/a/b"}}}
+}
+
+func streamed(s string) {
+	for _, content := range []string{s, "data: " + s + "\n\n", "id: " + s + "\n" + strings.Repeat("data: x\n\n", 10)} {
+		resp := growthReply("Content-Type", "text/event-stream")
+		resp.Body = io.NopCloser(iotest.OneByteReader(strings.NewReader(content)))
+		for range ply.Events(resp, nil) {
+		}
+	}
 }
 
 func maskAll(s string) {

@@ -38,7 +38,7 @@ type Guard struct {
 }
 
 // GuardError says that a [Guard] has refused a connection. Nothing was sent. It is final: retry makes no further attempt, and no cache answers in its place with a stale response.
-// Whoever is shown it learns to which address a name leads, which may be for insiders only.
+// Its text shows to which address a name leads, which the author of a URL may have no right to know.
 type GuardError struct {
 	// Host is the name or address that was to be connected to, without its port. It is that of a proxy if the request goes through one.
 	Host string

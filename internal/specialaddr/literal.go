@@ -64,7 +64,7 @@ func number(s string) (uint64, bool) {
 	return n, err == nil
 }
 
-// NameRefusal returns why a host name cannot be one of the public DNS, or "" if it can. Whoever resolves such a name finds something of its own with it.
+// NameRefusal returns why a host name cannot be one of the public DNS, or "" if it can. Each resolver finds something of its own by such a name.
 func NameRefusal(host string) string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	last := host[strings.LastIndexByte(host, '.')+1:]

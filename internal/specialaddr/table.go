@@ -18,7 +18,7 @@ func at(prefix, name, source string) block {
 	return block{netip.MustParsePrefix(prefix), name, source}
 }
 
-// metadata are the addresses at which clouds hand out credentials and configuration to whoever can reach them.
+// metadata are the addresses at which clouds hand out credentials and configuration to all who can reach them.
 // Some are within a range of the registries, and Azure's is a public address. They are few and exact, so that allowing a range allows none of them.
 var metadata = []block{
 	at("169.254.169.254/32", "cloud metadata service", "AWS, Azure, Google Cloud and others"),
