@@ -327,6 +327,14 @@ func TestGuardAndProxies(t *testing.T) {
 			t.Errorf("%s: the proxy was asked for %v", name, saw)
 		}
 	}
+	socks := listen(t, "127.0.0.1:0", ok)
+	for _, target := range []string{"http://10.0.0.1/", "https://2852039166/", "http://localhost/"} {
+		_, err = chosen.Get(ctx, target, ply.ProxyURL("socks5://"+socks.Listener.Addr().String()))
+		refused(t, err)
+	}
+	if socks.connections.Load() != 0 {
+		t.Error("the proxy was connected to")
+	}
 	_, err = chosen.Get(ctx, "http://10.0.0.1/", ply.ProxyURL(""))
 	refused(t, err)
 	_, err = chosen.Get(ctx, "https://10.0.0.1/", ply.InsecureSkipVerify())
