@@ -106,7 +106,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		}
 		set("Cookie", []string{cookies})
 	}
-	if staysAtOrigin(req) && !hasField(req.Header, "Authorization") && !hasField(header, "Authorization") {
+	if staysAtHome(req) && !hasField(req.Header, "Authorization") && !hasField(header, "Authorization") {
 		if value := c.netrcAuth(req.URL); value != "" {
 			set("Authorization", []string{value})
 		}
@@ -116,7 +116,15 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 
 // trusts is whether defaults that may be secret may go along with req, which is for u.
 func (c *Client) isFirstParty(req *http.Request, u *url.URL) bool {
-	return (c.base == nil || sameOrigin(u, c.base)) && staysAtOrigin(req)
+	return (c.base == nil || sameOrigin(u, c.base)) && staysAtHome(req)
+}
+
+// staysAtHome reports whether req is for the origin that its caller named: neither a redirect nor the link of a page has led away from it.
+func staysAtHome(req *http.Request) bool {
+	if s := settingsOf(req.Context()); s != nil && s.awayFromHome {
+		return false
+	}
+	return staysAtOrigin(req)
 }
 
 // hasField is whether header has the field name, which is canonical, in whatever case: a map can be filled by hand.

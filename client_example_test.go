@@ -2,9 +2,14 @@ package ply_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/plyhttp/ply"
@@ -109,4 +114,55 @@ func ExampleOptions_crossOrigin() {
 	}
 	// Output:
 	// "text/csv" "batch" ""
+}
+
+func ExampleClient_Pages() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Query().Get("page") {
+		case "":
+			w.Header().Set("Link", `</users?page=2>; rel="next"`)
+			io.WriteString(w, `["ada", "grace"]`)
+		case "2":
+			io.WriteString(w, `["linus"]`)
+		}
+	}))
+	defer server.Close()
+
+	client, err := ply.New(ply.Options{BaseURL: server.URL})
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+
+	for resp, err := range client.Pages(context.Background(), "/users", ply.MaxPages(100)) {
+		users, err := ply.JSON[[]string](resp, err)
+		if err != nil {
+			fmt.Println(err) // not all users have been seen
+			return
+		}
+		fmt.Println(users)
+	}
+	// Output:
+	// [ada grace]
+	// [linus]
+}
+
+func ExampleMaxResponseBody() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, strings.Repeat("0", 1<<20))
+	}))
+	defer server.Close()
+
+	client, err := ply.New(ply.Options{BaseURL: server.URL, Defaults: []ply.RequestOption{ply.MaxResponseBody(64 << 10)}})
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+
+	_, err = ply.Save(filepath.Join(os.TempDir(), "zeros"))(client.Get(context.Background(), "/zeros"))
+	var over *ply.BodyLimitError
+	if errors.As(err, &over) {
+		fmt.Println("more than", over.Limit, "bytes, and no file")
+	}
+	// Output: more than 65536 bytes, and no file
 }

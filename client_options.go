@@ -142,7 +142,7 @@ func (c *Client) resolveDefaults() error {
 	if err != nil {
 		return err
 	}
-	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil || s.httpsOnly {
+	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil || s.httpsOnly || s.bodyDefault != 0 {
 		c.resolved = s
 	}
 	return nil

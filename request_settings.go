@@ -9,7 +9,10 @@ import (
 // from hop to hop of a redirect, and are never sent.
 type settings struct {
 	timeouts        Timeouts
-	maxRedirects    int // 0: not chosen; noRedirects: none
+	maxRedirects    int   // 0: not chosen; noRedirects: none
+	maxPages        int   // 0: not chosen; of Client.Pages
+	bodyLimit       int64 // 0: not chosen; the request's own, which comes before that of WithBodyLimit
+	bodyDefault     int64 // the client's, which comes after it
 	status          func(*http.Response) error
 	statusChosen    bool
 	progress        func(received, total int64)
@@ -19,6 +22,9 @@ type settings struct {
 	single          bool              // one exchange, no redirects: see Client.RoundTrip
 	httpsOnly       bool              // of the client
 	underHTTPClient bool              // single, and an *http.Client follows redirects: see Client.HTTPClient
+
+	crossOriginPages bool
+	awayFromHome     bool // a page at an origin that its link names: what may be secret does not go there
 
 	// resolved says that a client has completed the settings and acts on them.
 	// They are not those of another request that somebody makes with the same context.
@@ -54,6 +60,11 @@ func (s settings) over(d settings) settings {
 	if s.reconnect == nil {
 		s.reconnect = d.reconnect
 	}
+	if s.maxPages == 0 {
+		s.maxPages = d.maxPages
+	}
+	s.bodyDefault = d.bodyLimit
+	s.crossOriginPages = s.crossOriginPages || d.crossOriginPages
 	s.variant = s.variant.over(d.variant)
 	s.httpsOnly = d.httpsOnly
 	return s

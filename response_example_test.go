@@ -170,7 +170,7 @@ func ExampleWithBodyLimit() {
 	var over *ply.BodyLimitError
 	fmt.Println(errors.As(err, &over))
 	// Output:
-	// ply: reading the body of GET https://library.example.com/books/7: body exceeds the limit of 30 bytes: raise it with ply.WithBodyLimit, or read resp.Body as a stream
+	// ply: reading the body of GET https://library.example.com/books/7: body exceeds the limit of 30 bytes: raise it with ply.WithBodyLimit or ply.MaxResponseBody, or read resp.Body as a stream
 	// true
 }
 

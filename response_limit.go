@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,14 +26,32 @@ func WithBodyLimit(ctx context.Context, n int64) context.Context {
 	return context.WithValue(ctx, bodyLimitKey{}, n)
 }
 
+// MaxResponseBody is [WithBodyLimit] as an option: of one request, for which it counts before that of the context,
+// or, in [Options.Defaults], of all requests of a client, for which that of the context counts before it.
+// It bounds [CopyTo] and [Save], which have no limit otherwise; of a file that would be too large nothing remains.
+// n is a number of bytes, and negative for no limit; zero says nothing.
+//
+//	n, err := ply.Save("image.iso")(client.Get(ctx, "/image.iso", ply.MaxResponseBody(4<<30)))
+//
+// A body that is read as a stream, from Response.Body, has no limit.
+func MaxResponseBody(n int64) RequestOption {
+	return RequestOption{func(d *draft) error {
+		d.settings.bodyLimit = n
+		return nil
+	}}
+}
+
 // bodyLimit is the limit that the caller chose for resp, unchosen if there is none. A negative one is no limit.
 func bodyLimit(resp *http.Response, unchosen int64) int64 {
-	if resp.Request != nil {
-		if n, _ := resp.Request.Context().Value(bodyLimitKey{}).(int64); n != 0 {
-			return n
-		}
+	if resp.Request == nil {
+		return unchosen
 	}
-	return unchosen
+	s := settingsOf(resp.Request.Context())
+	if s == nil {
+		s = &settings{}
+	}
+	n, _ := resp.Request.Context().Value(bodyLimitKey{}).(int64)
+	return cmp.Or(s.bodyLimit, n, s.bodyDefault, unchosen)
 }
 
 // BodyLimitError says that a body is larger than what its reader accepts. Nothing is left of it, and its connection is closed.
@@ -42,7 +61,7 @@ type BodyLimitError struct {
 }
 
 func (e *BodyLimitError) Error() string {
-	return fmt.Sprintf("body exceeds the limit of %d bytes: raise it with ply.WithBodyLimit, or read resp.Body as a stream", e.Limit)
+	return fmt.Sprintf("body exceeds the limit of %d bytes: raise it with ply.WithBodyLimit or ply.MaxResponseBody, or read resp.Body as a stream", e.Limit)
 }
 
 // readAll reads up to limit bytes of r; length is how many were announced, or -1.

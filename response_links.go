@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,17 +14,43 @@ import (
 //	next := ply.Links(resp)["next"] // nil on the last page
 func Links(resp *http.Response) map[string]*url.URL {
 	links := make(map[string]*url.URL)
-	for _, rest := range resp.Header.Values("Link") {
-		for {
-			var l webLink
-			var ok bool
-			if l, rest, ok = cutLink(rest); !ok {
-				break
-			}
-			l.addTo(links, resp)
-		}
+	for l := range webLinks(resp.Header) {
+		l.addTo(links, resp)
 	}
 	return links
+}
+
+// nextLink returns the first link to the next page of resp, and whether there is one. It is nil if its target cannot be parsed.
+func nextLink(resp *http.Response) (next *url.URL, found bool) {
+	for l := range webLinks(resp.Header) {
+		if l.anchored {
+			continue
+		}
+		for rel := range strings.FieldsSeq(l.rel) {
+			if strings.EqualFold(rel, "next") {
+				return l.resolved(resp), true
+			}
+		}
+	}
+	return nil, false
+}
+
+// webLinks are the links of a header that can be parsed, in order.
+func webLinks(header http.Header) iter.Seq[webLink] {
+	return func(yield func(webLink) bool) {
+		for _, rest := range header.Values("Link") {
+			for {
+				var l webLink
+				var ok bool
+				if l, rest, ok = cutLink(rest); !ok {
+					break
+				}
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // webLink is a link as it is written.

@@ -36,11 +36,11 @@ type Options struct {
 
 // OptionError reports a field of [Options] that cannot mean anything.
 type OptionError struct {
-	Field   string // "Codings"
-	Problem string // what is wrong with it, and what to give
+	Option string // "Codings"
+	Reason string // what is wrong with it, and what to give
 }
 
-func (e *OptionError) Error() string { return "decode: Options." + e.Field + " " + e.Problem }
+func (e *OptionError) Error() string { return "decode: Options." + e.Option + " " + e.Reason }
 
 // Validate reports the first field that cannot mean anything, as *[OptionError].
 func (o Options) Validate() error {
