@@ -166,7 +166,6 @@ func (p *pager) page(req *http.Request, yield func(*http.Response, error) bool) 
 	if !yield(resp, nil) || !found {
 		return nil, nil
 	}
-	resp.Body.Close() // its connection may serve the next page
 	if link == nil {
 		return nil, missing
 	}

@@ -185,6 +185,22 @@ func TestCredentialsInTheURLGoToEachPageOfTheirOrigin(t *testing.T) {
 	}
 }
 
+func TestPagesAtAnotherOriginGetNoLoginFromNetrc(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "netrc")
+	require.NoError(t, os.WriteFile(file, []byte("machine other.test login user password word\nmachine api.test login user password word\n"), 0o600))
+	t.Setenv("NETRC", file)
+	origin := &plytest.Origin{Paths: map[string][]plytest.Reply{
+		"/items": {plytest.Text("1", "Link", `<http://other.test/b>; rel=next`)},
+		"/b":     {plytest.Text("2")},
+	}}
+	pages, err := readPages(t.Context(), newClient(t, ply.Options{Transport: origin, TrustEnv: true}), "http://api.test/items", ply.CrossOriginPages())
+	require.NoError(t, err)
+	require.Len(t, pages, 2)
+	if x := origin.Exchanges(); x[0].Header.Get("Authorization") == "" || x[1].Header.Get("Authorization") != "" {
+		t.Errorf("at home %q, away from it %q", x[0].Header.Get("Authorization"), x[1].Header.Get("Authorization"))
+	}
+}
+
 func TestAPageThatFailsEndsThePages(t *testing.T) {
 	gone := errors.New("gone")
 	tests := []struct {
@@ -289,53 +305,4 @@ func TestTheHeaderOfAPageIsTheCallers(t *testing.T) {
 		n++
 	}
 	require.Equal(t, 3, n)
-}
-
-func TestALimitAsAnOptionBoundsWhatIsReadCopiedAndSaved(t *testing.T) {
-	const text = "0123456789"
-	tests := []struct {
-		name    string
-		client  int64
-		context int64
-		request int64
-		limit   int64 // 0: all of it is read
-	}{
-		{"of the request", 0, 0, 5, 5},
-		{"of the client", 5, 0, 0, 5},
-		{"the request's before the context's", 0, 20, 5, 5},
-		{"the request's before the client's", 5, 0, -1, 0},
-		{"the context's before the client's", 5, 10, 0, 0},
-		{"the length of the body", 0, 0, 10, 0},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			o := ply.Options{Transport: plytest.NewOrigin(plytest.Reply{Body: text, Chunked: true})}
-			if tt.client != 0 {
-				o.Defaults = []ply.RequestOption{ply.MaxResponseBody(tt.client)}
-			}
-			c := newClient(t, o)
-			get := func() (*http.Response, error) {
-				return c.Get(ply.WithBodyLimit(t.Context(), tt.context), "http://a.test/", ply.MaxResponseBody(tt.request))
-			}
-			dir := t.TempDir()
-			var copied strings.Builder
-			_, read := ply.Bytes(get())
-			_, copying := ply.CopyTo(&copied)(get())
-			_, saving := ply.Save(filepath.Join(dir, "file"))(get())
-			for what, err := range map[string]error{"Bytes": read, "CopyTo": copying, "Save": saving} {
-				var over *ply.BodyLimitError
-				if tt.limit == 0 && err != nil || tt.limit != 0 && (!errors.As(err, &over) || over.Limit != tt.limit) {
-					t.Errorf("%s: %v, want a limit of %d", what, err, tt.limit)
-				}
-			}
-			files, err := os.ReadDir(dir)
-			require.NoError(t, err)
-			if tt.limit != 0 && (copied.String() != text[:tt.limit] || len(files) != 0) {
-				t.Errorf("%q was copied, and %v is left of the file", &copied, files)
-			}
-			if tt.limit == 0 && (copied.String() != text || len(files) != 1) {
-				t.Errorf("%q was copied, and %v saved", &copied, files)
-			}
-		})
-	}
 }

@@ -7,14 +7,18 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/plytest"
 )
 
 // endless never ends.
@@ -192,5 +196,61 @@ func TestAnswerToHEADHasNoBodyWhateverItAnnounces(t *testing.T) {
 		if got, err := r.read(hc.Head("https://api.example.com/users/7")); got != "" || err != nil && !errors.Is(err, ply.ErrEmptyBody) {
 			t.Errorf("%s: %q, %v", r.name, got, err)
 		}
+	}
+}
+
+func TestALimitAsAnOptionBoundsWhatIsReadCopiedAndSaved(t *testing.T) {
+	const text = "0123456789"
+	tests := []struct {
+		name    string
+		client  int64
+		context int64
+		request int64
+		limit   int64 // 0: all of it is read
+	}{
+		{"of the request", 0, 0, 5, 5},
+		{"of the client", 5, 0, 0, 5},
+		{"the request's before the context's", 0, 20, 5, 5},
+		{"the request's before the client's", 5, 0, -1, 0},
+		{"the context's before the client's", 5, 10, 0, 0},
+		{"the length of the body", 0, 0, 10, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := ply.Options{Transport: plytest.NewOrigin(plytest.Reply{Body: text, Chunked: true})}
+			if tt.client != 0 {
+				o.Defaults = []ply.RequestOption{ply.MaxResponseBody(tt.client)}
+			}
+			c := newClient(t, o)
+			get := func() (*http.Response, error) {
+				return c.Get(ply.WithBodyLimit(t.Context(), tt.context), "http://a.test/", ply.MaxResponseBody(tt.request))
+			}
+			dir := t.TempDir()
+			var copied strings.Builder
+			if tt.request == 0 { // a request that says nothing at all
+				get = func() (*http.Response, error) {
+					req, err := http.NewRequestWithContext(ply.WithBodyLimit(t.Context(), tt.context), http.MethodGet, "http://a.test/", nil)
+					require.NoError(t, err)
+					return c.Do(req)
+				}
+			}
+			_, read := ply.Bytes(get())
+			_, copying := ply.CopyTo(&copied)(get())
+			_, saving := ply.Save(filepath.Join(dir, "file"))(get())
+			for what, err := range map[string]error{"Bytes": read, "CopyTo": copying, "Save": saving} {
+				var over *ply.BodyLimitError
+				if tt.limit == 0 && err != nil || tt.limit != 0 && (!errors.As(err, &over) || over.Limit != tt.limit) {
+					t.Errorf("%s: %v, want a limit of %d", what, err, tt.limit)
+				}
+			}
+			files, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			if tt.limit != 0 && (copied.String() != text[:tt.limit] || len(files) != 0) {
+				t.Errorf("%q was copied, and %v is left of the file", &copied, files)
+			}
+			if tt.limit == 0 && (copied.String() != text || len(files) != 1) {
+				t.Errorf("%q was copied, and %v saved", &copied, files)
+			}
+		})
 	}
 }
