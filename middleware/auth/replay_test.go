@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,5 +191,30 @@ func TestCallerWhoGoesDuringAReplayIsFree(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(began))
 		require.True(t, origin.Exchanges()[0].BodyClosed)
 		time.Sleep(time.Minute)
+	})
+}
+
+// However many requests were refused in vain, and over whatever time, that counts once: the next renewal is not far.
+func TestHerdThatIsRefusedInVainCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &issuer{took: time.Second} // so that all of them begin with the first
+		answer := accepting(func(token string) bool { return token == "t3" })
+		var n atomic.Int64
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Bearer t2" {
+				time.Sleep(time.Duration(n.Add(1)) * time.Minute)
+			}
+			answer(w, r)
+		}))
+		rt := auth.New(auth.Options{Source: source, Origins: []string{api}})(origin)
+		var herd sync.WaitGroup
+		for range 50 {
+			herd.Go(func() { get(t, rt, api) })
+		}
+		herd.Wait()
+		require.Equal(t, 2, source.asked())
+		time.Sleep(time.Second)
+		status, _ := get(t, rt, api)
+		require.Equal(t, 200, status)
 	})
 }

@@ -24,8 +24,8 @@ func (f SignerFunc) Sign(req *http.Request) error { return f(req) }
 
 // A Challenger is a [Signer] that learns from a 401 how to sign, as Digest does (RFC 7616).
 //
-// Challenged sees the request as it was signed, and the header of its answer; it reads no body. It reports whether to sign again: then the request is sent
-// once more, if its body can be. Challenged runs for many requests at once.
+// Challenged sees each 401: the request as it was signed, and the header of the answer; it reads no body. It reports whether to sign again: then the request is sent
+// once more, if its body can be and this was its first answer. Challenged runs for many requests at once.
 type Challenger interface {
 	Signer
 	Challenged(sent *http.Request, resp *http.Response) (again bool, err error)
@@ -45,10 +45,13 @@ type SignOptions struct {
 	Principal string
 }
 
-// Validate reports the first field that cannot be carried out, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError]. A Signer with a method OptionsError() error is asked for what is wrong with its own.
 func (o SignOptions) Validate() error {
 	if o.Signer == nil {
 		return optionError("Signer", "is missing: give a Signer")
+	}
+	if s, ok := o.Signer.(interface{ OptionsError() error }); ok && s.OptionsError() != nil {
+		return s.OptionsError()
 	}
 	_, err := parseOrigins(o.Origins)
 	return err
@@ -178,6 +181,7 @@ func (h *signHandler) challenged(req, signed *http.Request, resp *http.Response)
 	report(ctx, StatusReplayed, "")
 	resp, err = h.next.RoundTrip(signed)
 	if err == nil && resp != nil && resp.StatusCode == http.StatusUnauthorized {
+		c.Challenged(signed, resp) // for the requests to come: this one has had its turn
 		return reject("another signature was refused as well")
 	}
 	return resp, err

@@ -73,7 +73,7 @@ type slot struct {
 	failed  *Error     // of the last call, nil if that brought a token
 	failure backoff    // until when the source is left alone after it failed
 	vain    backoff    // until when a 401 does not have it asked, after one that a new token met as well
-	vainFor string     // the token that has last counted in vain
+	vainFor *held      // what has last counted as in vain
 }
 
 // backoff is a time that doubles each time that it is begun.
@@ -203,12 +203,12 @@ func (s *slot) judged(t *held, vain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.token == nil || s.token.Value != t.Value: // there is a newer one
+	case s.token != t: // there is a newer one
 	case !vain:
-		s.vain, s.vainFor = backoff{}, ""
-	case s.vainFor != t.Value || s.vain.over(time.Now()): // each token counts once, however many requests it was refused
+		s.vain, s.vainFor = backoff{}, nil
+	case s.vainFor != t: // each call of the source counts once, however many requests its token was refused
 		s.vain.begin(s.opts.FailureHold, time.Now())
-		s.vainFor = t.Value
+		s.vainFor = t
 	}
 }
 
