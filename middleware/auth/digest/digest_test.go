@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +44,7 @@ type server struct {
 }
 
 func (s *server) hash(parts ...string) string {
-	var h hash.Hash = md5.New()
+	h := md5.New()
 	if s.algorithm == "SHA-256" {
 		h = sha256.New()
 	}
