@@ -231,3 +231,36 @@ func TestEachHopOfARedirectIsDecoded(t *testing.T) {
 		}
 	}
 }
+
+// An event can be read when the server has flushed it, in whatever coding.
+func TestEventsOfAnEncodedStreamArriveOneByOne(t *testing.T) {
+	for _, coding := range allCodings {
+		synctest.Test(t, func(t *testing.T) {
+			next := make(chan struct{})
+			origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				w.Header().Set("Content-Encoding", named(coding))
+				enc := encoder(coding, w)
+				for i := range 3 {
+					fmt.Fprintf(enc, "data: %d\n\n", i)
+					enc.Flush()
+					w.(http.Flusher).Flush()
+					<-next
+				}
+				enc.Close()
+			}))
+			client := newClient(t, origin, decode.New(decode.Options{}))
+			var got []string
+			for event, err := range ply.Events(client.Get(t.Context(), "/")) {
+				if err != nil {
+					t.Fatalf("%s: %v", coding, err)
+				}
+				got = append(got, event.Data)
+				next <- struct{}{}
+			}
+			if !slices.Equal(got, []string{"0", "1", "2"}) {
+				t.Errorf("%s: events %q", coding, got)
+			}
+		})
+	}
+}

@@ -69,8 +69,12 @@ func TestContentWithOtherBytesBehindItIsAnErrorAfterAllOfIt(t *testing.T) {
 				if !errors.As(err, &bad) {
 					t.Errorf("error %v, want a ContentError", err)
 				}
-				if coding != decode.Zstd && !errors.Is(err, decode.ErrTrailingData) {
-					t.Errorf("error %v, want ErrTrailingData", err)
+				want := decode.ErrTrailingData
+				if coding == decode.Zstd && len(tail) < 4 { // it may have been the beginning of a frame
+					want = io.ErrUnexpectedEOF
+				}
+				if !errors.Is(err, want) {
+					t.Errorf("error %v, want %v", err, want)
 				}
 			})
 		}

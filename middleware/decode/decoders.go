@@ -131,8 +131,9 @@ func (d *deflateDecoder) release()                   { d.in.release() }
 
 // zstdDecoder decodes frames, one after the other (RFC 8878 §3.1).
 type zstdDecoder struct {
-	in  input
-	dec *zstd.Decoder
+	in   input
+	dec  *zstd.Decoder
+	some bool // of the content has been read
 }
 
 // maxWindow is the largest window that zstd as a content coding may have (RFC 9659 §3).
@@ -151,15 +152,19 @@ func (d *zstdDecoder) start(src io.Reader) error {
 	if err := d.in.begin(src); err != nil {
 		return err
 	}
+	d.some = false
 	return d.dec.Reset(d.in.Reader)
 }
 
 // Read comes to its io.EOF when the source has ended, behind the last frame.
 func (d *zstdDecoder) Read(p []byte) (int, error) {
 	n, err := d.dec.Read(p)
-	switch err {
-	case zstd.ErrWindowSizeExceeded, zstd.ErrDecoderSizeExceeded:
+	d.some = d.some || n > 0
+	switch {
+	case err == zstd.ErrWindowSizeExceeded, err == zstd.ErrDecoderSizeExceeded:
 		err = ErrWindowSize
+	case err == zstd.ErrMagicMismatch && d.some: // a frame begins with its magic number
+		err = ErrTrailingData
 	}
 	return n, err
 }

@@ -68,6 +68,10 @@ func TestTooManyCodingsAreAnError(t *testing.T) {
 	reply := plytest.Text("x")
 	reply.Header = http.Header{"Content-Encoding": {strings.Repeat("gzip, ", 1000) + "gzip"}}
 	resp := get(t, layer(decode.Options{}, plytest.NewOrigin(reply)))
+	codings, _ := resp.Body.(interface{ DecodedFrom() (string, int64) }).DecodedFrom()
+	if len(codings) > 40 {
+		t.Errorf("%d bytes of codings for logs", len(codings))
+	}
 	if _, err := readAll(resp); !errors.Is(err, decode.ErrTooManyCodings) {
 		t.Errorf("error %v, want ErrTooManyCodings", err)
 	}

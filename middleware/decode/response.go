@@ -22,7 +22,7 @@ func (h *handler) toDecode(req *http.Request, resp *http.Response) []string {
 			return nil
 		}
 	}
-	return codings
+	return codings[:min(len(codings), maxCodings+1)] // one more than can be decoded says that there are too many
 }
 
 // ofEncoded are the fields that are true of the encoded content alone: its length, the ranges that the server would give of it, and its digests.

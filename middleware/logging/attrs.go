@@ -162,7 +162,7 @@ func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 		a = append(a, slog.String("auth.reason", o.Auth.Reason))
 	}
 	if o.Decoded != "" {
-		a = append(a, slog.String("decode.codings", o.Decoded), slog.Int64("decode.encoded_size", o.Encoded))
+		a = append(a, slog.String("decode.codings", clip(o.Decoded, maxWord)), slog.Int64("decode.encoded_size", o.Encoded))
 	}
 	if len(o.Notes) > 0 {
 		a = append(a, slog.Any("notes", clipped(o.Notes)))
