@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// BodyBytes sends b, which must not change until the call has ended. There is no Content-Type unless [SetHeader] gives one;
-// a server may take the bytes for application/octet-stream then (RFC 9110 §8.3).
+// BodyBytes sends b, which must not change until the call has ended. It sets no Content-Type, which [SetHeader] can do;
+// without one, a server may take the bytes for application/octet-stream (RFC 9110 §8.3).
 func BodyBytes(b []byte) RequestOption {
 	return RequestOption{func(d *draft) error { return d.setBody("BodyBytes", inMemory(b, "")) }}
 }
@@ -27,8 +27,8 @@ func BodyString(s string) RequestOption {
 	}}
 }
 
-// BodyJSON sends v as application/json, as Options.EncodeJSON or else [json.Marshal] encodes it.
-// That happens when the request is made; a value that cannot be encoded is an [*OptionError].
+// BodyJSON sends v as application/json, encoded by Options.EncodeJSON or, if that is nil, by [json.Marshal].
+// The value is encoded when the request is made; one that cannot be encoded is an [*OptionError].
 func BodyJSON(v any) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if err := d.checkBody("BodyJSON"); err != nil {
@@ -49,29 +49,29 @@ func BodyForm(values url.Values) RequestOption {
 	}}
 }
 
-// BodyReader sends what r gives from where it stands, as it is read: nothing is gathered in memory.
-// Only [SetHeader] knows its Content-Type. A nil r is an empty body, and so is a nil pointer of whatever type.
+// BodyReader sends what r returns from its current position, streaming it. It sets no Content-Type, which [SetHeader] can do.
+// A nil r is an empty body, and so is a nil pointer of any type.
 //
 // A request can be sent again, after a 307 redirect or by a retry, if r is a [*bytes.Reader], a [*bytes.Buffer], a [*strings.Reader]
 // or has both io.ReaderAt and io.Seeker, as a regular [*os.File] has. Each attempt then reads a section of its own:
-// attempts don't disturb each other, and r stays where it stands. It must not change until the call has ended.
-// Any other r is read once, and its length is not known in advance; who knows it sets Request.ContentLength on what [Client.NewRequest] returns.
+// attempts don't disturb each other, and the position of r does not change. The content must not change until the call has ended.
+// Any other r is read once, and its length is not known in advance; a caller that knows it sets ContentLength on the request that [Client.NewRequest] returns.
 //
-// If r is an io.Closer it is closed, exactly once: when the request cannot be made, or else when it has been read and no attempt will read it again,
-// which for one that can be read again is when [Client.Do] has returned. If such a request is done by anything but a Client, r stays the caller's to close.
+// If r is an io.Closer it is closed exactly once: when the request cannot be made, or when no attempt will read it any more.
+// For a reader that can be read again that is when [Client.Do] has returned. If something other than a Client sends such a request, the caller closes r.
 func BodyReader(r io.Reader) RequestOption {
 	return RequestOption{func(d *draft) error { return d.setBody("BodyReader", fromReader(r, "ply: BodyReader: the reader")) }}
 }
 
-// BodyFile sends the file at path, as it is read, its Content-Type chosen by the extension of its name.
-// Each attempt opens it anew. A path that is neither a regular file nor a pipe, or cannot be opened, is an [*OptionError] that names it, before anything is sent.
+// BodyFile streams the file at path. Its Content-Type follows from the extension of its name.
+// Each attempt opens the file again. A path that is neither a regular file nor a pipe, or cannot be opened, is an [*OptionError] that names it, before anything is sent.
 //
 // The length is that of the file when the request is made. Bytes appended while an attempt is under way are not sent;
 // an attempt fails if the file becomes shorter, and none is begun after the length has changed.
-// A file that says it is empty and is not, as those of /proc, is sent to its end, its length not known in advance.
-// So is a pipe, once: a named one is opened when the body is read, which waits for its writer.
+// A file that reports no size but has content, such as those of /proc, is sent to its end without a length in advance.
+// A pipe is sent that way too, once: a named pipe is opened when the body is read, and that waits for its writer.
 //
-// A request from [Client.NewRequest] holds the file open until its Body is closed, which [Client.Do] takes care of.
+// A request from [Client.NewRequest] holds the file open until its Body is closed; [Client.Do] closes it.
 func BodyFile(path string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if err := d.checkBody("BodyFile"); err != nil {
@@ -85,8 +85,8 @@ func BodyFile(path string) RequestOption {
 	}}
 }
 
-// Chunked sends the body with Transfer-Encoding: chunked, or without a length over HTTP/2, also where its length is known.
-// An empty body, or none, still says that it has no bytes.
+// Chunked sends the body with Transfer-Encoding: chunked, or without a length over HTTP/2, even if its length is known.
+// An empty body, or none, is still sent with its length of zero.
 func Chunked() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.chunked = true
@@ -110,7 +110,7 @@ func (d *draft) checkBody(option string) error {
 	return nil
 }
 
-// attachBody gives req the body of the draft and what its header says about it.
+// attachBody sets the body of req and the header fields that describe it.
 func (d *draft) attachBody(req *http.Request) error {
 	if d.body == nil || d.body.size == 0 {
 		// RFC 9110 §10.1.1: no expectation in a request without content.
@@ -136,7 +136,7 @@ func (d *draft) attachBody(req *http.Request) error {
 	return d.attachContent(req)
 }
 
-// checkHeader finds header fields that contradict the options for the body.
+// checkHeader refuses header fields that contradict the options for the body.
 func (d *draft) checkHeader(header http.Header) error {
 	if _, given := header["Content-Encoding"]; given && d.encoding != "" {
 		return &OptionError{Option: "CompressBody", Reason: "combined with a Content-Encoding header: give one of them"}
@@ -150,7 +150,7 @@ func (d *draft) checkHeader(header http.Header) error {
 	return nil
 }
 
-// attachContent stacks what happens to the bytes, innermost first: compression, then counting.
+// attachContent wraps the body's readers, innermost first: compression, then progress.
 func (d *draft) attachContent(req *http.Request) error {
 	open, size := d.body.open, d.body.size
 	if d.encoding != "" {
@@ -185,7 +185,7 @@ func (d *draft) attachContent(req *http.Request) error {
 	return nil
 }
 
-// discardBody closes a reader that the caller gave, if no attempt has it: the request is not made. It may be called again.
+// discardBody closes the caller's reader for a request that is not made. It may be called more than once.
 func (d *draft) discardBody() {
 	if d.body != nil {
 		d.body.drop()
@@ -217,6 +217,6 @@ type content struct {
 
 	contentType string
 
-	// discard gives up a body that is not sent after all; nil if there is nothing to close.
+	// discard closes what a body that is not sent after all holds; nil if there is nothing to close.
 	discard func()
 }

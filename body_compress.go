@@ -13,7 +13,7 @@ import (
 // Any other name is an [*OptionError]. The bytes are compressed as they are read, so that their length is not known in advance,
 // and can be sent again if those of the body can. A request without content, or with an empty one, stays as it is.
 //
-// Whether the server takes compressed bodies is for the caller to know.
+// The caller must know that the server accepts compressed bodies.
 func CompressBody(encoding string) RequestOption {
 	encoding = strings.ToLower(encoding)
 	return RequestOption{func(d *draft) error {
@@ -28,7 +28,7 @@ func CompressBody(encoding string) RequestOption {
 	}}
 }
 
-// compressors has idle ones by encoding: a new one costs most of a megabyte.
+// compressors pools compressors by encoding: a new one allocates most of a megabyte.
 var compressors = map[string]*sync.Pool{
 	"gzip":    {New: func() any { return &compressor{w: gzip.NewWriter(nil)} }},
 	"deflate": {New: func() any { return &compressor{w: zlib.NewWriter(nil)} }},
@@ -44,7 +44,7 @@ type compressor struct {
 	plain [16 << 10]byte
 }
 
-// compressed compresses each body that open gives.
+// compressed returns a function that compresses each body that open returns.
 func compressed(open func() (io.ReadCloser, error), encoding string) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) {
 		rc, err := open()
@@ -55,7 +55,7 @@ func compressed(open func() (io.ReadCloser, error), encoding string) func() (io.
 	}
 }
 
-// compressing compresses src as it is read. Close may run concurrently with Read, as HTTP/2 has it, and touches src only.
+// compressing compresses src as it is read. Close may run concurrently with Read, as over HTTP/2, so it touches src only.
 type compressing struct {
 	src  io.ReadCloser
 	pool *sync.Pool
@@ -81,7 +81,7 @@ func (b *compressing) Read(p []byte) (int, error) {
 	return 0, b.err
 }
 
-// fill reads once and leaves in out what comes of it. After an error of src the stream stays without its end: nobody takes it for complete.
+// fill reads src once and writes the compressed bytes to out. After an error of src the stream has no end marker, so that no receiver takes it for complete.
 func (c *compressor) fill(src io.Reader) error {
 	n, err := src.Read(c.plain[:])
 	if _, failed := c.w.Write(c.plain[:n]); failed != nil {

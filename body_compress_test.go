@@ -92,7 +92,7 @@ func TestCompressedBodyInSmallReads(t *testing.T) {
 }
 
 // A body cut short by an error must not end like a complete one: its checksum is missing.
-func TestCompressedBodyThatFailsHasNoEnd(t *testing.T) {
+func TestFailedCompressedBodyIsNotTerminated(t *testing.T) {
 	boom := errors.New("boom")
 	r := io.MultiReader(strings.NewReader(noise(100_000)), iotest.ErrReader(boom))
 	req, err := newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyReader(r), ply.CompressBody("gzip"))
@@ -107,7 +107,7 @@ func TestCompressedBodyThatFailsHasNoEnd(t *testing.T) {
 	}
 }
 
-func TestCompressWithoutABodySaysNothing(t *testing.T) {
+func TestCompressBodyLeavesEmptyRequestsAlone(t *testing.T) {
 	server := receive(t)
 	server.post(t, "/", 200, ply.CompressBody("gzip"))
 	if got := server.all()[0]; got.Encoding != "" || got.Length != 0 {

@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// fromFile is the file at path, which can be opened now, or the pipe. Errors while it is read call it name.
+// fromFile returns the content of the file or pipe at path. A file must be readable now. Errors of later reads call it name.
 func fromFile(path, name string) (*content, error) {
 	info, err := os.Stat(path) // before opening: to open a named pipe would wait for its writer
 	if err == nil && info.Mode()&fs.ModeType == fs.ModeNamedPipe {
@@ -37,11 +37,11 @@ func fromFile(path, name string) (*content, error) {
 	return &content{open: open, size: size, contentType: typeByName(path)}, nil
 }
 
-// lateFile opens its file when it is read. Close may run concurrently with Read, as HTTP/2 has it.
+// lazyFile opens its file at the first read. Close may run concurrently with Read, as over HTTP/2.
 type lazyFile struct {
 	path string
 
-	mu     sync.Mutex // guards the fields below, and is not held while the file is opened, which may wait for a writer
+	mu     sync.Mutex // guards the fields below; not held while the file is opened, which may wait for a pipe's writer
 	file   *os.File
 	closed bool
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-func TestFileThatChanges(t *testing.T) {
+func TestBodyFileFailsIfItsSizeChanges(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(path string) error
@@ -47,7 +47,7 @@ func TestFileThatChanges(t *testing.T) {
 	}
 }
 
-func TestFileThatChangesDuringAnAttempt(t *testing.T) {
+func TestBodyFileChangesDuringAnAttempt(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		to   string
@@ -77,7 +77,7 @@ func TestFileThatChangesDuringAnAttempt(t *testing.T) {
 	}
 }
 
-func TestFilesAreClosed(t *testing.T) {
+func TestBodyFilesAreClosed(t *testing.T) {
 	path := file(t, "x.txt", "0123456789")
 	f := open(t, path, 0)
 	server := receive(t)

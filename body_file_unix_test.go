@@ -17,7 +17,7 @@ import (
 )
 
 // A file of /proc says that it has no bytes, whoever asks.
-func TestAFileThatSaysItIsEmptyIsSentToItsEnd(t *testing.T) {
+func TestFileWithoutASizeIsSentToItsEnd(t *testing.T) {
 	const path = "/proc/self/limits"
 	if content, err := os.ReadFile(path); err != nil || len(content) == 0 {
 		skipUnlessCI(t, "no /proc")
@@ -51,7 +51,7 @@ func TestAFileThatSaysItIsEmptyIsSentToItsEnd(t *testing.T) {
 	}
 }
 
-func TestAPipeIsSentOnce(t *testing.T) {
+func TestPipeIsSentOnce(t *testing.T) {
 	for name, body := range map[string]func(string) ply.RequestOption{
 		"BodyFile": ply.BodyFile,
 		"PartFile": func(path string) ply.RequestOption { return ply.BodyMultipart(ply.PartFile("f", path)) },

@@ -13,26 +13,26 @@ import (
 )
 
 // Part is one part of a [BodyMultipart]. It is made by [PartField], [PartBytes], [PartFile], [PartFunc] or [PartReader];
-// its fields can be changed before it is given away. The zero Part has no content and is refused.
+// its fields may be changed before it is passed to BodyMultipart. The zero Part has no content and is refused.
 type Part struct {
-	// Name is that of the form field. It must not be empty.
+	// Name is the name of the form field. It must not be empty.
 	Name string
 
 	// Filename is the name that the server sees the content under. Zero means none: a plain field.
 	Filename string
 
-	// ContentType is that of the part. Zero means none, which a server takes for text/plain (RFC 7578 §4.4).
+	// ContentType is the media type of the part. Zero means none, which a server takes for text/plain (RFC 7578 §4.4).
 	ContentType string
 
 	open func() (*content, error)
 }
 
-// PartField is a field of a form with its value.
+// PartField returns a form field with its value.
 func PartField(name, value string) Part {
 	return Part{Name: name, open: func() (*content, error) { return inMemory([]byte(value), ""), nil }}
 }
 
-// PartBytes is an upload with b as its content, which must not change until the call has ended.
+// PartBytes returns an upload with the content b, which must not change until the call has ended.
 func PartBytes(name, filename string, b []byte) Part {
 	return Part{
 		Name: name, Filename: filename, ContentType: "application/octet-stream",
@@ -40,8 +40,8 @@ func PartBytes(name, filename string, b []byte) Part {
 	}
 }
 
-// PartFile is an upload of the file at path, under its base name, its ContentType chosen by the extension.
-// It is opened when its turn comes in an attempt; what [BodyFile] says of the file holds for this one.
+// PartFile returns an upload of the file at path, under its base name and with the ContentType of its extension.
+// Each attempt opens the file when it reaches the part. The rules of [BodyFile] apply to the file.
 func PartFile(name, path string) Part {
 	return Part{
 		Name: name, Filename: filepath.Base(path), ContentType: typeByName(path),
@@ -49,9 +49,9 @@ func PartFile(name, path string) Part {
 	}
 }
 
-// PartFunc is an upload of what open gives, each time that the body is sent: always the same size bytes from the start, or, where size is -1,
-// as many as there are. The number of bytes is checked. open runs when the turn of the part comes, and what it returns is closed.
-// Attempts that run at once call it at once.
+// PartFunc returns an upload whose content comes from open. Each attempt calls open when it reaches the part, and closes what it returns:
+// always the same bytes from the start, size of them. A size of -1 stands for an unknown number; any other is checked.
+// Concurrent attempts call open concurrently.
 func PartFunc(name, filename string, size int64, open func() (io.ReadCloser, error)) Part {
 	p := Part{Name: name, Filename: filename, ContentType: "application/octet-stream"}
 	if open != nil {
@@ -73,7 +73,7 @@ func fromFunc(size int64, open func() (io.ReadCloser, error)) *content {
 	}}
 }
 
-// opened is what open returns, an empty body for nil.
+// opened returns what open returns, with an empty body in the place of nil.
 func opened(open func() (io.ReadCloser, error)) (io.ReadCloser, error) {
 	rc, err := open()
 	if err == nil && isNil(rc) {
@@ -82,8 +82,8 @@ func opened(open func() (io.ReadCloser, error)) (io.ReadCloser, error) {
 	return rc, err
 }
 
-// PartReader is an upload of what r gives. What [BodyReader] says of its reader holds for this one:
-// which readers can be read again, and that r is closed. One that cannot makes a body that is sent once.
+// PartReader returns an upload of what r returns. The rules of [BodyReader] apply to r: which readers can be read again, and when r is closed.
+// A reader that cannot be read again makes the whole body one that is sent once.
 func PartReader(name, filename string, r io.Reader) Part {
 	return Part{
 		Name: name, Filename: filename, ContentType: "application/octet-stream",
@@ -91,13 +91,13 @@ func PartReader(name, filename string, r io.Reader) Part {
 	}
 }
 
-// BodyMultipart sends parts as multipart/form-data (RFC 7578), in their order. Their contents are streamed:
-// one after the other, each opened when its turn comes. The length of the body is known if those of all parts are.
-// Sent again, the body is the same to the byte, its boundary included.
+// BodyMultipart sends parts as multipart/form-data (RFC 7578), in their order. Their contents are streamed one after the other,
+// and each is opened when it is reached. The length of the body is known if the lengths of all parts are.
+// When the body is sent again, it is the same to the byte, including its boundary.
 //
-// Names are sent in UTF-8, quotes and backslashes with a backslash before them. Control characters, of which line breaks could
-// forge a header, are percent-encoded, as browsers do with line breaks. A part without a name, one with a ContentType that contains
-// control characters and a file that cannot be opened are an [*OptionError], before anything is sent.
+// Names are sent in UTF-8, with a backslash before quotes and backslashes. Control characters are percent-encoded, as browsers do
+// with line breaks, because a line break could forge a header. A part without a name, a ContentType with control characters
+// and a file that cannot be opened are an [*OptionError], before anything is sent.
 func BodyMultipart(parts ...Part) RequestOption {
 	parts = slices.Clone(parts)
 	return RequestOption{func(d *draft) error {
@@ -110,7 +110,7 @@ func BodyMultipart(parts ...Part) RequestOption {
 	}}
 }
 
-// multipartForm returns a content also along with an error, for its readers to be closed.
+// multipartForm also returns a content with its error, so that the caller can close the readers in it.
 func multipartForm(parts []Part, boundary string) (*content, error) {
 	form := &content{contentType: "multipart/form-data; boundary=" + boundary}
 	var segments []segment
@@ -121,7 +121,7 @@ func multipartForm(parts []Part, boundary string) (*content, error) {
 		c, err := p.content()
 		if err != nil {
 			failed = err
-			continue // the readers of the others are still to be found
+			continue // to find the readers of the other parts, which must be closed
 		}
 		readers = append(readers, c)
 		form.once = form.once || c.once
@@ -141,7 +141,7 @@ func multipartForm(parts []Part, boundary string) (*content, error) {
 	form.open = func() (io.ReadCloser, error) {
 		s := &sequence{rest: segments}
 		if form.once {
-			// Readers whose turn did not come are closed with the body.
+			// Readers that were not reached are closed with the body.
 			s.closed = form.discard
 		}
 		return s, nil
@@ -186,7 +186,7 @@ func (p Part) header() string {
 	return b.String()
 }
 
-// quoted is s for the inside of a quoted-string (RFC 9110 §5.6.4).
+// quoted escapes s for the inside of a quoted-string (RFC 9110 §5.6.4).
 func quoted(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
@@ -205,7 +205,7 @@ func quoted(s string) string {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// segment is a stretch of a body.
+// segment is a contiguous range of a body: a part's content, or the text around it.
 type segment struct {
 	open func() (io.ReadCloser, error)
 	size int64  // -1 if unknown
@@ -227,15 +227,15 @@ func totalSize(segments []segment) int64 {
 	return sum
 }
 
-// sequence reads segments one after the other. Close may run concurrently with Read, as HTTP/2 has it.
+// sequence reads segments one after the other. Close may run concurrently with Read, as over HTTP/2.
 type sequence struct {
 	rest   []segment // only Read touches it
 	err    error     // likewise: what ended the sequence
 	closed func()    // runs at the first Close; nil if there is nothing to do
 
-	mu      sync.Mutex // guards the fields below, and is not held while a segment is opened, read or closed
+	mu      sync.Mutex // guards the fields below; not held while a segment is opened, read or closed
 	current io.ReadCloser
-	done    bool // closed, whatever is opened from now on is closed at once
+	done    bool // Close has run: a segment that is opened after that is closed at once
 }
 
 func (s *sequence) Read(p []byte) (int, error) {
@@ -260,7 +260,7 @@ func (s *sequence) Read(p []byte) (int, error) {
 	return 0, s.err
 }
 
-// segment returns the one that is being read, opened if need be, or io.EOF after the last.
+// segment returns the current segment, opening it if necessary, or io.EOF after the last.
 func (s *sequence) segment() (io.ReadCloser, error) {
 	s.mu.Lock()
 	rc, done := s.current, s.done
@@ -301,7 +301,7 @@ func (s *sequence) next() {
 	rc := s.current
 	s.current = nil
 	s.mu.Unlock()
-	if rc != nil { // nil: Close came first
+	if rc != nil { // nil: Close ran first
 		rc.Close()
 	}
 }

@@ -164,7 +164,7 @@ func form(t testing.TB, parts ...ply.Part) (body []byte, contentType string) {
 	return body, req.Header.Get("Content-Type")
 }
 
-func TestHostileNames(t *testing.T) {
+func TestMultipartNamesCannotForgeHeaders(t *testing.T) {
 	for _, name := range hostileNames {
 		checkNames(t, name, "file.txt")
 		checkNames(t, "name", name)
@@ -182,7 +182,7 @@ func FuzzMultipartNames(f *testing.F) {
 	})
 }
 
-func TestPartThatIsNotAsLongAsAnnounced(t *testing.T) {
+func TestPartOfAnotherLengthFails(t *testing.T) {
 	for _, size := range []int64{2, 4} {
 		for _, opts := range [][]ply.RequestOption{nil, {ply.Chunked()}, {ply.CompressBody("gzip")}} {
 			t.Run(fmt.Sprintf("3 bytes for %d, %d options", size, len(opts)), func(t *testing.T) {

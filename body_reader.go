@@ -15,8 +15,8 @@ import (
 
 type releaseKey struct{}
 
-// takeRelease returns what to call when the call of req has ended, nil for nothing: a reader that the caller gave is then closed as soon as
-// no attempt reads it. The request returned has it no more: bodies of others that layers send with its context are not this one.
+// takeBodyRelease returns the function that must run when the call of req has ended, or nil: it closes the caller's reader as soon as no attempt
+// reads it. The context of the returned request no longer has the function, because layers may send other requests with that context.
 func takeBodyRelease(req *http.Request) (*http.Request, func()) {
 	release, _ := req.Context().Value(releaseKey{}).(func())
 	if release == nil {
@@ -25,7 +25,7 @@ func takeBodyRelease(req *http.Request) (*http.Request, func()) {
 	return req.WithContext(context.WithValue(req.Context(), releaseKey{}, nil)), release
 }
 
-// fromReader is what r gives. Errors that are not its own call it name.
+// fromReader returns the content that r reads. Errors other than those of r call it name.
 func fromReader(r io.Reader, name string) *content {
 	if isNil(r) {
 		return inMemory(nil, "")
@@ -75,10 +75,10 @@ func isNil(r io.Reader) bool {
 	return false
 }
 
-// sections tells whether r can be read at any offset, and what is left of it from where it stands.
+// sections reports whether r can be read at any offset, and returns what is left of it from its current position.
 func sections(r io.Reader) (at io.ReaderAt, start, size int64, ok bool) {
 	if f, isFile := r.(*os.File); isFile {
-		// Devices seek without an error, to nowhere.
+		// Seeking in a device reports no error and has no effect.
 		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 			return nil, 0, 0, false
 		}
@@ -105,18 +105,19 @@ func sections(r io.Reader) (at io.ReaderAt, start, size int64, ok bool) {
 	return at, start, max(end-start, 0), true
 }
 
-// given is something that the caller handed over to be closed. It is closed once: when nothing reads it and nothing will.
+// sharedReader is the caller's reader, which several attempts may read at once. It is closed exactly once,
+// when no attempt reads it and none will: after callDone, by the call itself or by the last attempt.
 type sharedReader struct {
 	closer io.Closer // nil if there is nothing to close
 
 	mu       sync.Mutex // guards the fields below
-	attempts int        // attempts that read
-	ended    bool       // no further attempt reads
+	attempts int        // attempts that have the reader open
+	ended    bool       // callDone has run: no further attempt may open it
 }
 
-var errCallEnded = errors.New("the reader is closed since its call ended; make a new request")
+var errCallEnded = errors.New("the reader was closed when its call ended; make a new request")
 
-// lend returns a body that reads r and counts as an attempt until it is closed.
+// open returns a body that reads r and counts as an attempt until it is closed.
 func (g *sharedReader) open(r io.Reader) (io.ReadCloser, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -162,7 +163,7 @@ type attemptReader struct {
 
 func (l *attemptReader) Close() error { return l.done() }
 
-// endsAt reports whether r has nothing at offset and behind it.
+// endsAt reports whether r has no byte at offset.
 func endsAt(r io.ReaderAt, offset int64) bool {
 	n, _ := r.ReadAt(make([]byte, 1), offset)
 	return n == 0
@@ -173,8 +174,8 @@ type sizedBody struct {
 	io.Closer
 }
 
-// exactly reads r to its end and fails if that comes before or after size bytes:
-// where no Content-Length stands beside the body, the server would take it for complete.
+// exactReader reads r to its end and fails if that does not come after size bytes.
+// Without the check, a server would take a short body that has no Content-Length for complete.
 func exactReader(r io.Reader, size int64, name string) io.Reader {
 	return &sizeChecker{r: r, left: size, size: size, name: name}
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // A reader that is handed over is closed once, whatever becomes of the request.
-func TestGivenReaderIsClosedOnce(t *testing.T) {
+func TestCallersReaderIsClosedOnce(t *testing.T) {
 	server := receive(t)
 	boom := errors.New("boom")
 	refuse := ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
@@ -118,7 +118,7 @@ func TestEmptyReaderIsClosedWhenTheRequestIsMade(t *testing.T) {
 	}
 }
 
-func TestGivenReaderOutlivesTheCallWhileAnAttemptReads(t *testing.T) {
+func TestCallersReaderStaysOpenWhileAnAttemptReads(t *testing.T) {
 	s := &seekable{Reader: strings.NewReader("abcdef")}
 	var late io.ReadCloser
 	early := ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
@@ -148,7 +148,7 @@ func TestGivenReaderOutlivesTheCallWhileAnAttemptReads(t *testing.T) {
 	}
 }
 
-func TestAttemptsDoNotShareACursor(t *testing.T) {
+func TestAttemptsReadIndependently(t *testing.T) {
 	want := strings.Repeat("0123456789", 10_000)
 	f := open(t, file(t, "x", "???"+want), 3)
 	req, err := newClient(t, ply.Options{}).NewRequest(t.Context(), "POST", "http://example.com/", ply.BodyReader(f))
@@ -211,7 +211,7 @@ type nilMap map[string]string
 
 func (m nilMap) Read([]byte) (int, error) { m["x"] = "y"; return 0, io.EOF }
 
-func TestATypedNilIsAnEmptyBody(t *testing.T) {
+func TestTypedNilReaderIsAnEmptyBody(t *testing.T) {
 	for _, r := range []io.Reader{
 		nil, (*bytes.Buffer)(nil), (*bytes.Reader)(nil), (*strings.Reader)(nil), (*os.File)(nil), (*closeCounter)(nil), (*io.SectionReader)(nil),
 		nilFunc(nil), nilMap(nil), http.NoBody,

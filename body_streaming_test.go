@@ -39,7 +39,7 @@ func watchers() map[string]func(transport http.RoundTripper) http.RoundTripper {
 
 // Each Read of the caller is one Read of the body inside, with the caller's own buffer, and comes back as it is:
 // there is no room where something could be kept, and no moment at which it could be.
-func TestEachReadGoesThrough(t *testing.T) {
+func TestWatchersPassEachReadThrough(t *testing.T) {
 	for name, layer := range watchers() {
 		t.Run(name, func(t *testing.T) {
 			src := &scriptedReads{steps: []readStep{{3, nil}, {0, nil}, {1, nil}, {7, errors.New("broken")}}}
@@ -93,7 +93,7 @@ func (s *scriptedReads) Read(p []byte) (int, error) {
 func (s *scriptedReads) Close() error { return nil }
 
 // A server that sends the next line only when the last one has been answered: whoever held one back would stop everything.
-func TestALineComesBeforeTheNextIsSent(t *testing.T) {
+func TestWatchersDoNotDelayLines(t *testing.T) {
 	answered := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", r.URL.Query().Get("as"))
@@ -127,7 +127,7 @@ func TestALineComesBeforeTheNextIsSent(t *testing.T) {
 }
 
 // 256 MiB go down and up, and next to nothing is allocated for them.
-func TestALargeBodyIsNotKept(t *testing.T) {
+func TestWatchersDoNotKeepLargeBodies(t *testing.T) {
 	const size = 256 << 20
 	for name, layer := range watchers() {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +210,7 @@ func TestLargeBodiesAreNotHeldInMemory(t *testing.T) {
 }
 
 // HTTP/2 closes a body while it is being read. Under the race detector this shows what Close touches.
-func TestCloseWhileReading(t *testing.T) {
+func TestRequestBodyMayBeClosedDuringARead(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadFull(r.Body, make([]byte, 1000)); err != nil {
 			t.Error(err)

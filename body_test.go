@@ -143,7 +143,7 @@ func (s *seekable) Close() error {
 	return nil
 }
 
-func TestBodies(t *testing.T) {
+func TestBodyOptionsSetBodyAndHeader(t *testing.T) {
 	path := file(t, "notes.json", "0123456789")
 	unread := bytes.NewReader([]byte("0123456789"))
 	_, err := unread.Seek(4, io.SeekStart)
@@ -288,7 +288,7 @@ func pipe(t *testing.T, text string) *os.File {
 	return r
 }
 
-func TestOptionsForBodiesThatCannotHold(t *testing.T) {
+func TestContradictingBodyOptionsAreErrors(t *testing.T) {
 	text := ply.BodyString("x")
 	forging := ply.PartField("a", "x")
 	forging.ContentType = "text/plain\r\nX-Forged: 1"
@@ -353,7 +353,7 @@ func TestOptionsForBodiesThatCannotHold(t *testing.T) {
 	}
 }
 
-func TestBodyOptionsCanBeUsedAgain(t *testing.T) {
+func TestBodyOptionsCanBeReused(t *testing.T) {
 	opts := []ply.RequestOption{
 		ply.BodyFile(file(t, "x.txt", "0123456789")), ply.CompressBody("gzip"), ply.Chunked(), ply.UploadProgress(func(_, _ int64) {}),
 	}

@@ -13,7 +13,7 @@ import (
 
 // CallInfo is the record of a call: what each layer did, and when. String shows it as a waterfall, on one screen.
 //
-// It is a copy, taken when it was asked for. URLs in it are without their secrets, and so are the texts of errors, which errors.Is and errors.As see through.
+// It is a snapshot. Its URLs and the texts of its errors are without secrets; errors.Is and errors.As find the original errors.
 type CallInfo struct {
 	Method string
 	URL    string // without secrets
@@ -22,19 +22,19 @@ type CallInfo struct {
 	Err    error // of the call, or of reading its body
 
 	Start time.Time
-	Total time.Duration // to the end of the body or to the error; so far, while Open
+	Total time.Duration // to the end of the body or to the error; while Open, until now
 	Open  bool          // the call is under way, or its body has neither ended nor been closed
 
-	Hops    []CallHop // in order: one, and one more for each redirect
+	Hops    []CallHop // in order: the first request, and one for each redirect
 	Omitted int       // hops beyond the 100 that are kept
 
 	// Amplification is how many requests went over the network for each hop that needed any: 1 without retries, hedges and what else layers send. Zero if there were none.
 	Amplification float64
 
-	Redactor *redact.Redactor // that of the call, which String uses; nil hides all that may be secret
+	Redactor *redact.Redactor // the redactor of the call, which String uses; nil hides all that may be secret
 }
 
-// CallHop is one request and its response, as the redirects of a call see them.
+// CallHop is one request of a call and its response, outside all exchange layers.
 type CallHop struct {
 	Method string
 	URL    string // without secrets
@@ -43,7 +43,7 @@ type CallHop struct {
 	Err    error    // of the exchange, or of reading its body
 	Header CallSpan // from the request to the header of the response, or to the error
 
-	Body        CallSpan // from the header of the response to the end of its body; so far, while Open; zero if there is none
+	Body        CallSpan // from the header of the response to the end of its body; while Open, until now; zero without a body
 	Received    int64
 	ClosedEarly bool // the body was closed before its end
 	Open        bool
@@ -53,7 +53,7 @@ type CallHop struct {
 	Decoded string
 	Encoded int64
 
-	// Cache says in a word what the cache did: hit, stale, revalidated, refreshed, miss, bypassed or refused. Empty means that no ply cache took part.
+	// Cache is the word for what the cache did: hit, stale, revalidated, refreshed, miss, bypassed or refused. Empty means that no ply cache took part.
 	// CacheReason says why.
 	Cache, CacheReason string
 
@@ -63,7 +63,7 @@ type CallHop struct {
 
 	Stop string // why the retry layer made no further attempt, as a retry.Stop; empty without one
 
-	Exchanges []CallExchange // what went over the network for it: nothing, if the cache had the answer
+	Exchanges []CallExchange // what was sent over the network for the hop: nothing, if the cache served it
 	Omitted   int            // exchanges beyond the 100 that are kept
 
 	Requests int        // that went over the network: those of Exchanges that did, and those omitted
@@ -83,15 +83,15 @@ func (n CallNote) String() string {
 	return strings.TrimSuffix(n.Layer+" "+n.Event+" "+n.Detail, " ")
 }
 
-// CallExchange is one exchange with a server. An attempt that a layer inside retry ended before it came to the network is one too, without phases,
-// and so is what ended an attempt after its exchanges had their responses.
+// CallExchange is one exchange with a server. An attempt that a layer inside retry ended before it reached the network counts as one, without phases,
+// and so does an error that ended an attempt after its exchanges had their responses.
 //
-// Phases that did not occur are zero, as those of making a connection are where one was there already,
-// and as they all are over a transport that does not take part in [net/http/httptrace].
+// A phase that did not occur is zero: those of making a connection on a connection that is used again,
+// and all of them with a transport that does not support [net/http/httptrace].
 type CallExchange struct {
 	Attempt int           // its number in the retry layer; zero without one
 	Hedge   int           // the number of the copy that a hedge layer has sent beside the request of the attempt; zero for that request
-	Wait    time.Duration // of the retry layer before the attempt
+	Wait    time.Duration // how long the retry layer waited before the attempt
 
 	Method string
 	URL    string // without secrets
@@ -105,22 +105,22 @@ type CallExchange struct {
 	Reused bool          // the connection has served before
 	Idle   time.Duration // for how long it was idle before
 
-	Queue   CallSpan // until there was a connection, the next three included
+	Queue   CallSpan // until there was a connection, including the next three
 	DNS     CallSpan
 	Connect CallSpan
-	TLS     CallSpan // the handshake; with a proxy, the way through it too
+	TLS     CallSpan // the handshake; with a proxy, its tunnel too
 	Send    CallSpan // from the connection to the last byte of the request
 	Answer  CallSpan // from there to the first byte of the response
 	Sent    int64
 }
 
-// CallSpan is when something happened, counted from the start of the call. The zero CallSpan has not happened.
+// CallSpan is a period of time, counted from the start of the call. The zero CallSpan did not happen.
 type CallSpan struct{ Start, Duration time.Duration }
 
-// End is when it ended.
+// End returns when the span ended, counted from the start of the call.
 func (s CallSpan) End() time.Duration { return s.Start + s.Duration }
 
-// WithCallInfo returns a context whose calls are recorded: those of a [Client], and those of an *http.Client that [Wrap] has made, with whatever layers or none.
+// WithCallInfo returns a context whose calls are recorded: those of a [Client], and those of an *http.Client made by [Wrap], with any layers or none.
 //
 //	resp, err := client.Get(ply.WithCallInfo(ctx), "/users/7")
 //	…
@@ -128,14 +128,14 @@ func (s CallSpan) End() time.Duration { return s.Start + s.Duration }
 //		fmt.Println(info)
 //	}
 //
-// Each call has a record of its own. What a cache does behind the caller's back, to refresh what it served, is not in it.
-// Calls with another context cost what they would cost without records but for a few looks into the context; nothing is allocated.
+// Each call has a record of its own. Background refreshes of a cache are not in it.
+// Calls with another context are not recorded; they pay for a few look-ups in the context and allocate nothing.
 func WithCallInfo(ctx context.Context) context.Context {
 	return reqctx.WithRecord(ctx, &callRecorder{})
 }
 
-// CallInfoFrom returns the record of the call that resp is the answer to, and whether it was recorded: see [WithCallInfo].
-// It can be asked at any time and from any goroutine; it is complete when the body has been read to its end or closed.
+// CallInfoFrom returns the record of the call that returned resp, and whether it was recorded: see [WithCallInfo].
+// It may be called at any time and from any goroutine; the record is complete when the body has been read to its end or closed.
 func CallInfoFrom(resp *http.Response) (CallInfo, bool) {
 	if resp == nil || resp.Request == nil {
 		return CallInfo{}, false
@@ -143,9 +143,9 @@ func CallInfoFrom(resp *http.Response) (CallInfo, bool) {
 	return CallInfoFromContext(resp.Request.Context())
 }
 
-// CallInfoFromContext returns the record of the call that ctx belongs to, as a layer sees it. For a context that comes from [WithCallInfo]
-// it is that of the last call that has begun with it: so the record of a call that failed can be had.
-// An error that an *http.Client makes itself, as of its CheckRedirect, is not in it.
+// CallInfoFromContext returns the record of the call that ctx belongs to, and whether it was recorded. Layers use it with the context of a request.
+// For a context from [WithCallInfo] it is the record of the last call that began with the context, which is how to get the record of a call that failed.
+// An error that an *http.Client makes itself, as that of its CheckRedirect, is not in the record.
 func CallInfoFromContext(ctx context.Context) (CallInfo, bool) {
 	c := callRecordOf(ctx)
 	if c == nil {
@@ -177,7 +177,7 @@ func (c *callRecord) snapshot() CallInfo {
 	return i
 }
 
-// shown is a copy of h. c.mu is held.
+// snapshot returns a copy of h. The caller holds h.call.mu.
 func (h *hopRecord) snapshot() CallHop {
 	h.countEncoded()
 	s := h.CallHop
@@ -235,8 +235,8 @@ func amplification(hops []CallHop) float64 {
 	return float64(requests) / float64(needed)
 }
 
-// attempted adds what the retry layer knows of an attempt to the exchange that it is about: an attempt may have several, as to fetch a token or to answer a 401.
-// What came to no exchange, or failed after the last one was answered, becomes one without phases.
+// addAttempt adds what the retry layer reports of an attempt to the attempt's exchanges, of which there may be several, such as one for a token
+// or one after a 401. An attempt without an exchange becomes one without phases, and so does an error after the last exchange had its response.
 func (h *CallHop) addAttempt(number, status int, err error, wait, took time.Duration) {
 	first := slices.IndexFunc(h.Exchanges, func(x CallExchange) bool { return x.Attempt >= number })
 	if first < 0 {

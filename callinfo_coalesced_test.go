@@ -40,7 +40,7 @@ func cachedOver(t *testing.T, transport ply.HandlerFunc) *ply.Client {
 }
 
 // Of those who share an exchange, the one who made it has it in the record of its call; what layers below do shows there, and nowhere else.
-func TestASharedExchangeIsInTheRecordOfTheOneWhoMadeIt(t *testing.T) {
+func TestCoalescedExchangeIsRecordedWithItsLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
 		client := cachedOver(t, func(r *http.Request) (*http.Response, error) {
@@ -76,7 +76,7 @@ func TestASharedExchangeIsInTheRecordOfTheOneWhoMadeIt(t *testing.T) {
 }
 
 // A retry layer below a cache sees the deadline of the call: it gives up at once when the server asks for a longer wait.
-func TestADeadlineIsSeenBelowTheCache(t *testing.T) {
+func TestDeadlineReachesLayersBelowTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := cachedOver(t, func(r *http.Request) (*http.Response, error) {
 			return answering(r, 503, "", "Retry-After", "30"), nil
@@ -97,7 +97,7 @@ func TestADeadlineIsSeenBelowTheCache(t *testing.T) {
 
 // Each of those who share an exchange has a record of its own: what went over the network is in that of the one who asked,
 // also what comes when that one has left.
-func TestTheRecordsOfThoseWhoShareAnExchange(t *testing.T) {
+func TestRecordsOfCoalescedCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		origin := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {

@@ -17,16 +17,16 @@ func ExampleWithCallInfo() {
 		"/old": {plytest.Status(http.StatusFound, "Location", "/new")},
 		"/new": {plytest.Status(http.StatusServiceUnavailable), plytest.Text("hello", "Cache-Control", "max-age=60")},
 	}}
-	store, err := cache.New(cache.Options{})
+	c, err := cache.New(cache.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer store.Close()
+	defer c.Close()
 	client, err := ply.New(ply.Options{
 		BaseURL:   "http://a.test",
 		Transport: origin,
-		Use:       []ply.Middleware{store.Middleware, retry.New(retry.Options{})},
+		Use:       []ply.Middleware{c.Middleware, retry.New(retry.Options{})},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -15,11 +15,11 @@ import (
 type exchangeRecord struct {
 	CallExchange
 	hop       *hopRecord
-	connected bool // it has its connection
-	outermost bool // the transport under it is a client that records exchanges itself
+	connected bool // the transport has a connection for it
+	outermost bool // the transport below is a client that records exchanges itself
 }
 
-// exchangeRecorder stands at the transport of a client that [Wrap] makes. A [Client] has its transports do the same.
+// exchangeRecorder wraps the transport of a client that [Wrap] makes. In a [Client], transports does the same.
 type exchangeRecorder struct{ next Handler }
 
 func (r *exchangeRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -57,7 +57,7 @@ func newExchangeRecord(req *http.Request) *exchangeRecord {
 	x := &exchangeRecord{hop: h, CallExchange: CallExchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Hedge: attempt.Hedge(req.Context()), Span: CallSpan{Start: h.call.now()}}}
 	if r, ok := attempt.Of(req.Context()); ok {
 		if x.Attempt = r.Number; r.Stop != "" {
-			x.Attempt++ // the call has its response, and fetches the rest of a broken body
+			x.Attempt++ // the response was returned already: this exchange fetches the rest of a broken body
 		}
 	}
 	if len(h.exchanges) == maxRecorded {
@@ -89,7 +89,7 @@ func (x *exchangeRecord) record(req *http.Request, next func(*http.Request) (*ht
 	return resp, err
 }
 
-// note changes x, unless its hop has ended: what a transport does later is of no concern to the call.
+// update changes x under the lock of its call, unless the hop has ended: hooks of the transport may run later, and an ended hop does not change.
 func (x *exchangeRecord) update(change func(now time.Duration)) {
 	x.hop.call.mu.Lock()
 	defer x.hop.call.mu.Unlock()
@@ -98,7 +98,7 @@ func (x *exchangeRecord) update(change func(now time.Duration)) {
 	}
 }
 
-// connecting is [exchange.note] for the way to a connection. A dial that goes on after another connection was found is not on it.
+// updateConnecting is update for the phases of making a connection. It ignores a dial that goes on after another connection was found.
 func (x *exchangeRecord) updateConnecting(change func(now time.Duration)) {
 	x.update(func(now time.Duration) {
 		if !x.connected {
@@ -107,11 +107,11 @@ func (x *exchangeRecord) updateConnecting(change func(now time.Duration)) {
 	})
 }
 
-// trace has the hooks of the transport, which come from its goroutines, also late.
+// trace returns the hooks that the transport calls, from goroutines of its own and possibly after the exchange.
 func (x *exchangeRecord) trace() *httptrace.ClientTrace {
 	start := func(s *CallSpan) func(time.Duration) {
 		return func(now time.Duration) {
-			if *s == (CallSpan{}) { // the first one: there may be a handshake with a proxy, and one with the server behind it
+			if *s == (CallSpan{}) { // only the first: there may be one handshake with a proxy and one with the server
 				s.Start = now
 			}
 		}
@@ -145,7 +145,7 @@ func (x *exchangeRecord) connectStart(_, addr string) {
 	})
 }
 
-// getConn begins anew: a transport looks for another connection when the first turns out to be dead.
+// getConn restarts the phases: a transport looks for another connection when the first turns out to be dead.
 func (x *exchangeRecord) getConn(now time.Duration) {
 	x.connected, x.Queue = false, CallSpan{Start: now}
 	x.DNS, x.Connect, x.TLS, x.Send, x.Answer = CallSpan{}, CallSpan{}, CallSpan{}, CallSpan{}, CallSpan{}
@@ -154,7 +154,7 @@ func (x *exchangeRecord) getConn(now time.Duration) {
 func (x *exchangeRecord) gotConn(info httptrace.GotConnInfo, now time.Duration) {
 	x.connected, x.Reused, x.Idle = true, info.Reused, info.IdleTime
 	x.Queue.Duration, x.Send.Start = now-x.Queue.Start, now
-	if info.Reused { // one that became free before the one that was being made
+	if info.Reused { // it became free before the new connection was made
 		x.DNS, x.Connect, x.TLS = CallSpan{}, CallSpan{}, CallSpan{}
 	}
 	if info.Conn != nil && info.Conn.RemoteAddr() != nil {
@@ -162,7 +162,7 @@ func (x *exchangeRecord) gotConn(info httptrace.GotConnInfo, now time.Duration) 
 	}
 }
 
-// firstByte can come before the last byte of the request, or before the transport says so: then there was nothing to wait for.
+// firstByte ends the exchange's wait. It may run before the last byte of the request was sent, or reported: then there was no wait.
 func (x *exchangeRecord) firstByte(now time.Duration) {
 	if x.Send.Duration == 0 {
 		x.Send.Duration = now - x.Send.Start

@@ -40,7 +40,7 @@ func phaseTimer(t *testing.T, x ply.CallExchange) []string {
 	return happened
 }
 
-func TestPhasesOfAnExchange(t *testing.T) {
+func TestRecordHasThePhasesOfExchanges(t *testing.T) {
 	for _, version := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		for _, name := range []string{"Client", "http.Client"} {
 			t.Run(version+" "+name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestPhasesOfAnExchange(t *testing.T) {
 	}
 }
 
-func TestTheRestOfABrokenDownloadIsAnAttempt(t *testing.T) {
+func TestResumedDownloadIsAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := plytest.NewOrigin(plytest.Reply{Body: "0123456789", Header: http.Header{"Etag": {`"v"`}, "Accept-Ranges": {"bytes"}}, Fault: plytest.ResetAfter(4)},
 			plytest.Reply{Status: http.StatusPartialContent, Body: "456789", Header: http.Header{"Etag": {`"v"`}, "Content-Range": {"bytes 4-9/10"}}})
@@ -90,7 +90,7 @@ func TestTheRestOfABrokenDownloadIsAnAttempt(t *testing.T) {
 }
 
 // A transport that dials takes a connection that becomes free meanwhile; the dial goes on, for others.
-func TestADialThatAnotherRequestGetsIsNotOnTheWay(t *testing.T) {
+func TestDialForAnotherRequestIsNotInTheRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 			hooks := httptrace.ContextClientTrace(r.Context())
@@ -110,7 +110,7 @@ func TestADialThatAnotherRequestGetsIsNotOnTheWay(t *testing.T) {
 	})
 }
 
-func TestAnAttemptThatDidNotComeToTheNetworkIsThereToo(t *testing.T) {
+func TestAttemptThatNeverReachedTheNetworkIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
 		breaker := func(next ply.Handler) ply.Handler {
@@ -173,7 +173,7 @@ func ends(h ply.CallHop) (ends []string) {
 }
 
 // An attempt has several exchanges where a layer below asks for something else: its error belongs to the one that had it.
-func TestAnErrorBelongsToTheExchangeThatHadIt(t *testing.T) {
+func TestErrorIsRecordedWithItsExchange(t *testing.T) {
 	tests := []struct {
 		name  string
 		paths map[string][]plytest.Reply
@@ -200,7 +200,7 @@ func TestAnErrorBelongsToTheExchangeThatHadIt(t *testing.T) {
 }
 
 // The body that broke is that of the answer, not of the 401 before it.
-func TestABrokenBodyBelongsToItsExchange(t *testing.T) {
+func TestBrokenBodyIsRecordedWithItsExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		again := func(next http.RoundTripper) http.RoundTripper {
 			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {

@@ -14,16 +14,16 @@ import (
 type hopRecord struct {
 	CallHop
 	call      *callRecord
-	tally     *attempt.Tally // what a retry layer tells
+	tally     *attempt.Tally // receives what a retry layer reports
 	exchanges []*exchangeRecord
 	ended     bool
 	decoding  body.Decoded // nil without a decode layer
 }
 
-// hopRecorder stands outside the exchange layers, where each hop of a call passes once.
+// hopRecorder wraps the exchange layers: each hop of a call passes it once.
 type hopRecorder struct {
 	next   Handler
-	caches bool // there is a cache inside; without one Cache-Status is what the server says
+	caches bool // a ply cache is among the layers; without one, Cache-Status is the server's
 }
 
 func recordHops(h Handler) *hopRecorder {
@@ -74,7 +74,8 @@ func newHopRecord(req *http.Request) *hopRecord {
 	return &hopRecord{call: call, CallHop: CallHop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: CallSpan{Start: call.now()}}}
 }
 
-// priorHop returns the call that was redirected to req: an *http.Client makes each hop with the context that it was given.
+// redirectedCall returns the call that was redirected to req, or nil. An *http.Client gives each hop the context of the first request,
+// so the call is found by way of req.Response.
 func redirectedCall(req *http.Request, asked *callRecorder) *callRecord {
 	if req.Response == nil || req.Response.Request == nil {
 		return nil
@@ -91,13 +92,13 @@ func (h *hopRecord) isOver() bool {
 	return h.ended
 }
 
-// end notes how the hop ended. From then on it stays as it is. c.mu is held.
+// end notes how the hop ended; after that the hop does not change. The caller holds h.call.mu.
 func (h *hopRecord) end(err error) {
 	h.countEncoded()
 	h.Err, h.ended, h.decoding = err, true, nil
 }
 
-// countEncoded brings Encoded up to date. c.mu is held.
+// countEncoded brings Encoded up to date. The caller holds h.call.mu.
 func (h *hopRecord) countEncoded() {
 	if h.decoding != nil {
 		_, h.Encoded = h.decoding.DecodedFrom()
@@ -121,7 +122,7 @@ func (h *hopRecord) responded(resp *http.Response, caches bool) {
 	}
 }
 
-// watch notes what comes of the body, if there is one: a connection that has been upgraded is none.
+// watchBody records how the body ends. A response without a body ends its hop at once, and so does an upgrade, whose body is a connection.
 func (h *hopRecord) watchBody(resp *http.Response) {
 	h.call.mu.Lock()
 	defer h.call.mu.Unlock()

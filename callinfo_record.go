@@ -10,26 +10,26 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// The context of a recorded call has one of these, by way of internal/reqctx, the further inside the later:
+// The context of a recorded call has one of these under reqctx.Record, depending on how far inside the chain it is:
 //
-//	*asking     what WithCallInfo was asked for
-//	*recording  the call, in the call layers of a Client
-//	*hop        one of its hops, in the exchange layers
-//	*exchange   one exchange, in the transport
+//	*callRecorder    from WithCallInfo, outside a call
+//	*callRecord      the call, in the call layers of a Client
+//	*hopRecord       one of its hops, in the exchange layers
+//	*exchangeRecord  one exchange, in the transport
 //
-// What finds a *hop that has ended begins a call of its own: somebody goes on with the context of an old request.
+// A call that begins with the context of a hop that has ended is a new call, with a record of its own.
 
-// asking is what WithCallInfo puts into a context.
+// callRecorder is what WithCallInfo puts into a context. It makes the records of the calls that begin with that context.
 type callRecorder struct {
 	mu   sync.Mutex  // guards last
 	last *callRecord // the call that has begun last
 }
 
-// recording is the record of a call.
+// callRecord is the record of a call.
 type callRecord struct {
 	recorder    *callRecorder
 	start       time.Time
-	method, url string // as it was asked for; the hops say what was sent
+	method, url string // of the caller's request; the hops have what was sent
 	redactor    *redact.Redactor
 
 	mu      sync.Mutex // guards the fields below, those of the hops and those of their exchanges
@@ -39,7 +39,7 @@ type callRecord struct {
 	total   time.Duration // if err is not nil
 }
 
-// maxParts bounds what is kept of a call with very many hops, and of a hop with very many exchanges.
+// maxRecorded bounds the hops that are kept of a call, and the exchanges that are kept of a hop.
 const maxRecorded = 100
 
 func (a *callRecorder) start(req *http.Request) *callRecord {
@@ -58,7 +58,7 @@ func methodOf(req *http.Request) string {
 	return req.Method
 }
 
-// recordingOf returns the call that ctx belongs to; nil if it is not recorded.
+// callRecordOf returns the record of the call that ctx belongs to, or nil.
 func callRecordOf(ctx context.Context) *callRecord {
 	switch part := reqctx.Record(ctx).(type) {
 	case *callRecorder:
@@ -75,7 +75,7 @@ func callRecordOf(ctx context.Context) *callRecord {
 	return nil
 }
 
-// askedBy returns who wants a record of a call that begins with ctx; nil if nobody does, or if it is part of a call that is recorded already.
+// recorderOf returns the recorder for a call that begins with ctx, or nil: no record is wanted, or ctx belongs to a recorded call that goes on.
 func recorderOf(ctx context.Context) *callRecorder {
 	switch part := reqctx.Record(ctx).(type) {
 	case *callRecorder:
@@ -92,7 +92,7 @@ func recorderOf(ctx context.Context) *callRecorder {
 	return nil
 }
 
-// record performs a call of which somebody wants a record.
+// recordCall performs a call and records it.
 func (a *callRecorder) recordCall(req *http.Request, do func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	c := a.start(req)
 	resp, err := do(req.WithContext(reqctx.WithRecord(req.Context(), c)))

@@ -61,7 +61,7 @@ func tourOfARecord() *plytest.Origin {
 	}}
 }
 
-func TestTheRecordTellsWhatEachLayerDid(t *testing.T) {
+func TestRecordShowsWhatEachLayerDid(t *testing.T) {
 	for _, name := range []string{"Client", "http.Client"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestTheRecordTellsWhatEachLayerDid(t *testing.T) {
 	}
 }
 
-func TestARefreshBehindTheCallersBackIsNotInItsRecord(t *testing.T) {
+func TestBackgroundRefreshIsNotInTheRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		origin := plytest.NewOrigin(plytest.Text("one", "Cache-Control", "max-age=1, stale-while-revalidate=60"),
 			plytest.Status(http.StatusServiceUnavailable), plytest.Text("two", "Cache-Control", "max-age=60"))
@@ -139,7 +139,7 @@ func TestARefreshBehindTheCallersBackIsNotInItsRecord(t *testing.T) {
 	})
 }
 
-func TestTheRecordOfACallThatFailed(t *testing.T) {
+func TestRecordOfAFailedCall(t *testing.T) {
 	for _, name := range []string{"Client", "http.Client"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestTheRecordOfACallThatFailed(t *testing.T) {
 	})
 }
 
-func TestTheRecordOfACallThatWasCancelled(t *testing.T) {
+func TestRecordOfACanceledCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := ply.Wrap(&http.Client{Transport: plytest.NewOrigin(plytest.Stall(), plytest.Reply{Body: "0123456789", Fault: plytest.StallAfter(4)})})
 		ctx, cancel := context.WithTimeout(ply.WithCallInfo(t.Context()), 3*time.Second)
@@ -208,7 +208,7 @@ func TestTheRecordOfACallThatWasCancelled(t *testing.T) {
 	})
 }
 
-func TestABodyThatIsClosedEarlyOrNever(t *testing.T) {
+func TestRecordOfABodyClosedEarlyOrNever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Text("0123456789"))})
 		resp, err := ask(ply.WithCallInfo(t.Context()), c, "http://a.test/")
@@ -229,7 +229,7 @@ func TestABodyThatIsClosedEarlyOrNever(t *testing.T) {
 	})
 }
 
-func TestAnUpgradedConnectionIsLeftAlone(t *testing.T) {
+func TestRecordLeavesUpgradedConnectionsAlone(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -319,7 +319,7 @@ func TestClientsInsideEachOtherHaveOneRecord(t *testing.T) {
 	}
 }
 
-func TestWhatALayerFetchesForARequestIsInItsRecord(t *testing.T) {
+func TestRequestsOfLayersAreInTheRecord(t *testing.T) {
 	origin := plytest.NewOrigin(plytest.Text("hello"))
 	tokens := newClient(t, ply.Options{Transport: origin})
 	auth := func(next ply.Handler) ply.Handler {
@@ -337,7 +337,7 @@ func TestWhatALayerFetchesForARequestIsInItsRecord(t *testing.T) {
 	}
 }
 
-func TestWhatIsLeftBehindDoesNotChangeARecord(t *testing.T) {
+func TestLateHooksDoNotChangeARecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var loose sync.WaitGroup
 		impatient := func(next ply.Handler) ply.Handler {
@@ -363,7 +363,7 @@ func TestWhatIsLeftBehindDoesNotChangeARecord(t *testing.T) {
 	})
 }
 
-func TestARecordHasBounds(t *testing.T) {
+func TestRecordIsBounded(t *testing.T) {
 	many := func(next ply.Handler) ply.Handler {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 			for range 149 {
@@ -381,14 +381,14 @@ func TestARecordHasBounds(t *testing.T) {
 	}
 }
 
-func TestOnlyACacheOfTheClientHasAWordInItsRecord(t *testing.T) {
+func TestCacheStatusOfServersIsNotInTheRecord(t *testing.T) {
 	d := ply.Wrap(&http.Client{Transport: plytest.NewOrigin(plytest.Text("hello", "Cache-Status", "ply; hit; ttl=60"))})
 	if i := recorded(t, d, "http://a.test/"); i.Hops[0].Cache != "" || len(i.Hops[0].Exchanges) != 1 {
 		t.Errorf("a server's claim is taken for the client's cache: %+v", i)
 	}
 }
 
-func TestARecordedCallKeepsTheContract(t *testing.T) {
+func TestRecordersKeepTheContract(t *testing.T) {
 	plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper {
 		inner := ply.Wrap(&http.Client{Transport: next}).Transport
 		return &askingLayer{inner}
@@ -406,7 +406,7 @@ func (l *askingLayer) CloseIdleConnections() {
 }
 
 // A call that nobody asks about allocates what net/http itself does for it.
-func TestACallWithoutARecordAllocatesNothingForOne(t *testing.T) {
+func TestUnrecordedCallsAllocateNothing(t *testing.T) {
 	transport := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 	})
@@ -425,7 +425,7 @@ func TestACallWithoutARecordAllocatesNothingForOne(t *testing.T) {
 	}
 }
 
-func TestNoRecord(t *testing.T) {
+func TestResponseWithoutARecord(t *testing.T) {
 	for name, resp := range map[string]*http.Response{"nil": nil, "without request": {}} {
 		if _, ok := ply.CallInfoFrom(resp); ok {
 			t.Errorf("%s has a record", name)

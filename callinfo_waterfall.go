@@ -17,10 +17,10 @@ import (
 const (
 	labelWidth = 32
 	barWidth   = 24
-	maxRows    = 40 // beyond which the phases of exchanges are left out
+	maxRows    = 40 // a longer text leaves out the phases of exchanges
 )
 
-// String shows the record in at most 80 columns, long URLs and errors apart: what happened, when it began, how long it took.
+// String returns the record as a waterfall: what happened, when it began, how long it took. It has at most 80 columns, except for long URLs and errors.
 // Secrets are hidden.
 func (i CallInfo) String() string {
 	w := waterfall{total: i.Total, redactor: i.Redactor, said: i.Redactor.ErrorText(i.Err)}
@@ -50,7 +50,7 @@ func (i CallInfo) String() string {
 // LogValue lets log/slog write the record as String does.
 func (i CallInfo) LogValue() slog.Value { return slog.StringValue(i.String()) }
 
-// result is the first thing to know.
+// result returns the first line: how the call ended.
 func (i CallInfo) result() string {
 	took := " in " + milliseconds(i.Total)
 	var last CallHop
@@ -84,7 +84,7 @@ func formatBytes(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// waterfall is a text of rows with bars.
+// waterfall builds a text of rows with bars.
 type waterfall struct {
 	strings.Builder
 	total time.Duration
@@ -97,10 +97,10 @@ type waterfall struct {
 
 func (w *waterfall) text() string { return strings.TrimSuffix(w.Builder.String(), "\n") }
 
-// line writes one line, whatever control characters its parts hold.
+// line writes one line. Control characters in its parts become spaces.
 func (w *waterfall) line(format string, args ...any) {
 	s := strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) { // those that turn the text around, too
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) { // including those that change the direction of the text
 			return ' '
 		}
 		return r
@@ -112,7 +112,7 @@ func (w *waterfall) row(label string, s CallSpan, fill string) {
 	w.line("%-*s%11s%11s  %s", labelWidth, clip(label, labelWidth), milliseconds(s.Start), milliseconds(s.Duration), w.bar(s, fill))
 }
 
-// phase writes a row for what has happened.
+// phase writes a row for a phase, unless it did not happen.
 func (w *waterfall) phase(label string, s CallSpan) {
 	if s != (CallSpan{}) && !w.brief {
 		w.row("    "+label, s, "▒")
@@ -213,12 +213,12 @@ func attempts(all []CallExchange) string {
 	return fmt.Sprintf("%d attempts", last)
 }
 
-// before shows what there was between what has been shown so far and x: the wait for its attempt, and the time of layers. It returns what it has shown up to.
+// before writes what happened between sofar and the start of x: the wait for its attempt, and time in layers. It returns the time up to which the text is complete.
 func (w *waterfall) before(x CallExchange, h CallHop, sofar time.Duration) time.Duration {
 	sofar = max(sofar, w.told(x.Span.Start-x.Wait))
 	if x.Wait > 0 {
 		wait := CallSpan{Start: x.Span.Start - x.Wait, Duration: x.Wait}
-		if x.Span.Start <= h.Header.End() { // and not the rest of a body that broke off
+		if x.Span.Start <= h.Header.End() { // not an exchange for the rest of a broken body
 			wait.Start = min(wait.Start, sofar)
 		}
 		w.row("  wait", wait, "░")
@@ -229,7 +229,7 @@ func (w *waterfall) before(x CallExchange, h CallHop, sofar time.Duration) time.
 	return sofar
 }
 
-// layers shows time before the header of the response that no exchange and no wait of retry accounts for: it was spent in layers, of others perhaps, as a limiter.
+// layers writes a row for time before the response's header that neither an exchange nor a wait of retry accounts for: layers spent it, a limiter for instance.
 func (w *waterfall) layers(from, to time.Duration) {
 	const least = time.Millisecond
 	if to-from >= least {
@@ -262,7 +262,7 @@ func (w *waterfall) exchange(x CallExchange, h CallHop) {
 	w.failed("    error: ", x.Err)
 }
 
-// failed writes an error that the one of the call does not tell already.
+// failed writes an error, unless the error of the call says the same.
 func (w *waterfall) failed(label string, err error) {
 	if text := w.redactor.ErrorText(err); text != "" && !strings.Contains(w.said, text) {
 		w.line("%s%s", label, text)
@@ -281,7 +281,7 @@ func outcome(status int, err error) string {
 	return ""
 }
 
-// clip ends in an ellipsis what is longer than width.
+// clip shortens s to width, with an ellipsis at its end.
 func clip(s string, width int) string {
 	if r := []rune(s); len(r) > width {
 		return string(r[:width-1]) + "…"

@@ -41,7 +41,7 @@ var waterfall = ply.CallInfo{
 	}},
 }
 
-func TestTheTextOfARecord(t *testing.T) {
+func TestWaterfall(t *testing.T) {
 	want := strings.TrimSpace(`
 GET https://a.test/old
 200 OK, 1234 bytes in 100.00ms
@@ -81,7 +81,7 @@ hop 2: GET https://b.test/new?token=REDACTED
 }
 
 // A call with very many attempts still fits on a screen or two: what each of them did in detail is in the fields.
-func TestALongRecordLeavesPhasesOut(t *testing.T) {
+func TestLongWaterfallOmitsPhases(t *testing.T) {
 	i := waterfall
 	hop := i.Hops[1]
 	hop.Exchanges = slices.Repeat(hop.Exchanges, 5)
@@ -92,7 +92,7 @@ func TestALongRecordLeavesPhasesOut(t *testing.T) {
 }
 
 // What a layer of others takes is in the record, though it has no name there.
-func TestTheTimeOfLayersIsShown(t *testing.T) {
+func TestWaterfallShowsTimeInLayers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limit := func(next http.RoundTripper) http.RoundTripper {
 			return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {

@@ -7,30 +7,28 @@ import (
 	"slices"
 )
 
-// Handler performs one HTTP exchange. It is [http.RoundTripper] under the name that it has in a chain:
-// every RoundTripper is a Handler, and the contract of RoundTripper is the contract of a Handler.
+// Handler performs one HTTP exchange. It is an alias of [http.RoundTripper] and has the same contract.
 type Handler = http.RoundTripper
 
 // Middleware is a layer: given the handler that it wraps, it returns the handler that callers see.
 // It runs once, when a chain is put together; the handler that it returns runs for each request,
 // from many goroutines at once.
 //
-// Being an alias, it takes any func(http.RoundTripper) http.RoundTripper without conversion,
-// whichever package it comes from and whatever its type is called there.
+// Middleware is an alias: any func(http.RoundTripper) http.RoundTripper is one, without conversion, from any package and under any type name.
 type Middleware = func(next Handler) Handler
 
-// HandlerFunc makes a [Handler] of a function.
+// HandlerFunc is a function as a [Handler].
 type HandlerFunc func(*http.Request) (*http.Response, error)
 
 // RoundTrip calls f.
 func (f HandlerFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Chain makes one layer of several. The first is the outermost: it sees the request first and the response last.
-// Nil entries are skipped, and a chain of none hands requests on untouched.
+// Chain combines layers into one. The first is the outermost: it sees the request first and the response last.
+// Nil entries are skipped, and an empty chain passes requests through.
 // Applied to a nil handler, the chain ends in [http.DefaultTransport].
 //
-// Each layer of a chain has its name in [Layers], and [http.Client.CloseIdleConnections] reaches the transport through it,
-// also past layers that know nothing of either.
+// [Layers] lists each layer of a chain by its name, and [http.Client.CloseIdleConnections] reaches the transport through it.
+// Layers need not support either.
 func Chain(layers ...Middleware) Middleware {
 	layers = slices.DeleteFunc(slices.Clone(layers), func(m Middleware) bool { return m == nil })
 	return func(next Handler) Handler {
@@ -42,8 +40,8 @@ func Chain(layers ...Middleware) Middleware {
 	}
 }
 
-// Named gives a layer the name that [Layers] shows. What m is made of, a chain perhaps, goes by that one name.
-// A nil m gives nil, which [Chain] skips.
+// Named gives a layer the name that [Layers] shows. A chain under a name is shown as one layer.
+// A nil m returns nil, which [Chain] skips.
 func Named(name string, m Middleware) Middleware {
 	if m == nil {
 		return nil
@@ -54,8 +52,8 @@ func Named(name string, m Middleware) Middleware {
 	}
 }
 
-// When applies a layer to the requests that match, and hands all others to the next one directly.
-// match runs for each request, possibly many at once, and must not modify it. A nil m gives nil, which [Chain] skips.
+// When applies a layer to the requests that match; all others skip the layer.
+// match runs for each request, possibly for many at once, and must not modify it. A nil m returns nil, which [Chain] skips.
 func When(match func(*http.Request) bool, m Middleware) Middleware {
 	if m == nil {
 		return nil
@@ -73,11 +71,11 @@ func When(match func(*http.Request) bool, m Middleware) Middleware {
 // It returns a copy: hc stays as it is, and both share the transport, the jar and the redirect policy. A nil hc stands for &http.Client{}.
 // Calls through the copy can be recorded: see [WithCallInfo].
 //
-// Each request of a copy whose stack [New] would refuse, a cache inside retry for instance, fails with the [*OptionError] of New.
-// What hc.Transport is made of already counts as part of the stack.
+// If [New] would refuse the stack, a cache inside retry for instance, each request of the copy fails with the [*OptionError] of New.
+// Layers that hc.Transport already has are part of the stack.
 //
-// A wrapped client whose Timeout is set starts a goroutine per request, as net/http does for every transport that is not its own.
-// A deadline on the request's context, or a [Client], does without.
+// If the client's Timeout is set, net/http starts a goroutine per request, as it does for every transport other than its own.
+// A deadline on the request's context, or a [Client], needs none.
 func Wrap(hc *http.Client, layers ...Middleware) *http.Client {
 	wrapped := &http.Client{}
 	if hc != nil {
@@ -91,7 +89,7 @@ func Wrap(hc *http.Client, layers ...Middleware) *http.Client {
 	return wrapped
 }
 
-// link ties a layer that does not describe itself into the chain.
+// link gives a layer that does not describe itself a name and a way past it.
 type link struct {
 	handler Handler
 	next    Handler
@@ -100,7 +98,7 @@ type link struct {
 
 func (l *link) RoundTrip(req *http.Request) (*http.Response, error) { return l.handler.RoundTrip(req) }
 
-// CloseIdleConnections goes to the layer if it knows what to do, and past it otherwise.
+// CloseIdleConnections calls the layer's method, or else that of the next handler.
 func (l *link) CloseIdleConnections() {
 	if _, ok := l.handler.(idleCloser); ok {
 		closeIdle(l.handler)
@@ -109,7 +107,7 @@ func (l *link) CloseIdleConnections() {
 	closeIdle(l.next)
 }
 
-// Unwrap returns what the layer wraps, or, if that can be seen through, the layer.
+// Unwrap returns the layer if it can be seen through itself, or else the handler that it wraps.
 func (l *link) Unwrap() http.RoundTripper {
 	switch l.handler.(type) {
 	case unwrapper:
@@ -160,7 +158,7 @@ func orDefault(next Handler) Handler {
 func attach(m Middleware, next Handler) Handler {
 	h := apply(m, next)
 	if same(h, next) {
-		return &link{handler: h, next: next, name: funcName(m)} // m does nothing, and Layers says so under its name
+		return &link{handler: h, next: next, name: funcName(m)} // m does nothing, and Layers lists it all the same
 	}
 	switch h.(type) {
 	case *link, *branch, describer:
@@ -169,8 +167,8 @@ func attach(m Middleware, next Handler) Handler {
 	return &link{handler: h, next: next, name: nameOf(m, h)}
 }
 
-// applied is m(next), and a handler that says so where a layer returns none:
-// the mistake of one layer is an error of its requests, not a nil dereference far from its cause.
+// apply returns m(next). If that is nil, it returns a handler whose error names the layer:
+// the mistake of a layer becomes an error of its requests, not a nil dereference far from its cause.
 func apply(m Middleware, next Handler) Handler {
 	if h := m(next); h != nil {
 		return h
@@ -178,7 +176,7 @@ func apply(m Middleware, next Handler) Handler {
 	return &failing{fmt.Errorf("ply: layer %s returned a nil handler", funcName(m))}
 }
 
-// missing stands for the handler that a layer did not return.
+// failing is a handler whose requests all fail. It stands for one that cannot be made.
 type failing struct{ err error }
 
 func (m *failing) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -8,7 +8,7 @@ import (
 
 func init() { connection.See = seeThrough }
 
-// seeThrough shows what a handler of this package leads to, for those who look for the transport at the end of a chain and do not import this package.
+// seeThrough returns what a handler of this package wraps, for packages that look for the transport at the end of a chain and do not import this one.
 func seeThrough(h http.RoundTripper) (connection.Step, bool) {
 	switch h := h.(type) {
 	case *branch:

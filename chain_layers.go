@@ -9,11 +9,11 @@ import (
 
 // Layer is one layer of a stack, as [Layers] finds it.
 type Layer struct {
-	// Name says which layer it is: the name given by [Named], the one that the layer has for itself,
-	// the type of its handler ("*http.Transport") or the function that made it ("auth.New").
+	// Name is the name given by [Named], the layer's own LayerName, the type of its handler ("*http.Transport"),
+	// or the function that made it ("auth.New").
 	Name string
 
-	// Handler is the layer's handler, the layers below it included.
+	// Handler is the layer's handler. It includes the layers below.
 	Handler Handler
 
 	// Conditional is true for a layer that only some requests pass: see [When].
@@ -28,8 +28,8 @@ func (l Layer) String() string {
 	return l.Name
 }
 
-// Layers lists what a request to h passes, outermost first, down to the transport.
-// For a [Client] these are the call layers, "redirects and cookies", the exchange layers, and the transport.
+// Layers lists the layers that a request to h passes, outermost first, down to the transport.
+// For a [Client] they are the call layers, "redirects and cookies", the exchange layers, and the transport.
 //
 // Layers that [Chain] put together are all found, whichever package they are from. A layer that was applied by hand is seen through if its handler has
 // Unwrap() http.RoundTripper or, as Kubernetes' libraries know it, WrappedRoundTripper() http.RoundTripper, and names itself if it has LayerName() string.
@@ -40,7 +40,7 @@ func Layers(h Handler) []Layer {
 	return found
 }
 
-// describer is a handler that needs no [link]: it has a name and shows what it wraps.
+// describer is a handler that needs no link: it has a name and shows what it wraps.
 type describer interface {
 	Handler
 	unwrapper
@@ -53,10 +53,10 @@ type unwrapper interface{ Unwrap() http.RoundTripper }
 type walker struct {
 	visit func(Layer)
 
-	// deep looks behind the one name of a Named chain as well.
+	// deep includes the layers within a Named chain.
 	deep bool
 
-	// hop says that the client further inside follows no redirects: see [Client.HTTPClient].
+	// hop is true below a Client.HTTPClient, whose Client follows no redirects.
 	hop bool
 
 	left int // handlers that may still be visited: see [stack.Walk]
@@ -128,7 +128,7 @@ func (w *walker) branch(b *branch) {
 	w.left = conditional.left
 }
 
-// same is a == b without the panic over handlers that cannot be compared.
+// same reports whether a == b; handlers that cannot be compared are not the same.
 func same(a, b Handler) bool {
 	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

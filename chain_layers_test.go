@@ -32,7 +32,7 @@ func names(h ply.Handler) []string {
 
 func nothing(next ply.Handler) ply.Handler { return next }
 
-func TestALayerThatDoesNothingGoesByItsOwnName(t *testing.T) {
+func TestNoopLayerIsListedByItsName(t *testing.T) {
 	describing := func(next ply.Handler) ply.Handler { return &pretender{next, "cache"} }
 	got := names(ply.Chain(nothing, describing, nothing, plain, nothing)(answer("")))
 	want := []string{"ply_test.nothing", "cache", "ply_test.nothing", "ply_test.plain", "ply_test.nothing"}
@@ -91,7 +91,7 @@ type wrapping struct{ http.RoundTripper }
 
 func (w *wrapping) WrappedRoundTripper() http.RoundTripper { return w.RoundTripper }
 
-func TestLayersEndsInAStackThatBitesItsTail(t *testing.T) {
+func TestLayersEndsInACyclicStack(t *testing.T) {
 	d := &describing{}
 	d.next = d
 	if n := len(ply.Layers(d)); n == 0 || n > 10_000 {

@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// nameOf names the layer that m made: after the type of its handler or, where that says nothing, after the function.
+// nameOf names the layer that m made after the type of its handler or, if that says nothing, after the function.
 func nameOf(m Middleware, h Handler) string {
 	switch h := h.(type) {
 	case interface{ LayerName() string }:
@@ -50,8 +50,8 @@ func funcName(f any) string {
 	return makerName(made, file)
 }
 
-// makerName is the name of the function that made a closure. If the compiler has inlined that function, symbol begins with the functions
-// that called it, and with the package of the outermost: "main.main.New". The file of the closure says which package New is from.
+// makerName returns the name of the function that made a closure. If the compiler has inlined that function, symbol begins with the package
+// of its outermost caller, followed by all callers: "main.main.New". The file of the closure then tells the package of New.
 func makerName(symbol, file string) string {
 	pkg, functions, _ := strings.Cut(symbol, ".")
 	last := lastFunction(functions)
@@ -71,7 +71,7 @@ func makerName(symbol, file string) string {
 
 var majorVersion = regexp.MustCompile(`^v\d+(@.*)?$`)
 
-// mainFolder is the last element of the import path of package main.
+// mainFolder returns the last element of the import path of package main.
 var mainFolder = sync.OnceValue(func() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -80,7 +80,7 @@ var mainFolder = sync.OnceValue(func() string {
 	return path.Base(info.Path)
 })
 
-// lastFunction is the last of the functions in "main.(*T).New" or "main.Of[...]", with its receiver.
+// lastFunction returns the last function of "main.(*T).New" or "main.Of[...]", with its receiver.
 func lastFunction(functions string) string {
 	depth := 0
 	for i := len(functions) - 1; i > 0; i-- {

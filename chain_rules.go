@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// checkStack refuses stacks that cannot mean what they say. Layers that only some requests pass are left to whoever wrote the conditions.
-// redirects are those of the client that has the stack, nil if it is an *http.Client.
+// checkStack refuses stacks whose order cannot work. It does not judge conditional layers, whose conditions it cannot know.
+// redirects is the redirect layer of the stack's client, or nil if that is an *http.Client.
 func checkStack(h Handler, redirects *redirectLayer) error {
 	var layers []Layer
 	inner := -1 // the index of redirects
@@ -107,7 +107,7 @@ func checkPair(outer, l Layer, option string) error {
 	return &OptionError{Option: option, Reason: reason}
 }
 
-// sameState is whether two layers work on the same object, a *cache.Cache for instance.
+// sameState reports whether two layers work on the same object, a *cache.Cache for instance.
 func sameState(a, b Handler) bool {
 	x, ok := a.(interface{ LayerID() any })
 	y, ok2 := b.(interface{ LayerID() any })

@@ -8,7 +8,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-func TestStacksThatMeanSomethingAreAccepted(t *testing.T) {
+func TestValidStacksAreAccepted(t *testing.T) {
 	cacheLike, retryLike := like("cache"), like("retry")
 	toA := func(r *http.Request) bool { return r.URL.Host == "a.test" }
 	toB := func(r *http.Request) bool { return r.URL.Host == "b.test" }

@@ -95,7 +95,7 @@ func TestNilNextIsTheDefaultTransport(t *testing.T) {
 	}
 }
 
-func TestALayerThatReturnsNothingIsAnErrorOfItsRequests(t *testing.T) {
+func TestLayerThatReturnsNilFailsRequests(t *testing.T) {
 	h := ply.Chain(func(ply.Handler) ply.Handler { return nil })(answer(""))
 	body := &closeCounter{Reader: strings.NewReader("x")}
 	req, _ := http.NewRequest(http.MethodPost, "http://example.com/", body)
@@ -197,7 +197,7 @@ func TestCloseIdleConnectionsReachesTheTransport(t *testing.T) {
 	}
 }
 
-func TestWrapLeavesTheClientAlone(t *testing.T) {
+func TestWrapDoesNotChangeTheClient(t *testing.T) {
 	var log []string
 	transport := answer("x")
 	hc := &http.Client{Transport: transport}
@@ -258,7 +258,7 @@ func BenchmarkLayer(b *testing.B) {
 	}
 }
 
-func TestALayerAllocatesNothing(t *testing.T) {
+func TestLayerAllocatesNothing(t *testing.T) {
 	resp := &http.Response{}
 	transport := ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return resp, nil })
 	h := ply.Chain(plain, acme, ply.Named("x", plain), func(next ply.Handler) ply.Handler { return &describing{next} })(transport)

@@ -8,28 +8,28 @@ import (
 	"github.com/plyhttp/ply/internal/netrc"
 )
 
-// Client is an HTTP client made of layers. It is made by [New], doesn't change, and is safe for concurrent use. The zero Client cannot be used.
+// Client is an HTTP client made of layers. [New] makes it; it does not change, and is safe for concurrent use. The zero Client cannot be used.
 //
-// A Client is also a [Handler], the counterpart of a bare transport, and [Client.HTTPClient] gives an *http.Client to those who want one.
+// A Client is also a [Handler] that performs single exchanges, and [Client.HTTPClient] returns an *http.Client for libraries that want one.
 type Client struct {
 	options    Options
 	base       *url.URL // ends in a slash; nil if there is none
 	itself     *url.URL // BaseURL as it was given, for relative URLs without a path
 	defaults   draft
-	resolved   *settings // of a request that has none of its own; nil if there are none at all
+	resolved   *settings // the settings of a request that has none of its own; nil if the client has none either
 	netrc      *netrc.File
-	call       Handler // the call layers and all that is below
-	exchange   Handler // the exchange layers and all that is below
+	call       Handler // the call layers and everything below them
+	exchange   Handler // the exchange layers and everything below them
 	http       *http.Client
 	jar        *cookieJar // outside the exchange layers; nil without a jar
 	transports *transports
-	owner      bool // of transports
-	retries    bool // there is a retry layer, whose attempts the hops of a call share
+	owner      bool // Close closes transports
+	retries    bool // there is a retry layer; the hops of a call share its limit of attempts
 	closed     atomic.Bool
 }
 
-// New makes a client. It refuses, with an [*OptionError], options that cannot be carried out
-// and stacks of layers that cannot mean what they say, such as a cache inside retry.
+// New makes a client. It returns an [*OptionError] for options that cannot be carried out
+// and for stacks of layers whose order cannot work, such as a cache inside retry.
 func New(o Options) (*Client, error) { return newClient(o, nil) }
 
 func newClient(o Options, shared *transports) (*Client, error) {
@@ -55,12 +55,12 @@ func newClient(o Options, shared *transports) (*Client, error) {
 	return c, nil
 }
 
-// With derives a client: change edits a copy of the options that c was made with, and the rest is as in [New].
+// With returns a client that is made as by [New], of a copy of the options of c that change has edited.
 //
 //	admin, err := client.With(func(o *ply.Options) { o.Header.Set("X-Role", "admin") })
 //
-// Both share layers with state, a cache for one, and, unless change sets another Transport or Guard or, for want of a Transport, TrustEnv, connections.
-// These stay with c: closing the derived client leaves them open.
+// Both clients share layers with state, such as a cache. They also share connections, unless change sets another Transport or Guard,
+// or another TrustEnv without a Transport. The connections stay with c: closing the derived client leaves them open.
 func (c *Client) With(change func(*Options)) (*Client, error) {
 	o := c.options.clone()
 	if o.Header == nil {
@@ -74,8 +74,8 @@ func (c *Client) With(change func(*Options)) (*Client, error) {
 	return newClient(o, shared)
 }
 
-// WrappedRoundTripper returns the transport that the client's requests take, if they have no settings of their own.
-// Kubernetes' libraries look for its TLS configuration by that method.
+// WrappedRoundTripper returns the transport for requests without connection settings of their own.
+// Kubernetes' libraries use the method to find its TLS configuration.
 func (c *Client) WrappedRoundTripper() http.RoundTripper {
 	if s := c.resolved; s != nil && s.transport != nil {
 		return s.transport.Transport
@@ -83,11 +83,11 @@ func (c *Client) WrappedRoundTripper() http.RoundTripper {
 	return c.transports.base
 }
 
-// CloseIdleConnections closes connections that no exchange uses, through all layers, whoever owns the transport.
+// CloseIdleConnections closes connections that no exchange uses, through all layers, even if the transport is not the client's own.
 func (c *Client) CloseIdleConnections() { closeIdle(c.call) }
 
-// Close ends the client: later requests get [ErrClientClosed], and the idle connections that it owns are closed. Responses in flight go on.
-// It does not close what it was given: a Transport, and layers with something to close, such as a cache. Closing twice is fine.
+// Close ends the client: later requests fail with [ErrClientClosed], and the idle connections that the client owns are closed. Responses in flight go on.
+// Close leaves alone what the client was given: a Transport, and layers that need closing, such as a cache. Closing twice is fine.
 // The error is always nil; it makes the client an io.Closer.
 func (c *Client) Close() error {
 	if c.closed.CompareAndSwap(false, true) && c.owner {

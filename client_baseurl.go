@@ -36,11 +36,11 @@ func (c *Client) parseBase() error {
 			u.RawPath += "/"
 		}
 	}
-	c.base = u.ResolveReference(u) // its own dot segments are gone
+	c.base = u.ResolveReference(u) // without dot segments
 	return nil
 }
 
-// absolute completes a relative URL with BaseURL. One without a path is BaseURL itself (RFC 3986 §5.2.2), with a query perhaps.
+// absolute completes a relative URL with BaseURL. A URL without a path is BaseURL itself, with the URL's query if it has one (RFC 3986 §5.2.2).
 func (c *Client) absolute(u *url.URL) (*url.URL, error) {
 	switch {
 	case c.base == nil:
@@ -55,8 +55,8 @@ func (c *Client) absolute(u *url.URL) (*url.URL, error) {
 	return joinPath(c.base, u), nil
 }
 
-// below joins the path of a relative URL to that of base, which ends in a slash.
-// Dot segments, which may come from outside as part of an identifier, lead up to base and no further.
+// joinPath joins the path of a relative URL to the path of base, which ends in a slash.
+// Dot segments lead up to base and no further: a hostile identifier may contain them.
 func joinPath(base, u *url.URL) *url.URL {
 	if u.Host != "" || u.User != nil || u.Opaque != "" {
 		return base.ResolveReference(u) // "//host/path" names another host
@@ -64,7 +64,7 @@ func joinPath(base, u *url.URL) *url.URL {
 	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
 	kept := segments[:0]
 	for i, segment := range segments {
-		dots := strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") // RFC 3986 §6.2.2.2: the same
+		dots := strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") // equivalent (RFC 3986 §6.2.2.2)
 		if dots != "." && dots != ".." {
 			kept = append(kept, segment)
 			continue
@@ -79,6 +79,6 @@ func joinPath(base, u *url.URL) *url.URL {
 	joined := *u
 	joined.Scheme, joined.Host = base.Scheme, base.Host
 	joined.RawPath = base.EscapedPath() + strings.Join(kept, "/")
-	joined.Path, _ = url.PathUnescape(joined.RawPath) // EscapedPath gave nothing that cannot be unescaped
+	joined.Path, _ = url.PathUnescape(joined.RawPath) // no error: EscapedPath returns valid escapes
 	return &joined
 }

@@ -63,7 +63,7 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-func TestARelativeRequestMadeElsewhereIsCompleted(t *testing.T) {
+func TestRelativeRequestIsCompleted(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{BaseURL: "http://a.test/v1", Transport: transport})
 	req, err := http.NewRequest(http.MethodGet, "/x", nil)
@@ -79,7 +79,7 @@ func TestARelativeRequestMadeElsewhereIsCompleted(t *testing.T) {
 	}
 }
 
-func TestURLsThatNameAHostWithoutASchemeAreRefused(t *testing.T) {
+func TestSchemeRelativeURLsAreRefused(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{BaseURL: "http://a.test/v1", Transport: transport})
 	for _, u := range []string{"//evil.test/x", "//evil.test"} {

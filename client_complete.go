@@ -33,7 +33,7 @@ func (c *Client) complete(out, req *http.Request) (*http.Request, error) {
 	}
 	if out.Header == nil {
 		own()
-		out.Header = make(http.Header) // layers may count on it, as round trippers do
+		out.Header = make(http.Header) // http.RoundTripper promises layers a header
 	}
 	return out, nil
 }
@@ -88,11 +88,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 	}
 	trusted := c.isFirstParty(req, req.URL)
 	for name, values := range c.defaults.header {
-		switch {
-		case hasField(req.Header, name),
-			!trusted && !fieldCrosses(name, c.options.CrossOrigin),
-			name == "Authorization" && req.URL.User != nil,
-			name == "Expect" && (req.Body == nil || req.Body == http.NoBody): // RFC 9110 §10.1.1
+		if !c.takesDefault(req, name, trusted) {
 			continue
 		}
 		set(name, slices.Clone(values))
@@ -114,7 +110,19 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 	return header
 }
 
-// trusts is whether defaults that may be secret may go along with req, which is for u.
+// takesDefault reports whether req gets the default field name.
+func (c *Client) takesDefault(req *http.Request, name string, trusted bool) bool {
+	switch {
+	case hasField(req.Header, name),
+		!trusted && !fieldCrosses(name, c.options.CrossOrigin),
+		name == "Authorization" && req.URL.User != nil,
+		name == "Expect" && (req.Body == nil || req.Body == http.NoBody): // RFC 9110 §10.1.1
+		return false
+	}
+	return true
+}
+
+// isFirstParty reports whether req, which is for u, may carry defaults that may be secret: u has the origin of BaseURL, and no redirect has left it.
 func (c *Client) isFirstParty(req *http.Request, u *url.URL) bool {
 	return (c.base == nil || sameOrigin(u, c.base)) && staysAtHome(req)
 }
@@ -127,7 +135,7 @@ func staysAtHome(req *http.Request) bool {
 	return staysAtOrigin(req)
 }
 
-// hasField is whether header has the field name, which is canonical, in whatever case: a map can be filled by hand.
+// hasField reports whether header has the field name, which is canonical, in any case: a map that was filled by hand need not be canonical.
 func hasField(header http.Header, name string) bool {
 	if _, ok := header[name]; ok {
 		return true
@@ -157,7 +165,7 @@ func (c *Client) missingCookies(req *http.Request) string {
 	return cookieField(more)
 }
 
-// netrcAuth is the Authorization that the netrc file has for the host of u. It is empty if there is none, or u has credentials itself.
+// netrcAuth returns the Authorization that the netrc file has for the host of u, or "" if there is none or u has credentials of its own.
 func (c *Client) netrcAuth(u *url.URL) string {
 	if c.netrc == nil || u.User != nil {
 		return ""
@@ -174,7 +182,7 @@ func (c *Client) netrcAuth(u *url.URL) string {
 func withOwnHeader(req *http.Request) *http.Request {
 	header := req.Header.Clone()
 	if header == nil {
-		header = make(http.Header) // of a request that a call layer made
+		header = make(http.Header) // a call layer may have made the request without one
 	}
 	req = req.WithContext(req.Context())
 	req.Header = header

@@ -9,32 +9,31 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// Do sends a request, which may come from [Client.NewRequest] or from [http.NewRequestWithContext],
-// and returns the response: of the last hop, its history in Request.Response. The caller closes its body.
-// req is not modified; its body is closed in any case.
+// Do sends a request and returns the response of the last hop, with the redirects before it in Request.Response. The caller closes its body.
+// req may come from [Client.NewRequest] or from [http.NewRequestWithContext]. It is not modified; its body is closed in any case.
 //
-// An error of the exchanges is a [*url.Error] as from http.Client.Do, with the secrets of the URLs in it hidden.
-// errors.As finds in it what went wrong: a [*TimeoutError], a [*RedirectError], the error of an exchange layer or of the transport.
-// [ErrClientClosed] and an [*OptionError], which say that nothing was sent, the errors of call layers and those of [CheckStatus] come as they are.
-// If the text of an error has a secret, an error without it is around them, which errors.Is and errors.As see through.
+// An error of the exchanges is a [*url.Error] as from http.Client.Do, with the secrets of its URLs hidden.
+// errors.As finds the cause in it: a [*TimeoutError], a [*RedirectError], the error of an exchange layer or of the transport.
+// [ErrClientClosed] and an [*OptionError] say that nothing was sent. They are returned as they are, and so are the errors of call layers and of [CheckStatus],
+// unless their text has a secret: then an error with a clean text wraps them.
 // A status is no error, unless CheckStatus makes it one.
 func (c *Client) Do(req *http.Request) (*http.Response, error) { return c.redactErrors(req, false) }
 
-// RoundTrip performs a single exchange: with the defaults and the layers of the client, without redirects, cookies of the jar and [CheckStatus].
-// That makes a client a [Handler], for an *http.Client to go around or another chain to end in.
-// The error is that of the layers and the transport, without secrets in its text.
+// RoundTrip performs a single exchange with the defaults and the layers of the client, but without redirects, cookies of the jar and [CheckStatus].
+// It makes a client a [Handler]: the transport of an *http.Client, or the end of another chain.
+// The error is that of the layers or the transport, without secrets in its text.
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.redactErrors(req, true)
 }
 
-// cleaned is [Client.do] with the secrets taken from an error that somebody else has made: a call layer, a check, or, of a single exchange, a transport.
+// redactErrors calls do and hides the secrets in the text of errors that others made: call layers, checks and, for a single exchange, transports.
 func (c *Client) redactErrors(req *http.Request, single bool) (*http.Response, error) {
 	resp, err := c.do(req, single)
 	if err == nil {
 		return resp, nil
 	}
 	if _, ok := err.(*url.Error); ok && !single {
-		return nil, err // clean, and to be found without errors.As
+		return nil, err // redactErrors has nothing to do, and callers find it without errors.As
 	}
 	r := c.options.Redactor
 	if r == nil || redact.HasRedactor(req.Context()) {
@@ -53,7 +52,7 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	if req.GetBody != nil {
 		taken, release := takeBodyRelease(req)
 		req = taken
-		if release != nil && !single { // around a single exchange others may try again
+		if release != nil && !single { // the caller of a single exchange may send the body again
 			defer release()
 		}
 	}
@@ -82,7 +81,7 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 
 var errNoResponse = errors.New("ply: a call layer returned neither a response nor an error")
 
-// oneOf holds call layers to the contract, as http.Client does with those inside it.
+// checkContract holds call layers to the contract of http.RoundTripper: either a response or an error. http.Client does so for the layers inside it.
 func checkContract(resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case err != nil:
@@ -98,7 +97,7 @@ func checkContract(resp *http.Response, err error) (*http.Response, error) {
 	return resp, nil
 }
 
-// follow is the innermost call layer: net/http's redirects and cookies around the exchange layers.
+// redirectLayer is the innermost call layer: the redirects of net/http, and the jar, around the exchange layers.
 type redirectLayer struct{ client *Client }
 
 func (f *redirectLayer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -111,7 +110,7 @@ func (f *redirectLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if e, ok := err.(*url.Error); ok {
 		r := redact.From(req.Context())
-		// resp is not nil after a refused redirect; its body is closed, and RedirectError has it.
+		// resp is not nil after a refused redirect. Its body is closed, and the RedirectError has it.
 		return nil, &url.Error{Op: e.Op, URL: r.URLText(e.URL), Err: withoutLocation(r, e.Err)}
 	}
 	return nil, err

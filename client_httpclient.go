@@ -10,39 +10,39 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// HTTPClient returns an *http.Client for libraries that want one. Each call returns another one, which may be changed.
+// HTTPClient returns an *http.Client for libraries that want one. Each call returns a new client, which may be changed.
 //
-// It follows redirects itself and keeps cookies itself, with the policy and the jar of c, and has each hop done by c.
-// So a CheckRedirect, a Timeout or a Jar that is set on it, or on a copy, works as on any http.Client,
-// and its Transport does a single exchange, as libraries expect that take the Transport alone.
+// The *http.Client follows redirects and keeps cookies, with the policy and the jar of c, and c performs each hop.
+// A CheckRedirect, a Timeout or a Jar that is set on it, or on a copy, works as on any http.Client.
+// Its Transport performs single exchanges, as libraries expect that take the Transport alone.
 //
-// The rest is as with [Client.Do], but for three things that an http.Client leaves no room for. The call layers run once for each hop.
-// A [CheckStatus] sees each response that is no redirect to be followed. And a reader given to [BodyReader] stays the caller's to close.
-// Options.Timeouts.Total bounds all hops together, beside a Timeout.
+// Three things differ from [Client.Do], because an http.Client leaves no room for them: the call layers run once for each hop,
+// a [CheckStatus] sees each response that is not a redirect to be followed, and the caller closes a reader given to [BodyReader].
+// Options.Timeouts.Total bounds all hops together, in addition to a Timeout.
 //
-// What may hold a secret stays with its origin, whatever CheckRedirect says: fields of the first request that [Client.Do] would drop on the way to
-// another origin (see Options.CrossOrigin) are dropped, unless CheckRedirect has set them to another value. A Cookie given by hand is dropped by the policy of c alone;
-// under another CheckRedirect it goes where net/http lets it go, to subdomains for instance. That of a jar is the jar's business.
+// Header fields that may be secret stay with their origin under any CheckRedirect: on the way to another origin, fields of the first request that
+// [Client.Do] would drop (see Options.CrossOrigin) are dropped, unless CheckRedirect has set them to another value. Only the policy of c drops a Cookie
+// that was set by hand; under another CheckRedirect net/http decides, and lets it pass to subdomains. Cookies of a jar go where the jar says.
 func (c *Client) HTTPClient() *http.Client {
 	return &http.Client{Transport: &asTransport{c}, CheckRedirect: c.checkRedirect, Jar: c.options.Jar}
 }
 
-// asTransport has the exchanges of an *http.Client done by a [Client].
+// asTransport is a [Client] as the transport of an *http.Client.
 type asTransport struct{ client *Client }
 
 func (t *asTransport) WrappedRoundTripper() http.RoundTripper { return t.client }
 
 func (t *asTransport) CloseIdleConnections() { t.client.CloseIdleConnections() }
 
-// hops is what the hops of a call have in common. It travels from one to the next in the context of the redirect's request.
+// callState is what the hops of a call share. It passes from one hop to the next in the context of Response.Request.
 type callState struct {
-	end   time.Time // of Timeouts.Total; zero for none
+	end   time.Time // when Timeouts.Total ends; zero for none
 	tally *attempt.Tally
 }
 
 type callStateKey struct{}
 
-// hopsOf returns what the hop before req left, and nothing for the first.
+// callStateOf returns the state that the hop before req left; the zero callState for the first hop.
 func callStateOf(req *http.Request) (h callState) {
 	if req.Response != nil && req.Response.Request != nil {
 		h, _ = req.Response.Request.Context().Value(callStateKey{}).(callState)
@@ -60,7 +60,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.WithContext(redact.With(req.Context(), r))
 	}
 	if req.GetBody != nil {
-		req, _ = takeBodyRelease(req) // whoever is around may send it again
+		req, _ = takeBodyRelease(req) // the *http.Client, or a layer around it, may send the body again
 	}
 	out, s, err := c.prepare(req, true)
 	if err != nil {
@@ -97,7 +97,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.checked(resp)
 }
 
-// leadsOn reports whether an *http.Client that sent req may follow resp.
+// isRedirect reports whether an *http.Client that sent req may follow resp.
 func isRedirect(req *http.Request, resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther:
@@ -111,12 +111,12 @@ func isRedirect(req *http.Request, resp *http.Response) bool {
 	return resp.Header.Get("Location") != ""
 }
 
-// keepTrack makes a redirect tell the next hop which request it answered: what has been asked of which origin is judged by the requests
-// that were made, not by what a layer says of them. The Location of a URL that BaseURL completed becomes absolute, since asked does not say where from.
+// linkHop sets Request of a redirect to the request that was sent, so that the next hop knows its history: rules about origins go by requests
+// that were made, not by what a layer says of them. If BaseURL completed the URL, the Location becomes absolute, because asked has no origin to resolve it against.
 func linkHop(asked, sent *http.Request, resp *http.Response) {
 	ctx := sent.Context()
 	if resp.Request != nil && resp.Request.Context().Value(callStateKey{}) != nil {
-		ctx = resp.Request.Context() // of the layers, the record of the call in it
+		ctx = resp.Request.Context() // it has the record of the call
 	}
 	resp.Request = sent.WithContext(ctx)
 	if !asked.URL.IsAbs() {
@@ -127,10 +127,10 @@ func linkHop(asked, sent *http.Request, resp *http.Response) {
 	}
 }
 
-// redirectedHop is req without what Client.checkRedirect would take from it, for an *http.Client that has another policy.
+// cleanRedirect returns req without what Client.checkRedirect would remove, for an *http.Client that has another policy.
 func cleanRedirect(req *http.Request, crossOrigin []string) *http.Request {
 	hop := withOwnHeader(req)
-	copied := req.Header // fields that net/http may have taken from the first request: all, if that is not known
+	copied := req.Header // what net/http may have copied from the first request: everything, if that is not known
 	if previous := req.Response.Request; previous != nil {
 		first := firstRequest(previous)
 		cleanHop(hop, previous, first)

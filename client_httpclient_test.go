@@ -20,7 +20,7 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-func TestHTTPClientDoesWhatTheClientDoes(t *testing.T) {
+func TestHTTPClientAppliesTheClientsOptions(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
@@ -56,7 +56,7 @@ func TestHTTPClientDoesWhatTheClientDoes(t *testing.T) {
 	}
 }
 
-func TestPoliciesOfAnHTTPClientAreAsked(t *testing.T) {
+func TestHTTPClientObeysItsCheckRedirect(t *testing.T) {
 	refused := errors.New("refused")
 	tests := []struct {
 		name   string
@@ -108,7 +108,7 @@ func TestPoliciesOfAnHTTPClientAreAsked(t *testing.T) {
 	}
 }
 
-func TestTheTransportOfAnHTTPClientDoesOneExchange(t *testing.T) {
+func TestHTTPClientTransportPerformsOneExchange(t *testing.T) {
 	transport := countdown()
 	hc := newClient(t, ply.Options{Transport: transport}).HTTPClient()
 	req, err := http.NewRequest(http.MethodGet, "http://a.test/3", nil)
@@ -119,7 +119,7 @@ func TestTheTransportOfAnHTTPClientDoesOneExchange(t *testing.T) {
 	}
 }
 
-func TestLimitsOfRedirectsHoldForAnHTTPClient(t *testing.T) {
+func TestHTTPClientObeysRedirectLimits(t *testing.T) {
 	hc := newClient(t, ply.Options{Transport: countdown(), Defaults: []ply.RequestOption{ply.MaxRedirects(2)}}).HTTPClient()
 	var re *ply.RedirectError
 	if err := ply.Discard(hc.Get("http://a.test/2")); err != nil {
@@ -146,7 +146,7 @@ func slowly(wait time.Duration) *plytest.Origin {
 	}))
 }
 
-func TestTimeoutsOfAnHTTPClientRunOverAllHops(t *testing.T) {
+func TestHTTPClientTotalTimeoutSpansAllHops(t *testing.T) {
 	tests := []struct {
 		name         string
 		total, own   time.Duration
@@ -177,7 +177,7 @@ func TestTimeoutsOfAnHTTPClientRunOverAllHops(t *testing.T) {
 	}
 }
 
-func TestAJarOfAnHTTPClientWorksAsOnAnyOther(t *testing.T) {
+func TestHTTPClientObeysItsJar(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
@@ -200,7 +200,7 @@ func TestAJarOfAnHTTPClientWorksAsOnAnyOther(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeSecretStaysWithItsOriginWhateverThePolicy(t *testing.T) {
+func TestHTTPClientKeepsSecretsAtTheirOrigin(t *testing.T) {
 	policies := map[string]func(*http.Request, []*http.Request) error{
 		"the client's": nil,
 		"anything":     func(*http.Request, []*http.Request) error { return nil },
@@ -238,7 +238,7 @@ func TestWhatMayBeSecretStaysWithItsOriginWhateverThePolicy(t *testing.T) {
 	}
 }
 
-func TestHopsUnderAnotherPolicyAreAsUnderTheClients(t *testing.T) {
+func TestHTTPClientWithAnotherPolicySendsTheSameHops(t *testing.T) {
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
 		if r.URL.Path == "/old" {
 			return reply(r, http.StatusSeeOther, http.Header{"Location": {"//b.test/new?q=<a b>"}}, "")
@@ -258,7 +258,7 @@ func TestHopsUnderAnotherPolicyAreAsUnderTheClients(t *testing.T) {
 	}
 }
 
-func TestCheckStatusOfAnHTTPClientSeesOutcomes(t *testing.T) {
+func TestHTTPClientChecksFinalStatuses(t *testing.T) {
 	var checked []int
 	transport := redirects(map[string]string{"http://a.test/old": "/new"})
 	hc := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.CheckStatus(func(resp *http.Response) error {
@@ -275,7 +275,7 @@ func TestCheckStatusOfAnHTTPClientSeesOutcomes(t *testing.T) {
 	}
 }
 
-func TestTheHopsOfAnHTTPClientShareARecordAndAttempts(t *testing.T) {
+func TestHTTPClientHopsShareRecordAndAttempts(t *testing.T) {
 	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/old" {
 			http.Redirect(w, r, "/new", http.StatusFound)

@@ -10,27 +10,27 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// Options make a [Client]. The zero value makes one that does what &http.Client{} does,
-// over a transport of its own that asks no environment for proxies.
+// Options configure a [Client]. The zero value makes a client that does what &http.Client{} does,
+// over a transport of its own that takes no proxies from the environment.
 type Options struct {
-	// BaseURL completes the relative URLs of requests: their path is joined below its path, whether it begins with a slash or not,
-	// and "..", also in the shape of "%2e%2e", leads up to it and no further. "" and "?page=2" ask BaseURL itself, with no slash added.
-	// A URL that begins with two slashes names another host, and is refused: one made of a base and a hostile identifier would look like that.
-	// It is also the origin that default credentials are for. Zero means that URLs must be absolute.
+	// BaseURL completes the relative URLs of requests. Their path is joined below its path, whether it begins with a slash or not;
+	// ".." (and "%2e%2e") leads up to BaseURL and no further. "" and "?page=2" request BaseURL itself, with no slash added.
+	// A URL that begins with two slashes names another host and is refused: a base joined with a hostile identifier would look like that.
+	// BaseURL is also the origin that default credentials are for. Zero means that URLs must be absolute.
 	BaseURL string
 
-	// Header has fields that each request gets unless it has fields of the same name.
-	// To another origin than BaseURL's go only those that are known to be harmless: see CrossOrigin.
-	// Zero means none beyond those of net/http.
+	// Header is added to each request, except for fields that the request has itself.
+	// Only fields that are known to be harmless go to another origin than BaseURL's: see CrossOrigin.
+	// Zero means no fields beyond those of net/http.
 	Header http.Header
 
-	// Defaults are options of each request, before its own. Bodies, PathValue and Edit cannot be among them. Zero means none.
+	// Defaults apply to each request, before its own options. Bodies, PathValue and Edit cannot be defaults. Zero means none.
 	Defaults []RequestOption
 
-	// CrossOrigin names what may leave its origin beside the header fields that are known to be harmless (Accept, Content-Type, Range, User-Agent
-	// and the like): header fields that may follow a redirect to another origin, and header fields and query parameters of the defaults
-	// that may go to another origin than BaseURL's. Case does not matter for fields, but for parameters.
-	// Authorization, Proxy-Authorization, Cookie and Host cannot be among them. Zero means that nothing else leaves its origin.
+	// CrossOrigin names header fields that may follow a redirect to another origin, and header fields and query parameters of the defaults
+	// that may go to another origin than BaseURL's. Fields that are known to be harmless (Accept, Content-Type, Range, User-Agent and the like)
+	// always may. Parameters are case-sensitive, fields are not. Authorization, Proxy-Authorization, Cookie and Host are refused.
+	// Zero means that only the harmless fields leave their origin.
 	CrossOrigin []string
 
 	// Timeouts bound each request. Zero means no bound but the transport's 30 seconds to connect and 10 for TLS.
@@ -39,19 +39,19 @@ type Options struct {
 	// Jar keeps cookies. Zero means that none are kept.
 	Jar http.CookieJar
 
-	// Use has the exchange layers, outermost first. They run once per hop, inside redirects and cookies: they see each request
+	// Use lists the exchange layers, outermost first. They run once per hop, inside redirects and cookies: they see each request
 	// as it is sent and each response as it arrives. Zero means none. The canonical order is
 	//
 	//	logging, auth, decode, cache, retry, hedge, breaker, limit, attempt log, telemetry
 	//
-	// Most layers belong here. A cache outside of retry answers without spending attempts, and what is stored is the final answer.
+	// Most layers belong here. A cache outside retry serves hits without spending attempts, and stores only the final response.
 	Use []Middleware
 
-	// UseCall has the call layers, outermost first. They run once per call, outside redirects and cookies,
-	// for what concerns the call as a whole: its log, its id. An [Client.HTTPClient] follows redirects itself, and has them run once per hop. Zero means none.
+	// UseCall lists the call layers, outermost first. They run once per call, outside redirects and cookies,
+	// for what concerns the call as a whole, such as its log or its id. In a [Client.HTTPClient] they run once per hop. Zero means none.
 	UseCall []Middleware
 
-	// Transport ends the chain. It stays the caller's: Close does not touch it. Zero means a transport of the client's own.
+	// Transport ends the chain. The caller owns it: Close does not touch it. Zero means a transport of the client's own.
 	Transport Handler
 
 	// Guard refuses connections to addresses that are not public: see [Guard]. It is for the client's own transport; another one has TransportOptions.Guard.
@@ -62,13 +62,13 @@ type Options struct {
 	// There is no exception, not for localhost either. Zero means that http will do.
 	HTTPSOnly bool
 
-	// TrustEnv takes proxies from the environment (if Transport is zero: another transport decides on its proxies itself), as [http.ProxyFromEnvironment] reads it:
-	// HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or the same in lower case. A proxy that cannot be used is an error of [New], never a direct connection.
-	// It also takes credentials for hosts from the netrc file that NETRC names, ~/.netrc without it. Zero means neither.
+	// TrustEnv takes proxies from the environment, as [http.ProxyFromEnvironment] reads it: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or the same in lower case.
+	// A proxy that cannot be used is an error of [New], never a direct connection. With a Transport of the caller's, that decides on proxies instead.
+	// TrustEnv also takes credentials for hosts from the netrc file: the one that NETRC names, or else ~/.netrc. Zero means neither.
 	TrustEnv bool
 
-	// Redactor decides what may be shown of the requests of this client, in its errors and in what its layers write, unless they have one of their own.
-	// Zero means the default, which hides all that may be secret.
+	// Redactor decides what the errors of this client, and its layers, may show of requests. A layer's own Redactor takes precedence in that layer.
+	// Zero means the default, which hides everything that may be secret.
 	Redactor *redact.Redactor
 
 	// EncodeJSON encodes the values given to [BodyJSON]. Zero means json.Marshal.
@@ -123,7 +123,7 @@ func (c *Client) makeDefaults() error {
 	if d.body != nil || d.encoding != "" || d.chunked || d.progress != nil {
 		return &OptionError{Option: "Defaults", Reason: "contain a body: give it to the requests"}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.options.Header)) { // of two spellings the canonical one comes first
+	for _, name := range slices.Sorted(maps.Keys(c.options.Header)) { // sorted: of two spellings of a name, the canonical one wins
 		values := c.options.Header[name]
 		name = http.CanonicalHeaderKey(name)
 		if _, ok := d.header[name]; !ok {
@@ -136,7 +136,7 @@ func (c *Client) makeDefaults() error {
 	return c.resolveDefaults()
 }
 
-// resolveDefaults makes c.resolved, so that a request without options of its own need not.
+// resolveDefaults sets c.resolved, once for all requests that have no options of their own.
 func (c *Client) resolveDefaults() error {
 	s, err := c.resolve(settings{})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
-func TestBadOptionsAreErrors(t *testing.T) {
+func TestInvalidOptionsAreErrors(t *testing.T) {
 	same := func(next ply.Handler) ply.Handler { return &stateful{next, "state"} }
 	cacheLike, retryLike := like("cache"), like("retry")
 	tests := []struct {
@@ -76,7 +76,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 	}
 }
 
-func TestDefaultsGiveWayToTheRequest(t *testing.T) {
+func TestRequestOptionsOverrideDefaults(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{
 		Header:    http.Header{"X-A": {"client"}, "x-b": {"client"}, "X-C": {"client"}},
@@ -99,7 +99,7 @@ func TestDefaultsGiveWayToTheRequest(t *testing.T) {
 	}
 }
 
-func TestDefaultCredentialsAreForTheBaseURL(t *testing.T) {
+func TestDefaultCredentialsGoToTheBaseURLOnly(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{
 		BaseURL:   "https://api.test/v1",
@@ -134,7 +134,7 @@ func TestDefaultCredentialsAreForTheBaseURL(t *testing.T) {
 	}
 }
 
-func TestDefaultsGiveWayToAFieldInAnyCase(t *testing.T) {
+func TestFieldInAnyCaseOverridesADefault(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "netrc")
 	require.NoError(t, os.WriteFile(file, []byte("machine a.test login ada password lovelace\n"), 0o600))
 	t.Setenv("NETRC", file)
@@ -153,7 +153,7 @@ func TestDefaultsGiveWayToAFieldInAnyCase(t *testing.T) {
 	}
 }
 
-func TestOfTwoSpellingsOfADefaultTheCanonicalOneCounts(t *testing.T) {
+func TestCanonicalSpellingOfADefaultWins(t *testing.T) {
 	transport := &recorder{}
 	for range 20 {
 		c := newClient(t, ply.Options{Transport: transport, Header: http.Header{"x-a": {"no"}, "X-A": {"yes"}, "x-A": {"no"}}})
@@ -188,7 +188,7 @@ func TestTrustEnvTakesCredentialsFromNetrc(t *testing.T) {
 	}
 }
 
-func TestNetrcIsForItsHostsAndGivesWay(t *testing.T) {
+func TestNetrcCredentialsGoToTheirHostsOnly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "netrc")
 	require.NoError(t, os.WriteFile(file, []byte("machine a.test login of-a password p\nmachine b.test login of-b password p\n"), 0o600))
 	t.Setenv("NETRC", file)
@@ -216,7 +216,7 @@ func TestNetrcIsForItsHostsAndGivesWay(t *testing.T) {
 	}
 }
 
-func TestADefaultExpectationIsForRequestsWithABody(t *testing.T) {
+func TestDefaultExpectIsForRequestsWithABody(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.ExpectContinue()}})
 	get(t, c, "http://a.test/")

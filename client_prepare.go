@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/plyhttp/ply/internal/attempt"
@@ -8,12 +9,12 @@ import (
 )
 
 // Prepare returns req as the exchange layers of a call would see its first hop: with base URL, default parameters, fields and credentials,
-// and the cookies that the jar has for it now. What layers add is not there.
+// and the cookies that the jar has for it now, but without what layers add.
 //
-// It is for what asks a layer about a request without sending it, such as Delete and Contains of a cache, whose keys are made of what is sent.
-// To send the request, give req itself to [Client.Do]. req is not modified; the two share a body, which is neither read nor closed.
+// Use it to ask a layer about a request without sending it: Delete and Contains of a cache, for instance, need the request that would be sent.
+// To send the request, pass req itself to [Client.Do]. req is not modified; the two share a body, which is neither read nor closed.
 //
-// An error is the one that Do would begin with: [ErrClientClosed] or an [*OptionError].
+// The error is [ErrClientClosed] or an [*OptionError], as from Do.
 func (c *Client) Prepare(req *http.Request) (*http.Request, error) {
 	out, s, err := c.prepare(req, false)
 	if err != nil {
@@ -33,7 +34,7 @@ func (c *Client) Prepare(req *http.Request) (*http.Request, error) {
 			return nil, err
 		}
 	}
-	// As http.Client does with what the URL says.
+	// http.Client does the same with credentials in a URL.
 	if user := out.URL.User; user != nil && out.Header.Get("Authorization") == "" {
 		password, _ := user.Password()
 		out.SetBasicAuth(user.Username(), password)
@@ -51,31 +52,20 @@ func (c *Client) resolve(own settings) (*settings, error) {
 	return &s, nil
 }
 
-// prepare completes a request with what the client adds to it, in a copy, before any layer sees it:
-// a cache's key is then made of the request that is sent. s is nil where nothing was chosen.
+// prepare returns a copy of a request with what the client adds to it. It runs before any layer, so that a cache's key is made of the request
+// that is sent. s is nil if neither the request nor the client has settings.
 func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *settings, err error) {
 	if c.closed.Load() {
 		return nil, nil, ErrClientClosed
 	}
-	ctx := req.Context()
-	own := settingsOf(ctx)
-	switch {
-	case own != nil && !own.resolved:
-		s, err = c.resolve(*own)
-	case single || own != nil && c.resolved == nil, c.resolved != nil && c.resolved.transport != nil:
-		s, err = c.resolve(settings{}) // a variant is looked up each time, so that it isn't the one that makes room
-	default:
-		s = c.resolved
-	}
-	if err != nil {
+	if s, err = c.settingsFor(req.Context(), single); err != nil {
 		return nil, nil, err
 	}
+	if req.URL == nil {
+		return nil, nil, &OptionError{Option: "url", Reason: "is nil"}
+	}
+	ctx := req.Context()
 	if s != nil {
-		if s.single != single {
-			copied := *s
-			copied.single = single
-			s = &copied
-		}
 		ctx = withSettings(ctx, s)
 	}
 	if choice := c.connection(s); choice != nil && !connection.Has(ctx, choice) {
@@ -88,16 +78,32 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	if ctx != req.Context() {
 		out = req.WithContext(ctx)
 	}
-	if req.URL == nil {
-		return nil, nil, &OptionError{Option: "url", Reason: "is nil"}
-	}
 	if out, err = c.complete(out, req); err == nil && c.options.HTTPSOnly && !isHTTPS(out.URL) {
 		err = newHTTPSOnlyError(out, false)
 	}
 	return out, s, err
 }
 
-// connection is what answers are kept apart by that come over the connections of a request with these settings, or nil if that is nothing.
+// settingsFor returns the settings of a request with ctx, or nil if neither the request nor the client has any.
+func (c *Client) settingsFor(ctx context.Context, single bool) (s *settings, err error) {
+	own := settingsOf(ctx)
+	switch {
+	case own != nil && !own.resolved:
+		s, err = c.resolve(*own)
+	case single || own != nil && c.resolved == nil, c.resolved != nil && c.resolved.transport != nil:
+		s, err = c.resolve(settings{}) // look the variant up each time, so that it stays the most recently used
+	default:
+		s = c.resolved
+	}
+	if err != nil || s == nil || s.single == single {
+		return s, err
+	}
+	copied := *s
+	copied.single = single
+	return &copied, nil
+}
+
+// connection returns the identity of the connections that a request with these settings takes, by which caches keep responses apart, or nil for the common one.
 func (c *Client) connection(s *settings) *connection.Choice {
 	if s != nil && s.transport != nil {
 		return s.transport.choice()

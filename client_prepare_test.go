@@ -74,7 +74,7 @@ func TestPrepareReturnsWhatLayersSee(t *testing.T) {
 }
 
 // A cache removes what a client's own request has stored, once it is prepared: one that is not says so, or removes nothing.
-func TestACacheRemovesWhatAPreparedRequestHasStored(t *testing.T) {
+func TestDeleteOfAPreparedRequestRemovesItsEntry(t *testing.T) {
 	jar := must(cookiejar.New(nil))
 	jar.SetCookies(must(url.Parse("https://api.example/")), []*http.Cookie{{Name: "session", Value: "1"}})
 	stored := must(cache.New(cache.Options{}))
@@ -111,13 +111,13 @@ func must[T any](v T, err error) T {
 func ExampleClient_Prepare() {
 	server := hello()
 	defer server.Close()
-	store, err := cache.New(cache.Options{})
+	c, err := cache.New(cache.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	client, err := ply.New(ply.Options{
-		BaseURL: server.URL, Use: []ply.Middleware{store.Middleware}, Defaults: []ply.RequestOption{ply.Bearer("token")},
+		BaseURL: server.URL, Use: []ply.Middleware{c.Middleware}, Defaults: []ply.RequestOption{ply.Bearer("token")},
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -135,7 +135,7 @@ func ExampleClient_Prepare() {
 		return
 	}
 	fmt.Println(sent.URL.Path, sent.Header.Get("Authorization"))
-	fmt.Println(store.Delete(context.Background(), sent))
+	fmt.Println(c.Delete(context.Background(), sent))
 	// Output:
 	// /me Bearer token
 	// <nil>

@@ -60,7 +60,7 @@ func TestRoundTripDoesNotJudgeTheStatus(t *testing.T) {
 	}
 }
 
-func TestRoundTripAddsNoCredentialsToARedirectFromNobodyKnowsWhere(t *testing.T) {
+func TestRoundTripAddsNoCredentialsToARedirectOfUnknownOrigin(t *testing.T) {
 	var got []http.Header
 	c := newClient(t, ply.Options{
 		Defaults: []ply.RequestOption{ply.Bearer("t")},
@@ -97,7 +97,7 @@ func TestRoundTripAddsNoCredentialsAfterARedirectElsewhere(t *testing.T) {
 	}
 }
 
-func TestAFileIsSentAgainByWhoeverIsAroundARoundTrip(t *testing.T) {
+func TestBodyFileCanBeSentAgainAroundRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, []byte("content"), 0o600))
 	file, err := os.Open(path)

@@ -33,7 +33,7 @@ func TestLayersOfAClient(t *testing.T) {
 	}
 }
 
-func TestClosedClient(t *testing.T) {
+func TestClosedClientRefusesRequests(t *testing.T) {
 	transport := &idleCounter{Handler: &recorder{}}
 	c, err := ply.New(ply.Options{Transport: transport})
 	require.NoError(t, err)
@@ -135,7 +135,7 @@ func (uncomparable) RoundTrip(r *http.Request) (*http.Response, error) {
 	return reply(r, http.StatusOK, nil, ""), nil
 }
 
-func TestWithATransportThatCannotBeCompared(t *testing.T) {
+func TestWithUncomparableTransport(t *testing.T) {
 	c := newClient(t, ply.Options{Transport: uncomparable{[]int{1}}})
 	derived, err := c.With(func(*ply.Options) {})
 	require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestErrorsHideSecretsOfTheURL(t *testing.T) {
 	}
 }
 
-func TestTheRequestIsLeftAlone(t *testing.T) {
+func TestDoDoesNotModifyTheRequest(t *testing.T) {
 	jar, _ := cookiejar.New(nil)
 	c := newClient(t, ply.Options{
 		BaseURL: "http://a.test/v1", Jar: jar, Header: http.Header{"X-A": {"1"}}, Timeouts: ply.Timeouts{Total: 1e12},
@@ -178,7 +178,7 @@ func TestTheRequestIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAPlainRequestCostsNothing(t *testing.T) {
+func TestPlainRequestAllocatesNothing(t *testing.T) {
 	resp := &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{}}
 	transport := ply.HandlerFunc(func(*http.Request) (*http.Response, error) { return resp, nil })
 	c := newClient(t, ply.Options{Transport: transport})
@@ -191,7 +191,7 @@ func TestAPlainRequestCostsNothing(t *testing.T) {
 	}
 }
 
-func TestABodyIsNotReleasedByAnotherRequestInItsContext(t *testing.T) {
+func TestBodyIsNotClosedByARequestInTheSameContext(t *testing.T) {
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
 		if r.URL.Path == "/old" {
 			return reply(r, http.StatusTemporaryRedirect, http.Header{"Location": {"/new"}}, "")
@@ -223,7 +223,7 @@ func TestABodyIsNotReleasedByAnotherRequestInItsContext(t *testing.T) {
 	}
 }
 
-func TestContextEndsACall(t *testing.T) {
+func TestContextCancelsACall(t *testing.T) {
 	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -235,7 +235,7 @@ func TestContextEndsACall(t *testing.T) {
 	}
 }
 
-func TestLayersGetAWholeRequest(t *testing.T) {
+func TestLayersGetACompleteRequest(t *testing.T) {
 	whole := func(next ply.Handler) ply.Handler {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 			if r.URL == nil || r.Header == nil {
@@ -283,7 +283,7 @@ func TestCallLayersThatBreakTheContract(t *testing.T) {
 	}
 }
 
-func TestAFailedStatusCheckClosesTheBodyOnce(t *testing.T) {
+func TestFailedStatusCheckClosesTheBodyOnce(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader("no")}
 	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 500, Body: body, Request: r}, nil
@@ -293,7 +293,7 @@ func TestAFailedStatusCheckClosesTheBodyOnce(t *testing.T) {
 	}
 }
 
-func TestATransportThatForgetsTheRequestOfItsResponse(t *testing.T) {
+func TestTransportWithoutResponseRequest(t *testing.T) {
 	c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 		resp := reply(r, 404, nil, "")
 		if r.URL.Path == "/old" {

@@ -12,11 +12,11 @@ import (
 // cookie is one cookie of a request: its name, and the pair as it is sent.
 type cookie struct{ name, pair string }
 
-// Cookies sends cookies along, as they are given: the value is neither shortened nor quoted, unless the cookie is Quoted.
+// Cookies adds cookies to the request. Their values are sent as they are: neither shortened nor, unless a cookie is Quoted, quoted.
 // A name that is no token, and a value that the field cannot hold (a semicolon, a control character, or white space at its ends), are an [*OptionError].
 //
-// Of several cookies of one name, one of the request goes before that of the jar, which does not learn of it, and one of the jar before a default.
-// As a default they go where credentials would: see [BasicAuth].
+// Of several cookies with one name, the request's takes precedence over the jar's, and the jar's over a default. The jar does not store the request's.
+// As defaults, cookies go where credentials would: see [BasicAuth].
 func Cookies(cookies ...*http.Cookie) RequestOption {
 	var own []http.Cookie
 	for _, c := range cookies {
@@ -36,7 +36,7 @@ func Cookies(cookies ...*http.Cookie) RequestOption {
 	}}
 }
 
-// cookieOf writes a cookie. Unlike net/http it changes nothing about the value: what cannot be sent is an error of the option.
+// cookieOf formats a cookie. Unlike net/http it does not change the value: a value that cannot be sent is an error of the option.
 func cookieOf(c *http.Cookie, option string) (cookie, error) {
 	if !field.IsToken(c.Name) {
 		return cookie{}, &OptionError{Option: option, Reason: "the name of a cookie is empty or no token (RFC 6265 §4.1.1)"}
@@ -51,7 +51,7 @@ func cookieOf(c *http.Cookie, option string) (cookie, error) {
 	return cookie{c.Name, c.Name + "=" + value}, nil
 }
 
-// cookiesIn takes the Cookie field apart.
+// cookiesIn parses the Cookie field.
 func cookiesIn(header http.Header) []cookie {
 	var found []cookie
 	for _, value := range header["Cookie"] {
@@ -65,7 +65,7 @@ func cookiesIn(header http.Header) []cookie {
 	return found
 }
 
-// cookieField is the value of the Cookie field (RFC 6265 §5.4).
+// cookieField returns the value of the Cookie field (RFC 6265 §5.4).
 func cookieField(cookies []cookie) string {
 	pairs := make([]string, len(cookies))
 	for i, c := range cookies {
@@ -78,8 +78,8 @@ func hasCookie(cookies []cookie, name string) bool {
 	return slices.ContainsFunc(cookies, func(c cookie) bool { return c.name == name })
 }
 
-// cookieJar is the client's jar at work, around each hop. It does what http.Client does with a Jar, which sends
-// a default beside a cookie of the jar that has its name, and drops bytes of values.
+// cookieJar is a layer around each hop that adds the jar's cookies and stores those of responses. It replaces the Jar of http.Client,
+// which would send a default beside a cookie of the jar with the same name, and would drop bytes of values.
 type cookieJar struct {
 	jar      http.CookieJar
 	defaults []cookie
@@ -101,7 +101,7 @@ func (j *cookieJar) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// complete returns req with the cookies of the jar, in a copy unless nothing changes.
+// complete returns a copy of req with the cookies of the jar, or req itself if they change nothing.
 func (j *cookieJar) complete(req *http.Request) (*http.Request, error) {
 	stored, err := j.stored(j.jar.Cookies(cookieURL(req)))
 	if err != nil {
@@ -120,7 +120,7 @@ func (j *cookieJar) complete(req *http.Request) (*http.Request, error) {
 	return req, nil
 }
 
-// cookieURL is what the jar goes by: the host that the request names, as with http.Client.
+// cookieURL returns the URL for the jar: it has the host that the request names, as with http.Client.
 func cookieURL(req *http.Request) *url.URL {
 	if req.Host == "" || req.Host == req.URL.Host {
 		return req.URL
@@ -142,8 +142,8 @@ func (j *cookieJar) stored(all []*http.Cookie) ([]cookie, error) {
 	return stored, nil
 }
 
-// merge decides between cookies of one name: what the request gives goes before what is stored, unless a redirect on the way to req has set it anew,
-// and a default goes last. A cookie says nothing of its path, so that whatever is set anew replaces it, as with http.Client.
+// merge decides between cookies with one name: the request's takes precedence over the stored one, unless a redirect on the way to req has set it again,
+// and a default comes last. The Cookie field does not say a cookie's path, so a cookie that was set again always replaces it, as with http.Client.
 func (j *cookieJar) merge(req *http.Request, given, stored []cookie) []cookie {
 	var renewed []string
 	for r := req.Response; r != nil; r = r.Request.Response {

@@ -42,7 +42,7 @@ func cookiesAs(t *testing.T, c *http.Cookie) map[string]func(transport ply.Handl
 	}
 }
 
-func TestACookieIsSentAsItIsGivenOrRefused(t *testing.T) {
+func TestCookieValueIsSentUnchangedOrRefused(t *testing.T) {
 	var global bytes.Buffer
 	log.SetOutput(&global)
 	defer log.SetOutput(os.Stderr)
@@ -97,7 +97,7 @@ func TestACookieIsSentAsItIsGivenOrRefused(t *testing.T) {
 	}
 }
 
-func TestOfTwoCookiesOfOneNameOneIsSent(t *testing.T) {
+func TestOneCookieOfEachNameIsSent(t *testing.T) {
 	named := func(value string) ply.RequestOption { return ply.Cookies(&http.Cookie{Name: "s", Value: value}) }
 	tests := []struct {
 		name     string
@@ -150,7 +150,7 @@ func TestOfTwoCookiesOfOneNameOneIsSent(t *testing.T) {
 }
 
 // Cookies go by the host that a request names (RFC 6265 §5.4), as in net/http.
-func TestTheJarIsAskedForTheHostThatIsNamed(t *testing.T) {
+func TestJarUsesTheRequestsHost(t *testing.T) {
 	jar := jarWith(t, "http://named.test/", "s=1")
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
 		return reply(r, 200, http.Header{"Set-Cookie": {"t=2"}}, "")
@@ -165,7 +165,7 @@ func TestTheJarIsAskedForTheHostThatIsNamed(t *testing.T) {
 	}
 }
 
-func TestCookiesAreThoseThatWereGiven(t *testing.T) {
+func TestCookiesAreSentAsGiven(t *testing.T) {
 	transport := &recorder{}
 	cookie := &http.Cookie{Name: "a", Value: "1"}
 	c := newClient(t, ply.Options{Transport: transport, Defaults: []ply.RequestOption{ply.Cookies(nil, cookie)}})
@@ -176,7 +176,7 @@ func TestCookiesAreThoseThatWereGiven(t *testing.T) {
 	}
 }
 
-func TestCookiesOfTheJarStayOutOfTheCallersHeader(t *testing.T) {
+func TestJarCookiesDoNotChangeTheCallersHeader(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{Jar: jarWith(t, "http://a.test/", "s=1"), Transport: transport})
 	req, err := http.NewRequest(http.MethodGet, "http://a.test/", nil)

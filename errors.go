@@ -6,10 +6,10 @@ import (
 	"github.com/plyhttp/ply/internal/optionerror"
 )
 
-// ErrClientClosed is what requests of a client get after its Close.
+// ErrClientClosed is the error of requests that a client gets after its Close.
 var ErrClientClosed = errors.New("ply: client is closed")
 
-// ErrEmptyBody is what [JSON] gives for a response without content, a 204 for instance.
+// ErrEmptyBody is the error of [JSON] and [Decode] for a response without content, such as a 204.
 var ErrEmptyBody = errors.New("ply: response has no content")
 
 // OptionError reports an option of a client or of a request that cannot be carried out. It comes from [New], or before anything of the request is sent.

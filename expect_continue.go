@@ -15,8 +15,8 @@ func expects(req *http.Request) bool {
 	return false
 }
 
-// repeatUnexpecting sends a request again whose expectation a server on the way doesn't know, without it, once (RFC 9110 §10.1.1).
-// refused, the 417, is the response if the body cannot be had again.
+// repeatUnexpecting sends a request once more, without the expectation that a server refused with a 417 (RFC 9110 §10.1.1).
+// It returns refused, the 417, if the body cannot be sent again.
 func repeatUnexpecting(req *http.Request, refused *http.Response, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	if !canSendAgain(req) {
 		return refused, nil
@@ -41,9 +41,9 @@ func repeatUnexpecting(req *http.Request, refused *http.Response, send func(*htt
 	return resp, err
 }
 
-// ExpectContinue asks the server, with Expect: 100-continue, whether it wants the body before it is sent (RFC 9110 §10.1.1).
-// The transport waits for the answer as long as its ExpectContinueTimeout says. A request without content does not ask.
-// A 417 (Expectation Failed) has the request sent again without asking, once, if its body can be.
+// ExpectContinue sends Expect: 100-continue, so that the server can refuse a request before its body is sent (RFC 9110 §10.1.1).
+// The transport waits up to its ExpectContinueTimeout for the server's answer. Requests without content do not send the field.
+// After a 417 (Expectation Failed) the request is sent once more without it, if its body can be sent again.
 func ExpectContinue() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.header.Set("Expect", "100-continue")

@@ -29,7 +29,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-func TestARedirectedRequestWithoutContentExpectsNothing(t *testing.T) {
+func TestRedirectWithoutContentDropsExpect(t *testing.T) {
 	transport := &recorder{respond: func(r *http.Request) *http.Response {
 		if r.URL.Path == "/old" {
 			return reply(r, http.StatusSeeOther, http.Header{"Location": {"/new"}}, "")
@@ -45,7 +45,7 @@ func TestARedirectedRequestWithoutContentExpectsNothing(t *testing.T) {
 }
 
 // RFC 9110 §10.1.1.
-func TestAFailedExpectationIsDroppedOnce(t *testing.T) {
+func TestRefusedExpectationIsDroppedOnce(t *testing.T) {
 	tests := []struct {
 		name   string
 		opts   []ply.RequestOption

@@ -33,10 +33,10 @@ import (
 	"github.com/plyhttp/ply/store/storetest"
 )
 
-// TestWorkGrowsWithTheInput holds all that reads what an origin sent to one rule: four times the input is at most eight times the work.
+// TestWorkGrowsLinearly holds all that reads what an origin sent to one rule: four times the input is at most eight times the work.
 // The work is counted and not timed: it is how often each statement runs, as the compiler's own coverage counts it, and the bytes
 // that are allocated. Each measurement is a process of its own, so that nothing else is counted.
-func TestWorkGrowsWithTheInput(t *testing.T) {
+func TestWorkGrowsLinearly(t *testing.T) {
 	if probe := os.Getenv(growthProbe); probe != "" {
 		name, n, _ := strings.Cut(probe, ":")
 		size, err := strconv.Atoi(n)
@@ -86,7 +86,7 @@ type work map[string]int
 
 func workOf(t *testing.T, bin, name string, n int) work {
 	profile := filepath.Join(t.TempDir(), "profile")
-	cmd := exec.Command(bin, "-test.run=^TestWorkGrowsWithTheInput$", "-test.coverprofile="+profile)
+	cmd := exec.Command(bin, "-test.run=^TestWorkGrowsLinearly$", "-test.coverprofile="+profile)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d", growthProbe, name, n))
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

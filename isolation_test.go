@@ -230,7 +230,7 @@ func TestIsolationWithANameForWhoAsks(t *testing.T) {
 }
 
 // A crowd that asks at once for what each has to ask for alone: nobody gets another's answer.
-func TestIsolationInAHerd(t *testing.T) {
+func TestIsolationOfCoalescedRequests(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()
 	kept := eachStore(t)

@@ -43,8 +43,8 @@ func signLayer(next http.RoundTripper) http.RoundTripper {
 	return auth.Sign(auth.SignOptions{Signer: signer, Principal: "me", Origins: []string{"https://layer.test"}})(next)
 }
 
-// TestContract holds every layer of ply to the contract of http.RoundTripper, each alone and all of them stacked.
-func TestContract(t *testing.T) {
+// TestLayersKeepTheContract holds every layer of ply to the contract of http.RoundTripper, each alone and all of them stacked.
+func TestLayersKeepTheContract(t *testing.T) {
 	always := func(*http.Request) bool { return true }
 	stack := ply.Chain(loggingLayer, authLayer, cacheLayer, retryLayer, signLayer, ply.Named("attempts", loggingLayer))
 	for name, layer := range map[string]ply.Middleware{
@@ -64,8 +64,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestContractOfAClient holds the client, which is a Handler itself, to the same.
-func TestContractOfAClient(t *testing.T) {
+// TestClientKeepsTheContract holds the client, which is a Handler itself, to the same.
+func TestClientKeepsTheContract(t *testing.T) {
 	client := func(o ply.Options) ply.Middleware {
 		return func(next ply.Handler) ply.Handler {
 			o := o

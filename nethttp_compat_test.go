@@ -166,8 +166,8 @@ func fullChain(t *testing.T) []ply.Middleware {
 	return []ply.Middleware{log, c.Middleware, at, ply.Named("attempts", log)}
 }
 
-// TestHabitsOfNetHTTPSurvive an empty and a full chain: what a caller observes is what the bare transport gives.
-func TestHabitsOfNetHTTPSurvive(t *testing.T) {
+// TestLayersKeepTheBehaviorOfNetHTTP an empty and a full chain: what a caller observes is what the bare transport gives.
+func TestLayersKeepTheBehaviorOfNetHTTP(t *testing.T) {
 	plyClient := func(o func(t *testing.T) ply.Options) func(*testing.T, *http.Transport, http.CookieJar) (func(*http.Request) (*http.Response, error), func()) {
 		return func(t *testing.T, tr *http.Transport, jar http.CookieJar) (func(*http.Request) (*http.Response, error), func()) {
 			options := o(t)

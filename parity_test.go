@@ -105,7 +105,7 @@ func TestJSONEncoderOfTheClient(t *testing.T) {
 	}
 }
 
-func TestALayerStandsForRequestAndResponseClasses(t *testing.T) {
+func TestLayerReplacesRequestAndResponseClasses(t *testing.T) {
 	transport := &recorder{}
 	signing := func(next ply.Handler) ply.Handler {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
@@ -158,7 +158,7 @@ func TestStatusChecks(t *testing.T) {
 	}
 }
 
-func TestDecompressionIsTheTransports(t *testing.T) {
+func TestTransportDecompresses(t *testing.T) {
 	var asked []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.Header.Get("Accept-Encoding"))
@@ -213,7 +213,7 @@ func TestTracesAndContextValuesReachTheTransport(t *testing.T) {
 	}
 }
 
-func TestABodyThatEndsWithItsConnectionIsRead(t *testing.T) {
+func TestBodyThatEndsWithItsConnectionIsRead(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, buf, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -230,7 +230,7 @@ func TestABodyThatEndsWithItsConnectionIsRead(t *testing.T) {
 	}
 }
 
-func TestUnverifiedAnswersNeverServeAVerifiedRequest(t *testing.T) {
+func TestUnverifiedResponsesNeverServeAVerifiedRequest(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		fmt.Fprint(w, "hello")

@@ -7,8 +7,8 @@ import (
 	"github.com/plyhttp/ply/internal/body"
 )
 
-// DownloadProgress calls f as the body of the response is read, with the bytes received so far and
-// the length that was announced, -1 if none was. f runs on the goroutine that reads.
+// DownloadProgress calls f as the body of the response is read, with the number of bytes received so far and
+// the announced length, or -1 without one. f runs on the goroutine that reads.
 func DownloadProgress(f func(received, total int64)) RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.settings.progress = f
@@ -29,11 +29,11 @@ func (s *settings) reportProgress(resp *http.Response) {
 	}})
 }
 
-// UploadProgress calls f as the transport reads the body, with the bytes read so far, as they are sent: after [CompressBody],
-// and with their total, -1 if it is not known. When the body is sent again, the count begins again. An empty body makes no calls.
+// UploadProgress calls f as the transport reads the body, with the number of bytes read so far and their total, or -1 if that is not known.
+// Bytes are counted as they are sent, after [CompressBody]. The count restarts when the body is sent again. An empty body makes no calls.
 //
-// f runs on a goroutine of the transport and must not block. The calls of one attempt follow each other; those of attempts
-// that run at once, hedged ones for instance, may overlap.
+// f runs on a goroutine of the transport and must not block. The calls for one attempt are sequential; those for concurrent attempts,
+// such as hedged ones, may overlap.
 func UploadProgress(f func(sent, total int64)) RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.progress = f
@@ -41,7 +41,7 @@ func UploadProgress(f func(sent, total int64)) RequestOption {
 	}}
 }
 
-// counted reports what is read of each body that open gives.
+// withProgress returns a function that reports what is read of each body that open returns.
 func withProgress(open func() (io.ReadCloser, error), total int64, report func(sent, total int64)) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) {
 		rc, err := open()
@@ -52,7 +52,7 @@ func withProgress(open func() (io.ReadCloser, error), total int64, report func(s
 	}
 }
 
-// counter hides an io.WriterTo, which would send everything before the first report.
+// progressReader reports each read. It hides an io.WriterTo, which would send everything before the first report.
 type progressReader struct {
 	io.ReadCloser
 	sent, total int64

@@ -117,7 +117,7 @@ func first(ctx context.Context) error {
 	return err
 }
 
-func second(store *cache.Cache) *http.Client {
+func second(c *cache.Cache) *http.Client {
 ` + pieces[1][1] + `
 	return hc
 }

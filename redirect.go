@@ -12,8 +12,8 @@ import (
 
 const defaultMaxRedirects = 10
 
-// MaxRedirects lets a request follow n redirects at most; one more is a [*RedirectError].
-// Without it the limit is 10. n must be positive: see [NoRedirects].
+// MaxRedirects limits a request to n redirects; one more is a [*RedirectError].
+// The default is 10. n must be positive; [NoRedirects] follows none.
 func MaxRedirects(n int) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if n <= 0 {
@@ -24,7 +24,7 @@ func MaxRedirects(n int) RequestOption {
 	}}
 }
 
-// NoRedirects hands a redirect to the caller as it came, its body unread. One whose Location cannot be parsed is an error, as it is for net/http.
+// NoRedirects returns a redirect to the caller instead of following it, with its body unread. A Location that cannot be parsed is an error, as in net/http.
 func NoRedirects() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.settings.maxRedirects = noRedirects
@@ -35,11 +35,10 @@ func NoRedirects() RequestOption {
 // RedirectError says that a redirect was not followed: the limit was reached, or the request could not be sent again.
 type RedirectError struct {
 	// Limit is the number of redirects that were allowed. It is 0 for a redirect that could not be followed: a 307 or 308
-	// to a request whose body cannot be sent twice, or without a Location.
+	// without a Location, or to a request whose body cannot be sent twice.
 	Limit int
 
-	// Response is the redirect that was not followed, its body closed.
-	// Its history, by way of Request.Response, is whole.
+	// Response is the redirect that was not followed. Its body is closed; Request.Response has the redirects before it.
 	Response *http.Response
 }
 
@@ -64,8 +63,8 @@ func (e *RedirectError) unfollowed() string {
 	return text + "the body of the request cannot be sent again, so nothing has arrived; give one that can (BodyReader says which), or take the redirect with NoRedirects"
 }
 
-// unfollowed returns a [*RedirectError] for a 307 or 308 that the caller of a request takes for its outcome though it is none (RFC 9110 §15.4.8):
-// net/http returns it like any other response. Who chose [NoRedirects], or a single exchange, expects it.
+// unfollowed returns a [*RedirectError] for a 307 or 308 that could not be followed (RFC 9110 §15.4.8): net/http returns it like any other response,
+// and callers would take it for a success. It returns nil if the request chose [NoRedirects] or a single exchange, whose callers expect redirects.
 func unfollowed(resp *http.Response) error {
 	if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect {
 		return nil
@@ -81,12 +80,12 @@ func unfollowed(resp *http.Response) error {
 	return &RedirectError{Response: resp}
 }
 
-// canSendAgain reports whether the body of req, if it has one, can be sent another time.
+// canSendAgain reports whether req has no body or one that can be sent again.
 func canSendAgain(req *http.Request) bool {
 	return req.GetBody != nil || req.Body == nil || req.Body == http.NoBody
 }
 
-// checkRedirect is the redirect policy of every [Client]; req is the next hop, via the requests so far.
+// checkRedirect is the redirect policy of every [Client]: req is the next hop, and via are the requests before it.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	limit := c.defaults.settings.maxRedirects
 	if s := settingsOf(req.Context()); s != nil && (s.resolved || s.maxRedirects != 0) {
@@ -94,7 +93,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	}
 	switch {
 	case limit == noRedirects:
-		closeBody(req) // net/http has opened it for this hop and leaves it open
+		closeBody(req) // net/http opened it for this hop and does not close it
 		return http.ErrUseLastResponse
 	case limit == 0:
 		limit = defaultMaxRedirects
@@ -114,7 +113,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// cleanHop takes from req what was true of the request that was redirected to it, and of the first, and is not of this one.
+// cleanHop removes from req what applied only to the requests before it: an Expect and content fields without content, and a Host for another origin.
 func cleanHop(req, previous, first *http.Request) {
 	if req.Body == nil {
 		req.Header.Del("Expect") // RFC 9110 §10.1.1
@@ -123,11 +122,11 @@ func cleanHop(req, previous, first *http.Request) {
 		}
 	}
 	if !sameOrigin(req.URL, previous.URL) {
-		req.Host = "" // net/http keeps one that the caller chose for "//b.test/" too, and a jar goes by it
+		req.Host = "" // net/http would keep the caller's Host, even for "//b.test/", and a jar uses it
 	}
 }
 
-// dropContentFields takes what speaks of content from the header of a request that has lost its own to a redirect: a 303, or a 301 or 302 (RFC 9110 §15.4).
+// dropContentFields removes the fields that describe content, from a request whose content was dropped by a 301, 302 or 303 (RFC 9110 §15.4).
 func dropContentFields(header http.Header) {
 	for name := range header {
 		switch canonical := http.CanonicalHeaderKey(name); canonical {
@@ -141,10 +140,10 @@ func dropContentFields(header http.Header) {
 	}
 }
 
-// badLocation begins the error of net/http for a Location that cannot be parsed, which it quotes.
+// badLocation is how net/http's error for a Location that cannot be parsed begins. The error quotes the Location.
 const badLocation = "failed to parse Location header "
 
-// withoutLocation is err without the secrets that a Location may have brought into it, or a layer.
+// withoutLocation returns err without the secrets that a Location or a layer may have put into its text.
 func withoutLocation(r *redact.Redactor, err error) error {
 	if strings.HasPrefix(err.Error(), badLocation) {
 		return errors.New("ply: the Location of the redirect cannot be parsed")

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// crossesOrigins has the header fields of requests that are known to hold no secret: what is wanted, in which form, under which condition, what the content is,
-// and ids that are made for one request. Only these go along to an origin that the request was not meant for.
+// crossesOrigins lists the request header fields that are known to hold no secret: content negotiation, conditions, descriptions of the content,
+// and ids that are made for one request. Only these are sent to an origin that the request was not meant for.
 var crossesOrigins = fieldSet(
 	"Accept", "Accept-Charset", "Accept-Datetime", "Accept-Encoding", "Accept-Language", "Prefer", "Priority", "Save-Data", "Dnt", "Sec-Gpc", "Te",
 	"Want-Content-Digest", "Want-Repr-Digest", "Want-Digest",
@@ -27,16 +27,16 @@ func fieldSet(names ...string) map[string]bool {
 	return set
 }
 
-// neverCrosses are the credentials of RFC 9110 §11 and cookies, which net/http ends a redirect with as well.
+// neverCrosses lists fields that Options.CrossOrigin must not name: the credentials of RFC 9110 §11, cookies, and Host.
 var neverCrosses = fieldSet("Authorization", "Proxy-Authorization", "Cookie", "Host")
 
-// fieldCrosses reports whether a header field may go to another origin; also has the names of Options.CrossOrigin.
+// fieldCrosses reports whether a header field may go to another origin. also lists further names, those of Options.CrossOrigin.
 func fieldCrosses(name string, also []string) bool {
 	return crossesOrigins[http.CanonicalHeaderKey(name)] ||
 		slices.ContainsFunc(also, func(allowed string) bool { return strings.EqualFold(allowed, name) })
 }
 
-// checkCrossOrigin refuses names that no option lets out.
+// checkCrossOrigin refuses names in Options.CrossOrigin that never cross.
 func (c *Client) checkCrossOrigin() error {
 	for _, name := range c.options.CrossOrigin {
 		if canonical := http.CanonicalHeaderKey(name); neverCrosses[canonical] {
@@ -46,8 +46,8 @@ func (c *Client) checkCrossOrigin() error {
 	return nil
 }
 
-// dropCredentials takes from the header of req, which goes to another origin than the one that it was meant for, all that is not known to be harmless;
-// also has the names of Options.CrossOrigin. net/http compares host names only, and lets subdomains, other ports and fields like X-Api-Key pass.
+// dropCredentials removes every header field that is not known to be harmless from req, which goes to another origin than it was meant for.
+// also lists the names of Options.CrossOrigin. net/http is laxer: it compares host names only, and lets subdomains, other ports and fields like X-Api-Key pass.
 func dropCredentials(req *http.Request, also ...string) {
 	for name := range req.Header {
 		if !fieldCrosses(name, also) {
@@ -56,8 +56,8 @@ func dropCredentials(req *http.Request, also ...string) {
 	}
 }
 
-// stayedAtOrigin is [staysAtOrigin] for a hop of the client's own redirects. What a layer or a transport says in Response.Request,
-// if anything, doesn't count.
+// stayedAtOrigin is staysAtOrigin for a hop of the client's own redirects. It goes by the requests that were made,
+// not by the Response.Request that a layer or a transport may have set.
 func stayedAtOrigin(req *http.Request, via []*http.Request) bool {
 	origin := via[0].URL
 	for _, hop := range via[1:] {
@@ -68,8 +68,7 @@ func stayedAtOrigin(req *http.Request, via []*http.Request) bool {
 	return sameOrigin(req.URL, origin) && staysAtOrigin(via[0])
 }
 
-// staysAtOrigin is whether no redirect has led req away from the origin of its first request, not even for a while.
-// A redirect of which nobody knows where it came from may have done so.
+// staysAtOrigin reports whether all redirects before req stayed at the origin of the first request. A redirect whose request is unknown counts as one that left it.
 func staysAtOrigin(req *http.Request) bool {
 	origin := firstRequest(req).URL
 	for req.Response != nil {
@@ -81,7 +80,7 @@ func staysAtOrigin(req *http.Request) bool {
 	return true
 }
 
-// firstRequest is the request that the redirects before req began with.
+// firstRequest returns the request that the redirects before req began with.
 func firstRequest(req *http.Request) *http.Request {
 	for req.Response != nil && req.Response.Request != nil {
 		req = req.Response.Request
@@ -89,8 +88,8 @@ func firstRequest(req *http.Request) *http.Request {
 	return req
 }
 
-// trimReferer leaves the origin of a Referer that goes to another one: paths and queries may hold secrets.
-// It may be the caller's own, which net/http sends again with each hop.
+// trimReferer reduces a Referer that goes to another origin to its own origin, because paths and queries may hold secrets.
+// That includes a Referer of the caller's, which net/http sends with each hop.
 func trimReferer(req *http.Request) {
 	value := req.Header.Get("Referer")
 	if value == "" {
@@ -105,7 +104,7 @@ func trimReferer(req *http.Request) {
 	}
 }
 
-// sameOrigin compares scheme, host and port (RFC 6454 §4).
+// sameOrigin reports whether a and b have the same scheme, host and port (RFC 6454 §5).
 func sameOrigin(a, b *url.URL) bool {
 	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
 		strings.EqualFold(a.Hostname(), b.Hostname()) &&

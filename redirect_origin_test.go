@@ -12,7 +12,7 @@ import (
 )
 
 // What goes to another origin is known to be harmless, by whatever way it gets there; a name that nobody has thought of stays.
-func TestOnlyTheHarmlessCrossesOrigins(t *testing.T) {
+func TestOnlyHarmlessFieldsCrossOrigins(t *testing.T) {
 	secrets := []string{
 		"Fastly-Key", "X-Rapidapi-Key", "X-Shopify-Access-Token", "X-Vault-Token", "Dd-Api-Key", "Dd-Application-Key", "X-Auth-Email", "X-Acme-Login", "X-Team",
 		"X-Forwarded-User", "X-Amz-Security-Token", "Circle-Token", "X-Goog-User-Project", "Tracestate", "Baggage", "Origin", "From", "X-Custom",
@@ -66,7 +66,7 @@ func TestOnlyTheHarmlessCrossesOrigins(t *testing.T) {
 }
 
 // A body goes along with a 307, and what describes it.
-func TestTheBodyCrossesOriginsWithItsDescription(t *testing.T) {
+func TestBodyAndContentFieldsCrossOrigins(t *testing.T) {
 	transport := redirects(map[string]string{"https://a.test/": "https://b.test/"})
 	c := newClient(t, ply.Options{Transport: transport})
 	if err := ply.Discard(c.Post(t.Context(), "https://a.test/", ply.BodyJSON("x"), ply.SetHeader("Content-Digest", "sha-256=:x:"), ply.SetHeader("X-Signing", "s"))); err != nil {
@@ -149,7 +149,7 @@ func TestCredentialsNeverCrossAnOrigin(t *testing.T) {
 	}
 }
 
-func TestCredentialsStayAtAnOriginWhateverResponsesSayOfTheirRequest(t *testing.T) {
+func TestCredentialsIgnoreTheResponseRequestOfLayers(t *testing.T) {
 	for name, request := range map[string]func(*http.Request) *http.Request{
 		"nothing":               func(*http.Request) *http.Request { return nil },
 		"a request without URL": func(*http.Request) *http.Request { return &http.Request{} },
@@ -179,7 +179,7 @@ func TestCredentialsStayAtAnOriginWhateverResponsesSayOfTheirRequest(t *testing.
 	}
 }
 
-func TestAHostOfTheCallerDoesNotFollowToAnotherOrigin(t *testing.T) {
+func TestHostDoesNotCrossOrigins(t *testing.T) {
 	transport := redirects(map[string]string{"http://10.0.0.1/1": "/2", "http://10.0.0.1/2": "//b.test/3"})
 	c := newClient(t, ply.Options{Transport: transport, Jar: jarWith(t, "http://inside.test/", "s=1")})
 	req, err := http.NewRequest(http.MethodGet, "http://10.0.0.1/1", nil)
@@ -195,7 +195,7 @@ func TestAHostOfTheCallerDoesNotFollowToAnotherOrigin(t *testing.T) {
 	}
 }
 
-func TestARefererOfTheCallerIsTrimmedOnEachHopElsewhere(t *testing.T) {
+func TestCallersRefererIsTrimmedAcrossOrigins(t *testing.T) {
 	for referer, want := range map[string][]string{
 		"https://a.test/0?token=hunter2": {"https://a.test/0?token=hunter2", "https://a.test/0?token=hunter2", "https://a.test/", "https://a.test/"},
 		"/0?token=hunter2":               {"/0?token=hunter2", "/0?token=hunter2", "", ""},
@@ -213,7 +213,7 @@ func TestARefererOfTheCallerIsTrimmedOnEachHopElsewhere(t *testing.T) {
 	}
 }
 
-func TestARefererByDefaultIsTrimmedElsewhere(t *testing.T) {
+func TestDefaultRefererIsTrimmedAcrossOrigins(t *testing.T) {
 	transport := redirects(nil)
 	client := newClient(t, ply.Options{Transport: transport, BaseURL: "https://a.test", Header: http.Header{"Referer": {"https://a.test/0?token=hunter2"}}})
 	for _, url := range []string{"/1", "https://b.test/2"} {
@@ -228,7 +228,7 @@ func TestARefererByDefaultIsTrimmedElsewhere(t *testing.T) {
 	}
 }
 
-func TestTheRefererForAnotherOriginIsAnOrigin(t *testing.T) {
+func TestRefererAcrossOriginsIsAnOrigin(t *testing.T) {
 	transport := redirects(map[string]string{"https://a.test/1?token=hunter2": "https://b.test/2", "https://b.test/2": "/3"})
 	get(t, newClient(t, ply.Options{Transport: transport}), "https://a.test/1?token=hunter2")
 	var got []string

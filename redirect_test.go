@@ -99,7 +99,7 @@ func TestErrorsHideALocationThatCannotBeParsed(t *testing.T) {
 	}
 }
 
-func TestARedirectThatIsNotFollowedLeavesNoBodyOpen(t *testing.T) {
+func TestUnfollowedRedirectLeavesNoBodyOpen(t *testing.T) {
 	var open int
 	part := ply.PartFunc("f", "f", -1, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("x")), nil })
 	transport := redirects(map[string]string{"http://a.test/": "/2"})
@@ -170,7 +170,7 @@ func TestCookiesOfAHopReachTheJarAndTheNextHop(t *testing.T) {
 }
 
 // requote_redirect_url: what a Location has is sent as a URL must be written.
-func TestALocationIsQuotedAsItMustBe(t *testing.T) {
+func TestLocationIsEscaped(t *testing.T) {
 	for location, want := range map[string]string{
 		"/a b?q=ü":      "http://a.test/a%20b?q=%C3%BC",
 		"?q=a b+c%20d":  "http://a.test/?q=a%20b+c%20d",

@@ -12,14 +12,14 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// RequestOption is one thing to say about one request: a parameter, a header, a body, a limit.
-// The zero RequestOption says nothing. In [Options.Defaults] it speaks of every request of a client.
+// RequestOption sets one property of a request: a parameter, a header field, a body, a limit.
+// The zero RequestOption does nothing. In [Options.Defaults] an option applies to every request of a client.
 //
-// Options apply in their order. Two that cannot both hold (two bodies, two TLS settings, credentials and an Authorization header)
-// are an [*OptionError], unless one is a default and the other the request's own, which then prevails.
+// Options apply in their order. Two that contradict each other (two bodies, two TLS settings, credentials and an Authorization header)
+// are an [*OptionError], unless one of them is a default: then the request's own option wins.
 type RequestOption struct{ apply func(*draft) error }
 
-// draft is a request, or the defaults of requests, in the making.
+// draft collects the options of a request, or of a client's defaults.
 type draft struct {
 	client   *Client // whose codec encodes bodies; nil while the defaults are made
 	path     []pathValue
@@ -30,15 +30,15 @@ type draft struct {
 	cookies  []cookie
 	body     *content
 	bodyFrom string // the option that gave body
-	encoding string // of the body: see Compress
+	encoding string // of the body: see CompressBodyBodyBodyBody
 	chunked  bool
 	progress func(sent, total int64) // see UploadProgress
 	settings settings
 }
 
-// NewRequest makes a request for [Client.Do], with the options that it has beyond the client's own.
-// A relative url is completed with Options.BaseURL, at once or, without one, by the client that does the request.
-// An error is an [*OptionError] or that of [http.NewRequestWithContext], and the body, if one was given as a reader, is closed.
+// NewRequest makes a request for [Client.Do] with options of its own, which Do completes with the client's defaults.
+// A relative url is joined to Options.BaseURL, at once or, if c has none, by the client that sends the request.
+// The error is an [*OptionError] or that of [http.NewRequestWithContext]; a reader that was given as the body is then closed.
 func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...RequestOption) (*http.Request, error) {
 	d := &draft{client: c, header: make(http.Header)}
 	err := d.applyAll(opts)
@@ -52,7 +52,7 @@ func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...Req
 	return nil, err
 }
 
-// request is the draft as a request, its own settings in the context.
+// request returns the draft as a request, with its settings in the context.
 func (d *draft) request(ctx context.Context, method, given string) (*http.Request, error) {
 	template := d.template(given)
 	filled, err := d.fillPath(given)
@@ -101,11 +101,11 @@ func (d *draft) request(ctx context.Context, method, given string) (*http.Reques
 	return req, nil
 }
 
-// parseReason is what [url.Parse] found wrong, without the URL and the pieces of it that the error quotes: either may hold secrets.
+// parseReason returns the reason in an error of [url.Parse], without the URL and the pieces of it that the error quotes, which may hold secrets.
 func parseReason(err error) error { return errors.New(parseerror.Reason(err, redact.Placeholder)) }
 
-// Edit changes the request in ways that no other option has. It runs last, on a request that is not shared yet;
-// its error is returned as it is, and the request is not sent. It cannot be a default: a layer does that.
+// Edit changes the request in ways that no other option can. edit runs after all other options, on a request that is not shared yet;
+// if it fails, its error is returned as it is and nothing is sent. Edit cannot be a default: write a layer for that.
 func Edit(edit func(*http.Request) error) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if edit == nil {
@@ -116,7 +116,7 @@ func Edit(edit func(*http.Request) error) RequestOption {
 	}}
 }
 
-// Combine makes one option of several.
+// Combine returns one option that applies several in order.
 func Combine(opts ...RequestOption) RequestOption {
 	return RequestOption{func(d *draft) error { return d.applyAll(opts) }}
 }
@@ -127,7 +127,7 @@ func (d *draft) applyAll(opts []RequestOption) error {
 		if o.apply == nil {
 			continue
 		}
-		// After an error the rest is applied all the same, so that every body that was given is known, and closed.
+		// Apply the rest even after an error, so that every body is known and gets closed.
 		if err := o.apply(d); first == nil {
 			first = err
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// SetHeader sets a header field of the request: its values replace those of defaults and of Options.Header. "Host" sets Request.Host.
+// SetHeader sets a header field of the request, in the place of values from defaults and Options.Header. "Host" sets Request.Host.
 func SetHeader(name string, values ...string) RequestOption {
 	name = http.CanonicalHeaderKey(name)
 	return RequestOption{func(d *draft) error {
@@ -18,9 +18,9 @@ func SetHeader(name string, values ...string) RequestOption {
 	}}
 }
 
-// OmitHeader leaves out header fields that would be sent otherwise: those of Options.Header and Options.Defaults,
+// OmitHeader omits header fields that would be sent otherwise: those of Options.Header and Options.Defaults,
 // the User-Agent of net/http, the Content-Type of a body option, and the Accept-Encoding with which the transport asks for gzip
-// (then nothing is decompressed either).
+// (which also turns its decompression off).
 func OmitHeader(names ...string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		for _, name := range names {
@@ -34,9 +34,9 @@ func OmitHeader(names ...string) RequestOption {
 	}}
 }
 
-// BasicAuth sends credentials in the Authorization header. As a default they go to the origin of Options.BaseURL only,
-// or, without one, to the host that a request names; never along with a redirect to another origin.
-// A user name with a colon is an [*OptionError]: no server could tell it from the password.
+// BasicAuth sends credentials in the Authorization header (RFC 7617). As a default they go only to the origin of Options.BaseURL
+// or, without one, to the host that a request names. They never follow a redirect to another origin.
+// A user name with a colon is an [*OptionError], because a server would read its rest as the password.
 func BasicAuth(user, password string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if strings.Contains(user, ":") {
@@ -48,7 +48,7 @@ func BasicAuth(user, password string) RequestOption {
 	}}
 }
 
-// Bearer sends a token in the Authorization header, where [BasicAuth] would send credentials.
+// Bearer sends a token in the Authorization header (RFC 6750 §2.1), to the same servers as [BasicAuth].
 func Bearer(token string) RequestOption {
 	return RequestOption{func(d *draft) error { return d.authorize("Bearer", "Bearer "+token) }}
 }

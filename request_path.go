@@ -9,14 +9,13 @@ import (
 
 type pathValue struct{ placeholder, value string }
 
-// PathValue puts a value in the place of {name} in the path of the URL:
+// PathValue replaces {name} in the path of the URL with a value:
 //
 //	client.Get(ctx, "/users/{id}", ply.PathValue("id", id))
 //
-// The value is escaped as one segment, whatever it contains: "user:42" makes no scheme of the first segment, and "//evil.example" names no host.
-// One that no escaping can keep from being read as something else (empty, "." or "..") is an [*OptionError].
-// So are a name that the path does not have, and a placeholder in the path for which there is no PathValue;
-// a path that has braces of its own has them as %7B and %7D.
+// The value is escaped as one segment, whatever it contains: "user:42" does not become a scheme, and "//evil.example" not a host.
+// An empty value, "." and ".." are an [*OptionError], because no escaping keeps them one segment. So are a name that the path does not have,
+// and a placeholder without a PathValue; write literal braces in a path as %7B and %7D.
 func PathValue(name, value string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if value == "" || value == "." || value == ".." {
@@ -27,7 +26,7 @@ func PathValue(name, value string) RequestOption {
 	}}
 }
 
-// fillPath replaces placeholders in the path of target, all at once: a value is never taken for a placeholder.
+// fillPath replaces the placeholders in the path of target in one pass, so that a value is never taken for a placeholder.
 func (d *draft) fillPath(target string) (string, error) {
 	start, end := pathOf(target)
 	path := target[start:end]
@@ -47,7 +46,7 @@ func (d *draft) fillPath(target string) (string, error) {
 	return target[:start] + strings.NewReplacer(pairs...).Replace(path) + target[end:], nil
 }
 
-// blanked is pairs with values that leave no trace, so that only placeholders without one are left.
+// withoutValues returns pairs with "/" for each value: a path that they are applied to has only those placeholders left that lack a value.
 func withoutValues(pairs []string) []string {
 	blank := slices.Clone(pairs)
 	for i := 1; i < len(blank); i += 2 {
@@ -56,7 +55,7 @@ func withoutValues(pairs []string) []string {
 	return blank
 }
 
-// template is the path of a target that has placeholders, "" for one that has none.
+// template returns the path of target if it has placeholders, or "".
 func (d *draft) template(target string) string {
 	if len(d.path) == 0 {
 		return ""
@@ -65,7 +64,7 @@ func (d *draft) template(target string) string {
 	return target[start:end]
 }
 
-// pathOf finds the path in a URL that may have placeholders. It stands behind the authority, which has two slashes before it.
+// pathOf returns where the path begins and ends in a URL that may have placeholders: after the authority, which begins with two slashes, if there is one.
 func pathOf(target string) (start, end int) {
 	end = len(target)
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
@@ -82,8 +81,8 @@ func pathOf(target string) (start, end int) {
 	return end, end
 }
 
-// parseTarget parses a URL whose placeholders have been filled, with the structure that template had before:
-// a colon that a value brought into the first segment makes no scheme (RFC 3986 §4.2).
+// parseTarget parses target, which is template with its placeholders filled. A colon that a value brought into the first segment
+// does not make that a scheme (RFC 3986 §4.2).
 func parseTarget(template, target string) (*url.URL, error) {
 	if template == target || strings.HasPrefix(template, "/") || literalScheme.MatchString(template) {
 		return url.Parse(target)
@@ -98,5 +97,5 @@ func parseTarget(template, target string) (*url.URL, error) {
 
 var literalScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
-// placeholder is what [PathValue] fills, in a path.
+// placeholder matches a placeholder of PathValue in a path.
 var placeholder = regexp.MustCompile(`\{[A-Za-z0-9_.-]+\}`)

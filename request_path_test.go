@@ -45,7 +45,7 @@ func TestPathValuesAreSegments(t *testing.T) {
 	}
 }
 
-func TestPathValuesThatCannotBeASegment(t *testing.T) {
+func TestPathValueThatIsNoSegmentIsAnError(t *testing.T) {
 	tests := []struct {
 		url  string
 		want string // part of the error

@@ -12,8 +12,8 @@ func addQuery(u *url.URL, query ...string) {
 	u.RawQuery = strings.Join(query, "&")
 }
 
-// Query adds a parameter to the URL, behind those that it has. Values are escaped; a name given twice stands twice.
-// As a default it is added where the URL does not have the name, and goes where credentials would: see [BasicAuth]. Options.CrossOrigin can let it go further.
+// Query appends a parameter to the query of the URL, once for each value. Values are escaped.
+// As a default it is added if the URL does not have the name, and goes where credentials would: see [BasicAuth]. Options.CrossOrigin can let it go further.
 func Query(name string, values ...string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		for _, v := range values {
@@ -23,7 +23,7 @@ func Query(name string, values ...string) RequestOption {
 	}}
 }
 
-// QueryValues adds parameters to the URL, behind those that it has, sorted by name.
+// QueryValues appends parameters to the query of the URL, sorted by name.
 func QueryValues(values url.Values) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if len(values) > 0 {
@@ -33,7 +33,7 @@ func QueryValues(values url.Values) RequestOption {
 	}}
 }
 
-// RawQuery adds a query to that of the URL, as it stands: already escaped, in its order.
+// RawQuery appends a query, already escaped, to that of the URL. Its order is kept.
 func RawQuery(query string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if query != "" {

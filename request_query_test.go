@@ -12,7 +12,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
-func TestAQueryHasOneKeyHoweverItIsWritten(t *testing.T) {
+func TestEquivalentQueriesShareACacheKey(t *testing.T) {
 	store, err := cache.New(cache.Options{})
 	require.NoError(t, err)
 	defer store.Close()
@@ -37,7 +37,7 @@ func TestAQueryHasOneKeyHoweverItIsWritten(t *testing.T) {
 }
 
 // The query percent-encode set of the URL Standard.
-func TestQueriesAreWrittenAsTheyMustBe(t *testing.T) {
+func TestQueriesAreEscaped(t *testing.T) {
 	for given, want := range map[string]string{
 		"a=hello world":        "a=hello%20world",
 		"a=ü&b=世":              "a=%C3%BC&b=%E4%B8%96",

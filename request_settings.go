@@ -18,16 +18,16 @@ type settings struct {
 	progress        func(received, total int64)
 	reconnect       *ReconnectOptions // of Client.Events; nil: not chosen
 	variant         variant
-	transport       *variantTransport // what variant comes to, once the client has resolved it
+	transport       *variantTransport // the transport for variant, once the client has resolved it; nil for the client's own
 	single          bool              // one exchange, no redirects: see Client.RoundTrip
-	httpsOnly       bool              // of the client
-	underHTTPClient bool              // single, and an *http.Client follows redirects: see Client.HTTPClient
+	httpsOnly       bool              // Options.HTTPSOnly of the client
+	underHTTPClient bool              // single, and an *http.Client follows the redirects: see Client.HTTPClient
 
 	crossOriginPages bool
 	awayFromHome     bool // a page at an origin that its link names: what may be secret does not go there
 
-	// resolved says that a client has completed the settings and acts on them.
-	// They are not those of another request that somebody makes with the same context.
+	// resolved is true once a client has completed the settings for a request. Another request with the same context,
+	// which a layer may make, does not have them.
 	resolved bool
 }
 
@@ -39,13 +39,13 @@ func withSettings(ctx context.Context, s *settings) context.Context {
 	return context.WithValue(ctx, settingsKey{}, s)
 }
 
-// settingsOf returns what the context carries; nil says that nothing was chosen. The result is read only.
+// settingsOf returns the settings in ctx, or nil if there are none. They must not be changed.
 func settingsOf(ctx context.Context) *settings {
 	s, _ := ctx.Value(settingsKey{}).(*settings)
 	return s
 }
 
-// over returns s completed by the defaults d.
+// over returns s, with the defaults d for what s does not choose.
 func (s settings) over(d settings) settings {
 	s.timeouts = s.timeouts.over(d.timeouts)
 	if s.maxRedirects == 0 {

@@ -66,7 +66,7 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 	}
 }
 
-func TestHostOfARequest(t *testing.T) {
+func TestSetHeaderHostSetsTheHost(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{BaseURL: "http://a.test/v1", Transport: transport})
 	for _, tt := range []struct {
@@ -97,7 +97,7 @@ func TestARequestWithoutAContextIsAnError(t *testing.T) {
 	}
 }
 
-func TestOptionsOfARequestAreNotThoseOfAnotherInItsContext(t *testing.T) {
+func TestOptionsDoNotLeakToRequestsInTheSameContext(t *testing.T) {
 	var bytes int64
 	var c *ply.Client
 	transport := &recorder{}
@@ -123,7 +123,7 @@ func TestOptionsOfARequestAreNotThoseOfAnotherInItsContext(t *testing.T) {
 	}
 }
 
-func TestABodyGivenAfterAFailingOptionIsClosed(t *testing.T) {
+func TestBodyIsClosedAfterAFailingOption(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader("x")}
 	c := newClient(t, ply.Options{Transport: &recorder{}})
 	if _, err := c.Post(t.Context(), "http://a.test/", ply.MaxRedirects(-1), ply.Combine(ply.BodyReader(body))); err == nil || body.closed != 1 {
@@ -131,7 +131,7 @@ func TestABodyGivenAfterAFailingOptionIsClosed(t *testing.T) {
 	}
 }
 
-func TestEditRunsLastAndMayRefuse(t *testing.T) {
+func TestEditRunsLastAndMayFail(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{Transport: transport})
 	resp, err := c.Post(t.Context(), "http://a.test/", ply.Edit(func(r *http.Request) error {

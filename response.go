@@ -10,7 +10,7 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// drainLimit is how much of an unwanted body is read for the sake of its connection. To fetch more would cost more than to dial again.
+// drainLimit is how much of an unwanted body is read so that its connection can be used again. Reading more would cost more than a new connection.
 const drainLimit = 64 << 10
 
 // readContent returns nil for a status that has no content.
@@ -22,11 +22,10 @@ func readContent(resp *http.Response) ([]byte, error) {
 	return readBody(resp)
 }
 
-// Bytes reads the body of a successful response, and closes it. An err given is returned as it is.
-// A status of 400 or more is a [*StatusError], as from [ErrorForStatus]; the bytes that come with it are those of the error document,
-// up to 64 KiB. [AnyStatus] takes all.
-// A body that is cut short is an [io.ErrUnexpectedEOF] and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
-// With any other error there are no bytes.
+// Bytes reads the body of a successful response and closes it. A non-nil err is returned as it is.
+// A status of 400 or more is a [*StatusError], as from [ErrorForStatus], and the bytes are then the error document, up to 64 KiB;
+// with [AnyStatus] it is no error. A truncated body is an [io.ErrUnexpectedEOF], and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
+// With any other error the bytes are nil.
 //
 //	data, err := ply.Bytes(client.Get(ctx, "/report"))
 func Bytes(resp *http.Response, err error) ([]byte, error) {
@@ -36,10 +35,10 @@ func Bytes(resp *http.Response, err error) ([]byte, error) {
 	return readBody(resp)
 }
 
-// Discard reads what is left of the body of a response, up to 64 KiB, and closes it, so that the connection can serve again.
-// A longer body is closed unread: that costs the connection and is no error. An err given is returned as it is,
-// a status of 400 or more is a [*StatusError], as from [ErrorForStatus], unless [AnyStatus] takes it,
-// and an error of the body is returned, which may be that of the caller's context: a body that never ends blocks until then.
+// Discard reads up to 64 KiB of the body of a response and closes it, so that the connection can be used again.
+// A longer body is closed unread, which costs the connection and is no error. A non-nil err is returned as it is.
+// A status of 400 or more is a [*StatusError], as from [ErrorForStatus]; with [AnyStatus] it is no error.
+// Errors of reading the body are returned, including that of the caller's context: on a body that never ends, Discard blocks until then.
 func Discard(resp *http.Response, err error) error {
 	if resp, err = successful(resp, err); err != nil {
 		return err
@@ -59,7 +58,7 @@ func discard(resp *http.Response) error {
 }
 
 // History lists the redirects that led to a response, oldest first. Their bodies are closed.
-// It is empty for a response that came at once, and for a nil one.
+// It is empty for a response without redirects, and for a nil one.
 func History(resp *http.Response) []*http.Response {
 	var history []*http.Response
 	for resp != nil && resp.Request != nil && resp.Request.Response != nil {
@@ -70,8 +69,7 @@ func History(resp *http.Response) []*http.Response {
 	return history
 }
 
-// received completes what a call returned, so that a response without error has a body.
-// With an error the response, if any, is not the caller's to close.
+// checkResponse returns resp with a body that is not nil, or err. The response that may come with an error is not the caller's to close.
 func checkResponse(resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case err != nil:
@@ -84,7 +82,7 @@ func checkResponse(resp *http.Response, err error) (*http.Response, error) {
 	return resp, nil
 }
 
-// readBody reads and closes the body of resp. Bytes above the limit are not fetched.
+// readBody reads and closes the body of resp. It does not read beyond the limit.
 func readBody(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	limit, length := bodyLimit(resp, DefaultBodyLimit), lengthOf(resp)
@@ -105,7 +103,7 @@ func bodyError(resp *http.Response, err error) error {
 	return fmt.Errorf("ply: reading the body of %s: %w", requestLineOf(resp), redactorFor(resp).Error(err))
 }
 
-// redactorFor is the redactor of the request of resp.
+// redactorFor returns the redactor of the request of resp.
 func redactorFor(resp *http.Response) *redact.Redactor {
 	if resp.Request == nil {
 		return nil
@@ -113,7 +111,7 @@ func redactorFor(resp *http.Response) *redact.Redactor {
 	return redact.From(resp.Request.Context())
 }
 
-// exchangeOf gives the method of the request of resp and its URL, without secrets.
+// requestOf returns the method and the URL, without secrets, of the request of resp.
 func requestOf(resp *http.Response) (method, url string) {
 	req := resp.Request
 	if req == nil {
@@ -137,5 +135,5 @@ func requestLine(method, url string) string {
 	return method + " " + url
 }
 
-// maxName bounds the names of a response that an error repeats.
+// maxName bounds the length of names from a response that an error quotes.
 const maxName = 100

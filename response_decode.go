@@ -13,20 +13,20 @@ import (
 // DecodeError says that the content of a response is not what the caller asked for.
 // Its text quotes nothing of the content. That of Err may do so.
 type DecodeError struct {
-	// Type is the Go type that was asked for.
+	// Type is the Go type that the content should have been decoded into.
 	Type reflect.Type
 
-	// Method and URL are those of the request; secrets in the URL are hidden. Both are empty if the response has no request.
+	// Method and URL are those of the request. Secrets in the URL are hidden. Both are empty if the response has no request.
 	Method, URL string
 
-	// MediaType is that of the Content-Type, without its parameters. It is empty if there is none that can be parsed.
+	// MediaType is the media type in Content-Type, without parameters. It is empty if there is none or it cannot be parsed.
 	MediaType string
 
-	// ContentEncoding is the field of that name, "br" for instance, if the content is still encoded: neither the transport nor a layer
-	// has removed what it names. It is empty for content that is as it should be.
+	// ContentEncoding is the Content-Encoding of content that is still encoded, "br" for instance, because neither the transport nor a layer
+	// has decoded it. It is empty for content that is not encoded.
 	ContentEncoding string
 
-	// Err is what the decoder said.
+	// Err is the error of the decoder.
 	Err error
 }
 
@@ -44,7 +44,7 @@ func (e *DecodeError) Error() string {
 
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// withoutContent tells what a decoder found without what it found there.
+// withoutContent returns what a decoder's error says, without quoting the content.
 func withoutContent(err error) string {
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
@@ -64,25 +64,25 @@ func withoutContent(err error) string {
 	return fmt.Sprintf("the decoder gave a %T (errors.As has it; its text may quote content)", err)
 }
 
-// JSON decodes the body of a successful response, and closes it. It takes what a call returns, of a [Client] or of an *http.Client:
+// JSON decodes the body of a successful response and closes it. It takes what a call of a [Client] or of an *http.Client returns:
 //
 //	user, err := ply.JSON[User](client.Get(ctx, "/users/7"))
 //
-// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [ErrorForStatus], and [StatusError.JSON]
-// reads what it says; [AnyStatus] takes all.
-// A response without content (a 204, an empty or blank body) gives the zero T and [ErrEmptyBody], to be found with errors.Is.
-// Content that is no JSON value, or not that alone, or does not fit T, is a [*DecodeError].
-// JSON is in UTF-8 (RFC 8259 §8.1); another charset that the Content-Type names or a byte order mark shows is obeyed if [Text] knows it,
-// and a DecodeError otherwise.
-// A body that is cut short is an [io.ErrUnexpectedEOF] and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
-// T is its zero value whenever there is an error.
+// A non-nil err is returned as it is. A status of 400 or more is a [*StatusError], as from [ErrorForStatus], whose JSON method
+// reads the error document; with [AnyStatus] it is no error.
+// A response without content (a 204, an empty or blank body) is [ErrEmptyBody].
+// Content that is not exactly one JSON value, or does not fit T, is a [*DecodeError].
+// JSON is in UTF-8 (RFC 8259 §8.1). Another charset, named by the Content-Type or a byte order mark, is converted if [Text] knows it,
+// and is a DecodeError otherwise.
+// A truncated body is an [io.ErrUnexpectedEOF], and one above the limit a [*BodyLimitError]: see [WithBodyLimit].
+// With any error, the value is the zero T.
 func JSON[T any](resp *http.Response, err error) (T, error) {
 	return decode[T](document{json: true}, json.Unmarshal, resp, err)
 }
 
-// Decode is [JSON] for another format, or with another decoder of JSON: it is given the function that decodes,
-// and returns the one that takes a response. That function gets text in UTF-8, whatever charset the Content-Type names,
-// but for XML that declares its own encoding, and anything else as it came.
+// Decode returns a function like [JSON] that uses unmarshal, for another format or another JSON decoder.
+// unmarshal gets text in UTF-8, converted from the charset that the Content-Type names, except for XML that declares its own encoding.
+// It gets any other content as it was received.
 //
 //	feed, err := ply.Decode[Feed](xml.Unmarshal)(client.Get(ctx, "/feed"))
 func Decode[T any](unmarshal func(data []byte, v any) error) func(*http.Response, error) (T, error) {
@@ -106,7 +106,7 @@ func decode[T any](d document, unmarshal func([]byte, any) error, resp *http.Res
 	return v, nil
 }
 
-// document is content, and what is known of how to read it.
+// document is content with what is needed to decode it.
 type document struct {
 	content     []byte
 	header      http.Header
@@ -114,7 +114,7 @@ type document struct {
 	json        bool // it has to be JSON, whatever its media type
 }
 
-// decode decodes the document into what v points to. No content is ErrEmptyBody.
+// decode decodes the document into the value that v points to. Without content it returns ErrEmptyBody.
 func (d document) decode(status int, unmarshal func([]byte, any) error, v any) error {
 	failed := &DecodeError{Type: reflect.TypeOf(v).Elem(), Method: d.method, URL: d.url, MediaType: mediaType(d.header), ContentEncoding: encodingOf(d.header)}
 	content, err := d.content, error(nil)
@@ -134,7 +134,7 @@ func (d document) decode(status int, unmarshal func([]byte, any) error, v any) e
 	return failed
 }
 
-// documentOf is the error document of a [*StatusError], and nothing for another error.
+// documentOf returns the error document of a [*StatusError], or the zero document for any other error.
 func documentOf(err error) document {
 	if e, ok := err.(*StatusError); ok {
 		return document{content: e.content, header: e.Header, method: e.Method, url: e.URL}
@@ -142,7 +142,7 @@ func documentOf(err error) document {
 	return document{}
 }
 
-// mediaType is that of the Content-Type in header, without its parameters.
+// mediaType returns the media type in Content-Type, without parameters.
 func mediaType(header http.Header) string {
 	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil || len(media) > maxName {

@@ -75,7 +75,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-func TestDecodeErrorHasAllButTheContent(t *testing.T) {
+func TestDecodeErrorQuotesNoContent(t *testing.T) {
 	_, resp, err := served{body: literalSegment(`"Ann's birthday"`), media: "application/json; charset=utf-8"}.get(t.Context())
 	_, err = ply.JSON[time.Time](resp, err)
 	var decode *ply.DecodeError

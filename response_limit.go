@@ -12,14 +12,14 @@ import (
 // DefaultBodyLimit is how many bytes of a body [JSON], [Decode], [Bytes] and [Text] read unless [WithBodyLimit] says otherwise: 10 MiB.
 const DefaultBodyLimit int64 = 10 << 20
 
-// ahead is the largest announced length for which memory is set aside before any of it has arrived.
+// maxTrustedLength is the largest announced length for which memory is allocated before the body has arrived.
 const maxTrustedLength = 1 << 20
 
 type bodyLimitKey struct{}
 
-// WithBodyLimit sets how many bytes of the body the functions that take a response read, for the requests made with the context:
-// at most n, and no limit if n is negative. With 0 it is [DefaultBodyLimit] again.
-// The limit is on what the reader of the body gets: a transport that decompresses has done so before.
+// WithBodyLimit returns a context for requests of whose responses [JSON], [Text] and the other functions that read a body read at most n bytes.
+// A negative n is no limit, and 0 stands for [DefaultBodyLimit].
+// The limit counts bytes after decompression by the transport.
 //
 //	report, err := ply.Bytes(client.Get(ply.WithBodyLimit(ctx, 100<<20), "/report"))
 func WithBodyLimit(ctx context.Context, n int64) context.Context {
@@ -41,7 +41,7 @@ func MaxResponseBody(n int64) RequestOption {
 	}}
 }
 
-// bodyLimit is the limit that the caller chose for resp, unchosen if there is none. A negative one is no limit.
+// bodyLimit returns the limit that the caller chose for resp, or else unchosen. A negative limit is none.
 func bodyLimit(resp *http.Response, unchosen int64) int64 {
 	if resp.Request == nil {
 		return unchosen
@@ -54,7 +54,7 @@ func bodyLimit(resp *http.Response, unchosen int64) int64 {
 	return cmp.Or(s.bodyLimit, n, s.bodyDefault, unchosen)
 }
 
-// BodyLimitError says that a body is larger than what its reader accepts. Nothing is left of it, and its connection is closed.
+// BodyLimitError says that a body is larger than its reader accepts. The body has been closed, and its connection with it.
 type BodyLimitError struct {
 	// Limit is the number of bytes that were allowed.
 	Limit int64
@@ -64,8 +64,8 @@ func (e *BodyLimitError) Error() string {
 	return fmt.Sprintf("body exceeds the limit of %d bytes: raise it with ply.WithBodyLimit or ply.MaxResponseBody, or read resp.Body as a stream", e.Limit)
 }
 
-// readAll reads up to limit bytes of r; length is how many were announced, or -1.
-// It keeps room for one byte more, by which it sees that there is none.
+// readAll reads up to limit bytes of r. length is the announced number, or -1.
+// Its buffer always has room for one more byte, so that a read can find the end of r.
 func readAll(r io.Reader, limit, length int64) ([]byte, error) {
 	buf := make([]byte, 0, initialCapacity(length))
 	for idle := 0; idle < maxIdleReads; {
@@ -90,10 +90,10 @@ func readAll(r io.Reader, limit, length int64) ([]byte, error) {
 	return nil, io.ErrNoProgress
 }
 
-// maxIdleReads is how often in a row a reader may return nothing at all.
+// maxIdleReads is how often in a row a reader may return 0, nil.
 const maxIdleReads = 100
 
-// firstRoom trusts a small length. A large one may be a lie, and memory for it is had as the bytes arrive.
+// initialCapacity returns the first capacity of a buffer. It trusts a small length; for a large one, which may be a lie, the buffer grows as bytes arrive.
 func initialCapacity(length int64) int64 {
 	switch {
 	case length < 0:
@@ -104,7 +104,7 @@ func initialCapacity(length int64) int64 {
 	return length + 1
 }
 
-// moreRoom doubles the room for n bytes, but not past what was announced, or is allowed.
+// growth returns by how much a buffer with n bytes grows: it doubles, up to the announced length and the limit.
 func growth(n int, limit, length int64) int {
 	room := capped(max(n, 512), limit, n)
 	if length >= int64(n) {
@@ -113,7 +113,7 @@ func growth(n int, limit, length int64) int {
 	return room
 }
 
-// within is room, or as much of it as n bytes leave under the limit and one byte more. A negative limit is none.
+// capped returns room, or less if n bytes leave less under the limit, plus one byte. A negative limit is none.
 func capped(room int, limit int64, n int) int {
 	if left := limit - int64(n); limit >= 0 && int64(room) > left {
 		return int(left) + 1
@@ -121,7 +121,7 @@ func capped(room int, limit int64, n int) int {
 	return room
 }
 
-// lengthOf is the length of the body that resp announces, or -1. That of an answer to HEAD tells of a body that does not come.
+// lengthOf returns the announced length of the body of resp, or -1. The Content-Length of a response to HEAD, or of a 304, describes a body that is not sent.
 func lengthOf(resp *http.Response) int64 {
 	switch {
 	case resp.Body == http.NoBody, resp.Request != nil && resp.Request.Method == http.MethodHead:
@@ -132,7 +132,7 @@ func lengthOf(resp *http.Response) int64 {
 	return resp.ContentLength
 }
 
-// limitedReader fails on the first byte past the limit, without giving it out.
+// limitedReader fails when it reads a byte past the limit, and does not return that byte.
 type limitedReader struct {
 	r           io.Reader
 	limit, left int64
@@ -142,7 +142,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	// One byte more than is left shows whether there is one.
+	// Ask for one byte more than is left, to see whether there is one.
 	n, err := l.r.Read(p[:capped(len(p), l.left, 0)])
 	if int64(n) > l.left {
 		n, err = int(l.left), &BodyLimitError{l.limit}

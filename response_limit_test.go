@@ -36,7 +36,7 @@ type stuck struct{}
 
 func (stuck) Read([]byte) (int, error) { return 0, nil }
 
-func TestBodyIsReadWithinItsBounds(t *testing.T) {
+func TestBodyIsReadUpToTheLimit(t *testing.T) {
 	broken := errors.New("broken")
 	large := `"` + strings.Repeat("x", 3<<20) + `"`
 	tests := []struct {
@@ -144,7 +144,7 @@ func TestBodyLimitUnlessChosen(t *testing.T) {
 	}
 }
 
-func TestReaderThatReturnsNothingIsGivenUp(t *testing.T) {
+func TestBodyWithoutProgressFails(t *testing.T) {
 	for _, r := range readers[:4] {
 		body, resp, err := served{body: func() io.Reader { return stuck{} }}.get(t.Context())
 		if _, err = r.read(resp, err); !errors.Is(err, io.ErrNoProgress) || body.closed != 1 {
@@ -153,7 +153,7 @@ func TestReaderThatReturnsNothingIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestMemoryFollowsWhatArrives(t *testing.T) {
+func TestMemoryGrowsWithTheBody(t *testing.T) {
 	ctx := ply.WithBodyLimit(t.Context(), -1)
 	allocated := func(a served) (bytes uint64) {
 		_, resp, err := a.get(ctx)
@@ -188,7 +188,7 @@ func TestSmallAnnouncedBodyIsAllocatedOnce(t *testing.T) {
 	}
 }
 
-func TestAnswerToHEADHasNoBodyWhateverItAnnounces(t *testing.T) {
+func TestHEADResponseHasNoBody(t *testing.T) {
 	hc := &http.Client{Transport: ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, ContentLength: 1 << 40, Body: io.NopCloser(strings.NewReader("")), Request: req}, nil
 	})}

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Links gives the targets of the Link fields of a response by their relation, which is in lower case (RFC 8288 §3).
-// A relative target is resolved against the URL of the request; of several for a relation the first counts.
-// Links that speak of another resource (anchor), what cannot be parsed, and what comes after a thousand relations are left out. Paging is then:
+// Links returns the targets of the Link fields of a response by relation type, in lower case (RFC 8288 §3).
+// A relative target is resolved against the URL of the request. If a relation has several targets, the first counts.
+// Links about another resource (with an anchor), links that cannot be parsed, and all after a thousand relations are left out. Use it for paging:
 //
 //	next := ply.Links(resp)["next"] // nil on the last page
 func Links(resp *http.Response) map[string]*url.URL {
@@ -53,14 +53,14 @@ func webLinks(header http.Header) iter.Seq[webLink] {
 	}
 }
 
-// webLink is a link as it is written.
+// webLink is a parsed link of a Link field.
 type webLink struct {
 	target   string
-	rel      string // relations, with blanks in between
+	rel      string // relation types, separated by blanks
 	anchored bool
 }
 
-// maxRelations bounds what a server can have made of one response: each target has a copy of the path of the request.
+// maxRelations bounds the memory that a server can claim with one response: each target has a copy of the request's path.
 const maxRelations = 1000
 
 func (l webLink) addTo(links map[string]*url.URL, resp *http.Response) {
@@ -81,7 +81,7 @@ func (l webLink) addTo(links map[string]*url.URL, resp *http.Response) {
 	}
 }
 
-// resolved is the target against the URL of the request, or nil if it cannot be parsed.
+// resolved returns the target, resolved against the URL of the request, or nil if it cannot be parsed.
 func (l webLink) resolved(resp *http.Response) *url.URL {
 	target, err := url.Parse(l.target)
 	if err != nil {
@@ -93,7 +93,7 @@ func (l webLink) resolved(resp *http.Response) *url.URL {
 	return target
 }
 
-// cutLink takes the first link off a field value. ok is false if there is none that can be parsed.
+// cutLink parses the first link of a field value and returns the rest of the value. ok is false if no link can be parsed.
 func cutLink(s string) (l webLink, rest string, ok bool) {
 	s, found := strings.CutPrefix(strings.TrimLeft(s, " \t,"), "<")
 	if !found {
@@ -126,7 +126,7 @@ func cutLink(s string) (l webLink, rest string, ok bool) {
 	}
 }
 
-// cutParam takes a parameter off the front of s. ok is false if a quote in it is not closed.
+// cutParam parses the parameter that s begins with and returns the rest of s. ok is false if a quoted-string is not closed.
 func cutParam(s string) (name, value, rest string, ok bool) {
 	end := strings.IndexAny(s, "=;,")
 	if end < 0 {

@@ -11,14 +11,14 @@ import (
 	"path/filepath"
 )
 
-// CopyTo returns a function that writes the body of a successful response to dst, closes it, and says how many bytes dst got.
-// It takes what a call returns:
+// CopyTo returns a function that writes the body of a successful response to dst, closes the body, and returns how many bytes it wrote.
+// The function takes what a call returns:
 //
 //	n, err := ply.CopyTo(hash)(client.Get(ctx, "/image.iso"))
 //
-// An err given is returned as it is. A status of 400 or more is a [*StatusError], as from [ErrorForStatus], and dst gets nothing; [AnyStatus] takes all.
-// The body is not held in memory and has no limit, unless [WithBodyLimit] sets one.
-// A body that is cut short is an [io.ErrUnexpectedEOF], and one above the limit a [*BodyLimitError]; dst has the bytes in front of that.
+// A non-nil err is returned as it is. A status of 400 or more is a [*StatusError], as from [ErrorForStatus], and nothing is written;
+// with [AnyStatus] it is no error. The body is streamed and has no limit unless [WithBodyLimit] sets one.
+// A truncated body is an [io.ErrUnexpectedEOF], and one above the limit a [*BodyLimitError]; the bytes before that have been written.
 func CopyTo(dst io.Writer) func(*http.Response, error) (int64, error) {
 	return func(resp *http.Response, err error) (int64, error) {
 		if resp, err = successful(resp, err); err != nil {
@@ -28,15 +28,15 @@ func CopyTo(dst io.Writer) func(*http.Response, error) (int64, error) {
 	}
 }
 
-// Save returns a function that writes the body of a successful response to the file at path, and says how many bytes it has.
-// It takes what a call returns:
+// Save returns a function that writes the body of a successful response to the file at path, and returns how many bytes the file has.
+// The function takes what a call returns:
 //
 //	n, err := ply.Save("image.iso")(client.Get(ctx, "/image.iso"))
 //
-// The file appears, in the place of one that was there, when all of the body has been written: until then it has a name of its own in the
-// same directory, and after an error, or a panic, nothing remains of it. It has the permissions of the file that it replaces.
-// Where path is a symbolic link to a file, that file is replaced and the link stays. What is neither a file nor a link to one, a directory,
-// a named pipe or a device for instance, is an error and stays as it is: open it, and give it to [CopyTo].
+// The body is written to a temporary file in the same directory, which replaces the file at path when the body is complete. After an error or a panic,
+// the temporary file is removed and the file at path is unchanged. The new file has the permissions of the one that it replaces.
+// If path is a symbolic link to a file, that file is replaced and the link stays. A path that is neither, such as a directory,
+// a named pipe or a device, is an error: open it and use [CopyTo].
 //
 // Only a status from 200 to 299 is a success. Any other is a [*StatusError], so that neither a 304 nor the page of a redirect becomes the file:
 //
@@ -62,7 +62,7 @@ func saveBody(path string, resp *http.Response) (n int64, err error) {
 		resp.Body.Close()
 		return 0, savingError(resp, err)
 	}
-	// The name is short, whatever that of the file is: file systems have a limit.
+	// The name does not contain that of the file, which may be as long as the file system allows.
 	part := filepath.Join(filepath.Dir(path), ".ply-"+rand.Text()[:16]+".part")
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode.or(0o666))
 	if err != nil {
@@ -95,10 +95,10 @@ func saveBody(path string, resp *http.Response) (n int64, err error) {
 	return n, nil
 }
 
-// permissions are those of a file that is to be replaced.
+// permissions are the permissions of the file that Save replaces.
 type permissions struct {
 	fs.FileMode
-	known bool // there is one
+	known bool // there is such a file
 }
 
 func (p permissions) or(unknown fs.FileMode) fs.FileMode {
@@ -108,7 +108,7 @@ func (p permissions) or(unknown fs.FileMode) fs.FileMode {
 	return unknown
 }
 
-// replaceable returns the file that path leads to, and its permissions if it is there already. Anything but a file is an error.
+// saveTarget returns the path of the file that path leads to, and its permissions if it exists. Anything but a regular file is an error.
 func saveTarget(path string) (string, permissions, error) {
 	if path == "" {
 		return "", permissions{}, errors.New("the path is empty")

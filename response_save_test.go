@@ -14,7 +14,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-func TestCopyToPassesOnWhatCameBeforeTheError(t *testing.T) {
+func TestCopyToWritesTheBytesBeforeAnError(t *testing.T) {
 	tests := []struct {
 		name   string
 		answer served
@@ -53,7 +53,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func TestSaveReplacesAFileAsAWholeOrNotAtAll(t *testing.T) {
+func TestSaveIsAtomic(t *testing.T) {
 	tests := []struct {
 		name   string
 		answer served
@@ -110,7 +110,7 @@ func TestSaveThatCannotWriteClosesTheBody(t *testing.T) {
 	}
 }
 
-func TestASavedFileKeepsItsPermissions(t *testing.T) {
+func TestSavedFileKeepsItsPermissions(t *testing.T) {
 	for _, mode := range []os.FileMode{0o600, 0o400, 0o640, 0o644, 0o666, 0o755, 0o000} {
 		path := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
@@ -130,7 +130,7 @@ func TestASavedFileKeepsItsPermissions(t *testing.T) {
 	}
 }
 
-func TestSaveLeavesTheNameToTheFileSystem(t *testing.T) {
+func TestSaveAllowsLongNames(t *testing.T) {
 	for _, length := range []int{1, 200, 255} {
 		path := filepath.Join(t.TempDir(), strings.Repeat("n", length))
 		_, resp, err := served{body: literalSegment("new")}.get(t.Context())

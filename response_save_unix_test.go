@@ -11,7 +11,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-func TestSaveReplacesNothingButFiles(t *testing.T) {
+func TestSaveRefusesAnythingButFiles(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	must := func(err error) {

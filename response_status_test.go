@@ -46,7 +46,7 @@ func TestUpgradedConnectionIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestStatusErrorSaysAllButSecrets(t *testing.T) {
+func TestStatusErrorHidesSecrets(t *testing.T) {
 	header := http.Header{"X-Request-Id": {"hush3"}}
 	_, resp, err := served{status: 404, header: header, body: literalSegment(annJSON)}.get(t.Context())
 	resp.Status = "404 hush4"
@@ -115,7 +115,7 @@ func TestExcerptIsBounded(t *testing.T) {
 }
 
 // All functions that read a response have one rule about its status.
-func TestAFailureIsAnErrorOfEveryReader(t *testing.T) {
+func TestEveryReaderReturnsStatusErrors(t *testing.T) {
 	for _, status := range []int{400, 404, 500, 503, 599} {
 		for _, r := range append(readers, discard) {
 			body, resp, err := served{status: status, body: literalSegment(annJSON)}.get(t.Context())
@@ -131,7 +131,7 @@ func TestAFailureIsAnErrorOfEveryReader(t *testing.T) {
 	}
 }
 
-func TestAnyStatusTakesWhatThereIs(t *testing.T) {
+func TestAnyStatusReadsEveryStatus(t *testing.T) {
 	for _, r := range append(readers, discard) {
 		body, resp, err := served{status: 503, body: literalSegment(annJSON)}.get(t.Context())
 		got, err := r.read(ply.AnyStatus(resp, err))
@@ -165,7 +165,7 @@ func TestAnyStatusTakesWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestAStatusErrorReadsItsDocument(t *testing.T) {
+func TestStatusErrorDecodesItsBody(t *testing.T) {
 	broken := errors.New("broken")
 	long := `{"name":"` + strings.Repeat("x", 20<<10) + `"}`
 	tests := []struct {
@@ -223,7 +223,7 @@ func TestAStatusErrorReadsItsDocument(t *testing.T) {
 }
 
 // RFC 9110 §15.4.8 and §15.4.9: the request is to be sent there, and it was not.
-func TestARedirectThatCouldNotBeFollowedIsAnError(t *testing.T) {
+func TestUnfollowedRedirectIsAnError(t *testing.T) {
 	stream := func() io.Reader { return io.MultiReader(strings.NewReader("x")) }
 	tests := []struct {
 		name     string

@@ -155,7 +155,7 @@ var readers = []reader{
 	}},
 }
 
-func TestReadersTakeWhatACallMayReturn(t *testing.T) {
+func TestReadersAcceptAnyReturnOfACall(t *testing.T) {
 	failed := errors.New("no connection")
 	for _, r := range append(readers, discard) {
 		t.Run(r.name, func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestHistoryIsOldestFirst(t *testing.T) {
 	}
 }
 
-func TestContextEndsAReadThatWaits(t *testing.T) {
+func TestContextCancelsARead(t *testing.T) {
 	for _, r := range append(readers, discard, reader{"ErrorForStatus", func(resp *http.Response, err error) (string, error) {
 		_, err = ply.ErrorForStatus(resp, err)
 		return "", err
@@ -299,8 +299,8 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestConnectionServesAgain counts the connections that a series of calls needs: over real sockets, through net/http's transport.
-func TestConnectionServesAgain(t *testing.T) {
+// TestConnectionIsReused counts the connections that a series of calls needs: over real sockets, through net/http's transport.
+func TestConnectionIsReused(t *testing.T) {
 	mux := http.NewServeMux()
 	serve := func(path string, status int, content string) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
@@ -375,8 +375,8 @@ func TestConnectionServesAgain(t *testing.T) {
 	}
 }
 
-// TestBodyCutOnTheWire has a server break off, with and without a Content-Length.
-func TestBodyCutOnTheWire(t *testing.T) {
+// TestTruncatedBodyIsAnError has a server break off, with and without a Content-Length.
+func TestTruncatedBodyIsAnError(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/announced" {
 			w.Header().Set("Content-Length", "21")

@@ -13,11 +13,11 @@ import (
 	"unicode/utf8"
 )
 
-// Text reads the body of a successful response as [Bytes] does, and returns it in UTF-8. With a [*StatusError] comes the text of the error document.
+// Text reads the body of a successful response as [Bytes] does, and returns it in UTF-8. With a [*StatusError] it returns the text of the error document.
 //
-// A byte order mark tells the encoding and is dropped; without one the charset of the Content-Type does, and without that it is UTF-8.
-// Known besides UTF-8 are UTF-16 and windows-1252, which the Encoding Standard of the WHATWG makes of us-ascii and iso-8859-1 as well.
-// Others are an error: take Bytes and decode them. So is content whose Content-Encoding nothing has removed, a [*DecodeError] that names it.
+// The encoding is that of a byte order mark, which is dropped, or else the charset of the Content-Type, or else UTF-8.
+// Text knows UTF-8, UTF-16 and windows-1252, which the Encoding Standard of the WHATWG uses for us-ascii and iso-8859-1, too.
+// Any other charset is an error: use Bytes and decode them. Content that is still encoded is a [*DecodeError] that names its Content-Encoding.
 // Bytes that the charset does not allow become U+FFFD.
 func Text(resp *http.Response, err error) (string, error) {
 	if resp, err = successful(resp, err); err != nil {
@@ -46,8 +46,8 @@ func Text(resp *http.Response, err error) (string, error) {
 
 var errEncoded = errors.New("the bytes are no text")
 
-// encodingOf is the Content-Encoding in header if what it names changes the bytes; net/http takes the field away when it decompresses (RFC 9110 §8.4).
-// Words that name no coding, such as a charset, are left to those who read the content.
+// encodingOf returns the Content-Encoding in header if it names a content coding, or "" (RFC 9110 §8.4). net/http removes the field when it decompresses.
+// Values that are no codings, such as a charset, are ignored.
 func encodingOf(header http.Header) string {
 	value := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", "))
 	for name := range strings.SplitSeq(value, ",") {
@@ -62,7 +62,7 @@ func encodingOf(header http.Header) string {
 	return ""
 }
 
-// charsetOf is the charset that the Content-Type in header names, in lower case, or "".
+// charsetOf returns the charset that Content-Type names, in lower case, or "".
 func charsetOf(header http.Header) string {
 	_, params, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
@@ -95,7 +95,7 @@ func decodeText(content []byte, charset string) (string, error) {
 	return "", &charsetError{charset}
 }
 
-// inUTF8 is the content of the document for a decoder that expects UTF-8. What says nothing of a charset, or is in UTF-8, stays as it is.
+// inUTF8 returns the content of the document for a decoder that expects UTF-8. Content without a charset, or in UTF-8, is returned as it is.
 func (d document) inUTF8(media string) ([]byte, error) {
 	if rest, ok := bytes.CutPrefix(d.content, []byte("\xef\xbb\xbf")); ok {
 		return rest, nil
@@ -109,7 +109,7 @@ func (d document) inUTF8(media string) ([]byte, error) {
 	switch {
 	case charset == "", charset == "utf-8", charset == "utf8", charset == "unicode-1-1-utf-8",
 		declaresEncoding(d.content, media),
-		!known && isPlainASCII(d.content), // which other charsets have in common
+		!known && isPlainASCII(d.content), // an unknown charset, but almost all extend ASCII
 		strings.HasSuffix(charset, "ascii") && utf8.Valid(d.content):
 		return d.content, nil
 	}
@@ -117,7 +117,7 @@ func (d document) inUTF8(media string) ([]byte, error) {
 	return []byte(text), err
 }
 
-// declaresEncoding reports whether content is XML that names its encoding, which its decoder looks at (XML 1.0 §4.3.3).
+// declaresEncoding reports whether content is XML that names its encoding, which XML decoders heed (XML 1.0 §4.3.3).
 func declaresEncoding(content []byte, media string) bool {
 	if !strings.HasSuffix(media, "xml") {
 		return false
@@ -136,7 +136,7 @@ func isPlainASCII(content []byte) bool {
 	return true
 }
 
-// byteOrderMark gives the decoder for content that begins with a mark, and the content behind it.
+// byteOrderMark returns the decoder for content that begins with a byte order mark, and the content after the mark, or nil.
 func byteOrderMark(content []byte) (func([]byte) string, []byte) {
 	for _, m := range []struct {
 		mark   string
@@ -149,7 +149,7 @@ func byteOrderMark(content []byte) (func([]byte) string, []byte) {
 	return nil, nil
 }
 
-// decoders has the names that the Encoding Standard gives to the encodings known here, "" being that of a text that names none.
+// decoders maps the Encoding Standard's labels of the supported encodings to their decoders; "" stands for text that names no charset.
 var decoders = map[string]func([]byte) string{
 	"":                  fromUTF8,
 	"utf-8":             fromUTF8,
@@ -196,7 +196,7 @@ func fromUTF16(content []byte, order binary.ByteOrder) string {
 	return text.String()
 }
 
-// windows1252 has what the bytes from 0x80 to 0x9f stand for; the others are as in Unicode.
+// windows1252 maps the bytes from 0x80 to 0x9f; all others are as in Unicode.
 var windows1252 = [32]rune{
 	0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8d, 0x017d, 0x8f,
 	0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178,

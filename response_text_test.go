@@ -88,7 +88,7 @@ func TestJSONObeysTheCharset(t *testing.T) {
 	}
 }
 
-func TestDecodeGetsTextInUTF8AndAnythingElseAsItCame(t *testing.T) {
+func TestDecodeConvertsTextToUTF8(t *testing.T) {
 	const declared = "<?xml version='1.0' encoding='iso-8859-1'?><a>\xfc</a>"
 	tests := []struct{ name, media, content, want string }{
 		{"XML", "text/xml; charset=iso-8859-1", "<a>\xfc</a>", "<a>ü</a>"},
@@ -105,7 +105,7 @@ func TestDecodeGetsTextInUTF8AndAnythingElseAsItCame(t *testing.T) {
 }
 
 // net/http removes gzip where it has asked for it, and the field with it.
-func TestErrorsNameACodingThatNothingRemoved(t *testing.T) {
+func TestErrorsNameTheContentEncoding(t *testing.T) {
 	for _, coding := range []string{"br", "zstd", "gzip", "Deflate", "br, gzip"} {
 		for _, r := range []reader{readers[0], {"Text", ply.Text}} {
 			_, resp, err := served{body: literalSegment("\x1f\x8b\x08"), header: http.Header{"Content-Encoding": {coding}}}.get(t.Context())

@@ -43,7 +43,7 @@ func checkHidden(t *testing.T, what string, v any) {
 	}
 }
 
-func TestAStatusErrorShowsNoSecretHoweverItIsPrinted(t *testing.T) {
+func TestPrintedStatusErrorShowsNoSecret(t *testing.T) {
 	c := newClient(t, ply.Options{Transport: plytest.NewOrigin(plytest.Reply{Status: 500, Header: http.Header{"Set-Cookie": {"s=hush"}, "X-Custom": {"hush"}, "Server": {"x"}}, Body: `{"token":"hush"}`})})
 	_, err := ply.ErrorForStatus(c.Get(t.Context(), "http://u:hush@a.test/?token=hush"))
 	var e *ply.StatusError
@@ -64,7 +64,7 @@ type fieldError struct{ Token string }
 
 func (fieldError) Error() string { return "refused" }
 
-func TestARecordShowsNoSecretHoweverItIsPrinted(t *testing.T) {
+func TestPrintedRecordShowsNoSecret(t *testing.T) {
 	for _, failing := range []error{
 		textproto.ProtocolError(`malformed MIME header: missing colon: "Set-Cookie sid=hush"`),
 		fieldError{"hush"},
@@ -132,7 +132,7 @@ func TestErrorsQuoteNothingThatAServerSent(t *testing.T) {
 }
 
 // A call layer's error is its own, but for what is secret in it.
-func TestErrorsOfCallLayersAreCleaned(t *testing.T) {
+func TestErrorsOfCallLayersAreRedacted(t *testing.T) {
 	for text, want := range map[string]string{"no": "no", "Bearer hush4242 refused": "Bearer REDACTED refused"} {
 		failing := errors.New(text)
 		c := newClient(t, ply.Options{UseCall: []ply.Middleware{func(ply.Handler) ply.Handler {

@@ -22,7 +22,7 @@ import (
 )
 
 // One redactor, given to the client, is obeyed wherever it or a layer says something of a request.
-func TestOneRedactorForAllThatIsSaid(t *testing.T) {
+func TestRedactorAppliesToErrorsLogsAndRecords(t *testing.T) {
 	hideNames := &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "joe", "someone") }, ShowParams: []string{"page"}}
 	fails := &url.Error{Op: "dial", URL: "http://a.test/joe?page=1&token=hush", Err: errors.New("no way")}
 	for name, with := range map[string]func(ply.Options) (*ply.Client, func(context.Context) context.Context){

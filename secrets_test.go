@@ -246,7 +246,7 @@ func (s *spiedStore) check(t *testing.T) {
 }
 
 // A real proxy that refuses, one that is not there, and one whose URL is wrong: its credentials are in nothing that is said.
-func TestTheCredentialsOfAProxyAppearNowhere(t *testing.T) {
+func TestProxyCredentialsAreNotShown(t *testing.T) {
 	refuses := plytest.NewServer(t, plytest.Handle(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Proxy-Authenticate", "Basic realm="+canaries["challenge"])
 		w.WriteHeader(http.StatusProxyAuthRequired)

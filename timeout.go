@@ -13,28 +13,27 @@ import (
 	"github.com/plyhttp/ply/internal/body"
 )
 
-// Timeouts bound the phases of a request. A zero field leaves the phase to the next wider choice:
-// the request's to the client's, and the client's to what the transport does by itself
-// (the transport that ply makes gives Connect 30 seconds and TLS 10, the rest has no bound).
-// A negative field takes back the client's bound. A request cannot have more time for Connect and TLS than its transport allows.
-// A timeout that strikes is a [*TimeoutError].
+// Timeouts limit the phases of a request. A zero field of a request's Timeouts stands for the client's limit, and a zero field of the client's
+// for that of the transport (ply's own transport allows 30 seconds for Connect and 10 for TLS, and has no other limits).
+// A negative field of a request's Timeouts turns off the client's limit. A request cannot get more time for Connect and TLS than its transport allows.
+// When a timeout expires, the error is a [*TimeoutError].
 //
-// Connect, TLS and ResponseHeader need a transport that says by way of [httptrace.ClientTrace] where it is, as *http.Transport does.
+// Connect, TLS and ResponseHeader need a transport that calls the hooks of [httptrace.ClientTrace], as *http.Transport does.
 type Timeouts struct {
-	// Total runs from the call to the last byte of the body, over redirects, retries and waits.
+	// Total limits the time from the call to the last byte of the body, including redirects, retries and waits.
 	Total time.Duration
 
-	// Connect bounds what it takes to get a connection, TLS handshakes apart:
-	// waiting for one to become free, resolving the name, dialing, coming through a proxy.
+	// Connect limits the time to get a connection, without TLS handshakes:
+	// waiting for one to become free, resolving the name, dialing, setting up a proxy's tunnel.
 	Connect time.Duration
 
-	// TLS bounds a TLS handshake.
+	// TLS limits a TLS handshake.
 	TLS time.Duration
 
-	// ResponseHeader runs from the last byte of the request to the header of the response.
+	// ResponseHeader limits the time from the last byte of the request to the header of the response.
 	ResponseHeader time.Duration
 
-	// IdleRead bounds the wait for the next bytes of the body. The time that the reader takes between two reads doesn't count.
+	// IdleRead limits the wait for the next bytes of the body. Time that the reader takes between two reads does not count.
 	IdleRead time.Duration
 }
 
@@ -55,10 +54,10 @@ func choose(a, b time.Duration) time.Duration {
 	return b
 }
 
-// Timeout bounds the request as a whole: [Timeouts.Total].
+// Timeout limits the whole request, as [Timeouts.Total] does.
 func Timeout(total time.Duration) RequestOption { return Timeouts{Total: total}.option() }
 
-// PhaseTimeouts bounds the phases of the request; zero fields leave the client's bounds as they are.
+// PhaseTimeouts limits the phases of the request. Zero fields keep the client's limits.
 func PhaseTimeouts(t Timeouts) RequestOption { return t.option() }
 
 func (t Timeouts) option() RequestOption {
@@ -80,16 +79,16 @@ const (
 	PhaseIdleRead       Phase = "idle read"
 )
 
-// TimeoutError says which timeout struck. It is a [net.Error] whose Timeout is true, and errors.Is finds [context.DeadlineExceeded] in it.
+// TimeoutError says which timeout expired. It is a [net.Error] whose Timeout is true, and errors.Is finds [context.DeadlineExceeded] in it.
 // A deadline of the caller's own context is not a TimeoutError.
 type TimeoutError struct {
 	Phase Phase
 
-	// Limit is the time that the phase had. It is 0 where a limit struck that is not known here.
+	// Limit is the time that the phase had. It is 0 if the limit is not known, as that of a dialer.
 	Limit time.Duration
 
-	// Err is what the transport said, if it was the transport's limit, or what the layers made of a total timeout:
-	// the error of the retry layer with its attempts, for instance.
+	// Err is the transport's error, if its own limit expired, or the error that the layers made of a total timeout:
+	// that of the retry layer with its attempts, for instance. It may be nil.
 	Err error
 }
 
@@ -113,8 +112,8 @@ func (e *TimeoutError) Unwrap() error { return e.Err }
 
 var _ net.Error = (*TimeoutError)(nil)
 
-// namedTimeout turns the timeouts of h, if it is an *http.Transport, into those that have a name.
-// net/http does not export the types of those that are told by their text.
+// asTimeoutError turns an error by which h's own limits expired into a *TimeoutError. It recognizes two of them by their text,
+// because net/http does not export their types.
 func asTimeoutError(err error, h Handler, req *http.Request) error {
 	var named *TimeoutError
 	if !isTimeout(err) || errors.As(err, &named) || expired(req.Context()) {
@@ -143,13 +142,14 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// expired is whether the deadline of ctx has passed, which a dialer may notice before ctx does.
+// expired reports whether the deadline of ctx has passed. A dialer may notice that before ctx is done.
 func expired(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && !time.Now().Before(deadline) || ctx.Err() != nil
 }
 
-// withTotal gives req the deadline end, which is total after its call began, and returns what must see its outcome: the response lives until its body ends, and an error gets its name.
+// withTotal gives req the deadline end, which is total after the start of the call. The function that it returns must get the outcome of the call:
+// it keeps the context alive until the body ends, and turns errors that the deadline caused into a *TimeoutError.
 func withTotal(req *http.Request, total time.Duration, end time.Time) (*http.Request, func(*http.Response, error) (*http.Response, error)) {
 	struck := &TimeoutError{Phase: PhaseTotal, Limit: total}
 	ctx, cancel := context.WithDeadlineCause(req.Context(), end, struck)

@@ -19,7 +19,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-func TestABodyMayBeClosedDuringARead(t *testing.T) {
+func TestResponseBodyMayBeClosedDuringARead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := scenarios["idle read"].start(t)
 		c := newClient(t, ply.Options{Transport: m.transport(t), Timeouts: ply.Timeouts{IdleRead: time.Hour, Total: time.Hour}})
@@ -129,8 +129,8 @@ func TestContextsLiveAsLongAsTheBody(t *testing.T) {
 
 var generous = ply.Timeouts{Total: time.Hour, Connect: time.Hour, TLS: time.Hour, ResponseHeader: time.Hour, IdleRead: time.Hour}
 
-// TestNoBodyIsCutEarly: a large body is read well after the header, and its connection serves again.
-func TestNoBodyIsCutEarly(t *testing.T) {
+// TestTimeoutsDoNotTruncateBodies: a large body is read well after the header, and its connection serves again.
+func TestTimeoutsDoNotTruncateBodies(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 1<<16)
 	for _, h2 := range []bool{false, true} {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -178,9 +178,9 @@ func upgrade(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// TestAnUpgradeOutlivesItsTimeouts, and leaves no context behind, although nothing is known of its end:
+// TestUpgradeOutlivesTimeouts, and leaves no context behind, although nothing is known of its end:
 // over a transport that lets go of the connection.
-func TestAnUpgradeOutlivesItsTimeouts(t *testing.T) {
+func TestUpgradeOutlivesTimeouts(t *testing.T) {
 	for name, timeouts := range map[string]ply.Timeouts{
 		"total":  {Total: time.Hour},
 		"phases": {Connect: time.Hour, TLS: time.Hour, ResponseHeader: time.Hour, IdleRead: time.Hour},

@@ -18,7 +18,7 @@ func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error)
 	p := &phaseTimer{limits: t, ctx: ctx, cancel: cancel}
 	resp, err := h.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, p.trace())))
 	if struck := p.finish(); struck != nil {
-		err = struck // even if the header came in at that moment: the body can't be read any more
+		err = struck // even if the header arrived at that moment: the body can no longer be read
 	}
 	if err != nil || !hasBody(resp) {
 		cancel(nil)
@@ -30,7 +30,7 @@ func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error)
 	resp.Request = req
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		if _, ok := h.(*http.Transport); ok {
-			cancel(nil) // it has let go of the connection; another kind of transport may not have
+			cancel(nil) // an http.Transport no longer watches the context of this connection; others may
 		}
 		return resp, nil
 	}
@@ -41,8 +41,8 @@ func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error)
 	return resp, nil
 }
 
-// phases runs at most one timer at a time: that of the phase that the exchange is in.
-// The hooks come from the goroutines of the transport, also late, from a dial that another request took over.
+// phaseTimer times the phases of an exchange, with at most one running timer: that of the current phase.
+// The transport calls the hooks from goroutines of its own, possibly after the exchange, from a dial that another request took over.
 type phaseTimer struct {
 	limits Timeouts
 	ctx    context.Context
@@ -51,8 +51,8 @@ type phaseTimer struct {
 	mu         sync.Mutex // guards the fields below
 	timer      *time.Timer
 	connecting bool
-	entered    time.Time     // when Connect was last entered
-	connect    time.Duration // what is left for it
+	entered    time.Time     // when PhaseConnect was last entered
+	connect    time.Duration // how much of its limit is left
 	finished   bool
 	expired    *TimeoutError // what ended the exchange, if it was one of the phases
 }
@@ -79,8 +79,7 @@ func (p *phaseTimer) getConn() {
 	p.toConnect()
 }
 
-// startTLS stops the clock of Connect for a request that is still waiting for its connection;
-// one that got another connection meanwhile has no part in the handshake.
+// startTLS pauses PhaseConnect during a handshake. If the request has got another connection meanwhile, the handshake is not for it.
 func (p *phaseTimer) startTLS() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,7 +109,7 @@ func (p *phaseTimer) enter(phase Phase, limit time.Duration) {
 	p.set(phase, limit, limit)
 }
 
-// finish ends the phases before the body. It returns the timeout that has struck, nil for none.
+// finish ends the phases before the body. It returns the timeout that has expired, or nil.
 func (p *phaseTimer) finish() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +121,7 @@ func (p *phaseTimer) finish() error {
 	return p.expired
 }
 
-// set starts the timer of a phase that has a limit and some of it left.
+// set stops the timer and starts that of a phase, if the phase has a limit. The caller holds p.mu.
 func (p *phaseTimer) set(phase Phase, limit, left time.Duration) {
 	if p.timer != nil {
 		p.timer.Stop()
@@ -135,7 +134,7 @@ func (p *phaseTimer) set(phase Phase, limit, left time.Duration) {
 	timer = time.AfterFunc(left, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		// A timer that fired while the phase was being left finds another one, or none, in its place.
+		// If this timer fired while the phase was ending, p.timer is another one by now, or nil.
 		if p.timer == timer {
 			p.expire(phase, limit)
 		}
@@ -150,7 +149,7 @@ func (p *phaseTimer) expire(phase Phase, limit time.Duration) {
 	}
 }
 
-// name gives err the name of the timeout that caused it.
+// wrap returns the timeout that caused err, or err.
 func (p *phaseTimer) wrap(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,7 +192,7 @@ func (b *idleBody) start() {
 	timer = time.AfterFunc(b.limit, func() {
 		b.phases.mu.Lock()
 		defer b.phases.mu.Unlock()
-		// As in phases.set: it is not this timer any more that times the read.
+		// If this timer fired while the read was ending, b.timer is another one by now, or nil: see phaseTimer.set.
 		if b.timer == timer {
 			b.phases.expire(PhaseIdleRead, b.limit)
 		}

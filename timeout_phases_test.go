@@ -52,7 +52,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func TestConnectDoesNotCountHandshakesButWhatIsAroundThem(t *testing.T) {
+func TestConnectTimeoutExcludesTLSHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{Timeouts: ply.Timeouts{Connect: time.Second}, Transport: traced(func(ctx context.Context, trace *httptrace.ClientTrace) error {
 			trace.GetConn("proxy.test:443")
@@ -71,7 +71,7 @@ func TestConnectDoesNotCountHandshakesButWhatIsAroundThem(t *testing.T) {
 	})
 }
 
-func TestAnotherAttemptOfTheTransportStartsItsPhasesAnew(t *testing.T) {
+func TestTransportRetryRestartsThePhases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := ply.Timeouts{Connect: time.Second, TLS: time.Second, ResponseHeader: time.Second}
 		c := newClient(t, ply.Options{Timeouts: limits, Transport: traced(func(ctx context.Context, trace *httptrace.ClientTrace) error {
@@ -94,7 +94,7 @@ func TestAnotherAttemptOfTheTransportStartsItsPhasesAnew(t *testing.T) {
 	})
 }
 
-func TestAHandshakeForAnotherRequestHasNoPartInThisOne(t *testing.T) {
+func TestHandshakeForAnotherRequestDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{Timeouts: ply.Timeouts{Connect: time.Second, TLS: time.Second, ResponseHeader: time.Second}, Transport: traced(func(ctx context.Context, trace *httptrace.ClientTrace) error {
 			trace.GetConn("a.test:443")
@@ -119,9 +119,9 @@ func TestAHandshakeForAnotherRequestHasNoPartInThisOne(t *testing.T) {
 	})
 }
 
-// TestATimerThatFiresAsItsPhaseIsLeftDoesNoHarm: at one and the same instant, either may win,
+// TestLateTimerDoesNotEndTheNextPhase: at one and the same instant, either may win,
 // but an answer that is handed out can be read.
-func TestATimerThatFiresAsItsPhaseIsLeftDoesNoHarm(t *testing.T) {
+func TestLateTimerDoesNotEndTheNextPhase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := ply.Timeouts{Connect: time.Second, TLS: time.Second, ResponseHeader: time.Second, IdleRead: time.Second}
 		c := newClient(t, ply.Options{Timeouts: limits, Transport: traced(func(_ context.Context, trace *httptrace.ClientTrace) error {
@@ -151,7 +151,7 @@ func TestATimerThatFiresAsItsPhaseIsLeftDoesNoHarm(t *testing.T) {
 	})
 }
 
-func TestATimeoutAsTheHeaderComesInIsTheOutcome(t *testing.T) {
+func TestTimeoutWhileTheHeaderArrivesIsTheError(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader("x")}
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{Timeouts: ply.Timeouts{ResponseHeader: time.Second}, Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
@@ -187,7 +187,7 @@ func TestNoResponseHeaderTimeoutWhileTheRequestIsBeingSent(t *testing.T) {
 	})
 }
 
-func TestThePauseOfTheReaderDoesNotCount(t *testing.T) {
+func TestIdleReadExcludesPausesOfTheReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := serveInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			for i := range 5 {
@@ -216,8 +216,8 @@ func TestThePauseOfTheReaderDoesNotCount(t *testing.T) {
 	})
 }
 
-// TestIdleReadKeepsItsNameInLaterReads: net/http's own error for a body that was given up would say nothing of it.
-func TestIdleReadKeepsItsNameInLaterReads(t *testing.T) {
+// TestIdleReadErrorIsRepeated: net/http's own error for a body that was given up would say nothing of it.
+func TestIdleReadErrorIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := scenarios["idle read"].start(t)
 		c := newClient(t, ply.Options{Transport: m.transport(t), Timeouts: ply.Timeouts{IdleRead: time.Second}})

@@ -15,7 +15,7 @@ import (
 )
 
 // Whoever sets the deadline, a stale answer that may stand in comes at it, and can be read.
-func TestAStaleAnswerInPlaceOfATimeout(t *testing.T) {
+func TestStaleResponseReplacesATimeout(t *testing.T) {
 	const fields, url = "max-age=1, stale-if-error=600", "http://example.com/"
 	for name, call := range map[string]func(context.Context, *cache.Cache, http.RoundTripper) (string, error){
 		"a timeout of the client": func(ctx context.Context, c *cache.Cache, origin http.RoundTripper) (string, error) {

@@ -330,7 +330,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-func TestTimeoutErrorSaysWhatStruck(t *testing.T) {
+func TestTimeoutErrorNamesThePhase(t *testing.T) {
 	cause := errors.New("cause")
 	tests := map[string]*ply.TimeoutError{
 		"ply: connect timeout after 30s":          {Phase: ply.PhaseConnect, Limit: 30 * time.Second},

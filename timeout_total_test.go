@@ -15,7 +15,7 @@ import (
 )
 
 // The total timeout may strike while retry waits: then the error says both, with the attempts, and the record does not speak of a caller who has gone.
-func TestTheTotalTimeoutWhileRetryWaits(t *testing.T) {
+func TestTotalTimeoutDuringARetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{
 			Transport: plytest.NewOrigin(plytest.Refuse()),
@@ -42,7 +42,7 @@ func TestTheTotalTimeoutWhileRetryWaits(t *testing.T) {
 	})
 }
 
-func TestTimeoutOfARequestBoundsItAsAWhole(t *testing.T) {
+func TestTimeoutLimitsTheWholeRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := scenarios["response header"].start(t)
 		c := newClient(t, ply.Options{Transport: m.transport(t)})
@@ -58,8 +58,8 @@ func TestTimeoutOfARequestBoundsItAsAWhole(t *testing.T) {
 	})
 }
 
-// TestTheCallersOwnEndIsNoTimeoutOfOurs: all phases have limits, and the caller is quicker.
-func TestTheCallersOwnEndIsNoTimeoutOfOurs(t *testing.T) {
+// TestCallersDeadlineIsNoTimeoutError: all phases have limits, and the caller is quicker.
+func TestCallersDeadlineIsNoTimeoutError(t *testing.T) {
 	certificate()
 	mine := errors.New("mine")
 	ends := map[string]struct {

@@ -18,8 +18,8 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// TestTheTransportsOwnLimitsAreNamed: those that *http.Transport and its dialer keep, with none of the client's.
-func TestTheTransportsOwnLimitsAreNamed(t *testing.T) {
+// TestTransportLimitsAreTimeoutErrors: those that *http.Transport and its dialer keep, with none of the client's.
+func TestTransportLimitsAreTimeoutErrors(t *testing.T) {
 	cert, pool := certificate()
 	const limit = time.Second
 	type setup struct {
@@ -102,8 +102,8 @@ func TestTheTransportsOwnLimitsAreNamed(t *testing.T) {
 	}
 }
 
-// TestADialCutByTheCallersDeadlineIsNoTimeoutOfOurs, for transports that dial in the context of the request.
-func TestADialCutByTheCallersDeadlineIsNoTimeoutOfOurs(t *testing.T) {
+// TestDialCutByTheCallersDeadlineIsNoTimeoutError, for transports that dial in the context of the request.
+func TestDialCutByTheCallersDeadlineIsNoTimeoutError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{Transport: ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
@@ -121,7 +121,7 @@ func TestADialCutByTheCallersDeadlineIsNoTimeoutOfOurs(t *testing.T) {
 
 func closeIdle(h ply.Handler) { h.(interface{ CloseIdleConnections() }).CloseIdleConnections() }
 
-func TestConnectTimeoutBoundsNameLookups(t *testing.T) {
+func TestConnectTimeoutLimitsNameLookups(t *testing.T) {
 	m := inMemory{options: ply.TransportOptions{ConnectTimeout: time.Millisecond, Resolver: &net.Resolver{
 		PreferGo: true,
 		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -134,9 +134,9 @@ func TestConnectTimeoutBoundsNameLookups(t *testing.T) {
 	checkTimeout(t, err, ply.PhaseConnect, time.Millisecond)
 }
 
-// TestTheClientsOwnTransportKeepsItsLimits: over real sockets, as that transport cannot be given other ones.
+// TestOwnTransportHasDefaultLimits: over real sockets, as that transport cannot be given other ones.
 // The server accepts connections and says nothing.
-func TestTheClientsOwnTransportKeepsItsLimits(t *testing.T) {
+func TestOwnTransportHasDefaultLimits(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -158,7 +158,7 @@ func TestTheClientsOwnTransportKeepsItsLimits(t *testing.T) {
 	}
 }
 
-func TestATransportThatBreaksTheContractUnderTimeouts(t *testing.T) {
+func TestTimeoutsWithATransportThatBreaksTheContract(t *testing.T) {
 	body := &closeCounter{Reader: strings.NewReader("x")}
 	for name, h := range map[string]ply.HandlerFunc{
 		"neither response nor error": func(*http.Request) (*http.Response, error) { return nil, nil },

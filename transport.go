@@ -12,20 +12,20 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 )
 
-// TransportOptions say how connections are made and kept. The zero value is what [New] uses when it is given no transport.
+// TransportOptions configure how connections are made and kept. The zero value is what [New] uses if it is given no transport.
 type TransportOptions struct {
-	// Proxy chooses the proxy of a request. Nil means none: the environment is not asked.
-	// [http.ProxyFromEnvironment] asks it; so does Options.TrustEnv.
+	// Proxy chooses the proxy of a request. Nil means none, not that of the environment.
+	// [http.ProxyFromEnvironment] uses the environment; so does Options.TrustEnv.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// ProxyConnectHeader goes to proxies with CONNECT requests. Nil means no fields beyond the usual.
+	// ProxyConnectHeader is sent to proxies with CONNECT requests. Nil means no additional fields.
 	ProxyConnectHeader http.Header
 
 	// TLSClientConfig is the client's TLS configuration. It is cloned. Nil means that of crypto/tls.
 	TLSClientConfig *tls.Config
 
-	// DialContext makes the connections, within ConnectTimeout. Nil means a net.Dialer with the next four fields; giving both is an error.
-	// A cache on a store that outlives the process serves what came through a dialer of one's own only under a name: see cache.NamedConnection.
+	// DialContext makes the connections, within ConnectTimeout. Nil means a net.Dialer with the next four fields; setting both is an error.
+	// A cache on a store that outlives the process bypasses it for a custom dialer, unless the dialer has a name: see cache.NamedConnection.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// UnixSocket is the path of a socket that all connections go to, whatever the URL says. Empty means TCP.
@@ -47,42 +47,41 @@ type TransportOptions struct {
 	// HTTPSOnly refuses requests for any other scheme than https, those of redirects too: see Options.HTTPSOnly.
 	HTTPSOnly bool
 
-	// ConnectTimeout bounds resolving a name and dialing; what strikes is a [*TimeoutError]. Zero means 30 seconds, negative no bound.
+	// ConnectTimeout limits resolving a name and dialing; beyond it, the error is a [*TimeoutError]. Zero means 30 seconds, negative no limit.
 	ConnectTimeout time.Duration
 
-	// TLSHandshakeTimeout bounds a TLS handshake. Zero means 10 seconds, negative no bound.
+	// TLSHandshakeTimeout limits a TLS handshake. Zero means 10 seconds, negative no limit.
 	TLSHandshakeTimeout time.Duration
 
-	// ExpectContinueTimeout is how long a request with "Expect: 100-continue" waits before it sends its body all the same.
-	// Zero means 1 second, negative that it doesn't wait.
+	// ExpectContinueTimeout is how long a request with "Expect: 100-continue" waits for the server before it sends its body anyway.
+	// Zero means 1 second, negative no wait.
 	ExpectContinueTimeout time.Duration
 
-	// IdleConnTimeout is how long an idle connection is kept. Zero means 90 seconds, negative that none is kept:
-	// each request then has a connection of its own.
+	// IdleConnTimeout is how long an idle connection is kept. Zero means 90 seconds. Negative means that connections are not reused.
 	IdleConnTimeout time.Duration
 
-	// MaxConnsPerHost bounds the connections to a host; further requests wait. Zero means no bound.
+	// MaxConnsPerHost limits the connections to a host; further requests wait. Zero means no limit.
 	MaxConnsPerHost int
 
-	// MaxIdleConns bounds the idle connections in all. Zero means 100.
+	// MaxIdleConns limits the idle connections to all hosts. Zero means 100.
 	MaxIdleConns int
 
-	// MaxIdleConnsPerHost bounds the idle connections to a host. Zero means as many as MaxIdleConns:
-	// net/http's own 2 makes busy clients dial again and again.
+	// MaxIdleConnsPerHost limits the idle connections to a host. Zero means as many as MaxIdleConns:
+	// with net/http's own default of 2, busy clients dial again and again.
 	MaxIdleConnsPerHost int
 
-	// Protocols are the versions of HTTP that may be used, at least one. Nil means HTTP/1 and, over TLS, HTTP/2.
+	// Protocols are the versions of HTTP that may be used, at least one. Nil means HTTP/1 and, over TLS, HTTP/2 as well.
 	Protocols *http.Protocols
 
 	// ReadBufferSize and WriteBufferSize are those of connections, in bytes. Zero means 4 KiB.
 	ReadBufferSize, WriteBufferSize int
 
-	// MaxResponseHeaderBytes bounds the header of a response, in bytes; one that is larger is an error. Zero means 1 MiB, negative net/http's own 10 MiB.
+	// MaxResponseHeaderBytes limits the header of a response, in bytes; a larger one is an error. Zero means 1 MiB, negative net/http's own 10 MiB.
 	MaxResponseHeaderBytes int64
 }
 
-// NewTransport makes a transport for Options.Transport or for any *http.Client.
-// The caller owns it: CloseIdleConnections closes what it keeps. The error is an [*OptionError].
+// NewTransport returns a transport for Options.Transport or for any *http.Client. The error is an [*OptionError].
+// The caller owns the transport, and closes its idle connections with CloseIdleConnections.
 func NewTransport(o TransportOptions) (*http.Transport, error) {
 	dialer, err := o.dialer()
 	if err != nil {
@@ -123,17 +122,25 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-func (o TransportOptions) dialer() (*connection.Dialer, error) {
+// checkDialer refuses combinations of options for the dialer.
+func (o TransportOptions) checkDialer() error {
 	own := o.UnixSocket != "" || o.Network != "" || o.LocalAddr != nil || o.Resolver != nil
 	switch {
 	case o.DialContext != nil && own:
-		return nil, &OptionError{Option: "TransportOptions.DialContext", Reason: "combined with UnixSocket, Network, LocalAddr or Resolver: give one or the other"}
+		return &OptionError{Option: "TransportOptions.DialContext", Reason: "combined with UnixSocket, Network, LocalAddr or Resolver: give one or the other"}
 	case o.UnixSocket != "" && o.Network != "":
-		return nil, &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Network: a socket has none"}
+		return &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Network: a socket has none"}
 	case o.UnixSocket != "" && o.Guard != nil:
-		return nil, &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Guard: a socket has no address that could be refused"}
+		return &OptionError{Option: "TransportOptions.UnixSocket", Reason: "combined with Guard: a socket has no address that could be refused"}
 	case o.Network != "" && o.Network != "tcp4" && o.Network != "tcp6":
-		return nil, &OptionError{Option: "TransportOptions.Network", Reason: `must be "tcp4", "tcp6" or empty`}
+		return &OptionError{Option: "TransportOptions.Network", Reason: `must be "tcp4", "tcp6" or empty`}
+	}
+	return nil
+}
+
+func (o TransportOptions) dialer() (*connection.Dialer, error) {
+	if err := o.checkDialer(); err != nil {
+		return nil, err
 	}
 	g, err := o.Guard.compile()
 	if err != nil {
@@ -156,7 +163,7 @@ func (o TransportOptions) dialer() (*connection.Dialer, error) {
 	return &connection.Dialer{Dial: withDialTimeout(dial, limit), Way: connection.Way{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver, Guard: g.name()}}, nil
 }
 
-// inTime gives dial a limit; 0 means none.
+// withDialTimeout returns dial with a time limit; 0 means none.
 func withDialTimeout(dial dialFunc, limit time.Duration) dialFunc {
 	if limit == 0 {
 		return dial
@@ -173,7 +180,7 @@ func withDialTimeout(dial dialFunc, limit time.Duration) dialFunc {
 	}
 }
 
-// orNone is d, or def for zero, or zero, which is "no bound" in net/http, for a negative d.
+// orNone returns d, or def if d is zero, or zero, which is "no limit" in net/http, if d is negative.
 func orNone(d, def time.Duration) time.Duration {
 	if d == 0 {
 		return def

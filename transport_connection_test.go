@@ -198,9 +198,9 @@ var mounted = map[string]func(*testing.T, *cache.Cache, http.RoundTripper, strin
 	},
 }
 
-// TestAnswersKeepToTheirConnections: by no seam does an answer reach those who ask by another connection; what can be named by content is served
+// TestCacheKeepsConnectionsApart: by no seam does an answer reach those who ask by another connection; what can be named by content is served
 // to all who ask by the same, in another process too, and what cannot stays out of stores.
-func TestAnswersKeepToTheirConnections(t *testing.T) {
+func TestCacheKeepsConnectionsApart(t *testing.T) {
 	files, err := filestore.Open(filepath.Join(t.TempDir(), "store"), filestore.Options{})
 	require.NoError(t, err)
 	defer files.Close()
@@ -313,8 +313,8 @@ func TestKubernetesFindsTheTLSConfiguration(t *testing.T) {
 	}
 }
 
-// TestDeletingReachesTheConnectionOfARequest, which a prepared one brings along.
-func TestDeletingReachesTheConnectionOfARequest(t *testing.T) {
+// TestDeleteReachesTheConnectionOfARequest, which a prepared one brings along.
+func TestDeleteReachesTheConnectionOfARequest(t *testing.T) {
 	s, _ := secureOrigin(t, false, who)
 	c, err := cache.New(cache.Options{})
 	require.NoError(t, err)
@@ -339,8 +339,8 @@ func TestDeletingReachesTheConnectionOfARequest(t *testing.T) {
 	}
 }
 
-// TestCertificatesBelowATransportThatCannotBeSeen: no key knows of them, so they are credentials that were added below the cache.
-func TestCertificatesBelowATransportThatCannotBeSeen(t *testing.T) {
+// TestClientCertificateBelowAnOpaqueTransport: no key knows of them, so they are credentials that were added below the cache.
+func TestClientCertificateBelowAnOpaqueTransport(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		var requests atomic.Int32
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -405,8 +405,8 @@ func TestCertificatesBelowATransportThatCannotBeSeen(t *testing.T) {
 	}
 }
 
-// TestOtherSchemesOfATransport: what is registered for them costs no hits of a store, and is not mixed up.
-func TestOtherSchemesOfATransport(t *testing.T) {
+// TestRegisteredSchemesKeepResponsesApart: what is registered for them costs no hits of a store, and is not mixed up.
+func TestRegisteredSchemesKeepResponsesApart(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "hello")

@@ -117,8 +117,8 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
-// TestARequestInAContextOfAnotherStaysInItsPartition: what an unverified answer led to is not above it.
-func TestARequestInAContextOfAnotherStaysInItsPartition(t *testing.T) {
+// TestNestedRequestStaysInItsPartition: what an unverified answer led to is not above it.
+func TestNestedRequestStaysInItsPartition(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	plain := httptest.NewServer(http.HandlerFunc(ok))
 	defer plain.Close()

@@ -10,15 +10,15 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 )
 
-// maxVariants bounds the transports that a client has for requests with connections of their own.
-// Beyond it the one that was used least recently makes room; its exchanges go on, its idle connections are closed.
+// maxVariants limits the transports that a client keeps for requests with connection settings of their own.
+// Beyond it, the least recently used one is evicted: its idle connections are closed, and its exchanges go on.
 const maxVariants = 32
 
-// transports ends a client's chain: its transport, and the variants of it that requests ask for.
+// transports ends a client's chain: the client's transport, and variants of it for requests with connection settings of their own.
 type transports struct {
 	base   Handler
 	owned  bool
-	choice func() *connection.Choice // what tells the connections of base from others, or nil; base is looked at with the first request
+	choice func() *connection.Choice // the identity of base's connections, or nil for the common one; computed with the first request
 
 	mu       sync.Mutex // guards the field below
 	variants *simplelru.LRU[variant, *variantTransport]
@@ -74,7 +74,7 @@ func (t *transports) exchange(req *http.Request) (*http.Response, error) {
 	}
 	if err == nil {
 		if resp != nil && resp.Request == nil {
-			resp.Request = req // of a transport that forgets it: History and the errors of helpers rest on it
+			resp.Request = req // the transport has forgotten it; History and the texts of errors need it
 		}
 		return resp, nil
 	}
@@ -84,7 +84,7 @@ func (t *transports) exchange(req *http.Request) (*http.Response, error) {
 	return nil, asTimeoutError(namedHost(err, req), h, req)
 }
 
-// CloseIdleConnections reaches the transport and its variants.
+// CloseIdleConnections closes those of the transport and its variants.
 func (t *transports) CloseIdleConnections() {
 	closeIdle(t.base)
 	t.mu.Lock()
@@ -107,7 +107,7 @@ func (t *transports) close() {
 	}
 }
 
-// variant returns the transport for v; nil for base itself.
+// variant returns the transport for v, or nil for base itself.
 func (t *transports) variant(v variant) (*variantTransport, error) {
 	if v == (variant{}) {
 		return nil, nil

@@ -56,7 +56,7 @@ func TestVariantsAreBounded(t *testing.T) {
 	})
 }
 
-func TestAnExchangeGoesOnWhenItsVariantMakesRoom(t *testing.T) {
+func TestExchangeOutlivesTheEvictionOfItsVariant(t *testing.T) {
 	proxies(t, ply.Options{}, func(t *testing.T, c *ply.Client, d *dials) {
 		resp, err := c.Get(t.Context(), "http://a.test/slow", proxyNumber(0))
 		require.NoError(t, err)
@@ -73,8 +73,8 @@ func TestAnExchangeGoesOnWhenItsVariantMakesRoom(t *testing.T) {
 	})
 }
 
-// TestADefaultVariantStays as long as it is used, and Close reaches it.
-func TestADefaultVariantStays(t *testing.T) {
+// TestDefaultVariantIsNotEvicted as long as it is used, and Close reaches it.
+func TestDefaultVariantIsNotEvicted(t *testing.T) {
 	for name, own := range map[string]ply.RequestOption{"requests as they are": {}, "requests with options": ply.Timeout(time.Hour)} {
 		t.Run(name, func(t *testing.T) {
 			proxies(t, ply.Options{Defaults: []ply.RequestOption{ply.ProxyURL("http://default.test")}}, func(t *testing.T, c *ply.Client, d *dials) {
@@ -104,7 +104,7 @@ func TestADefaultVariantStays(t *testing.T) {
 	}
 }
 
-func TestCloseReachesVariantsButNotATransportThatWasGiven(t *testing.T) {
+func TestCloseClosesVariantsButNotAGivenTransport(t *testing.T) {
 	proxies(t, ply.Options{}, func(t *testing.T, c *ply.Client, d *dials) {
 		require.NoError(t, fetch(t.Context(), c, "http://a.test/"))
 		require.NoError(t, fetch(t.Context(), c, "http://a.test/", proxyNumber(1)))
@@ -123,8 +123,8 @@ func TestCloseReachesVariantsButNotATransportThatWasGiven(t *testing.T) {
 	})
 }
 
-// TestAnIdleConnectionOfAVariantEnds, even if the transport keeps its own forever: nobody may come to close it.
-func TestAnIdleConnectionOfAVariantEnds(t *testing.T) {
+// TestIdleConnectionOfAVariantTimesOut, even if the transport keeps its own forever: nobody may come to close it.
+func TestIdleConnectionOfAVariantTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d dials
 		m := serveInMemory(t, http.HandlerFunc(ok), nil)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// checkProxies finds a proxy of the environment that [http.ProxyFromEnvironment] would pass by in silence, because it cannot be parsed.
-// Its error does not show the value, which may hold a password.
+// checkProxies returns an error for a proxy of the environment that cannot be parsed: [http.ProxyFromEnvironment] would silently ignore it.
+// The error does not show the value, which may hold a password.
 func checkProxies() error {
 	for _, names := range [...][2]string{{"HTTP_PROXY", "http_proxy"}, {"HTTPS_PROXY", "https_proxy"}} { // in the order in which net/http looks
 		for _, name := range names {
@@ -25,7 +25,7 @@ func checkProxies() error {
 	return nil
 }
 
-// unusableProxy says what is wrong with a proxy of the environment. Without a scheme it is one that speaks http.
+// unusableProxy returns what is wrong with a proxy of the environment, or "". A proxy without a scheme is an http proxy.
 func unusableProxy(value string) string {
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme == "" || u.Host == "" {
@@ -46,8 +46,8 @@ func unusableProxy(value string) string {
 
 const direct = "direct"
 
-// ProxyURL sends a request through the proxy at rawURL: http, https or socks5, with credentials as its userinfo, if it wants any.
-// An empty rawURL sends it directly, whatever the client's default is.
+// ProxyURL sends the request through the proxy at rawURL: an http, https or socks5 URL, with the proxy's credentials as its userinfo.
+// With an empty rawURL the request is sent directly, whatever the client's default.
 func ProxyURL(rawURL string) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if rawURL == "" {
@@ -71,7 +71,7 @@ func ProxyURL(rawURL string) RequestOption {
 	}}
 }
 
-// ProxyConnectHeader sends fields to the proxy with the CONNECT request for an https URL.
+// ProxyConnectHeader adds header fields to the CONNECT request that the proxy gets for an https URL.
 func ProxyConnectHeader(h http.Header) RequestOption {
 	return RequestOption{func(d *draft) error {
 		var wire strings.Builder

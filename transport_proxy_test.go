@@ -293,8 +293,8 @@ func TestProxies(t *testing.T) {
 	})
 }
 
-// TestProxiesOfTheEnvironmentThatCannotBeUsed: they are an error, not a direct connection, and the error does not show the password.
-func TestProxiesOfTheEnvironmentThatCannotBeUsed(t *testing.T) {
+// TestUnusableProxyOfTheEnvironmentIsAnError: they are an error, not a direct connection, and the error does not show the password.
+func TestUnusableProxyOfTheEnvironmentIsAnError(t *testing.T) {
 	for _, tt := range []struct {
 		value string
 		ok    bool

@@ -89,7 +89,7 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// TestTransportOptions shows the effect of each. ConnectTimeout and TLSHandshakeTimeout are in TestTheTransportsOwnLimitsAreNamed,
+// TestTransportOptions shows the effect of each. ConnectTimeout and TLSHandshakeTimeout are in TestTransportLimitsAreTimeoutErrors,
 // Proxy and ProxyConnectHeader in TestProxies.
 func TestTransportOptions(t *testing.T) {
 	_, pool := certificate()
@@ -378,7 +378,7 @@ func TestTransportOptions(t *testing.T) {
 	})
 }
 
-func TestTransportOptionsThatCannotBeCarriedOut(t *testing.T) {
+func TestInvalidTransportOptionsAreErrors(t *testing.T) {
 	dial := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("not reached") }
 	tests := map[string]struct {
 		options ply.TransportOptions

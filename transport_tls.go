@@ -17,10 +17,10 @@ func (v *variant) setTLSOption(option string) error {
 	return nil
 }
 
-// TLSConfig sends a request over connections that are made with config, and over no others.
-// Requests with the same *tls.Config share their connections; it must not change any more.
-// Answers are cached apart from those of configurations with other certificates, roots or names. What a callback of a configuration decides
-// has no name that other processes could know: a store that outlives the process is passed by.
+// TLSConfig sends the request only over connections that are made with config.
+// Requests with the same *tls.Config share connections; config must not change any more.
+// Caches keep responses apart by the certificates, roots and names of the configuration. What a callback decides cannot be named across processes,
+// so a store that outlives the process is bypassed for a configuration with callbacks.
 func TLSConfig(config *tls.Config) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if config == nil {
@@ -31,8 +31,8 @@ func TLSConfig(config *tls.Config) RequestOption {
 	}}
 }
 
-// InsecureSkipVerify sends a request without looking at the server's certificate. Anyone on the way can then read and change it.
-// Its answers never serve, from a cache, a request that verifies.
+// InsecureSkipVerify sends the request without verifying the server's certificate, so that anyone on the way can read and change it.
+// A cache never serves its response to a request that verifies.
 func InsecureSkipVerify() RequestOption {
 	return RequestOption{func(d *draft) error {
 		d.settings.variant.insecure = true
@@ -40,8 +40,8 @@ func InsecureSkipVerify() RequestOption {
 	}}
 }
 
-// PinCertificate sends a request only to a server whose certificate has one of the SHA-256 sums.
-// That replaces the verification of its chain and name, so that a self-signed certificate will do; another one is a [*CertificatePinError].
+// PinCertificate sends the request only to a server whose certificate has one of the SHA-256 sums; any other certificate is a [*CertificatePinError].
+// The pin replaces the verification of the certificate's chain and name, so that a self-signed certificate will do.
 func PinCertificate(sums ...[sha256.Size]byte) RequestOption {
 	return RequestOption{func(d *draft) error {
 		if len(sums) == 0 {
@@ -56,7 +56,7 @@ func PinCertificate(sums ...[sha256.Size]byte) RequestOption {
 	}}
 }
 
-// CertificatePinError says that a server's certificate is none of those that [PinCertificate] expects.
+// CertificatePinError says that a server's certificate is not one that [PinCertificate] allows. Got is its SHA-256 sum.
 type CertificatePinError struct {
 	Host string
 	Got  [sha256.Size]byte
@@ -66,9 +66,9 @@ func (e *CertificatePinError) Error() string {
 	return fmt.Sprintf("ply: certificate of %s has SHA-256 sum %x, which PinCertificate does not list", e.Host, e.Got)
 }
 
-// secure gives t the TLS setting of v.
+// applyTLS gives t the TLS setting of v.
 func (v variant) applyTLS(t *http.Transport) {
-	// A dialer of its own for TLS would make connections without looking at the configuration.
+	// A TLS dialer of the base transport would ignore the configuration.
 	t.DialTLSContext = nil
 	//lint:ignore SA1019 a base transport may have the deprecated one
 	t.DialTLS = nil
@@ -82,7 +82,7 @@ func (v variant) applyTLS(t *http.Transport) {
 	t.TLSClientConfig.InsecureSkipVerify = true
 	t.TLSClientConfig.VerifyPeerCertificate, t.TLSClientConfig.VerifyConnection = nil, nil
 	if t.TLSClientConfig.ClientSessionCache != nil {
-		// A session that was resumed is not verified again.
+		// A resumed session would not be verified again, so it must not come from another configuration.
 		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
 	if v.pins != "" {
@@ -100,7 +100,7 @@ func (v variant) checkPin(state tls.ConnectionState) error {
 	return &CertificatePinError{Host: state.ServerName, Got: got}
 }
 
-// namedHost completes a CertificatePinError: TLS doesn't know the names of hosts that go by their address.
+// namedHost completes a CertificatePinError with the host: TLS has no server name for a host that is an address.
 func namedHost(err error, req *http.Request) error {
 	var mismatch *CertificatePinError
 	if errors.As(err, &mismatch) && mismatch.Host == "" {

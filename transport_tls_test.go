@@ -107,8 +107,8 @@ func TestTLSSettings(t *testing.T) {
 	}
 }
 
-// TestAFingerprintErrorComesThroughEverything: layers, proxies, protocols.
-func TestAFingerprintErrorComesThroughEverything(t *testing.T) {
+// TestCertificatePinErrorPassesEveryLayer: layers, proxies, protocols.
+func TestCertificatePinErrorPassesEveryLayer(t *testing.T) {
 	through := httptest.NewServer(&proxy{})
 	defer through.Close()
 	wrap := func(next ply.Handler) ply.Handler {
@@ -139,9 +139,9 @@ func TestAFingerprintErrorComesThroughEverything(t *testing.T) {
 	}
 }
 
-// TestASessionOfAnUnverifiedConnectionIsNotResumed by requests that have it verified in a way of their own:
+// TestUnverifiedSessionIsNotResumed by requests that have it verified in a way of their own:
 // crypto/tls doesn't call VerifyPeerCertificate for resumed sessions.
-func TestASessionOfAnUnverifiedConnectionIsNotResumed(t *testing.T) {
+func TestUnverifiedSessionIsNotResumed(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	refused := errors.New("refused")
 	tr := newTransport(t, ply.TransportOptions{TLSClientConfig: &tls.Config{
@@ -157,7 +157,7 @@ func TestASessionOfAnUnverifiedConnectionIsNotResumed(t *testing.T) {
 	}
 }
 
-func TestFingerprintHoldsForResumedSessions(t *testing.T) {
+func TestPinHoldsForResumedSessions(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	pin := sha256.Sum256(s.Certificate().Raw)
 	tr := newTransport(t, ply.TransportOptions{IdleConnTimeout: -1, TLSClientConfig: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)}})

@@ -11,13 +11,12 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 )
 
-// variant is how a request's connection differs from that of other requests.
-// Requests that want the same share connections, and no others do.
+// variant holds the connection settings of a request. Requests with equal variants share connections, and only those do.
 type variant struct {
 	tls      *tls.Config
 	insecure bool
 	pins     string // SHA-256 sums of certificates, 32 bytes each
-	tlsFrom  string // the option that gave one of these three
+	tlsFrom  string // the option that set one of these three
 
 	proxy       string // a URL, credentials included, or direct
 	proxyHeader string // in wire format
@@ -39,7 +38,7 @@ func (v variant) over(d variant) variant {
 	return v
 }
 
-// choice is what tells the connections of t, which is v's variant of base, from others, or nil if that is nothing.
+// choice returns the identity of the connections of t, which is v's variant of base, or nil for the common one.
 func (v variant) choice(t, base *http.Transport) *connection.Choice {
 	of, parts := connection.Of(base, base), connection.Of(t, base)
 	switch {
@@ -62,7 +61,7 @@ func (v variant) choice(t, base *http.Transport) *connection.Choice {
 	return &connection.Choice{Base: &was, Own: &is}
 }
 
-// option names what makes v differ.
+// option returns the name of the request option that v comes from.
 func (v variant) option() string {
 	switch {
 	case v.tlsFrom != "":
@@ -79,7 +78,7 @@ func (v variant) transport(base *http.Transport) *http.Transport {
 	t := base.Clone()
 	resetHTTP2(t)
 	if t.IdleConnTimeout == 0 {
-		t.IdleConnTimeout = 90 * time.Second // of a variant that made room, nobody closes the last connection
+		t.IdleConnTimeout = 90 * time.Second // closes the last connection of an evicted variant
 	}
 	if v.tlsFrom != "" {
 		v.applyTLS(t)
@@ -90,7 +89,7 @@ func (v variant) transport(base *http.Transport) *http.Transport {
 		connection.SetProxy(t, nil)
 	default:
 		proxy, err := url.Parse(v.proxy)
-		if err != nil { // it has been parsed before
+		if err != nil { // cannot happen: ProxyURL has parsed it
 			connection.SetProxy(t, func(*http.Request) (*url.URL, error) { return nil, err })
 			break
 		}
@@ -106,9 +105,8 @@ func (v variant) transport(base *http.Transport) *http.Transport {
 	return t
 }
 
-// ownHTTP2 has t, a clone, speak HTTP/2 if its original does, and over connections of its own.
-// A clone offers it to servers, as its configuration says, but has no code for it; or else, where x/net/http2 was configured,
-// the original's, which would take the clone's connections for its own.
+// resetHTTP2 makes t, a clone, speak HTTP/2 over connections of its own if its original does. A clone offers HTTP/2 to servers, as its
+// configuration says, but lacks the code for it. If x/net/http2 was configured, it has that of the original, which would take over the clone's connections.
 func resetHTTP2(t *http.Transport) {
 	if t.TLSNextProto["h2"] != nil {
 		t.TLSNextProto = nil

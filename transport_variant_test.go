@@ -13,8 +13,8 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// TestRequestsShareConnectionsWithTheirLike, and with no others.
-func TestRequestsShareConnectionsWithTheirLike(t *testing.T) {
+// TestRequestsWithEqualSettingsShareConnections, and with no others.
+func TestRequestsWithEqualSettingsShareConnections(t *testing.T) {
 	_, pool := certificate()
 	one, two := &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{clientCertificate(t, "two")}}
 	for _, h2 := range []bool{false, true} {
@@ -53,9 +53,9 @@ func TestRequestsShareConnectionsWithTheirLike(t *testing.T) {
 	}
 }
 
-// TestAVariantLeavesAnHTTP2ThatWasConfiguredAlone: golang.org/x/net/http2 puts the connections that it is handed into the pool
+// TestVariantKeepsConfiguredHTTP2Apart: golang.org/x/net/http2 puts the connections that it is handed into the pool
 // of the transport that it was configured for, whose requests may want to verify.
-func TestAVariantLeavesAnHTTP2ThatWasConfiguredAlone(t *testing.T) {
+func TestVariantKeepsConfiguredHTTP2Apart(t *testing.T) {
 	s, _ := secureOrigin(t, true, ok)
 	handed := 0
 	tr := &http.Transport{
@@ -72,7 +72,7 @@ func TestAVariantLeavesAnHTTP2ThatWasConfiguredAlone(t *testing.T) {
 	}
 }
 
-func TestAVariantOfATransportWithoutHTTP2HasNone(t *testing.T) {
+func TestVariantOfAnHTTP1TransportHasNoHTTP2(t *testing.T) {
 	s, _ := secureOrigin(t, true, ok)
 	for name, tr := range map[string]*http.Transport{
 		"an empty map":  {TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}},

@@ -30,16 +30,16 @@ func main() {
 func run(ctx context.Context, out io.Writer) error {
 	origin := httptest.NewServer(handler())
 	defer origin.Close()
-	store, err := cache.New(cache.Options{})
+	c, err := cache.New(cache.Options{})
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer c.Close()
 	log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))})
 	client, err := ply.New(ply.Options{
 		BaseURL: origin.URL,
 		// The same layer outside and inside retry: calls, and attempts.
-		Use: []ply.Middleware{log, store.Middleware, retry.New(retry.Options{MaxAttempts: 2}), log},
+		Use: []ply.Middleware{log, c.Middleware, retry.New(retry.Options{MaxAttempts: 2}), log},
 	})
 	if err != nil {
 		return err

@@ -61,13 +61,13 @@ func makeCalls(ctx context.Context, meters *metric.MeterProvider) error {
 	if err != nil {
 		return err
 	}
-	store, err := cache.New(cache.Options{})
+	c, err := cache.New(cache.Options{})
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer c.Close()
 	budget := &retry.TokenBucket{}
-	if _, err := telemetry.ObserveCache("main", store); err != nil {
+	if _, err := telemetry.ObserveCache("main", c); err != nil {
 		return err
 	}
 	if _, err := telemetry.ObserveBudget("main", budget); err != nil {
@@ -76,7 +76,7 @@ func makeCalls(ctx context.Context, meters *metric.MeterProvider) error {
 	client, err := ply.New(ply.Options{
 		BaseURL: origin.URL,
 		UseCall: []ply.Middleware{telemetry.Call},
-		Use:     []ply.Middleware{store.Middleware, retry.New(retry.Options{Budget: budget}), telemetry.Attempt},
+		Use:     []ply.Middleware{c.Middleware, retry.New(retry.Options{Budget: budget}), telemetry.Attempt},
 	})
 	if err != nil {
 		return err

@@ -44,18 +44,18 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 		steps = tour(base)
 	}
 
-	store, err := cache.New(cache.Options{})
+	c, err := cache.New(cache.Options{})
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer c.Close()
 	var log bytes.Buffer
 	var sent counter
 	client, err := ply.New(ply.Options{
 		Timeouts: ply.Timeouts{Total: 30 * time.Second},
 		Use: []ply.Middleware{
 			logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}),
-			store.Middleware,
+			c.Middleware,
 			retry.New(retry.Options{}),
 			ply.Named("counter", sent.layer),
 		},

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Record is what a retry layer tells of one call.
+// Record is what a retry layer reports about one call.
 type Record struct {
-	Number  int    // of the last attempt, or of the one under way; counts from 1
-	Resends int    // how often the call was sent again, redirects included
-	Stop    string // why the last attempt was the last; "" while the call is under way
+	Number  int    // of the last attempt so far, counted from 1
+	Resends int    // how often the call was sent again, including redirects
+	Stop    string // why there was no further attempt; "" while the call is under way
 }
 
-// Recorder is a retry layer's own record of a call: a value in the context of each attempt.
+// Recorder is a retry layer's own record of a call. The context of each attempt has it under [Key].
 type Recorder interface {
 	AttemptRecord() Record
 }
@@ -38,8 +38,8 @@ func Of(ctx context.Context) (Record, bool) {
 	return Record{}, false
 }
 
-// Tally receives the record of a call from the retry layer below.
-// It finds its way through layers between them that answer with a response of their own, as a cache does.
+// Tally receives the record of a call from the retry layer below. It does so even if a layer between them, such as a cache,
+// returns a response of its own, whose context does not lead to the retry layer.
 type Tally struct {
 	outer *Tally
 
@@ -52,13 +52,13 @@ type Tally struct {
 
 type tallyKey struct{}
 
-// WithTally returns a context below which [Report] reaches the tally, beside those that ctx has already.
+// WithTally returns a context with a new tally, which [Report] reaches in addition to those that ctx has already.
 func WithTally(ctx context.Context) (context.Context, *Tally) {
 	t := &Tally{outer: tallyOf(ctx)}
 	return context.WithValue(ctx, tallyKey{}, t), t
 }
 
-// Continue returns a context below which [Report] reaches t: the tally of a call that goes on.
+// Continue returns a context in which [Report] reaches t, the tally of a call that continues.
 func Continue(ctx context.Context, t *Tally) context.Context {
 	return context.WithValue(ctx, tallyKey{}, t)
 }
@@ -68,7 +68,7 @@ func tallyOf(ctx context.Context) *Tally {
 	return t
 }
 
-// WithoutTally returns a context below which [Report] reaches no tally.
+// WithoutTally returns a context in which [Report] reaches no tally.
 func WithoutTally(ctx context.Context) context.Context {
 	if tallyOf(ctx) == nil {
 		return ctx
@@ -76,7 +76,7 @@ func WithoutTally(ctx context.Context) context.Context {
 	return context.WithValue(ctx, tallyKey{}, (*Tally)(nil))
 }
 
-// Report tells all tallies of ctx about a call. The last report counts.
+// Report passes the record of a call to all tallies of ctx. The last report counts.
 func Report(ctx context.Context, r Recorder) {
 	t := tallyOf(ctx)
 	if t == nil {
@@ -93,14 +93,14 @@ func (t *Tally) set(last Recorder, r Record) {
 	t.last, t.record = last, r
 }
 
-// Record returns what has been reported, and whether anything has.
+// Record returns the last reported record, and whether there is one.
 func (t *Tally) Record() (Record, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.record, t.last != nil
 }
 
-// Outcomes returns how the attempts ended, in order, if a retry layer has reported that tells.
+// Outcomes returns how the attempts ended, in order, or nil if no retry layer has reported them.
 func (t *Tally) Outcomes() []Outcome {
 	if r, ok := t.Reporter().(interface{ AttemptOutcomes() []Outcome }); ok {
 		return r.AttemptOutcomes()
@@ -108,8 +108,8 @@ func (t *Tally) Outcomes() []Outcome {
 	return nil
 }
 
-// Last returns who reported to the innermost tally of ctx that has been told of a call; nil if there is none.
-// A tally made once for all hops of a call thus tells a hop of the one before.
+// Last returns the last reporter of the innermost tally of ctx that has one, or nil.
+// With a tally for all hops of a call, that is how a hop finds the record of the hop before it.
 func Last(ctx context.Context) Recorder {
 	for t := tallyOf(ctx); t != nil; t = t.outer {
 		if last := t.Reporter(); last != nil {
@@ -119,7 +119,7 @@ func Last(ctx context.Context) Recorder {
 	return nil
 }
 
-// Reporter returns who reported last, nil if nobody has.
+// Reporter returns the last reporter, or nil if there is none.
 func (t *Tally) Reporter() Recorder {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,7 +132,7 @@ type Auth struct {
 	Reason string // why, or ""
 }
 
-// ReportAuth tells all tallies of ctx what was done for a request. The last report counts.
+// ReportAuth passes what was done for a request to all tallies of ctx. The last report counts.
 func ReportAuth(ctx context.Context, a Auth) {
 	for t := tallyOf(ctx); t != nil; t = t.outer {
 		t.mu.Lock()
@@ -141,7 +141,7 @@ func ReportAuth(ctx context.Context, a Auth) {
 	}
 }
 
-// Auth returns what has been reported, the zero Auth if nothing has.
+// Auth returns the last reported Auth, or the zero Auth.
 func (t *Tally) Auth() Auth {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,12 +8,12 @@ import (
 	"sync"
 )
 
-// ErrClosed tells [Hooks.Done] that the body was closed before it ended.
+// ErrClosed is the error that [Hooks.Done] gets if the body was closed before its end.
 var ErrClosed = errors.New("body closed before its end")
 
-// Hooks see a body pass. Each field may be nil.
+// Hooks are called as a body is read. Each field may be nil.
 type Hooks struct {
-	// Read sees the outcome of each read and returns the error that the reader gets.
+	// Read gets the result of each read and returns the error that the reader gets.
 	// It runs on the reader's goroutine and must not block.
 	Read func(n int, err error) error
 
@@ -21,15 +21,15 @@ type Hooks struct {
 	// with the error of the read that failed, or with [ErrClosed].
 	Done func(err error)
 
-	// Lost runs, instead of Done, when the garbage collector finds that the body was dropped without having ended, on a goroutine of the runtime's.
-	// What it refers to must not refer to the body, which would then never be found.
+	// Lost runs instead of Done, on a goroutine of the runtime, when the garbage collector finds that the body was dropped before its end.
+	// It must not refer to the body, directly or indirectly, or the body would never be collected.
 	Lost func()
 }
 
-// Watch returns a body that reads from rc and tells h what happens.
-// It keeps an [io.WriterTo] of rc. Closing it closes rc each time it is called;
+// Watch returns a body that reads from rc and calls the hooks in h.
+// It keeps an [io.WriterTo] of rc. Each Close closes rc.
 // Close may run concurrently with Read, as net/http's bodies allow.
-// An upgraded connection (status 101) is no body: leave it as it is.
+// Do not watch an upgraded connection (status 101), which is no body.
 func Watch(rc io.ReadCloser, h Hooks) io.ReadCloser {
 	w := &watched{rc: rc, hooks: h}
 	if h.Lost != nil {
@@ -54,7 +54,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, w.saw(n, err)
 }
 
-// Unwrap returns the body that is watched.
+// Unwrap returns the watched body.
 func (w *watched) Unwrap() io.ReadCloser { return w.rc }
 
 func (w *watched) Close() error {

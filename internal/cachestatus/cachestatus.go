@@ -1,5 +1,5 @@
-// Package cachestatus reads what a ply cache has written into Cache-Status (RFC 9211). All who tell what a cache did take its word from here:
-// the cache itself, the record of a call, logs and telemetry.
+// Package cachestatus reads what a ply cache has written into Cache-Status (RFC 9211). The cache itself, the record of a call, logs and telemetry
+// all use it, so that they agree on one word for what a cache did.
 package cachestatus
 
 import (

@@ -8,28 +8,28 @@ import (
 	"github.com/plyhttp/ply/internal/stack"
 )
 
-// A Chain is what a stack of handlers ends in.
+// A Chain is what can be seen of a stack of handlers: above all, the identity of the connections that its transport makes.
 type Chain struct {
 	Identity
 
-	// Opaque says that the transport cannot be seen. Then the common identity is assumed, and the answers are judged by themselves.
+	// Opaque is true if the transport cannot be seen. Then the common identity is assumed, and each response is judged by itself.
 	Opaque bool
 
 	given  string // the name of what cannot be named, hashed, or ""
 	signed string // the principals for whom signers on the way sign, hashed, or ""
 }
 
-// A Step is what a handler shows whose type hides what it wraps.
+// A Step is what See returns for a handler of the root package.
 type Step struct {
-	Next  http.RoundTripper // what is below, or nil
-	Other http.RoundTripper // what else is below for some requests, or nil
-	Own   *Identity         // of the connections, if the handler settles it, or nil
+	Next  http.RoundTripper // the handler below, or nil
+	Other http.RoundTripper // the handler below for some requests, or nil
+	Own   *Identity         // the identity of its connections, if the handler determines it, or nil
 }
 
-// See is how the root package lets its own types be seen through, without methods for it. It is set before any chain is looked at.
+// See returns what a handler of the root package wraps, so that its types need no exported methods for it. The root package sets it when it is initialized.
 var See = func(http.RoundTripper) (Step, bool) { return Step{}, false }
 
-// Under looks through a stack of handlers for the transport that it ends in.
+// Under returns what can be seen of the stack that begins with h.
 func Under(h http.RoundTripper) Chain {
 	left := stack.Limit
 	return under(h, &left)
@@ -73,13 +73,13 @@ func under(h http.RoundTripper, left *int) Chain {
 	return end
 }
 
-// fork is what requests pass that go one way or the other.
+// fork combines the chains of requests that go either way.
 func fork(a, b Chain) Chain {
 	if a.Foreign != b.Foreign {
 		a.Foreign = newToken()
 		b.Foreign = a.Foreign
 	}
-	if a.signed != b.signed { // then nothing is known of who signs
+	if a.signed != b.signed { // the signer is unknown
 		a.signed, b.signed = "", ""
 	}
 	if a.Identity == b.Identity {
@@ -92,7 +92,7 @@ func fork(a, b Chain) Chain {
 	}, signed: a.signed}
 }
 
-// below is the handler that h wraps, as far as h or the fields of its type say.
+// below returns the handler that h wraps, according to its methods or the fields of its type, or nil.
 func below(h http.RoundTripper) http.RoundTripper {
 	if next := stack.Next(h); next != nil {
 		return next
@@ -101,7 +101,7 @@ func below(h http.RoundTripper) http.RoundTripper {
 	if !s.IsValid() {
 		return nil
 	}
-	for _, name := range [...]string{"Transport", "RoundTripper", "Base"} { // embedded, or as oauth2.Transport has it
+	for _, name := range [...]string{"Transport", "RoundTripper", "Base"} { // embedded, or as in oauth2.Transport
 		f := s.FieldByName(name)
 		if !f.IsValid() || !f.CanInterface() || f.Kind() != reflect.Interface && f.Kind() != reflect.Pointer || f.IsNil() {
 			continue
@@ -113,7 +113,7 @@ func below(h http.RoundTripper) http.RoundTripper {
 	return nil
 }
 
-// described is what a transport that is none of net/http's shows in fields of the usual names, such as those of HTTP/3.
+// described returns what a transport of another package, such as one for HTTP/3, shows in fields with the usual names.
 func described(h http.RoundTripper) Chain {
 	s := structOf(h)
 	if !s.IsValid() {
@@ -140,7 +140,7 @@ func described(h http.RoundTripper) Chain {
 	return Chain{Identity: p.Identity()}
 }
 
-// structOf is the struct that h is or points to, or the zero Value.
+// structOf returns the struct that h is or points to, or the zero Value.
 func structOf(h http.RoundTripper) reflect.Value {
 	v := reflect.ValueOf(h)
 	if v.Kind() == reflect.Pointer {

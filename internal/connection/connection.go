@@ -1,8 +1,8 @@
-// Package connection says what of a connection decides which answers come over it: the certificates that the client shows,
-// whom it trusts, the socket that it goes to, the proxy between. A cache keeps answers that came over different connections apart.
+// Package connection identifies connections by what determines the responses that come over them: the certificates that the client shows,
+// the roots that it trusts, the socket and the proxy. A cache keeps responses apart that came over connections with different identities.
 //
-// An identity is named by content, so that a name means the same in each process that shares a store. What has no content to name it by,
-// a callback for one, has a token of its object, which means something in this process only.
+// An identity is named by content, so that a name means the same in each process that shares a store. A part without content,
+// such as a callback, is named by a token of its object, which is valid only in this process.
 package connection
 
 import (
@@ -17,26 +17,26 @@ import (
 	"weak"
 )
 
-// An Identity is what tells a connection from others. It doesn't change, and is comparable. The zero Identity is the common one:
+// An Identity distinguishes connections. It does not change, and is comparable. The zero Identity is the common one:
 // TCP, with the roots of the system and no certificate of the client.
 type Identity struct {
-	Name string // of what has content, or "" if that is common
-	Why  string // a part of it cannot be named by content, or ""
+	Name string // the name of the parts with content, or "" if they are common
+	Why  string // why a part cannot be named by content, or ""
 
-	// Local are the tokens of what cannot be named. They mean nothing outside this process.
+	// Local has the tokens of the parts that cannot be named by content. They mean nothing outside this process.
 	Local string
 
-	// Foreign is the token of what serves other schemes than those of HTTP: it counts for requests of these alone.
+	// Foreign is the token of round trippers for other schemes than http and https. It counts only for requests with such schemes.
 	Foreign string
 
-	// Unverified says that answers may come without a verified chain of certificates, and stay among themselves.
+	// Unverified is true if responses may come without a verified chain of certificates. A cache keeps them apart from all others.
 	Unverified bool
 }
 
-// Common reports whether connections have nothing that tells them from others.
+// Common reports whether id is the common identity.
 func (id *Identity) Common() bool { return *id == Identity{} }
 
-// A Part is what one side of a configuration says about connections.
+// A Part is one part of a connection's identity, such as its TLS configuration or its proxy.
 type Part struct {
 	content    []string
 	why        string
@@ -48,25 +48,25 @@ func (p *Part) add(kind string, content ...string) {
 	p.content = append(append(p.content, kind, fmt.Sprint(len(content))), content...)
 }
 
-// unnamed notes that something cannot be named by content; token stands for the object that has it.
+// unnamed notes why something cannot be named by content. token stands for its object.
 func (p *Part) unnamed(why, token string) {
 	if p.why == "" {
 		p.why, p.local = why, token
 	}
 }
 
-// Parts are what connections are made of.
+// Parts are all parts of a connection's identity.
 type Parts struct {
 	TLS, Dial, Proxy Part
 
-	// Foreign is the token of what serves other schemes than those of HTTP, or "".
+	// Foreign is the token of round trippers for other schemes than http and https, or "".
 	Foreign string
 
-	// Environment says that the environment chooses the proxies.
+	// Environment is true if the environment chooses the proxies.
 	Environment bool
 }
 
-// Identity puts the parts together.
+// Identity returns the identity that the parts make.
 func (p *Parts) Identity() Identity {
 	id := Identity{Foreign: p.Foreign}
 	var content []string
@@ -89,7 +89,7 @@ func (p *Parts) Identity() Identity {
 	return id
 }
 
-// hashed is one name for several strings, always of the same length.
+// hashed returns one name for several strings. All names have the same length.
 func hashed(content ...string) string {
 	h := sha256.New()
 	var length [8]byte
@@ -113,13 +113,13 @@ func tokensOf(local string) []string {
 
 var (
 	lastToken atomic.Uint64
-	tokens    sync.Map // of a weak pointer to an object: its token
+	tokens    sync.Map // from a weak pointer to an object to its token
 )
 
-// newToken is one that no object has.
+// newToken returns a token that no object has.
 func newToken() string { return fmt.Sprintf("~%016x", lastToken.Add(1)) }
 
-// tokenOf is the token of an object, the same as long as the object is there.
+// tokenOf returns the token of an object, which stays the same as long as the object lives.
 func tokenOf[T any](object *T) string {
 	at := weak.Make(object)
 	if token, ok := tokens.Load(at); ok {
@@ -132,7 +132,7 @@ func tokenOf[T any](object *T) string {
 	return token.(string)
 }
 
-// forget has the token of an object go with it.
+// forget removes the token of an object when the object is collected.
 func forget[T any](object *T, at weak.Pointer[T]) {
 	runtime.AddCleanup(object, func(at weak.Pointer[T]) { tokens.Delete(at) }, at)
 }

@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// Of returns what t makes its connections of. What cannot be named has the token of owner, which t is a copy of, or is.
+// Of returns the parts of t's connections. Parts that cannot be named have the token of owner, which is t or the original of t.
 // t may be in use; its exported fields must not change any more.
 func Of(t, owner *http.Transport) Parts {
-	c := t.Clone() // reading TLSClientConfig from t could meet the first request of t, which changes it
+	c := t.Clone() // reading t.TLSClientConfig would race with the first request of t, which changes it
 	token := func() string { return tokenOf(owner) }
 	var p Parts
 	p.TLS = describeTLS(c.TLSClientConfig, token)
@@ -33,8 +33,8 @@ func Of(t, owner *http.Transport) Parts {
 
 const ownProtocol = "a protocol that is registered with the transport cannot be named"
 
-// ownProtocols reports whether round trippers of the program's own are registered with t, for the schemes of HTTP and for others, files say.
-// net/http registers its own for HTTP/2, which is done by now, as t has been cloned. If net/http keeps them in another way than this code knows, none are found.
+// ownProtocols reports whether the program has registered round trippers with t, for http and https and for other schemes, such as file.
+// net/http has registered its own for HTTP/2 by now, since t has been cloned. If net/http changes how it stores them, none are found.
 func ownProtocols(t *http.Transport) (web, foreign bool) {
 	registered := reflect.ValueOf(t).Elem().FieldByName("altProto")
 	if registered.Kind() != reflect.Struct {
@@ -57,7 +57,7 @@ func ownProtocols(t *http.Transport) (web, foreign bool) {
 
 func ofHTTP(scheme string) bool { return scheme == "https" || scheme == "http" }
 
-// ofHTTP2 reports whether a registered round tripper is net/http's own. What is none is registered no more.
+// ofHTTP2 reports whether a registered round tripper is net/http's own for HTTP/2, or no longer registered.
 func ofHTTP2(h reflect.Value) bool {
 	if h.Kind() == reflect.Interface {
 		h = h.Elem()
@@ -72,12 +72,12 @@ func ofHTTP2(h reflect.Value) bool {
 	return of.PkgPath() == "net/http" || strings.HasSuffix(of.PkgPath(), "/http2")
 }
 
-// TLS returns what a configuration says about connections. What cannot be named has the token of the configuration.
+// TLS returns the part of a TLS configuration. What cannot be named has the token of the configuration.
 func TLS(c *tls.Config) Part {
 	return describeTLS(c.Clone(), func() string { return tokenOf(c) })
 }
 
-// Pinned is the part of t's connections, to servers whose certificates have one of the sums: t itself, a copy of owner, sees to that, and to nothing else.
+// Pinned returns the TLS part of connections to servers whose certificates have one of the sums. t, a copy of owner, verifies the sum and nothing else.
 func Pinned(t, owner *http.Transport, sums ...string) Part {
 	c := t.Clone().TLSClientConfig
 	c.VerifyConnection = nil
@@ -86,14 +86,14 @@ func Pinned(t, owner *http.Transport, sums ...string) Part {
 	return p
 }
 
-// Direct is the part of connections that pass by the proxies of the environment.
+// Direct returns the proxy part of connections that bypass the proxies of the environment.
 func Direct() Part {
 	var p Part
 	p.add("direct")
 	return p
 }
 
-// describeTLS names what c shows to servers and demands of them. Which versions and ciphers it allows makes no other identity.
+// describeTLS names what c shows to servers and demands of them. Versions and ciphers are not part of an identity.
 func describeTLS(c *tls.Config, token func() string) Part {
 	var p Part
 	if c == nil {
@@ -121,15 +121,8 @@ func describeTLS(c *tls.Config, token func() string) Part {
 	if c.GetClientCertificate != nil {
 		p.unnamed("a client certificate that is chosen per connection cannot be named", token())
 	}
-	var shown []string
-	for _, cert := range c.Certificates {
-		if len(cert.Certificate) > 0 {
-			sum := sha256.Sum256(cert.Certificate[0])
-			shown = append(shown, string(sum[:]))
-		}
-	}
-	if shown != nil {
-		p.add("certificates", shown...)
+	if sums := certificateSums(c.Certificates); sums != nil {
+		p.add("certificates", sums...)
 	}
 	if c.ServerName != "" {
 		p.add("server name", strings.ToLower(c.ServerName))
@@ -137,10 +130,21 @@ func describeTLS(c *tls.Config, token func() string) Part {
 	return p
 }
 
+// certificateSums returns the SHA-256 sums of the leaves of certs.
+func certificateSums(certs []tls.Certificate) (sums []string) {
+	for _, cert := range certs {
+		if len(cert.Certificate) > 0 {
+			sum := sha256.Sum256(cert.Certificate[0])
+			sums = append(sums, string(sum[:]))
+		}
+	}
+	return sums
+}
+
 func (p *Parts) dialed(t *http.Transport, token func() string) {
 	//lint:ignore SA1019 a transport may have the deprecated one
 	if t.DialTLSContext != nil || t.DialTLS != nil {
-		p.Dial.unverified = true // the dialer's business
+		p.Dial.unverified = true // whether the dialer verifies certificates is unknown
 		p.Dial.unnamed("a TLS dialer of the transport's own cannot be named", token())
 	}
 	//lint:ignore SA1019 a transport may have the deprecated one
@@ -152,7 +156,7 @@ func (p *Parts) dialed(t *http.Transport, token func() string) {
 		p.Dial.unnamed(ownDialer, token())
 	case sameCode(t.DialContext, (&net.Dialer{}).DialContext):
 	case sameCode(t.DialContext, (&Dialer{}).DialContext):
-		way := ask(t.DialContext)
+		way := askWay(t.DialContext)
 		p.Dial.content = append(p.Dial.content, way.content...)
 		if way.why != "" {
 			p.Dial.unnamed(way.why, token())
@@ -172,7 +176,7 @@ func (p *Parts) proxied(t *http.Transport, token func() string) {
 	case t.Proxy == nil:
 		return
 	case sameCode(t.Proxy, http.ProxyFromEnvironment):
-		// The environment is the machine's: answers outlive a move from one network to another, as they do without proxies.
+		// Proxies of the environment are no part of the identity: stored responses survive a move to another network, as they do without proxies.
 		p.Environment = true
 	case isProxyURL(t.Proxy):
 		if u, err := t.Proxy(nil); err == nil && u != nil {
@@ -191,7 +195,7 @@ func (p *Parts) proxied(t *http.Transport, token func() string) {
 	}
 }
 
-// proxyName is a proxy's URL with its credentials; it is only ever hashed.
+// proxyName returns a proxy's URL with its credentials. It must only be hashed.
 func proxyName(u *url.URL) string {
 	c := *u
 	c.Scheme, c.Host = strings.ToLower(c.Scheme), strings.ToLower(c.Host)
@@ -199,8 +203,8 @@ func proxyName(u *url.URL) string {
 	return c.String()
 }
 
-// isProxyURL reports whether a function is one that [http.ProxyURL] has made, which ignores the request.
-// The compiler names it after the function that it has inlined ProxyURL into.
+// isProxyURL reports whether [http.ProxyURL] has made a function, which then ignores the request.
+// The compiler names the function after the one that ProxyURL was inlined into.
 func isProxyURL(f func(*http.Request) (*url.URL, error)) bool {
 	fn := runtime.FuncForPC(reflect.ValueOf(f).Pointer())
 	if fn == nil {
@@ -215,8 +219,8 @@ func sameCode(a, b any) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
-// ShowsCertificate reports whether a TLS connection of a client has a certificate to show, whether or not the server has asked for it.
-// [tls.ConnectionState] does not say so; if crypto/tls keeps the configuration in another way than this code knows, none is found.
+// ShowsCertificate reports whether a client's TLS connection has a certificate to show, whether or not the server has requested it.
+// [tls.ConnectionState] does not say so. If crypto/tls changes how it stores the configuration, none is found.
 func ShowsCertificate(conn net.Conn) bool {
 	c, ok := conn.(*tls.Conn)
 	if !ok || c == nil {

@@ -8,45 +8,45 @@ import (
 	"strings"
 )
 
-// A Dialer makes connections and can say of what kind. Its DialContext is known by its code, also in a copy of the transport that has it.
+// A Dialer makes connections of a known kind. Its DialContext is recognized by its code, even in a copy of the transport.
 type Dialer struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	Way
 }
 
-// A Way is where a dialer goes. The zero Way is TCP to the address that it is given.
+// A Way is where a dialer connects to. The zero Way is TCP to the given address.
 type Way struct {
-	Socket   string        // the path of the socket that it goes to whatever the address, or ""
-	Local    net.Addr      // the local end, or nil
-	Resolver *net.Resolver // what it looks names up with, or nil for the usual
-	Unknown  bool          // Dial is the program's, and can go anywhere
+	Socket   string        // the path of the socket that it connects to, whatever the address, or ""
+	Local    net.Addr      // the local address, or nil
+	Resolver *net.Resolver // the resolver, or nil for net.DefaultResolver
+	Unknown  bool          // Dial is the program's, and may connect to anything
 	Guard    string        // what it refuses, by content, or ""
 }
 
-// WayOf is the way of a dialer that is the user's.
+// WayOf returns the way of a dialer of the program's.
 func WayOf(dial func(ctx context.Context, network, address string) (net.Conn, error)) Way {
 	return Way{Unknown: !sameCode(dial, (&net.Dialer{}).DialContext)}
 }
 
-// asked is what a Dialer is asked for its way with, in place of a connection.
-type asked struct{ way Part }
+// wayRequest asks a Dialer, by its context, for its way instead of a connection.
+type wayRequest struct{ way Part }
 
-type askedKey struct{}
+type wayRequestKey struct{}
 
-var errAsked = errors.New("connection: a dialer was asked for its way, and made no connection")
+var errWayRequest = errors.New("connection: a dialer was asked for its way, and made no connection")
 
-// ask asks a function for its way that is known to be the DialContext of a Dialer.
-func ask(dial func(ctx context.Context, network, address string) (net.Conn, error)) Part {
-	var a asked
-	dial(context.WithValue(context.Background(), askedKey{}, &a), "", "")
-	return a.way
+// askWay returns the way of dial, which must be the DialContext of a Dialer.
+func askWay(dial func(ctx context.Context, network, address string) (net.Conn, error)) Part {
+	var r wayRequest
+	dial(context.WithValue(context.Background(), wayRequestKey{}, &r), "", "")
+	return r.way
 }
 
 // DialContext makes a connection.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if a, ok := ctx.Value(askedKey{}).(*asked); ok {
-		a.way = d.Way.part()
-		return nil, errAsked
+	if r, ok := ctx.Value(wayRequestKey{}).(*wayRequest); ok {
+		r.way = d.Way.part()
+		return nil, errWayRequest
 	}
 	return d.Dial(ctx, network, address)
 }

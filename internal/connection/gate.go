@@ -18,9 +18,9 @@ type gateKey struct{}
 
 // ChooseProxy chooses the proxy of a request that may pass.
 func (g *Gate) ChooseProxy(req *http.Request) (*url.URL, error) {
-	if asked, ok := req.Context().Value(gateKey{}).(**Gate); ok {
-		*asked = g
-		return nil, errAsked
+	if found, ok := req.Context().Value(gateKey{}).(**Gate); ok {
+		*found = g
+		return nil, errWayRequest
 	}
 	var proxy *url.URL
 	if g.Proxy != nil {

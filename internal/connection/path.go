@@ -8,16 +8,16 @@ import (
 	"github.com/plyhttp/ply/internal/reqctx"
 )
 
-// A Choice is what a client has chosen for the connections of a request. It doesn't change.
+// A Choice is what a client has chosen for the connections of a request. It does not change.
 type Choice struct {
 	Base *Identity // of the client's connections
 	Own  *Identity // of those that the request takes
 
-	outer *Choice // of a request in whose context this one was made, or nil
+	outer *Choice // the choice in the context in which this one was made, or nil
 }
 
-// With returns a context for requests whose connections are c's. A request in the context of another one belongs to both: what an unverified answer
-// led to is not above it.
+// With returns a context for requests whose connections are those of c. A request in the context of another has both choices,
+// because what an unverified response leads to is no more trustworthy than that response.
 func With(ctx context.Context, c *Choice) context.Context {
 	s := reqctx.From(ctx)
 	if outer := chosen(s); outer != nil {
@@ -40,26 +40,26 @@ func chosen(s reqctx.Values) *Choice {
 	return c
 }
 
-// A Path is how a request leaves: by the chain below a cache, as a client may have changed it for this request.
+// A Path is the way of a request from a cache to its connection: the chain below the cache, and what a client has chosen for the request.
 type Path struct {
 	chain   *Chain
 	choice  *Choice
 	foreign bool // for requests of another scheme than those of HTTP
 }
 
-// PathOf returns the path of requests with a scope, below which there is chain.
+// PathOf returns the path of requests with the context values s through chain.
 func PathOf(chain *Chain, s reqctx.Values) Path { return Path{chain: chain, choice: chosen(s)} }
 
-// For returns the path of those requests whose URL has this scheme.
+// For returns the path for requests with a scheme.
 func (p Path) For(scheme string) Path {
 	p.foreign = !ofHTTP(scheme)
 	return p
 }
 
-// Choices returns the path of requests in ctx, as far as that is known from it alone.
+// Choices returns the path of requests in ctx through an unknown chain.
 func Choices(ctx context.Context) Path { return PathOf(&Chain{Opaque: true}, reqctx.From(ctx)) }
 
-// parts are the one or two identities that count, and the one of which the chain names what has no name.
+// parts returns the one or two identities of the path, and the identity whose unnamed parts the chain's given name stands for.
 func (p Path) parts() (first, second, base *Identity) {
 	chain := &p.chain.Identity
 	switch {
@@ -73,12 +73,12 @@ func (p Path) parts() (first, second, base *Identity) {
 	return chain, p.choice.Own, chain
 }
 
-// covers reports whether the chain has given a name to all that cannot be named in id.
+// covers reports whether the chain's given name stands for everything in id that cannot be named.
 func (p Path) covers(id, base *Identity) bool {
 	return p.chain.given != "" && id.Local == base.Local
 }
 
-// tokens are those of id that count.
+// tokens returns the tokens of id that are part of the path's name.
 func (p Path) tokens(id, base *Identity) string {
 	if p.covers(id, base) {
 		return ""
@@ -89,7 +89,7 @@ func (p Path) tokens(id, base *Identity) string {
 	return id.Local
 }
 
-// Append appends the name of the path, behind its length. Equal paths have equal names, in each process if [Path.Unnamed] is empty.
+// Append appends the length of the path's name, and the name. Equal paths have equal names; if [Path.Unnamed] is empty, in all processes.
 func (p Path) Append(dst []byte) []byte {
 	first, second, base := p.parts()
 	if p.choice == nil && p.chain.given == "" && p.chain.signed == "" && !p.foreign {
@@ -111,7 +111,7 @@ func (p Path) Append(dst []byte) []byte {
 	return append(dst, name...)
 }
 
-// Unnamed says why the path cannot be named by content, or is empty if it can.
+// Unnamed returns why the path cannot be named by content, or "" if it can.
 func (p Path) Unnamed() string {
 	first, second, base := p.parts()
 	if p.foreign && p.chain.given == "" && (first.Foreign != "" || second != nil && second.Foreign != "") {
@@ -133,14 +133,14 @@ func (p Path) Unnamed() string {
 	return ""
 }
 
-// Signed reports whether signers on the way have said for whom they sign. The name of the path has it.
+// Signed reports whether signers in the chain name the principal that they sign for. The path's name includes the principal.
 func (p Path) Signed() bool { return p.chain.signed != "" }
 
-// Unseen reports whether nothing is known of the path, so that its answers have to be judged by themselves.
+// Unseen reports whether nothing is known of the path, so that each response must be judged by itself.
 func (p Path) Unseen() bool { return p.chain.Opaque && p.chain.given == "" && p.choice == nil }
 
-// Admits reports whether an answer may be kept among those of the path. One over a connection that was not verified may be kept
-// if the path is known for that, and is not the common one then.
+// Admits reports whether a response may be stored under the path's name. A response over an unverified connection may be stored only
+// if the path is known to be unverified, which the common path is not.
 func (p Path) Admits(resp *http.Response) bool {
 	if resp.TLS == nil || len(resp.TLS.VerifiedChains) > 0 || p.chain.given != "" {
 		return true

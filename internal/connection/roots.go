@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// rootsOf names the certificates in a pool by their sums. It is false for a pool that cannot be named: one whose certificates have constraints,
-// which are functions, and any pool if crypto/x509 keeps them in another way than this code knows. The pool has no method for it:
-// Subjects leaves out the system's roots, and two certificates may have one subject.
+// rootsOf names the certificates in a pool by their sums. It returns false for a pool that cannot be named: one whose certificates have constraints,
+// which are functions, and any pool if crypto/x509 changes how it stores certificates. The methods of a pool do not suffice:
+// Subjects leaves out the system's roots, and two certificates may have the same subject.
 func rootsOf(pool *x509.CertPool) (content []string, ok bool) {
 	if system, err := x509.SystemCertPool(); err == nil && pool.Equal(system) && !constrained(pool) {
 		return nil, true

@@ -1,6 +1,6 @@
-// Package credential says which fields of a request say who asks, and whom they speak of.
+// Package credential finds the credentials of a request and the principal that they identify.
 //
-// What is a credential is what package redact takes for a secret header field: there is one list for what is hidden and for what keeps principals apart.
+// A credential is what package redact takes for a secret header field: one list decides both what is hidden and what keeps principals apart.
 package credential
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// Named reports whether the header field name holds a credential. Case does not matter. It allocates nothing for names that it has seen before.
+// Named reports whether the header field with the name, in any case, holds a credential. It allocates nothing for names that it has seen before.
 func Named(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Length", "Content-Type", "Host", "If-Modified-Since",
@@ -36,16 +36,16 @@ func Named(name string) bool {
 	return secret
 }
 
-// names is what is known of the names that requests have had. A map never changes once it is here.
+// names caches the result of Named by name. A stored map is never changed; remember stores a new one.
 var names atomic.Pointer[map[string]bool]
 
-// The bounds of what is known: programs use few names, and a gateway passes on what others make up.
+// The bounds of names: programs use few names, but a gateway passes on names that others make up.
 const (
 	maxNames    = 512
 	maxNameSize = 64
 )
 
-// remember puts a name into a copy of what is known. Of two goroutines that do so at once, one may be forgotten.
+// remember stores a copy of names with one name more. If two goroutines do so at once, one of the names may be lost.
 func remember(name string, secret bool) {
 	known := names.Load()
 	if len(name) > maxNameSize || known != nil && len(*known) >= maxNames {
@@ -59,8 +59,8 @@ func remember(name string, secret bool) {
 	names.CompareAndSwap(known, &next)
 }
 
-// In reports whether a request has credentials: a field of its header, in any spelling, or the userinfo of its URL.
-// What a layer has added for a principal that it names is none here, for the principal counts in its place.
+// In reports whether a request has credentials: a header field, in any spelling, or userinfo in its URL.
+// Credentials that a layer has added for a principal that it names do not count, because the principal counts in their place.
 func In(r *http.Request) bool {
 	if r.URL != nil && r.URL.User != nil {
 		return true
@@ -77,7 +77,7 @@ func vouched(r *http.Request, name string, values []string) bool {
 	return reqctx.From(r.Context()).Vouches(name, values)
 }
 
-// AppendBasic appends the Authorization that net/http makes of the userinfo of a request's URL, where there is no such field, and reports whether it does.
+// AppendBasic appends the Authorization that net/http makes of the userinfo in a request's URL if the request has no such field, and reports whether it did.
 func AppendBasic(dst []byte, r *http.Request) ([]byte, bool) {
 	if r.URL == nil || r.URL.User == nil || r.Header.Get("Authorization") != "" {
 		return dst, false
@@ -97,15 +97,15 @@ type Set struct {
 	query  map[string]struct{} // parameters with a secret name, decoded
 }
 
-// A claim is what one value says: under the name of its field, in lower case, the value itself, or the key that it names, or only that it is there.
+// A claim is what one value says, under the name of its field in lower case: the value itself, the key that it names, or only that it is present.
 type claim struct {
 	name  string
 	as    sense
 	value string
 }
 
-// Of returns the credentials of a request: those of its header, of the userinfo of its URL, and the parameters of its query whose names say that they are secret.
-// It does not refer to the header: a layer that changes a request in place, as none should, changes nothing here.
+// Of returns the credentials of a request: those of its header, the userinfo of its URL, and the query parameters with secret names.
+// The result does not refer to the header, so it does not change if a layer modifies the request in place, which none should.
 func Of(r *http.Request) Set {
 	var s Set
 	for name, values := range r.Header {
@@ -149,7 +149,7 @@ func (s *Set) has(name string, as sense, value string) bool {
 	return ok
 }
 
-// AddSigned adds the credentials that after has and before has not: what a signer has made of a request.
+// AddSigned adds the credentials that after has and before has not: those that a signer has added to a request.
 func (s *Set) AddSigned(before, after *http.Request) {
 	had := Of(before)
 	for name, values := range after.Header {
@@ -176,8 +176,8 @@ func (s *Set) addQuery(param string) {
 	s.query[param] = struct{}{}
 }
 
-// HasField reports whether s has a line that was sent: the same value under the same name, or a signature by the same key, for each attempt may have its own.
-// Cookies are compared one by one, for HTTP/2 sends them so.
+// HasField reports whether s has a field line that was sent: the same value under the same name, or a signature with the same key, since each attempt may have its own.
+// Cookies are compared one by one, because HTTP/2 may send them in separate lines.
 func (s *Set) HasField(name, value string) bool {
 	name, value = strings.ToLower(name), sent(value)
 	if s.has(name, literal, value) {
@@ -195,7 +195,7 @@ func (s *Set) HasField(name, value string) bool {
 	return (as == keyID || as == proof) && s.has(name, as, id)
 }
 
-// HasQuery reports whether all secret parameters of a query are those of s.
+// HasQuery reports whether s has all secret parameters of a query.
 func (s *Set) HasQuery(query string) bool {
 	for _, param := range secretParams(query) {
 		if _, ok := s.query[param]; !ok {
@@ -223,7 +223,7 @@ func (s *Set) Has(r *http.Request) bool {
 	return r.URL == nil || s.HasQuery(r.URL.RawQuery)
 }
 
-// secretParams returns the parameters of a query whose names say that they are secret, decoded.
+// secretParams returns the decoded parameters of a query that have secret names.
 func secretParams(query string) []string {
 	var found []string
 	for query != "" {
@@ -244,7 +244,7 @@ func decoded(s string) string {
 	return s
 }
 
-// AppendQuery appends a hash of the parameters of a query whose names say that they are secret. It appends nothing if there are none.
+// AppendQuery appends a hash of the parameters of a query that have secret names. It appends nothing if there are none.
 func AppendQuery(dst []byte, query string) []byte {
 	params := secretParams(query)
 	if len(params) == 0 {
@@ -254,7 +254,7 @@ func AppendQuery(dst []byte, query string) []byte {
 	return append(dst, sum[:]...)
 }
 
-// sent is a value as net/http writes it.
+// sent returns a value as net/http writes it.
 func sent(value string) string {
 	if strings.ContainsAny(value, "\r\n") {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)

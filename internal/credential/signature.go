@@ -11,28 +11,28 @@ import (
 	"github.com/plyhttp/ply/internal/target"
 )
 
-// A signature is another one with each request. It says who asks by the key that it proves, where it names one; as a whole it would be in no second key.
+// A signature differs with each request, so a cache key that contained it would never match again. It identifies the principal by the key that it names.
 
-// ErrUnnamed says that a request is signed, and does not say by whom in a way that is known here.
+// ErrUnnamed says that a request is signed with a key whose name cannot be found.
 var ErrUnnamed = errors.New("a signature changes with each request, and names no key")
 
-// sense is what one value of a credential says of who asks.
+// sense is how one value of a credential identifies the principal.
 type sense uint8
 
 const (
-	literal sense = iota // the value stands for somebody: a token, a password, a cookie
-	keyID                // it is a signature, and names the key that it was made with
-	proof                // it is a signature about somebody whom another field names
-	unnamed              // it is a signature, and nothing says by whom
+	literal sense = iota // by the value itself: a token, a password, a cookie
+	keyID                // it is a signature that names its key
+	proof                // it is a signature for a principal that another field names
+	unnamed              // it is a signature, and nothing names its key
 )
 
-// schemes that are no signature, whatever their parameters are called.
+// schemes lists authentication schemes whose credentials are never signatures, whatever their parameters are called.
 var bearers = []string{"basic", "bearer", "apikey", "sharedaccesssignature"}
 
-// colons are the schemes whose credentials are a key's name, a colon, and a signature.
+// colons lists the schemes whose credentials are a key's name, a colon, and a signature.
 var colons = []string{"apiauth", "aws", "goog1", "oss", "obs", "qbox", "qiniu", "sharedkey", "sharedkeylite", "ufile", "upyun"}
 
-// handshakes are the schemes whose tokens are good for one request or connection, and name nobody in clear.
+// handshakes lists the schemes whose tokens are valid for one request or connection and do not name their principal in clear.
 var handshakes = []string{"hoba", "kerberos", "mutual", "negotiate", "ntlm"}
 
 // signatures and keyIDs are names of parameters, in lower case and without dashes and underscores.
@@ -44,7 +44,7 @@ var (
 	}
 )
 
-// authorization says what the value of an Authorization field, or one like it, says of who asks.
+// authorization returns how the value of an Authorization field, or of one like it, identifies the principal.
 func authorization(value string) (string, sense) {
 	scheme, rest, found := strings.Cut(field.TrimOWS(value), " ")
 	if !found {
@@ -91,7 +91,7 @@ func parameters(s string) (ids []string, signed bool) {
 		case slices.Contains(signatures, name):
 			signed = true
 		case name == "credential":
-			value, _, _ = strings.Cut(value, "/") // what follows is the day, the region and the service
+			value, _, _ = strings.Cut(value, "/") // without the day, the region and the service of AWS
 			ids = append(ids, name+"="+value)
 		case slices.Contains(keyIDs, name):
 			ids = append(ids, name+"="+value)
@@ -144,7 +144,7 @@ func inputs(value string) (string, sense) {
 	return strings.Join(ids, "\x00"), keyID
 }
 
-// Of whom a value speaks, under the name of its field.
+// speaksOf returns what a value under the name of its field says of the principal, and how it says it.
 func speaksOf(name, value string) (string, sense) {
 	if len(name) == len("Authorization") && field.EqualFold(name, "Authorization") {
 		return authorization(value)
@@ -157,7 +157,7 @@ func speaksOf(name, value string) (string, sense) {
 		return inputs(value)
 	case name == "signature":
 		if ids, _ := parameters(value); len(ids) > 0 {
-			return strings.Join(ids, "\x00"), keyID // of before RFC 9421
+			return strings.Join(ids, "\x00"), keyID // a draft before RFC 9421
 		}
 		return "", proof
 	case name == "signature-agent", name == "accept-signature":
@@ -176,7 +176,7 @@ func speaksOf(name, value string) (string, sense) {
 	return value, literal
 }
 
-// saysWho reports whether a literal value under a name says who asks. Cookies may, but one that only balances load does not.
+// saysWho reports whether a literal value identifies a principal. Cookies may, except those that only balance load.
 func saysWho(name string) bool {
 	if field.EqualFold(name, "Authorization") || field.EqualFold(name, "Cookie") {
 		return len(name) == len("Authorization")
@@ -185,15 +185,16 @@ func saysWho(name string) bool {
 	return !strings.Contains(name, "csrf") && !strings.Contains(name, "xsrf")
 }
 
-// Identity is what takes the place of a value where requests are compared that were made by the same: the key that a signature names, and else the value itself.
-// It is false for a signature that names none.
+// Identity returns what stands for a value when the principals of requests are compared: the key that a signature names, or else the value itself.
+// It returns false for a signature that names no key.
 func Identity(name, value string) (string, bool) {
 	id, as := speaksOf(name, value)
 	return id, as == literal || as == keyID
 }
 
-// Append appends what a request's credentials say of who asks, but for those that a layer has added for a principal which it names. Nothing of it may be kept but a hash.
-// The error is ErrUnnamed if a signature is all that says it. Then what is appended does not change with the signature, and is of use if something else says who asks.
+// Append appends what identifies the principal of a request, without credentials that a layer has added for a principal that it names.
+// Callers must keep only a hash of it. The error is ErrUnnamed if only a signature without a key's name identifies the principal;
+// what is appended then does not depend on the signature, and is of use if something else names the principal.
 func Append(dst []byte, r *http.Request) ([]byte, error) {
 	a := appender{dst: dst, header: r.Header}
 	a.values = reqctx.From(r.Context())
@@ -208,7 +209,7 @@ func Append(dst []byte, r *http.Request) ([]byte, error) {
 	if value, ok := AppendBasic(basic[:0], r); ok {
 		a.begin()
 		a.value("Authorization", string(value))
-		for _, key := range otherSpellings(r.Header, "Authorization") { // which net/http sends beside it
+		for _, key := range otherSpellings(r.Header, "Authorization") { // net/http sends them in addition
 			for _, value := range r.Header[key] {
 				a.value(key, value)
 			}
@@ -233,7 +234,7 @@ func Append(dst []byte, r *http.Request) ([]byte, error) {
 	return a.dst, nil
 }
 
-// dated reports whether a header has a date, a time stamp or a nonce of the client's: what requests are signed with. Few others have one.
+// dated reports whether a header has a date, a time stamp or a nonce of the client's, as signed requests do. Few other requests have one.
 func dated(h http.Header) bool {
 	for name := range h {
 		name = strings.ToLower(name)
@@ -244,14 +245,14 @@ func dated(h http.Header) bool {
 	return false
 }
 
-// keyBefore is the name of a key, in the credentials of a scheme that is not known here: "ACME name:signature".
+// keyBefore returns the name of the key in the credentials of an unknown scheme: "ACME name:signature".
 func keyBefore(value string) (string, bool) {
 	scheme, rest, _ := strings.Cut(field.TrimOWS(value), " ")
 	id, signature, ok := strings.Cut(field.TrimOWS(rest), ":")
 	return strings.ToLower(scheme) + "\x00" + id, ok && id != "" && signature != "" && !slices.Contains(bearers, strings.ToLower(scheme))
 }
 
-// An appender appends credentials, and watches whether they name somebody.
+// An appender appends credentials, and notes whether they identify a principal.
 type appender struct {
 	dst                    []byte
 	header                 http.Header
@@ -340,7 +341,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// appendLower appends a name in lower case, behind its length.
+// appendLower appends the length of a name, and the name in lower case.
 func appendLower(dst []byte, name string) []byte {
 	dst = target.Append(dst, name)
 	written := dst[len(dst)-len(name):]

@@ -1,9 +1,9 @@
-// Package netrc reads the file in which people keep the logins of their machines, ~/.netrc.
+// Package netrc reads netrc files, which hold the user's credentials for hosts: ~/.netrc.
 //
 // The format is that of ftp(1): words separated by blanks and line ends, "machine NAME" or "default" followed by
-// "login", "password" and "account", each with its value. A value with blanks stands in double quotes, a backslash takes the
-// next character as it is, and a # in place of a keyword makes the rest of its line a comment. Macros (macdef) are passed over,
-// and so are words that mean nothing here, such as the "port" of other tools.
+// "login", "password" and "account", each with its value. A value with blanks is written in double quotes, a backslash escapes the
+// next character, and a # in the place of a keyword makes the rest of its line a comment. Macros (macdef) are skipped,
+// and so are unknown words, such as the "port" of other tools.
 package netrc
 
 import (
@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-// maxBytes bounds what is read of a file.
+// maxBytes limits how much of a file is read.
 const maxBytes = 1 << 20
 
 // File has the logins of a netrc file. It does not change and is safe for concurrent use. The zero File, and a nil one, have none.
@@ -28,14 +28,14 @@ type File struct {
 
 type login struct{ name, password, account string }
 
-// Read reads the file at path. An empty path means the one that the environment variable NETRC names,
+// Read reads the file at path. An empty path means the file that the environment variable NETRC names,
 // or else .netrc (on Windows also _netrc) in the home directory. A file that does not exist has no entries, which is no error.
-// Neither is it if the one in the home directory cannot be opened, which nobody named: a service may have a home that it cannot enter.
+// It is no error either if the file in the home directory cannot be opened: a service may have a home that it cannot enter.
 //
-// The permissions of the file do not matter, as they do not to curl and aiohttp: secrets mounted into containers are often
-// readable by all, and to refuse them would protect nothing that is not already in the open.
+// Read does not check the permissions of the file, as curl and aiohttp do not: secrets mounted into containers are often
+// readable by all users, and refusing them would protect nothing.
 //
-// Errors name the file and the line, and nothing of what is written there.
+// Errors name the file and the line, and quote nothing of its content.
 func Read(path string) (*File, error) {
 	named := true
 	if path == "" {
@@ -60,7 +60,7 @@ func Read(path string) (*File, error) {
 	return file, nil
 }
 
-// defaultPath is the file for want of a path, and whether NETRC names it. It is empty, which does not exist, where there is no home.
+// defaultPath returns the file to read without a path, and whether NETRC names it. It is "" if there is no home directory.
 func defaultPath() (path string, named bool) {
 	if path := os.Getenv("NETRC"); path != "" {
 		return path, true
@@ -78,9 +78,9 @@ func defaultPath() (path string, named bool) {
 	return path, false
 }
 
-// Lookup gives the login for a host, a name or an address without port, as [net/url.URL.Hostname] has it; case does not matter.
-// A host without an entry has the default one. Of several entries for a host the first counts, as for ftp and curl.
-// An entry without login has its account as login. One that has neither of them nor a password keeps the default from its host.
+// Lookup returns the login for a host, which is a name or an address without port, in any case, as [net/url.URL.Hostname] returns it.
+// A host without an entry gets the default entry. Of several entries for a host the first counts, as for ftp and curl.
+// In an entry without a login, the account is the login. An entry with neither of them and no password excludes its host from the default.
 func (f *File) Lookup(host string) (name, password string, ok bool) {
 	if f == nil {
 		return "", "", false
@@ -106,7 +106,7 @@ func Parse(text string) (*File, error) {
 	}
 	file := &File{machines: make(map[string]*login)}
 	s := &scanner{rest: strings.TrimPrefix(text, "\ufeff"), line: 1}
-	entry := &login{} // words in front of the first entry belong to none
+	entry := &login{} // for words before the first entry, which are ignored
 	for s.next() {
 		switch s.word {
 		case "machine":
@@ -140,7 +140,7 @@ func (f *File) add(host string, l *login) {
 	}
 }
 
-// scanner takes the words off a text.
+// scanner splits a text into words.
 type scanner struct {
 	rest string
 	line int
@@ -148,19 +148,19 @@ type scanner struct {
 	err  error
 }
 
-// next finds a word where a keyword may stand, past blanks and comments.
+// next finds a word in the place of a keyword, after blanks and comments.
 func (s *scanner) next() bool {
 	for s.scan() {
 		if !strings.HasPrefix(s.word, "#") {
 			return true
 		}
-		// The comment may have been a word up to the end of its line, or have more words behind it there.
+		// The comment may have been the last word of its line, or the first of several.
 		s.skipLine()
 	}
 	return false
 }
 
-// value is the word behind a keyword, if it is there; otherwise the scan ends.
+// value returns the word after a keyword. If there is none, the scan ends.
 func (s *scanner) value() string {
 	keyword, line := s.word, s.line
 	if !s.scan() && s.err == nil {
@@ -169,7 +169,7 @@ func (s *scanner) value() string {
 	return s.word
 }
 
-// scan finds the next word. It stops in front of the blank or line end behind it.
+// scan finds the next word, and stops before the blank or line end after it.
 func (s *scanner) scan() bool {
 	s.word = ""
 	s.skipBlanks()
@@ -204,7 +204,7 @@ func (s *scanner) scanQuoted() bool {
 	return false
 }
 
-// take makes rest[start:end] the word, and passes it and what follows by so many bytes.
+// take makes rest[start:end] the word and skips n bytes after it.
 func (s *scanner) take(start, end, more int) {
 	s.word = unescape(s.rest[start:end])
 	s.advance(end + more)
@@ -219,7 +219,7 @@ func (s *scanner) skipBlanks() {
 	s.advance(len(s.rest) - len(strings.TrimLeft(s.rest, blanks)))
 }
 
-// skipLine goes to the start of the next line and returns what it passed.
+// skipLine goes to the start of the next line and returns the rest of the current one.
 func (s *scanner) skipLine() string {
 	line, _, found := strings.Cut(s.rest, "\n")
 	n := len(line)
@@ -230,7 +230,7 @@ func (s *scanner) skipLine() string {
 	return line
 }
 
-// skipMacro passes a macro: its name, and all lines up to an empty one.
+// skipMacro skips a macro: its name, and all lines up to an empty one.
 func (s *scanner) skipMacro() {
 	s.value()
 	s.skipLine()
@@ -242,7 +242,7 @@ const blanks = " \t\r\n\v\f"
 
 func isBlank(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
 
-// unescape drops each backslash in front of a character that it shields.
+// unescape removes the backslash before each escaped character.
 func unescape(word string) string {
 	if !strings.Contains(word, `\`) {
 		return word

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// maxSkew is how far a Date may be from our clock and still be trusted to tell what the server's clock says now.
+// maxSkew is how far a Date may differ from the local clock and still be taken for the server's current time.
 const maxSkew = 10 * time.Minute
 
-// Delay returns how long the server that sent h asks to wait, counted from now, and whether it does: by Retry-After (RFC 9110 §10.2.3) or one of its forms in milliseconds.
-// A date in the past asks for no time, and a negative number for nothing. Fractions are rounded up, and what is too large for a duration is the longest one. Of several values, the longest counts.
+// Delay returns how long the server that sent h asks to wait, counted from now, and whether it asks: in Retry-After (RFC 9110 §10.2.3) or one of its forms in milliseconds.
+// A date in the past is a wait of zero, and a negative number is ignored. Fractions are rounded up, and a value that is too large is the longest duration. Of several values, the longest counts.
 func Delay(h http.Header, now time.Time) (time.Duration, bool) {
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
 		if d, ok := longest(h[name], func(s string) (time.Duration, bool) { return digits(s, time.Millisecond) }); ok {
@@ -22,7 +22,7 @@ func Delay(h http.Header, now time.Time) (time.Duration, bool) {
 	return longest(h["Retry-After"], func(s string) (time.Duration, bool) { return retryAfter(s, h, now) })
 }
 
-// Reset returns the same by RateLimit-Reset or X-RateLimit-Reset.
+// Reset is like Delay for RateLimit-Reset or X-RateLimit-Reset.
 func Reset(h http.Header, now time.Time) (time.Duration, bool) {
 	serverNow := now
 	if date, ok := dateOf(h); ok && date.Sub(now).Abs() <= maxSkew {
@@ -56,8 +56,8 @@ func retryAfter(s string, h http.Header, now time.Time) (time.Duration, bool) {
 	return max(0, until(at, h, now)), true
 }
 
-// until measures a date by the clock that wrote it, if Date tells what that says. A Date that is far off belongs to a clock that is wrong, to a stored response, or to nothing:
-// then the shorter of what both clocks say is meant, and of a stored response, which has an Age, what ours says.
+// until returns the time until a date, by the server's clock if Date shows it. A Date that is far off comes from a wrong clock or a stored response:
+// then the result is the shorter time of the two clocks or, for a stored response, which has an Age, the time by the local clock.
 func until(at time.Time, h http.Header, now time.Time) time.Duration {
 	ours := at.Sub(now)
 	date, ok := dateOf(h)
@@ -85,7 +85,7 @@ func dateOf(h http.Header) (time.Time, bool) {
 	return date, err == nil
 }
 
-// rateLimitReset parses seconds from now, or since 1970 when they cannot be meant from now.
+// rateLimitReset parses seconds from now, or since 1970 if the number is too large for a wait.
 func rateLimitReset(s string, serverNow time.Time) (time.Duration, bool) {
 	const years = 100_000_000 // as a wait, three of them; as a date, one in 1973
 	d, ok := digits(s, time.Second)
@@ -96,7 +96,7 @@ func rateLimitReset(s string, serverNow time.Time) (time.Duration, bool) {
 	return wait, wait > 0
 }
 
-// digits parses a decimal number of units. A fraction is rounded up; what does not fit becomes the longest duration there is.
+// digits parses a decimal number of units. A fraction is rounded up; a number that is too large becomes the longest duration.
 func digits(s string, unit time.Duration) (time.Duration, bool) {
 	whole, fraction, fractional := strings.Cut(s, ".")
 	if !decimal(whole) || fractional && !decimal(fraction) {

@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// A host that is not ASCII goes onto the wire in two forms. net/http connects to the one that IDNA makes of it (RFC 5891 §4.4, mapped as UTS #46 says)
-// and writes Punycode of the host as given into the Host field (RFC 3492). The two differ for "BÜCHER.example", and so may the answers.
-// Hosts are compared in the first form, so that is what must be sent: see [OnWire].
+// net/http sends a host that is not ASCII in two forms. It connects to the IDNA form (RFC 5891 §4.4, mapped as in UTS #46),
+// and writes the Punycode of the host as given into the Host field (RFC 3492). The two differ for "BÜCHER.example", and so may the responses.
+// Hosts are compared in the first form, so that form must be sent: see [OnWire].
 
-// OnWire returns r, or, where net/http would write another name into the Host field than the one that it connects to, a request whose Host is that one.
-// What is keyed is what is sent then.
+// OnWire returns r, or a copy whose Host is the name that net/http connects to, if net/http would write another name into the Host field.
+// Keys are then made of what is sent.
 func OnWire(r *http.Request) *http.Request {
 	named := Authority(r)
 	if isASCII(named) || wireHost(named) == dialedHost(named) {
@@ -23,13 +23,13 @@ func OnWire(r *http.Request) *http.Request {
 	return &sent
 }
 
-// wireHost is an authority as the Host field has it.
+// wireHost returns an authority as net/http writes it into the Host field.
 func wireHost(authority string) string {
 	return inLabels(authority, func(label string) string { return label })
 }
 
-// dialedHost is an authority as net/http connects to it, as far as that needs no table of characters: letters are folded to lower case one by one.
-// What would need composition (NFC) or has no simple lower case stays as given, and counts as another host than its mapped form.
+// dialedHost returns an authority as net/http connects to it, as far as that needs no table of characters: letters are folded to lower case one by one.
+// Characters that need composition (NFC), or have no simple lower case, stay as given; the host then counts as another than its mapped form.
 func dialedHost(authority string) string {
 	if isASCII(authority) {
 		return authority
@@ -37,10 +37,10 @@ func dialedHost(authority string) string {
 	return inLabels(fullStops.Replace(authority), func(label string) string { return strings.Map(folded, label) })
 }
 
-// fullStops are the characters that part labels as "." does (RFC 3490 §3.1).
+// fullStops lists the characters that separate labels as "." does (RFC 3490 §3.1).
 var fullStops = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
 
-// inLabels writes the labels that are not ASCII in their ASCII form, after change has been made to them.
+// inLabels applies change to the labels that are not ASCII and writes them in their ASCII form.
 func inLabels(authority string, change func(string) string) string {
 	if isASCII(authority) {
 		return authority
@@ -62,7 +62,7 @@ func inLabels(authority string, change func(string) string) string {
 	return strings.Join(labels, ".") + port
 }
 
-// folded is a letter in lower case, if the two are a plain pair.
+// folded returns a letter in lower case, if its two cases are a plain pair.
 func folded(c rune) rune {
 	if small := unicode.ToLower(c); unicode.ToUpper(small) == c {
 		return small
@@ -87,7 +87,7 @@ const (
 	maxLabel                      = 63 // RFC 1035 §2.3.4
 )
 
-// punycode encodes one label (RFC 3492 §6.3). It fails for one that no name can have.
+// punycode encodes one label (RFC 3492 §6.3). It fails for a label that no host name can have.
 func punycode(label string) (string, bool) {
 	points := []rune(label)
 	if !utf8.ValidString(label) || len(points) > maxLabel {
@@ -149,7 +149,7 @@ func punyDigit(n int) byte {
 	return byte('0' + n - 26)
 }
 
-// adapted is the bias for the next number (RFC 3492 §6.1).
+// adapted returns the bias for the next number (RFC 3492 §6.1).
 func adapted(delta, points int, first bool) int {
 	if first {
 		delta /= punyDamp

@@ -7,7 +7,7 @@ import (
 )
 
 // Normal returns a request for the target URI of r in its normal form: the host in ASCII and lower case, no default port, no dot segments,
-// unreserved characters as themselves, other percent-encodings in upper case. It is r if that has nothing to change. It is good for nothing but its URI.
+// unreserved characters as themselves, other percent-encodings in upper case. It returns r if nothing changes. Only the URI of the result may be used.
 func Normal(r *http.Request) *http.Request {
 	r = Plain(r)
 	u := r.URL
@@ -35,12 +35,12 @@ func Normal(r *http.Request) *http.Request {
 func NormalPath(u *url.URL) string {
 	path := u.EscapedPath()
 	if path != "" && strings.IndexByte(path, '%') < 0 && !strings.Contains(path, "/.") {
-		return path // as most are
+		return path // the usual case
 	}
 	return string(appendPath(nil, path))
 }
 
-// NormalQuery returns the query in its normal form: as a request line has it, which is how ply sends it.
+// NormalQuery returns the query in its normal form, escaped as ply sends it.
 func NormalQuery(u *url.URL) string {
 	query := EscapedQuery(u.RawQuery)
 	if strings.IndexByte(query, '%') < 0 {
@@ -49,8 +49,8 @@ func NormalQuery(u *url.URL) string {
 	return DecodedUnreserved(query)
 }
 
-// EscapedQuery returns query with what may not stand in a request line escaped: the query percent-encode set of the URL Standard,
-// as browsers have it (RFC 3986 §2.1). What is escaped stays as it is, and so does a percent sign that escapes nothing.
+// EscapedQuery escapes the characters of query that must not appear in a request line: the query percent-encode set of the URL Standard,
+// as browsers do (RFC 3986 §2.1). Escapes stay as they are, and so does a percent sign that escapes nothing.
 func EscapedQuery(query string) string {
 	plain := 0
 	for plain < len(query) && !queryEscapes(query[plain]) {
@@ -81,7 +81,7 @@ func queryEscapes(c byte) bool {
 func DecodedUnreserved(s string) string { return string(appendPercent(nil, s)) }
 
 // appendPath normalises percent-encoding, then removes dot segments (RFC 3986 §6.2.2). An empty path is "/".
-// Empty segments stay: "//" is not "/".
+// It keeps empty segments: "//" is not "/".
 func appendPath(dst []byte, path string) []byte {
 	if path == "" {
 		return append(dst, '/')
@@ -94,7 +94,7 @@ func appendPath(dst []byte, path string) []byte {
 	return dst[:start+removeDotSegments(dst[start:])]
 }
 
-// removeDotSegments shortens p in place as RFC 3986 §5.2.4 says and returns the new length.
+// removeDotSegments shortens p in place (RFC 3986 §5.2.4) and returns the new length.
 func removeDotSegments(p []byte) int {
 	out := 0
 	for in := 0; in < len(p); {

@@ -1,7 +1,7 @@
-// Package target says which URI a request is for.
+// Package target returns the URI that a request is for, in two forms.
 //
-// There are two answers. [AppendURI] writes the URI as it is sent: scheme and authority compare as RFC 9110 §4.2.3 says, path and query byte for byte,
-// because an origin may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a". Keys are made of it.
+// [AppendURI] writes the URI as it is sent: scheme and authority compare as in RFC 9110 §4.2.3, path and query byte for byte,
+// because an origin may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a". Cache keys are made of it.
 // [Normal] returns the request for the same URI in its normal form (RFC 3986 §6.2.2). Two URIs with one normal form are equivalent:
 // an invalidation of one reaches the other, which costs a fetch if the origin tells them apart.
 package target
@@ -90,8 +90,8 @@ func Close(dst []byte, start int) {
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 }
 
-// Plain returns r, or, where r has an opaque URL, a request that sends the same without one:
-// an opaque URL is what [url.URL.RequestURI] sends, with a path or, behind "//", with an authority (RFC 9112 §3.2).
+// Plain returns r or, if r has an opaque URL, a request that sends the same without one.
+// [url.URL.RequestURI] sends an opaque URL as it is: with a path or, after "//", with an authority (RFC 9112 §3.2).
 func Plain(r *http.Request) *http.Request {
 	if r.URL.Opaque == "" {
 		return r
@@ -123,7 +123,7 @@ func Plain(r *http.Request) *http.Request {
 	return &plain
 }
 
-// Authority is the one that a request names: its Host, or that of its URL.
+// Authority returns the authority that a request names: its Host, or else that of its URL.
 func Authority(r *http.Request) string {
 	if r.Host != "" {
 		return r.Host
@@ -145,12 +145,12 @@ func appendAuthority(dst []byte, scheme, host string) []byte {
 	return append(appendLength(dst, len(host)), host...) // in its normal form already
 }
 
-// SameAuthority reports whether two authorities are one under a scheme (RFC 9110 §4.2.3).
+// SameAuthority reports whether two authorities are the same under a scheme (RFC 9110 §4.2.3).
 func SameAuthority(scheme, a, b string) bool {
 	return sameAuthority(scheme, dialedHost(a), dialedHost(b))
 }
 
-// NormalAuthority is an authority in its normal form: in ASCII and lower case, without the scheme's own port.
+// NormalAuthority returns an authority in its normal form: in ASCII and lower case, without the scheme's default port.
 func NormalAuthority(scheme, host string) string {
 	return strings.ToLower(withoutDefaultPort(scheme, dialedHost(host)))
 }
@@ -178,7 +178,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// appendLower appends s in lower case, behind its length.
+// appendLower appends the length of s, and s in lower case.
 func appendLower(dst []byte, s string) []byte {
 	dst = append(appendLength(dst, len(s)), s...)
 	written := dst[len(dst)-len(s):]
@@ -188,7 +188,7 @@ func appendLower(dst []byte, s string) []byte {
 	return dst
 }
 
-// plain are the bytes that stand for themselves in a path, whatever is done to it.
+// plain marks the bytes of a path that no escaping or unescaping changes.
 var plain = func() (set [256]bool) {
 	for c := range set {
 		set[c] = c == '/' || unreserved(byte(c))
@@ -196,7 +196,7 @@ var plain = func() (set [256]bool) {
 	return set
 }()
 
-// isPlain reports whether a path, not escaped, is sent as it is: it is not empty and has nothing to escape.
+// isPlain reports whether an unescaped path is sent as it is: it is not empty and needs no escaping.
 func isPlain(path string) bool {
 	for i := 0; i < len(path); i++ {
 		if !plain[path[i]] {

@@ -1,4 +1,4 @@
-// Package timeout knows the errors that say that time ran out, those included that do not say so by a method.
+// Package timeout recognizes timeout errors, including those without a Timeout method.
 package timeout
 
 import (
@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Is reports whether err says that time ran out.
+// Is reports whether err is a timeout.
 func Is(err error) bool {
 	var says interface{ Timeout() bool }
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &says) && says.Timeout() || Named(err)
 }
 
-// Named reports whether err is one of the timeouts that have neither a type nor a method: that of failsafe-go's policy, and [NoTimeLeft].
+// Named reports whether err is one of the timeouts that are known by their text alone: that of failsafe-go's policy, and [NoTimeLeft].
 func Named(err error) bool {
 	return Any(err, func(e error) bool { return e.Error() == "timeout exceeded" }) || NoTimeLeft(err)
 }
 
-// NoTimeLeft reports whether err is that of a limiter that would have to wait beyond the deadline of the context:
+// NoTimeLeft reports whether err says that a limiter would have to wait beyond the deadline of the context:
 // golang.org/x/time/rate says so at once, and any error can by a method NoTimeLeft() bool.
 func NoTimeLeft(err error) bool {
 	var says interface{ NoTimeLeft() bool }
@@ -28,7 +28,7 @@ func NoTimeLeft(err error) bool {
 	})
 }
 
-// Any reports whether is holds for err or for one of the errors that it wraps.
+// Any reports whether is returns true for err or for one of the errors that it wraps.
 func Any(err error, is func(error) bool) bool {
 	for err != nil {
 		if is(err) {

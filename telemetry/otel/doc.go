@@ -7,7 +7,7 @@
 //	…
 //	client, err := ply.New(ply.Options{
 //		UseCall: []ply.Middleware{telemetry.Call},
-//		Use:     []ply.Middleware{store.Middleware, retry.New(retry.Options{}), telemetry.Attempt},
+//		Use:     []ply.Middleware{c.Middleware, retry.New(retry.Options{}), telemetry.Attempt},
 //	})
 //
 // Both layers are plain func(http.RoundTripper) http.RoundTripper and work in any *http.Client, alone or together.

@@ -65,20 +65,20 @@ func ExampleTelemetry_ObserveCache() {
 		fmt.Println(err)
 		return
 	}
-	store, err := cache.New(cache.Options{})
+	c, err := cache.New(cache.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer store.Close()
-	stop, err := telemetry.ObserveCache("main", store)
+	defer c.Close()
+	stop, err := telemetry.ObserveCache("main", c)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer stop()
 
-	hc := &http.Client{Transport: store.Middleware(plytest.NewOrigin(plytest.Text("hello", "Cache-Control", "max-age=60")))}
+	hc := &http.Client{Transport: c.Middleware(plytest.NewOrigin(plytest.Text("hello", "Cache-Control", "max-age=60")))}
 	for range 3 {
 		if err := ply.Discard(hc.Get("https://example.com/")); err != nil {
 			fmt.Println(err)
