@@ -1,4 +1,4 @@
-// Package cachestatus reads what a ply cache has written into Cache-Status (RFC 9211). The cache itself, the record of a call, logs and telemetry
+// Package cachestatus reads and writes what a ply cache says in Cache-Status (RFC 9211). The cache itself, the record of a call, logs and telemetry
 // all use it, so that they agree on one word for what a cache did.
 package cachestatus
 
@@ -11,8 +11,23 @@ import (
 	"github.com/plyhttp/ply/internal/field"
 )
 
+// Field is the field that says what a cache did (RFC 9211 §2).
+const Field = "Cache-Status"
+
 // Name is the cache's name in the field.
 const Name = "ply"
+
+// Why a request was forwarded (RFC 9211 §2.2).
+const (
+	FwdBypass  = "bypass"    // the cache was told to keep out
+	FwdMethod  = "method"    // the method cannot be answered from a store
+	FwdURIMiss = "uri-miss"  // nothing is stored for the URI
+	FwdVary    = "vary-miss" // what is stored for the URI was made for other request fields
+	FwdMiss    = "miss"      // what is stored does not suffice
+	FwdRequest = "request"   // the request's own directives demand it
+	FwdStale   = "stale"     // what is stored is stale
+	FwdPartial = "partial"   // only a part is stored
+)
 
 // Status is one member of the field (RFC 9211 §2).
 type Status struct {
@@ -48,13 +63,13 @@ func (s Status) Word() string {
 	switch {
 	case s.Fwd == "":
 		return "refused"
-	case s.Fwd == "bypass", s.Fwd == "method":
+	case s.Fwd == FwdBypass, s.Fwd == FwdMethod:
 		return "bypassed"
-	case s.Fwd == "uri-miss":
+	case s.Fwd == FwdURIMiss:
 		return "miss"
 	case s.FwdStatus == http.StatusNotModified:
 		return "revalidated"
-	case s.Fwd == "stale", s.Fwd == "request":
+	case s.Fwd == FwdStale, s.Fwd == FwdRequest:
 		return "refreshed"
 	}
 	return "miss"
@@ -78,7 +93,7 @@ func Of(h http.Header) (status, reason string) {
 
 // Last reads the last member, which the cache nearest to the caller wrote. It is false if that is no ply cache.
 func Last(h http.Header) (Status, bool) {
-	lines := h["Cache-Status"]
+	lines := h[Field]
 	if len(lines) == 0 {
 		return Status{}, false
 	}

@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/stretchr/testify/require"
 )
 
 const url = "http://example.com/a"

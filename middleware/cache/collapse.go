@@ -11,7 +11,11 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/body"
+	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/credential"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
 // WithoutCollapsing returns a context for requests that share no exchange with others: each that the store cannot answer goes to the origin by itself.
@@ -25,7 +29,7 @@ const maxRounds = 4
 
 // collapses tells whether a request may share an exchange with others at all.
 func (x *exchange) collapses() bool {
-	return !x.cache.alone && endsByContext(x.request) && x.ask.bypass == "" && x.own != "" && !choicesOf(x.request.Context()).alone && (x.mayLead() || x.mayShare())
+	return !x.cache.alone && endsByContext(x.request) && x.ask.Bypass == "" && x.own != "" && !choicesOf(x.request.Context()).alone && (x.mayLead() || x.mayShare())
 }
 
 // endsByContext tells whether a caller can end its request by the context. One that can only do so by the field Cancel waits for nobody.
@@ -44,17 +48,17 @@ func withoutCancel(r *http.Request) {
 // nor for one whose answer is not to be stored.
 func (x *exchange) mayLead() bool {
 	a := &x.ask
-	return !a.head && !a.conditional() && len(a.ranges) == 0 && a.mode != ModeReadOnly && replayable(x.request)
+	return !a.Head && !a.Conditional() && len(a.Ranges) == 0 && a.Mode != rfc9111.ModeReadOnly && stream.Replayable(x.request)
 }
 
 // mayShare tells whether the answer to an earlier request can be the answer to this one. Not if its caller wants to hear from the origin.
 func (x *exchange) mayShare() bool {
 	a := &x.ask
-	return a.mode != ModeReload && a.mode != ModeNoCache && !a.directives.NoCache && !a.pragma && !(a.directives.MaxAge.Set && a.directives.MaxAge.Value == 0)
+	return a.Mode != rfc9111.ModeReload && a.Mode != rfc9111.ModeNoCache && !a.Directives.NoCache && !a.Pragma && !(a.Directives.MaxAge.Set && a.Directives.MaxAge.Value == 0)
 }
 
 // collapse answers a request by an exchange with the origin that others may share.
-func (x *exchange) collapse(d decision) (*http.Response, error) {
+func (x *exchange) collapse(d rfc9111.Decision) (*http.Response, error) {
 	for range maxRounds {
 		f, as := x.cache.flights.join(x)
 		switch as {
@@ -81,12 +85,12 @@ type verdict uint8
 
 const (
 	done    verdict = iota
-	goAlone         // at once, and with everyone else who has waited: nothing is gained by waiting again
+	goAlone         // RecordKey once, and with everyone else who has waited: nothing is gained by waiting again
 	goAgain         // one of those who have waited leads the next exchange
 )
 
 // lead begins an exchange, on a goroutine of its own: the caller may leave while others still wait for it.
-func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
+func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, error) {
 	resp, begun := x.begin(f, d)
 	switch {
 	case resp != nil:
@@ -116,7 +120,7 @@ func (x *exchange) lead(f *flight, d decision) (*http.Response, error) {
 
 // begin starts an exchange, unless the store has the answer by now, or the request cannot be sent again. Whatever comes between,
 // a panic in a callback of the user's included, those who have joined do not wait for what nobody begins.
-func (x *exchange) begin(f *flight, d decision) (resp *http.Response, begun bool) {
+func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Response, begun bool) {
 	defer func() {
 		if !begun {
 			f.publish()
@@ -134,7 +138,7 @@ func (x *exchange) begin(f *flight, d decision) (resp *http.Response, begun bool
 	}
 	f.lead = *x
 	f.lead.request, f.lead.flight = f.request, f
-	if rewind(f.request) != nil {
+	if stream.Rewind(f.request) != nil {
 		return nil, false
 	}
 	x.closeRequest()
@@ -146,21 +150,21 @@ func (x *exchange) begin(f *flight, d decision) (resp *http.Response, begun bool
 func (x *exchange) lookAgain() *http.Response {
 	c := x.cache
 	now := time.Now()
-	var f found
+	var f lookup
 	c.find(&f, &x.ask, []byte(x.own), x.request, now)
-	if d := decide(&x.ask, &f, now); d.action == serve {
-		return c.serve(&x.ask, f.entry, x.request, now, d.detail)
+	if d := rfc9111.Decide(&x.ask, &f.Lookup, now); d.Action == rfc9111.Serve {
+		return c.serve(&x.ask, f.Entry, x.request, now, d.Detail)
 	}
-	x.set, x.selected, x.seen, x.now = f.set, f.entry, f.seen, now
-	x.lies(f.key)
+	x.set, x.selected, x.seen, x.now = f.Variants, f.Entry, f.seen, now
+	x.lies(f.Key)
 	return nil
 }
 
 // ended waits for the end of an exchange that has been canceled because nobody was left, and returns its error: what the layers below make of it
 // is what the caller would see without a cache. One that does not end soon is not waited for.
-func (x *exchange) ended(f *flight) error {
+func (x *exchange) ended(f *inflightFetch) error {
 	ctx := x.request.Context()
-	slow := time.NewTimer(drainTime)
+	slow := time.NewTimer(stream.DrainTime)
 	defer slow.Stop()
 	select {
 	case <-f.ready:
@@ -169,7 +173,7 @@ func (x *exchange) ended(f *flight) error {
 		return context.Cause(ctx)
 	}
 	if f.raised != nil {
-		f.raised.again()
+		f.raised.Again()
 	}
 	x.cache.stats.errors.Add(1)
 	if f.err != nil && (errors.Is(f.err, ctx.Err()) || errors.Is(f.err, context.Cause(ctx))) {
@@ -179,9 +183,9 @@ func (x *exchange) ended(f *flight) error {
 }
 
 // delivered gives the one who led an exchange what came of it.
-func (x *exchange) delivered(f *flight, d decision) (*http.Response, error) {
+func (x *exchange) delivered(f *inflightFetch, d rfc9111.Decision) (*http.Response, error) {
 	if f.raised != nil {
-		f.raised.again()
+		f.raised.Again()
 	}
 	if f.err == errNoUse {
 		return x.resent(d)
@@ -196,10 +200,10 @@ func (x *exchange) delivered(f *flight, d decision) (*http.Response, error) {
 	switch {
 	case f.spool != nil:
 		t := x.tap(f, resp)
-		if f.spool.attach(t, 0, -1) == nil {
+		if f.spool.Attach(t, 0, -1) == nil {
 			// The others have read on so far that the beginning is gone, before this goroutine had its turn.
 			f.drop()
-			return x.resent(decision{action: fetch, fwd: ForwardMiss})
+			return x.resent(rfc9111.Decision{Action: rfc9111.Fetch, Fwd: cachestatus.FwdMiss})
 		}
 		resp.Body = t
 	case resp.StatusCode == http.StatusSwitchingProtocols:
@@ -214,7 +218,7 @@ func (x *exchange) delivered(f *flight, d decision) (*http.Response, error) {
 
 // fromStore tells whether a body has nothing to do with the exchange, which has failed.
 func fromStore(rc io.ReadCloser) bool {
-	_, ok := rc.(narrower)
+	_, ok := rc.(stored.Narrower)
 	return ok
 }
 
@@ -231,7 +235,7 @@ func handOver(resp *http.Response, last func()) {
 }
 
 // live is the body of an answer that only the one who led gets: the exchange ends with the body, or with the caller's context.
-func (f *flight) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
+func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
 	stop := context.AfterFunc(ctx, func() { f.end(ctx) })
 	return body.Watch(rc, body.Hooks{Done: func(error) {
 		stop()
@@ -240,11 +244,11 @@ func (f *flight) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
 }
 
 // resent sends a request by itself whose body has been closed.
-func (x *exchange) resent(d decision) (*http.Response, error) {
+func (x *exchange) resent(d rfc9111.Decision) (*http.Response, error) {
 	caller := x.request
 	r := *caller
 	x.request = &r
-	if err := rewind(&r); err != nil {
+	if err := stream.Rewind(&r); err != nil {
 		return nil, err
 	}
 	resp, err := x.alone(d)
@@ -255,21 +259,21 @@ func (x *exchange) resent(d decision) (*http.Response, error) {
 }
 
 // tap makes the body of a response whose bytes come from a flight.
-func (x *exchange) tap(f *flight, resp *http.Response) *tap {
+func (x *exchange) tap(f *inflightFetch, resp *http.Response) *stream.Reader {
 	s, next, r := f.spool, x.next, x.request
-	t := &tap{ctx: r.Context()}
-	t.onEnd = func() { addTrailers(resp, s.final) }
-	t.resume = func() *continuation {
-		return &continuation{
-			next: next, request: r, status: f.entry.status, header: f.entry.header,
-			length: s.length, uncompressed: f.entry.uncompressed,
+	t := &stream.Reader{Ctx: r.Context()}
+	t.OnEnd = func() { addTrailers(resp, s.Final) }
+	t.Resume = func() *stream.Continuation {
+		return &stream.Continuation{
+			Next: next, Request: r, Status: f.entry.Status, Header: f.entry.Header,
+			Length: s.Length, Uncompressed: f.entry.Uncompressed,
 		}
 	}
 	return t
 }
 
 // tell counts and reports an answer.
-func (t *told) tell(x *exchange) {
+func (t *accounting) tell(x *exchange) {
 	if t.counter != nil {
 		t.counter.Add(1)
 	}
@@ -285,7 +289,7 @@ func (t *told) tell(x *exchange) {
 }
 
 // share waits for the exchange of another request and answers from it, if the answer is for this one, too.
-func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error) {
+func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, verdict, error) {
 	waited := false
 	select {
 	case <-f.ready:
@@ -308,8 +312,8 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 		return nil, goAlone, nil
 	case f.troubled():
 		return x.shareTrouble(f, d)
-	case f.entry != nil && !selects(f.entry, x.request, x.cache.secret()):
-		x.known = f.entry.selectors
+	case f.entry != nil && !rfc9111.Selects(f.entry, x.request, x.cache.secret()):
+		x.known = f.entry.Selectors
 		f.drop()
 		return nil, goAgain, nil
 	case f.entry != nil && f.outdated(&x.cache.events):
@@ -339,7 +343,7 @@ func (x *exchange) share(f *flight, d decision) (*http.Response, verdict, error)
 }
 
 // leaves ends the wait of a caller who has gone.
-func (x *exchange) leaves(f *flight, d decision) (*http.Response, verdict, error) {
+func (x *exchange) leaves(f *inflightFetch, d rfc9111.Decision) (*http.Response, verdict, error) {
 	defer x.closeRequest()
 	ctx := x.request.Context()
 	left := f.leave(ctx, false)
@@ -370,8 +374,8 @@ func ownError(err error) bool {
 }
 
 // secluded reports whether an error must not pass between two requests: with different credentials that the key does not tell apart, it may be about one principal.
-func (x *exchange) secluded(f *flight) bool {
-	if !x.cache.posture.shared || !x.ask.credentials && !f.lead.ask.credentials {
+func (x *exchange) secluded(f *inflightFetch) bool {
+	if !x.cache.posture.Shared || !x.ask.Credentials && !f.lead.ask.Credentials {
 		return false
 	}
 	mine, its := credential.Of(x.request), credential.Of(f.request)
@@ -379,18 +383,14 @@ func (x *exchange) secluded(f *flight) bool {
 }
 
 // suits tells whether a stored response could answer the request at this moment, without a word from the origin.
-func (x *exchange) suits(e *Entry, now time.Time) bool {
-	d := decide(&x.ask, &found{entry: e, set: &variants{entries: []*Entry{e}}}, now)
-	return d.action == serve || d.action == serveStale
+func (x *exchange) suits(e *stored.Entry, now time.Time) bool {
+	d := rfc9111.Decide(&x.ask, &rfc9111.Lookup{Entry: e, Variants: &stored.Variants{Entries: []*stored.Entry{e}}}, now)
+	return d.Action == rfc9111.Serve || d.Action == rfc9111.ServeStale
 }
-
-// suitsAll tells whether what was fetched for one request may be the answer to others that were waiting for it at the time. It need not be fresh any more:
-// it is no older than what they would have got by themselves. But an origin that wants each use validated may look at more than what the key is made of.
-func (e *Entry) suitsAll() bool { return e.rules.lifetime > 0 && !e.rules.noCache }
 
 // answerFrom answers from what another exchange has brought, in the form that a hit would have. It is nil if that is not possible.
 // It takes over the reference to the body.
-func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response {
+func (x *exchange) answerFrom(f *inflightFetch, d rfc9111.Decision, waited bool) *http.Response {
 	poured := false
 	defer func() {
 		if !poured { // a filter may have panicked
@@ -398,20 +398,20 @@ func (x *exchange) answerFrom(f *flight, d decision, waited bool) *http.Response
 		}
 	}()
 	e, now := f.entry, time.Now()
-	patient := waited && e.suitsAll() && x.ask.unacceptable(e, e.age(now), e.left(now), e.left(now) > 0) == ""
+	patient := waited && e.AnswersWaiters() && x.ask.Unacceptable(e, e.Age(now), e.FreshFor(now), e.FreshFor(now) > 0) == ""
 	if !patient && !x.suits(e, now) || x.cache.picky && !x.cache.admits(x.request, e) {
 		return nil
 	}
-	length := e.body.size()
+	length := e.Body.Size()
 	if f.spool != nil {
-		length = f.spool.length
+		length = f.spool.Length
 	}
-	shape := shapedAs(&x.ask, e, length, now)
-	if shape == unshapable {
+	shape := rfc9111.ShapedAs(&x.ask, e, length, now)
+	if shape == rfc9111.Unshapable {
 		return nil
 	}
-	s := Status{Fwd: d.fwd, FwdStatus: f.status, Collapsed: true, TTL: e.ttl(now), HasTTL: true, Detail: d.detail}
-	resp := e.shapedResponse(x.request, x.ask.head, strconv.FormatInt(int64(e.age(now)/time.Second), 10), s.String(), shape)
+	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, TTL: e.TTL(now), HasTTL: true, Detail: d.Detail}
+	resp := e.Response(x.request, x.ask.Head, strconv.FormatInt(int64(e.Age(now)/time.Second), 10), s.String(), shape)
 	if poured = x.pour(f, resp, shape); !poured {
 		return nil
 	}
@@ -430,33 +430,33 @@ func (x *exchange) handShared(resp *http.Response, s Status) *http.Response {
 }
 
 // pour gives a response its body, if that is still on its way. It is false if its beginning is gone.
-func (x *exchange) pour(f *flight, resp *http.Response, s shape) bool {
+func (x *exchange) pour(f *inflightFetch, resp *http.Response, s stored.Form) bool {
 	if f.spool == nil {
 		return true
 	}
 	first, end := int64(0), int64(-1)
 	switch {
-	case s.status == http.StatusPartialContent:
-		first, end = s.part.first, s.part.last+1
-	case s.status != 0:
+	case s.Status == http.StatusPartialContent:
+		first, end = s.Part.First, s.Part.Last+1
+	case s.Status != 0:
 		f.drop()
 		return true
-	case f.entry.uncompressed:
+	case f.entry.Uncompressed:
 		resp.ContentLength = -1
 	default:
-		resp.ContentLength = f.spool.length
+		resp.ContentLength = f.spool.Length
 	}
-	if x.ask.head {
+	if x.ask.Head {
 		f.drop()
 		return true
 	}
 	t := x.tap(f, resp)
-	if s.status == 0 {
-		resp.Trailer = f.spool.announced.Clone()
+	if s.Status == 0 {
+		resp.Trailer = f.spool.Announced.Clone()
 	} else {
-		t.onEnd = nil
+		t.OnEnd = nil
 	}
-	if f.spool.attach(t, first, end) == nil {
+	if f.spool.Attach(t, first, end) == nil {
 		return false
 	}
 	resp.Body = t
@@ -464,20 +464,20 @@ func (x *exchange) pour(f *flight, resp *http.Response, s shape) bool {
 }
 
 // selecting returns the selectors of the variants that are known for the request's key.
-func (x *exchange) selecting() []selector {
-	var all []selector
+func (x *exchange) selecting() []stored.Selector {
+	var all []stored.Selector
 	all = append(all, x.known...)
-	for _, e := range x.set.all() {
-		all = append(all, e.selectors...)
+	for _, e := range x.set.All() {
+		all = append(all, e.Selectors...)
 	}
 	return all
 }
 
 // selectsLike tells whether two requests have the same values in the fields that answers are known to vary on.
-func (x *exchange) selectsLike(other *http.Request, known []selector) bool {
-	return !slices.ContainsFunc(known, func(s selector) bool {
-		mine, have := selecting(x.request, s.name, x.cache.secret())
-		its, has := selecting(other, s.name, x.cache.secret())
+func (x *exchange) selectsLike(other *http.Request, known []stored.Selector) bool {
+	return !slices.ContainsFunc(known, func(s stored.Selector) bool {
+		mine, have := rfc9111.Selecting(x.request, s.Name, x.cache.secret())
+		its, has := rfc9111.Selecting(other, s.Name, x.cache.secret())
 		return have != has || mine != its
 	})
 }

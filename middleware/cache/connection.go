@@ -63,7 +63,7 @@ func (n *namedConnection) CloseIdleConnections() {
 type mounts struct {
 	mu     sync.Mutex // guards the fields below
 	layers []weak.Pointer[layer]
-	live   int // of layers, when they were counted last
+	live   int // Generation layers, when they were counted last
 	chains []*connection.Chain
 }
 

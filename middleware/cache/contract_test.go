@@ -4,9 +4,10 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/plytest"
-	"github.com/stretchr/testify/require"
 )
 
 // The cache keeps the contract of http.RoundTripper, private and shared.

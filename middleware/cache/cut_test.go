@@ -12,8 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 // wire answers one request per connection with the next of these texts, and closes.

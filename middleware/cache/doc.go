@@ -7,8 +7,19 @@
 // The zero [Options] make a private cache in memory that follows the servers' word. What the cache did for a response stands in
 // its Cache-Status field, which [StatusOf] reads. [Disable] and [WithMode] change the treatment of single requests or of whole scopes.
 //
-// A request is decided in one place, by pure functions: what the request asks (ask.go), which variant fits (vary.go),
-// what is to be done (decide.go), whether an answer may be stored (storable.go), what a 304 confirms (validate.go)
-// and what an unsafe request makes invalid (invalidate.go). The effects are in layer.go and exchange.go, in flight.go (one exchange for several requests),
-// in spool.go (one body for several readers) and in the stores.
+// The rules are in internal/rfc9111, pure functions in files named for the sections of the RFC; stored responses in internal/stored, the stores in internal/memory
+// and internal/durable, bodies in internal/stream. Here are the effects:
+//
+//	options.go, cache.go, mount.go   what a cache is made of, and its place in a chain
+//	roundtrip.go                     a request: key, look up, decide, serve or exchange
+//	key.go, lookup.go, serve.go      these steps
+//	exchange.go                      one exchange with the origin, and who ends it
+//	origin_response.go, partial_content.go, judge.go, filter.go   what becomes of the answer
+//	collapse.go, inflight.go         one exchange for several requests
+//	refresh.go, trouble.go           refreshes in the background; an origin in trouble
+//	leasewait.go                     one exchange for several processes
+//	storage.go, invalidate.go, tags.go, resource.go, unsafe.go   what is stored, and what ends it
+//	watch.go, principal.go, connection.go   who asks, and over which connection
+//	maintenance.go, purge.go, entries.go, memory.go, tiered.go   looking after what is stored
+//	mode.go, status.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says
 package cache

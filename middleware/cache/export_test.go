@@ -3,15 +3,13 @@ package cache
 import (
 	"fmt"
 	"strings"
-
-	"github.com/plyhttp/ply/internal/cachestatus"
 )
 
 // InFlight returns how many exchanges can be joined, and how many bytes the copies on their way to the store are charged with.
 func (c *Cache) InFlight() (flights int, bytes int64) {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
-	return max(c.flights.count, len(c.flights.keys)), c.copies.taken.Load()
+	return max(c.flights.count, len(c.flights.keys)), c.copies.Taken.Load()
 }
 
 // Numbered is a list of n members with a number each.
@@ -21,10 +19,4 @@ func Numbered(format string, n int) string {
 		members[i] = fmt.Sprintf(format, i)
 	}
 	return strings.Join(members, ", ")
-}
-
-// readStatus reads one member of Cache-Status.
-func readStatus(member string) (Status, bool) {
-	s, ok := cachestatus.Parse(member)
-	return statusFrom(s), ok
 }

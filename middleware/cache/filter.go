@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
 const (
@@ -23,12 +24,12 @@ const (
 )
 
 // keeps reports whether the user's condition allows a response with this body to be stored.
-func (c *Cache) keeps(r *http.Request, e *Entry, body []byte) bool {
-	return c.filterBody == nil || c.filterBody(r, e.shown(r, int64(len(body))), body)
+func (c *Cache) keeps(r *http.Request, e *stored.Entry, body []byte) bool {
+	return c.filterBody == nil || c.filterBody(r, e.WithoutBody(r, int64(len(body))), body)
 }
 
 // NoGraphQLErrors is an [Options.FilterBody] that keeps out GraphQL responses with errors, which mostly come with a 200: those that are a JSON object
-// with a member "errors" that is neither null nor empty, or a list with such an object in it. It also keeps out what it cannot read: JSON that is malformed,
+// With a member "errors" that is neither null nor empty, or a list with such an object in it. It also keeps out what it cannot read: JSON that is malformed,
 // a multipart response, and JSON with a content coding other than gzip. A response that is no JSON is stored.
 func NoGraphQLErrors(_ *http.Request, resp *http.Response, body []byte) bool {
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))

@@ -5,8 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/plyhttp/ply/internal/connection"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/internal/cachestatus"
+	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
 // The exchanges that can be joined have a bound, altogether and for one key. Beyond it, requests go on by themselves.
@@ -16,15 +20,15 @@ func TestExchangesThatCanBeJoinedHaveABound(t *testing.T) {
 	defer c.Close()
 	l := c.Middleware(originFunc(nil)).(*layer)
 	request := func(key, language string) *exchange {
-		r := newRequest("GET", "").WithContext(t.Context())
+		r := requestOf("GET", "").WithContext(t.Context())
 		r.Header.Set("Accept-Language", language)
-		var a ask
+		var a rfc9111.Request
 		c.read(&a, r, &connection.Chain{})
-		x := l.exchange(r, &a, []byte(key), found{why: ForwardURIMiss}, time.Now())
-		x.known = []selector{{name: "Accept-Language"}}
+		x := l.exchange(r, &a, []byte(key), lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdURIMiss}}, time.Now())
+		x.known = []stored.Selector{{Name: "Accept-Language"}}
 		return x
 	}
-	fill := func(n int, nth func(int) *exchange) (begun []*flight) {
+	fill := func(n int, nth func(int) *exchange) (begun []*inflightFetch) {
 		for i := range n {
 			if f, as := c.flights.join(nth(i)); as == leads {
 				begun = append(begun, f)
@@ -37,7 +41,7 @@ func TestExchangesThatCanBeJoinedHaveABound(t *testing.T) {
 		most int
 	}{
 		"keys":     {func(i int) *exchange { return request(fmt.Sprint(i), "en") }, maxFlights},
-		"variants": {func(i int) *exchange { return request("one", fmt.Sprint(i)) }, maxVariants},
+		"variants": {func(i int) *exchange { return request("one", fmt.Sprint(i)) }, stored.MaxVariants},
 	} {
 		begun := fill(test.most+100, test.nth)
 		if len(begun) != test.most {

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 // A hit costs the response with its body, and the two parts of its header map.

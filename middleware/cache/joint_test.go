@@ -10,8 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 // numbers is a text in which each place can be told from any other.

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/plyhttp/ply/internal/connection"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/internal/cachestatus"
+	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 )
 
 type originFunc func(*http.Request) (*http.Response, error)
@@ -30,25 +33,25 @@ func TestWhoWaitedForOneThatFoundTheAnswerFindsItToo(t *testing.T) {
 		}, nil
 	}))
 	late := func() *exchange { // looked into the store before anything was there
-		r := newRequest("GET", "").WithContext(t.Context())
-		var a ask
+		r := requestOf("GET", "").WithContext(t.Context())
+		var a rfc9111.Request
 		c.read(&a, r, &connection.Chain{})
-		return rt.(*layer).exchange(r, &a, c.anonymousKey(nil, &a, r), found{why: ForwardURIMiss}, time.Now())
+		return rt.(*layer).exchange(r, &a, c.anonymousKey(nil, &a, r), lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdURIMiss}}, time.Now())
 	}
 	leader, follower := late(), late()
 	flight, as := c.flights.join(leader)
 	require.Equal(t, leads, as)
 	joined, as := c.flights.join(follower)
 	require.Equal(t, shares, as)
-	resp, err := rt.RoundTrip(newRequest("GET", "").WithContext(WithoutCollapsing(t.Context())))
+	resp, err := rt.RoundTrip(requestOf("GET", "").WithContext(WithoutCollapsing(t.Context())))
 	require.NoError(t, err)
 	io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 
-	resp, err = leader.lead(flight, decision{fwd: ForwardURIMiss})
+	resp, err = leader.lead(flight, rfc9111.Decision{Fwd: cachestatus.FwdURIMiss})
 	require.NoError(t, err)
 	resp.Body.Close()
-	resp, verdict, err := follower.share(joined, decision{fwd: ForwardURIMiss})
+	resp, verdict, err := follower.share(joined, rfc9111.Decision{Fwd: cachestatus.FwdURIMiss})
 	require.NoError(t, err)
 	if verdict != done || resp == nil || asked != 1 {
 		t.Errorf("verdict %d, answer %v, %d requests at the origin", verdict, resp, asked)

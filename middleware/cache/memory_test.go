@@ -9,8 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 func TestMemoryKeepsItsBoundsUnderConcurrency(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/reqctx"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 )
 
 // A Mode says how the cache treats one request, in the words of the Fetch standard's request cache mode.
@@ -31,18 +32,10 @@ const (
 
 	// ModeReadOnly follows RFC 9111 but stores nothing. A request that changes something still makes what is stored for its URL invalid.
 	ModeReadOnly
-
-	modeDisabled // see [Disable]
 )
 
 // String returns the mode's name as the Fetch standard writes it.
-func (m Mode) String() string {
-	names := [...]string{"default", "no-store", "reload", "no-cache", "force-cache", "only-if-cached", "read-only", "disabled"}
-	if int(m) < len(names) {
-		return names[m]
-	}
-	return "unknown"
-}
+func (m Mode) String() string { return rfc9111.Mode(m).String() }
 
 // choices is what the contexts around a request have chosen for it. A context that chooses something has a copy of its own.
 type choices struct {
@@ -100,12 +93,12 @@ func Enable(ctx context.Context) context.Context {
 	return choosing(ctx, func(c *choices) { c.off = false })
 }
 
-func modeOf(ctx context.Context) Mode { return choicesOf(ctx).effective() }
+func modeOf(ctx context.Context) rfc9111.Mode { return choicesOf(ctx).effective() }
 
 // effective is the mode that counts.
-func (c *choices) effective() Mode {
+func (c *choices) effective() rfc9111.Mode {
 	if c.off {
-		return modeDisabled
+		return rfc9111.ModeDisabled
 	}
-	return c.mode
+	return rfc9111.Mode(c.mode)
 }

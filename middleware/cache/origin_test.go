@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 // origin answers from memory and remembers what it was asked.

@@ -27,19 +27,6 @@ func WithPrincipal(ctx context.Context, name string) context.Context {
 	return reqctx.With(ctx, s)
 }
 
-// principalTag is the tag of everything that is stored for the principal with this name.
-func principalTag(name string) tag { return hashedPrincipalTag(reqctx.HashPrincipal(name)) }
-
-func hashedPrincipalTag(hashed string) tag { return newTag(append([]byte{'p'}, hashed...)) }
-
-// withPrincipal returns tags and, if the request was made for named principals, their tags.
-func withPrincipal(ctx context.Context, tags []tag) []tag {
-	for hashed := range reqctx.From(ctx).Principals() {
-		tags = append(tags, hashedPrincipalTag(hashed))
-	}
-	return tags
-}
-
 // appendPrincipal appends the hash of a principal's name to a key, if there is one. What stands before it is no length that anything else has.
 func appendPrincipal(dst []byte, hashed string) []byte {
 	if hashed == "" {

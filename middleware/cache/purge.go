@@ -13,6 +13,7 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/target"
 	"github.com/plyhttp/ply/internal/urlpattern"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -26,7 +27,7 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 	if r == nil || !located(r) {
 		return errNoHost
 	}
-	c.events.add(c.tagsOf(r)...)
+	c.events.Add(c.tagsOf(r)...)
 	var failed error
 	for _, path := range c.paths(r) {
 		failed = errors.Join(failed, c.deleteBy(ctx, r, path))
@@ -39,15 +40,15 @@ func (c *Cache) deleteBy(ctx context.Context, r *http.Request, path connection.P
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	err = c.store.update(ctx, string(key), func(*variants) *variants { return nil })
+	err = c.store.Update(ctx, string(key), func(*stored.Variants) *stored.Variants { return nil })
 	if err != nil || !c.searches.Load() {
 		return c.reported(ctx, "delete", err)
 	}
 	if key, err = c.searchKey(r, path); err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	return c.reported(ctx, "delete", c.store.update(ctx, string(key), func(old *variants) *variants {
-		return old.without(func(e *Entry) bool { return e.search == nil || e.search.covers(queryOf(r)) })
+	return c.reported(ctx, "delete", c.store.Update(ctx, string(key), func(old *stored.Variants) *stored.Variants {
+		return old.Without(func(e *stored.Entry) bool { return e.Search == nil || e.Search.Covers(stored.QueryOf(r)) })
 	}))
 }
 
@@ -67,7 +68,7 @@ func (c *Cache) DeleteURL(ctx context.Context, url string) error {
 }
 
 // DeleteGroup removes the stored responses of a cache group (RFC 9875), in all processes that share the store. The URL is any whole one of the origin whose group is meant.
-// A response of the group that is under way from the origin meanwhile is not stored.
+// A Response of the group that is under way from the origin meanwhile is not stored.
 func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 	r, err := requestFor(url)
 	if err != nil {
@@ -88,7 +89,7 @@ func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
 }
 
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
-// A path with dot segments fits if it does as it was sent or without them, and a URL fits if it does by another host that [Options.Key] takes for the same. A response that this cache has under way from the origin meanwhile is not stored.
+// A Path with dot segments fits if it does as it was sent or without them, and a URL fits if it does by another host that [Options.Key] takes for the same. A response that this cache has under way from the origin meanwhile is not stored.
 //
 // Only a pattern that begins with "~" sees queries. Over a byte store it sees [redact.Placeholder] in the place of their values, and of a path's parameters (";v=1").
 // A store that cannot list what it holds is an error.
@@ -101,19 +102,19 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 		r, err := http.NewRequest(http.MethodGet, url, nil)
 		return err == nil && (p.Reaches(r) || slices.ContainsFunc(c.mirrors(r), p.Reaches))
 	}
-	c.events.addSieve(func(url string, _ time.Time) bool {
+	c.events.AddFilter(func(url string, _ time.Time) bool {
 		return fits(url) || c.durable != nil && fits(redact.URLText(url)) // as it will be in the store
 	})
-	return c.deleteWhere(ctx, func(e *Entry) bool { return fits(e.url) })
+	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return fits(e.URL) })
 }
 
 // DeleteOlderThan removes the stored responses that were received or validated longer than d ago, and returns how many there were.
-// A response that this cache asked the origin for as long ago, and has under way, is not stored: with a d of zero, none that is under way is.
+// A Response that this cache asked the origin for as long ago, and has under way, is not stored: with a d of zero, none that is under way is.
 // A store that cannot list what it holds is an error.
 func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, error) {
 	now := time.Now()
-	c.events.addSieve(func(_ string, requested time.Time) bool { return now.Sub(requested) >= d })
-	return c.deleteWhere(ctx, func(e *Entry) bool { return e.resident(now) > d })
+	c.events.AddFilter(func(_ string, requested time.Time) bool { return now.Sub(requested) >= d })
+	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return e.ResidentTime(now) > d })
 }
 
 // DeleteFunc removes the stored responses for which drop is true, and returns how many there were. drop must not call the cache or its store.
@@ -124,13 +125,13 @@ func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, er
 	if drop == nil {
 		return 0, errors.New("cache: delete: the function is nil: give one, or use Clear to remove everything")
 	}
-	c.events.addAll()
-	return c.deleteWhere(ctx, drop)
+	c.events.AddAll()
+	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return drop(&Entry{e}) })
 }
 
 // deleteWhere removes the stored responses for which drop is true.
-func (c *Cache) deleteWhere(ctx context.Context, drop func(*Entry) bool) (int, error) {
-	n, err := c.updateAll(ctx, func(e *Entry) *Entry {
+func (c *Cache) deleteWhere(ctx context.Context, drop func(*stored.Entry) bool) (int, error) {
+	n, err := c.updateAll(ctx, func(e *stored.Entry) *stored.Entry {
 		if drop(e) {
 			return nil
 		}
@@ -141,19 +142,16 @@ func (c *Cache) deleteWhere(ctx context.Context, drop func(*Entry) bool) (int, e
 
 // DeleteEntry removes one stored response, such as one that [Cache.Entries] has listed, and what a validation has put in its place since.
 // Other variants of it and other principals' copies stay. It is no error if it is gone already. A response to such a request that is under way
-// from the origin meanwhile is not stored.
+// Source the origin meanwhile is not stored.
 //
 // It works where a URL does not say enough: over a byte store, which holds no values of a query. The entry must be one of this cache's.
 func (c *Cache) DeleteEntry(ctx context.Context, e *Entry) error {
-	if e == nil || len(e.tags) == 0 {
+	if e == nil || e.stored == nil || len(e.stored.Tags) == 0 {
 		return errors.New("cache: delete: the Entry comes from no cache: take one that Entries yields")
 	}
-	c.events.add(e.tags[0])
-	return c.reported(ctx, "delete", c.store.deleteEntry(ctx, e))
+	c.events.Add(e.stored.Tags[0])
+	return c.reported(ctx, "delete", c.store.DeleteEntry(ctx, e.stored))
 }
-
-// errForeignEntry says that an entry cannot be in a store.
-var errForeignEntry = errors.New("the Entry comes from another cache: take one that Entries of this one yields")
 
 // requestFor is a request for a URL that says where it is.
 func requestFor(url string) (*http.Request, error) {

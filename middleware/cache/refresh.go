@@ -2,44 +2,38 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
+	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/reqctx"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
-
-// outliving returns r, or a request without an end if the deadline of r has passed: the pieces of a large body come after it.
-func outliving(r *http.Request) *http.Request {
-	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
-		return r.WithContext(context.WithoutCancel(r.Context()))
-	}
-	return r
-}
 
 // refreshBehind validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
 func (x *exchange) refreshBehind() {
 	c := x.cache
-	if x.ask.mode == ModeReadOnly {
+	if x.ask.Mode == rfc9111.ModeReadOnly {
 		return // what it brings could not be kept
 	}
 	r := x.request.Clone(reqctx.InBackground(context.WithoutCancel(x.request.Context())))
-	if rewind(r) != nil {
+	if stream.Rewind(r) != nil {
 		return
 	}
 	withoutCancel(r)
 	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
-		deleteFold(r.Header, name)
+		rfc9111.DeleteFold(r.Header, name)
 	}
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet
 	}
 	behind := *x
 	behind.behind = true
-	behind.ask = newAsk(modeOf(r.Context()), r, &c.posture)
-	behind.ask.path, behind.ask.principal = x.ask.path, x.ask.principal
+	behind.ask = rfc9111.ReadRequest(modeOf(r.Context()), r, &c.posture)
+	behind.ask.Path, behind.ask.Principal = x.ask.Path, x.ask.Principal
 	started := c.flights.start(x.own, x.key, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
 		defer cancel()
@@ -92,13 +86,13 @@ func (x *exchange) fetchBehind() (err error) {
 			t.Refreshing(x.request)
 		}
 	})
-	d := decision{action: validate, fwd: ForwardStale}
-	if !x.selected.hasValidator() {
-		d.action = fetch
+	d := rfc9111.Decision{Action: rfc9111.Validate, Fwd: cachestatus.FwdStale}
+	if !x.selected.HasValidator() {
+		d.Action = rfc9111.Fetch
 	}
 	resp, err := x.act(d)
 	if err == errElsewhere {
-		x.cache.leases.skip(x.request.Context())
+		x.cache.leases.Pause(x.request.Context())
 		return nil
 	}
 	if err != nil {
@@ -108,8 +102,8 @@ func (x *exchange) fetchBehind() (err error) {
 		x.failures++
 	}
 	defer resp.Body.Close()
-	defer context.AfterFunc(x.request.Context(), func() { aside(func() { resp.Body.Close() }) })() // a body need not know of the context
-	if _, recorded := resp.Body.(interface{ recording() bool }); recorded {
+	defer context.AfterFunc(x.request.Context(), func() { stream.WithoutPanic(func() { resp.Body.Close() }) })() // a body need not know of the context
+	if stream.IsRecording(resp.Body) {
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
 	}
 	return err

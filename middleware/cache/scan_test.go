@@ -8,8 +8,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 // counting is a cache before an origin whose bodies are as long as the path says: "/3000/x" has 3000 bytes.

@@ -15,8 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 // socketed is an origin on a real socket, with the counts of what must not be left over.

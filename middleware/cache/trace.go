@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/durable"
+	"github.com/plyhttp/ply/middleware/cache/internal/storeclient"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
 // Trace is a set of functions that a cache calls when something happens, each of which may be nil.
@@ -59,16 +63,16 @@ func (c *Cache) answered(r *http.Request, s Status) {
 	})
 }
 
-func (c *Cache) tookIn(ctx context.Context, e *Entry) {
+func (c *Cache) traceStored(ctx context.Context, e *stored.Entry) {
 	c.stats.stored.Add(1)
 	c.traces(ctx, func(t *Trace) {
 		if t.Stored != nil {
-			t.Stored(e)
+			t.Stored(&Entry{e})
 		}
 	})
 }
 
-func (c *Cache) leftOut(r *http.Request, reason string) {
+func (c *Cache) traceNotStored(r *http.Request, reason string) {
 	c.traces(r.Context(), func(t *Trace) {
 		if t.NotStored != nil {
 			t.NotStored(r, reason)
@@ -78,9 +82,9 @@ func (c *Cache) leftOut(r *http.Request, reason string) {
 
 func (c *Cache) fault(ctx context.Context, operation string, err error) {
 	switch {
-	case err == nil, errors.Is(err, errCallerGone), errors.Is(err, errNewer), errors.Is(err, errGone):
+	case err == nil, errors.Is(err, storeclient.ErrCallerGone), errors.Is(err, durable.ErrNewer), errors.Is(err, durable.ErrGone):
 		return
-	case errors.Is(err, errStoreDown):
+	case errors.Is(err, storeclient.ErrStoreDown):
 		c.stats.storeSkipped.Add(1)
 		return
 	}

@@ -8,10 +8,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// An origin in trouble is asked by a few. Those who wait for one of them when it fails get the stale response that may stand in, or else what it has brought:
+// An Origin in trouble is asked by a few. Those who wait for one of them when it fails get the stale response that may stand in, or else what it has brought:
 // its error, its answer if that may be shared, and else the status alone.
 
 const (
@@ -22,7 +26,7 @@ const (
 	maxFailures = 2
 
 	// doubtTime is for how long an exchange is waited for if those before could not be shared, and the origin has failed since.
-	// An origin in trouble may say so again; else it may be one that answers when there is something to tell.
+	// An Origin in trouble may say so again; else it may be one that answers when there is something to tell.
 	doubtTime = time.Second
 
 	// lentBytes bounds the body of an answer that is shared though it is not stored.
@@ -33,7 +37,7 @@ const (
 func inTrouble(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
 
 // troubled reports whether the origin has answered that it is in trouble, and nothing is stored of that.
-func (f *flight) troubled() bool {
+func (f *inflightFetch) troubled() bool {
 	return inTrouble(f.status) && (f.entry == nil && f.failed == nil && f.raised == nil || f.lent)
 }
 
@@ -48,12 +52,12 @@ func (x *exchange) hasStandIn() bool {
 	if x.behind || x.selected == nil {
 		return false
 	}
-	_, ok := onError(&x.ask, x.selected, true, &x.cache.posture, x.now)
+	_, ok := rfc9111.OnError(&x.ask, x.selected, true, &x.cache.posture, x.now)
 	return ok
 }
 
 // trouble takes in that the origin has answered with an error.
-func (p *reply) trouble() {
+func (p *originResponse) trouble() {
 	switch {
 	case p.misattributed():
 	case p.flight == nil && p.own != "":
@@ -65,41 +69,41 @@ func (p *reply) trouble() {
 
 // lend lets those who wait have the answer, too, unless it is about the one who asked, or the origin forbids to use it for another request.
 // It is not stored: who comes later asks for himself.
-func (p *reply) lend() {
-	judged := candidate{request: p.request, response: p.Response, age: initialAge(p.Header, p.requested, p.received), carried: carriedBy(p.request) | p.watch.carries()}
+func (p *originResponse) lend() {
+	judged := rfc9111.Candidate{Request: p.request, Response: p.Response, Age: rfc9111.InitialAge(p.Header, p.requested, p.received), Carried: rfc9111.CarriedBy(p.request) | p.watch.carries()}
 	if !p.lendable(&judged) {
 		return
 	}
 	e := p.newEntry(&judged)
-	if slices.ContainsFunc(e.selectors, selector.unhashed) {
+	if slices.ContainsFunc(e.Selectors, rfc9111.Unhashed) {
 		return
 	}
 	f := p.flight
 	f.lent = true
 	if p.Body == http.NoBody && p.ContentLength <= 0 {
-		e.index()
+		e.Derive()
 		f.entry = e
 		return
 	}
 	d := p.draft(e)
-	d.limit, d.spiller = min(d.limit, lentBytes), nil
-	p.pass(e, d).decided = func(outcome) {}
+	d.Limit, d.OpenSink = min(d.Limit, lentBytes), nil
+	p.pass(e, d).Decided = func(stream.Outcome) {}
 }
 
 // lendable reports whether an answer that is not stored may be used for requests that are the same to the cache, and waited for it (RFC 9111 §5.2.2).
-func (p *reply) lendable(judged *candidate) bool {
+func (p *originResponse) lendable(judged *rfc9111.Candidate) bool {
 	c := p.cache
-	if p.followed || p.apart != "" || p.misattributed() || p.ask.head || p.ask.directives.NoStore || endsWithConnection(p.Response) ||
-		p.ContentLength > lentBytes || p.Body != http.NoBody && !c.copies.has(scratchSize) ||
-		unstorableSize(p.Header) != "" || unstorableVary(p.Header) != "" || unstorableKind(judged, &c.posture) != "" || len(p.Header["Set-Cookie"]) > 0 {
+	if p.followed || p.apart != "" || p.misattributed() || p.ask.Head || p.ask.Directives.NoStore || endsWithConnection(p.Response) ||
+		p.ContentLength > lentBytes || p.Body != http.NoBody && !c.copies.Has(stream.ScratchSize) ||
+		rfc9111.UnstorableSize(p.Header) != "" || rfc9111.UnstorableVary(p.Header) != "" || rfc9111.UnstorableKind(judged, &c.posture) != "" || len(p.Header["Set-Cookie"]) > 0 {
 		return false
 	}
-	d, _ := field.Controlling(p.Header, c.posture.targeted)
-	return !d.NoStore && !d.NoCache && !(c.posture.shared && d.Private)
+	d, _ := field.Controlling(p.Header, c.posture.Targeted)
+	return !d.NoStore && !d.NoCache && !(c.posture.Shared && d.Private)
 }
 
 // await waits until a flight has landed, or is not worth waiting for. landed is true even if a request's context has ended meanwhile.
-func (f *flight) await(ctx context.Context) (landed, over bool) {
+func (f *inflightFetch) await(ctx context.Context) (landed, over bool) {
 	select {
 	case <-f.ready:
 		return true, false
@@ -122,8 +126,8 @@ func (f *flight) await(ctx context.Context) (landed, over bool) {
 }
 
 // shareTrouble answers one who has waited for an origin that is in trouble.
-func (x *exchange) shareTrouble(f *flight, d decision) (*http.Response, verdict, error) {
-	if isServerError(f.status) {
+func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Response, verdict, error) {
+	if rfc9111.IsServerError(f.status) {
 		if stale := x.insteadOf(d, f.status, false); stale != nil {
 			f.drop()
 			x.closeRequest()
@@ -134,8 +138,8 @@ func (x *exchange) shareTrouble(f *flight, d decision) (*http.Response, verdict,
 	case x.secluded(f):
 		f.drop()
 		return nil, goAlone, nil
-	case f.lent && !selects(f.entry, x.request, x.cache.secret()):
-		x.known = f.entry.selectors
+	case f.lent && !rfc9111.Selects(f.entry, x.request, x.cache.secret()):
+		x.known = f.entry.Selectors
 		f.drop()
 		return nil, goAgain, nil
 	case f.lent:
@@ -161,11 +165,11 @@ func (x *exchange) shareTrouble(f *flight, d decision) (*http.Response, verdict,
 }
 
 // borrow answers with what was lent. It is nil if its beginning is gone.
-func (x *exchange) borrow(f *flight, d decision) *http.Response {
-	s := Status{Fwd: d.fwd, FwdStatus: f.status, Collapsed: true, Detail: d.detail}
-	age := strconv.FormatInt(int64(f.entry.age(time.Now())/time.Second), 10)
-	resp := f.entry.shapedResponse(x.request, x.ask.head, age, s.String(), shape{})
-	if !x.pour(f, resp, shape{}) {
+func (x *exchange) borrow(f *inflightFetch, d rfc9111.Decision) *http.Response {
+	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, Detail: d.Detail}
+	age := strconv.FormatInt(int64(f.entry.Age(time.Now())/time.Second), 10)
+	resp := f.entry.Response(x.request, x.ask.Head, age, s.String(), stored.Form{})
+	if !x.pour(f, resp, stored.Form{}) {
 		f.drop()
 		return nil
 	}
@@ -174,12 +178,12 @@ func (x *exchange) borrow(f *flight, d decision) *http.Response {
 
 // statusAlone answers with the status that the origin has answered several requests like this one with, and nothing else of those answers:
 // they are not for others.
-func (x *exchange) statusAlone(f *flight, d decision) *http.Response {
-	s := Status{Fwd: d.fwd, FwdStatus: f.status, Collapsed: true, Detail: joined(d.detail, "the origin answered others so, whose answers are not to be shared")}
+func (x *exchange) statusAlone(f *inflightFetch, d rfc9111.Decision) *http.Response {
+	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, Detail: joined(d.Detail, "the origin answered others so, whose answers are not to be shared")}
 	resp := &http.Response{
 		Status: strconv.Itoa(f.status) + " " + http.StatusText(f.status), StatusCode: f.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:  http.Header{cacheStatus: {s.String()}, "Content-Length": {"0"}},
+		Header:  http.Header{cachestatus.Field: {s.String()}, "Content-Length": {"0"}},
 		Request: x.request, Body: http.NoBody,
 	}
 	return x.handShared(resp, s)
@@ -187,7 +191,7 @@ func (x *exchange) statusAlone(f *flight, d decision) *http.Response {
 
 // probe reports whether a request goes on by itself for a key whose answers cannot be shared. If something stale could stand in for an error,
 // only a few do so at a time: for all they know the origin is in trouble, and the others need not hear that from it. The lock is held.
-func (t *flights) probe(x *exchange) bool {
+func (t *inflightFetches) probe(x *exchange) bool {
 	if !x.hasStandIn() {
 		return true
 	}
@@ -200,7 +204,7 @@ func (t *flights) probe(x *exchange) bool {
 }
 
 // probed notes that a request which went on by itself has its answer.
-func (t *flights) probed(x *exchange) {
+func (t *inflightFetches) probed(x *exchange) {
 	if !x.probing {
 		return
 	}
@@ -212,7 +216,7 @@ func (t *flights) probed(x *exchange) {
 }
 
 // doubt notes that the origin was in trouble: what is known of the answers for a key may not hold for what it says now.
-func (t *flights) doubt(key string) {
+func (t *inflightFetches) doubt(key string) {
 	hash := maphash.String(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -222,7 +226,7 @@ func (t *flights) doubt(key string) {
 }
 
 // hears notes that the origin answers, though it has failed for others.
-func (t *flights) hears(key string) {
+func (t *inflightFetches) hears(key string) {
 	hash := maphash.String(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -234,7 +238,7 @@ func (t *flights) hears(key string) {
 }
 
 // heardSince reports whether the origin has answered since then, though it has failed for others.
-func (t *flights) heardSince(key string, then time.Time) bool {
+func (t *inflightFetches) heardSince(key string, then time.Time) bool {
 	hash := maphash.String(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,41 +10,11 @@ import (
 	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/reqctx"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 )
 
 // credentialsBelow is why an answer is not stored, nor shared, to a request that has left with credentials which the cache has not seen: the key does not say whose it is.
 const credentialsBelow = "credentials were added below the cache"
-
-// carried says which kinds of credentials a request has.
-type carried uint8
-
-const (
-	authorizationCarried carried = 1 << iota
-	cookieCarried
-	otherCarried
-)
-
-func carriedIn(name string) carried {
-	switch {
-	case field.EqualFold(name, "Authorization"):
-		return authorizationCarried
-	case field.EqualFold(name, "Cookie"):
-		return cookieCarried
-	}
-	return otherCarried
-}
-
-func carriedBy(r *http.Request) (c carried) {
-	if r.URL != nil && r.URL.User != nil {
-		c = authorizationCarried
-	}
-	for name := range r.Header {
-		if credential.Named(name) {
-			c |= carriedIn(name)
-		}
-	}
-	return c
-}
 
 // A watch compares the credentials that are sent for one exchange with those that its key was made of. It hears of each field that net/http writes,
 // in each attempt and each hop, for requests in the exchange's context, whatever the layers between make of them; and it looks at the request
@@ -57,7 +27,7 @@ type watch struct {
 
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
 	keyed   credential.Set
-	carried carried // beside the keyed ones
+	carried rfc9111.Carried // beside the keyed ones
 	foreign bool
 	socket  bool // a connection went to a Unix socket
 }
@@ -66,8 +36,8 @@ type watch struct {
 func (x *exchange) watched(r *http.Request) *http.Request {
 	x.watch = nil
 	a, p := &x.ask, &x.cache.posture
-	unseen := a.path.Unseen()
-	if a.bypass != "" && !a.mayStore() || !unseen && !p.shared && (p.oneIdentity || a.principal != "") {
+	unseen := a.Path.Unseen()
+	if a.Bypass != "" && !a.MayStore() || !unseen && !p.Shared && (p.OneIdentity || a.Principal != "") {
 		return r
 	}
 	w := &watch{keyed: credential.Of(x.request)}
@@ -77,7 +47,7 @@ func (x *exchange) watched(r *http.Request) *http.Request {
 	}
 	x.watch = w
 	ctx := httptrace.WithClientTrace(r.Context(), &w.hooks)
-	if a.path.Signed() {
+	if a.Path.Signed() {
 		v := reqctx.From(ctx)
 		v.Signatures = w
 		ctx = reqctx.With(ctx, v)
@@ -99,13 +69,13 @@ func (w *watch) wrote(name string, values []string) {
 	switch {
 	case name == ":path" && len(values) == 1:
 		if _, query, ok := strings.Cut(values[0], "?"); ok && !w.hasQuery(query) {
-			w.note(otherCarried)
+			w.note(rfc9111.OtherCarried)
 		}
 	case !credential.Named(name), field.EqualFold(name, "Proxy-Authorization"):
 	default:
 		for _, value := range values {
 			if !w.hasField(name, value) {
-				w.note(carriedIn(name))
+				w.note(rfc9111.CarriedIn(name))
 			}
 		}
 	}
@@ -136,7 +106,7 @@ func (w *watch) got(info httptrace.GotConnInfo) {
 		return
 	}
 	if connection.ShowsCertificate(info.Conn) {
-		w.note(otherCarried)
+		w.note(rfc9111.OtherCarried)
 	}
 	if to := info.Conn.RemoteAddr(); to != nil && to.Network() == "unix" {
 		w.mu.Lock()
@@ -147,7 +117,7 @@ func (w *watch) got(info httptrace.GotConnInfo) {
 
 // apart says why an answer over the connections that were used is for its caller alone, or is empty.
 func (x *exchange) apart(resp *http.Response) string {
-	if !x.ask.path.Admits(resp) {
+	if !x.ask.Path.Admits(resp) {
 		return "the connection was not verified"
 	}
 	if w := x.watch; w != nil {
@@ -160,7 +130,7 @@ func (x *exchange) apart(resp *http.Response) string {
 	return ""
 }
 
-func (w *watch) note(c carried) {
+func (w *watch) note(c rfc9111.Carried) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.carried |= c
@@ -182,15 +152,15 @@ func (w *watch) lookAt(r *http.Request) {
 	if w.has(r) {
 		return
 	}
-	if c := carriedBy(r); c != 0 {
+	if c := rfc9111.CarriedBy(r); c != 0 {
 		w.note(c)
 		return
 	}
-	w.note(otherCarried) // in the query
+	w.note(rfc9111.OtherCarried) // in the query
 }
 
 // carries returns the kinds of credentials that were sent beside the keyed ones.
-func (w *watch) carries() carried {
+func (w *watch) carries() rfc9111.Carried {
 	if w == nil {
 		return 0
 	}
@@ -203,7 +173,7 @@ func (w *watch) carries() carried {
 // It is no question where the program has said who asks, or that all who ask are one.
 func (x *exchange) misattributed() bool {
 	w := x.watch
-	if w == nil || x.cache.posture.oneIdentity || x.ask.principal != "" {
+	if w == nil || x.cache.posture.OneIdentity || x.ask.Principal != "" {
 		return false
 	}
 	w.mu.Lock()

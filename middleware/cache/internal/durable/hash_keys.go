@@ -1,0 +1,157 @@
+package durable
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/storeclient"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/store"
+)
+
+// HashKeys is where a byte store's secret comes from: all processes that share the store need the same, after a restart, too.
+// Unless the user gives one, the first process that needs it puts one into the store.
+//
+// Its record is, behind its frame, the secret.
+type HashKeys struct {
+	Known   atomic.Pointer[stored.HashKey]
+	checked atomic.Int64 // when the store last had it, in nanoseconds since 1970
+	failed  atomic.Int64 // when the store last failed to give or take it
+	given   bool         // by the user
+
+	mu       sync.Mutex    // guards settling
+	settling chan struct{} // closed when the store has given or taken it, or has failed to; nil if nobody asks it
+}
+
+const (
+	setupKind = 'S'
+	setupKey  = "s1.secret"
+
+	// setupInterval is how often a process looks whether the secret is still there: a store may drop what is not used,
+	// and another process would make a new one.
+	setupInterval = 10 * time.Minute
+
+	// setupPause is how long a store is left in peace that can neither give nor take a secret.
+	setupPause = time.Second
+)
+
+func NewHashKey() *stored.HashKey {
+	s := new(stored.HashKey)
+	rand.Read(s[:])
+	return s
+}
+
+// Set sets the user's own secret.
+func (s *HashKeys) Set(bytes []byte) {
+	given := stored.HashKey(sha256.Sum256(bytes))
+	s.Known.Store(&given)
+	s.given = true
+}
+
+func hashKeyRecord(s *stored.HashKey) store.Record {
+	return store.Record{Data: Seal(append(Framed(nil), s[:]...), setupKind), Kind: store.KindSetup, Label: "secret of the hashes of credentials"}
+}
+
+// readHashKey reads the secret's record. It is nil if there is none that can be read.
+func readHashKey(r store.Record) (*stored.HashKey, error) {
+	if r.Version == "" {
+		return nil, nil
+	}
+	payload, err := Unseal(r.Data, setupKind)
+	if err != nil || len(payload) != len(stored.HashKey{}) {
+		return nil, err
+	}
+	s := stored.HashKey(payload)
+	return &s, nil
+}
+
+// ensureHashKey sees to it that the secret is known. Without it, what varies on credentials is neither found nor stored.
+func (d *Store) ensureHashKey(ctx context.Context) error {
+	if d.HashKeys.given {
+		return nil
+	}
+	now := time.Now().UnixNano()
+	checked := d.HashKeys.checked.Load()
+	switch {
+	case d.HashKeys.Known.Load() == nil && now-d.HashKeys.failed.Load() < int64(setupPause):
+	case d.HashKeys.Known.Load() == nil:
+		return d.awaitHashKey(ctx)
+	case now-checked > int64(setupInterval) && d.HashKeys.checked.CompareAndSwap(checked, now):
+		d.Workers.Go(func(ctx context.Context) { d.settleHashKey(ctx) })
+	}
+	return nil
+}
+
+// awaitHashKey waits for the secret for half of the time that a lookup has: the rest is for what is looked for. The store may take longer.
+func (d *Store) awaitHashKey(ctx context.Context) error {
+	s := &d.HashKeys
+	s.mu.Lock()
+	settled := s.settling
+	var failed error // to be read once settled is closed, by the one who has it settled
+	if settled == nil {
+		settled = make(chan struct{})
+		if !d.Workers.Go(func(ctx context.Context) {
+			defer func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.settling = nil
+				close(settled)
+			}()
+			if failed = d.settleHashKey(ctx); failed != nil {
+				s.failed.Store(time.Now().UnixNano())
+			}
+		}) {
+			s.mu.Unlock()
+			return storeclient.ErrBusy
+		}
+		s.settling = settled
+	}
+	s.mu.Unlock()
+	enough := time.NewTimer(d.Client.Timeout / 2)
+	defer enough.Stop()
+	select {
+	case <-settled:
+		return failed
+	case <-enough.C:
+		return storeclient.ErrStoreHangs
+	case <-ctx.Done():
+		return storeclient.ContextError(ctx)
+	}
+}
+
+// settleHashKey takes the secret from the store. If there is none it puts one there, the one that it has been using if there is one.
+func (d *Store) settleHashKey(ctx context.Context) error {
+	for range MaxAttempts {
+		records, err := d.Client.Get(ctx, setupKey)
+		if err != nil {
+			return err
+		}
+		s, err := readHashKey(records[0])
+		if errors.Is(err, ErrNewer) {
+			return err
+		}
+		if err = nil; s == nil {
+			if s = d.HashKeys.Known.Load(); s == nil {
+				s = NewHashKey()
+			}
+			r := hashKeyRecord(s)
+			r.Version = records[0].Version // Generation a damaged one
+			err = d.Client.Put(ctx, setupKey, r)
+		}
+		if errors.Is(err, store.ErrConflict) {
+			continue // another process has put its own
+		}
+		if err != nil {
+			return err
+		}
+		d.HashKeys.Known.Store(s)
+		d.HashKeys.checked.Store(time.Now().UnixNano())
+		return nil
+	}
+	return ErrContended
+}

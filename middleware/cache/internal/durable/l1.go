@@ -1,0 +1,183 @@
+package durable
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
+	"github.com/plyhttp/ply/middleware/cache/internal/memory"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/store"
+)
+
+// L1 is the copies of a byte store's responses that are in memory.
+type L1 struct {
+	memory  *memory.Store
+	recheck time.Duration
+	stop    func()
+
+	// history remembers what has changed, here or elsewhere, so that what was read before is not kept after it:
+	//
+	//	we read the record   another process changes it and we are told   we keep what we have read
+	history invalidation.History
+}
+
+// notifiedRecheck is how often a copy is compared with its record though the store tells of changes: a message may be lost.
+const notifiedRecheck = 30 * time.Second
+
+func NewL1(m *memory.Store, far store.Store, recheck time.Duration) *L1 {
+	n := &L1{memory: m, recheck: recheck}
+	if notifier, ok := store.As[store.Notifier](far); ok {
+		n.stop = notifier.Notify(n.changed)
+		n.recheck = max(recheck, notifiedRecheck)
+	}
+	return n
+}
+
+func (n *L1) close() {
+	if n != nil && n.stop != nil {
+		n.stop()
+	}
+}
+
+// changed hears that a record may have changed.
+func (n *L1) changed(key string) {
+	if at, ok := placeOf(key); ok {
+		n.history.Add(at.Tag())
+		n.drop(at)
+		return
+	}
+	if t, ok := tagOf(key); ok {
+		n.invalidated([]invalidation.Tag{t})
+		return
+	}
+	if key == "" {
+		n.history.AddAll()
+		n.memory.Clear(context.Background())
+	}
+}
+
+// invalidated drops the copies that have one of the tags.
+func (n *L1) invalidated(tags []invalidation.Tag) {
+	if n != nil {
+		n.history.Add(tags...)
+		n.memory.DeleteTagged(context.Background(), tags)
+	}
+}
+
+// Recheck has copies compared with their records when they are looked for next.
+func (n *L1) Recheck(places ...stored.RecordKey) {
+	if n == nil {
+		return
+	}
+	for _, at := range places {
+		if set := n.memory.Lookup([]byte(at.Name)); set != nil && set.Source != nil {
+			set.Source.Checked.Store(0)
+		}
+	}
+}
+
+func (n *L1) drop(at stored.RecordKey) {
+	n.memory.Update(context.Background(), at.Name, func(*stored.Variants) *stored.Variants { return nil })
+}
+
+// get returns the copy of what is at a place, and whether that need not be compared with the record.
+func (n *L1) get(at stored.RecordKey, now time.Time) (set *stored.Variants, fresh bool) {
+	if n == nil {
+		return nil, false
+	}
+	set = n.memory.Lookup([]byte(at.Name))
+	if set == nil || set.Source == nil {
+		return nil, false
+	}
+	since := now.UnixNano() - set.Source.Checked.Load()
+	return set, 0 <= since && since < int64(n.recheck)
+}
+
+// began returns the moment before a record is read.
+func (n *L1) began() (m invalidation.Moment) {
+	if n != nil {
+		m = n.history.Now()
+	}
+	return m
+}
+
+// keep takes in what was read or written since a moment. An empty set is none.
+func (n *L1) keep(at stored.RecordKey, set *stored.Variants, version string, since invalidation.Moment, now time.Time) {
+	if n == nil {
+		return
+	}
+	var next *stored.Variants
+	if set != nil {
+		next = copied(set, version, now)
+	}
+	n.memory.Update(context.Background(), at.Name, func(old *stored.Variants) *stored.Variants {
+		if next != nil && n.history.Since(since, append(next.Tags(), at.Tag())) {
+			return old
+		}
+		return next
+	})
+}
+
+// copied is a copy of what a record with a version holds; the version is "" if nobody knows it.
+func copied(set *stored.Variants, version string, now time.Time) *stored.Variants {
+	c := &stored.Variants{Entries: set.Entries, Source: &stored.Source{Version: version}}
+	c.Source.Checked.Store(now.UnixNano())
+	return c
+}
+
+// wrote takes in what this process has stored at a place where it had read the record at a moment. Of two who do so nobody knows who came later:
+//
+//	we store   another stores, and takes that in   we take ours in
+func (n *L1) wrote(at stored.RecordKey, set *stored.Variants, since invalidation.Moment, now time.Time) {
+	if n == nil {
+		return
+	}
+	since = n.history.AddAt(since, at.Tag())
+	n.memory.Update(context.Background(), at.Name, func(*stored.Variants) *stored.Variants {
+		if set == nil || n.history.Since(since, append(set.Tags(), at.Tag())) {
+			return nil
+		}
+		return copied(set, "", now)
+	})
+}
+
+// Improve puts an entry with its body in memory in the place of one without.
+func (n *L1) Improve(at *stored.RecordKey, old, next *stored.Entry) {
+	if n == nil || at == nil {
+		return
+	}
+	n.memory.Update(context.Background(), at.Name, func(set *stored.Variants) *stored.Variants {
+		if set == nil || set.Source == nil {
+			return set
+		}
+		improved := set.Exchanged(old, next)
+		improved.Source = set.Source
+		return improved
+	})
+}
+
+// snapshotOf is the marks that the entries of a set remember.
+func snapshotOf(set *stored.Variants) *Snapshot {
+	s := &Snapshot{}
+	for _, e := range set.Entries {
+		for i, t := range e.Tags {
+			if i < len(e.Generations) {
+				s.Add(t, GenerationRecord{Generation: e.Generations[i]})
+			}
+		}
+	}
+	return s
+}
+
+// tagOf is the tag whose mark has a key.
+func tagOf(key string) (t invalidation.Tag, ok bool) {
+	digits, ok := strings.CutPrefix(key, "m1.")
+	if !ok || len(digits) != 2*len(t) {
+		return t, false
+	}
+	_, err := hex.Decode(t[:], []byte(digits))
+	return t, err == nil
+}

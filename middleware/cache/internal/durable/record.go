@@ -1,0 +1,360 @@
+package durable
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/store"
+)
+
+// An entry's record is, behind its frame (see wire.go):
+//
+//	hash   32 bytes  SHA-256 of the cache's key, to be compared on reading
+//	length  4 bytes  of what follows up to the bodies, little-endian
+//	count            of responses, at most 64
+//	responses        each as appendEntry writes it
+//	bodies           those that are small, one after the other
+//
+// Numbers are varints (encoding/binary), signed ones in zigzag form; strings stand behind their length; times are nanoseconds since 1970.
+const entryKind = 'E'
+
+const (
+	// maxRecord bounds an entry's record. Variants that do not fit go, the one first that was used longest ago.
+	maxRecord = 1 << 20
+
+	// maxItems bounds the lines, selectors and names in one record, which take many times their bytes in memory.
+	maxItems = 4096
+
+	// maxTags bounds the tags of one response: those of its URI, in each form, and of its groups.
+	maxTags = invalidation.MaxGroups + 128
+
+	// maxInline bounds the bodies that stand in an entry's record.
+	maxInline = 32 << 10
+)
+
+// flags of a response.
+const (
+	isUncompressed = 1 << iota
+	isNoCache
+	isMustRevalidate
+	isImmutable
+	isSliding
+	isPart
+	hasSearch
+	isAnyOrder // Generation its search
+	isAll      // Generation its search
+	inChunks
+	hasMethod
+)
+
+// encode makes the record of a set.
+func encode(hash [32]byte, set *stored.Variants) ([]byte, error) {
+	record := append(Framed(make([]byte, 0, 1<<10)), hash[:]...)
+	length := len(record)
+	record = append(record, 0, 0, 0, 0)
+	record = binary.AppendUvarint(record, uint64(len(set.Entries)))
+	for _, e := range set.Entries {
+		record = appendEntry(record, e)
+	}
+	binary.LittleEndian.PutUint32(record[length:], uint32(len(record)-length-4))
+	for _, e := range set.Entries {
+		if e.Body.Chunks == nil {
+			record = append(record, e.Body.Bytes...)
+		}
+	}
+	if len(record) > maxRecord {
+		return nil, store.ErrTooLarge
+	}
+	return Seal(record, entryKind), nil
+}
+
+// fits reports whether e alone can stand in a record: decoding takes what encoding makes of it.
+func fits(e *stored.Entry) bool {
+	w, items := Wire{Rest: string(appendEntry(nil, e))}, maxItems
+	decodeEntry(&w, &items)
+	return !w.Bad && w.Rest == ""
+}
+
+func appendEntry(dst []byte, e *stored.Entry) []byte {
+	flags := flagsOf(e)
+	dst = binary.AppendUvarint(dst, uint64(flags))
+	dst = binary.AppendUvarint(dst, uint64(e.Status))
+	for _, s := range [...]string{e.Reason, e.Proto, e.URL} {
+		dst = AppendText(dst, s)
+	}
+	if e.Method != "" {
+		dst = AppendText(dst, e.Method)
+	}
+	dst = append(dst, byte(e.Major), byte(e.Minor))
+	for _, t := range [...]time.Time{e.Requested, e.Received, time.Unix(0, e.Used.Load())} {
+		dst = binary.AppendVarint(dst, t.UnixNano())
+	}
+	for _, d := range [...]time.Duration{e.InitialAge, e.Rules.Lifetime, e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError} {
+		dst = binary.AppendVarint(dst, int64(d))
+	}
+	dst = appendHeader(appendHeader(dst, e.Header), e.Trailer)
+	dst = appendSelectors(dst, e.Selectors)
+	dst = binary.AppendUvarint(dst, uint64(len(e.Tags)))
+	for i, tag := range e.Tags {
+		var generation stored.Generation
+		if i < len(e.Generations) {
+			generation = e.Generations[i]
+		}
+		dst = append(append(dst, tag[:]...), generation[:]...)
+	}
+	if e.Part != nil {
+		for _, n := range [...]int64{e.Part.First, e.Part.Last, e.Part.Complete} {
+			dst = binary.AppendVarint(dst, n)
+		}
+	}
+	if e.Search != nil {
+		dst = appendNames(appendNames(AppendText(dst, e.Search.Query), e.Search.AllBut), e.Search.Parameter)
+	}
+	dst = binary.AppendUvarint(dst, uint64(e.Body.Size()))
+	if e.Body.Chunks != nil {
+		dst = append(dst, e.Body.Chunks.ID[:]...)
+		dst = binary.AppendVarint(dst, e.Body.Chunks.Until.UnixNano())
+	}
+	return dst
+}
+
+func flagsOf(e *stored.Entry) (flags uint) {
+	set := func(on bool, flag uint) {
+		if on {
+			flags |= flag
+		}
+	}
+	set(e.Uncompressed, isUncompressed)
+	set(e.Rules.NoCache, isNoCache)
+	set(e.Rules.MustRevalidate, isMustRevalidate)
+	set(e.Rules.Immutable, isImmutable)
+	set(e.Rules.Sliding, isSliding)
+	set(e.Part != nil, isPart)
+	set(e.Search != nil, hasSearch)
+	set(e.Search != nil && e.Search.AnyOrder, isAnyOrder)
+	set(e.Search != nil && e.Search.All, isAll)
+	set(e.Body.Chunks != nil, inChunks)
+	set(e.Method != "", hasMethod)
+	return flags
+}
+
+// appendHeader appends the fields in the order of their names: one header has one form.
+func appendHeader(dst []byte, h http.Header) []byte {
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	dst = binary.AppendUvarint(dst, uint64(len(names)))
+	for _, name := range names {
+		dst = appendNames(AppendText(dst, name), h[name])
+	}
+	return dst
+}
+
+func appendNames(dst []byte, names []string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(names)))
+	for _, name := range names {
+		dst = AppendText(dst, name)
+	}
+	return dst
+}
+
+func appendSelectors(dst []byte, selectors []stored.Selector) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(selectors)))
+	for _, s := range selectors {
+		present := byte(0)
+		if s.Present {
+			present = 1
+		}
+		dst = AppendText(append(AppendText(dst, s.Name), present), s.Value)
+		dst = AppendText(dst, s.Raw)
+	}
+	return dst
+}
+
+// decode reads the record that was put for a key with this hash.
+// It checks each length before it allocates, and keeps nothing of the record.
+func decode(record []byte, hash [32]byte) (*stored.Variants, error) {
+	payload, err := Unseal(record, entryKind)
+	if err != nil {
+		return nil, err
+	}
+	if len(payload) < len(hash)+4 || [32]byte(payload[:len(hash)]) != hash {
+		return nil, ErrDamaged
+	}
+	length, payload := binary.LittleEndian.Uint32(payload[len(hash):]), payload[len(hash)+4:]
+	if uint64(length) > uint64(len(payload)) {
+		return nil, ErrDamaged
+	}
+	w, bodies := Wire{Rest: string(payload[:length])}, payload[length:]
+	n := w.count(1)
+	if n == 0 || n > stored.MaxVariants {
+		return nil, ErrDamaged
+	}
+	set, items := &stored.Variants{Entries: make([]*stored.Entry, 0, n)}, maxItems
+	for range n {
+		e, inline := decodeEntry(&w, &items)
+		if w.Bad || inline > int64(len(bodies)) {
+			return nil, ErrDamaged
+		}
+		if e.Body.Chunks == nil {
+			e.Body.Bytes, bodies = bytes.Clone(bodies[:inline]), bodies[inline:]
+		}
+		e.Derive()
+		set.Entries = append(set.Entries, e)
+	}
+	if w.Rest != "" || len(bodies) > 0 {
+		return nil, ErrDamaged
+	}
+	return set, nil
+}
+
+// decodeEntry reads what appendEntry wrote, and returns how many bytes of the body stand in the record.
+// The wire is bad if something else stood there.
+func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
+	flags := w.uint()
+	e = &stored.Entry{Status: int(w.size()), Reason: w.line(), Proto: w.line(), URL: w.line()}
+	if flags&hasMethod != 0 {
+		e.Method = w.line()
+	}
+	e.Major, e.Minor = int(w.Byte()), int(w.Byte())
+	e.Requested, e.Received = time.Unix(0, w.int()), time.Unix(0, w.int())
+	e.Used.Store(w.int())
+	e.InitialAge = w.duration()
+	e.Rules = stored.Rules{Lifetime: w.duration(), StaleWhileRevalidate: w.duration(), StaleIfError: w.duration()}
+	e.Header, e.Trailer = w.header(items), w.header(items)
+	if e.Header == nil {
+		e.Header = http.Header{}
+	}
+	e.Selectors = w.selectors(items)
+	n := w.count(len(invalidation.Tag{}) + len(stored.Generation{}))
+	if n > maxTags {
+		w.fail()
+		n = 0
+	}
+	for range n {
+		e.Tags = append(e.Tags, invalidation.Tag(w.ID()))
+		e.Generations = append(e.Generations, stored.Generation(w.ID()))
+	}
+	if flags&isPart != 0 {
+		e.Part = &stored.ContentRange{First: w.int(), Last: w.int(), Complete: w.int()}
+	}
+	if flags&hasSearch != 0 {
+		e.Search = &stored.SearchVariance{Query: w.text(), AllBut: w.names(items), Parameter: w.names(items)}
+		if !slices.IsSorted(e.Search.AllBut) || !slices.IsSorted(e.Search.Parameter) {
+			w.fail()
+		}
+		e.Search.AnyOrder, e.Search.All = flags&isAnyOrder != 0, flags&isAll != 0
+	}
+	e.Uncompressed = flags&isUncompressed != 0
+	e.Rules.NoCache, e.Rules.MustRevalidate = flags&isNoCache != 0, flags&isMustRevalidate != 0
+	e.Rules.Immutable, e.Rules.Sliding = flags&isImmutable != 0, flags&isSliding != 0
+	size := w.size()
+	if flags&inChunks != 0 {
+		e.Body.Chunks = &stored.Chunks{ID: w.ID(), Size: size, Until: time.Unix(0, w.int())}
+	} else {
+		inline = size
+	}
+	if flags != uint64(flagsOf(e)) || e.Status < 200 || e.Status > 599 || e.Part != nil && !fitsBody(e.Part, size) {
+		w.fail()
+	}
+	return e, inline
+}
+
+// fitsBody reports whether a body of so many bytes can be this part of a representation.
+func fitsBody(s *stored.ContentRange, size int64) bool {
+	return s.First >= 0 && s.Last >= s.First && s.Size() == size && (s.Complete == -1 || s.Last < s.Complete)
+}
+
+// maxDuration bounds the durations in a record, far beyond what a cache counts, so that no sum of two overflows.
+const maxDuration = 2 * stored.Longest
+
+func (w *Wire) duration() time.Duration {
+	d := time.Duration(w.int())
+	if d > maxDuration || d < -maxDuration {
+		w.fail()
+	}
+	return d
+}
+
+// ID reads a random identifier, a tag or a nonce.
+func (w *Wire) ID() (id [16]byte) {
+	copy(id[:], w.take(len(id)))
+	return id
+}
+
+// items reads how many items of at least so many bytes follow, which are charged.
+func (w *Wire) items(bytes int, left *int) int {
+	n := w.count(bytes)
+	if *left -= n; *left < 0 {
+		w.fail()
+		return 0
+	}
+	return n
+}
+
+// header reads a header. It has nothing that ends a line, no field of a connection, and each name once, in order.
+func (w *Wire) header(items *int) http.Header {
+	n := w.items(2, items)
+	if n == 0 {
+		return nil
+	}
+	h, last := make(http.Header, n), ""
+	for range n {
+		name := w.text()
+		if name <= last || !field.IsToken(name) || field.IsHopByHop(name) {
+			w.fail()
+			return nil
+		}
+		last = name
+		lines := make([]string, 0, w.items(1, items))
+		for range cap(lines) {
+			lines = append(lines, w.line())
+		}
+		h[name] = lines
+	}
+	return h
+}
+
+func (w *Wire) names(items *int) []string {
+	n := w.items(1, items)
+	if n == 0 {
+		return nil
+	}
+	names := make([]string, n)
+	for i := range names {
+		names[i] = w.text()
+	}
+	return names
+}
+
+func (w *Wire) selectors(items *int) []stored.Selector {
+	n := w.items(4, items)
+	if n == 0 {
+		return nil
+	}
+	selectors := make([]stored.Selector, n)
+	for i := range selectors {
+		s := &selectors[i]
+		s.Name = w.text()
+		switch w.Byte() {
+		case 1:
+			s.Present = true
+		case 0:
+		default:
+			w.fail()
+		}
+		s.Value, s.Raw = w.text(), w.text()
+		if !field.IsToken(s.Name) {
+			w.fail()
+		}
+	}
+	return selectors
+}

@@ -1,0 +1,7 @@
+// Package memory keeps stored responses, or the records of a byte store, in this process: bounded by bytes and entries, read without a lock.
+//
+//	store.go       the store: keys, updates, room
+//	shard.go       what goes first: slots that were used once before those that were used again
+//	tag_index.go   the keys of each tag
+//	records.go     the same store as a store.Store
+package memory

@@ -1,0 +1,174 @@
+package memory
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// shard is one part of the slots, and what to evict from it.
+//
+// New slots come to the recent ones. What has been used again by the time that room is needed moves on to the lasting ones; what has not
+// is evicted, and its hash remembered for a while: if it comes back in that time it was evicted too early, and goes to the lasting ones at once.
+// The lasting ones are evicted only when they have nearly all of the room, and those that were used since get another chance.
+// A use only counts up in the slot, so that readers take no lock and move nothing. docs/performance.md has the figures that led to this.
+type shard struct {
+	mu      sync.Mutex // guards the fields below
+	recent  segment
+	lasting segment
+	gone    ghosts
+	tags    tagIndex
+	_       [40]byte // keeps the locks of two shards out of one cache line
+}
+
+// segment is a list of slots, the latest first.
+type segment struct {
+	*simplelru.LRU[string, *slot]
+	bytes int64
+}
+
+// slot is what is stored under one key.
+type slot struct {
+	key     string
+	hash    uint64
+	set     *stored.Variants
+	record  *keptRecord // in the place of a set
+	size    int64
+	entries int64
+	tags    []uint64
+	one     [1]uint64 // room for them, as there is mostly one
+	lasting bool      // which segment it is in; guarded by the shard's lock
+
+	uses atomic.Uint32 // FetchedSince it was last looked at for eviction, up to maxUses
+}
+
+// slotOverhead is charged for each key beside its entries: slot, list element, map cells and indexes.
+const slotOverhead = 512
+
+// maxUses is how many uses are counted: each gives a lasting slot one more chance.
+const maxUses = 3
+
+// use counts a use. Two at a time may count as one, and a slot that is much used is not written to.
+func (x *slot) use() {
+	if n := x.uses.Load(); n < maxUses {
+		x.uses.Store(n + 1)
+	}
+}
+
+// recentShare is one part in so many that recent slots may have while there are others.
+const recentShare = 10
+
+// maxChances bounds how many slots are passed over in the search for a victim.
+const maxChances = 1000
+
+func (s *shard) init() {
+	// The size of simplelru counts keys, which is no bound here: bytes and entries are.
+	s.recent.LRU, _ = simplelru.NewLRU[string, *slot](math.MaxInt, nil)
+	s.lasting.LRU, _ = simplelru.NewLRU[string, *slot](math.MaxInt, nil)
+	s.tags = make(tagIndex)
+}
+
+func (s *shard) bytes() int64 { return s.recent.bytes + s.lasting.bytes }
+
+func (s *shard) len() int { return s.recent.Len() + s.lasting.Len() }
+
+func (s *shard) slots() []*slot { return append(s.recent.Values(), s.lasting.Values()...) }
+
+func (s *shard) segmentOf(x *slot) *segment {
+	if x.lasting {
+		return &s.lasting
+	}
+	return &s.recent
+}
+
+// link puts a slot first in its segment.
+func (s *shard) link(x *slot) {
+	segment := s.segmentOf(x)
+	segment.Add(x.key, x)
+	segment.bytes += x.size
+}
+
+func (s *shard) unlink(x *slot) {
+	segment := s.segmentOf(x)
+	segment.Remove(x.key)
+	segment.bytes -= x.size
+}
+
+// succeed links next in the place of old, which is unlinked already, or nil.
+func (s *shard) succeed(next, old *slot) {
+	if old != nil {
+		next.lasting = old.lasting
+		next.uses.Store(old.uses.Load())
+		s.tags.remove(old)
+	} else {
+		next.lasting = s.gone.forget(next.hash)
+	}
+	s.link(next)
+	s.tags.add(next)
+}
+
+// victim unlinks the slot to evict next. It is nil if there is none.
+func (s *shard) victim() *slot {
+	for chances := 0; ; chances++ {
+		oldest := s.oldest()
+		if oldest == nil {
+			return nil
+		}
+		s.unlink(oldest)
+		uses := oldest.uses.Load()
+		switch {
+		case uses == 0 || chances == maxChances:
+			if !oldest.lasting {
+				s.gone.remember(oldest.hash, s.len())
+			}
+			return oldest
+		case oldest.lasting:
+			oldest.uses.Store(uses - 1)
+		default:
+			oldest.lasting = true
+			oldest.uses.Store(0)
+		}
+		s.link(oldest)
+	}
+}
+
+// oldest is the slot to look at next: a recent one, unless these have less than their share.
+func (s *shard) oldest() *slot {
+	segment := &s.recent
+	if s.lasting.Len() > 0 && s.recent.bytes*recentShare < s.bytes() {
+		segment = &s.lasting
+	}
+	_, oldest, _ := segment.GetOldest()
+	return oldest
+}
+
+// ghosts remembers hashes of what was evicted lately, about as many as there are slots. A hash lasts until another one takes its place.
+type ghosts struct {
+	hashes []uint64
+}
+
+// remember takes in a hash, in a table for so many slots.
+func (g *ghosts) remember(hash uint64, slots int) {
+	if slots >= len(g.hashes) {
+		g.hashes = make([]uint64, max(2*len(g.hashes), 16))
+	}
+	g.hashes[g.place(hash)] = hash
+}
+
+// forget takes out a hash, and tells whether it was there.
+func (g *ghosts) forget(hash uint64) bool {
+	if len(g.hashes) == 0 || g.hashes[g.place(hash)] != hash {
+		return false
+	}
+	g.hashes[g.place(hash)] = 0
+	return true
+}
+
+// place is where a hash stands. Its lowest bits are the same in all of a shard.
+func (g *ghosts) place(hash uint64) int {
+	return int(hash >> 8 & uint64(len(g.hashes)-1))
+}

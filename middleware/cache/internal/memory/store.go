@@ -1,0 +1,336 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/store"
+)
+
+// Store keeps responses in this process's memory. When it is full, what has not been used for long goes first, and of that what was used only once:
+// a walk through many URLs that are asked for once each does not drive out what is asked for again and again.
+// It is safe for concurrent use, never returns an error but [store.ErrTooLarge], and readers wait for no lock.
+type Store struct {
+	maxBytes   int64
+	maxEntries int64
+	seed       maphash.Seed
+	evicted    func(*stored.Entry)
+
+	index  sync.Map // what readers see: each key's *slot. Written under the lock of the key's shard
+	shards []shard
+
+	bytes     atomic.Int64
+	entries   atomic.Int64
+	evictions atomic.Int64
+	turn      atomic.Uint32
+	version   atomic.Int64 // Generation the latest record
+}
+
+// New returns an empty store. Zero bytes are 64 MiB, and no entries are no bound; evicted is called with what had to go, if it is not nil.
+func New(maxBytes int64, maxEntries int, evicted func(*stored.Entry)) *Store {
+	m := &Store{maxBytes: maxBytes, maxEntries: int64(maxEntries), seed: maphash.MakeSeed(), evicted: evicted}
+	if m.maxBytes == 0 {
+		m.maxBytes = 64 << 20
+	}
+	if m.maxEntries <= 0 {
+		m.maxEntries = math.MaxInt64
+	}
+	n := 1
+	if m.maxBytes >= 1<<20 && m.maxEntries >= 1024 {
+		n = 16
+	}
+	m.shards = make([]shard, n)
+	for i := range m.shards {
+		m.shards[i].init()
+	}
+	return m
+}
+
+// Lookup returns what is stored under key, or nil, without retaining the key.
+func (m *Store) Lookup(key []byte) *stored.Variants {
+	found := m.peek(unsafe.String(unsafe.SliceData(key), len(key)))
+	if found == nil {
+		return nil
+	}
+	found.use()
+	return found.set
+}
+
+func (m *Store) peek(key string) *slot {
+	found, _ := m.index.Load(key)
+	stored, _ := found.(*slot)
+	return stored
+}
+
+// Update replaces what is stored under key.
+func (m *Store) Update(_ context.Context, key string, change func(*stored.Variants) *stored.Variants) error {
+	hash := maphash.String(m.seed, key)
+	u := update{key: key, hash: hash, change: change, shard: m.shard(hash)}
+	for {
+		evicted, err := m.attempt(&u)
+		m.tell(evicted)
+		if err != errNoRoom {
+			return err
+		}
+		if !m.evictElsewhere(u.shard) {
+			u.alone = true
+		}
+	}
+}
+
+// update is one call of that method.
+type update struct {
+	key    string
+	hash   uint64
+	change func(*stored.Variants) *stored.Variants
+	shard  *shard
+	alone  bool // no other shard has anything to give
+}
+
+// errNoRoom tells that room must be made in other shards.
+var errNoRoom = fmt.Errorf("%w: no room left", store.ErrTooLarge)
+
+// tell reports evicted sets. No lock is held.
+func (m *Store) tell(evicted []*stored.Variants) {
+	m.evictions.Add(int64(len(evicted)))
+	if m.evicted == nil {
+		return
+	}
+	for _, set := range evicted {
+		for _, e := range set.All() {
+			m.evicted(e)
+		}
+	}
+}
+
+// attempt does an update as far as its shard has or can make room.
+func (m *Store) attempt(u *update) (evicted []*stored.Variants, err error) {
+	u.shard.mu.Lock()
+	defer u.shard.mu.Unlock()
+	old := m.peek(u.key)
+	var before *stored.Variants
+	if old != nil {
+		before = old.set
+	}
+	after := u.change(before)
+	if after == before {
+		return nil, nil
+	}
+	if after == nil {
+		m.remove(u.shard, old)
+		return nil, nil
+	}
+	next := &slot{key: u.key, hash: u.hash, set: after, entries: int64(len(after.Entries))}
+	next.size = slotOverhead + int64(len(u.key)) + after.Size()
+	if !m.shrink(next) {
+		m.remove(u.shard, old) // it would be out of date
+		return nil, store.ErrTooLarge
+	}
+	next.tags = next.one[:0]
+	for _, e := range next.set.Entries {
+		for _, tag := range e.Tags { // one that several entries have counts as one
+			next.tags = append(next.tags, tag.Short())
+		}
+	}
+	return m.replace(u, old, next)
+}
+
+// shrink leaves as many variants in a slot as the store can hold, the newest ones. It is false if it cannot hold any.
+func (m *Store) shrink(next *slot) bool {
+	for next.size > m.maxBytes || next.entries > m.maxEntries {
+		if len(next.set.Entries) == 1 {
+			return false
+		}
+		next.size -= next.set.Entries[0].Size
+		next.entries--
+		next.set = &stored.Variants{Entries: next.set.Entries[1:]}
+	}
+	return true
+}
+
+// replace puts next in the place of old, after it has reserved what next needs beyond old.
+func (m *Store) replace(u *update, old, next *slot) (evicted []*stored.Variants, err error) {
+	s := u.shard
+	var has, entries int64
+	if old != nil {
+		has, entries = old.size, old.entries
+		s.unlink(old) // what makes room for its successor must be something else
+	}
+	for !m.reserve(next.size-has, next.entries-entries) {
+		if !u.alone && s.bytes()*int64(2*len(m.shards)) < m.bytes.Load() { // the others have more to give
+			err = errNoRoom
+			break
+		}
+		victim := s.victim()
+		if victim == nil {
+			err = errNoRoom
+			break
+		}
+		m.release(s, victim)
+		evicted = append(evicted, victim.set)
+	}
+	switch {
+	case err == nil:
+		s.succeed(next, old)
+		m.index.Store(next.key, next)
+	case old != nil && u.alone:
+		m.release(s, old) // it would be out of date
+	case old != nil:
+		s.link(old)
+	}
+	if u.alone && err != nil {
+		err = store.ErrTooLarge
+	}
+	return evicted, err
+}
+
+// reserve adds to the totals if the bounds allow it.
+func (m *Store) reserve(bytes, entries int64) bool {
+	if !reserve(&m.bytes, bytes, m.maxBytes) {
+		return false
+	}
+	if !reserve(&m.entries, entries, m.maxEntries) {
+		m.bytes.Add(-bytes)
+		return false
+	}
+	return true
+}
+
+func reserve(total *atomic.Int64, n, limit int64) bool {
+	for {
+		old := total.Load()
+		if n > 0 && old > limit-n {
+			return false
+		}
+		if total.CompareAndSwap(old, old+n) {
+			return true
+		}
+	}
+}
+
+// remove takes out a slot, which may be nil. The shard's lock is held.
+func (m *Store) remove(s *shard, gone *slot) {
+	if gone != nil {
+		s.unlink(gone)
+		m.release(s, gone)
+	}
+}
+
+// release lets go of a slot that is in no list any more, and gives back what it was charged with. The shard's lock is held.
+func (m *Store) release(s *shard, gone *slot) {
+	m.index.Delete(gone.key)
+	s.tags.remove(gone)
+	m.bytes.Add(-gone.size)
+	m.entries.Add(-gone.entries)
+}
+
+// evictElsewhere evicts from another shard than full, each in its turn. It is false if there is nothing left in them.
+func (m *Store) evictElsewhere(full *shard) bool {
+	for range m.shards {
+		s := &m.shards[m.turn.Add(1)%uint32(len(m.shards))]
+		if s == full {
+			continue
+		}
+		s.mu.Lock()
+		victim := s.victim()
+		if victim != nil {
+			m.release(s, victim)
+		}
+		s.mu.Unlock()
+		if victim != nil {
+			m.tell([]*stored.Variants{victim.set})
+			return true
+		}
+	}
+	return false
+}
+
+// DeleteTagged removes every set that has an entry with one of these tags. It looks for them under the lock that an update holds from its
+// beginning to its end: an update that has not heard of an invalidation when it decides to store is over when the invalidation looks.
+func (m *Store) DeleteTagged(_ context.Context, tags []invalidation.Tag) error {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		for _, tag := range tags {
+			for _, tagged := range s.tags.slots(tag.Short()) {
+				m.remove(s, tagged)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// DeleteEntry removes an entry. It knows no key: the entry is found by its first tag, and the others with that are left alone.
+func (m *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
+	if e.RecordKey != nil {
+		return stored.ErrForeignEntry
+	}
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		tagged := s.tags.slots(e.Tags[0].Short())
+		s.mu.Unlock()
+		for _, found := range tagged {
+			err := m.Update(ctx, found.key, func(set *stored.Variants) *stored.Variants { return set.Without(e.SharesBodyWith) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Clear removes everything.
+func (m *Store) Clear(context.Context) error {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		for _, stored := range s.slots() {
+			m.remove(s, stored)
+		}
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// Each calls f with each set until f returns false. No lock is held meanwhile.
+func (m *Store) Each(ctx context.Context, f func(*stored.Variants, stored.Updater) bool) error {
+	return m.walk(ctx, func(found *slot) bool {
+		return found.set == nil || f(found.set, func(change func(*stored.Variants) *stored.Variants) error { return m.Update(ctx, found.key, change) })
+	})
+}
+
+func (m *Store) walk(ctx context.Context, f func(*slot) bool) error {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		slots := s.slots()
+		s.mu.Unlock()
+		for _, found := range slots {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !f(found) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// Bytes returns how many bytes the stored entries are charged with.
+func (m *Store) Bytes() int64 { return m.bytes.Load() }
+
+// Len returns how many entries are stored.
+func (m *Store) Len() int { return int(m.entries.Load()) }
+
+// Evictions returns how many keys had to go to make room.
+func (m *Store) Evictions() int64 { return m.evictions.Load() }

@@ -1,0 +1,22 @@
+package rfc9111
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/plyhttp/ply/expiry"
+)
+
+// Candidate is a response that might be stored, with what is needed to judge it.
+type Candidate struct {
+	Request  *http.Request
+	Response *http.Response
+	Age      time.Duration  // RecordKey receipt (RFC 9111 §4.2.3)
+	Verdict  expiry.Verdict // Generation the expiry strategy
+	explicit bool           // the server gave it a lifetime (RFC 9111 §4.2.1)
+	Carried  Carried        // the credentials that were sent for it
+
+	Confirmed bool // it is stored already, and the origin has confirmed it
+	failure   bool // an error that no strategy has named by its status: the server's word about it counts
+	Unwanted  bool // such an error that the server gave no lifetime
+}

@@ -1,0 +1,17 @@
+// Package rfc9111 has the rules: pure functions of a request, stored responses, a policy and a time. It does no input or output, reads no clock and takes no lock.
+//
+//	request.go, bypass.go   what a request asks of a cache, and what keeps it away from the store (§4, §5.2.1)
+//	mode.go, policy.go      how one request treats the cache, and how the cache was set up
+//	selection.go            which stored response a request selects (§4.1)
+//	normalisation.go        when two values of a request field mean the same (§4.1)
+//	decision.go             what is done with a request (§4)
+//	freshness.go            freshness lifetime and age (§4.2)
+//	serving_stale.go        which stale response stands in for an error (§4.2.4, RFC 5861)
+//	validation.go           conditional requests, and what a 304 confirms and updates (§3.2, §4.3)
+//	ranges.go               range requests, and parts that make a whole (§3.3, §3.4)
+//	storing.go, candidate.go   whether a response may be stored, and why not (§3)
+//	stored_header.go        the header as it is stored (§3.1)
+//	replacing.go            what an answer that is not stored does to what is (§4.3.3)
+//	invalidation.go         which requests and responses invalidate, and which URIs (§4.4)
+//	credentials.go          which kinds of credentials a request carries (§3.5)
+package rfc9111

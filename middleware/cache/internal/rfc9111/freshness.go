@@ -1,0 +1,112 @@
+package rfc9111
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/plyhttp/ply/expiry"
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// asError takes back what a strategy says of an error in general, without a word about its status: a lifetime of one's own never keeps an error.
+// The server's word bounds it, said is that, and where the strategy overrules the server, the server must have given a lifetime, too.
+func (c *Candidate) asError(said expiry.Verdict, given bool) {
+	v := c.Verdict
+	switch {
+	case v.Refused():
+	case v.Overrules() && (!given || v.For(0) == 0):
+		c.Unwanted = true
+	default:
+		c.Verdict = expiry.Follow(min(v.For(c.Age), said.For(c.Age)))
+		// It can take away what the server allows, but not add to it.
+		c.Verdict.StaleWhileRevalidate, c.Verdict.StaleIfError = min(v.StaleWhileRevalidate, 0), min(v.StaleIfError, 0)
+	}
+	c.failure = true
+}
+
+// Judge asks a strategy about a response, and the one of the request before it, unless the strategy sees to that itself.
+// Age is that of the response at its receipt, and sent the credentials that it was made for.
+func Judge(x expiry.Exchange, strategy expiry.Strategy, age time.Duration, sent Carried) Candidate {
+	judged := Candidate{Request: x.Request, Response: x.Response, Age: age, Carried: sent}
+	if asks, ok := strategy.(interface{ AsksPerRequest() bool }); x.PerRequest != nil && !(ok && asks.AsksPerRequest()) {
+		strategy = expiry.First(x.PerRequest, strategy)
+	}
+	if judged.Verdict = strategy.Expiry(x); judged.Verdict.Silent() {
+		judged.Verdict = expiry.Default().Expiry(x)
+	}
+	lifetime, explicit := expiry.Explicit(x)
+	judged.explicit = explicit
+	if x.Response.StatusCode >= 400 && !judged.Verdict.AnyStatus {
+		judged.asError(expiry.Default().Expiry(x), explicit && lifetime > 0)
+	}
+	return judged
+}
+
+func saysNoCache(pragma []string) bool {
+	found := false
+	field.Directives(pragma, func(d field.Directive) { found = found || d.Name == "no-cache" })
+	return found
+}
+
+// servable tells whether a stored response can still be served without a validation: it is fresh, or within a window in which it may be stale.
+func servable(e *stored.Entry, p *Policy, now time.Time) bool {
+	left := e.FreshFor(now)
+	switch {
+	case e.Rules.NoCache:
+		return false
+	case left > 0:
+		return true
+	}
+	return e.Rules.MayServeStale() && -left <= max(e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError, p.Disconnected)
+}
+
+// NewRules collects what a stored response says about its use.
+func NewRules(c *Candidate, p *Policy) stored.Rules {
+	d, _ := field.Controlling(c.Response.Header, p.Targeted)
+	ownWhileRevalidate, ownIfError := p.StaleWhileRevalidate, p.StaleIfError
+	if c.failure {
+		ownWhileRevalidate, ownIfError = 0, 0 // the cache's own windows never keep an error either
+	}
+	r := stored.Rules{
+		Lifetime:             c.Verdict.For(c.Age),
+		Immutable:            d.Immutable,
+		Sliding:              c.Verdict.Sliding,
+		StaleWhileRevalidate: window(c.Verdict.StaleWhileRevalidate, d.StaleWhileRevalidate, ownWhileRevalidate),
+		StaleIfError:         window(c.Verdict.StaleIfError, d.StaleIfError, ownIfError),
+	}
+	if c.Verdict.Overrules() {
+		r.NoCache = c.Verdict.For(0) == 0
+		return r
+	}
+	r.NoCache = d.NoCache || pragmaNoCache(c.Response.Header, &d)
+	r.MustRevalidate = d.MustRevalidate || p.Shared && (d.ProxyRevalidate || d.SMaxAge.Set)
+	return r
+}
+
+// window picks a stale window: the strategy's, else the server's, else the cache's own.
+func window(chosen time.Duration, said field.Seconds, own time.Duration) time.Duration {
+	switch {
+	case chosen != 0:
+		return max(chosen, 0)
+	case said.Set:
+		return said.Value
+	}
+	return own
+}
+
+// pragmaNoCache reads Pragma in a response, which no RFC gives a meaning but many servers mean as no-cache.
+// It counts only where Cache-Control is silent: on doubt, validate.
+func pragmaNoCache(h http.Header, d *field.Response) bool {
+	return !d.Present && len(h["Pragma"]) > 0 && saysNoCache(h["Pragma"])
+}
+
+// InitialAge is corrected_initial_age (RFC 9111 §4.2.3).
+func InitialAge(h http.Header, requested, received time.Time) time.Duration {
+	age, _ := field.Age(h["Age"])
+	age += max(received.Sub(requested), 0)
+	if date, ok := field.DateField(h["Date"], received); ok {
+		age = max(age, received.Sub(date))
+	}
+	return min(age, field.MaxDelta*time.Second)
+}

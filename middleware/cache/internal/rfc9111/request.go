@@ -1,0 +1,169 @@
+package rfc9111
+
+import (
+	"net/http"
+
+	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/internal/credential"
+	"github.com/plyhttp/ply/internal/field"
+)
+
+// Request is what a request asks of the cache.
+type Request struct {
+	Head       bool
+	Mode       Mode
+	Directives field.Request
+	Pragma     bool // Pragma: no-cache, with no Cache-Control beside it (RFC 9111 §5.4)
+
+	noneMatch, modifiedSince []string // If-None-Match, If-Modified-Since
+	Ranges, ifRange          []string // Range, If-Range
+	ranged                   bool     // rng is to be obeyed
+	rng                      byteRange
+	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
+	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
+	Credentials              bool // the request has credentials; see package credential
+	Override                 bool // the request names another method than its own
+	plain                    bool // neither the header nor a mode asks anything of the cache
+
+	Path      connection.Path // what the answer comes over
+	Principal string          // see WithPrincipal
+	Traced    bool            // someone wants to hear of this request
+
+	Bypass    string // Fwd the store is neither read nor written
+	bypassFwd string
+}
+
+// onlyStored tells that nothing may be asked of the origin.
+func (a *Request) onlyStored() bool {
+	return a.Directives.OnlyIfCached || a.Mode == modeOnlyIfCached
+}
+
+// Conditional tells that the caller holds a response and asks whether it is still good.
+func (a *Request) Conditional() bool {
+	return len(a.noneMatch) > 0 || len(a.modifiedSince) > 0
+}
+
+// ReadRequest reads a request.
+func ReadRequest(m Mode, r *http.Request, p *Policy) Request {
+	var a Request
+	a.Read(m, r, p)
+	return a
+}
+
+// Read reads a request, in one pass over its header.
+func (a *Request) Read(m Mode, r *http.Request, p *Policy) {
+	a.Head, a.Mode = r.Method == http.MethodHead, m
+	a.plain = m == modeDefault
+	a.Credentials = r.URL != nil && r.URL.User != nil
+	var control, pragma []string
+	for name, values := range r.Header {
+		what := classifyField(name)
+		if what == nothing {
+			continue
+		}
+		if what == credentials {
+			a.Credentials = true
+			continue
+		}
+		a.plain = false
+		switch what {
+		case cacheControl:
+			control = joinedLines(control, values)
+		case pragmaField:
+			pragma = joinedLines(pragma, values)
+		case ifNoneMatch:
+			a.noneMatch = joinedLines(a.noneMatch, values)
+		case ifModifiedSince:
+			a.modifiedSince = joinedLines(a.modifiedSince, values)
+		case rangeField:
+			a.Ranges = joinedLines(a.Ranges, values)
+		case ifRange:
+			a.ifRange = joinedLines(a.ifRange, values)
+		case precondition:
+			a.precondition = true
+		case methodOverride:
+			a.Override = true
+		case upgrade:
+			a.upgrade = a.upgrade || len(values) > 0
+		}
+	}
+	if len(control) > 0 {
+		a.Directives = field.ParseRequest(control)
+	}
+	a.Pragma = len(pragma) > 0 && !a.Directives.Present && saysNoCache(pragma)
+	a.classify(r, p)
+}
+
+// joinedLines returns the lines of a field that stands in the header under several spellings. Neither slice is written to.
+func joinedLines(lines, more []string) []string {
+	if lines == nil {
+		return more
+	}
+	return append(lines[:len(lines):len(lines)], more...)
+}
+
+// The request fields that the cache reads.
+const (
+	nothing = iota
+	cacheControl
+	pragmaField
+	ifNoneMatch
+	ifModifiedSince
+	rangeField
+	ifRange
+	precondition // If-Match, If-Unmodified-Since
+	upgrade
+	methodOverride // X-HTTP-Method-Override and the like
+	credentials    // Authorization, Cookie, and what else package credential knows
+)
+
+// classifyField says what a field of a request is to the cache. Names are compared without regard to case: a caller can fill the map by hand.
+// Most fields are known by their length alone.
+func classifyField(name string) int {
+	candidate, is := "", nothing
+	switch len(name) {
+	case len("Range"):
+		candidate, is = "Range", rangeField
+	case len("Cookie"): // and Pragma
+		if candidate, is = "Cookie", credentials; name[0]|0x20 == 'p' {
+			candidate, is = "Pragma", pragmaField
+		}
+	case len("Upgrade"):
+		candidate, is = "Upgrade", upgrade
+	case len("If-Range"): // and If-Match
+		if candidate, is = "If-Range", ifRange; name[3]|0x20 == 'm' {
+			candidate, is = "If-Match", precondition
+		}
+	case len("Cache-Control"): // and If-None-Match, Authorization, X-HTTP-Method
+		switch candidate, is = "Cache-Control", cacheControl; name[0] | 0x20 {
+		case 'i':
+			candidate, is = "If-None-Match", ifNoneMatch
+		case 'a':
+			candidate, is = "Authorization", credentials
+		case 'x':
+			candidate, is = "X-HTTP-Method", methodOverride
+		}
+	case len("X-Tunnel-Method"):
+		candidate, is = "X-Tunnel-Method", methodOverride
+	case len("If-Modified-Since"): // and X-Method-Override
+		if candidate, is = "If-Modified-Since", ifModifiedSince; name[0]|0x20 == 'x' {
+			candidate, is = "X-Method-Override", methodOverride
+		}
+	case len("If-Unmodified-Since"):
+		candidate, is = "If-Unmodified-Since", precondition
+	case len("X-HTTP-Method-Override"):
+		candidate, is = "X-HTTP-Method-Override", methodOverride
+	}
+	switch {
+	case is != nothing && field.EqualFold(name, candidate):
+		return is
+	case credential.Named(name):
+		return credentials
+	}
+	return nothing
+}
+
+func (a *Request) parseRange() bool {
+	a.rng, a.ranged = parseRange(a.Ranges)
+	return a.ranged
+}

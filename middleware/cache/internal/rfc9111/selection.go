@@ -1,0 +1,115 @@
+package rfc9111
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/plyhttp/ply/internal/credential"
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/reqctx"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// NewSelectors returns the selectors of a response with this Vary to a request, in a fixed order.
+// What varies on more than maxSelectors fields is not stored.
+func NewSelectors(vary []string, r *http.Request, key *stored.HashKey) []stored.Selector {
+	var selectors []stored.Selector
+	for name := range field.Members(vary) {
+		name = http.CanonicalHeaderKey(name)
+		if slices.ContainsFunc(selectors, func(s stored.Selector) bool { return s.Name == name }) {
+			continue
+		}
+		value, present := Selecting(r, name, key)
+		s := stored.Selector{Name: name, Present: present, Value: value}
+		if lines := r.Header[name]; len(lines) == 1 && !sensitive(name) {
+			s.Raw = lines[0]
+		}
+		if selectors = append(selectors, s); len(selectors) == maxSelectors {
+			break
+		}
+	}
+	slices.SortFunc(selectors, func(a, b stored.Selector) int { return strings.Compare(a.Name, b.Name) })
+	return selectors
+}
+
+// Selecting returns the normalised value of one request field, and whether the field is present at all.
+func Selecting(r *http.Request, name string, key *stored.HashKey) (string, bool) {
+	var lines []string
+	present := false
+	for key, values := range r.Header {
+		if len(key) == len(name) && field.EqualFold(key, name) && values != nil {
+			lines, present = append(lines, values...), true
+		}
+	}
+	if present && sensitive(name) && reqctx.From(r.Context()).Vouches(name, lines) {
+		return ofPrincipal, true
+	}
+	if credential.Named(name) {
+		lines = identities(name, lines)
+	}
+	value := normalise(name, lines)
+	if present && sensitive(name) {
+		value = hash(key, value)
+	}
+	return value, present
+}
+
+// Selects tells whether a request selects the response: all nominated fields match (RFC 9111 §4.1).
+func Selects(e *stored.Entry, r *http.Request, key *stored.HashKey) bool {
+	for i := range e.Selectors {
+		s := &e.Selectors[i]
+		if s.Recognises(r.Header) {
+			continue
+		}
+		value, present := Selecting(r, s.Name, key)
+		if present == s.Present && value == s.Value {
+			continue
+		}
+		if s.Name != "Accept-Language" || !prefersLanguage(r.Header["Accept-Language"], e.Header["Content-Language"]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Select returns the stored response to use for a request: of those that it selects, one that has the bytes that are asked for,
+// and of these the one that the origin made last (RFC 9111 §4).
+func Select(s *stored.Variants, a *Request, r *http.Request, key *stored.HashKey) *stored.Entry {
+	if e := recognised(s, a, r); e != nil {
+		return e
+	}
+	var best *stored.Entry
+	bestHolds := false
+	query := ""
+	for _, e := range s.Entries {
+		if e.Search != nil && query == "" {
+			query = stored.Blinded(stored.QueryOf(r))
+		}
+		_, has := holds(a, e)
+		if best != nil && (bestHolds && !has || bestHolds == has && !e.NewerThan(best)) {
+			continue
+		}
+		if (e.Search == nil || e.Search.CoversBlinded(query)) && Selects(e, r, key) {
+			best, bestHolds = e, has
+		}
+	}
+	return best
+}
+
+// recognised returns the stored response that a request is recognised by, without bringing its fields into their normal form.
+// If all responses vary on the same fields, there is no other that the request selects.
+func recognised(s *stored.Variants, a *Request, r *http.Request) *stored.Entry {
+	for _, e := range s.Entries {
+		if e.Search != nil || !e.Recognises(r.Header) || !enough(a, e) {
+			continue
+		}
+		for _, other := range s.Entries {
+			if !e.SameFields(other) {
+				return nil
+			}
+		}
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package rfc9111
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// ConditionalHeader returns the header of a request with which the origin can confirm stored responses (RFC 9111 §4.3.1):
+// If-None-Match lists the tags of all variants, beside those that the caller holds; If-Modified-Since is for the selected response,
+// unless the caller asks about an earlier date. A selected response of nil means that none fits the request as it is.
+func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored.Entry, a *Request) http.Header {
+	h = maps.Clone(h)
+	if h == nil {
+		h = make(http.Header, 2)
+	}
+	DeleteFold(h, "If-None-Match")
+	DeleteFold(h, "If-Modified-Since")
+	tags := callersTags(a)
+	for _, e := range variants {
+		if tag := e.Etag.String(); offerable(e, selected) && !containsMember(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	if len(tags) > 0 {
+		h["If-None-Match"] = []string{strings.Join(tags, ", ")}
+	}
+	if selected != nil && !selected.Modified.IsZero() {
+		h["If-Modified-Since"] = []string{selected.Header.Get("Last-Modified")}
+	} else if len(tags) == 0 && len(a.modifiedSince) > 0 {
+		h["If-Modified-Since"] = slices.Clone(a.modifiedSince)
+	}
+	return h
+}
+
+// offerable tells whether the tag of a stored response belongs into a conditional request: the selected one's, and those of whole variants.
+func offerable(e, selected *stored.Entry) bool {
+	return e.Etag.Opaque != "" && (e == selected || e.Part == nil)
+}
+
+// callersTags returns the tags that the caller's own If-None-Match lists. An asterisk asks about existence, not about a tag.
+func callersTags(a *Request) []string {
+	var tags []string
+	for member := range field.Tags(a.noneMatch) {
+		if member != "*" {
+			tags = append(tags, member)
+		}
+	}
+	return tags
+}
+
+func containsMember(members []string, s string) bool {
+	for _, member := range members {
+		if member == s {
+			return true
+		}
+	}
+	return false
+}
+
+func DeleteFold(h http.Header, name string) {
+	for key := range h {
+		if field.EqualFold(key, name) {
+			delete(h, key)
+		}
+	}
+}
+
+// Confirmed returns the stored response that a 304 confirms, or nil (RFC 9111 §4.3.4).
+// A strong tag confirms the response that has it, and no other; but where one response was asked about and nothing else, a tag that differs in its weakness alone
+// can mean no other. Weak validators confirm the latest response that they correspond to.
+// Without a validator it is the selected response, provided that nothing else was asked about, neither by the cache nor by the caller.
+func Confirmed(h http.Header, selected *stored.Entry, variants []*stored.Entry, a *Request) *stored.Entry {
+	tag := field.ParseETag(h.Get("Etag"))
+	_, dated := field.DateField(h["Last-Modified"], time.Time{})
+	if tag.Opaque == "" && !dated {
+		if selected != nil && offered(selected, variants) <= 1 && asksNothingElse(a, selected) {
+			return selected
+		}
+		return nil
+	}
+	sole := offered(selected, variants) == 1
+	matches := func(e *stored.Entry) bool {
+		switch {
+		case tag.Strong() && !(sole && tag.WeaklyEquals(e.Etag) && asksNothingElse(a, e)):
+			return tag.StronglyEquals(e.Etag)
+		case tag.Opaque != "":
+			return tag.WeaklyEquals(e.Etag)
+		}
+		modified, _ := field.DateField(h["Last-Modified"], e.Received) // a date with a two-digit year is read as the stored one was
+		return e.Modified.Equal(modified)
+	}
+	if selected != nil && matches(selected) {
+		return selected
+	}
+	var latest *stored.Entry
+	for _, e := range variants {
+		if offerable(e, selected) && matches(e) && (latest == nil || e.NewerThan(latest)) {
+			latest = e
+		}
+	}
+	return latest
+}
+
+// asksNothingElse tells whether the caller's own tags, which are sent along, name no other response than e.
+func asksNothingElse(a *Request, e *stored.Entry) bool {
+	for _, tag := range callersTags(a) {
+		if !field.ParseETag(tag).WeaklyEquals(e.Etag) {
+			return false
+		}
+	}
+	return true
+}
+
+// offered counts the stored responses that a conditional request asked about.
+func offered(selected *stored.Entry, variants []*stored.Entry) int {
+	n := 0
+	for _, e := range variants {
+		if offerable(e, selected) {
+			n++
+		}
+	}
+	return n
+}
+
+// describesContent tells which fields describe the stored bytes themselves. An update without content cannot change them (RFC 9111 §3.2).
+func describesContent(name string) bool {
+	switch name {
+	case "Content-Digest", "Content-Encoding", "Content-Length", "Content-Md5", "Content-Range":
+		return true
+	}
+	return false
+}
+
+// FreshenedHeader returns the stored header brought up to date by a response without content, a 304 or a 200 to HEAD (RFC 9111 §3.2, §4.3.4, §4.3.5).
+// It still has the new response's Age, from which the age of the entry is counted.
+// The lines of its stored fields are the stored ones, which nobody writes to.
+func FreshenedHeader(kept, update http.Header, received time.Time) http.Header {
+	update = field.WithoutHopByHop(update)
+	fields, lines := len(kept)+1, 0
+	for name, values := range update {
+		if kept[name] == nil {
+			fields++
+		}
+		lines += len(values)
+	}
+	if kept["Date"] != nil || update["Date"] != nil {
+		fields--
+	}
+	merged := make(http.Header, fields)
+	copied := make([]string, 0, lines)
+	for name, values := range update {
+		if !describesContent(name) && !stored.SetsCookies(name) { // these are for the one who asked
+			from := len(copied)
+			copied = append(copied, values...)
+			merged[name] = copied[from:len(copied):len(copied)]
+		}
+	}
+	// After the new ones, for a map that is full grows even if it has the key already.
+	for name, values := range kept {
+		if _, updated := merged[name]; !updated {
+			merged[name] = values
+		}
+	}
+	if tag := field.ParseETag(kept.Get("Etag")); tag.Opaque != "" && !tag.Strong() && tag.WeaklyEquals(field.ParseETag(merged.Get("Etag"))) {
+		merged["Etag"] = kept["Etag"] // an update without content cannot make the stored bytes the ones that a strong tag is for (RFC 9110 §8.8.1)
+	}
+	if len(update["Date"]) == 0 {
+		merged["Date"] = []string{received.UTC().Format(http.TimeFormat)}
+	}
+	return merged
+}
+
+// notModified evaluates the caller's own condition against a stored response (RFC 9111 §4.3.2).
+// If-None-Match takes precedence over If-Modified-Since (RFC 9110 §13.2.2). Conditions apply to successful responses only (§13.2.1).
+func notModified(a *Request, e *stored.Entry, now time.Time) bool {
+	if e.Status < 200 || e.Status > 299 {
+		return false
+	}
+	if len(a.noneMatch) > 0 {
+		return !field.NoneMatch(a.noneMatch, e.Etag)
+	}
+	since, ok := field.DateField(a.modifiedSince, now)
+	if !ok {
+		return false
+	}
+	switch {
+	case !e.Modified.IsZero():
+		return !e.Modified.After(since)
+	default:
+		return !e.Date.After(since)
+	}
+}
+
+// AnswersCaller tells whether a 304 answers the caller's own condition rather than one that the cache added:
+// it names a tag that the caller listed, or the cache had nothing to add a condition for.
+func AnswersCaller(h http.Header, a *Request) bool {
+	tag := field.ParseETag(h.Get("Etag"))
+	for _, listed := range callersTags(a) {
+		if field.ParseETag(listed).WeaklyEquals(tag) {
+			return true
+		}
+	}
+	return false
+}
+
+// Describes tells whether a 200 to HEAD is about a stored response: neither status nor validator nor length speaks against it (RFC 9111 §4.3.5).
+func Describes(h http.Header, e *stored.Entry) bool {
+	if e.Status != http.StatusOK {
+		return false
+	}
+	tag := field.ParseETag(h.Get("Etag"))
+	if tag.Opaque != "" && !tag.WeaklyEquals(e.Etag) {
+		return false
+	}
+	if lines := h["Last-Modified"]; len(lines) > 0 {
+		modified, ok := field.DateField(lines, e.Received)
+		if !ok || !modified.Equal(e.Modified) {
+			return false
+		}
+	}
+	length, ok := position(h.Get("Content-Length"))
+	sameBytes := tag == e.Etag || tag.Opaque == "" // another weakness: a server that compresses for GET and not for HEAD has another length for each
+	return !ok || !sameBytes || e.Uncompressed || length == e.Body.Size()
+}
+
+// CompletingHeader returns the header of a request for the bytes that a stored part lacks.
+// If-Range makes the origin send the whole if the part is of an older representation (RFC 9110 §13.1.5).
+func CompletingHeader(h http.Header, part *stored.Entry) http.Header {
+	h = maps.Clone(h)
+	if h == nil {
+		h = make(http.Header, 2)
+	}
+	missing, _ := remainder(part)
+	h["Range"] = []string{missing}
+	if part.Etag.Strong() {
+		h["If-Range"] = []string{part.Etag.String()}
+	}
+	return h
+}
+
+// IsServerError tells which statuses stale-if-error is for (RFC 5861 §4).
+func IsServerError(status int) bool {
+	switch status {
+	case 500, 502, 503, 504:
+		return true
+	}
+	return false
+}

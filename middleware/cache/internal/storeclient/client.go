@@ -1,0 +1,260 @@
+package storeclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// Client stands before a store, so that none of its faults is one of a request. A call that does not return in time, whatever the store makes
+// Generation its context, or that panics, is an error. A store that fails again and again is left alone until it answers a probe:
+// as a whole if it cannot be read, and with changes alone if only these hang.
+type Client struct {
+	store         store.Store
+	multi         store.MultiGetter // the same, or nil
+	Timeout       time.Duration
+	Reads         *lane
+	Writes        *lane
+	newer         store.Record // stands for one that the store cannot read, because a later version of it has written that
+	ignoreBreaker bool         // the store is called though it is down: no request waits for it
+	OnAnswer      func()       // Call when the store has answered; must return at once
+}
+
+// A lane is the calls of one sort, those that read or those that change something. Each has room of its own, so that neither sort waits for the other.
+type lane struct {
+	slots   chan struct{} // holds one for each call that has not returned
+	Breaker breaker
+	probe   func(context.Context) error
+}
+
+const (
+	// maxStoreReads and maxStoreWrites bound the calls that are under way, those that hang included.
+	maxStoreReads  = 192
+	maxStoreWrites = 64
+)
+
+var (
+	ErrStoreHangs       = errors.New("the store did not return in time")
+	ErrStoreDown        = errors.New("the store has failed before and is not asked for now")
+	ErrCallerGone       = errors.New("the caller has gone")
+	errWrongRecordCount = errors.New("the store returned another number of records than it was asked for")
+)
+
+// New returns a guard of s. Probes read the record under a key that is there, and newer stands for one that s itself cannot read.
+func New(s store.Store, timeout time.Duration, probe string, newer store.Record) *Client {
+	g := &Client{store: s, Timeout: timeout, newer: newer, OnAnswer: func() {}}
+	g.multi, _ = store.As[store.MultiGetter](s)
+	g.Reads = &lane{slots: make(chan struct{}, maxStoreReads), probe: func(ctx context.Context) error {
+		_, err := s.Get(ctx, probe)
+		return err
+	}}
+	g.Writes = &lane{slots: make(chan struct{}, maxStoreWrites), probe: func(ctx context.Context) error {
+		// A record whose time is over is not kept.
+		return s.Put(ctx, probeKey, store.Record{Data: []byte("probe"), Expires: time.Unix(1, 0), Kind: store.KindSetup})
+	}}
+	return g
+}
+
+// probeKey is the key of a record that is never there.
+const probeKey = "p1.probe"
+
+// Patient returns a guard for what no request waits for: its calls may take longer, and are made though the store is down.
+func (g *Client) Patient(timeout time.Duration) *Client {
+	p := *g
+	p.Timeout, p.ignoreBreaker = timeout, true
+	return &p
+}
+
+// Within returns a context for what one request does with the store at one time: all its calls together wait no longer than the timeout.
+func (g *Client) Within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, g.Timeout, ErrStoreHangs)
+}
+
+// Get returns the records under some keys.
+func (g *Client) Get(ctx context.Context, keys ...string) ([]store.Record, error) {
+	return guarded(ctx, g, g.Reads, func(ctx context.Context) ([]store.Record, error) { return g.getAll(ctx, keys) })
+}
+
+func (g *Client) getAll(ctx context.Context, keys []string) ([]store.Record, error) {
+	if g.multi != nil && len(keys) > 1 {
+		records, err := g.multi.GetMulti(ctx, keys)
+		if err == nil && len(records) != len(keys) {
+			err = errWrongRecordCount
+		}
+		if !errors.Is(err, store.ErrNewer) {
+			return records, err
+		}
+	}
+	records := make([]store.Record, len(keys))
+	for i, key := range keys {
+		var err error
+		if records[i], err = g.store.Get(ctx, key); errors.Is(err, store.ErrNewer) {
+			records[i], err = g.newer, nil // it costs its own key, and not the others
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}
+
+// Put stores a record. Nobody may change the record's bytes afterwards: a store that hangs may still read them.
+func (g *Client) Put(ctx context.Context, key string, r store.Record) error {
+	return g.change(ctx, func(ctx context.Context) error { return g.store.Put(ctx, key, r) })
+}
+
+// Delete removes some records, whatever their versions are.
+func (g *Client) Delete(ctx context.Context, keys ...string) error {
+	return g.change(ctx, func(ctx context.Context) error {
+		for _, key := range keys {
+			if err := g.store.Delete(ctx, key, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DeleteVersion removes a record unless it has changed.
+func (g *Client) DeleteVersion(ctx context.Context, key, version string) error {
+	return g.change(ctx, func(ctx context.Context) error { return g.store.Delete(ctx, key, version) })
+}
+
+func (g *Client) change(ctx context.Context, f func(context.Context) error) error {
+	_, err := guarded(ctx, g, g.Writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+	return err
+}
+
+// guarded makes one call of the store.
+func guarded[T any](ctx context.Context, g *Client, l *lane, call func(context.Context) (T, error)) (result T, err error) {
+	began := time.Now()
+	if g.skips(l, began) {
+		return result, ErrStoreDown
+	}
+	if result, err = Call(ctx, g, l, call); !g.ignoreBreaker {
+		g.observe(l, err, began, time.Now())
+	}
+	if err == nil {
+		g.OnAnswer()
+	}
+	return result, err
+}
+
+// skips reports whether the store is not to be called now, and sends a probe if it is time for one.
+func (g *Client) skips(l *lane, now time.Time) bool {
+	if g.ignoreBreaker {
+		return g.Reads.Breaker.isClosed()
+	}
+	for _, l := range [...]*lane{g.Reads, l} { // a store that cannot be read is not written to either
+		if probe, down := l.Breaker.state(now); down {
+			if probe {
+				go g.probe(l)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// Failing reports whether the latest call of either sort has failed.
+func (g *Client) Failing() bool { return g.Reads.Breaker.failing() || g.Writes.Breaker.failing() }
+
+// observe takes in the outcome of a call. That a record has changed, is too large or a newer one, or that the caller has gone says nothing against the store.
+// A store that refuses a change at once is there; one that refuses to be read is asked by a probe whether it is.
+func (g *Client) observe(l *lane, err error, began, now time.Time) {
+	switch {
+	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrNewer):
+		l.Breaker.fine()
+	case errors.Is(err, ErrCallerGone):
+	case errors.Is(err, ErrStoreHangs) && now.Sub(began) < g.Timeout/2: // calls before it have used up the time
+	case errors.Is(err, ErrStoreHangs):
+		l.Breaker.hung(began, now)
+	case l == g.Writes:
+		l.Breaker.refused()
+	case l.Breaker.doubted():
+		go g.probe(l)
+	}
+}
+
+// Call runs call on a goroutine of its own and does not wait for it longer than the timeout. The goroutine stays while the store hangs.
+func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Context) (T, error)) (result T, err error) {
+	type outcome struct {
+		result T
+		err    error
+	}
+	ctx, cancel := g.Within(ctx)
+	defer cancel()
+	select {
+	case l.slots <- struct{}{}:
+	case <-ctx.Done():
+		return result, ContextError(ctx)
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		defer func() { <-l.slots }()
+		result, err := Recovered(ctx, call)
+		done <- outcome{result, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil && ctx.Err() != nil {
+			o.err = ContextError(ctx) // the store heeds its context
+		}
+		return o.result, o.err
+	case <-ctx.Done():
+		return result, ContextError(ctx)
+	}
+}
+
+// ContextError says whose fault it is that a call was not waited for.
+func ContextError(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != ErrStoreHangs {
+		return fmt.Errorf("%w: %w", ErrCallerGone, cause)
+	}
+	return ErrStoreHangs
+}
+
+// Recovered runs call and makes an error of its panic.
+func Recovered[T any](ctx context.Context, call func(context.Context) (T, error)) (result T, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("a panic: %v", v)
+		}
+	}()
+	return call(ctx)
+}
+
+// Close keeps further calls away from the store, whose owner may close it then, and waits for those that are under way,
+// no longer than a call may take. Who still reads a body is told that the store is down.
+func (g *Client) Close() {
+	if !g.Reads.Breaker.close() || !g.Writes.Breaker.close() {
+		return
+	}
+	g.Reads.Breaker.probes.Wait()
+	g.Writes.Breaker.probes.Wait()
+	timer := time.NewTimer(g.Timeout)
+	defer timer.Stop()
+	for _, l := range [...]*lane{g.Reads, g.Writes} {
+		for range cap(l.slots) {
+			select {
+			case l.slots <- struct{}{}:
+			case <-timer.C:
+				return
+			}
+		}
+	}
+}
+
+// probe asks a store that was down, or may be, whether it is there. No request waits for it. A store that refuses a change at once is there.
+func (g *Client) probe(l *lane) {
+	defer l.Breaker.probes.Done()
+	_, err := Call(context.Background(), g, l, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.probe(ctx) })
+	up := err == nil || errors.Is(err, store.ErrNewer) || l == g.Writes && !errors.Is(err, ErrStoreHangs)
+	l.Breaker.probed(up, time.Now())
+	if up {
+		g.OnAnswer()
+	}
+}

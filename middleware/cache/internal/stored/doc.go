@@ -1,0 +1,15 @@
+// Package stored has the stored response and its parts: plain data that never changes once it is published.
+//
+//	entry.go             the stored response, its age and remaining freshness, and the response that a hit returns
+//	variants.go          the responses under one key
+//	identity.go          whether two entries are one, or follow one another
+//	reuse.go             what a response says about its own use
+//	selector.go          the request fields that it varies on (RFC 9111 §4.1)
+//	no_vary_search.go    the differences between queries that do not count
+//	content.go           its body, in memory or in a store
+//	content_range.go     which bytes of the whole it has (RFC 9110 §14.4)
+//	range_buffer.go      parts that were joined
+//	header_template.go   its header as it is served
+//	header_fields.go     fields that a stored or a 304 response does not have
+//	keys.go, source.go   where it stands in a store, and which record a copy was read from
+package stored

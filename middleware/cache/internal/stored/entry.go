@@ -1,0 +1,293 @@
+package stored
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/plyhttp/ply/internal/cachestatus"
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
+)
+
+// Entry is one stored response. It never changes once it is published: a validation puts a new one, which shares the body, in its place.
+type Entry struct {
+	// What a plain hit reads stands together: of an entry that has not been read for a while, each line of the CPU's cache costs as much as all else.
+	Used       atomic.Int64 // when it was last used, for the choice of the variant that goes first
+	hitFields  atomic.Pointer[hitFields]
+	template   headerTemplate  // Generation the header as served
+	Search     *SearchVariance // how far the query counts, or nil if it counts as a whole
+	Part       *ContentRange   // which part of the representation body is, or nil if it is whole
+	Selectors  []Selector
+	Body       Content
+	Received   time.Time
+	InitialAge time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
+	Rules      Rules
+
+	Status       int
+	Reason       string // "200 OK"
+	Proto        string
+	Major, Minor int
+	Uncompressed bool
+	Trailer      http.Header
+
+	URL         string      // the target URI, without fragment and userinfo
+	Method      string      // that it answers; "" for GET, and for HEAD, which a GET's answer serves
+	Header      http.Header // as stored, never written to
+	Tags        []invalidation.Tag
+	Generations []Generation // the generations of the tags, for a byte store
+	Etag        field.ETag
+	Modified    time.Time // Last-Modified, or zero
+	Date        time.Time // Date, or the time of receipt
+	Requested   time.Time
+	RecordKey   *RecordKey // in a byte store
+	Size        int64
+}
+
+// entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
+const entryOverhead = 768
+
+// Expires is until when the response is fresh.
+func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.InitialAge) }
+
+// Derive fills in what is derived from the rest.
+func (e *Entry) Derive() {
+	e.Etag = field.ParseETag(e.Header.Get("Etag"))
+	e.Modified, _ = field.DateField(e.Header["Last-Modified"], e.Received)
+	e.Date = e.Received
+	if date, ok := field.DateField(e.Header["Date"], e.Received); ok {
+		e.Date = date
+	}
+	e.template = newHeaderTemplate(e.Header)
+	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
+	for name, values := range e.Header {
+		e.Size += fieldSize(name, values)
+	}
+	for name, values := range e.Trailer {
+		e.Size += fieldSize(name, values)
+	}
+	for _, s := range e.Selectors {
+		e.Size += int64(len(s.Name) + len(s.Value) + len(s.Raw) + 64)
+	}
+	if e.Search != nil {
+		e.Size += e.Search.bytes()
+	}
+}
+
+// fieldOverhead is charged for each field: its cell in the map, which is half empty at worst, its place in the index, and the rounding of its strings.
+const fieldOverhead = 112
+
+func fieldSize(name string, values []string) int64 {
+	size := int64(len(name) + fieldOverhead)
+	for _, value := range values {
+		size += int64(len(value) + 16)
+	}
+	return size
+}
+
+// Clone returns a new entry with the contents of e, to be changed before it is published. Its derived parts are filled in by index.
+func (e *Entry) Clone() *Entry {
+	return &Entry{
+		URL: e.URL, Method: e.Method, Status: e.Status, Reason: e.Reason, Proto: e.Proto, Major: e.Major, Minor: e.Minor,
+		Header: e.Header, Trailer: e.Trailer, Body: e.Body, Uncompressed: e.Uncompressed,
+		Selectors: e.Selectors, Search: e.Search, Tags: e.Tags, Generations: e.Generations, Part: e.Part, RecordKey: e.RecordKey,
+		Requested: e.Requested, Received: e.Received, InitialAge: e.InitialAge, Rules: e.Rules,
+	}
+}
+
+// makeWhole turns a part that lacks nothing into the whole response that it is (RFC 9111 §3.4).
+func (e *Entry) makeWhole() {
+	e.Part, e.Status, e.Reason = nil, http.StatusOK, "200 OK"
+	delete(e.Header, "Content-Range")
+	e.Header["Content-Length"] = []string{strconv.FormatInt(e.Body.Size(), 10)}
+}
+
+// HasValidator tells whether the entry can be validated.
+func (e *Entry) HasValidator() bool {
+	return e.Etag.Opaque != "" || !e.Modified.IsZero()
+}
+
+// NewerThan tells which of two responses the origin made later. Within one second, which is all that Date tells, it is the one that came later.
+func (e *Entry) NewerThan(other *Entry) bool {
+	if !e.Date.Equal(other.Date) {
+		return e.Date.After(other.Date)
+	}
+	return e.Received.After(other.Received)
+}
+
+// Age is current_age (RFC 9111 §4.2.3).
+func (e *Entry) Age(now time.Time) time.Duration {
+	return min(e.InitialAge+e.ResidentTime(now), Longest)
+}
+
+// Longest is the longest time that a cache counts (RFC 9111 §1.2.2).
+const Longest = field.MaxDelta * time.Second
+
+// ResidentTime is how long the entry has been here. Of the two clocks the one that says longer counts:
+// the monotonic clock stands still while the machine sleeps, and the wall clock can be set back.
+func (e *Entry) ResidentTime(now time.Time) time.Duration {
+	return min(max(now.Sub(e.Received), wallSince(now, e.Received), 0), Longest)
+}
+
+// wallSince is the time since then by the wall clock.
+func wallSince(now, then time.Time) time.Duration {
+	seconds := now.Unix() - then.Unix()
+	if seconds < 0 || seconds > field.MaxDelta {
+		return time.Duration(max(min(seconds, field.MaxDelta), -1)) * time.Second
+	}
+	return time.Duration(seconds)*time.Second + time.Duration(now.Nanosecond()-then.Nanosecond())
+}
+
+// basis is when the lifetime began: on receipt, or, if it slides, with the latest use.
+func (e *Entry) basis() time.Time {
+	if !e.Rules.Sliding {
+		return e.Received
+	}
+	if used := time.Unix(0, e.Used.Load()); used.After(e.Received) {
+		return used
+	}
+	return e.Received
+}
+
+// FreshFor is how long the response is still fresh; it is negative by as much as it is stale.
+func (e *Entry) FreshFor(now time.Time) time.Duration {
+	return e.FreshForAt(e.Age(now), now)
+}
+
+// FreshForAt is left at the age that the entry has now.
+func (e *Entry) FreshForAt(age time.Duration, now time.Time) time.Duration {
+	if e.Rules.Sliding {
+		return e.Rules.Lifetime - e.InitialAge - max(now.Sub(e.basis()), 0)
+	}
+	return e.Rules.Lifetime - age
+}
+
+// Touch notes a use. That it is noted once in a while is enough to tell which variant was used longest ago, and keeps those who read
+// one entry at the same time from writing to one place. A lifetime that slides begins with each use.
+func (e *Entry) Touch(now time.Time) {
+	used := now.UnixNano()
+	if e.Rules.Sliding || used-e.Used.Load() > int64(touchEvery) {
+		e.Used.Store(used)
+	}
+}
+
+const touchEvery = time.Millisecond
+
+// hitFields is the two field values of a hit that change with time, good for one second.
+type hitFields struct {
+	second int64
+	Age    string
+	Status string
+}
+
+// HitFields returns the Age and the Cache-Status of a plain hit at an age.
+func (e *Entry) HitFields(age, left time.Duration) *hitFields {
+	second := int64(age / time.Second)
+	if s := e.hitFields.Load(); s != nil && s.second == second && !e.Rules.Sliding {
+		return s
+	}
+	s := &hitFields{second: second, Age: strconv.FormatInt(second, 10)}
+	s.Status = cachestatus.Status{Hit: true, TTL: TTL(left), HasTTL: true}.String()
+	e.hitFields.Store(s)
+	return s
+}
+
+// TTL is the remaining freshness at now; see the function of that name.
+func (e *Entry) TTL(now time.Time) time.Duration { return TTL(e.FreshFor(now)) }
+
+// TTL is the remaining freshness in whole seconds (RFC 9211 §2.4): at least one while the response is fresh, and zero or less once it is stale.
+func TTL(left time.Duration) time.Duration {
+	if left > 0 {
+		return max(left.Truncate(time.Second), time.Second)
+	}
+	return -(-left + time.Second - 1).Truncate(time.Second)
+}
+
+// whole makes a private copy of the stored response for r. Nothing in it is shared but the bytes of the body, which cannot be written to.
+func (e *Entry) whole(r *http.Request, head bool, age, status string) *http.Response {
+	resp, body, lines := blank(len(e.template.lines))
+	resp.Status, resp.StatusCode = e.Reason, e.Status
+	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = e.Proto, e.Major, e.Minor
+	resp.Header = e.template.header(lines, age, status)
+	resp.Request = r
+	resp.ContentLength = e.Body.Size()
+	if e.Uncompressed {
+		resp.Uncompressed, resp.ContentLength = true, -1
+	}
+	if len(e.Trailer) > 0 && !head {
+		resp.Trailer = e.Trailer.Clone()
+	}
+	switch {
+	case head || e.Body.Size() == 0:
+		resp.Body = http.NoBody
+	case e.Body.InMemory():
+		body.rest, resp.Body = e.Body.Bytes, body
+	default:
+		resp.Body = e.Content(r)
+	}
+	return resp
+}
+
+// Response makes the answer to r from the stored response: as it is, as a 304, or as one range of it.
+func (e *Entry) Response(r *http.Request, head bool, age, status string, s Form) *http.Response {
+	if s.Status == 0 {
+		return e.whole(r, head, age, status)
+	}
+	resp := e.whole(r, head || s.Status == http.StatusNotModified || s.Status == http.StatusRequestedRangeNotSatisfiable, age, status)
+	resp.Trailer = nil // they are about the whole
+	resp.StatusCode, resp.Status = s.Status, strconv.Itoa(s.Status)+" "+http.StatusText(s.Status)
+	switch s.Status {
+	case http.StatusNotModified:
+		notModifiedHeader(resp.Header)
+		resp.ContentLength = 0
+	case http.StatusRequestedRangeNotSatisfiable:
+		notModifiedHeader(resp.Header)
+		resp.Header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(s.Part.Complete, 10)}
+		resp.Header["Content-Length"] = []string{"0"}
+		resp.ContentLength = 0
+	case http.StatusPartialContent:
+		resp.Header["Content-Range"] = []string{s.Part.String()}
+		resp.ContentLength = s.Part.Size()
+		resp.Header["Content-Length"] = []string{strconv.FormatInt(s.Part.Size(), 10)}
+		if body, ok := resp.Body.(Narrower); ok {
+			body.Narrow(s.Part.First-e.First(), s.Part.Size())
+		}
+	}
+	return resp
+}
+
+// First is the position of the first stored byte in the whole representation.
+func (e *Entry) First() int64 {
+	if e.Part == nil {
+		return 0
+	}
+	return e.Part.First
+}
+
+// WithoutBody is a response as the user's conditions see it: without its body.
+func (e *Entry) WithoutBody(r *http.Request, length int64) *http.Response {
+	return &http.Response{
+		Status: e.Reason, StatusCode: e.Status, Proto: e.Proto, ProtoMajor: e.Major, ProtoMinor: e.Minor,
+		Header: e.Header.Clone(), ContentLength: length, Body: http.NoBody, Request: r,
+	}
+}
+
+// SharesBodyWith reports whether other is e, or what a validation has made of it in this process: that shares the body.
+func (e *Entry) SharesBodyWith(other *Entry) bool {
+	mine, others := e.Body.Bytes, other.Body.Bytes
+	return e == other || len(mine) > 0 && len(others) > 0 && &mine[0] == &others[0]
+}
+
+// WithChunks is e with its body in pieces.
+func (e *Entry) WithChunks(p *Chunks) *Entry {
+	s := e.Clone()
+	s.Body.Chunks = p
+	s.Derive()
+	s.Used.Store(e.Used.Load())
+	return s
+}
+
+// ErrForeignEntry says that an entry cannot be in a store.
+var ErrForeignEntry = errors.New("the Entry comes from another cache: take one that Entries of this one yields")

@@ -1,0 +1,22 @@
+package stored
+
+import "net/http"
+
+// SetsCookies tells which fields of a response set cookies. A stored response does not set them again, unless the user wants that:
+// they are the cookies of another moment, and a jar would take them for new ones.
+func SetsCookies(name string) bool { return name == "Set-Cookie" || name == "Set-Cookie2" }
+
+// RemoveCookies removes the fields that set cookies. It tells whether there were any.
+func RemoveCookies(h http.Header) bool {
+	had := len(h)
+	delete(h, "Set-Cookie")
+	delete(h, "Set-Cookie2")
+	return len(h) < had
+}
+
+// notModifiedHeader removes from the header of a stored response what a 304 does not carry (RFC 9110 §15.4.5).
+func notModifiedHeader(h http.Header) {
+	for _, name := range [...]string{"Content-Encoding", "Content-Language", "Content-Length", "Content-Range", "Content-Type"} {
+		delete(h, name)
+	}
+}

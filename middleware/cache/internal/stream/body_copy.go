@@ -1,0 +1,165 @@
+package stream
+
+import (
+	"io"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// BodyCopy is the copy of a body in the making. It is handed over once the body is provably complete: after a clean end,
+// or after as many bytes as were declared. It takes its room out of a budget that all copies in flight share.
+type BodyCopy struct {
+	body     []byte
+	Length   int64 // declared, or -1
+	Limit    int64
+	TooLarge string // Fwd a body beyond the limit is not stored
+	Trailers bool   // Trailers are announced: they come with the end, not with the last byte
+	settled  bool   // complete, or dropped: nothing more is copied
+
+	OpenSink func() Sink // begins to move the copy into a store; nil if it stays in memory
+	sink     Sink        // where it goes, once it has become large; then it is settled as far as memory is concerned
+	moving   bool        // it goes there, and its outcome is not certain
+
+	Claim *Claim
+}
+
+// A Sink takes the copy of a large body while it is read, in place of memory. Only one goroutine at a time calls write and move.
+type Sink interface {
+	// Write takes more bytes. It is false if they, or those before, could not be stored.
+	Write(p []byte) bool
+
+	// Move takes what a read has returned, and says what becomes of the copy. If it is dropped, what has been stored is removed.
+	Move(d *BodyCopy, p []byte, err error) Outcome
+
+	// Written is how many bytes have been taken.
+	Written() int64
+
+	// Fail has the next move drop the copy.
+	Fail()
+
+	// Abort removes what has been stored. It does nothing once the copy is complete, or aborted.
+	Abort()
+}
+
+// MaxPrealloc bounds what a declared length may allocate in advance.
+const MaxPrealloc = 1 << 20
+
+// Outcome is what became of a copy: it goes on if complete is false and reason empty.
+type Outcome struct {
+	Complete bool
+	Body     []byte
+	Stored   *stored.Chunks // in place of body
+	Reason   string         // Fwd it was dropped
+}
+
+// Judge says what becomes of a copy that has size bytes now that a read has returned err.
+func (d *BodyCopy) Judge(size int64, err error) Outcome {
+	switch {
+	case err != nil && err != io.EOF:
+		return Outcome{Reason: "the body broke off"}
+	case d.Length >= 0 && size > d.Length:
+		return Outcome{Reason: "the body is longer than declared"}
+	case size > d.Limit:
+		return Outcome{Reason: d.TooLarge}
+	case d.Length >= 0 && size == d.Length && (err == io.EOF || !d.Trailers), d.Length < 0 && err == io.EOF:
+		return Outcome{Complete: true}
+	case err == io.EOF:
+		return Outcome{Reason: "the body is shorter than declared"}
+	}
+	return Outcome{}
+}
+
+// Content is the body of a complete copy.
+func (o *Outcome) Content() stored.Content { return stored.Content{Bytes: o.Body, Chunks: o.Stored} }
+
+// OverBudget is the reason for which a copy is dropped while too many others are in flight.
+const OverBudget = "the copies in flight exceed MaxInFlightBytes"
+
+// add copies what was read.
+func (d *BodyCopy) add(p []byte, err error) Outcome {
+	if d.settled {
+		return Outcome{}
+	}
+	o := d.Judge(int64(len(d.body)+len(p)), err)
+	if o.Reason == "" && !d.grow(len(d.body)+len(p)) {
+		o = Outcome{Reason: OverBudget}
+	}
+	if o.Reason == "" {
+		d.body = append(d.body, p...)
+	}
+	return d.settle(o)
+}
+
+// extend takes n bytes that were read into the room behind the body.
+func (d *BodyCopy) extend(n int, err error) Outcome {
+	d.body = d.body[:len(d.body)+n]
+	return d.settle(d.Judge(int64(len(d.body)), err))
+}
+
+// settle ends the copy if its outcome is certain.
+func (d *BodyCopy) settle(o Outcome) Outcome {
+	switch {
+	case o.Complete:
+		d.settled = true
+		o.Body = trimmed(d.body)
+	case o.Reason != "":
+		d.settled = true
+	default:
+		return o
+	}
+	d.Claim.release()
+	return o
+}
+
+// trimmed returns a body without room behind it that would stay as long as the entry does.
+func trimmed(body []byte) []byte {
+	if spare := cap(body) - len(body); spare > 64 && spare > len(body)/8 {
+		return append(make([]byte, 0, len(body)), body...)
+	}
+	return body[:len(body):len(body)]
+}
+
+// grow makes room for a body of so many bytes, and for no more in the end than were declared or may be stored.
+// It is false if the budget does not allow it.
+func (d *BodyCopy) grow(need int) bool {
+	if need <= cap(d.body) {
+		return true
+	}
+	most := d.Limit + 1 // one more than may be stored shows that there is more
+	if d.Length >= 0 {
+		most = d.Length
+	}
+	room := max(int64(need), min(max(2*int64(cap(d.body)), min(d.Length, MaxPrealloc)), most))
+	if !d.Claim.raise(room) {
+		return false
+	}
+	d.body = append(make([]byte, 0, room), d.body...)
+	return true
+}
+
+// direct returns the room behind the body, if it is worth a read of its own. The last byte that was declared is not read into it:
+// Read into something larger, it shows whether there is more than was declared.
+func (d *BodyCopy) direct(worth int) []byte {
+	if d.Length >= 0 {
+		left := d.Length - int64(len(d.body)) - 1
+		if left < int64(worth) || !d.grow(len(d.body)+worth) {
+			return nil
+		}
+		return d.body[len(d.body):min(int64(cap(d.body)), d.Length-1)]
+	}
+	if len(d.body) < worth || d.Limit-int64(len(d.body)) < int64(worth) || !d.grow(len(d.body)+worth) {
+		return nil
+	}
+	return d.body[len(d.body):cap(d.body)]
+}
+
+// SinkAt is how large a body becomes in memory before it goes into the store.
+const SinkAt = 1 << 20
+
+// ErrSlow is why a copy is dropped that the store does not take as fast as it is read.
+const ErrSlow = "the store does not keep up with the body"
+
+// needsSink tells whether the copy is to go into a store, now that n more bytes have come.
+func (d *BodyCopy) needsSink(n int) bool {
+	return d.OpenSink != nil && !d.settled && len(d.body)+n > SinkAt && int64(len(d.body)+n) <= d.Limit
+}

@@ -1,0 +1,164 @@
+package stream
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	hashing "hash"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/target"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+)
+
+// Continuation is a body that broke off for one reader, while the caller has seen the header and the first bytes.
+// The rest comes from another answer, if that is provably one of the same representation: it has the same strong tag,
+// or it begins with the bytes that have been read.
+type Continuation struct {
+	Next    http.RoundTripper
+	Request *http.Request // the caller's
+
+	Status       int         // Generation the answer that broke off
+	Header       http.Header // Generation the same, with its validators
+	Length       int64       // Generation its whole body, or -1
+	Uncompressed bool        // by the transport: then its ranges are of other bytes
+
+	Offset int64 // where to go on
+	End    int64 // where to stop, or -1 for the end of the body
+	Prefix Proof // the state of the proof after the bytes before offset; nil if it is not known
+}
+
+// Proof tells whether two bodies begin with the same bytes.
+type Proof = hashing.Hash
+
+func NewProof() Proof { return sha256.New() }
+
+// cloned returns a copy of a proof, to go on with.
+func cloned(p Proof) Proof {
+	if h, ok := p.(hashing.Cloner); ok {
+		if c, err := h.Clone(); err == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// errBroken is what a reader gets when no other answer can be proved to go on with its body.
+var errBroken = fmt.Errorf("cache: the body broke off, and its rest could not be had: %w", io.ErrUnexpectedEOF)
+
+// Open asks for the rest. The error is one of the caller's context, or wraps io.ErrUnexpectedEOF.
+func (c *Continuation) Open() (io.ReadCloser, error) {
+	r, err := c.ask()
+	if err != nil {
+		return nil, errBroken
+	}
+	resp, err := c.Next.RoundTrip(target.OnWire(r))
+	if err == nil && resp == nil {
+		err = ErrNoResponse
+	}
+	switch {
+	case r.Context().Err() != nil:
+		CloseBody(resp)
+		return nil, context.Cause(r.Context())
+	case err != nil:
+		CloseBody(resp)
+		return nil, errBroken
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	rest, err := c.rest(resp)
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{rest, resp.Body}, nil
+}
+
+func CloseBody(resp *http.Response) {
+	if resp != nil && resp.Body != nil {
+		resp.Body.Close()
+	}
+}
+
+// tag is the strong tag of the answer that broke off, if it has one.
+func (c *Continuation) tag() field.ETag { return field.ParseETag(c.Header.Get("Etag")) }
+
+// ask makes the request for the rest: for the bytes that are missing if a strong tag can tell that they belong to the others, and else for all of them.
+func (c *Continuation) ask() (*http.Request, error) {
+	r := *c.Request
+	r.Header = c.Request.Header.Clone()
+	if r.Header == nil {
+		r.Header = make(http.Header, 2)
+	}
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
+		rfc9111.DeleteFold(r.Header, name)
+	}
+	if r.Method == http.MethodHead {
+		return nil, errors.New("cache: a HEAD has no body")
+	}
+	if err := Rewind(&r); err != nil {
+		return nil, err
+	}
+	if tag := c.tag(); tag.Strong() && c.Offset > 0 && c.Status == http.StatusOK && !c.Uncompressed {
+		missing := "bytes=" + strconv.FormatInt(c.Offset, 10) + "-"
+		if c.End >= 0 {
+			missing += strconv.FormatInt(c.End-1, 10)
+		}
+		r.Header["Range"], r.Header["If-Range"] = []string{missing}, []string{tag.String()}
+	}
+	return &r, nil
+}
+
+// rest returns the bytes of an answer that go on with the body, once it is certain that they do.
+func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
+	tag := field.ParseETag(resp.Header.Get("Etag"))
+	if resp.Uncompressed != c.Uncompressed || resp.Header.Get("Content-Encoding") != c.Header.Get("Content-Encoding") {
+		return nil, errBroken
+	}
+	var body io.Reader
+	switch {
+	case resp.StatusCode == http.StatusPartialContent && tag.StronglyEquals(c.tag()):
+		s, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
+		if !ok || s.First != c.Offset || c.Length >= 0 && s.Complete >= 0 && s.Complete != c.Length || c.End < 0 && s.Last != s.Complete-1 {
+			return nil, errBroken
+		}
+		body = &ExactReader{resp.Body, s.Size()}
+	case resp.StatusCode == c.Status && c.Status != http.StatusPartialContent && (c.Length < 0 || resp.ContentLength < 0 || resp.ContentLength == c.Length):
+		if !c.skip(resp, tag) {
+			return nil, errBroken
+		}
+		body = resp.Body
+	default:
+		return nil, errBroken
+	}
+	switch {
+	case c.End >= 0:
+		body = &ExactReader{body, c.End - c.Offset}
+	case c.Length >= 0:
+		body = &ExactReader{body, c.Length - c.Offset}
+	}
+	return body, nil
+}
+
+// skip reads the bytes before the offset. It tells whether they are known to be those that the caller has.
+func (c *Continuation) skip(resp *http.Response, tag field.ETag) bool {
+	if tag.StronglyEquals(c.tag()) {
+		_, err := io.CopyN(io.Discard, resp.Body, c.Offset)
+		return err == nil
+	}
+	if c.Prefix == nil || c.tag() != tag || resp.Header.Get("Last-Modified") != c.Header.Get("Last-Modified") {
+		return false
+	}
+	again := NewProof()
+	if _, err := io.CopyN(again, resp.Body, c.Offset); err != nil {
+		return false
+	}
+	return string(again.Sum(nil)) == string(c.Prefix.Sum(nil))
+}

@@ -1,0 +1,12 @@
+// Package stream has the bodies of responses on their way from the origin to callers and into a store.
+//
+//	recorder.go        a body that is copied as its one caller reads it
+//	fanout.go          one body for several readers, each at its own pace
+//	fanout_reader.go   one of these readers
+//	continuation.go    the rest of a body that broke off, from another answer
+//	body_copy.go       the copy, and when it is complete
+//	budget.go          what all copies may take together
+//	discard.go         what is still read of a body that is dropped
+//	panic.go           a panic on its way to the goroutine that it belongs to
+//	rewind.go          requests that are sent again
+package stream

@@ -1,0 +1,290 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Reader is one reader of a spool.
+type Reader struct {
+	*FanOut
+	Ctx    context.Context
+	OnEnd  func() // Call before the reader hears of a clean end; nil for none
+	Resume func() *Continuation
+	stop   func() bool // stops waiting for the end of ctx
+
+	// guarded by the spool's lock
+	off, end int64 // End is -1 for the end of the body
+	at       int   // in spool.readers
+	waits    bool
+	gone     error // Fwd nothing more can be read here
+	cut      bool  // it goes on with a request of its own
+	proof    Proof
+	rest     io.ReadCloser
+	abort    context.CancelFunc // Generation the request of its own
+}
+
+// depart ends a reader. The first reason counts.
+func (t *Reader) depart(why error) {
+	s := t.FanOut
+	s.mu.Lock()
+	if t.gone != nil {
+		s.mu.Unlock()
+		return
+	}
+	t.gone = why
+	switch {
+	case t.waits && errors.Is(why, http.ErrBodyReadAfterClose):
+		s.wake() // a Read that is under way
+	case t.waits:
+		s.late = s.late || errors.Is(why, context.DeadlineExceeded)
+	}
+	rest, abort := t.rest, t.abort
+	last := !t.cut && s.remove(t)
+	s.mu.Unlock()
+	if t.stop != nil {
+		t.stop()
+	}
+	if abort != nil {
+		defer abort()
+	}
+	if rest != nil && why != io.EOF {
+		rest.Close()
+	}
+	if last {
+		s.Finish(why)
+	}
+}
+
+// Read reads what is there, and waits only if nothing is.
+func (t *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	b, n, err := t.next(p)
+	if err == errCut {
+		return t.readOn(p)
+	}
+	if b != nil {
+		n = copy(p, b)
+	}
+	return n, err
+}
+
+// WriteTo writes the rest of the body as it comes in.
+func (t *Reader) WriteTo(w io.Writer) (written int64, err error) {
+	var buffer []byte
+	for {
+		b, err := t.nextOr(&buffer)
+		if len(b) > 0 {
+			n, err := w.Write(b)
+			written += int64(n)
+			if err == nil && n < len(b) {
+				err = io.ErrShortWrite
+			}
+			if err != nil {
+				return written, err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return written, nil
+		case err != nil:
+			return written, err
+		}
+	}
+}
+
+// nextOr returns the next bytes, in the spool's own array if they can stay there, or else in the buffer.
+func (t *Reader) nextOr(buffer *[]byte) ([]byte, error) {
+	if *buffer == nil {
+		b, _, err := t.next(nil)
+		if err != errSlides && err != errCut {
+			return b, err
+		}
+		*buffer = make([]byte, windowStep)
+	}
+	n, err := t.Read(*buffer)
+	return (*buffer)[:n], err
+}
+
+// next waits for bytes and moves on. If they stay where they are, it returns them there, as many as there is room in p, or all if p is nil.
+// Otherwise it copies them into p, or returns errSlides.
+func (t *Reader) next(p []byte) (b []byte, n int, err error) {
+	s := t.FanOut
+	if t.Ctx.Err() != nil {
+		t.depart(context.Cause(t.Ctx))
+	}
+	for {
+		s.mu.Lock()
+		done, err := t.state()
+		if done {
+			s.mu.Unlock()
+			return nil, 0, t.conclude(err)
+		}
+		if t.off < s.size {
+			break
+		}
+		t.waits = true
+		more := s.addDemand(t)
+		s.mu.Unlock()
+		select {
+		case <-more:
+		case <-t.Ctx.Done():
+			t.depart(context.Cause(t.Ctx))
+		}
+		s.mu.Lock()
+		t.waits = false
+		s.mu.Unlock()
+	}
+	defer s.mu.Unlock()
+	upTo := s.size
+	if t.end >= 0 {
+		upTo = min(upTo, t.end)
+	}
+	b = s.body[t.off-s.base : upTo-s.base]
+	if p != nil {
+		b = b[:min(len(b), len(p))]
+	}
+	if s.array != nil {
+		if p == nil {
+			return nil, 0, errSlides
+		}
+		n, b = copy(p, b), nil
+		t.off += int64(n)
+		return nil, n, nil
+	}
+	t.off += int64(len(b))
+	return b, 0, nil
+}
+
+// state tells whether there is nothing more to read here, and why. The lock is held.
+func (t *Reader) state() (bool, error) {
+	s := t.FanOut
+	switch {
+	case t.gone != nil:
+		return true, t.gone
+	case t.cut:
+		return true, errCut
+	case t.end >= 0 && t.off >= t.end:
+		return true, io.EOF
+	case t.off < s.size || s.err == nil:
+		return false, nil
+	case s.err == io.EOF && t.end >= 0:
+		return true, io.ErrUnexpectedEOF
+	}
+	return true, s.err
+}
+
+// conclude ends the reader, and passes on a panic of the read that it has asked for.
+func (t *Reader) conclude(err error) error {
+	if err == errCut {
+		return err
+	}
+	t.mu.Lock()
+	first := t.gone == nil
+	r := t.raised
+	mine := first && r != nil && r.to == t
+	if mine {
+		t.raised = nil
+	}
+	t.mu.Unlock()
+	if first && err == io.EOF && t.OnEnd != nil {
+		t.OnEnd()
+	}
+	t.depart(err)
+	if mine {
+		r.Again()
+	}
+	return err
+}
+
+// readOn reads from an answer to a request of the reader's own, once it has been cut off.
+func (t *Reader) readOn(p []byte) (int, error) {
+	t.mu.Lock()
+	rest, gone := t.rest, t.gone
+	t.mu.Unlock()
+	if gone != nil {
+		return 0, gone
+	}
+	if rest == nil {
+		if rest, gone = t.open(); gone != nil {
+			return 0, gone
+		}
+	}
+	n, err := rest.Read(p)
+	if err != nil {
+		rest.Close()
+		t.depart(err)
+	}
+	return n, err
+}
+
+// open asks for the rest. Close ends that, too.
+func (t *Reader) open() (rest io.ReadCloser, gone error) {
+	ctx, abort := context.WithCancel(t.Ctx)
+	t.mu.Lock()
+	t.abort, gone = abort, t.gone
+	t.mu.Unlock()
+	if gone != nil {
+		abort()
+		return nil, gone
+	}
+	c := t.Resume()
+	c.Request = c.Request.WithContext(ctx)
+	c.Offset, c.End, c.Prefix = t.off, t.end, t.proof
+	rest, err := c.Open()
+	if err != nil {
+		t.depart(err)
+	}
+	t.mu.Lock()
+	t.rest, gone = rest, t.gone
+	t.mu.Unlock()
+	if gone != nil && rest != nil {
+		rest.Close()
+	}
+	return rest, gone
+}
+
+// Close ends the reader. The last one reads on to the end of the body if that cannot be far away, so that it can be stored.
+func (t *Reader) Close() error {
+	if t.lastOfACopy() {
+		t.drain()
+	}
+	t.depart(http.ErrBodyReadAfterClose)
+	t.mu.Lock()
+	t.gone = http.ErrBodyReadAfterClose
+	t.mu.Unlock()
+	return nil
+}
+
+// lastOfACopy tells whether the copy is lost with this reader, and near enough to its end.
+func (t *Reader) lastOfACopy() bool {
+	s := t.FanOut
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.gone == nil && !t.cut && s.Refs == 1 && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.near(s.size) && t.Ctx.Err() == nil && !t.waits
+}
+
+// drain has the rest read, within bounds.
+func (t *Reader) drain() {
+	s := t.FanOut
+	stalled := time.NewTimer(DrainTime)
+	defer stalled.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for most := s.size + drainLimit; t.gone == nil && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.size <= most; {
+		more := s.addDemand(t)
+		s.mu.Unlock()
+		select {
+		case <-more:
+		case <-stalled.C:
+			s.mu.Lock()
+			return
+		}
+		s.mu.Lock()
+	}
+}

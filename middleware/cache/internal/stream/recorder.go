@@ -1,0 +1,142 @@
+package stream
+
+import (
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// Recorder is a response body that is copied as its one caller reads it. Whatever happens to the copy, the caller sees what the origin sent.
+type Recorder struct {
+	io.ReadCloser
+
+	// One of these is called, once, and without the lock.
+	Commit  func(body stored.Content)
+	Abandon func(reason string)
+
+	reads atomic.Int32 // that are under way
+
+	Ended func() // Call when the body has ended, before the caller hears of it; its trailers are there
+
+	mu sync.Mutex // guards the draft: Close may come while Read runs
+	BodyCopy
+}
+
+func NewRecorder(body io.ReadCloser, d BodyCopy) *Recorder {
+	r := &Recorder{ReadCloser: body, BodyCopy: d}
+	runtime.AddCleanup(r, (*Claim).release, d.Claim) // for those who never close it
+	return r
+}
+
+func (r *Recorder) Read(p []byte) (int, error) {
+	r.reads.Add(1)
+	defer r.reads.Add(-1)
+	n, err := r.ReadCloser.Read(p)
+	if err == io.EOF {
+		r.Ended()
+	}
+	r.tell(r.record(p[:n], err))
+	return n, err
+}
+
+// tell tells those who wait for the outcome.
+func (r *Recorder) tell(o Outcome) {
+	switch {
+	case o.Complete:
+		r.Commit(o.Content())
+	case o.Reason != "":
+		r.Abandon(o.Reason)
+	}
+}
+
+// record takes what was read.
+func (r *Recorder) record(p []byte, err error) Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.needsSink(len(p)) {
+		r.sink, r.moving = r.OpenSink(), true
+		if !r.sink.Write(r.body) {
+			r.sink.Fail()
+		}
+		r.settle(Outcome{Reason: ErrSlow}) // as far as memory is concerned
+	}
+	var o Outcome
+	if r.moving {
+		o = r.sink.Move(&r.BodyCopy, p, err)
+		r.moving = !o.Complete && o.Reason == ""
+	} else {
+		o = r.add(p, err)
+	}
+	if r.settled {
+		r.body = nil
+	}
+	return o
+}
+
+// Close reads on to the end of the body if that cannot be far away, and drops a copy that is not complete.
+func (r *Recorder) Close() (err error) {
+	defer func() { err = r.ReadCloser.Close() }() // whatever panics
+	defer func() { r.tell(r.stop()) }()
+	r.drain()
+	return nil
+}
+
+// drain reads what may be missing.
+func (r *Recorder) drain() {
+	if !r.unfinished() {
+		return
+	}
+	stalled := time.AfterFunc(DrainTime, func() { WithoutPanic(func() { r.ReadCloser.Close() }) })
+	defer stalled.Stop()
+	p := make([]byte, 4<<10)
+	for left := drainLimit; left >= 0 && r.unfinished(); {
+		n, err := r.Read(p)
+		if left -= n; err != nil {
+			return
+		}
+	}
+}
+
+// unfinished tells whether the copy can be completed by reading a little more, and nobody else is reading.
+func (r *Recorder) unfinished() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	size := int64(len(r.body))
+	if r.moving {
+		size = r.sink.Written()
+	}
+	return (!r.settled || r.moving) && r.near(size) && r.reads.Load() == 0
+}
+
+// near tells whether the end of a body may be near enough to read on for it.
+func (d *BodyCopy) near(size int64) bool { return d.Length < 0 || d.Length-size <= drainLimit }
+
+func (r *Recorder) stop() Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.moving {
+		r.moving = false
+		r.sink.Abort()
+		return Outcome{Reason: NotReadToItsEnd}
+	}
+	if r.settled {
+		return Outcome{}
+	}
+	r.body = nil
+	return r.settle(Outcome{Reason: NotReadToItsEnd})
+}
+
+const NotReadToItsEnd = "the body was not read to its end"
+
+// IsRecording reports whether the body is copied as it is read, so that reading it to its end stores it.
+func IsRecording(body io.Reader) bool {
+	switch body.(type) {
+	case *Recorder, *Reader:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,35 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// ErrNoResponse blames a handler that breaks the contract of http.RoundTripper.
+var ErrNoResponse = errors.New("cache: the next handler returned neither a response nor an error")
+
+// Replayable tells whether a request can be sent again.
+func Replayable(r *http.Request) bool {
+	return r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
+}
+
+// Rewind replaces a body that has been sent, or that someone else will send.
+func Rewind(r *http.Request) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	if !Replayable(r) {
+		return errors.New("cache: the request must be sent again, and its body cannot: set GetBody")
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return fmt.Errorf("cache: the request must be sent again: %w", err)
+	}
+	r.Body = body
+	return nil
+}
+
+// StalledAfter is how long nothing may have come of an exchange before further requests do without it: its connection may be dead.
+const StalledAfter = 30 * time.Second

@@ -1,0 +1,177 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// Contains reports whether a stored response would be selected for r, fresh or not, by any connection of the chains that the cache stands in.
+// Like [Cache.Delete] it wants r as the cache sees it, with everything that a client adds; see ply.Client.Prepare.
+func (c *Cache) Contains(r *http.Request) bool {
+	if r == nil || !located(r) {
+		return false
+	}
+	now := time.Now()
+	a := rfc9111.ReadRequest(modeOf(r.Context()), r, &c.posture)
+	if a.Bypass != "" {
+		return false
+	}
+	for _, a.Path = range c.paths(r) {
+		key, err := c.appendKey(nil, r, a.Path)
+		if err != nil {
+			return false
+		}
+		var f lookup
+		if c.find(&f, &a, key, r, now); f.Entry != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// DeleteExpired removes the stored responses that are stale and past the windows in which a stale response may still be used,
+// and returns how many there were. They could have been validated: a cache that is not short of room need not call it.
+// A [store.Expirer] is asked to give back the room of its expired records as well; one that cannot list does only that, and their number is returned.
+func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
+	now := time.Now()
+	n, err := c.deleteWhere(ctx, func(e *stored.Entry) bool {
+		return -e.FreshFor(now) >= max(e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError, c.posture.Disconnected)
+	})
+	if c.durable == nil {
+		return n, err
+	}
+	more, failed := c.durable.DeleteExpired(ctx, now)
+	if errors.Is(err, errors.ErrUnsupported) && failed == nil { // the store cannot list, but expire
+		return more, nil
+	}
+	return n, err
+}
+
+// DeleteStale removes the stored responses that are stale at this moment, and returns how many there were.
+func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
+	now := time.Now()
+	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return e.FreshFor(now) <= 0 })
+}
+
+// RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
+// The strategy sees a request that has the URL and nothing else, over a byte store without the values of its query. What it refuses is removed, and so is an error
+// that it would keep though neither the strategy names its status nor the server gave it a lifetime.
+func (c *Cache) RecomputeExpiry(ctx context.Context) error {
+	_, err := c.updateAll(ctx, func(e *stored.Entry) *stored.Entry { return c.judgeAgain(ctx, e) })
+	return c.reported(ctx, "recompute expiry", err)
+}
+
+// judgeAgain returns e under new rules, or nil if it is not to be kept.
+func (c *Cache) judgeAgain(ctx context.Context, e *stored.Entry) *stored.Entry {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, nil)
+	if err != nil {
+		return nil
+	}
+	resp := &http.Response{StatusCode: e.Status, Header: e.Header.Clone(), ContentLength: e.Body.Size()}
+	judged := c.judge(r, resp, e.InitialAge, e.Received)
+	if judged.Verdict.Refused() || judged.Unwanted {
+		return nil
+	}
+	again := e.Clone()
+	again.Rules = rfc9111.NewRules(&judged, &c.posture)
+	again.Derive()
+	again.Used.Store(e.Used.Load())
+	return again
+}
+
+// Clear removes everything.
+func (c *Cache) Clear(ctx context.Context) error {
+	c.events.AddAll()
+	return c.reported(ctx, "clear", c.store.Clear(ctx))
+}
+
+// updateAll puts what judge makes of each stored response in its place, and returns how many are other ones now. Nil stands for none.
+// Judge is the user's code, so it runs while the store holds no lock; what is replaced meanwhile is left alone.
+func (c *Cache) updateAll(ctx context.Context, judge func(*stored.Entry) *stored.Entry) (n int, err error) {
+	var failed error
+	err = c.store.Each(ctx, func(set *stored.Variants, update stored.Updater) bool {
+		var changes []stored.Change
+		for _, e := range set.Entries {
+			if next := judge(e); next != e {
+				changes = append(changes, stored.Change{Old: e, Next: next})
+			}
+		}
+		if len(changes) == 0 {
+			return true
+		}
+		changed := 0
+		failed = update(func(old *stored.Variants) (next *stored.Variants) {
+			next, changed = old.Changed(changes)
+			return next
+		})
+		if failed == nil {
+			n += changed
+		}
+		return failed == nil
+	})
+	return n, errors.Join(err, failed)
+}
+
+// Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.
+//
+// What a [Memory] holds has its URL as it was requested, queries and whatever secrets they have included. A byte store holds no values of a query:
+// the URLs of its entries have [redact.Placeholder] in their place. See [Cache.DeleteEntry] to remove one.
+func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		err := c.store.Each(ctx, func(set *stored.Variants, _ stored.Updater) bool {
+			for _, e := range set.Entries {
+				if !yield(&Entry{e}) {
+					return false
+				}
+			}
+			return true
+		})
+		c.fault(ctx, "range", err)
+	}
+}
+
+// URLs iterates over the URLs for which something is stored, each once. Over a byte store they have [redact.Placeholder] in place of the values of a query:
+// such a URL stands for all that differ in those values, and [Cache.DeleteURL] refuses it. Go through [Cache.Entries] and [Cache.DeleteEntry] there.
+func (c *Cache) URLs(ctx context.Context) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		seen := make(map[string]bool)
+		for e := range c.Entries(ctx) {
+			if seen[e.URL()] {
+				continue
+			}
+			seen[e.URL()] = true
+			if !yield(e.URL()) {
+				return
+			}
+		}
+	}
+}
+
+// SetEnabled switches the cache on or off for all requests, for operators. While it is off, requests pass it by and what is stored stays as it is.
+func (c *Cache) SetEnabled(on bool) { c.off.Store(!on) }
+
+// Enabled tells whether the cache is switched on.
+func (c *Cache) Enabled() bool { return !c.off.Load() }
+
+// reported is wrapped for an operation that the store alone can have failed at: that is counted and told, as for a request.
+func (c *Cache) reported(ctx context.Context, operation string, err error) error {
+	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, stored.ErrForeignEntry) {
+		c.fault(ctx, operation, err)
+	}
+	return wrapped(operation, err)
+}
+
+// wrapped names the operation that failed.
+func wrapped(operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("cache: %s: %w", operation, err)
+}

@@ -1,0 +1,213 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/plyhttp/ply/expiry"
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/store"
+)
+
+// Options say how a [Cache] works. The zero Options make a private cache in memory that follows RFC 9111.
+type Options struct {
+	// Store keeps the responses: a [Memory], any [store.Store], or both, see [Tiered]. The cache does not close it.
+	// Nil means a new [Memory] with its default bounds.
+	Store store.Store
+
+	// Key says what makes two requests the same. Nil means [keying.Default]; in a shared cache [keying.SingleUser],
+	// for there RFC 9111 §3.5 says which answers to requests with credentials may be shared.
+	// Caches that share a Store need the same strategy: one that makes equal keys with another meaning would be served what is not its own.
+	Key keying.Strategy
+
+	// Expiry says how long a response is good. Nil means [expiry.Default], the server's word.
+	Expiry expiry.Strategy
+
+	// Shared makes a cache whose responses go to more than one person (RFC 9111 §1.2.2): it obeys s-maxage, private and proxy-revalidate,
+	// and stores an answer to a request with credentials only if that is marked as shareable. Zero means a private cache.
+	Shared bool
+
+	// OneIdentityBelow says that the layers below the cache, or its transport, add credentials to requests, and that these are one principal's
+	// for all who use the cache: one service account, say, whose token is renewed there. Zero means that an answer to a request that has got credentials below
+	// the cache is neither stored nor shared, unless [WithPrincipal] says who asks: the cache could not know whose it is.
+	// A Shared cache stores it only if it is marked as shareable, as one whose credentials it has seen. Caches that share a Store need the same identity.
+	OneIdentityBelow bool
+
+	// Methods are the request methods that are answered from the store. Nil means GET, HEAD and QUERY. A method with content, such as POST,
+	// is stored with its content in the key, and is no longer taken for one that changes something: name it only if that is so.
+	Methods []string
+
+	// Unsafe reports whether a request changes something although its method is one of Methods: a command that is sent by POST to where questions are asked.
+	// It is not answered from the store, and if it succeeds, what is stored for its URI is invalidated, as by any unsafe request (RFC 9111 §4.4).
+	// It must not change the request or read its Body; GetBody has a copy. It is called from many goroutines, for requests whose method is not safe (RFC 9110 §9.2.1).
+	//
+	// Nil means what Key says: with [keying.FormatGraphQL] each mutation is unsafe, and with any other key no request is.
+	// With GraphQL, what is invalidated is all that is stored for the endpoint, whatever the query of the URL.
+	Unsafe func(*http.Request) bool
+
+	// Statuses are the statuses of responses that are stored, as far as RFC 9111 lets them be, and served: a stored response of another status
+	// counts as absent. Nil means all.
+	Statuses []int
+
+	// Filter tells whether a response may be stored, and a stored one served. It must neither change the response nor read its body.
+	// It is called from many goroutines. Nil means every response.
+	Filter func(*http.Request, *http.Response) bool
+
+	// FilterBody tells whether a response may be stored, once all of its body has come: an answer of 200 may be an error for all that,
+	// as it is in GraphQL; see [NoGraphQLErrors]. The body is as it came, compressed perhaps, and a part if the response is one. It must not be changed or retained.
+	// The caller does not wait for it: it has been given the body meanwhile, and so have those who shared the exchange.
+	// A Body of more than 1 MiB is not shown, and its response not stored. FilterBody is called from many goroutines. Nil means every response.
+	FilterBody func(r *http.Request, resp *http.Response, body []byte) bool
+
+	// TargetedFields are response fields that are obeyed before Cache-Control, first one first: "CDN-Cache-Control" for example (RFC 9213). Nil means none.
+	TargetedFields []string
+
+	// RefuseSetCookie keeps a shared cache from storing any response that sets a cookie. Zero means that such a response is stored
+	// if the server gave it a lifetime and the request had no credentials. A private cache stores it in any case.
+	RefuseSetCookie bool
+
+	// ReplayCookies stores the cookies that a response sets, and sets them again with each answer from the store. Zero means that a hit sets none:
+	// they would undo what the origin has set since then, a login for example. What comes from the origin sets its cookies in any case.
+	ReplayCookies bool
+
+	// MaxEntryBytes bounds the body of a stored response. A larger one streams to the caller and is not stored. Zero means 8 MiB.
+	MaxEntryBytes int64
+
+	// MaxInFlightBytes bounds what the copies of bodies on their way from the origin to the store take together. A body whose copy does not fit
+	// streams to its callers and is not stored. Zero means 64 MiB.
+	MaxInFlightBytes int64
+
+	// NoCollapse has each request that the store cannot answer make a request of its own. Zero means that requests for one answer at the same time
+	// share one exchange with the origin. See also [WithoutCollapsing].
+	NoCollapse bool
+
+	// Lease has the processes that share a Store share exchanges with the origin, too: one that asks the origin for what is not stored, or stale, leaves word
+	// in the store, and the others wait until the answer is there with its whole body. Lease is for how long they do so at most, and what a process costs them
+	// that dies meanwhile: give a little more than what an answer takes. If the store fails they do not wait.
+	// It needs a Store that others can share, so no [Memory]. Zero means that each process asks for itself.
+	Lease time.Duration
+
+	// StaleWhileRevalidate is for how long a stale response may be served while it is refreshed behind the caller's back,
+	// for responses that do not say so themselves (RFC 5861 §3). Zero means not at all.
+	StaleWhileRevalidate time.Duration
+
+	// StaleIfError is for how long a stale response may be served in place of an error,
+	// for responses that do not say so themselves (RFC 5861 §4). Zero means not at all.
+	StaleIfError time.Duration
+
+	// MaxStaleDisconnected is for how long a stale response may be served when the origin cannot be reached at all (RFC 9111 §4.2.4). Zero means not at all.
+	MaxStaleDisconnected time.Duration
+
+	// RefreshTimeout bounds a refresh behind the caller's back. Zero means one minute.
+	RefreshTimeout time.Duration
+
+	// StoreTimeout bounds how long a request waits for one call of a Store that is not a [Memory], and for all calls of its lookup together.
+	// A call that takes longer counts as failed. Give it five times what the way to the store and back takes. Zero means 100 milliseconds.
+	// What no request waits for may take longer: an invalidation that the store did not take in time has ten times as long when it is told again.
+	StoreTimeout time.Duration
+
+	// RetainStale is for how long a Store that is not a [Memory] keeps a response beyond the last moment that it may be used without asking the origin,
+	// in case the origin can confirm it then. Zero means seven days; a negative duration means not at all.
+	RetainStale time.Duration
+
+	// L1TTL is for how long a copy near is served without a look at the far store; see [Tiered]. If the far store tells of changes, it is 30 seconds
+	// RecordKey least. Zero means one second.
+	L1TTL time.Duration
+
+	// VaryHashKey goes into the hashes of credentials that a response varies on (Vary: Cookie). All processes that share a Store need the same:
+	// Set it where whoever reads the store must not be able to try credentials out. It has at least 16 bytes, none of them known to anybody else.
+	// Nil means a random one, which a Store that is not a [Memory] keeps.
+	VaryHashKey []byte
+
+	// Trace is told what happens. Nil means nobody is. See also [WithTrace].
+	Trace *Trace
+}
+
+// knownMethods are those that nobody means to write in another case.
+var knownMethods = map[string]bool{
+	http.MethodGet: true, http.MethodHead: true, http.MethodPost: true, http.MethodPut: true, http.MethodPatch: true,
+	http.MethodDelete: true, http.MethodOptions: true, "QUERY": true,
+}
+
+func (o *Options) checkDurations() error {
+	for _, d := range [...]struct {
+		name string
+		time.Duration
+	}{
+		{"StaleWhileRevalidate", o.StaleWhileRevalidate},
+		{"StaleIfError", o.StaleIfError},
+		{"MaxStaleDisconnected", o.MaxStaleDisconnected},
+		{"RefreshTimeout", o.RefreshTimeout},
+		{"StoreTimeout", o.StoreTimeout},
+		{"L1TTL", o.L1TTL},
+		{"Lease", o.Lease},
+	} {
+		if d.Duration < 0 {
+			return fmt.Errorf("cache: %s is negative (%v): give a positive duration, or zero for the default", d.name, d.Duration)
+		}
+	}
+	return nil
+}
+
+// check finds options that cannot mean what they say.
+func (o *Options) check() error {
+	if o.MaxEntryBytes < 0 {
+		return errors.New("cache: MaxEntryBytes is negative: give a size in bytes, or zero for the default")
+	}
+	if o.MaxInFlightBytes < 0 {
+		return errors.New("cache: MaxInFlightBytes is negative: give a size in bytes, or zero for the default")
+	}
+	if err := o.checkDurations(); err != nil {
+		return err
+	}
+	if err := o.checkLease(); err != nil {
+		return err
+	}
+	if t, ok := o.Store.(*tiered); ok {
+		if err := t.check(); err != nil {
+			return err
+		}
+	}
+	if o.VaryHashKey != nil && len(o.VaryHashKey) < 16 {
+		return errors.New("cache: VaryHashKey has less than 16 bytes: give as many random ones, or nil")
+	}
+	for _, method := range o.Methods {
+		if !field.IsToken(method) {
+			return fmt.Errorf("cache: Methods: %q is no request method", method)
+		}
+		if upper := strings.ToUpper(method); upper != method && knownMethods[upper] {
+			return fmt.Errorf("cache: Methods: %q is not %s: methods are case-sensitive (RFC 9110 §9.1), so give %q", method, upper, upper)
+		}
+	}
+	for _, status := range o.Statuses {
+		if status < 200 || status > 599 {
+			return fmt.Errorf("cache: Statuses: %d is no final status: give numbers from 200 to 599", status)
+		}
+	}
+	for _, name := range o.TargetedFields {
+		if !field.IsToken(name) {
+			return fmt.Errorf("cache: TargetedFields: %q is no field name", name)
+		}
+	}
+	return nil
+}
+
+// checkLease finds leases that nobody could hold.
+func (o *Options) checkLease() error {
+	_, memory := o.Store.(*Memory)
+	switch {
+	case o.Lease == 0:
+		return nil
+	case o.Lease < time.Millisecond:
+		return errors.New("cache: Lease is shorter than a millisecond: give what an answer takes, or zero for none")
+	case o.Store == nil || memory:
+		return errors.New("cache: Lease needs a Store that other processes share, and a Memory is none: drop Lease, or give such a Store")
+	case o.NoCollapse:
+		return errors.New("cache: NoCollapse and Lease contradict each other: drop one of them")
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package cache
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/durable"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stream"
+)
+
+// completed takes in the answer to a request for missing bytes: together with the stored part it is the whole.
+// A Part that does not fit is dropped, and the whole fetched.
+func (p *originResponse) completed(d rfc9111.Decision) (*http.Response, error) {
+	part := p.selected
+	switch p.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusRequestedRangeNotSatisfiable:
+		return p.refetch(d, "the stored part does not fit")
+	default:
+		return p.take(d, p.StatusCode), nil
+	}
+	rest, ok := rfc9111.Completes(part, p.Header)
+	if p.misattributed() {
+		return p.refetch(d, credentialsBelow)
+	}
+	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.Size() {
+		return p.refetch(d, "the stored part does not fit")
+	}
+	have := part.Content(p.request)
+	if stored, ok := have.(*durable.ChunkReader); ok {
+		stored.Origin = p.next
+	}
+	bodies := []io.Reader{have, &stream.ExactReader{Reader: p.Body, Left: rest.Size()}}
+	if rest.First == 0 {
+		slices.Reverse(bodies)
+	}
+	p.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bodies...), closers{p.Body, have}}
+	sent := p.Header
+	p.Header = rfc9111.FreshenedHeader(part.Header, sent, p.received)
+	rfc9111.AddCookies(p.Header, sent)
+	delete(p.Header, "Content-Range")
+	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.Complete, 10)}
+	p.StatusCode, p.Status, p.ContentLength, p.TransferEncoding = http.StatusOK, "200 OK", rest.Complete, nil
+	return p.take(d, http.StatusPartialContent), nil
+}
+
+// closers closes all of several bodies. The error is the first one's.
+type closers []io.Closer
+
+func (c closers) Close() (err error) {
+	for i, closer := range c {
+		if failed := closer.Close(); i == 0 {
+			err = failed
+		}
+	}
+	return err
+}
