@@ -33,9 +33,9 @@ const DefaultMaxPages = 1000
 // To stop, leave the loop. Ranging over the result again begins anew.
 //
 // An error comes with a nil response and ends the loop. It is one of [Client.Do], a [*StatusError] for a page with a status of 400 or more,
-// or a [*PageError], if there is a next page that is not to be had: there have been [DefaultMaxPages] or as many as [MaxPages] allows,
-// it has been there before, its link cannot be parsed, or it is at another origin than url and [CrossOriginPages] was not given.
-// So a loop without an error has seen all pages.
+// or a [*PageError] if Pages does not get the next page: the limit of [MaxPages] is reached, the page was there before,
+// its link cannot be parsed, or it is at another origin than url and [CrossOriginPages] was not given.
+// So a loop that ends without an error has seen all pages.
 func (c *Client) Pages(ctx context.Context, url string, opts ...RequestOption) iter.Seq2[*http.Response, error] {
 	return func(yield func(*http.Response, error) bool) {
 		p := &pager{client: c, ctx: ctx, opts: opts, seen: make(map[[sha256.Size]byte]bool)}
@@ -64,7 +64,7 @@ func MaxPages(n int) RequestOption {
 }
 
 // CrossOriginPages lets [Client.Pages] follow links to other origins than that of the first page. What may be secret does not go along:
-// such a page is asked for as a redirect to another origin would be, with the header fields that are known to be harmless and those that
+// such a page is requested as after a redirect to another origin, with the header fields that are known to be harmless and those that
 // Options.CrossOrigin names. That holds for all pages after it, wherever they are. Other requests ignore it.
 func CrossOriginPages() RequestOption {
 	return RequestOption{func(d *draft) error {

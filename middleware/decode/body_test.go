@@ -136,7 +136,7 @@ func TestNothingIsReadBeforeTheCallerReads(t *testing.T) {
 	resp.Body.Close()
 	resp.Body.Close()
 	if src.reads != 0 || src.closes != 1 {
-		t.Errorf("%d reads and %d closes of a body that nobody reads", src.reads, src.closes)
+		t.Errorf("%d reads and %d closes of a body that is not read", src.reads, src.closes)
 	}
 	if _, err := resp.Body.Read(make([]byte, 1)); err != http.ErrBodyReadAfterClose {
 		t.Errorf("a read after Close: %v", err)

@@ -75,7 +75,7 @@ func TestACacheBelowKeepsBodiesEncoded(t *testing.T) {
 	if s := c.Stats(); s.Hits != 2 || s.Bytes > int64(len(content)/2) {
 		t.Errorf("%d hits, %d bytes stored for a body of %d", s.Hits, s.Bytes, len(content))
 	}
-	// Who wants it as it is, or in a coding of his own choice, gets another variant.
+	// A request that asks for identity, or for a coding of its own choice, gets another variant.
 	if got, err := ply.Bytes(client.Get(t.Context(), "/", ply.SetHeader("Accept-Encoding", "identity"))); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("identity: %d bytes, %v", len(got), err)
 	}

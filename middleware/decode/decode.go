@@ -111,11 +111,11 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, h.bad
 	}
-	if req.Method == http.MethodConnect || choosesCoding(req.Header) {
+	if req.Method == http.MethodConnect || hasAcceptEncoding(req.Header) {
 		return h.next.RoundTrip(req)
 	}
 	out := req
-	if asksForCodings(req) {
+	if mayNegotiate(req) {
 		asking := *req
 		if asking.Header = req.Header.Clone(); asking.Header == nil {
 			asking.Header = make(http.Header)

@@ -16,8 +16,8 @@
 // # Errors
 //
 // Content that is cut short, corrupt or followed by other bytes is a [*ContentError] of the read that finds it, and content that grows beyond
-// Options.MaxBytes or Options.MaxRatio a [*LimitError]. Bytes from before that have been read by then, as with every stream:
-// content is whole when a read returns [io.EOF]. Errors of the connection come as they are.
+// Options.MaxBytes or Options.MaxRatio a [*LimitError]. The caller has read the bytes before the fault by then:
+// content is complete only when a read returns [io.EOF]. Errors of the connection come as they are.
 //
 // # Memory
 //

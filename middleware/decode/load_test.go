@@ -58,7 +58,7 @@ func selfVerifying(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Many callers read, leave early, are canceled and close while they read, over real connections; whoever reads gets his own body.
+// Many callers read, leave early, are canceled and close while they read, over real connections. Each one that reads gets its own body.
 func TestUnderLoadEachCallerReadsItsOwnBody(t *testing.T) {
 	plytest.CheckGoroutines(t)
 	server := httptest.NewServer(http.HandlerFunc(selfVerifying))

@@ -21,9 +21,9 @@ func acceptEncoding(codings []string) string {
 	return b.String()
 }
 
-// choosesCoding reports whether a request has an Accept-Encoding of its own, even an empty one. It then gets what the server sent:
-// whoever writes the field reads the answer to it.
-func choosesCoding(header http.Header) bool {
+// hasAcceptEncoding reports whether a request has an Accept-Encoding of its own, even an empty one. It then gets what the server sent:
+// a program that writes the field itself expects to decode the response itself, as with net/http.
+func hasAcceptEncoding(header http.Header) bool {
 	if _, ok := header["Accept-Encoding"]; ok {
 		return true
 	}
@@ -35,9 +35,9 @@ func choosesCoding(header http.Header) bool {
 	return false
 }
 
-// asksForCodings reports whether codings may be asked for on behalf of a request that does not speak of them. Its Range counts bytes of what it knows,
-// the content as it is (RFC 9110 §14.2); and what a HEAD is told of is the content that a GET would read here.
-func asksForCodings(req *http.Request) bool {
+// mayNegotiate reports whether the layer may add Accept-Encoding to a request without one. A Range counts the bytes of the content without coding (RFC 9110 §14.2),
+// and the answer to a HEAD describes the content that a GET would read here, which is decoded.
+func mayNegotiate(req *http.Request) bool {
 	return req.Method != http.MethodHead && len(req.Header["Range"]) == 0
 }
 

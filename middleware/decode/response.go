@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// toDecode returns the codings to remove from the response to req, none if it is to stay as it is: if it has no content that is whole,
-// or a coding that is not known. Then nothing is removed, so that Content-Encoding never tells half of what is to be done.
+// toDecode returns the codings to remove from the response to req. It returns none if the response has no content, a part of it only,
+// or a coding that is not known: codings are removed all or not at all, so that Content-Encoding stays true.
 func (h *handler) toDecode(req *http.Request, resp *http.Response) []string {
 	switch {
 	case req.Method == http.MethodHead, resp.Body == nil, resp.Body == http.NoBody, resp.ContentLength == 0:
@@ -25,17 +25,17 @@ func (h *handler) toDecode(req *http.Request, resp *http.Response) []string {
 	return codings[:min(len(codings), maxCodings+1)] // one more than can be decoded says that there are too many
 }
 
-// ofEncoded are the fields that are true of the encoded content alone: its length, the ranges that the server would give of it, and its digests.
+// encodedOnlyFields are the fields that are true of the encoded content alone: its length, the ranges that the server would give of it, and its digests.
 // A Repr-Digest includes the content coding as a Content-Digest does (RFC 9530 §3, §2); an Unencoded-Digest does not, and stays.
 //
 // The entity tag stays as it came, as in every user agent: it is for the origin, which knows the selected representation by it (RFC 9110 §8.8.3).
 // A weak one would fail every If-Match (§13.1.1). What it must not be used for, to put together parts of different bytes (§8.8.1),
 // is said by Uncompressed and by the missing Accept-Ranges.
-var ofEncoded = []string{"Content-Encoding", "Content-Length", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
+var encodedOnlyFields = []string{"Content-Encoding", "Content-Length", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
 
 // decodeResponse gives resp a decoded body and takes from it what is no longer true.
 func decodeResponse(resp *http.Response, codings []string, l limits, p pools) {
-	for _, name := range ofEncoded {
+	for _, name := range encodedOnlyFields {
 		delete(resp.Header, name)
 	}
 	resp.Body = newBody(resp, codings, l, p)
@@ -44,7 +44,7 @@ func decodeResponse(resp *http.Response, codings []string, l limits, p pools) {
 
 // dropDigests takes the digests of the encoded content from a trailer, when it has come.
 func dropDigests(trailer http.Header) {
-	for _, name := range ofEncoded {
+	for _, name := range encodedOnlyFields {
 		delete(trailer, name)
 	}
 }

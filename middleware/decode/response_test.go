@@ -112,7 +112,7 @@ func TestTheAnswerToHEADStaysAsItIs(t *testing.T) {
 	}
 }
 
-func TestEncodedContentThatNobodyAskedForIsDecoded(t *testing.T) {
+func TestContentThatIsEncodedUnaskedIsDecoded(t *testing.T) {
 	content := text(1, 3000)
 	h := layer(decode.Options{}, plytest.NewOrigin(encoded(content, decode.Gzip)))
 	if got, err := readAll(get(t, h, "Range", "bytes=0-99")); err != nil || !bytes.Equal(got, content) {
