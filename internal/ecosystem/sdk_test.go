@@ -31,7 +31,7 @@ import (
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
-// fromCache tells go-github which answers have cost nothing of its rate limit, and bring old numbers.
+// fromCache marks responses that did not count against go-github's rate limit, and whose numbers are old.
 func fromCache(next http.RoundTripper) http.RoundTripper {
 	return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 		resp, err := next.RoundTrip(r)
