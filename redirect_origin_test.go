@@ -65,6 +65,32 @@ func TestOnlyHarmlessFieldsCrossOrigins(t *testing.T) {
 	}
 }
 
+// TestOriginIsSchemeHostAndPort holds redirects to RFC 6454 §5: the default port of a scheme may be given or not.
+func TestOriginIsSchemeHostAndPort(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		same     bool
+	}{
+		{"http://a.test/", "http://a.test:80/2", true},
+		{"http://a.test:80/", "http://a.test/2", true},
+		{"https://a.test/", "https://a.test:443/2", true},
+		{"https://a.test:443/", "https://a.test/2", true},
+		{"http://a.test:8080/", "http://a.test:8080/2", true},
+		{"http://a.test/", "http://a.test:8080/2", false},
+		{"http://a.test/", "http://a.test:443/2", false},
+		{"https://a.test/", "https://a.test:80/2", false},
+		{"http://a.test/", "https://a.test/2", false},
+		{"http://a.test:443/", "https://a.test:443/2", false},
+		{"http://a.test/", "http://b.a.test/2", false},
+	} {
+		transport := redirects(map[string]string{tt.from: tt.to})
+		get(t, newClient(t, ply.Options{Transport: transport}), tt.from, ply.Bearer("token"))
+		if len(transport.got) != 2 || (transport.last().Header.Get("Authorization") != "") != tt.same {
+			t.Errorf("from %s to %s: %d requests, the last with %v", tt.from, tt.to, len(transport.got), transport.last().Header)
+		}
+	}
+}
+
 // A body goes along with a 307, and what describes it.
 func TestBodyAndContentFieldsCrossOrigins(t *testing.T) {
 	transport := redirects(map[string]string{"https://a.test/": "https://b.test/"})

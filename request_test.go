@@ -18,32 +18,33 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{Transport: transport})
 	tests := []struct {
-		name string
-		url  string
-		opts []ply.RequestOption
+		name   string
+		option string // that the error names
+		url    string
+		opts   []ply.RequestOption
 	}{
-		{"JSON and form", "http://a.test/", []ply.RequestOption{ply.BodyJSON(1), ply.BodyForm(url.Values{"a": {"1"}})}},
-		{"credentials and Authorization", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.SetHeader("Authorization", "hunter2")}},
-		{"Authorization and credentials", "http://a.test/", []ply.RequestOption{ply.SetHeader("authorization", "hunter2"), ply.Bearer("hunter2")}},
-		{"credentials and credentials in the URL", "http://u:hunter2@a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2")}},
-		{"two TLS settings", "http://a.test/", []ply.RequestOption{ply.InsecureSkipVerify(), ply.PinCertificate([32]byte{})}},
-		{"nil TLS setting", "http://a.test/", []ply.RequestOption{ply.TLSConfig(nil)}},
-		{"no fingerprint", "http://a.test/", []ply.RequestOption{ply.PinCertificate()}},
-		{"no redirects in a roundabout way", "http://a.test/", []ply.RequestOption{ply.MaxRedirects(0)}},
-		{"proxy without a host", "http://a.test/", []ply.RequestOption{ply.ProxyURL("http://")}},
-		{"proxy of another kind", "http://a.test/", []ply.RequestOption{ply.ProxyURL("gopher://p:hunter2@proxy.test")}},
-		{"user name with a colon", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u:hunter2", "")}},
-		{"relative URL", "/x?token=hunter2", nil},
-		{"URL without a scheme", "//b.test/x?token=hunter2", nil},
-		{"path value without a place", "http://a.test/{ID}", []ply.RequestOption{ply.PathValue("id", "hunter2")}},
-		{"path value in the host", "http://{id}/", []ply.RequestOption{ply.PathValue("id", "hunter2")}},
-		{"path value in the query", "http://a.test/?q={id}", []ply.RequestOption{ply.PathValue("id", "hunter2")}},
-		{"empty path value", "http://a.test/{id}", []ply.RequestOption{ply.PathValue("id", "")}},
-		{"path value that climbs", "http://a.test/{id}", []ply.RequestOption{ply.PathValue("id", "..")}},
-		{"edit by nothing", "http://a.test/", []ply.RequestOption{ply.Edit(nil)}},
-		{"URL that cannot be parsed", "http://a.test/%zz?token=hunter2", nil},
-		{"URL with a slash in its password", "http://u:hunter2/3@a.test/", nil},
-		{"proxy with a slash in its password", "http://a.test/", []ply.RequestOption{ply.ProxyURL("http://u:hunter2/3@a.test/")}},
+		{"JSON and form", "BodyForm", "http://a.test/", []ply.RequestOption{ply.BodyJSON(1), ply.BodyForm(url.Values{"a": {"1"}})}},
+		{"credentials and Authorization", "SetHeader", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2"), ply.SetHeader("Authorization", "hunter2")}},
+		{"Authorization and credentials", "Bearer", "http://a.test/", []ply.RequestOption{ply.SetHeader("authorization", "hunter2"), ply.Bearer("hunter2")}},
+		{"credentials and credentials in the URL", "BasicAuth", "http://u:hunter2@a.test/", []ply.RequestOption{ply.BasicAuth("u", "hunter2")}},
+		{"two TLS settings", "PinCertificate", "http://a.test/", []ply.RequestOption{ply.InsecureSkipVerify(), ply.PinCertificate([32]byte{})}},
+		{"nil TLS setting", "TLSConfig", "http://a.test/", []ply.RequestOption{ply.TLSConfig(nil)}},
+		{"no sum of a certificate", "PinCertificate", "http://a.test/", []ply.RequestOption{ply.PinCertificate()}},
+		{"MaxRedirects of zero", "MaxRedirects", "http://a.test/", []ply.RequestOption{ply.MaxRedirects(0)}},
+		{"proxy without a host", "ProxyURL", "http://a.test/", []ply.RequestOption{ply.ProxyURL("http://")}},
+		{"proxy of another kind", "ProxyURL", "http://a.test/", []ply.RequestOption{ply.ProxyURL("gopher://p:hunter2@proxy.test")}},
+		{"user name with a colon", "BasicAuth", "http://a.test/", []ply.RequestOption{ply.BasicAuth("u:hunter2", "")}},
+		{"relative URL", "url", "/x?token=hunter2", nil},
+		{"URL without a scheme", "url", "//b.test/x?token=hunter2", nil},
+		{"path value without a place", "PathValue", "http://a.test/{ID}", []ply.RequestOption{ply.PathValue("id", "hunter2")}},
+		{"path value in the host", "PathValue", "http://{id}/", []ply.RequestOption{ply.PathValue("id", "hunter2")}},
+		{"path value in the query", "PathValue", "http://a.test/?q={id}", []ply.RequestOption{ply.PathValue("id", "hunter2")}},
+		{"empty path value", "PathValue", "http://a.test/{id}", []ply.RequestOption{ply.PathValue("id", "")}},
+		{"path value that climbs", "PathValue", "http://a.test/{id}", []ply.RequestOption{ply.PathValue("id", "..")}},
+		{"Edit without a function", "Edit", "http://a.test/", []ply.RequestOption{ply.Edit(nil)}},
+		{"URL that cannot be parsed", "url", "http://a.test/%zz?token=hunter2", nil},
+		{"URL with a slash in its password", "url", "http://u:hunter2/3@a.test/", nil},
+		{"proxy with a slash in its password", "ProxyURL", "http://a.test/", []ply.RequestOption{ply.ProxyURL("http://u:hunter2/3@a.test/")}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -51,7 +52,10 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 			_, err := c.Post(t.Context(), tt.url, append([]ply.RequestOption{ply.Combine(), {}}, tt.opts...)...)
 			var oe *ply.OptionError
 			if !errors.As(err, &oe) || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("got %v, want an *OptionError without the secret", err)
+				t.Fatalf("got %v, want an *OptionError without the secret", err)
+			}
+			if oe.Option != tt.option {
+				t.Errorf("the error names the option %s, want %s", oe.Option, tt.option)
 			}
 			if tt.name != "JSON and form" {
 				c.Post(t.Context(), tt.url, append([]ply.RequestOption{ply.BodyReader(body)}, tt.opts...)...)
@@ -60,6 +64,21 @@ func TestConflictingOptionsAreErrorsBeforeAnythingIsSent(t *testing.T) {
 				}
 			}
 		})
+	}
+	if len(transport.got) != 0 {
+		t.Errorf("something was sent: %+v", transport.got)
+	}
+}
+
+func TestInvalidMethodIsAnErrorAndClosesTheBody(t *testing.T) {
+	transport := &recorder{}
+	c := newClient(t, ply.Options{Transport: transport})
+	for _, method := range []string{"G T", "GET\r\n", "GÉT", "(GET)"} {
+		body := &closeCounter{Reader: strings.NewReader("x")}
+		req, err := c.NewRequest(t.Context(), method, "http://a.test/", ply.BodyReader(body))
+		if err == nil || req != nil || body.closed != 1 {
+			t.Errorf("%q: request %v, error %v, body closed %d times", method, req, err, body.closed)
+		}
 	}
 	if len(transport.got) != 0 {
 		t.Errorf("something was sent: %+v", transport.got)
