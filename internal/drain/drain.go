@@ -1,4 +1,4 @@
-// Package drain lets go of responses that nobody will read.
+// Package drain discards responses that will not be read.
 package drain
 
 import (
@@ -25,7 +25,7 @@ func Response(resp *http.Response) {
 	resp.Body.Close()
 }
 
-// worthReading is false where closing costs nothing, as an HTTP/2 stream, or where reading costs too much.
+// worthReading reports whether draining saves a connection at little cost. Closing an HTTP/2 stream keeps its connection anyway.
 func worthReading(resp *http.Response) bool {
 	return resp.Body != http.NoBody && resp.ProtoMajor < 2 && resp.ContentLength <= drainBytes
 }

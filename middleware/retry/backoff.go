@@ -7,19 +7,17 @@ import (
 )
 
 // A Backoff returns how long to wait before retry n, which counts from 1. Negative means zero.
-// The outcome is that of the attempt before; its Wait is what was waited before that attempt, zero for the first.
-// It is called concurrently, and so keeps no state of a call.
-//
-// A constant wait is func(int, retry.Outcome) time.Duration { return time.Second }; [Constant] is that function by name.
+// last is the outcome of the attempt before; its Wait is the wait before that attempt, zero for the first.
+// A Backoff is called concurrently, and so must not keep state of a call.
 type Backoff func(n int, last Outcome) time.Duration
 
-// FullJitter waits a random time up to base, doubled with each retry, and never more than limit.
-// Clients that fail together come back apart.
+// FullJitter returns the backoff with a random wait up to a bound: base, doubled with each retry, at most limit.
+// It spreads the retries of clients that fail together.
 func FullJitter(base, limit time.Duration) Backoff {
 	return func(n int, _ Outcome) time.Duration { return below(exponential(base, limit, n)) }
 }
 
-// EqualJitter waits between half of what [FullJitter] waits at most and all of it.
+// EqualJitter returns the backoff with a random wait between half the bound of [FullJitter] and all of it.
 func EqualJitter(base, limit time.Duration) Backoff {
 	return func(n int, _ Outcome) time.Duration {
 		d := exponential(base, limit, n)
@@ -27,7 +25,7 @@ func EqualJitter(base, limit time.Duration) Backoff {
 	}
 }
 
-// DecorrelatedJitter waits a random time between base and three times the wait before, and never more than limit.
+// DecorrelatedJitter returns the backoff with a random wait between base and three times the wait before, at most limit.
 func DecorrelatedJitter(base, limit time.Duration) Backoff {
 	return func(_ int, last Outcome) time.Duration {
 		top := min(max(last.Wait, base), limit/3) * 3
@@ -35,13 +33,13 @@ func DecorrelatedJitter(base, limit time.Duration) Backoff {
 	}
 }
 
-// Exponential waits base, doubled with each retry, and never more than limit. It has no jitter:
-// clients that fail together come back together.
+// Exponential returns the backoff that waits base, doubled with each retry, at most limit. It has no jitter:
+// clients that fail together retry together.
 func Exponential(base, limit time.Duration) Backoff {
 	return func(n int, _ Outcome) time.Duration { return exponential(base, limit, n) }
 }
 
-// Linear waits step longer before each retry, and never more than limit.
+// Linear returns the backoff that waits n times step before retry n, at most limit.
 func Linear(step, limit time.Duration) Backoff {
 	return func(n int, _ Outcome) time.Duration {
 		if step > 0 && int64(n) > int64(limit/step) {
@@ -51,7 +49,7 @@ func Linear(step, limit time.Duration) Backoff {
 	}
 }
 
-// Constant waits d before each retry.
+// Constant returns the backoff that waits d before each retry.
 func Constant(d time.Duration) Backoff {
 	return func(int, Outcome) time.Duration { return d }
 }
@@ -62,7 +60,7 @@ const (
 	defaultLimit     = 20 * time.Second
 )
 
-// defaultBackoff starts from more after the two statuses that say "too much".
+// defaultBackoff is full jitter, from one second after 429 and 503, the statuses of overload.
 func defaultBackoff(n int, last Outcome) time.Duration {
 	base := defaultBase
 	if last.Status == http.StatusTooManyRequests || last.Status == http.StatusServiceUnavailable {

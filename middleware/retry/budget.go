@@ -9,16 +9,16 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// A Budget limits retries over many calls, so that a failing server gets less traffic and not a multiple of it.
+// A Budget limits the retries of many calls together, so that a failing server does not get a multiple of its traffic.
 // Its methods are called concurrently and must not block. If it has a method Validate() error too, [Options.Validate] asks that.
 //
 // A Budget that also has a method Call(key string) is told of each call before its first attempt, so that it can set the retries beside the calls.
 type Budget interface {
-	// Allow pays for one retry after the given outcome, or reports that it cannot be paid for.
-	// refund is called at most once, if the retry succeeds; it may be nil.
+	// Allow pays for one retry after the given outcome. It reports false if the budget does not allow the retry.
+	// refund is called at most once, if the retry succeeds or is not made; it may be nil.
 	Allow(key string, last Outcome) (refund func(), ok bool)
 
-	// Success is told of each call whose first attempt succeeded.
+	// Success is called after each call whose first attempt succeeded.
 	Success(key string)
 }
 
@@ -30,8 +30,8 @@ type unlimited struct{}
 func (unlimited) Allow(string, Outcome) (func(), bool) { return nil, true }
 func (unlimited) Success(string)                       {}
 
-// TokenBucket is a [Budget] that keeps a bucket of tokens for each key.
-// A retry takes tokens out and puts them back if it succeeds; a call that succeeds at once puts one in.
+// TokenBucket is a [Budget] with a bucket of tokens for each key.
+// A retry takes tokens, and returns them if it succeeds; a call that succeeds at once adds one.
 // The zero value is ready to use. It is safe for concurrent use; its fields must not change once it is in use.
 //
 // During a total outage a key has Capacity/RetryCost retries in all, and Floor in each FloorWindow after that.
@@ -41,12 +41,12 @@ type TokenBucket struct {
 	Capacity    int           // tokens in a full bucket. Zero means 100
 	RetryCost   int           // price of a retry. Zero means 5
 	TimeoutCost int           // price of a retry after a timeout. Zero means 10
-	Reward      int           // for a call that succeeds at once. Zero means 1, negative none
+	Reward      int           // tokens for a call that succeeds at once. Zero means 1, negative none
 	Floor       int           // retries that an empty bucket still allows in each FloorWindow. Zero means 3, negative none
 	FloorWindow time.Duration // Zero means 10 s
-	MaxKeys     int           // keys in trouble that are remembered; the one unused the longest is forgotten. Zero means 1024
+	MaxKeys     int           // keys with less than a full bucket that are remembered; the least recently used one is forgotten. Zero means 1024
 
-	// inTrouble counts the buckets, so that success of a healthy key costs no lock.
+	// inTrouble counts the buckets, so that a success without any takes no lock.
 	inTrouble atomic.Int64
 
 	granted, refused atomic.Int64
@@ -55,14 +55,14 @@ type TokenBucket struct {
 	buckets *simplelru.LRU[string, *bucket]
 }
 
-// bucket is what is known of a key that is not full of tokens: a full bucket is no bucket.
+// bucket holds the tokens of one key. A full bucket is not kept.
 type bucket struct {
 	tokens  int
 	floor   int       // retries granted from the floor in this window
 	started time.Time // of the window
 }
 
-// validate reports a field that cannot be carried out.
+// validate returns an error for an invalid field.
 func (b *TokenBucket) validate() error {
 	if b == nil {
 		return errors.New("nil *TokenBucket: leave Budget out for the default, or use Unlimited")
@@ -98,7 +98,7 @@ func (b *TokenBucket) Allow(key string, last Outcome) (refund func(), ok bool) {
 	return refund, true
 }
 
-// allowFloor lets an idle client retry although its bucket is empty. What it grants has no price to give back.
+// allowFloor lets a client with little traffic retry although its bucket is empty. There is nothing to refund. mu is held.
 func (b *TokenBucket) allowFloor(k *bucket, now time.Time) bool {
 	if now.Sub(k.started) >= or(b.FloorWindow, 10*time.Second) {
 		k.started, k.floor = now, 0
@@ -137,7 +137,7 @@ type BudgetStats struct {
 	Empty     int64 // keys of these that cannot pay for a retry
 }
 
-// Stats returns the counts.
+// Stats returns the counts. InTrouble and Empty are those of the moment.
 func (b *TokenBucket) Stats() BudgetStats {
 	s := BudgetStats{Granted: b.granted.Load(), Refused: b.refused.Load()}
 	b.mu.Lock()
@@ -154,7 +154,7 @@ func (b *TokenBucket) Stats() BudgetStats {
 	return s
 }
 
-// put adds tokens to the bucket of key, and drops it when it is full.
+// put adds tokens to the bucket of key, and drops the bucket if it is full.
 func (b *TokenBucket) put(key string, n int) {
 	if n <= 0 {
 		return
@@ -191,7 +191,7 @@ func (b *TokenBucket) bucket(key string) *bucket {
 func (b *TokenBucket) capacity() int  { return or(b.Capacity, 100) }
 func (b *TokenBucket) retryCost() int { return or(b.RetryCost, 5) }
 
-// or returns v, or what zero means.
+// or returns v, or zeroMeans if v is zero.
 func or[T comparable](v, zeroMeans T) T {
 	var zero T
 	if v == zero {

@@ -11,9 +11,9 @@ import (
 	"github.com/plyhttp/ply/internal/attempt"
 )
 
-// call is one pass of a request through a layer. It is the context of its attempts.
+// call is one request on its way through the layer. It is the context of its attempts.
 //
-// The fields up to mu belong to the goroutine in RoundTrip, and afterwards to the one that reads a resumable body.
+// The goroutine in RoundTrip owns the fields before mu; after RoundTrip has returned, the goroutine that reads a resumable body does.
 type call struct {
 	context.Context // the caller's
 
@@ -22,7 +22,7 @@ type call struct {
 	coolDowns *coolDowns
 	key       string
 	req       *http.Request // the caller's
-	start     time.Time     // of the call, that is of its first hop
+	start     time.Time     // of the first hop
 	hops      int           // attempts that went to earlier hops
 	spent     int           // those of them that were retries
 
@@ -35,13 +35,13 @@ type call struct {
 	failure    failure // what its error is, if it has one
 	firstLeg   leg
 
-	// running is true while the layer is at work: a layer that sees it is nested.
+	// running is true during RoundTrip and while a body is being resumed. A layer that finds it true in a context is nested.
 	running atomic.Bool
 
 	mu       sync.Mutex // guards the fields below, which InfoFrom may read at any time
 	outcomes []Outcome
 	stop     Stop
-	first    [1]Outcome // the room for outcomes of a call without retries
+	first    [1]Outcome // saves an allocation for a call without retries
 }
 
 func newCall(h *handler, req *http.Request, o *Options, sc scope) *call {
@@ -71,7 +71,7 @@ func newCall(h *handler, req *http.Request, o *Options, sc scope) *call {
 	return c
 }
 
-// leave ends the part of the call that runs in RoundTrip.
+// leave is called when RoundTrip returns.
 func (c *call) leave() {
 	c.running.Store(false)
 	if c.buffer != nil {
@@ -81,8 +81,8 @@ func (c *call) leave() {
 
 // priorHop returns the call that was redirected to req.
 //
-// http.Client puts the redirecting response into the request that follows it, and that response leads to its call,
-// unless a layer between answered with a response of its own, as a cache does. Then a tally that is made for all hops may know.
+// http.Client puts the redirecting response into the next request. The context of that response leads to its call,
+// unless a layer in between, such as a cache, answered with a response of its own. Then the tally of the whole client call has it, if there is one.
 func priorHop(req *http.Request) *call {
 	if req.Response == nil || req.Response.Request == nil {
 		return nil
@@ -96,7 +96,7 @@ func priorHop(req *http.Request) *call {
 
 type callKey struct{}
 
-// Value makes the call found by those who have a context of its attempts.
+// Value returns the call itself for its keys, so that the context of an attempt leads to the call.
 func (c *call) Value(key any) any {
 	switch key {
 	case callKey{}, attempt.Key{}:
@@ -110,13 +110,13 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-// AttemptRecord is what other layers read.
+// AttemptRecord returns the number of attempts and the reason to stop, for other layers.
 func (c *call) AttemptRecord() attempt.Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := len(c.outcomes)
 	if c.stop == "" {
-		n++ // the one under way
+		n++ // the current one
 	}
 	return attempt.Record{Number: n, Resends: max(0, c.hops+n-1), Stop: string(c.stop)}
 }
@@ -142,7 +142,7 @@ func (c *call) last() Outcome {
 	return c.outcomes[len(c.outcomes)-1]
 }
 
-// stopped notes the end of the call, and tells those above who want to know.
+// stopped records the end of the call, and reports it to the layers above.
 func (c *call) stopped(why Stop) {
 	c.mu.Lock()
 	c.stop = why

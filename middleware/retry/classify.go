@@ -5,46 +5,46 @@ import (
 	"time"
 )
 
-// A Verdict is what a [Rule] says about an attempt.
+// A Verdict is the answer of a [Rule].
 type Verdict int8
 
-// The verdicts. Unknown leaves the matter to the next rule; after the last rule it means no.
+// The verdicts. Undecided leaves the decision to the next rule.
 const (
 	Undecided Verdict = iota
-	Retry             // send again, if body, attempts, budget and deadline allow it
-	Final             // what came is the answer
+	Retry             // send the request again, if body, attempts, budget and deadline allow it
+	Final             // return the response or the error
 )
 
-// A Rule says whether an attempt should be followed by another.
-// It must not block, change the request, or read or close the response's body, and it must not keep a.
+// A Rule decides whether another attempt should follow an attempt.
+// It must not block, change the request, read or close the response's body, or retain a. It is called from many goroutines.
 type Rule func(a *Attempt) Verdict
 
-// Attempt is what a [Rule] knows of one attempt: either Response or Err is set.
+// Attempt describes one attempt to a [Rule]. Either Response or Err is set.
 type Attempt struct {
 	Request    *http.Request // as sent
 	Response   *http.Response
 	Err        error
 	Number     int           // counts from 1
-	Idempotent bool          // safe to send twice, by method, key or [WithIdempotent]
-	Wrote      bool          // false only if the request provably never left
+	Idempotent bool          // the request is safe to send twice, by method, key or [WithIdempotent]
+	Wrote      bool          // false only if the request was provably not written
 	Duration   time.Duration // to the response's header, or to the error
 }
 
-// DefaultRule is the rule behind all others: the table in docs/retry.md.
-// It never answers [Undecided]. Errors that it does not know are final.
+// DefaultRule is the rule after all others: the table in docs/retry.md.
+// It never answers [Undecided]. Unknown errors are final.
 func DefaultRule(a *Attempt) Verdict {
 	if a.Err != nil {
 		return defaultError(a)
 	}
 	switch a.Response.StatusCode {
 	case http.StatusMisdirectedRequest:
-		// The server did not look at the request, but may do the same again (RFC 9110 §15.5.20).
-		return yes(a.Number == 1)
+		// The server has not processed the request, but may answer so again (RFC 9110 §15.5.20).
+		return retryIf(a.Number == 1)
 	case http.StatusTooManyRequests:
 		return Retry
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return yes(a.Idempotent)
+		return retryIf(a.Idempotent)
 	}
 	return Final
 }
@@ -52,21 +52,22 @@ func DefaultRule(a *Attempt) Verdict {
 func defaultError(a *Attempt) Verdict {
 	switch failureOf(a.Err) {
 	case failureUnsent, failureRefused, failureLost, failureTimeout:
-		return yes(a.Idempotent || !a.Wrote)
+		return retryIf(a.Idempotent || !a.Wrote)
 	case failureUnknown:
-		return yes(!a.Wrote)
+		return retryIf(!a.Wrote)
 	}
 	return Final
 }
 
-func yes(ok bool) Verdict {
+// retryIf returns Retry if ok, and Final if not.
+func retryIf(ok bool) Verdict {
 	if ok {
 		return Retry
 	}
 	return Final
 }
 
-// StatusRule answers v for the given statuses, whatever the method.
+// StatusRule returns the rule that answers v for the given statuses, whatever the method, and is undecided on all else.
 func StatusRule(v Verdict, statuses ...int) Rule {
 	return func(a *Attempt) Verdict {
 		if a.Response != nil {
@@ -80,8 +81,8 @@ func StatusRule(v Verdict, statuses ...int) Rule {
 	}
 }
 
-// Retry503 retries any method after a 503 with Retry-After,
-// for servers that say so only when they have not begun with the request.
+// Retry503 is the rule that retries any method after a 503 with Retry-After.
+// It is for servers that send one only if they have not begun to process the request.
 func Retry503(a *Attempt) Verdict {
 	if a.Response != nil && a.Response.StatusCode == http.StatusServiceUnavailable && a.Response.Header.Get("Retry-After") != "" {
 		return Retry
@@ -89,8 +90,8 @@ func Retry503(a *Attempt) Verdict {
 	return Undecided
 }
 
-// NoRetry429 keeps requests that are not idempotent from being sent again after a 429,
-// for servers that say so after they have begun with the request.
+// NoRetry429 is the rule that does not retry requests that are not idempotent after a 429.
+// It is for servers that send a 429 after they have begun to process the request.
 func NoRetry429(a *Attempt) Verdict {
 	if a.Response != nil && a.Response.StatusCode == http.StatusTooManyRequests && !a.Idempotent {
 		return Final
@@ -98,7 +99,7 @@ func NoRetry429(a *Attempt) Verdict {
 	return Undecided
 }
 
-// judge asks the rules in order, and says whether the answer is that of one of them and not of Default.
+// judge asks the rules in order. ruled reports whether the answer is that of one of them and not of DefaultRule.
 func judge(a *Attempt, rules []Rule) (v Verdict, ruled bool) {
 	for _, rule := range rules {
 		if v := rule(a); v != Undecided {

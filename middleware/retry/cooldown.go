@@ -10,12 +10,12 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// maxCoolDowns bounds how many keys are remembered. One that is forgotten costs a request.
+// maxCoolDowns bounds how many keys are remembered. A forgotten key costs a request.
 const maxCoolDowns = 1024
 
-// coolDowns remember until when servers asked to be left alone.
+// coolDowns remember how long servers asked for no requests.
 type coolDowns struct {
-	// any spares the lock while no server has asked.
+	// any is false while there are no keys, so that most calls take no lock.
 	any atomic.Bool
 
 	mu   sync.Mutex // guards the field below
@@ -56,7 +56,7 @@ func (s *coolDowns) get(key string, now time.Time) (rest, bool) {
 	return r, ok
 }
 
-// heat begins a cool-down if the response asks for one.
+// heat starts a cool-down if the response asks for one.
 func (c *call) heat(resp *http.Response) {
 	if !c.opts.CoolDown || resp == nil {
 		return
@@ -73,8 +73,8 @@ func (c *call) heat(resp *http.Response) {
 	c.coolDowns.set(c.key, rest{until: now.Add(min(asked, c.opts.MaxRetryAfter)), long: long})
 }
 
-// coolDown waits before the first attempt if the server asked for it, and returns how long it did.
-// The calls that wait come back spread over a tenth of the wait.
+// coolDown waits before the first attempt if the server asked for it, and returns how long it waited.
+// It adds up to a tenth of the wait at random, so that the waiting calls do not all resume at once.
 func (c *call) coolDown() (time.Duration, error) {
 	if !c.opts.CoolDown {
 		return 0, nil

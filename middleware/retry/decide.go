@@ -12,15 +12,15 @@ import (
 	"github.com/plyhttp/ply/internal/timeout"
 )
 
-// plan is what follows an attempt: a wait and another attempt, or a stop.
+// plan is what follows an attempt: a wait and another attempt, or the end of the call.
 type plan struct {
 	wait  time.Duration
 	stop  Stop
-	cause error // of stopping; nil when stop says it all
+	cause error // of the stop; nil if there is none beyond stop
 	gone  bool  // the caller's context is done
 }
 
-// gone is the plan for a caller whose context is done, for that reason: the time is up, or nobody waits any more.
+// gone is the plan for a caller whose context is done: its deadline has passed, or it was canceled.
 func gone(cause error) plan {
 	if errors.Is(cause, context.DeadlineExceeded) {
 		return plan{stop: StopDeadline, cause: cause, gone: true}
@@ -28,16 +28,16 @@ func gone(cause error) plan {
 	return plan{stop: StopCanceled, cause: cause, gone: true}
 }
 
-// decide says what follows the last attempt.
+// decide returns what follows the last attempt.
 func (c *call) decide(resp *http.Response) plan {
 	if resp != nil && resp.StatusCode < 400 && len(c.opts.Rules) == 0 {
-		return plan{stop: StopDone} // what Default says, without asking
+		return plan{stop: StopDone} // the answer of DefaultRule
 	}
 	if cause := over(c); cause != nil {
 		return gone(cause)
 	}
 	if timeout.NoTimeLeft(c.tried.Err) {
-		return plan{stop: StopDeadline, cause: context.DeadlineExceeded} // a limiter below knows that no attempt fits
+		return plan{stop: StopDeadline, cause: context.DeadlineExceeded} // a limiter below reports that no attempt fits
 	}
 	if v, ruled := judge(&c.tried, c.opts.Rules); v != Retry {
 		return plan{stop: c.whyNot(ruled)}
@@ -51,7 +51,7 @@ func (c *call) decide(resp *http.Response) plan {
 	return c.schedule(resp, c.sent())
 }
 
-// whyNot names the reason behind a No.
+// whyNot returns the reason for the verdict Final.
 func (c *call) whyNot(ruled bool) Stop {
 	a := c.tried
 	a.Idempotent = true
@@ -68,7 +68,7 @@ func (c *call) whyNot(ruled bool) Stop {
 	return StopDone
 }
 
-// schedule finds the wait before retry n, and whether it fits and can be paid for.
+// schedule plans retry n: its wait, or a stop if the wait does not fit or the budget does not allow the retry.
 func (c *call) schedule(resp *http.Response, n int) plan {
 	now := time.Now()
 	last := c.last()
@@ -90,13 +90,13 @@ func (c *call) schedule(resp *http.Response, n int) plan {
 	return plan{wait: wait}
 }
 
-// RetryAfter returns how long the server asks to wait before the next request, and whether it does:
-// by Retry-After in seconds or as a date (RFC 9110 §10.2.3), or by a field that some servers have in its place. It is what the layer goes by, for other layers.
+// RetryAfter returns how long the server asks to wait before the next request, by Retry-After in seconds or as a date (RFC 9110 §10.2.3),
+// or by a field that some servers send in its place. It reports false if the server does not ask. Other layers can use it to read a response as this layer does.
 func RetryAfter(resp *http.Response) (time.Duration, bool) {
 	return retryafter.Delay(resp.Header, time.Now())
 }
 
-// asked returns how long the server asks to wait, and whether it does.
+// asked returns how long the server asks to wait, and whether it asks.
 func (c *call) asked(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if resp == nil {
 		return 0, false
@@ -107,7 +107,7 @@ func (c *call) asked(resp *http.Response, now time.Time) (time.Duration, bool) {
 	return retryafter.Reset(resp.Header, now)
 }
 
-// fits reports whether an attempt that starts at the given time has a chance.
+// fits reports whether an attempt that starts at the given time has MinAttemptTime left before the deadline, and is within MaxElapsed.
 func (c *call) fits(at time.Time) bool {
 	at = at.Add(c.opts.MinAttemptTime)
 	if deadline, ok := c.Deadline(); ok && !at.Before(deadline) {
@@ -116,7 +116,7 @@ func (c *call) fits(at time.Time) bool {
 	return c.opts.MaxElapsed == 0 || !at.After(c.start.Add(c.opts.MaxElapsed))
 }
 
-// sleep waits, or returns the error of a context that is done first.
+// sleep waits for d. It returns the error of the context if that is done first.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return over(ctx)
@@ -131,7 +131,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// over returns why ctx is done, or nil if it is not. The error matches ctx.Err and the cause: a timeout with a name is told from any other.
+// over returns why ctx is done, or nil if it is not. The error matches both ctx.Err and the cause, so that callers can recognize a particular timeout.
 func over(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if err == nil || errors.Is(cause, err) {

@@ -12,11 +12,11 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// Error reports a call that ended without a response. Every failure of a layer that sent something is one.
+// Error reports a call that ended without a response after at least one attempt, or while it waited for a cool-down.
 //
-// It matches, through errors.Is and errors.As, the error of the last attempt, and the reason to stop where that is an error too:
+// errors.Is and errors.As find in it the error of the last attempt and the reason to stop, where that is an error:
 // [context.DeadlineExceeded] if the next wait did not fit before a deadline, the error of the caller's context if that is done,
-// what Options.Prepare or the request's GetBody returned. Its text has no secret of the URL.
+// or what Options.Prepare or the request's GetBody returned. Its text has no secret of the URL.
 type Error struct {
 	Method   string
 	URL      string // redacted
@@ -25,7 +25,7 @@ type Error struct {
 	Elapsed  time.Duration // of the whole call
 
 	last     error
-	cause    error // of stopping; nil when Stop says it all
+	cause    error // of the stop; nil if there is none beyond Stop
 	gone     bool  // the caller's context was done
 	redactor *redact.Redactor
 }
@@ -72,7 +72,7 @@ func (e *Error) Error() string {
 // Format prints the text of the error, whatever the verb.
 func (e *Error) Format(f fmt.State, verb rune) { fmt.Fprintf(f, fmt.FormatString(f, verb), e.Error()) }
 
-// MarshalText makes the text of the error its JSON.
+// MarshalText returns the text of the error, which is its JSON.
 func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // Unwrap returns the error of the last attempt and the reason to stop.
@@ -86,7 +86,7 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// Timeout reports whether the last attempt, or the time for another, ran out. [http.Client] asks.
+// Timeout reports whether the last attempt timed out, or the call did. [http.Client] asks.
 func (e *Error) Timeout() bool {
 	for _, err := range e.Unwrap() {
 		if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() {
@@ -96,10 +96,10 @@ func (e *Error) Timeout() bool {
 	return false
 }
 
-// OriginUnavailable reports whether no answer could be had from the server.
-// It tells a cache above that a stored response may be served although it is stale (RFC 5861 §4).
-// It is false if the caller gave up, and for refusals that must come to light: a server that cannot prove who it is,
-// and errors that say by a method RetryableError() that they are final.
+// OriginUnavailable reports whether the server could not be reached, or failed to answer.
+// A cache above may then serve a stale response (RFC 5861 §4).
+// It is false if the caller gave up, and for errors that must not be hidden: a certificate that does not verify,
+// and an error whose method RetryableError returns false.
 func (e *Error) OriginUnavailable() bool {
 	if e.gone || e.Stop == StopPrepare || e.last == nil {
 		return false
@@ -110,7 +110,7 @@ func (e *Error) OriginUnavailable() bool {
 	return asAnswer(e.last) != failureFatal && asTLS(e.last) != failureFatal
 }
 
-// CoolDownError reports a call that was not sent, because the server asked for time that the call does not have.
+// CoolDownError reports a call that was not sent because the server asked other calls to wait longer than this call can.
 type CoolDownError struct {
 	Key   string    // what cools down: the host, or what Options.Key returned
 	Until time.Time // when it ends
@@ -119,10 +119,10 @@ type CoolDownError struct {
 }
 
 func (e *CoolDownError) Error() string {
-	return fmt.Sprintf("retry: %s asked for no requests until %s: try again then", e.Key, e.Until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("retry: %s asked for no requests until %s: try again after that", e.Key, e.Until.UTC().Format(time.RFC3339))
 }
 
-// OriginUnavailable reports true: a cache above may serve a stored response although it is stale (RFC 5861 §4).
+// OriginUnavailable reports true: a cache above may serve a stale response (RFC 5861 §4).
 func (e *CoolDownError) OriginUnavailable() bool { return true }
 
 // Is makes the error match [context.DeadlineExceeded] if the caller's deadline comes before the end of the cool-down.
@@ -144,7 +144,7 @@ func (e timeoutError) Timeout() bool        { return true }
 func (e timeoutError) Temporary() bool      { return true }
 func (e timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// rounded keeps three digits or so.
+// rounded rounds d to about three digits.
 func rounded(d time.Duration) time.Duration {
 	for _, unit := range []time.Duration{time.Second, time.Millisecond, time.Microsecond} {
 		if d >= unit {

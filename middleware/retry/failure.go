@@ -13,22 +13,22 @@ import (
 	"github.com/plyhttp/ply/internal/timeout"
 )
 
-// failure is what an error of a transport means for the question of sending again.
+// failure is what an error of a transport means for a retry.
 type failure int8
 
 const (
 	failureUnknown failure = iota
 	failureUnsent          // the request never reached the server
-	failureRefused         // the server says that it has not looked at the request
+	failureRefused         // the server says that it has not processed the request
 	failureLost            // the connection broke; the server may have done the work
 	failureTimeout         // no answer in time
-	failureFatal           // the next attempt would fail alike
+	failureFatal           // the next attempt would fail in the same way
 )
 
-// unsent reports whether f says that no server has worked on the request.
+// unsent reports whether f means that no server has processed the request.
 func (f failure) unsent() bool { return f == failureUnsent || f == failureRefused }
 
-// failureOf classifies an error as it appears below http.Client, by type wherever there is one.
+// failureOf classifies an error as it appears below http.Client, by its type where it has one.
 func failureOf(err error) failure {
 	for _, kind := range []func(error) failure{asAnswer, asTLS, asDNS, asDial, asHTTP2, asHTTP3, asTimeout, asLost} {
 		if f := kind(err); f != failureUnknown {
@@ -38,7 +38,7 @@ func failureOf(err error) failure {
 	return failureUnknown
 }
 
-// asAnswer lets an error speak for itself. One that says it may be retried does not say that nothing was sent.
+// asAnswer asks an error that has a method RetryableError. An answer of true does not mean that nothing was sent.
 func asAnswer(err error) failure {
 	var answer interface{ RetryableError() bool }
 	if !errors.As(err, &answer) {
@@ -59,7 +59,7 @@ func asTLS(err error) failure {
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return failureFatal
 	}
-	// crypto/tls reports alerts, which no second attempt changes, under these two operations, below that of a proxy if it talks to one.
+	// crypto/tls reports alerts, which another attempt would meet again, under these two operations, inside that of a proxy if there is one.
 	for op, ok := as[*net.OpError](err); ok; op, ok = as[*net.OpError](op.Err) {
 		if op.Op == "remote error" || op.Op == "local error" {
 			return failureFatal
@@ -120,7 +120,7 @@ func asHTTP2(err error) failure {
 	return asText(err)
 }
 
-// asText knows the errors of net/http that have neither a type nor a name to ask for.
+// asText recognizes the errors of net/http that only their text identifies.
 func asText(err error) failure {
 	text := err.Error()
 	if refusedByProxy(text) {
@@ -130,7 +130,7 @@ func asText(err error) failure {
 		return failureFatal
 	}
 	if strings.Contains(text, "http2: Transport received Server's graceful shutdown GOAWAY") {
-		return failureRefused // it is given only to streams above the last one that was processed
+		return failureRefused // only streams above the last processed one get it
 	}
 	for _, unprocessed := range []string{
 		"http2: client conn not usable",
@@ -155,8 +155,8 @@ func asText(err error) failure {
 	return failureUnknown
 }
 
-// refusedByProxy knows the whole of what net/http says of a proxy that answers CONNECT with a 4xx: its reason phrase.
-// Asking again changes nothing, and a proxy may lock an account after a few 407s.
+// refusedByProxy recognizes the error of net/http for a proxy that answers CONNECT with a 4xx, which is the reason phrase alone.
+// Another attempt changes nothing, and a proxy may lock an account after a few 407s.
 func refusedByProxy(text string) bool {
 	for _, status := range []int{
 		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
@@ -170,7 +170,7 @@ func refusedByProxy(text string) bool {
 }
 
 func asTimeout(err error) failure {
-	// A deadline that is not the caller's is one of a layer below.
+	// The caller's own deadline was checked before. This one is of a layer below.
 	if late, ok := as[net.Error](err); ok && late.Timeout() || timeout.Named(err) {
 		return failureTimeout
 	}

@@ -20,7 +20,7 @@ func RandomKey(req *http.Request) string {
 	return fmt.Sprintf(`"%x-%x-%x-%x-%x"`, b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// chooseKey gives the call a key if it is to have one: that of the hop before, if that had one.
+// chooseKey gives the call an idempotency key, if it needs one: that of the hop before, or a new one.
 func (c *call) chooseKey(prior *call) {
 	if hasKey(c.req.Header) {
 		return

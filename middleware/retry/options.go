@@ -10,9 +10,9 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// Options say how to retry. The zero value is meant for production: three attempts, full jitter, a budget per host.
+// Options configure a retry layer. The zero value is meant for production: three attempts, full jitter, a budget per host.
 type Options struct {
-	// MaxAttempts is how often one call is sent at most, the first time included.
+	// MaxAttempts bounds how often one call is sent, the first time included.
 	// The hops of a redirected call share it: each hop is sent once, and all together have MaxAttempts-1 retries.
 	// Zero means 3. One means that nothing is ever sent again.
 	MaxAttempts int
@@ -21,49 +21,48 @@ type Options struct {
 	// Zero means that only the deadline of the request's context does.
 	MaxElapsed time.Duration
 
-	// MinAttemptTime is what an attempt needs to have a chance.
-	// A retry that would start later than this before the deadline is not waited for.
-	// Zero means that any time will do.
+	// MinAttemptTime is the time that an attempt needs.
+	// A retry that would have less time than this before the deadline is not made. Zero means no minimum.
 	MinAttemptTime time.Duration
 
-	// AttemptTimeout bounds each attempt up to the header of its response; the body is not hurried.
+	// AttemptTimeout bounds each attempt up to the header of its response, not its body.
 	// An attempt that takes longer fails with [ErrAttemptTimeout]. Zero means no bound.
 	AttemptTimeout time.Duration
 
-	// BodyTimeout bounds each single Read of a response body, so that it ends a stalled transfer and not a long one.
+	// BodyTimeout bounds each Read of a response body. It ends a stalled transfer, not a long one.
 	// The Read fails with [ErrBodyTimeout]. Zero means no bound.
 	BodyTimeout time.Duration
 
-	// Backoff says how long to wait before each retry.
+	// Backoff returns how long to wait before each retry.
 	// Zero means [FullJitter] up to 20 s, from 100 ms, or from 1 s after a 429 or 503.
 	Backoff Backoff
 
 	// MaxRetryAfter is the longest wait that a server may ask for.
-	// When it asks for more, its response is returned and not slept on. Zero means one minute.
+	// If it asks for more, its response is returned at once. Zero means one minute.
 	MaxRetryAfter time.Duration
 
-	// RateLimitReset makes RateLimit-Reset and X-RateLimit-Reset count as Retry-After does, where that is missing:
-	// as seconds, or as seconds since 1970 when large. Zero means that they are ignored.
+	// RateLimitReset reads RateLimit-Reset and X-RateLimit-Reset where Retry-After is missing:
+	// as seconds, or as seconds since 1970 if large. False ignores them.
 	RateLimitReset bool
 
 	// Rules are asked before [DefaultRule], in order; the first answer other than [Undecided] counts.
-	// Zero means Default alone.
+	// Nil means DefaultRule alone.
 	Rules []Rule
 
-	// Budget limits the retries of all calls together. Use one Budget in several layers to make them share it.
-	// Zero means a new [TokenBucket] for this layer. [Unlimited] means none.
+	// Budget limits the retries of all calls together. Layers with the same Budget share it.
+	// Nil means a new [TokenBucket] for this layer. [Unlimited] means no limit.
 	Budget Budget
 
-	// Key names what shares one budget and one cool-down. It must not block.
-	// Zero means the host and port of the URL.
+	// Key returns the key of a request. Requests with one key share a budget and a cool-down. It must not block.
+	// Nil means the host and port of the URL.
 	Key func(*http.Request) string
 
 	// CoolDown makes all calls of a key wait out what a 429 or 503 with Retry-After asked one of them to wait.
 	// A call for which the wait does not fit its deadline fails at once with [*CoolDownError], unsent.
-	// Zero means that each call finds out by itself.
+	// False means that each call gets its own answer.
 	CoolDown bool
 
-	// BufferBody keeps up to so many bytes of a request body that has no GetBody, so that it can be sent again.
+	// BufferBody is how many bytes of a request body without GetBody are kept, so that the body can be sent again.
 	// Zero means that such a request is sent once.
 	BufferBody int64
 
@@ -73,31 +72,31 @@ type Options struct {
 
 	// IdempotencyKey gives a key to a request without an Idempotency-Key field, which makes it safe to send again
 	// if the server honours the field; "" gives none. The key is the same for all attempts and hops of a call.
-	// [RandomKey] is such a function. Zero means that no key is added.
+	// [RandomKey] is such a function. Nil adds no key.
 	IdempotencyKey func(*http.Request) string
 
-	// AttemptHeader names a header field that carries the number of the attempt, from the second on.
-	// Zero means none.
+	// AttemptHeader is the name of a header field that carries the number of the attempt, from the second attempt on.
+	// Empty means none.
 	AttemptHeader string
 
-	// Prepare changes each retry before it is sent, as to sign it anew. The request is private to the attempt.
-	// An error ends the call. Zero means no change.
+	// Prepare changes each retry before it is sent, for example to sign it again. The request is private to the attempt.
+	// An error ends the call. Nil means no change.
 	Prepare func(*http.Request) error
 
-	// OnRetry sees each retry that has been decided on, before the wait. It must not block, read or close the response's body.
-	// Zero means no hook.
+	// OnRetry is called for each retry, before its wait. It must not block, and must not read or close the response's body.
+	// Nil means no hook.
 	OnRetry func(context.Context, Event)
 
-	// OnGiveUp sees each call that ends in an error, or in a response that asked for a retry, with the reason.
-	// It must not block, read or close the response's body. Zero means no hook.
+	// OnGiveUp is called for each call that ends with an error, or with a response that asked for a retry.
+	// It must not block, and must not read or close the response's body. Nil means no hook.
 	OnGiveUp func(context.Context, Event)
 
 	// Redactor decides what the text of an [*Error] shows of URLs.
-	// Zero means that of the request's context ([redact.With]), or else the default: userinfo and query values show as REDACTED.
+	// Nil means that of the request's context ([redact.With]), or else the default: userinfo and query values show as REDACTED.
 	Redactor *redact.Redactor
 
 	// Nested lets this layer retry below another retry layer, where attempts multiply.
-	// Zero means that it does nothing there.
+	// False means that it does nothing there.
 	Nested bool
 }
 
@@ -151,7 +150,7 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// validateBudget asks a budget that can tell what is wrong with it. A type that embeds a [TokenBucket] is one.
+// validateBudget returns the error of a budget that can check itself, as a [TokenBucket] and a type that embeds one can.
 func validateBudget(b Budget) error {
 	switch b := b.(type) {
 	case interface{ Validate() error }:
@@ -198,7 +197,7 @@ func hostOf(req *http.Request) string {
 	return req.URL.Host
 }
 
-// over returns base with each field that is not zero in o taken from o.
+// over returns base with the non-zero fields of o.
 func (o Options) over(base Options) Options {
 	set(&base.MaxAttempts, o.MaxAttempts)
 	set(&base.MaxElapsed, o.MaxElapsed)
@@ -247,7 +246,7 @@ func set[T comparable](field *T, value T) {
 	}
 }
 
-// scope is what a context says about the requests made with it.
+// scope is what a context sets for the requests made with it.
 type scope struct {
 	disabled   bool
 	idempotent bool
@@ -267,8 +266,8 @@ func (s scope) in(ctx context.Context) context.Context {
 	return context.WithValue(ctx, scopeKey{}, &s)
 }
 
-// Disable returns a context whose requests pass every retry layer untouched: sent once, and no [Info] kept.
-// [Enable] undoes it in an inner scope.
+// Disable returns a context whose requests pass every retry layer untouched: they are sent once, and have no [Info].
+// [Enable] undoes it for an inner context.
 func Disable(ctx context.Context) context.Context {
 	s := scopeOf(ctx)
 	s.disabled = true
@@ -289,15 +288,15 @@ func WithIdempotent(ctx context.Context) context.Context {
 	return s.in(ctx)
 }
 
-// WithMaxAttempts returns a context whose requests are sent n times at most, the first time included.
-// Zero means what the layer's Options say.
+// WithMaxAttempts returns a context whose requests are sent at most n times, the first time included.
+// Zero means the layer's Options.MaxAttempts.
 func WithMaxAttempts(ctx context.Context, n int) context.Context {
 	return WithOptions(ctx, Options{MaxAttempts: n})
 }
 
-// WithOptions returns a context for whose requests each field of o that is not zero replaces that of the layer's Options.
-// Inner scopes win over outer ones, field by field. Budget and cool-down stay the layer's own unless o has a Budget.
-// Options that fail [Options.Validate] make the request fail with that error, unsent.
+// WithOptions returns a context whose requests use the non-zero fields of o in place of the layer's Options.
+// An inner context overrides an outer one, field by field. The budget is the layer's unless o has a Budget; the cool-downs always are.
+// If o fails [Options.Validate], the request fails with that error, unsent.
 func WithOptions(ctx context.Context, o Options) context.Context {
 	s := scopeOf(ctx)
 	if s.options != nil {

@@ -2,7 +2,7 @@ package retry
 
 import "github.com/plyhttp/ply/internal/attempt"
 
-// AttemptOutcomes is what the record of a call reads.
+// AttemptOutcomes returns the outcomes of all attempts, for the record of a call.
 func (c *call) AttemptOutcomes() []attempt.Outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()

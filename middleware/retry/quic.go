@@ -16,8 +16,8 @@ const (
 	quicCrypto            = 0x100 // and 255 more: TLS alerts
 )
 
-// asHTTP3 knows the errors of quic-go by their fields, since this package does not import it: http3.Error, quic.StreamError and quic.ApplicationError have a code and say whose it is,
-// quic.TransportError has the type of a frame too, and quic.VersionNegotiationError what both sides speak. Its timeouts say so themselves.
+// asHTTP3 recognizes the errors of quic-go by their fields, because this package does not import it: http3.Error, quic.StreamError and quic.ApplicationError have a code and its sender,
+// quic.TransportError has the type of a frame, too, and quic.VersionNegotiationError the versions of both sides. Timeouts have a method Timeout.
 func asHTTP3(err error) (f failure) {
 	timeout.Any(err, func(e error) bool {
 		f = quicFailure(reflect.Indirect(reflect.ValueOf(e)))
@@ -60,7 +60,7 @@ func quicTransportFailure(code uint64, remote bool) failure {
 	return failureLost
 }
 
-// fieldOf returns a field of a struct, not one that is promoted; the zero Value if there is none.
+// fieldOf returns a field of a struct that is not promoted, or the zero Value.
 func fieldOf(e reflect.Value, name string) reflect.Value {
 	field, ok := e.Type().FieldByName(name)
 	if !ok || len(field.Index) != 1 {

@@ -20,16 +20,16 @@ func closeBody(body io.Closer) {
 	}
 }
 
-// firstBody is the caller's own body, or the first view of it.
+// firstBody returns the caller's body, or the first view of the buffer.
 func (c *call) firstBody() io.ReadCloser {
 	if c.buffer == nil {
 		return c.req.Body
 	}
-	first, _ := c.buffer.view() // nothing has been read yet, so there is nothing to overflow
+	first, _ := c.buffer.view() // nothing has been read yet, so it cannot have overflowed
 	return first
 }
 
-// nextBody returns a body for one more attempt, or a plan to stop.
+// nextBody returns a body for another attempt, or a plan to stop.
 func (c *call) nextBody(p plan) (io.ReadCloser, plan) {
 	body, err := c.freshBody()
 	if err != nil {
@@ -54,17 +54,17 @@ func (c *call) freshBody() (io.ReadCloser, error) {
 
 var errOverflow = errors.New("retry: the request body is larger than Options.BufferBody and cannot be sent again")
 
-// buffer remembers a body as it is sent, so that it can be sent again from the start.
-// Each attempt reads its own view; what no view has read yet comes from the source.
-// The source is closed when the last holder lets go: the views that are not closed, and the call until it stops.
+// buffer keeps a body as it is sent, so that it can be sent again from the start.
+// Each attempt reads its own view; bytes that no view has read yet come from the source.
+// The views that are not closed, and the call until it stops, hold the buffer. The last holder closes the source.
 type buffer struct {
 	limit   int64
 	source  io.ReadCloser
 	holders atomic.Int32
-	over    atomic.Bool // more than limit was read, and data is gone
+	over    atomic.Bool // more than limit was read, and data was dropped
 
-	// reading guards the fields below, and the source for as long as a Read takes.
-	// It is a channel and no mutex so that time passes in a bubble of testing/synctest while a Read waits for another.
+	// reading guards the fields below, and the source during a Read.
+	// It is a channel, not a mutex, because a goroutine in a bubble of testing/synctest that waits for a mutex is not durably blocked.
 	reading chan struct{}
 
 	data  []byte
@@ -93,7 +93,7 @@ func (b *buffer) release() {
 	}
 }
 
-// view is made and closed without the lock, which a Read holds for as long as the source pleases.
+// view is one reader of a buffer. Close takes no lock, because a Read may hold it for as long as the source takes.
 type view struct {
 	buffer *buffer
 	closed atomic.Bool
@@ -119,10 +119,10 @@ func (v *view) Close() error {
 	return nil
 }
 
-// readAt reads from what is remembered, then from the source. reading is held.
+// readAt reads from data, then from the source. reading is held.
 //
-// A transport may still be in a Read of the view of a failed attempt when the next one begins.
-// What that Read brings is remembered like all the rest, unless it is too much: then the next view has lost its place.
+// A transport may still be reading the view of a failed attempt when the next attempt begins.
+// The buffer keeps what that Read returns, unless it exceeds the limit: then the next view gets errOverflow.
 func (b *buffer) readAt(p []byte, off int64) (int, error) {
 	switch {
 	case off < int64(len(b.data)):

@@ -15,7 +15,7 @@ import (
 	"github.com/plyhttp/ply/internal/field"
 )
 
-// makeResumable gives resp a body that goes on after a break, if Options.Resume and the response allow it.
+// makeResumable gives resp a body that continues after a break, if Options.Resume and the response allow it.
 func (c *call) makeResumable(resp *http.Response) {
 	if c.opts.Resume == 0 || !resumable(c.req, resp) {
 		return
@@ -33,8 +33,8 @@ func (c *call) makeResumable(resp *http.Response) {
 	}
 }
 
-// resumable reports whether the rest of resp can be asked for: a whole representation, as it is on the wire,
-// from a server that serves ranges and named a strong validator.
+// resumable reports whether the rest of resp can be requested: resp is a whole representation, not decompressed,
+// from a server that supports ranges and sent a strong validator.
 func resumable(req *http.Request, resp *http.Response) bool {
 	if req.Method != http.MethodGet && req.Method != "" || len(req.Header["Range"]) > 0 || hasBody(req) {
 		return false
@@ -54,8 +54,8 @@ func acceptsBytes(h http.Header) bool {
 	return false
 }
 
-// validator returns what If-Range may carry: a strong entity tag,
-// or a modification date that was over by a second when the response was made (RFC 9110 §13.1.5, §8.8.2.2).
+// validator returns the value for If-Range, or "": a strong entity tag,
+// or a modification date at least a second before Date (RFC 9110 §13.1.5, §8.8.2.2).
 func validator(h http.Header) string {
 	if tag := h.Get("Etag"); tag != "" {
 		if strings.HasPrefix(tag, `"`) {
@@ -74,9 +74,9 @@ func validator(h http.Header) string {
 	return h.Get("Last-Modified")
 }
 
-// download is the body of a response that is continued where it breaks.
+// download is a response body that resumes where it breaks.
 //
-// One goroutine reads. Close may come from another: it ends a wait and a request under way.
+// One goroutine reads. Close may come from another one: it ends a wait, and a request in progress.
 type download struct {
 	call      *call
 	ctx       context.Context // of the requests for the rest; ends with Close
@@ -84,10 +84,10 @@ type download struct {
 	validator string
 	header    http.Header // of the response
 
-	off   int64 // read so far
-	total int64 // -1 if unknown
-	left  int   // how many breaks may still be mended
-	err   error // the end
+	off   int64 // bytes read so far
+	total int64 // length of the whole body; -1 if unknown
+	left  int   // requests for the rest that are still allowed
+	err   error // ended the body; nil while it continues
 
 	mu     sync.Mutex // guards the fields below
 	body   io.ReadCloser
@@ -108,7 +108,7 @@ func (d *download) Read(p []byte) (int, error) {
 			d.cancel()
 		}
 		if n > 0 || len(p) == 0 {
-			return n, nil // an end shows with the next Read
+			return n, nil // the next Read returns the end
 		}
 	}
 	return 0, d.err
@@ -122,7 +122,7 @@ func (d *download) Close() error {
 	return d.body.Close()
 }
 
-// mend replaces a broken body by one with the rest, and reports whether it could.
+// mend replaces a broken body by one with the rest. It reports whether that succeeded.
 func (d *download) mend(broken error) bool {
 	c := d.call
 	c.running.Store(true)
@@ -154,7 +154,7 @@ func (d *download) mend(broken error) bool {
 	return false
 }
 
-// worthwhile is false for a break that another request would meet again, or that the caller made.
+// worthwhile reports whether a request for the rest may help: the caller did not cause the break, and a retry would not meet it again.
 func (d *download) worthwhile(broken error) bool {
 	if d.ctx.Err() != nil || d.left == 0 {
 		return false
@@ -166,7 +166,7 @@ func (d *download) worthwhile(broken error) bool {
 	return false
 }
 
-// broke makes the last attempt end with the error of its body, for whoever asks why another followed.
+// broke records the error of its body as the outcome of the last attempt, which had been a response.
 func (c *call) broke(err error) {
 	c.tried.Response, c.tried.Err, c.failure = nil, err, failureOf(err)
 	c.mu.Lock()
@@ -175,7 +175,7 @@ func (c *call) broke(err error) {
 	o.Err, o.Timeout = c.redactor().Error(err), c.failure == failureTimeout
 }
 
-// rest asks for what is missing. Without a usable response, again says whether to ask once more.
+// rest requests the missing part. If there is no usable response, again reports whether to try once more.
 func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) {
 	c := d.call
 	r, l := c.request(d.ctx)
@@ -200,7 +200,7 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 	return nil, again
 }
 
-// continues reports whether resp is the part that is missing, of the same representation (RFC 9110 §15.3.7).
+// continues reports whether resp is the missing part of the same representation (RFC 9110 §15.3.7).
 func (d *download) continues(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusPartialContent || resp.Uncompressed {
 		return false
@@ -220,13 +220,13 @@ func (d *download) continues(resp *http.Response) bool {
 		return false
 	}
 	if d.total = max(d.total, total); d.total < 0 {
-		return false // nothing would tell a part of the rest from all of it
+		return false // without a total, part of the rest could pass for all of it
 	}
 	resp.Body = &span{ReadCloser: resp.Body, left: last + 1 - first}
 	return true
 }
 
-// span is the body of a part: what is longer than its Content-Range is not of it.
+// span is the body of a part, cut at the length that Content-Range gives.
 type span struct {
 	io.ReadCloser
 	left int64
@@ -271,7 +271,7 @@ func parseOffset(s string) (int64, error) {
 	return int64(n), nil
 }
 
-// use drops the body so far for another one, unless Close came first.
+// use replaces the body by another one, unless Close came first. It reports whether it did.
 func (d *download) use(body io.ReadCloser) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,13 +8,13 @@ import (
 	"github.com/plyhttp/ply/internal/drain"
 )
 
-// New returns a layer that sends a request again when that is safe and may help.
+// New returns a layer that sends a request again where that is safe and may help.
 //
-// A call that is not successful in the end returns the last response, intact, with a nil error; or an [*Error] if there is none.
-// Options that fail [Options.Validate] make a layer that sends nothing and returns that error from each RoundTrip; ply.New refuses it.
+// A call that does not succeed returns the last response, intact, with a nil error; or an [*Error] if there is no response.
+// A layer with options that fail [Options.Validate] sends nothing and returns that error from each RoundTrip; ply.New refuses it.
 //
-// The budget and the cool-downs are made here: the handlers that one New makes share them, as do all goroutines that use a handler.
-// Responses belong to the caller, who closes their bodies as ever.
+// The handlers of one New share its budget and its cool-downs. They are safe for concurrent use.
+// Responses belong to the caller, who must close their bodies.
 func New(o Options) func(next http.RoundTripper) http.RoundTripper {
 	bad := o.Validate()
 	o = o.withDefaults()
@@ -40,10 +40,10 @@ type handler struct {
 func (h *handler) LayerName() string         { return "retry" }
 func (h *handler) Unwrap() http.RoundTripper { return h.next }
 
-// WrappedRoundTripper returns it, too, for Kubernetes.
+// WrappedRoundTripper is Unwrap under the name that Kubernetes uses.
 func (h *handler) WrappedRoundTripper() http.RoundTripper { return h.next }
 
-// OptionsError returns what is wrong with the options, nil if nothing is: ply.New and ply.Wrap refuse such a layer.
+// OptionsError returns the error of the options, or nil. ply.New and ply.Wrap refuse a layer with an error.
 func (h *handler) OptionsError() error { return h.bad }
 
 func (h *handler) CloseIdleConnections() {
@@ -78,7 +78,7 @@ func (h *handler) optionsFor(s scope) (*Options, error) {
 	return &o, nil
 }
 
-// passesThrough is true for requests that turn the connection into something else.
+// passesThrough reports whether req asks for a tunnel or another protocol.
 func passesThrough(req *http.Request) bool {
 	return req.Method == http.MethodConnect || len(req.Header["Upgrade"]) > 0
 }
@@ -91,8 +91,8 @@ func nested(req *http.Request, o *Options) bool {
 	return outer != nil && outer.running.Load()
 }
 
-// run sends attempts until one is the answer.
-// Everything that may stop the call is found out before the response is dropped, as far as it can be.
+// run makes attempts until one is final.
+// It drops a response only when nothing that is known by then can stop the call.
 func (c *call) run() (*http.Response, error) {
 	wait, err := c.coolDown()
 	if err != nil {
@@ -124,7 +124,7 @@ func (c *call) run() (*http.Response, error) {
 	}
 }
 
-// finish ends the call: with resp, or with an error if that is nil.
+// finish ends the call with resp, or with an error if resp is nil.
 func (c *call) finish(resp *http.Response, p plan) (*http.Response, error) {
 	c.stopped(p.stop)
 	c.settle(resp)
@@ -135,11 +135,11 @@ func (c *call) finish(resp *http.Response, p plan) (*http.Response, error) {
 		return nil, c.newError(p)
 	}
 	c.makeResumable(resp)
-	c.tried.Response = nil // or who asks about the call would keep a body alive that nobody closes
+	c.tried.Response = nil // the call outlives the response; a reference would keep an unclosed body from the garbage collector
 	return resp, nil
 }
 
-// settle tells the budget of a success.
+// settle reports a success to the budget.
 func (c *call) settle(resp *http.Response) {
 	switch {
 	case resp == nil || resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:

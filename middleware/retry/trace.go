@@ -11,18 +11,18 @@ import (
 	"sync/atomic"
 )
 
-// trace sees whether the request of an attempt leaves, whichever layer below sends it, how often and where to.
+// trace records whether the request of an attempt was written, whichever layer below sends it, and to which addresses.
 type trace struct {
 	hooks httptrace.ClientTrace
 	body  watched
-	read  atomic.Bool // bytes of the body have been taken
+	read  atomic.Bool // bytes of the body were read
 
 	mu       sync.Mutex // guards the fields below: the hooks fire in the transport's goroutines, also late
-	asked    string     // the address that a connection was wanted to; "" while none was
-	several  bool       // connections were wanted to several addresses
+	asked    string     // the address that a connection was requested to; "" while none was
+	several  bool       // connections to several addresses were requested
 	got      bool       // there was a connection
-	wrote    bool       // a part of the header has been written to one, as far as a transport tells
-	answered bool       // a response has begun
+	wrote    bool       // part of the header was written, as far as the transport reports
+	answered bool       // a response began
 }
 
 func (t *trace) within(ctx context.Context) context.Context {
@@ -41,7 +41,7 @@ func (t *trace) gotConn(httptrace.GotConnInfo) { t.note(&t.got) }
 func (t *trace) wroteHeaders()                 { t.note(&t.wrote) }
 func (t *trace) firstByte()                    { t.note(&t.answered) }
 
-// wroteField comes before wroteHeaders, which does not come at all if a header is too long for the transport's buffer and breaks off on its way.
+// wroteField comes before wroteHeaders, which never comes if writing a header longer than the transport's buffer fails half-way.
 func (t *trace) wroteField(string, []string) { t.note(&t.wrote) }
 
 func (t *trace) note(happened *bool) {
@@ -50,7 +50,7 @@ func (t *trace) note(happened *bool) {
 	*happened = true
 }
 
-// watched returns a body that tells the trace when it is read.
+// watched returns a body that records in the trace that it was read.
 func (t *trace) watched(content io.ReadCloser) io.ReadCloser {
 	if content == nil || content == http.NoBody {
 		return content
@@ -72,15 +72,15 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unsent reports whether it is proven that no server has seen the request, by what an attempt that failed with err has done.
+// unsent reports whether the trace of an attempt that failed with err proves that no server has seen the request.
 //
-// A header that was written is proof of the opposite, whatever err says: it may speak of another exchange, since a layer below may have followed a redirect,
-// or asked a second server. Only the word of a server that it has refused the request unseen (RFC 9113 §8.7, RFC 9114 §4.1.1) holds against it,
-// as long as there was one server, and no answer.
+// A written header proves the opposite, whatever err is: err may be about another exchange, because a layer below may have followed a redirect
+// or tried a second server. Only a refusal by the server (RFC 9113 §8.7, RFC 9114 §4.1.1) outweighs a written header,
+// provided there was one server, and no answer.
 //
-// Where no header was written, the type of err is proof, unless an http.Client that nothing else is known of says in it that it was on its way to another URL,
-// as is a transport that looked for a connection in vain.
-// The silence of a transport that does not take part in httptrace is none.
+// If no header was written, the type of err is proof, unless err comes from an http.Client that was redirected to another URL.
+// A transport that requested a connection and got none is proof, too.
+// A transport that does not support httptrace proves nothing.
 func (t *trace) unsent(req *http.Request, err error, f failure) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -94,18 +94,18 @@ func (t *trace) unsent(req *http.Request, err error, f failure) bool {
 	case t.asked == "":
 		return saysUnsent(err)
 	}
-	// Silence on a connection proves nothing when time ran out or somebody cancelled: over HTTP/2 a RoundTrip returns then
-	// without waiting for its write, which may be stuck half-way, and the hooks fire only when that is done.
+	// A connection without a written header proves nothing after a timeout or a cancellation: over HTTP/2 RoundTrip then returns
+	// without waiting for its write, which may be stuck half-way, and the hooks fire only when the write has ended.
 	return !t.got || f != failureTimeout && asTimeout(err) == failureUnknown && !errors.Is(err, context.Canceled)
 }
 
-// saysUnsent reports whether err says by a method Unsent that a layer below has kept the request.
+// saysUnsent reports whether err says by a method Unsent that a layer below did not send the request.
 func saysUnsent(err error) bool {
 	var says interface{ Unsent() bool }
 	return errors.As(err, &says) && says.Unsent()
 }
 
-// elsewhere reports whether err is that of an http.Client which a redirect had led away from the URL of req.
+// elsewhere reports whether err comes from an http.Client that a redirect led away from the URL of req.
 func elsewhere(req *http.Request, err error) bool {
 	failed, ok := as[*url.Error](err)
 	if !ok || req.URL == nil {

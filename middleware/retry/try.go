@@ -11,8 +11,8 @@ import (
 	"github.com/plyhttp/ply/internal/body"
 )
 
-// try makes one attempt after a wait that is over. What came of it is in c.tried; the response is nil if it failed.
-// The error is that of Options.Prepare: nothing was sent then.
+// try makes one attempt and records it in c.tried. The response is nil if the attempt failed.
+// An error is that of Options.Prepare; then nothing was sent.
 func (c *call) try(content io.ReadCloser, waited time.Duration) (*http.Response, error) {
 	r, l := c.request(c)
 	r.Body = l.trace.watched(content)
@@ -34,7 +34,7 @@ func (c *call) request(ctx context.Context) (*http.Request, *leg) {
 	return r, l
 }
 
-// ownHeader gives r a header that may be written to.
+// ownHeader replaces the header of r by a copy, and returns it.
 func ownHeader(r *http.Request) http.Header {
 	r.Header = r.Header.Clone()
 	if r.Header == nil {
@@ -43,7 +43,7 @@ func ownHeader(r *http.Request) http.Header {
 	return r.Header
 }
 
-// prepare makes the last changes to a retry, after the wait: a signature has a time in it.
+// prepare makes the last changes to a retry. It runs after the wait, because a signature contains the time.
 func (c *call) prepare(r *http.Request) error {
 	n := c.sent() + 1
 	if n == 1 {
@@ -61,7 +61,7 @@ func (c *call) prepare(r *http.Request) error {
 	return c.opts.Prepare(r)
 }
 
-// send passes r on and notes what comes of it.
+// send passes r to the next layer and records the outcome.
 func (c *call) send(r *http.Request, l *leg, waited time.Duration) *http.Response {
 	start := time.Now()
 	l.begin(c.opts.AttemptTimeout)
@@ -83,14 +83,14 @@ func (c *call) send(r *http.Request, l *leg, waited time.Duration) *http.Respons
 	return resp
 }
 
-// describe puts together what the rules may know.
+// describe sets c.tried, which the rules get, and c.failure.
 func (c *call) describe(r *http.Request, l *leg, resp *http.Response, err error, took time.Duration) {
 	a := Attempt{Request: r, Response: resp, Err: err, Number: c.sent() + 1, Idempotent: c.idempotent, Wrote: true, Duration: took}
 	c.failure = failureUnknown
 	if err != nil {
 		c.failure = failureOf(err)
 		if a.Wrote = !l.trace.unsent(r, err, c.failure); a.Wrote && c.failure.unsent() {
-			c.failure = failureLost // it says so of something else: a redirect that a layer below has followed, a second way that it tried
+			c.failure = failureLost // the error is about another request: a redirect that a layer below followed, or a second server that it tried
 		}
 	}
 	c.tried = a
@@ -101,7 +101,7 @@ var (
 	errBoth    = errors.New("retry: the next layer returned a response together with an error, against the contract of http.RoundTripper")
 )
 
-// checked holds the next layer to the contract: a response with a body, or an error.
+// checked enforces the contract of http.RoundTripper: a response with a body, or an error.
 func checked(resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case resp == nil && err == nil:
@@ -122,11 +122,11 @@ func statusOf(resp *http.Response) int {
 	return resp.StatusCode
 }
 
-// leg watches one attempt: how long nothing comes. Its trace sees whether the request leaves.
+// leg is the context, the timeouts and the trace of one attempt.
 type leg struct {
 	trace trace
 
-	// The context of an attempt with timeouts lives until the body of its response has ended.
+	// The context of an attempt with timeouts lives until the body of its response has ended. cancel is nil for one without.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
@@ -135,7 +135,7 @@ type leg struct {
 func (c *call) newLeg() *leg {
 	l := &c.firstLeg
 	if c.sent() > 0 {
-		l = &leg{} // hooks of the first one may still fire
+		l = &leg{} // hooks of the first one may still fire late
 	}
 	if c.opts.AttemptTimeout > 0 || c.opts.BodyTimeout > 0 {
 		l.cancel = func(error) {}
@@ -152,7 +152,7 @@ func (l *leg) within(ctx context.Context) context.Context {
 	return l.ctx
 }
 
-// begin starts the time for the header of the response.
+// begin starts AttemptTimeout.
 func (l *leg) begin(timeout time.Duration) {
 	if timeout > 0 {
 		l.timer = time.AfterFunc(timeout, func() { l.cancel(ErrAttemptTimeout) })
@@ -166,7 +166,7 @@ func (l *leg) end(cause error) {
 	}
 }
 
-// ranOut returns the timeout that ended the attempt, and nil if none of ours did.
+// ranOut returns ErrAttemptTimeout or ErrBodyTimeout if that ended the attempt, and nil if not.
 func (l *leg) ranOut() error {
 	switch cause := context.Cause(l.ctx); cause {
 	case ErrAttemptTimeout, ErrBodyTimeout:
@@ -175,7 +175,7 @@ func (l *leg) ranOut() error {
 	return nil
 }
 
-// arrived stops the time for the header, and makes the context last as long as the body does.
+// arrived stops AttemptTimeout, and makes the context live as long as the body.
 func (l *leg) arrived(resp *http.Response, err error, bodyTimeout time.Duration) (*http.Response, error) {
 	if l.cancel == nil {
 		return resp, err
@@ -191,9 +191,9 @@ func (l *leg) arrived(resp *http.Response, err error, bodyTimeout time.Duration)
 	}
 	switch {
 	case err != nil, resp.Body == http.NoBody:
-		l.end(nil) // a body that is none has ended
+		l.end(nil) // there is no body to wait for
 	case resp.StatusCode == http.StatusSwitchingProtocols:
-		// The body is a connection, whose end is not ours to see. The context ends with the caller's.
+		// The body is a connection, whose end is not visible here. The context ends with the caller's.
 	default:
 		content := resp.Body
 		if bodyTimeout > 0 {
@@ -204,7 +204,7 @@ func (l *leg) arrived(resp *http.Response, err error, bodyTimeout time.Duration)
 	return resp, err
 }
 
-// hurried is a body each Read of which has a time limit.
+// hurried is a body with a time limit for each Read.
 type hurried struct {
 	io.ReadCloser
 	limit time.Duration
