@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// attrs are the attributes of a record, in the order in which people read them.
-// Those with dots are named by the semantic conventions of OpenTelemetry.
+// attrs returns the attributes of a record, the most important ones first.
+// Those with dots have the names of the semantic conventions of OpenTelemetry.
 func (x *exchange) attrs(o Outcome) []slog.Attr {
 	a := make([]slog.Attr, 0, 20)
 	a = appendMethod(a, o.Request.Method)
@@ -59,7 +59,7 @@ func appendHeader(a []slog.Attr, prefix string, shown http.Header) []slog.Attr {
 	return a
 }
 
-// clipped cuts the values of a field, of which there may be too many as well.
+// clipped bounds the values of a field, and their number.
 func clipped(values []string) []string {
 	for i, v := range values {
 		if i == maxValues {
@@ -82,7 +82,7 @@ func (x *exchange) appendBody(a []slog.Attr, key string, c *capture) []slog.Attr
 	return a
 }
 
-// appendMethod keeps the number of method names bounded, as the conventions ask.
+// appendMethod appends the method. The number of names is bounded, as the conventions require.
 func appendMethod(a []slog.Attr, method string) []slog.Attr {
 	switch method {
 	case "":
@@ -114,7 +114,7 @@ func appendServer(a []slog.Attr, u *url.URL) []slog.Attr {
 	return append(a, slog.Int("server.port", port))
 }
 
-// appendProtocol writes the version as the conventions do: "2", not "2.0".
+// appendProtocol appends the version in the form of the conventions: "2", not "2.0".
 func appendProtocol(a []slog.Attr, resp *http.Response) []slog.Attr {
 	switch {
 	case resp.ProtoMajor == 0:
@@ -141,7 +141,7 @@ func appendSizes(a []slog.Attr, o Outcome) []slog.Attr {
 	return a
 }
 
-// appendLayers writes what the layers inside have to say.
+// appendLayers appends what the layers inside did.
 func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 	if o.Resends > 0 {
 		a = append(a, slog.Int("http.request.resend_count", o.Resends))

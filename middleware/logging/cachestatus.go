@@ -6,12 +6,12 @@ import (
 	"github.com/plyhttp/ply/internal/cachestatus"
 )
 
-// CacheStatus is what a ply cache inside did for a response, as its Cache-Status field tells it (RFC 9211 §2).
+// CacheStatus is what a ply cache inside did for a response, by its Cache-Status field (RFC 9211 §2).
 type CacheStatus struct {
-	// Status is one word: hit, stale, revalidated, refreshed, miss, bypassed or refused.
+	// Status is the outcome: hit, stale, revalidated, refreshed, miss, bypassed or refused.
 	Status string
 
-	// Reason is why: the detail that the cache gives, or else why it asked the origin.
+	// Reason is the cache's detail, or else why it forwarded the request.
 	Reason string
 }
 

@@ -9,19 +9,19 @@ import (
 
 type callIDKey struct{}
 
-// WithCallID returns a context whose requests are logged under an id of the caller's choice, as that of the request being served.
+// WithCallID returns a context whose requests are logged with this call.id, for example that of the request being served.
 func WithCallID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, callIDKey{}, id)
 }
 
-// CallID returns the id under which the requests of ctx are logged, and "" if none has been chosen yet.
-// Below a logging layer there always is one, the same for all attempts and all hops of a call.
+// CallID returns the call.id of the requests made with ctx, or "" if there is none yet.
+// Below a logging layer there always is one. It is the same for all attempts and all hops of a call.
 func CallID(ctx context.Context) string {
 	id, _ := ctx.Value(callIDKey{}).(string)
 	return id
 }
 
-// callID chooses the id of a call: that of the context, of the hop before, of X-Request-Id, or a random one.
+// callID returns the id of a call: that of the context, else of the hop before, else X-Request-Id, else a random one.
 func callID(req *http.Request) string {
 	if id := CallID(req.Context()); id != "" {
 		return id

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// capture keeps the beginning of a body that passes by.
+// capture keeps the beginning of a body as it passes.
 type capture struct {
 	mediaType string
 	limit     int
@@ -19,7 +19,7 @@ type capture struct {
 	truncated bool
 }
 
-// newCapture returns nil if nothing is to be kept of a body with that header.
+// newCapture returns nil for a body of which nothing is kept.
 func newCapture(h http.Header, limit int) *capture {
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if limit <= 0 || err != nil || !textual(mediaType) || !readable(params["charset"]) {
@@ -31,7 +31,7 @@ func newCapture(h http.Header, limit int) *capture {
 	return &capture{mediaType: mediaType, limit: limit}
 }
 
-// readable is false for charsets in which a mask finds no names.
+// readable reports whether a mask can find names in text of this charset.
 func readable(charset string) bool {
 	switch strings.ToLower(charset) {
 	case "", "utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252":
@@ -60,26 +60,26 @@ func (c *capture) keep(p []byte) {
 	c.truncated = c.truncated || n < len(p)
 }
 
-// text returns what was kept, masked.
+// text returns the masked beginning of the body. It reports false if there is none.
 func (c *capture) text(mask func(string, []byte) []byte) (text string, truncated, ok bool) {
 	if c == nil {
 		return "", false, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.data) == 0 || bytes.IndexByte(c.data, 0) >= 0 { // in a text a zero is half of a letter
+	if len(c.data) == 0 || bytes.IndexByte(c.data, 0) >= 0 { // a zero byte is part of a wider encoding
 		return "", false, false
 	}
 	return string(mask(c.mediaType, append([]byte(nil), c.data...))), c.truncated, true
 }
 
-// tee shows a capture what is read.
+// tee copies what is read to a capture.
 type tee struct {
 	io.ReadCloser
 	capture *capture
 }
 
-// Unwrap returns the body that is shown.
+// Unwrap returns the body that is read.
 func (t *tee) Unwrap() io.ReadCloser { return t.ReadCloser }
 
 func (t *tee) Read(p []byte) (int, error) {
@@ -88,7 +88,7 @@ func (t *tee) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tapped returns rc, or a body that shows c what is read from it.
+// tapped returns rc, or a body that copies what is read to c.
 func tapped(rc io.ReadCloser, c *capture) io.ReadCloser {
 	if c == nil {
 		return rc

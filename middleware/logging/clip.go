@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// What a record shows at most of what others choose the length of, in bytes.
+// The bounds of a record, in bytes, for values whose length a caller or a server chooses.
 const (
 	maxURL    = 8 << 10
 	maxError  = 4 << 10
@@ -15,7 +15,7 @@ const (
 	maxValues = 20      // of a field
 )
 
-// clip cuts s to n bytes, at a rune's boundary, and shows that it did.
+// clip cuts s to n bytes, at the boundary of a rune, and appends an ellipsis if it did.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// connection is what is known of the connection that served a request, the last one if there were several.
+// connection describes the last connection that served a request.
 type connection struct {
 	mu   sync.Mutex // guards info: the hook runs on a goroutine of the transport's
 	info httptrace.GotConnInfo
@@ -20,7 +20,7 @@ func (c *connection) got(info httptrace.GotConnInfo) {
 	c.info = info
 }
 
-// append writes nothing for a request that came to no connection.
+// append appends the attributes of the connection, or nothing if there was none.
 func (c *connection) append(a []slog.Attr) []slog.Attr {
 	if c == nil {
 		return a

@@ -11,16 +11,16 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// curlBody is how much of a request body a command shows.
+// curlBody is the length of the longest request body that a command shows.
 const curlBody = 4 << 10
 
-// Curl returns a shell command that sends req, without its secrets: it works when they are put back for REDACTED.
+// Curl returns a shell command that sends req, with REDACTED in place of its secrets.
 //
-// All header fields are named, so that none is missed. A body is shown if it comes from GetBody, is textual and not larger than 4 KiB;
-// for any other one the command reads from a file named body. req is not changed.
+// It has all header fields. It has the body if that comes from GetBody, is textual and not larger than 4 KiB;
+// any other body the command reads from a file named body. Curl does not change req.
 func Curl(req *http.Request) string { return CurlWith(nil, req) }
 
-// CurlWith is [Curl] with another redactor. Nil means that of the request's context ([redact.With]), or else the default.
+// CurlWith is [Curl] with the redactor r. Nil means that of the request's context ([redact.With]), or else the default.
 func CurlWith(r *redact.Redactor, req *http.Request) string {
 	r = redactorFor(r, req)
 	hasBody := req.Body != nil && req.Body != http.NoBody
@@ -60,7 +60,7 @@ func curlHeader(r *redact.Redactor, req *http.Request) (args []string) {
 	return args
 }
 
-// curlField writes a field as curl wants it: an empty one ends in a semicolon, and a name that begins with an at sign would be that of a file.
+// curlField writes a field in the syntax of curl: an empty one ends in a semicolon, and a leading at sign would name a file.
 func curlField(name, value string) string {
 	if strings.HasPrefix(name, "@") {
 		name = "?" + name[1:]
@@ -104,10 +104,10 @@ func shownBody(req *http.Request) (string, bool) {
 	return string(MaskSecrets(mediaType, data)), true
 }
 
-// oneLine makes the line breaks visible that no header field has, so that a made-up one cannot add lines to a log or fields to a request.
+// oneLine replaces line breaks, which no valid header field has, so that a forged value cannot add lines to a log or fields to a request.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "?") }
 
-// quote makes one word of s for a POSIX shell. Control characters that would break the line become visible.
+// quote returns s as one word for a POSIX shell. It replaces control characters that would break the line.
 func quote(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {

@@ -15,12 +15,12 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// New returns a layer that writes one record for each request that passes it, when the body of the response has ended.
+// New returns a layer that writes one record for each request, when the body of its response has ended.
 //
-// Placed outside a retry layer it writes one record per call; placed inside, one per attempt, at lower levels.
-// It never delays, keeps or changes what passes, and no value that may be secret is written: see the package documentation.
+// Outside a retry layer it writes one record per call; inside, one per attempt, at lower levels.
+// It does not delay, keep or change requests and responses, and writes no value that may be secret; see the package documentation.
 //
-// The handlers that one New makes share what Options.Sample counts. They are safe for concurrent use, as far as the Logger's handler is.
+// The handlers of one New share the counts of Options.Sample. They are safe for concurrent use.
 func New(o Options) func(next http.RoundTripper) http.RoundTripper {
 	o = o.withDefaults()
 	s := &sampler{Sample: o.Sample}
@@ -36,13 +36,13 @@ type handler struct {
 	next    http.RoundTripper
 	opts    *Options
 	sampler *sampler
-	caches  bool // there may be a cache inside; without one Cache-Status is what the server says
+	caches  bool // there may be a cache inside; without one Cache-Status is from the server
 }
 
 func (h *handler) LayerName() string         { return "logging" }
 func (h *handler) Unwrap() http.RoundTripper { return h.next }
 
-// WrappedRoundTripper returns it, too, for Kubernetes.
+// WrappedRoundTripper is Unwrap under the name that Kubernetes uses.
 func (h *handler) WrappedRoundTripper() http.RoundTripper { return h.next }
 
 func (h *handler) CloseIdleConnections() {
@@ -62,7 +62,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	returned := false
 	defer func() {
-		if !returned { // a panic goes on its way, or the goroutine ends
+		if !returned { // a panic, which goes on, or runtime.Goexit
 			x.firstByte = time.Since(x.start)
 			x.finish(nil, errPanicked)
 		}
@@ -72,7 +72,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.firstByte = time.Since(x.start)
 	if err != nil {
 		if resp != nil && resp.Body != nil {
-			resp.Body.Close() // against the contract of http.RoundTripper: nobody else would
+			resp.Body.Close() // a response beside an error violates the contract of http.RoundTripper; the caller would not close it
 		}
 		x.finish(nil, err)
 		return nil, err
@@ -81,13 +81,13 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// errPanicked stands for the response of a handler that has panicked. What with may be secret.
+// errPanicked is the error of a call whose next handler panicked. The value of the panic may be secret.
 var errPanicked = errors.New("the next handler has panicked")
 
-// errLost stands for the end of a body that never came.
+// errLost is the error of a body that was dropped without an end.
 var errLost = errors.New("the body was neither read to its end nor closed")
 
-// exchange is one request on its way through the layer.
+// exchange is one request and its response.
 type exchange struct {
 	opts     *Options
 	caches   bool
@@ -99,19 +99,19 @@ type exchange struct {
 	start    time.Time
 	id       string // of the call
 	tally    *attempt.Tally
-	conn     *connection // nil unless it is wanted
+	conn     *connection // nil without Options.Connection
 
 	cache     CacheStatus
-	header    http.Header // of the response, as it may be shown; nil unless it is wanted
+	header    http.Header // of the response, redacted; nil without Options.Headers
 	firstByte time.Duration
-	sent      atomic.Int64 // bytes of the request body; its transport may still be reading
+	sent      atomic.Int64 // bytes of the request body, which the transport may still be reading
 	received  atomic.Int64 // bytes of the response body
 	question  *capture     // of the request body; nil if nothing is kept
 	answer    *capture     // of the response body
 	decoded   body.Decoded // the response body as a decode layer inside made it; nil without one
 }
 
-// outgoing is the request to pass on: a copy that carries the call's id, and whose body is counted.
+// outgoing returns the request for the next layer: a copy with the call's id in its context, and with a body that is counted.
 func (x *exchange) outgoing() *http.Request {
 	x.id = callID(x.req)
 	ctx, tally := attempt.WithTally(WithCallID(x.req.Context(), x.id))
@@ -132,9 +132,9 @@ func (x *exchange) outgoing() *http.Request {
 	return r
 }
 
-// watch writes the record when the body of resp has ended: now, if it has none.
+// watch has the record written when the body of resp has ended, or now if there is none.
 //
-// What is written of the header is taken now: it belongs to the caller then.
+// It copies what the record says of the header, because the header belongs to the caller from then on.
 func (x *exchange) watch(resp *http.Response) {
 	if x.caches {
 		x.cache = cacheStatus(resp)
@@ -164,7 +164,7 @@ func (x *exchange) watch(resp *http.Response) {
 	})
 }
 
-// lost returns the hook for a body that is never closed, nil if nobody wants to hear of it. It must not refer to the body, and x does not.
+// lost returns the hook for a body that is never closed, or nil if warnings are not logged. The hook must not refer to the body, and x does not.
 func (x *exchange) lost(seen *http.Response) func() {
 	if !x.logger.Enabled(x.req.Context(), slog.LevelWarn) {
 		return nil
@@ -172,7 +172,7 @@ func (x *exchange) lost(seen *http.Response) func() {
 	return func() { x.finish(seen, errLost) }
 }
 
-// withoutBody is a copy of resp that can be kept: it neither shows the body to Options.Level nor keeps it alive.
+// withoutBody returns a copy of resp without its body, which Options.Level must not read and the record must not keep alive.
 func withoutBody(resp *http.Response) *http.Response {
 	if resp == nil {
 		return nil
@@ -182,7 +182,7 @@ func withoutBody(resp *http.Response) *http.Response {
 	return &seen
 }
 
-// finish writes the record, if its level is wanted and it is chosen. It is called once.
+// finish writes the record, if its level is enabled and the sample includes it. It is called once.
 func (x *exchange) finish(resp *http.Response, err error) {
 	o, ctx := x.outcome(resp, err), x.req.Context()
 	level := x.opts.Level(o)

@@ -7,14 +7,14 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// MaskSecrets hides secrets in the beginning of a body: members of JSON objects whose names say that they are secret
-// (token, password, api_key …), whatever media type the JSON is sent as, the values of form fields, and what [redact.Redactor.Text] hides in a text.
-// XML is hidden whole. It is what Options.Mask is by default.
+// MaskSecrets hides secrets in the beginning of a body: members of JSON objects with the name of a secret
+// (token, password, api_key …), whatever the media type, the values of form fields, and what [redact.Redactor.Text] hides in a text.
+// XML is hidden entirely. It is the default of Options.Mask.
 func MaskSecrets(mediaType string, body []byte) []byte {
 	return MaskMembers()(mediaType, body)
 }
 
-// MaskMembers returns a mask that hides the JSON members of the given names too, whatever their depth. Case does not matter.
+// MaskMembers returns a mask that hides what [MaskSecrets] hides, and the JSON members with these names at any depth. Case does not matter.
 //
 //	logging.Options{BodyBytes: 4096, Mask: logging.MaskMembers("email", "iban")}
 func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
@@ -36,7 +36,7 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 		case strings.HasSuffix(mediaType, "json") && looksJSON(inside):
 			return maskJSON(text, secret, 0)
 		case inside[0] == '{', inside[0] == '[', inside[0] == '"':
-			return []byte(redact.Text(string(maskJSON(text, secret, 0)))) // it may be no JSON
+			return []byte(redact.Text(string(maskJSON(text, secret, 0)))) // it may not be JSON
 		case mediaType == "application/x-www-form-urlencoded":
 			return []byte(redact.Query(text))
 		}
@@ -44,10 +44,10 @@ func MaskMembers(names ...string) func(mediaType string, body []byte) []byte {
 	}
 }
 
-// lines is a text without its secrets, in which the first line is one like the others: a body is no error, which begins with the name of a package.
+// lines hides the secrets of a text. The line break in front makes its first line one like the others: in an error it would begin with the name of a package.
 func lines(text string) string { return strings.TrimPrefix(redact.Text("\n"+text), "\n") }
 
-// looksJSON reports whether a text begins as JSON does, and not as an object of JavaScript or a form.
+// looksJSON reports whether a text begins like JSON, and not like JavaScript or a form.
 func looksJSON(s string) bool {
 	if s[0] == '{' || s[0] == '[' {
 		s = strings.TrimLeft(s[1:], " \t\r\n")
@@ -55,8 +55,8 @@ func looksJSON(s string) bool {
 	return s == "" || strings.IndexByte("\"{}[]-0123456789tfn", s[0]) >= 0
 }
 
-// maskJSON replaces the values of secret members. It reads tokens and not grammar, so that any beginning of a text will do,
-// and hides what follows a secret name up to the end of that value or of the text.
+// maskJSON replaces the values of secret members. It reads tokens, not the grammar, so that any beginning of a text will do,
+// and hides what follows the name of a secret up to the end of that value or of the text.
 func maskJSON(s string, secret func(string) bool, depth int) []byte {
 	out := make([]byte, 0, len(s))
 	named := false // this object has named a secret whose value is another member: {"name":"password","value":"x"}
@@ -88,7 +88,7 @@ func maskJSON(s string, secret func(string) bool, depth int) []byte {
 	return out
 }
 
-// unquoted is the text of a JSON string; escapes can spell any name.
+// unquoted returns the text of a JSON string. Escapes can spell any name.
 func unquoted(token string) string {
 	var plain string
 	if json.Unmarshal([]byte(token), &plain) == nil {

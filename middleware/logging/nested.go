@@ -8,11 +8,10 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// maxDepth bounds the JSON in the strings of JSON that is looked into.
+// maxDepth bounds how deep JSON in the strings of JSON is masked.
 const maxDepth = 5
 
-// maskString hides the secrets of a JSON string, quotes included: those of the URLs in it, or, if it is JSON itself, of its members.
-// The string may be cut.
+// maskString hides the secrets of a JSON string, which includes its quotes and may be cut: those in its text, or, if it is JSON itself, those of its members.
 func maskString(token string, secret func(string) bool, depth int) string {
 	text, closed := content(token)
 	inside := strings.TrimLeft(text, " \t\r\n")
@@ -30,7 +29,7 @@ func maskString(token string, secret func(string) bool, depth int) string {
 	return quoted
 }
 
-// content is what a JSON string stands for, and whether it has its closing quote.
+// content returns the text of a JSON string, and whether it has its closing quote.
 func content(token string) (text string, closed bool) {
 	closed = len(token) > 1 && stringEnd(token[:len(token)-1]) == len(token)-1 && token[len(token)-1] == '"' && !endsInEscape(token[:len(token)-1])
 	if closed {
@@ -49,7 +48,7 @@ func endsInEscape(s string) bool {
 	return n%2 == 1
 }
 
-// unescaped is for strings that are not quite JSON.
+// unescaped returns the text of a string that is not valid JSON.
 func unescaped(token string) string {
 	return strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\/`, `/`).Replace(strings.Trim(token, `"`))
 }

@@ -29,14 +29,14 @@ type Outcome struct {
 
 	Attempt     int           // its number inside a retry layer; zero for a whole call
 	Resends     int           // how often the request was sent again, redirects included
-	Stop        string        // why the retry layer stopped; "" without one
+	Stop        string        // why the retry layer stopped; "" without such a layer
 	Attempts    []string      // of a whole call, how each attempt of its last hop ended: its status, or as ErrorType; nil without a retry layer
-	Notes       []string      // what hedge, breaker and limit did, as "limit waited for a slot, 120ms"; nil without anything to tell
+	Notes       []string      // what hedge, breaker and limit did, as "limit waited for a slot, 120ms"; nil if they did nothing
 	Duration    time.Duration // to the end of the body
 	FirstByte   time.Duration // to the header of the response, or to the error
 	Slow        bool          // Duration is at least Options.Slow
 	ClosedEarly bool          // the body was closed before its end
-	NeverClosed bool          // the body was dropped, neither read to its end nor closed, which costs a connection
+	NeverClosed bool          // the body was dropped, neither read to its end nor closed, which leaks a connection
 	Sent        int64         // bytes of the request body
 	Received    int64         // bytes of the response body
 	Decoded     string        // the content codings that a decode layer inside removed from it, such as "br"; "" for none
@@ -52,7 +52,7 @@ type Auth struct {
 	Reason string // why, or ""
 }
 
-// Status is the status code of the response, or zero.
+// Status returns the status code of the response, or zero.
 func (o Outcome) Status() int {
 	if o.Response == nil {
 		return 0
@@ -104,7 +104,7 @@ func (x *exchange) outcome(resp *http.Response, err error) Outcome {
 	return o
 }
 
-// maxAttempts is how many attempts, or notes, are told one by one.
+// maxAttempts bounds the attempts, and the notes, that a record lists.
 const maxAttempts = 20
 
 func attempts(all []attempt.Outcome) []string {
@@ -122,7 +122,7 @@ func attempts(all []attempt.Outcome) []string {
 	return ends
 }
 
-// URLTemplate is the template of the URL, if the caller has named one (ply.WithURLTemplate). After a redirect it is "": it is that of the first hop.
+// URLTemplate returns the template of the URL, if the caller set one (ply.WithURLTemplate). It is that of the first hop, and "" after a redirect.
 func (o Outcome) URLTemplate() string {
 	if o.Request == nil || o.Request.Response != nil {
 		return ""
@@ -130,7 +130,7 @@ func (o Outcome) URLTemplate() string {
 	return reqctx.URLTemplate(o.Request.Context())
 }
 
-// redirects counts the hops before the last one: http.Client puts the redirecting response into the request that follows it.
+// redirects counts the hops before the last one. http.Client puts the redirecting response into the next request.
 func redirects(req *http.Request, resp *http.Response) (hops int) {
 	if resp != nil && resp.Request != nil {
 		req = resp.Request
@@ -142,7 +142,7 @@ func redirects(req *http.Request, resp *http.Response) (hops int) {
 	return hops
 }
 
-// DefaultLevel is the level of a record by its outcome, if Options.Level is zero:
+// DefaultLevel returns the level of a record by its outcome:
 //
 //	                                            call    attempt
 //	below 400                                   Info    Debug
@@ -155,7 +155,7 @@ func redirects(req *http.Request, resp *http.Response) (hops int) {
 //	a panic of the next handler                 Error   Error
 //	a body that is never closed                 Warn    Warn
 //
-// A slow one is a level higher.
+// A slow call is one level higher.
 func DefaultLevel(o Outcome) slog.Level {
 	level := levelOf(o)
 	if o.Slow && level < slog.LevelError {
@@ -187,7 +187,7 @@ func levelOf(o Outcome) slog.Level {
 	return slog.LevelWarn
 }
 
-// ErrorType returns the value of error.type for an outcome, one of few: the status if it is an error, else
+// ErrorType returns the value of error.type: the status if it is 400 or more, else
 // canceled, timeout, not_sent (an open breaker, a full limit), dns, connection_refused, connection_reset, tls, eof, panic or other; "" if nothing failed.
 func (o Outcome) ErrorType() string {
 	if o.Err == nil {
@@ -233,13 +233,13 @@ func is[T error](err error) bool {
 	return errors.As(err, &target)
 }
 
-// keptBack reports whether err says that a layer, as an open breaker, has kept the request.
+// keptBack reports whether err says by a method Unsent that a layer, such as an open breaker, did not send the request.
 func keptBack(err error) bool {
 	var says interface{ Unsent() bool }
 	return errors.As(err, &says) && says.Unsent()
 }
 
-// alert recognizes TLS alerts over TCP, whose own type crypto/tls does not export, by the two operations that it reports them under.
+// alert reports whether err is a TLS alert over TCP. crypto/tls does not export its type, but reports it under these two operations.
 func alert(err error) bool {
 	var op *net.OpError
 	for ; errors.As(err, &op); err = op.Err {

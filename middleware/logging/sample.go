@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Routine reports whether the call went well at once: nothing failed, was slow, had to be sent again or was left open.
+// Routine reports whether the call succeeded at once: it did not fail, was not slow, was not sent again, and its body was closed.
 func (o Outcome) Routine() bool {
 	return o.ErrorType() == "" && !o.Slow && o.Resends == 0 && !o.NeverClosed
 }
 
-// sampler chooses records.
+// sampler chooses the records that are written.
 type sampler struct {
 	Sample
 
@@ -21,14 +21,14 @@ type sampler struct {
 	last       time.Time
 }
 
-// take reports whether a record is to be written, and how many were left out before it.
-func (s *sampler) take(unremarkable bool, now time.Time) (suppressed int, ok bool) {
+// take reports whether to write a record, and how many were left out before it.
+func (s *sampler) take(routine bool, now time.Time) (suppressed int, ok bool) {
 	if s.Every <= 1 && s.PerSecond <= 0 {
 		return 0, true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if unremarkable && !s.chosen(now) {
+	if routine && !s.chosen(now) {
 		s.suppressed++
 		return 0, false
 	}
@@ -36,7 +36,7 @@ func (s *sampler) take(unremarkable bool, now time.Time) (suppressed int, ok boo
 	return suppressed, true
 }
 
-// chosen asks both bounds. mu is held.
+// chosen applies both bounds. mu is held.
 func (s *sampler) chosen(now time.Time) bool {
 	turn := s.seen
 	s.seen++
