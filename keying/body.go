@@ -17,47 +17,48 @@ import (
 	"github.com/plyhttp/ply/internal/target"
 )
 
-// A Format says how two request contents are compared.
+// A Format is a way to compare request content.
 type Format uint8
 
 // The formats of request content.
 const (
-	// FormatByType compares JSON and form content by meaning, as its Content-Type says, and everything else byte by byte.
+	// FormatByType compares JSON and form content by meaning, as the Content-Type says, and all other content byte by byte.
 	FormatByType Format = iota
 
 	// FormatRaw compares byte by byte.
 	FormatRaw
 
-	// FormatJSON compares without regard to white space and the order of members. Content that is no JSON, that names a member twice,
-	// or that has text which is no valid Unicode is compared raw.
+	// FormatJSON ignores white space and the order of members. Content that is not JSON, repeats a member,
+	// contains invalid Unicode or is nested deeper than 100 levels is compared byte by byte.
 	FormatJSON
 
-	// FormatForm compares without regard to the order of different names and to how characters are encoded.
+	// FormatForm ignores the order of fields with different names, and how characters are encoded.
 	FormatForm
 
-	// FormatGraphQL compares a GraphQL request: as JSON, and its document without regard to white space, commas and comments.
-	// A GET without content is told by its URL. Another request that is no query has no key, so a mutation is never answered from the store. A cache that is told to answer POST takes one that succeeds
-	// for a write: it invalidates what is stored for the endpoint, whatever the query of its URL. See Unsafe in the cache's options to say which do.
+	// FormatGraphQL compares a GraphQL request as JSON, and ignores white space, commas and comments in its document.
+	// A GET without content is identified by its URL. Any other request that is not a query has no key, so a mutation is never answered from the store.
+	// In a cache whose Methods include POST, a mutation that succeeds is a write: it invalidates what is stored for the endpoint, whatever the query of its URL.
+	// The option Unsafe of the cache can say which requests do.
 	FormatGraphQL
 )
 
-// BodyOptions say how [Body] reads content. The zero BodyOptions compare [FormatByType].
+// BodyOptions say how [Body] compares content. The zero value compares it [FormatByType].
 type BodyOptions struct {
 	Format Format
 
-	// Ignore names what makes no difference, such as request ids and timestamps: members of JSON by their path, and form fields. Nil ignores none.
+	// Ignore lists what makes no difference, such as request ids and timestamps: JSON members by their path, and form fields by their name. Nil ignores none.
 	//
-	// "requestId" is that member of the whole content and no other one, "variables.requestId" the one of its member variables. "*" stands for any one member,
-	// "**" at the beginning for any number of them: "**.requestId" is that member at any depth. An element of an array has the path of the array.
-	// A dot in a name is written as "\\.". A form field is named as it is.
+	// "requestId" is a member of the top-level object, and "variables.requestId" a member of its member variables. "*" stands for any one member.
+	// A leading "**" stands for any number of them: "**.requestId" is that member at any depth. An element of an array has the path of the array.
+	// A dot in a name is written as "\\.".
 	Ignore []string
 
-	// MaxBytes bounds the content that is read for a key. A request with more has no key. Zero means 1 MiB.
+	// MaxBytes bounds the content that is read for a key. A request with more content has no key. Zero means 1 MiB.
 	MaxBytes int64
 }
 
-// Body is the part for the request's content and its Content-Type. It reads a copy of the content, from [http.Request.GetBody];
-// a stream without one is never consumed: such a request has no key.
+// Body returns the part for the request's content and its Content-Type. It reads a copy of the content, from [http.Request.GetBody].
+// A request with content but without GetBody has no key; its content is not read.
 func Body(o BodyOptions) Part {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 1 << 20
@@ -85,7 +86,7 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if format == FormatGraphQL && len(content) == 0 && (r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		format = FormatRaw // its URL says all, and GraphQL lets no such request change anything
+		format = FormatRaw // the URL has all of it, and GraphQL allows no mutation by GET
 	}
 	kind, canonical, err := p.canonical(format, content)
 	if err != nil {
@@ -103,8 +104,8 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	}), nil
 }
 
-// formatOf says how content is compared that comes with h, and returns its Content-Type. Of several lines nobody knows which one the server reads:
-// content under them is compared byte by byte, with all of them in the key. Names are compared without regard to case, as net/http sends them as they are.
+// formatOf returns the format for content with the header h, and its Content-Type. It is not known which one of several Content-Type lines a server reads:
+// their content is compared byte by byte, with all lines in the key. Names compare without regard to case, because net/http sends the keys of a map as they are.
 func (p *bodyPart) formatOf(h http.Header) (f Format, fullType string, err error) {
 	var lines []string
 	for name, values := range h {
@@ -125,7 +126,7 @@ func (p *bodyPart) formatOf(h http.Header) (f Format, fullType string, err error
 	return f, fullType, nil
 }
 
-// contentType returns the media type of a Content-Type, alone and with its parameters in a normal form. UTF-8 goes without saying.
+// contentType returns the media type of a Content-Type, alone and with its parameters in a normal form. UTF-8 is the default charset.
 func contentType(line string) (mediaType, full string) {
 	mediaType, params, err := mime.ParseMediaType(line)
 	if err != nil {
@@ -166,9 +167,11 @@ func (p *bodyPart) read(r *http.Request) ([]byte, error) {
 	return content, nil
 }
 
-var errTooLong = errors.New("the request content is too long for a key")
+var errNoReplay = errors.New("the request content is a stream that cannot be read twice")
 
-// canonical brings content into the form in which it is compared, with a letter for the form.
+var errTooLong = errors.New("the request content is too long for a key: raise BodyOptions.MaxBytes")
+
+// canonical returns content in the form in which it is compared, and a letter for that form.
 func (p *bodyPart) canonical(format Format, content []byte) (kind byte, canonical []byte, err error) {
 	switch format {
 	case FormatJSON:
@@ -214,10 +217,10 @@ func (p *bodyPart) json(content []byte) ([]byte, bool) {
 // maxDepth bounds the nesting of JSON that is compared by meaning.
 const maxDepth = 100
 
-var errAmbiguous = errors.New("JSON that readers may understand differently")
+var errAmbiguous = errors.New("JSON is ambiguous or nested too deeply")
 
-// value reads one JSON value. It fails on a member that is named twice, for which one counts differs from reader to reader,
-// and on text that the decoder had to repair, for two texts can become one so.
+// value reads one JSON value. It fails on a repeated member, because readers differ in which one counts,
+// and on text that the decoder had to repair, because two texts could become one.
 func (p *bodyPart) value(d *json.Decoder, depth int, path []string) (any, error) {
 	token, err := d.Token()
 	if err != nil || depth > maxDepth {
@@ -244,7 +247,7 @@ func (p *bodyPart) value(d *json.Decoder, depth int, path []string) (any, error)
 	return token, nil
 }
 
-// repaired tells whether a decoded text may have had invalid bytes or half a surrogate pair, for which the decoder writes U+FFFD.
+// repaired reports whether a decoded text may have had invalid bytes or half a surrogate pair, which the decoder replaces by U+FFFD.
 func repaired(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
 
 func (p *bodyPart) object(d *json.Decoder, depth int, path []string) (any, error) {
@@ -285,7 +288,7 @@ func (p *bodyPart) form(content []byte) ([]byte, bool) {
 	return []byte(values.Encode()), true
 }
 
-// pathOf splits a path at its dots, but for those behind a backslash.
+// pathOf splits a path at its dots, except those after a backslash.
 func pathOf(path string) []string {
 	names := []string{""}
 	for i := 0; i < len(path); i++ {

@@ -9,29 +9,29 @@ import (
 	"strings"
 )
 
-// graphQL writes a GraphQL request in one form for all its spellings. It fails on what is no query.
+// graphQL returns a GraphQL request in its normal form. It fails if the request is not a query.
 func (p *bodyPart) graphQL(content []byte) ([]byte, error) {
 	var request map[string]any
 	text, ok := p.json(content)
 	if !ok {
-		return nil, errors.New("the request content is no GraphQL request in JSON")
+		return nil, errors.New("the request content is not a GraphQL request in JSON")
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := d.Decode(&request); err != nil {
-		return nil, errors.New("the request content is no GraphQL request in JSON")
+		return nil, errors.New("the request content is not a GraphQL request in JSON")
 	}
 	document, _ := request["query"].(string)
 	document = compact(document)
 	if operationsOf(document) != queries {
-		return nil, errors.New("the GraphQL request is no query")
+		return nil, errors.New("the GraphQL request is not a query")
 	}
 	request["query"] = document
 	return json.Marshal(request)
 }
 
-// compact leaves out what GraphQL ignores (white space, commas, comments), outside strings. One space stays between tokens
-// that would be one without it, or not valid: names, numbers, strings and the dots of a spread.
+// compact removes what GraphQL ignores (white space, commas, comments) outside strings. One space stays between tokens
+// that would merge without it: names, numbers, strings and the dots of a spread.
 func compact(document string) string {
 	var b strings.Builder
 	gap, last := false, byte('{')
@@ -47,7 +47,7 @@ func compact(document string) string {
 		case c == '"':
 			end := stringEnd(document[i:])
 			write(document[i : i+end])
-			last = '"' // an unterminated string may end in anything
+			last = '"' // an unterminated string may end in any byte
 			i += end
 		case c == '#':
 			gap = true
@@ -67,10 +67,10 @@ func compact(document string) string {
 	return b.String()
 }
 
-// punctuates reports whether c is a token by itself, whatever stands beside it. "..." is none: it must not follow a number without a space.
+// punctuates reports whether c is a token by itself. A dot is not: "..." must not follow a number without a space.
 func punctuates(c byte) bool { return strings.IndexByte("!$&():=@[]{|}", c) >= 0 }
 
-// stringEnd returns the length of the GraphQL string that s starts with, a block string among them.
+// stringEnd returns the length of the GraphQL string, or block string, that s starts with.
 func stringEnd(s string) int {
 	if strings.HasPrefix(s, `"""`) {
 		for i := 3; i < len(s); i++ {
@@ -95,14 +95,14 @@ func stringEnd(s string) int {
 type operations int
 
 const (
-	unknown       operations = iota // it may be anything
-	queries                         // and nothing else
-	subscriptions                   // and no mutation
-	mutations                       // one at least
+	unknown       operations = iota // possibly anything
+	queries                         // only queries
+	subscriptions                   // at least one, and no mutation
+	mutations                       // at least one
 )
 
-// operationsOf finds what a compact document holds, by the words that its definitions begin with: "mutation" elsewhere is a name like others.
-// A selection without such a word is a query.
+// operationsOf finds what a compact document holds, by the keywords that its definitions begin with. "mutation" elsewhere is a name.
+// A selection without a keyword is a query.
 func operationsOf(document string) operations {
 	d := definitions{begins: true}
 	for i := 0; i < len(document); i++ {
@@ -127,7 +127,7 @@ func operationsOf(document string) operations {
 				d.found = max(d.found, holds)
 			}
 			i, d.begins = i+len(word)-1, false
-		case d.begins && c < 0x80 && c != ' ': // no definition begins so; above is a byte order mark
+		case d.begins && c < 0x80 && c != ' ': // no definition begins with it; above 0x7f is a byte order mark
 			return unknown
 		}
 	}
@@ -172,7 +172,7 @@ func name(s string) string {
 	return s[:n]
 }
 
-// definitionOf is what a definition holds that begins with a word.
+// definitionOf returns what a definition that begins with word holds.
 func definitionOf(word string) operations {
 	switch word {
 	case "query", "fragment":
@@ -185,7 +185,7 @@ func definitionOf(word string) operations {
 	return unknown
 }
 
-// mutates reports whether a GraphQL request may change something: it does unless all that it asks for can be read, and is no mutation.
+// mutates reports whether a GraphQL request may be a mutation. One that cannot be read may be.
 func (p *bodyPart) mutates(r *http.Request) bool {
 	content, err := p.read(r)
 	if err != nil {

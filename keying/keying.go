@@ -1,8 +1,3 @@
-// Package keying says what makes two requests the same.
-//
-// A cache asks a [Strategy] for the key of each request; requests with equal keys share stored responses, as far as Vary lets them.
-// [Default] is the target URI together with the credentials of the request, so that one cache can serve many principals.
-// [New] builds a strategy from parts. What is not keyed is shared: leave a part out only if it makes no difference to the answer.
 package keying
 
 import (
@@ -16,16 +11,16 @@ import (
 // A Strategy writes the key of a request.
 //
 // AppendKey appends the key to dst and returns the extended slice, as append does. It must not retain dst or r, change r or read its body
-// (see [http.Request.GetBody] for a copy that may be read), and it must be safe for concurrent use.
-// An error means that this request has no key: it is not cached, and Cache-Status says why, so no secret belongs into the error.
+// (a copy of the body comes from [http.Request.GetBody]), and it must be safe for concurrent use.
+// An error means that the request has no key: it is not cached. Cache-Status shows the error, which must therefore hold no secret.
 //
-// Keys are compared as a whole. A strategy that puts several parts into one key must keep them apart, by their lengths for example:
-// otherwise "/a" with "bc" is "/ab" with "c". Secrets belong into a key only as a hash.
+// Keys compare as a whole. A strategy that puts several parts into one key must delimit them, by their lengths for example:
+// otherwise "/a" with "bc" equals "/ab" with "c". A secret belongs in a key only as a hash.
 type Strategy interface {
 	AppendKey(dst []byte, r *http.Request) ([]byte, error)
 }
 
-// Func is a [Strategy] made of one function. It has to care for everything that its requests can differ in, credentials included.
+// Func is a [Strategy] that is a function. Its key must include everything that changes the response, credentials included.
 type Func func(dst []byte, r *http.Request) ([]byte, error)
 
 // AppendKey calls f.
@@ -33,29 +28,29 @@ func (f Func) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return f(dst, r)
 }
 
-// A ResourceStrategy is a [Strategy] that says which URLs it takes for one. A write to one of them, or a removal by its URL,
-// ends what is stored for all (RFC 9111 §4.4).
+// A ResourceStrategy is a [Strategy] that says which URLs name one resource. A write to one of these URLs, or a purge of it,
+// removes what is stored for all of them (RFC 9111 §4.4).
 //
-// The strategies of this package are ResourceStrategies. One of your own need be none if its keys depend on the URL in the same way whatever else
-// the request says: then a cache compares the keys of requests that have a URL and nothing else.
+// The strategies of this package implement it. A strategy of your own needs it only if the URL's share of the key depends on the rest of the request.
+// Without it a cache compares the keys of requests that have only a URL.
 type ResourceStrategy interface {
 	Strategy
 
-	// AppendResource appends what the key says of the URL of r, under the terms of AppendKey: requests with equal keys have equal resources,
-	// whoever asks and whatever for. The URL and the Host of r are all that counts. With an error the URL stands for itself alone.
+	// AppendResource appends the URL's share of the key of r, under the terms of AppendKey. Requests with equal keys have equal resources.
+	// Only the URL and the Host of r count. An error means that the URL is a resource of its own.
 	AppendResource(dst []byte, r *http.Request) ([]byte, error)
 }
 
-// Default returns the strategy that a private cache uses if none is chosen: the target URI as it is sent (RFC 9111 §2), without fragment and userinfo,
-// and a hash of the request's credentials. Scheme and authority compare as RFC 9110 §4.2.3 says; path and query count byte for byte,
+// Default returns the default strategy of a private cache: the target URI as it is sent (RFC 9111 §2), without fragment and userinfo,
+// and a hash of the request's credentials. Scheme and authority compare as RFC 9110 §4.2.3 says. Path and query compare byte by byte,
 // because a server may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a".
-// Two requests with other credentials, or one with and one without, never share a response. It allocates nothing.
+// Requests with different credentials never share a response, nor does one with credentials and one without. It allocates nothing.
 //
 // Credentials are the header fields that redact.IsSecretHeader knows (Authorization, Cookie, X-Api-Key, the token fields of vendors), in any spelling,
-// and the userinfo of the URL, which net/http sends as Authorization. A signature changes with each request: what counts of it is the key that it names,
-// as SigV4, Digest, OAuth 1.0 and HTTP Message Signatures (RFC 9421) do. A signature that names none, one of NTLM for example, gives a request no key.
+// and the userinfo of the URL, which net/http sends as Authorization. A signature changes with each request, so only the key that it names counts,
+// as in SigV4, Digest, OAuth 1.0 and HTTP Message Signatures (RFC 9421). A request whose signature names no key, as with NTLM, has no cache key.
 //
-// The price: a client that sends a new cookie with each request never hits. If it acts for one person only, see [SingleUser].
+// A client that sends a new cookie with each request never gets a hit. If it acts for one user only, use [SingleUser].
 func Default() Strategy {
 	return perPrincipal{}
 }
@@ -72,18 +67,18 @@ func (perPrincipal) AppendResource(dst []byte, r *http.Request) ([]byte, error) 
 	return target.AppendURI(dst, r), nil
 }
 
-// AppendSearchKey appends the key of r for responses that do not vary on the whole query: bare is r without it.
+// AppendSearchKey appends the key of r for responses that do not vary on the whole query (No-Vary-Search). bare is r without its query.
 func (perPrincipal) AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, error) {
 	return appendCredentials(target.AppendURI(dst, bare), r)
 }
 
-// AnonymousKey tells a cache what follows the target URI in the key of a request without credentials:
-// one that has read the header knows that there are none, under no spelling, and need not have it searched again.
+// AnonymousKey returns what follows the target URI in the key of a request without credentials.
+// A cache that has read the header already uses it to skip another search for credentials.
 func (perPrincipal) AnonymousKey() string { return anonymous }
 
-// SingleUser returns the strategy for a client that acts for one person: the target URI and nothing else.
-// Requests share responses whatever their credentials say, as RFC 9111 lets private caches do,
-// unless a response's Vary tells them apart. It allocates nothing.
+// SingleUser returns the strategy for a client that acts for one user: the target URI and nothing else.
+// Requests share responses whatever their credentials are, as RFC 9111 lets private caches do,
+// unless the Vary of a response separates them. It allocates nothing.
 func SingleUser() Strategy {
 	return onePerson{}
 }
@@ -105,16 +100,16 @@ func (onePerson) AppendSearchKey(dst []byte, bare, _ *http.Request) ([]byte, err
 	return target.AppendURI(dst, bare), nil
 }
 
-// AnonymousKey tells a cache that nothing follows the target URI in the key of a request without credentials.
+// AnonymousKey returns "": nothing follows the target URI.
 func (onePerson) AnonymousKey() string { return "" }
 
-// A Part is one thing that a key is made of.
+// A Part is one component of a key.
 type Part interface {
-	// AppendPart appends the part to dst under the terms of [Strategy]. How parts are kept apart is not its concern.
+	// AppendPart appends the part to dst under the terms of [Strategy]. [New] delimits the parts.
 	AppendPart(dst []byte, r *http.Request) ([]byte, error)
 }
 
-// PartFunc is a [Part] made of one function.
+// PartFunc is a [Part] that is a function.
 type PartFunc func(dst []byte, r *http.Request) ([]byte, error)
 
 // AppendPart calls f.
@@ -122,10 +117,10 @@ func (f PartFunc) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	return f(dst, r)
 }
 
-// New returns the strategy whose key has these parts, in this order. Nil parts are left out.
-// Without a [URL] among them, the whole target URI comes first. Without a [Principal] or [IgnoreCredentials], a hash of the credentials comes last, as in [Default],
-// so that nothing is shared between principals by oversight. With URLOptions.Only, parameters whose names say that they are secret
-// ("api_key", "access_token") belong to the credentials.
+// New returns the strategy whose key consists of these parts, in this order. It skips nil parts.
+// Without a [URL] part, the whole target URI comes first. Without a [Principal] or [IgnoreCredentials] part, a hash of the credentials comes last, as in [Default],
+// so that principals do not share responses by oversight. With URLOptions.Only, query parameters with the name of a secret
+// ("api_key", "access_token") count as credentials.
 func New(parts ...Part) Strategy {
 	s := &composed{}
 	var hasPrincipal bool
@@ -172,21 +167,21 @@ func (targetPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	return target.AppendURI(dst, r), nil
 }
 
-// composed is a strategy made of parts.
+// composed is the strategy that New returns.
 type composed struct {
 	parts   []Part
-	urls    []*urlPart // those of parts that are about the URL
-	content bool
-	graphQL *bodyPart // the one that reads GraphQL, or nil
+	urls    []*urlPart // the parts for the URL
+	content bool       // there is a part for the content
+	graphQL *bodyPart  // the one that reads GraphQL, or nil
 }
 
-// AppendKey appends the parts, each behind its length.
+// AppendKey appends the parts, each after its length.
 func (s *composed) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return s.AppendSearchKey(dst, r, r)
 }
 
-// AppendSearchKey appends the key of r for responses that do not vary on the whole query: bare is r without it.
-// Only the parts about the URL do without; who asks, for one, is what the whole request says.
+// AppendSearchKey appends the key of r for responses that do not vary on the whole query (No-Vary-Search). bare is r without its query.
+// Only the parts for the URL read bare. All others, the credentials among them, read r.
 func (s *composed) AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, error) {
 	for _, part := range s.parts {
 		of := r
@@ -204,7 +199,7 @@ func (s *composed) AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, e
 	return dst, nil
 }
 
-// AppendResource appends what the parts about the URL let count of it.
+// AppendResource appends what the parts for the URL leave of it.
 func (s *composed) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
 	if len(s.urls) == 0 {
 		return target.AppendURI(dst, r), nil
@@ -215,7 +210,7 @@ func (s *composed) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
 	return dst, nil
 }
 
-// WholeURI tells a cache that the resource of a request is its target URI.
+// WholeURI reports whether the resource of a request is its target URI.
 func (s *composed) WholeURI() bool {
 	for _, part := range s.urls {
 		if !part.allParams() || len(part.paths) > 0 || len(part.hosts) > 0 {
@@ -225,7 +220,7 @@ func (s *composed) WholeURI() bool {
 	return true
 }
 
-// Aliased returns r, or a request for the host that stands for r's in the key: a cache takes the two for one origin.
+// Aliased returns r, or a request for the host that replaces that of r in the key. A cache treats the two as one origin.
 func (s *composed) Aliased(r *http.Request) *http.Request {
 	for _, part := range s.urls {
 		r = part.aliased(r)
@@ -233,7 +228,7 @@ func (s *composed) Aliased(r *http.Request) *http.Request {
 	return r
 }
 
-// Mirrors returns requests for the same by the other hosts that the strategy takes for r's.
+// Mirrors returns requests for the same resource at the other hosts that share keys with that of r.
 func (s *composed) Mirrors(r *http.Request) []*http.Request {
 	var mirrors []*http.Request
 	origin := target.AppendOrigin(nil, s.Aliased(r))
@@ -252,12 +247,12 @@ func (s *composed) Mirrors(r *http.Request) []*http.Request {
 	return mirrors
 }
 
-// Mutates tells a cache whether a request that has no key may be one that changes something: a GraphQL mutation, which has the method of a query.
+// Mutates reports whether a request may be a GraphQL mutation, which has no key and the same method as a query.
 func (s *composed) Mutates(r *http.Request) bool { return s.graphQL != nil && s.graphQL.mutates(r) }
 
-// ReadsGraphQL tells a cache that Mutates can be true.
+// ReadsGraphQL reports whether Mutates can be true.
 func (s *composed) ReadsGraphQL() bool { return s.graphQL != nil }
 
-// KeysContent tells a cache that the key has the request's content in it, in the form that the strategy's author found right.
-// Without it the cache adds the content of a QUERY request itself (RFC 10008 §2.7).
+// KeysContent reports whether the key includes the request's content.
+// If it does not, the cache adds the content of a QUERY request itself (RFC 10008 §2.7).
 func (s *composed) KeysContent() bool { return s.content }

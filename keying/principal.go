@@ -11,17 +11,17 @@ import (
 	"github.com/plyhttp/ply/internal/target"
 )
 
-// Principal is the part that keeps principals apart. Of whom a request speaks is what name returns, or, if name is nil,
-// what its credentials say; see [Default]. Only a hash of it stands in the key. An empty name is a principal of its own: nobody.
+// Principal returns the part that separates principals. name identifies the principal of a request; if it is nil, the credentials do; see [Default].
+// The key has only a hash of the name. The empty name is a principal, too: the anonymous one. An error of name means that the request has no key.
 //
-// Name a user, a tenant or a session by their identifier where the credentials change more often than the answers, tokens that are renewed for one.
+// Use a name where credentials change more often than responses: the identifier of a user, a tenant or a session whose token is renewed.
 func Principal(name func(*http.Request) (string, error)) Part {
 	return principalPart{name: name}
 }
 
 type principalPart struct {
 	name  func(*http.Request) (string, error)
-	query bool // secret parameters of the query count, for no other part looks at them
+	query bool // secret parameters of the query count, because no other part reads them
 }
 
 func (p principalPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
@@ -39,15 +39,15 @@ func (p principalPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	return appendHashed(dst, func(dst []byte) []byte { return append(dst, name...) }), nil
 }
 
-// IgnoreCredentials is the part that says: whoever asks gets the same answer. It adds nothing to the key, and keeps [New] from adding the credentials.
+// IgnoreCredentials returns the part for resources that are the same for every principal. It adds nothing to the key, and keeps [New] from adding the credentials.
 func IgnoreCredentials() Part { return anyonePart{} }
 
 type anyonePart struct{}
 
 func (anyonePart) AppendPart(dst []byte, _ *http.Request) ([]byte, error) { return dst, nil }
 
-// Header is the part that keeps requests apart by fields of their header, by all values of each. An absent field is not an empty one.
-// Only a hash stands in the key. Choose fields that the server uses without saying so in Vary; a field in Vary needs no part.
+// Header returns the part that separates requests by all values of these header fields. An absent field differs from an empty one.
+// The key has only a hash of them. Choose fields that the server uses without listing them in Vary; a field in Vary needs no part.
 func Header(names ...string) Part {
 	canonical := make([]string, len(names))
 	for i, name := range names {
@@ -63,17 +63,17 @@ func Header(names ...string) Part {
 	})
 }
 
-// AllHeaders is the part that keeps requests apart by all the fields of their header but those named. Their order makes no difference.
-// Only a hash stands in the key. It is for servers that say nothing in Vary; name what differs from request to request, such as trace identifiers.
+// AllHeaders returns the part that separates requests by all header fields except those named, in any order.
+// The key has only a hash of them. It is for servers that send no Vary. Exclude fields that differ from request to request, such as trace identifiers.
 func AllHeaders(except ...string) Part {
-	left := make([]string, len(except))
+	excluded := make([]string, len(except))
 	for i, name := range except {
-		left[i] = http.CanonicalHeaderKey(name)
+		excluded[i] = http.CanonicalHeaderKey(name)
 	}
 	return PartFunc(func(dst []byte, r *http.Request) ([]byte, error) {
 		var names []string
 		for key := range r.Header {
-			if name := http.CanonicalHeaderKey(key); !slices.Contains(left, name) && !slices.Contains(names, name) {
+			if name := http.CanonicalHeaderKey(key); !slices.Contains(excluded, name) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -87,23 +87,23 @@ func AllHeaders(except ...string) Part {
 	})
 }
 
-// anonymous stands in a key for the credentials that a request lacks.
+// anonymous marks the key of a request without credentials.
 const anonymous = "\x00"
 
-// appendCredentials appends a hash of who asks by the credentials of r, or a mark that there are none.
+// appendCredentials appends a hash of the credentials of r, or anonymous if there are none.
 func appendCredentials(dst []byte, r *http.Request) ([]byte, error) {
 	if !credential.In(r) {
 		return append(dst, anonymous...), nil
 	}
 	start := len(dst) + 1
 	dst, err := credential.Append(append(append(dst, 1), hashSeed...), r)
-	if err != nil && reqctx.From(r.Context()).Principal == "" { // else the program says who asks
+	if err != nil && reqctx.From(r.Context()).Principal == "" { // a principal in the context makes up for credentials that cannot be read
 		return nil, err
 	}
 	return hashedFrom(dst, start), nil
 }
 
-// has tells whether h has a field, whatever case its name is written in: a map filled by hand is sent as it is.
+// has reports whether h has a field under any spelling of its name: net/http sends the keys of a map as they are.
 func has(h http.Header, name string) bool {
 	for key := range h {
 		if len(key) == len(name) && field.EqualFold(key, name) {
@@ -113,7 +113,7 @@ func has(h http.Header, name string) bool {
 	return false
 }
 
-// appendField appends all values of a field: those under its canonical name first, and then those under any other spelling.
+// appendField appends all values of a field: first those under its canonical name, then those under other spellings.
 func appendField(dst []byte, h http.Header, name string) []byte {
 	values, ok := h[name]
 	if !ok && !has(h, name) {
@@ -131,7 +131,7 @@ func appendField(dst []byte, h http.Header, name string) []byte {
 	return append(dst, 0)
 }
 
-// otherSpellings returns the keys that name a field in another case, in a fixed order.
+// otherSpellings returns the keys that spell the name of a field in another case, sorted.
 func otherSpellings(h http.Header, name string) []string {
 	var found []string
 	for key := range h {
@@ -143,7 +143,7 @@ func otherSpellings(h http.Header, name string) []string {
 	return found
 }
 
-// hashSeed begins what is hashed.
+// hashSeed is the prefix of all hashed text.
 const hashSeed = "ply key\x00"
 
 // appendHashed appends the SHA-256 of what write appends.
@@ -152,9 +152,9 @@ func appendHashed(dst []byte, write func([]byte) []byte) []byte {
 	return hashedFrom(write(append(dst, hashSeed...)), start)
 }
 
-// hashedFrom puts the SHA-256 of what stands behind start in its place.
+// hashedFrom replaces what follows start in dst by its SHA-256.
 func hashedFrom(dst []byte, start int) []byte {
 	sum := sha256.Sum256(dst[start:])
-	clear(dst[start:]) // the buffer is used again: leave no secret in it
+	clear(dst[start:]) // the buffer is reused: leave no secret in it
 	return append(dst[:start], sum[:]...)
 }

@@ -1,7 +1,6 @@
 package keying
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,29 +9,29 @@ import (
 	"github.com/plyhttp/ply/internal/target"
 )
 
-// URLOptions say what of a URL counts. The zero URLOptions count all of it, as [Default] does.
+// URLOptions select what of a URL counts in a key. With zero URLOptions all of it does, as in [Default].
 type URLOptions struct {
-	// Ignore names query parameters that make no difference, campaign marks for example. Nil ignores none.
+	// Ignore lists query parameters that make no difference, such as "utm_source". Nil ignores none.
 	Ignore []string
 
-	// Only names the query parameters that make a difference; all others are ignored. Nil means that Ignore decides.
+	// Only lists the query parameters that make a difference; all others are ignored. Nil means that Ignore decides.
 	Only []string
 
-	// Sort makes the order of parameters with different names count for nothing. The order of values of one name always counts.
+	// Sort ignores the order of parameters with different names. The order of values of one name always counts.
 	Sort bool
 
-	// Paths are templates for paths of which a part makes no difference. In a template, a segment "*" stands for any one segment,
-	// and a last segment "**" for all that follows; what they stand for is left out of the key. The first template that fits is used.
-	// No template fits a path with a segment "." or "..": the server may take it for another path.
-	// "/static/*/app.js" is for a build number in a path. Nil means that the whole path counts.
+	// Paths are templates for paths of which a part makes no difference, such as "/static/*/app.js" for a build number.
+	// A segment "*" stands for any one segment, and a last segment "**" for all that follows. What they stand for is not in the key.
+	// The first matching template counts. No template matches a path with a segment "." or "..", which a server may resolve to another path.
+	// Nil means that the whole path counts.
 	Paths []string
 
-	// Hosts maps authorities, such as "mirror.example:8080", to the one that stands in the key for them. Nil means none.
-	// The hosts must give the same answers: one host's answer is served for the other.
+	// Hosts maps authorities, such as "mirror.example:8080", to the authority that replaces them in the key. Nil maps none.
+	// The hosts must serve the same content: the response of one is served for the other.
 	Hosts map[string]string
 }
 
-// URL is the part for the target URI as it is sent, without fragment and userinfo, as far as o lets it count.
+// URL returns the part for the target URI as it is sent, without fragment and userinfo. o selects what of it counts.
 func URL(o URLOptions) Part {
 	p := &urlPart{sort: o.Sort, ignore: slices.Clone(o.Ignore), only: slices.Clone(o.Only), hosts: make(map[string]string, len(o.Hosts))}
 	for from, to := range o.Hosts {
@@ -64,8 +63,7 @@ func (p *urlPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 // allParams reports whether the query counts as it is.
 func (p *urlPart) allParams() bool { return len(p.ignore) == 0 && p.only == nil && !p.sort }
 
-// appendResource appends the target URI as it is without what does not count. A URL of which everything counts is itself:
-// a cache knows that already, and need not remember it twice.
+// appendResource appends the target URI without what does not count.
 func (p *urlPart) appendResource(dst []byte, r *http.Request) []byte {
 	r = target.Plain(r)
 	dst = target.AppendOrigin(dst, p.aliased(r))
@@ -76,7 +74,7 @@ func (p *urlPart) appendResource(dst []byte, r *http.Request) []byte {
 	return target.AppendQuery(dst, &url.URL{RawQuery: strings.Join(p.params(r.URL), "&")})
 }
 
-// aliased returns r, or a request with the host that stands for r's.
+// aliased returns r, or a request with the host that replaces that of r.
 func (p *urlPart) aliased(r *http.Request) *http.Request {
 	if len(p.hosts) == 0 {
 		return r
@@ -88,7 +86,7 @@ func (p *urlPart) aliased(r *http.Request) *http.Request {
 		alias, ok = p.hosts[host]
 	}
 	if port := defaultPorts[strings.ToLower(r.URL.Scheme)]; !ok && port != "" {
-		alias, ok = p.hosts[host+port] // with the port that goes without saying
+		alias, ok = p.hosts[host+port] // with the default port of the scheme
 	}
 	if !ok {
 		return r
@@ -109,10 +107,10 @@ func (p *urlPart) appendPath(dst []byte, u *url.URL) []byte {
 		return target.AppendPath(dst, u)
 	}
 	for _, template := range p.paths {
-		if !fits(template, segments) {
+		if !matches(template, segments) {
 			continue
 		}
-		dst = append(dst, 2) // no path as it is begins so
+		dst = append(dst, 2) // no literal path begins with this byte
 		for _, segment := range template {
 			dst = target.Append(dst, segment)
 		}
@@ -127,8 +125,8 @@ func isDots(segment string) bool {
 	return decoded == "." || decoded == ".."
 }
 
-// fits tells whether a template stands for a path.
-func fits(template, segments []string) bool {
+// matches reports whether a template matches a path.
+func matches(template, segments []string) bool {
 	for i, segment := range template {
 		if segment == "**" && i == len(template)-1 {
 			return len(segments) >= i
@@ -140,7 +138,7 @@ func fits(template, segments []string) bool {
 	return len(template) == len(segments)
 }
 
-// params returns the parameters that count, in the order in which they count.
+// params returns the parameters that count: sorted, or in the order of the query.
 func (p *urlPart) params(u *url.URL) (kept []string) {
 	for param := range strings.SplitSeq(u.RawQuery, "&") {
 		if param != "" && p.counts(paramName(param)) {
@@ -153,7 +151,7 @@ func (p *urlPart) params(u *url.URL) (kept []string) {
 	return kept
 }
 
-// appendParams appends the parameters that count, each behind its length.
+// appendParams appends the parameters that count, each after its length.
 func (p *urlPart) appendParams(dst []byte, u *url.URL) []byte {
 	dst = append(dst, 2)
 	for _, param := range p.params(u) {
@@ -178,8 +176,8 @@ func paramName(param string) string {
 	return name
 }
 
-// Method is the part for the request method. A cache keeps GET, HEAD and QUERY apart as they need it; this is for caches that are
-// told to store answers to further methods.
+// Method returns the part for the request method. A cache separates GET, HEAD and QUERY without it.
+// It is for caches that store responses to further methods.
 func Method() Part {
 	return PartFunc(func(dst []byte, r *http.Request) ([]byte, error) {
 		if r.Method == "" {
@@ -189,10 +187,7 @@ func Method() Part {
 	})
 }
 
-// Prefix is a part of its own text: a version, for example, which makes everything that was stored under another one unreachable.
+// Prefix returns a part with a fixed text, such as a version: a new version makes all that older ones stored unreachable.
 func Prefix(text string) Part {
 	return PartFunc(func(dst []byte, _ *http.Request) ([]byte, error) { return append(dst, text...), nil })
 }
-
-// errNoReplay says why a stream has no key.
-var errNoReplay = errors.New("the request content is a stream that cannot be read twice")

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// announced hides the values in s before which stands what they are: the name of a secret, or of a scheme of authentication.
+// announced hides the values in s that follow the name of a secret, or of an authentication scheme.
 func announced(s string) string {
 	var b strings.Builder
 	done := 0
@@ -44,8 +44,8 @@ func nameByte(c byte) bool {
 	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.' || c >= 0x80
 }
 
-// nameBefore returns the name that s ends in, quotes and spaces behind it apart. It is marked as a name by quotes, by punctuation or by a capital within:
-// no word of prose is written so.
+// nameBefore returns the name that s ends in, without quotes and spaces after it. marked reports that quotes, punctuation or an inner capital
+// distinguish the name from a word of prose.
 func nameBefore(s string) (name string, marked bool) {
 	const longest = 64
 	bare := strings.TrimRight(s, " \t")
@@ -64,13 +64,13 @@ func nameBefore(s string) (name string, marked bool) {
 	return name, marked
 }
 
-// ofPath reports whether the name that s ends in is the end of a path or a host, of which quotes and a colon make no name: `Post "https://a.test/token": EOF`.
+// ofPath reports whether the name that s ends in is the end of a path or a host, and so not a name in spite of quotes and a colon: `Post "https://a.test/token": EOF`.
 func ofPath(s, name string) bool {
 	first := strings.LastIndex(s, name)
 	return first > 0 && s[first-1] == '/'
 }
 
-// tight reports whether a name and its value stand as the verb %+v prints a field, without a space between them. "auth:8080" is rather an address.
+// tight reports whether a name and its value are written as %+v prints a field, without a space between them. "auth:8080" is an address.
 func tight(s string, i int, name string) bool {
 	if first := i - len(name); first == 0 || strings.IndexByte("{ ", s[first-1]) < 0 || s[first:i] != name {
 		return false
@@ -78,13 +78,13 @@ func tight(s string, i int, name string) bool {
 	return strings.Trim(s[i+1:i+1+wordEnd(s[i+1:])], "0123456789:.") != ""
 }
 
-// alone reports whether a name and its value, up to end, are a line of a text that has several, as in YAML.
+// alone reports whether a name and its value, up to end, are a line of their own in a longer text, as in YAML.
 func alone(s string, i int, name string, end int) bool {
 	indent := strings.TrimRight(s[:i-min(i, len(name))], " \t-")
 	return strings.HasSuffix(s[:i], name) && strings.HasSuffix(indent, "\n") && (end == len(s) || s[end] == '\r' || s[end] == '\n')
 }
 
-// valueAfter returns where the value is that follows the separator at i.
+// valueAfter returns the position of the value that follows the separator at i.
 func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 	start = i + 1
 	for start < len(s) && strings.IndexByte(" \t=>", s[start]) >= 0 {
@@ -119,8 +119,8 @@ func literalEnd(s string) int {
 	return brace + bracketsEnd(s[brace:])
 }
 
-// bareValue returns where the value is that begins at start without quotes or brackets, behind the separator at i and the name before it:
-// a word, or two if the first is the name of a scheme.
+// bareValue returns the position of the value without quotes or brackets that begins at start, after the separator at i and the name before it:
+// one word, or two if the first is the name of a scheme.
 func bareValue(s string, i, start int, name string, marked bool) (_, end int) {
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
 	if s[i] == ':' && !marked && !alone(s, i, name, end) && (strings.EqualFold(name, "key") || !looksSecret(wordOf(s[start:]))) {
@@ -132,7 +132,7 @@ func bareValue(s string, i, start int, name string, marked bool) (_, end int) {
 	return start, end
 }
 
-// fieldOfCredentials reports whether name is that of a header field all of whose value is secret, with the spaces in it.
+// fieldOfCredentials reports whether name is that of a header field whose whole value, spaces included, is secret.
 func fieldOfCredentials(name string) bool {
 	for _, field := range secretFields {
 		if strings.EqualFold(name, field) {
@@ -142,7 +142,7 @@ func fieldOfCredentials(name string) bool {
 	return false
 }
 
-// quoteAt returns the quotes that s begins with, which may be escaped, or three of a kind.
+// quoteAt returns the quotation mark that s begins with, which may be escaped or tripled, or "".
 func quoteAt(s string) string {
 	escapes := len(s) - len(strings.TrimLeft(s, `\`))
 	if escapes == len(s) || strings.IndexByte(quotes, s[escapes]) < 0 {
@@ -155,7 +155,7 @@ func quoteAt(s string) string {
 	return one
 }
 
-// closing returns the length of s up to the quotes that end it, all of s if none do. Quotes with more escapes than those are of the text.
+// closing returns the length of s up to its closing delimiter, or all of s. Quotes with more escapes than the delimiter belong to the text.
 func closing(s, delimiter string) int {
 	for i := 0; ; {
 		n := strings.Index(s[i:], delimiter)
@@ -184,14 +184,14 @@ func wordEnd(s string) int {
 	return len(s)
 }
 
-// wordOf is the word that s begins with, or as much of it as shows what it is.
+// wordOf is the first word of s, or enough of it to classify it.
 func wordOf(s string) string {
 	const enough = 256
 	s = s[:min(len(s), enough)]
 	return s[:wordEnd(s)]
 }
 
-// bracketsEnd returns the length of s up to the bracket that closes its first, all of s if none does.
+// bracketsEnd returns the length of s up to the bracket that closes its first one, or all of s.
 func bracketsEnd(s string) int {
 	depth := 0
 	for i := range len(s) {
@@ -207,10 +207,10 @@ func bracketsEnd(s string) int {
 	return len(s)
 }
 
-// schemes are those of the Authorization field that have their credentials in one word.
+// schemes are the authentication schemes that are recognized in a text.
 var schemes = set("bearer", "basic", "negotiate", "ntlm", "token", "apikey", "dpop", "digest")
 
-// schemeBefore returns the name of the scheme that s ends in, in lower case, or "".
+// schemeBefore returns the authentication scheme that s ends in, in lower case, or "".
 func schemeBefore(s string) string {
 	const longest = 10
 	first := len(s)
@@ -224,7 +224,7 @@ func schemeBefore(s string) string {
 	return scheme
 }
 
-// credentialsAfter returns where the credentials are, if the word before the space at i is the name of a scheme.
+// credentialsAfter returns the position of the credentials, if the word before the space at i is an authentication scheme.
 func credentialsAfter(s string, i int) (start, end int) {
 	scheme := schemeBefore(s[:i])
 	if scheme == "" {
@@ -245,7 +245,7 @@ func credentialsAfter(s string, i int) (start, end int) {
 	return start, end
 }
 
-// credentialsOf reports whether word, which stands behind the name of a scheme, is its credentials and no prose.
+// credentialsOf reports whether word, which follows the name of a scheme, is credentials and not prose.
 func credentialsOf(scheme, word string) bool {
 	switch scheme {
 	case "bearer", "apikey", "dpop":
@@ -260,7 +260,7 @@ func credentialsOf(scheme, word string) bool {
 	return looksSecret(word) || encoded(word)
 }
 
-// quotedAfter returns where the value is that stands in quotes right behind the name of a secret: wrong password "x". Keys in quotes are rather those of a map.
+// quotedAfter returns the position of the quoted value that directly follows the name of a secret: wrong password "x". A quoted key is more likely that of a map.
 func quotedAfter(s string, i int) (start, end int) {
 	delimiter := quoteAt(s[i+1:])
 	if delimiter == "" {
@@ -274,7 +274,7 @@ func quotedAfter(s string, i int) (start, end int) {
 	return start, start + closing(s[start:], delimiter)
 }
 
-// endsIn is strings.HasSuffix without regard to case.
+// endsIn reports whether s ends in suffix, without regard to case.
 func endsIn(s, suffix string) bool {
 	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }
@@ -286,7 +286,7 @@ var prose = set(
 	"type", "was", "were", "with", "without",
 )
 
-// looksSecret tells what a word of prose, a status, an address and the prefix of an error ("x509:") are not.
+// looksSecret reports whether word may be a secret: it is no word of prose, status, address or prefix of an error ("x509:").
 func looksSecret(word string) bool {
 	switch {
 	case len(word) > 100:
@@ -316,7 +316,7 @@ func login64(word string) bool {
 	return err == nil && strings.Contains(string(text), ":")
 }
 
-// encoded reports whether word may be base64 of something, and no word of prose.
+// encoded reports whether word may be base64 and not prose.
 func encoded(word string) bool {
 	if len(word) < 6 || strings.ToLower(word) == word && !strings.HasSuffix(word, "=") {
 		return false

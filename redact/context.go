@@ -4,17 +4,17 @@ import "context"
 
 type key struct{}
 
-// With returns a context for whose requests r decides what may be shown: in logs, spans, records and errors,
-// unless the layer that writes them was given a redactor of its own. It is never sent to the server. Nil stands for the default.
+// With returns a context whose requests use r: in logs, spans, records and errors,
+// unless the layer that writes them has a redactor in its options. A nil r hides everything that may be secret. Nothing of it is sent to the server.
 func With(ctx context.Context, r *Redactor) context.Context { return context.WithValue(ctx, key{}, r) }
 
-// From returns the redactor of ctx, as for a hook that wants to show a request: nil, which hides all that may be secret, if there is none.
+// From returns the redactor of ctx, or nil, which hides everything that may be secret. A hook shows a request with From(ctx).URL(req.URL).
 func From(ctx context.Context) *Redactor {
 	r, _ := ctx.Value(key{}).(*Redactor)
 	return r
 }
 
-// HasRedactor tells whether ctx has a redactor: see [With].
+// HasRedactor reports whether ctx has a redactor, even a nil one; see [With].
 func HasRedactor(ctx context.Context) bool {
 	_, chosen := ctx.Value(key{}).(*Redactor)
 	return chosen

@@ -10,8 +10,9 @@ import (
 	"github.com/plyhttp/ply/internal/parseerror"
 )
 
-// Error returns an error that reads as err does without the secrets in its text: those that [Redactor.Text] hides, and what
-// a server sent that net/http could not read and quotes. However it is printed or encoded, it shows that text alone; errors.Is and errors.As see through it. An err without such a secret comes back as it is; nil stays nil.
+// Error returns an error with the text of err without its secrets: what [Redactor.Text] hides, and what
+// net/http quotes of a response that it could not read. However the error is printed or encoded, it shows only that text.
+// errors.Is and errors.As see through it. An err without a secret is returned as it is; nil stays nil.
 func (r *Redactor) Error(err error) error {
 	if err == nil {
 		return nil
@@ -45,13 +46,13 @@ func (r *Redactor) urlError(ue *url.Error) string {
 	return ue.Op + ` "` + r.URLText(ue.URL) + `": ` + inner
 }
 
-// quoting are the beginnings of errors that quote what came over the wire: fields, status lines, numbers that are none.
+// quoting are phrases after which an error quotes what came over the wire: fields, status lines, invalid numbers.
 var quoting = []string{
 	"malformed MIME header", "malformed HTTP ", "short response: ", "invalid response code: ", "unexpected multi-line response: ",
 	"bad Content-Length ", "Content-Length headers; got ", "bad trailer key ", "invalid Trailer key ", "failed to parse Location header ", "transfer encoding", "parsing ",
 }
 
-// withoutQuotes hides what errors of net/http, net/textproto, strconv and time quote of what a server sent.
+// withoutQuotes hides what errors of net/http, net/textproto, strconv and time quote of a response.
 func withoutQuotes(s string) string {
 	for _, beginning := range quoting {
 		if strings.Contains(s, beginning) {
@@ -75,7 +76,7 @@ func hideBehind(s, beginning string) string {
 	}
 }
 
-// hideQuoted hides the strings in quotes that s soon comes to, and returns what is behind them.
+// hideQuoted hides the quoted strings near the beginning of s, and returns what follows them.
 func hideQuoted(b *strings.Builder, s string) string {
 	const soon = 64
 	for i := strings.IndexByte(s[:min(len(s), soon)], '"'); i >= 0; {
@@ -102,14 +103,14 @@ type redacted struct {
 func (e *redacted) Error() string { return e.text }
 func (e *redacted) Unwrap() error { return e.err }
 
-// Timeout keeps what net/http and its callers ask of an error by assertion.
+// Timeout reports whether the hidden error is a timeout: net/http and its callers ask by assertion.
 func (e *redacted) Timeout() bool {
 	t, ok := e.err.(interface{ Timeout() bool })
 	return ok && t.Timeout()
 }
 
-// Format shows the text for each verb and flag: what is inside may have fields that are printed.
+// Format prints the text for each verb and flag. Otherwise %#v would print the fields of the hidden error.
 func (e *redacted) Format(f fmt.State, verb rune) { fmt.Fprintf(f, fmt.FormatString(f, verb), e.text) }
 
-// MarshalText makes it a string in JSON, for the same reason.
+// MarshalText returns the text, so that JSON shows nothing else either.
 func (e *redacted) MarshalText() ([]byte, error) { return []byte(e.text), nil }

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// IsSecretHeader reports whether the values of the header field name are never to be shown.
+// IsSecretHeader reports whether the values of the header field name must never be shown.
 // Case does not matter. It allocates nothing for names of ordinary length.
 func IsSecretHeader(name string) bool {
 	if harmless[name] {
@@ -28,10 +28,10 @@ var secretFields = []string{
 	"X-Auth", "X-Auth-User", "Dpop", "X-Wsse",
 }
 
-// IsSecretName reports whether a name given to a value (a header field, a parameter, a member of an object)
-// says that the value is secret: it contains token, secret, password, session, credential or the like, or it ends in a word such as
-// pass, otp, pin, cvv, sas, auth or key. Not every key is a secret: primary, public and idempotency keys, among others, are not.
-// Words are told apart by punctuation or by capitals; case does not matter. It allocates nothing for names of ordinary length.
+// IsSecretName reports whether the name of a value (a header field, a parameter, a member of an object) is that of a secret.
+// It is if it contains token, secret, password, session, credential or the like, or if it ends in a word such as
+// pass, otp, pin, cvv, sas, auth or key. Some keys are not secrets: primary, public and idempotency keys, among others.
+// Punctuation and capitals separate words; otherwise case does not matter. It allocates nothing for names of ordinary length.
 func IsSecretName(name string) bool {
 	var text [64]byte
 	var starts [16]int
@@ -39,7 +39,7 @@ func IsSecretName(name string) bool {
 	return !n.measures() && (n.anyPart() || n.anyWord() || n.lastWord())
 }
 
-// secretParts make a name secret wherever they stand in it, across its words.
+// secretParts make a name that of a secret wherever they occur in it, even across words.
 var secretParts = byLetter(
 	"token", "secret", "password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "pwd", "pswd", "contraseña", "contrasena", "motdepasse", "wachtwoord",
 	"apikey", "accesskey", "privatekey", "authkey", "subscriptionkey", "keymaterial",
@@ -48,7 +48,7 @@ var secretParts = byLetter(
 	"factorcode", "devicecode", "pairingcode", "activationcode", "resetcode", "logincode", "unlockcode", "connectionstring", "seedphrase", "recoveryphrase", "mnemonic", "samlresponse", "cardnumber",
 )
 
-// byLetter sorts parts by their first letter, so that a name is looked through once.
+// byLetter groups parts by their first letter, so that one pass over a name finds them.
 func byLetter(parts ...string) (sorted ['z' + 1][]string) {
 	for _, part := range parts {
 		sorted[part[0]] = append(sorted[part[0]], part)
@@ -56,15 +56,15 @@ func byLetter(parts ...string) (sorted ['z' + 1][]string) {
 	return sorted
 }
 
-// words is a name in lower case without what stands between its words.
+// words is a name in lower case, without the characters between its words.
 type words struct {
 	text   []byte
 	starts []int // of each word in text
 }
 
-// split finds the words of name, in the room that it is given: "X-APIKey2" has x, api and key2.
+// split finds the words of name and appends them to the given slices: "X-APIKey2" has x, api and key2.
 func split(name string, text []byte, starts []int) words {
-	var before, last rune // zero at the beginning of a word
+	var before, last rune // the two runes before; zero at the beginning of a word
 	for name != "" {
 		r, size := utf8.DecodeRuneInString(name)
 		name = name[size:]
@@ -81,13 +81,13 @@ func split(name string, text []byte, starts []int) words {
 	return words{text, starts}
 }
 
-// beginsWord reports whether a capital between last and the rest of a name begins a word: the K of "apiKey", "APIKey" and "s3Key", and neither that of "KEY" nor of "X5KEY".
+// beginsWord reports whether a capital between last and the rest of a name begins a word: the K of "apiKey", "APIKey" and "s3Key" does, that of "KEY" and "X5KEY" does not.
 func beginsWord(before, last rune, rest string) bool {
 	next, _ := utf8.DecodeRuneInString(rest)
 	return unicode.IsLower(last) || unicode.IsDigit(last) && unicode.IsLower(before) || unicode.IsLower(next)
 }
 
-// word returns the word at i without the digits behind it, "" beyond the first.
+// word returns the word at i without trailing digits, or nil for a negative i.
 func (w words) word(i int) []byte {
 	if i < 0 {
 		return nil
@@ -118,7 +118,7 @@ func (w words) anyPart() bool {
 	return false
 }
 
-// measures reports whether the name says of a secret how many, how long or of what type it is, and not what it is: "token_type", "max_tokens".
+// measures reports whether the name is that of a property of a secret, such as its number, length or type: "token_type", "max_tokens".
 func (w words) measures() bool {
 	last := len(w.starts) - 1
 	if last < 1 {
@@ -133,10 +133,10 @@ func (w words) measures() bool {
 	return false
 }
 
-// quantities are the words before "tokens" of counts of words, as language models give them.
+// quantities are the words before "tokens" in counts that language models report.
 var quantities = set("max", "min", "total", "prompt", "completion", "input", "output", "cached", "reasoning", "thinking", "used", "audio", "image")
 
-// anyWord reports whether one of the words is secret wherever it stands.
+// anyWord reports whether the name contains a word that makes it secret at any place.
 func (w words) anyWord() bool {
 	for i := range w.starts {
 		switch string(w.word(i)) {
@@ -147,7 +147,7 @@ func (w words) anyWord() bool {
 	return false
 }
 
-// lastWord reports whether the last word that says what the value is makes it secret.
+// lastWord reports whether the last word, trailers apart, makes the name secret.
 func (w words) lastWord() bool {
 	last := len(w.starts) - 1
 	for last > 0 && trailers[string(w.word(last))] {
@@ -178,7 +178,7 @@ func (w words) lastWord() bool {
 	}
 }
 
-// trailers say of a value in which shape or for which purpose it is given: "pass_confirmation", "signingKeyBase64".
+// trailers describe the form or the purpose of a value: "pass_confirmation", "signingKeyBase64".
 var trailers = set(
 	"value", "data", "raw", "plain", "plaintext", "text", "base64", "base", "b64", "hex", "pem", "der", "encoded", "hash",
 	"new", "old", "current", "confirm", "confirmation", "again", "repeat", "number", "block",
@@ -187,7 +187,7 @@ var trailers = set(
 // codes are the words before "code" that make it secret.
 var codes = set("mfa", "2fa", "otp", "sms", "pin", "pass")
 
-// openKeys are the words before "key" of keys that identify and do not unlock.
+// openKeys are the words before "key" of keys that identify something and are not secret.
 var openKeys = set(
 	"primary", "foreign", "public", "pub", "partition", "sort", "order", "cache", "surrogate", "object", "row", "range", "group", "composite", "unique", "natural",
 	"index", "lookup", "dedup", "dedupe", "deduplication", "idempotency", "idempotent", "socket", "websocket", "translation", "message", "locale", "label", "shard", "sharding",
@@ -195,7 +195,7 @@ var openKeys = set(
 	"start", "end", "evaluated", "next", "previous", "page", "issue",
 )
 
-// secretCompound looks at names that are written as one word: "dbpass", "signingkey", "pincode".
+// secretCompound reports whether a name written as one word is that of a secret: "dbpass", "signingkey", "pincode".
 func secretCompound(word []byte) bool {
 	if stem, ok := bytes.CutSuffix(bytes.TrimSuffix(word, []byte("s")), []byte("key")); ok {
 		return !openKeys[string(stem)] && !beforeKey[string(stem)]
@@ -207,7 +207,7 @@ func secretCompound(word []byte) bool {
 	return ok && codes[string(stem)]
 }
 
-// What English has before "key" and "pass" in words that are about neither.
+// The letters before "key" and "pass" in English words that have another meaning.
 var (
 	beforeKey  = set("mon", "don", "tur", "whis", "joc", "hoc", "ho", "lac", "mic", "malar", "flun", "po", "smo", "jer", "ris", "tric", "quir", "mur", "hus", "dus", "fran")
 	beforePass = set("by", "com", "encom", "tres", "sur", "over", "under")

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Query returns a raw query with its values hidden, as [Redactor.URL] does. Of a bare token, also one that ends in the padding of base64, nothing is shown:
-// a part without a value stays only if it is a flag that is known, such as "acl".
+// Query returns a raw query with its values hidden, as in [Redactor.URL]. A bare token, also one with base64 padding, is hidden entirely:
+// a part without a value is shown only if it is a known flag such as "acl".
 func (r *Redactor) Query(raw string) string {
 	if raw == "" {
 		return ""
@@ -23,7 +23,7 @@ func (r *Redactor) Query(raw string) string {
 	return b.String()
 }
 
-// param is what may be shown of one part of a query, which may be all of it.
+// param returns what may be shown of one part of a query. alone says that it is the whole query.
 func (r *Redactor) param(part string, alone bool) string {
 	key, value, named := strings.Cut(part, "=")
 	empty := strings.Trim(value, "=") == ""
@@ -38,8 +38,8 @@ func (r *Redactor) param(part string, alone bool) string {
 	return printable(key) + "=" + Placeholder
 }
 
-// nameLike tells the name of a parameter from a token, or from JSON, that happens to have a "=" behind it: names have few marks,
-// and no long stretch in which letters and digits are mixed.
+// nameLike reports whether key is the name of a parameter and not a token, or JSON, that is followed by a "=" by chance:
+// names have little punctuation, and no long stretch that mixes letters and digits.
 func nameLike(key string) bool {
 	name, err := url.QueryUnescape(key)
 	if err != nil {
@@ -89,12 +89,12 @@ func (l *letters) likeToken() bool {
 	return l.length > 48 || mixed && l.length >= 24 || mixed && l.length >= 16 && l.upper && l.lower
 }
 
-// namesNothing reports whether key, which has no value, can be shown: it might be a token, and its "=" the padding.
+// namesNothing reports whether key, which has no value, can be shown. Otherwise it might be a token, and its "=" base64 padding.
 func namesNothing(key string, alone bool) bool {
 	return flags[strings.ToLower(key)] || len(key) <= 4 || IsSecretName(key) || !alone && word(key)
 }
 
-// flags are parameters that come without a value: those of the large object stores, and a few that everybody uses. In lower case.
+// flags are parameters without a value, in lower case: those of the large object stores, and common ones.
 var flags = set(
 	"accelerate", "acl", "analytics", "append", "attributes", "block", "blocklist", "comp", "cors", "delete", "directory", "encryption", "events",
 	"intelligent-tiering", "inventory", "legal-hold", "lifecycle", "list", "list-type", "location", "logging", "metadata", "metrics", "notification", "object-lock",
@@ -104,7 +104,7 @@ var flags = set(
 	"refresh", "singlewsdl", "verbose", "watch", "wsdl", "xsd",
 )
 
-// showsParam looks at the decoded name too: "%74oken" is "token".
+// showsParam reports whether the value of a parameter may be shown. It decodes the name first: "%74oken" is "token".
 func (r *Redactor) showsParam(key string) bool {
 	if r == nil || r.ShowParams == nil && r.HideParams == nil {
 		return false

@@ -1,7 +1,11 @@
-// Package redact takes secrets out of what people read: URLs, header fields and error texts.
+// Package redact hides secrets in what people read: URLs, header fields and error texts.
 //
-// What is hidden shows as [Placeholder], never as nothing: a reader should see that something was there.
-// A [Redactor] decides; nil hides all that may be secret. Layers take one in their options, and for want of that the one in a request's context: [With].
+// A hidden value shows as [Placeholder], so that a reader sees that there was one.
+// A [Redactor] decides what is hidden; nil hides everything that may be secret. Layers use the redactor of their options, or else that of the request's context; see [With].
+// The functions of the package are the methods of the nil redactor, as the functions of package log are the methods of its default logger.
+//
+// Where to look: redactor.go has Redactor, URLs and header fields; names.go decides which names are those of secrets; query.go handles queries, error.go errors;
+// text.go finds secrets in any text, with announced.go (values after a name or a scheme) and markup.go (XML and PEM); context.go carries a redactor.
 package redact
 
 import (
@@ -9,25 +13,25 @@ import (
 	"strings"
 )
 
-// Placeholder stands where a secret was.
+// Placeholder replaces each secret.
 const Placeholder = "REDACTED"
 
-// URL is [Redactor.URL] of the default.
+// URL is [Redactor.URL] of the nil redactor.
 func URL(u *url.URL) string { return (*Redactor)(nil).URL(u) }
 
-// Query is [Redactor.Query] of the default.
+// Query is [Redactor.Query] of the nil redactor.
 func Query(raw string) string { return (*Redactor)(nil).Query(raw) }
 
-// URLText is [Redactor.URLText] of the default.
+// URLText is [Redactor.URLText] of the nil redactor.
 func URLText(s string) string { return (*Redactor)(nil).URLText(s) }
 
-// Text is [Redactor.Text] of the default.
+// Text is [Redactor.Text] of the nil redactor.
 func Text(s string) string { return (*Redactor)(nil).Text(s) }
 
-// Error is [Redactor.Error] of the default.
+// Error is [Redactor.Error] of the nil redactor.
 func Error(err error) error { return (*Redactor)(nil).Error(err) }
 
-// ErrorText is [Redactor.ErrorText] of the default.
+// ErrorText is [Redactor.ErrorText] of the nil redactor.
 func ErrorText(err error) string { return (*Redactor)(nil).ErrorText(err) }
 
 func userinfo(u *url.Userinfo) string {
@@ -40,7 +44,7 @@ func userinfo(u *url.Userinfo) string {
 	return Placeholder + "@"
 }
 
-// pathParams hides the values of path parameters that name a secret, as ";jsessionid=" does.
+// pathParams hides the values of path parameters with the name of a secret, such as ";jsessionid=".
 func pathParams(path string) string {
 	if !strings.Contains(path, ";") {
 		return path
@@ -58,8 +62,8 @@ func pathParams(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// word tells the flags of a query ("acl", "x-id", "publicAccessBlock") from a bare token: letters and few punctuation marks, no digits,
-// few capitals, not long.
+// word reports whether s looks like a flag of a query ("acl", "x-id", "publicAccessBlock") and not like a bare token:
+// it is short, and has letters, few capitals and little punctuation.
 func word(s string) bool {
 	if len(s) > 24 {
 		return false
@@ -81,7 +85,7 @@ func word(s string) bool {
 	return true
 }
 
-// printable keeps a hand-made query from breaking out of the line that it is printed on.
+// printable escapes s if it has spaces or control characters, which could break the line that it is printed on.
 func printable(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }) < 0 {
 		return s

@@ -8,26 +8,26 @@ import (
 	"strings"
 )
 
-// Redactor decides what may be shown of a request, a response or an error. Nil and the zero value hide all that may be secret.
-// It is safe for concurrent use; its fields must not change once it is in use.
+// A Redactor decides what may be shown of a request, a response or an error. Nil and the zero value hide everything that may be secret.
+// It is safe for concurrent use. Its fields must not change after the first use.
 type Redactor struct {
-	// ShowHeaders names header fields whose values may be shown, beside the harmless ones of the standards.
-	// A name that says "secret" by itself stays hidden: see [IsSecretHeader].
+	// ShowHeaders lists header fields whose values may be shown, in addition to the harmless ones of the standards.
+	// A field with the name of a secret stays hidden; see [IsSecretHeader].
 	ShowHeaders []string
 
-	// HideHeaders names header fields whose values are hidden. It wins over all else.
+	// HideHeaders lists header fields whose values are hidden. It overrides everything else.
 	HideHeaders []string
 
-	// ShowParams names query parameters whose values may be shown. Case matters.
-	// A name that says "secret" by itself stays hidden: see [IsSecretName].
+	// ShowParams lists query parameters whose values may be shown. Case matters.
+	// A parameter with the name of a secret stays hidden; see [IsSecretName].
 	ShowParams []string
 
-	// HideParams, if not nil, turns the rule for query parameters around: values are shown, except for those named here,
-	// and those whose names say "secret" by themselves. [SignedURLs] is such a list. Case matters.
+	// HideParams, if not nil, reverses the rule for query parameters: values are shown, except those of the parameters listed here
+	// and of those with the name of a secret. [SignedURLs] is such a list. Case matters.
 	HideParams []string
 
-	// Path rewrites the escaped path of each URL, as to hide identifiers in it. It sees what it has returned again where one error quotes another.
-	// Zero means that only session ids are hidden.
+	// Path rewrites the escaped path of each URL, for example to hide identifiers. It may be called again with what it returned, where one error quotes another.
+	// Nil hides only session ids.
 	Path func(string) string
 }
 
@@ -38,10 +38,10 @@ var SignedURLs = []string{
 	"OSSAccessKeyId", "se", "sp", "skoid", "sktid", "st", "sv",
 }
 
-// URL returns u as text without its secrets: userinfo becomes REDACTED:REDACTED@ (REDACTED@ without a password),
-// the values of the query become REDACTED with keys and order kept, and the fragment is dropped.
-// A query need not be well-formed; a part without "=" stays only if it looks like a word, as "acl" does.
-// An opaque URL keeps its scheme alone. A nil URL is "".
+// URL returns u as text without its secrets. Userinfo becomes REDACTED:REDACTED@ (REDACTED@ without a password),
+// the values of the query become REDACTED while keys and order stay, and the fragment is dropped.
+// The query need not be well-formed; a part without "=" is shown only if it is a known flag such as "acl".
+// Of an opaque URL only the scheme is shown. A nil URL is "".
 func (r *Redactor) URL(u *url.URL) string {
 	if u == nil {
 		return ""
@@ -79,7 +79,7 @@ func (r *Redactor) path(escaped string) string {
 	return pathParams(escaped)
 }
 
-// URLTemplate returns the template of a URL, such as "/users/{id}", without its secrets: Path sees its path as it stands, and the rest is as in [Redactor.URL].
+// URLTemplate returns the template of a URL, such as "/users/{id}", without its secrets. Path gets its path unexpanded; the rest is as in [Redactor.URL].
 func (r *Redactor) URLTemplate(template string) string {
 	rest, _, _ := strings.Cut(template, "#")
 	query := ""
@@ -100,8 +100,8 @@ func (r *Redactor) URLTemplate(template string) string {
 	return origin + r.path(rest) + query
 }
 
-// URLText does for the text of a URL, or of a reference as in Location, what [Redactor.URL] does.
-// A text that does not parse is hidden whole: nobody can say where its secrets are.
+// URLText returns the text of a URL, or of a reference as in Location, as [Redactor.URL] does.
+// A text that does not parse is hidden entirely, because its secrets cannot be located.
 func (r *Redactor) URLText(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -110,7 +110,7 @@ func (r *Redactor) URLText(s string) string {
 	return r.URL(u)
 }
 
-// Header returns a copy of h with the values that may not be shown replaced by REDACTED.
+// Header returns a copy of h in which the values that must not be shown are REDACTED.
 func (r *Redactor) Header(h http.Header) http.Header {
 	shown := make(http.Header, len(h))
 	for name, values := range h {
@@ -121,7 +121,7 @@ func (r *Redactor) Header(h http.Header) http.Header {
 	return shown
 }
 
-// HeaderValue returns what may be shown of a value of the header field name: the value, REDACTED, or the redacted URL that it is.
+// HeaderValue returns what may be shown of a value of the header field name: the value without secrets in its text, the redacted URL, or REDACTED.
 func (r *Redactor) HeaderValue(name, value string) string {
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	if !r.showsHeader(name) {

@@ -4,12 +4,12 @@ import (
 	"strings"
 )
 
-// Text returns s with the secrets hidden that it quotes: those of URLs, credentials after the name of their scheme ("Bearer x"), values behind a name
-// that says "secret" ("token=x", "api_key: x", "X-Api-Key: x", also in JSON, XML, GraphQL or a string of them), logins before a host ("user:pw@host"),
+// Text returns s without the secrets that it quotes: those of URLs, credentials after the name of their scheme ("Bearer x"), values after the name
+// of a secret ("token=x", "api_key: x", "X-Api-Key: x", also in JSON, XML, GraphQL or a string of them), logins before a host ("user:pw@host"),
 // and private keys in PEM.
-// What does not parse as a URL and looks like one is hidden whole.
+// What looks like a URL but does not parse is hidden entirely.
 //
-// It cannot know a secret that nothing announces. Prose stays as it is, as far as it can be told: "fetch token: EOF" does.
+// A secret without such a mark is not recognized. Prose stays as it is where it can be recognized, as in "fetch token: EOF".
 func (r *Redactor) Text(s string) string {
 	if !strings.ContainsAny(s, "=:@?< ") {
 		return s
@@ -20,7 +20,7 @@ func (r *Redactor) Text(s string) string {
 	return logins(announced(privateKeys(elements(s))))
 }
 
-// urls hides the secrets of the URLs in s: of each run without spaces, quotes or brackets that holds "://" or a query.
+// urls hides the secrets of the URLs in s. A run without spaces, quotes or brackets that contains "://" or a query is a URL.
 func (r *Redactor) urls(s string) string {
 	var b strings.Builder
 	before := byte(' ')
@@ -42,8 +42,8 @@ const (
 	quotes     = "\"'`"
 )
 
-// runEnd returns the length of the run that s begins with, before being what stands before s. Brackets that open in a query are of the query, as are quotes in them:
-// JSON goes over the wire as it is. A URL in quotes ends with them, whatever spaces it has, and any query as far as it goes on in the same line: "q=a b&token=x".
+// runEnd returns the length of the run that s begins with. before is the byte before s. Brackets that open in a query belong to the query, as do quotes inside them,
+// because JSON in a query need not be escaped. A quoted URL ends at its quote, whatever spaces it has. An unquoted query ends where it stops continuing in its line: "q=a b&token=x".
 func runEnd(s string, before byte) int {
 	end := strings.IndexAny(s, separators)
 	if end < 0 {
@@ -84,13 +84,13 @@ func bracketedEnd(s string, end int, quote byte, quoted bool) int {
 	return end
 }
 
-// closes reports whether the quotes end in the line that s begins with.
+// closes reports whether the quote occurs in the first line of s.
 func closes(s string, quote byte) bool {
 	i := strings.IndexAny(s, "\r\n"+string(quote))
 	return i >= 0 && s[i] == quote
 }
 
-// queryGoesOn returns the length of what belongs to a query though it begins with a space: up to its last "&name=value".
+// queryGoesOn returns the length of the part of s, which begins with a space, that still belongs to a query: up to its last "&name=value".
 func queryGoesOn(s string) int {
 	const far = 1 << 10
 	line := s[:min(len(s), far)]
@@ -120,7 +120,7 @@ func (r *Redactor) run(s string) string {
 	return r.URLText(body) + s[len(body):]
 }
 
-// logins hides the user and the password of "user:pw@host" where no scheme makes a URL of it.
+// logins hides the user and the password of "user:pw@host" without a scheme.
 func logins(s string) string {
 	if !strings.Contains(s, "@") {
 		return s

@@ -40,10 +40,10 @@ type Status struct {
 	Detail            string
 }
 
-// ServedInstead begins the detail of a stored response that stands in for a failed exchange.
+// ServedInstead is the prefix of the detail of a stored response that was served in place of a failed exchange.
 const ServedInstead = "served from store: "
 
-// Word names what happened:
+// Word returns the outcome:
 //
 //	hit          answered from the store, fresh
 //	stale        answered from the store, past its freshness
@@ -75,7 +75,7 @@ func (s Status) Word() string {
 	return "miss"
 }
 
-// Of reads the member that the nearest ply cache wrote. Status is its word; reason is the detail that the cache gives, or else why it asked the origin.
+// Of reads the member that the nearest ply cache wrote. status is its [Status.Word]; reason is the cache's detail, or else why it forwarded the request.
 // Both are empty if the last member is not from a ply cache.
 func Of(h http.Header) (status, reason string) {
 	s, ok := Last(h)
@@ -91,7 +91,7 @@ func Of(h http.Header) (status, reason string) {
 	return s.Word(), reason
 }
 
-// Last reads the last member, which the cache nearest to the caller wrote. It is false if that is no ply cache.
+// Last reads the last member, which the cache nearest to the caller wrote. It reports false if that is not a ply cache.
 func Last(h http.Header) (Status, bool) {
 	lines := h[Field]
 	if len(lines) == 0 {
@@ -104,7 +104,7 @@ func Last(h http.Header) (Status, bool) {
 	return Parse(last)
 }
 
-// Parse reads one member. It is false if no ply cache wrote it.
+// Parse reads one member. It reports false if no ply cache wrote it.
 func Parse(member string) (s Status, ok bool) {
 	name, rest := Cut(member)
 	if name != Name {
@@ -139,7 +139,7 @@ func (s *Status) set(key, value string) {
 	}
 }
 
-// Cut cuts s at its first semicolon outside a quoted string.
+// Cut splits s at its first semicolon outside a quoted string.
 func Cut(s string) (first, rest string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {

@@ -16,7 +16,7 @@ func Date(s string, now time.Time) (time.Time, bool) {
 	if !ok || !matches(rest, ", dd-mmm-dd dd:dd:dd gmt") || !isLongWeekday(day) {
 		return time.Time{}, false
 	}
-	// Of the years that end so, the latest one that is no more than fifty years ahead.
+	// Of the years with these last two digits, the latest that is at most fifty years ahead.
 	limit := now.AddDate(50, 0, 0)
 	for year := now.UTC().Year()/100*100 + 100 + number(rest[9:11]); year > now.UTC().Year()-100; year -= 100 {
 		if t, ok := instant(year, rest[5:8], rest[2:4], rest[12:20]); ok && !t.After(limit) {
@@ -26,7 +26,7 @@ func Date(s string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// DateField reads a field that holds one date. Several lines are no date.
+// DateField reads a field that holds one date. It reports false for several lines.
 func DateField(lines []string, now time.Time) (time.Time, bool) {
 	if len(lines) != 1 {
 		return time.Time{}, false

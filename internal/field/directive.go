@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Directive is one cache directive (RFC 9111 §5.2): a name in lower case and perhaps an argument.
+// Directive is one cache directive (RFC 9111 §5.2): a name in lower case and an optional argument.
 type Directive struct {
 	Name   string
 	Value  string // the argument, unquoted
-	Given  bool   // an argument was given, be it empty
-	Quoted bool   // as a quoted string
+	Given  bool   // there was an argument, even an empty one
+	Quoted bool   // the argument was a quoted string
 
 	// Malformed marks a directive that does not follow the grammar: white space around the equals sign,
-	// a quoted string that never ends or has something after it, or anything behind such a string, on later lines too.
-	// It may restrict; it grants nothing.
+	// a quoted string that never ends or is followed by text, or anything after such a string, on later lines too.
+	// A malformed directive may restrict; it grants nothing.
 	Malformed bool
 }
 
@@ -32,14 +32,14 @@ func Directives(lines []string, f func(Directive)) {
 			d.Malformed = d.Malformed || suspect
 			f(d)
 			if d.Malformed {
-				restrictions(strings.TrimLeft(member, `"`), f) // a server that quotes it all, or a whole directive, means what stands in it
+				restrictions(strings.TrimLeft(member, `"`), f) // a server that quotes the whole field, or a directive, means its text
 			}
 		}
 	}
 }
 
-// restrictions finds what a malformed member may have been meant to forbid, outside its quoted strings: "max-age=60; no-store" is one member,
-// and so is no-store with a space behind it that is none in HTTP.
+// restrictions calls f with the restrictions that a malformed member may have been meant to state, outside its quoted strings.
+// "max-age=60; no-store" is one such member, and so is no-store followed by a no-break space.
 func restrictions(member string, f func(Directive)) {
 	stray := false // as in list
 	for i := 0; i < len(member); i++ {
@@ -93,7 +93,7 @@ func directive(member string) Directive {
 	return d
 }
 
-// unterminated tells whether member opens a quoted string that never ends.
+// unterminated reports whether member opens a quoted string that never ends.
 func unterminated(member string) bool {
 	for i := 0; i < len(member); i++ {
 		if member[i] != '"' {
@@ -114,7 +114,7 @@ type Seconds struct {
 	Value time.Duration
 }
 
-// strictest keeps the smaller of what is known and what d says. A malformed or non-numeric argument counts as zero (RFC 9111 §4.2.1).
+// strictest keeps the smaller of the known value and that of d. A malformed or non-numeric argument counts as zero (RFC 9111 §4.2.1).
 func (s *Seconds) strictest(d Directive) {
 	value, ok := DeltaSeconds(d.Value)
 	if !ok || d.Malformed {
@@ -169,8 +169,8 @@ func (r *Response) add(d Directive) {
 	}
 }
 
-// grant reads the directives that allow something, which a malformed one never does,
-// nor one with an argument that it does not have: "public=0" hardly means public. RFC 8246 §2 wants it ignored with immutable.
+// grant reads the directives that allow something. A malformed directive never does,
+// nor does one with an argument that it must not have: "public=0" hardly means public. For immutable, RFC 8246 §2 wants the argument ignored.
 func (r *Response) grant(d Directive) {
 	switch d.Name {
 	case "stale-while-revalidate":
@@ -189,8 +189,8 @@ func (r *Response) grant(d Directive) {
 }
 
 // qualified collects the field names of no-cache="…" and private="…" (RFC 9111 §5.2.2.4, §5.2.2.7).
-// It is false if there are none or any cannot be read: then the directive counts as unqualified, which restricts more.
-// So it does with a token for an argument, for which there is no form: private=true is hardly about a field of that name.
+// It reports false if there are none or any cannot be read: then the directive counts as unqualified, which restricts more.
+// The same holds for a token as the argument, a form that does not exist: private=true is hardly about a field of that name.
 func qualified(d Directive, names *[]string) bool {
 	if !d.Given || d.Malformed || !d.Quoted {
 		return false
@@ -253,7 +253,7 @@ func (r *Request) add(d Directive) {
 	}
 }
 
-// atLeast reads min-fresh, where the larger value is the stricter one and one that cannot be read asks for the most.
+// atLeast reads min-fresh. The larger value is the stricter one; a value that cannot be read asks for the most.
 func (r *Request) atLeast(d Directive) {
 	value, ok := DeltaSeconds(d.Value)
 	if !ok || d.Malformed {

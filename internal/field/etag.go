@@ -11,7 +11,7 @@ type ETag struct {
 	Weak   bool
 }
 
-// ParseETag reads an entity tag. A tag without quotes, which some servers send, is kept as it is and only ever equals itself.
+// ParseETag reads an entity tag. A tag without quotes, which some servers send, is kept as it is and equals only itself.
 func ParseETag(s string) ETag {
 	s = TrimOWS(s)
 	if opaque, ok := strings.CutPrefix(s, "W/"); ok && strings.HasPrefix(opaque, `"`) {
@@ -28,17 +28,17 @@ func (t ETag) String() string {
 	return t.Opaque
 }
 
-// Strong tells whether t is a strong validator. What is no entity tag at all, for want of quotes, promises nothing.
+// Strong reports whether t is a strong validator. A tag without quotes, which is invalid, is not.
 func (t ETag) Strong() bool {
 	return !t.Weak && strings.HasPrefix(t.Opaque, `"`)
 }
 
-// WeaklyEquals is the weak comparison (RFC 9110 §8.8.3.2).
+// WeaklyEquals reports whether the tags are equal by weak comparison (RFC 9110 §8.8.3.2).
 func (t ETag) WeaklyEquals(u ETag) bool {
 	return t.Opaque != "" && t.Opaque == u.Opaque
 }
 
-// StronglyEquals is the strong comparison (RFC 9110 §8.8.3.2).
+// StronglyEquals reports whether the tags are equal by strong comparison (RFC 9110 §8.8.3.2).
 func (t ETag) StronglyEquals(u ETag) bool {
 	return t.WeaklyEquals(u) && t.Strong() && u.Strong()
 }
@@ -72,7 +72,7 @@ func nextTag(line string) (tag, rest string) {
 	return TrimOWS(line), ""
 }
 
-// NoneMatch evaluates If-None-Match against a tag (RFC 9110 §13.1.2): true if none of the listed tags equals t weakly.
+// NoneMatch reports whether If-None-Match holds for a tag (RFC 9110 §13.1.2): none of the listed tags equals t weakly.
 func NoneMatch(lines []string, t ETag) bool {
 	for _, line := range lines {
 		if TrimOWS(line) == "*" {

@@ -1,6 +1,9 @@
 // Package field reads HTTP field values as the RFCs define them: lists, cache directives, dates, delta-seconds, entity tags and structured fields.
 //
-// Nothing here trusts its input. A value that cannot be read is reported as such, never repaired into something that grants more than was written.
+// Input is not trusted. A value that cannot be read is reported as such, never repaired into one that grants more than was written.
+//
+// Where to look: field.go has lists, tokens and quoted strings; directive.go Cache-Control (RFC 9111 §5.2), targeted.go targeted fields (RFC 9213);
+// date.go HTTP-date (RFC 9110 §5.6.7), number.go delta-seconds and Age, etag.go entity tags, sf.go structured fields (RFC 9651), hop.go connection fields.
 package field
 
 import (
@@ -22,14 +25,14 @@ func Members(lines []string) iter.Seq[string] {
 	}
 }
 
-// list is one line of a list-valued field, as far as it has not been read.
+// list is the unread rest of one line of a list-valued field.
 type list struct {
 	rest  string
-	stray bool // a quote before the rest opens a string that never ends, and so does each quote in the rest
+	stray bool // an earlier quote opened a string that never ends, so each quote in the rest does, too
 }
 
-// next cuts the first member off. A quoted string that never ends does not hide what follows it:
-// the comma after its opening quote separates again, so that text behind a stray quote can still restrict.
+// next cuts off the first member. A quoted string that never ends hides nothing:
+// the commas after its opening quote separate members, so that text after a stray quote can still restrict.
 func (l *list) next() (member string) {
 	for i := 0; i < len(l.rest); i++ {
 		switch {
@@ -59,7 +62,7 @@ func quotedEnd(s string) int {
 	return 0
 }
 
-// Unquote returns the text of a quoted string. It fails on anything but one complete quoted string.
+// Unquote returns the text of a quoted string (RFC 9110 §5.6.4). It reports false for anything but one complete quoted string.
 func Unquote(s string) (string, bool) {
 	if len(s) < 2 || s[0] != '"' || quotedEnd(s) != len(s) {
 		return "", false
@@ -78,12 +81,12 @@ func Unquote(s string) (string, bool) {
 	return b.String(), true
 }
 
-// TrimOWS removes optional white space, spaces and tabs and nothing else, from both ends (RFC 9110 §5.6.3).
+// TrimOWS removes optional white space, only spaces and tabs, from both ends (RFC 9110 §5.6.3).
 func TrimOWS(s string) string {
 	return strings.Trim(s, " \t")
 }
 
-// IsToken tells whether s is a token (RFC 9110 §5.6.2).
+// IsToken reports whether s is a token (RFC 9110 §5.6.2).
 func IsToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if !isTokenByte(s[i]) {
@@ -98,8 +101,8 @@ func isTokenByte(c byte) bool {
 		strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// Lower returns s with its ASCII letters in lower case and everything else as it was.
-// [strings.ToLower] would fold letters like the Kelvin sign into ASCII, which no field name or directive may do.
+// Lower returns s with its ASCII letters in lower case and everything else unchanged.
+// [strings.ToLower] would turn letters such as the Kelvin sign into ASCII ones, and so one name into another.
 func Lower(s string) string {
 	for i := 0; i < len(s); i++ {
 		if 'A' <= s[i] && s[i] <= 'Z' {
@@ -113,7 +116,7 @@ func Lower(s string) string {
 	return s
 }
 
-// EqualFold compares two strings without regard to the case of ASCII letters.
+// EqualFold reports whether two strings are equal without regard to the case of ASCII letters.
 func EqualFold(a, b string) bool {
 	if len(a) != len(b) {
 		return false

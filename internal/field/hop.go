@@ -21,7 +21,7 @@ func RemoveHopByHop(h http.Header) {
 	}
 }
 
-// WithoutHopByHop returns h without what RemoveHopByHop removes: h itself if there is nothing of that in it, which is not written to.
+// WithoutHopByHop returns h without what RemoveHopByHop removes. It does not change h: it returns a copy, or h itself if there is nothing to remove.
 func WithoutHopByHop(h http.Header) http.Header {
 	for _, name := range hopByHop {
 		if _, found := h[name]; found {
@@ -33,7 +33,7 @@ func WithoutHopByHop(h http.Header) http.Header {
 	return h
 }
 
-// IsHopByHop tells whether a field belongs to a connection or a proxy whatever Connection names.
+// IsHopByHop reports whether a field belongs to a connection or a proxy, whatever Connection names.
 func IsHopByHop(name string) bool {
 	return slices.ContainsFunc(hopByHop[:], func(hop string) bool { return EqualFold(hop, name) })
 }

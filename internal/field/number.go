@@ -2,7 +2,7 @@ package field
 
 import "time"
 
-// MaxDelta is the largest number of seconds that a cache counts (RFC 9111 §1.2.2): larger values mean this one.
+// MaxDelta is the largest number of seconds that a cache counts (RFC 9111 §1.2.2). Larger values are read as this one.
 const MaxDelta = 1<<31 - 1
 
 // DeltaSeconds reads a non-negative number of seconds (RFC 9111 §1.2.2): digits and nothing else, saturating at [MaxDelta].
@@ -22,7 +22,7 @@ func DeltaSeconds(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-// Age reads an Age field (RFC 9111 §5.1): of a list, the first member counts; what is not a number of seconds counts as absent.
+// Age reads an Age field (RFC 9111 §5.1). Of a list the first member counts. A value that is not a number of seconds counts as absent.
 func Age(lines []string) (time.Duration, bool) {
 	for member := range Members(lines) {
 		return DeltaSeconds(member)

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Token is a structured-field token (RFC 9651 §3.3.4), to tell it from a string.
+// Token is a structured-field token (RFC 9651 §3.3.4), as opposed to a string.
 type Token string
 
 // Item is a structured-field item or inner list (RFC 9651 §3.1.1, §3.3).
@@ -18,7 +18,7 @@ type Item struct {
 	Params []Item
 }
 
-// ParseList reads a structured-field list, all lines together (RFC 9651 §4.2.1). It is false if any part of it is malformed.
+// ParseList reads a structured-field list, all lines together (RFC 9651 §4.2.1). It reports false if any part of it is malformed.
 func ParseList(lines []string) ([]Item, bool) {
 	p := &sfParser{rest: strings.Join(lines, ",")}
 	var list []Item
@@ -31,7 +31,7 @@ func ParseList(lines []string) ([]Item, bool) {
 }
 
 // ParseDictionary reads a structured-field dictionary, all lines together (RFC 9651 §4.2.2).
-// Of several members with one key the last counts. It is false if any part of it is malformed.
+// Of several members with one key the last counts. It reports false if any part of it is malformed.
 func ParseDictionary(lines []string) ([]Item, bool) {
 	p := &sfParser{rest: strings.Join(lines, ",")}
 	var dictionary members
@@ -63,13 +63,13 @@ func Member(dictionary []Item, key string) (Item, bool) {
 	return Item{}, false
 }
 
-// members are those of a dictionary, or parameters, in the order in which their keys came first.
+// members are the members of a dictionary, or parameters, in the order of the first occurrence of their keys.
 type members struct {
 	list []Item
-	at   map[string]int // where each key is, once the list is too long to be searched: a field may have as many keys as it has room for
+	at   map[string]int // the index of each key in a list that is too long to search, which would take quadratic time
 }
 
-// searched is how long a list is searched from its beginning.
+// searched is the length up to which a list is searched.
 const searched = 16
 
 // put sets the member with item's key.
@@ -137,7 +137,7 @@ func (p *sfParser) skip(cutset string) {
 	p.rest = strings.TrimLeft(p.rest, cutset)
 }
 
-// take cuts the longest prefix whose bytes are all accepted.
+// take cuts off the longest prefix of accepted bytes.
 func (p *sfParser) take(accept func(byte) bool) string {
 	n := 0
 	for n < len(p.rest) && accept(p.rest[n]) {

@@ -6,7 +6,7 @@ import (
 )
 
 // Controlling returns the directives that govern a cache: those of the first targeted field that is present, valid and not empty
-// (RFC 9213 §2.2), else those of Cache-Control. The bool tells that a targeted field was obeyed.
+// (RFC 9213 §2.2), else those of Cache-Control. The bool reports whether a targeted field was obeyed.
 func Controlling(h http.Header, targeted []string) (Response, bool) {
 	for _, name := range targeted {
 		lines := h[http.CanonicalHeaderKey(name)]
@@ -21,7 +21,7 @@ func Controlling(h http.Header, targeted []string) (Response, bool) {
 }
 
 // targetedResponse reads the members of a targeted field (RFC 9213 §2.1). A member of an unexpected type counts as absent,
-// but for one that restricts: whatever its value is, other than false, it restricts as if it had none.
+// except one that restricts: with any value but false it restricts as if it had none.
 func targetedResponse(members []Item) Response {
 	var r Response
 	for _, m := range members {

@@ -15,12 +15,15 @@ import (
 	"github.com/plyhttp/ply/internal/target"
 )
 
-// A Pattern is "host", "host/path", or either behind "scheme://". In a host, "*." at the beginning stands for any number of subdomains,
-// but not for none, and "*" alone for any host; a port must be given if it is not the scheme's own. In a path, "*" stands for one segment
-// or a piece of one, and "**" as a last segment for all that follows; without a path every path matches. The query does not take part.
-// Hosts compare in ASCII and without regard to case, paths as they are sent: dot segments stay, and no "*" stands for one.
-// It makes no difference whether letters, digits, "-", ".", "_" and "~" are percent-encoded.
-// "~" and a regular expression is matched against the whole URL without fragment and userinfo, its host in ASCII and lower case.
+// A Pattern matches URLs. It is written "host" or "host/path", optionally behind "scheme://".
+//
+// In a host, a leading "*." stands for one or more subdomains, and "*" alone for any host. A port must be given unless it is the scheme's default.
+// Hosts compare in ASCII and without regard to case.
+// In a path, "*" stands for one segment or a piece of one, and "**" as the last segment for all that follows. A pattern without a path matches every path.
+// Paths compare as they are sent: dot segments stay, and no "*" stands for one. Percent-encoded letters, digits, "-", ".", "_" and "~" equal plain ones.
+// The query is ignored.
+//
+// "~" followed by a regular expression matches the whole URL without fragment and userinfo, with its host in ASCII and lower case.
 type Pattern struct {
 	expression *regexp.Regexp
 	scheme     string // or "" for any
@@ -30,7 +33,7 @@ type Pattern struct {
 	anyPath    bool
 }
 
-// Compile reads a pattern. Its error says what is wrong with it.
+// Compile reads a pattern. Its error says what is wrong with the pattern.
 func Compile(pattern string) (*Pattern, error) {
 	u := &Pattern{}
 	if expression, ok := strings.CutPrefix(pattern, "~"); ok {
@@ -68,11 +71,11 @@ func Compile(pattern string) (*Pattern, error) {
 // segments splits the path of a pattern, in the normal form in which the paths of requests are compared.
 func segments(p string) ([]string, error) {
 	if strings.ContainsAny(p, "?#") {
-		return nil, errors.New("query and fragment do not take part: leave them out")
+		return nil, errors.New("the pattern has a query or fragment: leave it out")
 	}
 	parsed, err := url.Parse("http://host/" + p)
 	if err != nil {
-		return nil, errors.New("the path is none that a URL can have")
+		return nil, errors.New("the path is invalid in a URL")
 	}
 	if parsed.RawPath != "" {
 		parsed.RawPath = escaped(parsed.RawPath)
@@ -80,7 +83,7 @@ func segments(p string) ([]string, error) {
 	return segmentsOf(parsed), nil
 }
 
-// escaped writes what no URL has as it is, letters outside ASCII among it, as net/http sends it.
+// escaped percent-encodes what net/http would percent-encode, such as letters outside ASCII.
 func escaped(p string) string {
 	var b strings.Builder
 	for i := 0; i < len(p); i++ {
@@ -111,7 +114,7 @@ func (u *Pattern) setHost(host string) error {
 	return nil
 }
 
-// hasBadPort finds a port that is no number. The colons of an IPv6 address stand before a bracket.
+// hasBadPort reports whether the port is not a number. The colons of an IPv6 address stand before a bracket.
 func hasBadPort(host string) bool {
 	i := strings.LastIndexByte(host, ':')
 	return i > strings.LastIndexByte(host, ']') && strings.Trim(host[i+1:], "0123456789") != ""
@@ -120,13 +123,13 @@ func hasBadPort(host string) bool {
 // Match reports whether the URL of r matches.
 func (u *Pattern) Match(r *http.Request) bool { return u.match(r, false) }
 
-// Reaches reports whether the URL of r matches in any reading: an origin may remove dot segments or not (RFC 3986 §6.2.2.3),
-// and what is removed from a cache by a pattern is removed in each case.
+// Reaches reports whether the URL of r matches with or without its dot segments, which an origin may resolve or not (RFC 3986 §6.2.2.3).
+// Purging a cache by a pattern removes both.
 func (u *Pattern) Reaches(r *http.Request) bool {
 	return u.match(r, true) || r != nil && r.URL != nil && u.match(target.Normal(r), false)
 }
 
-// match matches with dots saying that "*" stands for dot segments, too.
+// match reports whether the URL of r matches. With dots, "*" stands for dot segments, too.
 func (u *Pattern) match(r *http.Request, dots bool) bool {
 	if r == nil || r.URL == nil {
 		return false
@@ -135,18 +138,18 @@ func (u *Pattern) match(r *http.Request, dots bool) bool {
 	if u.expression != nil {
 		return u.expression.MatchString(plainURL(r))
 	}
-	if u.scheme != "" && !field.EqualFold(u.scheme, r.URL.Scheme) || !u.fitsHost(r) {
+	if u.scheme != "" && !field.EqualFold(u.scheme, r.URL.Scheme) || !u.matchHost(r) {
 		return false
 	}
 	return u.anyPath || matchSegments(u.path, segmentsOf(r.URL), dots)
 }
 
-// segmentsOf splits a path as it is sent.
+// segmentsOf splits the path of u as it is sent.
 func segmentsOf(u *url.URL) []string {
 	return strings.Split(strings.TrimPrefix(target.DecodedUnreserved(target.SentPath(u)), "/"), "/")
 }
 
-func (u *Pattern) fitsHost(r *http.Request) bool {
+func (u *Pattern) matchHost(r *http.Request) bool {
 	host := target.NormalAuthority("", target.Authority(r))
 	if !u.subdomains {
 		return u.host == "*" || target.SameAuthority(r.URL.Scheme, host, u.host)
@@ -172,7 +175,7 @@ func plainURL(r *http.Request) string {
 	return u.String()
 }
 
-// matchSegments reports whether a path fits a pattern, segment by segment.
+// matchSegments reports whether a path matches a pattern, segment by segment.
 func matchSegments(pattern, segments []string, dots bool) bool {
 	for i, p := range pattern {
 		if p == "**" && i == len(pattern)-1 {
