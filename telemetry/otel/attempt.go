@@ -14,8 +14,8 @@ import (
 	"github.com/plyhttp/ply/note"
 )
 
-// Attempt is a layer that makes a span of kind client for each request that is sent, gives the request its trace context, and measures it.
-// It belongs innermost, below retry and cache, so that each attempt is one. Nil means [http.DefaultTransport].
+// Attempt is a layer that makes a span of kind client for each request, injects the trace context, and measures the request.
+// It belongs innermost, below retry and cache, so that it gets each attempt. A nil next means [http.DefaultTransport].
 func (t *Telemetry) Attempt(next http.RoundTripper) http.RoundTripper {
 	return &attemptLayer{layer{t, orDefault(next)}}
 }

@@ -71,7 +71,7 @@ func (s server) attributes(to []attribute.KeyValue) []attribute.KeyValue {
 	return to
 }
 
-// methodOf returns a name out of few, "_OTHER" for a method that is none of them.
+// methodOf returns the method, or "_OTHER" for an unknown one.
 func methodOf(req *http.Request) string {
 	switch req.Method {
 	case "":
@@ -83,7 +83,7 @@ func methodOf(req *http.Request) string {
 	return "_OTHER"
 }
 
-// template returns the template of the URL as it may be shown, unless a redirect has led elsewhere.
+// template returns the redacted template of the URL, or "" after a redirect.
 func (t *Telemetry) template(req *http.Request) string {
 	if req.Response != nil {
 		return ""
@@ -91,7 +91,7 @@ func (t *Telemetry) template(req *http.Request) string {
 	return text(t.redactor(req).URLTemplate(ply.URLTemplate(req.Context())), maxWord)
 }
 
-// spanName is the method, and the template of the URL if there is one.
+// spanName is the method, followed by the template of the URL if there is one.
 func (t *Telemetry) spanName(req *http.Request) string {
 	name := methodOf(req)
 	if name == "_OTHER" {
@@ -103,7 +103,7 @@ func (t *Telemetry) spanName(req *http.Request) string {
 	return name
 }
 
-// about is what is known of a request before it is sent.
+// about returns the attributes of a request that are known before it is sent.
 func (t *Telemetry) about(req *http.Request) []attribute.KeyValue {
 	a := make([]attribute.KeyValue, 0, 8)
 	method := methodOf(req)
@@ -121,7 +121,7 @@ func (t *Telemetry) about(req *http.Request) []attribute.KeyValue {
 	return a
 }
 
-// measured is what metrics tell of a request: nothing of which there may be many.
+// measured returns the attributes of a request for metrics, which have few values each.
 func (t *Telemetry) measured(req *http.Request) []attribute.KeyValue {
 	a := make([]attribute.KeyValue, 0, 10)
 	a = append(a, semconv.HTTPRequestMethodKey.String(methodOf(req)))
@@ -139,7 +139,7 @@ func (t *Telemetry) measured(req *http.Request) []attribute.KeyValue {
 	return a
 }
 
-// version writes that of the protocol as the conventions do: "2", not "2.0".
+// version returns the protocol version in the form of the conventions: "2", not "2.0".
 func version(resp *http.Response) string {
 	switch {
 	case resp == nil || resp.ProtoMajor == 0:
@@ -150,7 +150,7 @@ func version(resp *http.Response) string {
 	return strconv.Itoa(resp.ProtoMajor) + "." + strconv.Itoa(resp.ProtoMinor)
 }
 
-// appendPeer writes where a connection leads.
+// appendPeer appends the address of the peer of a connection.
 func appendPeer(to []attribute.KeyValue, conn net.Conn) []attribute.KeyValue {
 	if conn == nil || conn.RemoteAddr() == nil {
 		return to

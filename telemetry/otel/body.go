@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// errClosed stands for the end of a body that was closed before it came.
+// errClosed is the error of a body that was closed before its end.
 var errClosed = errors.New("body closed before its end")
 
-// watched is a body of which somebody hears. It keeps an [io.WriterTo].
+// watched is an observed body. It preserves an [io.WriterTo].
 type watched struct {
 	io.ReadCloser
-	saw func(n int, err error) // hears of each Read, and of errClosed once, unless there was an error before
+	saw func(n int, err error) // gets each Read, and at most one error: that of a Read, or errClosed
 
-	once    sync.Once // of the last error
+	once    sync.Once // for the error
 	cleanup runtime.Cleanup
 }
 
-// watch lets saw hear of rc, and o, if it is not nil, of the body that is dropped without an end.
+// watch returns rc observed by saw. If o is not nil, it is ended when the body is dropped without an end.
 func watch(rc io.ReadCloser, saw func(n int, err error), o *operation) io.ReadCloser {
 	w := &watched{ReadCloser: rc, saw: saw}
 	if o != nil {
@@ -31,7 +31,7 @@ func watch(rc io.ReadCloser, saw func(n int, err error), o *operation) io.ReadCl
 	return w
 }
 
-// Unwrap returns the body that is watched.
+// Unwrap returns the observed body.
 func (w *watched) Unwrap() io.ReadCloser { return w.ReadCloser }
 
 func (w *watched) Read(p []byte) (int, error) {
@@ -62,7 +62,7 @@ type watchedTo struct {
 	to io.WriterTo
 }
 
-// WriteTo tells of the whole transfer as of one read.
+// WriteTo reports the whole transfer as one Read.
 func (w *watchedTo) WriteTo(dst io.Writer) (int64, error) {
 	n, err := w.to.WriteTo(dst)
 	if err == nil {

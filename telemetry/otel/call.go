@@ -18,8 +18,8 @@ import (
 	"github.com/plyhttp/ply/note"
 )
 
-// Call is a layer that makes a span of kind internal around a call, and measures it with all that it took: redirects, hits of the cache, retries and waits.
-// It belongs outermost. It sends nothing; see [Telemetry.Attempt]. Nil means [http.DefaultTransport].
+// Call is a layer that makes a span of kind internal for each call, and measures its whole duration: redirects, cache hits, retries and waits included.
+// It belongs outermost. It does not inject the trace context; [Telemetry.Attempt] does. A nil next means [http.DefaultTransport].
 func (t *Telemetry) Call(next http.RoundTripper) http.RoundTripper {
 	next = orDefault(next)
 	caches := slices.ContainsFunc(ply.Layers(next), func(l ply.Layer) bool { return l.Name == "cache" })
@@ -28,7 +28,7 @@ func (t *Telemetry) Call(next http.RoundTripper) http.RoundTripper {
 
 type callLayer struct {
 	layer
-	caches bool // there is a cache inside; without one Cache-Status is what the server says
+	caches bool // there is a cache inside; without one Cache-Status is from the server
 }
 
 func (l *callLayer) LayerName() string { return "otel call" }
@@ -70,7 +70,7 @@ func (l *callLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// outcome is how a call ended, with what the layers inside have to say.
+// outcome is how a call ended, and what the layers inside did.
 type outcome struct {
 	ending
 	status  cache.Status
@@ -81,7 +81,7 @@ type outcome struct {
 	notes   []note.Note
 }
 
-// callDone says of a call what is not said of an attempt.
+// callDone reports what a call has and an attempt has not.
 func (o *operation) callDone(e outcome) {
 	if o.span.IsRecording() {
 		o.describeCall(e)
@@ -148,7 +148,7 @@ func (o *operation) addNotes(notes []note.Note) {
 	}
 }
 
-// addRetries writes an event for each retry, at the moment when its wait began. After a redirect nobody knows when that was.
+// addRetries adds an event for each retry, at the time when its wait began. After a redirect that time is not known.
 func (o *operation) addRetries(i retry.Info) {
 	if i.Earlier > 0 {
 		return
@@ -168,7 +168,7 @@ func (o *operation) addRetries(i retry.Info) {
 	}
 }
 
-// layer is what both layers have in common.
+// layer is what both layers share.
 type layer struct {
 	*Telemetry
 	next http.RoundTripper
@@ -176,7 +176,7 @@ type layer struct {
 
 func (l *layer) Unwrap() http.RoundTripper { return l.next }
 
-// WrappedRoundTripper returns it, too, for Kubernetes.
+// WrappedRoundTripper is Unwrap under the name that Kubernetes uses.
 func (l *layer) WrappedRoundTripper() http.RoundTripper { return l.next }
 
 func (l *layer) CloseIdleConnections() {

@@ -2,7 +2,7 @@ package plyotel
 
 import "sync"
 
-// few keeps a set of values small: the first ones to come are in it, the others are not.
+// few is a bounded set of values: the first max values are in it.
 type few[T comparable] struct {
 	max int
 
@@ -10,7 +10,7 @@ type few[T comparable] struct {
 	seen map[T]struct{}
 }
 
-// has takes v in if there is room, and tells whether it is in.
+// has adds v if there is room, and reports whether v is in the set.
 func (f *few[T]) has(v T) bool {
 	f.mu.RLock()
 	_, in := f.seen[v]

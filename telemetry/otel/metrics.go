@@ -11,7 +11,7 @@ import (
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
-// instruments are what requests are measured with.
+// instruments are the instruments for requests and calls.
 type instruments struct {
 	request  metric.Float64Histogram
 	sent     metric.Int64Histogram
@@ -22,7 +22,7 @@ type instruments struct {
 	stops    metric.Int64Counter
 }
 
-// seconds are the boundaries that the semantic conventions advise for durations.
+// seconds are the bucket boundaries that the semantic conventions recommend for durations.
 var seconds = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 
 func (i *instruments) make(m metric.Meter) (err error) {
@@ -55,21 +55,21 @@ func (i *instruments) make(m metric.Meter) (err error) {
 	return err
 }
 
-// enabled tells whether anybody takes measurements.
+// enabled reports whether any instrument records.
 func (i *instruments) enabled(ctx context.Context) bool {
 	return i.request.Enabled(ctx) || i.call.Enabled(ctx) || i.active.Enabled(ctx) || i.sent.Enabled(ctx) || i.received.Enabled(ctx) || i.retries.Enabled(ctx) || i.stops.Enabled(ctx)
 }
 
-// observed is one number of a thing that keeps its own counts, with the instrument that shows it.
+// observed is one count of a T, with the instrument that reports it.
 type observed[T any] struct {
 	name, unit, description string
-	level                   bool // it goes down too
+	level                   bool // it can decrease
 	attribute               attribute.KeyValue
 	of                      func(T) int64
 }
 
-// ObserveCache shows the counts of c as ply.cache.* with the attribute ply.cache.name, which must be another one for each cache.
-// The counts are asked for when metrics are collected, and not kept up with. stop ends it.
+// ObserveCache reports the counts of c as ply.cache.* with the attribute ply.cache.name, which must be unique to each cache.
+// The counts are read when metrics are collected. stop ends that.
 func (t *Telemetry) ObserveCache(name string, c *cache.Cache) (stop func() error, err error) {
 	return observe(t.meter, cacheNameKey.String(name), c.Stats, cacheCounts)
 }
@@ -103,8 +103,8 @@ func oneIf(holds bool) int64 {
 	return 0
 }
 
-// ObserveBudget shows the counts of b as ply.retry.budget.* with the attribute ply.retry.budget.name, which must be another one for each budget.
-// A retry layer without a Budget in its options has one that cannot be observed: give it one. stop ends it.
+// ObserveBudget reports the counts of b as ply.retry.budget.* with the attribute ply.retry.budget.name, which must be unique to each budget.
+// The default budget of a retry layer cannot be observed: set Options.Budget. stop ends the observation.
 func (t *Telemetry) ObserveBudget(name string, b *retry.TokenBucket) (stop func() error, err error) {
 	return observe(t.meter, budgetNameKey.String(name), b.Stats, budgetCounts)
 }
@@ -116,7 +116,7 @@ var budgetCounts = []observed[retry.BudgetStats]{
 	{name: "ply.retry.budget.empty", unit: "{key}", description: "Keys that cannot pay for a retry.", level: true, of: func(s retry.BudgetStats) int64 { return s.Empty }},
 }
 
-// observe asks for the counts once for each collection. Rows with one name share an instrument.
+// observe reads the counts once per collection. Rows with the same name share an instrument.
 func observe[T any](m metric.Meter, id attribute.KeyValue, counts func() T, rows []observed[T]) (stop func() error, err error) {
 	made := make(map[string]metric.Int64Observable)
 	var all []metric.Observable

@@ -17,13 +17,13 @@ import (
 	"github.com/plyhttp/ply/middleware/logging"
 )
 
-// operation is a call or an attempt under way. It ends once, whoever is first: the end of the body, an error, a panic,
+// operation is a call or an attempt in progress. It ends once, at the first of these: the end of the body, an error, a panic,
 // the end of the context, or the garbage collector. It must not refer to the body, which would then never be found.
 type operation struct {
 	*Telemetry
 	req   *http.Request // the caller's
 	ctx   context.Context
-	span  trace.Span // one that records nothing, if nobody wants spans
+	span  trace.Span // it records nothing if there is no tracer
 	start time.Time
 	done  func(o *operation, e ending) // what is special about a call, or an attempt
 
@@ -67,7 +67,7 @@ func (o *operation) counted() io.ReadCloser {
 // failed ends an operation that has no response. A nil response without an error is against the contract of http.RoundTripper.
 func (o *operation) failed(resp *http.Response, err error) {
 	if resp != nil && resp.Body != nil {
-		resp.Body.Close() // against the contract, too: nobody else would
+		resp.Body.Close() // a response beside an error violates the contract; the caller would not close it
 	}
 	o.end(ending{err: err, kind: errorType(err)})
 }
@@ -121,7 +121,7 @@ func (o *operation) read(n int, err error) {
 	}
 }
 
-// lost ends an operation whose body nobody has any more.
+// lost ends an operation whose body was garbage collected.
 func (o *operation) lost() { o.end(ending{neverClosed: true}) }
 
 func (o *operation) end(e ending) {

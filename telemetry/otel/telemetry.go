@@ -20,29 +20,29 @@ import (
 // scope names this package as the origin of spans and metrics.
 const scope = "github.com/plyhttp/ply/telemetry/otel"
 
-// Options say where spans and metrics go. The zero value uses the global providers.
+// Options configure telemetry. The zero value uses the global providers.
 type Options struct {
-	// TracerProvider makes the spans. Zero means otel.GetTracerProvider, as it is at each request.
+	// TracerProvider makes the spans. Nil means otel.GetTracerProvider at the time of each request.
 	TracerProvider trace.TracerProvider
 
-	// MeterProvider makes the instruments. Zero means otel.GetMeterProvider.
+	// MeterProvider makes the instruments. Nil means otel.GetMeterProvider.
 	MeterProvider metric.MeterProvider
 
-	// Propagator writes the trace context into requests. Zero means otel.GetTextMapPropagator, as it is at each request.
+	// Propagator writes the trace context into requests. Nil means otel.GetTextMapPropagator at the time of each request.
 	Propagator propagation.TextMapPropagator
 
-	// Redactor decides what spans show of URLs and errors. Zero means that of the request's context ([redact.With]), or else the default, which hides all that may be secret.
+	// Redactor decides what spans show of URLs and errors. Nil means that of the request's context ([redact.With]), or else the default, which hides everything that may be secret.
 	Redactor *redact.Redactor
 
-	// AtHeaders ends spans and durations when the header of the response has come, for streams that never end, or to compare with instrumentations that do so.
-	// Sizes of bodies are not known then. Zero means when the body has ended.
+	// AtHeaders ends spans and durations when the header of the response has arrived, for streams that never end, or to compare with instrumentations that do so.
+	// Sizes of bodies are not known then. False means when the body has ended.
 	AtHeaders bool
 
-	// MaxServers is how many pairs of host and port metrics tell apart; those that come later share one, "_OTHER". Zero means 100.
+	// MaxServers is how many pairs of host and port metrics distinguish; later ones share the name "_OTHER". Zero means 100.
 	MaxServers int
 }
 
-// Telemetry makes the layers. It is safe for concurrent use, and so are its layers. It has nothing to close: the providers are the caller's.
+// Telemetry makes the layers. It and its layers are safe for concurrent use. It needs no closing; the caller shuts down the providers.
 type Telemetry struct {
 	opts      Options
 	tracing   trace.Tracer // of Options.TracerProvider; nil if there is none, or if it records nothing
@@ -53,13 +53,13 @@ type Telemetry struct {
 	templates few[string]
 }
 
-// globalTracer is what was last found out about the global provider.
+// globalTracer caches the tracer of the global provider.
 type globalTracer struct {
 	provider trace.TracerProvider
 	tracer   trace.Tracer // nil if the provider records nothing
 }
 
-// New makes the instruments. Its error is that of the MeterProvider, or says which option is wrong.
+// New returns a Telemetry with its instruments. An error is that of the MeterProvider, or names an invalid option.
 func New(o Options) (*Telemetry, error) {
 	if o.MaxServers < 0 {
 		return nil, errors.New("plyotel: MaxServers is negative: give a number of servers, or zero for 100")
@@ -86,7 +86,7 @@ func tracerOf(p trace.TracerProvider) trace.Tracer {
 	return p.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))
 }
 
-// tracer returns nil if nobody records spans.
+// tracer returns nil if the provider records no spans.
 func (t *Telemetry) tracer() trace.Tracer {
 	if t.opts.TracerProvider != nil {
 		return t.tracing
@@ -103,13 +103,13 @@ func (t *Telemetry) tracer() trace.Tracer {
 	return found.tracer
 }
 
-// unset recognizes what stands in for a global provider before one is set. It makes spans that record nothing, at a price, and has no name for others.
+// unset reports whether p is the placeholder before a global provider is set. Its spans record nothing but cost allocations; its type is not exported.
 func unset(p trace.TracerProvider) bool {
 	kind := reflect.TypeOf(p)
 	return kind.Kind() == reflect.Pointer && kind.Elem().PkgPath() == "go.opentelemetry.io/otel/internal/global"
 }
 
-// same is a == b without the panic over providers that cannot be compared.
+// same reports whether a == b. It does not panic for providers that are not comparable.
 func same(a, b trace.TracerProvider) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
 }
@@ -132,13 +132,13 @@ func (t *Telemetry) inject(req *http.Request) *http.Request {
 	return c.req
 }
 
-// nothingToInject spares a request of which nobody records anything the search for what a propagator may have to say.
+// nothingToInject reports whether the context of req has neither a span nor baggage, so that a propagator would write nothing.
 func nothingToInject(req *http.Request) bool {
 	ctx := req.Context()
 	return !trace.SpanContextFromContext(ctx).IsValid() && baggage.FromContext(ctx).Len() == 0
 }
 
-// carrier copies the request when a field is written, and not before.
+// carrier copies the request when the first field is written.
 type carrier struct {
 	req    *http.Request
 	copied bool
