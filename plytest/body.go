@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// onceCloser closes a request body once, however many paths lead there. A nil body is an empty one.
+// onceCloser closes a request body once, however often Close is called. A nil body is an empty one.
 type onceCloser struct {
 	rc   io.ReadCloser
 	once sync.Once
@@ -93,7 +93,7 @@ func (b *replay) Close() error {
 	return nil
 }
 
-// parsedBody lets go of the wire beneath a parsed body first: closing a parsed one drains it.
+// parsedBody closes the wire instead of the parsed body, whose Close would drain it.
 type parsedBody struct {
 	io.ReadCloser
 	wire *replay
@@ -104,7 +104,7 @@ func (b *parsedBody) Close() error {
 	return nil
 }
 
-// loggedBody notes what becomes of a response body.
+// loggedBody records how a response body ended.
 type loggedBody struct {
 	io.ReadCloser
 	call *call
@@ -144,7 +144,7 @@ func (d *duplexBody) Close() error {
 	return d.Conn.Close()
 }
 
-// wire stands for the connection in httptrace.GotConnInfo. Only its addresses mean anything.
+// wire is the connection in httptrace.GotConnInfo. Only its addresses are meaningful.
 type wire struct {
 	remote net.Addr
 }

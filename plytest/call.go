@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// call is one request on its way.
+// call is one request in progress.
 type call struct {
 	req   *http.Request
 	ctx   context.Context
@@ -23,10 +23,10 @@ type call struct {
 	trace *httptrace.ClientTrace
 	wait  time.Duration
 
-	unwatch func() bool // stops noting that the context is done
+	unwatch func() bool // stops recording that the context is done
 }
 
-// failed notes why there is no answer, or no more of it.
+// failed records why there is no response, or no more of its body.
 func (c *call) failed(err error) error {
 	c.rec.note(func(x *Exchange) {
 		x.Err = err
@@ -35,7 +35,7 @@ func (c *call) failed(err error) error {
 	return err
 }
 
-// check refuses what http.Transport refuses.
+// check rejects what http.Transport rejects.
 func (c *call) check() error {
 	switch {
 	case c.req.URL == nil:
@@ -88,7 +88,7 @@ func (c *call) wroteRequest(err error) {
 	}
 }
 
-// interim tells the caller of a 1xx response.
+// interim calls the hooks for a 1xx response.
 func (c *call) interim(status int, h http.Header) error {
 	if status == http.StatusContinue && c.trace.Got100Continue != nil {
 		c.trace.Got100Continue()
@@ -140,7 +140,7 @@ func (c *call) play(r *Reply) (*http.Response, error) {
 	return c.respond(r), nil
 }
 
-// upload takes in the request body. A client that expects 100 (Continue) keeps it when the answer is a refusal.
+// upload reads the request body. A client that expects 100 (Continue) does not send it if the response is a refusal.
 func (c *call) upload(r *Reply) error {
 	if !c.hasBody() {
 		c.body.Close()

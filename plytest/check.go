@@ -19,15 +19,15 @@ import (
 // Rule is one obligation of a layer, as [CheckMiddleware] checks it. Its text names the subtest.
 type Rule string
 
-// What a layer owes to its caller and to the handler below, mostly by the contract of [http.RoundTripper].
+// The obligations of a layer to its caller and to the handler below, most of them from the contract of [http.RoundTripper].
 const (
-	// RequestUnmodified: the request is as the caller made it, at any moment: before the layer calls next, while bodies are read,
-	// and after the return. To change a header, copy the request and clone the header.
+	// RequestUnmodified: the layer never changes the caller's request: neither before it calls next, nor while bodies are read,
+	// nor after the return. To change a header, copy the request and clone the header.
 	RequestUnmodified Rule = "request unmodified"
 
 	// RequestBodyClosed: the body of the request, and each one that GetBody returned, is closed exactly once, on every path:
 	// answered, failed, canceled, answered without next. It may happen after the return.
-	// Next closes what it is given, so a layer closes what it does not hand on, and nothing else.
+	// Next closes what it is given, so a layer closes what it does not pass on, and nothing else.
 	RequestBodyClosed Rule = "request body closed once"
 
 	// ResponseOrError: RoundTrip returns a response or an error, never both and never neither.
@@ -43,10 +43,10 @@ const (
 	// the retried ones, the ones replaced by an error, the losers of a race.
 	ResponsesClosed Rule = "responses closed"
 
-	// BytesUnchanged: the body that next sends is the one that the caller reads, and one that was cut short does not look complete.
+	// BytesUnchanged: the caller reads the body that next sends, and a body that was cut short does not look complete.
 	BytesUnchanged Rule = "bytes unchanged"
 
-	// BodyStreamed: what the server has sent reaches the caller before the server sends more.
+	// BodyStreamed: each part of a body reaches the caller before the server sends the next one.
 	BodyStreamed Rule = "body streamed"
 
 	// HeadersNotShared: the header and the trailer of a response belong to the caller who got it.
@@ -66,7 +66,7 @@ const (
 	ErrorKept Rule = "error kept"
 
 	// PanicPassed: a panic of next reaches the caller, or becomes an error, and the layer still works afterwards: no lock is held, no slot is lost.
-	// A layer that calls next in another goroutine has to carry the panic over; one that doesn't takes the test binary down.
+	// A layer that calls next in another goroutine must carry the panic over; otherwise it ends the test binary.
 	PanicPassed Rule = "panic passed"
 
 	// NilNext: a nil next stands for [http.DefaultTransport].
@@ -90,31 +90,31 @@ type Exception struct {
 	Why  string
 }
 
-// Except leaves out a rule that the layer breaks on purpose. The reason goes into the test's log.
+// Except leaves out a rule that the layer breaks on purpose. The test logs the reason.
 func Except(rule Rule, why string) Exception { return Exception{rule, why} }
 
-// CheckMiddleware tests whether a layer keeps the contract of [http.RoundTripper] and what else callers rely on: each [Rule] is a check of its own.
+// CheckMiddleware tests whether a layer keeps the contract of [http.RoundTripper], and what else callers rely on, with one check per [Rule].
 // A layer may answer without calling next, call it several times, change what it sends and add to what it returns.
 // The rules are about what no layer may do.
 //
-// m is called many times, with handlers in memory; no network is used. Every handler that it returns is used in one rule only,
-// and closed at the end of the rule if it is an [io.Closer]. State that holds channels or timers, or that should not outlive a rule, belongs inside m:
+// m is called many times, with handlers in memory; no network is used. Each handler that it returns is used in one rule only,
+// and closed at the end of the rule if it is an [io.Closer]. State with channels or timers, or that must not outlive a rule, belongs inside m:
 //
 //	plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper {
 //		return mylayer.New(mylayer.Options{})(next)
 //	})
 //
-// If t is a [*testing.T], each rule is a subtest in a bubble of [synctest] of its own, so a layer that waits costs no time.
-// Inside a bubble already, the rules run there, one after the other, without subtests.
+// If t is a [*testing.T], each rule is a subtest in its own bubble of [synctest], so that a layer that waits costs no time.
+// If the caller is in a bubble already, the rules run there, one after the other, without subtests.
 // With any other t, waiting takes real time: a second where a layer backs off for a second.
 //
-// A failure names what to do. The handler that a plain function returns breaks two rules in the hands of an http.Client, [NilNext] and [IdleConnectionsClosed]:
-// it has no method CloseIdleConnections, so that of the client ends there. In a ply chain neither matters, since ply.Chain makes up for both,
-// and so a layer that is meant for chains is checked in one:
+// A failure says what to do. A handler that is a plain function breaks two rules, [NilNext] and [IdleConnectionsClosed]:
+// it has no method CloseIdleConnections, so that of the client does not reach the transport. ply.Chain makes up for both.
+// Check a layer for chains in one:
 //
 //	plytest.CheckMiddleware(t, ply.Chain(mylayer))
 //
-// Run it with -race: part of [ConcurrentUse] and [RequestUnmodified] is left to the race detector.
+// Run it with -race: only the race detector finds some violations of [ConcurrentUse] and [RequestUnmodified].
 func CheckMiddleware(t testing.TB, m func(http.RoundTripper) http.RoundTripper, exceptions ...Exception) {
 	t.Helper()
 	excused := make(map[Rule]string)
@@ -131,7 +131,7 @@ func CheckMiddleware(t testing.TB, m func(http.RoundTripper) http.RoundTripper, 
 		c := &check{rule: r.name, m: m, bubbled: bubbled, leaks: leaks}
 		if tt, ok := t.(*testing.T); ok && !bubbled {
 			tt.Run(string(r.name), func(t *testing.T) {
-				t.Helper() // a failure is of the line that called CheckMiddleware
+				t.Helper() // report failures at the line that called CheckMiddleware
 				c.runInBubble(t, r.check)
 				c.report(t)
 			})
@@ -142,7 +142,7 @@ func CheckMiddleware(t testing.TB, m func(http.RoundTripper) http.RoundTripper, 
 		} else {
 			c.run(r.check)
 			c.report(t)
-			if c.stuck { // here its goroutine would hold up every other rule
+			if c.stuck { // its goroutine would block all other rules
 				t.Logf("plytest: the rules after %q were not checked", r.name)
 				return
 			}
@@ -151,7 +151,7 @@ func CheckMiddleware(t testing.TB, m func(http.RoundTripper) http.RoundTripper, 
 	}
 }
 
-// rules in the order in which they run. The last one also reports what the others found on the way.
+// rules in the order in which they run. The last one also reports the leaks that the others found.
 var rules = []struct {
 	name  Rule
 	check func(*check)
@@ -183,7 +183,7 @@ type check struct {
 	bubbled bool     // time is virtual
 	label   string   // of the rule's goroutines
 	leaks   []string // goroutines left behind, in this rule or an earlier one
-	stuck   bool     // a goroutine will never end; nothing may wait for it
+	stuck   bool     // a goroutine will never end, so nothing may wait for it
 	frozen  bool     // the clock of the rule's bubble stands still
 
 	mu       sync.Mutex // guards the fields below
@@ -226,9 +226,9 @@ func (c *check) run(rule func(*check)) {
 	}
 }
 
-// runInBubble checks a rule in a bubble of its own.
+// runInBubble checks a rule in its own bubble.
 //
-// A bubble that is left with goroutines in it takes the test binary down. So a bubble in which some stay is not left:
+// Leaving a bubble that still has goroutines ends the test binary. So such a bubble is not left:
 // its main goroutine waits for a channel from outside, which stops its time, and the test goes on without it.
 func (c *check) runInBubble(t *testing.T, rule func(*check)) {
 	t.Helper()
@@ -269,14 +269,14 @@ func (c *check) errorf(format string, args ...any) {
 	c.failures = append(c.failures, fmt.Sprintf(format, args...))
 }
 
-// breach reports a failure if it is this rule's to report. Other rules carry on as if nothing had happened.
+// breach reports a failure of this rule. A failure of another rule is ignored, because that rule reports it.
 func (c *check) breach(rule Rule, format string, args ...any) {
 	if rule == c.rule {
 		c.errorf(format, args...)
 	}
 }
 
-// report passes on what was found: each finding once, and a few only, with what to do about it.
+// report passes on the findings: each one once, and only a few, with the remedy.
 func (c *check) report(t testing.TB) {
 	t.Helper()
 	const enough = 5
@@ -303,7 +303,7 @@ func (c *check) closeAll() {
 	}
 }
 
-// findLeaks collects goroutines of the rule that are still there after a good while.
+// findLeaks collects goroutines of the rule that do not end within a long time.
 func (c *check) findLeaks() {
 	left := func() string {
 		if c.bubbled {
@@ -326,7 +326,7 @@ func (c *check) findLeaks() {
 	}
 }
 
-// settle lets everything happen that needs no time.
+// settle waits until all goroutines are blocked.
 func (c *check) settle() {
 	if c.bubbled {
 		synctest.Wait()
@@ -338,7 +338,7 @@ func (c *check) settle() {
 	time.Sleep(time.Millisecond)
 }
 
-// eventually reports whether a condition comes true, at once or in a good while.
+// eventually reports whether a condition becomes true, at once or within a long time.
 func (c *check) eventually(cond func() bool) bool {
 	steps := []time.Duration{time.Second, time.Minute, 24 * time.Hour}
 	if !c.bubbled {
@@ -358,7 +358,7 @@ func (c *check) eventually(cond func() bool) bool {
 	return cond()
 }
 
-// giveUp is the delay after which a handler below stops waiting for what a broken layer will never do.
+// giveUp is the time after which a handler below stops waiting for a broken layer.
 func (c *check) giveUp() time.Duration {
 	if c.bubbled {
 		return time.Hour
@@ -366,7 +366,7 @@ func (c *check) giveUp() time.Duration {
 	return time.Second
 }
 
-// returns reports whether f returns. A goroutine that waits for a mutex stops the clock of a bubble, so that is looked for first.
+// returns reports whether f returns. It checks for goroutines that wait for a mutex first, because they stop the clock of a bubble.
 func (c *check) returns(f func()) bool {
 	done := make(chan struct{})
 	go func() {
@@ -400,7 +400,7 @@ func (c *check) returns(f func()) bool {
 	}
 }
 
-// locked reports whether a goroutine of the rule keeps waiting for a mutex.
+// locked reports whether a goroutine of the rule waits for a mutex that is not released.
 func (c *check) locked() bool {
 	for range 20 {
 		stacks := goroutines(c.label)
@@ -440,7 +440,7 @@ func (f failing) RoundTrip(req *http.Request) (*http.Response, error) {
 
 type contextKey struct{}
 
-// do calls a handler and sets right what other rules would stumble over, each fault being one rule's to report.
+// do calls a handler, and repairs a response that breaks a rule other than this one, so that each fault is reported by one rule.
 func (c *check) do(h http.RoundTripper, req *http.Request) (*http.Response, error) {
 	key := new(int)
 	ctx := req.Context()

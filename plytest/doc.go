@@ -1,14 +1,14 @@
 // Package plytest tests HTTP client layers: functions of the shape func(http.RoundTripper) http.RoundTripper.
 //
-// [CheckMiddleware] holds any such function to the contract of [http.RoundTripper], rule by rule:
+// [CheckMiddleware] checks any such function against the contract of [http.RoundTripper], rule by rule:
 //
 //	func TestContract(t *testing.T) {
 //		plytest.CheckMiddleware(t, mylayer.New)
 //	}
 //
 // [Origin] is a server in memory, used as the transport below the layer under test.
-// It plays a script of replies, faults among them, or runs an [http.Handler], and keeps a log of what it saw.
-// It uses no sockets and no clock of its own, so it is at home in [testing/synctest], where waiting takes no time:
+// It plays a script of replies and faults, or runs an [http.Handler], and records the requests that it got.
+// It uses neither sockets nor a clock of its own, so it works in [testing/synctest], where waiting takes no time:
 //
 //	origin := &plytest.Origin{Script: []plytest.Reply{
 //		plytest.Refuse(),
@@ -18,7 +18,10 @@
 //	}}
 //	client := &http.Client{Transport: mylayer.New(origin)}
 //
-// [NewServer] plays the same script over a real socket, for tests that want [http.Transport]'s own view of a fault.
+// [NewServer] plays the same script over a real socket, for tests of what [http.Transport] makes of a fault.
 //
-// [CheckGoroutines] and [VerifyMain] find the goroutines that a test left behind.
+// [CheckGoroutines] and [VerifyMain] find goroutines that a test leaves behind.
+//
+// Where to look: check.go runs the rules of CheckMiddleware, which are in rules_*.go by subject, over the requests of tour.go; remedies.go says what to do about a broken rule.
+// origin.go, call.go, body.go and serve.go are the Origin, reply.go and failure.go its replies, exchange.go its record; server.go is the Server, goroutines.go the leak check.
 package plytest

@@ -14,7 +14,7 @@ import (
 // MaxLoggedBody is how many bytes of a request body an [Exchange] keeps. Size and Sum count all of them.
 const MaxLoggedBody = 1 << 20
 
-// Exchange is what an [Origin] or a [Server] saw of one request and what became of its answer.
+// Exchange records one request to an [Origin] or a [Server], and the outcome of its response.
 // It is a copy: the reader may change it, and it does not change later.
 type Exchange struct {
 	Method string
@@ -23,20 +23,20 @@ type Exchange struct {
 	Header http.Header
 	At     time.Time // when the request arrived
 
-	Body []byte            // what has arrived of the request body, at most MaxLoggedBody bytes
-	Size int64             // how many bytes have arrived
+	Body []byte            // the request body as far as it has arrived, at most MaxLoggedBody bytes
+	Size int64             // how many bytes of it have arrived
 	Sum  [sha256.Size]byte // their SHA-256
 
-	Status int   // of the answer; zero while there is none, and for what a Server sent Raw
-	Err    error // why there was no answer, or why its body broke off
+	Status int   // of the response; zero while there is none, and for the Raw reply of a Server
+	Err    error // why there was no response, or why its body broke
 
-	// About the body of the answer. [Server] cannot know these.
+	// About the body of the response. A [Server] does not know these.
 	BodyRead   bool // it was read to its end
 	BodyClosed bool // it was closed
 	Canceled   bool // the request's context was done before the body had been read to its end or closed
 }
 
-// record is an Exchange in the making.
+// record is an Exchange in progress.
 type record struct {
 	mu  sync.Mutex // guards the fields below
 	x   Exchange
@@ -65,7 +65,7 @@ func (r *record) note(f func(*Exchange)) {
 	f(&r.x)
 }
 
-// Write takes a piece of the request body.
+// Write adds to the request body.
 func (r *record) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +76,7 @@ func (r *record) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// watch notes a context that is done before stop is called.
+// watch records that ctx is done, unless stop is called before.
 func (r *record) watch(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		r.note(func(x *Exchange) { x.Canceled = true })
@@ -127,7 +127,7 @@ func (j *journal) count() int {
 	return len(j.records)
 }
 
-// next returns the reply whose turn it is in a script. The last one repeats.
+// next returns the next reply of a script. The last one repeats.
 func (j *journal) next(name string, script []Reply) *Reply {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -15,24 +15,24 @@ import (
 	"syscall"
 )
 
-// failure is an answer that does not come. What never left the client fires no WroteHeaders.
+// failure is a reply that is an error. One that is not sent calls no WroteHeaders hook.
 type failure struct {
 	sent  bool
 	err   func(*http.Request) error
 	trace func(*httptrace.ClientTrace, *http.Request, error)
 }
 
-// Fail returns a reply that is an error, after the request has been sent whole: whether the server acted on it is unknown.
+// Fail returns a reply that is an error after the whole request was sent: it is unknown whether the server processed it.
 func Fail(err error) Reply {
 	return Reply{failure: &failure{sent: true, err: always(err)}}
 }
 
-// FailUnsent returns a reply that is an error before anything has been sent.
+// FailUnsent returns a reply that is an error before anything was sent.
 func FailUnsent(err error) Reply {
 	return Reply{failure: &failure{err: always(err)}}
 }
 
-// ResetConnection returns a reply that is a connection reset, after the request has been sent whole and before any answer:
+// ResetConnection returns a reply that is a connection reset after the whole request was sent and before any response:
 // a [*net.OpError] with ECONNRESET.
 func ResetConnection() Reply {
 	return Reply{failure: &failure{sent: true, err: func(*http.Request) error { return resetError() }}}
@@ -148,7 +148,7 @@ func resetError() error {
 	return &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 }
 
-// addr invents the address of a host: name resolution always says 192.0.2.1 (RFC 5737).
+// addr returns the address of a host: every name resolves to 192.0.2.1 (RFC 5737).
 func addr(u *url.URL) *net.TCPAddr {
 	ip := net.ParseIP(u.Hostname())
 	if ip == nil {

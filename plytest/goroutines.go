@@ -22,8 +22,8 @@ const patience = 5 * time.Second
 // CheckGoroutines fails the test if goroutines that it started are still there when it and its cleanups have ended.
 // Call it first thing in the test, on the test's own goroutine.
 //
-// It tells the test's goroutines from all others by a profiler label, which each goroutine hands on to those that it starts.
-// So tests may run in parallel, and what was running before does not count. Calling [pprof.SetGoroutineLabels] hides a goroutine.
+// It recognizes the test's goroutines by a profiler label, which each goroutine passes on to those that it starts.
+// So tests may run in parallel, and goroutines that ran before do not count. A goroutine that calls [pprof.SetGoroutineLabels] is not recognized.
 //
 // Inside a [synctest] bubble it waits until all goroutines are blocked, and takes no time.
 // Outside one it yields to the goroutines that are still ending, without sleeping, and gives up after five seconds.
@@ -71,10 +71,10 @@ var labels atomic.Int64
 func newLabel() string { return strconv.FormatInt(labels.Add(1), 10) }
 
 // leftBehind waits for the goroutines with a label to end and describes those that do not.
-// An empty label stands for all that this package ever gave out.
+// The empty label stands for all labels of this package.
 func leftBehind(label string) string {
 	http.DefaultClient.CloseIdleConnections()
-	if inBubble() { // which has waited for all goroutines to block or end
+	if inBubble() { // it has waited for all goroutines to block or end
 		return goroutines(label)
 	}
 	for deadline := time.Now().Add(patience); ; {

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Origin is a server in memory and the transport to reach it, whatever host a request names.
+// Origin is a server in memory and the transport to it, whatever host a request names.
 //
-// The zero value answers every request with an empty 200. Set the fields before the first request and leave them then;
-// everything else is safe for concurrent use. An Origin keeps the contract of [http.RoundTripper]:
-// it leaves the request alone, closes its body once, honours its context, and calls the hooks of [httptrace].
-// It starts a goroutine for a request body, a Handler and an upgrade, each of which ends with its exchange.
+// The zero value answers each request with an empty 200. Set the fields before the first request, and do not change them after that;
+// all methods are safe for concurrent use. An Origin keeps the contract of [http.RoundTripper]:
+// it does not change the request, closes its body once, obeys its context, and calls the hooks of [httptrace].
+// It starts a goroutine for a request body, for a Handler and for an upgrade. Each ends with its exchange.
 //
 // It speaks HTTP/1.1, does not decompress, follows no redirect, and closes no connection for being idle.
 type Origin struct {
-	// Script holds replies to be played in order, whatever is asked. The last one repeats.
+	// Script holds replies that are played in order, whatever the request. The last one repeats.
 	Script []Reply
 
-	// Paths holds a script of its own for some paths, preferred to Script.
+	// Paths holds scripts for certain paths. They take precedence over Script.
 	Paths map[string][]Reply
 
-	// Handler answers what no script covers, streaming as a server does. Nil means an empty 200.
+	// Handler answers requests without a script, as a server does. Nil means an empty 200.
 	Handler http.Handler
 
 	// Latency passes before each answer. Zero means none.
@@ -35,10 +35,10 @@ func NewOrigin(replies ...Reply) *Origin { return &Origin{Script: replies} }
 
 // NewHandlerOrigin returns an origin that runs a handler as [http.Server] would: it streams and flushes; interim responses, trailers,
 // [http.Hijacker] and [http.ErrAbortHandler] work; Content-Length, Content-Type and Date are added where they are missing.
-// Of an answer that nobody reads 64 KiB are buffered, as a socket would; then Write blocks.
+// It buffers 64 KiB of an unread response, as a socket does; then Write blocks.
 func NewHandlerOrigin(h http.Handler) *Origin { return &Origin{Handler: h} }
 
-// Exchanges returns what the origin saw, in the order of arrival.
+// Exchanges returns the requests and their outcomes, in the order of arrival.
 func (o *Origin) Exchanges() []Exchange { return o.journal.exchanges() }
 
 // Count returns how many requests have arrived, those that failed on the way included.

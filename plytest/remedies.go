@@ -1,6 +1,6 @@
 package plytest
 
-// remedies say what to do about a broken rule. They end the text of a failure.
+// remedies say what to do about a broken rule. Each failure ends with one.
 var remedies = map[Rule]string{
 	RequestUnmodified:     "Send a copy: r := req.Clone(ctx), or r := *req with r.Header = req.Header.Clone() before a field is set",
 	RequestBodyClosed:     "Close req.Body on each path that does not hand it to next, and on no other: next closes what it is given",

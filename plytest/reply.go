@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Reply is one answer of an [Origin] or a [Server], or one way of failing to answer.
+// Reply is one response of an [Origin] or a [Server], or one way to fail.
 // The zero value is a 200 with an empty body.
 //
-// A Reply is only read, never changed, so one may serve many origins and goroutines.
+// A Reply is never changed, so origins and goroutines can share one.
 type Reply struct {
 	// Status is the status code. Zero means 200.
 	Status int
@@ -37,15 +37,15 @@ type Reply struct {
 	// Fault is what goes wrong with the body. Zero means nothing.
 	Fault Fault
 
-	// Raw is the answer as it stands on the wire, instead of all the fields above but Wait and Fault.
-	// It need not be valid HTTP. The connection ends behind it.
+	// Raw is the response as bytes on the wire. It replaces all fields above except Wait and Fault.
+	// It need not be valid HTTP. The connection ends after it.
 	Raw string
 
-	// Handler answers in place of all the fields above but Wait.
+	// Handler makes the response. It replaces all fields above except Wait.
 	Handler http.Handler
 
-	// Upgrade makes the answer a 101 (Switching Protocols), Header included, and serves the connection.
-	// It runs in a goroutine of its own; when it returns the connection is closed.
+	// Upgrade makes the response a 101 (Switching Protocols) with Header, and serves the connection.
+	// It runs in its own goroutine; when it returns, the connection is closed.
 	Upgrade func(net.Conn)
 
 	failure *failure
@@ -78,7 +78,7 @@ func RetryAt(code int, after time.Duration) Reply {
 	}}
 }
 
-// Stall returns a reply that never comes: the request is received, and then nothing until its context is done.
+// Stall returns a reply that never comes: the request is received, and nothing happens until its context is done.
 func Stall() Reply { return Reply{never: true} }
 
 // Handle returns a reply made by a handler.
@@ -138,8 +138,8 @@ func bodyAllowed(method string, status int) bool {
 	return method != http.MethodHead && status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// Fault is something that goes wrong while a body is sent.
-// What has been sent until then reaches the reader. The zero value is no fault.
+// Fault is a failure while a body is sent.
+// The reader gets what was sent before it. The zero value is no fault.
 type Fault struct {
 	kind  faultKind
 	after int
@@ -155,18 +155,18 @@ const (
 	faultUnterminated
 )
 
-// ResetAfter breaks the connection after n bytes of the body: reading goes on to fail with ECONNRESET.
+// ResetAfter breaks the connection after n bytes of the body: the next Read fails with ECONNRESET.
 func ResetAfter(n int) Fault { return Fault{faultReset, n} }
 
-// CutAfter ends the connection after n bytes of the body, though Content-Length, or the last chunk still to come,
-// promised more: reading goes on to fail with [io.ErrUnexpectedEOF].
+// CutAfter ends the connection after n bytes of the body, although Content-Length or a missing last chunk
+// promises more: the next Read fails with [io.ErrUnexpectedEOF].
 func CutAfter(n int) Fault { return Fault{faultCut, n} }
 
 // StallAfter sends n bytes of the body and then nothing, until the request's context is done or the body is closed.
 func StallAfter(n int) Fault { return Fault{faultStall, n} }
 
-// Unterminated sends the whole body in chunks and ends the connection without the chunk that says so:
-// reading goes on to fail with [io.ErrUnexpectedEOF].
+// Unterminated sends the whole body in chunks and ends the connection without the last chunk:
+// the next Read fails with [io.ErrUnexpectedEOF].
 func Unterminated() Fault { return Fault{kind: faultUnterminated} }
 
 // sent returns how much of n bytes of body arrives before the fault.

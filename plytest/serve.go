@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	heldBack     = 2 << 10   // how much of an answer is held back, to learn its length
-	socketBuffer = 64 << 10  // how much of an answer may be on its way unread
-	maxDrain     = 256 << 10 // how much of a request body is read for a handler that didn't
+	heldBack     = 2 << 10   // bytes of a response that are held back, to learn its length
+	socketBuffer = 64 << 10  // bytes of a response that may be unread
+	maxDrain     = 256 << 10 // bytes of a request body that are read on behalf of a handler that did not
 )
 
 // handle answers with a handler, in a goroutine that ends with the handler.
@@ -105,11 +105,11 @@ func (a *arriving) finish(err error) {
 	})
 }
 
-// Close leaves the body to the server, as net/http does.
+// Close does nothing: the server closes the body, as in net/http.
 func (a *arriving) Close() error { return nil }
 
 // responseWriter is what a handler writes to. Only the handler's goroutine uses it until ready is closed;
-// then resp and err belong to the caller.
+// after that resp and err belong to the caller.
 type responseWriter struct {
 	call   *call
 	header http.Header
@@ -117,14 +117,14 @@ type responseWriter struct {
 
 	status   int
 	sent     http.Header // the header as it was when the status was written
-	held     []byte      // not yet sent, while the length may still turn out
+	held     []byte      // not sent yet, because the length may still become known
 	length   int64       // announced; -1 if not
 	written  int64
 	sending  bool
 	hijacked bool
 
 	pipe    pipe
-	unwatch func() bool // once the answer has been read or closed, the request's context means nothing to it
+	unwatch func() bool // stops watching the request's context, when the response has been read or closed
 	late    []string    // announced trailers
 	ready   chan struct{}
 	resp    *http.Response
@@ -238,10 +238,10 @@ func (w *responseWriter) FlushError() error {
 	return w.pipe.broken()
 }
 
-// EnableFullDuplex allows what is always so here: reading the request while answering.
+// EnableFullDuplex does nothing: a handler can always read the request while it answers.
 func (w *responseWriter) EnableFullDuplex() error { return nil }
 
-// send gives the caller the header. If the answer is complete its length is known.
+// send gives the header to the caller. The length of a complete response is known.
 func (w *responseWriter) send(complete bool) {
 	w.sending = true
 	h := w.sent
@@ -274,7 +274,7 @@ func (w *responseWriter) send(complete bool) {
 	close(w.ready)
 }
 
-// announced takes the Trailer field out of a header and returns the names in it.
+// announced removes the Trailer field from a header and returns the names in it.
 func announced(h http.Header) http.Header {
 	var t http.Header
 	for _, line := range h["Trailer"] {
@@ -294,7 +294,7 @@ func announced(h http.Header) http.Header {
 	return t
 }
 
-// trailers hands over what the handler set since, to be seen at the end of the body.
+// trailers passes on the trailers that the handler set, for the end of the body.
 func (w *responseWriter) trailers() {
 	late := make(http.Header)
 	for _, name := range w.late {
@@ -348,13 +348,13 @@ type hijackedBody struct {
 
 func (b *hijackedBody) Close() error { return b.conn.Close() }
 
-// pipe carries an answer from the handler to the reader and buffers a little of it.
+// pipe carries a response from the handler to the reader through a small buffer.
 type pipe struct {
 	mu   sync.Mutex // guards the fields below
 	cond sync.Cond
 	buf  []byte
-	err  error // what the reader gets behind buf
-	gone error // why nobody reads any more
+	err  error // what the reader gets after buf
+	gone error // why the reader has stopped; nil while it reads
 	late http.Header
 }
 
@@ -394,7 +394,7 @@ func (p *pipe) read(b []byte) (int, error) {
 	return n, nil
 }
 
-// end lets the reader see err after what has been written.
+// end gives err to the reader after what was written.
 func (p *pipe) end(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -404,7 +404,7 @@ func (p *pipe) end(err error) {
 	p.cond.Broadcast()
 }
 
-// abort ends both sides, unless the answer was complete.
+// abort ends both sides, unless the response was complete.
 func (p *pipe) abort(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -420,7 +420,7 @@ func (p *pipe) broken() error {
 	return p.gone
 }
 
-// pipeReader is the response body of a handler's answer.
+// pipeReader is the body of a handler's response.
 type pipeReader struct {
 	w *responseWriter
 }

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// Server plays a script over a real socket on the loopback interface, faults byte by byte,
-// for tests that want to see what [http.Transport] makes of them. It has no place in a [testing/synctest] bubble, where [Origin] has.
+// Server plays a script over a real socket on the loopback interface, with faults at the exact byte,
+// for tests of what [http.Transport] makes of them. It does not work in a [testing/synctest] bubble; [Origin] does.
 //
-// A fault is the real thing: ResetAfter sends a TCP reset, CutAfter and Unterminated end the connection.
-// A reply that is a failure, such as [ResetConnection], resets the connection when the request has been read;
-// that is as close as an accepted connection comes to being refused. A closed Server refuses connections.
+// Faults are real: ResetAfter sends a TCP reset, CutAfter and Unterminated end the connection.
+// A reply that is a failure, such as [Refuse] or [ResetConnection], resets the connection when the request has been read,
+// because an accepted connection cannot be refused. A closed Server refuses connections.
 type Server struct {
-	URL string // "http://127.0.0.1:port", without a slash at the end
+	URL string // "http://127.0.0.1:port", without a trailing slash
 
 	script  []Reply
 	journal journal
@@ -58,7 +58,7 @@ func (s *Server) Exchanges() []Exchange { return s.journal.exchanges() }
 // Count returns how many requests have arrived.
 func (s *Server) Count() int { return s.journal.count() }
 
-// Close ends all connections and refuses new ones. It waits until no goroutine of the server is left.
+// Close ends all connections and refuses new ones. It waits until all goroutines of the server have ended.
 func (s *Server) Close() {
 	s.cancel()
 	s.ln.Close()
@@ -126,7 +126,7 @@ var (
 	errEnded = errors.New("plytest: connection ended on purpose")
 )
 
-// part ends the connection, with a reset if that is the fault.
+// part ends the connection, with a TCP reset for ResetAfter.
 func (p *player) part(err error) {
 	if tcp, ok := p.conn.(*net.TCPConn); ok && err == errReset {
 		tcp.SetLinger(0)
@@ -167,7 +167,7 @@ func (p *player) play() error {
 	return p.respond()
 }
 
-// receive reads the request body, unless the client waits for leave and gets a refusal.
+// receive reads the request body, unless the client expects 100 (Continue) and gets a refusal.
 func (p *player) receive() error {
 	if p.reply.Handler != nil {
 		return nil
@@ -264,7 +264,7 @@ func (p *player) body() error {
 	return err
 }
 
-// handle lets an Origin run the handler and writes down what comes out.
+// handle has an Origin run the handler, and writes its response to the connection.
 func (p *player) handle() error {
 	origin := &Origin{Handler: p.reply.Handler}
 	req := p.req.Clone(p.req.Context())

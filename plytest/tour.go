@@ -51,7 +51,7 @@ func (t *transport) called() bool {
 	return t.calls > 0
 }
 
-// open counts the responses that nobody closed.
+// open counts the responses that are not closed.
 func (t *transport) open() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,7 +75,7 @@ func (b *watchedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// consume takes in a request as a transport does: reads and closes its body.
+// consume reads and closes the body of a request, as a transport does.
 func consume(req *http.Request) string {
 	if req.Body == nil {
 		return ""
@@ -113,7 +113,7 @@ func drain(resp *http.Response) (string, error) {
 	return string(b), err
 }
 
-// target numbers URLs, so that no layer mixes up two checks.
+// target numbers URLs, so that no two checks share one.
 var target atomic.Int64
 
 func newURL() string {
@@ -131,7 +131,7 @@ func newRequest(ctx context.Context, method, url string, body io.Reader) *http.R
 	return req
 }
 
-// bodies keeps account of the bodies of one request, those that GetBody returns included.
+// bodies are the bodies of one request, those from GetBody included.
 type bodies struct {
 	mu  sync.Mutex // guards the field below
 	all []*watchedBody
@@ -158,7 +158,7 @@ func (s *bodies) closed() (least, greatest int32) {
 	return least, greatest
 }
 
-// A situation is one thing that can happen to a request.
+// A situation is a way in which the handler below answers, and the caller behaves.
 type situation struct {
 	name    string
 	header  []string // of the request
@@ -284,7 +284,7 @@ func then200(first func() *http.Response) func(*check, *http.Request, int) (*htt
 	}
 }
 
-// hang waits for the request's context, and for a while only, in case that the layer cut it off.
+// hang waits for the request's context, but not forever, in case the layer does not pass it on.
 func (c *check) hang(req *http.Request) (*http.Response, error) {
 	timer := time.NewTimer(c.giveUp())
 	defer timer.Stop()
@@ -320,7 +320,7 @@ type trip struct {
 	snapshot *snapshot
 }
 
-// tourist looks on during a tour. Any field may be nil.
+// tourist observes a tour. Any field may be nil.
 type tourist struct {
 	during func(*trip) // whenever next is called, while its answer's body is read, and after the return
 	after  func(*trip) // when the response has been closed
