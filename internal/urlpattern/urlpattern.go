@@ -49,7 +49,7 @@ func Compile(pattern string) (*Pattern, error) {
 		rest = after
 	}
 	host, p, hasPath := strings.Cut(rest, "/")
-	if err := u.setHost(strings.ToLower(host)); err != nil {
+	if err := u.setHost(host); err != nil {
 		return u, err
 	}
 	u.anyPath = !hasPath
