@@ -215,12 +215,12 @@ func attempts(all []CallExchange) string {
 
 // before writes what happened between sofar and the start of x: the wait for its attempt, and time in layers. It returns the time up to which the text is complete.
 func (w *waterfall) before(x CallExchange, h CallHop, sofar time.Duration) time.Duration {
-	sofar = max(sofar, w.told(x.Span.Start-x.Wait))
 	if x.Wait > 0 {
 		wait := CallSpan{Start: x.Span.Start - x.Wait, Duration: x.Wait}
 		if x.Span.Start <= h.Header.End() { // not an exchange for the rest of a broken body
 			wait.Start = min(wait.Start, sofar)
 		}
+		w.told(wait.Start)
 		w.row("  wait", wait, "░")
 		sofar = max(sofar, wait.End())
 	}

@@ -25,7 +25,8 @@ type Options struct {
 	// Zero means a new one.
 	Budget *budget.Budget
 
-	// Key names what fails together, in all layers that have no Key of their own. It must not block. Zero means the host and port of the URL.
+	// Key names what fails together, in all layers that have no Key of their own. It must not block, and what it returns is in errors, so that it must not be a secret.
+	// Zero means the host and port of the URL.
 	Key func(*http.Request) string
 
 	// NoHedge, NoBreaker and NoLimit leave out a layer. For a call without retries there is retry.Disable.

@@ -232,7 +232,7 @@ func refuse(req *http.Request, key string, c *circuit, why error) error {
 	open, detail := &OpenError{Key: key}, "while others probe"
 	if why == gobreaker.ErrOpenState {
 		open.Until = time.Unix(0, c.until.Load())
-		detail = "until " + open.Until.UTC().Format(time.RFC3339)
+		detail = "for " + time.Until(open.Until).Round(time.Millisecond).String()
 	}
 	layer.Refuse(req, note.Note{Layer: "breaker", Event: "refused", Detail: detail, Start: time.Now()})
 	return open

@@ -40,7 +40,7 @@ type Options struct {
 	// Zero means DefaultRule alone.
 	Rules []retry.Rule
 
-	// Key names what has a breaker of its own. It must not block. Zero means the host and port of the URL.
+	// Key names what has a breaker of its own. It must not block, and what it returns is in errors, so that it must not be a secret. Zero means the host and port of the URL.
 	Key func(*http.Request) string
 
 	// MaxKeys bounds the breakers that are remembered beside those in use; the one unused the longest is forgotten. Zero means 1024.

@@ -189,10 +189,11 @@ func (r *race) hedge() {
 	by, out := r.enter()
 	if by != nil {
 		note.Tell(ctx, note.Note{Layer: "hedge", Event: "sent", Detail: "a copy", Start: time.Now()})
+		r.hedger.hedged.Add(1)
 		if r.send(by, out) {
-			r.hedger.hedged.Add(1)
 			return
 		}
+		r.hedger.hedged.Add(-1)
 	}
 	if refund != nil {
 		refund()

@@ -281,6 +281,70 @@ func TestCopyGetsASlotAtOnceOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestWaitThatIsKnownToBeTooLongFailsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newLimiter(t, limit.Options{Rate: 1, Burst: 1, MaxWait: time.Second}).Middleware(bodies())
+		mustGet(t, t.Context(), h)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { mustGet(t, t.Context(), h) })
+		synctest.Wait()
+		start := time.Now()
+		var refused *limit.Error
+		if _, err := get(t.Context(), h); !errors.As(err, &refused) || refused.Reason != limit.MaxWait || time.Since(start) != 0 { //nolint:bodyclose
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// A deadline that passes while others hold the slots ends the wait; nothing is lost by it.
+func TestDeadlineEndsAWaitForASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, limit.Options{InFlight: 1})
+		h := l.Middleware(bodies())
+		held, err := get(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused *limit.Error
+		if _, err := get(within(t, time.Second), h); !errors.As(err, &refused) || refused.Reason != limit.NoTime || refused.Waited != time.Second || !errors.Is(err, context.DeadlineExceeded) { //nolint:bodyclose
+			t.Errorf("%v", err)
+		}
+		held.Body.Close()
+		mustGet(t, t.Context(), h)
+		if s := l.Stats(); s.Late != 1 || s.InFlight != 0 || s.Queued != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Answers that do not come in time make the limit smaller; those that a caller in a hurry did not wait for do not.
+func TestTimeoutsDecreaseTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wait := 100 * time.Millisecond
+		server := roundTripper(func(req *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(wait):
+				return empty(req)
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		})
+		l := newLimiter(t, limit.Options{Adaptive: &limit.Adaptive{}})
+		h := l.Middleware(server)
+		mustGet(t, t.Context(), h)
+		wait = time.Hour
+		get(within(t, 150*time.Millisecond), h) //nolint:bodyclose
+		if s, _ := l.StatsFor("a.test"); s.Limit != 20 {
+			t.Errorf("after a hasty caller the limit is %d, want 20", s.Limit)
+		}
+		get(within(t, time.Second), h) //nolint:bodyclose
+		if s, _ := l.StatsFor("a.test"); s.Limit != 14 {
+			t.Errorf("after a timeout the limit is %d, want 14", s.Limit)
+		}
+	})
+}
+
 func TestKeysDoNotWaitForEachOther(t *testing.T) {
 	h := newLimiter(t, limit.Options{InFlight: 1, Queue: -1, Key: func(r *http.Request) string { return r.URL.Path }}).Middleware(bodies())
 	for i := range 3 {

@@ -33,7 +33,7 @@ type Options struct {
 	// Zero means one minute, negative that Retry-After is ignored.
 	MaxRetryAfter time.Duration
 
-	// Key names what has limits of its own. It must not block. Zero means the host and port of the URL.
+	// Key names what has limits of its own. It must not block, and what it returns is in errors, so that it must not be a secret. Zero means the host and port of the URL.
 	Key func(*http.Request) string
 
 	// MaxKeys bounds the keys that are remembered beside those in use; the one unused the longest is forgotten, its rate and what was found out of it with it.
