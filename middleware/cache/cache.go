@@ -33,7 +33,8 @@ type Cache struct {
 	patience   time.Duration // With a store
 	filter     func(*http.Request, *http.Response) bool
 	filterBody func(*http.Request, *http.Response, []byte) bool
-	picky      bool // the user has conditions for what is served
+	tags       func(*http.Response) []string // see Options.Tags
+	picky      bool                          // the user has conditions for what is served
 	trace      *Trace
 	secrets    *durable.HashKeys
 
@@ -67,6 +68,7 @@ func New(o Options) (*Cache, error) {
 		Shared: o.Shared, Disconnected: o.MaxStaleDisconnected, OneIdentity: o.OneIdentityBelow,
 		StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
 	}
+	c.tags = o.Tags
 	c.picky = o.Filter != nil || o.Statuses != nil
 	c.posture.Methods, c.posture.Statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
 	c.posture.Targeted, c.posture.StrictCookie, c.posture.ReplayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies

@@ -18,7 +18,7 @@
 //	collapse.go, inflight.go         one exchange for several requests
 //	refresh.go, trouble.go           refreshes in the background; an origin in trouble
 //	leasewait.go                     one exchange for several processes
-//	storage.go, invalidate.go, tags.go, resource.go, unsafe.go   what is stored, and what ends it
+//	storage.go, invalidate.go, tags.go, response_tags.go, resource.go, unsafe.go   what is stored, and what ends it
 //	watch.go, principal.go, connection.go   who asks, and over which connection
 //	maintenance.go, purge.go, entries.go, memory.go, tiered.go   looking after what is stored
 //	mode.go, status.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says

@@ -142,3 +142,27 @@ func ExampleCache_Stats() {
 	// owed: 1
 	// the store never heard of it
 }
+
+// The server names the products that a page shows. When one of them changes, the program removes all pages with it.
+func ExampleOptions_tags() {
+	c, err := cache.New(cache.Options{Tags: cache.SurrogateKey})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	rt := c.Middleware(roundTripper(func(*http.Request) (*http.Response, error) {
+		return reply(200, "two products", "Cache-Control: max-age=60", "Surrogate-Key: product-7 product-8"), nil
+	}))
+	ctx := context.Background()
+	show(ctx, rt)
+	show(ctx, rt)
+	if err := c.DeleteTag(ctx, "product-7"); err != nil {
+		fmt.Println(err)
+	}
+	show(ctx, rt)
+	// Output:
+	// 200 miss
+	// 200 hit
+	// 200 miss
+}

@@ -63,6 +63,12 @@ type Options struct {
 	// A Body of more than 1 MiB is not shown, and its response not stored. FilterBody is called from many goroutines. Nil means every response.
 	FilterBody func(r *http.Request, resp *http.Response, body []byte) bool
 
+	// Tags returns the tags of a response, by which [Cache.DeleteTag] removes it. [SurrogateKey], [CacheTag] and [XKey] read what servers write for
+	// their CDNs; a function of your own may go by the URL of the response's Request, too. A response with more than 128 tags, or one of more than 1024 bytes,
+	// is not stored, for a removal by one of the others would not reach it. Tags must neither change the response nor read its body.
+	// It is called from many goroutines. Nil means that responses have no tags.
+	Tags func(*http.Response) []string
+
 	// TargetedFields are response fields that are obeyed before Cache-Control, first one first: "CDN-Cache-Control" for example (RFC 9213). Nil means none.
 	TargetedFields []string
 

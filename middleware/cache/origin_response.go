@@ -365,6 +365,9 @@ func (p *originResponse) index(e *stored.Entry, h http.Header) string {
 	c := p.cache
 	e.Tags = append(c.resourceTags([]invalidation.Tag{rfc9111.URITag(p.request)}, rfc9111.URIKind, p.request), c.groupsOf(p.request, h)...)
 	e.Tags = c.endpointTags(withPrincipal(p.request.Context(), e.Tags), p.request)
+	if reason := p.tag(e, h); reason != "" {
+		return reason
+	}
 	get := p.request
 	if p.own == "" { // a POST that answers later GET requests
 		get = p.request.Clone(p.request.Context())

@@ -32,6 +32,7 @@ func TestWhatIsUnderWayIsRemovedToo(t *testing.T) {
 		{name: "DeleteURL", remove: func(ctx context.Context, g *rig) error { return g.DeleteURL(ctx, url) }},
 		{name: "Delete", remove: func(ctx context.Context, g *rig) error { return g.Delete(ctx, must(http.NewRequest("GET", url, nil))) }},
 		{name: "DeleteGroup", remove: func(ctx context.Context, g *rig) error { return g.DeleteGroup(ctx, url, "g") }},
+		{name: "DeleteTag", remove: func(ctx context.Context, g *rig) error { return g.DeleteTag(ctx, "T1") }},
 		{name: "DeletePattern", remove: func(ctx context.Context, g *rig) error { return counted(g.DeletePattern(ctx, "example.com/*")) }},
 		{name: "DeletePattern, an expression", remove: func(ctx context.Context, g *rig) error {
 			return counted(g.DeletePattern(ctx, "~^http://example.com/a$"))
@@ -48,6 +49,7 @@ func TestWhatIsUnderWayIsRemovedToo(t *testing.T) {
 		}},
 		{name: "another pattern", stored: true, remove: func(ctx context.Context, g *rig) error { return counted(g.DeletePattern(ctx, "example.com/b")) }},
 		{name: "another group", stored: true, remove: func(ctx context.Context, g *rig) error { return g.DeleteGroup(ctx, url, "h") }},
+		{name: "another tag", stored: true, remove: func(ctx context.Context, g *rig) error { return g.DeleteTag(ctx, "t") }},
 		{name: "what is older", stored: true, remove: func(ctx context.Context, g *rig) error { return counted(g.DeleteOlderThan(ctx, time.Hour)) }},
 		{name: "what is stale", stored: true, remove: func(ctx context.Context, g *rig) error { return counted(g.DeleteStale(ctx)) }},
 		{name: "what has expired", stored: true, remove: func(ctx context.Context, g *rig) error { return counted(g.DeleteExpired(ctx)) }},
@@ -55,9 +57,9 @@ func TestWhatIsUnderWayIsRemovedToo(t *testing.T) {
 		for _, when := range []string{"before the header", "before the end of the body", "of a validation"} {
 			t.Run(test.name+", "+when, func(t *testing.T) {
 				inBubble(t, func(t *testing.T) {
-					fields := []string{"Cache-Control: max-age=60", `Cache-Groups: "g"`, `ETag: "1"`}
+					fields := []string{"Cache-Control: max-age=60", `Cache-Groups: "g"`, `ETag: "1"`, "Surrogate-Key: t1 t2"}
 					o := says("x", fields...)
-					g := newRig(t, o, cache.Options{})
+					g := newRig(t, o, cache.Options{Tags: cache.SurrogateKey})
 					if when == "of a validation" {
 						if test.stored || test.forgets {
 							return // what is stored stays

@@ -31,8 +31,8 @@ const (
 	// maxItems bounds the lines, selectors and names in one record, which take many times their bytes in memory.
 	maxItems = 4096
 
-	// maxTags bounds the tags of one response: those of its URI, in each form, and of its groups.
-	maxTags = invalidation.MaxGroups + 128
+	// maxTags bounds the tags of one response: those of its URI, in each form, of its groups, and those that the program has given it.
+	maxTags = invalidation.MaxGroups + invalidation.MaxResponseTags + 128
 
 	// maxInline bounds the bodies that stand in an entry's record.
 	maxInline = 32 << 10
