@@ -72,6 +72,9 @@ const (
 var wrongOrders = map[[2]string]string{
 	{cacheLayer, authLayer}:    "contains auth below a cache, which would not know whose answers it has; list auth before cache",
 	{retryLayer, authLayer}:    "contains auth inside retry: each attempt could be sent twice, and a failed token source would be retried; list auth before retry",
+	{hedgeLayer, authLayer}:    "contains auth inside hedge: the copies would be sent twice after a 401; list auth before hedge",
+	{breakerLayer, authLayer}:  "contains auth inside breaker: a failed token source would count as a failure of the server; list auth before breaker",
+	{limitLayer, authLayer}:    "contains auth inside limit: requests would hold their places while they wait for a token; list auth before limit",
 	{signLayer, cacheLayer}:    "contains sign outside a cache: hits would be signed for nothing, and refreshes sent with an old signature; list sign after cache",
 	{signLayer, retryLayer}:    "contains sign outside retry: all attempts would have one signature; list sign after retry",
 	{retryLayer, cacheLayer}:   "contains a cache inside retry: hits would wait for attempts, and failed attempts could be stored; list cache before retry",

@@ -97,7 +97,7 @@ func appendCredentials(dst []byte, r *http.Request) ([]byte, error) {
 	}
 	start := len(dst) + 1
 	dst, err := credential.Append(append(append(dst, 1), hashSeed...), r)
-	if err != nil && reqctx.From(r.Context()).Principal == "" { // a principal in the context makes up for credentials that cannot be read
+	if err != nil && !reqctx.From(r.Context()).Named() { // a principal that is named in the context makes up for credentials that cannot be read
 		return nil, err
 	}
 	return hashedFrom(dst, start), nil

@@ -32,8 +32,13 @@ func HashPrincipal(name string) string {
 
 // WithCredential returns a context for a request whose header field has the value, which a layer has added for the principal of that name.
 // Of a credential that is no field, such as a parameter of the query, the name alone counts. A principal that the context has already counts beside it.
+// With an empty name the value stands for itself: it keeps requests apart, and says no more of who asks.
 func WithCredential(ctx context.Context, field, value, name string) context.Context {
 	v := From(ctx)
+	v.Unnamed = name == "" && !v.Named()
+	if name == "" {
+		name = "credential\x00" + value
+	}
 	c := &Credential{Field: field, Value: value, principal: HashPrincipal(name), before: v.Principal, outer: v.Credential}
 	if c.outer != nil && c.outer.Field == field { // the context is that of an older request
 		c.outer = c.outer.outer
@@ -49,6 +54,9 @@ func WithCredential(ctx context.Context, field, value, name string) context.Cont
 	v.Credential = c
 	return With(ctx, v)
 }
+
+// Named reports whether the program, or a layer above, has said who asks.
+func (v Values) Named() bool { return v.Principal != "" && !v.Unnamed }
 
 // Vouches reports whether all that a field holds is a credential that a layer has added for a principal which it names.
 // Then the principal says who asks, and the value, which may be another tomorrow, says no more.

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/internal/drain"
 	"github.com/plyhttp/ply/internal/field"
@@ -87,6 +89,8 @@ func (l *layer) skips(req *http.Request) string {
 	switch {
 	case disabled(req.Context()):
 		return "disabled"
+	case req.Context().Value(askedKey{}) == &l.opts:
+		return "it fetches the token"
 	case !l.origins.have(req.URL):
 		return "another origin"
 	case l.brings(req):
@@ -121,10 +125,7 @@ func (l *layer) brings(req *http.Request) bool {
 func (l *layer) with(req *http.Request, s *slot, t *held) *http.Request {
 	ctx := req.Context()
 	name := cmp.Or(t.Principal, s.account)
-	if name == "" && (l.opts.Query != "" || !credential.Named(l.opts.Field)) {
-		name = "token of nobody\x00" + t.line // no cache takes the field for a credential by its name
-	}
-	if name != "" {
+	if name != "" || l.opts.Query != "" || !credential.Named(l.opts.Field) { // else the key of a cache has the field by itself
 		ctx = reqctx.WithCredential(ctx, l.opts.Field, t.line, name)
 	}
 	if hidden := l.redactor(redact.From(ctx)); hidden != nil {
@@ -199,6 +200,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 		report(req.Context(), StatusSkipped, why)
 		return h.next.RoundTrip(req)
 	}
+	began := time.Now()
 	s, err := h.slot(req)
 	var l lease
 	if err == nil {
@@ -212,6 +214,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	status := StatusAdded
 	if l.waited {
 		status = StatusRenewed
+		waited(req.Context(), began)
 	}
 	report(req.Context(), status, "")
 	resp, err := h.next.RoundTrip(h.with(req, s, l.held))
@@ -249,7 +252,11 @@ func (h *handler) refused(req *http.Request, resp *http.Response, s *slot, l lea
 	if hasBody(req) && req.GetBody == nil {
 		return reject("the body cannot be sent again")
 	}
+	began := time.Now()
 	newer, why, err := s.replaced(ctx, r, l.held)
+	if r.wait != nil {
+		waited(ctx, began)
+	}
 	switch {
 	case err != nil:
 		drain.Response(resp)
@@ -277,6 +284,14 @@ func (h *handler) refused(req *http.Request, resp *http.Response, s *slot, l lea
 	}
 	report(ctx, StatusReplayed, "")
 	return resp, nil
+}
+
+// waited notes in the record of the call for how long it waited for a token, if that is worth a word.
+func waited(ctx context.Context, since time.Time) {
+	if time.Since(since) < time.Millisecond {
+		return
+	}
+	attempt.Tell(ctx, attempt.Note{Layer: "auth", Event: "waited", Detail: "for a token", Start: since, Duration: time.Since(since)})
 }
 
 func closeBody(req *http.Request) {

@@ -376,3 +376,17 @@ func TestChallengeIsAnsweredOnce(t *testing.T) {
 	require.Equal(t, 401, status)
 	require.Equal(t, auth.StatusRejected, i.Status)
 }
+
+// A key of which nobody says whose it is keeps requests apart, and vouches for nothing that others add below.
+func TestKeyOfNobodyVouchesForNothingBelow(t *testing.T) {
+	users := 0
+	origin := numbered("Cache-Control", "max-age=60")
+	below := &adder{origin, func(r *http.Request) {
+		users++
+		r.Header.Set("Authorization", fmt.Sprint("Bearer user", users))
+	}}
+	rt := auth.New(auth.Options{Source: auth.APIKey("", "k"), Field: "X-Acme", Origins: []string{api}})(newCache(t, cache.Options{}).Middleware(below))
+	get(t, rt, api)
+	_, body := get(t, rt, api)
+	require.Equal(t, "2", body, "one user got the answer of another")
+}

@@ -10,6 +10,7 @@ type (
 	disabledKey struct{}
 	accountKey  struct{}
 	rejectedKey struct{}
+	askedKey    struct{} // the *Options of the layer that asks its source
 )
 
 // Disable returns a context whose requests pass every layer of this package untouched. [Enable] undoes it in an inner context.

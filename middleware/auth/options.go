@@ -131,7 +131,7 @@ func (o Options) withDefaults() Options {
 
 // asked returns the context in which the source is asked. It is no caller's.
 func (o *Options) asked(account string, rejected *Token) (context.Context, context.CancelFunc) {
-	ctx := context.WithValue(context.Background(), accountKey{}, account)
+	ctx := context.WithValue(context.WithValue(context.Background(), askedKey{}, o), accountKey{}, account)
 	if rejected != nil {
 		ctx = context.WithValue(ctx, rejectedKey{}, rejected)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/middleware/auth"
+	"github.com/plyhttp/ply/note"
 	"github.com/plyhttp/ply/plytest"
 )
 
@@ -185,6 +187,7 @@ func TestSourceThatPanicsOrExitsFails(t *testing.T) {
 			require.Zero(t, origin.Count())
 			var panicked *auth.PanicError
 			require.Equal(t, name == "panics", errors.As(err, &panicked))
+			require.Equal(t, name == "exits", strings.Contains(err.Error(), "ended its goroutine"), err)
 		})
 	}
 }
@@ -252,4 +255,38 @@ func TestEachAccountHasItsToken(t *testing.T) {
 	var failed *auth.Error
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, "account", failed.Op)
+}
+
+// A source may use the client that it has the tokens for: what it sends needs none.
+func TestSourceUsesItsOwnClient(t *testing.T) {
+	var client *http.Client
+	source := auth.SourceFunc(func(ctx context.Context) (auth.Token, error) {
+		r, err := http.NewRequestWithContext(ctx, "POST", api+"/token", nil)
+		if err != nil {
+			return auth.Token{}, err
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			return auth.Token{}, err
+		}
+		defer resp.Body.Close()
+		return auth.Token{Value: "t"}, nil
+	})
+	origin, rt := newAPI(auth.Options{Source: source})
+	client = &http.Client{Transport: rt}
+	_, token := get(t, rt, api)
+	require.Equal(t, "t", token)
+	require.Empty(t, origin.Exchanges()[0].Header.Get("Authorization"))
+}
+
+// A call that had to wait for a token says so in its notes.
+func TestWaitForATokenIsNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, rt := newAPI(auth.Options{Source: &issuer{took: time.Second}})
+		ctx, notes := note.Collect(t.Context())
+		send(t, rt, newRequest(t, ctx, "GET", api, ""))
+		send(t, rt, newRequest(t, ctx, "GET", api, ""))
+		require.Len(t, notes(), 1)
+		require.Equal(t, "auth waited for a token, 1s", notes()[0].String())
+	})
 }

@@ -224,7 +224,14 @@ func (s *slot) refresh(f *flight, rejected *Token) {
 	defer cancel()
 	began := time.Now()
 	late := context.AfterFunc(ctx, func() { s.land(f, nil, errRefreshTimeout) })
+	gone := true
+	defer func() {
+		if gone {
+			s.land(f, nil, errGoexit)
+		}
+	}()
 	t, err := ask(ctx, s.opts.Source)
+	gone = false
 	late()
 	var got *held
 	if err == nil {
@@ -298,9 +305,8 @@ func (e *cleaned) Unwrap() error                 { return e.err }
 // errGoexit is the error of a source that ends its goroutine, as FailNow of a test does.
 var errGoexit = errors.New("the source has ended its goroutine")
 
-// ask calls the source. It returns whatever the source does.
+// ask calls the source. It returns, unless the source ends the goroutine.
 func ask(ctx context.Context, s Source) (t Token, err error) {
-	err = errGoexit
 	defer func() {
 		if p := recover(); p != nil {
 			t, err = Token{}, &PanicError{Stack: debug.Stack(), text: fmt.Sprint(p)}

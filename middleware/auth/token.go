@@ -54,6 +54,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 //
 // The context belongs to no caller: it has no value of a request's context, and ends after [Options.RefreshTimeout].
 // [AccountFromContext] says for whom the token is; [RejectedFromContext] says which token a server has refused, so that a source that keeps tokens yields another.
+// What it sends with this context through the layer's own client goes on without a token; with any other context it would wait for itself.
 // A source must return when its context is done. An error, and a panic, fail the requests that wait, unless they have an older token.
 type Source interface {
 	Token(ctx context.Context) (Token, error)

@@ -21,7 +21,7 @@ import (
 func WithPrincipal(ctx context.Context, name string) context.Context {
 	s := reqctx.From(ctx)
 	s.Credential = nil // the request says by itself who asks, as far as the name does not
-	if s.Principal = ""; name != "" {
+	if s.Principal, s.Unnamed = "", false; name != "" {
 		s.Principal = reqctx.HashPrincipal(name)
 	}
 	return reqctx.With(ctx, s)

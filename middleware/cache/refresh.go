@@ -33,7 +33,7 @@ func (x *exchange) refreshBehind() {
 	behind := *x
 	behind.behind = true
 	behind.ask = rfc9111.ReadRequest(modeOf(r.Context()), r, &c.posture)
-	behind.ask.Path, behind.ask.Principal = x.ask.Path, x.ask.Principal
+	behind.ask.Path, behind.ask.Principal, behind.ask.Named = x.ask.Path, x.ask.Principal, x.ask.Named
 	started := c.flights.start(x.own, x.key, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
 		defer cancel()

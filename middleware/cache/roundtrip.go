@@ -58,7 +58,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 func (c *Cache) read(a *rfc9111.Request, r *http.Request, below *connection.Chain) {
 	in := reqctx.From(r.Context())
 	choices := chosen(in)
-	a.Path, a.Principal, a.Traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, len(choices.traces) > 0
+	a.Path, a.Principal, a.Named, a.Traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, in.Named(), len(choices.traces) > 0
 	a.Read(choices.effective(), r, &c.posture)
 	c.keepOutUnsafe(a, r)
 	if c.durable != nil && a.Bypass == "" {

@@ -37,7 +37,7 @@ func (x *exchange) watched(r *http.Request) *http.Request {
 	x.watch = nil
 	a, p := &x.ask, &x.cache.posture
 	unseen := a.Path.Unseen()
-	if a.Bypass != "" && !a.MayStore() || !unseen && !p.Shared && (p.OneIdentity || a.Principal != "") {
+	if a.Bypass != "" && !a.MayStore() || !unseen && !p.Shared && (p.OneIdentity || a.Named) {
 		return r
 	}
 	w := &watch{keyed: credential.Of(x.request)}
@@ -173,7 +173,7 @@ func (w *watch) carries() rfc9111.Carried {
 // It is no question where the program has said who asks, or that all who ask are one.
 func (x *exchange) misattributed() bool {
 	w := x.watch
-	if w == nil || x.cache.posture.OneIdentity || x.ask.Principal != "" {
+	if w == nil || x.cache.posture.OneIdentity || x.ask.Named {
 		return false
 	}
 	w.mu.Lock()

@@ -155,7 +155,7 @@ func appendLayers(a []slog.Attr, o Outcome) []slog.Attr {
 	if o.Stop != "" && o.Stop != "done" {
 		a = append(a, slog.String("retry.stop", o.Stop))
 	}
-	if o.Auth.Status != "" {
+	if o.Auth.Status != "" && o.Auth.Status != "added" && o.Auth.Status != "signed" { // as ever
 		a = append(a, slog.String("auth.status", o.Auth.Status))
 	}
 	if o.Auth.Reason != "" {

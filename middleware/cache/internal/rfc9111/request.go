@@ -27,6 +27,7 @@ type Request struct {
 
 	Path      connection.Path // what the answer comes over
 	Principal string          // see WithPrincipal
+	Named     bool            // somebody has said who the principal is
 	Traced    bool            // someone wants to hear of this request
 
 	Bypass    string // Fwd the store is neither read nor written
