@@ -17,7 +17,7 @@ import (
 
 const url = "http://example.com/a"
 
-func TestFreshAnswersComeFromTheStore(t *testing.T) {
+func TestFreshResponseIsServedFromTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, says("hello", "Cache-Control: max-age=60"), cache.Options{})
 		first, _ := g.get(url)
@@ -34,7 +34,7 @@ func TestFreshAnswersComeFromTheStore(t *testing.T) {
 	})
 }
 
-func TestStaleAnswersAreValidated(t *testing.T) {
+func TestStaleResponseIsValidated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
 		o.answer = func(r *http.Request) *http.Response {
@@ -57,7 +57,7 @@ func TestStaleAnswersAreValidated(t *testing.T) {
 	})
 }
 
-func TestScopesPassTheCacheBy(t *testing.T) {
+func TestDisabledContextBypassesTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, says("hello", "Cache-Control: max-age=60"), cache.Options{})
 		g.get(url)
@@ -70,7 +70,7 @@ func TestScopesPassTheCacheBy(t *testing.T) {
 	})
 }
 
-func TestPrincipalsAndPartitionsDoNotShare(t *testing.T) {
+func TestPrincipalsAndPartitionsShareNoResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, says("hello", "Cache-Control: max-age=60"), cache.Options{})
 		g.get(url)
@@ -88,7 +88,7 @@ func TestPrincipalsAndPartitionsDoNotShare(t *testing.T) {
 	})
 }
 
-func TestUnsafeMethodsInvalidate(t *testing.T) {
+func TestUnsafeMethodInvalidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, says("hello", "Cache-Control: max-age=60"), cache.Options{})
 		g.get(url)
@@ -101,7 +101,7 @@ func TestUnsafeMethodsInvalidate(t *testing.T) {
 	})
 }
 
-func TestForgedStatusNeverPasses(t *testing.T) {
+func TestForgedCacheStatusIsRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, says("hello", "Cache-Status: ply; hit", "Cache-Status: cdn; hit"), cache.Options{})
 		have, resp := g.get(url)
@@ -112,7 +112,7 @@ func TestForgedStatusNeverPasses(t *testing.T) {
 	})
 }
 
-func TestIncompleteBodiesAreNotStored(t *testing.T) {
+func TestIncompleteBodyIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
 		o.answer = func(*http.Request) *http.Response {
@@ -127,7 +127,7 @@ func TestIncompleteBodiesAreNotStored(t *testing.T) {
 	})
 }
 
-func TestLargeBodiesStreamAndAreNotStored(t *testing.T) {
+func TestBodyBeyondLimitStreamsAndIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		large := strings.Repeat("x", 101)
 		o := &origin{answer: func(*http.Request) *http.Response {
@@ -147,7 +147,7 @@ type pipe struct{ io.Reader }
 func (pipe) Write(p []byte) (int, error) { return len(p), nil }
 func (pipe) Close() error                { return nil }
 
-func TestUpgradesPassUntouched(t *testing.T) {
+func TestUpgradeIsForwardedUntouched(t *testing.T) {
 	body := pipe{strings.NewReader("")}
 	o := &origin{answer: func(*http.Request) *http.Response {
 		resp := reply(101, "")
@@ -164,7 +164,7 @@ func TestUpgradesPassUntouched(t *testing.T) {
 	}
 }
 
-func TestEventStreamsAreNeverHeldBack(t *testing.T) {
+func TestEventStreamIsForwardedAsItArrives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events, server := io.Pipe()
 		o := &origin{answer: func(*http.Request) *http.Response {
@@ -187,7 +187,7 @@ func TestEventStreamsAreNeverHeldBack(t *testing.T) {
 	})
 }
 
-func TestStaleWhileRevalidateRefreshesBehindTheCaller(t *testing.T) {
+func TestStaleWhileRevalidateRefreshesInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := says("hello", "Cache-Control: max-age=5, stale-while-revalidate=60")
 		g := newRig(t, o, cache.Options{})
@@ -206,7 +206,7 @@ func TestStaleWhileRevalidateRefreshesBehindTheCaller(t *testing.T) {
 	})
 }
 
-func TestStaleIfErrorStandsInForAFailedOrigin(t *testing.T) {
+func TestStaleIfErrorServesStaleForAFailedOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := says("hello", "Cache-Control: max-age=5, stale-if-error=60")
 		g := newRig(t, o, cache.Options{})

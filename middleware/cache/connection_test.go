@@ -53,8 +53,8 @@ func askBy(t *testing.T, rt http.RoundTripper, method string, fields ...string) 
 	return string(body), resp
 }
 
-// TestUnverifiedAnswersServeTheirCallerAlone: whatever hides the transport, such an answer is neither stored nor does it change or remove what is.
-func TestUnverifiedAnswersServeTheirCallerAlone(t *testing.T) {
+// TestUnverifiedTLSResponseIsNotStored: whatever hides the transport, such an answer is neither stored nor does it change or remove what is.
+func TestUnverifiedTLSResponseIsNotStored(t *testing.T) {
 	fresh := []string{"Cache-Control: max-age=60", `Etag: "a"`}
 	for name, tt := range map[string]struct {
 		lax    *origin
@@ -104,8 +104,8 @@ func TestUnverifiedAnswersServeTheirCallerAlone(t *testing.T) {
 	}
 }
 
-// TestUnverifiedAnswersAreNotShared: those who wait for an unverified answer ask themselves, and are not told of its errors either.
-func TestUnverifiedAnswersAreNotShared(t *testing.T) {
+// TestUnverifiedTLSResponseIsNotShared: those who wait for an unverified answer ask themselves, and are not told of its errors either.
+func TestUnverifiedTLSResponseIsNotShared(t *testing.T) {
 	for name, lax := range map[string]*origin{
 		"an answer":       says("forged", "Cache-Control: max-age=60"),
 		"an error":        {answer: func(*http.Request) *http.Response { return reply(503, "forged") }},
@@ -148,8 +148,8 @@ func strangers(t *testing.T, name string, lax *origin, stale bool) {
 	wg.Wait()
 }
 
-// TestResumedSessionsAreVerified: net/http says so, and the cache relies on it.
-func TestResumedSessionsAreVerified(t *testing.T) {
+// TestResumedTLSSessionIsVerified: net/http says so, and the cache relies on it.
+func TestResumedTLSSessionIsVerified(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -186,8 +186,8 @@ type seen struct {
 
 func (s *seen) Unwrap() http.RoundTripper { return s.transport }
 
-// TestConnectionsWithoutANameStayOutOfStores: whatever the method, and although a lease would be there.
-func TestConnectionsWithoutANameStayOutOfStores(t *testing.T) {
+// TestUnnamedConnectionBypassesTheStore: whatever the method, and although a lease would be there.
+func TestUnnamedConnectionBypassesTheStore(t *testing.T) {
 	unnamed := &http.Transport{TLSClientConfig: &tls.Config{VerifyConnection: func(tls.ConnectionState) error { return nil }}}
 	synctest.Test(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 20)
@@ -219,8 +219,8 @@ func TestConnectionsWithoutANameStayOutOfStores(t *testing.T) {
 	})
 }
 
-// TestDeletingReachesAllConnections: a request says nothing about the connection that its answer came over.
-func TestDeletingReachesAllConnections(t *testing.T) {
+// TestDeleteReachesAllConnections: a request says nothing about the connection that its answer came over.
+func TestDeleteReachesAllConnections(t *testing.T) {
 	for name, store := range map[string]store.Store{"memory": nil, "bytes": storetest.NewMap(1 << 20)} {
 		c, err := cache.New(cache.Options{Store: store, StoreTimeout: time.Minute})
 		require.NoError(t, err)
@@ -248,8 +248,8 @@ func TestDeletingReachesAllConnections(t *testing.T) {
 	}
 }
 
-// TestAHitOverANamedConnectionCostsNoAllocationMore: it is named once.
-func TestAHitOverANamedConnectionCostsNoAllocationMore(t *testing.T) {
+// TestHitOverNamedConnectionAllocatesNoMore: it is named once.
+func TestHitOverNamedConnectionAllocatesNoMore(t *testing.T) {
 	c, err := cache.New(cache.Options{})
 	require.NoError(t, err)
 	defer c.Close()
@@ -268,8 +268,8 @@ func TestAHitOverANamedConnectionCostsNoAllocationMore(t *testing.T) {
 	}
 }
 
-// TestATransportMayBeSetUpAfterItIsMounted, as long as that is before the first request.
-func TestATransportMayBeSetUpAfterItIsMounted(t *testing.T) {
+// TestTransportMayBeConfiguredAfterMounting, as long as that is before the first request.
+func TestTransportMayBeConfiguredAfterMounting(t *testing.T) {
 	c, err := cache.New(cache.Options{})
 	require.NoError(t, err)
 	defer c.Close()
@@ -286,8 +286,8 @@ func TestATransportMayBeSetUpAfterItIsMounted(t *testing.T) {
 	}
 }
 
-// TestSocketsBelowATransportThatCannotBeSeen: a URL says nothing about them, and the connection that was used does.
-func TestSocketsBelowATransportThatCannotBeSeen(t *testing.T) {
+// TestUnixSocketBelowOpaqueTransport: a URL says nothing about them, and the connection that was used does.
+func TestUnixSocketBelowOpaqueTransport(t *testing.T) {
 	for _, single := range []bool{false, true} {
 		c, err := cache.New(cache.Options{OneIdentityBelow: single})
 		require.NoError(t, err)

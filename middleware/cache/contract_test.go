@@ -11,7 +11,7 @@ import (
 )
 
 // The cache keeps the contract of http.RoundTripper, private and shared.
-func TestContract(t *testing.T) {
+func TestCacheKeepsTheRoundTripperContract(t *testing.T) {
 	for name, options := range map[string]cache.Options{"private": {}, "shared": {Shared: true}} {
 		t.Run(name, func(t *testing.T) {
 			plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper {

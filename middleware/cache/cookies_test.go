@@ -20,7 +20,7 @@ import (
 )
 
 // What is stored sets no cookies, however it comes to be the answer. What the origin says now does.
-func TestAHitSetsNoCookies(t *testing.T) {
+func TestCookiesAreNotReplayedByHits(t *testing.T) {
 	const good = "Cache-Control: max-age=10, stale-while-revalidate=20, stale-if-error=600"
 	for _, test := range []struct {
 		name    string
@@ -79,7 +79,7 @@ func TestAHitSetsNoCookies(t *testing.T) {
 }
 
 // The jar of a client keeps what a login has put into it since then.
-func TestAHitUndoesNoLogin(t *testing.T) {
+func TestCookiesOfALaterLoginSurviveHits(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c, err := cache.New(cache.Options{Key: keying.SingleUser()})
 		require.NoError(t, err)
@@ -104,7 +104,7 @@ func TestAHitUndoesNoLogin(t *testing.T) {
 }
 
 // Those who share the exchange of another get the answer without its cookies, which are that one's.
-func TestFollowersGetNoCookies(t *testing.T) {
+func TestCookiesReachTheLeaderOnly(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := says("x", "Cache-Control: max-age=60", "Set-Cookie: a=1")
 		o.delay = time.Second
@@ -139,7 +139,7 @@ func TestFollowersGetNoCookies(t *testing.T) {
 }
 
 // A byte store may hold cookies that another process wants, or that an older version has put there.
-func TestCookiesInAByteStoreAreLeftThere(t *testing.T) {
+func TestCookiesInRecordsAreKept(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		shared := storetest.NewMap(1 << 20)
 		one := newRig(t, says("x", "Cache-Control: max-age=60", "Set-Cookie: a=1"), cache.Options{Store: shared, ReplayCookies: true})

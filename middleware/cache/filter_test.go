@@ -18,7 +18,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
-func TestNoGraphQLErrors(t *testing.T) {
+func TestNoGraphQLErrorsFilter(t *testing.T) {
 	zipped := func(s string) string {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
@@ -113,7 +113,7 @@ func TestGraphQLErrorsAreNotStored(t *testing.T) {
 }
 
 // The caller reads the body as it comes, and so do those who share it; the filter is asked once all of it is there.
-func TestAFilterOfTheBodyHoldsNobodyUp(t *testing.T) {
+func TestBodyFilterDelaysNoReader(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		asked := 0
 		source, sink := io.Pipe()
@@ -159,7 +159,7 @@ func TestAFilterOfTheBodyHoldsNobodyUp(t *testing.T) {
 }
 
 // What the filter cannot be shown is not stored, and what has none is shown as empty. A filter that panics keeps nothing, and nobody waits for it.
-func TestWhatAFilterOfTheBodyIsShown(t *testing.T) {
+func TestBodyFilterSeesTheWholeBody(t *testing.T) {
 	for name, test := range map[string]struct {
 		size   int
 		length bool

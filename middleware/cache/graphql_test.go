@@ -32,7 +32,7 @@ func overGraphQL(o cache.Options) cache.Options {
 }
 
 // A mutation ends what is stored for its endpoint, and nothing else does (RFC 9111 §4.4).
-func TestAMutationInvalidatesItsEndpoint(t *testing.T) {
+func TestGraphQLMutationInvalidatesItsEndpoint(t *testing.T) {
 	const query = `{"query":"{ me { name } }","variables":{"requestId":1}}`
 	for _, test := range []struct {
 		name, url, content string
@@ -95,23 +95,8 @@ func saying(word string) func(*http.Request) bool {
 	}
 }
 
-// What the user says is unsafe is sent each time, whatever its key.
-func TestWhatIsUnsafeIsNotAnsweredFromTheStore(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Methods: []string{"GET", "POST"}, Unsafe: saying("run")})
-		g.get(url)
-		for i := range 2 {
-			g.want(g.ask(url, "run"), 200, "x", "bypassed", i+2)
-		}
-		have, _ := g.get(url)
-		g.want(have, 200, "x", "miss", 4)
-		g.ask(url, "ask")
-		g.want(g.ask(url, "ask"), 200, "x", "hit", 5)
-	})
-}
-
 // A query that is under way while a mutation succeeds is not stored.
-func TestAMutationOvertakesAQueryUnderWay(t *testing.T) {
+func TestGraphQLMutationOvertakesInFlightQuery(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var g *rig
 		mutated := false

@@ -124,7 +124,7 @@ func noNotices(t *testing.T, m *storetest.Map) {
 }
 
 // Many ask three processes for what none of them has: the origin is asked once, and once again when the answer has to be validated.
-func TestOneFetchAcrossProcesses(t *testing.T) {
+func TestLeaseOneFetchAcrossProcesses(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		body := sealed(url, 1, 20_000)
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
@@ -161,7 +161,7 @@ func TestOneFetchAcrossProcesses(t *testing.T) {
 }
 
 // An answer that is stale when its body has come to its end is for all who have waited for it all the same.
-func TestWaitingForAShortLivedAnswer(t *testing.T) {
+func TestLeaseWaitersGetResponseThatIsStaleAtItsEnd(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(3 * time.Second)
@@ -176,7 +176,7 @@ func TestWaitingForAShortLivedAnswer(t *testing.T) {
 }
 
 // A process that dies while it holds a lease costs the others no more than the lease.
-func TestADeadHolderCostsItsLease(t *testing.T) {
+func TestLeaseOfDeadHolderExpires(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		dead, cancel := context.WithCancel(t.Context())
 		_, dying := newBusy(t, &busy{answer: func(r *http.Request, _ int) (*http.Response, error) {
@@ -201,7 +201,7 @@ func TestADeadHolderCostsItsLease(t *testing.T) {
 }
 
 // What cannot be shared holds nobody up for longer than it takes to find that out, and then nobody for a while.
-func TestWhatCannotBeSharedIsNotWaitedFor(t *testing.T) {
+func TestLeaseUnshareableResponseReleasesWaiters(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"no-store": {"Cache-Control: no-store"}, "no-cache": {"Cache-Control: no-cache", `Etag: "a"`}, "no lifetime": {"Cache-Control: max-age=0", `Etag: "a"`},
 	} {
@@ -226,7 +226,7 @@ func TestWhatCannotBeSharedIsNotWaitedFor(t *testing.T) {
 }
 
 // An origin that fails is not asked by one process after the other.
-func TestAFailureReleasesAll(t *testing.T) {
+func TestLeaseFailureReleasesAllWaiters(t *testing.T) {
 	failing := map[string]func() (*http.Response, error){
 		"error": func() (*http.Response, error) { return nil, errors.New("refused") },
 		"503":   func() (*http.Response, error) { return reply(503, "busy"), nil },
@@ -253,7 +253,7 @@ func TestAFailureReleasesAll(t *testing.T) {
 }
 
 // Two people, and two variants that are known to be two, do not wait for each other.
-func TestLeasesAreOnePersonsAndOneVariants(t *testing.T) {
+func TestLeaseIsPerPrincipalAndVariant(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(time.Second)
@@ -282,7 +282,7 @@ func TestLeasesAreOnePersonsAndOneVariants(t *testing.T) {
 }
 
 // Who asks after an invalidation does not wait for what was asked for before it.
-func TestAnInvalidationEndsTheWait(t *testing.T) {
+func TestLeaseInvalidationEndsTheWait(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		state := "old"
 		var mu sync.Mutex
@@ -326,7 +326,7 @@ func TestAnInvalidationEndsTheWait(t *testing.T) {
 }
 
 // A caller who waits for another process and leaves, leaves at once. One who leads leaves the others a lease that is free.
-func TestLeavingWhileOthersWait(t *testing.T) {
+func TestLeaseWaiterOrLeaderMayLeave(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			select {
@@ -361,7 +361,7 @@ func TestLeavingWhileOthersWait(t *testing.T) {
 }
 
 // A cache that is closed gives back what it holds, and waits for nobody.
-func TestClosingGivesLeasesBack(t *testing.T) {
+func TestLeaseIsReleasedByClose(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(5 * time.Second)
@@ -390,7 +390,7 @@ func TestClosingGivesLeasesBack(t *testing.T) {
 }
 
 // What is refreshed behind the callers' backs is refreshed by one process.
-func TestOneRefreshAcrossProcesses(t *testing.T) {
+func TestLeaseOneRefreshAcrossProcesses(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(2 * time.Second)
@@ -414,7 +414,7 @@ func TestOneRefreshAcrossProcesses(t *testing.T) {
 }
 
 // A body that takes longer than the lease, or is too large to be stored, is waited for no longer than that.
-func TestABodyThatTakesLong(t *testing.T) {
+func TestLeaseBoundsTheWaitForALongBody(t *testing.T) {
 	for name, c := range map[string]struct {
 		size int
 		most time.Duration
@@ -439,7 +439,7 @@ func TestABodyThatTakesLong(t *testing.T) {
 }
 
 // Whichever call of one process's store fails, in whichever way: all answers are right, and nobody waits longer than the others' lease and the store's time.
-func TestWhicheverCallFailsUnderALease(t *testing.T) {
+func TestLeaseStoreFaultAtEachCall(t *testing.T) {
 	const timeout = 50 * time.Millisecond
 	hang := make(chan struct{})
 	for name, fault := range map[string]func(context.Context) error{
@@ -495,7 +495,7 @@ func TestWhicheverCallFailsUnderALease(t *testing.T) {
 }
 
 // Leases that make no sense are refused.
-func TestLeasesThatNobodyCouldHold(t *testing.T) {
+func TestLeaseInvalidDurationsAreErrors(t *testing.T) {
 	for want, o := range map[string]cache.Options{
 		"needs a Store":  {Lease: time.Second},
 		"a Memory is":    {Lease: time.Second, Store: near()},
@@ -525,7 +525,7 @@ func (l *late) Put(ctx context.Context, key string, r store.Record) error {
 }
 
 // What another process stores between our look into the store and our lease is found.
-func TestLeasesThatComeTooLate(t *testing.T) {
+func TestLeaseFindsResponseStoredMeanwhile(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 24)
 		o := &busy{answer: func(*http.Request, int) (*http.Response, error) {

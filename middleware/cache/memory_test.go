@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -87,7 +88,7 @@ func TestMemoryAtItsLimits(t *testing.T) {
 	})
 }
 
-func TestMemoryForgetsWhatWasUsedLongestAgo(t *testing.T) {
+func TestMemoryEvictsLeastRecentlyUsed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var evicted []string
 		memory := cache.NewMemory(cache.MemoryOptions{MaxEntries: 2, Evicted: func(e *cache.Entry) { evicted = append(evicted, e.URL()) }})
@@ -109,7 +110,7 @@ func TestMemoryForgetsWhatWasUsedLongestAgo(t *testing.T) {
 }
 
 // What the entries are charged with is what they take, whatever their size: the heap is what the operating system sees.
-func TestHeapStaysWithinTheLimit(t *testing.T) {
+func TestMemoryHeapStaysWithinTheLimit(t *testing.T) {
 	for _, test := range []struct {
 		limit     int64
 		answers   int
@@ -161,4 +162,61 @@ func heapInUse() int64 {
 	runtime.GC() // what the first one left in sync.Pools
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// Small bodies with many fields cost more than their bytes, and are charged for it.
+func TestMemoryChargesHeaderFields(t *testing.T) {
+	const limit = 4 << 20
+	fields := []string{"Cache-Control: max-age=60"}
+	for i := range 22 {
+		fields = append(fields, fmt.Sprintf("X-Field-%d: %d", i, i))
+	}
+	c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: limit})})
+	require.NoError(t, err)
+	defer c.Close()
+	rt := c.Middleware(roundTripper(func(*http.Request) (*http.Response, error) { return reply(200, "x", fields...), nil }))
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range 3000 {
+		r, _ := http.NewRequest("GET", fmt.Sprintf("http://h/%d", i), nil)
+		resp, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		readAll(resp)
+	}
+	if used := heap() - before; used > limit*5/4 {
+		t.Errorf("%d bytes of heap for a limit of %d", used, limit)
+	}
+	if c.Stats().Evicted == 0 {
+		t.Error("the test does not press against the bound")
+	}
+	runtime.KeepAlive(c)
+}
+
+// An entry as large as the whole store takes the place of everything else.
+func TestMemoryEntryAsLargeAsTheLimit(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const limit = 2 << 20
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			n, _ := strconv.Atoi(r.Header.Get("Size"))
+			return reply(200, strings.Repeat("x", n), "Cache-Control: max-age=60")
+		}}
+		g := newRig(t, o, cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: limit})})
+		g.get("http://h/filling", "Size: 1000000")
+		overhead := g.Stats().Bytes - 1000000
+		for i := range 200 {
+			g.get(fmt.Sprintf("http://h/%d", i), "Size: 1000")
+		}
+		size := fmt.Sprintf("Size: %d", limit-overhead)
+		g.do("DELETE", "http://h/filling")
+		g.get("http://h/filling", size)
+		have, _ := g.get("http://h/filling", size)
+		if s := g.Stats(); have.Outcome != "hit" || s.Bytes != limit || s.Entries != 1 {
+			t.Errorf("%s, %+v", have.Outcome, s)
+		}
+	})
 }

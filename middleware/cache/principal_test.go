@@ -67,7 +67,7 @@ func TestPrincipalIsInEveryKey(t *testing.T) {
 	}
 }
 
-func TestPrincipalInnermostCounts(t *testing.T) {
+func TestPrincipalOfTheInnermostContextCounts(t *testing.T) {
 	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
 	send := func(ctx context.Context) got {
 		r, _ := http.NewRequestWithContext(ctx, "GET", "http://h/a", nil)
@@ -84,7 +84,7 @@ func TestPrincipalInnermostCounts(t *testing.T) {
 }
 
 // An unsafe request ends what is stored for every principal; Delete and Contains are about one.
-func TestPrincipalAndRemoval(t *testing.T) {
+func TestPrincipalUnsafeMethodInvalidatesForAll(t *testing.T) {
 	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
 	g.as("alice", "GET", "http://h/a")
 	g.as("bob", "GET", "http://h/a")
@@ -107,7 +107,7 @@ func TestPrincipalAndRemoval(t *testing.T) {
 }
 
 // Requests for one answer at one time share an exchange with those of the same principal only.
-func TestPrincipalsShareNoExchange(t *testing.T) {
+func TestPrincipalsAreNotCollapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{delay: time.Second}
 		var mu sync.Mutex
@@ -145,7 +145,7 @@ func TestPrincipalsShareNoExchange(t *testing.T) {
 }
 
 // Nothing of a principal's name stands in a store.
-func TestPrincipalIsNotStoredInClear(t *testing.T) {
+func TestPrincipalNameIsNotStored(t *testing.T) {
 	m := storetest.NewMap(1 << 20)
 	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{Store: m})
 	g.as("alice@example.com", "GET", "http://h/a")

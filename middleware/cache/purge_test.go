@@ -19,7 +19,7 @@ import (
 )
 
 // What is removed while an answer is under way is not stored when that comes, however it is removed.
-func TestWhatIsUnderWayIsRemovedToo(t *testing.T) {
+func TestPurgeReachesInFlightResponses(t *testing.T) {
 	yes := func(*cache.Entry) bool { return true }
 	counted := func(_ int, err error) error { return err }
 	for _, test := range []struct {
@@ -110,7 +110,7 @@ func TestWhatIsUnderWayIsRemovedToo(t *testing.T) {
 }
 
 // A pattern for what a byte store shows keeps out what would be shown so.
-func TestAPatternOfHiddenValuesReachesWhatIsUnderWay(t *testing.T) {
+func TestPurgeByHiddenPatternReachesInFlightResponses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := &origin{}
 		g := newRig(t, o, cache.Options{Store: storetest.NewMap(1 << 20)})
@@ -132,7 +132,7 @@ func TestAPatternOfHiddenValuesReachesWhatIsUnderWay(t *testing.T) {
 }
 
 // A caller who comes after a removal does not share an exchange that began before it.
-func TestACallerAfterARemovalGetsAnAnswerFromAfterIt(t *testing.T) {
+func TestPurgeEndsJoining(t *testing.T) {
 	for name, remove := range map[string]func(g *rig) error{
 		"DeletePattern":   func(g *rig) error { _, err := g.DeletePattern(g.Context(), "example.com/**"); return err },
 		"DeleteOlderThan": func(g *rig) error { _, err := g.DeleteOlderThan(g.Context(), 0); return err },
@@ -164,7 +164,7 @@ func TestACallerAfterARemovalGetsAnAnswerFromAfterIt(t *testing.T) {
 }
 
 // A removal that cannot remove anything says so, and what to do.
-func TestARemovalThatNamesNothingIsAnError(t *testing.T) {
+func TestPurgeWithoutTargetIsAnError(t *testing.T) {
 	g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{})
 	relative := must(http.NewRequest("GET", "/me", nil))
 	for name, remove := range map[string]func() error{
@@ -226,7 +226,7 @@ func TestDeleteEntry(t *testing.T) {
 }
 
 // What a validation has put in an entry's place is that entry to its user.
-func TestDeleteEntryThatWasConfirmedSince(t *testing.T) {
+func TestDeleteEntryThatWasFreshenedSince(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := says("x", "Cache-Control: max-age=60", `ETag: "1"`)
 		g := newRig(t, o, cache.Options{})
@@ -242,7 +242,7 @@ func TestDeleteEntryThatWasConfirmedSince(t *testing.T) {
 	})
 }
 
-func TestAnEntryOfAnotherCacheIsRefused(t *testing.T) {
+func TestDeleteEntryOfAnotherCacheIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		here := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: cache.NewMemory(cache.MemoryOptions{})})
 		there := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: storetest.NewMap(1 << 20)})
@@ -258,7 +258,7 @@ func TestAnEntryOfAnotherCacheIsRefused(t *testing.T) {
 }
 
 // An entry says which method it answers, and removing it ends that.
-func TestEntriesSayTheirMethod(t *testing.T) {
+func TestEntryMethod(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Key: keying.New(keying.Body(keying.BodyOptions{}))})
 		g.get(url)
@@ -281,7 +281,7 @@ func TestEntriesSayTheirMethod(t *testing.T) {
 }
 
 // A store that cannot list what it holds cannot remove by what it holds, and says so.
-func TestRemovalsThatNeedAListSaySo(t *testing.T) {
+func TestPurgeWithoutRangerIsAnError(t *testing.T) {
 	g := newRig(t, says("x"), cache.Options{Store: unlisted{storetest.NewMap(1 << 20)}})
 	for name, remove := range map[string]func() (int, error){
 		"DeletePattern":   func() (int, error) { return g.DeletePattern(t.Context(), "h/*") },
@@ -358,7 +358,7 @@ func TestDeletePrincipalIsForAllProcesses(t *testing.T) {
 }
 
 // What asks for nothing is answered so, and panics nowhere.
-func TestMaintenanceByNothing(t *testing.T) {
+func TestMaintenanceWithNilArguments(t *testing.T) {
 	g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{})
 	g.get(url)
 	for _, r := range []*http.Request{nil, {}, must(http.NewRequest("GET", "/a", nil))} {

@@ -87,7 +87,7 @@ func equals() []equalURLs {
 }
 
 // Equal keys are one resource: whatever ends what one URL has stored ends what its equals have (RFC 9111 §4.4).
-func TestAnInvalidationReachesEqualURLs(t *testing.T) {
+func TestEqualURLsAreInvalidatedTogether(t *testing.T) {
 	for _, test := range equals() {
 		for name, end := range map[string]func(t *testing.T, g *rig){
 			"PUT":    func(t *testing.T, g *rig) { g.do("PUT", test.other, test.field) },
@@ -145,7 +145,7 @@ func locating() *origin {
 }
 
 // A write by one principal ends the copies of all.
-func TestAnInvalidationReachesEqualURLsOfEveryPrincipal(t *testing.T) {
+func TestEqualURLsInvalidationReachesEveryPrincipal(t *testing.T) {
 	for _, test := range equals() {
 		if strings.Contains(test.field, "X-Tenant") {
 			continue // it makes no key without one, so nobody can know
@@ -163,7 +163,7 @@ func TestAnInvalidationReachesEqualURLsOfEveryPrincipal(t *testing.T) {
 }
 
 // What was asked for before a write by an equal URL, and comes after it, is not stored.
-func TestAnAnswerUnderWayIsOvertakenByAWriteByAnEqualURL(t *testing.T) {
+func TestEqualURLWriteOvertakesInFlightResponse(t *testing.T) {
 	for _, test := range equals() {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestAnAnswerUnderWayIsOvertakenByAWriteByAnEqualURL(t *testing.T) {
 }
 
 // Of two caches that share a store, one hears of what the other writes by an equal URL.
-func TestAWriteByAnEqualURLIsForAllProcesses(t *testing.T) {
+func TestEqualURLWriteReachesAllProcesses(t *testing.T) {
 	for _, test := range equals() {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestAWriteByAnEqualURLIsForAllProcesses(t *testing.T) {
 }
 
 // What does not vary on the whole query is found by the equals of its URL, and ended by them.
-func TestNoVarySearchAndEqualURLs(t *testing.T) {
+func TestEqualURLsWithNoVarySearch(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, says("x", "Cache-Control: max-age=60", "No-Vary-Search: params=(\"s\")"),
 			cache.Options{Key: urlsWith(keying.URLOptions{Paths: []string{"/v/*/a"}})})
@@ -218,7 +218,7 @@ func TestNoVarySearchAndEqualURLs(t *testing.T) {
 }
 
 // Mirrors are one origin for groups, too (RFC 9875).
-func TestGroupsOfMirrors(t *testing.T) {
+func TestEqualURLsShareGroups(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, says("x", "Cache-Control: max-age=60", `Cache-Groups: "g"`), cache.Options{Key: urlsWith(keying.URLOptions{Hosts: map[string]string{"m.test": "h.test"}})})
 		g.get("http://m.test/a")
@@ -231,7 +231,7 @@ func TestGroupsOfMirrors(t *testing.T) {
 }
 
 // A pattern reaches what another host of the same answers has stored.
-func TestDeletePatternReachesMirrors(t *testing.T) {
+func TestEqualURLsDeletePattern(t *testing.T) {
 	hosts := map[string]string{"m1.test:80": "h.test", "M2.test": "h.test", "x.test": "y.test"}
 	for _, test := range []struct {
 		stored, pattern string

@@ -25,15 +25,15 @@ import (
 )
 
 var (
-	soakFor  = flag.Duration("soak", time.Second, "for how long TestSoak sends random traffic")
-	soakSeed = flag.Uint64("seed", 0, "where TestSoak begins; 0 for somewhere")
+	soakFor  = flag.Duration("soak", time.Second, "for how long TestSoakAnswersEqualTheOrigins sends random traffic")
+	soakSeed = flag.Uint64("seed", 0, "where TestSoakAnswersEqualTheOrigins begins; 0 for somewhere")
 )
 
 // Random traffic, random faults of the origin, random behaviour of the callers. Each answer is compared with the one that the origin gives when it is asked directly:
 // never a wrong body, never one that is older than what an invalidation has left, never an error that neither the origin nor the caller has caused.
 //
-//	go test ./middleware/cache -run TestSoak -soak 10m -seed 42
-func TestSoak(t *testing.T) {
+//	go test ./middleware/cache -run TestSoakAnswersEqualTheOrigins -soak 10m -seed 42
+func TestSoakAnswersEqualTheOrigins(t *testing.T) {
 	seed := *soakSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())

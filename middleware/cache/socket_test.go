@@ -88,7 +88,7 @@ func overSockets(t *testing.T, transport *http.Transport, options cache.Options)
 }
 
 // A thousand callers over real sockets: one request, the one who leads is canceled half-way, some never read, some leave early.
-func TestAHerdOverSockets(t *testing.T) {
+func TestSocketsCollapseThousandCallers(t *testing.T) {
 	const n, size = 1000, 256 << 10
 	body := sealed("k", 1, size)
 	var asked atomic.Int64
@@ -156,7 +156,7 @@ func TestAHerdOverSockets(t *testing.T) {
 }
 
 // Ten thousand validations over one connection: one response that is not closed, and everything hangs.
-func TestValidationsOverOneConnection(t *testing.T) {
+func TestSocketsValidationsReuseOneConnection(t *testing.T) {
 	const n = 10_000
 	s := onSocket(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Etag", `"1"`)
@@ -200,7 +200,7 @@ func TestValidationsOverOneConnection(t *testing.T) {
 }
 
 // Connections come back from answers that cannot be shared, that break off, that are too large, and that nobody waited for.
-func TestNothingIsLeftOver(t *testing.T) {
+func TestSocketsAreReleased(t *testing.T) {
 	s := onSocket(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		switch r.URL.Path {

@@ -46,7 +46,7 @@ func (c *tallied) Delete(ctx context.Context, key, version string) error {
 func near() *cache.Memory { return cache.NewMemory(cache.MemoryOptions{}) }
 
 // A copy near is served without a call of the far store, and compared with it once in each interval.
-func TestCopiesAreServedFromNear(t *testing.T) {
+func TestTieredServesFromL1WithinItsTTL(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		far := &tallied{m: storetest.NewMap(1 << 24)}
 		o := says(strings.Repeat("x", 100_000), "Cache-Control: max-age=600")
@@ -78,7 +78,7 @@ func TestCopiesAreServedFromNear(t *testing.T) {
 }
 
 // What another process changes or invalidates is not served from near any more: at once if the far store tells, and else after the interval.
-func TestCopiesFollowOtherProcesses(t *testing.T) {
+func TestTieredL1FollowsOtherProcesses(t *testing.T) {
 	for _, tells := range []bool{true, false} {
 		for name, change := range map[string]func(*rig){
 			"invalidated":          func(g *rig) { g.do("POST", url) },
@@ -127,16 +127,19 @@ func TestCopiesFollowOtherProcesses(t *testing.T) {
 type silent struct{ m *storetest.Map }
 
 func (s *silent) Get(ctx context.Context, key string) (store.Record, error) { return s.m.Get(ctx, key) }
+
 func (s *silent) Put(ctx context.Context, key string, r store.Record) error {
 	return s.m.Put(ctx, key, r)
 }
+
 func (s *silent) Delete(ctx context.Context, key, version string) error {
 	return s.m.Delete(ctx, key, version)
 }
+
 func (s *silent) Clear(ctx context.Context) error { return s.m.Clear(ctx) }
 
 // A change that is made while its record is being read leaves no copy of before.
-func TestACopyOfBeforeIsNotKept(t *testing.T) {
+func TestTieredL1DropsCopyOfARecordChangedDuringRead(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 24)
 		state := "old"
@@ -173,7 +176,7 @@ func (p *paused) GetMulti(ctx context.Context, keys []string) ([]store.Record, e
 }
 
 // While the far store is down copies are served.
-func TestCopiesOutliveTheFarStore(t *testing.T) {
+func TestTieredL1ServesWhileL2IsDown(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		far := &faulty{Map: storetest.NewMap(1 << 24)}
 		g := newRig(t, says("x", "Cache-Control: max-age=600"), cache.Options{Store: cache.Tiered(near(), far)})
@@ -190,7 +193,7 @@ func TestCopiesOutliveTheFarStore(t *testing.T) {
 	})
 }
 
-func TestTiersMustBeTwo(t *testing.T) {
+func TestTieredNeedsTwoStores(t *testing.T) {
 	far := storetest.NewMap(1 << 20)
 	for name, s := range map[string]store.Store{
 		"no near":       cache.Tiered(nil, far),
@@ -207,7 +210,7 @@ func TestTiersMustBeTwo(t *testing.T) {
 }
 
 // A Memory is a byte store as well, for what stands between it and a cache.
-func TestAMemoryBehindAWrapper(t *testing.T) {
+func TestMemoryBehindWrapperIsAByteStore(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, says(strings.Repeat("x", 300_000), "Cache-Control: max-age=600"), cache.Options{Store: plain{near()}})
 		g.get(url)
@@ -216,9 +219,89 @@ func TestAMemoryBehindAWrapper(t *testing.T) {
 	})
 }
 
-func TestMemoryKeepsTheContractOfStores(t *testing.T) {
+func TestMemoryPassesStoretest(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return near() })
 	storetest.RunBounded(t, func(t *testing.T, maxBytes int64) store.Store {
 		return cache.NewMemory(cache.MemoryOptions{MaxBytes: maxBytes})
+	})
+}
+
+// returning is a store whose next Put of an entry does not return until it is told.
+type returning struct {
+	*storetest.Map
+	held chan struct{}
+	put  chan struct{}
+}
+
+func (s *returning) Put(ctx context.Context, key string, r store.Record) error {
+	err := s.Map.Put(ctx, key, r)
+	if held := s.held; held != nil && r.Kind == store.KindEntry {
+		s.held = nil
+		close(s.put)
+		<-held
+	}
+	return err
+}
+
+// Of two changes in this process, the copy near is never the earlier one, whichever of them hears first that it is done.
+func TestTieredL1KeepsTheLaterOfTwoChanges(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		far := &returning{storetest.NewMap(1 << 24), make(chan struct{}), make(chan struct{})}
+		release, put := far.held, far.put
+		g := newRig(t, says("x", "Cache-Control: max-age=600"), cache.Options{Store: cache.Tiered(near(), far)})
+		g.get(url)
+		<-put // stored, and the cache does not know yet
+		r := must(http.NewRequest("GET", url, nil))
+		require.NoError(t, g.Delete(t.Context(), r))
+		close(release)
+		synctest.Wait()
+		if g.Contains(r) {
+			t.Error("what was deleted is there again")
+		}
+	})
+}
+
+// clearing is a store during whose Clear something happens.
+type clearing struct {
+	*storetest.Map
+	meanwhile func()
+}
+
+func (s *clearing) Clear(ctx context.Context) error {
+	s.meanwhile()
+	return s.Map.Clear(ctx)
+}
+
+// What is read while everything is being removed leaves no copy near.
+func TestTieredClearLeavesNoL1Copy(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		far := &clearing{Map: storetest.NewMap(1 << 24)}
+		g := newRig(t, says("x", "Cache-Control: max-age=600"), cache.Options{Store: cache.Tiered(near(), far)})
+		g.get(url)
+		synctest.Wait()
+		far.meanwhile = func() { g.get(url) }
+		require.NoError(t, g.Clear(t.Context()))
+		if g.Contains(must(http.NewRequest("GET", url, nil))) {
+			t.Error("a copy is left")
+		}
+	})
+}
+
+// A clock that was set back makes copies near stale, too.
+func TestTieredClockSetBackMakesL1CopiesStale(t *testing.T) {
+	far, copies := storetest.NewMap(1<<24), near()
+	o := says("x", "Cache-Control: max-age=600", `Etag: "a"`)
+	inFreshBubble(t, func(t *testing.T) {
+		time.Sleep(24 * time.Hour)
+		newRig(t, o, cache.Options{Store: plain{far}}).get(url)
+		g := newRig(t, o, cache.Options{Store: cache.Tiered(copies, plain{far})})
+		have, _ := g.get(url)
+		g.want(have, 200, "x", "hit", 1)
+	})
+	inFreshBubble(t, func(t *testing.T) { // a day earlier
+		g := newRig(t, o, cache.Options{Store: cache.Tiered(copies, plain{far})})
+		if have, _ := g.get(url); have.Outcome == "hit" {
+			t.Error("a response of tomorrow is fresh")
+		}
 	})
 }

@@ -88,7 +88,7 @@ func mustEncode(t testing.TB, set *stored.Variants) []byte {
 	return record
 }
 
-func TestRecordsKeepEverything(t *testing.T) {
+func TestRecordRoundTrip(t *testing.T) {
 	set := sample()
 	record := mustEncode(t, set)
 	again, err := decode(record, goldenHash)
@@ -105,7 +105,7 @@ func TestRecordsKeepEverything(t *testing.T) {
 }
 
 // Records of every version that was ever released are read as they were written.
-func TestGoldenRecords(t *testing.T) {
+func TestRecordGoldenFiles(t *testing.T) {
 	m := GenerationRecord{Generation: stored.Generation{1, 2}, changed: time.Unix(1_700_000_000, 5), until: time.Unix(1_800_000_000, 0)}
 	p := &chunkBuilder{Chunks: stored.Chunks{ID: [16]byte{9, 8, 7}, Size: 5}}
 	present := map[string][]byte{
@@ -147,7 +147,7 @@ func TestGoldenRecords(t *testing.T) {
 }
 
 // Every bit that is flipped, and every byte that is missing or too many, makes a record a miss.
-func TestEveryDamageIsAMiss(t *testing.T) {
+func TestRecordDamageIsAMiss(t *testing.T) {
 	tagged := invalidation.NewTag([]byte("uri"))
 	p := &chunkBuilder{Chunks: stored.Chunks{ID: [16]byte{9, 8, 7}, Size: 5}}
 	m := GenerationRecord{Generation: stored.Generation{1}, until: time.Unix(1_800_000_000, 0)}
@@ -190,7 +190,7 @@ func TestEveryDamageIsAMiss(t *testing.T) {
 }
 
 // A record of a later version is a miss and stays where it is.
-func TestNewerRecordsAreLeftAlone(t *testing.T) {
+func TestRecordOfLaterVersionIsAMiss(t *testing.T) {
 	record := mustEncode(t, sample())
 	record[4] = recordVersion + 1
 	reseal(record)
@@ -206,7 +206,7 @@ func reseal(record []byte) {
 }
 
 // What has a right checksum and is no record of ours all the same, because somebody made it up, is a miss, too.
-func TestMadeUpRecords(t *testing.T) {
+func TestRecordForgedWithValidChecksumIsAMiss(t *testing.T) {
 	for name, change := range map[string]func(e *stored.Entry){
 		"line feed in a value":      func(e *stored.Entry) { e.Header["X"] = []string{"a\nb"} },
 		"carriage return":           func(e *stored.Entry) { e.Header["X"] = []string{"a\rSet-Cookie: b"} },
@@ -241,7 +241,7 @@ func TestMadeUpRecords(t *testing.T) {
 }
 
 // More lines than a record may have are refused on both sides.
-func TestRecordsAreBounded(t *testing.T) {
+func TestRecordBounds(t *testing.T) {
 	set := sample()
 	for i := range maxItems {
 		set.Entries[0].Header[fmt.Sprint("X-", i)] = []string{"a"}
@@ -271,7 +271,7 @@ func (l *leaving) Delete(context.Context, string, string) error {
 }
 
 // How large a body is a record can only say: whoever has made that up gets no memory for it.
-func TestASizeThatIsMadeUp(t *testing.T) {
+func TestRecordForgedBodySizeAllocatesNothing(t *testing.T) {
 	set := sample()
 	set.Entries[1].Part, set.Entries[1].Body.Chunks.Size = nil, 1<<61
 	set, err := decode(mustEncode(t, set), goldenHash)
@@ -298,7 +298,7 @@ func allocated(f func()) uint64 {
 }
 
 // A Response has no more tags than it can have come to: each of them is looked up on reading.
-func TestTagsOfARecord(t *testing.T) {
+func TestRecordTagsAreBounded(t *testing.T) {
 	for n, taken := range map[int]bool{maxTags: true, maxTags + 1: false} {
 		set := sample()
 		e := set.Entries[0]

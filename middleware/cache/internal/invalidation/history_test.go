@@ -17,7 +17,7 @@ func allAbout(names []string) []Tag {
 }
 
 // An exchange learns of every invalidation since it began, and of one too many where the memory does not reach.
-func TestHistoryOfInvalidations(t *testing.T) {
+func TestHistoryFindsInvalidationsSinceAPointInTime(t *testing.T) {
 	h := History{}
 	h.Add(about("before"))
 	began := h.Now()
@@ -52,7 +52,7 @@ func TestHistoryOfInvalidations(t *testing.T) {
 }
 
 // What an answer makes invalid itself does not keep it from being stored. What others make invalid meanwhile does, if it is about the same tag.
-func TestHistoryKnowsAnAnswersOwnInvalidations(t *testing.T) {
+func TestHistoryIgnoresTheResponsesOwnInvalidations(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before, after []string // history of others before and after the answer's own
 		want          bool

@@ -13,7 +13,7 @@ import (
 )
 
 // A Record is read as it was written; one that was changed or cut off in any way is none, and one of a later version is left alone.
-func TestNoticesAreReadAsTheyWereWritten(t *testing.T) {
+func TestLeaseRecordRoundTrip(t *testing.T) {
 	until := time.Now().Add(time.Second).Truncate(time.Millisecond)
 	for _, n := range []Record{
 		{by: stored.Generation{1}},

@@ -154,7 +154,7 @@ func randomRequest(random *rand.Rand) *http.Request {
 }
 
 // What most requests take is a short way. For every request, whatever its fields are called and however often they are there, it leads where the long way leads.
-func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
+func TestFastPathsEqualTheFullRules(t *testing.T) {
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range 20_000 {
@@ -172,8 +172,8 @@ func TestTheShortWaysLeadWhereTheLongOnesDo(t *testing.T) {
 	}
 }
 
-// FuzzShortWays is the same with fields of any name and value.
-func FuzzShortWays(f *testing.F) {
+// FuzzFastPaths is the same with fields of any name and value.
+func FuzzFastPaths(f *testing.F) {
 	f.Add("cache-CONTROL", "no-cache", "Range", "bytes=0-1", uint8(0), 5)
 	f.Add("COOKIE", "", "\u212aookie", "a", uint8(0), 500)
 	f.Add("pragma", "no-cache", "Pragma", "x", uint8(3), 50)
