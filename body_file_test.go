@@ -95,7 +95,7 @@ func TestBodyFilesAreClosed(t *testing.T) {
 	}
 }
 
-// descriptors counts those of this process that are open for the file; none where the system does not tell.
+// descriptors counts the descriptors that this process has open for the file. It returns 0 on systems without /proc.
 func descriptors(path string) (n int) {
 	links, _ := filepath.Glob("/proc/self/fd/*")
 	for _, l := range links {

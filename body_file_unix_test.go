@@ -16,7 +16,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// A file of /proc says that it has no bytes, whoever asks.
+// Files in /proc report a size of zero.
 func TestFileWithoutASizeIsSentToItsEnd(t *testing.T) {
 	const path = "/proc/self/limits"
 	if content, err := os.ReadFile(path); err != nil || len(content) == 0 {

@@ -239,7 +239,7 @@ func (c *withProgress) Close() error {
 	return nil
 }
 
-// A part that is opened while the body is closed is closed as well: nobody else knows of it.
+// A part whose open returns after the body was closed must be closed at once, because no other code has it.
 func TestCloseWhileAPartIsOpened(t *testing.T) {
 	var closed atomic.Int32
 	opening, proceed := make(chan struct{}), make(chan struct{})

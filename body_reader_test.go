@@ -18,7 +18,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// A reader that is handed over is closed once, whatever becomes of the request.
+// The reader is closed once, whatever happens to the request.
 func TestCallersReaderIsClosedOnce(t *testing.T) {
 	server := receive(t)
 	boom := errors.New("boom")

@@ -22,7 +22,7 @@ import (
 	"github.com/plyhttp/ply/middleware/logging"
 )
 
-// watchers are what sees bodies pass: the log with all that it can write, and the record of a call.
+// watchers returns the layers that watch bodies: the log with all its options, and the record of a call.
 func watchers() map[string]func(transport http.RoundTripper) http.RoundTripper {
 	logger := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	log := logging.New(logging.Options{Logger: logger, Headers: true, BodyBytes: 1 << 10, Connection: true})
@@ -37,8 +37,7 @@ func watchers() map[string]func(transport http.RoundTripper) http.RoundTripper {
 	}
 }
 
-// Each Read of the caller is one Read of the body inside, with the caller's own buffer, and comes back as it is:
-// there is no room where something could be kept, and no moment at which it could be.
+// Each Read of the caller is one Read of the inner body with the caller's own buffer, and its result is unchanged, so nothing can be buffered.
 func TestWatchersPassEachReadThrough(t *testing.T) {
 	for name, layer := range watchers() {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +91,7 @@ func (s *scriptedReads) Read(p []byte) (int, error) {
 
 func (s *scriptedReads) Close() error { return nil }
 
-// A server that sends the next line only when the last one has been answered: whoever held one back would stop everything.
+// The server sends each line only after the client has got the one before, so a watcher that held a line back would block the test.
 func TestWatchersDoNotDelayLines(t *testing.T) {
 	answered := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +125,7 @@ func TestWatchersDoNotDelayLines(t *testing.T) {
 	}
 }
 
-// 256 MiB go down and up, and next to nothing is allocated for them.
+// 256 MiB in each direction must cost less than 1 MiB of allocations.
 func TestWatchersDoNotKeepLargeBodies(t *testing.T) {
 	const size = 256 << 20
 	for name, layer := range watchers() {
@@ -257,7 +256,7 @@ func TestRequestBodyMayBeClosedDuringARead(t *testing.T) {
 	}
 }
 
-// unblocked is a pipe that tells when it is closed.
+// unblocked is a pipe that signals when it is closed.
 type unblocked struct {
 	*io.PipeReader
 	closes atomic.Int32

@@ -99,7 +99,7 @@ func file(t *testing.T, name, text string) string {
 	return path
 }
 
-// open opens the file at an offset. Who closes it is what is tested.
+// open opens the file at an offset. The tests check that it gets closed, so open does not register a cleanup.
 func open(t *testing.T, path string, offset int64) *os.File {
 	t.Helper()
 	f, err := os.Open(path)
@@ -115,7 +115,7 @@ func isClosed(f *os.File) bool {
 	return errors.Is(err, os.ErrClosed)
 }
 
-// stream is a reader of unknown kind, which can be read once, and counts how often it is closed.
+// stream is a reader of an unknown type, which can be read only once. It counts how often it is closed.
 type stream struct {
 	io.Reader
 	closes atomic.Int32
@@ -207,7 +207,7 @@ func TestBodyOptionsSetBodyAndHeader(t *testing.T) {
 	}
 }
 
-// replayable has every kind of body that can be sent again, each call anew.
+// replayable returns new options for every kind of body that can be sent again.
 func replayable(t *testing.T) map[string][]ply.RequestOption {
 	long := strings.Repeat("0123456789", 20_000)
 	path := file(t, "long.txt", long)
@@ -277,7 +277,7 @@ func TestBodyReadOnceIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// pipe is an *os.File that has the methods to seek and cannot.
+// pipe returns an *os.File that has the method Seek but cannot seek.
 func pipe(t *testing.T, text string) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()

@@ -67,10 +67,10 @@ type CallHop struct {
 	Omitted   int            // exchanges beyond the 100 that are kept
 
 	Requests int        // that went over the network: those of Exchanges that did, and those omitted
-	Notes    []CallNote // what layers told that they did, as hedge, breaker and limit do; the first 100 are kept
+	Notes    []CallNote // what layers such as hedge, breaker and limit reported that they did; the first 100 are kept
 }
 
-// CallNote is what a layer told that it did; see package note. String returns it in words.
+// CallNote is what a layer reported that it did: see package note. String returns it in words.
 type CallNote struct {
 	Layer  string // its name
 	Event  string // what happened, one of few words: "waited"
@@ -211,7 +211,7 @@ func (h *hopRecord) snapshot() CallHop {
 	return s
 }
 
-// notes are what layers have told.
+// notes returns what layers have reported.
 func (h *hopRecord) notes() []CallNote {
 	var all []CallNote
 	for _, n := range h.tally.Notes() {

@@ -20,7 +20,7 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-// What the auth layer did stands in the record of a call and in the logs, in the same words.
+// The record of a call and the logs show what the auth layer did, in the same words.
 func TestRecordAndLogsSayWhatAuthDid(t *testing.T) {
 	const refused = "t1"
 	for name, test := range map[string]struct {

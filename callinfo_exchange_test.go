@@ -20,7 +20,7 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-// phases returns what has happened in an exchange, in the order of its beginning.
+// phases returns the names of the phases that occurred in an exchange, in order.
 func phaseTimer(t *testing.T, x ply.CallExchange) []string {
 	t.Helper()
 	var happened []string
@@ -89,7 +89,7 @@ func TestResumedDownloadIsAnAttempt(t *testing.T) {
 	})
 }
 
-// A transport that dials takes a connection that becomes free meanwhile; the dial goes on, for others.
+// While a transport dials, another connection may become free: the request takes it, and the dial goes on for later requests.
 func TestDialForAnotherRequestIsNotInTheRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
@@ -137,7 +137,7 @@ func TestAttemptThatNeverReachedTheNetworkIsRecorded(t *testing.T) {
 	})
 }
 
-// withToken is a layer that fetches a token before each request, by the same way, and then waits for its turn.
+// withToken returns a layer that fetches a token through the layers below before each request, and then waits.
 func withToken(wait time.Duration) ply.Middleware {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
@@ -160,7 +160,7 @@ func withToken(wait time.Duration) ply.Middleware {
 	}
 }
 
-// ends tells of each exchange how it ended.
+// ends returns how each exchange ended.
 func ends(h ply.CallHop) (ends []string) {
 	for _, x := range h.Exchanges {
 		end := http.StatusText(x.Status)
@@ -172,7 +172,7 @@ func ends(h ply.CallHop) (ends []string) {
 	return ends
 }
 
-// An attempt has several exchanges where a layer below asks for something else: its error belongs to the one that had it.
+// An attempt has several exchanges if a layer below retry sends other requests. Its error belongs to the exchange that failed.
 func TestErrorIsRecordedWithItsExchange(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -199,7 +199,7 @@ func TestErrorIsRecordedWithItsExchange(t *testing.T) {
 	}
 }
 
-// The body that broke is that of the answer, not of the 401 before it.
+// The broken body is that of the final response, not of the 401 before it.
 func TestBrokenBodyIsRecordedWithItsExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		again := func(next http.RoundTripper) http.RoundTripper {

@@ -63,12 +63,12 @@ func (r *hopRecorder) CloseIdleConnections() { closeIdle(r.next) }
 func newHopRecord(req *http.Request) *hopRecord {
 	call, ok := reqctx.Record(req.Context()).(*callRecord)
 	if !ok {
-		asked := recorderOf(req.Context())
-		if asked == nil {
+		recorder := recorderOf(req.Context())
+		if recorder == nil {
 			return nil
 		}
-		if call = redirectedCall(req, asked); call == nil {
-			call = asked.start(req)
+		if call = redirectedCall(req, recorder); call == nil {
+			call = recorder.start(req)
 		}
 	}
 	return &hopRecord{call: call, CallHop: CallHop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: CallSpan{Start: call.now()}}}
@@ -76,11 +76,11 @@ func newHopRecord(req *http.Request) *hopRecord {
 
 // redirectedCall returns the call that was redirected to req, or nil. An *http.Client gives each hop the context of the first request,
 // so the call is found by way of req.Response.
-func redirectedCall(req *http.Request, asked *callRecorder) *callRecord {
+func redirectedCall(req *http.Request, recorder *callRecorder) *callRecord {
 	if req.Response == nil || req.Response.Request == nil {
 		return nil
 	}
-	if c := callRecordOf(req.Response.Request.Context()); c != nil && c.recorder == asked {
+	if c := callRecordOf(req.Response.Request.Context()); c != nil && c.recorder == recorder {
 		return c
 	}
 	return nil

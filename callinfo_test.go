@@ -405,7 +405,7 @@ func (l *askingLayer) CloseIdleConnections() {
 	l.next.(interface{ CloseIdleConnections() }).CloseIdleConnections()
 }
 
-// A call that nobody asks about allocates what net/http itself does for it.
+// A call that is not recorded allocates only what net/http itself allocates.
 func TestUnrecordedCallsAllocateNothing(t *testing.T) {
 	transport := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
@@ -421,7 +421,7 @@ func TestUnrecordedCallsAllocateNothing(t *testing.T) {
 		}
 	}
 	if _, ok := ply.CallInfoFrom(get(t, c, "http://a.test/")); ok {
-		t.Error("a record that nobody asked for")
+		t.Error("a call without WithCallInfo has a record")
 	}
 }
 

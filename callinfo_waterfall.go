@@ -23,7 +23,7 @@ const (
 // String returns the record as a waterfall: what happened, when it began, how long it took. It has at most 80 columns, except for long URLs and errors.
 // Secrets are hidden.
 func (i CallInfo) String() string {
-	w := waterfall{total: i.Total, redactor: i.Redactor, said: i.Redactor.ErrorText(i.Err)}
+	w := waterfall{total: i.Total, redactor: i.Redactor, callError: i.Redactor.ErrorText(i.Err)}
 	w.line("%s %s", i.Method, i.URL)
 	w.line("%s", i.result())
 	if len(i.Hops) == 0 {
@@ -87,10 +87,10 @@ func formatBytes(n int64) string {
 // waterfall builds a text of rows with bars.
 type waterfall struct {
 	strings.Builder
-	total time.Duration
-	brief bool       // without phases
-	said  string     // the error of the call
-	notes []CallNote // of the hop, not shown yet
+	total     time.Duration
+	brief     bool       // without phases
+	callError string     // the error of the call
+	notes     []CallNote // of the hop, not shown yet
 
 	redactor *redact.Redactor
 }
@@ -158,7 +158,7 @@ func (w *waterfall) hop(h CallHop) {
 	if h.Omitted > 0 {
 		w.line("  and %d exchanges more", h.Omitted)
 	}
-	sofar = max(sofar, w.told(h.Header.End()))
+	sofar = max(sofar, w.layerTime(h.Header.End()))
 	if len(h.Exchanges) > 0 && h.Status != 0 || h.Err != nil {
 		w.layers(sofar, h.Header.End())
 	}
@@ -187,8 +187,8 @@ func (w *waterfall) layer(name, status, reason string) {
 	w.line("  %s", label)
 }
 
-// told shows what layers did up to that time, and returns when the last of it ended.
-func (w *waterfall) told(until time.Duration) (end time.Duration) {
+// layerTime writes the notes of layers up to that time, and returns when the last of them ended.
+func (w *waterfall) layerTime(until time.Duration) (end time.Duration) {
 	for len(w.notes) > 0 && w.notes[0].Span.Start <= until {
 		n := w.notes[0]
 		w.notes = w.notes[1:]
@@ -220,11 +220,11 @@ func (w *waterfall) before(x CallExchange, h CallHop, sofar time.Duration) time.
 		if x.Span.Start <= h.Header.End() { // not an exchange for the rest of a broken body
 			wait.Start = min(wait.Start, sofar)
 		}
-		w.told(wait.Start)
+		w.layerTime(wait.Start)
 		w.row("  wait", wait, "░")
 		sofar = max(sofar, wait.End())
 	}
-	sofar = max(sofar, w.told(x.Span.Start))
+	sofar = max(sofar, w.layerTime(x.Span.Start))
 	w.layers(sofar, min(x.Span.Start, h.Header.End()))
 	return sofar
 }
@@ -264,7 +264,7 @@ func (w *waterfall) exchange(x CallExchange, h CallHop) {
 
 // failed writes an error, unless the error of the call says the same.
 func (w *waterfall) failed(label string, err error) {
-	if text := w.redactor.ErrorText(err); text != "" && !strings.Contains(w.said, text) {
+	if text := w.redactor.ErrorText(err); text != "" && !strings.Contains(w.callError, text) {
 		w.line("%s%s", label, text)
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 func ms(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
 
-// waterfall is the record of a call that has everything.
+// waterfall is a record in which everything occurs.
 var waterfall = ply.CallInfo{
 	Method: "GET", URL: "https://a.test/old", Status: 200, Total: ms(100),
 	Hops: []ply.CallHop{{
@@ -80,7 +80,7 @@ hop 2: GET https://b.test/new?token=REDACTED
 	}
 }
 
-// A call with very many attempts still fits on a screen or two: what each of them did in detail is in the fields.
+// The text of a call with very many attempts omits their phases, which the fields have, so that it fits on two screens.
 func TestLongWaterfallOmitsPhases(t *testing.T) {
 	i := waterfall
 	hop := i.Hops[1]
@@ -91,7 +91,7 @@ func TestLongWaterfallOmitsPhases(t *testing.T) {
 	}
 }
 
-// What a layer of others takes is in the record, though it has no name there.
+// The record shows time spent in layers of other packages, though without their names.
 func TestWaterfallShowsTimeInLayers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limit := func(next http.RoundTripper) http.RoundTripper {

@@ -15,7 +15,7 @@ func plain(next ply.Handler) ply.Handler {
 	return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(r) })
 }
 
-// made is not inlined: a closure of an inlined function goes by the name of the caller, too.
+// made must not be inlined: the closure of an inlined function is named after the caller, too.
 //
 //go:noinline
 func made() ply.Middleware {

@@ -50,7 +50,7 @@ func like(name string) ply.Middleware {
 	return func(next ply.Handler) ply.Handler { return &pretender{next, name} }
 }
 
-// pretender is a layer that goes by the name of another.
+// pretender is a layer with the LayerName of another.
 type pretender struct {
 	next http.RoundTripper
 	name string

@@ -140,7 +140,7 @@ func (t *acmeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(r)
 }
 
-// describing is a layer that tells of itself.
+// describing is a layer with LayerName and Unwrap.
 type describing struct{ next http.RoundTripper }
 
 func (d *describing) RoundTrip(r *http.Request) (*http.Response, error) { return d.next.RoundTrip(r) }
@@ -278,7 +278,7 @@ func limit(n int) ply.Middleware {
 	}
 }
 
-// Wrap has no error to return, so the mistake is that of every request, under the name that New would give it.
+// Wrap returns no error, so each request fails with the error that New would return.
 func TestWrapRefusesWhatNewRefuses(t *testing.T) {
 	store, err := cache.New(cache.Options{})
 	require.NoError(t, err)

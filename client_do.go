@@ -46,8 +46,8 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	if r := c.options.Redactor; r != nil && !redact.HasRedactor(req.Context()) {
 		req = req.WithContext(redact.With(req.Context(), r))
 	}
-	if asked := recorderOf(req.Context()); asked != nil {
-		return asked.recordCall(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
+	if recorder := recorderOf(req.Context()); recorder != nil {
+		return recorder.recordCall(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
 	}
 	if req.GetBody != nil {
 		taken, release := takeBodyRelease(req)

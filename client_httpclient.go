@@ -51,7 +51,7 @@ func callStateOf(req *http.Request) (h callState) {
 }
 
 func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c, asked := t.client, req
+	c, given := t.client, req
 	call := callStateOf(req)
 	if req.Response != nil {
 		req = cleanRedirect(req, c.options.CrossOrigin)
@@ -89,8 +89,8 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, redact.From(out.Context()).Error(err)
 	}
-	if isRedirect(asked, resp) {
-		linkHop(asked, out, resp)
+	if isRedirect(given, resp) {
+		linkHop(given, out, resp)
 		return resp, nil
 	}
 	s.reportProgress(resp)
@@ -112,14 +112,14 @@ func isRedirect(req *http.Request, resp *http.Response) bool {
 }
 
 // linkHop sets Request of a redirect to the request that was sent, so that the next hop knows its history: rules about origins go by requests
-// that were made, not by what a layer says of them. If BaseURL completed the URL, the Location becomes absolute, because asked has no origin to resolve it against.
-func linkHop(asked, sent *http.Request, resp *http.Response) {
+// that were made, not by what a layer says of them. If BaseURL completed the URL, the Location becomes absolute, because given has no origin to resolve it against.
+func linkHop(given, sent *http.Request, resp *http.Response) {
 	ctx := sent.Context()
 	if resp.Request != nil && resp.Request.Context().Value(callStateKey{}) != nil {
 		ctx = resp.Request.Context() // it has the record of the call
 	}
 	resp.Request = sent.WithContext(ctx)
-	if !asked.URL.IsAbs() {
+	if !given.URL.IsAbs() {
 		if to, err := sent.URL.Parse(resp.Header.Get("Location")); err == nil {
 			resp.Header = resp.Header.Clone()
 			resp.Header.Set("Location", to.String())

@@ -53,7 +53,7 @@ func TestInvalidOptionsAreErrors(t *testing.T) {
 		{"options of auth", ply.Options{Use: []ply.Middleware{auth.New(auth.Options{})}}, "Use", "Source"},
 		{"options of sign", ply.Options{Use: []ply.Middleware{auth.Sign(auth.SignOptions{})}}, "Use", "Signer"},
 		{"retry twice", ply.Options{Use: []ply.Middleware{retryLike, plain, retryLike}}, "Use", "multiply"},
-		{"credentials for everybody", ply.Options{CrossOrigin: []string{"X-Team", "authorization"}}, "CrossOrigin", "Authorization, which never goes"},
+		{"credentials across origins", ply.Options{CrossOrigin: []string{"X-Team", "authorization"}}, "CrossOrigin", "Authorization, which never goes"},
 		{"retry around redirects", ply.Options{UseCall: []ply.Middleware{retry.New(retry.Options{})}}, "UseCall", "move it to Use"},
 		{"options of retry", ply.Options{Use: []ply.Middleware{retry.New(retry.Options{MaxAttempts: -1})}}, "Use", "MaxAttempts"},
 		{"hedge twice", ply.Options{Use: []ply.Middleware{like("hedge"), like("hedge")}}, "Use", "multiply"},

@@ -73,7 +73,7 @@ func TestPrepareReturnsWhatLayersSee(t *testing.T) {
 	}
 }
 
-// A cache removes what a client's own request has stored, once it is prepared: one that is not says so, or removes nothing.
+// Delete removes the entry of a client's request only if it gets the prepared request.
 func TestDeleteOfAPreparedRequestRemovesItsEntry(t *testing.T) {
 	jar := must(cookiejar.New(nil))
 	jar.SetCookies(must(url.Parse("https://api.example/")), []*http.Cookie{{Name: "session", Value: "1"}})

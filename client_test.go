@@ -128,7 +128,7 @@ func TestWithAnotherTrustInTheEnvironmentHasItsOwnConnections(t *testing.T) {
 	}
 }
 
-// uncomparable is a transport whose values cannot be compared, which its type does not show.
+// uncomparable is a comparable type whose values may panic when they are compared.
 type uncomparable struct{ state any }
 
 func (uncomparable) RoundTrip(r *http.Request) (*http.Response, error) {

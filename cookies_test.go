@@ -17,7 +17,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// cookiesAs gives a cookie to a client as each of the things that send one.
+// cookiesAs returns the ways to send a cookie: an option, a default, and a jar.
 func cookiesAs(t *testing.T, c *http.Cookie) map[string]func(transport ply.Handler) (*http.Response, error) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestOneCookieOfEachNameIsSent(t *testing.T) {
 	}
 }
 
-// Cookies go by the host that a request names (RFC 6265 §5.4), as in net/http.
+// The jar uses the host that a request names (RFC 6265 §5.4), as in net/http.
 func TestJarUsesTheRequestsHost(t *testing.T) {
 	jar := jarWith(t, "http://named.test/", "s=1")
 	transport := &recorder{respond: func(r *http.Request) *http.Response {

@@ -13,7 +13,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// The server answers before it reads: the body stays here.
+// The server responds before it reads, so the client must not send the body.
 func TestExpectContinue(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)

@@ -33,7 +33,7 @@ import (
 	"github.com/plyhttp/ply/store/storetest"
 )
 
-// TestWorkGrowsLinearly holds all that reads what an origin sent to one rule: four times the input is at most eight times the work.
+// TestWorkGrowsLinearly checks every reader of what an origin sends: four times the input must be at most eight times the work.
 // The work is counted and not timed: it is how often each statement runs, as the compiler's own coverage counts it, and the bytes
 // that are allocated. Each measurement is a process of its own, so that nothing else is counted.
 func TestWorkGrowsLinearly(t *testing.T) {
@@ -107,7 +107,7 @@ func workOf(t *testing.T, bin, name string, n int) work {
 	return w
 }
 
-// growing are the readers of what is sent, each with inputs of a size.
+// growing returns the readers, by name. Each reads inputs of about n pieces.
 func growing() map[string]func(n int) {
 	all := map[string]func(n int){
 		"redact.Text": func(n int) { each(n, func(s string) { redact.Text("see " + s + " and http://x.test/?" + s) }) },
@@ -164,7 +164,7 @@ func members(n int, format string) string {
 	return strings.TrimRight(b.String(), ", ")
 }
 
-// patterns are values that readers of fields have to go through, of about n pieces each.
+// patterns returns field values of about n pieces that readers might search repeatedly.
 func patterns(n int) []string {
 	all := []string{
 		members(n, "a%d, "), members(n, "a%d=1, "), members(n, `"a%d", `), `"a"` + members(n, ";x%d"), "a" + members(n, "; x%d=1"), "(" + members(n, `"a%d" `) + ")", "a=(" + members(n, `"a%d" `) + ")",
@@ -229,7 +229,7 @@ func matchAll(n int) {
 	}
 }
 
-// growthClient stores, logs and repeats what an origin answers with one header, whatever is asked.
+// growthClient returns a client with all layers over an origin that always responds with one header.
 func growthClient(o cache.Options, status int, h http.Header) (c *ply.Client, done func()) {
 	store, err := cache.New(o)
 	if err != nil {
@@ -280,7 +280,7 @@ func growthCalls(o cache.Options, status int, h http.Header, times int) {
 	_ = ply.Discard(c.Post(ctx, address))
 }
 
-// asked has a field in requests for what is stored already, in three variants.
+// asked sends requests with a field for a URL of which three variants are stored.
 func asked(name, value string) {
 	c, done := growthClient(cache.Options{}, http.StatusOK, http.Header{"Cache-Control": {"max-age=60"}, "Etag": {`"1"`}, "Content-Language": {"de"}, "Vary": {"Accept, Accept-Language, Cookie"}})
 	defer done()
@@ -292,7 +292,7 @@ func asked(name, value string) {
 	}
 }
 
-// manyFields has answers with many fields, which are named in Connection, in Vary, or as private.
+// manyFields has the origin send many fields, which Connection, Vary or Cache-Control name.
 func manyFields(n int) {
 	names := members(n, "X-A%d, ")
 	for name, value := range map[string]string{"Connection": names, "Vary": names, "Cache-Control": `max-age=60, private="` + names + `", no-cache="` + names + `"`, "Trailer": names} {
@@ -307,7 +307,7 @@ func manyFields(n int) {
 	}
 }
 
-// searched asks for many queries of which the answer does not vary on as many parameters.
+// searched requests a query with many parameters, all of which No-Vary-Search names.
 func searched(n int) {
 	c, done := growthClient(cache.Options{}, http.StatusOK, http.Header{"Cache-Control": {"max-age=60"}, "No-Vary-Search": {"params=(" + members(n, `"a%d" `) + ")"}})
 	defer done()
@@ -316,7 +316,7 @@ func searched(n int) {
 	}
 }
 
-// manyVariants has a store of several answers to one URL that belong to many groups.
+// manyVariants stores several variants of one URL that belong to many groups.
 func manyVariants(n int) {
 	c, done := growthClient(cache.Options{Store: storetest.NewMap(1 << 30)}, http.StatusOK, http.Header{
 		"Cache-Control": {"max-age=60"}, "Vary": {"Accept-Language"}, "Cache-Groups": {members(n/40, `"g%d", `)},

@@ -21,12 +21,12 @@ import (
 	filestore "github.com/plyhttp/ply/store/file"
 )
 
-// asker is the key of the context value by which the layers below the cache know for whom they send a request.
+// asker is the context key of the user for whom the layers below the cache send a request.
 type asker struct{}
 
 func userOf(r *http.Request) string { return r.Context().Value(asker{}).(string) }
 
-// mine answers with the name of whoever asks, by whatever credential that says it. Everybody may keep the answer.
+// mine is an origin that responds with the name of the user that any of the credentials identifies. Every cache may store the response.
 func mine(w http.ResponseWriter, r *http.Request) {
 	who := r.Header.Get("Authorization") + r.Header.Get("X-Api-Key") + r.URL.Query().Get("api_key")
 	if _, password, ok := r.BasicAuth(); ok {
@@ -39,7 +39,7 @@ func mine(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, who)
 }
 
-// below are the ways in which credentials come to a request below a cache.
+// below has the ways in which credentials are added to a request below a cache.
 var joinPath = map[string]ply.Middleware{
 	"in a copy":       signing(func(r *http.Request) { r.Header.Set("Authorization", userOf(r)) }),
 	"an API key":      signing(func(r *http.Request) { r.Header.Set("X-Api-Key", userOf(r)) }),
@@ -103,7 +103,7 @@ func jarred(r *http.Request) *http.Client {
 	return &http.Client{Jar: jar}
 }
 
-// hidden is a layer that says of each response that it answers the request which came from above.
+// hidden is a layer that sets Request of each response to the request from above, without the credentials that were added.
 func hidden(layer ply.Middleware) ply.Middleware {
 	return func(next http.RoundTripper) http.RoundTripper {
 		inner := layer(next)
@@ -133,7 +133,7 @@ var mounts = map[string]func(*testing.T, ...ply.Middleware) func(*http.Request) 
 	},
 }
 
-// ownTransport is like http.DefaultTransport, to which other tests do what they like.
+// ownTransport returns a transport like http.DefaultTransport, which other tests may change.
 func ownTransport(t *testing.T) http.RoundTripper {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -156,7 +156,7 @@ func eachCache(t *testing.T, kept map[string]store.Store, origin string, o cache
 	}
 }
 
-// eachStore opens what answers are kept in.
+// eachStore returns functions that open the stores of caches.
 func eachStore(t *testing.T) map[string]store.Store {
 	s, err := filestore.Open(t.TempDir(), filestore.Options{})
 	require.NoError(t, err)
@@ -176,7 +176,7 @@ func sendAs(t *testing.T, send func(*http.Request) (*http.Response, error), ctx 
 	return body, s
 }
 
-// Whatever adds credentials below a cache, each gets the answer that was made for him.
+// Whatever adds credentials below a cache, each user gets the response made for that user.
 func TestIsolationOfCredentialsBelow(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()
@@ -201,7 +201,7 @@ func TestIsolationOfCredentialsBelow(t *testing.T) {
 	}
 }
 
-// Who says who asks, or that all who ask are one, has answers stored.
+// A program that names the principal, or says that there is only one, has its responses stored.
 func TestIsolationWithANameForWhoAsks(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()
@@ -229,8 +229,8 @@ func TestIsolationWithANameForWhoAsks(t *testing.T) {
 	}
 }
 
-// A crowd that asks at once for what each has to ask for alone: nobody gets another's answer.
-func TestIsolationOfCoalescedRequests(t *testing.T) {
+// Collapsed requests with different credentials below the cache must not share a response.
+func TestIsolationOfCollapsedRequests(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()
 	kept := eachStore(t)
@@ -254,7 +254,7 @@ func TestIsolationOfCoalescedRequests(t *testing.T) {
 	}
 }
 
-// What a request has got above the cache is in its key, however it is written on the wire: its answer is stored.
+// Credentials that a request has above the cache are in its key, however they are written on the wire, so its response is stored.
 func TestIsolationKeepsWhatIsKeyed(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(mine))
 	s.EnableHTTP2 = true
@@ -301,7 +301,7 @@ func TestIsolationKeepsWhatIsKeyed(t *testing.T) {
 	}
 }
 
-// HTTP/2 tells what is written on a goroutine of the stream, and the path as a field.
+// HTTP/2 calls the hooks of httptrace on a goroutine of the stream, and reports the path as a field.
 func TestIsolationOverHTTP2(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(mine))
 	s.EnableHTTP2 = true
@@ -323,7 +323,7 @@ func TestIsolationOverHTTP2(t *testing.T) {
 	}
 }
 
-// The cache watches beside whoever traces a request, not in his place.
+// The cache's hooks are added to the caller's httptrace hooks and do not replace them.
 func TestIsolationLeavesTheCallersTrace(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(mine))
 	defer s.Close()

@@ -15,7 +15,7 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-// The layers are made anew for each handler: a cache has state that belongs into the bubble of one rule.
+// Each handler gets new layers: the state of a cache belongs to the synctest bubble of one rule.
 
 func cacheLayer(next http.RoundTripper) http.RoundTripper {
 	c, err := cache.New(cache.Options{})
@@ -64,7 +64,7 @@ func TestLayersKeepTheContract(t *testing.T) {
 	}
 }
 
-// TestClientKeepsTheContract holds the client, which is a Handler itself, to the same.
+// TestClientKeepsTheContract holds the client, which is a Handler itself, to the same contract.
 func TestClientKeepsTheContract(t *testing.T) {
 	client := func(o ply.Options) ply.Middleware {
 		return func(next ply.Handler) ply.Handler {
@@ -92,7 +92,7 @@ func TestClientKeepsTheContract(t *testing.T) {
 	}
 }
 
-// TestHopsOfACallShareItsAttempts also where a cache stands between redirects and retry.
+// TestHopsOfACallShareItsAttempts: even if a cache is between redirects and retry.
 func TestHopsOfACallShareItsAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0

@@ -36,7 +36,7 @@ func write(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) }
 }
 
-// habit is something that net/http does, and that layers must leave as it is.
+// habit is a behavior of net/http that layers must not change.
 type habit struct {
 	refused bool // by CheckStatus, whatever the check
 	name    string
@@ -541,7 +541,7 @@ func events(name string, secure bool) habit {
 	}}
 }
 
-// resetMidBody needs more of the connection than a handler has: no close, but a reset, once the client has read the beginning.
+// resetMidBody resets the connection, which a handler cannot do, after the client has read the beginning of the body.
 func resetMidBody() habit {
 	read := make(chan int)
 	return habit{name: "reset mid-body", handler: func(w http.ResponseWriter, _ *http.Request) {

@@ -28,7 +28,7 @@ import (
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
-// habitat is where a habit is observed: a client of some kind, and a server over a real socket.
+// habitat is where a habit is observed: a client of some kind, and a server on a real socket.
 type habitat struct {
 	*testing.T
 	do        func(*http.Request) (*http.Response, error)
@@ -64,7 +64,7 @@ func (h *habitat) request(method string, body io.Reader, header ...string) *http
 	return req
 }
 
-// see notes all that an answer says of itself, and reads it.
+// see notes everything about a response, and reads it.
 func (h *habitat) see(resp *http.Response, err error) {
 	h.Helper()
 	if h.failed(err) {
@@ -89,7 +89,7 @@ func (h *habitat) failed(err error) bool {
 
 var errMine = errors.New("mine")
 
-// kind tells errors apart as a caller would, who has no business with their texts.
+// kind classifies errors by type and value, as a caller would, not by text.
 func kind(err error) string {
 	for _, e := range []error{
 		nil, io.EOF, io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded,
@@ -155,7 +155,7 @@ func (w *watchedReader) counts() (read int, closed bool) {
 	return w.read, w.shut > 0
 }
 
-// fullChain is what a careful client has. Retries don't wait.
+// fullChain returns all layers of a careful client. Retries don't wait.
 func fullChain(t *testing.T) []ply.Middleware {
 	c, err := cache.New(cache.Options{})
 	require.NoError(t, err)
@@ -166,7 +166,7 @@ func fullChain(t *testing.T) []ply.Middleware {
 	return []ply.Middleware{log, c.Middleware, at, ply.Named("attempts", log)}
 }
 
-// TestLayersKeepTheBehaviorOfNetHTTP an empty and a full chain: what a caller observes is what the bare transport gives.
+// TestLayersKeepTheBehaviorOfNetHTTP: with an empty and a full chain, a caller observes the same as with the bare transport.
 func TestLayersKeepTheBehaviorOfNetHTTP(t *testing.T) {
 	plyClient := func(o func(t *testing.T) ply.Options) func(*testing.T, *http.Transport, http.CookieJar) (func(*http.Request) (*http.Response, error), func()) {
 		return func(t *testing.T, tr *http.Transport, jar http.CookieJar) (func(*http.Request) (*http.Response, error), func()) {
@@ -259,7 +259,7 @@ func observe(t *testing.T, b habit, client func(*testing.T, *http.Transport, htt
 	return slices.Clone(h.observed)
 }
 
-// TestUpgradePassesEveryLayer shows the habit by itself: with a connection of its own, both ways, through all that ply has.
+// TestUpgradePassesEveryLayer checks an upgrade alone, in both directions, through every layer.
 func TestUpgradePassesEveryLayer(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(upgrade))
 	defer s.Close()

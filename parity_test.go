@@ -35,7 +35,7 @@ var (
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Example|Fuzz)[A-Za-z0-9_]+)\(`)
 )
 
-// TestEveryRowOfParityNamesATest holds docs/parity.md to what there is.
+// TestEveryRowOfParityNamesATest checks that each row of docs/parity.md names a test that exists.
 func TestEveryRowOfParityNamesATest(t *testing.T) {
 	doc, err := os.ReadFile("docs/parity.md")
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 
 var fenced = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// TestREADME does what README tells a newcomer to do in a module of their own, with README's own code.
+// TestREADME follows the instructions of README in a new module, with README's own code.
 func TestREADME(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// What goes to another origin is known to be harmless, by whatever way it gets there; a name that nobody has thought of stays.
+// Only fields that are known to be harmless go to another origin, in every way that a request gets there; unknown fields stay.
 func TestOnlyHarmlessFieldsCrossOrigins(t *testing.T) {
 	secrets := []string{
 		"Fastly-Key", "X-Rapidapi-Key", "X-Shopify-Access-Token", "X-Vault-Token", "Dd-Api-Key", "Dd-Application-Key", "X-Auth-Email", "X-Acme-Login", "X-Team",
@@ -91,7 +91,7 @@ func TestOriginIsSchemeHostAndPort(t *testing.T) {
 	}
 }
 
-// A body goes along with a 307, and what describes it.
+// A 307 keeps the body and the fields that describe it.
 func TestBodyAndContentFieldsCrossOrigins(t *testing.T) {
 	transport := redirects(map[string]string{"https://a.test/": "https://b.test/"})
 	c := newClient(t, ply.Options{Transport: transport})

@@ -169,7 +169,7 @@ func TestCookiesOfAHopReachTheJarAndTheNextHop(t *testing.T) {
 	}
 }
 
-// requote_redirect_url: what a Location has is sent as a URL must be written.
+// aiohttp calls this requote_redirect_url: a Location is escaped before it is requested.
 func TestLocationIsEscaped(t *testing.T) {
 	for location, want := range map[string]string{
 		"/a b?q=ü":      "http://a.test/a%20b?q=%C3%BC",
@@ -187,7 +187,7 @@ func TestLocationIsEscaped(t *testing.T) {
 	}
 }
 
-// RFC 9110 §15.4: what speaks of the content goes with it.
+// A redirect that drops the content drops the fields that describe it, too (RFC 9110 §15.4).
 func TestContentFieldsOverRedirects(t *testing.T) {
 	content := http.Header{
 		"Content-Type": {"a/b"}, "Content-Encoding": {"x"}, "Content-Language": {"de"}, "Content-Location": {"/x"}, "Content-Digest": {"sha-256=:x:"},

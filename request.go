@@ -76,7 +76,7 @@ func (d *draft) request(ctx context.Context, method, given string) (*http.Reques
 		}
 	}
 	if ctx == nil {
-		return nil, &OptionError{Option: "ctx", Reason: "is nil; give context.Background() for want of another"}
+		return nil, &OptionError{Option: "ctx", Reason: "is nil: give context.Background() if there is no other"}
 	}
 	ctx = withTemplate(ctx, template)
 	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3

@@ -89,7 +89,7 @@ func TestBodyIsReadUpToTheLimit(t *testing.T) {
 	}
 }
 
-// checkError wants err to be, or wrap, the other one, and to say nothing that is secret.
+// checkError checks that err is or wraps want, and that its text has no secret.
 func checkError(t *testing.T, err, want error, limit int64) {
 	t.Helper()
 	var over *ply.BodyLimitError

@@ -54,7 +54,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// What a server can have made of one response has a bound.
+// The number of relations of one response is bounded.
 func TestLinksOfManyRelations(t *testing.T) {
 	resp := &http.Response{Header: http.Header{"Link": {members(2000, "</%d>; rel=r%[1]d, ")}}}
 	links := ply.Links(resp)

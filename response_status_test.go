@@ -114,7 +114,7 @@ func TestExcerptIsBounded(t *testing.T) {
 	}
 }
 
-// All functions that read a response have one rule about its status.
+// All functions that read a response share one rule about its status.
 func TestEveryReaderReturnsStatusErrors(t *testing.T) {
 	for _, status := range []int{400, 404, 500, 503, 599} {
 		for _, r := range append(readers, discard) {
@@ -222,7 +222,7 @@ func TestStatusErrorDecodesItsBody(t *testing.T) {
 	}
 }
 
-// RFC 9110 §15.4.8 and §15.4.9: the request is to be sent there, and it was not.
+// A 307 or 308 that was not followed is no success: the request has not arrived (RFC 9110 §15.4.8, §15.4.9).
 func TestUnfollowedRedirectIsAnError(t *testing.T) {
 	stream := func() io.Reader { return io.MultiReader(strings.NewReader("x")) }
 	tests := []struct {

@@ -31,7 +31,7 @@ type user struct {
 	Name    string   `xml:"name" json:"name"`
 }
 
-// ann is what the bodies of these tests say, in JSON and in XML.
+// ann is the content of the bodies in these tests, in JSON and in XML.
 var ann = user{ID: 7, Name: "Ann"}
 
 const (
@@ -54,7 +54,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 
 func (b *watchedBody) Close() error { b.closed++; return nil }
 
-// served is a response in the making; length 0 stands for one that is not announced.
+// served describes a response. A length of 0 is not announced.
 type served struct {
 	status int
 	media  string
@@ -93,7 +93,7 @@ func (a served) get(ctx context.Context) (*watchedBody, *http.Response, error) {
 	return body, resp, err
 }
 
-// text is a body that arrives as the readers say: one around another, the last of them outermost.
+// text returns a body with s, read through the readers as, the last of them outermost.
 func literalSegment(s string, as ...func(io.Reader) io.Reader) func() io.Reader {
 	return func() io.Reader {
 		var r io.Reader = strings.NewReader(s)

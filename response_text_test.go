@@ -104,7 +104,7 @@ func TestDecodeConvertsTextToUTF8(t *testing.T) {
 	}
 }
 
-// net/http removes gzip where it has asked for it, and the field with it.
+// net/http removes gzip if it requested it, and the field with it.
 func TestErrorsNameTheContentEncoding(t *testing.T) {
 	for _, coding := range []string{"br", "zstd", "gzip", "Deflate", "br, gzip"} {
 		for _, r := range []reader{readers[0], {"Text", ply.Text}} {

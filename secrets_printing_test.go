@@ -21,7 +21,7 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// ways are those in which people and loggers print a value.
+// ways returns a value printed in all ways that programs and loggers use.
 func ways(v any) map[string]string {
 	encoded, _ := json.Marshal(map[string]any{"v": v})
 	var text, asJSON bytes.Buffer
@@ -89,7 +89,7 @@ func TestPrintedRecordShowsNoSecret(t *testing.T) {
 	}
 }
 
-// What net/http quotes of a malformed response is in no error, whichever way it comes, nor what is quoted of a trailer.
+// net/http's errors quote malformed responses and trailers. No error of ply does.
 func TestErrorsQuoteNothingThatAServerSent(t *testing.T) {
 	for name, answer := range map[string]string{
 		"no colon":            "HTTP/1.1 200 OK\r\nSet-Cookie sid=hush\r\n\r\n",
@@ -131,7 +131,7 @@ func TestErrorsQuoteNothingThatAServerSent(t *testing.T) {
 	}
 }
 
-// A call layer's error is its own, but for what is secret in it.
+// Errors of call layers are returned unchanged, except that their text shows no secret.
 func TestErrorsOfCallLayersAreRedacted(t *testing.T) {
 	for text, want := range map[string]string{"no": "no", "Bearer hush4242 refused": "Bearer REDACTED refused"} {
 		failing := errors.New(text)

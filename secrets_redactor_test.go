@@ -21,7 +21,7 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// One redactor, given to the client, is obeyed wherever it or a layer says something of a request.
+// The client's redactor applies to errors, logs, hooks and records.
 func TestRedactorAppliesToErrorsLogsAndRecords(t *testing.T) {
 	hideNames := &redact.Redactor{Path: func(p string) string { return strings.ReplaceAll(p, "joe", "someone") }, ShowParams: []string{"page"}}
 	fails := &url.Error{Op: "dial", URL: "http://a.test/joe?page=1&token=hush", Err: errors.New("no way")}

@@ -28,7 +28,7 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// The canaries: a secret for each place that has one. Each is a word of its own, so that a failure tells which one got out.
+// The canaries are secrets, a different word for each place, so that a failure names the one that leaked.
 var canaries = map[string]string{
 	"userinfo":             "c4nary-u5er",
 	"Authorization":        "c4nary-auth",
@@ -49,7 +49,7 @@ var canaries = map[string]string{
 	"custom field of the response": "c4nary-response-custom",
 }
 
-// canaryRequest has a canary wherever a request can have a secret.
+// canaryRequest returns a request with a canary wherever it can have a secret.
 func canaryRequest(t *testing.T, ctx context.Context, method, path string) *http.Request {
 	t.Helper()
 	target := "https://" + canaries["userinfo"] + ":" + canaries["userinfo"] + "@a.test" + path +
@@ -72,7 +72,7 @@ func canaryRequest(t *testing.T, ctx context.Context, method, path string) *http
 	return req
 }
 
-// canaryOrigin has a canary wherever a response or an error can have a secret.
+// canaryOrigin returns an origin with a canary wherever a response or an error can have a secret.
 func canaryOrigin() *plytest.Origin {
 	secret := []string{"Set-Cookie", "sid=" + canaries["Set-Cookie"], "X-Custom", canaries["custom field of the response"], "Www-Authenticate", "Bearer " + canaries["challenge"]}
 	failing := &url.Error{Op: "dial", URL: "https://u:" + canaries["error text"] + "@a.test/?t=" + canaries["error text"], Err: io.EOF}
@@ -98,7 +98,7 @@ func canaryOrigin() *plytest.Origin {
 	}}
 }
 
-// All layers, all that can be said turned on, everything that a call gives back: and no canary in it.
+// With all layers and all their outputs turned on, nothing that is written or returned contains a canary.
 func TestNoSecretInAnyRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
@@ -225,7 +225,7 @@ func (s *spiedStore) Delete(_ context.Context, key, version string) error {
 	return nil
 }
 
-// check looks for what the request had: the store needs none of it but, beside what the response has, the URL that it is the answer to.
+// check looks for the request's canaries in the store, which may have only the URL and what is in the response.
 func (s *spiedStore) check(t *testing.T) {
 	t.Helper()
 	s.mu.Lock()
@@ -245,7 +245,7 @@ func (s *spiedStore) check(t *testing.T) {
 	}
 }
 
-// A real proxy that refuses, one that is not there, and one whose URL is wrong: its credentials are in nothing that is said.
+// The credentials of a proxy are not shown if it refuses, if it cannot be reached, or if its URL is wrong.
 func TestProxyCredentialsAreNotShown(t *testing.T) {
 	refuses := plytest.NewServer(t, plytest.Handle(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Proxy-Authenticate", "Basic realm="+canaries["challenge"])

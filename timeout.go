@@ -151,10 +151,10 @@ func expired(ctx context.Context) bool {
 // withTotal gives req the deadline end, which is total after the start of the call. The function that it returns must get the outcome of the call:
 // it keeps the context alive until the body ends, and turns errors that the deadline caused into a *TimeoutError.
 func withTotal(req *http.Request, total time.Duration, end time.Time) (*http.Request, func(*http.Response, error) (*http.Response, error)) {
-	struck := &TimeoutError{Phase: PhaseTotal, Limit: total}
-	ctx, cancel := context.WithDeadlineCause(req.Context(), end, struck)
+	timeout := &TimeoutError{Phase: PhaseTotal, Limit: total}
+	ctx, cancel := context.WithDeadlineCause(req.Context(), end, timeout)
 	name := func(err error) error {
-		if err == nil || err == io.EOF || context.Cause(ctx) != error(struck) {
+		if err == nil || err == io.EOF || context.Cause(ctx) != error(timeout) {
 			return err
 		}
 		if e, ok := err.(*url.Error); ok {

@@ -51,7 +51,7 @@ func (f foreign) Err() error { return nil }
 
 func (f foreign) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// TestContextsLiveAsLongAsTheBody, and no longer: what they hold would stay with the caller's context.
+// TestContextsLiveAsLongAsTheBody: and no longer, because a derived context stays registered with the caller's until it is canceled.
 func TestContextsLiveAsLongAsTheBody(t *testing.T) {
 	broken := errors.New("broken")
 	whole := func() io.Reader { return strings.NewReader("text") }
@@ -129,7 +129,7 @@ func TestContextsLiveAsLongAsTheBody(t *testing.T) {
 
 var generous = ply.Timeouts{Total: time.Hour, Connect: time.Hour, TLS: time.Hour, ResponseHeader: time.Hour, IdleRead: time.Hour}
 
-// TestTimeoutsDoNotTruncateBodies: a large body is read well after the header, and its connection serves again.
+// TestTimeoutsDoNotTruncateBodies: a large body can be read long after the header, and its connection is reused.
 func TestTimeoutsDoNotTruncateBodies(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 1<<16)
 	for _, h2 := range []bool{false, true} {
@@ -178,8 +178,7 @@ func upgrade(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// TestUpgradeOutlivesTimeouts, and leaves no context behind, although nothing is known of its end:
-// over a transport that lets go of the connection.
+// TestUpgradeOutlivesTimeouts: and leaves no context behind, over a transport that no longer watches the connection's context.
 func TestUpgradeOutlivesTimeouts(t *testing.T) {
 	for name, timeouts := range map[string]ply.Timeouts{
 		"total":  {Total: time.Hour},

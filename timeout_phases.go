@@ -17,8 +17,8 @@ func (t Timeouts) exchange(h Handler, req *http.Request) (*http.Response, error)
 	ctx, cancel := context.WithCancelCause(req.Context())
 	p := &phaseTimer{limits: t, ctx: ctx, cancel: cancel}
 	resp, err := h.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, p.trace())))
-	if struck := p.finish(); struck != nil {
-		err = struck // even if the header arrived at that moment: the body can no longer be read
+	if timeout := p.finish(); timeout != nil {
+		err = timeout // even if the header arrived at that moment: the body can no longer be read
 	}
 	if err != nil || !hasBody(resp) {
 		cancel(nil)

@@ -18,7 +18,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// traced is a transport that goes through the phases as the test has it.
+// traced is a transport that calls the trace hooks as a test scripts it.
 type traced func(ctx context.Context, trace *httptrace.ClientTrace) error
 
 func (f traced) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -119,8 +119,7 @@ func TestHandshakeForAnotherRequestDoesNotCount(t *testing.T) {
 	})
 }
 
-// TestLateTimerDoesNotEndTheNextPhase: at one and the same instant, either may win,
-// but an answer that is handed out can be read.
+// TestLateTimerDoesNotEndTheNextPhase: at the same instant either may win, but a response that is returned can be read.
 func TestLateTimerDoesNotEndTheNextPhase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := ply.Timeouts{Connect: time.Second, TLS: time.Second, ResponseHeader: time.Second, IdleRead: time.Second}
@@ -216,7 +215,7 @@ func TestIdleReadExcludesPausesOfTheReader(t *testing.T) {
 	})
 }
 
-// TestIdleReadErrorIsRepeated: net/http's own error for a body that was given up would say nothing of it.
+// TestIdleReadErrorIsRepeated: later reads must not return net/http's error for a canceled body, which does not name the timeout.
 func TestIdleReadErrorIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := scenarios["idle read"].start(t)

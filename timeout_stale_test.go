@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever sets the deadline, a stale answer that may stand in comes at it, and can be read.
+// A stale response that may replace an error is returned at the deadline, whichever layer sets it, and can be read.
 func TestStaleResponseReplacesATimeout(t *testing.T) {
 	const fields, url = "max-age=1, stale-if-error=600", "http://example.com/"
 	for name, call := range map[string]func(context.Context, *cache.Cache, http.RoundTripper) (string, error){

@@ -149,7 +149,7 @@ func (s scenario) limit(d time.Duration) ply.Timeouts {
 	panic("no such phase")
 }
 
-// others are generous limits for all phases but the one in question.
+// others returns t with generous limits for all phases but the scenario's.
 func (s scenario) others(t ply.Timeouts) ply.Timeouts {
 	for _, field := range []*time.Duration{&t.Total, &t.Connect, &t.TLS, &t.ResponseHeader, &t.IdleRead} {
 		if *field == 0 {

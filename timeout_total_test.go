@@ -14,7 +14,7 @@ import (
 	"github.com/plyhttp/ply/plytest"
 )
 
-// The total timeout may strike while retry waits: then the error says both, with the attempts, and the record does not speak of a caller who has gone.
+// If the total timeout expires while retry waits, the error has both the timeout and the attempts, and the record does not call the caller canceled.
 func TestTotalTimeoutDuringARetryWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, ply.Options{
@@ -58,7 +58,7 @@ func TestTimeoutLimitsTheWholeRequest(t *testing.T) {
 	})
 }
 
-// TestCallersDeadlineIsNoTimeoutError: all phases have limits, and the caller is quicker.
+// TestCallersDeadlineIsNoTimeoutError: even if all phases have limits.
 func TestCallersDeadlineIsNoTimeoutError(t *testing.T) {
 	certificate()
 	mine := errors.New("mine")

@@ -18,7 +18,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// TestTransportLimitsAreTimeoutErrors: those that *http.Transport and its dialer keep, with none of the client's.
+// TestTransportLimitsAreTimeoutErrors: limits of *http.Transport and its dialer, without any of the client's.
 func TestTransportLimitsAreTimeoutErrors(t *testing.T) {
 	cert, pool := certificate()
 	const limit = time.Second

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestProcessesThatShareAStoreKeepConnectionsApart runs itself in other processes: a name means the same in each.
+// TestProcessesThatShareAStoreKeepConnectionsApart runs itself in other processes: the name of a connection means the same in each.
 func TestProcessesThatShareAStoreKeepConnectionsApart(t *testing.T) {
 	if dir := os.Getenv("PLY_TEST_CONNECTIONS"); dir != "" {
 		askAs(t, dir, os.Getenv("PLY_TEST_WHO"), os.Getenv("PLY_TEST_URL"))
@@ -47,7 +47,7 @@ func TestProcessesThatShareAStoreKeepConnectionsApart(t *testing.T) {
 	for i, step := range []struct{ who, want string }{
 		{"alice", "alice miss"}, {"bob", "bob miss"}, {"alice", "alice hit"}, {"bob", "bob hit"},
 		{"bob by callback", "bob bypassed"}, {"alice by callback", "alice bypassed"}, {"alice by name", "alice miss"}, {"alice by name", "alice hit"},
-		{"unverified", "nobody miss"}, {"unverified", "nobody hit"}, {"nobody", " error"}, {"alice", "alice hit"},
+		{"unverified", "anonymous miss"}, {"unverified", "anonymous hit"}, {"anonymous", " error"}, {"alice", "alice hit"},
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestProcessesThatShareAStoreKeepConnectionsApart$")
 		cmd.Env = append(os.Environ(), "PLY_TEST_CONNECTIONS="+dir, "PLY_TEST_WHO="+step.who, "PLY_TEST_URL="+s.URL)
@@ -59,7 +59,7 @@ func TestProcessesThatShareAStoreKeepConnectionsApart(t *testing.T) {
 	}
 }
 
-// askAs is what such a process does.
+// askAs is what one of the processes does.
 func askAs(t *testing.T, dir, who, url string) {
 	roots := x509.NewCertPool()
 	ca, err := os.ReadFile(filepath.Join(dir, "ca"))

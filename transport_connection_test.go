@@ -33,7 +33,7 @@ import (
 	filestore "github.com/plyhttp/ply/store/file"
 )
 
-// clientCertificate is one that a client shows; its common name is who the client is.
+// clientCertificate returns a client certificate with a common name.
 func clientCertificate(tb testing.TB, name string) tls.Certificate {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -44,14 +44,14 @@ func clientCertificate(tb testing.TB, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// who answers with what it sees of the client, for everybody to keep.
+// who is an origin that responds with what it sees of the client. Every cache may store the response.
 func who(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "public, max-age=60")
 	io.WriteString(w, seenOf(r))
 }
 
 func seenOf(r *http.Request) string {
-	name := "nobody"
+	name := "anonymous"
 	if r.TLS != nil {
 		name = cmp.Or(r.TLS.ServerName, name)
 		if len(r.TLS.PeerCertificates) > 0 {
@@ -160,14 +160,14 @@ func seams(t *testing.T) map[string]seam {
 	}
 	return map[string]seam{
 		"client certificates":           {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(as(bob))), want: people, named: both},
-		"a client certificate or none":  {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(as())), want: [2]string{"alice", "nobody"}, named: both},
+		"a client certificate or none":  {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(as())), want: [2]string{"alice", "anonymous"}, named: both},
 		"certificates that are chosen":  {url: s.URL, ways: ways(withTLS(callback(alice)), withTLS(callback(bob))), want: people, named: none},
-		"roots":                         {url: s.URL, ways: ways(withTLS(as()), withTLS(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
-		"other roots":                   {url: s.URL, ways: ways(withTLS(as()), withTLS(&tls.Config{RootCAs: x509.NewCertPool()})), want: [2]string{"nobody", ""}, named: both},
-		"no verification":               {url: s.URL, ways: ways(withTLS(&tls.Config{InsecureSkipVerify: true}), withTLS(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
-		"verification, then none":       {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(&tls.Config{InsecureSkipVerify: true})), want: [2]string{"alice", "nobody"}, named: both},
-		"server names":                  {url: s.URL, ways: ways(withTLS(&tls.Config{RootCAs: roots, ServerName: "example.com"}), withTLS(as())), want: [2]string{"example.com", "nobody"}, named: both},
-		"pins by callback":              {url: s.URL, ways: ways(pinned(s.Certificate()), pinned(leaf)), want: [2]string{"nobody", ""}, named: none},
+		"roots":                         {url: s.URL, ways: ways(withTLS(as()), withTLS(&tls.Config{})), want: [2]string{"anonymous", ""}, named: both},
+		"other roots":                   {url: s.URL, ways: ways(withTLS(as()), withTLS(&tls.Config{RootCAs: x509.NewCertPool()})), want: [2]string{"anonymous", ""}, named: both},
+		"no verification":               {url: s.URL, ways: ways(withTLS(&tls.Config{InsecureSkipVerify: true}), withTLS(&tls.Config{})), want: [2]string{"anonymous", ""}, named: both},
+		"verification, then none":       {url: s.URL, ways: ways(withTLS(as(alice)), withTLS(&tls.Config{InsecureSkipVerify: true})), want: [2]string{"alice", "anonymous"}, named: both},
+		"server names":                  {url: s.URL, ways: ways(withTLS(&tls.Config{RootCAs: roots, ServerName: "example.com"}), withTLS(as())), want: [2]string{"example.com", "anonymous"}, named: both},
+		"pins by callback":              {url: s.URL, ways: ways(pinned(s.Certificate()), pinned(leaf)), want: [2]string{"anonymous", ""}, named: none},
 		"dialers for TLS":               {url: s.URL, ways: ways(dialingTLS(as(alice)), dialingTLS(as(bob))), want: people, named: none},
 		"dialers":                       {url: "http://service.test", ways: ways(dialing(0), dialing(1)), want: people, named: none},
 		"dialers in NewTransport":       {url: "http://service.test", ways: ways(made(ply.TransportOptions{DialContext: dialing(0)().DialContext}), made(ply.TransportOptions{DialContext: dialing(1)().DialContext})), want: people, named: none},
@@ -179,13 +179,13 @@ func seams(t *testing.T) map[string]seam {
 		"requests' client certificates": {url: s.URL, options: choices(ply.TLSConfig(as(alice)), ply.TLSConfig(as(bob))), want: people, named: both},
 		"requests' chosen certificates": {url: s.URL, options: choices(ply.TLSConfig(callback(alice)), ply.TLSConfig(callback(bob))), want: people, named: none},
 		"requests' proxies":             {url: "http://intranet.test", options: choices(ply.ProxyURL("http://alice:x@"+proxy.Listener.Addr().String()), ply.ProxyURL("http://bob:x@"+proxy.Listener.Addr().String())), want: people, named: both},
-		"requests without verification": {url: s.URL, options: choices(ply.InsecureSkipVerify(), ply.TLSConfig(&tls.Config{})), want: [2]string{"nobody", ""}, named: both},
-		"requests' pins":                {url: s.URL, options: choices(ply.PinCertificate(sha256.Sum256(s.Certificate().Raw)), ply.PinCertificate(sha256.Sum256(leaf.Raw))), want: [2]string{"nobody", ""}, named: both},
-		"requests' pins, or none":       {url: s.URL, options: choices(ply.PinCertificate(sha256.Sum256(s.Certificate().Raw)), ply.InsecureSkipVerify()), want: [2]string{"nobody", "nobody"}, named: both},
+		"requests without verification": {url: s.URL, options: choices(ply.InsecureSkipVerify(), ply.TLSConfig(&tls.Config{})), want: [2]string{"anonymous", ""}, named: both},
+		"requests' pins":                {url: s.URL, options: choices(ply.PinCertificate(sha256.Sum256(s.Certificate().Raw)), ply.PinCertificate(sha256.Sum256(leaf.Raw))), want: [2]string{"anonymous", ""}, named: both},
+		"requests' pins, or none":       {url: s.URL, options: choices(ply.PinCertificate(sha256.Sum256(s.Certificate().Raw)), ply.InsecureSkipVerify()), want: [2]string{"anonymous", "anonymous"}, named: both},
 	}
 }
 
-// mounted are the ways to mount a cache, and to ask for a URL through it.
+// mounted returns the ways to mount a cache and to send a request through it.
 var mounted = map[string]func(*testing.T, *cache.Cache, http.RoundTripper, string, ...ply.RequestOption) (*http.Response, error){
 	"client": func(t *testing.T, c *cache.Cache, tr http.RoundTripper, url string, opts ...ply.RequestOption) (*http.Response, error) {
 		return newClient(t, ply.Options{Transport: tr, Use: []ply.Middleware{c.Middleware}}).Get(t.Context(), url, opts...)
@@ -198,8 +198,8 @@ var mounted = map[string]func(*testing.T, *cache.Cache, http.RoundTripper, strin
 	},
 }
 
-// TestCacheKeepsConnectionsApart: by no seam does an answer reach those who ask by another connection; what can be named by content is served
-// to all who ask by the same, in another process too, and what cannot stays out of stores.
+// TestCacheKeepsConnectionsApart: for each seam, a request over another connection does not get the response. A connection that can be named by content
+// shares responses with equal ones, in other processes too; one that cannot be named bypasses stores.
 func TestCacheKeepsConnectionsApart(t *testing.T) {
 	files, err := filestore.Open(filepath.Join(t.TempDir(), "store"), filestore.Options{})
 	require.NoError(t, err)
@@ -313,7 +313,7 @@ func TestKubernetesFindsTheTLSConfiguration(t *testing.T) {
 	}
 }
 
-// TestDeleteReachesTheConnectionOfARequest, which a prepared one brings along.
+// TestDeleteReachesTheConnectionOfARequest: a prepared request has it in its context.
 func TestDeleteReachesTheConnectionOfARequest(t *testing.T) {
 	s, _ := secureOrigin(t, false, who)
 	c, err := cache.New(cache.Options{})
@@ -339,7 +339,7 @@ func TestDeleteReachesTheConnectionOfARequest(t *testing.T) {
 	}
 }
 
-// TestClientCertificateBelowAnOpaqueTransport: no key knows of them, so they are credentials that were added below the cache.
+// TestClientCertificateBelowAnOpaqueTransport: no key has the certificate, so it counts as a credential that was added below the cache.
 func TestClientCertificateBelowAnOpaqueTransport(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		var requests atomic.Int32
@@ -405,7 +405,7 @@ func TestClientCertificateBelowAnOpaqueTransport(t *testing.T) {
 	}
 }
 
-// TestRegisteredSchemesKeepResponsesApart: what is registered for them costs no hits of a store, and is not mixed up.
+// TestRegisteredSchemesKeepResponsesApart: round trippers registered for other schemes do not affect http and https, and their responses are kept apart.
 func TestRegisteredSchemesKeepResponsesApart(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

@@ -16,12 +16,12 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 )
 
-// partitionOf is what a request's answers are kept apart by, or "" if that is nothing.
+// partitionOf returns the name by which a request's responses are kept apart, or "".
 func partitionOf(r *http.Request) string {
 	return strings.TrimPrefix(string(connection.Choices(r.Context()).Append(nil)), "\x00")
 }
 
-// TestPartitions: a layer, a cache for one, can tell answers apart by the trust that they rest on.
+// TestPartitions: a layer such as a cache can keep responses apart by the trust of their connections.
 func TestPartitions(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	_, pool := certificate()
@@ -117,7 +117,7 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
-// TestNestedRequestStaysInItsPartition: what an unverified answer led to is not above it.
+// TestNestedRequestStaysInItsPartition: what an unverified response led to is no more trustworthy than that response.
 func TestNestedRequestStaysInItsPartition(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	plain := httptest.NewServer(http.HandlerFunc(ok))

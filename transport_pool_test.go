@@ -14,7 +14,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// proxies runs f with a client over a transport in memory whose variants are told apart by their proxies.
+// proxies runs f with a client over an in-memory transport whose variants differ by their proxies.
 func proxies(t *testing.T, o ply.Options, f func(t *testing.T, c *ply.Client, d *dials)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dials{}
@@ -73,7 +73,7 @@ func TestExchangeOutlivesTheEvictionOfItsVariant(t *testing.T) {
 	})
 }
 
-// TestDefaultVariantIsNotEvicted as long as it is used, and Close reaches it.
+// TestDefaultVariantIsNotEvicted: as long as it is used; and Close closes it.
 func TestDefaultVariantIsNotEvicted(t *testing.T) {
 	for name, own := range map[string]ply.RequestOption{"requests as they are": {}, "requests with options": ply.Timeout(time.Hour)} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestCloseClosesVariantsButNotAGivenTransport(t *testing.T) {
 	})
 }
 
-// TestIdleConnectionOfAVariantTimesOut, even if the transport keeps its own forever: nobody may come to close it.
+// TestIdleConnectionOfAVariantTimesOut: even if the base transport keeps its own forever, since no other code closes it after an eviction.
 func TestIdleConnectionOfAVariantTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d dials

@@ -64,14 +64,14 @@ func dnsAnswer(query []byte) []byte {
 	return answer
 }
 
-// proxySaw is one request as a proxy sees it.
+// proxySaw is a request that a proxy got.
 type proxySaw struct {
 	Kind, Target string
 	User         string // of the credentials
 	Header       string // X-Proxy
 }
 
-// proxy is an HTTP proxy that tunnels, and answers for origins of http URLs itself.
+// proxy is an HTTP proxy that tunnels, and responds to requests for http URLs itself.
 type proxy struct {
 	mu  sync.Mutex
 	saw []proxySaw
@@ -293,7 +293,7 @@ func TestProxies(t *testing.T) {
 	})
 }
 
-// TestUnusableProxyOfTheEnvironmentIsAnError: they are an error, not a direct connection, and the error does not show the password.
+// TestUnusableProxyOfTheEnvironmentIsAnError: not a direct connection; and the error does not show the password.
 func TestUnusableProxyOfTheEnvironmentIsAnError(t *testing.T) {
 	for _, tt := range []struct {
 		value string
@@ -342,7 +342,7 @@ func TestUnusableProxyOfTheEnvironmentIsAnError(t *testing.T) {
 	}
 }
 
-// TestTrustEnv runs itself once more with proxies in the environment, because net/http looks there once in a process.
+// TestTrustEnv runs itself in a process with proxies in the environment, because net/http reads them only once in a process.
 func TestTrustEnv(t *testing.T) {
 	const proxied = "PLY_TEST_PROXIED"
 	if os.Getenv(proxied) == "" {

@@ -22,7 +22,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// secureOrigin is a server over TLS whose certificate no one trusts by default.
+// secureOrigin starts a TLS server whose certificate is not trusted by default.
 func secureOrigin(t *testing.T, h2 bool, h http.HandlerFunc) (s *httptest.Server, connections func() int) {
 	t.Helper()
 	var mu sync.Mutex
@@ -139,8 +139,7 @@ func TestCertificatePinErrorPassesEveryLayer(t *testing.T) {
 	}
 }
 
-// TestUnverifiedSessionIsNotResumed by requests that have it verified in a way of their own:
-// crypto/tls doesn't call VerifyPeerCertificate for resumed sessions.
+// TestUnverifiedSessionIsNotResumed: by requests that verify it in another way, since crypto/tls doesn't call VerifyPeerCertificate for resumed sessions.
 func TestUnverifiedSessionIsNotResumed(t *testing.T) {
 	s, _ := secureOrigin(t, false, ok)
 	refused := errors.New("refused")
@@ -171,5 +170,5 @@ func TestPinHoldsForResumedSessions(t *testing.T) {
 	}
 }
 
-// quiet is for servers that see handshakes fail as they should.
+// quiet is the log of servers whose handshakes fail as the test wants it.
 var quiet = log.New(io.Discard, "", 0)

@@ -13,7 +13,7 @@ import (
 	"github.com/plyhttp/ply"
 )
 
-// TestRequestsWithEqualSettingsShareConnections, and with no others.
+// TestRequestsWithEqualSettingsShareConnections: and only with each other.
 func TestRequestsWithEqualSettingsShareConnections(t *testing.T) {
 	_, pool := certificate()
 	one, two := &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{clientCertificate(t, "two")}}
@@ -53,8 +53,8 @@ func TestRequestsWithEqualSettingsShareConnections(t *testing.T) {
 	}
 }
 
-// TestVariantKeepsConfiguredHTTP2Apart: golang.org/x/net/http2 puts the connections that it is handed into the pool
-// of the transport that it was configured for, whose requests may want to verify.
+// TestVariantKeepsConfiguredHTTP2Apart: golang.org/x/net/http2 would put a variant's connections into the pool
+// of the transport that it was configured for, whose requests may verify.
 func TestVariantKeepsConfiguredHTTP2Apart(t *testing.T) {
 	s, _ := secureOrigin(t, true, ok)
 	handed := 0
@@ -92,7 +92,7 @@ func onlyHTTP1() *http.Protocols {
 	return &p
 }
 
-// TestVariantsNeedATransportToCopy: what a request asks of its connection cannot be asked of any Handler.
+// TestVariantsNeedATransportToCopy: connection settings of a request need an *http.Transport, not just any Handler.
 func TestVariantsNeedATransportToCopy(t *testing.T) {
 	transport := &recorder{}
 	c := newClient(t, ply.Options{Transport: transport})

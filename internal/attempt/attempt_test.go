@@ -31,7 +31,7 @@ func TestTallyHearsOfCallsBelow(t *testing.T) {
 	if attempt.Last(second) != c {
 		t.Error("the next hop does not hear of the one before")
 	}
-	attempt.Report(context.Background(), c) // nobody listens
+	attempt.Report(context.Background(), c) // without a tally it has no effect
 }
 
 func TestOf(t *testing.T) {

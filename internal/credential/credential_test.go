@@ -97,7 +97,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-const unknown = "(names nobody)"
+const unknown = "(names no principal)"
 
 // Requests of one principal have one identity, and requests of two have two.
 func TestAppend(t *testing.T) {

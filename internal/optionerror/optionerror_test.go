@@ -8,6 +8,7 @@ import (
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/internal/optionerror"
+	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
@@ -30,9 +31,19 @@ func TestTextNamesPackageOptionReasonAndCause(t *testing.T) {
 }
 
 func TestOneTypeServesEveryPackage(t *testing.T) {
-	err := fmt.Errorf("wrapped: %w", retry.Options{Resume: -1}.Validate())
-	var bad *ply.OptionError
-	if !errors.As(err, &bad) || bad.Package != "retry" || bad.Option != "Resume" {
-		t.Errorf("got %#v", bad)
+	_, ofClient := ply.New(ply.Options{BaseURL: "no URL"})
+	_, ofCache := cache.New(cache.Options{MaxEntryBytes: -1})
+	for _, tt := range []struct {
+		err  error
+		want ply.OptionError
+	}{
+		{ofClient, ply.OptionError{Option: "BaseURL"}},
+		{ofCache, ply.OptionError{Package: "cache", Option: "MaxEntryBytes"}},
+		{retry.Options{Resume: -1}.Validate(), ply.OptionError{Package: "retry", Option: "Resume"}},
+	} {
+		var bad *ply.OptionError
+		if !errors.As(fmt.Errorf("wrapped: %w", tt.err), &bad) || bad.Package != tt.want.Package || bad.Option != tt.want.Option {
+			t.Errorf("got %#v, want %s %s", tt.err, tt.want.Package, tt.want.Option)
+		}
 	}
 }

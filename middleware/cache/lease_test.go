@@ -497,13 +497,13 @@ func TestLeaseStoreFaultAtEachCall(t *testing.T) {
 // Leases that make no sense are refused.
 func TestLeaseInvalidDurationsAreErrors(t *testing.T) {
 	for want, o := range map[string]cache.Options{
-		"needs a Store":  {Lease: time.Second},
-		"a Memory is":    {Lease: time.Second, Store: near()},
-		"millisecond":    {Lease: time.Microsecond, Store: storetest.NewMap(0)},
-		"negative":       {Lease: -1, Store: storetest.NewMap(0)},
-		"contradict":     {Lease: time.Second, Store: storetest.NewMap(0), NoCollapse: true},
-		"itself tiered":  {Lease: time.Second, Store: cache.Tiered(nil, nil)},
-		"cache: Lease n": {Lease: time.Second},
+		"needs a Store":   {Lease: time.Second},
+		"a Memory is":     {Lease: time.Second, Store: near()},
+		"millisecond":     {Lease: time.Microsecond, Store: storetest.NewMap(0)},
+		"negative":        {Lease: -1, Store: storetest.NewMap(0)},
+		"contradict":      {Lease: time.Second, Store: storetest.NewMap(0), NoCollapse: true},
+		"itself tiered":   {Lease: time.Second, Store: cache.Tiered(nil, nil)},
+		"cache: Lease: n": {Lease: time.Second},
 	} {
 		if _, err := cache.New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want something with %q", err, want)

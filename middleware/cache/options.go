@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/optionerror"
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/store"
 )
@@ -153,19 +153,34 @@ func (o *Options) checkDurations() error {
 		{"Lease", o.Lease},
 	} {
 		if d.Duration < 0 {
-			return fmt.Errorf("cache: %s is negative (%v): give a positive duration, or zero for the default", d.name, d.Duration)
+			return optionError(d.name, fmt.Sprintf("is negative (%v): give a positive duration, or zero for the default", d.Duration))
 		}
 	}
 	return nil
 }
 
-// check finds options that cannot mean what they say.
+// OptionError reports a field of [Options] that cannot be carried out. Its Package is "cache".
+// The type is that of ply.OptionError, too:
+//
+//	type OptionError struct {
+//		Package string // "cache"
+//		Option  string // the name of the field
+//		Reason  string // what is wrong with it and what to give instead
+//		Err     error  // the cause, or nil; Unwrap returns it
+//	}
+type OptionError = optionerror.Error
+
+func optionError(option, reason string) *OptionError {
+	return &OptionError{Package: "cache", Option: option, Reason: reason}
+}
+
+// check refuses options that cannot be carried out.
 func (o *Options) check() error {
 	if o.MaxEntryBytes < 0 {
-		return errors.New("cache: MaxEntryBytes is negative: give a size in bytes, or zero for the default")
+		return optionError("MaxEntryBytes", "is negative: give a size in bytes, or zero for the default")
 	}
 	if o.MaxInFlightBytes < 0 {
-		return errors.New("cache: MaxInFlightBytes is negative: give a size in bytes, or zero for the default")
+		return optionError("MaxInFlightBytes", "is negative: give a size in bytes, or zero for the default")
 	}
 	if err := o.checkDurations(); err != nil {
 		return err
@@ -179,41 +194,41 @@ func (o *Options) check() error {
 		}
 	}
 	if o.VaryHashKey != nil && len(o.VaryHashKey) < 16 {
-		return errors.New("cache: VaryHashKey has less than 16 bytes: give as many random ones, or nil")
+		return optionError("VaryHashKey", "has less than 16 bytes: give as many random ones, or nil")
 	}
 	for _, method := range o.Methods {
 		if !field.IsToken(method) {
-			return fmt.Errorf("cache: Methods: %q is no request method", method)
+			return optionError("Methods", fmt.Sprintf("%q is no request method: give tokens such as GET", method))
 		}
 		if upper := strings.ToUpper(method); upper != method && knownMethods[upper] {
-			return fmt.Errorf("cache: Methods: %q is not %s: methods are case-sensitive (RFC 9110 §9.1), so give %q", method, upper, upper)
+			return optionError("Methods", fmt.Sprintf("%q is not %s: methods are case-sensitive (RFC 9110 §9.1), so give %q", method, upper, upper))
 		}
 	}
 	for _, status := range o.Statuses {
 		if status < 200 || status > 599 {
-			return fmt.Errorf("cache: Statuses: %d is no final status: give numbers from 200 to 599", status)
+			return optionError("Statuses", fmt.Sprintf("%d is no final status: give numbers from 200 to 599", status))
 		}
 	}
 	for _, name := range o.TargetedFields {
 		if !field.IsToken(name) {
-			return fmt.Errorf("cache: TargetedFields: %q is no field name", name)
+			return optionError("TargetedFields", fmt.Sprintf("%q is no field name: give tokens such as CDN-Cache-Control", name))
 		}
 	}
 	return nil
 }
 
-// checkLease finds leases that nobody could hold.
+// checkLease refuses leases that no process could hold.
 func (o *Options) checkLease() error {
 	_, memory := o.Store.(*Memory)
 	switch {
 	case o.Lease == 0:
 		return nil
 	case o.Lease < time.Millisecond:
-		return errors.New("cache: Lease is shorter than a millisecond: give what an answer takes, or zero for none")
+		return optionError("Lease", "is shorter than a millisecond: give what an answer takes, or zero for none")
 	case o.Store == nil || memory:
-		return errors.New("cache: Lease needs a Store that other processes share, and a Memory is none: drop Lease, or give such a Store")
+		return optionError("Lease", "needs a Store that other processes share, and a Memory is none: drop Lease, or give such a Store")
 	case o.NoCollapse:
-		return errors.New("cache: NoCollapse and Lease contradict each other: drop one of them")
+		return optionError("Lease", "contradicts NoCollapse: drop one of them")
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"errors"
-
 	"github.com/plyhttp/ply/store"
 )
 
@@ -22,7 +20,7 @@ type tiered struct {
 	near *Memory
 }
 
-var errTiers = errors.New("cache: Tiered needs a Memory and a store that is not itself tiered")
+var errTiers = optionError("Store", "is a Tiered without a Memory, or over a store that is itself tiered: give it a Memory and a plain store")
 
 func (t *tiered) check() error {
 	if _, nested := t.Store.(*tiered); t.near == nil || t.Store == nil || nested {

@@ -201,7 +201,7 @@ func TestStacksWithDecode(t *testing.T) {
 		{"below the cache", []ply.Middleware{c.Middleware, d, retry.New(retry.Options{})}, ""},
 		{"innermost", []ply.Middleware{c.Middleware, retry.New(retry.Options{}), d}, ""},
 		{"twice", []ply.Middleware{d, c.Middleware, d}, "contains decode twice"},
-		{"with options that mean nothing", []ply.Middleware{decode.New(decode.Options{Codings: []string{"lzma"}})}, `Options.Codings[0] is "lzma"`},
+		{"with options that mean nothing", []ply.Middleware{decode.New(decode.Options{Codings: []string{"lzma"}})}, `Codings[0]: is "lzma"`},
 	}
 	for _, tt := range tests {
 		_, err := ply.New(ply.Options{Use: tt.layers})

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/plyhttp/ply/internal/optionerror"
 )
 
 // The content codings that the layer knows, as they are registered (RFC 9110 §8.4.1, RFC 7932, RFC 8878).
@@ -34,26 +36,33 @@ type Options struct {
 	MaxRatio int
 }
 
-// OptionError reports a field of [Options] that cannot mean anything.
-type OptionError struct {
-	Option string // "Codings"
-	Reason string // what is wrong with it, and what to give
+// OptionError reports a field of [Options] that cannot be carried out. Its Package is "decode".
+// The type is that of ply.OptionError, too:
+//
+//	type OptionError struct {
+//		Package string // "decode"
+//		Option  string // the name of the field
+//		Reason  string // what is wrong with it and what to give instead
+//		Err     error  // the cause, or nil; Unwrap returns it
+//	}
+type OptionError = optionerror.Error
+
+func optionError(option, reason string) *OptionError {
+	return &OptionError{Package: "decode", Option: option, Reason: reason}
 }
 
-func (e *OptionError) Error() string { return "decode: Options." + e.Option + " " + e.Reason }
-
-// Validate reports the first field that cannot mean anything, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError].
 func (o Options) Validate() error {
 	for i, coding := range o.Codings {
 		switch {
 		case !slices.Contains(allCodings, coding):
-			return &OptionError{fmt.Sprintf("Codings[%d]", i), fmt.Sprintf("is %q: give one of %s", coding, strings.Join(allCodings, ", "))}
+			return optionError(fmt.Sprintf("Codings[%d]", i), fmt.Sprintf("is %q: give one of %s", coding, strings.Join(allCodings, ", ")))
 		case slices.Contains(o.Codings[:i], coding):
-			return &OptionError{fmt.Sprintf("Codings[%d]", i), fmt.Sprintf("repeats %q: give it once", coding)}
+			return optionError(fmt.Sprintf("Codings[%d]", i), fmt.Sprintf("repeats %q: give it once", coding))
 		}
 	}
 	if o.MaxBytes < 0 {
-		return &OptionError{"MaxBytes", fmt.Sprintf("is negative (%d): give a number of bytes, or zero for no limit", o.MaxBytes)}
+		return optionError("MaxBytes", fmt.Sprintf("is negative (%d): give a number of bytes, or zero for no limit", o.MaxBytes))
 	}
 	return nil
 }

@@ -53,10 +53,10 @@ func TestWhatTheServerIsAskedFor(t *testing.T) {
 
 func TestOptionsThatCannotMeanAnythingAreRefused(t *testing.T) {
 	for want, o := range map[string]decode.Options{
-		`Options.Codings[0] is "lzma"`:      {Codings: []string{"lzma"}},
-		`Options.Codings[1] repeats "gzip"`: {Codings: []string{"gzip", "gzip"}},
-		`Options.Codings[0] is "identity"`:  {Codings: []string{"identity"}},
-		"Options.MaxBytes is negative":      {MaxBytes: -1},
+		`Codings[0]: is "lzma"`:      {Codings: []string{"lzma"}},
+		`Codings[1]: repeats "gzip"`: {Codings: []string{"gzip", "gzip"}},
+		`Codings[0]: is "identity"`:  {Codings: []string{"identity"}},
+		"MaxBytes: is negative":      {MaxBytes: -1},
 	} {
 		origin := &plytest.Origin{}
 		_, err := layer(o, origin).RoundTrip(request(t, http.MethodGet))

@@ -323,7 +323,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		"Rules[0]":    {Rules: []retry.Rule{nil}},
 	} {
 		var bad *breaker.OptionError
-		if _, err := breaker.New(o); !errors.As(err, &bad) || bad.Field != field {
+		if _, err := breaker.New(o); !errors.As(err, &bad) || bad.Option != field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/plyhttp/ply/internal/optionerror"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/resilience/internal/layer"
 )
@@ -58,18 +59,25 @@ type Change struct {
 	At       time.Time
 }
 
-// OptionError reports a field of [Options] that cannot mean anything.
-type OptionError struct {
-	Field   string // its name
-	Problem string // what is wrong and what would be right
+// OptionError reports a field of [Options] that cannot be carried out. Its Package is "breaker".
+// The type is that of ply.OptionError, too:
+//
+//	type OptionError struct {
+//		Package string // "breaker"
+//		Option  string // the name of the field
+//		Reason  string // what is wrong with it and what to give instead
+//		Err     error  // the cause, or nil; Unwrap returns it
+//	}
+type OptionError = optionerror.Error
+
+func optionError(option, reason string) *OptionError {
+	return &OptionError{Package: "breaker", Option: option, Reason: reason}
 }
 
-func (e *OptionError) Error() string { return "breaker: Options." + e.Field + " " + e.Problem }
-
-// Validate reports the first field that cannot mean anything, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError].
 func (o Options) Validate() error {
 	if o.FailureRate < 0 || o.FailureRate > 1 || o.FailureRate != o.FailureRate {
-		return &OptionError{"FailureRate", fmt.Sprintf("is %v: give a share between 0 and 1, or zero for 0.7", o.FailureRate)}
+		return optionError("FailureRate", fmt.Sprintf("is %v: give a share between 0 and 1, or zero for 0.7", o.FailureRate))
 	}
 	for _, f := range []struct {
 		name  string
@@ -84,12 +92,12 @@ func (o Options) Validate() error {
 		{"MaxKeys", int64(o.MaxKeys)},
 	} {
 		if f.value < 0 {
-			return &OptionError{f.name, fmt.Sprintf("is negative (%d): leave it out for the default", f.value)}
+			return optionError(f.name, fmt.Sprintf("is negative (%d): leave it out for the default", f.value))
 		}
 	}
 	for i, rule := range o.Rules {
 		if rule == nil {
-			return &OptionError{fmt.Sprintf("Rules[%d]", i), "is nil: leave it out"}
+			return optionError(fmt.Sprintf("Rules[%d]", i), "is nil: leave it out")
 		}
 	}
 	return nil

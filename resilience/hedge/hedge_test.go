@@ -325,7 +325,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		"Budget":     {Budget: &budget.Budget{Ratio: -1}},
 	} {
 		var bad *hedge.OptionError
-		if _, err := hedge.New(o); !errors.As(err, &bad) || bad.Field != field {
+		if _, err := hedge.New(o); !errors.As(err, &bad) || bad.Option != field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

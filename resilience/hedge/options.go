@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/plyhttp/ply/internal/optionerror"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/resilience/budget"
 	"github.com/plyhttp/ply/resilience/internal/layer"
@@ -44,15 +45,22 @@ type Options struct {
 	MaxKeys int
 }
 
-// OptionError reports a field of [Options] that cannot mean anything.
-type OptionError struct {
-	Field   string // its name
-	Problem string // what is wrong and what would be right
+// OptionError reports a field of [Options] that cannot be carried out. Its Package is "hedge".
+// The type is that of ply.OptionError, too:
+//
+//	type OptionError struct {
+//		Package string // "hedge"
+//		Option  string // the name of the field
+//		Reason  string // what is wrong with it and what to give instead
+//		Err     error  // the cause, or nil; Unwrap returns it
+//	}
+type OptionError = optionerror.Error
+
+func optionError(option, reason string) *OptionError {
+	return &OptionError{Package: "hedge", Option: option, Reason: reason}
 }
 
-func (e *OptionError) Error() string { return "hedge: Options." + e.Field + " " + e.Problem }
-
-// Validate reports the first field that cannot mean anything, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError].
 func (o Options) Validate() error {
 	for _, f := range []struct {
 		name  string
@@ -65,18 +73,18 @@ func (o Options) Validate() error {
 		{"MaxKeys", int64(o.MaxKeys)},
 	} {
 		if f.value < 0 {
-			return &OptionError{f.name, fmt.Sprintf("is negative (%d): leave it out for the default", f.value)}
+			return optionError(f.name, fmt.Sprintf("is negative (%d): leave it out for the default", f.value))
 		}
 	}
 	if o.Quantile != 0 && !(o.Quantile > 0 && o.Quantile < 1) {
-		return &OptionError{"Quantile", fmt.Sprintf("is %v: give a share between 0 and 1, or zero for 0.95", o.Quantile)}
+		return optionError("Quantile", fmt.Sprintf("is %v: give a share between 0 and 1, or zero for 0.95", o.Quantile))
 	}
 	if o.MinSamples > samples {
-		return &OptionError{"MinSamples", fmt.Sprintf("is %d: no more than %d are kept", o.MinSamples, samples)}
+		return optionError("MinSamples", fmt.Sprintf("is %d: no more than %d are kept", o.MinSamples, samples))
 	}
 	if v, ok := o.Budget.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
-			return &OptionError{"Budget", "is not usable: " + err.Error()}
+			return optionError("Budget", "is not usable: "+err.Error())
 		}
 	}
 	return nil

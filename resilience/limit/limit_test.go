@@ -493,7 +493,7 @@ func TestBadOptionsAreErrors(t *testing.T) {
 		"Adaptive": {InFlight: 5, Adaptive: &limit.Adaptive{Initial: 6}},
 	} {
 		var bad *limit.OptionError
-		if _, err := limit.New(o); !errors.As(err, &bad) || bad.Field != field {
+		if _, err := limit.New(o); !errors.As(err, &bad) || bad.Option != field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/plyhttp/ply/internal/optionerror"
 	"github.com/plyhttp/ply/resilience/internal/layer"
 )
 
@@ -51,18 +52,25 @@ type Adaptive struct {
 	Tolerance float64 // above 1. Zero means 2
 }
 
-// OptionError reports a field of [Options] that cannot mean anything.
-type OptionError struct {
-	Field   string // its name
-	Problem string // what is wrong and what would be right
+// OptionError reports a field of [Options] that cannot be carried out. Its Package is "limit".
+// The type is that of ply.OptionError, too:
+//
+//	type OptionError struct {
+//		Package string // "limit"
+//		Option  string // the name of the field
+//		Reason  string // what is wrong with it and what to give instead
+//		Err     error  // the cause, or nil; Unwrap returns it
+//	}
+type OptionError = optionerror.Error
+
+func optionError(option, reason string) *OptionError {
+	return &OptionError{Package: "limit", Option: option, Reason: reason}
 }
 
-func (e *OptionError) Error() string { return "limit: Options." + e.Field + " " + e.Problem }
-
-// Validate reports the first field that cannot mean anything, as *[OptionError].
+// Validate reports the first field that cannot be carried out, as *[OptionError].
 func (o Options) Validate() error {
 	if o.Rate < 0 || math.IsNaN(o.Rate) || math.IsInf(o.Rate, 0) {
-		return &OptionError{"Rate", fmt.Sprintf("is %v: give requests per second, or zero for no limit", o.Rate)}
+		return optionError("Rate", fmt.Sprintf("is %v: give requests per second, or zero for no limit", o.Rate))
 	}
 	for _, f := range []struct {
 		name  string
@@ -74,19 +82,19 @@ func (o Options) Validate() error {
 		{"MaxKeys", int64(o.MaxKeys)},
 	} {
 		if f.value < 0 {
-			return &OptionError{f.name, fmt.Sprintf("is negative (%d): leave it out for the default", f.value)}
+			return optionError(f.name, fmt.Sprintf("is negative (%d): leave it out for the default", f.value))
 		}
 	}
 	if o.Burst > 0 && o.Rate == 0 {
-		return &OptionError{"Burst", "means nothing without Rate: give both"}
+		return optionError("Burst", "means nothing without Rate: give both")
 	}
 	if a := o.Adaptive; a != nil {
 		most := layer.Or(o.InFlight, defaultInFlight)
 		if a.Initial < 0 || a.Min < 0 || a.Initial > most || a.Min > most || a.Initial != 0 && a.Min > a.Initial {
-			return &OptionError{"Adaptive", fmt.Sprintf("must have Min ≤ Initial ≤ %d, none of them negative", most)}
+			return optionError("Adaptive", fmt.Sprintf("must have Min ≤ Initial ≤ %d, none of them negative", most))
 		}
 		if a.Tolerance != 0 && !(a.Tolerance > 1) {
-			return &OptionError{"Adaptive", "must have a Tolerance above 1, or zero for 2"}
+			return optionError("Adaptive", "must have a Tolerance above 1, or zero for 2")
 		}
 	}
 	return nil

@@ -39,8 +39,8 @@ func cachedOver(t *testing.T, transport ply.HandlerFunc) *ply.Client {
 	return client
 }
 
-// Of those who share an exchange, the one who made it has it in the record of its call; what layers below do shows there, and nowhere else.
-func TestCoalescedExchangeIsRecordedWithItsLeader(t *testing.T) {
+// Of collapsed calls, only the leader's record has the exchange and what the layers below did.
+func TestCollapsedExchangeIsRecordedWithItsLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
 		client := cachedOver(t, func(r *http.Request) (*http.Response, error) {
@@ -75,7 +75,7 @@ func TestCoalescedExchangeIsRecordedWithItsLeader(t *testing.T) {
 	})
 }
 
-// A retry layer below a cache sees the deadline of the call: it gives up at once when the server asks for a longer wait.
+// A retry layer below a cache knows the deadline of the call: it gives up at once when the server asks for a longer wait.
 func TestDeadlineReachesLayersBelowTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := cachedOver(t, func(r *http.Request) (*http.Response, error) {
@@ -95,9 +95,8 @@ func TestDeadlineReachesLayersBelowTheCache(t *testing.T) {
 	})
 }
 
-// Each of those who share an exchange has a record of its own: what went over the network is in that of the one who asked,
-// also what comes when that one has left.
-func TestRecordsOfCoalescedCalls(t *testing.T) {
+// Collapsed calls have records of their own. The leader's record has the exchange, including what happens after the leader was canceled.
+func TestRecordsOfCollapsedCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		origin := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
