@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -234,6 +235,63 @@ func TestAttemptTimeoutCountsAndCancellationDoesNot(t *testing.T) {
 			t.Errorf("after the caller gave up it is %v", got)
 		}
 	})
+}
+
+// What says nothing of the server counts neither for nor against it.
+func TestUncountedOutcomesDoNotHideFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replies := []plytest.Reply{}
+		for range 3 {
+			replies = append(replies, plytest.BadCertificate(), plytest.BadCertificate(), plytest.BadCertificate(), plytest.Status(500))
+		}
+		b := newBreaker(t, breaker.Options{MinRequests: 3})
+		h := b.Middleware(plytest.NewOrigin(replies...))
+		for range len(replies) {
+			send(t.Context(), h, http.MethodGet)
+		}
+		if got := b.State("a.test"); got != breaker.Open {
+			t.Errorf("after three failures among certificates that are no good it is %v", got)
+		}
+	})
+}
+
+// A probe that the caller cancels is no probe: the next request is one.
+func TestCancelledProbeMakesRoomForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, breaker.Options{MinRequests: 1})
+		h := b.Middleware(plytest.NewOrigin(plytest.Status(500), plytest.Stall(), plytest.Text("ok")))
+		send(t.Context(), h, http.MethodGet)
+		time.Sleep(5*time.Second + 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		send(ctx, h, http.MethodGet)
+		if got := b.State("a.test"); got != breaker.HalfOpen || b.Stats().HalfOpen != 1 {
+			t.Errorf("after a canceled probe it is %v", got)
+		}
+		if status, err := send(t.Context(), h, http.MethodGet); status != 200 || b.State("a.test") != breaker.Closed {
+			t.Errorf("the next probe: %d, %v, and it is %v", status, err, b.State("a.test"))
+		}
+	})
+}
+
+func TestShareOfFailuresDecides(t *testing.T) {
+	for _, tt := range []struct {
+		bad, good int
+		want      breaker.State
+	}{{7, 3, breaker.Open}, {6, 4, breaker.Closed}, {9, 0, breaker.Closed}, {10, 0, breaker.Open}} {
+		synctest.Test(t, func(t *testing.T) {
+			replies := slices.Repeat([]plytest.Reply{plytest.Text("ok")}, tt.good)
+			replies = append(replies, slices.Repeat([]plytest.Reply{plytest.Status(502)}, tt.bad)...)
+			b := newBreaker(t, breaker.Options{})
+			h := b.Middleware(plytest.NewOrigin(replies...))
+			for range replies {
+				send(t.Context(), h, http.MethodGet)
+			}
+			if got := b.State("a.test"); got != tt.want {
+				t.Errorf("%d of %d failed, and it is %v, want %v", tt.bad, tt.bad+tt.good, got, tt.want)
+			}
+		})
+	}
 }
 
 func TestFailuresThatAreLongAgoDoNotCount(t *testing.T) {

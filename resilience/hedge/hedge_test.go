@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/note"
 	"github.com/plyhttp/ply/plytest"
@@ -265,6 +267,57 @@ type kept struct{}
 
 func (*kept) Error() string { return "kept" }
 func (*kept) Unsent() bool  { return true }
+
+// Without a retry layer above, calls that succeed without a copy pay into the budget, and no others.
+func TestCallsThatNeedNoCopyPayForCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &budget.Budget{Ratio: 0.5, Reserve: 10, Floor: -1}
+		origin := plytest.NewOrigin(plytest.Stall(), plytest.Text("ok"), plytest.Text("ok"), plytest.Text("ok"), plytest.Status(503))
+		h := newHedger(t, hedge.Options{Delay: time.Second, Budget: b.For(budget.Hedge)}).Middleware(origin)
+		var tokens []float64
+		for range 4 {
+			send(t.Context(), h, http.MethodGet, "")
+			tokens = append(tokens, b.Tokens("a.test"))
+		}
+		if diff := cmp.Diff([]float64{9, 9.5, 10, 10}, tokens); diff != "" {
+			t.Error(diff)
+		}
+		b.For(budget.Hedge).Allow("a.test", retry.Outcome{})
+		send(t.Context(), h, http.MethodGet, "")
+		if got := b.Tokens("a.test"); got != 9 {
+			t.Errorf("%v tokens after a call that failed, want 9", got)
+		}
+	})
+}
+
+// A request that a copy has beaten counts as slow as it was then, so that the delay does not shrink to what copies take.
+func TestBeatenRequestsAreMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow, copied := 200*time.Millisecond, 10*time.Millisecond
+		next := roundTripper(func(req *http.Request) (*http.Response, error) {
+			wait := slow
+			if note.Hedge(req.Context()) > 0 {
+				wait = copied
+			}
+			select {
+			case <-time.After(wait):
+				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: req}, nil
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		})
+		g := newHedger(t, hedge.Options{MinSamples: 1, Budget: retry.Unlimited})
+		h := g.Middleware(next)
+		send(t.Context(), h, http.MethodGet, "")
+		slow = time.Second
+		for range 40 {
+			send(t.Context(), h, http.MethodGet, "")
+		}
+		if d, _ := g.Delay("a.test"); d < 200*time.Millisecond || g.Stats().Won != 40 {
+			t.Errorf("the delay is %v after %+v, and requests take 200ms or more", d, g.Stats())
+		}
+	})
+}
 
 func TestMaxHedges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

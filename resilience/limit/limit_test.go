@@ -283,7 +283,7 @@ func TestCopyGetsASlotAtOnceOrNotAtAll(t *testing.T) {
 
 func TestWaitThatIsKnownToBeTooLongFailsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newLimiter(t, limit.Options{Rate: 1, Burst: 1, MaxWait: time.Second}).Middleware(bodies())
+		h := newLimiter(t, limit.Options{Rate: 1, Burst: 1, MaxWait: 1500 * time.Millisecond}).Middleware(bodies())
 		mustGet(t, t.Context(), h)
 		var wg sync.WaitGroup
 		defer wg.Wait()
