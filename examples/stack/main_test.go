@@ -44,7 +44,7 @@ func TestEachLayerIsSeenAtWork(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"notes=", "hedge sent a copy", "decode.codings=gzip", "auth.status=added", "cache.status=hit", "error.type=eof"} {
+	for _, want := range []string{"notes=", "hedge sent a copy", "decode.codings=gzip", "auth.status=renewed", "cache.status=hit", "error.type=eof"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("no %q in the log:\n%s", want, log)
 		}
