@@ -16,7 +16,7 @@ import (
 //
 // The request itself runs on the caller's goroutine, as it would without the layer, so that a panic goes where it belongs, and nothing of the caller's is used after the return.
 // Each copy runs on the goroutine of the timer that was up for it, which ends with the copy.
-// Whoever brings a result decides under mu what becomes of it: it is the answer, it is kept in case that nothing better comes, or it is dropped.
+// The goroutine that brings a result decides under mu what becomes of it: it is the answer, it is kept in case that nothing better comes, or it is dropped.
 type race struct {
 	hedger *Hedger
 	next   http.RoundTripper
