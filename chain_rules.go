@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 )
 
 // checkStack refuses stacks whose order cannot work. It does not judge conditional layers, whose conditions it cannot know.
@@ -20,28 +19,30 @@ func checkStack(h Handler, redirects *redirectLayer) error {
 	})
 
 	for i, l := range layers {
-		if m, ok := l.Handler.(*failing); ok {
-			return &OptionError{Option: optionOf(i, inner), Reason: "contains a layer that makes nothing", Err: m.err}
-		}
-		if i < inner && l.Name == cacheLayer {
-			return &OptionError{Option: "UseCall", Reason: "contains a cache, which has to see each hop of a redirect: move it to Use"}
-		}
-		if i < inner && (l.Name == authLayer || l.Name == signLayer) {
-			return &OptionError{Option: "UseCall", Reason: "contains " + l.Name + ", which has to see each hop of a redirect, so that no other origin gets credentials: move it to Use"}
-		}
-		if i < inner && l.Name == retryLayer {
-			return &OptionError{Option: "UseCall", Reason: "contains retry, which would repeat a whole chain of redirects for its last hop: move it to Use"}
-		}
-		if i < inner && slices.Contains(onceForEachHop, l.Name) {
-			return &OptionError{Option: "UseCall", Reason: "contains " + l.Name + ", which has to see each hop of a redirect, perhaps to another host: move it to Use"}
-		}
-		if made, ok := l.Handler.(interface{ OptionsError() error }); ok && made.OptionsError() != nil {
-			return &OptionError{Option: optionOf(i, inner), Reason: "contains " + l.Name + " with options that cannot be carried out", Err: made.OptionsError()}
+		option := optionOf(i, inner)
+		if err := checkLayer(l, option); err != nil {
+			return err
 		}
 		for _, outer := range layers[:i] {
-			if err := checkPair(outer, l, optionOf(i, inner)); err != nil {
+			if err := checkPair(outer, l, option); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkLayer refuses a layer that is in the wrong list, or that could not be made. option is the list that has it.
+func checkLayer(l Layer, option string) error {
+	if f, ok := l.Handler.(*failing); ok {
+		return &OptionError{Option: option, Reason: "contains a layer that makes nothing", Err: f.err}
+	}
+	if reason := notAroundRedirects[l.Name]; reason != "" && option == callLayers {
+		return &OptionError{Option: option, Reason: "contains " + l.Name + ", which " + reason + ": move it to Use"}
+	}
+	if checked, ok := l.Handler.(interface{ OptionsError() error }); ok {
+		if err := checked.OptionsError(); err != nil {
+			return &OptionError{Option: option, Reason: "contains " + l.Name + " with options that cannot be carried out", Err: err}
 		}
 	}
 	return nil
@@ -93,8 +94,16 @@ var wrongOrders = map[[2]string]string{
 	{decodeLayer, decodeLayer}: "contains decode twice: the inner one would leave everything to the outer one, which asks for the codings, so list it once",
 }
 
-// onceForEachHop are the layers that have no place around redirects, beside cache and retry.
-var onceForEachHop = []string{hedgeLayer, breakerLayer, limitLayer}
+// notAroundRedirects are the layers that cannot be call layers, and why.
+var notAroundRedirects = map[string]string{
+	cacheLayer:   "has to see each hop of a redirect",
+	authLayer:    "has to see each hop of a redirect, so that no other origin gets credentials",
+	signLayer:    "has to see each hop of a redirect, so that no other origin gets credentials",
+	retryLayer:   "would repeat a whole chain of redirects for its last hop",
+	hedgeLayer:   "has to see each hop of a redirect, perhaps to another host",
+	breakerLayer: "has to see each hop of a redirect, perhaps to another host",
+	limitLayer:   "has to see each hop of a redirect, perhaps to another host",
+}
 
 func checkPair(outer, l Layer, option string) error {
 	if outer.Conditional || l.Conditional {
@@ -121,11 +130,18 @@ func sameState(a, b Handler) bool {
 	return id.IsValid() && id2.IsValid() && id.Comparable() && id2.Comparable() && id.Interface() == id2.Interface()
 }
 
+// The options that list layers.
+const (
+	callLayers     = "UseCall"
+	exchangeLayers = "Use"
+)
+
+// optionOf returns the option that lists layer i, if the redirects are layer inner.
 func optionOf(i, inner int) string {
 	if i < inner {
-		return "UseCall"
+		return callLayers
 	}
-	return "Use"
+	return exchangeLayers
 }
 
 func hasLayer(h Handler, name string) bool {
