@@ -75,3 +75,64 @@ func FuzzDate(f *testing.F) {
 		}
 	})
 }
+
+// Every part of a date at both ends of what it may be.
+func TestDateBounds(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		s    string
+		want string // in RFC 3339; "" if it is none
+	}{
+		{"Sun, 06 Nov 1994 00:00:00 GMT", "1994-11-06T00:00:00Z"},
+		{"Sun, 06 Nov 1994 23:59:59 GMT", "1994-11-06T23:59:59Z"},
+		{"Sun, 06 Nov 1994 23:59:60 GMT", "1994-11-07T00:00:00Z"},
+		{"Sun, 06 Nov 1994 24:00:00 GMT", ""},
+		{"Sun, 06 Nov 1994 23:60:00 GMT", ""},
+		{"Sun, 06 Nov 1994 23:59:61 GMT", ""},
+		{"Sat, 01 Jan 0000 00:00:00 GMT", "0000-01-01T00:00:00Z"},
+		{"Fri, 31 Dec 9999 23:59:59 GMT", "9999-12-31T23:59:59Z"},
+		{"Thu, 29 Feb 1996 12:34:56 GMT", "1996-02-29T12:34:56Z"},
+		{"Thu, 29 Feb 1900 12:34:56 GMT", ""},
+		{"Zzz, 06 Nov 1994 00:00:00 GMT", ""},
+		{"Sun, 06 Nov 1994 00:00:00 GMU", ""},
+		{"Sun, 06 Nov 1994 00:00:00 ZMT", ""},
+		{"Sun, 06 Nov 1994 00:00:00 GGT", ""},
+		{"Sun, 06 Nov 1994 0a:00:00 GMT", ""},
+		{"Sun, 06 Nov 1994 /0:00:00 GMT", ""},
+		{"Sun, 06 N:v 1994 00:00:00 GMT", ""},
+		{"Sun, 06 N{v 1994 00:00:00 GMT", ""},
+		{"Sun, 16 Nov 1994 10:20:30 GMT", "1994-11-16T10:20:30Z"},
+		{"Sun Nov  6 08:49:37 1994", "1994-11-06T08:49:37Z"},
+		{"Sun Nov 16 18:49:37 1994", "1994-11-16T18:49:37Z"},
+		{"Sun Nov  0 08:49:37 1994", ""},
+		{"Sun Nov 31 08:49:37 1994", ""},
+		{"Saturday, 31-Dec-94 23:59:59 GMT", "1994-12-31T23:59:59Z"},
+		{"Someday, 06-Nov-94 08:49:37 GMT", ""},
+		{"Sunday; 06-Nov-94 08:49:37 GMT", ""},
+		{"Sunday, 06-Nov-94 08:49:37 UTC", ""},
+		{", 06-Nov-94 08:49:37 GMT", ""},
+		{"Sunday", ""},
+	} {
+		got, ok := Date(test.s, now)
+		text := ""
+		if ok {
+			text = got.Format(time.RFC3339)
+		}
+		if text != test.want {
+			t.Errorf("Date(%q) = %q, want %q", test.s, text, test.want)
+		}
+	}
+	for i, month := range []string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"} {
+		if got, ok := Date("Sun, 02 "+month+" 1994 01:02:03 GMT", now); !ok || got != time.Date(1994, time.Month(i+1), 2, 1, 2, 3, 0, time.UTC) {
+			t.Errorf("%s is %v, %v", month, got, ok)
+		}
+	}
+	for _, day := range []string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"} {
+		if _, ok := Date(day+", 06-Nov-94 08:49:37 GMT", now); !ok {
+			t.Errorf("%s is no day of the week", day)
+		}
+		if _, ok := Date(day[:3]+", 06 Nov 1994 08:49:37 GMT", now); !ok {
+			t.Errorf("%s is no day of the week", day[:3])
+		}
+	}
+}

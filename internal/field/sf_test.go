@@ -147,3 +147,57 @@ func TestDictionaryWithManyKeys(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9651 §4.2: each type at the bounds of its grammar. What is not read is nil.
+func TestStructuredFieldItems(t *testing.T) {
+	for _, test := range []struct {
+		s    string
+		want any
+	}{
+		{"0", int64(0)}, {"-0", int64(0)}, {"999999999999999", int64(999999999999999)}, {"-999999999999999", int64(-999999999999999)}, {"1000000000000000", nil}, {"--1", nil}, {"+1", nil},
+		{"1.5", 1.5}, {"-1.125", -1.125}, {"999999999999.999", 999999999999.999}, {"1000000000000.1", nil}, {"1.1234", nil}, {"1.", nil}, {".5", nil}, {"-.5", nil},
+		{`""`, ""}, {`"a"`, "a"}, {`"\"\\"`, `"\`}, {`"\x"`, nil}, {"\" ~\"", " ~"}, {"\"\x1f\"", nil}, {"\"\x7f\"", nil}, {"\"\u00e9\"", nil}, {`"a\`, nil}, {`"`, nil},
+		{"a", Token("a")}, {"z", Token("z")}, {"A", Token("A")}, {"*a", Token("*a")}, {"a:b/c!#$%&'*+-.^_`|~9", Token("a:b/c!#$%&'*+-.^_`|~9")}, {"a,", nil}, {"[", nil}, {"@", nil}, {"`a", nil}, {"{", nil},
+		{"::", []byte{}}, {":YQ==:", []byte("a")}, {":YQ:", []byte("a")}, {":YQ", nil}, {":Y!:", nil}, {":", nil},
+		{"?1", true}, {"?0", false}, {"?", nil}, {"?2", nil}, {"?10", nil},
+		{"@1", int64(1)}, {"@-1", int64(-1)}, {"@1.0", nil}, {"@x", nil},
+		{`%""`, ""}, {`%"a"`, "a"}, {`%"%c3%bc"`, "ü"}, {`%"%7a%61%6f%0a"`, "zao\n"}, {`%"%C3%bc"`, nil}, {`%"%c3%bC"`, nil}, {`%"%g0"`, nil}, {`%"%0g"`, nil}, {`%"%0`, nil}, {`%"%"`, nil}, {`%"%ff"`, nil},
+		{`%"a`, nil}, {`%a"`, nil}, {"%\"\x7f\"", nil}, {"%\" ~\"", " ~"},
+		{"()", []Item{}}, {"(  a  b )", []Item{{Value: Token("a")}, {Value: Token("b")}}}, {"(a;x b)", []Item{{Value: Token("a"), Params: []Item{{Key: "x", Value: true}}}, {Value: Token("b")}}}, {"(a", nil}, {"(a b", nil}, {"(a,b)", nil}, {"(a(b))", nil}, {"(", nil},
+	} {
+		list, ok := ParseList([]string{test.s})
+		var got any
+		if ok && len(list) == 1 {
+			got = list[0].Value
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%q (-want +got)\n%s", test.s, diff)
+		}
+	}
+	for _, test := range []struct {
+		s    string
+		want []string // the keys; nil if it is malformed
+	}{
+		{"a, z, *x, a-b_c.d*9", []string{"a", "z", "*x", "a-b_c.d*9"}}, {" a ", []string{"a"}}, {"a\t,\tb", []string{"a", "b"}}, {"a;x=1, b", []string{"a", "b"}}, {"a;x, b;y=2", []string{"a", "b"}},
+		{"\ta", nil}, {"a\t", []string{"a"}}, {"A", nil}, {"a=1;X", nil}, {"-a", nil}, {"_a", nil}, {"{", nil}, {"a b", nil}, {"a, ", nil}, {"a,,b", nil}, {"9a", nil},
+	} {
+		dictionary, ok := ParseDictionary([]string{test.s})
+		var got []string
+		for _, item := range dictionary {
+			got = append(got, item.Key)
+		}
+		if !ok {
+			got = nil
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%q (-want +got)\n%s", test.s, diff)
+		}
+	}
+	dictionary, _ := ParseDictionary([]string{"a=1, b=2"})
+	if item, ok := Member(dictionary, "b"); !ok || item.Value != int64(2) {
+		t.Errorf("member b is %v, %v", item, ok)
+	}
+	if item, ok := Member(dictionary, "c"); ok {
+		t.Errorf("member c is %v", item)
+	}
+}
