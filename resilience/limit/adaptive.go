@@ -53,6 +53,15 @@ func (s *size) answered(now time.Time, took time.Duration, inFlight int) {
 // overloaded takes in an answer, or a missing one, that says that the server has too much to do.
 func (s *size) overloaded(now time.Time) { s.decrease(now, overloadCut) }
 
+// stretch makes room for one more, unless there is the most already, or the server is slow.
+func (s *size) stretch() bool {
+	if s.limit >= s.max || s.latency > s.tolerance*s.best {
+		return false
+	}
+	s.limit = min(s.max, s.limit+1)
+	return true
+}
+
 // decrease makes the limit smaller, once for all requests that were under way together.
 func (s *size) decrease(now time.Time, factor float64) {
 	round := time.Duration(max(s.latency, 0.01) * float64(time.Second))

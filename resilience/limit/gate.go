@@ -20,6 +20,7 @@ type gate struct {
 	bucket   *rate.Limiter
 	size     *size // nil without Options.Adaptive
 	inFlight int
+	awaiting int       // of inFlight, those that have no header yet
 	queue    list.List // of *waiter
 	paused   time.Time // nothing begins before
 	timer    *time.Timer
@@ -77,7 +78,7 @@ func (g *gate) enter(ctx context.Context, mayWait bool) (*waiter, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	if g.queue.Len() == 0 && g.take(now) {
+	if g.queue.Len() == 0 && (g.take(now) || g.stretch() && g.take(now)) {
 		return nil, nil
 	}
 	if !mayWait {
@@ -124,7 +125,14 @@ func (g *gate) take(now time.Time) bool {
 		return false
 	}
 	g.inFlight++
+	g.awaiting++
 	return true
+}
+
+// stretch makes room for one more, and reports whether it did, where bodies hold the slots and the server has little to do:
+// a program that reads long streams must not wait for one of them to end. mu is held.
+func (g *gate) stretch() bool {
+	return g.size != nil && g.inFlight >= g.limit() && g.awaiting*2 < g.limit() && g.size.stretch()
 }
 
 // limit is how many requests may be under way. mu is held.
@@ -155,6 +163,9 @@ func (g *gate) dispatch() {
 
 // serve is dispatch while mu is held.
 func (g *gate) serve(now time.Time) {
+	if g.queue.Len() > 0 {
+		g.stretch()
+	}
 	for e := g.queue.Front(); e != nil && g.take(now); e = g.queue.Front() {
 		g.queue.Remove(e)
 		close(e.Value.(*waiter).ready)
@@ -189,6 +200,14 @@ func (g *gate) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
+	g.serve(time.Now())
+}
+
+// headed tells that a request is not waited for any more: its header has come, or an error.
+func (g *gate) headed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.awaiting--
 	g.serve(time.Now())
 }
 

@@ -116,13 +116,15 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	s := &slot{limiter: l, entry: e}
 	returned := false
 	defer func() {
-		if !returned {
-			s.release() // a panic goes on its way
+		if !returned { // a panic goes on its way
+			e.Value.headed()
+			s.release()
 		}
 	}()
 	start := time.Now()
 	resp, err := h.Next.RoundTrip(req)
 	returned = true
+	e.Value.headed()
 	if l.opts.Adaptive != nil {
 		l.learn(req, e.Value, resp, err, time.Since(start))
 	}

@@ -318,6 +318,59 @@ func TestDeadlineEndsAWaitForASlot(t *testing.T) {
 	})
 }
 
+// Streams that stay open hold slots, and must not lock others out while the server has nothing to do.
+func TestOpenStreamsDoNotUseUpAnAdaptiveLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, limit.Options{InFlight: 50, Adaptive: &limit.Adaptive{Initial: 5}, Queue: 100})
+		h := l.Middleware(plytest.NewOrigin(plytest.Reply{Body: "events", Wait: 10 * time.Millisecond}))
+		var streams []io.Closer
+		for i := range 50 {
+			resp, err := get(within(t, time.Minute), h)
+			if err != nil {
+				t.Fatalf("stream %d: %v", i, err)
+			}
+			streams = append(streams, resp.Body)
+		}
+		var refused *limit.Error
+		if _, err := get(within(t, time.Minute), h); !errors.As(err, &refused) { //nolint:bodyclose
+			t.Errorf("beyond InFlight: %v", err)
+		}
+		for _, s := range streams {
+			s.Close()
+		}
+		if s := l.Stats(); s.InFlight != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// So it is for those that wait already.
+func TestWaitingRequestsGoOnWhileBodiesHoldTheSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, limit.Options{Adaptive: &limit.Adaptive{Initial: 2}})
+		h := l.Middleware(plytest.NewOrigin(plytest.Reply{Body: "events", Wait: 10 * time.Millisecond}))
+		var wg sync.WaitGroup
+		var open atomic.Int64
+		for range 20 {
+			wg.Go(func() {
+				resp, err := get(within(t, time.Minute), h)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				open.Add(1)
+				time.Sleep(time.Hour)
+			})
+		}
+		time.Sleep(time.Minute)
+		if n := open.Load(); n != 20 {
+			t.Errorf("%d of 20 streams are open", n)
+		}
+		wg.Wait()
+	})
+}
+
 // Answers that do not come in time make the limit smaller; those that a caller in a hurry did not wait for do not.
 func TestTimeoutsDecreaseTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

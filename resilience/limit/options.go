@@ -45,6 +45,7 @@ type Options struct {
 // Adaptive says how the number of requests under way is found: additive increase, multiplicative decrease.
 // As long as the server answers as fast as it can, and the slots are used, there is one more for each round of answers. When the time to the header of the response
 // grows to more than Tolerance times its best, there are 10 % less; when the server answers 429, or 503 with Retry-After, or not in time, 30 % less; once per round.
+// Where it is bodies that hold the slots, and less than half of them wait for the server, there is one more for each request that finds none: long streams do not lock others out.
 // The best is measured anew while there are slots to spare, and when there are no more than Min: then it is not this client that makes the server slow.
 type Adaptive struct {
 	Initial   int     // slots to begin with. Zero means 20, or InFlight if that is less
