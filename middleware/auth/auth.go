@@ -125,7 +125,7 @@ func (l *layer) brings(req *http.Request) bool {
 func (l *layer) with(req *http.Request, s *slot, t *held) *http.Request {
 	ctx := req.Context()
 	name := cmp.Or(t.Principal, s.account)
-	if name != "" || l.opts.Query != "" || !credential.Named(l.opts.Field) { // else the key of a cache has the field by itself
+	if name != "" || !credential.Named(l.opts.Field) { // else the key of a cache has the field by itself
 		ctx = reqctx.WithCredential(ctx, l.opts.Field, t.line, name)
 	}
 	if hidden := l.redactor(redact.From(ctx)); hidden != nil {

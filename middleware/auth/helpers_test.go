@@ -51,7 +51,7 @@ func (i *issuer) Token(ctx context.Context) (auth.Token, error) {
 		i.issued = append(i.issued, fmt.Sprint("t", len(i.issued)+1))
 	}
 	t := auth.Token{Value: i.issued[len(i.issued)-1], Principal: i.principal}
-	if i.life > 0 {
+	if i.life != 0 {
 		t.Expires = time.Now().Add(i.life)
 	}
 	return t, nil

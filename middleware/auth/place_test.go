@@ -87,10 +87,12 @@ func TestWhereTheTokenStands(t *testing.T) {
 		"a field":              {options: auth.Options{Field: "x-api-key"}, want: "/ X-Api-Key: k"},
 		"a query":              {options: auth.Options{Query: "api_key"}, want: "/?api_key=k"},
 		"behind a query":       {options: auth.Options{Query: "api_key"}, url: "/p?b=%7e&a", want: "/p?b=%7e&a&api_key=k"},
+		"a scheme in a query":  {options: auth.Options{Query: "api_key", Source: auth.Static(auth.Token{Value: "k", Scheme: "Key"})}, want: "/?api_key=k"},
 		"its own field":        {header: http.Header{"Authorization": {"Basic x"}}, want: "/ Authorization: Basic x"},
 		"its own in lowercase": {header: http.Header{"authorization": {"Basic x"}}, want: "/ authorization: Basic x"},
 		"none on purpose":      {header: http.Header{"Authorization": nil}, want: "/"},
 		"its own userinfo":     {url: "//me:pw@api.test/", want: "/"},
+		"userinfo and a field": {options: auth.Options{Field: "X-Api-Key"}, url: "//me:pw@api.test/", want: "/ X-Api-Key: k"},
 		"its own parameter":    {options: auth.Options{Query: "api_key"}, url: "/?api_key=", want: "/?api_key="},
 		"escaped":              {options: auth.Options{Query: "api_key", Source: auth.APIKey("me", "a b&c")}, want: "/?api_key=a+b%26c"},
 	} {
@@ -200,6 +202,12 @@ func TestOptionsThatCannotMeanAnythingAreRefused(t *testing.T) {
 		require.NotContains(t, err.Error(), "s3cr3t")
 	}
 	require.Error(t, auth.SignOptions{Origins: origins}.Validate())
+	require.ErrorIs(t, auth.SignOptions{Origins: origins, Signer: unusable{}}.Validate(), errDown)
+	require.ErrorContains(t, auth.Options{Source: source, Origins: origins, Query: "a&b"}.Validate(), "escaped")
+	for name, rt := range map[string]http.RoundTripper{"auth": auth.New(auth.Options{})(nil), "sign": auth.Sign(auth.SignOptions{})(nil)} {
+		var refused *auth.OptionError
+		require.ErrorAs(t, rt.(interface{ OptionsError() error }).OptionsError(), &refused, name)
+	}
 }
 
 func TestChallengesAreRead(t *testing.T) {
@@ -217,4 +225,40 @@ func TestChallengesAreRead(t *testing.T) {
 	} {
 		require.Empty(t, cmp.Diff(want, auth.Challenges(strings.Split(lines, "|"))), lines)
 	}
+}
+
+// unusable is a signer with options of its own that cannot be carried out.
+type unusable struct{}
+
+func (unusable) Sign(*http.Request) error { return nil }
+func (unusable) OptionsError() error      { return errDown }
+
+// A request that was made by hand may lack a header, and even a URL.
+func TestRequestMadeByHand(t *testing.T) {
+	sign := auth.SignerFunc(func(r *http.Request) error { r.Header.Set("X-Signature", "s"); return nil })
+	base, _ := url.Parse(api)
+	for name, layer := range map[string]func(http.RoundTripper) http.RoundTripper{
+		"a token":     auth.New(auth.Options{Source: auth.APIKey("me", "k"), Origins: []string{api}}),
+		"a signature": auth.Sign(auth.SignOptions{Signer: sign, Origins: []string{api}}),
+	} {
+		origin := plytest.NewOrigin()
+		send(t, layer(origin), (&http.Request{Method: "GET", URL: base}).WithContext(t.Context()))
+		require.NotEmpty(t, origin.Exchanges()[0].Header, name)
+		passed := false
+		_, err := layer(roundTripper(func(*http.Request) (*http.Response, error) {
+			passed = true
+			return nil, errDown
+		})).RoundTrip((&http.Request{Method: "GET"}).WithContext(t.Context()))
+		require.ErrorIs(t, err, errDown, name)
+		require.True(t, passed, name)
+	}
+}
+
+// Another field, even one whose name is as long, is no credential of the request's own.
+func TestOtherFieldsLeaveRoomForTheToken(t *testing.T) {
+	origin, rt := newAPI(auth.Options{Source: auth.APIKey("me", "k")})
+	r := newRequest(t, t.Context(), "GET", api, "")
+	r.Header.Set("X-Correlation", "1")
+	send(t, rt, r)
+	require.Equal(t, "Bearer k", origin.Exchanges()[0].Header.Get("Authorization"))
 }

@@ -75,6 +75,8 @@ func TestTokenIsRenewedInTheBackground(t *testing.T) {
 		second := <-seen
 		require.Equal(t, "alice", second.Principal)
 		require.Equal(t, 2*time.Second, second.Duration)
+		require.False(t, second.Rejected)
+		require.WithinDuration(t, time.Now().Add(100*time.Second), second.Expires, 2*time.Second)
 		require.NoError(t, second.Err)
 	})
 }
@@ -105,6 +107,9 @@ func TestTokenThatComesExpiredIsBelieved(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		require.Equal(t, 1, source.asked())
+		time.Sleep(10 * time.Second)
+		_, token := get(t, rt, api)
+		require.Equal(t, "t2", token, "it was believed for good")
 	})
 }
 
@@ -125,10 +130,23 @@ func TestFailureIsRememberedForAMoment(t *testing.T) {
 		}
 		require.Equal(t, 6, source.asked()) // after 0, 1, 3, 7, 15, 31 seconds
 		require.Zero(t, origin.Count())
-		source.fail = nil
+		source.fail = func(call int) error {
+			if call == 7 { // after which a failure is held for a second again
+				return nil
+			}
+			return errDown
+		}
+		source.life = 10 * time.Second
 		time.Sleep(time.Minute)
 		_, token := get(t, rt, api)
 		require.Equal(t, "t1", token)
+		time.Sleep(time.Hour)
+		get(t, rt, api)
+		get(t, rt, api)
+		require.Equal(t, 8, source.asked())
+		time.Sleep(time.Second)
+		get(t, rt, api)
+		require.Equal(t, 9, source.asked())
 	})
 }
 
@@ -159,7 +177,9 @@ func TestOldTokenServesWhileTheSourceFails(t *testing.T) {
 func TestSourceThatIsTooSlowFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		_, rt := newAPI(auth.Options{RefreshTimeout: time.Second, Source: auth.SourceFunc(func(context.Context) (auth.Token, error) {
+		seen := make(chan auth.Refresh, 1)
+		hook := func(r auth.Refresh) { seen <- r }
+		_, rt := newAPI(auth.Options{RefreshTimeout: time.Second, OnRefresh: hook, Source: auth.SourceFunc(func(context.Context) (auth.Token, error) {
 			<-release // though it should not
 			return auth.Token{Value: "late"}, nil
 		})})
@@ -168,6 +188,7 @@ func TestSourceThatIsTooSlowFails(t *testing.T) {
 		require.ErrorAs(t, err, &timeout)
 		require.True(t, timeout.Timeout())
 		close(release)
+		require.ErrorContains(t, (<-seen).Err, "RefreshTimeout", "a token that came too late is taken for one")
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/middleware/auth"
+	"github.com/plyhttp/ply/note"
 	"github.com/plyhttp/ply/plytest"
 )
 
@@ -45,6 +46,7 @@ func TestReplayAfter401(t *testing.T) {
 		{name: "the source fails", fail: true, status: 401, sent: 1, asked: 2, authWord: auth.StatusRejected, reason: "the source has failed"},
 		{name: "refused again", accepts: func(string) bool { return false }, status: 401, sent: 2, asked: 2, authWord: auth.StatusRejected, reason: "another token was refused as well"},
 		{name: "invalid_token", challenge: []string{`Basic realm="a, b"`, `bearer realm="x", error="invalid_token"`}, status: 200, sent: 2, asked: 2, authWord: auth.StatusReplayed},
+		{name: "invalid_request", challenge: []string{`Bearer error="invalid_request"`}, status: 401, sent: 1, asked: 1, authWord: auth.StatusRejected, reason: "invalid_request"},
 		{name: "insufficient_scope", challenge: []string{`Bearer realm="x", scope="a b", error="insufficient_scope"`}, status: 401, sent: 1, asked: 1, authWord: auth.StatusRejected, reason: "insufficient_scope"},
 		{name: "another scheme", challenge: []string{`Basic realm="Bearer"`, "Negotiate"}, status: 401, sent: 1, asked: 1, authWord: auth.StatusRejected, reason: "the server asks for another scheme"},
 	} {
@@ -166,10 +168,19 @@ func TestSourceLearnsWhatWasRefused(t *testing.T) {
 		}
 		return auth.Token{Value: "t1"}, nil
 	})
-	rt := auth.New(auth.Options{Source: source, Origins: []string{api}})(plytest.NewHandlerOrigin(accepting(newer)))
+	seen := make(chan auth.Refresh, 2)
+	hook := func(r auth.Refresh) { seen <- r }
+	rt := auth.New(auth.Options{Source: source, OnRefresh: hook, Origins: []string{api}})(plytest.NewHandlerOrigin(accepting(newer)))
 	status, _ := get(t, rt, api)
 	require.Equal(t, 200, status)
 	require.Equal(t, []string{"t1"}, refused)
+	rejected := 0
+	for range 2 {
+		if (<-seen).Rejected {
+			rejected++
+		}
+	}
+	require.Equal(t, 1, rejected)
 }
 
 func TestCallerWhoGoesDuringAReplayIsFree(t *testing.T) {
@@ -186,9 +197,14 @@ func TestCallerWhoGoesDuringAReplayIsFree(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
+		ctx, info := auth.WithInfo(ctx)
+		ctx, notes := note.Collect(ctx)
 		_, err := rt.RoundTrip(newRequest(t, ctx, "GET", api, ""))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(began))
+		i, _ := info()
+		require.Equal(t, auth.Info{Status: auth.StatusFailed, Reason: "the caller has gone"}, i)
+		require.Len(t, notes(), 1)
 		require.True(t, origin.Exchanges()[0].BodyClosed)
 		time.Sleep(time.Minute)
 	})
@@ -201,8 +217,8 @@ func TestHerdThatIsRefusedInVainCountsOnce(t *testing.T) {
 		answer := accepting(func(token string) bool { return token == "t3" })
 		var n atomic.Int64
 		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Authorization") == "Bearer t2" {
-				time.Sleep(time.Duration(n.Add(1)) * time.Minute)
+			if i := n.Add(1); r.Header.Get("Authorization") == "Bearer t2" && i <= 100 {
+				time.Sleep(time.Duration(i) * time.Minute)
 			}
 			answer(w, r)
 		}))
@@ -216,5 +232,28 @@ func TestHerdThatIsRefusedInVainCountsOnce(t *testing.T) {
 		time.Sleep(time.Second)
 		status, _ := get(t, rt, api)
 		require.Equal(t, 200, status)
+	})
+}
+
+// A renewal that has helped makes the next one in vain as good as the first.
+func TestRenewalThatHelpsEndsTheHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good := map[string]bool{}
+		origin := plytest.NewHandlerOrigin(accepting(func(token string) bool { return good[token] }))
+		source := &issuer{}
+		rt := auth.New(auth.Options{Source: source, Origins: []string{api}})(origin)
+		for range 5 { // in vain, with a longer hold each time
+			get(t, rt, api)
+			time.Sleep(time.Minute)
+		}
+		good["t7"] = true
+		status, _ := get(t, rt, api)
+		require.Equal(t, 200, status)
+		good["t7"] = false
+		get(t, rt, api) // in vain again, for a second
+		time.Sleep(time.Second)
+		asked := source.asked()
+		get(t, rt, api)
+		require.Equal(t, asked+1, source.asked())
 	})
 }

@@ -85,3 +85,21 @@ func TestSignersErrorHasNoSecret(t *testing.T) {
 	require.ErrorContains(t, err, "auth: the request could not be signed")
 	require.NotContains(t, printed(t, err), secret)
 }
+
+func TestTextsSayWhatIsKnown(t *testing.T) {
+	token := auth.Token{Value: secret, Principal: "alice", Expires: time.Unix(0, 0)}
+	require.Equal(t, `REDACTED of "alice" until 1970-01-01T00:00:00Z`, fmt.Sprintf("%+v", token))
+	require.Equal(t, "REDACTED", auth.Token{Value: secret}.String())
+
+	synctest.Test(t, func(t *testing.T) {
+		_, rt := newAPI(auth.Options{Account: accountOf, Source: &issuer{fail: func(int) error { return errDown }}})
+		_, err := rt.RoundTrip(newRequest(t, as(t.Context(), "bob"), "GET", api, ""))
+		require.Equal(t, `auth: no token for account "bob": issuer is down; the source is asked again after 2000-01-01T00:00:01Z`, fmt.Sprintf("%v", err))
+		var failed *auth.Error
+		require.ErrorAs(t, err, &failed)
+		require.False(t, failed.Timeout())
+		require.Equal(t, "issuer is down", fmt.Sprintf("%+v", failed.Unwrap()))
+		_, err = rt.RoundTrip(newRequest(t, t.Context(), "GET", api, ""))
+		require.Equal(t, "auth: no account for the request: no user", err.Error())
+	})
+}

@@ -59,8 +59,10 @@ func (h *held) age(now time.Time) time.Duration {
 	return max(now.Sub(h.at), now.Round(0).Sub(h.at.Round(0)))
 }
 
-func (h *held) isDue(now time.Time) bool  { return h.due > 0 && h.age(now) >= h.due }
-func (h *held) isGood(now time.Time) bool { return h.good == 0 || h.age(now) < h.good }
+func (h *held) isDue(now time.Time) bool { return h.due > 0 && h.age(now) >= h.due }
+
+// isGood is for a token that is due.
+func (h *held) isGood(now time.Time) bool { return h.age(now) < h.good }
 
 // slot has the token of one account, and what is known of its source.
 type slot struct {
