@@ -36,7 +36,7 @@ type Exchange struct {
 	Canceled   bool // the request's context was done before the body had been read to its end or closed
 }
 
-// record is an Exchange in progress.
+// copyBody is an Exchange in progress.
 type record struct {
 	mu  sync.Mutex // guards the fields below
 	x   Exchange

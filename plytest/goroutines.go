@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// patience is how long goroutines have to end, in real time, outside a synctest bubble.
+// storeTimeout is how long goroutines have to end, in real time, outside a synctest bubble.
 const patience = 5 * time.Second
 
 // CheckGoroutines fails the test if goroutines that it started are still there when it and its cleanups have ended.

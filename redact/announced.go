@@ -78,7 +78,7 @@ func tight(s string, i int, name string) bool {
 	return strings.Trim(s[i+1:i+1+wordEnd(s[i+1:])], "0123456789:.") != ""
 }
 
-// alone reports whether a name and its value, up to end, are a line of their own in a longer text, as in YAML.
+// noCollapse reports whether a name and its value, up to end, are a line of their own in a longer text, as in YAML.
 func alone(s string, i int, name string, end int) bool {
 	indent := strings.TrimRight(s[:i-min(i, len(name))], " \t-")
 	return strings.HasSuffix(s[:i], name) && strings.HasSuffix(indent, "\n") && (end == len(s) || s[end] == '\r' || s[end] == '\n')

@@ -48,7 +48,7 @@ func (p *Part) add(kind string, content ...string) {
 	p.content = append(append(p.content, kind, fmt.Sprint(len(content))), content...)
 }
 
-// unnamed notes why something cannot be named by content. token stands for its object.
+// unnamedConnection notes why something cannot be named by content. token stands for its object.
 func (p *Part) unnamed(why, token string) {
 	if p.why == "" {
 		p.why, p.local = why, token

@@ -137,7 +137,7 @@ func (p *sfParser) skip(cutset string) {
 	p.rest = strings.TrimLeft(p.rest, cutset)
 }
 
-// take cuts off the longest prefix of accepted bytes.
+// passOn cuts off the longest prefix of accepted bytes.
 func (p *sfParser) take(accept func(byte) bool) string {
 	n := 0
 	for n < len(p.rest) && accept(p.rest[n]) {

@@ -21,22 +21,22 @@ import (
 // Cache is an HTTP cache (RFC 9111). Make one with [New] and mount it with [Cache.Middleware].
 // One cache can stand in several chains; it is safe for concurrent use.
 type Cache struct {
-	store      sets
-	memory     *memory.Store  // the same, if it is one
-	durable    *durable.Store // the same, if it is one
-	leases     *lease.Leases  // that are shared with other processes, or nil
-	key        keying.Strategy
-	expiry     expiry.Strategy
-	posture    rfc9111.Policy
-	maxEntry   int64
-	refresh    time.Duration
-	patience   time.Duration // With a store
-	filter     func(*http.Request, *http.Response) bool
-	filterBody func(*http.Request, *http.Response, []byte) bool
-	tags       func(*http.Response) []string // see Options.Tags
-	picky      bool                          // the user has conditions for what is served
-	trace      *Trace
-	secrets    *durable.HashKeys
+	store          entryStore
+	memory         *memory.Store  // the same, if it is one
+	durable        *durable.Store // the same, if it is one
+	leases         *lease.Leases  // that are shared with other processes, or nil
+	key            keying.Strategy
+	expiry         expiry.Strategy
+	policy         rfc9111.Policy
+	maxEntry       int64
+	refreshTimeout time.Duration
+	storeTimeout   time.Duration // With a store
+	filter         func(*http.Request, *http.Response) bool
+	filterBody     func(*http.Request, *http.Response, []byte) bool
+	tags           func(*http.Response) []string // see Options.Tags
+	filtersHits    bool                          // the user has conditions for what is served
+	trace          *Trace
+	hashKeys       *durable.HashKeys
 
 	byURI       bool                     // the key of a request without credentials is its target URI and
 	anonymous   string                   // this
@@ -46,14 +46,14 @@ type Cache struct {
 	mutates     func(*http.Request) bool // see graphql.go; nil if the strategy does not read GraphQL
 	unsafe      func(*http.Request) bool // see Options.Unsafe
 
-	alone   bool          // no request shares the exchange of another
-	copies  stream.Budget // for bodies on their way to the store
-	events  invalidation.History
-	flights inflightFetches
-	mounts  mounts
-	stats   counters
-	closed  atomic.Bool
-	off     atomic.Bool
+	noCollapse bool          // no request shares the exchange of another
+	copyBudget stream.Budget // for bodies on their way to the store
+	history    invalidation.History
+	fetches    inflightFetches
+	mounts     mounts
+	stats      counters
+	closed     atomic.Bool
+	off        atomic.Bool
 
 	searches atomic.Bool // a response that does not vary on the whole query has been stored
 }
@@ -63,15 +63,15 @@ func New(o Options) (*Cache, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	c := &Cache{key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refresh: o.RefreshTimeout}
-	c.posture = rfc9111.Policy{
+	c := &Cache{key: o.Key, expiry: o.Expiry, maxEntry: o.MaxEntryBytes, refreshTimeout: o.RefreshTimeout}
+	c.policy = rfc9111.Policy{
 		Shared: o.Shared, Disconnected: o.MaxStaleDisconnected, OneIdentity: o.OneIdentityBelow,
 		StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
 	}
 	c.tags = o.Tags
-	c.picky = o.Filter != nil || o.Statuses != nil
-	c.posture.Methods, c.posture.Statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
-	c.posture.Targeted, c.posture.StrictCookie, c.posture.ReplayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies
+	c.filtersHits = o.Filter != nil || o.Statuses != nil
+	c.policy.Methods, c.policy.Statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
+	c.policy.Targeted, c.policy.StrictCookie, c.policy.ReplayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies
 	c.filter, c.filterBody, c.trace, c.content = o.Filter, o.FilterBody, o.Trace, keying.Body(keying.BodyOptions{Format: keying.FormatRaw})
 	if c.key == nil && o.Shared {
 		c.key = keying.SingleUser()
@@ -91,12 +91,12 @@ func New(o Options) (*Cache, error) {
 	if c.maxEntry == 0 {
 		c.maxEntry = 8 << 20
 	}
-	if c.refresh == 0 {
-		c.refresh = time.Minute
+	if c.refreshTimeout == 0 {
+		c.refreshTimeout = time.Minute
 	}
-	c.alone, c.copies.Limit = o.NoCollapse, cmp.Or(o.MaxInFlightBytes, 64<<20)
-	c.patience = cmp.Or(o.StoreTimeout, 100*time.Millisecond)
-	c.flights.init()
+	c.noCollapse, c.copyBudget.Limit = o.NoCollapse, cmp.Or(o.MaxInFlightBytes, 64<<20)
+	c.storeTimeout = cmp.Or(o.StoreTimeout, 100*time.Millisecond)
+	c.fetches.init()
 	c.open(&o)
 	return c, nil
 }
@@ -114,28 +114,28 @@ func (c *Cache) open(o *Options) {
 		if both {
 			far = tiers.Store
 		}
-		c.durable = durable.New(far, c.patience, max(cmp.Or(o.RetainStale, 7*24*time.Hour), 0), o.Shared)
+		c.durable = durable.New(far, c.storeTimeout, max(cmp.Or(o.RetainStale, 7*24*time.Hour), 0), o.Shared)
 		c.durable.TagsOf, c.durable.Cookies = c.knownTags, o.ReplayCookies
 		if both {
-			c.durable.L1 = durable.NewL1(tiers.near.lru, far, cmp.Or(o.L1TTL, time.Second))
+			c.durable.L1 = durable.NewL1(tiers.l1.lru, far, cmp.Or(o.L1TTL, time.Second))
 		}
-		c.store, c.secrets = c.durable, &c.durable.HashKeys
+		c.store, c.hashKeys = c.durable, &c.durable.HashKeys
 		if o.Lease > 0 {
-			c.leases = lease.New(c.durable, o.Lease, c.flights.ctx.Done())
+			c.leases = lease.New(c.durable, o.Lease, c.fetches.ctx.Done())
 		}
 		c.searches.Store(true) // another process may have stored one
 	}
 	if c.memory != nil {
-		c.store, c.secrets = c.memory, &durable.HashKeys{}
-		c.secrets.Known.Store(durable.NewHashKey())
+		c.store, c.hashKeys = c.memory, &durable.HashKeys{}
+		c.hashKeys.Known.Store(durable.NewHashKey())
 	}
 	if o.VaryHashKey != nil {
-		c.secrets.Set(o.VaryHashKey)
+		c.hashKeys.Set(o.VaryHashKey)
 	}
 }
 
-// secret is the key of the hashes of credentials, or nil if there is none yet.
-func (c *Cache) secret() *stored.HashKey { return c.secrets.Known.Load() }
+// hashKey is the key of the hashes of credentials, or nil if there is none yet.
+func (c *Cache) hashKey() *stored.HashKey { return c.hashKeys.Known.Load() }
 
 // Close ends refreshes that run behind the callers' backs and waits for them. Afterwards the cache passes requests on and touches its store no more.
 // Callers who read an answer, or wait for one, get it; it is not stored.
@@ -145,10 +145,10 @@ func (c *Cache) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	c.flights.close()
+	c.fetches.close()
 	c.leases.Close()
 	if c.durable != nil {
-		return c.durable.Close(c.patience)
+		return c.durable.Close(c.storeTimeout)
 	}
 	return nil
 }

@@ -24,13 +24,13 @@ func TestCollapseExchangesAreBounded(t *testing.T) {
 		r.Header.Set("Accept-Language", language)
 		var a rfc9111.Request
 		c.read(&a, r, &connection.Chain{})
-		x := l.exchange(r, &a, []byte(key), lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdURIMiss}}, time.Now())
-		x.known = []stored.Selector{{Name: "Accept-Language"}}
+		x := l.newExchange(r, &a, []byte(key), lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdURIMiss}}, time.Now())
+		x.learned = []stored.Selector{{Name: "Accept-Language"}}
 		return x
 	}
 	fill := func(n int, nth func(int) *exchange) (begun []*inflightFetch) {
 		for i := range n {
-			if f, as := c.flights.join(nth(i)); as == leads {
+			if f, as := c.fetches.join(nth(i)); as == leads {
 				begun = append(begun, f)
 			}
 		}
@@ -40,22 +40,22 @@ func TestCollapseExchangesAreBounded(t *testing.T) {
 		nth  func(int) *exchange
 		most int
 	}{
-		"keys":     {func(i int) *exchange { return request(fmt.Sprint(i), "en") }, maxFlights},
+		"keys":     {func(i int) *exchange { return request(fmt.Sprint(i), "en") }, maxInflight},
 		"variants": {func(i int) *exchange { return request("one", fmt.Sprint(i)) }, stored.MaxVariants},
 	} {
 		begun := fill(test.most+100, test.nth)
 		if len(begun) != test.most {
 			t.Errorf("%s: %d exchanges can be joined, want %d", name, len(begun), test.most)
 		}
-		if f, as := c.flights.join(test.nth(0)); as != shares || f != begun[0] {
+		if f, as := c.fetches.join(test.nth(0)); as != shares || f != begun[0] {
 			t.Errorf("%s: the first one is not joined any more", name)
 		}
 		for i := range begun {
-			c.flights.remove(begun[(i*7)%len(begun)]) // in some other order
-			c.flights.remove(begun[(i*7)%len(begun)])
+			c.fetches.remove(begun[(i*7)%len(begun)]) // in some other order
+			c.fetches.remove(begun[(i*7)%len(begun)])
 		}
 		for _, f := range begun {
-			c.flights.remove(f)
+			c.fetches.remove(f)
 		}
 		if flights, _ := c.InFlight(); flights != 0 {
 			t.Errorf("%s: %d are left", name, flights)

@@ -36,12 +36,12 @@ func TestCollapseLateJoinersFindTheStoredResponse(t *testing.T) {
 		r := requestOf("GET", "").WithContext(t.Context())
 		var a rfc9111.Request
 		c.read(&a, r, &connection.Chain{})
-		return rt.(*layer).exchange(r, &a, c.anonymousKey(nil, &a, r), lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdURIMiss}}, time.Now())
+		return rt.(*layer).newExchange(r, &a, c.anonymousKey(nil, &a, r), lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdURIMiss}}, time.Now())
 	}
 	leader, follower := late(), late()
-	flight, as := c.flights.join(leader)
+	flight, as := c.fetches.join(leader)
 	require.Equal(t, leads, as)
-	joined, as := c.flights.join(follower)
+	joined, as := c.fetches.join(follower)
 	require.Equal(t, shares, as)
 	resp, err := rt.RoundTrip(requestOf("GET", "").WithContext(WithoutCollapsing(t.Context())))
 	require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestCollapseLateJoinersFindTheStoredResponse(t *testing.T) {
 	resp.Body.Close()
 	resp, verdict, err := follower.share(joined, rfc9111.Decision{Fwd: cachestatus.FwdURIMiss})
 	require.NoError(t, err)
-	if verdict != done || resp == nil || asked != 1 {
+	if verdict != answered || resp == nil || asked != 1 {
 		t.Errorf("verdict %d, answer %v, %d requests at the origin", verdict, resp, asked)
 	}
 }

@@ -12,47 +12,47 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// exchange is one request that the store alone could not answer.
+// newExchange is one request that the store alone could not answer.
 type exchange struct {
 	*layer
-	request  *http.Request
-	ask      rfc9111.Request
-	own      string // the request's own key
-	foundIn  string // the key that set is stored under
-	key      string // the key that the answer is stored under; the same, as long as nothing else is known
-	now      time.Time
-	set      *stored.Variants   // what is stored under key
-	selected *stored.Entry      // the variant that fits, or nil
-	updated  *stored.Entry      // the one that the origin has confirmed, or nil
-	seen     *durable.Snapshot  // the marks at the time of the lookup
-	stored   bool               // the store has taken what came of it
-	behind   bool               // the caller has its answer already
-	sent     http.Request       // a conditional one that was sent
-	tags     []invalidation.Tag // what knownTags has returned
-	watch    *watch             // on what was sent last, or nil
+	request    *http.Request
+	parsed     rfc9111.Request
+	ownKey     string // the request's own key
+	foundKey   string // the key that set is stored under
+	storeKey   string // the key that the answer is stored under; the same, as long as nothing else is known
+	now        time.Time
+	variants   *stored.Variants   // what is stored under key
+	selected   *stored.Entry      // the variant that fits, or nil
+	confirmed  *stored.Entry      // the one that the origin has confirmed, or nil
+	seen       *durable.Snapshot  // the marks at the time of the lookup
+	stored     bool               // the store has taken what came of it
+	background bool               // the caller has its answer already
+	sent       http.Request       // a conditional one that was sent
+	tags       []invalidation.Tag // what knownTags has returned
+	watch      *watch             // on what was sent last, or nil
 
-	flight   *inflightFetch    // that this exchange is, or nil if nobody else shares it
-	failures int               // exchanges of others that this one has waited for in vain, because the origin is in trouble
-	probing  bool              // it goes on by itself, as one of a few
-	unshared bool              // it goes on by itself, as answers for its key are not for several
-	sounding bool              // it does so after it has waited in vain for an origin in trouble
-	known    []stored.Selector // Generation answers to other requests that this one has waited for
-	putting  bool              // a byte store is taking the answer in, and landed will be called
-	onStored func()            // Call when others find the answer in the store, or will not; nil for nobody
+	inflight     *inflightFetch    // that this exchange is, or nil if nobody else shares it
+	failures     int               // exchanges of others that this one has waited for in vain, because the origin is in trouble
+	probing      bool              // it goes on by itself, as one of a few
+	unshared     bool              // it goes on by itself, as answers for its key are not for several
+	afterTrouble bool              // it does so after it has waited in vain for an origin in trouble
+	learned      []stored.Selector // Generation answers to other requests that this one has waited for
+	putting      bool              // a byte store is taking the answer in, and landed will be called
+	onStored     func()            // Call when others find the answer in the store, or will not; nil for nobody
 }
 
-func (l *layer) exchange(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) *exchange {
-	x := &exchange{layer: l, request: r, ask: *a, own: string(key), now: now, set: f.Variants, selected: f.Entry, seen: f.seen}
-	x.lies(f.Key)
+func (l *layer) newExchange(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) *exchange {
+	x := &exchange{layer: l, request: r, parsed: *a, ownKey: string(key), now: now, variants: f.Variants, selected: f.Entry, seen: f.seen}
+	x.setKeys(f.Key)
 	return x
 }
 
-// lies notes where what was found lies: under a key of its own, or under the request's.
-func (x *exchange) lies(key string) {
+// setKeys notes where what was found lies: under a key of its own, or under the request's.
+func (x *exchange) setKeys(key string) {
 	if key == "" {
-		key = x.own
+		key = x.ownKey
 	}
-	x.foundIn, x.key = key, key
+	x.foundKey, x.storeKey = key, key
 }
 
 // knownTags are those that can be told of the answer before it is there.
@@ -63,22 +63,22 @@ func (x *exchange) knownTags() []invalidation.Tag {
 	return x.tags
 }
 
-func (x *exchange) act(d rfc9111.Decision) (*http.Response, error) {
+func (x *exchange) do(d rfc9111.Decision) (*http.Response, error) {
 	switch d.Action {
 	case rfc9111.ServeStale:
-		x.refreshBehind()
-		return x.cache.serve(&x.ask, x.selected, x.request, x.now, d.Detail), nil
+		x.refreshInBackground()
+		return x.cache.serve(&x.parsed, x.selected, x.request, x.now, d.Detail), nil
 	case rfc9111.Refuse:
 		return x.refused(d), nil
 	}
-	if x.collapses() {
+	if x.mayCollapse() {
 		return x.collapse(d)
 	}
-	return x.alone(d)
+	return x.fetch(d)
 }
 
-// alone asks the origin.
-func (x *exchange) alone(d rfc9111.Decision) (*http.Response, error) {
+// noCollapse asks the origin.
+func (x *exchange) fetch(d rfc9111.Decision) (*http.Response, error) {
 	switch d.Action {
 	case rfc9111.Validate:
 		return x.validate(d)
@@ -96,11 +96,11 @@ func (x *exchange) forward(d rfc9111.Decision) (*http.Response, error) {
 // validate asks the origin whether what is stored is still good. If it is not, the request may have to be sent once more.
 // What was found may be gone by now, if the store was looked into again.
 func (x *exchange) validate(d rfc9111.Decision) (*http.Response, error) {
-	if !stream.Replayable(x.request) || x.set == nil {
+	if !stream.Replayable(x.request) || x.variants == nil {
 		return x.forward(d.Unconditional())
 	}
 	x.sent = *x.request
-	x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.set.Entries, &x.ask)
+	x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, &x.parsed)
 	return x.send(&x.sent, d)
 }
 
@@ -116,7 +116,7 @@ func (x *exchange) complete(d rfc9111.Decision) (*http.Response, error) {
 
 // send does one exchange with the origin and takes in what comes back.
 func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, error) {
-	p := &originResponse{exchange: x, began: x.cache.events.Now(), requested: time.Now()}
+	p := &originResponse{exchange: x, began: x.cache.history.Now(), requested: time.Now()}
 	r = x.watched(target.OnWire(r))
 	resp, err := x.next.RoundTrip(r)
 	x.watch.look(r, resp)
@@ -151,17 +151,17 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 
 // failed answers a request for which the origin could not be reached.
 func (x *exchange) failed(d rfc9111.Decision, err error) (*http.Response, error) {
-	if x.flight != nil {
-		x.flight.failed = err
-	} else if x.own != "" {
-		x.cache.flights.doubt(x.own)
+	if x.inflight != nil {
+		x.inflight.failed = err
+	} else if x.ownKey != "" {
+		x.cache.fetches.noteTrouble(x.ownKey)
 	}
 	if x.request.Context().Err() != nil {
-		if stale := x.overdue(d); stale != nil {
+		if stale := x.insteadAfterDeadline(d); stale != nil {
 			return stale, nil
 		}
 	} else if rfc9111.Unreachable(err) {
-		if stale := x.insteadOf(d, 0, true); stale != nil {
+		if stale := x.staleInstead(d, 0, true); stale != nil {
 			return stale, nil
 		}
 	}
@@ -171,11 +171,11 @@ func (x *exchange) failed(d rfc9111.Decision, err error) (*http.Response, error)
 
 // report counts and reports how the exchange has ended: at once, or, if its caller may have left, when it is delivered.
 func (x *exchange) report(t accounting) {
-	if x.flight != nil {
-		x.flight.told = t
+	if x.inflight != nil {
+		x.inflight.account = t
 		return
 	}
-	t.tell(x)
+	t.report(x)
 }
 
 // followed tells whether a handler below has followed a redirect: then the answer belongs to another URI than the one asked for.

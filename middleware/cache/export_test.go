@@ -7,9 +7,9 @@ import (
 
 // InFlight returns how many exchanges can be joined, and how many bytes the copies on their way to the store are charged with.
 func (c *Cache) InFlight() (flights int, bytes int64) {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
-	return max(c.flights.count, len(c.flights.keys)), c.copies.Taken.Load()
+	c.fetches.mu.Lock()
+	defer c.fetches.mu.Unlock()
+	return max(c.fetches.count, len(c.fetches.keys)), c.copyBudget.Taken.Load()
 }
 
 // Numbered is a list of n members with a number each.

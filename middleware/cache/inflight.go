@@ -50,15 +50,15 @@ type inflightFetch struct {
 	late       bool
 	forever    bool      // somebody waits without a deadline
 	deadline   time.Time // the latest of those who wait
-	ended      error     // what the context says when it is canceled
+	endedBy    error     // what the context says when it is canceled
 }
 
 // fetchResult is what came of an exchange, for those who share it.
 type fetchResult struct {
-	entry  *stored.Entry  // what can be shared: it is stored, or will be, or nil
-	spool  *stream.FanOut // its body, if that is still on its way
-	status int            // that the origin answered with, or 0
-	lent   bool           // Entry is an answer of an origin in trouble: for those who wait, and not to be stored
+	entry    *stored.Entry  // what can be shared: it is stored, or will be, or nil
+	fanout   *stream.FanOut // its body, if that is still on its way
+	status   int            // that the origin answered with, or 0
+	unstored bool           // Entry is an answer of an origin in trouble: for those who wait, and not to be stored
 
 	misattributed bool // what was sent had credentials that the key knows nothing of
 	apart         bool // the answer is for its leader alone: its connection was another one than those of the others may be
@@ -66,8 +66,8 @@ type fetchResult struct {
 	response *http.Response // for the one who led
 	err      error          // for the same, if there is no response
 	failed   error          // Fwd there was no answer, even if the leader got one from the store
-	raised   *stream.Panic
-	told     accounting
+	panicked *stream.Panic
+	account  accounting
 }
 
 // accounting is how an exchange was counted and reported, for the one who led it.
@@ -89,22 +89,22 @@ func (*detached) Err() error                              { return nil }
 // for layers that plan ahead; it ends when the last of them has left.
 type inflightContext struct {
 	context.Context
-	flight *inflightFetch
+	fetch *inflightFetch
 }
 
 func (c *inflightContext) Deadline() (time.Time, bool) {
-	c.flight.mu.Lock()
-	defer c.flight.mu.Unlock()
-	return c.flight.deadline, !c.flight.forever
+	c.fetch.mu.Lock()
+	defer c.fetch.mu.Unlock()
+	return c.fetch.deadline, !c.fetch.forever
 }
 
 func (c *inflightContext) Err() error {
 	err := c.Context.Err()
 	if err != nil {
-		c.flight.mu.Lock()
-		defer c.flight.mu.Unlock()
-		if c.flight.ended != nil {
-			return c.flight.ended
+		c.fetch.mu.Lock()
+		defer c.fetch.mu.Unlock()
+		if c.fetch.endedBy != nil {
+			return c.fetch.endedBy
 		}
 	}
 	return err
@@ -113,8 +113,8 @@ func (c *inflightContext) Err() error {
 // end cancels the exchange for what ended the last request.
 func (f *inflightFetch) end(ctx context.Context) {
 	f.mu.Lock()
-	if f.ended == nil {
-		f.ended = ctx.Err()
+	if f.endedBy == nil {
+		f.endedBy = ctx.Err()
 	}
 	f.mu.Unlock()
 	f.cancel(context.Cause(ctx))
@@ -145,39 +145,39 @@ func (f *inflightFetch) run(d rfc9111.Decision) {
 	defer func() {
 		if !returned {
 			value := recover()
-			f.raised = &stream.Panic{Value: value, Exited: value == nil}
-			f.entry, f.spool = nil, nil
+			f.panicked = &stream.Panic{Value: value, Exited: value == nil}
+			f.entry, f.fanout = nil, nil
 		}
-		f.unleased()
+		f.endLease()
 		f.publish()
 	}()
-	f.response, f.err = f.lead.askUnderLease(d)
+	f.response, f.err = f.lead.fetchUnderLease(d)
 	returned = true
 }
 
 // publish lets those who wait see what came of the exchange.
 func (f *inflightFetch) publish() {
-	if f.spool == nil || f.lent {
+	if f.fanout == nil || f.unstored {
 		f.table.remove(f) // before anybody who is released looks for a flight again
 	}
 	switch {
 	case f.missed():
-		f.table.missOn(f.key, true)
+		f.table.setHitForMiss(f.key, true)
 	case f.failed != nil, f.troubled():
-		f.table.doubt(f.key)
+		f.table.noteTrouble(f.key)
 	}
 	f.mu.Lock()
 	f.done = true
 	refs, unled := f.refs, f.leaderless
-	if f.spool != nil {
-		f.spool.Refs = refs
+	if f.fanout != nil {
+		f.fanout.Refs = refs
 	}
 	f.mu.Unlock()
 	close(f.ready)
 	switch {
-	case f.spool != nil && refs == 0:
-		stream.WithoutPanic(func() { f.spool.Finish(context.Canceled) })
-	case f.spool == nil && unled:
+	case f.fanout != nil && refs == 0:
+		stream.WithoutPanic(func() { f.fanout.Finish(context.Canceled) })
+	case f.fanout == nil && unled:
 		stream.WithoutPanic(func() { stream.CloseBody(f.response) })
 		f.cancel(nil)
 	}
@@ -187,29 +187,29 @@ func (f *inflightFetch) publish() {
 // An error of the origin says nothing about that.
 func (f *inflightFetch) missed() bool {
 	switch {
-	case f.misattributed, f.err == errNoUse, f.apart:
+	case f.misattributed, f.err == errNotShareable, f.apart:
 		return true
 	case f.troubled():
 		return false
 	case f.entry != nil:
 		return !f.entry.AnswersWaiters()
-	case f.failed != nil, f.raised != nil, f.status == 0:
+	case f.failed != nil, f.panicked != nil, f.status == 0:
 		return false
 	}
 	return true
 }
 
-// stay is what comes of a request's wish to wait no longer.
-type stay uint8
+// leaveResult is what comes of a request's wish to wait no longer.
+type leaveResult uint8
 
 const (
-	left     stay = iota // others still wait
-	leftLast             // the exchange has been canceled
-	tooLate              // the flight has landed, and the request has its part in that
+	left     leaveResult = iota // others still wait
+	leftLast                    // the exchange has been canceled
+	tooLate                     // the flight has landed, and the request has its part in that
 )
 
 // leave takes back the wait of a request.
-func (f *inflightFetch) leave(ctx context.Context, led bool) stay {
+func (f *inflightFetch) leave(ctx context.Context, led bool) leaveResult {
 	f.mu.Lock()
 	if f.done {
 		f.mu.Unlock()
@@ -231,8 +231,8 @@ func (f *inflightFetch) leave(ctx context.Context, led bool) stay {
 
 // drop gives back the reference of a request that the landing is not for.
 func (f *inflightFetch) drop() {
-	if f.spool != nil {
-		f.spool.Leave(context.Canceled)
+	if f.fanout != nil {
+		f.fanout.Leave(context.Canceled)
 	}
 }
 
@@ -241,7 +241,7 @@ func (f *inflightFetch) join(x *exchange) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case f.done && (f.entry == nil || f.spool == nil || !f.spool.Join(x.now)):
+	case f.done && (f.entry == nil || f.fanout == nil || !f.fanout.Join(x.now)):
 		return false
 	case !f.done && (f.refs == 0 || f.late || x.now.Sub(f.started) > stream.StalledAfter):
 		return false
@@ -254,12 +254,12 @@ func (f *inflightFetch) join(x *exchange) bool {
 
 // inflightFetches are the exchanges that are under way, by key, and the refreshes behind the callers' backs: one for each key, and a bounded number of them.
 type inflightFetches struct {
-	ctx    context.Context // done when the cache is closed
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	epoch  time.Time
-	seed   maphash.Seed
-	landed [256]atomic.Int64 // when something was last put into the store for keys with this hash, since epoch
+	ctx      context.Context // done when the cache is closed
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	epoch    time.Time
+	seed     maphash.Seed
+	storedAt [256]atomic.Int64 // when something was last put into the store for keys with this hash, since epoch
 
 	mu        sync.Mutex                // guards the fields below
 	keys      map[string]*inflightFetch // the first; the others are behind it
@@ -274,8 +274,8 @@ const (
 	// maxRefreshes bounds the refreshes that run at one time. Beyond it, a stale response is served and left as it is.
 	maxRefreshes = 64
 
-	// maxFlights bounds the exchanges that others can share. Beyond it, each request has its own.
-	maxFlights = 1 << 14
+	// maxInflight bounds the exchanges that others can share. Beyond it, each request has its own.
+	maxInflight = 1 << 14
 
 	// hitForMissKeys bounds the keys that are known to have answers which cannot be shared. A key that finds its place taken takes it.
 	hitForMissKeys = 1024
@@ -283,10 +283,10 @@ const (
 
 // hitForMiss says until when requests for a key do not wait for one another.
 type hitForMiss struct {
-	hash    uint64
-	until   time.Time
-	doubted time.Time // Until when that would be known if the origin had not been in trouble since
-	heard   time.Time // when one who has asked an origin in trouble by itself got an answer
+	hash     uint64
+	until    time.Time
+	doubted  time.Time // Until when that would be known if the origin had not been in trouble since
+	answered time.Time // when one who has asked an origin in trouble by itself got an answer
 }
 
 func (t *inflightFetches) init() {
@@ -299,9 +299,9 @@ func (t *inflightFetches) init() {
 type role uint8
 
 const (
-	alone  role = iota // it has an exchange that nobody shares
-	leads              // it begins one
-	shares             // it shares one
+	byItself role = iota // it has an exchange that nobody shares
+	leads                // it begins one
+	shares               // it shares one
 )
 
 // join finds a flight for a request, or begins one.
@@ -316,41 +316,41 @@ func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 			return f, shares
 		}
 	}
-	hash := maphash.String(t.seed, x.own)
+	hash := maphash.String(t.seed, x.ownKey)
 	miss := &t.misses[hash%hitForMissKeys]
-	if !x.mayLead() || t.closed || t.count >= maxFlights || t.keys[x.own].several() {
-		return nil, alone
+	if !x.mayLead() || t.closed || t.count >= maxInflight || t.keys[x.ownKey].atVariantLimit() {
+		return nil, byItself
 	}
 	if miss.hash == hash && x.now.Before(miss.until) && t.probe(x) {
 		x.unshared = true
-		return nil, alone
+		return nil, byItself
 	}
-	f := newFlight(x)
+	f := newInflightFetch(x)
 	f.doubted = miss.hash == hash && x.now.Before(miss.doubted)
-	f.next, t.keys[x.own] = t.keys[x.own], f
+	f.next, t.keys[x.ownKey] = t.keys[x.ownKey], f
 	t.count++
 	return f, leads
 }
 
 // find returns a flight whose answer is for this request, as far as that can be told, or nil.
 func (t *inflightFetches) find(x *exchange) *inflightFetch {
-	first := t.keys[x.own]
+	first := t.keys[x.ownKey]
 	if first == nil {
 		return nil
 	}
-	names := x.selecting()
+	names := x.knownSelectors()
 	for f := first; f != nil; f = f.next {
-		if f.isLanded() {
+		if f.hasAnswer() {
 			names = append(names, f.entry.Selectors...)
 		}
 	}
 	for f := first; f != nil; f = f.next {
 		switch {
-		case x.cache.events.Since(f.began, x.knownTags()), x.cache.events.FilteredSince(f.began, func() string { return rfc9111.DisplayURL(f.request) }, f.started), f.seen.OlderThan(x.seen, x.knownTags()):
+		case x.cache.history.Since(f.began, x.knownTags()), x.cache.history.FilteredSince(f.began, func() string { return rfc9111.DisplayURL(f.request) }, f.started), f.seen.OlderThan(x.seen, x.knownTags()):
 			// a request that was made after an invalidation gets an answer that was, too
-		case f.isLanded() && f.outdated(&x.cache.events):
-		case f.isLanded() && (!rfc9111.Selects(f.entry, x.request, x.cache.secret()) || !x.suits(f.entry, time.Now())):
-		case !f.isLanded() && !x.selectsLike(f.request, names):
+		case f.hasAnswer() && f.outdated(&x.cache.history):
+		case f.hasAnswer() && (!rfc9111.Selects(f.entry, x.request, x.cache.hashKey()) || !x.couldUse(f.entry, time.Now())):
+		case !f.hasAnswer() && !x.selectsLike(f.request, names):
 		case f.join(x):
 			return f
 		}
@@ -368,7 +368,7 @@ func (f *inflightFetch) outdated(events *invalidation.History) bool {
 	return len(groups) > 0 && events.Since(f.began, groups)
 }
 
-func (f *inflightFetch) isLanded() bool {
+func (f *inflightFetch) hasAnswer() bool {
 	select {
 	case <-f.ready:
 		return f.entry != nil
@@ -377,9 +377,9 @@ func (f *inflightFetch) isLanded() bool {
 	}
 }
 
-// newFlight prepares the exchange of the request that leads it. The request gets a copy that is the flight's own: its caller may be gone before it.
-func newFlight(x *exchange) *inflightFetch {
-	f := &inflightFetch{table: &x.cache.flights, key: x.own, ready: make(chan struct{}), refs: 1, started: time.Now(), seen: x.seen, began: x.cache.events.Now()}
+// newInflightFetch prepares the exchange of the request that leads it. The request gets a copy that is the flight's own: its caller may be gone before it.
+func newInflightFetch(x *exchange) *inflightFetch {
+	f := &inflightFetch{table: &x.cache.fetches, key: x.ownKey, ready: make(chan struct{}), refs: 1, started: time.Now(), seen: x.seen, began: x.cache.history.Now()}
 	f.values.Context = x.request.Context()
 	ctx, cancel := context.WithCancelCause(&f.values)
 	f.cancel = cancel
@@ -416,8 +416,8 @@ func (t *inflightFetches) remove(f *inflightFetch) {
 	t.count--
 }
 
-// several tells whether as many flights of one key are under way as a store would keep variants of.
-func (f *inflightFetch) several() bool {
+// atVariantLimit tells whether as many flights of one key are under way as a store would keep variants of.
+func (f *inflightFetch) atVariantLimit() bool {
 	n := 0
 	for ; f != nil; f = f.next {
 		n++
@@ -425,32 +425,32 @@ func (f *inflightFetch) several() bool {
 	return n >= stored.MaxVariants
 }
 
-// landedSince tells whether something may have been put into the store for a key since then.
-func (t *inflightFetches) landedSince(key string, then time.Time) bool {
-	return t.landed[maphash.String(t.seed, key)%uint64(len(t.landed))].Load() > int64(then.Sub(t.epoch))
+// storedSince tells whether something may have been put into the store for a key since then.
+func (t *inflightFetches) storedSince(key string, then time.Time) bool {
+	return t.storedAt[maphash.String(t.seed, key)%uint64(len(t.storedAt))].Load() > int64(then.Sub(t.epoch))
 }
 
-// finish notes that something has been put into the store.
-func (t *inflightFetches) finish(key string) {
-	t.landed[maphash.String(t.seed, key)%uint64(len(t.landed))].Store(int64(time.Since(t.epoch)) + 1)
+// noteStored notes that something has been put into the store.
+func (t *inflightFetches) noteStored(key string) {
+	t.storedAt[maphash.String(t.seed, key)%uint64(len(t.storedAt))].Store(int64(time.Since(t.epoch)) + 1)
 }
 
-// missOn remembers that answers for a key cannot be shared, or that they can.
-func (t *inflightFetches) missOn(key string, missed bool) {
+// setHitForMiss remembers that answers for a key cannot be shared, or that they can.
+func (t *inflightFetches) setHitForMiss(key string, missed bool) {
 	hash := maphash.String(t.seed, key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch miss := &t.misses[hash%hitForMissKeys]; {
 	case missed:
-		*miss = hitForMiss{hash: hash, until: time.Now().Add(lease.HitForMissTime), heard: miss.heardOf(hash)}
+		*miss = hitForMiss{hash: hash, until: time.Now().Add(lease.HitForMissTime), answered: miss.answeredOf(hash)}
 	case miss.hash == hash:
 		*miss = hitForMiss{}
 	}
 }
 
-// start runs refresh on a goroutine of its own unless one for this key is under way, or a caller asks the origin at the moment.
+// startRefresh runs refresh on a goroutine of its own unless one for this key is under way, or a caller asks the origin at the moment.
 // It tells whether it has.
-func (t *inflightFetches) start(own, key string, refresh func()) bool {
+func (t *inflightFetches) startRefresh(own, key string, refresh func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, busy := t.refreshes[key]; busy || t.closed || len(t.refreshes) >= maxRefreshes || t.underWay(own) {
@@ -458,7 +458,7 @@ func (t *inflightFetches) start(own, key string, refresh func()) bool {
 	}
 	t.refreshes[key] = struct{}{}
 	t.wg.Go(func() {
-		defer t.done(key)
+		defer t.endRefresh(key)
 		refresh()
 	})
 	return true
@@ -474,7 +474,7 @@ func (t *inflightFetches) underWay(key string) bool {
 	return false
 }
 
-func (t *inflightFetches) done(key string) {
+func (t *inflightFetches) endRefresh(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.refreshes, key)

@@ -11,7 +11,7 @@ import (
 // judge asks the expiry strategy about a response of a certain age.
 func (c *Cache) judge(r *http.Request, resp *http.Response, age time.Duration, received time.Time) rfc9111.Candidate {
 	return rfc9111.Judge(expiry.Exchange{
-		Request: r, Response: resp, Now: received, Shared: c.posture.Shared, Targeted: c.posture.Targeted,
+		Request: r, Response: resp, Now: received, Shared: c.policy.Shared, Targeted: c.policy.Targeted,
 		PerRequest: expiryOf(r.Context()),
 	}, c.expiry, age, rfc9111.CarriedBy(r))
 }

@@ -31,9 +31,9 @@ func putKey(buffer *[]byte) {
 	}
 }
 
-// unnamed begins the reason for which answers stay out of a store that outlives the process, or that others read: the name of their connection
+// unnamedConnection begins the reason for which answers stay out of a store that outlives the process, or that others read: the name of their connection
 // would mean something else there.
-const unnamed = "no name for the connection: "
+const unnamedConnection = "no name for the connection: "
 
 // keyRoom is room for the key of most requests, on the stack.
 const keyRoom = 256

@@ -14,8 +14,8 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// partingOf is what those do who have waited for a body that is not stored.
-func partingOf(o *stream.Outcome) lease.Release {
+// releaseAfterDrop is what those do who have waited for a body that is not stored.
+func releaseAfterDrop(o *stream.Outcome) lease.Release {
 	if o.Reason == stream.NotReadToItsEnd {
 		return lease.ReleaseInTurn
 	}
@@ -24,18 +24,18 @@ func partingOf(o *stream.Outcome) lease.Release {
 
 // lease is the lease of an exchange, or nil.
 func (x *exchange) lease() *lease.Lease {
-	if x.flight == nil {
+	if x.inflight == nil {
 		return nil
 	}
-	return x.flight.lease
+	return x.inflight.lease
 }
 
-// unleased gives the lease of an exchange back, unless the answer is on its way to the store.
-func (f *inflightFetch) unleased() {
+// endLease gives the lease of an exchange back, unless the answer is on its way to the store.
+func (f *inflightFetch) endLease() {
 	switch {
 	case f.missed():
 		f.lease.End(lease.ReleaseAll)
-	case f.entry != nil && !f.lent: // who stores it gives it back
+	case f.entry != nil && !f.unstored: // who stores it gives it back
 	case f.failed != nil && !ownError(f.failed), inTrouble(f.status):
 		f.lease.End(lease.ReleaseOnePerProcess)
 	default:
@@ -44,17 +44,17 @@ func (f *inflightFetch) unleased() {
 }
 
 var (
-	errElsewhere = errors.New("another process asks the origin")
-	errNoUse     = errors.New("what the origin answers is not for several requests")
+	errElsewhere    = errors.New("another process asks the origin")
+	errNotShareable = errors.New("what the origin answers is not for several requests")
 )
 
-// askUnderLease asks the origin, unless another process does so already: then it answers from what that one stores.
-func (x *exchange) askUnderLease(d rfc9111.Decision) (*http.Response, error) {
+// fetchUnderLease asks the origin, unless another process does so already: then it answers from what that one stores.
+func (x *exchange) fetchUnderLease(d rfc9111.Decision) (*http.Response, error) {
 	l := x.cache.leases
 	if l == nil || x.cache.closed.Load() || !x.mayShare() || x.seen == nil || l.Store.Client.Failing() {
-		return x.alone(d)
+		return x.fetch(d)
 	}
-	ctx, cancel := undated(x.request.Context())
+	ctx, cancel := withoutDeadline(x.request.Context())
 	defer cancel()
 	resp, d, err := x.waitForLease(ctx, d)
 	switch {
@@ -63,16 +63,16 @@ func (x *exchange) askUnderLease(d rfc9111.Decision) (*http.Response, error) {
 	case x.request.Context().Err() != nil:
 		x.closeRequest()
 		return x.failed(d, context.Cause(x.request.Context()))
-	case err == errElsewhere, err == errNoUse:
+	case err == errElsewhere, err == errNotShareable:
 		x.closeRequest()
 		return nil, err
 	}
-	return x.alone(d)
+	return x.fetch(d)
 }
 
-// undated returns a context that ends when ctx is canceled, and knows of no deadline: that of a flight is put off when others join it,
+// withoutDeadline returns a context that ends when ctx is canceled, and knows of no deadline: that of a flight is put off when others join it,
 // and who relies on it, as package context does, sets no timer of its own.
-func undated(ctx context.Context) (context.Context, context.CancelFunc) {
+func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	undated, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	return undated, func() { stop(); cancel(nil) }
@@ -93,16 +93,16 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 		case other == nil:
 			// Between our look into the store and our lease, another process may have given its own back:
 			//	we: nothing stored   they: store, give back   we: take
-			x.flight.lease = mine // which gives it back, also if a callback panics
+			x.inflight.lease = mine // which gives it back, also if a callback panics
 			if resp, d = x.lookUpAgain(ctx, d, before, waited); resp != nil {
 				mine.End(lease.ReleaseInTurn)
 			}
 			return resp, d, nil
 		case other.Release == lease.ReleaseAll && !x.hasStandIn():
-			return nil, d, errNoUse
+			return nil, d, errNotShareable
 		case other.Release != lease.ReleaseInTurn: // Without a lease; if something could stand in for an error, with those of this process who wait
 			return nil, d, nil
-		case x.behind:
+		case x.background:
 			return nil, d, errElsewhere
 		}
 		err = l.Wait(ctx, other, over.C)
@@ -120,14 +120,14 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 
 // leaseSubject is what a lease for this exchange is about.
 func (x *exchange) leaseSubject() *lease.Subject {
-	s := &lease.Subject{Key: x.own, URL: rfc9111.DisplayURL(x.request), Tags: x.knownTags(), Seen: x.seen}
+	s := &lease.Subject{Key: x.ownKey, URL: rfc9111.DisplayURL(x.request), Tags: x.knownTags(), Seen: x.seen}
 	var names []string
-	for _, known := range x.selecting() {
+	for _, known := range x.knownSelectors() {
 		names = append(names, known.Name)
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		value, present := rfc9111.Selecting(x.request, name, x.cache.secret())
+		value, present := rfc9111.Selecting(x.request, name, x.cache.hashKey())
 		s.Selectors = append(s.Selectors, stored.Selector{Name: name, Present: present, Value: value})
 	}
 	return s
@@ -137,17 +137,17 @@ func (x *exchange) leaseSubject() *lease.Subject {
 // One who has waited takes what was fetched meanwhile even if it is fresh no more: it is no older than what it would have got by itself.
 func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *stored.Entry, waited bool) (*http.Response, rfc9111.Decision) {
 	c, now := x.cache, time.Now()
-	c.durable.L1.Recheck(c.durable.Place(x.own), c.durable.Place(x.foundIn))
+	c.durable.L1.Recheck(c.durable.RecordKey(x.ownKey), c.durable.RecordKey(x.foundKey))
 	var f lookup
-	c.find(&f, &x.ask, []byte(x.own), x.request.WithContext(ctx), now)
-	x.set, x.selected, x.seen, x.now = f.Variants, f.Entry, f.seen, now
-	x.lies(f.Key)
-	next, e := rfc9111.Decide(&x.ask, &f.Lookup, now), f.Entry
+	c.find(&f, &x.parsed, []byte(x.ownKey), x.request.WithContext(ctx), now)
+	x.variants, x.selected, x.seen, x.now = f.Variants, f.Entry, f.seen, now
+	x.setKeys(f.Key)
+	next, e := rfc9111.Decide(&x.parsed, &f.Lookup, now), f.Entry
 	switch {
 	case next.Action == rfc9111.Serve:
-		return x.answerWith(e, d, next.Detail, waited), d
-	case waited && e.FetchedSince(before) && e.Part == nil && e.AnswersWaiters() && x.ask.Unacceptable(e, e.Age(now), e.FreshFor(now), e.FreshFor(now) > 0) == "":
-		return x.answerWith(e, d, "", true), d
+		return x.answerFromStore(e, d, next.Detail, waited), d
+	case waited && e.FetchedSince(before) && e.Part == nil && e.AnswersWaiters() && x.parsed.Unacceptable(e, e.Age(now), e.FreshFor(now), e.FreshFor(now) > 0) == "":
+		return x.answerFromStore(e, d, "", true), d
 	case next.Action == rfc9111.ServeStale && !e.HasValidator():
 		next.Action = rfc9111.Fetch
 	case next.Action == rfc9111.ServeStale:
@@ -159,11 +159,11 @@ func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *
 	return nil, next
 }
 
-// answerWith answers from the store, for all who share the exchange.
-func (x *exchange) answerWith(e *stored.Entry, d rfc9111.Decision, detail string, waited bool) *http.Response {
+// answerFromStore answers from the store, for all who share the exchange.
+func (x *exchange) answerFromStore(e *stored.Entry, d rfc9111.Decision, detail string, waited bool) *http.Response {
 	c, now := x.cache, time.Now()
 	x.closeRequest()
-	x.flight.entry = e
+	x.inflight.entry = e
 	t := accounting{counter: c.stats.hits.cell(), status: Status{Hit: true, TTL: e.TTL(now), HasTTL: true, Detail: detail}}
 	if t.stale = t.status.TTL <= 0; waited {
 		t.counter, t.collapsed, t.stale = &c.stats.misses, true, false
@@ -171,5 +171,5 @@ func (x *exchange) answerWith(e *stored.Entry, d rfc9111.Decision, detail string
 		t.status.Detail = joined(d.Detail, "fetched by another process")
 	}
 	x.report(t)
-	return answer(&x.ask, e, x.request, now, t.status.String())
+	return answer(&x.parsed, e, x.request, now, t.status.String())
 }

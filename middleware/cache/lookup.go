@@ -37,14 +37,14 @@ func (c *Cache) find(f *lookup, a *rfc9111.Request, key []byte, r *http.Request,
 	f.Fwd = cachestatus.FwdURIMiss
 	if f.Variants, f.seen = c.load(ctx, r, key); f.Variants != nil {
 		f.Fwd = cachestatus.FwdVary
-		f.Entry = rfc9111.Select(f.Variants, a, r, c.secret())
+		f.Entry = rfc9111.Select(f.Variants, a, r, c.hashKey())
 	}
 	if f.Entry == nil && c.searches.Load() && (c.durable == nil || f.seen != nil) {
 		if alike := c.findAlike(ctx, a, r); alike.Entry != nil {
 			*f = alike
 		}
 	}
-	if f.Entry != nil && c.picky && !c.admits(r, f.Entry) {
+	if f.Entry != nil && c.filtersHits && !c.admits(r, f.Entry) {
 		*f = lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdMiss}, seen: f.seen}
 	}
 	if f.Entry != nil && !f.Entry.Body.InMemory() {
@@ -62,12 +62,12 @@ func (c *Cache) findAlike(ctx context.Context, a *rfc9111.Request, r *http.Reque
 	if set == nil {
 		return lookup{}
 	}
-	return lookup{Lookup: rfc9111.Lookup{Entry: rfc9111.Select(set, a, r, c.secret()), Variants: set, Key: string(key)}, seen: seen}
+	return lookup{Lookup: rfc9111.Lookup{Entry: rfc9111.Select(set, a, r, c.hashKey()), Variants: set, Key: string(key)}, seen: seen}
 }
 
 // admits tells whether the user's own conditions allow a stored response, which they may not have when it was stored.
 func (c *Cache) admits(r *http.Request, e *stored.Entry) bool {
-	if !c.posture.AllowsStatus(e.Status) {
+	if !c.policy.AllowsStatus(e.Status) {
 		return false
 	}
 	return c.filter == nil || c.filter(r, e.WithoutBody(r, e.Body.Size()))

@@ -19,7 +19,7 @@ func (c *Cache) Contains(r *http.Request) bool {
 		return false
 	}
 	now := time.Now()
-	a := rfc9111.ReadRequest(modeOf(r.Context()), r, &c.posture)
+	a := rfc9111.ReadRequest(modeOf(r.Context()), r, &c.policy)
 	if a.Bypass != "" {
 		return false
 	}
@@ -42,7 +42,7 @@ func (c *Cache) Contains(r *http.Request) bool {
 func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 	now := time.Now()
 	n, err := c.deleteWhere(ctx, func(e *stored.Entry) bool {
-		return -e.FreshFor(now) >= max(e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError, c.posture.Disconnected)
+		return -e.FreshFor(now) >= max(e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError, c.policy.Disconnected)
 	})
 	if c.durable == nil {
 		return n, err
@@ -80,7 +80,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *stored.Entry) *stored.Entry {
 		return nil
 	}
 	again := e.Clone()
-	again.Rules = rfc9111.NewRules(&judged, &c.posture)
+	again.Rules = rfc9111.NewRules(&judged, &c.policy)
 	again.Derive()
 	again.Used.Store(e.Used.Load())
 	return again
@@ -88,7 +88,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *stored.Entry) *stored.Entry {
 
 // Clear removes everything.
 func (c *Cache) Clear(ctx context.Context) error {
-	c.events.AddAll()
+	c.history.AddAll()
 	return c.reported(ctx, "clear", c.store.Clear(ctx))
 }
 

@@ -39,11 +39,11 @@ func (m Mode) String() string { return rfc9111.Mode(m).String() }
 
 // choices is what the contexts around a request have chosen for it. A context that chooses something has a copy of its own.
 type choices struct {
-	mode   Mode
-	off    bool // see Disable
-	alone  bool // see WithoutCollapsing
-	expiry expiry.Strategy
-	traces []*Trace
+	mode       Mode
+	off        bool // see Disable
+	noCollapse bool // see WithoutCollapsing
+	expiry     expiry.Strategy
+	traces     []*Trace
 }
 
 // noChoices is what most requests come with.

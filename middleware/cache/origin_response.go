@@ -29,8 +29,8 @@ type originResponse struct {
 
 // handle gives the caller an answer: the reply, or a stored response that it confirms or fails to replace.
 func (p *originResponse) handle(d rfc9111.Decision) (*http.Response, error) {
-	if p.flight != nil {
-		p.flight.status, p.flight.apart = p.StatusCode, p.apart != ""
+	if p.inflight != nil {
+		p.inflight.status, p.inflight.apart = p.StatusCode, p.apart != ""
 	}
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
@@ -44,41 +44,41 @@ func (p *originResponse) handle(d rfc9111.Decision) (*http.Response, error) {
 		return p.completed(d)
 	}
 	if rfc9111.IsServerError(p.StatusCode) {
-		if stale := p.insteadOf(d, p.StatusCode, false); stale != nil {
+		if stale := p.staleInstead(d, p.StatusCode, false); stale != nil {
 			p.cache.traceNotStored(p.request, "an error, and what is stored stands in for it")
 			stream.Discard(p.Response)
 			return stale, nil
 		}
 	}
-	return p.take(d, p.StatusCode), nil
+	return p.passOn(d, p.StatusCode), nil
 }
 
-// take gives the reply to the caller, and to the store what may be stored.
-func (p *originResponse) take(d rfc9111.Decision, status int) *http.Response {
+// passOn gives the reply to the caller, and to the store what may be stored.
+func (p *originResponse) passOn(d rfc9111.Decision, status int) *http.Response {
 	inbound := cachestatus.Foreign(p.Header[cachestatus.Field])
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: status, Detail: d.Detail}
 	p.invalidate()
 	switch {
-	case !p.ask.MayStore() && p.ask.Bypass != "":
-		p.cache.traceNotStored(p.request, p.ask.Bypass) // which the status tells already
-	case !p.ask.MayStore():
-		p.leaveOut(&s, "mode "+p.ask.Mode.String())
+	case !p.parsed.MayStore() && p.parsed.Bypass != "":
+		p.cache.traceNotStored(p.request, p.parsed.Bypass) // which the status tells already
+	case !p.parsed.MayStore():
+		p.noteNotStored(&s, "mode "+p.parsed.Mode.String())
 	case p.apart != "":
-		p.leaveOut(&s, p.apart)
+		p.noteNotStored(&s, p.apart)
 	case p.misattributed():
-		p.leaveOut(&s, credentialsBelow)
-	case p.ask.Head && p.ask.Bypass == "":
+		p.noteNotStored(&s, credentialsBelow)
+	case p.parsed.Head && p.parsed.Bypass == "":
 		p.learnFromHead()
 	default:
 		p.store(&s)
 	}
 	switch {
 	case inTrouble(p.StatusCode):
-		p.trouble()
-	case p.sounding:
-		p.cache.flights.hears(p.own)
+		p.noteTrouble()
+	case p.afterTrouble:
+		p.cache.fetches.noteAnswer(p.ownKey)
 	case p.unshared && !s.Stored && p.received.Sub(p.requested) > lease.HitForMissTime/2:
-		p.cache.flights.missOn(p.own, true) // what is known would be forgotten before the next one, and that be waited for
+		p.cache.fetches.setHitForMiss(p.ownKey, true) // what is known would be forgotten before the next one, and that be waited for
 	}
 	p.Header = p.Header.Clone()
 	if p.Header == nil {
@@ -92,15 +92,15 @@ func (p *originResponse) take(d rfc9111.Decision, status int) *http.Response {
 // invalidate deletes what a successful unsafe request made invalid.
 func (p *originResponse) invalidate() {
 	c := p.cache
-	if p.ask.Mode == rfc9111.ModeDisabled || c.off.Load() || c.closed.Load() || !p.changes(p.StatusCode) {
+	if p.parsed.Mode == rfc9111.ModeDisabled || c.off.Load() || c.closed.Load() || !p.changes(p.StatusCode) {
 		return
 	}
 	c.stats.invalidated.Add(1)
 	tags := append(c.invalidated(p.request, p.Header), c.groupsEnded(p.request, p.Header)...)
-	if c.posture.Answers(p.request.Method) {
+	if c.policy.Answers(p.request.Method) {
 		tags = c.endpointTags(tags, p.request)
 	}
-	p.began = c.events.AddAt(p.began, tags...)
+	p.began = c.history.AddAt(p.began, tags...)
 	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
 	defer cancel()
 	c.deleteTagged(ctx, tags)
@@ -113,7 +113,7 @@ func (p *originResponse) invalidate() {
 
 // drop deletes the sets with these tags. That is noted first: an exchange that began earlier and ends later finds the note and does not store.
 func (c *Cache) drop(ctx context.Context, tags ...invalidation.Tag) error {
-	c.events.Add(tags...)
+	c.history.Add(tags...)
 	return c.deleteTagged(ctx, tags)
 }
 
@@ -131,11 +131,11 @@ func (p *originResponse) store(s *Status) {
 	if reason == "" && whole && !p.cache.keeps(p.request, e, nil) {
 		reason = bodyRefused
 	}
-	if reason == "" && rfc9111.DisplacesServable(p.selected, e, &p.cache.posture, p.received) {
+	if reason == "" && rfc9111.DisplacesServable(p.selected, e, &p.cache.policy, p.received) {
 		reason = "an error, and what is stored can still be served"
 	}
 	if reason != "" {
-		p.leaveOut(s, reason)
+		p.noteNotStored(s, reason)
 		if reason != bodyRefused && p.selected != nil && rfc9111.Ends(p.selected, p.StatusCode, p.received) {
 			p.remove(p.selected)
 		}
@@ -147,51 +147,51 @@ func (p *originResponse) store(s *Status) {
 		p.cache.put(p.exchange, e, p.began)
 	}
 	switch {
-	case p.flight == nil && e.AnswersWaiters():
-		p.cache.flights.missOn(p.own, false)
-	case p.flight != nil && whole:
-		p.flight.entry = e
+	case p.inflight == nil && e.AnswersWaiters():
+		p.cache.fetches.setHitForMiss(p.ownKey, false)
+	case p.inflight != nil && whole:
+		p.inflight.entry = e
 	}
 	switch {
 	case whole:
-	case p.flight != nil:
-		p.spool(e)
+	case p.inflight != nil:
+		p.shareBody(e)
 	default:
-		p.record(e)
+		p.copyBody(e)
 	}
 }
 
-// leaveOut says why the reply is not stored.
-func (p *originResponse) leaveOut(s *Status, reason string) {
+// noteNotStored says why the reply is not stored.
+func (p *originResponse) noteNotStored(s *Status, reason string) {
 	s.Detail = joined(s.Detail, "not stored: "+reason)
 	p.cache.traceNotStored(p.request, reason)
 }
 
-// draft makes the copy of the body.
-func (p *originResponse) draft(e *stored.Entry) stream.BodyCopy {
+// newBodyCopy makes the copy of the body.
+func (p *originResponse) newBodyCopy(e *stored.Entry) stream.BodyCopy {
 	length := p.ContentLength
 	if length == 0 {
 		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
 	}
-	d := stream.BodyCopy{Length: length, Limit: p.cache.maxEntry, TooLarge: tooLarge, Trailers: p.Trailer != nil, Claim: &stream.Claim{Budget: &p.cache.copies}}
+	d := stream.BodyCopy{Length: length, Limit: p.cache.maxEntry, TooLarge: tooLarge, Trailers: p.Trailer != nil, Claim: &stream.Claim{Budget: &p.cache.copyBudget}}
 	if p.cache.filterBody != nil && d.Limit > maxFiltered {
 		d.Limit, d.TooLarge = maxFiltered, tooLargeToFilter
 	}
 	if durable := p.cache.durable; durable != nil && d.Limit > stream.SinkAt {
-		key := p.key
-		d.OpenSink = func() stream.Sink { return durable.NewChunkWriter(durable.Place(key), e) }
+		key := p.storeKey
+		d.OpenSink = func() stream.Sink { return durable.NewChunkWriter(durable.RecordKey(key), e) }
 	}
 	return d
 }
 
-// spool lets others read the body, and stores a copy of it when it has ended well.
-func (p *originResponse) spool(e *stored.Entry) {
-	x, f, began := p.exchange, p.flight, p.began
-	s := p.pass(e, p.draft(e))
+// shareBody lets others read the body, and stores a copy of it when it has ended well.
+func (p *originResponse) shareBody(e *stored.Entry) {
+	x, f, began := p.exchange, p.inflight, p.began
+	s := p.fanOut(e, p.newBodyCopy(e))
 	s.Decided = func(o stream.Outcome) {
 		if !o.Complete {
-			x.outgrown(e, o.Reason)
-			f.dropped(x, o)
+			x.removeIfTooLarge(e, o.Reason)
+			f.copyDropped(x, o)
 			return
 		}
 		if x.cache.filterBody != nil {
@@ -199,7 +199,7 @@ func (p *originResponse) spool(e *stored.Entry) {
 			kept := false
 			defer func() {
 				if !kept { // or it has panicked
-					f.dropped(x, refused)
+					f.copyDropped(x, refused)
 				}
 			}()
 			if kept = x.cache.keeps(x.request, e, o.Body); !kept {
@@ -225,33 +225,33 @@ func (p *originResponse) spool(e *stored.Entry) {
 	}
 }
 
-// pass lets those who share the exchange read the body. What becomes of the copy is still to be decided.
-func (p *originResponse) pass(e *stored.Entry, copy stream.BodyCopy) *stream.FanOut {
-	f, made := p.flight, p.Response
+// fanOut lets those who share the exchange read the body. What becomes of the copy is still to be decided.
+func (p *originResponse) fanOut(e *stored.Entry, copy stream.BodyCopy) *stream.FanOut {
+	f, made := p.inflight, p.Response
 	s := &stream.FanOut{Source: made.Body, BodyCopy: copy, Cancel: f.endFor, Announced: made.Trailer.Clone()}
 	s.Ended = func() { s.Final = made.Trailer.Clone() }
 	e.Derive()
 	s.Tagged = e.Etag.Strong()
-	f.entry, f.spool = e, s
+	f.entry, f.fanout = e, s
 	given := *made
 	given.Trailer = made.Trailer.Clone()
 	p.Response = &given
 	return s
 }
 
-// dropped ends a flight whose answer is not stored after all.
-func (f *inflightFetch) dropped(x *exchange, o stream.Outcome) {
+// copyDropped ends a flight whose answer is not stored after all.
+func (f *inflightFetch) copyDropped(x *exchange, o stream.Outcome) {
 	f.table.remove(f)
-	f.lease.End(partingOf(&o))
+	f.lease.End(releaseAfterDrop(&o))
 	x.cache.traceNotStored(x.request, o.Reason)
 }
 
-// record copies the body as the caller reads it, and stores e when it has ended well. The transport puts trailers into the response that it made;
+// copyBody copies the body as the caller reads it, and stores e when it has ended well. The transport puts trailers into the response that it made;
 // the caller gets another one, so that nothing that it does to its trailers is stored.
-func (p *originResponse) record(e *stored.Entry) {
+func (p *originResponse) copyBody(e *stored.Entry) {
 	made, given, x, began := p.Response, *p.Response, p.exchange, p.began
 	given.Trailer = made.Trailer.Clone()
-	recorder := stream.NewRecorder(made.Body, p.draft(e))
+	recorder := stream.NewRecorder(made.Body, p.newBodyCopy(e))
 	recorder.Ended = func() { addTrailers(&given, made.Trailer) }
 	recorder.Commit = func(body stored.Content) {
 		if !x.cache.keeps(x.request, e, body.Bytes) {
@@ -266,7 +266,7 @@ func (p *originResponse) record(e *stored.Entry) {
 		x.cache.put(x, e, began)
 	}
 	recorder.Abandon = func(reason string) {
-		x.outgrown(e, reason)
+		x.removeIfTooLarge(e, reason)
 		x.cache.traceNotStored(x.request, reason)
 	}
 	given.Body = recorder
@@ -295,22 +295,22 @@ func (p *originResponse) entry() (*stored.Entry, string) {
 	switch {
 	case p.followed:
 		return nil, "a handler below the cache followed a redirect"
-	case c.durable != nil && p.ask.Path.Unnamed() != "": // Generation a method that invalidates
-		return nil, unnamed + p.ask.Path.Unnamed()
+	case c.durable != nil && p.parsed.Path.Unnamed() != "": // Generation a method that invalidates
+		return nil, unnamedConnection + p.parsed.Path.Unnamed()
 	case endsWithConnection(p.Response):
 		return nil, "the body ends with the connection, so its end cannot be told from a break"
 	case p.ContentLength > c.maxEntry:
 		return nil, tooLarge
 	case p.ContentLength > maxFiltered && c.filterBody != nil:
 		return nil, tooLargeToFilter
-	case p.Body != http.NoBody && !c.copies.Has(max(stream.ScratchSize, min(p.ContentLength, stream.MaxPrealloc))):
+	case p.Body != http.NoBody && !c.copyBudget.Has(max(stream.ScratchSize, min(p.ContentLength, stream.MaxPrealloc))):
 		return nil, stream.OverBudget
 	case c.filter != nil && !c.filter(p.request, p.Response):
 		return nil, "filter"
 	}
 	judged := c.judge(p.request, p.Response, rfc9111.InitialAge(p.Header, p.requested, p.received), p.received)
 	judged.Carried |= p.watch.carries()
-	if reason, ok := rfc9111.Storable(&judged, &c.posture); !ok {
+	if reason, ok := rfc9111.Storable(&judged, &c.policy); !ok {
 		return nil, reason
 	}
 	e := p.newEntry(&judged)
@@ -332,10 +332,10 @@ func (p *originResponse) newEntry(judged *rfc9111.Candidate) *stored.Entry {
 	return &stored.Entry{
 		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Reason: p.Status,
 		Proto: p.Proto, Major: p.ProtoMajor, Minor: p.ProtoMinor, Uncompressed: p.Uncompressed,
-		Header:    rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.posture),
-		Selectors: rfc9111.NewSelectors(p.varies(), p.request, c.secret()),
+		Header:    rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.policy),
+		Selectors: rfc9111.NewSelectors(p.varies(), p.request, c.hashKey()),
 		Search:    stored.NewSearchVariance(p.Header, stored.QueryOf(p.request)),
-		Requested: p.requested, Received: p.received, InitialAge: judged.Age, Rules: rfc9111.NewRules(judged, &c.posture),
+		Requested: p.requested, Received: p.received, InitialAge: judged.Age, Rules: rfc9111.NewRules(judged, &c.policy),
 	}
 }
 
@@ -347,7 +347,7 @@ func (p *originResponse) varies() []string {
 		return lines
 	}
 	lines = slices.Clone(lines)
-	for _, e := range p.set.All() {
+	for _, e := range p.variants.All() {
 		for _, s := range e.Selectors {
 			lines = append(lines, s.Name)
 		}
@@ -369,29 +369,29 @@ func (p *originResponse) index(e *stored.Entry, h http.Header) string {
 		return reason
 	}
 	get := p.request
-	if p.own == "" { // a POST that answers later GET requests
+	if p.ownKey == "" { // a POST that answers later GET requests
 		get = p.request.Clone(p.request.Context())
 		get.Method, get.Body, get.GetBody = http.MethodGet, nil, nil
-		key, err := c.appendKey(nil, get, p.ask.Path)
+		key, err := c.appendKey(nil, get, p.parsed.Path)
 		if err != nil {
 			return "no key: " + err.Error()
 		}
-		p.own = string(key)
+		p.ownKey = string(key)
 	}
-	p.key = p.own
+	p.storeKey = p.ownKey
 	if m := get.Method; m != "" && m != http.MethodGet && m != http.MethodHead {
 		e.Method = m
 	}
 	if e.Search == nil {
 		return ""
 	}
-	key, err := c.searchKey(get, p.ask.Path)
+	key, err := c.searchKey(get, p.parsed.Path)
 	if err != nil {
 		return "no key: " + err.Error()
 	}
 	e.Tags = c.resourceTags(append(e.Tags, rfc9111.SearchTag(p.request)), rfc9111.SearchKind, stored.WithoutQuery(p.request))
 	c.searches.Store(true)
-	p.key = string(key)
+	p.storeKey = string(key)
 	return ""
 }
 
@@ -401,34 +401,34 @@ func (p *originResponse) notModified(d rfc9111.Decision) (*http.Response, error)
 		return p.refetch(d, "304 of another URI")
 	}
 	if p.misattributed() {
-		if rfc9111.AnswersCaller(p.Header, &p.ask) {
-			return p.take(d, p.StatusCode), nil
+		if rfc9111.AnswersCaller(p.Header, &p.parsed) {
+			return p.passOn(d, p.StatusCode), nil
 		}
 		return p.refetch(d, credentialsBelow)
 	}
-	e := rfc9111.Confirmed(p.Header, p.selected, p.set.Entries, &p.ask)
-	if e == nil && rfc9111.AnswersCaller(p.Header, &p.ask) {
-		return p.take(d, p.StatusCode), nil
+	e := rfc9111.Confirmed(p.Header, p.selected, p.variants.Entries, &p.parsed)
+	if e == nil && rfc9111.AnswersCaller(p.Header, &p.parsed) {
+		return p.passOn(d, p.StatusCode), nil
 	}
 	if e == nil {
 		return p.refetch(d, "304 for another response")
 	}
 	c := p.cache
 	if !e.Body.InMemory() && e != p.selected {
-		if e = c.withBody(p.request.Context(), &p.ask, e, p.received); e == nil {
+		if e = c.withBody(p.request.Context(), &p.parsed, e, p.received); e == nil {
 			return p.refetch(d, "the stored body is gone")
 		}
 	}
 	stream.Discard(p.Response)
 	fresh, stored, may := p.freshen(e)
-	if p.flight != nil && may {
-		p.flight.entry = fresh
+	if p.inflight != nil && may {
+		p.inflight.entry = fresh
 	}
 	now := time.Now()
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.TTL(now), HasTTL: true, Detail: d.Detail}
 	p.report(accounting{counter: c.stats.of(s), status: s})
-	resp := answer(&p.ask, fresh, p.request, now, s.String())
-	rfc9111.AddValidatedFields(resp.Header, p.Header, &c.posture)
+	resp := answer(&p.parsed, fresh, p.request, now, s.String())
+	rfc9111.AddValidatedFields(resp.Header, p.Header, &c.policy)
 	rfc9111.AddCookies(resp.Header, p.Header)
 	return resp, nil
 }
@@ -455,19 +455,19 @@ func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may 
 	*merged = http.Response{StatusCode: old.Status, ContentLength: old.Body.Size(), Header: rfc9111.FreshenedHeader(old.Header, p.Header, p.received)}
 	judged := c.judge(p.request, merged, rfc9111.InitialAge(merged.Header, p.requested, p.received), p.received)
 	judged.Confirmed, judged.Carried = true, judged.Carried|p.watch.carries()
-	reason, _ := rfc9111.Storable(&judged, &c.posture)
+	reason, _ := rfc9111.Storable(&judged, &c.policy)
 	e = old.Clone()
-	e.Selectors = rfc9111.NewSelectors(merged.Header["Vary"], p.request, c.secret())
+	e.Selectors = rfc9111.NewSelectors(merged.Header["Vary"], p.request, c.hashKey())
 	if slices.ContainsFunc(e.Selectors, rfc9111.Unhashed) {
 		reason = rfc9111.UnhashedReason
 	}
-	e.Requested, e.Received, e.InitialAge, e.Rules = p.requested, p.received, judged.Age, rfc9111.NewRules(&judged, &c.posture)
+	e.Requested, e.Received, e.InitialAge, e.Rules = p.requested, p.received, judged.Age, rfc9111.NewRules(&judged, &c.policy)
 	e.Header = merged.Header // nobody else has it
-	rfc9111.KeepStored(e.Header, p.received, judged.Verdict.Overrules(), &c.posture)
+	rfc9111.KeepStored(e.Header, p.received, judged.Verdict.Overrules(), &c.policy)
 	e.URL, e.Search = rfc9111.DisplayURL(p.request), stored.NewSearchVariance(e.Header, stored.QueryOf(p.request))
 	e.Derive()
 	switch {
-	case p.ask.Mode == rfc9111.ModeReadOnly:
+	case p.parsed.Mode == rfc9111.ModeReadOnly:
 		c.traceNotStored(p.request, "mode "+rfc9111.ModeReadOnly.String())
 		return e, false, false
 	case p.apart != "":
@@ -482,7 +482,7 @@ func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may 
 		p.remove(old)
 		return e, false, false
 	}
-	p.updated = old
+	p.confirmed = old
 	return e, c.put(p.exchange, e, p.began), true
 }
 

@@ -20,7 +20,7 @@ func (p *originResponse) completed(d rfc9111.Decision) (*http.Response, error) {
 	case http.StatusRequestedRangeNotSatisfiable:
 		return p.refetch(d, "the stored part does not fit")
 	default:
-		return p.take(d, p.StatusCode), nil
+		return p.passOn(d, p.StatusCode), nil
 	}
 	rest, ok := rfc9111.Completes(part, p.Header)
 	if p.misattributed() {
@@ -47,7 +47,7 @@ func (p *originResponse) completed(d rfc9111.Decision) (*http.Response, error) {
 	delete(p.Header, "Content-Range")
 	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.Complete, 10)}
 	p.StatusCode, p.Status, p.ContentLength, p.TransferEncoding = http.StatusOK, "200 OK", rest.Complete, nil
-	return p.take(d, http.StatusPartialContent), nil
+	return p.passOn(d, http.StatusPartialContent), nil
 }
 
 // closers closes all of several bodies. The error is the first one's.

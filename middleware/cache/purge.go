@@ -27,7 +27,7 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 	if r == nil || !located(r) {
 		return errNoHost
 	}
-	c.events.Add(c.tagsOf(r)...)
+	c.history.Add(c.tagsOf(r)...)
 	var failed error
 	for _, path := range c.paths(r) {
 		failed = errors.Join(failed, c.deleteBy(ctx, r, path))
@@ -102,7 +102,7 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 		r, err := http.NewRequest(http.MethodGet, url, nil)
 		return err == nil && (p.Reaches(r) || slices.ContainsFunc(c.mirrors(r), p.Reaches))
 	}
-	c.events.AddFilter(func(url string, _ time.Time) bool {
+	c.history.AddFilter(func(url string, _ time.Time) bool {
 		return fits(url) || c.durable != nil && fits(redact.URLText(url)) // as it will be in the store
 	})
 	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return fits(e.URL) })
@@ -113,7 +113,7 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 // A store that cannot list what it holds is an error.
 func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, error) {
 	now := time.Now()
-	c.events.AddFilter(func(_ string, requested time.Time) bool { return now.Sub(requested) >= d })
+	c.history.AddFilter(func(_ string, requested time.Time) bool { return now.Sub(requested) >= d })
 	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return e.ResidentTime(now) > d })
 }
 
@@ -125,7 +125,7 @@ func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, er
 	if drop == nil {
 		return 0, errors.New("cache: delete: the function is nil: give one, or use Clear to remove everything")
 	}
-	c.events.AddAll()
+	c.history.AddAll()
 	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return drop(&Entry{e}) })
 }
 
@@ -149,7 +149,7 @@ func (c *Cache) DeleteEntry(ctx context.Context, e *Entry) error {
 	if e == nil || e.stored == nil || len(e.stored.Tags) == 0 {
 		return errors.New("cache: delete: the Entry comes from no cache: take one that Entries yields")
 	}
-	c.events.Add(e.stored.Tags[0])
+	c.history.Add(e.stored.Tags[0])
 	return c.reported(ctx, "delete", c.store.DeleteEntry(ctx, e.stored))
 }
 

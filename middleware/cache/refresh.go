@@ -13,10 +13,10 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// refreshBehind validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
-func (x *exchange) refreshBehind() {
+// refreshInBackground validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
+func (x *exchange) refreshInBackground() {
 	c := x.cache
-	if x.ask.Mode == rfc9111.ModeReadOnly {
+	if x.parsed.Mode == rfc9111.ModeReadOnly {
 		return // what it brings could not be kept
 	}
 	r := x.request.Clone(reqctx.InBackground(context.WithoutCancel(x.request.Context())))
@@ -31,13 +31,13 @@ func (x *exchange) refreshBehind() {
 		r.Method = http.MethodGet
 	}
 	behind := *x
-	behind.behind = true
-	behind.ask = rfc9111.ReadRequest(modeOf(r.Context()), r, &c.posture)
-	behind.ask.Path, behind.ask.Principal, behind.ask.Named = x.ask.Path, x.ask.Principal, x.ask.Named
-	started := c.flights.start(x.own, x.key, func() {
-		ctx, cancel := context.WithTimeout(r.Context(), c.refresh)
+	behind.background = true
+	behind.parsed = rfc9111.ReadRequest(modeOf(r.Context()), r, &c.policy)
+	behind.parsed.Path, behind.parsed.Principal, behind.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
+	started := c.fetches.startRefresh(x.ownKey, x.storeKey, func() {
+		ctx, cancel := context.WithTimeout(r.Context(), c.refreshTimeout)
 		defer cancel()
-		defer context.AfterFunc(c.flights.ctx, cancel)()
+		defer context.AfterFunc(c.fetches.ctx, cancel)()
 		behind.request = r.WithContext(ctx)
 		behind.refresh()
 	})
@@ -46,26 +46,26 @@ func (x *exchange) refreshBehind() {
 	}
 }
 
-// refresh fetches or validates, and tells about it. Nobody is there whom a panic could reach: it is an error of the refresh,
+// refreshTimeout fetches or validates, and tells about it. Nobody is there whom a panic could reach: it is an error of the refresh,
 // and one in the hook that hears of that error is dropped.
 func (x *exchange) refresh() {
 	defer func() { recover() }()
-	err := x.fetchBehind()
+	err := x.fetchForRefresh()
 	x.cache.traces(x.request.Context(), func(t *Trace) {
 		if t.Refreshed != nil {
 			t.Refreshed(x.request, err)
 		}
 	})
 	if err != nil || x.failures > 0 {
-		x.rest()
+		x.pauseAfterFailure()
 	}
 }
 
 // refreshPause is how long a refresh that failed keeps others of its key from being tried.
 const refreshPause = 250 * time.Millisecond
 
-// rest waits that long: an origin in trouble is not asked again by whoever is served something stale next.
-func (x *exchange) rest() {
+// pauseAfterFailure waits that long: an origin in trouble is not asked again by whoever is served something stale next.
+func (x *exchange) pauseAfterFailure() {
 	pause := time.NewTimer(refreshPause)
 	defer pause.Stop()
 	select {
@@ -74,8 +74,8 @@ func (x *exchange) rest() {
 	}
 }
 
-// fetchBehind reads the body to its end if it is to be stored.
-func (x *exchange) fetchBehind() (err error) {
+// fetchForRefresh reads the body to its end if it is to be stored.
+func (x *exchange) fetchForRefresh() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("cache: a refresh has panicked: %v", v)
@@ -90,7 +90,7 @@ func (x *exchange) fetchBehind() (err error) {
 	if !x.selected.HasValidator() {
 		d.Action = rfc9111.Fetch
 	}
-	resp, err := x.act(d)
+	resp, err := x.do(d)
 	if err == errElsewhere {
 		x.cache.leases.Pause(x.request.Context())
 		return nil

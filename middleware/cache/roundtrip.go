@@ -23,7 +23,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 		a.SetBypass(rfc9111.SwitchedOff, cachestatus.FwdBypass)
 	}
 	if a.Bypass != "" {
-		return l.exchange(r, &a, nil, lookup{}, time.Now()).act(a.Bypassed())
+		return l.newExchange(r, &a, nil, lookup{}, time.Now()).do(a.Bypassed())
 	}
 	var room [keyRoom]byte
 	key := c.anonymousKey(room[:0], &a, r)
@@ -33,7 +33,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 		var err error
 		if *buffer, err = c.appendKey((*buffer)[:0], r, a.Path); err != nil {
 			a.SetBypass("no key: "+err.Error(), cachestatus.FwdBypass)
-			return l.exchange(r, &a, nil, lookup{}, time.Now()).act(a.Bypassed())
+			return l.newExchange(r, &a, nil, lookup{}, time.Now()).do(a.Bypassed())
 		}
 		key = *buffer
 	}
@@ -46,7 +46,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if d.Action == rfc9111.Serve {
 		resp = c.serve(&a, f.Entry, r, now, d.Detail)
 	} else {
-		resp, err = l.exchange(r, &a, key, f, now).act(d)
+		resp, err = l.newExchange(r, &a, key, f, now).do(d)
 	}
 	if c.durable != nil && resp != nil {
 		durable.ResumeFrom(resp, r, l.next)
@@ -59,11 +59,11 @@ func (c *Cache) read(a *rfc9111.Request, r *http.Request, below *connection.Chai
 	in := reqctx.From(r.Context())
 	choices := chosen(in)
 	a.Path, a.Principal, a.Named, a.Traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, in.Named(), len(choices.traces) > 0
-	a.Read(choices.effective(), r, &c.posture)
+	a.Read(choices.effective(), r, &c.policy)
 	c.keepOutUnsafe(a, r)
 	if c.durable != nil && a.Bypass == "" {
 		if why := a.Path.Unnamed(); why != "" {
-			a.SetBypass(unnamed+why, cachestatus.FwdBypass)
+			a.SetBypass(unnamedConnection+why, cachestatus.FwdBypass)
 		}
 	}
 }

@@ -29,28 +29,28 @@ func (x *exchange) refused(d rfc9111.Decision) *http.Response {
 	}
 }
 
-// overdue returns the stored response that stands in for an answer which has not come by the caller's deadline, or nil:
+// insteadAfterDeadline returns the stored response that stands in for an answer which has not come by the caller's deadline, or nil:
 // to its caller such an origin is one that cannot be reached (RFC 5861 §4). One who has gone of his own accord wants nothing.
-func (x *exchange) overdue(d rfc9111.Decision) *http.Response {
+func (x *exchange) insteadAfterDeadline(d rfc9111.Decision) *http.Response {
 	if !errors.Is(x.request.Context().Err(), context.DeadlineExceeded) {
 		return nil
 	}
-	return x.insteadOf(d, 0, true)
+	return x.staleInstead(d, 0, true)
 }
 
-// insteadOf returns the stored response that may stand in for a failed exchange, or nil.
-func (x *exchange) insteadOf(d rfc9111.Decision, status int, unreachable bool) *http.Response {
-	if x.behind || x.ask.Bypass != "" || x.misattributed() {
+// staleInstead returns the stored response that may stand in for a failed exchange, or nil.
+func (x *exchange) staleInstead(d rfc9111.Decision, status int, unreachable bool) *http.Response {
+	if x.background || x.parsed.Bypass != "" || x.misattributed() {
 		return nil
 	}
 	now := time.Now()
-	why, ok := rfc9111.OnError(&x.ask, x.selected, unreachable, &x.cache.posture, now)
+	why, ok := rfc9111.OnError(&x.parsed, x.selected, unreachable, &x.cache.policy, now)
 	if !ok {
 		return nil
 	}
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: status, TTL: x.selected.TTL(now), HasTTL: true, Detail: cachestatus.ServedInstead + why}
 	x.report(accounting{counter: x.cache.stats.of(s), stale: s.TTL <= 0, status: s})
-	resp := answer(&x.ask, x.selected, durable.Outliving(x.request), now, s.String())
+	resp := answer(&x.parsed, x.selected, durable.Outliving(x.request), now, s.String())
 	resp.Request = x.request
 	return resp
 }

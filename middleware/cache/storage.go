@@ -23,7 +23,7 @@ func (x *exchange) remove(old *stored.Entry) {
 		return
 	}
 	ctx := context.WithoutCancel(x.request.Context())
-	key, selects := x.foundIn, x.selects()
+	key, selects := x.foundKey, x.selects()
 	remove := func(ctx context.Context) error {
 		return c.store.Update(ctx, key, func(set *stored.Variants) *stored.Variants {
 			return set.Without(func(e *stored.Entry) bool { return old.SameVariant(e) || selects(e) })
@@ -37,8 +37,8 @@ func (x *exchange) remove(old *stored.Entry) {
 	c.durable.Workers.Await(remove, told)
 }
 
-// outgrown removes what was stored if the answer in its place turned out to be too large for the store as it came: it has been replaced all the same.
-func (x *exchange) outgrown(e *stored.Entry, reason string) {
+// removeIfTooLarge removes what was stored if the answer in its place turned out to be too large for the store as it came: it has been replaced all the same.
+func (x *exchange) removeIfTooLarge(e *stored.Entry, reason string) {
 	switch reason {
 	case tooLarge, tooLargeToFilter, stream.OverBudget:
 		if old := x.selected; old != nil && rfc9111.Ends(old, e.Status, e.Received) {
@@ -49,7 +49,7 @@ func (x *exchange) outgrown(e *stored.Entry, reason string) {
 
 // selects tells which stored responses can be the answer to the request.
 func (x *exchange) selects() func(*stored.Entry) bool {
-	key := x.cache.secret()
+	key := x.cache.hashKey()
 	query := "" // Blinded when the first entry needs it
 	return func(e *stored.Entry) bool {
 		if e.Search != nil && query == "" {
@@ -64,23 +64,23 @@ func (x *exchange) selects() func(*stored.Entry) bool {
 func (x *exchange) supersedes(next *stored.Entry) func(*stored.Entry) bool {
 	selects := x.selects()
 	return func(e *stored.Entry) bool {
-		return selects(e) || x.updated != nil && e.SameAs(x.updated) && !e.SameFields(next)
+		return selects(e) || x.confirmed != nil && e.SameAs(x.confirmed) && !e.SameFields(next)
 	}
 }
 
-// outweighed tells whether next is an error, and what has been stored while it was under way can still be served.
-func (x *exchange) outweighed(s *stored.Variants, next *stored.Entry, now time.Time) bool {
+// errorWouldDisplace tells whether next is an error, and what has been stored while it was under way can still be served.
+func (x *exchange) errorWouldDisplace(s *stored.Variants, next *stored.Entry, now time.Time) bool {
 	if s == nil || next.Status < 400 {
 		return false
 	}
 	selects := x.selects()
 	return slices.ContainsFunc(s.Entries, func(e *stored.Entry) bool {
-		return e.Part == nil && selects(e) && rfc9111.DisplacesServable(e, next, &x.cache.posture, now)
+		return e.Part == nil && selects(e) && rfc9111.DisplacesServable(e, next, &x.cache.policy, now)
 	})
 }
 
 var (
-	errBelow = errors.New(credentialsBelow)
+	errCredentialsBelow = errors.New(credentialsBelow)
 )
 
 // put stores an entry, unless its URI has been invalidated meanwhile. It tells whether it has, or still may.
@@ -93,7 +93,7 @@ func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment) boo
 	switch {
 	case x.misattributed(): // Known only now: a server may answer before it has got all of the request's header
 		x.lease().End(lease.ReleaseAll)
-		return c.settle(ctx, x, e, errBelow)
+		return c.settle(ctx, x, e, errCredentialsBelow)
 	case c.closed.Load() || c.off.Load():
 		x.lease().End(lease.ReleaseOnePerProcess)
 		return c.settle(ctx, x, e, lease.ErrOff)
@@ -134,17 +134,17 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *stored.Entry, began 
 		}()
 	}
 	if c.durable != nil {
-		pledged, err := c.durable.WithGenerations(ctx, e, x.key, x.seen)
+		pledged, err := c.durable.WithGenerations(ctx, e, x.storeKey, x.seen)
 		if err != nil {
 			return err
 		}
 		e = pledged
 	}
 	now := time.Now()
-	err := c.store.Update(ctx, x.key, func(old *stored.Variants) *stored.Variants {
+	err := c.store.Update(ctx, x.storeKey, func(old *stored.Variants) *stored.Variants {
 		next := old
 		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
-		if !c.invalidatedSince(began, x, e) && !old.Overtook(e, now) && !x.outweighed(old, e, now) {
+		if !c.invalidatedSince(began, x, e) && !old.Overtook(e, now) && !x.errorWouldDisplace(old, e, now) {
 			next = old.With(e, c.maxEntry)
 			if next != old {
 				next = next.WithoutBeforeLast(x.supersedes(e)) // With a Vary that has changed, an older one could still match
@@ -161,27 +161,27 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *stored.Entry, began 
 	}
 	if c.durable != nil && c.invalidatedSince(began, x, e) {
 		// A Byte store has no lock: what listed it may have been there before the record was.
-		c.fault(ctx, "update", c.store.Update(ctx, x.key, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) }))
+		c.fault(ctx, "update", c.store.Update(ctx, x.storeKey, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) }))
 		return lease.ErrOlder
 	}
-	c.flights.finish(x.own)
+	c.fetches.noteStored(x.ownKey)
 	c.clearOut(ctx, x)
 	return nil
 }
 
 // invalidatedSince reports whether an answer to x has been invalidated since a moment.
 func (c *Cache) invalidatedSince(m invalidation.Moment, x *exchange, e *stored.Entry) bool {
-	return c.events.Since(m, e.Tags) || c.events.FilteredSince(m, func() string { return rfc9111.DisplayURL(x.request) }, e.Requested)
+	return c.history.Since(m, e.Tags) || c.history.FilteredSince(m, func() string { return rfc9111.DisplayURL(x.request) }, e.Requested)
 }
 
 // clearOut removes what would be found, under the request's own key or where something was found, beside what has been stored under another one.
 func (c *Cache) clearOut(ctx context.Context, x *exchange) {
-	if x.key == x.own && x.key == x.foundIn {
+	if x.storeKey == x.ownKey && x.storeKey == x.foundKey {
 		return
 	}
 	selects := x.selects()
-	for i, key := range [...]string{x.own, x.foundIn} {
-		if key == "" || key == x.key || i > 0 && key == x.own {
+	for i, key := range [...]string{x.ownKey, x.foundKey} {
+		if key == "" || key == x.storeKey || i > 0 && key == x.ownKey {
 			continue
 		}
 		c.fault(ctx, "update", c.store.Update(ctx, key, func(old *stored.Variants) *stored.Variants { return old.Without(selects) }))
@@ -195,13 +195,13 @@ func (c *Cache) settle(ctx context.Context, x *exchange, e *stored.Entry, err er
 		c.traceStored(ctx, e)
 		return true
 	case errors.Is(err, store.ErrTooLarge):
-		if x.updated == nil { // what the origin has confirmed is good for as long as it was
-			x.outgrown(e, tooLarge)
+		if x.confirmed == nil { // what the origin has confirmed is good for as long as it was
+			x.removeIfTooLarge(e, tooLarge)
 		}
 		c.traceNotStored(x.request, "response exceeds the store")
 	case errors.Is(err, lease.ErrOlder), errors.Is(err, durable.ErrOvertaken):
 		c.traceNotStored(x.request, lease.ErrOlder.Error())
-	case errors.Is(err, lease.ErrOff), errors.Is(err, errBelow), errors.Is(err, durable.ErrUnfit), errors.Is(err, durable.ErrNewer), errors.Is(err, storeclient.ErrBusy):
+	case errors.Is(err, lease.ErrOff), errors.Is(err, errCredentialsBelow), errors.Is(err, durable.ErrUnfit), errors.Is(err, durable.ErrNewer), errors.Is(err, storeclient.ErrBusy):
 		c.traceNotStored(x.request, err.Error())
 	default:
 		c.fault(ctx, "update", err)
@@ -210,9 +210,9 @@ func (c *Cache) settle(ctx context.Context, x *exchange, e *stored.Entry, err er
 	return false
 }
 
-// sets is what a cache keeps its responses in: decoded, and all variants of a resource under one key.
+// entryStore is what a cache keeps its responses in: decoded, and all variants of a resource under one key.
 // It is safe for concurrent use. An error is a miss to the cache, never to the caller of a request.
-type sets interface {
+type entryStore interface {
 	// Update replaces what is stored under key by what change makes of it. Both may be nil, for nothing.
 	// It is atomic: of two concurrent updates one sees the other's result. change may be called several times and has no effects.
 	Update(ctx context.Context, key string, change func(*stored.Variants) *stored.Variants) error

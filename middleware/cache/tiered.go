@@ -13,17 +13,17 @@ import (
 // While far is down, copies are served, and invalidations that others make meanwhile are not heard of.
 //
 // As a [store.Store] of its own, without a cache, it is far.
-func Tiered(near *Memory, far store.Store) store.Store { return &tiered{Store: far, near: near} }
+func Tiered(near *Memory, far store.Store) store.Store { return &tiered{Store: far, l1: near} }
 
 type tiered struct {
 	store.Store
-	near *Memory
+	l1 *Memory
 }
 
 var errTiers = optionError("Store", "is a Tiered without a Memory, or over a store that is itself tiered: give it a Memory and a plain store")
 
 func (t *tiered) check() error {
-	if _, nested := t.Store.(*tiered); t.near == nil || t.Store == nil || nested {
+	if _, nested := t.Store.(*tiered); t.l1 == nil || t.Store == nil || nested {
 		return errTiers
 	}
 	return nil

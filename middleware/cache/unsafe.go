@@ -26,16 +26,16 @@ func mutationsOf(s keying.Strategy) func(*http.Request) bool {
 func (x *exchange) changes(status int) bool {
 	c, r := x.cache, x.request
 	switch {
-	case rfc9111.Invalidates(r.Method, status, &c.posture):
+	case rfc9111.Invalidates(r.Method, status, &c.policy):
 		return true
-	case x.ask.Override && status >= 200 && status < 400 && !rfc9111.OverridesSafely(r.Header):
+	case x.parsed.Override && status >= 200 && status < 400 && !rfc9111.OverridesSafely(r.Header):
 		return true
 	case rfc9111.Safe(r.Method), status < 200, status >= 400:
 		return false
 	case c.unsafe != nil:
 		return c.unsafe(r)
 	}
-	return x.own == "" && c.mutates != nil && c.mutates(r) // what has a key is no mutation
+	return x.ownKey == "" && c.mutates != nil && c.mutates(r) // what has a key is no mutation
 }
 
 // keepOutUnsafe keeps a request away from the store that the user says is unsafe.

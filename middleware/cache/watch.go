@@ -35,7 +35,7 @@ type watch struct {
 // watched returns the request to send in r's place, with a watch on it if it makes a difference what is sent.
 func (x *exchange) watched(r *http.Request) *http.Request {
 	x.watch = nil
-	a, p := &x.ask, &x.cache.posture
+	a, p := &x.parsed, &x.cache.policy
 	unseen := a.Path.Unseen()
 	if a.Bypass != "" && !a.MayStore() || !unseen && !p.Shared && (p.OneIdentity || a.Named) {
 		return r
@@ -117,7 +117,7 @@ func (w *watch) got(info httptrace.GotConnInfo) {
 
 // apart says why an answer over the connections that were used is for its caller alone, or is empty.
 func (x *exchange) apart(resp *http.Response) string {
-	if !x.ask.Path.Admits(resp) {
+	if !x.parsed.Path.Admits(resp) {
 		return "the connection was not verified"
 	}
 	if w := x.watch; w != nil {
@@ -173,7 +173,7 @@ func (w *watch) carries() rfc9111.Carried {
 // It is no question where the program has said who asks, or that all who ask are one.
 func (x *exchange) misattributed() bool {
 	w := x.watch
-	if w == nil || x.cache.posture.OneIdentity || x.ask.Named {
+	if w == nil || x.cache.policy.OneIdentity || x.parsed.Named {
 		return false
 	}
 	w.mu.Lock()
@@ -184,9 +184,9 @@ func (x *exchange) misattributed() bool {
 // keepApart has those who wait for the exchange ask for themselves, and those who come soon not wait at all.
 func (x *exchange) keepApart() {
 	switch {
-	case x.flight != nil:
-		x.flight.misattributed = true
-	case x.own != "":
-		x.cache.flights.missOn(x.own, true)
+	case x.inflight != nil:
+		x.inflight.misattributed = true
+	case x.ownKey != "":
+		x.cache.fetches.setHitForMiss(x.ownKey, true)
 	}
 }

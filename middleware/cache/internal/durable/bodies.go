@@ -18,7 +18,7 @@ func (d *Store) WithGenerations(ctx context.Context, e *stored.Entry, key string
 	if err != nil {
 		return nil, err
 	}
-	p, at := e.Clone(), d.Place(key)
+	p, at := e.Clone(), d.RecordKey(key)
 	p.RecordKey = &at
 	p.URL, p.Generations = redact.URLText(e.URL), marks
 	if stored := e.Body.Chunks; stored != nil && stored.Fresh {

@@ -23,9 +23,9 @@ type ChunkReader struct {
 
 	proof stream.Proof // Generation what has been handed out from the beginning on, where no tag could tell that another answer is the same
 
-	rest  []byte // Generation the piece that has been read
-	err   error
-	ahead chan fetched // the piece that is being read, or nil
+	rest    []byte // Generation the piece that has been read
+	err     error
+	pending chan fetched // the piece that is being read, or nil
 
 	mu     sync.Mutex    // guards the fields below: Close may come while Read runs
 	tail   io.ReadCloser // the rest from the origin, or nil
@@ -109,8 +109,8 @@ func (r *ChunkReader) fetched(n int64) ([]byte, error) {
 	}
 	ctx := r.request.Context()
 	var f fetched
-	if r.ahead != nil {
-		f, r.ahead = <-r.ahead, nil
+	if r.pending != nil {
+		f, r.pending = <-r.pending, nil
 	} else {
 		f.bytes, f.err = r.durable.chunk(ctx, r.Chunks, n)
 	}
@@ -126,7 +126,7 @@ func Missing(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, 
 // readAhead begins to read a piece. That takes no longer than a call of the store may.
 func (r *ChunkReader) readAhead(n int64) {
 	ahead := make(chan fetched, 1)
-	r.ahead = ahead
+	r.pending = ahead
 	ctx := r.request.Context()
 	go func() {
 		bytes, err := r.durable.chunk(ctx, r.Chunks, n)

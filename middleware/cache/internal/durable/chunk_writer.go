@@ -46,12 +46,12 @@ func (d *Store) NewChunkWriter(at stored.RecordKey, e *stored.Entry) *ChunkWrite
 // Write takes more bytes. It is false if they, or those before, could not be stored.
 func (s *ChunkWriter) Write(p []byte) bool {
 	for len(p) > 0 {
-		if s.piece == nil {
+		if s.chunk == nil {
 			s.begin(s.Size / chunkBytes)
 		}
-		n := min(len(p), cap(s.piece)-len(s.piece))
-		s.piece, p = append(s.piece, p[:n]...), p[n:]
-		if s.Size += int64(n); len(s.piece) == cap(s.piece) && !s.submit() {
+		n := min(len(p), cap(s.chunk)-len(s.chunk))
+		s.chunk, p = append(s.chunk, p[:n]...), p[n:]
+		if s.Size += int64(n); len(s.chunk) == cap(s.chunk) && !s.submit() {
 			return false
 		}
 	}
@@ -60,13 +60,13 @@ func (s *ChunkWriter) Write(p []byte) bool {
 
 // submit has the present piece stored.
 func (s *ChunkWriter) submit() bool {
-	if s.piece == nil {
+	if s.chunk == nil {
 		return true
 	}
 	if !s.wait() {
 		return false
 	}
-	key, record := s.sealed()
+	key, record := s.seal()
 	s.submitted.Add(1)
 	started := s.durable.Workers.Go(func(ctx context.Context) {
 		defer s.done()
@@ -121,7 +121,7 @@ func (s *ChunkWriter) wait() bool {
 	}
 }
 
-// finish stores the rest and returns where the body is.
+// noteStored stores the rest and returns where the body is.
 func (s *ChunkWriter) finish() (*stored.Chunks, error) {
 	if !s.submit() {
 		return nil, errNotWritten

@@ -101,7 +101,7 @@ type chunkBuilder struct {
 	stored.Chunks
 	durable *Store
 	owner   string
-	piece   []byte // being filled
+	chunk   []byte // being filled
 }
 
 // newChunkBuilder begins a body.
@@ -115,12 +115,12 @@ func (d *Store) newChunkBuilder(at stored.RecordKey, until time.Time) *chunkBuil
 // write takes more bytes of the body, and stores the pieces that are full then.
 func (s *chunkBuilder) write(ctx context.Context, p []byte) error {
 	for len(p) > 0 {
-		if s.piece == nil {
+		if s.chunk == nil {
 			s.begin(s.Size / chunkBytes)
 		}
-		n := min(len(p), cap(s.piece)-len(s.piece))
-		s.piece, p = append(s.piece, p[:n]...), p[n:]
-		if s.Size += int64(n); len(s.piece) == cap(s.piece) {
+		n := min(len(p), cap(s.chunk)-len(s.chunk))
+		s.chunk, p = append(s.chunk, p[:n]...), p[n:]
+		if s.Size += int64(n); len(s.chunk) == cap(s.chunk) {
 			if err := s.flush(ctx); err != nil {
 				return err
 			}
@@ -131,28 +131,28 @@ func (s *chunkBuilder) write(ctx context.Context, p []byte) error {
 
 // flush stores the piece that is being filled.
 func (s *chunkBuilder) flush(ctx context.Context) error {
-	if s.piece == nil {
+	if s.chunk == nil {
 		return nil
 	}
-	key, record := s.sealed()
+	key, record := s.seal()
 	return s.durable.Client.Put(ctx, key, record)
 }
 
-// sealed returns the record of the piece that was being filled, and its key.
-func (s *chunkBuilder) sealed() (string, store.Record) {
+// seal returns the record of the piece that was being filled, and its key.
+func (s *chunkBuilder) seal() (string, store.Record) {
 	n := (s.Size - 1) / chunkBytes
-	record := store.Record{Data: Seal(s.piece, chunkKind), Expires: s.Until, Kind: store.KindBody, Owner: s.owner}
-	s.piece = nil
+	record := store.Record{Data: Seal(s.chunk, chunkKind), Expires: s.Until, Kind: store.KindBody, Owner: s.owner}
+	s.chunk = nil
 	return chunkKey(s.ID, n), record
 }
 
 // begin makes room for a piece.
 func (s *chunkBuilder) begin(n int64) {
-	s.piece = append(Framed(make([]byte, 0, frameBytes+len(s.ID)+8+chunkBytes)), s.ID[:]...)
-	s.piece = binary.LittleEndian.AppendUint64(s.piece, uint64(n))
+	s.chunk = append(Framed(make([]byte, 0, frameBytes+len(s.ID)+8+chunkBytes)), s.ID[:]...)
+	s.chunk = binary.LittleEndian.AppendUint64(s.chunk, uint64(n))
 }
 
-// finish stores the rest and returns where the body is.
+// noteStored stores the rest and returns where the body is.
 func (s *chunkBuilder) finish(ctx context.Context) (*stored.Chunks, error) {
 	if err := s.flush(ctx); err != nil {
 		return nil, err

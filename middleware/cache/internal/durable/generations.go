@@ -39,9 +39,9 @@ type GenerationRecord struct {
 func (m *GenerationRecord) absent() bool { return m.Generation == stored.Generation{} }
 
 const (
-	// markAhead is how long a mark that an invalidation has set is kept if nothing is stored under it.
+	// generationTTL is how long a mark that an invalidation has set is kept if nothing is stored under it.
 	// Responses that were asked for before and are not stored then, never are.
-	markAhead = time.Hour
+	generationTTL = time.Hour
 
 	// clockSkew is how far the clocks of two machines may be apart without an invalidation being missed
 	// by a response whose tags are known only from its header.
@@ -84,7 +84,7 @@ func readGeneration(r store.Record, t invalidation.Tag) GenerationRecord {
 // A Snapshot is what marks were seen at one moment.
 type Snapshot struct {
 	invalidation.TagList
-	marks []GenerationRecord // Generation each tag
+	generations []GenerationRecord // Generation each tag
 }
 
 // Generation returns the mark of a tag, if it was looked for.
@@ -96,13 +96,13 @@ func (s *Snapshot) Generation(t invalidation.Tag) (GenerationRecord, bool) {
 	if i < 0 {
 		return GenerationRecord{}, false
 	}
-	return s.marks[i], true
+	return s.generations[i], true
 }
 
 // Add notes the mark of a tag that s has none of yet.
 func (s *Snapshot) Add(t invalidation.Tag, m GenerationRecord) {
-	if s.TagList.Add(t); len(s.Tags) > len(s.marks) {
-		s.marks = append(s.marks, m)
+	if s.TagList.Add(t); len(s.Tags) > len(s.generations) {
+		s.generations = append(s.generations, m)
 	}
 }
 
@@ -126,7 +126,7 @@ func (s *Snapshot) missing(set *stored.Variants) []invalidation.Tag {
 
 // newer reports whether a later version of this module has written one of the marks.
 func (s *Snapshot) newer() bool {
-	return slices.ContainsFunc(s.marks, func(m GenerationRecord) bool { return m.newer })
+	return slices.ContainsFunc(s.generations, func(m GenerationRecord) bool { return m.newer })
 }
 
 // current tells whether all of a response's tags still have the generations that it remembers.
@@ -157,8 +157,8 @@ func generationKeys(tags []invalidation.Tag) []string {
 	return keys
 }
 
-// see completes a sight with the marks of further tags.
-func (d *Store) see(ctx context.Context, s *Snapshot, tags []invalidation.Tag) error {
+// readGenerations completes a sight with the marks of further tags.
+func (d *Store) readGenerations(ctx context.Context, s *Snapshot, tags []invalidation.Tag) error {
 	if len(tags) == 0 {
 		return nil
 	}
@@ -176,8 +176,8 @@ func (d *Store) NewGeneration() (n stored.Generation) {
 	return n
 }
 
-// ours tells whether this process has made a generation: then its own history knows when.
-func (d *Store) ours(n stored.Generation) bool { return [8]byte(n[:8]) == d.self }
+// madeGeneration tells whether this process has made a generation: then its own history knows when.
+func (d *Store) madeGeneration(n stored.Generation) bool { return [8]byte(n[:8]) == d.self }
 
 // ErrOvertaken is why a response is not stored whose tags have got other generations since it was asked for.
 var ErrOvertaken = errors.New("invalidated meanwhile")
@@ -186,7 +186,7 @@ var ErrOvertaken = errors.New("invalidated meanwhile")
 // which are kept as long as e is.
 func (d *Store) generationsFor(ctx context.Context, e *stored.Entry, seen *Snapshot, until time.Time) ([]stored.Generation, error) {
 	marks, now := make([]stored.Generation, len(e.Tags)), &Snapshot{}
-	if err := d.see(ctx, now, e.Tags); err != nil {
+	if err := d.readGenerations(ctx, now, e.Tags); err != nil {
 		return nil, err
 	}
 	for i, t := range e.Tags {
@@ -210,11 +210,11 @@ func (d *Store) adoptGeneration(ctx context.Context, t invalidation.Tag, m, befo
 			return stored.Generation{}, ErrNewer
 		case known && !before.absent() && m.Generation != before.Generation:
 			return stored.Generation{}, ErrOvertaken
-		case !m.changed.IsZero() && (known && before.absent() || !known && !d.ours(m.Generation) && m.changed.After(requested.Add(-clockSkew))):
+		case !m.changed.IsZero() && (known && before.absent() || !known && !d.madeGeneration(m.Generation) && m.changed.After(requested.Add(-clockSkew))):
 			return stored.Generation{}, ErrOvertaken
 		case !m.absent() && !m.until.Before(until):
 			return m.Generation, nil
-		case m.absent() && time.Since(requested) > markAhead-clockSkew:
+		case m.absent() && time.Since(requested) > generationTTL-clockSkew:
 			return stored.Generation{}, ErrOvertaken // a mark may have come and gone
 		}
 		next := m
@@ -230,10 +230,10 @@ func (d *Store) adoptGeneration(ctx context.Context, t invalidation.Tag, m, befo
 			return stored.Generation{}, err
 		}
 		s := &Snapshot{}
-		if err := d.see(ctx, s, []invalidation.Tag{t}); err != nil {
+		if err := d.readGenerations(ctx, s, []invalidation.Tag{t}); err != nil {
 			return stored.Generation{}, err
 		}
-		m = s.marks[0]
+		m = s.generations[0]
 	}
 	return stored.Generation{}, ErrContended
 }
@@ -250,13 +250,13 @@ func (d *Store) extendGenerations(ctx context.Context, set *stored.Variants, see
 			}
 			m.until = ahead(until)
 			if d.Client.Put(ctx, generationKey(t), m.record(t)) == nil {
-				seen.marks[seen.Find(t)].until = m.until // Generation another response, too
+				seen.generations[seen.Find(t)].until = m.until // Generation another response, too
 			}
 		}
 	}
 }
 
-// ahead is until when a mark is kept that is needed until then: it need not be prolonged with each response.
+// pending is until when a mark is kept that is needed until then: it need not be prolonged with each response.
 func ahead(until time.Time) time.Time { return until.Add(max(time.Until(until), time.Hour)) }
 
 // renew gives some tags new generations, and returns those that still have their old ones, with an error.
@@ -289,7 +289,7 @@ func (d *Store) renewOne(ctx context.Context, g *storeclient.Client, t invalidat
 			m = GenerationRecord{}
 		}
 		now := time.Now()
-		next := GenerationRecord{Generation: d.NewGeneration(), changed: now, until: now.Add(markAhead), version: m.version}
+		next := GenerationRecord{Generation: d.NewGeneration(), changed: now, until: now.Add(generationTTL), version: m.version}
 		err := g.Put(ctx, generationKey(t), next.record(t))
 		switch {
 		case err == nil, errors.Is(err, storeclient.ErrStoreHangs), errors.Is(err, storeclient.ErrStoreDown), ctx.Err() != nil:

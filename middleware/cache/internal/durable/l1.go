@@ -44,12 +44,12 @@ func (n *L1) close() {
 
 // changed hears that a record may have changed.
 func (n *L1) changed(key string) {
-	if at, ok := placeOf(key); ok {
+	if at, ok := parseRecordKey(key); ok {
 		n.history.Add(at.Tag())
 		n.drop(at)
 		return
 	}
-	if t, ok := tagOf(key); ok {
+	if t, ok := parseGenerationKey(key); ok {
 		n.invalidated([]invalidation.Tag{t})
 		return
 	}
@@ -172,8 +172,8 @@ func snapshotOf(set *stored.Variants) *Snapshot {
 	return s
 }
 
-// tagOf is the tag whose mark has a key.
-func tagOf(key string) (t invalidation.Tag, ok bool) {
+// parseGenerationKey is the tag whose mark has a key.
+func parseGenerationKey(key string) (t invalidation.Tag, ok bool) {
 	digits, ok := strings.CutPrefix(key, "m1.")
 	if !ok || len(digits) != 2*len(t) {
 		return t, false

@@ -37,11 +37,11 @@ type PendingInvalidations struct {
 // A pendingInvalidation is some tags that are to get new generations.
 type pendingInvalidation struct {
 	invalidation.TagList
-	owed bool // the store has been told, and did not take it
+	refused bool // the store has been told, and did not take it
 }
 
 func newPendingInvalidation(tags []invalidation.Tag, owed bool) *pendingInvalidation {
-	d := &pendingInvalidation{owed: owed}
+	d := &pendingInvalidation{refused: owed}
 	for _, t := range tags {
 		d.Add(t)
 	}
@@ -49,8 +49,8 @@ func newPendingInvalidation(tags []invalidation.Tag, owed bool) *pendingInvalida
 }
 
 const (
-	// maxDebts bounds the invalidations that are remembered, each once however often it comes. Beyond it the store is told to forget everything.
-	maxDebts = 1024
+	// maxPending bounds the invalidations that are remembered, each once however often it comes. Beyond it the store is told to forget everything.
+	maxPending = 1024
 
 	// firstPause and lastPause are how long it takes until a store is told again: twice as long each time, give or take a fourth.
 	firstPause = 20 * time.Millisecond
@@ -70,12 +70,12 @@ func (d *PendingInvalidations) add(tags []invalidation.Tag) *pendingInvalidation
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	owing := newPendingInvalidation(tags, false)
-	if i := slices.IndexFunc(d.list, func(old *pendingInvalidation) bool { return old.owed && slices.Equal(old.Tags, owing.Tags) }); i >= 0 {
+	if i := slices.IndexFunc(d.list, func(old *pendingInvalidation) bool { return old.refused && slices.Equal(old.Tags, owing.Tags) }); i >= 0 {
 		d.list = slices.Clone(d.list)
 		d.list[i] = owing
 		return owing
 	}
-	if len(d.list) >= maxDebts {
+	if len(d.list) >= maxPending {
 		d.list, d.before, d.all = nil, time.Now(), true
 	}
 	d.list = append(slices.Clone(d.list), owing)
@@ -129,7 +129,7 @@ func (d *PendingInvalidations) remaining() (owed []*pendingInvalidation, all boo
 // unacknowledged returns what the store did not take. The lock is held.
 func (d *PendingInvalidations) unacknowledged() (owed []*pendingInvalidation) {
 	for _, owing := range d.list {
-		if owing.owed {
+		if owing.refused {
 			owed = append(owed, owing)
 		}
 	}
@@ -147,8 +147,8 @@ func (d *PendingInvalidations) Count() int64 {
 	return n
 }
 
-// forgotten notes that the store has forgotten everything, or never will, unless there has been more to forget since.
-func (d *PendingInvalidations) forgotten(since time.Time) {
+// cleared notes that the store has forgotten everything, or never will, unless there has been more to forget since.
+func (d *PendingInvalidations) cleared(since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all = d.all && !d.before.Equal(since)
@@ -269,7 +269,7 @@ func (d *Store) retryClear(ctx context.Context, since time.Time) error {
 	g := d.Client.Patient(clearPatience)
 	_, err := storeclient.Call(ctx, g, g.Writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, d.Clear(ctx) })
 	if err == nil || errors.Is(err, errors.ErrUnsupported) {
-		d.Pending.forgotten(since)
+		d.Pending.cleared(since)
 	}
 	return err
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// Place hashes a key: nothing of it stands in the store. A shared cache and a private one do not find each other's responses.
-func (d *Store) Place(key string) stored.RecordKey {
+// RecordKey hashes a key: nothing of it stands in the store. A shared cache and a private one do not find each other's responses.
+func (d *Store) RecordKey(key string) stored.RecordKey {
 	if d.shared {
-		return newPlace("shared", key)
+		return newRecordKey("shared", key)
 	}
-	return newPlace("private", key)
+	return newRecordKey("private", key)
 }
 
-func newPlace(posture, key string) (p stored.RecordKey) {
+func newRecordKey(posture, key string) (p stored.RecordKey) {
 	h := sha256.New()
 	io.WriteString(h, posture)
 	h.Write([]byte{0})
@@ -26,8 +26,8 @@ func newPlace(posture, key string) (p stored.RecordKey) {
 	return p
 }
 
-// placeOf is the place with a name that the store has listed.
-func placeOf(name string) (p stored.RecordKey, ok bool) {
+// parseRecordKey is the place with a name that the store has listed.
+func parseRecordKey(name string) (p stored.RecordKey, ok bool) {
 	if len(name) != len("e1.")+2*len(p.Hash) || name[:3] != "e1." {
 		return p, false
 	}

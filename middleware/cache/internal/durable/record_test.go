@@ -25,7 +25,7 @@ import (
 
 var golden = flag.Bool("golden", false, "write the golden records of the present version")
 
-var goldenHash = newPlace("private", "key").Hash
+var goldenHash = newRecordKey("private", "key").Hash
 
 // sample is a set in which every field has a value of its own.
 func sample() *stored.Variants {
@@ -64,7 +64,7 @@ func sample() *stored.Variants {
 // pieceRecord is the record of a body's first piece.
 func pieceRecord(p *chunkBuilder, text string) []byte {
 	p.begin(0)
-	return Seal(append(p.piece, text...), chunkKind)
+	return Seal(append(p.chunk, text...), chunkKind)
 }
 
 // WithoutBody is all that a record keeps of a set.
@@ -99,7 +99,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	if !bytes.Equal(record, mustEncode(t, again)) {
 		t.Error("a record can be written in two ways")
 	}
-	if _, err := decode(record, newPlace("private", "another key").Hash); !errors.Is(err, ErrDamaged) {
+	if _, err := decode(record, newRecordKey("private", "another key").Hash); !errors.Is(err, ErrDamaged) {
 		t.Errorf("under another key: %v", err)
 	}
 }

@@ -58,7 +58,7 @@ func New(s store.Store, timeout, keep time.Duration, shared bool) *Store {
 
 // Get returns the responses under a request's key, and the marks that their tags and those of the request have. The sight is nil if that failed.
 func (d *Store) Get(ctx context.Context, key string, r *http.Request) (*stored.Variants, *Snapshot, error) {
-	at := d.Place(key)
+	at := d.RecordKey(key)
 	copied, fresh := d.L1.get(at, time.Now())
 	if fresh {
 		return copied, snapshotOf(copied), nil
@@ -122,7 +122,7 @@ func (d *Store) read(ctx context.Context, at stored.RecordKey, tags []invalidati
 		h.damaged = true
 		return h, nil
 	}
-	if err := d.see(ctx, h.seen, h.seen.missing(h.set)); err != nil {
+	if err := d.readGenerations(ctx, h.seen, h.seen.missing(h.set)); err != nil {
 		return readResult{}, err
 	}
 	if h.newer = h.seen.newer(); h.newer {
@@ -133,14 +133,14 @@ func (d *Store) read(ctx context.Context, at stored.RecordKey, tags []invalidati
 	if h.set != copied {
 		for _, e := range h.set.Entries {
 			e.RecordKey = &at
-			d.bind(e, now)
+			d.prepare(e, now)
 		}
 	}
 	return h, nil
 }
 
-// bind makes a response that was read from the store usable.
-func (d *Store) bind(e *stored.Entry, now time.Time) {
+// prepare makes a response that was read from the store usable.
+func (d *Store) prepare(e *stored.Entry, now time.Time) {
 	if !d.Cookies && stored.RemoveCookies(e.Header) { // another process wants them, or an older version has stored them
 		e.Derive()
 	}
@@ -184,7 +184,7 @@ func (d *Store) Touch(e *stored.Entry, before, now time.Time) {
 
 // Update replaces what is stored under key.
 func (d *Store) Update(ctx context.Context, key string, change func(*stored.Variants) *stored.Variants) error {
-	return d.updateAt(ctx, d.Place(key), change)
+	return d.updateAt(ctx, d.RecordKey(key), change)
 }
 
 // updateAt replaces what is at a place. If another process is faster, its result is changed in turn.
@@ -285,7 +285,7 @@ func (d *Store) erase(ctx context.Context, at stored.RecordKey, version string) 
 	return err
 }
 
-// record makes the record of a set. Variants that have no room go, the one first that was used longest ago.
+// copyBody makes the record of a set. Variants that have no room go, the one first that was used longest ago.
 func (d *Store) record(at stored.RecordKey, set *stored.Variants, version string, now time.Time) (*stored.Variants, store.Record, error) {
 	for {
 		data, err := encode(at.Hash, set)
@@ -337,7 +337,7 @@ func (d *Store) Each(ctx context.Context, f func(*stored.Variants, stored.Update
 	}
 	var failed error
 	visit := func(name string, _ store.Record) bool {
-		at, ok := placeOf(name)
+		at, ok := parseRecordKey(name)
 		if !ok {
 			return true
 		}

@@ -24,11 +24,11 @@ import (
 // A Lease is a hint and no lock: if two processes hold one at a time, or a store forgets it, the origin is asked twice, and nothing else is wrong.
 // So a request goes on by itself as soon as anything is wrong with its lease.
 type Leases struct {
-	Store       *durable.Store
-	TTL         time.Duration
-	pace        pace
-	unsubscribe func()          // Ends the store's notifications
-	closing     <-chan struct{} // closed with the cache
+	Store             *durable.Store
+	TTL               time.Duration
+	pace              pace
+	stopNotifications func()          // Ends the store's notifications
+	closing           <-chan struct{} // closed with the cache
 
 	mu      sync.Mutex // guards the fields below
 	held    map[*Lease]struct{}
@@ -58,11 +58,11 @@ func (p Release) lasts() time.Duration {
 
 func New(d *durable.Store, lasts time.Duration, closing <-chan struct{}) *Leases {
 	l := &Leases{
-		Store: d, TTL: lasts, pace: alonePace, unsubscribe: func() {}, closing: closing,
+		Store: d, TTL: lasts, pace: alonePace, stopNotifications: func() {}, closing: closing,
 		held: make(map[*Lease]struct{}), waiters: make(map[string][]chan struct{}),
 	}
 	if notifier, ok := store.As[store.Notifier](d.Backend); ok {
-		l.pace, l.unsubscribe = notifiedPace, notifier.Notify(l.onChange)
+		l.pace, l.stopNotifications = notifiedPace, notifier.Notify(l.onChange)
 	}
 	return l
 }
@@ -72,7 +72,7 @@ func (l *Leases) Close() {
 	if l == nil {
 		return
 	}
-	l.unsubscribe()
+	l.stopNotifications()
 	l.mu.Lock()
 	l.closed = true
 	held := l.held
@@ -185,7 +185,7 @@ func (l *Lease) release(ctx context.Context, p Release) {
 		if err != nil || n.by != l.by {
 			return
 		}
-		if n.Release = p; n.awaited && p != ReleaseInTurn {
+		if n.Release = p; n.contended && p != ReleaseInTurn {
 			err = guard.Put(ctx, l.key, n.record(time.Now().Add(p.lasts())))
 		} else {
 			err = guard.DeleteVersion(ctx, l.key, n.version)
@@ -214,14 +214,14 @@ var ErrOlder = errors.New("invalidated meanwhile, or something later is stored")
 // HitForMissTime is for how long that is known.
 const HitForMissTime = 10 * time.Second
 
-// skipTime is for how long a process leaves a refresh to another one before it looks whether that is still at it.
-const skipTime = 250 * time.Millisecond
+// refreshPause is for how long a process leaves a refresh to another one before it looks whether that is still at it.
+const refreshPause = 250 * time.Millisecond
 
 var ErrOverdue = errors.New("another process has not got an answer in time")
 
 // Pause keeps a refresh that is left to another process from being tried again at once.
 func (l *Leases) Pause(ctx context.Context) {
-	pause := time.NewTimer(min(skipTime, l.TTL))
+	pause := time.NewTimer(min(refreshPause, l.TTL))
 	defer pause.Stop()
 	select {
 	case <-pause.C:

@@ -15,39 +15,39 @@ import (
 // A Record is the record of a lease. Behind its frame there are who has left it, 16 bytes; a byte of flags; how many tags follow; and of each of them
 // the tag and the generation that it had, which is zero if it had none.
 type Record struct {
-	key     string
-	by      stored.Generation
-	awaited bool    // somebody waits
-	Release Release // if it has been given back; zero if it is held
-	tags    []invalidation.Tag
-	marks   []stored.Generation
-	until   time.Time
-	version string // Generation the record
-	label   string
+	key         string
+	by          stored.Generation
+	contended   bool    // somebody waits
+	Release     Release // if it has been given back; zero if it is held
+	tags        []invalidation.Tag
+	generations []stored.Generation
+	until       time.Time
+	version     string // Generation the record
+	label       string
 }
 
 const recordKind = 'L'
 
 // The flags of a notice: one, and above it the parting.
 const (
-	flagAwaited  = 1
-	releaseShift = 1 // how far it is shifted
+	flagContended = 1
+	releaseShift  = 1 // how far it is shifted
 )
 
 func newRecord(by stored.Generation, s *Subject) *Record {
 	n := &Record{by: by, label: redact.URLText(s.URL)}
 	for _, t := range s.Tags {
 		if m, known := s.Seen.Generation(t); known {
-			n.tags, n.marks = append(n.tags, t), append(n.marks, m.Generation)
+			n.tags, n.generations = append(n.tags, t), append(n.generations, m.Generation)
 		}
 	}
 	return n
 }
 
-// key is the key of the notice about what a request asks for: different requests have different ones if they differ in their cache's key,
+// storeKey is the key of the notice about what a request asks for: different requests have different ones if they differ in their cache's key,
 // or in a field that answers are known to vary on.
 func (l *Leases) key(s *Subject) string {
-	at := l.Store.Place(s.Key)
+	at := l.Store.RecordKey(s.Key)
 	if len(s.Selectors) == 0 {
 		return leaseKey(at.Hash)
 	}
@@ -65,15 +65,15 @@ func (l *Leases) key(s *Subject) string {
 
 func leaseKey(hash [32]byte) string { return "l1." + hex.EncodeToString(hash[:]) }
 
-// record makes the record. It is kept up to a moment.
+// copyBody makes the record. It is kept up to a moment.
 func (n *Record) record(until time.Time) store.Record {
 	flags := byte(n.Release) << releaseShift
-	if n.awaited {
-		flags |= flagAwaited
+	if n.contended {
+		flags |= flagContended
 	}
 	data := append(append(durable.Framed(nil), n.by[:]...), flags, byte(len(n.tags)))
 	for i, t := range n.tags {
-		data = append(append(data, t[:]...), n.marks[i][:]...)
+		data = append(append(data, t[:]...), n.generations[i][:]...)
 	}
 	return store.Record{Data: durable.Seal(data, recordKind), Version: n.version, Expires: until.Truncate(time.Millisecond), Kind: store.KindLease, Label: n.label}
 }
@@ -91,9 +91,9 @@ func readRecord(key string, r store.Record) (Record, error) {
 	w := durable.Wire{Rest: string(payload)}
 	n.by = stored.Generation(w.ID())
 	flags := w.Byte()
-	n.awaited, n.Release = flags&flagAwaited != 0, Release(flags>>releaseShift)
+	n.contended, n.Release = flags&flagContended != 0, Release(flags>>releaseShift)
 	for range w.Byte() {
-		n.tags, n.marks = append(n.tags, invalidation.Tag(w.ID())), append(n.marks, stored.Generation(w.ID()))
+		n.tags, n.generations = append(n.tags, invalidation.Tag(w.ID())), append(n.generations, stored.Generation(w.ID()))
 		if w.Bad {
 			break
 		}
@@ -107,7 +107,7 @@ func readRecord(key string, r store.Record) (Record, error) {
 // overtaken tells whether something has been invalidated since a notice was left: then its exchange is not for those who ask now.
 func (n *Record) overtaken(later *durable.Snapshot) bool {
 	left := &durable.Snapshot{}
-	for i, generation := range n.marks {
+	for i, generation := range n.generations {
 		left.Add(n.tags[i], durable.GenerationRecord{Generation: generation})
 	}
 	return left.OlderThan(later, n.tags)

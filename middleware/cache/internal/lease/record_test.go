@@ -17,8 +17,8 @@ func TestLeaseRecordRoundTrip(t *testing.T) {
 	until := time.Now().Add(time.Second).Truncate(time.Millisecond)
 	for _, n := range []Record{
 		{by: stored.Generation{1}},
-		{by: stored.Generation{1}, awaited: true, Release: ReleaseAll, tags: []invalidation.Tag{{2}, {3}}, marks: []stored.Generation{{}, {4}}},
-		{by: stored.Generation{1}, awaited: true, Release: ReleaseOnePerProcess},
+		{by: stored.Generation{1}, contended: true, Release: ReleaseAll, tags: []invalidation.Tag{{2}, {3}}, generations: []stored.Generation{{}, {4}}},
+		{by: stored.Generation{1}, contended: true, Release: ReleaseOnePerProcess},
 	} {
 		r := n.record(until)
 		r.Version = "v"

@@ -20,7 +20,7 @@ var (
 
 // Wait waits until a notice is gone, or another one is in its place.
 func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) error {
-	rung, hush := l.subscribe(n.key)
+	rung, hush := l.onRecordChange(n.key)
 	defer hush()
 	guard, begun := l.Store.Client, time.Now()
 	if err := l.notifyHolder(ctx, n); err != nil {
@@ -55,11 +55,11 @@ func (p pace) after(waited time.Duration) time.Duration { return min(max(waited/
 
 // notifyHolder has the one who holds a lease know that somebody waits.
 func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
-	if n.awaited {
+	if n.contended {
 		return nil
 	}
 	seen := *n
-	seen.awaited = true
+	seen.contended = true
 	err := l.Store.Client.Put(ctx, n.key, seen.record(n.until))
 	if errors.Is(err, store.ErrConflict) {
 		return nil // it has been given back, or somebody else has waved
@@ -67,16 +67,16 @@ func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
 	return err
 }
 
-// subscribe returns a channel on which the store's word comes that a notice may have changed.
-func (l *Leases) subscribe(key string) (rung <-chan struct{}, hush func()) {
+// onRecordChange returns a channel on which the store's word comes that a notice may have changed.
+func (l *Leases) onRecordChange(key string) (rung <-chan struct{}, hush func()) {
 	bell := make(chan struct{}, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiters[key] = append(l.waiters[key], bell)
-	return bell, func() { l.unsubscribeKey(key, bell) }
+	return bell, func() { l.removeWaiter(key, bell) }
 }
 
-func (l *Leases) unsubscribeKey(key string, bell chan struct{}) {
+func (l *Leases) removeWaiter(key string, bell chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var rest []chan struct{}

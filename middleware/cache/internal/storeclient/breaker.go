@@ -45,8 +45,8 @@ func (b *breaker) claim(now time.Time) bool {
 	return true
 }
 
-// fine takes in a call that has succeeded.
-func (b *breaker) fine() {
+// succeeded takes in a call that has succeeded.
+func (b *breaker) succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failed, b.hangs, b.refusals = false, 0, 0
@@ -74,9 +74,9 @@ func (b *breaker) refused() {
 	b.failed, b.hangs = true, 0
 }
 
-// doubted takes in a call that has failed at once. It reports whether the caller has to send a probe, which says whether the store is away:
+// refusedRead takes in a call that has failed at once. It reports whether the caller has to send a probe, which says whether the store is away:
 // it may be the record alone that cannot be had.
-func (b *breaker) doubted() (probe bool) {
+func (b *breaker) refusedRead() (probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failed, b.hangs = true, 0

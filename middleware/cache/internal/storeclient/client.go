@@ -167,14 +167,14 @@ func (g *Client) Failing() bool { return g.Reads.Breaker.failing() || g.Writes.B
 func (g *Client) observe(l *lane, err error, began, now time.Time) {
 	switch {
 	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrNewer):
-		l.Breaker.fine()
+		l.Breaker.succeeded()
 	case errors.Is(err, ErrCallerGone):
 	case errors.Is(err, ErrStoreHangs) && now.Sub(began) < g.Timeout/2: // calls before it have used up the time
 	case errors.Is(err, ErrStoreHangs):
 		l.Breaker.hung(began, now)
 	case l == g.Writes:
 		l.Breaker.refused()
-	case l.Breaker.doubted():
+	case l.Breaker.refusedRead():
 		go g.probe(l)
 	}
 }

@@ -137,9 +137,9 @@ func (d *BodyCopy) grow(need int) bool {
 	return true
 }
 
-// direct returns the room behind the body, if it is worth a read of its own. The last byte that was declared is not read into it:
+// roomFor returns the room behind the body, if it is worth a read of its own. The last byte that was declared is not read into it:
 // Read into something larger, it shows whether there is more than was declared.
-func (d *BodyCopy) direct(worth int) []byte {
+func (d *BodyCopy) roomFor(worth int) []byte {
 	if d.Length >= 0 {
 		left := d.Length - int64(len(d.body)) - 1
 		if left < int64(worth) || !d.grow(len(d.body)+worth) {

@@ -8,7 +8,7 @@ type Budget struct {
 	Taken atomic.Int64
 }
 
-// take takes n bytes if they are there.
+// passOn takes n bytes if they are there.
 func (b *Budget) take(n int64) bool {
 	for {
 		taken := b.Taken.Load()

@@ -52,7 +52,7 @@ var errBroken = fmt.Errorf("cache: the body broke off, and its rest could not be
 
 // Open asks for the rest. The error is one of the caller's context, or wraps io.ErrUnexpectedEOF.
 func (c *Continuation) Open() (io.ReadCloser, error) {
-	r, err := c.ask()
+	r, err := c.newRequest()
 	if err != nil {
 		return nil, errBroken
 	}
@@ -90,8 +90,8 @@ func CloseBody(resp *http.Response) {
 // tag is the strong tag of the answer that broke off, if it has one.
 func (c *Continuation) tag() field.ETag { return field.ParseETag(c.Header.Get("Etag")) }
 
-// ask makes the request for the rest: for the bytes that are missing if a strong tag can tell that they belong to the others, and else for all of them.
-func (c *Continuation) ask() (*http.Request, error) {
+// parsed makes the request for the rest: for the bytes that are missing if a strong tag can tell that they belong to the others, and else for all of them.
+func (c *Continuation) newRequest() (*http.Request, error) {
 	r := *c.Request
 	r.Header = c.Request.Header.Clone()
 	if r.Header == nil {
@@ -116,7 +116,7 @@ func (c *Continuation) ask() (*http.Request, error) {
 	return &r, nil
 }
 
-// rest returns the bytes of an answer that go on with the body, once it is certain that they do.
+// pauseAfterFailure returns the bytes of an answer that go on with the body, once it is certain that they do.
 func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 	tag := field.ParseETag(resp.Header.Get("Etag"))
 	if resp.Uncompressed != c.Uncompressed || resp.Header.Get("Content-Encoding") != c.Header.Get("Content-Encoding") {

@@ -46,8 +46,8 @@ type FanOut struct {
 	whole    bool          // the copy is complete, and all of it is here
 	late     bool          // a reader's deadline has passed while it waited
 
-	demander *Reader // for whom the read under way is
-	raised   *Panic
+	reader   *Reader // for whom the read under way is
+	panicked *Panic
 }
 
 // scratches are small buffers for single reads.
@@ -136,13 +136,13 @@ func (s *FanOut) Finish(cause error) {
 		defer s.Cancel(cause)
 		defer s.closeSource()
 	}
-	s.tell(o)
+	s.decide(o)
 }
 
 func (s *FanOut) closeSource() { s.closing.Do(func() { s.Source.Close() }) }
 
-// tell tells of an outcome. The lock is not held.
-func (s *FanOut) tell(o Outcome) {
+// report tells of an outcome. The lock is not held.
+func (s *FanOut) decide(o Outcome) {
 	if o.Complete || o.Reason != "" {
 		s.Decided(o)
 	}
@@ -163,7 +163,7 @@ func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 	}
 	s.waiting++
 	if s.reading.IsZero() {
-		s.reading, s.demander = time.Now(), t
+		s.reading, s.reader = time.Now(), t
 		go s.pull()
 	}
 	return s.progress
@@ -216,7 +216,7 @@ func (s *FanOut) read() (int, error) {
 	if moving {
 		o = s.move(before, dst[:n], err)
 	}
-	s.tellFor(o)
+	s.decideForReader(o)
 	if err != nil {
 		s.closeSource()
 	}
@@ -226,16 +226,16 @@ func (s *FanOut) read() (int, error) {
 // errMiscounted blames a body that breaks the contract of io.Reader.
 var errMiscounted = errors.New("cache: a body has said that it read more bytes than there was room for, or fewer than none")
 
-// tellFor is tell on behalf of the reader that has asked for what was read. A hook that panics is its affair: the body is as it was, for the others, too.
-func (s *FanOut) tellFor(o Outcome) {
+// decideForReader is tell on behalf of the reader that has asked for what was read. A hook that panics is its affair: the body is as it was, for the others, too.
+func (s *FanOut) decideForReader(o Outcome) {
 	defer func() {
 		if value := recover(); value != nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.raised = &Panic{to: s.demander, Value: value}
+			s.panicked = &Panic{to: s.reader, Value: value}
 		}
 	}()
-	s.tell(o)
+	s.decide(o)
 }
 
 // openSink begins to move the copy into a store if it becomes too large for memory, and returns what is to go there first.
@@ -279,14 +279,14 @@ func (s *FanOut) room() []byte {
 	case s.over:
 		return nil
 	case !s.BodyCopy.settled:
-		return s.direct(ScratchSize)
+		return s.roomFor(ScratchSize)
 	case s.array == nil && s.Length >= 0 && s.base+int64(len(s.body)) == s.Length:
 		return nil // complete: what comes now is the end
 	}
 	return s.slide()
 }
 
-// take takes in what was read, to where room has said. The lock is held.
+// passOn takes in what was read, to where room has said. The lock is held.
 func (s *FanOut) take(scratch *[ScratchSize]byte, n int, err error) Outcome {
 	if s.over {
 		return Outcome{}
@@ -321,7 +321,7 @@ func (s *FanOut) publish(n int, err error) bool {
 	}
 	s.size += int64(n)
 	s.err = err
-	s.reading, s.demander = time.Time{}, nil
+	s.reading, s.reader = time.Time{}, nil
 	s.wake()
 	return true
 }
@@ -330,19 +330,19 @@ func (s *FanOut) publish(n int, err error) bool {
 func (s *FanOut) broke(r *Panic) {
 	r.Exited = r.Value == nil
 	s.mu.Lock()
-	r.to, s.raised, s.err = s.demander, r, r
+	r.to, s.panicked, s.err = s.reader, r, r
 	var o Outcome
 	if !s.BodyCopy.settled {
 		o = s.BodyCopy.settle(Outcome{Reason: "the body broke off"})
 	} else if s.moving {
 		o = s.stopMoving("the body broke off")
 	}
-	s.reading, s.demander = time.Time{}, nil
+	s.reading, s.reader = time.Time{}, nil
 	s.wake()
 	s.mu.Unlock()
 	defer func() { recover() }() // a hook that panics, too: the first panic is told
 	s.closeSource()
-	s.tell(o)
+	s.decide(o)
 }
 
 // windowStep is how much is read at a time when the copy has been dropped.

@@ -186,10 +186,10 @@ func (t *Reader) conclude(err error) error {
 	}
 	t.mu.Lock()
 	first := t.gone == nil
-	r := t.raised
+	r := t.panicked
 	mine := first && r != nil && r.to == t
 	if mine {
-		t.raised = nil
+		t.panicked = nil
 	}
 	t.mu.Unlock()
 	if first && err == io.EOF && t.OnEnd != nil {
@@ -266,7 +266,7 @@ func (t *Reader) lastOfACopy() bool {
 	s := t.FanOut
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return t.gone == nil && !t.cut && s.Refs == 1 && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.near(s.size) && t.Ctx.Err() == nil && !t.waits
+	return t.gone == nil && !t.cut && s.Refs == 1 && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.nearEnd(s.size) && t.Ctx.Err() == nil && !t.waits
 }
 
 // drain has the rest read, within bounds.

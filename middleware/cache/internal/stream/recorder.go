@@ -39,12 +39,12 @@ func (r *Recorder) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		r.Ended()
 	}
-	r.tell(r.record(p[:n], err))
+	r.decide(r.record(p[:n], err))
 	return n, err
 }
 
-// tell tells those who wait for the outcome.
-func (r *Recorder) tell(o Outcome) {
+// report tells those who wait for the outcome.
+func (r *Recorder) decide(o Outcome) {
 	switch {
 	case o.Complete:
 		r.Commit(o.Content())
@@ -53,7 +53,7 @@ func (r *Recorder) tell(o Outcome) {
 	}
 }
 
-// record takes what was read.
+// copyBody takes what was read.
 func (r *Recorder) record(p []byte, err error) Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,7 +80,7 @@ func (r *Recorder) record(p []byte, err error) Outcome {
 // Close reads on to the end of the body if that cannot be far away, and drops a copy that is not complete.
 func (r *Recorder) Close() (err error) {
 	defer func() { err = r.ReadCloser.Close() }() // whatever panics
-	defer func() { r.tell(r.stop()) }()
+	defer func() { r.decide(r.stop()) }()
 	r.drain()
 	return nil
 }
@@ -109,11 +109,11 @@ func (r *Recorder) unfinished() bool {
 	if r.moving {
 		size = r.sink.Written()
 	}
-	return (!r.settled || r.moving) && r.near(size) && r.reads.Load() == 0
+	return (!r.settled || r.moving) && r.nearEnd(size) && r.reads.Load() == 0
 }
 
-// near tells whether the end of a body may be near enough to read on for it.
-func (d *BodyCopy) near(size int64) bool { return d.Length < 0 || d.Length-size <= drainLimit }
+// l1 tells whether the end of a body may be near enough to read on for it.
+func (d *BodyCopy) nearEnd(size int64) bool { return d.Length < 0 || d.Length-size <= drainLimit }
 
 func (r *Recorder) stop() Outcome {
 	r.mu.Lock()
