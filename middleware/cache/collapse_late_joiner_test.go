@@ -48,7 +48,7 @@ func TestCollapseLateJoinersFindTheStoredResponse(t *testing.T) {
 	io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 
-	resp, err = leader.lead(flight, rfc9111.Decision{Fwd: cachestatus.FwdURIMiss})
+	resp, _, err = leader.lead(flight, rfc9111.Decision{Fwd: cachestatus.FwdURIMiss})
 	require.NoError(t, err)
 	resp.Body.Close()
 	resp, verdict, err := follower.share(joined, rfc9111.Decision{Fwd: cachestatus.FwdURIMiss})

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/plyhttp/ply/internal/target"
@@ -12,50 +13,72 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// newExchange is one request that the store alone could not answer.
+// An exchange is one request that the store alone could not answer: from the decision about it until do returns its answer or its error.
+//
+// Who makes one: RoundTrip for its caller; refreshInBackground for a refresh, which has no caller; and begin for an in-flight fetch,
+// as a copy of its leader's. Only the copy asks the origin. The leader and the waiters each keep an exchange of their own.
+//
+// One goroutine at a time uses it: that of the caller, of the refresh or of the fetch; after do has returned, the one that stores the answer.
+//
+// What outlives do has its own end:
+//   - The answer is stored when its body copy is complete (copyBody, shareBody), or at once if it has no body. put does that, for all of them.
+//   - The lease of a fetch is given back once: by endLease if nothing is to be stored, by copyDropped if the body copy is dropped, and else by put.
+//   - report says how the exchange ended: at once, or, for a fetch, when its leader takes the answer (deliver).
 type exchange struct {
 	*layer
-	request    *http.Request
-	parsed     rfc9111.Request
-	ownKey     string // the request's own key
-	foundKey   string // the key that set is stored under
-	storeKey   string // the key that the answer is stored under; the same, as long as nothing else is known
-	now        time.Time
-	variants   *stored.Variants   // what is stored under key
-	selected   *stored.Entry      // the variant that fits, or nil
-	confirmed  *stored.Entry      // the one that the origin has confirmed, or nil
-	seen       *durable.Snapshot  // the marks at the time of the lookup
-	stored     bool               // the store has taken what came of it
-	background bool               // the caller has its answer already
-	sent       http.Request       // a conditional one that was sent
-	tags       []invalidation.Tag // what knownTags has returned
-	watch      *watch             // on what was sent last, or nil
+	request *http.Request
+	parsed  rfc9111.Request // what the rules read in the request
+	now     time.Time       // of the latest lookup
 
-	inflight     *inflightFetch    // that this exchange is, or nil if nobody else shares it
-	failures     int               // exchanges of others that this one has waited for in vain, because the origin is in trouble
-	probing      bool              // it goes on by itself, as one of a few
-	unshared     bool              // it goes on by itself, as answers for its key are not for several
+	ownKey   string // the request's own key, or empty if the cache does not look anything up for it
+	foundKey string // the key that variants are stored under
+	storeKey string // the key that the answer is stored under: foundKey, until the answer is there
+
+	variants  *stored.Variants   // what is stored under foundKey
+	selected  *stored.Entry      // the variant that fits, or nil
+	confirmed *stored.Entry      // the one that the origin has confirmed, or nil
+	seen      *durable.Snapshot  // the generations at the time of the lookup
+	tags      []invalidation.Tag // what knownTags has returned
+
+	background bool         // a refresh: no caller waits
+	sent       http.Request // the conditional request, if one was sent
+	watch      *watch       // on what was sent last, or nil
+
+	// How it shares a fetch with other requests; see collapse.
+	inflight     *inflightFetch    // the fetch that this exchange is, or nil
+	learned      []stored.Selector // of answers to other requests that this one has waited for
+	failures     int               // fetches that this one has waited for in vain because the origin is in trouble
+	unshared     bool              // it asks by itself because answers for its key are not for several requests
+	probing      bool              // it does so as one of a bounded number
 	afterTrouble bool              // it does so after it has waited in vain for an origin in trouble
-	learned      []stored.Selector // Generation answers to other requests that this one has waited for
-	putting      bool              // a byte store is taking the answer in, and landed will be called
-	onStored     func()            // Call when others find the answer in the store, or will not; nil for nobody
 }
 
 func (l *layer) newExchange(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) *exchange {
-	x := &exchange{layer: l, request: r, parsed: *a, ownKey: string(key), now: now, variants: f.Variants, selected: f.Entry, seen: f.seen}
-	x.setKeys(f.Key)
+	x := &exchange{layer: l, request: r, parsed: *a, ownKey: string(key)}
+	x.found(&f, now)
 	return x
 }
 
-// setKeys notes where what was found lies: under a key of its own, or under the request's.
-func (x *exchange) setKeys(key string) {
-	if key == "" {
-		key = x.ownKey
+// found takes in the result of a lookup.
+func (x *exchange) found(f *lookup, now time.Time) {
+	x.variants, x.selected, x.seen, x.now = f.Variants, f.Entry, f.seen, now
+	x.foundKey = x.ownKey
+	if f.Key != "" {
+		x.foundKey = f.Key
 	}
-	x.foundKey, x.storeKey = key, key
+	x.storeKey = x.foundKey
 }
 
-// knownTags are those that can be told of the answer before it is there.
+// relookup looks into the store once more, with the context of r, and decides anew.
+func (x *exchange) relookup(r *http.Request) rfc9111.Decision {
+	now := time.Now()
+	var f lookup
+	x.cache.find(&f, &x.parsed, []byte(x.ownKey), r, now)
+	x.found(&f, now)
+	return rfc9111.Decide(&x.parsed, &f.Lookup, now)
+}
+
+// knownTags are the tags that the answer has for certain, before it is there.
 func (x *exchange) knownTags() []invalidation.Tag {
 	if x.tags == nil {
 		x.tags = x.cache.knownTags(x.request)
@@ -63,58 +86,47 @@ func (x *exchange) knownTags() []invalidation.Tag {
 	return x.tags
 }
 
+// do carries out a decision other than Serve.
 func (x *exchange) do(d rfc9111.Decision) (*http.Response, error) {
-	switch d.Action {
-	case rfc9111.ServeStale:
+	switch {
+	case d.Action == rfc9111.ServeStale:
 		x.refreshInBackground()
-		return x.cache.serve(&x.parsed, x.selected, x.request, x.now, d.Detail), nil
-	case rfc9111.Refuse:
+		return x.serve(&x.parsed, x.selected, x.request, x.now, d.Detail), nil
+	case d.Action == rfc9111.Refuse:
 		return x.refused(d), nil
-	}
-	if x.mayCollapse() {
+	case x.mayCollapse():
 		return x.collapse(d)
 	}
 	return x.fetch(d)
 }
 
-// noCollapse asks the origin.
+// fetch asks the origin: for the whole response, whether a stored one still holds, or for the bytes that a stored part lacks.
 func (x *exchange) fetch(d rfc9111.Decision) (*http.Response, error) {
-	switch d.Action {
-	case rfc9111.Validate:
-		return x.validate(d)
-	case rfc9111.Complete:
-		return x.complete(d)
+	switch {
+	case d.Action == rfc9111.Validate && x.mayValidate():
+		x.sent = *x.request
+		x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, &x.parsed)
+		return x.send(&x.sent, d)
+	case d.Action == rfc9111.Complete && x.mayComplete():
+		r := *x.request
+		r.Header = rfc9111.CompletingHeader(x.request.Header, x.selected)
+		return x.send(&r, d)
+	case d.Action == rfc9111.Validate, d.Action == rfc9111.Complete:
+		d = d.Unconditional()
 	}
-	return x.forward(d)
-}
-
-// forward sends the request as it is.
-func (x *exchange) forward(d rfc9111.Decision) (*http.Response, error) {
 	return x.send(x.request, d)
 }
 
-// validate asks the origin whether what is stored is still good. If it is not, the request may have to be sent once more.
-// What was found may be gone by now, if the store was looked into again.
-func (x *exchange) validate(d rfc9111.Decision) (*http.Response, error) {
-	if !stream.Replayable(x.request) || x.variants == nil {
-		return x.forward(d.Unconditional())
-	}
-	x.sent = *x.request
-	x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, &x.parsed)
-	return x.send(&x.sent, d)
+// mayValidate reports whether a conditional request is of use: the request must be repeatable, for without a 304 it may have to be sent once more,
+// and there must be something to validate still, for the store may have been looked into again since the decision.
+func (x *exchange) mayValidate() bool { return stream.Replayable(x.request) && x.variants != nil }
+
+// mayComplete is the same for a request that completes a stored part (RFC 9111 §3.3).
+func (x *exchange) mayComplete() bool {
+	return stream.Replayable(x.request) && x.selected != nil && x.selected.Part != nil
 }
 
-// complete asks the origin for the bytes that a stored part lacks (RFC 9111 §3.3).
-func (x *exchange) complete(d rfc9111.Decision) (*http.Response, error) {
-	if !stream.Replayable(x.request) || x.selected == nil || x.selected.Part == nil {
-		return x.forward(d.Unconditional())
-	}
-	r := *x.request
-	r.Header = rfc9111.CompletingHeader(x.request.Header, x.selected)
-	return x.send(&r, d)
-}
-
-// send does one exchange with the origin and takes in what comes back.
+// send does one exchange with the origin and handles what comes back.
 func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, error) {
 	p := &originResponse{exchange: x, began: x.cache.history.Now(), requested: time.Now()}
 	r = x.watched(target.OnWire(r))
@@ -127,9 +139,7 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 		err = stream.ErrNoResponse
 	}
 	if err != nil {
-		if resp != nil && resp.Body != nil {
-			resp.Body.Close()
-		}
+		stream.CloseBody(resp)
 		return x.failed(d, err)
 	}
 	p.Response, p.received, p.followed = resp, time.Now(), followed(resp, r)
@@ -140,7 +150,7 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 	}
 	handled := false
 	defer func() {
-		if !handled { // a filter, a strategy or a hook has panicked, and nobody gets the response
+		if !handled { // a filter, a strategy or a hook has panicked, so no caller gets the response
 			resp.Body.Close()
 		}
 	}()
@@ -169,16 +179,47 @@ func (x *exchange) failed(d rfc9111.Decision, err error) (*http.Response, error)
 	return nil, err
 }
 
-// report counts and reports how the exchange has ended: at once, or, if its caller may have left, when it is delivered.
-func (x *exchange) report(t accounting) {
-	if x.inflight != nil {
-		x.inflight.account = t
-		return
-	}
-	t.report(x)
+// accounting is how an exchange is counted and traced.
+type accounting struct {
+	counter   *atomic.Int64
+	stale     bool
+	collapsed bool   // another process has fetched the answer
+	status    Status // the zero Status for an error, and for a response that the cache keeps out of
 }
 
-// followed tells whether a handler below has followed a redirect: then the answer belongs to another URI than the one asked for.
+// report counts and traces the end of an exchange. For a fetch, deliver does so: its leader may have left, and then there is no answer to count.
+func (x *exchange) report(a accounting) {
+	if x.inflight != nil {
+		x.inflight.account = a
+		return
+	}
+	a.report(x)
+}
+
+// report does so at once, on behalf of x.
+func (a *accounting) report(x *exchange) {
+	if a.counter != nil {
+		a.counter.Add(1)
+	}
+	if a.stale {
+		x.cache.stats.stale.Add(1)
+	}
+	if a.collapsed {
+		x.cache.stats.collapsed.Add(1)
+	}
+	if a.status != (Status{}) {
+		x.cache.answered(x.request, a.status)
+	}
+}
+
+// closeRequest closes the body of a request that is not sent.
+func (x *exchange) closeRequest() {
+	if x.request.Body != nil {
+		x.request.Body.Close()
+	}
+}
+
+// followed reports whether a handler below has followed a redirect: then the answer belongs to another URI than the requested one.
 func followed(resp *http.Response, sent *http.Request) bool {
 	r := resp.Request
 	return r != nil && r != sent && r.Response != nil && r.URL != nil && rfc9111.URITag(r) != rfc9111.URITag(sent)

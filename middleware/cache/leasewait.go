@@ -14,64 +14,41 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// releaseAfterDrop is what those do who have waited for a body that is not stored.
-func releaseAfterDrop(o *stream.Outcome) lease.Release {
-	if o.Reason == stream.NotReadToItsEnd {
-		return lease.ReleaseInTurn
-	}
-	return lease.ReleaseOnePerProcess
-}
-
-// lease is the lease of an exchange, or nil.
-func (x *exchange) lease() *lease.Lease {
-	if x.inflight == nil {
-		return nil
-	}
-	return x.inflight.lease
-}
-
-// endLease gives the lease of an exchange back, unless the answer is on its way to the store.
-func (f *inflightFetch) endLease() {
-	switch {
-	case f.missed():
-		f.lease.End(lease.ReleaseAll)
-	case f.entry != nil && !f.unstored: // who stores it gives it back
-	case f.failed != nil && !ownError(f.failed), inTrouble(f.status):
-		f.lease.End(lease.ReleaseOnePerProcess)
-	default:
-		f.lease.End(lease.ReleaseInTurn)
-	}
-}
-
 var (
 	errElsewhere    = errors.New("another process asks the origin")
 	errNotShareable = errors.New("what the origin answers is not for several requests")
 )
 
 // fetchUnderLease asks the origin, unless another process does so already: then it answers from what that one stores.
+// It runs on the goroutine of an in-flight fetch, for all requests of this process that wait for it.
 func (x *exchange) fetchUnderLease(d rfc9111.Decision) (*http.Response, error) {
-	l := x.cache.leases
-	if l == nil || x.cache.closed.Load() || !x.mayShare() || x.seen == nil || l.Store.Client.Failing() {
-		return x.fetch(d)
-	}
-	ctx, cancel := withoutDeadline(x.request.Context())
-	defer cancel()
-	resp, d, err := x.waitForLease(ctx, d)
-	switch {
-	case resp != nil:
-		return resp, nil
-	case x.request.Context().Err() != nil:
-		x.closeRequest()
-		return x.failed(d, context.Cause(x.request.Context()))
-	case err == errElsewhere, err == errNotShareable:
-		x.closeRequest()
-		return nil, err
+	if x.wantsLease() {
+		ctx, cancel := withoutDeadline(x.request.Context())
+		defer cancel()
+		resp, next, err := x.waitForLease(ctx, d)
+		d = next
+		switch {
+		case resp != nil:
+			return resp, nil
+		case x.request.Context().Err() != nil:
+			x.closeRequest()
+			return x.failed(d, context.Cause(x.request.Context()))
+		case err == errElsewhere, err == errNotShareable:
+			x.closeRequest()
+			return nil, err
+		}
 	}
 	return x.fetch(d)
 }
 
-// withoutDeadline returns a context that ends when ctx is canceled, and knows of no deadline: that of a flight is put off when others join it,
-// and who relies on it, as package context does, sets no timer of its own.
+// wantsLease reports whether the processes that share the store are to share this fetch. They are not while the store fails.
+func (x *exchange) wantsLease() bool {
+	l := x.cache.leases
+	return l != nil && !x.cache.closed.Load() && x.mayShare() && x.seen != nil && !l.Store.Client.Failing()
+}
+
+// withoutDeadline returns a context that ends when ctx is canceled, and has no deadline: that of a fetch is put off when others join it,
+// and package context, which would set a timer for the first one, does not hear of that.
 func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	undated, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
@@ -81,7 +58,7 @@ func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) 
 // waitForLease returns the answer that another process has stored, or what to ask the origin now: under a lease of our own, or without one.
 func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *http.Response, next rfc9111.Decision, err error) {
 	l, before := x.cache.leases, x.selected
-	over := time.NewTimer(l.TTL) // for everything: one who dies after the other costs no more
+	over := time.NewTimer(l.TTL) // for everything: holders that die one after the other cost no more than one
 	defer over.Stop()
 	waited := false
 	for range durable.MaxAttempts {
@@ -91,16 +68,18 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 			x.cache.fault(ctx, "lease", err)
 			return nil, d, err
 		case other == nil:
-			// Between our look into the store and our lease, another process may have given its own back:
-			//	we: nothing stored   they: store, give back   we: take
-			x.inflight.lease = mine // which gives it back, also if a callback panics
+			// Another process may have given its lease back between our lookup and our own lease:
+			//	we: look up, find nothing
+			//	                            they: store, give back
+			//	we: acquire
+			x.inflight.lease = mine // from now on the fetch gives it back, also if a callback panics
 			if resp, d = x.lookUpAgain(ctx, d, before, waited); resp != nil {
 				mine.End(lease.ReleaseInTurn)
 			}
 			return resp, d, nil
 		case other.Release == lease.ReleaseAll && !x.hasStandIn():
 			return nil, d, errNotShareable
-		case other.Release != lease.ReleaseInTurn: // Without a lease; if something could stand in for an error, with those of this process who wait
+		case other.Release != lease.ReleaseInTurn: // without a lease; if something could stand in for an error, together with the waiters of this process
 			return nil, d, nil
 		case x.background:
 			return nil, d, errElsewhere
@@ -133,20 +112,17 @@ func (x *exchange) leaseSubject() *lease.Subject {
 	return s
 }
 
-// lookUpAgain answers from what another process has stored meanwhile, and else returns what to ask the origin now.
-// One who has waited takes what was fetched meanwhile even if it is fresh no more: it is no older than what it would have got by itself.
+// lookUpAgain answers from what another process has stored since, or returns what to ask the origin now.
+// A request that has waited takes what was fetched meanwhile even if it is not fresh any more; see acceptsFetched.
 func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *stored.Entry, waited bool) (*http.Response, rfc9111.Decision) {
-	c, now := x.cache, time.Now()
+	c := x.cache
 	c.durable.L1.Recheck(c.durable.RecordKey(x.ownKey), c.durable.RecordKey(x.foundKey))
-	var f lookup
-	c.find(&f, &x.parsed, []byte(x.ownKey), x.request.WithContext(ctx), now)
-	x.variants, x.selected, x.seen, x.now = f.Variants, f.Entry, f.seen, now
-	x.setKeys(f.Key)
-	next, e := rfc9111.Decide(&x.parsed, &f.Lookup, now), f.Entry
+	next := x.relookup(x.request.WithContext(ctx))
+	e := x.selected
 	switch {
 	case next.Action == rfc9111.Serve:
 		return x.answerFromStore(e, d, next.Detail, waited), d
-	case waited && e.FetchedSince(before) && e.Part == nil && e.AnswersWaiters() && x.parsed.Unacceptable(e, e.Age(now), e.FreshFor(now), e.FreshFor(now) > 0) == "":
+	case waited && e.FetchedSince(before) && e.Part == nil && x.acceptsFetched(e, x.now):
 		return x.answerFromStore(e, d, "", true), d
 	case next.Action == rfc9111.ServeStale && !e.HasValidator():
 		next.Action = rfc9111.Fetch
@@ -159,17 +135,55 @@ func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *
 	return nil, next
 }
 
-// answerFromStore answers from the store, for all who share the exchange.
+// answerFromStore answers from the store, for all who share the fetch.
 func (x *exchange) answerFromStore(e *stored.Entry, d rfc9111.Decision, detail string, waited bool) *http.Response {
 	c, now := x.cache, time.Now()
 	x.closeRequest()
 	x.inflight.entry = e
-	t := accounting{counter: c.stats.hits.cell(), status: Status{Hit: true, TTL: e.TTL(now), HasTTL: true, Detail: detail}}
-	if t.stale = t.status.TTL <= 0; waited {
-		t.counter, t.collapsed, t.stale = &c.stats.misses, true, false
-		t.status.Hit, t.status.Fwd, t.status.Collapsed = false, Forward(d.Fwd), true
-		t.status.Detail = joined(d.Detail, "fetched by another process")
+	a := accounting{counter: c.stats.hits.cell(), status: Status{Hit: true, TTL: e.TTL(now), HasTTL: true, Detail: detail}}
+	if a.stale = a.status.TTL <= 0; waited {
+		a.counter, a.collapsed, a.stale = &c.stats.misses, true, false
+		a.status.Hit, a.status.Fwd, a.status.Collapsed = false, Forward(d.Fwd), true
+		a.status.Detail = joined(d.Detail, "fetched by another process")
 	}
-	x.report(t)
-	return answer(&x.parsed, e, x.request, now, t.status.String())
+	x.report(a)
+	return x.answer(&x.parsed, e, x.request, now, a.status.String())
+}
+
+// lease is the lease of the fetch that this exchange is, or nil. A nil lease can be ended.
+func (x *exchange) lease() *lease.Lease {
+	if x.inflight == nil {
+		return nil
+	}
+	return x.inflight.lease
+}
+
+// endLease gives the lease of a fetch back when its answer is there, unless that is on its way to the store: then put or copyDropped does so.
+// f's result is written, and not yet published.
+func (f *inflightFetch) endLease() {
+	switch {
+	case f.missed():
+		f.lease.End(lease.ReleaseAll)
+	case f.entry != nil && !f.unstored:
+	case f.failed != nil && !ownError(f.failed), inTrouble(f.status):
+		f.lease.End(lease.ReleaseOnePerProcess)
+	default:
+		f.lease.End(lease.ReleaseInTurn)
+	}
+}
+
+// releaseAfterDrop says how those go on who have waited for a body that is not stored.
+func releaseAfterDrop(o *stream.Outcome) lease.Release {
+	if o.Reason == stream.NotReadToItsEnd {
+		return lease.ReleaseInTurn
+	}
+	return lease.ReleaseOnePerProcess
+}
+
+// releaseAfterPut is the same after an attempt to store.
+func releaseAfterPut(err error) lease.Release {
+	if err == errCredentialsBelow {
+		return lease.ReleaseAll
+	}
+	return lease.ReleaseAfter(err)
 }

@@ -7,54 +7,47 @@ import (
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/reqctx"
-	"github.com/plyhttp/ply/middleware/cache/internal/durable"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 )
 
-// RoundTrip answers from the store if it may, and else asks the next handler.
+// RoundTrip answers from the store if it may, and otherwise by an exchange with the origin.
 func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
-	c := l.cache
 	if r.URL == nil {
 		return l.next.RoundTrip(r)
 	}
+	c := l.cache
 	var a rfc9111.Request
 	c.read(&a, r, l.below())
-	if c.closed.Load() || c.off.Load() {
-		a.SetBypass(rfc9111.SwitchedOff, cachestatus.FwdBypass)
-	}
-	if a.Bypass != "" {
-		return l.newExchange(r, &a, nil, lookup{}, time.Now()).do(a.Bypassed())
-	}
+
+	// The key. A request without one bypasses the cache.
 	var room [keyRoom]byte
-	key := c.anonymousKey(room[:0], &a, r)
+	var key []byte
+	if a.Bypass == "" {
+		key = c.anonymousKey(room[:0], &a, r)
+	}
 	if key == nil {
 		buffer := keys.Get().(*[]byte)
 		defer putKey(buffer)
-		var err error
-		if *buffer, err = c.appendKey((*buffer)[:0], r, a.Path); err != nil {
-			a.SetBypass("no key: "+err.Error(), cachestatus.FwdBypass)
-			return l.newExchange(r, &a, nil, lookup{}, time.Now()).do(a.Bypassed())
-		}
-		key = *buffer
+		key = c.keyIn(buffer, &a, r)
 	}
+
+	// Look up, and decide.
 	now := time.Now()
 	var f lookup
-	c.find(&f, &a, key, r, now)
-	d := rfc9111.Decide(&a, &f.Lookup, now)
-	var resp *http.Response
-	var err error
+	d := a.Bypassed()
+	if key != nil {
+		c.find(&f, &a, key, r, now)
+		d = rfc9111.Decide(&a, &f.Lookup, now)
+	}
+
+	// Serve, or exchange.
 	if d.Action == rfc9111.Serve {
-		resp = c.serve(&a, f.Entry, r, now, d.Detail)
-	} else {
-		resp, err = l.newExchange(r, &a, key, f, now).do(d)
+		return l.serve(&a, f.Entry, r, now, d.Detail), nil
 	}
-	if c.durable != nil && resp != nil {
-		durable.ResumeFrom(resp, r, l.next)
-	}
-	return resp, err
+	return l.newExchange(r, &a, key, f, now).do(d)
 }
 
-// read reads a request, and what the contexts around it have chosen.
+// read reads a request and what the contexts around it have chosen for it.
 func (c *Cache) read(a *rfc9111.Request, r *http.Request, below *connection.Chain) {
 	in := reqctx.From(r.Context())
 	choices := chosen(in)
@@ -65,5 +58,8 @@ func (c *Cache) read(a *rfc9111.Request, r *http.Request, below *connection.Chai
 		if why := a.Path.Unnamed(); why != "" {
 			a.SetBypass(unnamedConnection+why, cachestatus.FwdBypass)
 		}
+	}
+	if c.closed.Load() || c.off.Load() {
+		a.SetBypass(rfc9111.SwitchedOff, cachestatus.FwdBypass)
 	}
 }

@@ -16,103 +16,75 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// remove deletes a stored response, and with it those that it has hidden: one that the request selects as well would be found next time.
-func (x *exchange) remove(old *stored.Entry) {
-	c := x.cache
-	if c.closed.Load() || c.off.Load() {
-		return
-	}
-	ctx := context.WithoutCancel(x.request.Context())
-	key, selects := x.foundKey, x.selects()
-	remove := func(ctx context.Context) error {
-		return c.store.Update(ctx, key, func(set *stored.Variants) *stored.Variants {
-			return set.Without(func(e *stored.Entry) bool { return old.SameVariant(e) || selects(e) })
-		})
-	}
-	told := func(err error) { c.fault(ctx, "update", err) }
-	if c.durable == nil {
-		told(remove(ctx))
-		return
-	}
-	c.durable.Workers.Await(remove, told)
+// entryStore is what a cache keeps its responses in: decoded, and all variants of a resource under one key.
+// It is safe for concurrent use. To the cache an error is a miss; the caller of a request never sees it.
+type entryStore interface {
+	// Update replaces what is stored under key by what change makes of it. Both may be nil, for nothing.
+	// It is atomic: of two concurrent updates one sees the other's result. change may be called several times and has no effects.
+	Update(ctx context.Context, key string, change func(*stored.Variants) *stored.Variants) error
+
+	// DeleteTagged removes everything that has one of the tags. What is put later is not affected.
+	DeleteTagged(ctx context.Context, tags []invalidation.Tag) error
+
+	// DeleteEntry removes an entry that Each has shown, and what a validation has put in its place since.
+	DeleteEntry(ctx context.Context, e *stored.Entry) error
+
+	// Each calls f with what is stored under each key, and with a function that updates it, until f returns false. It holds no lock meanwhile.
+	Each(ctx context.Context, f func(set *stored.Variants, update stored.Updater) bool) error
+
+	// Clear removes everything.
+	Clear(ctx context.Context) error
 }
 
-// removeIfTooLarge removes what was stored if the answer in its place turned out to be too large for the store as it came: it has been replaced all the same.
-func (x *exchange) removeIfTooLarge(e *stored.Entry, reason string) {
-	switch reason {
-	case tooLarge, tooLargeToFilter, stream.OverBudget:
-		if old := x.selected; old != nil && rfc9111.Ends(old, e.Status, e.Received) {
-			x.remove(old)
-		}
-	}
-}
+var errCredentialsBelow = errors.New(credentialsBelow)
 
-// selects tells which stored responses can be the answer to the request.
-func (x *exchange) selects() func(*stored.Entry) bool {
-	key := x.cache.hashKey()
-	query := "" // Blinded when the first entry needs it
-	return func(e *stored.Entry) bool {
-		if e.Search != nil && query == "" {
-			query = stored.Blinded(stored.QueryOf(x.request))
-		}
-		return (e.Search == nil || e.Search.CoversBlinded(query)) && rfc9111.Selects(e, x.request, key)
-	}
-}
-
-// supersedes tells which stored responses must go when next is stored as the answer to the request: those that could be the answer to it as well,
-// and the one that the origin has confirmed if it varies on other fields since then. With which values of these it was made, nobody knows any more (RFC 9111 §4.3.4).
-func (x *exchange) supersedes(next *stored.Entry) func(*stored.Entry) bool {
-	selects := x.selects()
-	return func(e *stored.Entry) bool {
-		return selects(e) || x.confirmed != nil && e.SameAs(x.confirmed) && !e.SameFields(next)
-	}
-}
-
-// errorWouldDisplace tells whether next is an error, and what has been stored while it was under way can still be served.
-func (x *exchange) errorWouldDisplace(s *stored.Variants, next *stored.Entry, now time.Time) bool {
-	if s == nil || next.Status < 400 {
-		return false
-	}
-	selects := x.selects()
-	return slices.ContainsFunc(s.Entries, func(e *stored.Entry) bool {
-		return e.Part == nil && selects(e) && rfc9111.DisplacesServable(e, next, &x.cache.policy, now)
-	})
-}
-
-var (
-	errCredentialsBelow = errors.New(credentialsBelow)
-)
-
-// put stores an entry, unless its URI has been invalidated meanwhile. It tells whether it has, or still may.
-func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment) bool {
+// put stores an entry, unless its URI has been invalidated since began, and gives the lease of the exchange back. It reports whether it has stored it,
+// or still may: a byte store that is slow takes it in the background.
+//
+// ended, if it is not nil, is called exactly once on each path, panics of hooks included: when other requests find the entry, or never will.
+func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment, ended func()) bool {
 	ctx := x.request.Context()
 	if c.durable != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	e.Used.Store(e.Received.UnixNano())
-	switch {
-	case x.misattributed(): // Known only now: a server may answer before it has got all of the request's header
-		x.lease().End(lease.ReleaseAll)
-		return c.settle(ctx, x, e, errCredentialsBelow)
-	case c.closed.Load() || c.off.Load():
-		x.lease().End(lease.ReleaseOnePerProcess)
-		return c.settle(ctx, x, e, lease.ErrOff)
-	case c.durable == nil:
-		return c.settle(ctx, x, e, c.commit(ctx, x, e, began))
+	if ended == nil {
+		ended = func() {}
 	}
-	done := make(chan error, 1)
-	x.putting = c.durable.Workers.Go(func(limited context.Context) {
-		_, err := storeclient.Recovered(limited, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.commit(ctx, x, e, began) })
-		if x.onStored != nil {
-			x.onStored() // before the caller goes on: its next request is not to join this exchange
+	pending := false
+	defer func() {
+		if !pending {
+			ended()
 		}
-		done <- err
-		x.lease().EndIn(limited, lease.ReleaseAfter(err))
-	})
-	if !x.putting {
-		x.lease().End(lease.ReleaseOnePerProcess)
-		return c.settle(ctx, x, e, storeclient.ErrBusy)
+	}()
+	e.Used.Store(e.Received.UnixNano())
+	var err error
+	switch {
+	case x.misattributed(): // known only now: a server may answer before it has the whole header of the request
+		err = errCredentialsBelow
+	case c.closed.Load() || c.off.Load():
+		err = lease.ErrOff
+	case c.durable == nil:
+		err = c.commit(ctx, x, e, began)
+	default:
+		done := make(chan error, 1)
+		pending = c.durable.Workers.Go(func(limited context.Context) {
+			_, err := storeclient.Recovered(limited, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.commit(ctx, x, e, began) })
+			ended() // before the caller goes on: its next request must not join this fetch
+			done <- err
+			x.lease().EndIn(limited, releaseAfterPut(err))
+		})
+		if pending {
+			return c.awaitPut(ctx, x, e, done)
+		}
+		err = storeclient.ErrBusy
 	}
+	x.lease().End(releaseAfterPut(err))
+	return c.settle(ctx, x, e, err)
+}
+
+// awaitPut waits a moment for a worker that stores an entry, so that the next request of the caller finds it. If the store is slow,
+// another worker settles the result.
+func (c *Cache) awaitPut(ctx context.Context, x *exchange, e *stored.Entry, done <-chan error) bool {
 	timer := time.NewTimer(storeclient.MaxWait)
 	defer timer.Stop()
 	select {
@@ -124,7 +96,7 @@ func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment) boo
 	}
 }
 
-// commit does it.
+// commit writes an entry to the store, unless it was invalidated or something later is stored. The chunks of a body that is not stored after all go.
 func (c *Cache) commit(ctx context.Context, x *exchange, e *stored.Entry, began invalidation.Moment) (failed error) {
 	if p := e.Body.Chunks; p != nil && p.Fresh {
 		defer func() {
@@ -134,38 +106,41 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *stored.Entry, began 
 		}()
 	}
 	if c.durable != nil {
-		pledged, err := c.durable.WithGenerations(ctx, e, x.storeKey, x.seen)
+		withGenerations, err := c.durable.WithGenerations(ctx, e, x.storeKey, x.seen)
 		if err != nil {
 			return err
 		}
-		e = pledged
+		e = withGenerations
 	}
-	now := time.Now()
+	now, written := time.Now(), false
 	err := c.store.Update(ctx, x.storeKey, func(old *stored.Variants) *stored.Variants {
 		next := old
-		// Looked up inside the update: an invalidation is noted before it deletes, so one of the two sees the other.
+		// Looked up inside the update, for an invalidation is noted before it deletes. So one of the two sees the other:
+		//	they: note   they: delete   we: find the note
+		//	they: note   we: find the note   they: delete
+		//	we: find no note, store   they: note   they: delete what we have stored
 		if !c.invalidatedSince(began, x, e) && !old.Overtook(e, now) && !x.errorWouldDisplace(old, e, now) {
 			next = old.With(e, c.maxEntry)
 			if next != old {
-				next = next.WithoutBeforeLast(x.supersedes(e)) // With a Vary that has changed, an older one could still match
+				next = next.WithoutBeforeLast(x.supersedes(e)) // with a Vary that has changed, an older one could still match
 			}
 		}
-		x.stored = next != old
+		written = next != old
 		return next
 	})
 	switch {
 	case err != nil:
 		return err
-	case !x.stored:
+	case !written:
 		return lease.ErrOlder
 	}
 	if c.durable != nil && c.invalidatedSince(began, x, e) {
-		// A Byte store has no lock: what listed it may have been there before the record was.
+		// A byte store has no lock: an invalidation may have listed what to delete before our record was there.
 		c.fault(ctx, "update", c.store.Update(ctx, x.storeKey, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) }))
 		return lease.ErrOlder
 	}
 	c.fetches.noteStored(x.ownKey)
-	c.clearOut(ctx, x)
+	c.clearOtherKeys(ctx, x)
 	return nil
 }
 
@@ -174,8 +149,9 @@ func (c *Cache) invalidatedSince(m invalidation.Moment, x *exchange, e *stored.E
 	return c.history.Since(m, e.Tags) || c.history.FilteredSince(m, func() string { return rfc9111.DisplayURL(x.request) }, e.Requested)
 }
 
-// clearOut removes what would be found, under the request's own key or where something was found, beside what has been stored under another one.
-func (c *Cache) clearOut(ctx context.Context, x *exchange) {
+// clearOtherKeys removes what a lookup would find beside an entry that has just been stored: under the request's own key, or under the key where
+// something was found, if the entry has another one (No-Vary-Search).
+func (c *Cache) clearOtherKeys(ctx context.Context, x *exchange) {
 	if x.storeKey == x.ownKey && x.storeKey == x.foundKey {
 		return
 	}
@@ -188,14 +164,14 @@ func (c *Cache) clearOut(ctx context.Context, x *exchange) {
 	}
 }
 
-// settle tells what became of a response that was to be stored, and whether it has been.
+// settle traces what became of an entry that was to be stored, and reports whether it is.
 func (c *Cache) settle(ctx context.Context, x *exchange, e *stored.Entry, err error) bool {
 	switch {
 	case err == nil:
 		c.traceStored(ctx, e)
 		return true
 	case errors.Is(err, store.ErrTooLarge):
-		if x.confirmed == nil { // what the origin has confirmed is good for as long as it was
+		if x.confirmed == nil { // what the origin has confirmed may be used as long as before
 			x.removeIfTooLarge(e, tooLarge)
 		}
 		c.traceNotStored(x.request, "response exceeds the store")
@@ -210,22 +186,65 @@ func (c *Cache) settle(ctx context.Context, x *exchange, e *stored.Entry, err er
 	return false
 }
 
-// entryStore is what a cache keeps its responses in: decoded, and all variants of a resource under one key.
-// It is safe for concurrent use. An error is a miss to the cache, never to the caller of a request.
-type entryStore interface {
-	// Update replaces what is stored under key by what change makes of it. Both may be nil, for nothing.
-	// It is atomic: of two concurrent updates one sees the other's result. change may be called several times and has no effects.
-	Update(ctx context.Context, key string, change func(*stored.Variants) *stored.Variants) error
+// remove deletes a stored response, and with it those that it has hidden: a lookup would find the next one that the request selects.
+func (x *exchange) remove(old *stored.Entry) {
+	c := x.cache
+	if c.closed.Load() || c.off.Load() {
+		return
+	}
+	ctx := context.WithoutCancel(x.request.Context())
+	key, selects := x.foundKey, x.selects()
+	remove := func(ctx context.Context) error {
+		return c.store.Update(ctx, key, func(set *stored.Variants) *stored.Variants {
+			return set.Without(func(e *stored.Entry) bool { return old.SameVariant(e) || selects(e) })
+		})
+	}
+	ended := func(err error) { c.fault(ctx, "update", err) }
+	if c.durable == nil {
+		ended(remove(ctx))
+		return
+	}
+	c.durable.Workers.Await(remove, ended)
+}
 
-	// DeleteTagged removes everything that has one of the tags. What is put later is not affected.
-	DeleteTagged(ctx context.Context, tags []invalidation.Tag) error
+// removeIfTooLarge removes what was stored if the answer in its place turned out to be too large for the store: it has been replaced all the same.
+func (x *exchange) removeIfTooLarge(e *stored.Entry, reason string) {
+	switch reason {
+	case tooLarge, tooLargeToFilter, stream.OverBudget:
+		if old := x.selected; old != nil && rfc9111.Ends(old, e.Status, e.Received) {
+			x.remove(old)
+		}
+	}
+}
 
-	// DeleteEntry removes an entry that each has shown, and what a validation has put in its place since.
-	DeleteEntry(ctx context.Context, e *stored.Entry) error
+// selects returns the condition under which a stored response can be the answer to the request.
+func (x *exchange) selects() func(*stored.Entry) bool {
+	key := x.cache.hashKey()
+	query := "" // blinded when the first entry needs it
+	return func(e *stored.Entry) bool {
+		if e.Search != nil && query == "" {
+			query = stored.Blinded(stored.QueryOf(x.request))
+		}
+		return (e.Search == nil || e.Search.CoversBlinded(query)) && rfc9111.Selects(e, x.request, key)
+	}
+}
 
-	// Each calls f with what is stored under each key, and with a function that updates it, until f returns false. It holds no lock meanwhile.
-	Each(ctx context.Context, f func(set *stored.Variants, update stored.Updater) bool) error
+// supersedes returns the condition under which a stored response must go when next is stored as the answer to the request: if it could be the answer as well,
+// or if it is the one that the origin has confirmed, and varies on other fields since then. With which values of those it was made is unknown (RFC 9111 §4.3.4).
+func (x *exchange) supersedes(next *stored.Entry) func(*stored.Entry) bool {
+	selects := x.selects()
+	return func(e *stored.Entry) bool {
+		return selects(e) || x.confirmed != nil && e.SameAs(x.confirmed) && !e.SameFields(next)
+	}
+}
 
-	// Clear removes everything.
-	Clear(ctx context.Context) error
+// errorWouldDisplace reports whether next is an error, and what has been stored while it was under way can still be served.
+func (x *exchange) errorWouldDisplace(s *stored.Variants, next *stored.Entry, now time.Time) bool {
+	if s == nil || next.Status < 400 {
+		return false
+	}
+	selects := x.selects()
+	return slices.ContainsFunc(s.Entries, func(e *stored.Entry) bool {
+		return e.Part == nil && selects(e) && rfc9111.DisplacesServable(e, next, &x.cache.policy, now)
+	})
 }

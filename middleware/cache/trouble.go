@@ -1,47 +1,44 @@
 package cache
 
 import (
-	"context"
-	"hash/maphash"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// An Origin in trouble is asked by a few. Those who wait for one of them when it fails get the stale response that may stand in, or else what it has brought:
-// its error, its answer if that may be shared, and else the status alone.
+// An origin in trouble is asked by a few requests at a time. Those that wait for one of them when it fails get the stale response that may stand in,
+// or what it has brought: its error, its answer if that may be shared, and otherwise the status alone.
 
 const (
-	// maxProbes is how many of those who have waited in vain for an answer that cannot be shared go on by themselves, at a time.
+	// maxProbes is how many requests that have waited in vain for an answer that cannot be shared ask by themselves, at a time.
 	maxProbes = 4
 
-	// maxFailures is how many exchanges one waits for in vain before it takes their word that the origin is in trouble.
+	// maxFailures is how many fetches a request waits for in vain before it takes their word that the origin is in trouble.
 	maxFailures = 2
 
-	// doubtTime is for how long an exchange is waited for if those before could not be shared, and the origin has failed since.
-	// An Origin in trouble may say so again; else it may be one that answers when there is something to tell.
+	// doubtTime is for how long requests wait for a fetch if answers before could not be shared, and the origin has failed since.
+	// An origin in trouble may say so again soon; otherwise it may be one that answers only when it has something to say.
 	doubtTime = time.Second
 
 	// maxUnstoredBytes bounds the body of an answer that is shared though it is not stored.
 	maxUnstoredBytes = 1 << 20
 )
 
-// inTrouble reports whether a status says that the origin cannot answer now, whoever asks (RFC 9110 §15.6, RFC 6585 §4).
+// inTrouble reports whether a status says that the origin cannot answer now, no matter which client asks (RFC 9110 §15.6, RFC 6585 §4).
 func inTrouble(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
 
-// troubled reports whether the origin has answered that it is in trouble, and nothing is stored of that.
+// troubled reports whether the origin has answered that it is in trouble, and the answer is not to be stored.
 func (f *inflightFetch) troubled() bool {
 	return inTrouble(f.status) && (f.entry == nil && f.failed == nil && f.panicked == nil || f.unstored)
 }
 
-// mayTryAgain reports whether a request that has waited in vain is to hear it from the origin itself.
+// mayTryAgain counts a wait in vain. It reports whether the request is to join or lead another fetch, rather than take the word of the last one.
 func (x *exchange) mayTryAgain() bool {
 	x.failures++
 	return x.failures < maxFailures
@@ -56,19 +53,19 @@ func (x *exchange) hasStandIn() bool {
 	return ok
 }
 
-// noteTrouble takes in that the origin has answered with an error.
+// noteTrouble notes that the origin has answered with an error, and lets the waiters have that answer if they may.
 func (p *originResponse) noteTrouble() {
 	switch {
 	case p.misattributed():
 	case p.inflight == nil && p.ownKey != "":
-		p.cache.fetches.noteTrouble(p.ownKey) // whoever comes now may share what one hears
+		p.cache.fetches.noteTrouble(p.ownKey) // requests that come now may share what this one has heard
 	case p.inflight != nil && p.inflight.entry == nil:
 		p.shareUnstored()
 	}
 }
 
-// shareUnstored lets those who wait have the answer, too, unless it is about the one who asked, or the origin forbids to use it for another request.
-// It is not stored: who comes later asks for himself.
+// shareUnstored lets the waiters have an answer that is not stored, unless it is about its own principal, or the origin forbids to use it for another request.
+// Later requests ask the origin themselves.
 func (p *originResponse) shareUnstored() {
 	judged := rfc9111.Candidate{Request: p.request, Response: p.Response, Age: rfc9111.InitialAge(p.Header, p.requested, p.received), Carried: rfc9111.CarriedBy(p.request) | p.watch.carries()}
 	if !p.mayShareUnstored(&judged) {
@@ -90,7 +87,7 @@ func (p *originResponse) shareUnstored() {
 	p.fanOut(e, d).Decided = func(stream.Outcome) {}
 }
 
-// mayShareUnstored reports whether an answer that is not stored may be used for requests that are the same to the cache, and waited for it (RFC 9111 §5.2.2).
+// mayShareUnstored reports whether an answer that is not stored may be used for requests which have the same key, and have waited for it (RFC 9111 §5.2.2).
 func (p *originResponse) mayShareUnstored(judged *rfc9111.Candidate) bool {
 	c := p.cache
 	if p.followed || p.apart != "" || p.misattributed() || p.parsed.Head || p.parsed.Directives.NoStore || endsWithConnection(p.Response) ||
@@ -102,31 +99,8 @@ func (p *originResponse) mayShareUnstored(judged *rfc9111.Candidate) bool {
 	return !d.NoStore && !d.NoCache && !(c.policy.Shared && d.Private)
 }
 
-// wait waits until a flight has landed, or is not worth waiting for. landed is true even if a request's context has ended meanwhile.
-func (f *inflightFetch) wait(ctx context.Context) (landed, over bool) {
-	select {
-	case <-f.ready:
-		return true, false
-	default:
-	}
-	var tooLong <-chan time.Time
-	if f.doubted {
-		timer := time.NewTimer(time.Until(f.started.Add(doubtTime)))
-		defer timer.Stop()
-		tooLong = timer.C
-	}
-	select {
-	case <-f.ready:
-		return true, false
-	case <-ctx.Done():
-		return false, false
-	case <-tooLong:
-		return false, true
-	}
-}
-
-// shareTrouble answers one who has waited for an origin that is in trouble.
-func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Response, verdict, error) {
+// shareTrouble answers a request that has waited for an origin in trouble. It gives the reference back, as share does.
+func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
 	if rfc9111.IsServerError(f.status) {
 		if stale := x.staleInstead(d, f.status, false); stale != nil {
 			f.drop()
@@ -137,21 +111,21 @@ func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Res
 	switch {
 	case x.errorIsPrivate(f):
 		f.drop()
-		return nil, goAlone, nil
+		return nil, fetchAlone, nil
 	case f.unstored && !rfc9111.Selects(f.entry, x.request, x.cache.hashKey()):
 		x.learned = f.entry.Selectors
 		f.drop()
-		return nil, goAgain, nil
+		return nil, joinAgain, nil
 	case f.unstored:
 		if resp := x.answerFromUnstored(f, d); resp != nil {
 			return resp, answered, nil
 		}
 	case f.probes.Add(1) <= maxProbes:
 		x.afterTrouble = true
-		return nil, goAlone, nil
+		return nil, fetchAlone, nil
 	}
 	if x.mayTryAgain() {
-		return nil, goAgain, nil
+		return nil, joinAgain, nil
 	}
 	if x.cache.fetches.storedSince(x.ownKey, x.now) {
 		if resp := x.lookAgain(); resp != nil {
@@ -159,12 +133,12 @@ func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Res
 		}
 	}
 	if x.cache.fetches.answeredSince(x.ownKey, x.now) {
-		return nil, goAlone, nil // the origin answers some
+		return nil, fetchAlone, nil // the origin answers some
 	}
 	return x.statusOnly(f, d), answered, nil
 }
 
-// answerFromUnstored answers with what was lent. It is nil if its beginning is gone.
+// answerFromUnstored answers with an answer that is shared though it is not stored. It is nil if the beginning of the body is gone.
 func (x *exchange) answerFromUnstored(f *inflightFetch, d rfc9111.Decision) *http.Response {
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, Detail: d.Detail}
 	age := strconv.FormatInt(int64(f.entry.Age(time.Now())/time.Second), 10)
@@ -176,21 +150,14 @@ func (x *exchange) answerFromUnstored(f *inflightFetch, d rfc9111.Decision) *htt
 	return x.deliverShared(resp, s)
 }
 
-// statusOnly answers with the status that the origin has answered several requests like this one with, and nothing else of those answers:
-// they are not for others.
+// statusOnly answers with the status that several requests like this one got from the origin, and with nothing else of those answers: they are not for others.
 func (x *exchange) statusOnly(f *inflightFetch, d rfc9111.Decision) *http.Response {
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, Detail: joined(d.Detail, "the origin answered others so, whose answers are not to be shared")}
-	resp := &http.Response{
-		Status: strconv.Itoa(f.status) + " " + http.StatusText(f.status), StatusCode: f.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:  http.Header{cachestatus.Field: {s.String()}, "Content-Length": {"0"}},
-		Request: x.request, Body: http.NoBody,
-	}
-	return x.deliverShared(resp, s)
+	return x.deliverShared(x.bare(f.status, s), s)
 }
 
-// probe reports whether a request goes on by itself for a key whose answers cannot be shared. If something stale could stand in for an error,
-// only a few do so at a time: for all they know the origin is in trouble, and the others need not hear that from it. The lock is held.
+// probe reports whether a request asks by itself, for a key whose answers cannot be shared. If something stale could stand in for an error,
+// only a few do so at a time: the origin may be in trouble, and the others need not hear that from it. The lock is held.
 func (t *inflightFetches) probe(x *exchange) bool {
 	if !x.hasStandIn() {
 		return true
@@ -203,7 +170,7 @@ func (t *inflightFetches) probe(x *exchange) bool {
 	return true
 }
 
-// probed notes that a request which went on by itself has its answer.
+// probed notes that a request which asked by itself has its answer.
 func (t *inflightFetches) probed(x *exchange) {
 	if !x.probing {
 		return
@@ -213,41 +180,4 @@ func (t *inflightFetches) probed(x *exchange) {
 	if t.probing[x.ownKey]--; t.probing[x.ownKey] == 0 {
 		delete(t.probing, x.ownKey)
 	}
-}
-
-// noteTrouble notes that the origin was in trouble: what is known of the answers for a key may not hold for what it says now.
-func (t *inflightFetches) noteTrouble(key string) {
-	hash := maphash.String(t.seed, key)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if miss := &t.misses[hash%hitForMissKeys]; miss.hash == hash && !miss.until.IsZero() {
-		miss.until, miss.doubted = time.Time{}, miss.until
-	}
-}
-
-// noteAnswer notes that the origin answers, though it has failed for others.
-func (t *inflightFetches) noteAnswer(key string) {
-	hash := maphash.String(t.seed, key)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if miss := &t.misses[hash%hitForMissKeys]; miss.hash == hash {
-		miss.answered = time.Now()
-	} else {
-		*miss = hitForMiss{hash: hash, answered: time.Now()}
-	}
-}
-
-// answeredSince reports whether the origin has answered since then, though it has failed for others.
-func (t *inflightFetches) answeredSince(key string, then time.Time) bool {
-	hash := maphash.String(t.seed, key)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.misses[hash%hitForMissKeys].answeredOf(hash).After(then)
-}
-
-func (m *hitForMiss) answeredOf(hash uint64) time.Time {
-	if m.hash != hash {
-		return time.Time{}
-	}
-	return m.answered
 }

@@ -1,0 +1,254 @@
+package cache
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/plyhttp/ply/internal/credential"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/middleware/cache/internal/stream"
+)
+
+// share waits for the fetch of another request and answers from it, if the answer is for this request, too.
+//
+// The table has counted a reference for it (inflightFetch.join). Each path gives that back: leave does while the fetch is under way; afterwards drop,
+// or the reader that takes it over (FanOut.Attach).
+func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	waited := false
+	select {
+	case <-f.ready:
+	default:
+		waited = true
+		switch ended, tooLong := f.wait(x.request.Context()); {
+		case tooLong && f.leave(x.request.Context(), false) != tooLate:
+			x.cache.fetches.setHitForMiss(x.ownKey, true)
+			return nil, fetchAlone, nil
+		case !ended && !tooLong:
+			return x.abandon(f, d)
+		}
+	}
+	switch {
+	case f.misattributed:
+		f.drop()
+		return nil, fetchAlone, nil
+	case f.apart:
+		return nil, fetchAlone, nil
+	case f.troubled():
+		return x.shareTrouble(f, d)
+	case f.entry != nil:
+		return x.shareEntry(f, d, waited)
+	case f.failed != nil:
+		return x.shareError(f, d)
+	case f.panicked != nil:
+		return nil, joinAgain, nil
+	case f.status == 0: // the leader has found the answer in the store
+		// Looking there beats joining the next fetch, whose leader would find it there, too: that could go on until the rounds are over.
+		if resp := x.lookAgain(); resp != nil {
+			return resp, answered, nil
+		}
+		return nil, joinAgain, nil
+	}
+	return nil, fetchAlone, nil
+}
+
+// shareEntry answers from a fetch that has brought a response which can be shared, if it is for this request.
+func (x *exchange) shareEntry(f *inflightFetch, d rfc9111.Decision, waited bool) (*http.Response, step, error) {
+	switch {
+	case !rfc9111.Selects(f.entry, x.request, x.cache.hashKey()):
+		x.learned = f.entry.Selectors
+		f.drop()
+		return nil, joinAgain, nil
+	case f.outdated(&x.cache.history):
+		f.drop() // this request may have come after the invalidation, and it did not know the answer's groups when it began to wait
+		return nil, joinAgain, nil
+	}
+	if resp := x.shareAnswer(f, d, waited); resp != nil {
+		return resp, answered, nil
+	}
+	return nil, fetchAlone, nil
+}
+
+// shareError answers from a fetch that has failed, unless the error may be due to the request that was sent.
+func (x *exchange) shareError(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	if x.errorIsPrivate(f) || f.panicked != nil || ownError(f.failed) && x.mayTryAgain() {
+		return nil, joinAgain, nil
+	}
+	x.closeRequest()
+	resp, err := x.failed(d, f.failed)
+	return resp, answered, err
+}
+
+// wait waits until a fetch has ended, or is not worth waiting for any longer. ended is true even if the request's context has ended meanwhile.
+func (f *inflightFetch) wait(ctx context.Context) (ended, tooLong bool) {
+	select {
+	case <-f.ready:
+		return true, false
+	default:
+	}
+	var over <-chan time.Time
+	if f.doubted {
+		timer := time.NewTimer(time.Until(f.started.Add(doubtTime)))
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-f.ready:
+		return true, false
+	case <-ctx.Done():
+		return false, false
+	case <-over:
+		return false, true
+	}
+}
+
+// abandon ends the wait of a caller that has gone.
+func (x *exchange) abandon(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	defer x.closeRequest()
+	left := f.leave(x.request.Context(), false)
+	if left == tooLate {
+		f.drop()
+	}
+	resp, err := x.departed(f, d, left)
+	return resp, answered, err
+}
+
+// ownError reports whether an error may be due to the request that was sent, rather than to the origin: another request could fare better.
+func ownError(err error) bool {
+	var unverified *tls.CertificateVerificationError // others may verify it, or not verify at all
+	return errors.As(err, &unverified) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// errorIsPrivate reports whether an error must not pass between two requests: where the key does not tell their credentials apart, it may be about one principal.
+func (x *exchange) errorIsPrivate(f *inflightFetch) bool {
+	if !x.cache.policy.Shared || !x.parsed.Credentials && !f.lead.parsed.Credentials {
+		return false
+	}
+	mine, its := credential.Of(x.request), credential.Of(f.request)
+	return !mine.Has(f.request) || !its.Has(x.request)
+}
+
+// couldUse reports whether a stored response could answer the request at this moment, without asking the origin.
+func (x *exchange) couldUse(e *stored.Entry, now time.Time) bool {
+	d := rfc9111.Decide(&x.parsed, &rfc9111.Lookup{Entry: e, Variants: &stored.Variants{Entries: []*stored.Entry{e}}}, now)
+	return d.Action == rfc9111.Serve || d.Action == rfc9111.ServeStale
+}
+
+// acceptsFetched reports whether a request that has waited for an entry takes it, even if it is not fresh any more: it is no older than what
+// the request would have got by itself.
+func (x *exchange) acceptsFetched(e *stored.Entry, now time.Time) bool {
+	left := e.FreshFor(now)
+	return e.AnswersWaiters() && x.parsed.Unacceptable(e, e.Age(now), left, left > 0) == ""
+}
+
+// shareAnswer answers from what another fetch has brought, in the form that a hit would have. It is nil if that is not possible.
+// It consumes the reference to the body.
+func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool) *http.Response {
+	attached := false
+	defer func() {
+		if !attached { // a filter may have panicked
+			f.drop()
+		}
+	}()
+	e, now := f.entry, time.Now()
+	if !(waited && x.acceptsFetched(e, now)) && !x.couldUse(e, now) || x.cache.filtersHits && !x.cache.admits(x.request, e) {
+		return nil
+	}
+	length := e.Body.Size()
+	if f.fanout != nil {
+		length = f.fanout.Length
+	}
+	form := rfc9111.ShapedAs(&x.parsed, e, length, now)
+	if form == rfc9111.Unshapable {
+		return nil
+	}
+	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, TTL: e.TTL(now), HasTTL: true, Detail: d.Detail}
+	age := strconv.FormatInt(int64(e.Age(now)/time.Second), 10)
+	resp := x.resumable(e.Response(x.request, x.parsed.Head, age, s.String(), form), x.request)
+	if attached = x.attachBody(f, resp, form); !attached {
+		return nil
+	}
+	return x.deliverShared(resp, s)
+}
+
+// deliverShared counts what another fetch has brought, and hands it over.
+func (x *exchange) deliverShared(resp *http.Response, s Status) *http.Response {
+	x.cache.stats.of(s).Add(1)
+	x.cache.stats.collapsed.Add(1)
+	handOver(resp, func() {
+		x.closeRequest()
+		x.cache.answered(x.request, s)
+	})
+	return resp
+}
+
+// attachBody gives a response its body, if that is still on its way. It is false if the beginning is gone, and then the reference remains.
+func (x *exchange) attachBody(f *inflightFetch, resp *http.Response, form stored.Form) bool {
+	if f.fanout == nil {
+		return true
+	}
+	first, end := int64(0), int64(-1)
+	switch {
+	case form.Status == http.StatusPartialContent:
+		first, end = form.Part.First, form.Part.Last+1
+	case form.Status != 0:
+		f.drop()
+		return true
+	case f.entry.Uncompressed:
+		resp.ContentLength = -1
+	default:
+		resp.ContentLength = f.fanout.Length
+	}
+	if x.parsed.Head {
+		f.drop()
+		return true
+	}
+	reader := x.newReader(f, resp)
+	if form.Status == 0 {
+		resp.Trailer = f.fanout.Announced.Clone()
+	} else {
+		reader.OnEnd = nil
+	}
+	if f.fanout.Attach(reader, first, end) == nil {
+		return false
+	}
+	resp.Body = reader
+	return true
+}
+
+// newReader makes the body of a response whose bytes come from a fetch that others share.
+func (x *exchange) newReader(f *inflightFetch, resp *http.Response) *stream.Reader {
+	s, next, r := f.fanout, x.next, x.request
+	t := &stream.Reader{Ctx: r.Context()}
+	t.OnEnd = func() { addTrailers(resp, s.Final) }
+	t.Resume = func() *stream.Continuation {
+		return &stream.Continuation{
+			Next: next, Request: r, Status: f.entry.Status, Header: f.entry.Header,
+			Length: s.Length, Uncompressed: f.entry.Uncompressed,
+		}
+	}
+	return t
+}
+
+// knownSelectors returns the selectors of the variants that are known for the request's key.
+func (x *exchange) knownSelectors() []stored.Selector {
+	all := slices.Clone(x.learned)
+	for _, e := range x.variants.All() {
+		all = append(all, e.Selectors...)
+	}
+	return all
+}
+
+// selectsLike reports whether two requests have the same values in the fields that answers are known to vary on.
+func (x *exchange) selectsLike(other *http.Request, known []stored.Selector) bool {
+	return !slices.ContainsFunc(known, func(s stored.Selector) bool {
+		mine, have := rfc9111.Selecting(x.request, s.Name, x.cache.hashKey())
+		its, has := rfc9111.Selecting(other, s.Name, x.cache.hashKey())
+		return have != has || mine != its
+	})
+}

@@ -1,0 +1,154 @@
+package cache
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
+	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/middleware/cache/internal/stream"
+)
+
+// store arranges for the response to be stored: at once if it has no body, and otherwise when all of the body has come.
+func (p *originResponse) store(s *Status) {
+	e, reason := p.entry()
+	noBody := p.Body == http.NoBody && p.ContentLength <= 0
+	if reason == "" && noBody && !p.cache.keeps(p.request, e, nil) {
+		reason = bodyRefused
+	}
+	if reason == "" && rfc9111.DisplacesServable(p.selected, e, &p.cache.policy, p.received) {
+		reason = "an error, and what is stored can still be served"
+	}
+	if reason != "" {
+		p.noteNotStored(s, reason)
+		if reason != bodyRefused && p.selected != nil && rfc9111.Ends(p.selected, p.StatusCode, p.received) {
+			p.remove(p.selected)
+		}
+		return
+	}
+	s.Stored, s.TTL, s.HasTTL = true, e.TTL(p.received), true
+	if noBody {
+		e.Derive()
+		p.cache.put(p.exchange, e, p.began, nil)
+	}
+	switch {
+	case p.inflight == nil && e.AnswersWaiters():
+		p.cache.fetches.setHitForMiss(p.ownKey, false)
+	case p.inflight != nil && noBody:
+		p.inflight.entry = e
+	}
+	switch {
+	case noBody:
+	case p.inflight != nil:
+		p.shareBody(e)
+	default:
+		p.copyBody(e)
+	}
+}
+
+// entry makes the entry of the response, without its body, or says why it is not stored.
+func (p *originResponse) entry() (*stored.Entry, string) {
+	c := p.cache
+	switch {
+	case p.followed:
+		return nil, "a handler below the cache followed a redirect"
+	case c.durable != nil && p.parsed.Path.Unnamed() != "": // the answer to an unsafe request, which is not kept out like others
+		return nil, unnamedConnection + p.parsed.Path.Unnamed()
+	case endsWithConnection(p.Response):
+		return nil, "the body ends with the connection, so its end cannot be told from a break"
+	case p.ContentLength > c.maxEntry:
+		return nil, tooLarge
+	case p.ContentLength > maxFiltered && c.filterBody != nil:
+		return nil, tooLargeToFilter
+	case p.Body != http.NoBody && !c.copyBudget.Has(max(stream.ScratchSize, min(p.ContentLength, stream.MaxPrealloc))):
+		return nil, stream.OverBudget
+	case c.filter != nil && !c.filter(p.request, p.Response):
+		return nil, "filter"
+	}
+	judged := c.judge(p.request, p.Response, rfc9111.InitialAge(p.Header, p.requested, p.received), p.received)
+	judged.Carried |= p.watch.carries()
+	if reason, ok := rfc9111.Storable(&judged, &c.policy); !ok {
+		return nil, reason
+	}
+	e := p.newEntry(&judged)
+	if slices.ContainsFunc(e.Selectors, rfc9111.Unhashed) {
+		return nil, rfc9111.UnhashedReason
+	}
+	if p.StatusCode == http.StatusPartialContent {
+		part, _ := rfc9111.ParseContentRange(p.Header["Content-Range"])
+		part, _ = part.Holding(p.ContentLength)
+		e.Part = &part
+		e.Header["Content-Range"] = []string{part.String()}
+	}
+	return e, p.index(e, p.Header)
+}
+
+// newEntry makes the entry of a response that the expiry strategy has judged.
+func (p *originResponse) newEntry(judged *rfc9111.Candidate) *stored.Entry {
+	c := p.cache
+	return &stored.Entry{
+		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Reason: p.Status,
+		Proto: p.Proto, Major: p.ProtoMajor, Minor: p.ProtoMinor, Uncompressed: p.Uncompressed,
+		Header:    rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.policy),
+		Selectors: rfc9111.NewSelectors(p.varies(), p.request, c.hashKey()),
+		Search:    stored.NewSearchVariance(p.Header, stored.QueryOf(p.request)),
+		Requested: p.requested, Received: p.received, InitialAge: judged.Age, Rules: rfc9111.NewRules(judged, &c.policy),
+	}
+}
+
+// varies is the Vary of the response. An error varies on what is known of its URI as well: a proxy that fails does not know what the origin
+// varies on, and its error must not answer requests for which another variant is stored.
+func (p *originResponse) varies() []string {
+	lines := p.Header["Vary"]
+	if p.StatusCode < 400 {
+		return lines
+	}
+	lines = slices.Clone(lines)
+	for _, e := range p.variants.All() {
+		for _, s := range e.Selectors {
+			lines = append(lines, s.Name)
+		}
+	}
+	return lines
+}
+
+// endsWithConnection reports whether only the end of the connection marks the end of a body (RFC 9112 §6.3).
+func endsWithConnection(resp *http.Response) bool {
+	return resp.Close && resp.ContentLength < 0 && resp.ProtoMajor < 2 && !slices.Contains(resp.TransferEncoding, "chunked")
+}
+
+// index sets the tags of an entry with this header, and the key that it is stored under. It returns why there is none.
+func (p *originResponse) index(e *stored.Entry, h http.Header) string {
+	c := p.cache
+	e.Tags = append(c.resourceTags([]invalidation.Tag{rfc9111.URITag(p.request)}, rfc9111.URIKind, p.request), c.groupsOf(p.request, h)...)
+	e.Tags = c.endpointTags(withPrincipal(p.request.Context(), e.Tags), p.request)
+	if reason := p.tag(e, h); reason != "" {
+		return reason
+	}
+	get := p.request
+	if p.ownKey == "" { // a POST that answers later GET requests
+		get = p.request.Clone(p.request.Context())
+		get.Method, get.Body, get.GetBody = http.MethodGet, nil, nil
+		key, err := c.appendKey(nil, get, p.parsed.Path)
+		if err != nil {
+			return "no key: " + err.Error()
+		}
+		p.ownKey = string(key)
+	}
+	p.storeKey = p.ownKey
+	if m := get.Method; m != "" && m != http.MethodGet && m != http.MethodHead {
+		e.Method = m
+	}
+	if e.Search == nil {
+		return ""
+	}
+	key, err := c.searchKey(get, p.parsed.Path)
+	if err != nil {
+		return "no key: " + err.Error()
+	}
+	e.Tags = c.resourceTags(append(e.Tags, rfc9111.SearchTag(p.request)), rfc9111.SearchKind, stored.WithoutQuery(p.request))
+	c.searches.Store(true)
+	p.storeKey = string(key)
+	return ""
+}
