@@ -2,12 +2,9 @@ package keying_test
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/plyhttp/ply/keying"
 )
@@ -151,59 +148,4 @@ func TestMalformedContentTypesDiffer(t *testing.T) {
 			{"with a parameter that cannot be written", request(t, "QUERY http://h/", "Content-Type: a b", "", `{"query":"{a}"}`), request(t, "QUERY http://h/", "Content-Type: a c", "", `{"query":"{a}"}`), false},
 		})
 	}
-}
-
-// A body whose copy cannot be had, or is too long, has no key, and its error says why.
-func TestBodyThatCannotBeReadHasNoKey(t *testing.T) {
-	s := keying.New(keying.Body(keying.BodyOptions{MaxBytes: 4}))
-	oops := errors.New("oops")
-	with := func(length int64, getBody func() (io.ReadCloser, error)) *http.Request {
-		r := request(t, "QUERY http://h/", "", "x")
-		r.ContentLength, r.GetBody = length, getBody
-		return r
-	}
-	text := func(content string) func() (io.ReadCloser, error) {
-		return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }
-	}
-	for _, test := range []struct {
-		name string
-		r    *http.Request
-		want string // part of the error; "" for none
-	}{
-		{"at the bound", with(4, text("1234")), ""},
-		{"at the bound, of unknown length", with(-1, text("1234")), ""},
-		{"beyond the bound", with(5, text("12345")), "too long"},
-		{"beyond the bound, of unknown length", with(-1, text("12345")), "too long"},
-		{"longer than it says", with(1, text("12345")), "too long"},
-		{"GetBody fails", with(1, func() (io.ReadCloser, error) { return nil, oops }), "oops"},
-		{"reading fails", with(1, func() (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(oops)), nil }), "oops"},
-		{"no content", with(0, nil), "stream"},
-	} {
-		_, err := s.AppendKey(nil, test.r)
-		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
-		}
-	}
-	empty := request(t, "QUERY http://h/")
-	none := request(t, "QUERY http://h/")
-	none.Body, none.GetBody = http.NoBody, nil
-	if key(t, s, empty) != key(t, s, none) {
-		t.Error("no body and NoBody differ")
-	}
-}
-
-// The rules belong to the strategy: a caller who goes on changing them changes nothing.
-func TestBodyAndURLCopyTheirOptions(t *testing.T) {
-	ignore, only, params, hosts := []string{"id"}, []string{"a"}, []string{"t"}, map[string]string{"m": "h"}
-	body := keying.New(keying.Body(keying.BodyOptions{Ignore: ignore}))
-	form := "Content-Type: application/x-www-form-urlencoded"
-	named := keying.New(keying.URL(keying.URLOptions{Only: only}))
-	unnamed := keying.New(keying.URL(keying.URLOptions{Ignore: params, Hosts: hosts}))
-	ignore[0], only[0], params[0], hosts["m"] = "x", "x", "x", "x"
-	check(t, body, []same{
-		{"form", request(t, "QUERY http://h/", form, "", "a=1&id=1"), request(t, "QUERY http://h/", form, "", "a=1&id=2"), true},
-		{"JSON", request(t, "QUERY http://h/", "Content-Type: application/json", "", `{"id":1}`), request(t, "QUERY http://h/", "Content-Type: application/json", "", `{"id":2}`), true},
-	})
-	check(t, named, []same{{"Only", request(t, "GET http://h/?a=1"), request(t, "GET http://h/?a=2"), false}})
-	check(t, unnamed, []same{{"Ignore and Hosts", request(t, "GET http://m/?t=1"), request(t, "GET http://h/?t=2"), true}})
 }

@@ -117,14 +117,14 @@ func ExamplePrefix() {
 	// Output: false
 }
 
-// A strategy for which an article and its printed form are one resource, the same for every principal.
+// A strategy that takes an article and its printed form for one, whoever asks.
 type articles struct{}
 
 func (articles) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return append(dst, strings.TrimSuffix(r.URL.Path, "/print")...), nil
 }
 
-// AppendResource does the same for the URL: a write to one form invalidates the other.
+// AppendResource says it of the URL: a write to one ends what is stored for the other.
 func (a articles) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
 	return a.AppendKey(dst, r)
 }

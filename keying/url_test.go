@@ -27,8 +27,6 @@ func TestURLSortsParameters(t *testing.T) {
 	check(t, keying.New(keying.URL(keying.URLOptions{Sort: true})), []same{
 		{"order of names", request(t, "GET http://h/?x=1&y=2"), request(t, "GET http://h/?y=2&x=1"), true},
 		{"order of values", request(t, "GET http://h/?x=1&x=2"), request(t, "GET http://h/?x=2&x=1"), false},
-		{"empty parameters", request(t, "GET http://h/?&x=1&&y=2&"), request(t, "GET http://h/?x=1&y=2"), true},
-		{"a fragment and a userinfo that is no credential", request(t, "GET http://h/?x=1#a"), request(t, "GET http://h/?x=1#b"), true},
 		{"joined values", request(t, "GET http://h/?x=1%26y"), request(t, "GET http://h/?x=1&y"), false},
 	})
 }
@@ -39,12 +37,6 @@ func TestURLPathTemplates(t *testing.T) {
 		{"another file", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/b.js"), false},
 		{"two segments", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/2/app.js"), false},
 		{"the rest", request(t, "GET http://h/docs/a/b"), request(t, "GET http://h/docs/c"), true},
-		{"the rest, nothing of it", request(t, "GET http://h/docs/"), request(t, "GET http://h/docs/c"), true},
-		{"the rest, not even a slash", request(t, "GET http://h/docs"), request(t, "GET http://h/docs/c"), true},
-		{"too short a path", request(t, "GET http://h/static/1"), request(t, "GET http://h/static/2"), false},
-		{"a path without a template", request(t, "GET http://h/a"), request(t, "GET http://h/b"), false},
-		{"two templates", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/docs/1"), false},
-		{"an opaque URL", opaque(request(t, "GET http://h/"), "//h/docs/a"), opaque(request(t, "GET http://h/"), "//h/docs/b"), true},
 		{"a path that looks like a template", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/*/app.js?"), false},
 	})
 }
@@ -95,6 +87,3 @@ func TestMethodSeparatesMethods(t *testing.T) {
 	})
 	check(t, keying.New(), []same{{"without the part", request(t, "GET http://h/"), request(t, "POST http://h/"), true}})
 }
-
-// opaque returns r with an opaque URL.
-func opaque(r *http.Request, text string) *http.Request { r.URL.Opaque = text; return r }

@@ -50,7 +50,7 @@ func (c *coded) Put(ctx context.Context, key string, r Record) error {
 	if r.Version != "" || !errors.Is(err, ErrConflict) {
 		return err
 	}
-	// What is there may be absent to those who cannot read it. Then it is replaced, if nobody else replaces it first.
+	// What is there may be absent to those who cannot read it. Then it is replaced, unless another caller replaces it first.
 	there, getErr := c.inner.Get(ctx, key)
 	if getErr != nil || there.Version == "" || c.opened(key, there).Version != "" {
 		return err

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// A EncryptionKey encrypts and authenticates records. It is 32 random bytes, from crypto/rand, a secrets manager or `openssl rand`; a password is none.
+// An EncryptionKey encrypts and authenticates records. It is 32 random bytes, from crypto/rand, a secrets manager or `openssl rand`; a password is not enough.
 type EncryptionKey [32]byte
 
 // ParseEncryptionKey reads a key from 64 hexadecimal digits, as `openssl rand -hex 32` prints them. Space around them does not count. The error does not show them.
@@ -33,7 +33,7 @@ func ParseEncryptionKey(digits string) (EncryptionKey, error) {
 // and the next Put replaces it.
 //
 // What stays readable to those who can read s: keys, which this module's cache makes of hashes, sizes, times, kinds and owners. Labels are left out.
-// An older record of the same key that somebody puts back is accepted. To compress as well, compress first: Compressed(Encrypted(s)).
+// An attacker who can write to s can put back an older record of the same key, which is accepted. To compress as well, compress first: Compressed(Encrypted(s)).
 //
 // The result has the optional interfaces that s has; see [As]. There must be at least one key, and none may be zero.
 func Encrypted(s Store, keys ...EncryptionKey) (Store, error) {

@@ -1,8 +1,3 @@
-// Package store is what a durable or shared cache keeps its bytes in: records by key, and nothing of HTTP.
-//
-// A [Store] is small on purpose. The cache brings the rest along: the format of records, checksums, variants, bodies in pieces, invalidation,
-// deadlines, and a breaker. What wraps a store, such as [Encrypted] and [Compressed], fits every one.
-// The package store/storetest checks the whole contract, and docs/stores.md builds a store from nothing.
 package store
 
 import (
@@ -29,7 +24,7 @@ import (
 //   - A record that is larger than the store can hold is refused with [ErrTooLarge], and nothing is changed.
 //   - Data belongs to the caller before Put returns, and to the caller after Get has returned: the store neither keeps nor shares it.
 //   - An error is never a wrong record. Any error is a miss to the cache, and the caller of a request never sees it.
-//   - Nobody calls a store after its Close, if it has one; the store's owner closes it, not the cache.
+//   - No method is called after Close, if the store has one. The store's owner closes it, not the cache.
 //
 // What only some stores can do is in the optional interfaces [MultiGetter], [Ranger], [Clearer], [Expirer], [Sizer] and [Notifier].
 // A store implements those that it can do well, and a cache asks for them with [As].
@@ -63,7 +58,7 @@ type Record struct {
 	// within an hour; counters and random numbers are good versions. In a Put it is the version that is replaced.
 	Version string
 
-	// Expires is when nobody needs the record any more. It has whole milliseconds at least. Zero means never.
+	// Expires is when the record's life ends, with a precision of at least a millisecond. Zero means never.
 	Expires time.Time
 
 	// Kind says what the record is for, so that people can read a store with its own tools.
@@ -127,7 +122,7 @@ type Clearer interface {
 	Clear(ctx context.Context) error
 }
 
-// An Expirer is a [Store] that gives back the room of expired records when it is asked to, and not only by and by.
+// An Expirer is a [Store] that gives back the room of expired records on demand.
 type Expirer interface {
 	// DeleteExpired removes the records whose time is over at now, and returns how many there were.
 	DeleteExpired(ctx context.Context, now time.Time) (int, error)
@@ -141,7 +136,7 @@ type Sizer interface {
 
 // A Notifier is a [Store] that hears of changes which others make.
 type Notifier interface {
-	// Notify has f called with each key that somebody else, in this process or another, may have changed; "" stands for all keys.
+	// Notify has f called with each key that another instance, in this process or another, may have changed; "" stands for all keys.
 	// That what Get returns is out of date must be known soon, not at once. stop ends the calls; after it has returned, none is made.
 	// f returns soon and does not call the store.
 	Notify(f func(key string)) (stop func())

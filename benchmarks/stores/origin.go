@@ -94,5 +94,5 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// is tells whether the body was, as far as that can be seen at its beginning and its length, that of a path.
+// is reports whether the body was, as far as that can be seen at its beginning and its length, that of a path.
 func (s *sink) is(path string, n size) bool { return s.n == int64(n) && string(s.begin) == name(path) }

@@ -106,7 +106,7 @@ func (s *Store) swap(ctx context.Context, key, version string, change func(*memc
 		case err == nil:
 			return nil
 		case errors.Is(err, memcache.ErrNotStored), errors.Is(err, memcache.ErrCASConflict), errors.Is(err, memcache.ErrCacheMiss):
-			// Somebody was faster, or the server dropped the item. Look again: what is there now says which.
+			// Another caller was faster, or the server dropped the item. Look again: what is there now says which.
 		default:
 			return fmt.Errorf("memcached: put: %w", err)
 		}

@@ -28,7 +28,7 @@ func start(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 5 { // somebody else may take the port before the server does
+	for range 5 { // another program may take the port before the server does
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

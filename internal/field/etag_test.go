@@ -33,35 +33,3 @@ func TestTags(t *testing.T) {
 		t.Errorf("tags (-want +got)\n%s", diff)
 	}
 }
-
-// RFC 9110 §13.1.2: If-None-Match, by weak comparison.
-func TestNoneMatch(t *testing.T) {
-	for _, test := range []struct {
-		lines []string
-		tag   string
-		want  bool
-	}{
-		{nil, `"a"`, true}, {[]string{`"a"`}, `"a"`, false}, {[]string{`W/"a"`}, `"a"`, false}, {[]string{`"a"`}, `W/"a"`, false}, {[]string{`"b"`}, `"a"`, true},
-		{[]string{`"b", "a"`}, `"a"`, false}, {[]string{`"b"`, ` "a" `}, `"a"`, false}, {[]string{`"a,b"`}, `"a"`, true},
-		{[]string{"*"}, `"a"`, false}, {[]string{" * "}, `"a"`, false}, {[]string{`"b"`, "*"}, `"a"`, false}, {[]string{`"*"`}, `"a"`, true}, {[]string{`"b"`}, "", true}, {[]string{""}, "", true},
-	} {
-		if got := NoneMatch(test.lines, ParseETag(test.tag)); got != test.want {
-			t.Errorf("NoneMatch(%q, %s) = %v, want %v", test.lines, test.tag, got, test.want)
-		}
-	}
-}
-
-func TestStrongETag(t *testing.T) {
-	for s, want := range map[string]bool{`"a"`: true, ` "a" `: true, `W/"a"`: false, `W/a`: false, `a`: false, ``: false, `w/"a"`: false} {
-		if got := ParseETag(s).Strong(); got != want {
-			t.Errorf("%s is strong: %v, want %v", s, got, want)
-		}
-	}
-	weak := ParseETag(` W/"a"`)
-	if !weak.Weak || weak.Opaque != `"a"` || ParseETag(`W/a`).Weak || ParseETag(`W/a`).Opaque != `W/a` {
-		t.Errorf("%+v, %+v", weak, ParseETag(`W/a`))
-	}
-	if ParseETag(`"a"`).StronglyEquals(ParseETag(`"b"`)) || ParseETag(`"a"`).StronglyEquals(ParseETag(`W/"a"`)) || ParseETag(`W/"a"`).StronglyEquals(ParseETag(`"a"`)) {
-		t.Error("two tags are strongly equal")
-	}
-}

@@ -2,7 +2,6 @@ package field
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -97,61 +96,4 @@ func TestMembersInOnePass(t *testing.T) {
 		}
 	}
 	lines("", 6)
-}
-
-// RFC 9110 §5.6.2: which of all bytes a token may contain.
-func TestIsToken(t *testing.T) {
-	const tchar = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	for c := range 256 {
-		s := string([]byte{byte(c)})
-		if got, want := IsToken(s), strings.Contains(tchar, s); got != want {
-			t.Errorf("IsToken(%q) = %v, want %v", s, got, want)
-		}
-		if got, want := IsToken("a"+s), strings.Contains(tchar, s); got != want {
-			t.Errorf("IsToken(%q) = %v, want %v", "a"+s, got, want)
-		}
-	}
-	if IsToken("") {
-		t.Error("an empty token")
-	}
-}
-
-// Only ASCII letters change their case.
-func TestLowerAndEqualFold(t *testing.T) {
-	for c := range 256 {
-		s := string([]byte{byte(c)})
-		want := s
-		if 'A' <= c && c <= 'Z' {
-			want = string([]byte{byte(c) + 'a' - 'A'})
-		}
-		for _, prefix := range []string{"", "x", "X"} {
-			if got := Lower(prefix + s); got != strings.Repeat("x", len(prefix))+want {
-				t.Errorf("Lower(%q) = %q", prefix+s, got)
-			}
-		}
-		for d := range 256 {
-			other := string([]byte{byte(d)})
-			if got, same := EqualFold("a"+s, "A"+other), Lower(s) == Lower(other); got != same {
-				t.Errorf("EqualFold(%q, %q) = %v, want %v", s, other, got, same)
-			}
-		}
-	}
-	if Lower("\u212a") != "\u212a" || EqualFold("\u212a", "k") || EqualFold("a", "ab") || !EqualFold("", "") {
-		t.Error("letters outside ASCII, or lengths")
-	}
-}
-
-// RFC 9110 §5.6.4: quoted strings.
-func TestUnquote(t *testing.T) {
-	for _, test := range []struct {
-		s, want string
-		ok      bool
-	}{
-		{`""`, "", true}, {`"a"`, "a", true}, {`"a\"b"`, `a"b`, true}, {`"a\\"`, `a\`, true}, {`"\a"`, "a", true}, {`"a, b"`, "a, b", true}, {`"\\\""`, `\"`, true},
-		{"", "", false}, {`"`, "", false}, {`a"`, "", false}, {`"a`, "", false}, {`"a\"`, "", false}, {`"a"b`, "", false}, {`"a" `, "", false}, {` "a"`, "", false}, {`ab`, "", false}, {`""a""`, "", false},
-	} {
-		if got, ok := Unquote(test.s); got != test.want || ok != test.ok {
-			t.Errorf("Unquote(%q) = %q, %v, want %q, %v", test.s, got, ok, test.want, test.ok)
-		}
-	}
 }

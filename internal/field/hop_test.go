@@ -16,23 +16,3 @@ func TestRemoveHopByHop(t *testing.T) {
 		t.Errorf("header (-want +got)\n%s", diff)
 	}
 }
-
-func TestWithoutHopByHopLeavesTheHeaderAlone(t *testing.T) {
-	plain := http.Header{"A": {"1"}}
-	WithoutHopByHop(plain)["B"] = []string{"2"}
-	if plain.Get("B") != "2" {
-		t.Error("a header without such fields was copied")
-	}
-	h := http.Header{"Connection": {"a"}, "A": {"1"}, "Te": {"x"}, "B": {"2"}}
-	if diff := cmp.Diff(http.Header{"B": {"2"}}, WithoutHopByHop(h)); diff != "" || len(h) != 4 {
-		t.Errorf("header of %d fields afterwards (-want +got)\n%s", len(h), diff)
-	}
-	for _, name := range []string{"connection", "Keep-Alive", "PROXY-AUTHORIZATION", "te"} {
-		if !IsHopByHop(name) {
-			t.Errorf("%s is hop-by-hop", name)
-		}
-	}
-	if IsHopByHop("Cache-Control") || IsHopByHop("") {
-		t.Error("Cache-Control is end-to-end")
-	}
-}

@@ -38,7 +38,7 @@ func TestCacheStatusOfEachOutcome(t *testing.T) {
 	}
 }
 
-// A Cache-Status of a server counts only where layers below cannot be seen.
+// What a server claims of a cache is believed only where nobody knows better.
 func TestForgedCacheStatusIsIgnored(t *testing.T) {
 	claims := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Status", `ply; hit; detail="forged"`)

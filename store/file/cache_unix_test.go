@@ -86,7 +86,7 @@ func (u *user) close() error { return errors.Join(u.cache.Close(), u.files.Close
 
 var languages = []string{"en", "de"}
 
-// get checks a body, which must be of a generation not before the given one, and tells whether it was a hit.
+// get checks a body, which must be of a generation not before the given one, and reports whether it was a hit.
 func (u *user) get(ctx context.Context, base, path, language string, least int) (hit bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
 	if err != nil {

@@ -36,7 +36,7 @@ func nameOf(key string) (shard int, name string) {
 
 func shardName(shard int) string { return hex.EncodeToString([]byte{byte(shard)}) }
 
-// isRecord tells whether a name in a shard is one that nameOf makes.
+// isRecord reports whether a name in a shard is one that nameOf makes.
 func isRecord(name string) bool {
 	_, err := hex.DecodeString(name)
 	return err == nil && len(name) == 2*sha256.Size
@@ -94,7 +94,7 @@ func makeDir(dir string) error {
 	return err
 }
 
-// enter opens the directory and makes it the store's place. If nobody else has it open, all of it is counted, and what is older than since
+// enter opens the directory and makes it the store's place. If no other process has it open, all of it is counted, and what is older than since
 // was written by processes that have ended. Otherwise since is zero.
 func (s *Store) enter(ctx context.Context) (since time.Time, err error) {
 	dir, err := s.open(s.dir)
@@ -134,7 +134,7 @@ func (s *Store) prepare(ctx context.Context, p *place) (since time.Time, err err
 			return since, err
 		}
 	}
-	// From here on others see that somebody is here. Those who count hold the lock for themselves meanwhile.
+	// From here on other processes see that the directory is in use. Those who count hold the lock for themselves meanwhile.
 	ctx, cancel := context.WithTimeout(ctx, countingTakes)
 	defer cancel()
 	err = poll(ctx, func() (bool, error) { return p.alive.Lock(false) })
@@ -200,7 +200,7 @@ func checkFormat(dir filesystem) error {
 	return nil
 }
 
-// isTorn tells whether a text is what a power failure may leave of this version's format: its beginning, perhaps with zeros up to its length.
+// isTorn reports whether a text is what a power failure may leave of this version's format: its beginning, perhaps with zeros up to its length.
 func isTorn(text string) bool {
 	return len(text) <= len(formatOfThis) && strings.HasPrefix(formatOfThis, strings.TrimRight(text, "\x00"))
 }
@@ -213,7 +213,7 @@ func syncDir(dir filesystem) {
 	}
 }
 
-// isOurs tells whether a name may be in a directory whose format file was lost.
+// isOurs reports whether a name may be in a directory whose format file was lost.
 func isOurs(name string) bool {
 	b, err := hex.DecodeString(name)
 	return name == stateName || name == aliveName || name == formatName || err == nil && len(b) == 1 && b[0] < shards
@@ -288,7 +288,7 @@ func openOrMake(dir filesystem, name string) (f handle, made bool, err error) {
 	return nil, false, errors.Join(fmt.Errorf("%s changes all the time", name), err)
 }
 
-// isStill tells whether name is f and not a symlink to it, nor deleted meanwhile.
+// isStill reports whether name is f and not a symlink to it, nor deleted meanwhile.
 func isStill(dir filesystem, name string, f handle) bool {
 	open, err := f.Stat()
 	if err != nil {

@@ -127,7 +127,7 @@ func (f flakyFile) Read(b []byte) (int, error) {
 }
 
 func (f flakyFile) ReadAt(b []byte, at int64) (int, error) {
-	if err := f.faults.check("read"); err != nil {
+	if err := f.faults.check("readat"); err != nil {
 		return 0, err
 	}
 	return f.handle.ReadAt(b, at)
@@ -143,7 +143,7 @@ func (f flakyFile) Write(b []byte) (int, error) {
 }
 
 func (f flakyFile) WriteAt(b []byte, at int64) (int, error) {
-	if err := f.faults.check("write"); err != nil {
+	if err := f.faults.check("writeat"); err != nil {
 		n, _ := f.handle.WriteAt(b[:len(b)/2], at)
 		return n, err
 	}

@@ -28,7 +28,7 @@ type handle interface {
 	Sync() error
 	Close() error
 
-	// Lock is false if somebody else has a lock in the way. Close gives it back.
+	// Lock reports whether it took the lock; it does not wait for another holder. Close gives it back.
 	Lock(exclusive bool) (bool, error)
 }
 

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// private says why a directory is not one to keep responses in: somebody else could put records there.
+// private says why a directory is not one to keep responses in: another user could put records there.
 func private(info fs.FileInfo) error {
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("others may write to it (mode %04o): chmod go-w it, or use another", info.Mode().Perm())

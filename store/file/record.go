@@ -40,7 +40,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	return r, nil
 }
 
-// read returns the record in a file, which nobody writes to once it has its name.
+// read returns the record in a file. A file is never written to once it has its name.
 func (s *Store) read(p *place, name string) (h head, r store.Record, used time.Time, err error) {
 	f, err := p.fs.Open(name, os.O_RDONLY)
 	if err != nil {
@@ -101,7 +101,7 @@ func odd(p *place, name string, err error) error {
 	info, statErr := p.fs.Lstat(name)
 	switch {
 	case errors.Is(statErr, fs.ErrNotExist):
-		return statErr // somebody has removed it in between
+		return statErr // it was removed in between
 	case statErr == nil && !info.Mode().IsRegular():
 		return errCorrupt
 	}
@@ -172,7 +172,7 @@ type there struct {
 }
 
 // look returns what is under a name. A record that is over, or of another key, or not whole, is there but does not count.
-// The data is looked at only where it matters: absent is what somebody who read it says, or who has never read it.
+// The data is looked at only where it matters: "" is the version of a caller who found it broken, or who has never read it.
 func (h *held) look(key, name, version string, now time.Time) (there, error) {
 	info, err := h.place.fs.Lstat(name)
 	switch {
@@ -287,7 +287,7 @@ func (s *Store) locked(ctx context.Context, p *place, shard int, f func(h *held)
 	return f(h)
 }
 
-// reenter opens the directory again, which somebody has deleted.
+// reenter opens the directory again after it was deleted.
 func (s *Store) reenter(ctx context.Context, gone *place) error {
 	s.opening.Lock()
 	defer s.opening.Unlock()
@@ -345,7 +345,7 @@ func (h *held) replace(name string, data []byte, found there) error {
 // and if that fails as well, it stays dirty.
 func (h *held) abandon() { _ = h.count() }
 
-// fits tells whether the directory holds what has been announced in all slots. need is this shard's part of it.
+// fits reports whether the directory holds what has been announced in all slots. need is this shard's part of it.
 func (h *held) fits(need int64) error {
 	all, err := readState(h.place.state)
 	if err != nil {

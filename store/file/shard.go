@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// held is a shard that nobody else changes, in this process or another. Its slot is true and clean.
+// held is a locked shard: no other caller changes it, in this process or another. Its slot is true and clean.
 type held struct {
 	store *Store
 	place *place
@@ -18,7 +18,7 @@ type held struct {
 	lock  handle
 }
 
-// lockShard waits until nobody else changes a shard, or ctx is done.
+// lockShard takes a shard's locks, or gives up when ctx is done.
 func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*held, error) {
 	select {
 	case s.shards[shard] <- struct{}{}:
@@ -132,7 +132,7 @@ type stored struct {
 }
 
 // list returns the files of the shard, the ones first that were used longest ago. What does not belong there it removes:
-// as the lock is held, a temporary file is one that somebody left.
+// as the lock is held, a temporary file was left by a process that was killed.
 func (h *held) list() ([]stored, error) {
 	return list(h.place, h.shard, h.place.fs.Remove)
 }
@@ -203,7 +203,7 @@ func (h *held) remove(name string, size int64) error {
 		return err
 	}
 	now := h.slot.without(size)
-	if err != nil || now.bytes < 0 || now.records < 0 { // somebody else has been here, by hand: the slot does not know
+	if err != nil || now.bytes < 0 || now.records < 0 { // files were deleted by hand: the slot does not know
 		return h.count()
 	}
 	h.end(now)

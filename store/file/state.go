@@ -6,11 +6,11 @@ import (
 	"io"
 )
 
-// The state of a directory is in one file: a slot of 64 bytes for each shard, written by whoever holds the shard's lock, and read by everybody.
+// The state of a directory is in one file: a slot of 64 bytes for each shard, written by the process that holds the shard's lock, and read by all.
 // That is how the processes that share a directory know how full it is, without a list of what is in it.
 //
-// A slot is marked dirty before the shard is changed, and clean afterwards. One that is dirty although nobody holds the lock
-// is what a process left that was killed in between: the next one that takes the lock counts the shard again.
+// A slot is marked dirty before the shard is changed, and clean afterwards. A slot that is dirty while the lock is free
+// was left by a process that was killed in between: the next one that takes the lock counts the shard again.
 const (
 	shards    = 64
 	slotSize  = 64

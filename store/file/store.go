@@ -1,8 +1,3 @@
-// Package file keeps a cache's records in a directory: one file for each, with nothing but the standard library.
-// Several processes may use one directory at once.
-//
-// It keeps what it promises by checksums and not by waiting for the disk: a process that is killed, or a machine that loses power, costs the records
-// that were being written, and never yields a wrong one. Options.Sync waits for the disk, too.
 package file
 
 import (
@@ -63,7 +58,7 @@ var errClosed = errors.New("file: the store is closed")
 
 // Open opens the directory dir, and makes it if it is not there, for its owner alone.
 //
-// It refuses a directory that others may write to or that belongs to somebody else, a symlink, one that holds other things,
+// It refuses a directory that others may write to or that belongs to another user, a symlink, one that holds other things,
 // and one that a newer version of this package has written. Close ends what Open has begun.
 //
 // Where the system has no file locks (neither flock nor LockFileEx), only one process may use a directory at a time.

@@ -14,7 +14,7 @@ const (
 	partsStay  = 24 * time.Hour // without the record that owns them, which is written last: longer than a download takes
 )
 
-// sweepByAndBy gives back the room of records that are over and of parts whose owner is gone: of everything when nobody else had the directory open,
+// sweepByAndBy gives back the room of records that are over and of parts whose owner is gone: of everything when no other process had the directory open,
 // and of one shard after the other from then on.
 func (s *Store) sweepByAndBy(ctx context.Context, since time.Time) {
 	defer close(s.ended)
@@ -103,7 +103,7 @@ func peek(p *place, shard int) ([]stored, error) {
 	return files, err
 }
 
-// peek has the shard counted if its slot does not say what is there: after a crash, or when somebody has deleted files by hand.
+// peek has the shard counted if its slot does not say what is there: after a crash, or when files were deleted by hand.
 func (s *Store) peek(ctx context.Context, p *place, shard int) ([]stored, error) {
 	all, err := readState(p.state)
 	if err != nil {
@@ -127,7 +127,7 @@ const (
 	isOrphan  = "a part without an owner"
 )
 
-// useless says why nobody needs a file any more, or "".
+// useless says why a file is not needed any more, or returns "".
 func useless(p *place, f stored, now, partsBefore time.Time) string {
 	h, err := readHead(p, f.name)
 	switch {

@@ -56,7 +56,7 @@ func (w *written) known(key string) bool {
 	return ok
 }
 
-// is tells whether version is what this store has written last under key.
+// is reports whether version is what this store has written last under key.
 func (w *written) is(key, version string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

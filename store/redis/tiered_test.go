@@ -25,7 +25,7 @@ func startTiered(t testing.TB, addr string, next http.RoundTripper) *process {
 	return p
 }
 
-// near tells whether a path is answered without Redis being asked.
+// near reports whether a path is answered without Redis being asked.
 func (p *process) near(t testing.TB, c interface{ Commands() int64 }, path string) bool {
 	t.Helper()
 	before := c.Commands()

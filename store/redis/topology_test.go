@@ -170,7 +170,7 @@ func TestCluster(t *testing.T) {
 	})
 }
 
-// heardAll waits a moment for the last changes, and tells whether all of them were heard.
+// heardAll waits a moment for the last changes, and reports whether all of them were heard.
 func heardAll(t *testing.T, n *notes, keys int) bool {
 	t.Helper()
 	for deadline := time.Now().Add(200 * time.Millisecond); time.Now().Before(deadline); <-time.After(time.Millisecond) {

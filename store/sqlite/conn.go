@@ -173,7 +173,7 @@ func extendedCode(err error) int {
 	return 0
 }
 
-// busy tells whether another connection is in the way, and waiting helps.
+// busy reports whether another connection is in the way, and waiting helps.
 func busy(err error) bool {
 	switch code(err) {
 	case codeBusy, codeLocked, codeProtocol:
@@ -185,7 +185,7 @@ func busy(err error) bool {
 // errInTheWay is what patiently waits out where SQLite reports no error.
 var errInTheWay = errors.New("somebody else is in the way")
 
-// damaged tells whether the file is not what it should be.
+// damaged reports whether the file is not what it should be.
 func damaged(err error) bool {
 	switch code(err) {
 	case codeCorrupt, codeNotADB:

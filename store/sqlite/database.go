@@ -228,7 +228,7 @@ func transaction(ctx context.Context, c *conn, f func() error) error {
 	return err
 }
 
-// current tells whether the name still leads to this file, and that of its log to the one that was opened, as far as that has been looked at.
+// current reports whether the name still leads to this file, and that of its log to the one that was opened, as far as that has been looked at.
 func (db *database) current() bool {
 	if db.lost.Load() {
 		return false

@@ -189,7 +189,7 @@ func remove(path string) error {
 	return nil
 }
 
-// marked tells whether the file at path has our mark where SQLite has it.
+// marked reports whether the file at path has our mark where SQLite has it.
 func marked(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

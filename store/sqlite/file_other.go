@@ -4,7 +4,7 @@ package sqlite
 
 import "io/fs"
 
-// ours tells whether a file belongs to the user that this process runs as, which only Unix says in numbers.
+// ours reports whether a file belongs to the user that this process runs as, which only Unix says in numbers.
 func ours(fs.FileInfo) bool { return true }
 
 // trusted takes any directory: there, rights are not told by a mode.

@@ -10,7 +10,7 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-const writers = 32
+const writers = 16
 
 // each runs f on as many goroutines as there are writers, spread over the instances, and waits for them.
 func (c *check) each(f func(i int, s store.Store)) {
@@ -58,7 +58,7 @@ func oneCreationSucceeds(c *check) {
 	}
 }
 
-// eventually checks every instance: at once the one that there is, by and by if there are several.
+// eventually checks every instance: a single one at once, several of them until they agree or patience ends.
 func (c *check) eventually(what string, f func(store.Store) error) {
 	c.Helper()
 	for _, s := range c.all {
@@ -177,7 +177,7 @@ func readsAreWhole(c *check) {
 	var mu sync.Mutex // guards bytesOf
 	bytesOf := make(map[string]uint64)
 	c.each(func(i int, s store.Store) {
-		for n := range 24 {
+		for n := range 32 {
 			key := keys[(i+n)%len(keys)]
 			r, err := s.Get(c.ctx, key)
 			if err != nil {

@@ -44,7 +44,7 @@ func (c *check) there(name string, first, n int) int {
 }
 
 func boundHolds(c *check) {
-	const n = 4 * bound / portion
+	const n = 2 * bound / portion
 	c.fill("bound", n)
 	if held := c.there("bound", 0, n); held*portion > bound {
 		c.Errorf("a store of %d bytes holds %d records of %d bytes", bound, held, portion)
@@ -74,7 +74,7 @@ func newestStay(c *check) {
 func usedOnesStay(c *check) {
 	const used = 4
 	c.fill("used", used)
-	for i := range 3 * bound / portion {
+	for i := range 2 * bound / portion {
 		key := fmt.Sprintf("passing-%d", i)
 		c.put(key, store.Record{Data: proof(key, 1, portion), Kind: store.KindEntry})
 		for k := range used {

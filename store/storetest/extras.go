@@ -76,27 +76,16 @@ func rangeLists(c *check) {
 	if n := len(c.listed(s, store.KindEntry)); n != 0 {
 		c.Fatalf("Range of an empty store: %d records", n)
 	}
-	const n = 300
-	for i := range n {
-		for _, kind := range []store.Kind{store.KindEntry, store.KindBody, 200} {
+	count := map[store.Kind]int{store.KindEntry: 300, store.KindBody: 50, 200: 50}
+	for kind, n := range count {
+		for i := range n {
 			key := fmt.Sprintf("%v:%d:%d", kind, kind, i)
 			c.put(key, store.Record{Data: proof(key, 1, 150), Kind: kind, Owner: fmt.Sprint(i)})
 		}
 	}
 	c.put("expired", store.Record{Data: []byte("x"), Kind: store.KindEntry, Expires: time.Now().Add(-time.Second)})
-	for _, kind := range []store.Kind{store.KindEntry, store.KindBody, 200} {
-		found := c.listed(s, kind)
-		if len(found) != n {
-			c.Fatalf("Range of kind %d: %d records, want %d", kind, len(found), n)
-		}
-		for key, r := range found {
-			if _, err := proven(key, r.Data); err != nil || r.Kind != kind {
-				c.Fatalf("Range of kind %d: %q is of kind %d, %v", kind, key, r.Kind, err)
-			}
-			if one := c.get(key); one.Version != r.Version || one.Owner != r.Owner {
-				c.Fatalf("Range and Get do not return the same record under %q", key)
-			}
-		}
+	for kind, n := range count {
+		c.listsAll(s, kind, n)
 	}
 	if n := len(c.listed(s, store.KindLease)); n != 0 {
 		c.Errorf("Range of a kind that is not there: %d records", n)
@@ -105,22 +94,42 @@ func rangeLists(c *check) {
 	if err := s.Range(c.ctx, store.KindEntry, func(string, store.Record) bool { calls++; return calls < 3 }); err != nil || calls != 3 {
 		c.Errorf("Range that ends at the third record: %d calls, %v", calls, err)
 	}
-	c.within("Range whose function calls the store", func() {
-		deleted := 0
-		err := s.Range(c.ctx, store.KindEntry, func(key string, r store.Record) bool {
-			c.Get(c.ctx, key)
-			c.Put(c.ctx, "from-range", store.Record{Data: []byte("x"), Kind: store.KindGeneration})
-			if err := c.Delete(c.ctx, key, r.Version); err == nil {
-				deleted++
-			}
-			return true
-		})
-		if err != nil || deleted != n {
-			c.Errorf("Range whose function deletes what it is given: %d deleted, %v, want %d", deleted, err, n)
-		}
-	})
+	c.within("Range whose function calls the store", func() { c.deleteListed(s, count[store.KindEntry]) })
 	if left := len(c.listed(s, store.KindEntry)); left != 0 {
 		c.Errorf("%d records are left", left)
+	}
+}
+
+// listsAll checks that Range finds n records of a kind, and the same ones as Get.
+func (c *check) listsAll(s store.Ranger, kind store.Kind, n int) {
+	c.Helper()
+	found := c.listed(s, kind)
+	if len(found) != n {
+		c.Fatalf("Range of kind %d: %d records, want %d", kind, len(found), n)
+	}
+	for key, r := range found {
+		if _, err := proven(key, r.Data); err != nil || r.Kind != kind {
+			c.Fatalf("Range of kind %d: %q is of kind %d, %v", kind, key, r.Kind, err)
+		}
+		if one := c.get(key); one.Version != r.Version || one.Owner != r.Owner {
+			c.Fatalf("Range and Get do not return the same record under %q", key)
+		}
+	}
+}
+
+// deleteListed has the function that Range calls delete the n records that it is given.
+func (c *check) deleteListed(s store.Ranger, n int) {
+	deleted := 0
+	err := s.Range(c.ctx, store.KindEntry, func(key string, r store.Record) bool {
+		c.Get(c.ctx, key)
+		c.Put(c.ctx, "from-range", store.Record{Data: []byte("x"), Kind: store.KindGeneration})
+		if err := c.Delete(c.ctx, key, r.Version); err == nil {
+			deleted++
+		}
+		return true
+	})
+	if err != nil || deleted != n {
+		c.Errorf("Range whose function deletes what it is given: %d deleted, %v, want %d", deleted, err, n)
 	}
 }
 
@@ -166,7 +175,7 @@ func rangeWhileOthersWrite(c *check) {
 			return true
 		})
 		if err != nil || len(still) != n {
-			c.Errorf("Range while others write: %d of the records that nobody touches, %v, want %d", len(still), err, n)
+			c.Errorf("Range while others write: %d of the records that do not change, %v, want %d", len(still), err, n)
 		}
 	}
 	done.Store(true)

@@ -80,7 +80,7 @@ func (m *Map) get(key string, now time.Time) store.Record {
 	return private(e.Value.(*kept).record)
 }
 
-// private returns a record whose data nobody else has.
+// private returns a copy of r that shares no data with it.
 func private(r store.Record) store.Record {
 	r.Data = bytes.Clone(r.Data)
 	return r

@@ -40,7 +40,7 @@ func seenByOthers(c *check) {
 			c.Fatalf("Delete: %v", err)
 		}
 		holds("after a Delete", "")
-		put("third", time.Now().Add(200*time.Millisecond))
+		put("third", time.Now().Add(100*time.Millisecond))
 		holds("after its time", "")
 		put("fourth", time.Time{})
 		holds("after a Put in the place of an expired record", "fourth")

@@ -1,11 +1,3 @@
-// Package storetest checks whether a [store.Store] keeps its contract. Whoever writes a store runs it from a test:
-//
-//	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t *testing.T) store.Store { return open(t) })
-//	}
-//
-// [RunShared] adds what holds between several processes, and [RunBounded] what a store does when it is full.
-// [Map] is a store in memory that keeps all of it, for tests and for reading.
 package storetest
 
 import (

@@ -1,0 +1,176 @@
+package file
+
+import (
+	"encoding/hex"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/store"
+)
+
+// The layout of a slot is read by every process that has the directory open, of this version or another.
+func TestSlotLayout(t *testing.T) {
+	for name, tt := range map[string]struct {
+		slot  slot
+		shard int
+		want  string
+	}{
+		"clean": {
+			slot{bytes: 0x0102030405060708, records: 0x1112131415161718, oldest: 0x2122232425262728}, 3,
+			"0103000000000000" + "0807060504030201" + "1817161514131211" + "2827262524232221" + strings.Repeat("00", 28),
+		},
+		"dirty": {
+			slot{bytes: 4096, records: 1, dirty: true}, 63,
+			"013f010000000000" + "0010000000000000" + "0100000000000000" + "0000000000000000" + strings.Repeat("00", 28),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := tt.slot.encode(tt.shard)
+			if diff := cmp.Diff(tt.want, hex.EncodeToString(b[:len(b)-4])); diff != "" {
+				t.Errorf("slot without its checksum (-want +got):\n%s", diff)
+			}
+			got, ok := decodeSlot(b, tt.shard)
+			if diff := cmp.Diff(tt.slot, got, cmp.AllowUnexported(slot{})); !ok || diff != "" {
+				t.Errorf("decoded: %t (-want +got):\n%s", ok, diff)
+			}
+			if _, ok := decodeSlot(b, tt.shard+1); ok {
+				t.Error("the slot of another shard is taken for this one")
+			}
+			for i := range b {
+				b[i] ^= 1
+				if _, ok := decodeSlot(b, tt.shard); ok {
+					t.Errorf("byte %d changed: the slot counts", i)
+				}
+				b[i] ^= 1
+			}
+		})
+	}
+}
+
+// The shard that goes first is the one whose record was used longest ago; next is when the second one was used.
+func TestOldestShard(t *testing.T) {
+	for name, tt := range map[string]struct {
+		used  map[int]int64 // by shard
+		shard int
+		next  int64
+	}{
+		"none":             {nil, -1, 0},
+		"one":              {map[int]int64{5: 70}, 5, 0},
+		"the first":        {map[int]int64{1: 10, 2: 30, 3: 20}, 1, 20},
+		"the last":         {map[int]int64{1: 30, 2: 20, 3: 10}, 3, 20},
+		"in between":       {map[int]int64{1: 30, 2: 10, 3: 20}, 2, 20},
+		"at the same time": {map[int]int64{1: 10, 2: 10}, 1, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s state
+			for shard, used := range tt.used {
+				s.slots[shard] = slot{records: 1, oldest: used}
+			}
+			if shard, next := s.oldest(); shard != tt.shard || next != tt.next {
+				t.Errorf("shard %d, next %d, want %d, %d", shard, next, tt.shard, tt.next)
+			}
+		})
+	}
+}
+
+// A disk that cannot be read costs an error, never the record.
+func TestGetReturnsTheErrorOfTheDisk(t *testing.T) {
+	for _, op := range []string{"open", "stat", "read"} {
+		t.Run(op, func(t *testing.T) {
+			f := &faults{only: op, forGood: true, first: 1, err: syscall.EIO}
+			s := openFlaky(t, t.TempDir(), Options{}, f)
+			want := mustPut(t, s, "k", store.Record{Data: []byte(strings.Repeat("x", 10_000))})
+			f.turn(true)
+			r, err := s.Get(t.Context(), "k")
+			f.turn(false)
+			if !errors.Is(err, syscall.EIO) || r.Version != "" || r.Data != nil {
+				t.Errorf("Get: version %q, %d bytes, %v, want nothing and EIO", r.Version, len(r.Data), err)
+			}
+			if got := mustGet(t, s, "k"); got.Version != want.Version {
+				t.Errorf("afterwards: version %q, want %q", got.Version, want.Version)
+			}
+		})
+	}
+}
+
+// A change that cannot be announced in the state does not take place: another process would not know how full the directory is.
+func TestChangeFailsIfTheStateCannotBeWritten(t *testing.T) {
+	f := &faults{only: "writeat", forGood: true, first: 1, err: syscall.ENOSPC}
+	dir := t.TempDir()
+	s := openFlaky(t, dir, Options{}, f)
+	old := mustPut(t, s, "k", store.Record{Data: []byte("there before")})
+	f.turn(true)
+	absent := s.Put(t.Context(), "l", store.Record{Data: []byte("x")})
+	replaced := s.Put(t.Context(), "k", store.Record{Data: []byte("x"), Version: old.Version})
+	deleted := s.Delete(t.Context(), "k", "")
+	f.turn(false)
+	for call, err := range map[string]error{"Put": absent, "Put in the place of another": replaced, "Delete": deleted} {
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: %v, want ENOSPC", call, err)
+		}
+	}
+	if got := mustGet(t, s, "k"); got.Version != old.Version || string(got.Data) != "there before" {
+		t.Errorf("afterwards: %q, want what was there before", got.Data)
+	}
+	if got := mustGet(t, s, "l"); got.Version != "" {
+		t.Errorf("a Put that failed has stored %q", got.Data)
+	}
+	checkDir(t, dir, s, "afterwards")
+}
+
+// A key that is longer than the first read of a file costs a second read.
+func TestKeyLongerThanABlock(t *testing.T) {
+	s := openIn(t, t.TempDir(), Options{})
+	key := strings.Repeat("k", block+2000)
+	first := mustPut(t, s, key, store.Record{Data: []byte("first"), Owner: strings.Repeat("o", block)})
+	if err := s.Put(t.Context(), key, store.Record{Data: []byte("x"), Version: "another"}); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Put in the place of another version: %v, want ErrConflict", err)
+	}
+	second := mustPut(t, s, key, store.Record{Data: []byte("second"), Version: first.Version})
+	if string(second.Data) != "second" {
+		t.Errorf("got %q, want what was put", second.Data)
+	}
+	require.NoError(t, s.Delete(t.Context(), key, second.Version))
+	if got := mustGet(t, s, key); got.Version != "" {
+		t.Errorf("after Delete: %q", got.Data)
+	}
+}
+
+// What has a record's name and is no file is absent, is not counted, and gives way to a record.
+func TestDirectoryUnderARecordsName(t *testing.T) {
+	for name, change := range map[string]func(*Store) error{
+		"Get":           func(s *Store) error { _, err := s.Get(t.Context(), "k"); return err },
+		"Put":           func(s *Store) error { return s.Put(t.Context(), "k", store.Record{Data: []byte("x")}) },
+		"Delete":        func(s *Store) error { return s.Delete(t.Context(), "k", "") },
+		"DeleteExpired": func(s *Store) error { _, err := s.DeleteExpired(t.Context(), time.Now()); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openIn(t, dir, Options{})
+			require.NoError(t, os.Mkdir(pathOf(dir, "k"), 0o700))
+			if err := change(s); err != nil {
+				t.Errorf("%v, want no error", err)
+			}
+			if _, err := os.Lstat(pathOf(dir, "k")); (name == "Get" || name == "Delete") && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the directory is still there: %v", err)
+			}
+			if name != "Put" {
+				if got := mustGet(t, s, "k"); got.Version != "" {
+					t.Errorf("got %q, want nothing", got.Data)
+				}
+				mustPut(t, s, "k", store.Record{Data: []byte("x")})
+			}
+			if got := mustGet(t, s, "k"); string(got.Data) != "x" {
+				t.Errorf("got %q, want what was put", got.Data)
+			}
+			checkDir(t, dir, s, "afterwards")
+		})
+	}
+}
