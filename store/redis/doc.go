@@ -29,5 +29,5 @@
 //
 // # Trust
 //
-// Whoever can write to the Redis can put any response into the cache. Use a user and password, TLS ("rediss://"), and store.Encrypted if others share the server.
+// Every user who can write to the Redis can put any response into the cache. Use a user and password, TLS ("rediss://"), and store.Encrypted if others share the server.
 package redis

@@ -12,7 +12,7 @@ import (
 // Redis could leave out echoes (NOLOOP), but it would leave out the change of another, too, if that came right behind ours.
 type written struct {
 	mu       sync.Mutex // guards the fields below
-	on       bool       // somebody listens
+	on       bool       // a listener is registered
 	versions map[string]string
 	order    []string // the keys, as a ring
 	next     int
@@ -65,7 +65,7 @@ func (w *written) is(key, version string) bool {
 }
 
 // verify looks, for each change of a key that this store has changed, whether it was the store's own: whether the version is there that it wrote.
-// If somebody changes it after the look, the server says so again.
+// If another client changes it after the look, the server says so again.
 func (s *Store) verify(ctx context.Context, echoes <-chan string) {
 	for {
 		var keys []string

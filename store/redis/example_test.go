@@ -22,7 +22,7 @@ var transport = handler(func(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{"Cache-Control": {"max-age=60"}}, Body: http.NoBody, Request: r}, nil
 })
 
-// A Redis that is not there costs nobody his answer.
+// A Redis that is not there costs no request its answer.
 func ExampleOpen() {
 	shared, err := redis.Open("redis://127.0.0.1:1", redis.Options{Namespace: "shop"})
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/plyhttp/ply/store/redis/internal/server"
 )
 
-// Whatever happens to replies on their way, nobody gets the reply of another, and afterwards everything is as before.
+// Whatever happens to replies on their way, no caller gets the reply of another, and afterwards everything is as before.
 func TestFaultsOnTheWay(t *testing.T) {
 	for name, f := range map[string]fault.Faults{
 		"latency":            {Delay: 3 * time.Millisecond},
@@ -107,7 +107,7 @@ func TestLostReply(t *testing.T) {
 	}
 }
 
-// A server that hangs holds up nobody beyond his time, and no goroutines beyond Options.Connections.
+// A server that hangs holds up no caller beyond its deadline, and no goroutines beyond Options.Connections.
 func TestHungServer(t *testing.T) {
 	srv := server.Start(t)
 	const connections = 8
@@ -129,7 +129,7 @@ func TestHungServer(t *testing.T) {
 	var mu sync.Mutex // guards late
 	var late []time.Duration
 	for _, canceled := range []bool{false, true} {
-		for range 20 {
+		for range 8 {
 			var wg sync.WaitGroup
 			for name, f := range calls {
 				for range 4 {

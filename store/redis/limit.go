@@ -28,7 +28,7 @@ const (
 	maxNesting   = 32       // the reply to COMMAND, which a client of a cluster asks for, has 7
 )
 
-// Read passes on what has been checked. After a violation nothing more is read: nobody knows where the next reply begins.
+// Read passes on what has been checked. After a violation nothing more is read: where the next reply begins is not known.
 func (c *limitedConn) Read(p []byte) (int, error) {
 	if c.bad != nil {
 		return 0, c.bad

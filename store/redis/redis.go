@@ -25,7 +25,7 @@ type Options struct {
 	// Zero means 2 MiB, which is what the cache needs.
 	MaxRecordBytes int
 
-	// TTL is after how long Redis drops records that do not say when nobody needs them any more. Zero means 30 days.
+	// TTL is after how long Redis drops records that have no time of their own (Expires). Zero means 30 days.
 	TTL time.Duration
 
 	// Timeout is the longest that one call may take if its context has more time, connecting included. Zero means one second. The cache brings its own, shorter one.
@@ -39,7 +39,7 @@ type Options struct {
 	TLS *tls.Config
 
 	// Logger is told what go-redis, the driver, has to say of the connections that [Open] makes, such as that it cannot connect: at level Warn, without passwords.
-	// Nobody needs it to know that Redis is away: the cache counts that. Zero means that the driver logs nothing.
+	// It is not needed to notice that Redis is away: the cache counts that. Zero means that the driver logs nothing.
 	//
 	// go-redis has one log for the whole process. Once Open has been called, all of it goes to the Logger that was named last;
 	// a program with other clients of go-redis, whose log it wants, calls SetLogger of go-redis. [New] leaves the log as it is.
@@ -154,7 +154,7 @@ func newStore(client goredis.UniversalClient, own bool, o Options) *Store {
 	return s
 }
 
-// Ping returns nil if Redis answers. Nobody has to ask: a store whose Redis is away is one with nothing in it.
+// Ping returns nil if Redis answers. The cache does not need it: a store whose Redis is away counts as empty.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := call(s, ctx, func(ctx context.Context) (string, error) { return s.client.Ping(ctx).Result() })
 	return wrap("ping", err)

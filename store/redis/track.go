@@ -85,7 +85,7 @@ func (t *tracker) track(ctx context.Context, opt *goredis.Options) error {
 		}
 	}
 	t.store.ears.say("")
-	defer t.store.ears.say("") // if it is not the end of the store; then nobody hears it
+	defer t.store.ears.say("") // at the end of the store there is no listener left
 	asked := false
 	for {
 		conn.SetDeadline(time.Now().Add(pingEvery))

@@ -22,7 +22,7 @@ type conn struct {
 // pragmas are set on every connection, before it is known whose file this is: none of them writes.
 //
 // SQLite does not wait for locks, because the store asks again itself, for as long as the caller's context lasts (see patiently): SQLite would come to sleep 100 ms between two tries.
-// Schemas are not trusted: whoever can write into the file cannot have functions called.
+// Schemas are not trusted: a user who can write into the file cannot have functions called.
 var pragmas = []string{
 	"busy_timeout = 0",
 	"wal_autocheckpoint = 0",
@@ -154,7 +154,7 @@ const (
 	codeNotADB   = 26
 )
 
-// Result codes with their extensions: the disk works, but a file is shorter than it was, or than it says. Somebody has cut it off in place.
+// Result codes with their extensions: the disk works, but a file is shorter than it was, or than it says. It was cut off in place.
 const (
 	codeShortRead = 10 | 2<<8  // of the database
 	codeShmSize   = 10 | 19<<8 // of the shared memory

@@ -250,7 +250,7 @@ func (db *database) logSize() (size int64, current bool) {
 	return info.Size(), true
 }
 
-// close closes the connections, which nobody uses any more. The last one to close a file takes its log away.
+// close closes the connections, which are not in use any more. The last one to close a file takes its log away.
 func (db *database) close() {
 	for range cap(db.readers) {
 		if c := <-db.readers; c != nil {

@@ -9,7 +9,7 @@
 //   - Several stores and processes may have the file open. They wait for each other, in steps of a millisecond, for as long as their contexts last;
 //     "database is locked" is not an answer. A local file system is needed: SQLite's shared memory and its locks do not work over NFS.
 //   - The file is bounded. What was used longest ago goes first, an entry with all its pieces.
-//     The sizes are kept by triggers, in the same transaction, so that they are right even after somebody has deleted rows by hand.
+//     The sizes are kept by triggers, in the same transaction, so that they are right even after rows were deleted by hand.
 //   - Reading writes nothing. When a record was used is kept in memory and written down once a minute, and when the store is closed.
 //   - Free pages go back to the file system a few at a time; the write-ahead log is moved into the file in the background and has at most 64 MiB, even if another program
 //     keeps a transaction open for hours: then Put returns an error, and the cache goes on without storing.

@@ -15,7 +15,7 @@ func ours(info fs.FileInfo) bool {
 	return !ok || int(s.Uid) == os.Geteuid()
 }
 
-// trusted says why a directory is not one to keep a database in: somebody else could replace it, or put files beside it. The rule is that of store/file.
+// trusted says why a directory is not one to keep a database in: another user could replace it, or put files beside it. The rule is that of store/file.
 func trusted(dir fs.FileInfo) error {
 	s, ok := dir.Sys().(*syscall.Stat_t)
 	switch foreign, open := ok && int(s.Uid) != os.Geteuid(), dir.Mode().Perm()&0o022 != 0; {

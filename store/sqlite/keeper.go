@@ -30,7 +30,7 @@ func (s *Store) wake() {
 	}
 }
 
-// keep does what need not be done while somebody waits, until the store is closed.
+// keep does what no call has to wait for, until the store is closed.
 func (s *Store) keep() {
 	every := time.NewTicker(keepEvery)
 	defer every.Stop()
@@ -216,7 +216,7 @@ func (s *Store) boundLog(ctx context.Context, db *database) error {
 	if size <= db.tried+hardLog && size <= fullLog {
 		return nil
 	}
-	// Somebody who reads an old state may be in the way. Then the next try is not the next Put, as long as there is room.
+	// A reader of an old state may be in the way. Then the next try is not the next Put, as long as there is room.
 	moved, err := db.moveLog()
 	db.tried = size
 	if moved {
@@ -244,7 +244,7 @@ func (s *Store) boundLog(ctx context.Context, db *database) error {
 // logPatience bounds the wait for room in the log.
 const logPatience = time.Second
 
-// moveLog moves the log into the file and empties it. It reports whether it did; if not, somebody is in the way.
+// moveLog moves the log into the file and empties it. It reports whether it did; if not, another process is in the way.
 // The caller may write.
 func (db *database) moveLog() (bool, error) {
 	row, err := db.writer.first(background, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -331,7 +331,7 @@ func (s *Store) abandon() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db == nil || !s.db.current() {
-		return false // somebody else was faster
+		return false // another process was faster
 	}
 	s.db.close()
 	s.db = nil

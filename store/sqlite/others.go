@@ -82,7 +82,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	}
 }
 
-// DeleteExpired removes the records whose time is over at now, and returns how many there were. It gives their room back to the file system by and by.
+// DeleteExpired removes the records whose time is over at now, and returns how many there were. It gives their room back to the file system step by step.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	for total := 0; ; {
 		var n int

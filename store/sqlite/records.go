@@ -130,7 +130,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 	})
 }
 
-// Delete removes the record under key if its version is this one; "" stands for any version. The parts that it owns go too, by and by.
+// Delete removes the record under key if its version is this one; "" stands for any version. The parts that it owns are removed later.
 func (s *Store) Delete(ctx context.Context, key, version string) error {
 	return s.use(ctx, "delete", func(db *database) error {
 		return s.write(ctx, db, func(tx *tx) error {

@@ -99,7 +99,7 @@ var (
 // The file is for its user alone (0600), and so are those beside it that end in -wal and -shm.
 //
 // Open refuses what is not its own: symbolic links, directories, files of other users, databases of other applications, and files that are no database.
-// It refuses a directory in which others may write, or that belongs to another user: a journal that somebody puts beside a database is rolled back into it.
+// It refuses a directory in which others may write, or that belongs to another user: SQLite rolls a journal beside a database back into it, whatever its origin.
 // A directory of another user in which all may write, such as /tmp, is not for this user to mend: Open returns a store that keeps nothing there.
 // Each call of it is an error that says why, until the directory is another one.
 //
@@ -167,7 +167,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// patiently runs f again for as long as somebody else has the file locked, until ctx is done or closing is closed.
+// patiently runs f again for as long as another process has the file locked, until ctx is done or closing is closed.
 // The pauses are short: a transaction takes well below a millisecond.
 func patiently(ctx context.Context, closing <-chan struct{}, f func() error) error {
 	for {
@@ -252,7 +252,7 @@ func (s *Store) reopen() error {
 	}
 	if s.db != nil {
 		if s.db.current() {
-			return nil // somebody else was faster
+			return nil // another call was faster
 		}
 		s.db.close()
 		s.db = nil
@@ -318,7 +318,7 @@ func (s *Store) write(ctx context.Context, db *database, f func(tx *tx) error) e
 	})
 }
 
-// inTurn runs f when nobody else in this process writes.
+// inTurn runs f while no other goroutine of this process writes.
 func (s *Store) inTurn(ctx context.Context, db *database, f func() error) error {
 	select {
 	case <-db.turn:

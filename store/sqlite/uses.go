@@ -6,7 +6,7 @@ import (
 )
 
 // uses is what this process has read and not yet written down, so that reading is not writing.
-// Eviction asks it before it drops a record, and the keeper writes it down by and by.
+// Eviction asks it before it drops a record, and the keeper writes it down from time to time.
 type uses struct {
 	mu   sync.Mutex // guards the fields below
 	last int64

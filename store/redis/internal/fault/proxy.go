@@ -64,7 +64,7 @@ func (p *Proxy) Set(f Faults) {
 	p.faults = f
 }
 
-// Lose has the next n replies lost, and their connections closed: the server has done what it was asked for, and nobody hears of it.
+// Lose has the next n replies lost, and their connections closed: the server has done what it was asked for, and the client does not learn it.
 func (p *Proxy) Lose(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

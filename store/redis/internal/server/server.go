@@ -59,7 +59,7 @@ func find(tb testing.TB) string {
 	return ""
 }
 
-// FreePort returns a port that nobody listened on a moment ago.
+// FreePort returns a port that was free a moment ago.
 func FreePort(tb testing.TB) int {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
