@@ -1,6 +1,7 @@
 package keying_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/plyhttp/ply/keying"
@@ -43,6 +44,19 @@ func TestGraphQLDocumentsCompareByTokens(t *testing.T) {
 		{"an escaped quotation mark does not end a string",
 			request(t, "POST http://h/", js, "", `{"query":"{ a(x: \"1\\\"  2\") }"}`),
 			request(t, "POST http://h/", js, "", `{"query":"{ a(x: \"1\\\" 2\") }"}`), false},
+		{"a comment between names",
+			request(t, "POST http://h/", js, "", `{"query":"{a#c\nb}"}`),
+			request(t, "POST http://h/", js, "", `{"query":"{a b}"}`), true},
+		{"a comment at the end",
+			request(t, "POST http://h/", js, "", `{"query":"{a}#c"}`),
+			request(t, "POST http://h/", js, "", `{"query":"{a}"}`), true},
+		{"a comment at the beginning",
+			request(t, "POST http://h/", js, "", `{"query":"#c\n{a}"}`),
+			request(t, "POST http://h/", js, "", `{"query":"{a}"}`), true},
+		{"large numbers in variables",
+			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":9007199254740993}}`),
+			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":9007199254740992}}`), false},
+		{"a HEAD without content", request(t, "HEAD http://h/?query={a}"), request(t, "GET http://h/?query={a}"), true},
 		{"a GET without content", request(t, "GET http://h/?query={a}"), request(t, "GET http://h/?query={a}"), true},
 		{"another query of one", request(t, "GET http://h/?query={a}"), request(t, "GET http://h/?query={b}"), false},
 		{"variables count",
@@ -50,7 +64,8 @@ func TestGraphQLDocumentsCompareByTokens(t *testing.T) {
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":2}}`), false},
 	})
 	for _, document := range []string{`mutation { a }`, `{a} mutation M { b }`, `subscription { a }`, ``, "\ufeffmutation { a }", `fragment f on T { a } @mutation mutation { a }`,
-		`{a} @x mutation { b }`, `query Q { a } subscription S { b }`, `{ a(x: \"\"\"}\"\"\") } mutation { b }`, `{ a(x: \"\"\"never ends) }`, `{ a(x: \"\"\"1\\\"\"\") }`, `type T { a: Int }`, `{a}} mutation { b`, `(a) mutation { b }`, `query Q { a`} {
+		`{a} @x mutation { b }`, `query Q { a } subscription S { b }`, `{ a(x: \"\"\"}\"\"\") } mutation { b }`, `{ a(x: \"\"\"never ends) }`, `{ a(x: \"\"\"1\\\"\"\") }`, `type T { a: Int }`, `{a}} mutation { b`, `(a) mutation { b }`, `query Q { a`,
+		`query_ {a}`, `queryz {a}`, `queryA {a}`, `queryZ {a}`, `query0 {a}`, `query9 {a}`, `[a] {b}`, `query Q ) {a}`} {
 		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err == nil {
 			t.Errorf("%q must have no key", document)
 		}
@@ -60,6 +75,31 @@ func TestGraphQLDocumentsCompareByTokens(t *testing.T) {
 		`\"a mutation\" query Q($x: [In!] = [{mutation: 1}]) { a(x: $x) }`} {
 		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err != nil {
 			t.Errorf("%q is a query: %v", document, err)
+		}
+	}
+}
+
+// Only a GET or HEAD without content is identified by its URL. All other requests need a query in their content.
+func TestGraphQLRequestsWithoutAQueryHaveNoKey(t *testing.T) {
+	s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL}))
+	empty := request(t, "GET http://h/?query={a}")
+	empty.Method = ""
+	for _, test := range []struct {
+		name string
+		r    *http.Request
+		want bool
+	}{
+		{"a GET", request(t, "GET http://h/?query={a}"), true},
+		{"no method, which is GET", empty, true},
+		{"a HEAD", request(t, "HEAD http://h/?query={a}"), true},
+		{"a POST", request(t, "POST http://h/?query={a}"), false},
+		{"a GET with a mutation as content", request(t, "GET http://h/", "", `{"query":"mutation {a}"}`), false},
+		{"a GET with a query as content", request(t, "GET http://h/", "", `{"query":"{a}"}`), true},
+		{"no JSON", request(t, "POST http://h/", "", `{a}`), false},
+		{"JSON that is no object", request(t, "POST http://h/", "", `[1]`), false},
+	} {
+		if _, err := s.AppendKey(nil, test.r); (err == nil) != test.want {
+			t.Errorf("%s has a key: %v (%v), want %v", test.name, err == nil, err, test.want)
 		}
 	}
 }

@@ -5,7 +5,10 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 func TestNewSeparatesPrincipals(t *testing.T) {
@@ -46,5 +49,39 @@ func TestDefaultAllocatesNothing(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() { buf, _ = s.AppendKey(buf[:0], r) })
 	if n != 0 {
 		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+// A key is appended: what stands before it stays, and the key is the same in any buffer and for any order of the header's map.
+func TestKeysAreAppended(t *testing.T) {
+	r := request(t, "QUERY http://h/a?x=1&y=2", "Authorization: Bearer x", "cookie: a", "Cookie: b", "COOKIE: c", "A: 1", "B: 2", "C: 3", "D: 4", "a: 5", "", `{"a":1}`)
+	for name, s := range map[string]keying.Strategy{
+		"Default":    keying.Default(),
+		"SingleUser": keying.SingleUser(),
+		"New":        keying.New(),
+		"all parts": keying.New(keying.Prefix("v1"), keying.Method(), keying.URL(keying.URLOptions{Sort: true}), keying.Header("A", "Cookie"), keying.AllHeaders("D"),
+			keying.Body(keying.BodyOptions{}), keying.Principal(nil)),
+	} {
+		want := key(t, s, r)
+		for range 20 {
+			got, err := s.AppendKey([]byte("before"), r)
+			require.NoError(t, err)
+			if string(got) != "before"+want {
+				t.Fatalf("%s: %q behind \"before\", alone %q", name, got, want)
+			}
+		}
+	}
+}
+
+// A signature that names no key gives a request no key, unless the program names the principal.
+func TestSignatureWithoutAKeyNeedsAPrincipal(t *testing.T) {
+	r := request(t, "GET http://h/", "Authorization: NTLM TlRMTVNTUAAB")
+	for name, s := range map[string]keying.Strategy{"Default": keying.Default(), "New": keying.New(keying.URL(keying.URLOptions{Only: []string{"a"}}))} {
+		if _, err := s.AppendKey(nil, r); err == nil {
+			t.Errorf("%s: a key for NTLM", name)
+		}
+		if _, err := s.AppendKey(nil, r.WithContext(cache.WithPrincipal(t.Context(), "ann"))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
