@@ -1,6 +1,8 @@
 package rfc9111
 
 import (
+	"github.com/google/go-cmp/cmp"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"testing"
 
 	"github.com/plyhttp/ply/internal/cachestatus"
@@ -83,6 +85,115 @@ func TestDecisionWithoutStoredResponse(t *testing.T) {
 	} {
 		if got := Decide(asks(test.request), &Lookup{Fwd: cachestatus.FwdURIMiss}, t0); got.Action != test.want {
 			t.Errorf("%s: action %d, want %d", test.name, got.Action, test.want)
+		}
+	}
+}
+
+// What a decision says beside its action: why the request is forwarded (RFC 9211 §2.2), and in words what decided.
+func TestDecisionDetails(t *testing.T) {
+	const fresh, stale, swr = `max-age=60 | ETag: "a"`, `max-age=1 | ETag: "a"`, `max-age=1, stale-while-revalidate=9 | ETag: "a"`
+	for _, test := range []struct {
+		name              string
+		mode              Mode
+		response, request string
+		want              Decision
+	}{
+		{"plain hit", modeDefault, fresh, "", Decision{Action: Serve}},
+		{"reload", ModeReload, fresh, "", Decision{Fetch, cachestatus.FwdRequest, "reload"}},
+		{"reload, nothing stored", ModeReload, "", "", Decision{Fetch, cachestatus.FwdVary, "reload"}},
+		{"force-cache, stale", modeForceCache, stale, "", Decision{Serve, "", "mode force-cache"}},
+		{"force-cache, nothing stored", modeForceCache, "", "", Decision{Fetch, cachestatus.FwdVary, ""}},
+		{"only-if-cached, stale", modeOnlyIfCached, stale, "", Decision{Serve, "", "mode only-if-cached"}},
+		{"only-if-cached, nothing stored", modeOnlyIfCached, "", "", Decision{Refuse, "", "only-if-cached, nothing stored"}},
+		{"mode no-cache", ModeNoCache, fresh, "", Decision{Validate, cachestatus.FwdRequest, "mode no-cache"}},
+		{"mode no-cache, only-if-cached", ModeNoCache, fresh, "Cache-Control: only-if-cached", Decision{Refuse, "", "only-if-cached, stored response cannot be used: mode no-cache"}},
+		{"response no-cache", modeDefault, `no-cache | ETag: "a"`, "", Decision{Validate, cachestatus.FwdStale, "no-cache"}},
+		{"request no-cache", modeDefault, fresh, "Cache-Control: no-cache", Decision{Validate, cachestatus.FwdRequest, "request no-cache"}},
+		{"request Pragma", modeDefault, fresh, "Pragma: no-cache", Decision{Validate, cachestatus.FwdRequest, "request no-cache"}},
+		{"request no-cache, no validator", modeDefault, "max-age=60", "Cache-Control: no-cache", Decision{Fetch, cachestatus.FwdRequest, "request no-cache"}},
+		{"request max-age", modeDefault, fresh, "Cache-Control: max-age=4", Decision{Validate, cachestatus.FwdRequest, "request max-age"}},
+		{"request max-age and max-stale, too old", modeDefault, fresh, "Cache-Control: max-age=3, max-stale=1", Decision{Validate, cachestatus.FwdRequest, "request max-age"}},
+		{"request max-age and any max-stale", modeDefault, fresh, "Cache-Control: max-age=3, max-stale", Decision{Action: Serve}},
+		{"request min-fresh", modeDefault, fresh, "Cache-Control: min-fresh=56", Decision{Validate, cachestatus.FwdRequest, "request min-fresh"}},
+		{"stale", modeDefault, stale, "", Decision{Validate, cachestatus.FwdStale, ""}},
+		{"stale, no validator", modeDefault, "max-age=1", "", Decision{Fetch, cachestatus.FwdStale, ""}},
+		{"max-stale", modeDefault, stale, "Cache-Control: max-stale", Decision{Serve, "", "max-stale"}},
+		{"stale-while-revalidate", modeDefault, swr, "", Decision{ServeStale, "", "stale-while-revalidate"}},
+		{"stale-while-revalidate, only-if-cached", modeDefault, swr, "Cache-Control: only-if-cached", Decision{Serve, "", "stale-while-revalidate"}},
+		{"stale-while-revalidate, min-fresh", modeDefault, swr, "Cache-Control: min-fresh=0", Decision{Validate, cachestatus.FwdRequest, "request min-fresh"}},
+		{"stale, only-if-cached", modeDefault, stale, "Cache-Control: only-if-cached", Decision{Refuse, "", "only-if-cached, stored response cannot be used: "}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := &Lookup{Fwd: cachestatus.FwdVary}
+			if test.response != "" {
+				f.Entry, _ = entryOf(200, "Cache-Control: "+test.response, "", private)
+			}
+			a := ReadRequest(test.mode, newRequest("GET", test.request), private)
+			if diff := cmp.Diff(test.want, Decide(&a, f, at(5))); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+	if got := (Decision{Validate, cachestatus.FwdStale, "x"}).Unconditional(); got != (Decision{Fetch, cachestatus.FwdStale, "x"}) {
+		t.Errorf("unconditional: %+v", got)
+	}
+}
+
+// RFC 9111 §4.1: where no variant fits, the origin may choose one of the stored variants by its tag.
+func TestDecisionOffersOtherVariants(t *testing.T) {
+	tagged, _ := entryOf(200, `Cache-Control: max-age=60 | ETag: "a"`, "", private)
+	untagged, _ := entryOf(200, "Cache-Control: max-age=60", "", private)
+	part := tagged.Clone()
+	part.Part = &stored.ContentRange{First: 0, Last: 4, Complete: 10}
+	part.Derive()
+	variants := func(entries ...*stored.Entry) *stored.Variants { return &stored.Variants{Entries: entries} }
+	for _, test := range []struct {
+		name            string
+		f               Lookup
+		method, request string
+		want            action
+	}{
+		{"a tag", Lookup{Fwd: cachestatus.FwdVary, Variants: variants(untagged, tagged)}, "GET", "", Validate},
+		{"no tag", Lookup{Fwd: cachestatus.FwdVary, Variants: variants(untagged)}, "GET", "", Fetch},
+		{"a part's tag", Lookup{Fwd: cachestatus.FwdVary, Variants: variants(part)}, "GET", "", Fetch},
+		{"no variants", Lookup{Fwd: cachestatus.FwdVary}, "GET", "", Fetch},
+		{"another miss", Lookup{Fwd: cachestatus.FwdURIMiss, Variants: variants(tagged)}, "GET", "", Fetch},
+		{"HEAD", Lookup{Fwd: cachestatus.FwdVary, Variants: variants(tagged)}, "HEAD", "", Fetch},
+		{"a range", Lookup{Fwd: cachestatus.FwdVary, Variants: variants(tagged)}, "GET", "Range: bytes=0-1", Fetch},
+	} {
+		a := ReadRequest(modeDefault, newRequest(test.method, test.request), private)
+		if got := Decide(&a, &test.f, t0); got.Action != test.want || got.Fwd != test.f.Fwd {
+			t.Errorf("%s: %+v, want action %d", test.name, got, test.want)
+		}
+	}
+}
+
+// RFC 9111 §3.3: what is done with a stored part, bytes 0 to 4 of 10.
+func TestDecisionByStoredPart(t *testing.T) {
+	e, _ := entryOf(200, `Cache-Control: max-age=60 | ETag: "a"`, "", private)
+	part := e.Clone()
+	part.Part = &stored.ContentRange{First: 0, Last: 4, Complete: 10}
+	part.Derive()
+	middle := part.Clone()
+	middle.Part = &stored.ContentRange{First: 2, Last: 4, Complete: 10}
+	middle.Derive()
+	for _, test := range []struct {
+		name            string
+		e               *stored.Entry
+		method, request string
+		want            Decision
+	}{
+		{"the bytes are there", part, "GET", "Range: bytes=1-2", Decision{Action: Serve}},
+		{"more bytes are asked for", part, "GET", "Range: bytes=4-5", Decision{Fetch, cachestatus.FwdPartial, ""}},
+		{"the whole", part, "GET", "", Decision{Complete, cachestatus.FwdPartial, ""}},
+		{"the whole, of a middle part", middle, "GET", "", Decision{Fetch, cachestatus.FwdPartial, ""}},
+		{"the whole, with a condition", part, "GET", `If-None-Match: "a"`, Decision{Fetch, cachestatus.FwdPartial, ""}},
+		{"HEAD", part, "HEAD", "", Decision{Fetch, cachestatus.FwdPartial, ""}},
+		{"only-if-cached", part, "GET", "Cache-Control: only-if-cached", Decision{Refuse, "", "only-if-cached, only a part is stored"}},
+	} {
+		a := ReadRequest(modeDefault, newRequest(test.method, test.request), private)
+		if diff := cmp.Diff(test.want, Decide(&a, &Lookup{Entry: test.e}, at(5))); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", test.name, diff)
 		}
 	}
 }

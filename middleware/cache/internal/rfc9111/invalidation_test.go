@@ -1,6 +1,8 @@
 package rfc9111
 
 import (
+	"net/http"
+	"net/url"
 	"testing"
 )
 
@@ -18,5 +20,92 @@ func TestInvalidation(t *testing.T) {
 		if got := Invalidates(test.method, test.status, private); got != test.want {
 			t.Errorf("%s %d: %v, want %v", test.method, test.status, got, test.want)
 		}
+	}
+	for status, want := range map[int]bool{199: false, 200: true, 399: true, 400: false} {
+		if got := Invalidates("PUT", status, private); got != want {
+			t.Errorf("PUT %d: %v, want %v", status, got, want)
+		}
+	}
+	if Invalidates("PUT", 200, &Policy{Methods: []string{"PUT"}}) {
+		t.Error("a method that the user lets be answered from the store invalidates")
+	}
+}
+
+// RFC 9111 §4.4: which URIs a Location or a Content-Location names, seen from http://h/a, and whether the origin is the same.
+func TestInvalidationResolvesReferences(t *testing.T) {
+	for _, test := range []struct {
+		host       string // the request's own Host, if it has one
+		lines      []string
+		resolved   string
+		sameOrigin string
+	}{
+		{"", []string{"/b"}, "http://h/b", "http://h/b"},
+		{"", []string{" b?c "}, "http://h/b?c", "http://h/b?c"},
+		{"", []string{"http://h/b"}, "http://h/b", "http://h/b"},
+		{"", []string{"HTTP://H:80/b"}, "http://H:80/b", "http://h/b"},
+		{"", []string{"http://other/b"}, "http://other/b", ""},
+		{"", []string{"https://h/b"}, "", ""},
+		{"", []string{"http://%zz/"}, "", ""},
+		{"", []string{"/b", "/b"}, "", ""},
+		{"", nil, "", ""},
+		{"v", []string{"/b"}, "http://v/b", "http://h/b"},
+		{"v", []string{"http://v/b"}, "http://v/b", "http://h/b"},
+		{"v", []string{"http://h/b"}, "http://h/b", ""},
+	} {
+		r := newRequest("POST", "")
+		r.Host = test.host
+		resolved, same := "", ""
+		if u := Resolved(r, test.lines); u != nil {
+			resolved = u.String()
+		}
+		if other := SameOrigin(r, test.lines); other != nil {
+			same = other.URL.String()
+			if other.Method != "GET" || other.Host != test.host {
+				t.Errorf("%q: %s with Host %q", test.lines, other.Method, other.Host)
+			}
+		}
+		if resolved != test.resolved || same != test.sameOrigin {
+			t.Errorf("Host %q, %q: %q, %q; want %q, %q", test.host, test.lines, resolved, same, test.resolved, test.sameOrigin)
+		}
+	}
+}
+
+// RFC 9110 §9.3.3: a Content-Location that is the target URI, by whatever spelling.
+func TestInvalidationByContentLocation(t *testing.T) {
+	for location, want := range map[string]bool{"/a": true, "http://H:80/%61": true, "/b": false, "http://other/a": false, "": true} {
+		resp := &http.Response{Header: http.Header{"Content-Location": {location}}}
+		if got := locatesItself(newRequest("POST", ""), resp); got != want {
+			t.Errorf("%q: %v, want %v", location, got, want)
+		}
+	}
+	if locatesItself(newRequest("POST", ""), &http.Response{}) {
+		t.Error("a response without Content-Location locates itself")
+	}
+}
+
+func TestInvalidationTags(t *testing.T) {
+	one := newRequest("GET", "")
+	query := newRequest("GET", "")
+	query.URL.RawQuery = "q=1"
+	if URITag(one) == URITag(query) || SearchTag(one) != SearchTag(query) || URITag(one) == SearchTag(one) {
+		t.Error("the tag of a URI has its query, the one for No-Vary-Search has not, and the two kinds differ")
+	}
+	if tags := URITags(query); len(tags) != 2 || tags[0] != URITag(query) || tags[1] != SearchTag(query) {
+		t.Error("a URI has one tag of each kind")
+	}
+}
+
+func TestInvalidationShowsURLsWithoutUserinfo(t *testing.T) {
+	r := newRequest("GET", "")
+	r.URL.User, r.URL.Fragment, r.URL.RawQuery = url.User("secret"), "f", "q=1"
+	if got := DisplayURL(r); got != "http://h/a?q=1" {
+		t.Error(got)
+	}
+	r.Host = "v"
+	if got := DisplayURL(r); got != "http://v/a?q=1" {
+		t.Error(got)
+	}
+	if got := DisplayURL(&http.Request{URL: &url.URL{Scheme: "http", Host: "h", Opaque: "/a%2fb"}}); got != "http://h/a%2fb" {
+		t.Error(got)
 	}
 }

@@ -1,6 +1,7 @@
 package rfc9111
 
 import (
+	"github.com/google/go-cmp/cmp"
 	"net/http"
 	"strings"
 	"testing"
@@ -109,4 +110,150 @@ func FuzzVary(f *testing.F) {
 			t.Fatalf("%s: %q in lines does not select", name, one)
 		}
 	})
+}
+
+// What is kept of the request fields that Vary names: each once, in a fixed order, secrets as hashes.
+func TestSelectors(t *testing.T) {
+	key := &stored.HashKey{1}
+	r := newRequest("GET", "Accept: a | B: 2 | C: 3 | C: 4 | Cookie: x | User-Agent: u")
+	got := NewSelectors([]string{"user-agent, accept, B", "c, Accept, Missing, cookie, Origin"}, r, key)
+	want := []stored.Selector{
+		{Name: "Accept", Present: true, Value: "a", Raw: "a"},
+		{Name: "B", Present: true, Value: hash(key, "2")},
+		{Name: "C", Present: true, Value: hash(key, "3, 4")},
+		{Name: "Cookie", Present: true, Value: hash(key, "x")},
+		{Name: "Missing"},
+		{Name: "Origin"},
+		{Name: "User-Agent", Present: true, Value: "u", Raw: "u"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if n := len(NewSelectors([]string{numbered("f%d", 65)}, r, key)); n != 64 {
+		t.Errorf("%d selectors", n)
+	}
+	if got := NewSelectors([]string{"User-Agent"}, newRequest("GET", "User-Agent: a | User-Agent: b"), key); got[0].Raw != "" || got[0].Value != "a, b" {
+		t.Errorf("two lines: %+v", got)
+	}
+	if got := NewSelectors([]string{"A"}, &http.Request{Header: http.Header{"A": nil}}, key); got[0].Present {
+		t.Error("a field without lines is present")
+	}
+	if got := NewSelectors([]string{"Cookie"}, &http.Request{Header: http.Header{"cookie": {"x"}}}, key); got[0].Value != hash(key, "x") {
+		t.Error("a field is not found under another spelling")
+	}
+	signed := func(signature string) *http.Request {
+		return newRequest("GET", "Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260102/eu/s3/aws4_request, SignedHeaders=host, Signature="+signature)
+	}
+	one, other := NewSelectors([]string{"Authorization"}, signed("00"), key), NewSelectors([]string{"Authorization"}, signed("01"), key)
+	if diff := cmp.Diff(one, other); diff != "" {
+		t.Errorf("two signatures with one key\n%s", diff)
+	}
+}
+
+// RFC 9110 §12.5.4: a response in the language that is preferred is used, whatever Accept-Language it was stored under, and whatever else varies is compared.
+func TestSelectionOfThePreferredLanguage(t *testing.T) {
+	e, _ := entryOf(200, "Cache-Control: max-age=60 | Vary: Accept-Language | Content-Language: de", "Accept-Language: de, en", private)
+	both, _ := entryOf(200, "Cache-Control: max-age=60 | Vary: Accept-Language, User-Agent | Content-Language: de", "Accept-Language: de, en | User-Agent: a", private)
+	for _, test := range []struct {
+		e       *stored.Entry
+		request string
+		want    bool
+	}{
+		{e, "Accept-Language: de", true},
+		{e, "Accept-Language: de, en", true},
+		{e, "Accept-Language: en", false},
+		{e, "Accept-Language: en, de;q=0.9", false},
+		{e, "", false},
+		{both, "Accept-Language: de | User-Agent: a", true},
+		{both, "Accept-Language: de | User-Agent: b", false},
+	} {
+		if got := Selects(test.e, newRequest("GET", test.request), &stored.HashKey{}); got != test.want {
+			t.Errorf("%q: %v, want %v", test.request, got, test.want)
+		}
+	}
+	en, _ := entryOf(200, "Cache-Control: max-age=60 | Vary: Accept-Language | Content-Language: en", "Accept-Language: en", private)
+	if Selects(en, newRequest("GET", "Accept-Language: en, de"), &stored.HashKey{}) {
+		t.Error(`a response to "en" is the answer to "en, de"`)
+	}
+}
+
+// RFC 9111 §4: of the responses that fit, one with the bytes that are asked for is used, and of these the latest.
+func TestSelectionAmongParts(t *testing.T) {
+	whole := func(seconds int) *stored.Entry {
+		e, _ := entryOf(200, "Cache-Control: max-age=60 | Date: "+date(seconds), "", private)
+		return e
+	}
+	dated := func(part *stored.Entry, seconds int) *stored.Entry {
+		part.Date = at(seconds)
+		return part
+	}
+	old, head, tail := whole(-50), dated(partOf(0, 4, 10), -10), dated(partOf(5, 9, 10), -20)
+	for _, test := range []struct {
+		name, request string
+		entries       []*stored.Entry
+		want          *stored.Entry
+	}{
+		{"the whole, though a part is later", "", []*stored.Entry{old, head}, old},
+		{"the whole, in the other order", "", []*stored.Entry{head, old}, old},
+		{"the part that has the range", "Range: bytes=6-7", []*stored.Entry{head, tail}, tail},
+		{"the part that has the range, in the other order", "Range: bytes=6-7", []*stored.Entry{tail, head}, tail},
+		{"the latest of two parts, neither of which has the range", "Range: bytes=4-5", []*stored.Entry{tail, head}, head},
+		{"the latest of two parts, in the other order", "Range: bytes=4-5", []*stored.Entry{head, tail}, head},
+		{"the latest of what has the range", "Range: bytes=0-1", []*stored.Entry{old, head}, head},
+		{"nothing", "", nil, nil},
+	} {
+		// With a selector that is not recognised by its raw value, the general way is taken.
+		for _, e := range test.entries {
+			e.Selectors = []stored.Selector{{Name: "X", Present: true, Value: hash(&stored.HashKey{}, "1")}}
+		}
+		if got := Select(&stored.Variants{Entries: test.entries}, asks(test.request), newRequest("GET", "X: 1"), &stored.HashKey{}); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// No-Vary-Search: a response answers other queries than its own, and its own is not preferred.
+func TestSelectionByQuery(t *testing.T) {
+	of := func(query string) *stored.Entry {
+		e, _ := entryOf(200, `Cache-Control: max-age=60 | No-Vary-Search: params=("x")`, "", private)
+		e.Search = stored.NewSearchVariance(e.Header, query)
+		return e
+	}
+	a, b := of("a=1"), of("a=2&x=1")
+	for query, want := range map[string]*stored.Entry{"a=1": a, "x=9&a=1": a, "a=2": b, "a=3": nil, "": nil} {
+		r := newRequest("GET", "")
+		r.URL.RawQuery = query
+		if got := Select(&stored.Variants{Entries: []*stored.Entry{a, b}}, asks(""), r, &stored.HashKey{}); got != want {
+			t.Errorf("%q selects %v, want %v", query, got, want)
+		}
+	}
+}
+
+// The fast path takes a response by its raw fields only if all responses vary on the same fields: otherwise another one could fit as well.
+func TestSelectionByRawFields(t *testing.T) {
+	of := func(vary, request string) *stored.Entry {
+		e, _ := entryOf(200, "Cache-Control: max-age=60 | Vary: "+vary, request, private)
+		return e
+	}
+	ua, ua2, accept := of("User-Agent", "User-Agent: a"), of("User-Agent", "User-Agent: b"), of("Accept", "Accept: a")
+	r := newRequest("GET", "User-Agent: a | Accept: a")
+	for _, test := range []struct {
+		name    string
+		entries []*stored.Entry
+		want    *stored.Entry
+	}{
+		{"one", []*stored.Entry{ua}, ua}, {"two on the same field", []*stored.Entry{ua2, ua}, ua}, {"none fits", []*stored.Entry{ua2}, nil}, {"two on different fields", []*stored.Entry{ua, accept}, nil},
+	} {
+		if got := recognised(&stored.Variants{Entries: test.entries}, asks(""), r); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+	if recognised(&stored.Variants{Entries: []*stored.Entry{partOf(0, 4, 10)}}, asks(""), r) != nil {
+		t.Error("a part is recognised for the whole")
+	}
+	searched := of("User-Agent", "User-Agent: a")
+	searched.Search = &stored.SearchVariance{}
+	if recognised(&stored.Variants{Entries: []*stored.Entry{searched}}, asks(""), r) != nil {
+		t.Error("a response is recognised without a look at the query")
+	}
 }

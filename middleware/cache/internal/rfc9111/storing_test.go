@@ -1,6 +1,8 @@
 package rfc9111
 
 import (
+	"github.com/google/go-cmp/cmp"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -123,5 +125,99 @@ func TestStoringWhereExpiryOverrulesTheServer(t *testing.T) {
 	e, _ := storedBy(hour, "GET", 200, "Cache-Control: no-cache, must-revalidate | Age: 600 | Date: "+date(-600), "", private)
 	if left := e.FreshFor(t0); left != time.Hour || e.Rules.NoCache || e.Rules.MustRevalidate {
 		t.Errorf("an hour from receipt: %v left, rules %+v", left, e.Rules)
+	}
+}
+
+// RFC 9111 §3.3: which 206 responses are stored: one range of bytes, with all its bytes, in answer to a request for a range.
+func TestStoringParts(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*Candidate)
+		want   bool
+	}{
+		{"a range", func(*Candidate) {}, true},
+		{"no range was asked for", func(c *Candidate) { c.Request.Header = nil }, false},
+		{"no range was asked for, but it is a confirmed part", func(c *Candidate) { c.Request.Header, c.Confirmed = nil, true }, true},
+		{"no Content-Range", func(c *Candidate) { c.Response.Header.Del("Content-Range") }, false},
+		{"a length that is not that of the range", func(c *Candidate) { c.Response.ContentLength = 6 }, false},
+		{"no length", func(c *Candidate) { c.Response.ContentLength = -1 }, false},
+		{"chunked", func(c *Candidate) { c.Response.TransferEncoding = []string{"chunked"} }, false},
+		{"decompressed", func(c *Candidate) { c.Response.Uncompressed = true }, false},
+		{"several parts", func(c *Candidate) { c.Response.Header.Set("Content-Type", "multipart/byteranges; boundary=a") }, false},
+	} {
+		c := &Candidate{
+			Request:  newRequest("GET", "Range: bytes=0-4"),
+			Response: &http.Response{StatusCode: 206, ContentLength: 5, Header: header("Content-Range: bytes 0-4/10")},
+		}
+		test.change(c)
+		if got := storablePart(c); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// RFC 9111 §3, §3.5, §7.3: what the user's options refuse, and what a shared cache needs permission for.
+func TestStoringUnderOptions(t *testing.T) {
+	const maxAge = "Cache-Control: max-age=60"
+	unshared := "credentials, and the response is not marked as shareable"
+	for _, test := range []struct {
+		name              string
+		p                 *Policy
+		method            string
+		status            int
+		response, request string
+		want              string
+	}{
+		{"a status that is not listed", &Policy{Statuses: []int{404}}, "GET", 200, maxAge, "", "status not allowed"},
+		{"a status that is listed", &Policy{Statuses: []int{404}}, "GET", 404, maxAge, "", ""},
+		{"status 199", private, "GET", 199, maxAge, "", "status not final"},
+		{"status 200", private, "GET", 200, maxAge, "", ""},
+		{"status 599", private, "GET", 599, maxAge, "", ""},
+		{"status 600", private, "GET", 600, maxAge, "", "status not final"},
+		{"must-understand, 307", private, "GET", 307, "Cache-Control: max-age=60, no-store, must-understand", "", ""},
+		{"must-understand, 299", private, "GET", 299, "Cache-Control: max-age=60, no-store, must-understand", "", "must-understand, status not understood"},
+		{"API key", shared, "GET", 200, maxAge, "X-Api-Key: a", unshared},
+		{"API key, public", shared, "GET", 200, maxAge + ", public", "X-Api-Key: a", ""},
+		{"API key, s-maxage", shared, "GET", 200, "Cache-Control: s-maxage=60", "X-Api-Key: a", ""},
+		{"API key, s-maxage of zero", shared, "GET", 200, "Cache-Control: max-age=60, s-maxage=0", "X-Api-Key: a", unshared},
+		{"API key, must-revalidate", shared, "GET", 200, maxAge + ", must-revalidate", "X-Api-Key: a", unshared},
+		{"API key, private cache", private, "GET", 200, maxAge, "X-Api-Key: a", ""},
+		{"strict cookies", &Policy{Shared: true, StrictCookie: true}, "GET", 200, maxAge + " | Set-Cookie: a=b", "", "set-cookie"},
+		{"strict cookies, no cookie", &Policy{Shared: true, StrictCookie: true}, "GET", 200, maxAge, "", ""},
+		{"connection names Cache-Control", private, "GET", 200, maxAge + " | Connection: Cache-Control", "", "connection names a field that governs caches"},
+		{"connection names Expires", private, "GET", 200, maxAge + " | Connection: expires", "", "connection names a field that governs caches"},
+		{"connection names a targeted field", &Policy{Targeted: []string{"CDN-Cache-Control"}}, "GET", 200, maxAge + " | Connection: cdn-cache-control", "", "connection names a field that governs caches"},
+		{"connection names something else", private, "GET", 200, maxAge + " | Connection: keep-alive", "", ""},
+		{"POST that locates itself, created", private, "POST", 201, maxAge + " | Content-Location: /a", "", "method"},
+		{"POST in the user's methods", &Policy{Methods: []string{"POST"}}, "POST", 200, maxAge, "", ""},
+		{"no freshness and no validator, but for use without an origin", &Policy{Disconnected: time.Hour}, "GET", 200, "", "", ""},
+		{"Last-Modified alone", private, "GET", 200, "Last-Modified: " + date(0), "", ""},
+		{"private, status not cacheable by default", private, "GET", 503, "Cache-Control: private | ETag: \"a\"", "", ""},
+	} {
+		if _, got := storedBy(expiry.Default(), test.method, test.status, test.response, test.request, test.p); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestStoringHeaderSizeAndMediaType(t *testing.T) {
+	line := func(n int) http.Header { return http.Header{"A": {strings.Repeat("x", n-len("A: \r\n"))}} }
+	if UnstorableSize(line(64<<10)) != "" || UnstorableSize(line(64<<10+1)) == "" {
+		t.Error("a header has at most 64 KiB, with separators")
+	}
+	for contentType, want := range map[string]bool{"text/event-stream": true, "TEXT/Event-Stream; a=b": true, "text/event": false, "text/plain": false, "": false, "a/b, text/event-stream": true} {
+		if got := hasType(http.Header{"Content-Type": {contentType}}, "text/event-stream"); got != want {
+			t.Errorf("%q: %v, want %v", contentType, got, want)
+		}
+	}
+	var known []int
+	for status := range 700 {
+		if understood(status) {
+			known = append(known, status)
+		}
+	}
+	want := []int{200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 511}
+	if diff := cmp.Diff(want, known); diff != "" {
+		t.Errorf("understood statuses (-want +got)\n%s", diff)
 	}
 }

@@ -143,3 +143,156 @@ func FuzzUpdate(f *testing.F) {
 		}
 	})
 }
+
+// RFC 9111 §4.3.1: what becomes of the caller's own conditions in a request that validates.
+func TestConditionalHeaderReplacesTheCallersConditions(t *testing.T) {
+	tagged, _ := entryOf(200, `Cache-Control: max-age=1 | ETag: "a"`, "", private)
+	undated, _ := entryOf(200, "Cache-Control: max-age=1", "", private)
+	part := partOf(0, 4, 10)
+	other := partOf(5, 9, 10)
+	other.Etag.Opaque = "b"
+	for _, test := range []struct {
+		name     string
+		request  http.Header
+		selected *stored.Entry
+		variants []*stored.Entry
+		want     http.Header
+	}{
+		{"an asterisk", header("If-None-Match: *"), tagged, []*stored.Entry{tagged}, header(`If-None-Match: "a"`)},
+		{"a date beside a tag", header("If-Modified-Since: " + date(-5)), tagged, []*stored.Entry{tagged}, header(`If-None-Match: "a"`)},
+		{"a date, and nothing to ask about", header("If-Modified-Since: " + date(-5)), undated, []*stored.Entry{undated}, header("If-Modified-Since: " + date(-5))},
+		{"nothing, and nothing to ask about", header("A: 1"), undated, []*stored.Entry{undated}, header("A: 1")},
+		{"an asterisk, and nothing to ask about", header("If-None-Match: *"), undated, []*stored.Entry{undated}, header("")},
+		{"names in lower case", http.Header{"if-none-match": {"*"}, "if-modified-since": {date(0)}}, tagged, []*stored.Entry{tagged}, header(`If-None-Match: "a"`)},
+		{"a selected part", header(""), part, []*stored.Entry{part, other}, header(`If-None-Match: "a" | If-Modified-Since: ` + date(-100))},
+		{"a part that is not selected", header(""), tagged, []*stored.Entry{tagged, other}, header(`If-None-Match: "a"`)},
+		{"no header", nil, tagged, []*stored.Entry{tagged}, header(`If-None-Match: "a"`)},
+	} {
+		kept := test.request.Clone()
+		a := ReadRequest(modeDefault, &http.Request{Header: test.request}, private)
+		if diff := cmp.Diff(test.want, ConditionalHeader(test.request, test.selected, test.variants, &a)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", test.name, diff)
+		}
+		if diff := cmp.Diff(kept, test.request); diff != "" {
+			t.Errorf("%s: the caller's header was changed\n%s", test.name, diff)
+		}
+	}
+	since := header("If-Modified-Since: " + date(-5))
+	a := ReadRequest(modeDefault, &http.Request{Header: since}, private)
+	ConditionalHeader(since, undated, nil, &a)["If-Modified-Since"][0] = "changed"
+	if since.Get("If-Modified-Since") != date(-5) {
+		t.Error("the lines of the caller's header are shared")
+	}
+}
+
+// RFC 9111 §4.3.4: a 304 confirms nothing that it was not asked about, and of several that it may mean the latest.
+func TestConfirmedBy304AmongParts(t *testing.T) {
+	whole, _ := entryOf(200, `Cache-Control: max-age=1 | ETag: W/"a" | Date: `+date(-50), "", private)
+	later, _ := entryOf(200, `Cache-Control: max-age=1 | ETag: W/"a" | Date: `+date(-10), "", private)
+	part := partOf(0, 4, 10)
+	for _, test := range []struct {
+		name     string
+		selected *stored.Entry
+		variants []*stored.Entry
+		tag      string
+		want     *stored.Entry
+	}{
+		{"a part that was not offered", nil, []*stored.Entry{part}, `ETag: "a"`, nil},
+		{"a part that was selected", part, []*stored.Entry{part}, `ETag: "a"`, part},
+		{"the later of two", nil, []*stored.Entry{whole, later}, `ETag: W/"a"`, later},
+		{"the later of two, in the other order", nil, []*stored.Entry{later, whole}, `ETag: W/"a"`, later},
+		{"the selected one, though another is later", whole, []*stored.Entry{whole, later}, `ETag: W/"a"`, whole},
+	} {
+		if got := Confirmed(header(test.tag), test.selected, test.variants, asks("")); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+// RFC 9111 §3.2: what an update leaves as it is: what describes the stored bytes, cookies, a weak tag, and the caller's view of the stored lines.
+func TestUpdatingStoredHeaderFieldsThatStay(t *testing.T) {
+	kept := header(`Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: W/"a" | Set-Cookie: a=b | Date: ` + date(-100))
+	for _, test := range []struct{ name, update, want string }{
+		{"what describes the content", `Content-Digest: new | Content-Md5: new | Content-Encoding: br | Content-Range: x | Date: ` + date(-1), `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: W/"a" | Set-Cookie: a=b | Date: ` + date(-1)},
+		{"cookies", `Set-Cookie: new=1 | Date: ` + date(-1), `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: W/"a" | Set-Cookie: a=b | Date: ` + date(-1)},
+		{"the strong form of the weak tag", `ETag: "a"`, `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: W/"a" | Set-Cookie: a=b | Date: ` + date(0)},
+		{"another tag", `ETag: "b"`, `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: "b" | Set-Cookie: a=b | Date: ` + date(0)},
+	} {
+		if diff := cmp.Diff(header(test.want), FreshenedHeader(kept, header(test.update), t0)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", test.name, diff)
+		}
+	}
+	strong := header(`ETag: "a" | Date: ` + date(0))
+	if got := FreshenedHeader(strong, header(`ETag: W/"a"`), t0).Get("Etag"); got != `W/"a"` {
+		t.Errorf("a strong tag that the origin weakens is %s", got)
+	}
+	if got := FreshenedHeader(header("A: 1"), header("Etag: \"a\""), t0).Get("Etag"); got != `"a"` {
+		t.Errorf("a tag where none was stored is %s", got)
+	}
+	update := header("A: 1 | A: 2 | B: 3")
+	merged := FreshenedHeader(header("C: 4"), update, t0)
+	merged["A"] = append(merged["A"], "more")
+	if merged.Get("B") != "3" || len(update["A"]) != 2 {
+		t.Error("a field that is appended to runs into another")
+	}
+}
+
+// RFC 9110 §13.2.1: conditions apply to successful responses.
+func TestReceivedConditionsByStatus(t *testing.T) {
+	for status, want := range map[int]bool{199: false, 200: true, 299: true, 300: false, 404: false} {
+		e := &stored.Entry{Status: status, Header: http.Header{}}
+		if got := notModified(asks("If-None-Match: *"), e, t0); got != want {
+			t.Errorf("%d: %v, want %v", status, got, want)
+		}
+	}
+}
+
+func TestReceivedConditionIsAnsweredBy304(t *testing.T) {
+	for _, test := range []struct {
+		tag, request string
+		want         bool
+	}{
+		{`ETag: "a"`, `If-None-Match: "b", W/"a"`, true},
+		{`ETag: "a"`, `If-None-Match: "b"`, false},
+		{`ETag: "a"`, `If-None-Match: *`, false},
+		{`ETag: "a"`, ``, false},
+		{``, `If-None-Match: "a"`, false},
+	} {
+		if got := AnswersCaller(header(test.tag), asks(test.request)); got != test.want {
+			t.Errorf("%s for %s: %v, want %v", test.tag, test.request, got, test.want)
+		}
+	}
+}
+
+// RFC 9111 §4.3.5: whether a 200 to HEAD is about the stored response, of five bytes.
+func TestFresheningByHead(t *testing.T) {
+	e, _ := entryOf(200, `Cache-Control: max-age=1 | ETag: "a" | Last-Modified: `+date(-100), "", private)
+	untagged, _ := entryOf(200, "Cache-Control: max-age=1", "", private)
+	other, _ := entryOf(404, "Cache-Control: max-age=1", "", private)
+	decompressed := e.Clone()
+	decompressed.Uncompressed = true
+	decompressed.Derive()
+	for _, test := range []struct {
+		name, head string
+		e          *stored.Entry
+		want       bool
+	}{
+		{"nothing said", "", e, true},
+		{"all the same", `ETag: "a" | Content-Length: 5 | Last-Modified: ` + date(-100), e, true},
+		{"another tag", `ETag: "b"`, e, false},
+		{"a tag where none is stored", `ETag: "b"`, untagged, false},
+		{"another date", "Last-Modified: " + date(-99), e, false},
+		{"a malformed date", "Last-Modified: x", e, false},
+		{"a malformed date where none is stored", "Last-Modified: x", untagged, false},
+		{"another length", "Content-Length: 6", e, false},
+		{"another length and the same tag", `ETag: "a" | Content-Length: 6`, e, false},
+		{"another length and another weakness", `ETag: W/"a" | Content-Length: 6`, e, true},
+		{"another length of what was decompressed", "Content-Length: 6", decompressed, true},
+		{"a malformed length", "Content-Length: x", e, true},
+		{"a stored error", "", other, false},
+	} {
+		if got := Describes(header(test.head), test.e); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
