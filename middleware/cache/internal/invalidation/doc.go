@@ -1,7 +1,7 @@
-// Package invalidation has what stored responses are invalidated by, without a store: tags, groups, and what was invalidated lately (RFC 9111 §4.4, RFC 9875).
+// Package invalidation has the tags and groups by which stored responses are invalidated, and the history of recent invalidations (RFC 9111 §4.4, RFC 9875).
 //
 //	tags.go            the tag of a URI, a group or a principal: a hash
 //	response_tags.go   the tags that a program gives to a response
 //	groups.go          the cache groups that a field lists
-//	history.go         the latest invalidations, which keep out responses that were requested before them
+//	history.go         the latest invalidations: a response that was requested before one is not stored after it
 package invalidation

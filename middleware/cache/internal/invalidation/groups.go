@@ -10,7 +10,7 @@ import (
 // Beyond it, the stricter reading counts: a response is not stored, and an invalidation is about all groups of the origin.
 const MaxGroups = 128
 
-// GroupNames returns the names of the groups that a field lists, each once (RFC 9875 §2, §3). It is false if these are more than maxGroups.
+// GroupNames returns the names of the groups that a field lists, each once (RFC 9875 §2, §3). It reports false if they are more than MaxGroups.
 func GroupNames(lines []string) (names []string, all bool) {
 	if len(lines) == 0 {
 		return nil, true
@@ -33,7 +33,7 @@ func GroupNames(lines []string) (names []string, all bool) {
 	return names, true
 }
 
-// UnstorableGroups refuses a response that belongs to more groups than can be kept: the invalidation of one of the others would not reach it.
+// UnstorableGroups refuses a response with more groups than are kept: the invalidation of one of the others would not reach it.
 func UnstorableGroups(h http.Header) string {
 	if _, all := GroupNames(h["Cache-Groups"]); !all {
 		return "more than 128 cache groups"

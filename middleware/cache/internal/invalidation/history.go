@@ -7,25 +7,25 @@ import (
 )
 
 // History remembers the latest invalidations, so that a response that was requested before one is not stored after it.
-// It remembers short forms: two tags with one keep a response from being stored, and nothing else.
+// It remembers the short forms of tags: two tags with the same one keep a response from being stored, and nothing else.
 type History struct {
 	mu   sync.Mutex // guards the fields below
 	next uint64     // number of the next invalidation
 	tags [1024]uint64
 
-	nextFilter uint64 // number of the next sieve
+	nextFilter uint64 // number of the next filter
 	filters    [16]Filter
 }
 
-// A Filter is an invalidation of all responses that something is true of. It reports whether that is so for what was requested at a URL at a time.
-// It calls no user's code, for it is asked later than the user's call, and under locks.
+// A Filter is an invalidation of all responses that match a condition. It reports whether a response that was requested at a URL at a time matches.
+// It must not call the user's code: it is called after the user's call has returned, and under locks.
 type Filter func(url string, requested time.Time) bool
 
-// Moment is a point in a history: what comes later may not be known there, but for the notes that were made there.
+// Moment is a point in a history. Later invalidations are not known at it, except those that were added with AddAt.
 type Moment struct {
 	next         uint64 // number of the first note that may not be known
 	ownFrom, own uint64 // the notes made there: number of the first, and how many
-	nextFilter   uint64 // number of the first sieve that may not be known
+	nextFilter   uint64 // number of the first filter that may not be known
 }
 
 // Now returns the present moment.
@@ -35,7 +35,7 @@ func (h *History) Now() Moment {
 	return Moment{next: h.next, nextFilter: h.nextFilter}
 }
 
-// AddFilter notes an invalidation by a sieve.
+// AddFilter records an invalidation by a filter.
 func (h *History) AddFilter(s Filter) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,10 +43,10 @@ func (h *History) AddFilter(s Filter) {
 	h.nextFilter++
 }
 
-// FilteredSince reports whether a response that was requested at a time, and whose URL url returns, may have been invalidated by a sieve since the given moment.
-// What is forgotten counts as invalidated.
+// FilteredSince reports whether a response that was requested at a time, and whose URL url returns, may have been invalidated by a filter since the given moment.
+// Beyond the memory of the history, it counts as invalidated.
 func (h *History) FilteredSince(m Moment, url func() string, requested time.Time) bool {
-	sieves, forgotten := h.sievesSince(m)
+	sieves, forgotten := h.filtersSince(m)
 	if len(sieves) == 0 {
 		return forgotten
 	}
@@ -54,8 +54,8 @@ func (h *History) FilteredSince(m Moment, url func() string, requested time.Time
 	return slices.ContainsFunc(sieves, func(s Filter) bool { return s(of, requested) })
 }
 
-// sievesSince returns the sieves that were noted since a moment, and whether some have been forgotten.
-func (h *History) sievesSince(m Moment) (sieves []Filter, forgotten bool) {
+// filtersSince returns the filters that were added since a moment, and whether some have been forgotten.
+func (h *History) filtersSince(m Moment) (sieves []Filter, forgotten bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.nextFilter-m.nextFilter > uint64(len(h.filters)) {
@@ -67,11 +67,11 @@ func (h *History) sievesSince(m Moment) (sieves []Filter, forgotten bool) {
 	return sieves, false
 }
 
-// Add notes invalidations.
+// Add records invalidations.
 func (h *History) Add(tags ...Tag) { h.AddAt(Moment{}, tags...) }
 
-// AddAt notes invalidations that an answer of the given moment makes itself, and returns the moment with them:
-// they do not keep the answer from being stored, while those that others have made since then do.
+// AddAt records the invalidations that a response itself causes, and returns the moment of its request with them: they do not keep
+// the response from being stored. Those that others have caused since that moment do.
 func (h *History) AddAt(m Moment, tags ...Tag) Moment {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -83,14 +83,14 @@ func (h *History) AddAt(m Moment, tags ...Tag) Moment {
 	return m
 }
 
-// AddAll notes that everything has been invalidated: all numbers that are remembered are of before.
+// AddAll records that everything has been invalidated: no earlier moment reaches into the memory any more.
 func (h *History) AddAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.next += uint64(len(h.tags)) + 1
 }
 
-// Since tells whether one of the tags may have been invalidated since the given moment. What is forgotten counts as invalidated.
+// Since reports whether one of the tags may have been invalidated since the given moment. Beyond the memory of the history, it counts as invalidated.
 func (h *History) Since(m Moment, tags []Tag) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,7 +98,7 @@ func (h *History) Since(m Moment, tags []Tag) bool {
 	case h.next-m.next > uint64(len(h.tags)):
 		return true
 	case h.next-m.next == m.own:
-		return false // the common case: nothing, or the moment's own notes
+		return false // the common case: no invalidations, or only the moment's own
 	}
 	for _, tag := range tags {
 		hash := tag.Short()

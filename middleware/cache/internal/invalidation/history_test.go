@@ -57,7 +57,7 @@ func TestHistoryIgnoresTheResponsesOwnInvalidations(t *testing.T) {
 		before, after []string // history of others before and after the answer's own
 		want          bool
 	}{
-		"nobody else":                         {nil, nil, false},
+		"no other":                            {nil, nil, false},
 		"others, before":                      {[]string{"x", "y"}, nil, false},
 		"others, after":                       {nil, []string{"x"}, false},
 		"others, around":                      {[]string{"x"}, []string{"y"}, false},

@@ -6,19 +6,19 @@ import (
 	"slices"
 )
 
-// A Tag is what stored responses are invalidated by: the hash of a URI or of a group, so that nothing of a query stands in a store.
+// A Tag identifies stored responses that are invalidated together: the hash of a URI, a group or a principal. As a hash, it shows nothing of a query in a store.
 type Tag [16]byte
 
 // TagOverhead is charged for each tag of an entry: the tag itself, what the entry remembers of it, and its place in an index.
 const TagOverhead = 128
 
-// TagList is a list of different tags. A set of variants with many groups can have thousands.
+// TagList is a list of distinct tags. Variants with many groups can have thousands.
 type TagList struct {
 	Tags []Tag
 	at   map[Tag]int // where each tag is, once there are many
 }
 
-// manyTags are no longer searched one by one.
+// manyTags is how many tags a TagList has when it begins to use a map.
 const manyTags = 32
 
 // Add appends t unless it is there.
@@ -38,7 +38,7 @@ func (l *TagList) Add(t Tag) {
 	}
 }
 
-// Find returns where t is, or -1.
+// Find returns the index of t, or -1.
 func (l *TagList) Find(t Tag) int {
 	if l.at == nil {
 		return slices.Index(l.Tags, t)
@@ -49,13 +49,13 @@ func (l *TagList) Find(t Tag) int {
 	return -1
 }
 
-// NewTag hashes what a tag is about.
+// NewTag returns the tag of a subject: its hash.
 func NewTag(about []byte) Tag {
 	sum := sha256.Sum256(about)
 	return Tag(sum[:16])
 }
 
-// Short is the tag as a key for maps. Two tags with one short form are invalidated together, which costs a fetch and nothing else.
+// Short is the tag as a key for maps. Two tags with the same short form are invalidated together, which costs a fetch and nothing else.
 func (t Tag) Short() uint64 { return binary.LittleEndian.Uint64(t[:]) }
 
 // HashedPrincipalTag is the tag of everything that is stored for a principal whose name has this hash.

@@ -11,7 +11,7 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// Get returns the record under key. A Memory holds records if something stands between it and the cache, such as [store.Encrypted].
+// Get returns the record under key. A Memory holds records if a wrapper is between it and the cache, such as [store.Encrypted].
 func (m *Store) Get(_ context.Context, key string) (store.Record, error) {
 	found := m.peek(key)
 	if !found.holdsRecord(time.Now()) {
@@ -21,7 +21,7 @@ func (m *Store) Get(_ context.Context, key string) (store.Record, error) {
 	return found.record.copied(), nil
 }
 
-// Put stores a record in the place of the one whose version it has.
+// Put stores a record in place of the one with its version (compare-and-swap).
 func (m *Store) Put(_ context.Context, key string, r store.Record) error {
 	hash := maphash.String(m.seed, key)
 	kept := keptRecord{r}
@@ -45,7 +45,7 @@ func (m *Store) Put(_ context.Context, key string, r store.Record) error {
 	}
 }
 
-// attemptRecord puts a record as far as its shard has or can make room.
+// attemptRecord tries to put a record with the room that its shard has or can make.
 func (m *Store) attemptRecord(u *update, version string, next *slot) (evicted []*stored.Variants, err error) {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
@@ -83,7 +83,7 @@ func (m *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 // shard returns where a key with this hash belongs. The number of shards is a power of two.
 func (m *Store) shard(hash uint64) *shard { return &m.shards[hash&uint64(len(m.shards)-1)] }
 
-// keptRecord is a record that is not shared with anybody.
+// keptRecord is a record that shares no memory with the caller's.
 type keptRecord struct{ store.Record }
 
 func (r *keptRecord) copied() store.Record {
@@ -92,7 +92,7 @@ func (r *keptRecord) copied() store.Record {
 	return c
 }
 
-// holdsRecord tells whether there is a slot with a record whose time is not over.
+// holdsRecord reports whether a slot holds a record that has not expired.
 func (x *slot) holdsRecord(now time.Time) bool {
 	return x != nil && x.record != nil && (x.record.Expires.IsZero() || now.Before(x.record.Expires))
 }

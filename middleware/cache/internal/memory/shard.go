@@ -12,10 +12,10 @@ import (
 
 // shard is one part of the slots, and what to evict from it.
 //
-// New slots come to the recent ones. What has been used again by the time that room is needed moves on to the lasting ones; what has not
-// is evicted, and its hash remembered for a while: if it comes back in that time it was evicted too early, and goes to the lasting ones at once.
-// The lasting ones are evicted only when they have nearly all of the room, and those that were used since get another chance.
-// A use only counts up in the slot, so that readers take no lock and move nothing. docs/performance.md has the figures that led to this.
+// New slots join the recent segment. When room is needed, a recent slot that has been used again moves to the lasting segment; one that has not
+// is evicted, and its hash is remembered for a while: if the key comes back in that time it was evicted too early, and joins the lasting segment at once.
+// Lasting slots are evicted only when they have nearly all of the room, and those that were used since the last look get another chance.
+// A use only increments a counter in the slot, so readers take no lock and move nothing. docs/performance.md has the figures that led to this.
 type shard struct {
 	mu      sync.Mutex // guards the fields below
 	recent  segment
@@ -36,14 +36,14 @@ type slot struct {
 	key     string
 	hash    uint64
 	set     *stored.Variants
-	record  *keptRecord // in the place of a set
+	record  *keptRecord // instead of variants
 	size    int64
 	entries int64
 	tags    []uint64
-	one     [1]uint64 // room for them, as there is mostly one
+	one     [1]uint64 // room for the tags, of which there is mostly one
 	lasting bool      // which segment it is in; guarded by the shard's lock
 
-	uses atomic.Uint32 // FetchedSince it was last looked at for eviction, up to maxUses
+	uses atomic.Uint32 // since it was last looked at for eviction, up to maxUses
 }
 
 // slotOverhead is charged for each key beside its entries: slot, list element, map cells and indexes.
@@ -52,14 +52,14 @@ const slotOverhead = 512
 // maxUses is how many uses are counted: each gives a lasting slot one more chance.
 const maxUses = 3
 
-// use counts a use. Two at a time may count as one, and a slot that is much used is not written to.
+// use counts a use. Two concurrent ones may count as one, and a slot at maxUses is not written to.
 func (x *slot) use() {
 	if n := x.uses.Load(); n < maxUses {
 		x.uses.Store(n + 1)
 	}
 }
 
-// recentShare is one part in so many that recent slots may have while there are others.
+// recentShare is the share of the room that recent slots keep while there are lasting ones: one part in recentShare.
 const recentShare = 10
 
 // maxChances bounds how many slots are passed over in the search for a victim.
@@ -111,7 +111,7 @@ func (s *shard) succeed(next, old *slot) {
 	s.tags.add(next)
 }
 
-// victim unlinks the slot to evict next. It is nil if there is none.
+// victim unlinks and returns the slot to evict next, or nil if there is none.
 func (s *shard) victim() *slot {
 	for chances := 0; ; chances++ {
 		oldest := s.oldest()
@@ -146,12 +146,12 @@ func (s *shard) oldest() *slot {
 	return oldest
 }
 
-// ghosts remembers hashes of what was evicted lately, about as many as there are slots. A hash lasts until another one takes its place.
+// ghosts remembers the hashes of keys that were evicted lately, about as many as there are slots. A hash stays until another one takes its place.
 type ghosts struct {
 	hashes []uint64
 }
 
-// remember takes in a hash, in a table for so many slots.
+// remember adds a hash to a table for this many slots.
 func (g *ghosts) remember(hash uint64, slots int) {
 	if slots >= len(g.hashes) {
 		g.hashes = make([]uint64, max(2*len(g.hashes), 16))
@@ -159,7 +159,7 @@ func (g *ghosts) remember(hash uint64, slots int) {
 	g.hashes[g.place(hash)] = hash
 }
 
-// forget takes out a hash, and tells whether it was there.
+// forget removes a hash, and reports whether it was there.
 func (g *ghosts) forget(hash uint64) bool {
 	if len(g.hashes) == 0 || g.hashes[g.place(hash)] != hash {
 		return false
@@ -168,7 +168,7 @@ func (g *ghosts) forget(hash uint64) bool {
 	return true
 }
 
-// place is where a hash stands. Its lowest bits are the same in all of a shard.
+// place is the index of a hash. The lowest bits of all hashes of a shard are the same, so it does not use them.
 func (g *ghosts) place(hash uint64) int {
 	return int(hash >> 8 & uint64(len(g.hashes)-1))
 }

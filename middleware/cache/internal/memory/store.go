@@ -14,26 +14,26 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// Store keeps responses in this process's memory. When it is full, what has not been used for long goes first, and of that what was used only once:
-// a walk through many URLs that are asked for once each does not drive out what is asked for again and again.
-// It is safe for concurrent use, never returns an error but [store.ErrTooLarge], and readers wait for no lock.
+// Store keeps responses in this process's memory. When it is full it evicts what was used least recently, and first of all what was used only once:
+// a scan of many URLs that are requested once each does not evict the working set.
+// It is safe for concurrent use, returns no error but [store.ErrTooLarge], and readers wait for no lock.
 type Store struct {
 	maxBytes   int64
 	maxEntries int64
 	seed       maphash.Seed
 	evicted    func(*stored.Entry)
 
-	index  sync.Map // what readers see: each key's *slot. Written under the lock of the key's shard
+	index  sync.Map // each key's *slot. Read without a lock, written under the lock of the key's shard
 	shards []shard
 
 	bytes     atomic.Int64
 	entries   atomic.Int64
 	evictions atomic.Int64
 	turn      atomic.Uint32
-	version   atomic.Int64 // Generation the latest record
+	version   atomic.Int64 // of the latest record
 }
 
-// New returns an empty store. Zero bytes are 64 MiB, and no entries are no bound; evicted is called with what had to go, if it is not nil.
+// New returns an empty store. Zero bytes are 64 MiB, and no entries are no bound; evicted, if it is not nil, is called with the variants that were evicted.
 func New(maxBytes int64, maxEntries int, evicted func(*stored.Entry)) *Store {
 	m := &Store{maxBytes: maxBytes, maxEntries: int64(maxEntries), seed: maphash.MakeSeed(), evicted: evicted}
 	if m.maxBytes == 0 {
@@ -94,7 +94,7 @@ type update struct {
 	alone  bool // no other shard has anything to give
 }
 
-// errNoRoom tells that room must be made in other shards.
+// errNoRoom says that room must be made in other shards.
 var errNoRoom = fmt.Errorf("%w: no room left", store.ErrTooLarge)
 
 // report reports evicted sets. No lock is held.
@@ -110,7 +110,7 @@ func (m *Store) tell(evicted []*stored.Variants) {
 	}
 }
 
-// attempt does an update as far as its shard has or can make room.
+// attempt tries an update with the room that its shard has or can make. If that is not enough, it returns errNoRoom.
 func (m *Store) attempt(u *update) (evicted []*stored.Variants, err error) {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
@@ -130,12 +130,12 @@ func (m *Store) attempt(u *update) (evicted []*stored.Variants, err error) {
 	next := &slot{key: u.key, hash: u.hash, set: after, entries: int64(len(after.Entries))}
 	next.size = slotOverhead + int64(len(u.key)) + after.Size()
 	if !m.shrink(next) {
-		m.remove(u.shard, old) // it would be out of date
+		m.remove(u.shard, old) // it is out of date
 		return nil, store.ErrTooLarge
 	}
 	next.tags = next.one[:0]
 	for _, e := range next.set.Entries {
-		for _, tag := range e.Tags { // one that several entries have counts as one
+		for _, tag := range e.Tags { // a tag of several entries counts once
 			next.tags = append(next.tags, tag.Short())
 		}
 	}
@@ -161,7 +161,7 @@ func (m *Store) replace(u *update, old, next *slot) (evicted []*stored.Variants,
 	var has, entries int64
 	if old != nil {
 		has, entries = old.size, old.entries
-		s.unlink(old) // what makes room for its successor must be something else
+		s.unlink(old) // so that it is not evicted to make room for its own successor
 	}
 	for !m.reserve(next.size-has, next.entries-entries) {
 		if !u.alone && s.bytes()*int64(2*len(m.shards)) < m.bytes.Load() { // the others have more to give
@@ -181,7 +181,7 @@ func (m *Store) replace(u *update, old, next *slot) (evicted []*stored.Variants,
 		s.succeed(next, old)
 		m.index.Store(next.key, next)
 	case old != nil && u.alone:
-		m.release(s, old) // it would be out of date
+		m.release(s, old) // it is out of date
 	case old != nil:
 		s.link(old)
 	}
@@ -215,7 +215,7 @@ func reserve(total *atomic.Int64, n, limit int64) bool {
 	}
 }
 
-// remove takes out a slot, which may be nil. The shard's lock is held.
+// remove removes a slot, which may be nil. The caller holds the shard's lock.
 func (m *Store) remove(s *shard, gone *slot) {
 	if gone != nil {
 		s.unlink(gone)
@@ -223,7 +223,7 @@ func (m *Store) remove(s *shard, gone *slot) {
 	}
 }
 
-// release lets go of a slot that is in no list any more, and gives back what it was charged with. The shard's lock is held.
+// release drops a slot that is in no list any more, and gives back what it was charged with. The caller holds the shard's lock.
 func (m *Store) release(s *shard, gone *slot) {
 	m.index.Delete(gone.key)
 	s.tags.remove(gone)
@@ -231,7 +231,7 @@ func (m *Store) release(s *shard, gone *slot) {
 	m.entries.Add(-gone.entries)
 }
 
-// evictElsewhere evicts from another shard than full, each in its turn. It is false if there is nothing left in them.
+// evictElsewhere evicts a slot from another shard than full, taking the shards in turn. It reports false if they are all empty.
 func (m *Store) evictElsewhere(full *shard) bool {
 	for range m.shards {
 		s := &m.shards[m.turn.Add(1)%uint32(len(m.shards))]
@@ -252,8 +252,8 @@ func (m *Store) evictElsewhere(full *shard) bool {
 	return false
 }
 
-// DeleteTagged removes every set that has an entry with one of these tags. It looks for them under the lock that an update holds from its
-// beginning to its end: an update that has not heard of an invalidation when it decides to store is over when the invalidation looks.
+// DeleteTagged removes all variants of each key that has an entry with one of these tags. It looks for them under the shard's lock, which an update holds
+// from beginning to end. So an update that decides to store before it can see the invalidation is complete when DeleteTagged looks.
 func (m *Store) DeleteTagged(_ context.Context, tags []invalidation.Tag) error {
 	for i := range m.shards {
 		s := &m.shards[i]
@@ -268,7 +268,7 @@ func (m *Store) DeleteTagged(_ context.Context, tags []invalidation.Tag) error {
 	return nil
 }
 
-// DeleteEntry removes an entry. It knows no key: the entry is found by its first tag, and the others with that are left alone.
+// DeleteEntry removes one entry. It finds the entry by its first tag, for an entry does not know its key, and leaves others with that tag alone.
 func (m *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
 	if e.RecordKey != nil {
 		return stored.ErrForeignEntry
@@ -301,7 +301,7 @@ func (m *Store) Clear(context.Context) error {
 	return nil
 }
 
-// Each calls f with each set until f returns false. No lock is held meanwhile.
+// Each calls f with the variants of each key until f returns false. It holds no lock during the calls.
 func (m *Store) Each(ctx context.Context, f func(*stored.Variants, stored.Updater) bool) error {
 	return m.walk(ctx, func(found *slot) bool {
 		return found.set == nil || f(found.set, func(change func(*stored.Variants) *stored.Variants) error { return m.Update(ctx, found.key, change) })
@@ -332,5 +332,5 @@ func (m *Store) Bytes() int64 { return m.bytes.Load() }
 // Len returns how many entries are stored.
 func (m *Store) Len() int { return int(m.entries.Load()) }
 
-// Evictions returns how many keys had to go to make room.
+// Evictions returns how many keys were evicted to make room.
 func (m *Store) Evictions() int64 { return m.evictions.Load() }

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// tagIndex finds the slots of a shard that have a tag. It works on short forms: two tags with one are deleted together,
+// tagIndex finds the slots of a shard that have a tag. It uses the short forms of tags: two tags with the same one are deleted together,
 // which costs a fetch and nothing else.
 type tagIndex map[uint64]slotSet
 
-// slotSet is a set of slots, of which there is mostly one.
+// slotSet is a set of slots, mostly of one.
 type slotSet struct {
 	one  *slot
 	more map[*slot]struct{}

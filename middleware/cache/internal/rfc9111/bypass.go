@@ -19,7 +19,7 @@ func OverridesSafely(h http.Header) bool {
 	return true
 }
 
-// classify finds what keeps a request away from the store.
+// classify sets the reason for which a request bypasses the cache, if there is one.
 func (a *Request) classify(r *http.Request, p *Policy) {
 	switch {
 	case a.Override:
@@ -43,27 +43,25 @@ func (a *Request) classify(r *http.Request, p *Policy) {
 	}
 }
 
-// methodBypass is the reason for which requests with other methods keep out of the store: they cannot be answered from it, but may fill it.
+// methodBypass is the reason of requests with other methods: they cannot be answered from the store, but their responses may be stored.
 const methodBypass = "method"
 
-// overrideBypass is the reason for which requests keep out of the store that name another method than their own, by X-HTTP-Method-Override for one:
-// servers take them for that.
+// overrideBypass is the reason of requests that name another method than their own, for example by X-HTTP-Method-Override: servers treat them as that method.
 const overrideBypass = "method override"
 
 func (a *Request) SetBypass(why string, as string) {
 	a.Bypass, a.bypassFwd = why, as
 }
 
-// SwitchedOff is the reason for which requests keep out of the store while there is none.
+// SwitchedOff is the reason of requests that are made while the cache is switched off.
 const SwitchedOff = "switched off"
 
-// absent tells that the request is one that there is no cache for: nobody is here to refuse it.
+// absent reports whether the cache does not exist for the request: then only-if-cached is not the cache's to obey.
 func (a *Request) absent() bool {
 	return a.Bypass == methodBypass || a.Bypass == UnsafeBypass || a.Bypass == overrideBypass || a.Bypass == SwitchedOff || a.Mode == ModeDisabled || a.Mode == modeNoStore
 }
 
-// Bypassed is the decision for a request that keeps out of the store.
-// If only the store was allowed, one that it cannot answer is refused (RFC 9111 §5.2.1.7).
+// Bypassed is the decision for a request that bypasses the cache. With only-if-cached it is refused (RFC 9111 §5.2.1.7).
 func (a *Request) Bypassed() Decision {
 	if a.onlyStored() && !a.absent() {
 		return Decision{Action: Refuse, Detail: "only-if-cached, " + a.Bypass}
@@ -71,10 +69,10 @@ func (a *Request) Bypassed() Decision {
 	return Decision{Action: Fetch, Fwd: a.bypassFwd, Detail: a.Bypass}
 }
 
-// MayStore tells whether the answer may be stored, as far as the request is concerned (RFC 9111 §3, §5.2.1.5).
+// MayStore reports whether the request allows its response to be stored (RFC 9111 §3, §5.2.1.5).
 func (a *Request) MayStore() bool {
 	return (a.Bypass == "" || a.Bypass == methodBypass) && a.Mode != ModeReadOnly && a.Mode != ModeDisabled && a.Mode != modeNoStore && !a.Directives.NoStore
 }
 
-// UnsafeBypass is the reason for which a request keeps out of the store whose method could be answered from it.
+// UnsafeBypass is the reason of a request that the user calls unsafe, though its method could be answered from the store.
 const UnsafeBypass = "unsafe"

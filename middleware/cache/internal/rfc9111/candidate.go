@@ -11,8 +11,8 @@ import (
 type Candidate struct {
 	Request  *http.Request
 	Response *http.Response
-	Age      time.Duration  // RecordKey receipt (RFC 9111 §4.2.3)
-	Verdict  expiry.Verdict // Generation the expiry strategy
+	Age      time.Duration  // at receipt (RFC 9111 §4.2.3)
+	Verdict  expiry.Verdict // of the expiry strategy
 	explicit bool           // the server gave it a lifetime (RFC 9111 §4.2.1)
 	Carried  Carried        // the credentials that were sent for it
 

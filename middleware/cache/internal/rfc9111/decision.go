@@ -13,34 +13,34 @@ type action uint8
 const (
 	Fetch      action = iota // forward the request
 	Serve                    // answer from the store
-	ServeStale               // answer from the store, refresh behind
+	ServeStale               // answer from the store, and refresh in the background
 	Validate                 // forward a conditional request
-	Complete                 // forward a request for the bytes that a stored part lacks
+	Complete                 // forward a request for the bytes that a stored part lacks (RFC 9111 §3.3) (RFC 9111 §3.3)
 	Refuse                   // 504: only the store was allowed (RFC 9111 §5.2.1.7)
 )
 
-// Decision is an action and why it was taken.
+// Decision is an action and the reason for it.
 type Decision struct {
 	Action action
-	Fwd    string // Fwd the request is forwarded, if it is
+	Fwd    string // why the request is forwarded, if it is (RFC 9211 §2.2)
 	Detail string
 }
 
-// Unconditional returns d for a request that cannot be sent twice: it is sent as it is.
+// Unconditional returns d for a request whose content can be sent only once: it is forwarded without a condition of the cache's.
 func (d Decision) Unconditional() Decision {
 	d.Action = Fetch
 	return d
 }
 
-// Lookup is what a lookup came to.
+// Lookup is the result of a lookup in the store.
 type Lookup struct {
 	Entry    *stored.Entry    // the variant that fits, or nil
-	Fwd      string           // Fwd none fits
-	Variants *stored.Variants // that the entry is from, or what is stored under the key
-	Key      string           // that set is stored under, if it is not the request's own
+	Fwd      string           // why none fits (RFC 9211 §2.2)
+	Variants *stored.Variants // all responses that are stored under the key
+	Key      string           // of the variants, if it is not the request's own
 }
 
-// offers tells whether the origin could choose one of the stored variants by its tag, where none fits the request (RFC 9111 §4.1).
+// offers reports whether the origin could choose one of the stored variants by its tag, where none fits the request (RFC 9111 §4.1).
 func (f *Lookup) offers() bool {
 	if f.Variants == nil || f.Fwd != cachestatus.FwdVary {
 		return false
@@ -60,7 +60,7 @@ func Decide(a *Request, f *Lookup, now time.Time) Decision {
 	case a.Bypass != "":
 		return a.Bypassed()
 	case a.plain && e != nil && e.Part == nil && !e.Rules.NoCache && e.FreshFor(now) > 0:
-		return Decision{Action: Serve} // what the rules below come to for most requests
+		return Decision{Action: Serve} // the fast path: the rules below decide the same
 	case a.Mode == ModeReload && e == nil:
 		return Decision{Action: Fetch, Fwd: f.Fwd, Detail: "reload"}
 	case a.Mode == ModeReload:
@@ -81,7 +81,7 @@ func Decide(a *Request, f *Lookup, now time.Time) Decision {
 		return Decision{Action: Refuse, Detail: "only-if-cached, stored response cannot be used: " + d.Detail}
 	}
 	if a.Directives.OnlyIfCached && d.Action == ServeStale {
-		d.Action = Serve // the origin is not to be asked behind the caller's back either
+		d.Action = Serve // the origin is not to be asked in the background either
 	}
 	if d.Action == Validate && !e.HasValidator() {
 		d.Action = Fetch
@@ -136,7 +136,7 @@ func decideStored(a *Request, e *stored.Entry, now time.Time) Decision {
 }
 
 // Unacceptable names the request directive that a stored response does not satisfy (RFC 9111 §5.2.1.1, §5.2.1.3).
-// A Fresh immutable response satisfies any max-age: reloading it cannot change it (RFC 8246 §2).
+// A fresh immutable response satisfies any max-age: reloading it cannot change it (RFC 8246 §2).
 func (a *Request) Unacceptable(e *stored.Entry, age, left time.Duration, fresh bool) string {
 	d := &a.Directives
 	switch {
@@ -148,19 +148,19 @@ func (a *Request) Unacceptable(e *stored.Entry, age, left time.Duration, fresh b
 	return ""
 }
 
-// acceptsAge tells whether max-stale makes up for an age over max-age (RFC 9111 §5.2.1.1).
+// acceptsAge reports whether max-stale allows an age beyond max-age (RFC 9111 §5.2.1.1).
 func (a *Request) acceptsAge(age time.Duration) bool {
 	d := &a.Directives
 	return d.AnyStale || d.MaxStale.Set && age-d.MaxAge.Value <= d.MaxStale.Value
 }
 
-// acceptsStale tells whether the request allows a response that is so stale (RFC 9111 §5.2.1.2) and the response does not forbid it (§4.2.4).
+// acceptsStale reports whether the request allows this staleness (RFC 9111 §5.2.1.2) and the response does not forbid it (§4.2.4).
 func (a *Request) acceptsStale(e *stored.Entry, staleness time.Duration) bool {
 	d := &a.Directives
 	return e.Rules.MayServeStale() && (d.AnyStale || d.MaxStale.Set && staleness <= d.MaxStale.Value)
 }
 
-// refuses tells whether the request limits the age of its answer, or its staleness to less than this (RFC 9111 §5.2.1.2).
+// refuses reports whether the request limits the age or the freshness of its response, or its staleness to less than this (RFC 9111 §5.2.1).
 func (a *Request) refuses(staleness time.Duration) bool {
 	d := &a.Directives
 	return d.MaxAge.Set || d.MinFresh.Set || d.MaxStale.Set && staleness > d.MaxStale.Value

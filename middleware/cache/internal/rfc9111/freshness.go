@@ -9,8 +9,8 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// asError takes back what a strategy says of an error in general, without a word about its status: a lifetime of one's own never keeps an error.
-// The server's word bounds it, said is that, and where the strategy overrules the server, the server must have given a lifetime, too.
+// asError limits the verdict for an error response whose status the strategy does not name: then only the server can have it stored.
+// The server's own verdict, said, bounds the lifetime. Where the strategy overrules the server, the server must have given a lifetime, too.
 func (c *Candidate) asError(said expiry.Verdict, given bool) {
 	v := c.Verdict
 	switch {
@@ -19,14 +19,14 @@ func (c *Candidate) asError(said expiry.Verdict, given bool) {
 		c.Unwanted = true
 	default:
 		c.Verdict = expiry.Follow(min(v.For(c.Age), said.For(c.Age)))
-		// It can take away what the server allows, but not add to it.
+		// A strategy can shorten the stale windows that the server allows, not lengthen them.
 		c.Verdict.StaleWhileRevalidate, c.Verdict.StaleIfError = min(v.StaleWhileRevalidate, 0), min(v.StaleIfError, 0)
 	}
 	c.failure = true
 }
 
-// Judge asks a strategy about a response, and the one of the request before it, unless the strategy sees to that itself.
-// Age is that of the response at its receipt, and sent the credentials that it was made for.
+// Judge asks a strategy about a response. It asks the request's own strategy first, unless the given one does that itself.
+// Age is the age of the response at receipt, and sent the credentials of the request.
 func Judge(x expiry.Exchange, strategy expiry.Strategy, age time.Duration, sent Carried) Candidate {
 	judged := Candidate{Request: x.Request, Response: x.Response, Age: age, Carried: sent}
 	if asks, ok := strategy.(interface{ AsksPerRequest() bool }); x.PerRequest != nil && !(ok && asks.AsksPerRequest()) {
@@ -49,7 +49,7 @@ func saysNoCache(pragma []string) bool {
 	return found
 }
 
-// servable tells whether a stored response can still be served without a validation: it is fresh, or within a window in which it may be stale.
+// servable reports whether a stored response can still be served without a validation: it is fresh, or within one of its stale windows (RFC 9111 §4.2.4).
 func servable(e *stored.Entry, p *Policy, now time.Time) bool {
 	left := e.FreshFor(now)
 	switch {
@@ -61,7 +61,7 @@ func servable(e *stored.Entry, p *Policy, now time.Time) bool {
 	return e.Rules.MayServeStale() && -left <= max(e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError, p.Disconnected)
 }
 
-// NewRules collects what a stored response says about its use.
+// NewRules returns the rules for the use of a response that is to be stored (RFC 9111 §5.2.2).
 func NewRules(c *Candidate, p *Policy) stored.Rules {
 	d, _ := field.Controlling(c.Response.Header, p.Targeted)
 	ownWhileRevalidate, ownIfError := p.StaleWhileRevalidate, p.StaleIfError

@@ -10,7 +10,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// Safe tells whether a method is known to change nothing (RFC 9110 §9.2.1). What is not known may change everything.
+// Safe reports whether a method is known to be safe (RFC 9110 §9.2.1). An unknown method counts as unsafe (RFC 9111 §4.4).
 func Safe(method string) bool {
 	switch method {
 	case "", "GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH":
@@ -19,8 +19,8 @@ func Safe(method string) bool {
 	return false
 }
 
-// Invalidates tells whether an answer to a request makes stored responses invalid (RFC 9111 §4.4): an unsafe method that did not fail.
-// A Method that the user lets be answered from the store changes nothing, on the user's word.
+// Invalidates reports whether a response to a request invalidates stored responses: a non-error response to an unsafe method (RFC 9111 §4.4).
+// A method that the user lets be answered from the store counts as safe.
 func Invalidates(method string, status int, p *Policy) bool {
 	return !Safe(method) && !p.Answers(method) && status >= 200 && status < 400
 }
@@ -29,7 +29,7 @@ func Invalidates(method string, status int, p *Policy) bool {
 const (
 	URIKind    = 'u'
 	SearchKind = 's' // the responses that do not vary on the whole query of a URI
-	KeyKind    = 'k' // With one of the above: a key that a strategy makes of a URI
+	KeyKind    = 'k' // with one of the above: a key that a strategy makes of a URI
 )
 
 // URITag is the tag under which all stored responses of a URI are found, whatever their key.
@@ -80,7 +80,7 @@ func Resolved(r *http.Request, lines []string) *url.URL {
 	return u
 }
 
-// locatesItself tells whether Content-Location names the request's own target (RFC 9110 §9.3.3).
+// locatesItself reports whether Content-Location names the request's own target (RFC 9110 §9.3.3).
 func locatesItself(r *http.Request, resp *http.Response) bool {
 	located := SameOrigin(r, resp.Header["Content-Location"])
 	return located != nil && URITag(located) == URITag(r)

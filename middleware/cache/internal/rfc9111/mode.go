@@ -7,12 +7,12 @@ type Mode uint8
 const (
 	modeDefault      Mode = iota // as RFC 9111 says
 	modeNoStore                  // neither read the store nor write it
-	ModeReload                   // Fetch anew, and store the answer
-	ModeNoCache                  // Validate a stored response before it is used
+	ModeReload                   // forward the request, and store the response
+	ModeNoCache                  // validate a stored response before it is used
 	modeForceCache               // use a stored response however stale it is
 	modeOnlyIfCached             // the same, and 504 if there is none
 	ModeReadOnly                 // store nothing
-	ModeDisabled                 // pass the cache by
+	ModeDisabled                 // bypass the cache
 )
 
 // String returns the mode's name as the Fetch standard writes it.

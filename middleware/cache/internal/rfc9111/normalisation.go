@@ -12,11 +12,11 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// ofPrincipal is the value of a field that a layer has set for a principal which the key has: a renewed token selects what the old one did.
+// ofPrincipal stands for the value of a field that a layer has set for a principal that is part of the key. So a renewed token selects the same responses.
 const ofPrincipal = "of the principal"
 
-// identities puts the key that a signature names in its place, which changes with each request: what varies on it varies on who asks.
-// lines is not written to.
+// identities replaces each signature, which changes with each request, by the key that it names: a response that varies on it varies on the principal.
+// It does not write to lines.
 func identities(name string, lines []string) []string {
 	copied := false
 	for i, line := range lines {
@@ -39,7 +39,7 @@ func normalise(name string, lines []string) string {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
 		return negotiated(lines)
 	}
-	if credential.Named(name) { // a comma in a cookie is no more than that, and who asks is never guessed
+	if credential.Named(name) { // a comma in a cookie separates nothing, and credentials are never guessed
 		trimmed := make([]string, len(lines))
 		for i, line := range lines {
 			trimmed[i] = field.TrimOWS(line)
@@ -52,10 +52,10 @@ func normalise(name string, lines []string) string {
 	return strings.Join(slices.Collect(field.Members(lines)), ", ")
 }
 
-// negotiated brings a field of content negotiation into a form in which only those values are equal that are known to mean the same:
-// white space is gone, and so are a weight of one, zeros behind a weight, and repetitions; what is compared without regard to case is in lower case,
-// which the values of parameters are not (RFC 9110 §8.3.1); and what has the greater weight stands first (§12.4.2). What has the same weight stays in its order,
-// for servers may go by that. A field with a member that cannot be read stays as it is.
+// negotiated returns the normal form of a field of content negotiation. Two values have one form only if they are known to mean the same.
+// The form has no white space, no weight of one, no zeros at the end of a weight and no repetitions. Names and types are in lower case,
+// values of parameters are not (RFC 9110 §8.3.1). Members are ordered by weight (§12.4.2); those of one weight keep their order, which may matter to a server.
+// A field with a malformed member stays as it is.
 func negotiated(lines []string) string {
 	var members []preference
 	seen := make(map[preference]bool)
@@ -123,8 +123,8 @@ func preferenceOf(member string) (p preference, ok bool) {
 	return p, what != ""
 }
 
-// sensitive tells whether a field may hold what nobody but the server is to read: any field may, but those of content negotiation
-// and the like. Such a value is kept only as a hash.
+// sensitive reports whether a request field may hold a secret. Any field may, except those of content negotiation and the like.
+// Such a value is kept only as a hash.
 func sensitive(name string) bool {
 	switch name {
 	case "Content-Type", "Dnt", "Origin", "Range", "Save-Data", "User-Agent", "X-Requested-With":
@@ -138,7 +138,7 @@ func sensitive(name string) bool {
 	return true
 }
 
-// hash replaces a value that must not stand in the store in clear. Without a key it is like no other.
+// hash returns the keyed hash of a value that must not be stored in clear, or an empty string if there is no key.
 func hash(key *stored.HashKey, value string) string {
 	if key == nil {
 		return ""
@@ -150,10 +150,12 @@ func hash(key *stored.HashKey, value string) string {
 // Unhashed reports whether a selector lacks its hash, because there was no key: nothing may be stored under it.
 func Unhashed(s stored.Selector) bool { return s.Present && s.Value == "" && sensitive(s.Name) }
 
+// UnhashedReason is the reason for which such a response is not stored.
+// UnhashedReason is the reason for which such a response is not stored.
 const UnhashedReason = "varies on credentials, and the store has given no secret for their hashes"
 
-// prefersLanguage tells whether a response is in the one language that a request ranks above all others:
-// whatever it was once selected by, a server could not choose better (RFC 9110 §12.5.4, RFC 9111 §4.1).
+// prefersLanguage reports whether a response is in the one language that a request ranks above all others:
+// a server could not choose a better one, whatever request the response was stored for (RFC 9110 §12.5.4, RFC 9111 §4.1).
 func prefersLanguage(accept, content []string) bool {
 	if len(content) != 1 || strings.Contains(content[0], ",") {
 		return false
@@ -185,7 +187,7 @@ func weighted(member string) (value string, quality int) {
 	return value, max(thousandths(field.TrimOWS(weight)), 0)
 }
 
-// thousandths reads a weight. It is negative if that is none.
+// thousandths reads a weight in thousandths (RFC 9110 §12.4.2). It is negative if q is malformed.
 func thousandths(q string) int {
 	whole, fraction, _ := strings.Cut(q, ".")
 	if whole != "0" && whole != "1" || len(fraction) > 3 {

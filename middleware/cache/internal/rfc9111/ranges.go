@@ -10,9 +10,9 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// byteRange is the one range that a request asks for (RFC 9110 §14.1.2).
+// byteRange is the single range that a request asks for (RFC 9110 §14.1.2).
 type byteRange struct {
-	first, last int64 // Last is -1 if the range is open
+	first, last int64 // last is -1 if the range is open
 	suffix      int64 // the last so many bytes, or -1 for a range with positions
 }
 
@@ -44,7 +44,7 @@ func parseRange(lines []string) (byteRange, bool) {
 	return r, ok
 }
 
-// position reads a number of bytes.
+// position reads a number of bytes, of at most 18 digits.
 func position(s string) (int64, bool) {
 	if s == "" || len(s) > 18 {
 		return 0, false
@@ -96,7 +96,7 @@ func ParseContentRange(lines []string) (stored.ContentRange, bool) {
 	return s, true
 }
 
-// holds tells whether an entry has all the bytes that a request asks for, and which these are.
+// holds reports whether an entry has all the bytes that a request asks for, and which these are (RFC 9111 §3.3).
 func holds(a *Request, e *stored.Entry) (stored.ContentRange, bool) {
 	switch {
 	case e.Part == nil:
@@ -129,8 +129,8 @@ func ifRangeHolds(a *Request, e *stored.Entry) bool {
 	return ok && date.Equal(e.Modified) && e.Date.Sub(e.Modified) >= time.Second
 }
 
-// remainder says which bytes make a stored part whole, as a Range field, and whether one range does (RFC 9111 §3.3, §3.4).
-// A weak tag cannot tell whether the rest belongs to the part.
+// remainder returns the Range field for the bytes that a stored part lacks, and whether one range is enough (RFC 9111 §3.3, §3.4).
+// A part with a weak tag is never completed: the rest might be of another representation.
 func remainder(e *stored.Entry) (string, bool) {
 	p := e.Part
 	if p == nil || p.Complete < 0 || e.Etag.Weak {
@@ -145,7 +145,7 @@ func remainder(e *stored.Entry) (string, bool) {
 	return "", false
 }
 
-// Completes tells whether a partial response and a stored part make the whole together: they have one strong tag and no byte is missing
+// Completes reports whether a partial response and a stored part make the whole together: they have one strong tag and no byte is missing
 // (RFC 9110 §15.3.7.3, RFC 9111 §3.4).
 func Completes(e *stored.Entry, h http.Header) (stored.ContentRange, bool) {
 	s, ok := ParseContentRange(h["Content-Range"])
@@ -157,15 +157,15 @@ func Completes(e *stored.Entry, h http.Header) (stored.ContentRange, bool) {
 	return s, head || tail
 }
 
-// Shaped says in which form a stored response answers: the caller's condition comes first, then its range (RFC 9110 §13.2.2).
+// Shaped returns the form in which a stored response answers a request: the condition of the request comes first, then its range (RFC 9110 §13.2.2).
 func Shaped(a *Request, e *stored.Entry, now time.Time) stored.Form {
 	return ShapedAs(a, e, e.Body.Size(), now)
 }
 
-// Unshapable is the form that cannot be had without knowing the length.
+// Unshapable is the form of a range of a body whose length is not known yet.
 var Unshapable = stored.Form{Status: -1}
 
-// ShapedAs is shaped for a body that has so many bytes, or -1 if that is not known yet.
+// ShapedAs is Shaped for a body with this many bytes, or -1 if the length is not known yet.
 func ShapedAs(a *Request, e *stored.Entry, complete int64, now time.Time) stored.Form {
 	if a.Conditional() && notModified(a, e, now) {
 		return stored.Form{Status: http.StatusNotModified}

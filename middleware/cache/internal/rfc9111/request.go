@@ -17,7 +17,7 @@ type Request struct {
 
 	noneMatch, modifiedSince []string // If-None-Match, If-Modified-Since
 	Ranges, ifRange          []string // Range, If-Range
-	ranged                   bool     // rng is to be obeyed
+	ranged                   bool     // rng holds the range that is asked for
 	rng                      byteRange
 	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
 	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
@@ -25,21 +25,21 @@ type Request struct {
 	Override                 bool // the request names another method than its own
 	plain                    bool // neither the header nor a mode asks anything of the cache
 
-	Path      connection.Path // what the answer comes over
+	Path      connection.Path // what the response comes over
 	Principal string          // see WithPrincipal
-	Named     bool            // somebody has said who the principal is
-	Traced    bool            // someone wants to hear of this request
+	Named     bool            // the principal has been named
+	Traced    bool            // the context has a Trace
 
-	Bypass    string // Fwd the store is neither read nor written
+	Bypass    string // why the store is neither read nor written, or empty
 	bypassFwd string
 }
 
-// onlyStored tells that nothing may be asked of the origin.
+// onlyStored reports whether the request must not be forwarded (RFC 9111 §5.2.1.7).
 func (a *Request) onlyStored() bool {
 	return a.Directives.OnlyIfCached || a.Mode == modeOnlyIfCached
 }
 
-// Conditional tells that the caller holds a response and asks whether it is still good.
+// Conditional reports whether the request is conditional on a response that the caller holds (RFC 9110 §13.1.2, §13.1.3).
 func (a *Request) Conditional() bool {
 	return len(a.noneMatch) > 0 || len(a.modifiedSince) > 0
 }
@@ -95,7 +95,7 @@ func (a *Request) Read(m Mode, r *http.Request, p *Policy) {
 	a.classify(r, p)
 }
 
-// joinedLines returns the lines of a field that stands in the header under several spellings. Neither slice is written to.
+// joinedLines returns the lines of a field that is in the header under several spellings. It writes to neither slice.
 func joinedLines(lines, more []string) []string {
 	if lines == nil {
 		return more

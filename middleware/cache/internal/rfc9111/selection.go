@@ -12,7 +12,7 @@ import (
 )
 
 // NewSelectors returns the selectors of a response with this Vary to a request, in a fixed order.
-// What varies on more than maxSelectors fields is not stored.
+// A response that varies on more than maxSelectors fields is not stored.
 func NewSelectors(vary []string, r *http.Request, key *stored.HashKey) []stored.Selector {
 	var selectors []stored.Selector
 	for name := range field.Members(vary) {
@@ -55,7 +55,7 @@ func Selecting(r *http.Request, name string, key *stored.HashKey) (string, bool)
 	return value, present
 }
 
-// Selects tells whether a request selects the response: all nominated fields match (RFC 9111 §4.1).
+// Selects reports whether a request selects the stored response: all nominated fields match (RFC 9111 §4.1).
 func Selects(e *stored.Entry, r *http.Request, key *stored.HashKey) bool {
 	for i := range e.Selectors {
 		s := &e.Selectors[i]
@@ -73,8 +73,8 @@ func Selects(e *stored.Entry, r *http.Request, key *stored.HashKey) bool {
 	return true
 }
 
-// Select returns the stored response to use for a request: of those that it selects, one that has the bytes that are asked for,
-// and of these the one that the origin made last (RFC 9111 §4).
+// Select returns the stored response to use for a request. Of those that the request selects it prefers one that has the bytes that are asked for,
+// and of these the one with the latest Date (RFC 9111 §4).
 func Select(s *stored.Variants, a *Request, r *http.Request, key *stored.HashKey) *stored.Entry {
 	if e := recognised(s, a, r); e != nil {
 		return e
@@ -97,8 +97,8 @@ func Select(s *stored.Variants, a *Request, r *http.Request, key *stored.HashKey
 	return best
 }
 
-// recognised returns the stored response that a request is recognised by, without bringing its fields into their normal form.
-// If all responses vary on the same fields, there is no other that the request selects.
+// recognised is the fast path of Select: it compares the raw selecting header fields, without bringing them into their normal form.
+// If all responses vary on the same fields, the request selects no other one.
 func recognised(s *stored.Variants, a *Request, r *http.Request) *stored.Entry {
 	for _, e := range s.Entries {
 		if e.Search != nil || !e.Recognises(r.Header) || !enough(a, e) {

@@ -7,8 +7,8 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// OnError says whether a stored response may stand in for a failed exchange, and why (RFC 5861 §4, RFC 9111 §4.2.4).
-// Unreachable means that there was no answer at all; otherwise the answer was a server error.
+// OnError reports whether a stored response may be served in place of a failed exchange, and why (RFC 5861 §4, RFC 9111 §4.2.4).
+// Unreachable means that there was no response at all; otherwise the response was a server error.
 func OnError(a *Request, e *stored.Entry, unreachable bool, p *Policy, now time.Time) (string, bool) {
 	if e == nil || e.Part != nil || !e.Rules.MayServeStale() || a.Directives.NoCache || a.Pragma || a.Mode == ModeReload || a.Mode == ModeNoCache {
 		return "", false
@@ -30,7 +30,7 @@ func OnError(a *Request, e *stored.Entry, unreachable bool, p *Policy, now time.
 	return "", false
 }
 
-// Unreachable tells whether an error means that the origin could not be reached or did not answer (RFC 5861 §4).
+// Unreachable reports whether an error means that the origin could not be reached or did not answer (RFC 5861 §4).
 // An error can say so itself, with a method OriginUnavailable() bool; any other error counts as a broken connection.
 func Unreachable(err error) bool {
 	var typed interface{ OriginUnavailable() bool }

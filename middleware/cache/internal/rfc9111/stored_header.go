@@ -21,7 +21,7 @@ func StoredHeader(h http.Header, received time.Time, overruled bool, p *Policy) 
 	return stored
 }
 
-// KeepStored makes h what storedHeader makes of it, by changing it.
+// KeepStored changes h in place to the header that StoredHeader returns.
 func KeepStored(h http.Header, received time.Time, overruled bool, p *Policy) {
 	d, _ := field.Controlling(h, p.Targeted)
 	field.RemoveHopByHop(h)
@@ -45,7 +45,7 @@ func KeepStored(h http.Header, received time.Time, overruled bool, p *Policy) {
 	}
 }
 
-// AddCookies gives an answer the cookies that the origin sets at this moment, in place of those that are stored.
+// AddCookies gives a response the cookies that the origin sets now, in place of the stored ones.
 func AddCookies(answer, origin http.Header) {
 	for name, values := range origin {
 		if stored.SetsCookies(name) {
@@ -54,8 +54,8 @@ func AddCookies(answer, origin http.Header) {
 	}
 }
 
-// AddValidatedFields gives an answer that the origin has just confirmed those fields of the confirmation that are not stored
-// because a qualified no-cache names them: after a validation they may be sent (RFC 9111 §5.2.2.4).
+// AddValidatedFields gives a response that the origin has just confirmed the fields of the 304 that are not stored because a qualified no-cache
+// names them: after a validation they may be sent (RFC 9111 §5.2.2.4).
 func AddValidatedFields(answer, confirmation http.Header, p *Policy) {
 	d, _ := field.Controlling(answer, p.Targeted)
 	for _, name := range d.NoCacheFields {

@@ -10,7 +10,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
 
-// Storable says whether a response may be stored, or why not (RFC 9111 §3).
+// Storable reports whether a response may be stored, and the reason if not (RFC 9111 §3).
 func Storable(c *Candidate, p *Policy) (reason string, ok bool) {
 	if why := UnstorableSize(c.Response.Header); why != "" {
 		return why, false // before anything of it is read
@@ -61,10 +61,10 @@ func unstorableStatus(c *Candidate, d *field.Response, p *Policy) string {
 	return ""
 }
 
-// storablePart tells whether a 206 holds one range of bytes and all of it (RFC 9111 §3.3). One whose length is not declared could be cut short unnoticed.
+// storablePart reports whether a 206 holds one range of bytes, and all of its bytes (RFC 9111 §3.3). Without a declared length, a cut would go unnoticed.
 func storablePart(c *Candidate) bool {
 	if !c.Confirmed && len(c.Request.Header["Range"]) == 0 {
-		return false // nobody asked for a part
+		return false // no range was asked for
 	}
 	s, ok := ParseContentRange(c.Response.Header["Content-Range"])
 	if ok {
@@ -93,8 +93,8 @@ func unstorableDirective(c *Candidate, d *field.Response, p *Policy) string {
 	return ""
 }
 
-// shareable tells whether the server says that a response may go to others than the one it was made for (RFC 9111 §3.5).
-// RFC 9111 asks for this with Authorization only. We ask for it with every credential.
+// shareable reports whether the server allows a response to a request with credentials to be reused for other requests (RFC 9111 §3.5).
+// The RFC requires this with Authorization only. This cache requires it with every credential.
 func shareable(d *field.Response) bool {
 	return d.Public || d.SMaxAge.Set && d.SMaxAge.Value > 0
 }
@@ -118,8 +118,8 @@ func UnstorableVary(h http.Header) string {
 	return ""
 }
 
-// unstorableConnection judges Connection: what it names is not stored, and a response without the fields that restrict its use would be used
-// beyond them. RFC 9110 §7.6.1 forbids to name such fields.
+// unstorableConnection judges Connection. The fields that it names are not stored, and without those that restrict its use a response would be
+// used too widely. RFC 9110 §7.6.1 does not allow Connection to name such fields.
 func unstorableConnection(h http.Header, p *Policy) string {
 	for name := range field.Members(h["Connection"]) {
 		switch name = http.CanonicalHeaderKey(name); {
@@ -131,8 +131,8 @@ func unstorableConnection(h http.Header, p *Policy) string {
 	return ""
 }
 
-// UnstorableKind refuses streams without end and, in a shared cache, what is made for one visitor:
-// an answer that sets a cookie is shared only if the server gave it a lifetime and the request had no credentials (RFC 9111 §7.3).
+// UnstorableKind refuses event streams and, in a shared cache, responses that are made for one visitor:
+// a response that sets a cookie is shared only if the server gave it a lifetime and the request had no credentials (RFC 9111 §7.3).
 func UnstorableKind(c *Candidate, p *Policy) string {
 	switch {
 	case hasType(c.Response.Header, "text/event-stream"):
@@ -174,7 +174,7 @@ func unstorableMethod(c *Candidate, p *Policy) string {
 	return "method"
 }
 
-// worthless refuses what could never be used: no rule of RFC 9111 §3 lets it be stored, or it would be neither fresh nor able to be validated.
+// worthless refuses a response that could never be used: no rule of RFC 9111 §3 lets it be stored, or it would be neither fresh nor able to be validated.
 func worthless(c *Candidate, d *field.Response, p *Policy) string {
 	switch {
 	case c.Verdict.Overrules():
@@ -194,7 +194,7 @@ func validatable(h http.Header) bool {
 	return h.Get("Etag") != "" || h.Get("Last-Modified") != ""
 }
 
-// hasType tells whether a media type begins with prefix.
+// hasType reports whether the media type of a response begins with prefix.
 func hasType(h http.Header, prefix string) bool {
 	for member := range field.Members(h["Content-Type"]) {
 		if len(member) >= len(prefix) && field.EqualFold(member[:len(prefix)], prefix) {
@@ -204,7 +204,7 @@ func hasType(h http.Header, prefix string) bool {
 	return false
 }
 
-// understood tells whether this cache knows the caching requirements of a final status (RFC 9111 §3, RFC 9110 §15).
+// understood reports whether this cache implements the caching requirements of a final status (RFC 9111 §3, RFC 9110 §15).
 func understood(status int) bool {
 	switch status {
 	case 200, 203, 204, 206, 300, 301, 302, 303, 307, 308,

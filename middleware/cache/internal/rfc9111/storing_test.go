@@ -40,7 +40,7 @@ func TestStoringResponses(t *testing.T) {
 		{"206 without a range", "GET", 206, "Cache-Control: max-age=60", "", "partial content of another kind than one range of bytes", "partial content of another kind than one range of bytes"},
 		{"206", "GET", 206, "Cache-Control: max-age=60 | Content-Range: bytes 0-4/10", "Range: bytes=0-4", "", ""},
 		{"206 of several parts", "GET", 206, "Cache-Control: max-age=60 | Content-Range: bytes 0-4/10 | Content-Type: Multipart/byteranges; boundary=a", "Range: bytes=0-4", "partial content of another kind than one range of bytes", "partial content of another kind than one range of bytes"},
-		{"206 that nobody asked for", "GET", 206, "Cache-Control: max-age=60 | Content-Range: bytes 0-4/10", "", "partial content of another kind than one range of bytes", "partial content of another kind than one range of bytes"},
+		{"206 without a request for a range", "GET", 206, "Cache-Control: max-age=60 | Content-Range: bytes 0-4/10", "", "partial content of another kind than one range of bytes", "partial content of another kind than one range of bytes"},
 		{"412", "GET", 412, "Cache-Control: max-age=60", "", "the answer to a condition or a range, not to the URI", "the answer to a condition or a range, not to the URI"},
 		{"416", "GET", 416, "Cache-Control: max-age=60", "", "the answer to a condition or a range, not to the URI", "the answer to a condition or a range, not to the URI"},
 		{"huge header", "GET", 200, "Cache-Control: max-age=60 | Vary: " + strings.Repeat("A, ", 30000), "", "header exceeds 64 KiB", "header exceeds 64 KiB"},

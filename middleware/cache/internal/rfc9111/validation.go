@@ -12,8 +12,8 @@ import (
 )
 
 // ConditionalHeader returns the header of a request with which the origin can confirm stored responses (RFC 9111 §4.3.1):
-// If-None-Match lists the tags of all variants, beside those that the caller holds; If-Modified-Since is for the selected response,
-// unless the caller asks about an earlier date. A selected response of nil means that none fits the request as it is.
+// If-None-Match lists the tags of all variants beside those of the caller; If-Modified-Since is for the selected response,
+// or the caller's own where there is no validator. A nil selected response means that no stored response fits the request.
 func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored.Entry, a *Request) http.Header {
 	h = maps.Clone(h)
 	if h == nil {
@@ -38,7 +38,7 @@ func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored
 	return h
 }
 
-// offerable tells whether the tag of a stored response belongs into a conditional request: the selected one's, and those of whole variants.
+// offerable reports whether the tag of a stored response belongs in a conditional request: that of the selected one, and those of whole variants.
 func offerable(e, selected *stored.Entry) bool {
 	return e.Etag.Opaque != "" && (e == selected || e.Part == nil)
 }
@@ -72,9 +72,9 @@ func DeleteFold(h http.Header, name string) {
 }
 
 // Confirmed returns the stored response that a 304 confirms, or nil (RFC 9111 §4.3.4).
-// A strong tag confirms the response that has it, and no other; but where one response was asked about and nothing else, a tag that differs in its weakness alone
-// can mean no other. Weak validators confirm the latest response that they correspond to.
-// Without a validator it is the selected response, provided that nothing else was asked about, neither by the cache nor by the caller.
+// A strong tag confirms the response that has it. Where only one response was offered, its tag in the other strength confirms it, too:
+// the 304 can mean no other. Weak validators confirm the latest response that they match.
+// Without a validator the 304 confirms the selected response, provided that neither the cache nor the caller offered another one.
 func Confirmed(h http.Header, selected *stored.Entry, variants []*stored.Entry, a *Request) *stored.Entry {
 	tag := field.ParseETag(h.Get("Etag"))
 	_, dated := field.DateField(h["Last-Modified"], time.Time{})
@@ -107,7 +107,7 @@ func Confirmed(h http.Header, selected *stored.Entry, variants []*stored.Entry, 
 	return latest
 }
 
-// asksNothingElse tells whether the caller's own tags, which are sent along, name no other response than e.
+// asksNothingElse reports whether the caller's own tags, which are sent too, name no other response than e.
 func asksNothingElse(a *Request, e *stored.Entry) bool {
 	for _, tag := range callersTags(a) {
 		if !field.ParseETag(tag).WeaklyEquals(e.Etag) {
@@ -128,7 +128,7 @@ func offered(selected *stored.Entry, variants []*stored.Entry) int {
 	return n
 }
 
-// describesContent tells which fields describe the stored bytes themselves. An update without content cannot change them (RFC 9111 §3.2).
+// describesContent reports whether a field describes the stored bytes themselves. An update without content cannot change such a field (RFC 9111 §3.2).
 func describesContent(name string) bool {
 	switch name {
 	case "Content-Digest", "Content-Encoding", "Content-Length", "Content-Md5", "Content-Range":
@@ -139,7 +139,7 @@ func describesContent(name string) bool {
 
 // FreshenedHeader returns the stored header brought up to date by a response without content, a 304 or a 200 to HEAD (RFC 9111 §3.2, §4.3.4, §4.3.5).
 // It still has the new response's Age, from which the age of the entry is counted.
-// The lines of its stored fields are the stored ones, which nobody writes to.
+// It shares the lines of the stored fields, which never change.
 func FreshenedHeader(kept, update http.Header, received time.Time) http.Header {
 	update = field.WithoutHopByHop(update)
 	fields, lines := len(kept)+1, 0
@@ -155,7 +155,7 @@ func FreshenedHeader(kept, update http.Header, received time.Time) http.Header {
 	merged := make(http.Header, fields)
 	copied := make([]string, 0, lines)
 	for name, values := range update {
-		if !describesContent(name) && !stored.SetsCookies(name) { // these are for the one who asked
+		if !describesContent(name) && !stored.SetsCookies(name) { // cookies are for the caller alone
 			from := len(copied)
 			copied = append(copied, values...)
 			merged[name] = copied[from:len(copied):len(copied)]
@@ -197,8 +197,7 @@ func notModified(a *Request, e *stored.Entry, now time.Time) bool {
 	}
 }
 
-// AnswersCaller tells whether a 304 answers the caller's own condition rather than one that the cache added:
-// it names a tag that the caller listed, or the cache had nothing to add a condition for.
+// AnswersCaller reports whether a 304 answers the caller's own condition: it names a tag that the caller listed (RFC 9111 §4.3.3).
 func AnswersCaller(h http.Header, a *Request) bool {
 	tag := field.ParseETag(h.Get("Etag"))
 	for _, listed := range callersTags(a) {
@@ -209,7 +208,7 @@ func AnswersCaller(h http.Header, a *Request) bool {
 	return false
 }
 
-// Describes tells whether a 200 to HEAD is about a stored response: neither status nor validator nor length speaks against it (RFC 9111 §4.3.5).
+// Describes reports whether a 200 to HEAD is about a stored response: neither status nor validator nor length differs (RFC 9111 §4.3.5).
 func Describes(h http.Header, e *stored.Entry) bool {
 	if e.Status != http.StatusOK {
 		return false
@@ -244,7 +243,7 @@ func CompletingHeader(h http.Header, part *stored.Entry) http.Header {
 	return h
 }
 
-// IsServerError tells which statuses stale-if-error is for (RFC 5861 §4).
+// IsServerError reports whether stale-if-error is for a status (RFC 5861 §4).
 func IsServerError(status int) bool {
 	switch status {
 	case 500, 502, 503, 504:

@@ -22,7 +22,7 @@ func (b Content) Size() int64 {
 	return int64(len(b.Bytes))
 }
 
-// InMemory tells whether the bytes are in memory.
+// InMemory reports whether the bytes are in memory.
 func (b Content) InMemory() bool { return b.Chunks == nil || int64(len(b.Bytes)) == b.Chunks.Size }
 
 // held is how many bytes of memory the content takes.

@@ -12,12 +12,12 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
 
-// Entry is one stored response. It never changes once it is published: a validation puts a new one, which shares the body, in its place.
+// Entry is one stored response. It is immutable once it is published: a validation puts a new entry, which shares the body, in its place.
 type Entry struct {
-	// What a plain hit reads stands together: of an entry that has not been read for a while, each line of the CPU's cache costs as much as all else.
+	// The fields that a plain hit reads come first and together: in an entry that has not been read lately, each cache line of the CPU costs as much as the rest of the hit.
 	Used       atomic.Int64 // when it was last used, for the choice of the variant that goes first
 	hitFields  atomic.Pointer[hitFields]
-	template   headerTemplate  // Generation the header as served
+	template   headerTemplate  // the header as it is served
 	Search     *SearchVariance // how far the query counts, or nil if it counts as a whole
 	Part       *ContentRange   // which part of the representation body is, or nil if it is whole
 	Selectors  []Selector
@@ -34,7 +34,7 @@ type Entry struct {
 	Trailer      http.Header
 
 	URL         string      // the target URI, without fragment and userinfo
-	Method      string      // that it answers; "" for GET, and for HEAD, which a GET's answer serves
+	Method      string      // of the requests that it answers; "" for GET, and for HEAD, which the response to a GET answers
 	Header      http.Header // as stored, never written to
 	Tags        []invalidation.Tag
 	Generations []Generation // the generations of the tags, for a byte store
@@ -87,7 +87,7 @@ func fieldSize(name string, values []string) int64 {
 	return size
 }
 
-// Clone returns a new entry with the contents of e, to be changed before it is published. Its derived parts are filled in by index.
+// Clone returns a new entry with the contents of e, to be changed before it is published. Derive fills in its derived parts.
 func (e *Entry) Clone() *Entry {
 	return &Entry{
 		URL: e.URL, Method: e.Method, Status: e.Status, Reason: e.Reason, Proto: e.Proto, Major: e.Major, Minor: e.Minor,
@@ -97,19 +97,19 @@ func (e *Entry) Clone() *Entry {
 	}
 }
 
-// makeWhole turns a part that lacks nothing into the whole response that it is (RFC 9111 §3.4).
+// makeWhole turns a part that has all bytes into a whole response (RFC 9111 §3.4).
 func (e *Entry) makeWhole() {
 	e.Part, e.Status, e.Reason = nil, http.StatusOK, "200 OK"
 	delete(e.Header, "Content-Range")
 	e.Header["Content-Length"] = []string{strconv.FormatInt(e.Body.Size(), 10)}
 }
 
-// HasValidator tells whether the entry can be validated.
+// HasValidator reports whether the entry can be validated (RFC 9111 §4.3.1).
 func (e *Entry) HasValidator() bool {
 	return e.Etag.Opaque != "" || !e.Modified.IsZero()
 }
 
-// NewerThan tells which of two responses the origin made later. Within one second, which is all that Date tells, it is the one that came later.
+// NewerThan reports whether the origin made e later than other (RFC 9111 §4). Date has a resolution of one second; within it, the later receipt decides.
 func (e *Entry) NewerThan(other *Entry) bool {
 	if !e.Date.Equal(other.Date) {
 		return e.Date.After(other.Date)
@@ -125,13 +125,13 @@ func (e *Entry) Age(now time.Time) time.Duration {
 // Longest is the longest time that a cache counts (RFC 9111 §1.2.2).
 const Longest = field.MaxDelta * time.Second
 
-// ResidentTime is how long the entry has been here. Of the two clocks the one that says longer counts:
+// ResidentTime is how long the entry has been stored (RFC 9111 §4.2.3). Of the two clocks the one that says longer counts:
 // the monotonic clock stands still while the machine sleeps, and the wall clock can be set back.
 func (e *Entry) ResidentTime(now time.Time) time.Duration {
 	return min(max(now.Sub(e.Received), wallSince(now, e.Received), 0), Longest)
 }
 
-// wallSince is the time since then by the wall clock.
+// wallSince returns the time since then by the wall clock.
 func wallSince(now, then time.Time) time.Duration {
 	seconds := now.Unix() - then.Unix()
 	if seconds < 0 || seconds > field.MaxDelta {
@@ -156,7 +156,7 @@ func (e *Entry) FreshFor(now time.Time) time.Duration {
 	return e.FreshForAt(e.Age(now), now)
 }
 
-// FreshForAt is left at the age that the entry has now.
+// FreshForAt is FreshFor for a caller that knows the age of the entry at now.
 func (e *Entry) FreshForAt(age time.Duration, now time.Time) time.Duration {
 	if e.Rules.Sliding {
 		return e.Rules.Lifetime - e.InitialAge - max(now.Sub(e.basis()), 0)
@@ -164,8 +164,8 @@ func (e *Entry) FreshForAt(age time.Duration, now time.Time) time.Duration {
 	return e.Rules.Lifetime - age
 }
 
-// Touch notes a use. That it is noted once in a while is enough to tell which variant was used longest ago, and keeps those who read
-// one entry at the same time from writing to one place. A lifetime that slides begins with each use.
+// Touch records a use, at most one in each touchEvery: that is enough to find the variant that was used least recently, and concurrent readers
+// of one entry do not contend for a cache line. A sliding lifetime restarts with each use, so each is recorded.
 func (e *Entry) Touch(now time.Time) {
 	used := now.UnixNano()
 	if e.Rules.Sliding || used-e.Used.Load() > int64(touchEvery) {
@@ -175,7 +175,7 @@ func (e *Entry) Touch(now time.Time) {
 
 const touchEvery = time.Millisecond
 
-// hitFields is the two field values of a hit that change with time, good for one second.
+// hitFields is the two field values of a hit that change with time. They hold for one second.
 type hitFields struct {
 	second int64
 	Age    string
@@ -205,7 +205,7 @@ func TTL(left time.Duration) time.Duration {
 	return -(-left + time.Second - 1).Truncate(time.Second)
 }
 
-// whole makes a private copy of the stored response for r. Nothing in it is shared but the bytes of the body, which cannot be written to.
+// whole makes a copy of the stored response for r. The copy shares only the bytes of the body, which cannot be written to through it.
 func (e *Entry) whole(r *http.Request, head bool, age, status string) *http.Response {
 	resp, body, lines := blank(len(e.template.lines))
 	resp.Status, resp.StatusCode = e.Reason, e.Status
@@ -266,7 +266,7 @@ func (e *Entry) First() int64 {
 	return e.Part.First
 }
 
-// WithoutBody is a response as the user's conditions see it: without its body.
+// WithoutBody returns the response without its body, for the user's filters.
 func (e *Entry) WithoutBody(r *http.Request, length int64) *http.Response {
 	return &http.Response{
 		Status: e.Reason, StatusCode: e.Status, Proto: e.Proto, ProtoMajor: e.Major, ProtoMinor: e.Minor,
@@ -274,13 +274,13 @@ func (e *Entry) WithoutBody(r *http.Request, length int64) *http.Response {
 	}
 }
 
-// SharesBodyWith reports whether other is e, or what a validation has made of it in this process: that shares the body.
+// SharesBodyWith reports whether other is e, or the result of a validation of e in this process, which shares the body.
 func (e *Entry) SharesBodyWith(other *Entry) bool {
 	mine, others := e.Body.Bytes, other.Body.Bytes
 	return e == other || len(mine) > 0 && len(others) > 0 && &mine[0] == &others[0]
 }
 
-// WithChunks is e with its body in pieces.
+// WithChunks returns e with its body in the chunks p.
 func (e *Entry) WithChunks(p *Chunks) *Entry {
 	s := e.Clone()
 	s.Body.Chunks = p
@@ -289,5 +289,5 @@ func (e *Entry) WithChunks(p *Chunks) *Entry {
 	return s
 }
 
-// ErrForeignEntry says that an entry cannot be in a store.
+// ErrForeignEntry is the error for an entry of another cache.
 var ErrForeignEntry = errors.New("the Entry comes from another cache: take one that Entries of this one yields")

@@ -2,11 +2,11 @@ package stored
 
 import "net/http"
 
-// SetsCookies tells which fields of a response set cookies. A stored response does not set them again, unless the user wants that:
-// they are the cookies of another moment, and a jar would take them for new ones.
+// SetsCookies reports whether a response field sets cookies. A stored response does not set them again, unless the user wants that:
+// a cookie jar would take the old values for new ones.
 func SetsCookies(name string) bool { return name == "Set-Cookie" || name == "Set-Cookie2" }
 
-// RemoveCookies removes the fields that set cookies. It tells whether there were any.
+// RemoveCookies removes the fields that set cookies. It reports whether there were any.
 func RemoveCookies(h http.Header) bool {
 	had := len(h)
 	delete(h, "Set-Cookie")

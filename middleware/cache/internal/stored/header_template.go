@@ -44,7 +44,7 @@ func (l *headerTemplate) put(name string, lines []string) {
 	l.fields = append(l.fields, laidOut{name, len(l.lines)})
 }
 
-// header makes a header whose lines stand in the given slice, which has room for them and belongs to nobody else.
+// header makes a header that uses the given slice for its lines. The slice has room for them, and no other header uses it.
 // No field has room for more lines than it has: one that is appended to must not run into the next.
 func (l *headerTemplate) header(lines []string, age, status string) http.Header {
 	copy(lines, l.lines)

@@ -2,16 +2,16 @@ package stored
 
 import "github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 
-// A RecordKey is where the responses under one key of the cache stand in a store.
+// A RecordKey is where a byte store keeps the responses of one key.
 type RecordKey struct {
 	Hash [32]byte
 	Name string
 }
 
-// A Generation is a generation. The first half names the process that made it.
+// A Generation is the value of one tag's invalidation counter. Its first half names the process that made it.
 type Generation [16]byte
 
-// A HashKey goes into the hashes of credentials that a response varies on, so that nobody who reads the store can try them out.
+// A HashKey keys the hashes of the credentials that a response varies on, so that a reader of the store cannot guess them offline.
 type HashKey [32]byte
 
 // Tag is a place among the tags of a history.

@@ -12,13 +12,13 @@ import (
 	"github.com/plyhttp/ply/internal/target"
 )
 
-// SearchVariance says which differences between two queries a response does not vary on (No-Vary-Search).
+// SearchVariance is No-Vary-Search: the differences between two queries that a response does not vary on.
 type SearchVariance struct {
-	Query     string   // Generation the stored response's request, blinded: it may stand in a store
+	Query     string   // of the stored response's request, blinded, so that it may be kept in a store
 	AnyOrder  bool     // the order of parameters
-	AllBut    []string // With all: parameters that count nevertheless, in order
-	All       bool     // All parameters
-	Parameter []string // Without all: the parameters that do not count, in order
+	AllBut    []string // with All: the parameters that count nevertheless, sorted
+	All       bool     // no parameter counts, but for AllBut
+	Parameter []string // without All: the parameters that do not count, sorted
 }
 
 // NewSearchVariance reads No-Vary-Search. It is nil if the field is absent, malformed, or says nothing: then every difference counts.
@@ -46,7 +46,7 @@ func NewSearchVariance(h http.Header, query string) *SearchVariance {
 	return v
 }
 
-// bytes is what v is charged with.
+// bytes returns how many bytes v is charged with.
 func (v *SearchVariance) bytes() int64 {
 	size := int64(len(v.Query) + 128)
 	for _, names := range [...][]string{v.AllBut, v.Parameter} {
@@ -96,14 +96,14 @@ func texts(item field.Item) ([]string, bool) {
 	return slices.Compact(decoded), true
 }
 
-// Covers tells whether the response answers a request with another query as well.
+// Covers reports whether the response answers a request with this query as well.
 func (v *SearchVariance) Covers(query string) bool { return v.CoversBlinded(Blinded(query)) }
 
 func (v *SearchVariance) CoversBlinded(query string) bool {
 	return slices.Equal(v.counting(v.Query), v.counting(query))
 }
 
-// Blinded is a query with a hash in the place of each value. It has the same parameters in the same order, and two values are equal if their hashes are.
+// Blinded returns a query with a hash in place of each value. It has the same parameters in the same order; two values are equal if their hashes are.
 func Blinded(query string) string {
 	var b []byte
 	for param := range strings.SplitSeq(query, "&") {

@@ -2,18 +2,18 @@ package stored
 
 import "time"
 
-// Rules is what a stored response says about its own use.
+// Rules is what applies to the use of a stored response.
 type Rules struct {
 	Lifetime       time.Duration // freshness lifetime (RFC 9111 §4.2.1)
-	NoCache        bool          // Validate before each use (RFC 9111 §5.2.2.4)
+	NoCache        bool          // validate before each use (RFC 9111 §5.2.2.4)
 	MustRevalidate bool          // never serve stale (RFC 9111 §5.2.2.2; §5.2.2.8 and §5.2.2.10 in a shared cache)
 	Immutable      bool          // RFC 8246 §2
-	Sliding        bool          // Each use begins the lifetime anew
+	Sliding        bool          // each use restarts the lifetime
 
 	StaleWhileRevalidate, StaleIfError time.Duration // RFC 5861 §3, §4
 }
 
-// MayServeStale tells whether a stale response may be used at all (RFC 9111 §4.2.4).
+// MayServeStale reports whether a stale response may be used at all (RFC 9111 §4.2.4).
 func (r *Rules) MayServeStale() bool {
 	return !r.NoCache && !r.MustRevalidate
 }

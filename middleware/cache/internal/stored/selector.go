@@ -15,12 +15,12 @@ type Selector struct {
 	Raw     string // as the one line that it was, to be recognised at a glance; not kept of credentials
 }
 
-// same tells whether two selectors nominate the same values of the same field.
+// same reports whether two selectors have the same value of the same field.
 func (s Selector) same(other Selector) bool {
 	return s.Name == other.Name && s.Present == other.Present && s.Value == other.Value
 }
 
-// Recognises tells whether the request has the very line that the stored response's request had, or neither had any.
+// Recognises reports whether the request has exactly the line that the stored response's request had, or neither has any.
 func (s *Selector) Recognises(request http.Header) bool {
 	lines, ok := request[s.Name]
 	if s.Present && (s.Raw == "" || len(lines) != 1 || lines[0] != s.Raw) || !s.Present && ok {
@@ -34,7 +34,7 @@ func (s *Selector) Recognises(request http.Header) bool {
 	return true
 }
 
-// Recognises tells whether the request has all the lines that the stored response was selected by.
+// Recognises reports whether the request has exactly the lines that the stored response's request had.
 func (e *Entry) Recognises(request http.Header) bool {
 	for i := range e.Selectors {
 		if !e.Selectors[i].Recognises(request) {
@@ -44,7 +44,7 @@ func (e *Entry) Recognises(request http.Header) bool {
 	return true
 }
 
-// SameFields tells whether two responses vary on the same fields.
+// SameFields reports whether two responses vary on the same fields.
 func (e *Entry) SameFields(other *Entry) bool {
 	return slices.EqualFunc(e.Selectors, other.Selectors, func(a, b Selector) bool { return a.Name == b.Name })
 }

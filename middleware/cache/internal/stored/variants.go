@@ -9,16 +9,16 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
 
-// Variants are the responses that are stored under one key, at most 64: all variants of one resource, for one principal. They never change.
+// Variants are the responses that are stored under one key, at most 64: all variants of one resource, for one principal. They are immutable.
 type Variants struct {
 	Entries []*Entry
-	Source  *Source // Generation a copy of what a byte store has
+	Source  *Source // of a copy of what a byte store has
 }
 
-// MaxVariants bounds the stored responses under one key. Which a client can make many of, with one request field that a response varies on.
+// MaxVariants bounds the stored responses under one key. A client can create many by changing one field that a response varies on.
 const MaxVariants = 64
 
-// Size is how many bytes the entries are charged with.
+// Size returns how many bytes the entries are charged with.
 func (s *Variants) Size() int64 {
 	var size int64
 	if s != nil {
@@ -50,9 +50,9 @@ func (s *Variants) Tags() []invalidation.Tag {
 	return all.Tags
 }
 
-// With returns s with e in place of those entries that e makes out of date: the ones with the same selectors.
-// A Part joins a stored part that it continues, and does not replace the whole that it is a part of.
-// At the limit, the variant that was used longest ago goes.
+// With returns s with e in place of the entries that it replaces: those with the same selectors (RFC 9111 §4.1).
+// A part is combined with a stored part that it continues, and does not replace the whole that it is a part of (RFC 9111 §3.4).
+// At the limit, the least recently used variant goes.
 func (s *Variants) With(e *Entry, limit int64) *Variants {
 	var entries []*Entry
 	if s != nil {
@@ -80,19 +80,20 @@ func (s *Variants) WithoutBeforeLast(drop func(*Entry) bool) *Variants {
 	return s.Without(func(e *Entry) bool { return e != last && drop(e) })
 }
 
-// Overtook tells whether s holds, in the place of e, what was asked for while e was under way: then that is the later state of the two.
+// Overtook reports whether s holds, as the variant that e is, a response that was requested later than e: that is the later state of the two.
 func (s *Variants) Overtook(e *Entry, now time.Time) bool {
 	return s != nil && slices.ContainsFunc(s.Entries, func(old *Entry) bool {
 		return old.Part == nil && old.SameVariant(e) && old.Requested.After(e.Requested) && !old.Requested.After(now)
 	})
 }
 
-// SameVariant tells whether two entries cannot both be the answer to one request.
+// SameVariant reports whether two entries are the same variant, so that one replaces the other.
 func (e *Entry) SameVariant(other *Entry) bool {
 	return slices.EqualFunc(e.Selectors, other.Selectors, Selector.same) && (e.Search == nil || other.Search == nil || other.Search.CoversBlinded(e.Search.Query))
 }
 
-// joinedWith returns e with the bytes of a stored part beside its own, if they fit together, and as a whole response if none is missing then.
+// joinedWith returns e combined with the bytes of a stored part, if they fit together, and as a whole response if no byte is missing then
+// (RFC 9111 §3.4, RFC 9110 §15.3.7.3).
 func (e *Entry) joinedWith(old *Entry, limit int64) *Entry {
 	part, joint, ok := joinRanges(old, e, limit)
 	if !ok {
@@ -180,7 +181,7 @@ func (s *Variants) Exchanged(old, next *Entry) *Variants {
 	return &Variants{Entries: entries}
 }
 
-// HasChunks tells whether an entry of s has the body with this identifier.
+// HasChunks reports whether an entry of s has the body with this identifier.
 func (s *Variants) HasChunks(id [16]byte) bool {
 	if s == nil {
 		return false
