@@ -21,14 +21,18 @@ import (
 type mutant struct {
 	id         int
 	file       string // without its directory
+	function   string
 	line       int
 	original   string // the source text, on one line
 	mutated    string
 	equivalent bool // by a comment on its line
 }
 
-// name identifies a mutant in a list of equivalents. It has no line, so that a change elsewhere in the file leaves the list true.
-func (m mutant) name() string { return fmt.Sprintf("%s: %s -> %s", m.file, m.original, m.mutated) }
+// names identify a mutant in a list of equivalents: in the whole file, or in one function. They have no line, so that a change elsewhere in the file leaves the list true.
+func (m mutant) names() [2]string {
+	change := fmt.Sprintf("%s -> %s", m.original, m.mutated)
+	return [2]string{m.file + ": " + change, m.file + " " + m.function + ": " + change}
+}
 
 func (m mutant) String() string {
 	return fmt.Sprintf("%s:%d: %s -> %s", m.file, m.line, m.original, m.mutated)
@@ -133,7 +137,7 @@ func instrument(p listed, only []string, work string) ([]mutant, string, error) 
 		if err != nil {
 			return nil, "", err
 		}
-		w := &writer{fset: fset, info: info, src: src, name: name, next: len(mutants), edits: map[int]*edit{}, bound: map[ast.Expr]bool{}, marked: marked(fset, files[i])}
+		w := &writer{fset: fset, info: info, src: src, name: name, next: len(mutants), edits: map[int]*edit{}, bound: map[ast.Expr]bool{}, rules: map[*ast.CaseClause]bool{}, marked: marked(fset, files[i])}
 		w.file(files[i])
 		mutants = append(mutants, w.mutants...)
 		path := filepath.Join(work, name)
@@ -203,7 +207,9 @@ type writer struct {
 	next    int
 	edits   map[int]*edit
 	marked  map[int]bool
-	bound   map[ast.Expr]bool // what stands beside < and its like, which is moved already
+	rules   map[*ast.CaseClause]bool // cases of a switch without a tag: conditions
+	current string                   // the function
+	bound   map[ast.Expr]bool        // what stands beside < and its like, which is moved already
 	mutants []mutant
 }
 
@@ -230,7 +236,7 @@ func (w *writer) text(n ast.Node) string {
 func (w *writer) add(n ast.Node, original, mutated string) int {
 	id, line := w.next, w.fset.Position(n.Pos()).Line
 	w.next++
-	w.mutants = append(w.mutants, mutant{id, w.name, line, clip(original), clip(mutated), w.marked[line]})
+	w.mutants = append(w.mutants, mutant{id, w.name, w.current, line, clip(original), clip(mutated), w.marked[line]})
 	return id
 }
 
@@ -262,6 +268,7 @@ func (w *writer) apply() []byte {
 func (w *writer) file(f *ast.File) {
 	for _, d := range f.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
+			w.current = fn.Name.Name
 			w.node(fn.Body, fn.Type)
 		}
 	}
@@ -287,6 +294,12 @@ func (w *writer) node(n ast.Node, fn *ast.FuncType) {
 			w.statements(n.Body)
 		case *ast.IfStmt:
 			w.condition(n.Cond)
+		case *ast.SwitchStmt:
+			if n.Tag == nil {
+				for _, c := range n.Body.List {
+					w.rules[c.(*ast.CaseClause)] = true
+				}
+			}
 		case *ast.ReturnStmt:
 			w.returned(n, fn)
 		case *ast.BinaryExpr:
@@ -301,6 +314,12 @@ func (w *writer) node(n ast.Node, fn *ast.FuncType) {
 // inside goes into the parts of a node that are not constant by the language.
 func (w *writer) inside(n ast.Node, fn *ast.FuncType) bool {
 	if c, ok := n.(*ast.CaseClause); ok {
+		if w.rules[c] {
+			for _, cond := range c.List {
+				w.condition(cond)
+				w.node(cond, fn)
+			}
+		}
 		w.statements(c.Body)
 		for _, s := range c.Body {
 			w.node(s, fn)
@@ -342,7 +361,7 @@ func (w *writer) blank(s *ast.AssignStmt) bool {
 	return !slices.ContainsFunc(s.Lhs, func(x ast.Expr) bool { id, ok := x.(*ast.Ident); return !ok || id.Name != "_" })
 }
 
-// condition negates the condition of an if, unless it is a comparison, which is changed as one, or joins others.
+// condition negates the condition of an if, or of a case where the switch has no tag, unless it is a comparison, which is changed as one, or joins others.
 func (w *writer) condition(cond ast.Expr) {
 	if _, ok := ast.Unparen(cond).(*ast.BinaryExpr); ok || !w.isBool(cond) {
 		return

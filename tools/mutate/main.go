@@ -8,10 +8,10 @@
 // A first run of each test, with no mutant on, records which mutants it reaches; a mutant is then tried with those tests alone, the fastest first.
 // The survivors are printed with their place, what was changed, and how many tests ran over it without noticing. The exit code is 1 only if the run itself fails.
 //
-// The mutations: a comparison negated, or with its bound moved; a condition negated; an operand of && or || left out; + for - and - for +;
+// The mutations: a comparison negated, or with its bound moved; a condition of an if or of a case negated; an operand of && or || left out; + for - and - for +;
 // a number one higher; a statement left out; nil returned in place of an error.
 //
-// A comment "//mutate:equivalent why" on a line, or in the file that -equivalent names, takes what changes nothing out of the score.
+// A comment "//mutate:equivalent why" on a line, or a line in tools/mutate/equivalent/NAME.txt, takes what changes nothing out of the score.
 package main
 
 import (
@@ -38,7 +38,8 @@ func main() {
 	var o options
 	flag.StringVar(&o.tests, "tests", "", "packages whose tests count beside those of the package itself, separated by commas")
 	flag.StringVar(&o.files, "files", "", "the files to mutate, separated by commas; all without it")
-	flag.StringVar(&o.equivalent, "equivalent", "", `a file with one "file.go: original -> mutant: why" in each line, of mutants that change nothing`)
+	flag.StringVar(&o.equivalent, "equivalent", "", `a file with one "file.go: original -> mutant: why" or "file.go Function: original -> mutant: why" in each line, of mutants that change nothing;
+without it tools/mutate/equivalent/NAME.txt, if there is one, where NAME is the last part of the package's path`)
 	flag.IntVar(&o.every, "every", 1, "try every n-th mutant only")
 	flag.BoolVar(&o.list, "list", false, "print the mutants and try none")
 	flag.Parse()
@@ -85,13 +86,18 @@ func run(o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.equivalent == "" {
+		if path := filepath.Join("tools", "mutate", "equivalent", filepath.Base(p.ImportPath)+".txt"); exists(path) {
+			o.equivalent = path
+		}
+	}
 	known, err := equivalents(o.equivalent)
 	if err != nil {
 		return err
 	}
 	var judged int
 	mutants = slices.DeleteFunc(mutants, func(m mutant) bool {
-		if m.equivalent || known[m.name()] {
+		if names := m.names(); m.equivalent || known[names[0]] || known[names[1]] {
 			judged++
 			return true
 		}
@@ -141,6 +147,11 @@ func list(pkg string) (listed, error) {
 		return p, err
 	}
 	return p, json.Unmarshal(out, &p)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // equivalents reads the mutants that were judged to change nothing, by name.

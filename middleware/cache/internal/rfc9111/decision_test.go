@@ -110,6 +110,7 @@ func TestDecisionDetails(t *testing.T) {
 		{"response no-cache", modeDefault, `no-cache | ETag: "a"`, "", Decision{Validate, cachestatus.FwdStale, "no-cache"}},
 		{"request no-cache", modeDefault, fresh, "Cache-Control: no-cache", Decision{Validate, cachestatus.FwdRequest, "request no-cache"}},
 		{"request Pragma", modeDefault, fresh, "Pragma: no-cache", Decision{Validate, cachestatus.FwdRequest, "request no-cache"}},
+		{"fresh for the request, no validator", modeDefault, "max-age=60", "Cache-Control: max-age=30", Decision{Action: Serve}},
 		{"request no-cache, no validator", modeDefault, "max-age=60", "Cache-Control: no-cache", Decision{Fetch, cachestatus.FwdRequest, "request no-cache"}},
 		{"request max-age", modeDefault, fresh, "Cache-Control: max-age=4", Decision{Validate, cachestatus.FwdRequest, "request max-age"}},
 		{"request max-age and max-stale, too old", modeDefault, fresh, "Cache-Control: max-age=3, max-stale=1", Decision{Validate, cachestatus.FwdRequest, "request max-age"}},
@@ -133,6 +134,12 @@ func TestDecisionDetails(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+	e, _ := entryOf(200, "Cache-Control: max-age=5, stale-while-revalidate=9 | ETag: \"a\"", "", private)
+	for request, want := range map[string]action{"Cache-Control: min-fresh=0": Validate, "Accept: a": ServeStale} {
+		if got := Decide(asks(request), &Lookup{Entry: e}, at(5)); got.Action != want {
+			t.Errorf("at the end of the lifetime, %s: %+v", request, got)
+		}
 	}
 	if got := (Decision{Validate, cachestatus.FwdStale, "x"}).Unconditional(); got != (Decision{Fetch, cachestatus.FwdStale, "x"}) {
 		t.Errorf("unconditional: %+v", got)

@@ -1,6 +1,7 @@
 package rfc9111
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
@@ -89,6 +90,9 @@ func TestInvalidationTags(t *testing.T) {
 	query.URL.RawQuery = "q=1"
 	if URITag(one) == URITag(query) || SearchTag(one) != SearchTag(query) || URITag(one) == SearchTag(one) {
 		t.Error("the tag of a URI has its query, the one for No-Vary-Search has not, and the two kinds differ")
+	}
+	if got := fmt.Sprintf("%x", URITag(query)); got != "95ad08fd5d1d96ce4784ac1d2f681b94" {
+		t.Errorf("the tag that is stored for a URI has changed: %s", got)
 	}
 	if tags := URITags(query); len(tags) != 2 || tags[0] != URITag(query) || tags[1] != SearchTag(query) {
 		t.Error("a URI has one tag of each kind")

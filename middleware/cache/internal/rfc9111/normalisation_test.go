@@ -42,7 +42,7 @@ func TestNormalisation(t *testing.T) {
 		{"Accept", []string{"a/b;x="}, "a/b;x="},
 		{"Accept", []string{"a/b;;x=1"}, "a/b;x=1"},
 		{"Accept", []string{"a/b;q=1", "a/b"}, "a/b"},
-		{"Accept", []string{"a/b;q=0"}, "a/b;q=0"},
+		{"Accept", []string{"A/b;q=0"}, "a/b;q=0"},
 		{"Accept", []string{"a/b;q=0.999"}, "a/b;q=999"},
 		{"Accept", []string{"a/b;q=0.5;q=0.7"}, "a/b;q=500;q=0.7"},
 		{"Accept", []string{"a/b;x = 1"}, "a/b;x = 1"},
@@ -62,7 +62,7 @@ func TestNormalisation(t *testing.T) {
 func TestNormalisationOfWeights(t *testing.T) {
 	for q, want := range map[string]int{
 		"0": 0, "1": 1000, "0.5": 500, "0.05": 50, "0.005": 5, "0.123": 123, "1.000": 1000, "1.": 1000, "0.": 0, "0.9": 900, "0.90": 900, "0.099": 99,
-		"": -1, "2": -1, "1.001": -1, "0.1234": -1, "0.a": -1, "0.:": -1, "0./": -1, "-1": -1, "01": -1, ".5": -1, "1.1": -1,
+		"": -1, "2": -1, "1.001": -1, "0.1234": -1, "0.a": -1, "0.:": -1, "0./": -1, "0.00/": -1, "0.00:": -1, "-1": -1, "01": -1, ".5": -1, "1.1": -1,
 	} {
 		if got := thousandths(q); got != want {
 			t.Errorf("%q: %d, want %d", q, got, want)
@@ -111,6 +111,10 @@ func TestNormalisationOfSignatures(t *testing.T) {
 	got := identities("Authorization", lines)
 	if len(got) != 3 || got[0] != "x" || got[1] != got[2] || got[1] == lines[1] || strings.Contains(got[1], "Signature") {
 		t.Errorf("%q", got)
+	}
+	unnamed := []string{"AWS4-HMAC-SHA256 SignedHeaders=host, Signature=00"}
+	if got := identities("Authorization", unnamed); got[0] != unnamed[0] {
+		t.Errorf("a signature that names no key: %q", got)
 	}
 	if !slices.Equal(lines, kept) {
 		t.Error("the lines of the request were changed")

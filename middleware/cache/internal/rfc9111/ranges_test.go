@@ -111,7 +111,7 @@ func TestRangeOfTenBytes(t *testing.T) {
 		"bytes=0-0": "bytes 0-0/10", "bytes=9-": "bytes 9-9/10", "bytes=0-9": "bytes 0-9/10", "bytes=0-10": "bytes 0-9/10", "bytes=-10": "bytes 0-9/10", "bytes=-1": "bytes 9-9/10",
 		" bytes= 2-3 ": "bytes 2-3/10", "bytes=5-5": "bytes 5-5/10", "bytes=09-9": "bytes 9-9/10", "bytes=0-999999999999999999": "bytes 0-9/10",
 		"bytes=10-": "none", "bytes=10-10": "none", "bytes=-0": "none", "bytes=11-20": "none",
-		"bytes=0-1000000000000000000": "", "bytes=1": "", "bytes=": "", "bytes": "", "bytes=0-1,": "", "bytes=-": "", "bytes=/-1": "", "bytes=:-1": "", "bytes=0-x": "", "bytes=x-1": "", "bytes=-x": "", "items=0-1": "",
+		"bytes=0-1000000000000000000": "", "bytes=1": "", "bytes=": "", "bytes": "", "bytes=0-1,": "", "bytes=-": "", "bytes=/-1": "", "bytes=/-": "", "bytes=:-1": "", "bytes=0-x": "", "bytes=x-1": "", "bytes=-x": "", "items=0-1": "",
 	} {
 		r, ok := parseRange([]string{line})
 		got := ""
@@ -157,6 +157,7 @@ func TestContentRangeMalformed(t *testing.T) {
 func partOf(first, last, complete int64) *stored.Entry {
 	e, _ := entryOf(200, `Cache-Control: max-age=60 | ETag: "a" | Last-Modified: `+date(-100)+" | Date: "+date(0), "", private)
 	part := e.Clone()
+	part.Status = 206
 	part.Part = &stored.ContentRange{First: first, Last: last, Complete: complete}
 	part.Derive()
 	return part
@@ -245,6 +246,8 @@ func TestRangeCompletion(t *testing.T) {
 		{"all but one byte is stored", "bytes=9-", partOf(0, 8, 10)},
 		{"the tail is stored", "bytes=0-4", partOf(5, 9, 10)},
 		{"all but the first byte is stored", "bytes=0-0", partOf(1, 9, 10)},
+		{"a long head is stored", "bytes=12-", partOf(0, 11, 100)},
+		{"a long tail is stored", "bytes=0-24", partOf(25, 99, 100)},
 		{"the middle is stored", "", partOf(1, 8, 10)},
 		{"all of it is stored", "", partOf(0, 9, 10)},
 		{"an unknown length", "", partOf(0, 4, -1)},

@@ -34,6 +34,7 @@ func TestDisplacingServableResponses(t *testing.T) {
 		{"an error, and a fresh one", private, "max-age=60", 500, "max-age=60", 59, true},
 		{"an error, and a stale one", private, "max-age=60", 500, "max-age=60", 61, false},
 		{"no error", private, "max-age=60", 200, "max-age=60", 1, false},
+		{"no error, without a lifetime", private, "max-age=60", 200, "max-age=0", 1, false},
 		{"399 is no error", private, "max-age=60", 399, "max-age=60", 1, false},
 		{"400 is one", private, "max-age=60", 400, "max-age=60", 1, true},
 		{"gone, with a lifetime", private, "max-age=60", 404, "max-age=60", 1, false},

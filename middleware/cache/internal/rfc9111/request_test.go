@@ -3,6 +3,7 @@ package rfc9111
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,9 +31,10 @@ func TestRequestFields(t *testing.T) {
 }
 
 func TestRequestIsReadFromItsHeader(t *testing.T) {
+	lower := strings.ToLower("If-None-Match")
 	r := newRequest("GET", "")
 	r.Header = http.Header{
-		"If-None-Match": {`"a"`}, "if-none-match": {`"b"`}, "If-Modified-Since": {"x"}, "Range": {"bytes=0-1"}, "If-Range": {`"a"`}, "Pragma": {"no-cache"},
+		"If-None-Match": {`"a"`}, lower: {`"b"`}, "If-Modified-Since": {"x"}, "Range": {"bytes=0-1"}, "If-Range": {`"a"`}, "Pragma": {"no-cache"},
 	}
 	a := ReadRequest(modeDefault, r, private)
 	if len(a.noneMatch) != 2 || !a.Conditional() || a.plain || !a.Pragma || !a.ranged {
@@ -41,7 +43,7 @@ func TestRequestIsReadFromItsHeader(t *testing.T) {
 	if diff := cmp.Diff([][]string{{"x"}, {"bytes=0-1"}, {`"a"`}}, [][]string{a.modifiedSince, a.Ranges, a.ifRange}); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if len(r.Header["If-None-Match"]) != 1 || len(r.Header["if-none-match"]) != 1 {
+	if len(r.Header["If-None-Match"]) != 1 || len(r.Header[lower]) != 1 {
 		t.Error("the header of the request was changed")
 	}
 	for fields, want := range map[string]bool{"": false, "If-None-Match: *": true, "If-Modified-Since: x": true, "Range: bytes=0-1": false} {

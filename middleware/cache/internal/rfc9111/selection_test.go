@@ -21,6 +21,7 @@ func TestSelectionByVary(t *testing.T) {
 		{"other value", "A", "A: 1", "A: 2", false},
 		{"absent both times", "A", "", "", true},
 		{"absent is not empty", "A", "", "A:", false},
+		{"absent is not empty, in content negotiation", "Accept", "", "Accept:", false},
 		{"absent then present", "A", "", "A: 1", false},
 		{"present then absent", "A", "A: 1", "", false},
 		{"two names, on two lines", "A | Vary: B", "A: 1 | B: 2", "A: 1 | B: 3", false},
@@ -225,6 +226,17 @@ func TestSelectionByQuery(t *testing.T) {
 		r.URL.RawQuery = query
 		if got := Select(&stored.Variants{Entries: []*stored.Entry{a, b}}, asks(""), r, &stored.HashKey{}); got != want {
 			t.Errorf("%q selects %v, want %v", query, got, want)
+		}
+	}
+}
+
+// No-Vary-Search and Vary both have to fit.
+func TestSelectionByQueryAndVary(t *testing.T) {
+	e, _ := entryOf(200, `Cache-Control: max-age=60 | Vary: A | No-Vary-Search: params`, "A: 1", private)
+	e.Search = stored.NewSearchVariance(e.Header, "")
+	for request, want := range map[string]*stored.Entry{"A: 1": e, "A: 2": nil} {
+		if got := Select(&stored.Variants{Entries: []*stored.Entry{e}}, asks(""), newRequest("GET", request), &stored.HashKey{}); got != want {
+			t.Errorf("%s selects %v", request, got)
 		}
 	}
 }

@@ -205,7 +205,7 @@ func TestStoringHeaderSizeAndMediaType(t *testing.T) {
 	if UnstorableSize(line(64<<10)) != "" || UnstorableSize(line(64<<10+1)) == "" {
 		t.Error("a header has at most 64 KiB, with separators")
 	}
-	for contentType, want := range map[string]bool{"text/event-stream": true, "TEXT/Event-Stream; a=b": true, "text/event": false, "text/plain": false, "": false, "a/b, text/event-stream": true} {
+	for contentType, want := range map[string]bool{"text/event-stream": true, "TEXT/Event-Stream; a=b": true, "text/event": false, "text/plain": false, "application/octet-stream": false, "": false, "a/b, text/event-stream": true} {
 		if got := hasType(http.Header{"Content-Type": {contentType}}, "text/event-stream"); got != want {
 			t.Errorf("%q: %v, want %v", contentType, got, want)
 		}

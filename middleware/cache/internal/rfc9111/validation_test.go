@@ -70,6 +70,7 @@ func TestConfirmedBy304(t *testing.T) {
 		{"no validator, and the caller asks about another", ``, `If-None-Match: "c"`, a, []*stored.Entry{a}, nil},
 		{"no validator, two offered", ``, ``, a, []*stored.Entry{a, b}, nil},
 		{"no validator, none selected", ``, ``, nil, []*stored.Entry{a}, nil},
+		{"no validator, none selected, and the caller asks", ``, `If-None-Match: "c"`, nil, []*stored.Entry{a}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Confirmed(header(test.header), test.selected, test.variants, asks(test.request)); got != test.want {
@@ -228,6 +229,9 @@ func TestUpdatingStoredHeaderFieldsThatStay(t *testing.T) {
 	}
 	if got := FreshenedHeader(header("A: 1"), header("Etag: \"a\""), t0).Get("Etag"); got != `"a"` {
 		t.Errorf("a tag where none was stored is %s", got)
+	}
+	if diff := cmp.Diff(header("A: 1 | Date: "+date(0)), FreshenedHeader(header("A: 1"), nil, t0)); diff != "" {
+		t.Errorf("an update without fields (-want +got)\n%s", diff)
 	}
 	update := header("A: 1 | A: 2 | B: 3")
 	merged := FreshenedHeader(header("C: 4"), update, t0)
