@@ -1,12 +1,17 @@
 package expiry
 
-import "github.com/plyhttp/ply/internal/field"
+import (
+	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/freshness"
+)
 
 // A Precedence asks the sources of a lifetime in a fixed order: the request's max-age, the response, the choice for the request,
 // the choice for its URL, and the default. The zero Precedence asks the first three and then follows RFC 9111.
 //
 // As the strategy of a cache it asks the choice for the request ([Exchange].PerRequest) in this order. With any other strategy the cache asks that choice first.
 type Precedence struct {
+	asksPerRequest
+
 	// IgnoreRequest ignores the request's Cache-Control.
 	IgnoreRequest bool
 
@@ -22,6 +27,9 @@ type Precedence struct {
 	// Default is asked when all others are silent. Nil means [Default].
 	Default Strategy
 }
+
+// asksPerRequest marks Precedence for caches.
+type asksPerRequest = freshness.AsksPerRequest
 
 // Expiry asks the sources in turn.
 func (p Precedence) Expiry(x Exchange) Verdict {
@@ -41,9 +49,6 @@ func (p Precedence) Expiry(x Exchange) Verdict {
 	return First(append(sources, p.URLs, p.Default)...).Expiry(x)
 }
 
-// AsksPerRequest reports true: a cache leaves it to p when the choice for the request is asked.
-func (p Precedence) AsksPerRequest() bool { return true }
-
 // requested is the verdict of the request's own directives (RFC 9111 §5.2.1).
 func requested(x Exchange) Verdict {
 	if x.Request == nil {
@@ -58,4 +63,9 @@ func requested(x Exchange) Verdict {
 	return Verdict{}
 }
 
-var _ Strategy = Precedence{}
+var (
+	_ Strategy                  = Precedence{}
+	_ freshness.PerRequestAsker = Precedence{}
+
+	_ = Precedence{}.asksPerRequest // a use that linters see; caches use it through the interface
+)

@@ -1,10 +1,6 @@
 package expiry
 
-import (
-	"time"
-
-	"github.com/plyhttp/ply/internal/freshness"
-)
+import "github.com/plyhttp/ply/internal/freshness"
 
 // Default returns the strategy that follows the server: s-maxage in a shared cache, max-age, Expires,
 // and else a heuristic, ten percent of the time since the last modification and one week at most (RFC 9111 §4.2.1, §4.2.2).
@@ -43,16 +39,3 @@ func lifetimeOf(x Exchange) freshness.Lifetime {
 		Status: x.Response.StatusCode, Header: x.Response.Header, Received: x.Now, Shared: x.Shared, Targeted: x.Targeted,
 	})
 }
-
-// Explicit returns the freshness lifetime that the server gave the response, and whether it gave one (RFC 9111 §4.2.1).
-// A lifetime that cannot be read is zero.
-func Explicit(x Exchange) (time.Duration, bool) {
-	l := lifetimeOf(x)
-	if !l.Explicit {
-		return 0, false
-	}
-	return l.Value, true
-}
-
-// HeuristicStatus reports whether a status is cacheable by default, without a lifetime from the server (RFC 9110 §15.1).
-func HeuristicStatus(status int) bool { return freshness.HeuristicStatus(status) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/freshness"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
@@ -29,16 +30,18 @@ func (c *Candidate) asError(said expiry.Verdict, given bool) {
 // Age is the age of the response at receipt, and sent the credentials of the request.
 func Judge(x expiry.Exchange, strategy expiry.Strategy, age time.Duration, sent Carried) Candidate {
 	judged := Candidate{Request: x.Request, Response: x.Response, Age: age, Carried: sent}
-	if asks, ok := strategy.(interface{ AsksPerRequest() bool }); x.PerRequest != nil && !(ok && asks.AsksPerRequest()) {
+	if _, asks := strategy.(freshness.PerRequestAsker); x.PerRequest != nil && !asks {
 		strategy = expiry.First(x.PerRequest, strategy)
 	}
 	if judged.Verdict = strategy.Expiry(x); judged.Verdict.Silent() {
 		judged.Verdict = expiry.Default().Expiry(x)
 	}
-	lifetime, explicit := expiry.Explicit(x)
-	judged.explicit = explicit
+	l := freshness.Of(freshness.Response{
+		Status: x.Response.StatusCode, Header: x.Response.Header, Received: x.Now, Shared: x.Shared, Targeted: x.Targeted,
+	})
+	judged.explicit = l.Explicit
 	if x.Response.StatusCode >= 400 && !judged.Verdict.AnyStatus {
-		judged.asError(expiry.Default().Expiry(x), explicit && lifetime > 0)
+		judged.asError(expiry.Default().Expiry(x), l.Explicit && l.Value > 0)
 	}
 	return judged
 }

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/field"
+	"github.com/plyhttp/ply/internal/freshness"
 	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
@@ -53,7 +53,7 @@ func unstorableStatus(c *Candidate, d *field.Response, p *Policy) string {
 		return ""
 	case d.MustUnderstand && !understood(status):
 		return "must-understand, status not understood"
-	case c.Verdict.Overrules() && !c.explicit && !expiry.HeuristicStatus(status):
+	case c.Verdict.Overrules() && !c.explicit && !freshness.HeuristicStatus(status):
 		return "status not cacheable by default"
 	case c.Unwanted:
 		return "an error without a lifetime of the server's, and the strategy does not name its status"
@@ -182,7 +182,7 @@ func worthless(c *Candidate, d *field.Response, p *Policy) string {
 			return "expires immediately, no validator"
 		}
 		return ""
-	case !c.explicit && !d.Public && (p.Shared || !d.Private) && !expiry.HeuristicStatus(c.Response.StatusCode):
+	case !c.explicit && !d.Public && (p.Shared || !d.Private) && !freshness.HeuristicStatus(c.Response.StatusCode):
 		return "no explicit freshness, and status not cacheable by default"
 	case c.explicit, validatable(c.Response.Header), c.Verdict.For(0) > 0, p.Disconnected > 0:
 		return ""
