@@ -61,7 +61,7 @@ fi
 
 check_format
 
-# The linter is pinned in a module of its own, so that nobody who uses ply ever downloads it.
+# The linter is pinned in a module of its own, so that users of ply never download it.
 step "build staticcheck"
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
@@ -73,7 +73,7 @@ for os in windows darwin; do
 done
 
 # Each module stands alone, as it does for those who require it: what it imports is in its own go.mod and go.sum, and nothing else is.
-# internal/ecosystem, with the libraries that people use beside ply, is not in the workspace: its many requirements would change everybody's versions.
+# internal/ecosystem, with the libraries that people use beside ply, is not in the workspace: its many requirements would change the versions of all modules.
 step "vet each module by itself"
 for gomod in $(git ls-files '*go.mod'); do
   (cd "$(dirname "$gomod")" && export GOWORK=off && echo "  $gomod" && go mod tidy -diff &&

@@ -256,7 +256,7 @@ func BenchmarkRevalidation(b *testing.B) {
 	}
 }
 
-// BenchmarkSharedRevalidation has a stored answer confirmed by a 304 that whoever asks meanwhile could share.
+// BenchmarkSharedRevalidation has a stored answer confirmed by a 304 that other requests could share meanwhile.
 func BenchmarkSharedRevalidation(b *testing.B) {
 	paths := numbered(1)
 	o := newOrigin(says{size: KiB, fields: 8, control: "max-age=60"}, paths...)

@@ -172,7 +172,7 @@ func TestVariantsAreToldApart(t *testing.T) {
 	}
 }
 
-// In a bubble nobody is late: all callers have asked before the first answer is there.
+// In a bubble no caller is late: all have asked before the first answer is there.
 func TestAHerdIsServedRight(t *testing.T) {
 	const callers = 500
 	for _, c := range contenders {

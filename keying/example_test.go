@@ -117,7 +117,7 @@ func ExamplePrefix() {
 	// Output: false
 }
 
-// A strategy that takes an article and its printed form for one, whoever asks.
+// A strategy that takes an article and its printed form for one, for all users.
 type articles struct{}
 
 func (articles) AppendKey(dst []byte, r *http.Request) ([]byte, error) {

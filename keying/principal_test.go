@@ -10,7 +10,7 @@ import (
 
 func TestDefaultSeparatesPrincipals(t *testing.T) {
 	requests := map[string]*http.Request{
-		"nobody":                    request(t, "GET http://h/a"),
+		"anonymous":                 request(t, "GET http://h/a"),
 		"authorization":             request(t, "GET http://h/a", "Authorization: Bearer x"),
 		"other authorization":       request(t, "GET http://h/a", "Authorization: Bearer y"),
 		"empty authorization":       request(t, "GET http://h/a", "Authorization: "),
@@ -32,7 +32,7 @@ func TestDefaultSeparatesPrincipals(t *testing.T) {
 			t.Errorf("%q: the secret stands in the key: %q", name, k)
 		}
 	}
-	if key(t, keying.SingleUser(), requests["both"]) != key(t, keying.SingleUser(), requests["nobody"]) {
+	if key(t, keying.SingleUser(), requests["both"]) != key(t, keying.SingleUser(), requests["anonymous"]) {
 		t.Error("SingleUser must not look at credentials")
 	}
 }

@@ -2,8 +2,8 @@
 # Words at which a reader stops, in code and documents. Lines that quote such a word on purpose stand in tools/words.allow, as "path:text of the line".
 set -euo pipefail
 cd "$(dirname "$0")/.."
-words='nobody|somebody|everybody|anybody|whoever|whomever|whosoever|tells? whether|told whether|by and by|for want of another|as long good as'
-found=$(git grep -nIiwE "$words" -- '*.go' '*.md' '*.sh' '*.yml' ':!CHANGELOG.md' ':!tools/words.sh' |
+words='([Nn]o|[Ss]ome|[Ee]very|[Aa]ny)body|[Ww]ho(m|so)?ever|[Tt]ells? whether|told whether|by and by|for want of another|as long good as'
+found=$(git grep -nIwE "$words" -- '*.go' '*.md' '*.sh' '*.yml' ':!CHANGELOG.md' ':!tools/words.sh' |
   sed -E 's/^([^:]*):([0-9]+):[[:space:]]*/\1:\2: /' |
   while IFS= read -r line; do
     path=${line%%:*} text=${line#*: }

@@ -48,7 +48,7 @@ func print(to io.Writer, size int, traces []trace) {
 	w.Flush()
 }
 
-// store is asked for a key, and keeps it as it sees fit. It tells whether it had it.
+// store is asked for a key, and keeps it as it sees fit. It reports whether it had it.
 type store interface{ ask(key uint64) bool }
 
 var policies = []struct {

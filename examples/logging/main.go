@@ -50,7 +50,7 @@ func run(ctx context.Context, out io.Writer) error {
 		{"an answer at the second attempt", "/greeting?key=hunter2"},
 		{"the same from the cache", "/greeting?key=hunter2"},
 		{"a download that breaks off", "/broken"},
-		{"nobody listens", "http://127.0.0.1:1/"},
+		{"no listener", "http://127.0.0.1:1/"},
 	} {
 		fmt.Fprintf(out, "# %s\n", step.title)
 		// What went wrong is in the log.

@@ -44,7 +44,7 @@ func TestOauth2AboveTheCache(t *testing.T) {
 	origin.saw(t, 2)
 }
 
-// Below the cache, oauth2.Transport is still safe, whoever asks and however many at once; it costs the hits.
+// Below the cache, oauth2.Transport is still safe, for any number of users at once; it costs the hits.
 func TestOauth2BelowTheCache(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		t.Run(fmt.Sprintf("shared=%v", shared), func(t *testing.T) {

@@ -55,7 +55,7 @@ func TestHttpmock(t *testing.T) {
 		}
 	}
 	same(t, "calls of the mock", mock.GetTotalCallCount(), 1)
-	if err := ply.Discard(client.Get(t.Context(), "/nobody")); err == nil {
+	if err := ply.Discard(client.Get(t.Context(), "/unknown")); err == nil {
 		t.Error("no error for what the mock does not know")
 	}
 

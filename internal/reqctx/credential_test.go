@@ -65,7 +65,7 @@ func TestPrincipalsOfCredentialsAddUp(t *testing.T) {
 		v    reqctx.Values
 		want bool
 	}{
-		"nobody": {with(t.Context()), false}, "a name": {alice, true}, "no name": {with(t.Context(), ""), false},
+		"no credential": {with(t.Context()), false}, "a name": {alice, true}, "no name": {with(t.Context(), ""), false},
 		"a name outside": {with(program("carol"), ""), true}, "a name inside": {with(t.Context(), "", "alice"), true}, "a name, then none": {with(t.Context(), "alice", ""), true},
 	} {
 		if test.v.Named() != test.want {

@@ -14,7 +14,7 @@ type Values struct {
 	Connection any         // a *connection.Choice: what a client has chosen for the request's connection, or nil
 	Principal  string      // a hash of the name under which the program makes the request, or ""; see cache.WithPrincipal
 	Cache      any         // the cache's choices, whose type is its own, or nil
-	Unnamed    bool        // Principal is that of a credential of which nobody has said whose it is
+	Unnamed    bool        // Principal is that of a credential whose owner the program has not named
 	Credential *Credential // what layers have added for principals that they name: the innermost, or nil
 
 	// Signatures hears of what signers below a cache add to the request, or is nil.

@@ -73,7 +73,7 @@ func TestNewTokenFindsWhatIsCached(t *testing.T) {
 	}
 }
 
-// Two principals never share, whatever the strategy, nor do tokens of which nobody says whose they are.
+// Two principals never share, whatever the strategy, nor do tokens whose owners are not named.
 func TestPrincipalsNeverShare(t *testing.T) {
 	fixed := func(value, principal string) auth.Source {
 		return auth.Static(auth.Token{Value: value, Principal: principal})
@@ -83,12 +83,12 @@ func TestPrincipalsNeverShare(t *testing.T) {
 		sources []auth.Source // whose answers are all different
 		in      auth.Options
 	}{
-		"two principals":                {sources: []auth.Source{fixed("a", "alice"), fixed("b", "bob"), fixed("a", "carol")}},
-		"for a single user":             {options: cache.Options{Key: keying.SingleUser()}, sources: []auth.Source{fixed("a", "alice"), fixed("b", "bob")}},
-		"in a shared cache":             {options: cache.Options{Shared: true}, sources: []auth.Source{fixed("a", "alice"), fixed("b", "bob")}},
-		"two tokens of nobody":          {sources: []auth.Source{fixed("a", ""), fixed("b", "")}},
-		"two keys of nobody in a field": {in: auth.Options{Field: "X-Acme"}, sources: []auth.Source{fixed("a", ""), fixed("b", "")}},
-		"two keys of nobody in a query": {in: auth.Options{Query: "acme"}, options: cache.Options{Key: keying.New(keying.URL(keying.URLOptions{Ignore: []string{"acme"}}))}, sources: []auth.Source{fixed("a", ""), fixed("b", "")}},
+		"two principals":              {sources: []auth.Source{fixed("a", "alice"), fixed("b", "bob"), fixed("a", "carol")}},
+		"for a single user":           {options: cache.Options{Key: keying.SingleUser()}, sources: []auth.Source{fixed("a", "alice"), fixed("b", "bob")}},
+		"in a shared cache":           {options: cache.Options{Shared: true}, sources: []auth.Source{fixed("a", "alice"), fixed("b", "bob")}},
+		"two unnamed tokens":          {sources: []auth.Source{fixed("a", ""), fixed("b", "")}},
+		"two unnamed keys in a field": {in: auth.Options{Field: "X-Acme"}, sources: []auth.Source{fixed("a", ""), fixed("b", "")}},
+		"two unnamed keys in a query": {in: auth.Options{Query: "acme"}, options: cache.Options{Key: keying.New(keying.URL(keying.URLOptions{Ignore: []string{"acme"}}))}, sources: []auth.Source{fixed("a", ""), fixed("b", "")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			origin := numbered("Cache-Control", "public, max-age=60", "No-Vary-Search", "params")
@@ -377,7 +377,7 @@ func TestChallengeIsAnsweredOnce(t *testing.T) {
 	require.Equal(t, auth.StatusRejected, i.Status)
 }
 
-// A key of which nobody says whose it is keeps requests apart, and vouches for nothing that others add below.
+// A key whose owner is not named keeps requests apart, and vouches for nothing that others add below.
 func TestKeyOfNobodyVouchesForNothingBelow(t *testing.T) {
 	users := 0
 	origin := numbered("Cache-Control", "max-age=60")

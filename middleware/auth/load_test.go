@@ -22,7 +22,7 @@ import (
 	"github.com/plyhttp/ply/middleware/retry"
 )
 
-// bodyOf is what a user gets for a path: nobody else's is like it, and it shows if a part is missing.
+// bodyOf is what a user gets for a path: no other user's is like it, and it shows if a part is missing.
 func bodyOf(user, path string) string {
 	sum := sha256.Sum256([]byte(user + path))
 	return fmt.Sprintf("%s %s %s", user, path, strings.Repeat(fmt.Sprintf("%x", sum), 40))
@@ -68,7 +68,7 @@ func (w *wallet) userOf(r *http.Request) (string, bool) {
 }
 
 // Thousands of requests of several people go through one client with a cache, over sockets, while their tokens run out again and again.
-// Each body says whose it is, and nobody gets another's, nor a part of it.
+// Each body says whose it is, and no user gets another's, nor a part of it.
 func TestLoadOfSeveralPeopleNeverCrosses(t *testing.T) {
 	const users, callers, each = 8, 64, 60
 	w := &wallet{uses: 25, asked: map[string]int{}, tokens: map[string]*grant{}}

@@ -47,7 +47,7 @@ func TestTokenGoesToItsOriginsAlone(t *testing.T) {
 	}
 }
 
-// A redirect to another origin gets nothing, whoever follows it.
+// A redirect to another origin gets nothing, whichever layer follows it.
 func TestRedirectToAnotherOriginGetsNothing(t *testing.T) {
 	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host == "api.test" {

@@ -175,7 +175,7 @@ func TestChallengerSeesEach401(t *testing.T) {
 // A signer that does not say for whom it signs is not covered by one that does.
 func TestUndeclaredSignerBesideADeclaredOne(t *testing.T) {
 	origin := numbered("Cache-Control", "max-age=60")
-	other := auth.SignerFunc(func(r *http.Request) error { r.Header.Set("X-Api-Key", "of somebody"); return nil })
+	other := auth.SignerFunc(func(r *http.Request) error { r.Header.Set("X-Api-Key", "of another user"); return nil })
 	declared := auth.Sign(auth.SignOptions{Signer: signer("s"), Origins: []string{api}, Principal: "service"})
 	undeclared := auth.Sign(auth.SignOptions{Signer: other, Origins: []string{api}})
 	rt := newCache(t, cache.Options{}).Middleware(declared(undeclared(origin)))

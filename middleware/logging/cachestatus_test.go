@@ -38,7 +38,7 @@ func TestCacheStatusOfEachOutcome(t *testing.T) {
 	}
 }
 
-// What a server claims of a cache is believed only where nobody knows better.
+// What a server claims of a cache is believed only where no ply cache took part.
 func TestForgedCacheStatusIsIgnored(t *testing.T) {
 	claims := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Status", `ply; hit; detail="forged"`)

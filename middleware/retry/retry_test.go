@@ -89,7 +89,7 @@ func TestConnectUpgradeAndStreamsPassThrough(t *testing.T) {
 		}
 		conn.Close()
 
-		// Nobody asked for an upgrade, and yet.
+		// The request asked for no upgrade.
 		resp, err = do(t, retry.Options{AttemptTimeout: time.Second}, plytest.NewOrigin(plytest.Reply{Upgrade: func(c net.Conn) { io.Copy(c, c) }}), newRequest(t, "GET"))
 		if err != nil {
 			t.Fatal(err)

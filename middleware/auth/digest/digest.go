@@ -23,7 +23,7 @@ import (
 type Options struct {
 	Username, Password string
 
-	// Origins are those that may get what is made of the password, such as "https://device.example": see auth.Options.Origins. Whoever gets it can try passwords out.
+	// Origins are those that may get what is made of the password, such as "https://device.example": see auth.Options.Origins. A server that gets it can try passwords out.
 	Origins []string
 
 	// Principal names for whom the answers are, for a cache above. Zero means Username.
