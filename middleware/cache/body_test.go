@@ -102,3 +102,29 @@ func TestBodyThatReturnsMoreThanTheBufferIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// stalled is a body that returns neither bytes nor an error.
+type stalled struct{}
+
+func (stalled) Read([]byte) (int, error) { return 0, nil }
+
+// A body that returns nothing again and again is an error, not an endless loop.
+func TestBodyWithoutProgressIsAnError(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{answer: func(*http.Request) *http.Response {
+			resp := reply(200, "", "Cache-Control: max-age=60")
+			resp.Body, resp.ContentLength = io.NopCloser(stalled{}), 10
+			return resp
+		}}
+		g := newRig(t, o, cache.Options{})
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		resp := roundTrip(t, g.rt, r)
+		defer resp.Body.Close()
+		if _, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrNoProgress) {
+			t.Errorf("error %v", err)
+		}
+		if g.entries() != 0 {
+			t.Error("it is stored")
+		}
+	})
+}

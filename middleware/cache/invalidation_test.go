@@ -42,3 +42,35 @@ func TestInvalidationDuringPostKeepsItsAnswerFromTheStore(t *testing.T) {
 		g.want(have, 200, "x", "miss", 2)
 	})
 }
+
+// RFC 9111 §4.4: for a request with a Host of its own, that host is the origin: a Location there is invalidated, one of the URL's host is not.
+func TestInvalidationByLocationOfTheRequestsHost(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		location := ""
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			if r.Method == "POST" {
+				return reply(201, "", "Location: "+location)
+			}
+			return reply(200, "x", "Cache-Control: max-age=60")
+		}}
+		g := newRig(t, o, cache.Options{})
+		send := func(method, path string) got {
+			r, _ := http.NewRequestWithContext(t.Context(), method, "http://gateway.test"+path, nil)
+			r.Host = "virtual.test"
+			have, _ := g.send(r)
+			return have
+		}
+		send("GET", "/made")
+		for e := range g.Entries(t.Context()) {
+			if e.URL() != "http://virtual.test/made" {
+				t.Errorf("the entry shows %s", e.URL())
+			}
+		}
+		location = "http://other.test/made"
+		send("POST", "/make")
+		g.want(send("GET", "/made"), 200, "x", "hit", 2)
+		location = "http://virtual.test/made"
+		send("POST", "/make")
+		g.want(send("GET", "/made"), 200, "x", "miss", 4)
+	})
+}

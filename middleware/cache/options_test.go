@@ -64,3 +64,13 @@ func TestInvalidOptionsAreErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestOptionsStatusesLeaveNoEntryOfOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Statuses: []int{404}})
+		g.get(url)
+		if n := g.entries(); n != 0 {
+			t.Errorf("%d responses are stored", n)
+		}
+	})
+}

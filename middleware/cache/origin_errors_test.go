@@ -70,3 +70,22 @@ func TestMaxStaleDisconnectedServesStaleWithoutOrigin(t *testing.T) {
 		require.Error(t, err)
 	})
 }
+
+// RFC 9111 §5.2.1.1: a fresh response that is older than the request accepts does not stand in for an origin that is down.
+func TestOriginErrorWithResponseOlderThanRequestMaxAge(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := says("x", "Cache-Control: max-age=60")
+		g := newRig(t, o, cache.Options{})
+		g.get(url)
+		time.Sleep(10 * time.Second)
+		o.err = errors.New("connection refused")
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		r.Header.Set("Cache-Control", "max-age=5")
+		if resp, err := g.rt.RoundTrip(r); err == nil {
+			t.Errorf("answered with %d", resp.StatusCode)
+		}
+		r.Header.Set("Cache-Control", "max-age=10")
+		have, _ := g.send(r)
+		g.want(have, 200, "x", "hit", 2)
+	})
+}

@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"github.com/plyhttp/ply/keying"
 	"io"
 	"net/http"
 	"strings"
@@ -32,5 +33,27 @@ func TestQueryMethodIsKeyedByContent(t *testing.T) {
 		stream, _ := http.NewRequest("QUERY", url, io.MultiReader(strings.NewReader("a")))
 		have, _ = g.send(stream)
 		g.want(have, 200, "QUERY", "bypassed", 7)
+	})
+}
+
+// RFC 9111 §4.3.2: content that can be sent only once is sent with the caller's own condition, and a 304 to it is the caller's.
+func TestQueryMethodWithStreamedContentAndOwnCondition(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			if r.Header.Get("If-None-Match") == `"mine"` {
+				return reply(304, "", `Etag: "mine"`, "Cache-Control: max-age=60")
+			}
+			return reply(200, "x", `Etag: "a"`, "Cache-Control: max-age=60")
+		}}
+		g := newRig(t, o, cache.Options{Key: contentless{keying.New()}})
+		stored, _ := http.NewRequest("QUERY", url, strings.NewReader("a"))
+		g.send(stored)
+		stream, _ := http.NewRequest("QUERY", url, io.MultiReader(strings.NewReader("a")))
+		stream.Header.Set("If-None-Match", `"mine"`)
+		stream.Header.Set("Cache-Control", "no-cache")
+		have, _ := g.send(stream)
+		if have.Status != 304 || len(o.asked) != 2 || o.asked[1].Header.Get("If-None-Match") != `"mine"` {
+			t.Errorf("%v, the origin was asked with %v", have, o.asked[len(o.asked)-1].Header)
+		}
 	})
 }

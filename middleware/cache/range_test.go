@@ -159,3 +159,31 @@ func TestRangeCompletionShorterThanDeclaredIsAnError(t *testing.T) {
 		})
 	}
 }
+
+// RFC 9110 §13.1.5: If-Range is one validator. A request with two lines gets the whole.
+func TestRangeWithTwoIfRangeLinesGetsTheWhole(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		text := "0123456789"
+		g := newRig(t, ranger(&text), cache.Options{})
+		g.get(url)
+		have, _ := g.get(url, "Range: bytes=2-4", `If-Range: "`+text+`"`)
+		g.want(have, 206, "234", "hit", 1)
+		have, _ = g.get(url, "Range: bytes=2-4", `If-Range: "`+text+`"`, `If-Range: "`+text+`"`)
+		g.want(have, 200, text, "hit", 1)
+	})
+}
+
+// RFC 9111 §5.2.1.7: a stored part is not the whole, and the origin is not asked for the rest.
+func TestRangePartWithOnlyIfCachedForTheWholeIs504(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		text := "0123456789"
+		g := newRig(t, ranger(&text), cache.Options{})
+		g.get(url, "Range: bytes=0-3")
+		have, _ := g.get(url, "Cache-Control: only-if-cached")
+		if have.Status != 504 || len(g.origin.asked) != 1 {
+			t.Errorf("%v, the origin saw %d requests", have, len(g.origin.asked))
+		}
+		have, _ = g.get(url, "Range: bytes=1-2", "Cache-Control: only-if-cached")
+		g.want(have, 206, "12", "hit", 1)
+	})
+}

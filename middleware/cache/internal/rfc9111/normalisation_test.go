@@ -47,6 +47,8 @@ func TestNormalisation(t *testing.T) {
 		{"Accept", []string{"a/b;q=0.5;q=0.7"}, "a/b;q=500;q=0.7"},
 		{"Accept", []string{"a/b;x = 1"}, "a/b;x = 1"},
 		{"Accept", []string{"a/b;q=2"}, "a/b;q=2"},
+		{"Accept", []string{"A/b;(=1"}, "A/b;(=1"},
+		{"Accept", []string{"A/b;x= 1"}, "A/b;x= 1"},
 		{"Accept", []string{";q=1"}, ";q=1"},
 		{"Accept-Charset", []string{"UTF-8, *;q=0.1"}, "utf-8,*;q=100"},
 		{"Accept-Encoding", []string{"BR;q=0.8, gzip"}, "gzip,br;q=800"},

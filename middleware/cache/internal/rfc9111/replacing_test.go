@@ -46,6 +46,7 @@ func TestDisplacingServableResponses(t *testing.T) {
 		{"within stale-while-revalidate", private, "max-age=1, stale-while-revalidate=10", 500, "max-age=60", 11, true},
 		{"within the time without an origin", offline, "max-age=1", 500, "max-age=60", 31, true},
 		{"beyond the time without an origin", offline, "max-age=1", 500, "max-age=60", 32, false},
+		{"must-revalidate, at the end of its lifetime", private, "max-age=60, must-revalidate", 500, "max-age=60", 60, false},
 		{"must-revalidate", private, "max-age=1, stale-if-error=10, must-revalidate", 500, "max-age=60", 5, false},
 	} {
 		old, _ := entryOf(200, "Cache-Control: "+test.old, "", test.p)

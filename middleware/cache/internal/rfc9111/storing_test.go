@@ -1,7 +1,9 @@
 package rfc9111
 
 import (
+	"context"
 	"github.com/google/go-cmp/cmp"
+	"github.com/plyhttp/ply/internal/reqctx"
 	"net/http"
 	"strings"
 	"testing"
@@ -106,6 +108,7 @@ func TestStoringWhereExpiryOverrulesTheServer(t *testing.T) {
 		{"no-store", hour, 200, "Cache-Control: no-store", "", ""},
 		{"private", hour, 200, "Cache-Control: private", "", "private"},
 		{"vary *", hour, 200, "Vary: *", "vary *", "vary *"},
+		{"explicit freshness, on any status", hour, 299, "Cache-Control: max-age=10", "", ""},
 		{"server error", hour, 500, "", "status not cacheable by default", "status not cacheable by default"},
 		{"server error, by status", expiry.ByStatus(map[int]expiry.Strategy{500: hour}), 500, "", "", ""},
 		{"by status, as the server says, but not understood", expiry.ByStatus(map[int]expiry.Strategy{599: expiry.Default()}), 599, "Cache-Control: max-age=60, no-store, must-understand", "must-understand, status not understood", "must-understand, status not understood"},
@@ -189,6 +192,7 @@ func TestStoringUnderOptions(t *testing.T) {
 		{"connection names a targeted field", &Policy{Targeted: []string{"CDN-Cache-Control"}}, "GET", 200, maxAge + " | Connection: cdn-cache-control", "", "connection names a field that governs caches"},
 		{"connection names something else", private, "GET", 200, maxAge + " | Connection: keep-alive", "", ""},
 		{"POST that locates itself, created", private, "POST", 201, maxAge + " | Content-Location: /a", "", "method"},
+		{"PUT that locates itself", private, "PUT", 200, maxAge + " | Content-Location: /a", "", "method"},
 		{"POST in the user's methods", &Policy{Methods: []string{"POST"}}, "POST", 200, maxAge, "", ""},
 		{"no freshness and no validator, but for use without an origin", &Policy{Disconnected: time.Hour}, "GET", 200, "", "", ""},
 		{"Last-Modified alone", private, "GET", 200, "Last-Modified: " + date(0), "", ""},
@@ -219,5 +223,37 @@ func TestStoringHeaderSizeAndMediaType(t *testing.T) {
 	want := []int{200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 511}
 	if diff := cmp.Diff(want, known); diff != "" {
 		t.Errorf("understood statuses (-want +got)\n%s", diff)
+	}
+}
+
+// A 401 is the answer to a credential that the layer which has added it can renew: it is not the resource's.
+func TestStoring401ToARenewableCredential(t *testing.T) {
+	added := reqctx.WithCredential(context.Background(), "Authorization", "Bearer a", "p")
+	for _, test := range []struct {
+		name   string
+		ctx    context.Context
+		status int
+		want   string
+	}{
+		{"401", added, 401, "401 answers a credential that can be renewed"},
+		{"401 without such a credential", context.Background(), 401, ""},
+		{"another status", added, 403, ""},
+	} {
+		resp := &http.Response{StatusCode: test.status, Header: header("Cache-Control: max-age=60")}
+		x := expiry.Exchange{Request: newRequest("GET", "").WithContext(test.ctx), Response: resp, Now: t0}
+		c := Judge(x, expiry.Default(), 0, 0)
+		if got, _ := Storable(&c, private); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// RFC 9111 §4.3.5: the answer to a HEAD is not stored itself, but it may confirm a stored response.
+func TestStoringAfterAConfirmationByHead(t *testing.T) {
+	for confirmed, want := range map[bool]string{false: "method", true: ""} {
+		c := &Candidate{Request: newRequest("HEAD", ""), Response: &http.Response{}, Confirmed: confirmed}
+		if got := unstorableMethod(c, private); got != want {
+			t.Errorf("confirmed %v: %q, want %q", confirmed, got, want)
+		}
 	}
 }
