@@ -22,31 +22,31 @@ import (
 // One cache can stand in several chains; it is safe for concurrent use.
 type Cache struct {
 	store          entryStore
-	memory         *memory.Store  // the same, if it is one
-	durable        *durable.Store // the same, if it is one
-	leases         *lease.Leases  // that are shared with other processes, or nil
+	memory         *memory.Store  // store, if it is one
+	durable        *durable.Store // store, if it is one
+	leases         *lease.Leases  // shared with other processes; nil for none
 	key            keying.Strategy
 	expiry         expiry.Strategy
 	policy         rfc9111.Policy
 	maxEntry       int64
 	refreshTimeout time.Duration
-	storeTimeout   time.Duration // With a store
+	storeTimeout   time.Duration // for one call of a byte store, or for all of a lookup
 	filter         func(*http.Request, *http.Response) bool
 	filterBody     func(*http.Request, *http.Response, []byte) bool
 	tags           func(*http.Response) []string // see Options.Tags
-	filtersHits    bool                          // the user has conditions for what is served
+	filtersHits    bool                          // the user has conditions for what is served: Filter or Statuses
 	trace          *Trace
 	hashKeys       *durable.HashKeys
 
-	byURI       bool                     // the key of a request without credentials is its target URI and
-	anonymous   string                   // this
-	wholeURI    bool                     // the strategy takes no two URIs for one
+	byURI       bool // the key of a request without credentials is its target URI and anonymous
+	anonymous   string
+	wholeURI    bool                     // the strategy never takes two URIs for the same
 	content     keying.Part              // the content of a request, for keys that have none
 	keysContent bool                     // the strategy keys content itself
-	mutates     func(*http.Request) bool // see graphql.go; nil if the strategy does not read GraphQL
+	mutates     func(*http.Request) bool // see unsafe.go; nil if the strategy does not read GraphQL
 	unsafe      func(*http.Request) bool // see Options.Unsafe
 
-	noCollapse bool          // no request shares the exchange of another
+	noCollapse bool          // requests never share a fetch
 	copyBudget stream.Budget // for bodies on their way to the store
 	history    invalidation.History
 	fetches    inflightFetches
@@ -101,7 +101,7 @@ func New(o Options) (*Cache, error) {
 	return c, nil
 }
 
-// open settles what the responses are kept in.
+// open sets what the responses are kept in.
 func (c *Cache) open(o *Options) {
 	switch s := o.Store.(type) {
 	case nil:
@@ -109,15 +109,15 @@ func (c *Cache) open(o *Options) {
 	case *Memory:
 		c.memory = s.lru
 	default:
-		far := o.Store
-		tiers, both := far.(*tiered)
+		backend := o.Store
+		tiers, both := backend.(*tiered)
 		if both {
-			far = tiers.Store
+			backend = tiers.Store
 		}
-		c.durable = durable.New(far, c.storeTimeout, max(cmp.Or(o.RetainStale, 7*24*time.Hour), 0), o.Shared)
+		c.durable = durable.New(backend, c.storeTimeout, max(cmp.Or(o.RetainStale, 7*24*time.Hour), 0), o.Shared)
 		c.durable.TagsOf, c.durable.Cookies = c.knownTags, o.ReplayCookies
 		if both {
-			c.durable.L1 = durable.NewL1(tiers.l1.lru, far, cmp.Or(o.L1TTL, time.Second))
+			c.durable.L1 = durable.NewL1(tiers.l1.lru, backend, cmp.Or(o.L1TTL, time.Second))
 		}
 		c.store, c.hashKeys = c.durable, &c.durable.HashKeys
 		if o.Lease > 0 {
@@ -137,10 +137,10 @@ func (c *Cache) open(o *Options) {
 // hashKey is the key of the hashes of credentials, or nil if there is none yet.
 func (c *Cache) hashKey() *stored.HashKey { return c.hashKeys.Known.Load() }
 
-// Close ends refreshes that run behind the callers' backs and waits for them. Afterwards the cache passes requests on and touches its store no more.
-// Callers who read an answer, or wait for one, get it; it is not stored.
-// What is on its way into a Store that is not a [Memory] is waited for as long as one call of it may take. It does not close the store.
-// The error says that the store has not taken all invalidations; they are tried once more before. Calls after the first do nothing and return nil.
+// Close ends the refreshes in the background and waits for them. Afterwards the cache passes requests on and does not touch its store any more.
+// Callers that read an answer, or wait for one, get it; it is not stored.
+// Close waits for what is on its way into a Store that is not a [Memory], as long as one call of it may take. It does not close the store.
+// The error says that the store has not taken all invalidations, not even when Close tried them once more. Calls after the first do nothing and return nil.
 func (c *Cache) Close() error {
 	if c.closed.Swap(true) {
 		return nil

@@ -19,7 +19,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
-// seal makes a body that says for whom it was made, by which answer, and whether all of it is there.
+// sealed makes a body that says for whom it was made, by which answer, and whether all of it is there.
 func sealed(key string, answer, size int) string {
 	rng := rand.New(rand.NewPCG(uint64(answer), uint64(size)))
 	b, word := make([]byte, size), uint64(0)

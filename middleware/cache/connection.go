@@ -49,10 +49,10 @@ func (n *namedConnection) LayerName() string { return "connection name" }
 // Unwrap returns the next handler.
 func (n *namedConnection) Unwrap() http.RoundTripper { return n.next }
 
-// WrappedRoundTripper returns it, too, for Kubernetes.
+// WrappedRoundTripper returns the next handler, under the name that Kubernetes' libraries look for.
 func (n *namedConnection) WrappedRoundTripper() http.RoundTripper { return n.next }
 
-// CloseIdleConnections closes those of the next handler.
+// CloseIdleConnections closes the idle connections of the next handler.
 func (n *namedConnection) CloseIdleConnections() {
 	if next, ok := n.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()
@@ -63,14 +63,14 @@ func (n *namedConnection) CloseIdleConnections() {
 type mounts struct {
 	mu     sync.Mutex // guards the fields below
 	layers []weak.Pointer[layer]
-	live   int // Generation layers, when they were counted last
+	live   int // of layers, when they were last counted
 	chains []*connection.Chain
 }
 
-// maxChains bounds the connections that are remembered of layers that are gone.
+// maxChains bounds the connections that are remembered, those of layers that have been collected among them.
 const maxChains = 256
 
-// add takes down a layer. What has gone is forgotten now and then.
+// add remembers a layer. Once in a while it forgets those that have been collected.
 func (m *mounts) add(l *layer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,7 +81,7 @@ func (m *mounts) add(l *layer) {
 	m.layers = append(m.layers, weak.Make(l))
 }
 
-// under looks at what a layer stands on, and takes that down.
+// under returns the connections below next, and remembers them.
 func (m *mounts) under(next http.RoundTripper) *connection.Chain {
 	chain := connection.Under(next)
 	m.mu.Lock()
@@ -97,7 +97,7 @@ func (m *mounts) under(next http.RoundTripper) *connection.Chain {
 	return &chain
 }
 
-// paths are all that requests with the context of r may have taken through the cache, the common one among them.
+// paths are all connections by which requests with the context of r may have come through the cache, the unnamed default among them.
 func (c *Cache) paths(r *http.Request) []connection.Path {
 	m := &c.mounts
 	m.mu.Lock()
@@ -105,7 +105,7 @@ func (c *Cache) paths(r *http.Request) []connection.Path {
 	m.mu.Unlock()
 	for _, p := range layers {
 		if l := p.Value(); l != nil {
-			l.below() // takes the lock
+			l.below() // calls under, which takes the lock
 		}
 	}
 	m.mu.Lock()

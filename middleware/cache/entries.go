@@ -13,15 +13,15 @@ import (
 // The zero Entry is of no use; entries come from a cache.
 type Entry struct{ stored *stored.Entry }
 
-// URL returns the target URI, without fragment and userinfo. If it was read from a byte store, it has [redact.Placeholder] in the place of what package redact hides:
+// URL returns the target URI, without fragment and userinfo. In a URL that was read from a byte store, [redact.Placeholder] stands for what package redact hides:
 // the values of the query, mostly.
 func (e *Entry) URL() string { return e.stored.URL }
 
 // Method returns the method of the requests that the response answers: "GET", which stands for HEAD as well, or another one of [Options.Methods].
 func (e *Entry) Method() string { return cmp.Or(e.stored.Method, http.MethodGet) }
 
-// PrincipalIs reports whether the response was made for the principal with this name, as [WithPrincipal] said. An entry knows a hash of the name alone,
-// in memory as in a store, so it cannot say the name.
+// PrincipalIs reports whether the response was made for the principal with this name, as [WithPrincipal] said. An entry has only a hash of the name,
+// in memory as in a store, so it cannot return the name.
 func (e *Entry) PrincipalIs(name string) bool {
 	return name != "" && slices.Contains(e.stored.Tags, principalTag(name))
 }

@@ -22,7 +22,7 @@ type troubled struct {
 	fault atomic.Pointer[func(ctx context.Context, op, key string) error]
 }
 
-// noteTrouble sets the fault; nil ends it.
+// trouble sets the fault; nil ends it.
 func (s *troubled) trouble(fault func(ctx context.Context, op, key string) error) {
 	if fault == nil {
 		s.fault.Store(nil)

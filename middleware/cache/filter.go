@@ -23,13 +23,13 @@ const (
 	bodyRefused      = "filter of the body"
 )
 
-// keeps reports whether the user's condition allows a response with this body to be stored.
+// keeps reports whether Options.FilterBody allows a response with this body to be stored.
 func (c *Cache) keeps(r *http.Request, e *stored.Entry, body []byte) bool {
 	return c.filterBody == nil || c.filterBody(r, e.WithoutBody(r, int64(len(body))), body)
 }
 
 // NoGraphQLErrors is an [Options.FilterBody] that keeps out GraphQL responses with errors, which mostly come with a 200: those that are a JSON object
-// With a member "errors" that is neither null nor empty, or a list with such an object in it. It also keeps out what it cannot read: JSON that is malformed,
+// with a member "errors" that is neither null nor empty, or a list with such an object in it. It also keeps out what it cannot read: JSON that is malformed,
 // a multipart response, and JSON with a content coding other than gzip. A response that is no JSON is stored.
 func NoGraphQLErrors(_ *http.Request, resp *http.Response, body []byte) bool {
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -52,7 +52,7 @@ func NoGraphQLErrors(_ *http.Request, resp *http.Response, body []byte) bool {
 	return !failed
 }
 
-// decoded returns content without its coding. It is false if that is one that cannot be read.
+// decoded returns content without its coding. It is false for a coding other than gzip.
 func decoded(coding []string, body []byte) ([]byte, bool) {
 	codings := 0
 	for member := range field.Members(coding) {
@@ -109,7 +109,7 @@ func hasErrors(content []byte) (bool, error) {
 	return found, err
 }
 
-// membersHaveErrors reads the rest of an object.
+// membersHaveErrors reads the members of an object, after its opening brace.
 func membersHaveErrors(d *json.Decoder) (found bool, err error) {
 	for d.More() {
 		name, err := d.Token()

@@ -15,7 +15,7 @@ import (
 
 const endpoint = "http://api.test/graphql"
 
-// parsed sends a GraphQL request by POST.
+// ask sends a GraphQL request by POST.
 func (g *rig) ask(url, content string) got {
 	g.Helper()
 	r, err := http.NewRequestWithContext(g.Context(), "POST", url, strings.NewReader(content))

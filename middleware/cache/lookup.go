@@ -12,7 +12,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// within returns a context for what one request does with the store at one time.
+// within returns a context in which all calls of the store together take no longer than one may.
 func (c *Cache) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	if c.durable == nil {
 		return ctx, func() {}
@@ -23,10 +23,10 @@ func (c *Cache) within(ctx context.Context) (context.Context, context.CancelFunc
 // lookup is what the cache found for a request.
 type lookup struct {
 	rfc9111.Lookup
-	seen *durable.Snapshot // the generations that a byte store had then, or nil
+	seen *durable.Snapshot // the generations that a byte store had at that time, or nil
 }
 
-// find looks for a stored response: under the request's own key first, then among those that do not vary on the whole query.
+// find looks for a stored response: first under the request's own key, then among those that do not vary on the whole query.
 func (c *Cache) find(f *lookup, a *rfc9111.Request, key []byte, r *http.Request, now time.Time) {
 	ctx := r.Context()
 	if c.durable != nil {
@@ -52,7 +52,7 @@ func (c *Cache) find(f *lookup, a *rfc9111.Request, key []byte, r *http.Request,
 	}
 }
 
-// findAlike looks for a response to a request with another query, where the difference does not count (No-Vary-Search).
+// findAlike looks for a response to a request with another query that makes no difference (No-Vary-Search).
 func (c *Cache) findAlike(ctx context.Context, a *rfc9111.Request, r *http.Request) lookup {
 	key, err := c.searchKey(r, a.Path)
 	if err != nil {
@@ -65,7 +65,7 @@ func (c *Cache) findAlike(ctx context.Context, a *rfc9111.Request, r *http.Reque
 	return lookup{Lookup: rfc9111.Lookup{Entry: rfc9111.Select(set, a, r, c.hashKey()), Variants: set, Key: string(key)}, seen: seen}
 }
 
-// admits tells whether the user's own conditions allow a stored response, which they may not have when it was stored.
+// admits reports whether Options.Filter and Options.Statuses allow a stored response to be served: they may have changed since it was stored.
 func (c *Cache) admits(r *http.Request, e *stored.Entry) bool {
 	if !c.policy.AllowsStatus(e.Status) {
 		return false
@@ -73,7 +73,7 @@ func (c *Cache) admits(r *http.Request, e *stored.Entry) bool {
 	return c.filter == nil || c.filter(r, e.WithoutBody(r, e.Body.Size()))
 }
 
-// load asks the store. A store that fails has nothing.
+// load reads what is stored under a key. A store that fails counts as empty.
 func (c *Cache) load(ctx context.Context, r *http.Request, key []byte) (*stored.Variants, *durable.Snapshot) {
 	if c.memory != nil {
 		return c.memory.Lookup(key), nil
@@ -83,7 +83,7 @@ func (c *Cache) load(ctx context.Context, r *http.Request, key []byte) (*stored.
 	return set, seen
 }
 
-// fetchBody sees to it that the body of a response that was found is there; see withBody. A response whose body is gone is no response.
+// fetchBody reads the body of a response that was found; see withBody. If the body is gone, nothing was found.
 func (c *Cache) fetchBody(ctx context.Context, a *rfc9111.Request, f *lookup, now time.Time) {
 	ready := c.withBody(ctx, a, f.Entry, now)
 	if ready == nil {
@@ -93,7 +93,7 @@ func (c *Cache) fetchBody(ctx context.Context, a *rfc9111.Request, f *lookup, no
 	f.Variants, f.Entry = f.Variants.Exchanged(f.Entry, ready), ready
 }
 
-// withBody is e with its body, as far as the answer to a needs it: with a small one as a whole, with that piece of a large one that comes first.
+// withBody is e with its body, as far as the answer to a needs it: a small body as a whole, and of a large one the chunk that is served first.
 // It is nil if that is gone.
 func (c *Cache) withBody(ctx context.Context, a *rfc9111.Request, e *stored.Entry, now time.Time) *stored.Entry {
 	s := rfc9111.Shaped(a, e, now)

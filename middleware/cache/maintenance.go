@@ -37,8 +37,8 @@ func (c *Cache) Contains(r *http.Request) bool {
 }
 
 // DeleteExpired removes the stored responses that are stale and past the windows in which a stale response may still be used,
-// and returns how many there were. They could have been validated: a cache that is not short of room need not call it.
-// A [store.Expirer] is asked to give back the room of its expired records as well; one that cannot list does only that, and their number is returned.
+// and returns how many there were. The origin could still have confirmed them: a cache that is not short of room need not call it.
+// A [store.Expirer] frees the room of its expired records as well. One that cannot list its records does only that, and DeleteExpired returns their number.
 func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 	now := time.Now()
 	n, err := c.deleteWhere(ctx, func(e *stored.Entry) bool {
@@ -61,8 +61,8 @@ func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 }
 
 // RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
-// The strategy sees a request that has the URL and nothing else, over a byte store without the values of its query. What it refuses is removed, and so is an error
-// that it would keep though neither the strategy names its status nor the server gave it a lifetime.
+// The strategy sees a request that has the URL and nothing else, over a byte store without the values of its query. Responses that it refuses are removed,
+// and so are errors for which neither the strategy nor the server gives a lifetime.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
 	_, err := c.updateAll(ctx, func(e *stored.Entry) *stored.Entry { return c.judgeAgain(ctx, e) })
 	return c.reported(ctx, "recompute expiry", err)
@@ -92,8 +92,8 @@ func (c *Cache) Clear(ctx context.Context) error {
 	return c.reported(ctx, "clear", c.store.Clear(ctx))
 }
 
-// updateAll puts what judge makes of each stored response in its place, and returns how many are other ones now. Nil stands for none.
-// Judge is the user's code, so it runs while the store holds no lock; what is replaced meanwhile is left alone.
+// updateAll replaces each stored response by what judge makes of it, nil for none, and returns how many it has replaced.
+// judge is the user's code, so it runs while the store holds no lock; a response that is replaced meanwhile is left alone.
 func (c *Cache) updateAll(ctx context.Context, judge func(*stored.Entry) *stored.Entry) (n int, err error) {
 	var failed error
 	err = c.store.Each(ctx, func(set *stored.Variants, update stored.Updater) bool {
@@ -121,8 +121,8 @@ func (c *Cache) updateAll(ctx context.Context, judge func(*stored.Entry) *stored
 
 // Entries iterates over what is stored. The order says nothing. A store that cannot list what it holds yields nothing.
 //
-// What a [Memory] holds has its URL as it was requested, queries and whatever secrets they have included. A byte store holds no values of a query:
-// the URLs of its entries have [redact.Placeholder] in their place. See [Cache.DeleteEntry] to remove one.
+// In a [Memory], entries have their URLs as they were requested, with the secrets in their queries. A byte store holds no values of a query:
+// [redact.Placeholder] stands for them. See [Cache.DeleteEntry] to remove one.
 func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		err := c.store.Each(ctx, func(set *stored.Variants, _ stored.Updater) bool {
@@ -157,10 +157,10 @@ func (c *Cache) URLs(ctx context.Context) iter.Seq[string] {
 // SetEnabled switches the cache on or off for all requests, for operators. While it is off, requests pass it by and what is stored stays as it is.
 func (c *Cache) SetEnabled(on bool) { c.off.Store(!on) }
 
-// Enabled tells whether the cache is switched on.
+// Enabled reports whether the cache is switched on.
 func (c *Cache) Enabled() bool { return !c.off.Load() }
 
-// reported is wrapped for an operation that the store alone can have failed at: that is counted and told, as for a request.
+// reported is wrapped for an operation that only the store can have failed at: that is counted and traced, as for a request.
 func (c *Cache) reported(ctx context.Context, operation string, err error) error {
 	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, stored.ErrForeignEntry) {
 		c.fault(ctx, operation, err)

@@ -37,7 +37,7 @@ const (
 // String returns the mode's name as the Fetch standard writes it.
 func (m Mode) String() string { return rfc9111.Mode(m).String() }
 
-// choices is what the contexts around a request have chosen for it. A context that chooses something has a copy of its own.
+// choices is what the contexts around a request have chosen for it. It never changes: a context that chooses something has a copy.
 type choices struct {
 	mode       Mode
 	off        bool // see Disable
@@ -46,10 +46,10 @@ type choices struct {
 	traces     []*Trace
 }
 
-// noChoices is what most requests come with.
+// noChoices are the choices of most requests.
 var noChoices choices
 
-// chosen reads the choices in a scope. They must not be changed.
+// chosen returns the choices in s, which must not be changed.
 func chosen(s reqctx.Values) *choices {
 	if c, ok := s.Cache.(*choices); ok {
 		return c
@@ -59,7 +59,7 @@ func chosen(s reqctx.Values) *choices {
 
 func choicesOf(ctx context.Context) *choices { return chosen(reqctx.From(ctx)) }
 
-// choosing returns a context with choices that change makes of those that are in scope.
+// choosing returns a context with a copy of ctx's choices, as change leaves it.
 func choosing(ctx context.Context, change func(*choices)) context.Context {
 	s := reqctx.From(ctx)
 	mine := *chosen(s)
@@ -68,8 +68,8 @@ func choosing(ctx context.Context, change func(*choices)) context.Context {
 	return reqctx.With(ctx, s)
 }
 
-// WithExpiry returns a context for requests whose answers are as long good as s says, in place of what the cache's own strategy says
-// ([expiry.Precedence] asks both in its order). Where s is silent the cache's own strategy counts. It is never sent to the server.
+// WithExpiry returns a context for requests whose answers stay fresh for as long as s says, rather than the cache's own strategy
+// ([expiry.Precedence] asks both in its order). Where s is silent, the cache's own strategy counts. It is never sent to the server.
 func WithExpiry(ctx context.Context, s expiry.Strategy) context.Context {
 	return choosing(ctx, func(c *choices) { c.expiry = s })
 }
@@ -82,8 +82,8 @@ func WithMode(ctx context.Context, m Mode) context.Context {
 	return choosing(ctx, func(c *choices) { c.mode = m })
 }
 
-// Disable returns a context for requests that pass the cache by: the store is neither read nor written, nor is anything in it invalidated.
-// Scopes nest as deep as one likes: the innermost of Disable and [Enable] counts. Requests with other contexts are not affected.
+// Disable returns a context for requests that bypass the cache: the store is neither read nor written, nor is anything in it invalidated.
+// The innermost of Disable and [Enable] counts. Requests with other contexts are not affected.
 func Disable(ctx context.Context) context.Context {
 	return choosing(ctx, func(c *choices) { c.off = true })
 }

@@ -36,10 +36,10 @@ func (l *layer) LayerID() any { return l.cache }
 // Unwrap returns the next handler.
 func (l *layer) Unwrap() http.RoundTripper { return l.next }
 
-// WrappedRoundTripper returns it, too, for Kubernetes.
+// WrappedRoundTripper returns the next handler, under the name that Kubernetes' libraries look for.
 func (l *layer) WrappedRoundTripper() http.RoundTripper { return l.next }
 
-// CloseIdleConnections closes those of the next handler.
+// CloseIdleConnections closes the idle connections of the next handler.
 func (l *layer) CloseIdleConnections() {
 	if next, ok := l.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()

@@ -21,10 +21,10 @@ type Options struct {
 
 	// Key says what makes two requests the same. Nil means [keying.Default]; in a shared cache [keying.SingleUser],
 	// for there RFC 9111 §3.5 says which answers to requests with credentials may be shared.
-	// Caches that share a Store need the same strategy: one that makes equal keys with another meaning would be served what is not its own.
+	// Caches that share a Store need the same strategy: with two that make equal keys of different meaning, each would serve the other's responses.
 	Key keying.Strategy
 
-	// Expiry says how long a response is good. Nil means [expiry.Default], the server's word.
+	// Expiry says how long a response is fresh. Nil means [expiry.Default]: for as long as the server says.
 	Expiry expiry.Strategy
 
 	// Shared makes a cache whose responses go to more than one person (RFC 9111 §1.2.2): it obeys s-maxage, private and proxy-revalidate,
@@ -34,14 +34,14 @@ type Options struct {
 	// OneIdentityBelow says that the layers below the cache, or its transport, add credentials to requests, and that these are one principal's
 	// for all who use the cache: one service account, say, whose token is renewed there. Zero means that an answer to a request that has got credentials below
 	// the cache is neither stored nor shared, unless [WithPrincipal] says who asks: the cache could not know whose it is.
-	// A Shared cache stores it only if it is marked as shareable, as one whose credentials it has seen. Caches that share a Store need the same identity.
+	// A shared cache stores it only if it is marked as shareable, as one whose credentials it has seen. Caches that share a Store need the same identity.
 	OneIdentityBelow bool
 
 	// Methods are the request methods that are answered from the store. Nil means GET, HEAD and QUERY. A method with content, such as POST,
-	// is stored with its content in the key, and is no longer taken for one that changes something: name it only if that is so.
+	// is stored with its content in the key, and no longer counts as one that changes something: name it only if that is so.
 	Methods []string
 
-	// Unsafe reports whether a request changes something although its method is one of Methods: a command that is sent by POST to where questions are asked.
+	// Unsafe reports whether a request changes something although its method is one of Methods: a command that is sent by POST to an endpoint that answers queries, too.
 	// It is not answered from the store, and if it succeeds, what is stored for its URI is invalidated, as by any unsafe request (RFC 9111 §4.4).
 	// It must not change the request or read its Body; GetBody has a copy. It is called from many goroutines, for requests whose method is not safe (RFC 9110 §9.2.1).
 	//
@@ -53,14 +53,14 @@ type Options struct {
 	// counts as absent. Nil means all.
 	Statuses []int
 
-	// Filter tells whether a response may be stored, and a stored one served. It must neither change the response nor read its body.
+	// Filter reports whether a response may be stored, and a stored one served. It must neither change the response nor read its body.
 	// It is called from many goroutines. Nil means every response.
 	Filter func(*http.Request, *http.Response) bool
 
-	// FilterBody tells whether a response may be stored, once all of its body has come: an answer of 200 may be an error for all that,
-	// as it is in GraphQL; see [NoGraphQLErrors]. The body is as it came, compressed perhaps, and a part if the response is one. It must not be changed or retained.
-	// The caller does not wait for it: it has been given the body meanwhile, and so have those who shared the exchange.
-	// A Body of more than 1 MiB is not shown, and its response not stored. FilterBody is called from many goroutines. Nil means every response.
+	// FilterBody reports whether a response may be stored, once all of its body has come: an answer of 200 may be an error all the same,
+	// as in GraphQL; see [NoGraphQLErrors]. The body is as it came, compressed perhaps, and a part if the response is one. It must not be changed or retained.
+	// The caller does not wait for it: it has been given the body meanwhile, and so have the requests that shared the exchange.
+	// A body of more than 1 MiB is not shown, and its response not stored. FilterBody is called from many goroutines. Nil means every response.
 	FilterBody func(r *http.Request, resp *http.Response, body []byte) bool
 
 	// Tags returns the tags of a response, by which [Cache.DeleteTag] removes it. [SurrogateKey], [CacheTag] and [XKey] read what servers write for
@@ -87,17 +87,16 @@ type Options struct {
 	// streams to its callers and is not stored. Zero means 64 MiB.
 	MaxInFlightBytes int64
 
-	// NoCollapse has each request that the store cannot answer make a request of its own. Zero means that requests for one answer at the same time
+	// NoCollapse sends each request that the store cannot answer to the origin by itself. Zero means that requests for one answer at the same time
 	// share one exchange with the origin. See also [WithoutCollapsing].
 	NoCollapse bool
 
-	// Lease has the processes that share a Store share exchanges with the origin, too: one that asks the origin for what is not stored, or stale, leaves word
-	// in the store, and the others wait until the answer is there with its whole body. Lease is for how long they do so at most, and what a process costs them
-	// that dies meanwhile: give a little more than what an answer takes. If the store fails they do not wait.
-	// It needs a Store that others can share, so no [Memory]. Zero means that each process asks for itself.
+	// Lease lets one process per key ask the origin, among those that share a Store: it leaves a record in the store, and the others wait
+	// until the answer is there with its whole body. They wait as long as Lease at most, also for a process that has died: give a little more than what an answer takes.
+	// If the store fails they do not wait. It needs a Store that processes can share, so no [Memory]. Zero means that each process asks by itself.
 	Lease time.Duration
 
-	// StaleWhileRevalidate is for how long a stale response may be served while it is refreshed behind the caller's back,
+	// StaleWhileRevalidate is for how long a stale response may be served while it is refreshed in the background,
 	// for responses that do not say so themselves (RFC 5861 §3). Zero means not at all.
 	StaleWhileRevalidate time.Duration
 
@@ -108,32 +107,32 @@ type Options struct {
 	// MaxStaleDisconnected is for how long a stale response may be served when the origin cannot be reached at all (RFC 9111 §4.2.4). Zero means not at all.
 	MaxStaleDisconnected time.Duration
 
-	// RefreshTimeout bounds a refresh behind the caller's back. Zero means one minute.
+	// RefreshTimeout bounds a refresh in the background. Zero means one minute.
 	RefreshTimeout time.Duration
 
 	// StoreTimeout bounds how long a request waits for one call of a Store that is not a [Memory], and for all calls of its lookup together.
-	// A call that takes longer counts as failed. Give it five times what the way to the store and back takes. Zero means 100 milliseconds.
-	// What no request waits for may take longer: an invalidation that the store did not take in time has ten times as long when it is told again.
+	// A call that takes longer counts as failed. Give it five times the round trip to the store. Zero means 100 milliseconds.
+	// What no request waits for may take longer: an invalidation that the store did not take in time has ten times as long when it is tried again.
 	StoreTimeout time.Duration
 
 	// RetainStale is for how long a Store that is not a [Memory] keeps a response beyond the last moment that it may be used without asking the origin,
 	// in case the origin can confirm it then. Zero means seven days; a negative duration means not at all.
 	RetainStale time.Duration
 
-	// L1TTL is for how long a copy near is served without a look at the far store; see [Tiered]. If the far store tells of changes, it is 30 seconds
-	// RecordKey least. Zero means one second.
+	// L1TTL is for how long a copy in L1 is served without a look at the shared store; see [Tiered]. With a [store.Notifier] it is at least 30 seconds.
+	// Zero means one second.
 	L1TTL time.Duration
 
-	// VaryHashKey goes into the hashes of credentials that a response varies on (Vary: Cookie). All processes that share a Store need the same:
-	// Set it where whoever reads the store must not be able to try credentials out. It has at least 16 bytes, none of them known to anybody else.
+	// VaryHashKey is the key of the hashes of credentials that a response varies on (Vary: Cookie): at least 16 secret random bytes, the same in all processes
+	// that share a Store. Set it where those who can read the store must not be able to try credentials out.
 	// Nil means a random one, which a Store that is not a [Memory] keeps.
 	VaryHashKey []byte
 
-	// Trace is told what happens. Nil means nobody is. See also [WithTrace].
+	// Trace has functions that are called when something happens. Nil means none. See also [WithTrace].
 	Trace *Trace
 }
 
-// knownMethods are those that nobody means to write in another case.
+// knownMethods are methods that are not meant to be written in another case.
 var knownMethods = map[string]bool{
 	http.MethodGet: true, http.MethodHead: true, http.MethodPost: true, http.MethodPut: true, http.MethodPatch: true,
 	http.MethodDelete: true, http.MethodOptions: true, "QUERY": true,

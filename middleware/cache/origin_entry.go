@@ -53,7 +53,7 @@ func (p *originResponse) entry() (*stored.Entry, string) {
 	switch {
 	case p.followed:
 		return nil, "a handler below the cache followed a redirect"
-	case c.durable != nil && p.parsed.Path.Unnamed() != "": // the answer to an unsafe request, which is not kept out like others
+	case c.durable != nil && p.parsed.Path.Unnamed() != "": // the answer to a request of an unsafe method, which is not bypassed for this like others
 		return nil, unnamedConnection + p.parsed.Path.Unnamed()
 	case endsWithConnection(p.Response):
 		return nil, "the body ends with the connection, so its end cannot be told from a break"

@@ -11,8 +11,8 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// completed takes in the answer to a request for missing bytes: together with the stored part it is the whole.
-// A Part that does not fit is dropped, and the whole fetched.
+// completed handles the answer to a request for missing bytes: with the stored part it makes the whole (RFC 9111 §3.4).
+// If the parts do not fit, it fetches the whole.
 func (p *originResponse) completed(d rfc9111.Decision) (*http.Response, error) {
 	part := p.selected
 	switch p.StatusCode {

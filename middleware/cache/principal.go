@@ -15,8 +15,8 @@ import (
 // does not store what came back for credentials that it has not seen. With one, a private cache does; a shared cache still wants the server's
 // permission (RFC 9111 §3.5).
 //
-// Give an identifier that means the same in each process that shares a [Store], and no secret: keys and stores hold only an unkeyed hash of the name,
-// and whoever reads a store can try names out. The innermost context counts. An empty name undoes an outer one: then the request itself says who asks.
+// Give an identifier that means the same in each process that shares a store, and no secret: keys and stores hold only an unkeyed hash of the name,
+// so those who can read a store can try names out. The innermost context counts. An empty name undoes an outer one: then the request itself says who asks.
 // The name is never sent to the server.
 func WithPrincipal(ctx context.Context, name string) context.Context {
 	s := reqctx.From(ctx)
@@ -27,7 +27,7 @@ func WithPrincipal(ctx context.Context, name string) context.Context {
 	return reqctx.With(ctx, s)
 }
 
-// appendPrincipal appends the hash of a principal's name to a key, if there is one. What stands before it is no length that anything else has.
+// appendPrincipal appends the hash of a principal's name to a key, if there is one. The number before it is no length that any other part of a key has.
 func appendPrincipal(dst []byte, hashed string) []byte {
 	if hashed == "" {
 		return dst

@@ -17,7 +17,7 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// Delete removes what is stored under r's key, all variants of it, by whatever connection of the chains that the cache stands in it came.
+// Delete removes what is stored under r's key, all variants of it, whichever connection of the chains that the cache stands in they came by.
 // Other principals' copies stay; see [Cache.DeleteURL]. A response to such a request that is under way from the origin meanwhile is not stored.
 //
 // r must be as the cache sees it: with its whole URL and with all that the key is made of, credentials for one. A client adds some of that in its Do,
@@ -68,7 +68,7 @@ func (c *Cache) DeleteURL(ctx context.Context, url string) error {
 }
 
 // DeleteGroup removes the stored responses of a cache group (RFC 9875), in all processes that share the store. The URL is any whole one of the origin whose group is meant.
-// A Response of the group that is under way from the origin meanwhile is not stored.
+// A response of the group that is under way from the origin meanwhile is not stored.
 func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 	r, err := requestFor(url)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 // DeletePrincipal removes everything that is stored for the principal with a name that [WithPrincipal] has been given: at log-out, or when an account is closed.
 // It does so in all processes that share the store. A response for that principal that is under way from the origin meanwhile is not stored.
 //
-// Whom a response was made for is known only where the program has said so. An empty name is an error.
+// The cache knows the principal of a response only where the program has named it. An empty name is an error.
 func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
 	if name == "" {
 		return errors.New("cache: delete: the principal has no name: give the one that WithPrincipal was given")
@@ -89,7 +89,7 @@ func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
 }
 
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
-// A Path with dot segments fits if it does as it was sent or without them, and a URL fits if it does by another host that [Options.Key] takes for the same. A response that this cache has under way from the origin meanwhile is not stored.
+// A path with dot segments fits if it does as it was sent or without them, and a URL fits if it does by another host that [Options.Key] takes for the same. A response that this cache has under way from the origin meanwhile is not stored.
 //
 // Only a pattern that begins with "~" sees queries. Over a byte store it sees [redact.Placeholder] in the place of their values, and of a path's parameters (";v=1").
 // A store that cannot list what it holds is an error.
@@ -109,7 +109,7 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 }
 
 // DeleteOlderThan removes the stored responses that were received or validated longer than d ago, and returns how many there were.
-// A Response that this cache asked the origin for as long ago, and has under way, is not stored: with a d of zero, none that is under way is.
+// A response that this cache asked the origin for as long ago, and has under way, is not stored: with a d of zero, none that is under way is.
 // A store that cannot list what it holds is an error.
 func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, error) {
 	now := time.Now()
@@ -142,9 +142,9 @@ func (c *Cache) deleteWhere(ctx context.Context, drop func(*stored.Entry) bool) 
 
 // DeleteEntry removes one stored response, such as one that [Cache.Entries] has listed, and what a validation has put in its place since.
 // Other variants of it and other principals' copies stay. It is no error if it is gone already. A response to such a request that is under way
-// Source the origin meanwhile is not stored.
+// from the origin meanwhile is not stored.
 //
-// It works where a URL does not say enough: over a byte store, which holds no values of a query. The entry must be one of this cache's.
+// Use it where a URL does not say enough: over a byte store, which holds no values of a query. The entry must come from this cache.
 func (c *Cache) DeleteEntry(ctx context.Context, e *Entry) error {
 	if e == nil || e.stored == nil || len(e.stored.Tags) == 0 {
 		return errors.New("cache: delete: the Entry comes from no cache: take one that Entries yields")
@@ -153,7 +153,7 @@ func (c *Cache) DeleteEntry(ctx context.Context, e *Entry) error {
 	return c.reported(ctx, "delete", c.store.DeleteEntry(ctx, e.stored))
 }
 
-// requestFor is a request for a URL that says where it is.
+// requestFor makes a request for a whole URL.
 func requestFor(url string) (*http.Request, error) {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -170,12 +170,12 @@ var (
 	errHidden = errors.New("cache: delete: the URL has REDACTED in the place of a value, so it is not the one that was requested: give that, or remove what Entries lists, with DeleteEntry")
 )
 
-// located reports whether a request says where it goes: anything stored was asked for at a host.
+// located reports whether a request says where it goes: every stored response came from a host.
 func located(r *http.Request) bool {
 	return r.URL != nil && r.URL.Scheme != "" && target.Authority(r) != ""
 }
 
-// hidden reports whether package redact has put its mark into a URL.
+// hidden reports whether package redact has put its placeholder into a URL.
 func hidden(u *url.URL) bool {
 	for param := range strings.SplitSeq(u.RawQuery, "&") {
 		if _, value, ok := strings.Cut(param, "="); ok && value == redact.Placeholder || !ok && param == redact.Placeholder {

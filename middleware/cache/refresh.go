@@ -17,7 +17,7 @@ import (
 func (x *exchange) refreshInBackground() {
 	c := x.cache
 	if x.parsed.Mode == rfc9111.ModeReadOnly {
-		return // what it brings could not be kept
+		return // the answer could not be stored
 	}
 	r := x.request.Clone(reqctx.InBackground(context.WithoutCancel(x.request.Context())))
 	if stream.Rewind(r) != nil {
@@ -30,24 +30,24 @@ func (x *exchange) refreshInBackground() {
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet
 	}
-	behind := *x
-	behind.background = true
-	behind.parsed = rfc9111.ReadRequest(modeOf(r.Context()), r, &c.policy)
-	behind.parsed.Path, behind.parsed.Principal, behind.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
+	refresh := *x
+	refresh.background = true
+	refresh.parsed = rfc9111.ReadRequest(modeOf(r.Context()), r, &c.policy)
+	refresh.parsed.Path, refresh.parsed.Principal, refresh.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
 	started := c.fetches.startRefresh(x.ownKey, x.storeKey, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refreshTimeout)
 		defer cancel()
 		defer context.AfterFunc(c.fetches.ctx, cancel)()
-		behind.request = r.WithContext(ctx)
-		behind.refresh()
+		refresh.request = r.WithContext(ctx)
+		refresh.refresh()
 	})
 	if !started && r.Body != nil {
 		r.Body.Close()
 	}
 }
 
-// refreshTimeout fetches or validates, and tells about it. Nobody is there whom a panic could reach: it is an error of the refresh,
-// and one in the hook that hears of that error is dropped.
+// refresh fetches or validates, and traces that. No caller is there for a panic to reach: it becomes the error of the refresh.
+// A panic in the hook that gets this error is dropped.
 func (x *exchange) refresh() {
 	defer func() { recover() }()
 	err := x.fetchForRefresh()
@@ -61,10 +61,10 @@ func (x *exchange) refresh() {
 	}
 }
 
-// refreshPause is how long a refresh that failed keeps others of its key from being tried.
+// refreshPause is how long a refresh that failed keeps the next one of its key from starting.
 const refreshPause = 250 * time.Millisecond
 
-// pauseAfterFailure waits that long: an origin in trouble is not asked again by whoever is served something stale next.
+// pauseAfterFailure waits that long: an origin in trouble is not asked again by the next request that is served something stale.
 func (x *exchange) pauseAfterFailure() {
 	pause := time.NewTimer(refreshPause)
 	defer pause.Stop()
@@ -74,7 +74,7 @@ func (x *exchange) pauseAfterFailure() {
 	}
 }
 
-// fetchForRefresh reads the body to its end if it is to be stored.
+// fetchForRefresh asks the origin, and reads the body to its end if it is to be stored.
 func (x *exchange) fetchForRefresh() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -102,7 +102,7 @@ func (x *exchange) fetchForRefresh() (err error) {
 		x.failures++
 	}
 	defer resp.Body.Close()
-	defer context.AfterFunc(x.request.Context(), func() { stream.WithoutPanic(func() { resp.Body.Close() }) })() // a body need not know of the context
+	defer context.AfterFunc(x.request.Context(), func() { stream.WithoutPanic(func() { resp.Body.Close() }) })() // a body need not obey the context
 	if stream.IsRecording(resp.Body) {
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 )
 
-// A strategy may take different URIs for one: with parameters that it ignores, or hosts that are mirrors. What one of them has stored is served for the others,
-// so what ends one ends all (RFC 9111 §4.4). Beside the tag of its own URI an entry therefore has one of what the strategy makes of that, if it is something else.
+// A strategy may take different URIs for the same resource: with parameters that it ignores, or hosts that are mirrors. What is stored for one of them
+// is served for the others, so what invalidates one invalidates all (RFC 9111 §4.4). An entry therefore has the tag of that resource beside the tag of its URI.
 
-// aliased returns r, or a request for the origin that the strategy takes r's for.
+// aliased returns r, or a request for the origin that the strategy uses in place of r's.
 func (c *Cache) aliased(r *http.Request) *http.Request {
 	if s, ok := c.key.(interface {
 		Aliased(*http.Request) *http.Request
@@ -20,7 +20,7 @@ func (c *Cache) aliased(r *http.Request) *http.Request {
 	return r
 }
 
-// mirrors returns requests for the same by other hosts that the strategy takes for r's.
+// mirrors returns requests for the same resource at the hosts that the strategy takes for r's.
 func (c *Cache) mirrors(r *http.Request) []*http.Request {
 	if s, ok := c.key.(interface {
 		Mirrors(*http.Request) []*http.Request
@@ -30,7 +30,7 @@ func (c *Cache) mirrors(r *http.Request) []*http.Request {
 	return nil
 }
 
-// located resolves a field that holds a URI reference. It returns a request for that URI, or nil if the origin is one that the strategy, too, takes for another.
+// located resolves a field that holds a URI reference. It returns a request for that URI, or nil if it has another origin, in the strategy's eyes, too.
 func (c *Cache) located(r *http.Request, lines []string) *http.Request {
 	if same := rfc9111.SameOrigin(r, lines); same != nil {
 		return same

@@ -3,14 +3,14 @@ package cache
 import "sync/atomic"
 
 // Stats counts what a cache did since it was made. Each request counts once, by [Status.Outcome], among Hits, Misses, Revalidated, Bypassed and Errors,
-// and so does each refresh behind a caller's back.
+// and so does each refresh in the background.
 type Stats struct {
-	Hits          int64 // storeAnswered from the store, stale answers included: outcomes hit and stale
-	Stale         int64 // Generation these, past their freshness
+	Hits          int64 // answered from the store, stale answers included: outcomes hit and stale
+	Stale         int64 // of these, past their freshness
 	Misses        int64 // forwarded, or refused: nothing usable was stored. Outcomes miss, refreshed and refused
 	Revalidated   int64 // forwarded, and the origin confirmed what was stored
 	Bypassed      int64 // forwarded without a look at the store
-	Collapsed     int64 // Generation Misses and Revalidated, answered by the exchange of another request
+	Collapsed     int64 // of Misses and Revalidated, answered by the exchange of another request
 	Errors        int64 // forwarded, and neither the next handler nor the store had an answer
 	Stored        int64 // responses taken into the store
 	Invalidated   int64 // URIs invalidated by unsafe requests
@@ -20,8 +20,8 @@ type Stats struct {
 	StoreDown     bool  // the store cannot be read, and is left alone until it answers a probe
 	StoreReadOnly bool  // changes hang, and are not tried until one does not; what is stored is served
 	Evicted       int64 // keys that had to go to make room; in a Memory only
-	Entries       int64 // Entries stored now; in a Memory only
-	Bytes         int64 // Bytes stored now; in a Memory only
+	Entries       int64 // entries stored now; in a Memory only
+	Bytes         int64 // bytes stored now; in a Memory only
 }
 
 type counters struct {
@@ -30,7 +30,7 @@ type counters struct {
 	stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors, storeSkipped atomic.Int64
 }
 
-// of returns where a request counts that was answered with a status.
+// of returns the counter of a request that was answered with a status.
 func (c *counters) of(s Status) *atomic.Int64 {
 	switch s.Outcome() {
 	case "hit", "stale":

@@ -12,21 +12,21 @@ type Forward string
 
 // The reasons for which a request is forwarded.
 const (
-	ForwardBypass  Forward = cachestatus.FwdBypass  // the cache was told to keep out
+	ForwardBypass  Forward = cachestatus.FwdBypass  // the request, or the cache's own settings, bypassed it
 	ForwardMethod  Forward = cachestatus.FwdMethod  // the method cannot be answered from a store
 	ForwardURIMiss Forward = cachestatus.FwdURIMiss // nothing is stored for the URI
 	ForwardVary    Forward = cachestatus.FwdVary    // what is stored for the URI was made for other request fields
-	ForwardMiss    Forward = cachestatus.FwdMiss    // what is stored does not suffice
+	ForwardMiss    Forward = cachestatus.FwdMiss    // what is stored is not enough
 	ForwardRequest Forward = cachestatus.FwdRequest // the request's own directives demand it
 	ForwardStale   Forward = cachestatus.FwdStale   // what is stored is stale
 	ForwardPartial Forward = cachestatus.FwdPartial // only a part is stored
 )
 
-// A Status says what the cache did for a response, as its Cache-Status field tells it (RFC 9211 §2).
+// A Status says what the cache did for a response, as its Cache-Status field has it (RFC 9211 §2).
 type Status struct {
-	Hit bool // storeAnswered from the store, without asking the origin
+	Hit bool // answered from the store, without asking the origin
 
-	Fwd       Forward // Fwd the origin was asked, or empty
+	Fwd       Forward // why the origin was asked, or empty
 	FwdStatus int     // the status that the origin answered with, or 0 if it did not
 
 	Stored    bool // the response was taken into the store, or will be when it has been read to its end
@@ -40,7 +40,7 @@ type Status struct {
 
 // Outcome names what happened in one word: "hit", "stale" (answered from the store past its freshness),
 // "revalidated" (the origin confirmed what is stored, or what the caller has in its place), "refreshed" (the origin replaced it), "miss",
-// "bypassed" (the cache kept out) or "refused" (only the store was allowed, and had nothing).
+// "bypassed" (the cache was not used) or "refused" (only the store was allowed, and had nothing).
 // Records of calls, logs and telemetry use the same words, and [Stats] counts by them.
 func (s Status) Outcome() string {
 	return s.member().Word()
@@ -58,7 +58,7 @@ func (s Status) member() cachestatus.Status {
 }
 
 // StatusOf reads what a ply cache did for resp. It is false if no ply cache took part.
-// A whole can pass several caches; the one nearest to the caller is read.
+// A response can pass several caches; the one nearest to the caller is read.
 func StatusOf(resp *http.Response) (Status, bool) {
 	if resp == nil {
 		return Status{}, false

@@ -22,7 +22,7 @@ func (c *Cache) endpointTags(tags []invalidation.Tag, r *http.Request) []invalid
 	return c.resourceTags(append(tags, rfc9111.KindTag(endpointKind, bare)), endpointKind, bare)
 }
 
-// knownTags are those that can be told of the answer to a request before it is there.
+// knownTags are the tags that the answer to a request has for certain, before it is there.
 func (c *Cache) knownTags(r *http.Request) []invalidation.Tag {
 	return withPrincipal(r.Context(), c.endpointTags(c.tagsOf(r), r))
 }
@@ -48,7 +48,7 @@ func (c *Cache) groupsEnded(r *http.Request, h http.Header) []invalidation.Tag {
 	return c.groupTags(r, names)
 }
 
-// groupTags returns the tags of groups, which are known by their names and their origin.
+// groupTags returns the tags of groups. A group belongs to an origin (RFC 9875).
 func (c *Cache) groupTags(r *http.Request, names []string) []invalidation.Tag {
 	origin := c.groupOrigin('g', r)
 	tags := make([]invalidation.Tag, len(names))
@@ -80,12 +80,12 @@ func withPrincipal(ctx context.Context, tags []invalidation.Tag) []invalidation.
 	return tags
 }
 
-// tagsOf are the tags of all responses that can be the answer to a request for a URI, or to one that the strategy takes for the same.
+// tagsOf are the tags of all responses that can answer a request for a URI, or for one that the strategy takes for the same.
 func (c *Cache) tagsOf(r *http.Request) []invalidation.Tag {
 	return c.resourceTags(c.resourceTags(rfc9111.URITags(r), rfc9111.URIKind, r), rfc9111.SearchKind, stored.WithoutQuery(r))
 }
 
-// resourceTags appends the tags of what the strategy takes a request's URI for, as it is sent and in its normal form, as far as tags lacks them.
+// resourceTags appends the tags of the resources that the strategy takes a request's URI for, as it is sent and in its normal form.
 func (c *Cache) resourceTags(tags []invalidation.Tag, kind byte, r *http.Request) []invalidation.Tag {
 	if c.wholeURI {
 		return tags
@@ -107,7 +107,7 @@ func (c *Cache) resourceTagsAt(tags []invalidation.Tag, kind byte, r, at *http.R
 		}
 		return tags
 	}
-	// Two URIs with one key have one key, too, where nothing is known but the URI, or where the same principal asks.
+	// Two URIs with equal keys have equal keys also where only the URI is known, or where the same principal asks.
 	own := *r
 	own.Method, own.URL, own.Host = http.MethodGet, at.URL, at.Host
 	own.Body, own.GetBody, own.ContentLength, own.TransferEncoding = nil, nil, 0, nil
@@ -122,7 +122,7 @@ func (c *Cache) resourceTagsAt(tags []invalidation.Tag, kind byte, r, at *http.R
 	return tags
 }
 
-// keepsURI asks a strategy whether it takes no two URIs for one.
+// keepsURI reports whether a strategy never takes two URIs for the same.
 func keepsURI(s keying.Strategy) bool {
 	whole, ok := s.(interface{ WholeURI() bool })
 	return ok && whole.WholeURI()
@@ -135,7 +135,7 @@ func withTag(tags []invalidation.Tag, t invalidation.Tag) []invalidation.Tag {
 	return append(tags, t)
 }
 
-// appendedTo is what a strategy appends for a request that nobody has sent. It is nil if the strategy fails, which may well be, for it was made for other ones.
+// appendedTo is what a strategy appends for a request that was not sent. It is nil if the strategy fails or panics, for it was made for real requests.
 func appendedTo(dst []byte, appendKey func([]byte, *http.Request) ([]byte, error), r *http.Request) (key []byte) {
 	defer func() {
 		if recover() != nil {

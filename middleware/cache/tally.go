@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// tally counts what every core does all the time: in cells of their own cache lines, so that the cores don't fight over one.
+// tally is a counter that many cores use at once. It is striped over cells in cache lines of their own, so that the cores do not contend for one.
 type tally struct {
 	cells [16]struct {
 		atomic.Int64

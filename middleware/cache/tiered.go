@@ -4,16 +4,16 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// Tiered returns a store for [Options.Store] that keeps copies of what is in far, decoded, in near: what is asked for often is served from this
-// process's memory, and what any process has stored is there for all. What is stored goes to both.
+// Tiered returns a store for [Options.Store] with two levels: l2, which processes may share, and l1 with decoded copies of it in this process's memory.
+// What is requested often is served from l1; what any process has stored is in l2 for all. New responses go to both.
 //
-// A Clone is used without asking far for [Options.L1TTL]. If far is a [store.Notifier], a copy goes at once when another process changes the response
-// or invalidates it. What far does not have is not remembered: each miss asks far once.
+// A copy is used without asking l2 for [Options.L1TTL]. If l2 is a [store.Notifier], a copy goes at once when another process changes the response
+// or invalidates it. What l2 does not have is not remembered: each miss asks l2 once.
 // A store does not tell of what it has changed itself: two caches of one process each need a Notifier of their own, opened twice.
-// While far is down, copies are served, and invalidations that others make meanwhile are not heard of.
+// While l2 is down, copies are served, and invalidations that other processes make meanwhile are not noticed.
 //
-// As a [store.Store] of its own, without a cache, it is far.
-func Tiered(near *Memory, far store.Store) store.Store { return &tiered{Store: far, l1: near} }
+// Used as a [store.Store] without a cache, it is l2.
+func Tiered(l1 *Memory, l2 store.Store) store.Store { return &tiered{Store: l2, l1: l1} }
 
 type tiered struct {
 	store.Store

@@ -20,14 +20,14 @@ type Trace struct {
 	// Stored is called when a response has been read to its end and taken into the store, and when a validation has brought one up to date.
 	Stored func(e *Entry)
 
-	// NotStored is called when a response of the next handler is not stored, with the reason: whenever the cache keeps out of a request, too,
+	// NotStored is called when a response of the next handler is not stored, with the reason: also whenever a request bypasses the cache,
 	// and when a stored response stands in for an error.
 	NotStored func(r *http.Request, reason string)
 
 	// Invalidated is called when an unsafe request has made a URI's stored responses invalid.
 	Invalidated func(r *http.Request)
 
-	// Refreshing is called when a refresh behind the caller's back begins, Refreshed when it has ended; err is nil if the origin answered,
+	// Refreshing is called when a refresh in the background begins, Refreshed when it has ended; err is nil if the origin answered,
 	// and if the refresh is left to another process; see [Options.Lease].
 	Refreshing func(r *http.Request)
 	Refreshed  func(r *http.Request, err error)
@@ -45,7 +45,7 @@ func WithTrace(ctx context.Context, t *Trace) context.Context {
 	return choosing(ctx, func(c *choices) { c.traces = append(c.traces[:len(c.traces):len(c.traces)], t) })
 }
 
-// traces calls f with each trace that has to hear of a request.
+// traces calls f with each trace that the request reports to.
 func (c *Cache) traces(ctx context.Context, f func(*Trace)) {
 	if c.trace != nil {
 		f(c.trace)

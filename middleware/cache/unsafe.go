@@ -10,7 +10,7 @@ import (
 
 const endpointKind = 'e' // the tag of what is stored for an endpoint
 
-// mutationsOf asks a strategy how it tells mutations, if it reads GraphQL.
+// mutationsOf returns a strategy's function that recognizes mutations, or nil if it does not read GraphQL.
 func mutationsOf(s keying.Strategy) func(*http.Request) bool {
 	g, ok := s.(interface {
 		ReadsGraphQL() bool
@@ -22,7 +22,7 @@ func mutationsOf(s keying.Strategy) func(*http.Request) bool {
 	return g.Mutates
 }
 
-// changes reports whether an answer to an exchange makes stored responses invalid: by its method, or as the user has it for one that is answered from the store.
+// changes reports whether an answer with this status makes stored responses invalid: because of the request's method, or because Options.Unsafe or the strategy says so.
 func (x *exchange) changes(status int) bool {
 	c, r := x.cache, x.request
 	switch {
@@ -38,7 +38,7 @@ func (x *exchange) changes(status int) bool {
 	return x.ownKey == "" && c.mutates != nil && c.mutates(r) // what has a key is no mutation
 }
 
-// keepOutUnsafe keeps a request away from the store that the user says is unsafe.
+// keepOutUnsafe has a request bypass the store if Options.Unsafe says that it is unsafe.
 func (c *Cache) keepOutUnsafe(a *rfc9111.Request, r *http.Request) {
 	if c.unsafe != nil && a.Bypass == "" && !rfc9111.Safe(r.Method) && c.unsafe(r) {
 		a.SetBypass(rfc9111.UnsafeBypass, cachestatus.FwdMethod)

@@ -13,12 +13,12 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 )
 
-// credentialsBelow is why an answer is not stored, nor shared, to a request that has left with credentials which the cache has not seen: the key does not say whose it is.
+// credentialsBelow is why an answer is neither stored nor shared if its request was sent with credentials that the cache has not seen: the key does not say whose it is.
 const credentialsBelow = "credentials were added below the cache"
 
-// A watch compares the credentials that are sent for one exchange with those that its key was made of. It hears of each field that net/http writes,
-// in each attempt and each hop, for requests in the exchange's context, whatever the layers between make of them; and it looks at the request
-// that the response says it answers, for transports that tell nothing while they write. Who hides both is not seen.
+// A watch compares the credentials that are sent for one exchange with those that its key was made of. It sees each field that net/http writes,
+// in each attempt and each hop, for requests in the exchange's context, whatever the layers between make of them. It also looks at the request
+// that the response says it answers, for transports that do not support httptrace. A layer that hides both escapes it.
 //
 // A nil watch has seen nothing.
 type watch struct {
@@ -32,7 +32,7 @@ type watch struct {
 	socket  bool // a connection went to a Unix socket
 }
 
-// watched returns the request to send in r's place, with a watch on it if it makes a difference what is sent.
+// watched returns the request to send in r's place, with a watch on it if it matters what is sent.
 func (x *exchange) watched(r *http.Request) *http.Request {
 	x.watch = nil
 	a, p := &x.parsed, &x.cache.policy
@@ -56,7 +56,7 @@ func (x *exchange) watched(r *http.Request) *http.Request {
 	return &w.request
 }
 
-// Signed is called by signers below that have said for whom they sign. The name of the path has that principal, and so has the key.
+// Signed is called by signers below that have said for whom they sign: the name of the path, and so the key, has that principal.
 func (w *watch) Signed(before, after *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,8 +99,8 @@ func (w *watch) has(r *http.Request) bool {
 	return w.keyed.Has(r)
 }
 
-// got is called with each connection that is used. Where the cache cannot see the transport, only this shows that a URL leads to a socket,
-// and not to the host that it names, or that the client has certificates to show: they are credentials, and no key knows of them.
+// got is called with each connection that is used. Where the cache cannot see the transport, only this shows that a URL leads to a socket
+// rather than to the host that it names, or that the client presents certificates, which are credentials that no key has.
 func (w *watch) got(info httptrace.GotConnInfo) {
 	if info.Conn == nil {
 		return
@@ -137,7 +137,7 @@ func (w *watch) note(c rfc9111.Carried) {
 	w.foreign = true
 }
 
-// look compares what the layers below have left of the request that they got, and the one that the response says it answers.
+// look examines the request as the layers below have left it, and the one that the response says it answers.
 func (w *watch) look(sent *http.Request, resp *http.Response) {
 	if w == nil {
 		return
@@ -169,8 +169,8 @@ func (w *watch) carries() rfc9111.Carried {
 	return w.carried
 }
 
-// misattributed reports whether what was sent had credentials that the key of the request knows nothing of. Nobody but its caller may have the answer.
-// It is no question where the program has said who asks, or that all who ask are one.
+// misattributed reports whether what was sent had credentials that the request's key does not show: then only its caller may have the answer.
+// It is false where the program has said who asks, or that all requests are one principal's.
 func (x *exchange) misattributed() bool {
 	w := x.watch
 	if w == nil || x.cache.policy.OneIdentity || x.parsed.Named {
@@ -181,7 +181,7 @@ func (x *exchange) misattributed() bool {
 	return w.foreign
 }
 
-// keepApart has those who wait for the exchange ask for themselves, and those who come soon not wait at all.
+// keepApart has the waiters of the fetch ask by themselves, and the next requests for the key not wait at all.
 func (x *exchange) keepApart() {
 	switch {
 	case x.inflight != nil:

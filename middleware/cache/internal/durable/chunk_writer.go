@@ -121,7 +121,7 @@ func (s *ChunkWriter) wait() bool {
 	}
 }
 
-// noteStored stores the rest and returns where the body is.
+// finish stores the rest and returns where the body is.
 func (s *ChunkWriter) finish() (*stored.Chunks, error) {
 	if !s.submit() {
 		return nil, errNotWritten

@@ -152,7 +152,7 @@ func (s *chunkBuilder) begin(n int64) {
 	s.chunk = binary.LittleEndian.AppendUint64(s.chunk, uint64(n))
 }
 
-// noteStored stores the rest and returns where the body is.
+// finish stores the rest and returns where the body is.
 func (s *chunkBuilder) finish(ctx context.Context) (*stored.Chunks, error) {
 	if err := s.flush(ctx); err != nil {
 		return nil, err

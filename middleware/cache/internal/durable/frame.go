@@ -86,7 +86,7 @@ type Wire struct {
 
 func (w *Wire) fail() { w.Rest, w.Bad = "", true }
 
-// passOn returns the next n bytes.
+// take returns the next n bytes.
 func (w *Wire) take(n int) string {
 	if n < 0 || n > len(w.Rest) {
 		w.fail()

@@ -256,7 +256,7 @@ func (d *Store) extendGenerations(ctx context.Context, set *stored.Variants, see
 	}
 }
 
-// pending is until when a mark is kept that is needed until then: it need not be prolonged with each response.
+// ahead is until when a mark is kept that is needed until then: it need not be prolonged with each response.
 func ahead(until time.Time) time.Time { return until.Add(max(time.Until(until), time.Hour)) }
 
 // renew gives some tags new generations, and returns those that still have their old ones, with an error.

@@ -285,7 +285,7 @@ func (d *Store) erase(ctx context.Context, at stored.RecordKey, version string) 
 	return err
 }
 
-// copyBody makes the record of a set. Variants that have no room go, the one first that was used longest ago.
+// record makes the record of a set. Variants that have no room go, the one first that was used longest ago.
 func (d *Store) record(at stored.RecordKey, set *stored.Variants, version string, now time.Time) (*stored.Variants, store.Record, error) {
 	for {
 		data, err := encode(at.Hash, set)

@@ -1,4 +1,4 @@
-// Package lease has the processes that share a store ask the origin one at a time for what none of them has stored.
+// Package lease lets one process at a time, among those that share a store, ask the origin for what none of them has stored.
 //
 //	lease.go    who holds a lease, how it is taken and given back
 //	wait.go     those who wait for one

@@ -13,39 +13,41 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// Leases have the processes that share a store ask the origin one at a time for what none of them has stored. Before the one who leads an exchange
-// asks the origin, it leaves a notice in the store. The others wait for what it stores, within bounds:
+// Leases let one process at a time, among those that share a store, ask the origin for what none of them has stored. Before a fetch asks the origin,
+// it puts a lease record into the store. The others wait for what it stores, within bounds:
 //
-//	A: nothing stored; leaves a notice, asks the origin
-//	                                                       B: nothing stored; finds the notice, and looks at it again and again
-//	A: stores the answer, then takes its notice back
-//	                                                       B: finds the notice gone, looks into the store, answers from there
+//	A: finds nothing stored; puts a lease record, asks the origin
+//	                                                       B: finds nothing stored; finds the lease record, polls it
+//	A: stores the answer, then removes its lease record
+//	                                                       B: finds the lease record gone, looks into the store, answers from there
 //
-// A Lease is a hint and no lock: if two processes hold one at a time, or a store forgets it, the origin is asked twice, and nothing else is wrong.
+// A lease is a hint and no lock: if two processes hold one at a time, or a store forgets it, the origin is asked twice, and nothing else is wrong.
 // So a request goes on by itself as soon as anything is wrong with its lease.
+//
+// mu is never held while the store is called. Leases have no goroutine: End uses a worker of the store, and notifications come on the store's own.
 type Leases struct {
 	Store             *durable.Store
 	TTL               time.Duration
 	pace              pace
-	stopNotifications func()          // Ends the store's notifications
+	stopNotifications func()          // ends the store's notifications
 	closing           <-chan struct{} // closed with the cache
 
-	mu      sync.Mutex // guards the fields below
-	held    map[*Lease]struct{}
-	waiters map[string][]chan struct{} // Generation those who wait, by the notice's key
+	mu      sync.Mutex                 // guards the fields below
+	held    map[*Lease]struct{}        // to be ended by Close; nil after it
+	waiters map[string][]chan struct{} // of those that wait, by the key of the lease record
 	closed  bool
 }
 
-// Release is what those who have waited do when a lease is given back.
+// Release says how the waiters go on when a lease is given back.
 type Release uint8
 
 const (
-	ReleaseInTurn        Release = iota // one of them takes it
-	ReleaseOnePerProcess                // one of each process goes on without: so that they do not fail one after the other, if the origin does
-	ReleaseAll                          // All go on without: what the origin answers is not for several requests
+	ReleaseInTurn        Release = iota // one of them acquires it
+	ReleaseOnePerProcess                // one of each process goes on without a lease, so that they do not fail one after the other if the origin does
+	ReleaseAll                          // all go on without a lease: what the origin answers is not for several requests
 )
 
-// lasts is for how long others who come do the same.
+// lasts is for how long processes that come later do the same.
 func (p Release) lasts() time.Duration {
 	switch p {
 	case ReleaseOnePerProcess:
@@ -56,6 +58,7 @@ func (p Release) lasts() time.Duration {
 	return 0
 }
 
+// New returns leases in the store d, each of which lasts that long if its process dies. closing ends all waits.
 func New(d *durable.Store, lasts time.Duration, closing <-chan struct{}) *Leases {
 	l := &Leases{
 		Store: d, TTL: lasts, pace: alonePace, stopNotifications: func() {}, closing: closing,
@@ -67,7 +70,7 @@ func New(d *durable.Store, lasts time.Duration, closing <-chan struct{}) *Leases
 	return l
 }
 
-// Close gives back what is held: what is under way will not be stored.
+// Close gives back the leases that are held: their answers will not be stored.
 func (l *Leases) Close() {
 	if l == nil {
 		return
@@ -98,29 +101,29 @@ type Lease struct {
 
 // A Subject is what a lease is about: an exchange, as far as other processes can tell it from others.
 type Subject struct {
-	Key       string             // Generation the cache
-	Selectors []stored.Selector  // Generation the fields that answers are known to vary on, with the values of the request, by name, each once
+	Key       string             // the cache's
+	Selectors []stored.Selector  // the fields that answers are known to vary on, with the request's values, sorted by name, each once
 	URL       string             // for people
-	Tags      []invalidation.Tag // Generation the answer, as far as they are known before it is there
+	Tags      []invalidation.Tag // the answer's, as far as they are known before it is there
 	Seen      *durable.Snapshot  // the generations at the time of the lookup
 }
 
-// Acquire leaves a notice, or returns that of another process.
+// Acquire puts a lease record, or returns that of another process. Which of two processes gets it, the store's compare-and-swap decides.
 func (l *Leases) Acquire(ctx context.Context, s *Subject) (*Lease, *Record, error) {
 	mine := &Lease{of: l, key: l.key(s), by: l.Store.NewGeneration()}
 	n := newRecord(mine.by, s)
-	guard := l.Store.Client
+	client := l.Store.Client
 	for range durable.MaxAttempts {
-		err := guard.Put(ctx, mine.key, n.record(time.Now().Add(l.TTL)))
+		err := client.Put(ctx, mine.key, n.record(time.Now().Add(l.TTL)))
 		switch {
 		case err == nil:
 			l.hold(mine)
 			return mine, nil, nil
 		case !errors.Is(err, store.ErrConflict):
-			mine.End(ReleaseInTurn) // the store may have taken it all the same
+			mine.End(ReleaseInTurn) // the store may have taken the record all the same
 			return nil, nil, err
 		}
-		records, err := guard.Get(ctx, mine.key)
+		records, err := client.Get(ctx, mine.key)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -129,8 +132,8 @@ func (l *Leases) Acquire(ctx context.Context, s *Subject) (*Lease, *Record, erro
 		case err == durable.ErrNewer:
 			return nil, nil, err
 		case err != nil, other.by == stored.Generation{}, other.overtaken(s.Seen):
-			n.version = records[0].Version // which is none if it has just been taken back
-		case other.by == mine.by: // a store said that there was a conflict, and took it
+			n.version = records[0].Version // empty if it has just been removed
+		case other.by == mine.by: // the store reported a conflict though it took the record
 			l.hold(mine)
 			return mine, nil, nil
 		default:
@@ -140,6 +143,7 @@ func (l *Leases) Acquire(ctx context.Context, s *Subject) (*Lease, *Record, erro
 	return nil, nil, durable.ErrContended
 }
 
+// hold remembers a lease for Close. A lease that is acquired during Close is left to expire.
 func (l *Leases) hold(mine *Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,20 +152,21 @@ func (l *Leases) hold(mine *Lease) {
 	}
 }
 
-// End gives a lease back, behind everybody's back. The first call counts.
+// End gives a lease back, in the background. The first call of End or EndIn counts. Ending a nil lease does nothing.
 func (l *Lease) End(p Release) {
 	if l.ends() {
 		l.of.Store.Workers.Go(func(ctx context.Context) { l.release(ctx, p) })
 	}
 }
 
-// EndIn is end for one who is behind everybody's back already.
+// EndIn is End for a caller that is in the background already.
 func (l *Lease) EndIn(ctx context.Context, p Release) {
 	if l.ends() {
 		l.release(ctx, p)
 	}
 }
 
+// ends reports whether this call is the first to end the lease.
 func (l *Lease) ends() bool {
 	if l == nil || l.over.Swap(true) {
 		return false
@@ -172,12 +177,12 @@ func (l *Lease) ends() bool {
 	return true
 }
 
-// release removes the notice, or replaces it by one that nobody waits for. If nobody waits there is no need for that:
-// Answers that cannot be shared leave nothing behind in the store.
+// release removes the lease record, or replaces it by one that says how the waiters go on. If none waits, it removes it in any case:
+// answers that cannot be shared leave nothing in the store. A waiter that marks the record as contended at the same time makes a conflict, so release reads again.
 func (l *Lease) release(ctx context.Context, p Release) {
-	guard := l.of.Store.Client
+	client := l.of.Store.Client
 	for range durable.MaxAttempts {
-		records, err := guard.Get(ctx, l.key)
+		records, err := client.Get(ctx, l.key)
 		if err != nil {
 			return
 		}
@@ -186,9 +191,9 @@ func (l *Lease) release(ctx context.Context, p Release) {
 			return
 		}
 		if n.Release = p; n.contended && p != ReleaseInTurn {
-			err = guard.Put(ctx, l.key, n.record(time.Now().Add(p.lasts())))
+			err = client.Put(ctx, l.key, n.record(time.Now().Add(p.lasts())))
 		} else {
-			err = guard.DeleteVersion(ctx, l.key, n.version)
+			err = client.DeleteVersion(ctx, l.key, n.version)
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			return
@@ -196,7 +201,7 @@ func (l *Lease) release(ctx context.Context, p Release) {
 	}
 }
 
-// ReleaseAfter is what those do who have waited for an answer, after what became of it in the store.
+// ReleaseAfter says how the waiters go on, by what became of the answer in the store: err is nil if it is there.
 func ReleaseAfter(err error) Release {
 	switch {
 	case err == nil, errors.Is(err, ErrOlder), errors.Is(err, durable.ErrOvertaken):
@@ -207,16 +212,19 @@ func ReleaseAfter(err error) Release {
 	return ReleaseOnePerProcess
 }
 
+// ErrOff is why an answer is not stored while the cache is off.
 var ErrOff = errors.New("switched off")
 
+// ErrOlder is why an answer is not stored that has been overtaken.
 var ErrOlder = errors.New("invalidated meanwhile, or something later is stored")
 
-// HitForMissTime is for how long that is known.
+// HitForMissTime is for how long requests do not wait for one another after an answer that could not be shared.
 const HitForMissTime = 10 * time.Second
 
-// refreshPause is for how long a process leaves a refresh to another one before it looks whether that is still at it.
+// refreshPause is for how long a process leaves a refresh to another one before it tries again.
 const refreshPause = 250 * time.Millisecond
 
+// ErrOverdue is the error of a wait that has taken too long.
 var ErrOverdue = errors.New("another process has not got an answer in time")
 
 // Pause keeps a refresh that is left to another process from being tried again at once.

@@ -12,12 +12,12 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// A Record is the record of a lease. Behind its frame there are who has left it, 16 bytes; a byte of flags; how many tags follow; and of each of them
+// A Record is the record of a lease. After its frame come the identifier of the lease, 16 bytes; a byte of flags; how many tags follow; and for each of them
 // the tag and the generation that it had, which is zero if it had none.
 type Record struct {
 	key         string
 	by          stored.Generation
-	contended   bool    // somebody waits
+	contended   bool    // a process waits for it
 	Release     Release // if it has been given back; zero if it is held
 	tags        []invalidation.Tag
 	generations []stored.Generation
@@ -28,7 +28,7 @@ type Record struct {
 
 const recordKind = 'L'
 
-// The flags of a notice: one, and above it the parting.
+// The flags: one bit, and above it the Release.
 const (
 	flagContended = 1
 	releaseShift  = 1 // how far it is shifted
@@ -44,7 +44,7 @@ func newRecord(by stored.Generation, s *Subject) *Record {
 	return n
 }
 
-// storeKey is the key of the notice about what a request asks for: different requests have different ones if they differ in their cache's key,
+// key is the key of the lease record for what a request asks for. It differs between requests that differ in their cache's key,
 // or in a field that answers are known to vary on.
 func (l *Leases) key(s *Subject) string {
 	at := l.Store.RecordKey(s.Key)
@@ -65,7 +65,7 @@ func (l *Leases) key(s *Subject) string {
 
 func leaseKey(hash [32]byte) string { return "l1." + hex.EncodeToString(hash[:]) }
 
-// copyBody makes the record. It is kept up to a moment.
+// record encodes n. The store keeps it until then.
 func (n *Record) record(until time.Time) store.Record {
 	flags := byte(n.Release) << releaseShift
 	if n.contended {
@@ -78,7 +78,7 @@ func (n *Record) record(until time.Time) store.Record {
 	return store.Record{Data: durable.Seal(data, recordKind), Version: n.version, Expires: until.Truncate(time.Millisecond), Kind: store.KindLease, Label: n.label}
 }
 
-// readRecord reads a notice's record. An absent one is the zero notice.
+// readRecord decodes a lease record. An absent one is the zero Record.
 func readRecord(key string, r store.Record) (Record, error) {
 	if r.Version == "" {
 		return Record{}, nil
@@ -104,7 +104,7 @@ func readRecord(key string, r store.Record) (Record, error) {
 	return n, nil
 }
 
-// overtaken tells whether something has been invalidated since a notice was left: then its exchange is not for those who ask now.
+// overtaken reports whether something has been invalidated since the record was put: then the fetch of its process is not for requests that come now.
 func (n *Record) overtaken(later *durable.Snapshot) bool {
 	left := &durable.Snapshot{}
 	for i, generation := range n.generations {

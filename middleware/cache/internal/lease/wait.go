@@ -10,7 +10,7 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// pace is how often a notice is looked at: after a quarter of the time that it has been waited for already, within these bounds.
+// pace is how often a waiter looks at a lease record: after a quarter of the time that it has waited already, within these bounds.
 type pace struct{ least, most time.Duration }
 
 var (
@@ -18,11 +18,13 @@ var (
 	notifiedPace = pace{100 * time.Millisecond, time.Second} // the store says when to look, but a message may be lost
 )
 
-// Wait waits until a notice is gone, or another one is in its place.
+// Wait waits until a lease record is gone, or another one is in its place. It subscribes before it looks, so that no change escapes it:
+//
+//	we: subscribe   we: mark as contended   they: give back, the store notifies us   we: wake, look
 func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) error {
-	rung, hush := l.onRecordChange(n.key)
-	defer hush()
-	guard, begun := l.Store.Client, time.Now()
+	changed, unsubscribe := l.onRecordChange(n.key)
+	defer unsubscribe()
+	client, begun := l.Store.Client, time.Now()
 	if err := l.notifyHolder(ctx, n); err != nil {
 		return err
 	}
@@ -31,7 +33,7 @@ func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) err
 	for {
 		select {
 		case <-pause.C:
-		case <-rung:
+		case <-changed:
 		case <-over:
 			return ErrOverdue
 		case <-l.closing:
@@ -39,7 +41,7 @@ func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) err
 		case <-ctx.Done():
 			return storeclient.ContextError(ctx)
 		}
-		records, err := guard.Get(ctx, n.key)
+		records, err := client.Get(ctx, n.key)
 		if err != nil {
 			return err
 		}
@@ -53,7 +55,7 @@ func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) err
 // after is how long to wait before the next look.
 func (p pace) after(waited time.Duration) time.Duration { return min(max(waited/4, p.least), p.most) }
 
-// notifyHolder has the one who holds a lease know that somebody waits.
+// notifyHolder marks the lease record as contended, so that its holder leaves word how the waiters go on.
 func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
 	if n.contended {
 		return nil
@@ -62,26 +64,26 @@ func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
 	seen.contended = true
 	err := l.Store.Client.Put(ctx, n.key, seen.record(n.until))
 	if errors.Is(err, store.ErrConflict) {
-		return nil // it has been given back, or somebody else has waved
+		return nil // it has been given back, or another waiter has marked it
 	}
 	return err
 }
 
-// onRecordChange returns a channel on which the store's word comes that a notice may have changed.
-func (l *Leases) onRecordChange(key string) (rung <-chan struct{}, hush func()) {
-	bell := make(chan struct{}, 1)
+// onRecordChange returns a channel that receives when the store notifies that a lease record may have changed. The channel holds one such notification.
+func (l *Leases) onRecordChange(key string) (changed <-chan struct{}, unsubscribe func()) {
+	waiter := make(chan struct{}, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiters[key] = append(l.waiters[key], bell)
-	return bell, func() { l.removeWaiter(key, bell) }
+	l.waiters[key] = append(l.waiters[key], waiter)
+	return waiter, func() { l.removeWaiter(key, waiter) }
 }
 
-func (l *Leases) removeWaiter(key string, bell chan struct{}) {
+func (l *Leases) removeWaiter(key string, waiter chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var rest []chan struct{}
 	for _, other := range l.waiters[key] {
-		if other != bell {
+		if other != waiter {
 			rest = append(rest, other)
 		}
 	}
@@ -90,18 +92,18 @@ func (l *Leases) removeWaiter(key string, bell chan struct{}) {
 	}
 }
 
-// onChange hears that a record may have changed; "" stands for all.
+// onChange wakes the waiters for a key that may have changed; "" stands for all. The store calls it, so it must not wait.
 func (l *Leases) onChange(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for name, bells := range l.waiters {
+	for name, waiters := range l.waiters {
 		if key != "" && key != name {
 			continue
 		}
-		for _, bell := range bells {
+		for _, waiter := range waiters {
 			select {
-			case bell <- struct{}{}:
-			default: // it has been rung already
+			case waiter <- struct{}{}:
+			default: // it has one already
 			}
 		}
 	}

@@ -97,7 +97,7 @@ type update struct {
 // errNoRoom says that room must be made in other shards.
 var errNoRoom = fmt.Errorf("%w: no room left", store.ErrTooLarge)
 
-// report reports evicted sets. No lock is held.
+// tell reports evicted sets. No lock is held.
 func (m *Store) tell(evicted []*stored.Variants) {
 	m.evictions.Add(int64(len(evicted)))
 	if m.evicted == nil {

@@ -5,18 +5,23 @@ import (
 	"time"
 )
 
-// breaker remembers whether calls of one sort are of use. The zero breaker says so.
+// breaker is a circuit breaker for the calls of one lane. The zero breaker is closed: calls are made.
+//
+// It has three states. Up: calls are made, and hangs are counted. Down, after tolerance hangs in a row, or after a probe that failed: no call is made.
+// Half open: one caller at a time, claimed under the lock, sends a probe, whose outcome decides:
+//
+//	caller A: state says down, and probe   caller B: state says down alone   probe ends: probed sets up or down, and the next time
 type breaker struct {
-	probes sync.WaitGroup
+	probes sync.WaitGroup // the probe that is under way; the client's Close waits for it
 
 	mu       sync.Mutex // guards the fields below
-	failed   bool       // the latest call
+	failed   bool       // the latest call has failed
 	hangs    int        // in a row; of several at a time one counts
 	lastHang time.Time  // when the latest that counts was given up
 	refusals int        // in a row
 	down     bool
 	probing  bool
-	closed   bool      // the store is not called any more
+	closed   bool      // the store is not called any more, nor probed
 	next     time.Time // when a probe may be sent
 }
 
@@ -28,14 +33,15 @@ const (
 	probeInterval = 500 * time.Millisecond
 )
 
-// state reports whether the store is down, and whether the caller has to send a probe then.
+// state reports whether the store is down, and if so, whether the caller must send a probe.
 func (b *breaker) state(now time.Time) (probe, down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.down && b.claim(now), b.down || b.closed
 }
 
-// claim reports whether the caller has to send a probe. The lock is held.
+// claim reports whether the caller must send a probe. probes.Add happens under the lock, so that it cannot race with the Wait of Close, which closes first.
+// The lock is held.
 func (b *breaker) claim(now time.Time) bool {
 	if b.probing || b.closed || now.Before(b.next) {
 		return false
@@ -45,14 +51,14 @@ func (b *breaker) claim(now time.Time) bool {
 	return true
 }
 
-// succeeded takes in a call that has succeeded.
+// succeeded notes a call that has succeeded.
 func (b *breaker) succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failed, b.hangs, b.refusals = false, 0, 0
 }
 
-// hung takes in a call that has not returned in time. Calls that were under way at one time may have one cause, such as a connection that is being set up:
+// hung notes a call that has not returned in time. Calls that were under way at one time may have one cause, such as a connection that is being set up:
 // they count once.
 func (b *breaker) hung(began, now time.Time) {
 	b.mu.Lock()
@@ -67,15 +73,15 @@ func (b *breaker) hung(began, now time.Time) {
 	}
 }
 
-// refused takes in a call that has failed at once, which says that the store is there.
+// refused notes a change that has failed at once, which says that the store is there.
 func (b *breaker) refused() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failed, b.hangs = true, 0
 }
 
-// refusedRead takes in a call that has failed at once. It reports whether the caller has to send a probe, which says whether the store is away:
-// it may be the record alone that cannot be had.
+// refusedRead notes a read that has failed at once. It reports whether the caller must send a probe, which finds out whether the store is there:
+// it may be that only this record cannot be read.
 func (b *breaker) refusedRead() (probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,7 +90,7 @@ func (b *breaker) refusedRead() (probe bool) {
 	return b.refusals >= tolerance && !b.down && b.claim(time.Now())
 }
 
-// probed takes in the outcome of a probe.
+// probed notes the outcome of a probe.
 func (b *breaker) probed(up bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +120,7 @@ func (b *breaker) isClosed() bool {
 	return b.closed
 }
 
-// close reports whether the breaker was not closed before.
+// close has no more calls made. It reports whether the breaker was not closed before.
 func (b *breaker) close() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

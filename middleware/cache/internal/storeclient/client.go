@@ -9,23 +9,26 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// Client stands before a store, so that none of its faults is one of a request. A call that does not return in time, whatever the store makes
-// Generation its context, or that panics, is an error. A store that fails again and again is left alone until it answers a probe:
-// as a whole if it cannot be read, and with changes alone if only these hang.
+// Client calls a store in such a way that no request suffers from its faults. A call that does not return in time, whatever the store makes
+// of its context, or that panics, is an error. A store that fails again and again is left alone until it answers a probe:
+// as a whole if it cannot be read, and for changes only if only these hang.
+//
+// Each call runs on a goroutine of its own, which ends when the store returns. A call that hangs keeps its goroutine and its slot; lanes bound both.
+// No lock is held while the store is called: a lane's slots and its breaker are all that calls share.
 type Client struct {
 	store         store.Store
-	multi         store.MultiGetter // the same, or nil
+	multi         store.MultiGetter // store, if it is one, or nil
 	Timeout       time.Duration
 	Reads         *lane
 	Writes        *lane
-	newer         store.Record // stands for one that the store cannot read, because a later version of it has written that
+	newer         store.Record // stands for a record that a later version of the store has written, so that it cannot be read
 	ignoreBreaker bool         // the store is called though it is down: no request waits for it
-	OnAnswer      func()       // Call when the store has answered; must return at once
+	OnAnswer      func()       // called when the store has answered; must return at once
 }
 
-// A lane is the calls of one sort, those that read or those that change something. Each has room of its own, so that neither sort waits for the other.
+// A lane has the calls of one sort, those that read or those that change something. Each has slots of its own, so that neither sort waits for the other.
 type lane struct {
-	slots   chan struct{} // holds one for each call that has not returned
+	slots   chan struct{} // holds an element for each call that has not returned; the goroutine of the call removes it
 	Breaker breaker
 	probe   func(context.Context) error
 }
@@ -37,13 +40,15 @@ const (
 )
 
 var (
+	// ErrStoreHangs is the error of a call that the store did not answer in time, ErrStoreDown of one that was not made because the store has failed before,
+	// and ErrCallerGone of one whose caller did not wait.
 	ErrStoreHangs       = errors.New("the store did not return in time")
-	ErrStoreDown        = errors.New("the store has failed before and is not asked for now")
+	ErrStoreDown        = errors.New("the store has failed before and is left alone for now")
 	ErrCallerGone       = errors.New("the caller has gone")
 	errWrongRecordCount = errors.New("the store returned another number of records than it was asked for")
 )
 
-// New returns a guard of s. Probes read the record under a key that is there, and newer stands for one that s itself cannot read.
+// New returns a client of s. Probes read the record under the key probe. newer stands for a record that s itself cannot read.
 func New(s store.Store, timeout time.Duration, probe string, newer store.Record) *Client {
 	g := &Client{store: s, Timeout: timeout, newer: newer, OnAnswer: func() {}}
 	g.multi, _ = store.As[store.MultiGetter](s)
@@ -52,7 +57,7 @@ func New(s store.Store, timeout time.Duration, probe string, newer store.Record)
 		return err
 	}}
 	g.Writes = &lane{slots: make(chan struct{}, maxStoreWrites), probe: func(ctx context.Context) error {
-		// A record whose time is over is not kept.
+		// The record has expired, so it is not kept.
 		return s.Put(ctx, probeKey, store.Record{Data: []byte("probe"), Expires: time.Unix(1, 0), Kind: store.KindSetup})
 	}}
 	return g
@@ -61,14 +66,14 @@ func New(s store.Store, timeout time.Duration, probe string, newer store.Record)
 // probeKey is the key of a record that is never there.
 const probeKey = "p1.probe"
 
-// Patient returns a guard for what no request waits for: its calls may take longer, and are made though the store is down.
+// Patient returns a client for what no request waits for: its calls may take longer, and are made though the store is down. It shares the lanes.
 func (g *Client) Patient(timeout time.Duration) *Client {
 	p := *g
 	p.Timeout, p.ignoreBreaker = timeout, true
 	return &p
 }
 
-// Within returns a context for what one request does with the store at one time: all its calls together wait no longer than the timeout.
+// Within returns a context in which all calls of a request together take no longer than the timeout.
 func (g *Client) Within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, g.Timeout, ErrStoreHangs)
 }
@@ -92,7 +97,7 @@ func (g *Client) getAll(ctx context.Context, keys []string) ([]store.Record, err
 	for i, key := range keys {
 		var err error
 		if records[i], err = g.store.Get(ctx, key); errors.Is(err, store.ErrNewer) {
-			records[i], err = g.newer, nil // it costs its own key, and not the others
+			records[i], err = g.newer, nil // it is lost itself, but not the other records
 		}
 		if err != nil {
 			return nil, err
@@ -101,7 +106,7 @@ func (g *Client) getAll(ctx context.Context, keys []string) ([]store.Record, err
 	return records, nil
 }
 
-// Put stores a record. Nobody may change the record's bytes afterwards: a store that hangs may still read them.
+// Put stores a record. The caller must not change the record's bytes afterwards: a store that hangs may still read them.
 func (g *Client) Put(ctx context.Context, key string, r store.Record) error {
 	return g.change(ctx, func(ctx context.Context) error { return g.store.Put(ctx, key, r) })
 }
@@ -128,7 +133,7 @@ func (g *Client) change(ctx context.Context, f func(context.Context) error) erro
 	return err
 }
 
-// guarded makes one call of the store.
+// guarded makes one call of the store, unless it is left alone, and learns from the outcome.
 func guarded[T any](ctx context.Context, g *Client, l *lane, call func(context.Context) (T, error)) (result T, err error) {
 	began := time.Now()
 	if g.skips(l, began) {
@@ -143,7 +148,8 @@ func guarded[T any](ctx context.Context, g *Client, l *lane, call func(context.C
 	return result, err
 }
 
-// skips reports whether the store is not to be called now, and sends a probe if it is time for one.
+// skips reports whether the store is not to be called now, and starts a probe if it is time for one. The probe ends with its call, or with the timeout;
+// Close waits for it.
 func (g *Client) skips(l *lane, now time.Time) bool {
 	if g.ignoreBreaker {
 		return g.Reads.Breaker.isClosed()
@@ -162,14 +168,14 @@ func (g *Client) skips(l *lane, now time.Time) bool {
 // Failing reports whether the latest call of either sort has failed.
 func (g *Client) Failing() bool { return g.Reads.Breaker.failing() || g.Writes.Breaker.failing() }
 
-// observe takes in the outcome of a call. That a record has changed, is too large or a newer one, or that the caller has gone says nothing against the store.
-// A store that refuses a change at once is there; one that refuses to be read is asked by a probe whether it is.
+// observe tells the breaker the outcome of a call. That a record has changed, is too large or newer, or that the caller has gone says nothing against the store.
+// A store that refuses a change at once is there; for one that refuses to be read, a probe finds out.
 func (g *Client) observe(l *lane, err error, began, now time.Time) {
 	switch {
 	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrNewer):
 		l.Breaker.succeeded()
 	case errors.Is(err, ErrCallerGone):
-	case errors.Is(err, ErrStoreHangs) && now.Sub(began) < g.Timeout/2: // calls before it have used up the time
+	case errors.Is(err, ErrStoreHangs) && now.Sub(began) < g.Timeout/2: // earlier calls of the same request have used up the time
 	case errors.Is(err, ErrStoreHangs):
 		l.Breaker.hung(began, now)
 	case l == g.Writes:
@@ -179,7 +185,9 @@ func (g *Client) observe(l *lane, err error, began, now time.Time) {
 	}
 }
 
-// Call runs call on a goroutine of its own and does not wait for it longer than the timeout. The goroutine stays while the store hangs.
+// Call runs call on a goroutine of its own and waits for it no longer than the timeout. The goroutine, and the slot, stay while the store hangs:
+//
+//	caller: takes a slot, starts the goroutine   timeout: the caller returns ErrStoreHangs   store returns: the goroutine gives the slot back
 func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Context) (T, error)) (result T, err error) {
 	type outcome struct {
 		result T
@@ -192,7 +200,7 @@ func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Cont
 	case <-ctx.Done():
 		return result, ContextError(ctx)
 	}
-	done := make(chan outcome, 1)
+	done := make(chan outcome, 1) // buffered, so that the goroutine ends though the caller has gone
 	go func() {
 		defer func() { <-l.slots }()
 		result, err := Recovered(ctx, call)
@@ -201,7 +209,7 @@ func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Cont
 	select {
 	case o := <-done:
 		if o.err != nil && ctx.Err() != nil {
-			o.err = ContextError(ctx) // the store heeds its context
+			o.err = ContextError(ctx) // the store obeys its context, and its error says so in its own words
 		}
 		return o.result, o.err
 	case <-ctx.Done():
@@ -209,7 +217,7 @@ func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Cont
 	}
 }
 
-// ContextError says whose fault it is that a call was not waited for.
+// ContextError says why a call was not waited for: the store hangs, or the caller has gone.
 func ContextError(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != ErrStoreHangs {
 		return fmt.Errorf("%w: %w", ErrCallerGone, cause)
@@ -217,7 +225,7 @@ func ContextError(ctx context.Context) error {
 	return ErrStoreHangs
 }
 
-// Recovered runs call and makes an error of its panic.
+// Recovered runs call, and turns its panic into an error.
 func Recovered[T any](ctx context.Context, call func(context.Context) (T, error)) (result T, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -228,7 +236,7 @@ func Recovered[T any](ctx context.Context, call func(context.Context) (T, error)
 }
 
 // Close keeps further calls away from the store, whose owner may close it then, and waits for those that are under way,
-// no longer than a call may take. Who still reads a body is told that the store is down.
+// no longer than a call may take. Bodies that are still read from the store end as if it were down.
 func (g *Client) Close() {
 	if !g.Reads.Breaker.close() || !g.Writes.Breaker.close() {
 		return
@@ -248,7 +256,7 @@ func (g *Client) Close() {
 	}
 }
 
-// probe asks a store that was down, or may be, whether it is there. No request waits for it. A store that refuses a change at once is there.
+// probe finds out whether a store is there that was down, or may be. No request waits for it. A store that refuses a change at once is there.
 func (g *Client) probe(l *lane) {
 	defer l.Breaker.probes.Done()
 	_, err := Call(context.Background(), g, l, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.probe(ctx) })

@@ -7,29 +7,32 @@ import (
 	"time"
 )
 
-// A Workers does what nobody waits for, on a bounded number of goroutines. The zero crew is not hired yet.
+// Workers do what no request waits for, on a bounded number of goroutines. Call Init first.
+//
+// Each job has a goroutine, which ends with the job, and a context that ends with the job's limit or with Shutdown. wg counts the goroutines:
+// Add happens under mu with closed false, and Shutdown sets closed before it waits, so no job is added while it does.
 type Workers struct {
-	ctx    context.Context // done when the crew is dismissed
+	ctx    context.Context // done when Shutdown is over
 	cancel context.CancelFunc
 	limit  time.Duration // for one job
 
 	mu     sync.Mutex // guards the fields below
 	jobs   int
-	names  map[string]struct{} // Generation those that must not run twice at one time
+	names  map[string]struct{} // of the jobs that must not run twice at one time
 	closed bool
 	wg     sync.WaitGroup
 }
 
-// maxJobs bounds the jobs of a crew at one time.
+// maxJobs bounds the jobs at one time.
 const maxJobs = 64
 
-// Init readies a crew whose jobs take no longer than limit.
+// Init prepares workers whose jobs take no longer than limit.
 func (c *Workers) Init(limit time.Duration) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.limit, c.names = limit, make(map[string]struct{})
 }
 
-// Go runs job on a goroutine of its own. It is false if there are too many already, or the crew has been dismissed.
+// Go runs job on a goroutine of its own. It is false if there are too many already, or after Shutdown. A panic of the job is dropped.
 func (c *Workers) Go(job func(context.Context)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,7 +49,7 @@ func (c *Workers) Go(job func(context.Context)) bool {
 	return true
 }
 
-// GoOnce is start, unless a job with this name is under way.
+// GoOnce is Go, unless a job with this name is under way.
 func (c *Workers) GoOnce(name string, job func(context.Context)) {
 	if !c.claim(name) {
 		return
@@ -76,7 +79,8 @@ func (c *Workers) release(name string) {
 	delete(c.names, name)
 }
 
-// Then runs what comes after a job that is under way. A hook of the user's that panics there has nobody to tell.
+// Then runs f on a goroutine of its own, for what follows a job that is under way: it does not count as a job. A panic of f is dropped.
+// After Shutdown it does nothing.
 func (c *Workers) Then(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,24 +93,25 @@ func (c *Workers) Then(f func()) {
 	})
 }
 
-// Await does something that the caller waits for a moment. told hears how it has ended, if that is before the crew is dismissed.
-func (c *Workers) Await(job func(context.Context) error, told func(error)) {
+// Await runs job, and waits for it a moment. ended is called once with its error: before Await returns or, if the job takes longer, on a goroutine
+// of its own, unless Shutdown comes before. Of job and caller, whichever is late finds the result in the buffered channel.
+func (c *Workers) Await(job func(context.Context) error, ended func(error)) {
 	done := make(chan error, 1)
 	started := c.Go(func(ctx context.Context) {
 		_, err := Recovered(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, job(ctx) })
 		done <- err
 	})
 	if !started {
-		told(ErrBusy)
+		ended(ErrBusy)
 		return
 	}
 	timer := time.NewTimer(MaxWait)
 	defer timer.Stop()
 	select {
 	case err := <-done:
-		told(err)
+		ended(err)
 	case <-timer.C:
-		c.Then(func() { told(<-done) })
+		c.Then(func() { ended(<-done) })
 	}
 }
 
@@ -116,7 +121,7 @@ func (c *Workers) done() {
 	c.jobs--
 }
 
-// Shutdown takes no more jobs, waits for those that are under way for a while, and ends what is left.
+// Shutdown takes no more jobs, waits for those that are under way as long as patience, and then cancels the rest and waits for that.
 func (c *Workers) Shutdown(patience time.Duration) {
 	c.mu.Lock()
 	c.closed = true
@@ -126,7 +131,8 @@ func (c *Workers) Shutdown(patience time.Duration) {
 	c.cancel()
 }
 
-// MaxWait is how long the end of a body, or a validation, waits for a byte store. What takes longer goes on behind the caller's back.
+// MaxWait is how long the end of a body, or a validation, waits for a byte store. What takes longer goes on in the background.
 const MaxWait = 10 * time.Millisecond
 
+// ErrBusy is the error of a job that was not started.
 var ErrBusy = errors.New("the store has too much to do")

@@ -6,24 +6,27 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// BodyCopy is the copy of a body in the making. It is handed over once the body is provably complete: after a clean end,
-// or after as many bytes as were declared. It takes its room out of a budget that all copies in flight share.
+// BodyCopy is the copy of a body that is being read. It is handed over once the body is provably complete: after a clean end,
+// or after as many bytes as were declared. It takes its room out of a budget that all copies share.
+//
+// It has no lock: Recorder and FanOut guard theirs with their own. Its outcome is reported once: add, extend and settle return it,
+// and all later calls return the zero Outcome.
 type BodyCopy struct {
 	body     []byte
 	Length   int64 // declared, or -1
 	Limit    int64
-	TooLarge string // Fwd a body beyond the limit is not stored
-	Trailers bool   // Trailers are announced: they come with the end, not with the last byte
-	settled  bool   // complete, or dropped: nothing more is copied
+	TooLarge string // why a body beyond the limit is not stored
+	Trailers bool   // trailers are announced: they come with the end, not with the last byte
+	settled  bool   // complete, or dropped, or moved to sink: nothing more is copied into body
 
 	OpenSink func() Sink // begins to move the copy into a store; nil if it stays in memory
-	sink     Sink        // where it goes, once it has become large; then it is settled as far as memory is concerned
-	moving   bool        // it goes there, and its outcome is not certain
+	sink     Sink        // where it goes, once it has become large; then it is settled as far as body is concerned
+	moving   bool        // it goes to sink, and its outcome is not certain
 
 	Claim *Claim
 }
 
-// A Sink takes the copy of a large body while it is read, in place of memory. Only one goroutine at a time calls write and move.
+// A Sink takes the copy of a large body while it is read, in place of memory. Only one goroutine at a time calls Write and Move; Abort may come from another one.
 type Sink interface {
 	// Write takes more bytes. It is false if they, or those before, could not be stored.
 	Write(p []byte) bool
@@ -34,7 +37,7 @@ type Sink interface {
 	// Written is how many bytes have been taken.
 	Written() int64
 
-	// Fail has the next move drop the copy.
+	// Fail has the next Move drop the copy.
 	Fail()
 
 	// Abort removes what has been stored. It does nothing once the copy is complete, or aborted.
@@ -44,12 +47,12 @@ type Sink interface {
 // MaxPrealloc bounds what a declared length may allocate in advance.
 const MaxPrealloc = 1 << 20
 
-// Outcome is what became of a copy: it goes on if complete is false and reason empty.
+// Outcome is what became of a copy: it goes on if Complete is false and Reason empty.
 type Outcome struct {
 	Complete bool
 	Body     []byte
-	Stored   *stored.Chunks // in place of body
-	Reason   string         // Fwd it was dropped
+	Stored   *stored.Chunks // in place of Body
+	Reason   string         // why it was dropped
 }
 
 // Judge says what becomes of a copy that has size bytes now that a read has returned err.
@@ -75,7 +78,7 @@ func (o *Outcome) Content() stored.Content { return stored.Content{Bytes: o.Body
 // OverBudget is the reason for which a copy is dropped while too many others are in flight.
 const OverBudget = "the copies in flight exceed MaxInFlightBytes"
 
-// add copies what was read.
+// add copies what was read, and returns the outcome if it is certain now.
 func (d *BodyCopy) add(p []byte, err error) Outcome {
 	if d.settled {
 		return Outcome{}
@@ -90,13 +93,13 @@ func (d *BodyCopy) add(p []byte, err error) Outcome {
 	return d.settle(o)
 }
 
-// extend takes n bytes that were read into the room behind the body.
+// extend takes in n bytes that were read into the room behind the body; see roomFor.
 func (d *BodyCopy) extend(n int, err error) Outcome {
 	d.body = d.body[:len(d.body)+n]
 	return d.settle(d.Judge(int64(len(d.body)), err))
 }
 
-// settle ends the copy if its outcome is certain.
+// settle ends the copy if its outcome is certain, and gives its room back to the budget.
 func (d *BodyCopy) settle(o Outcome) Outcome {
 	switch {
 	case o.Complete:
@@ -111,7 +114,7 @@ func (d *BodyCopy) settle(o Outcome) Outcome {
 	return o
 }
 
-// trimmed returns a body without room behind it that would stay as long as the entry does.
+// trimmed returns a body without much room behind it: that would be held as long as the entry is stored.
 func trimmed(body []byte) []byte {
 	if spare := cap(body) - len(body); spare > 64 && spare > len(body)/8 {
 		return append(make([]byte, 0, len(body)), body...)
@@ -119,7 +122,7 @@ func trimmed(body []byte) []byte {
 	return body[:len(body):len(body)]
 }
 
-// grow makes room for a body of so many bytes, and for no more in the end than were declared or may be stored.
+// grow makes room for a body of need bytes: at least twice what there was, but no more than were declared or may be stored.
 // It is false if the budget does not allow it.
 func (d *BodyCopy) grow(need int) bool {
 	if need <= cap(d.body) {
@@ -138,7 +141,7 @@ func (d *BodyCopy) grow(need int) bool {
 }
 
 // roomFor returns the room behind the body, if it is worth a read of its own. The last byte that was declared is not read into it:
-// Read into something larger, it shows whether there is more than was declared.
+// read into something larger, it shows whether there is more than was declared.
 func (d *BodyCopy) roomFor(worth int) []byte {
 	if d.Length >= 0 {
 		left := d.Length - int64(len(d.body)) - 1
@@ -153,13 +156,13 @@ func (d *BodyCopy) roomFor(worth int) []byte {
 	return d.body[len(d.body):cap(d.body)]
 }
 
-// SinkAt is how large a body becomes in memory before it goes into the store.
+// SinkAt is how large a copy becomes in memory before it goes into the store.
 const SinkAt = 1 << 20
 
 // ErrSlow is why a copy is dropped that the store does not take as fast as it is read.
 const ErrSlow = "the store does not keep up with the body"
 
-// needsSink tells whether the copy is to go into a store, now that n more bytes have come.
+// needsSink reports whether the copy is to go into a store, now that n more bytes have come.
 func (d *BodyCopy) needsSink(n int) bool {
 	return d.OpenSink != nil && !d.settled && len(d.body)+n > SinkAt && int64(len(d.body)+n) <= d.Limit
 }

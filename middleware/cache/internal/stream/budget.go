@@ -2,13 +2,13 @@ package stream
 
 import "sync/atomic"
 
-// Budget is what all copies in flight may take together, in bytes.
+// Budget is how many bytes all copies may take together that are on their way to the store. It is safe for concurrent use.
 type Budget struct {
 	Limit int64
 	Taken atomic.Int64
 }
 
-// passOn takes n bytes if they are there.
+// take takes n bytes if they are left. A negative n gives bytes back.
 func (b *Budget) take(n int64) bool {
 	for {
 		taken := b.Taken.Load()
@@ -21,18 +21,18 @@ func (b *Budget) take(n int64) bool {
 	}
 }
 
-// Has tells whether n bytes are there at this moment.
+// Has reports whether n bytes are left at this moment.
 func (b *Budget) Has(n int64) bool { return b.Taken.Load() <= b.Limit-n }
 
 func (b *Budget) give(n int64) { b.Taken.Add(-n) }
 
-// Claim is what one copy has of the budget.
+// Claim is what one copy has of the budget. Releasing it twice gives nothing back twice.
 type Claim struct {
 	Budget *Budget
 	bytes  atomic.Int64
 }
 
-// raise makes the claim one for so many bytes, if they are there. It is not called concurrently.
+// raise changes the claim to so many bytes, if they are left. It is not called concurrently, and not after release.
 func (c *Claim) raise(to int64) bool {
 	if !c.Budget.take(to - c.bytes.Load()) {
 		return false

@@ -22,9 +22,9 @@ type Continuation struct {
 	Next    http.RoundTripper
 	Request *http.Request // the caller's
 
-	Status       int         // Generation the answer that broke off
-	Header       http.Header // Generation the same, with its validators
-	Length       int64       // Generation its whole body, or -1
+	Status       int         // of the answer that broke off
+	Header       http.Header // of that answer, with its validators
+	Length       int64       // of that answer's whole body, or -1
 	Uncompressed bool        // by the transport: then its ranges are of other bytes
 
 	Offset int64 // where to go on
@@ -32,12 +32,13 @@ type Continuation struct {
 	Prefix Proof // the state of the proof after the bytes before offset; nil if it is not known
 }
 
-// Proof tells whether two bodies begin with the same bytes.
+// Proof is a hash by which two bodies can be shown to begin with the same bytes.
 type Proof = hashing.Hash
 
+// NewProof returns the proof of no bytes.
 func NewProof() Proof { return sha256.New() }
 
-// cloned returns a copy of a proof, to go on with.
+// cloned returns a copy of a proof, or nil if the hash cannot be copied.
 func cloned(p Proof) Proof {
 	if h, ok := p.(hashing.Cloner); ok {
 		if c, err := h.Clone(); err == nil {
@@ -50,7 +51,7 @@ func cloned(p Proof) Proof {
 // errBroken is what a reader gets when no other answer can be proved to go on with its body.
 var errBroken = fmt.Errorf("cache: the body broke off, and its rest could not be had: %w", io.ErrUnexpectedEOF)
 
-// Open asks for the rest. The error is one of the caller's context, or wraps io.ErrUnexpectedEOF.
+// Open requests the rest. The error is one of the caller's context, or wraps io.ErrUnexpectedEOF.
 func (c *Continuation) Open() (io.ReadCloser, error) {
 	r, err := c.newRequest()
 	if err != nil {
@@ -81,16 +82,17 @@ func (c *Continuation) Open() (io.ReadCloser, error) {
 	}{rest, resp.Body}, nil
 }
 
+// CloseBody closes the body of a response, if there is one.
 func CloseBody(resp *http.Response) {
 	if resp != nil && resp.Body != nil {
 		resp.Body.Close()
 	}
 }
 
-// tag is the strong tag of the answer that broke off, if it has one.
+// tag is the entity tag of the answer that broke off.
 func (c *Continuation) tag() field.ETag { return field.ParseETag(c.Header.Get("Etag")) }
 
-// parsed makes the request for the rest: for the bytes that are missing if a strong tag can tell that they belong to the others, and else for all of them.
+// newRequest makes the request for the rest: for the missing bytes if a strong tag can prove that they belong to the others (RFC 9110 §13.1.5), and otherwise for all of them.
 func (c *Continuation) newRequest() (*http.Request, error) {
 	r := *c.Request
 	r.Header = c.Request.Header.Clone()
@@ -116,7 +118,7 @@ func (c *Continuation) newRequest() (*http.Request, error) {
 	return &r, nil
 }
 
-// pauseAfterFailure returns the bytes of an answer that go on with the body, once it is certain that they do.
+// rest returns the bytes of an answer that continue the body, or an error if they may not.
 func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 	tag := field.ParseETag(resp.Header.Get("Etag"))
 	if resp.Uncompressed != c.Uncompressed || resp.Header.Get("Content-Encoding") != c.Header.Get("Content-Encoding") {
@@ -147,7 +149,7 @@ func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 	return body, nil
 }
 
-// skip reads the bytes before the offset. It tells whether they are known to be those that the caller has.
+// skip reads the bytes before the offset, and reports whether they are known to be those that the caller has.
 func (c *Continuation) skip(resp *http.Response, tag field.ETag) bool {
 	if tag.StronglyEquals(c.tag()) {
 		_, err := io.CopyN(io.Discard, resp.Body, c.Offset)

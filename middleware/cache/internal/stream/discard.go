@@ -23,11 +23,11 @@ func (e *ExactReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drainLimit bounds what is read from a body that nobody reads any more: of one that is dropped so that its connection can be used again,
-// Generation one that is copied so that it can be stored.
+// drainLimit bounds what is read from a body that no caller reads any more: from a dropped one so that its connection can be used again,
+// and from one with a copy so that the copy can be stored.
 const drainLimit = 64 << 10
 
-// DrainTime bounds how long that may take: the caller waits, and the connection may have stalled.
+// DrainTime bounds how long that may take, for the caller waits, and the connection may have stalled.
 const DrainTime = 50 * time.Millisecond
 
 // Discard drops the body of a response. A body that may be long, or without end, is closed as it is.

@@ -14,48 +14,60 @@ import (
 //
 // Nothing is read ahead: a reader that has used up what is there has more read, on a goroutine that lives as long as that one read.
 // So a reader that does not read costs no goroutine, and one that is canceled does not wait for the origin.
+// At most one such goroutine runs, for reading is zero if none does:
 //
-// As long as the copy is kept, everything is here, and readers can join. When it is dropped, what lies between the slowest and the fastest reader stays,
+//	reader A: has used up what is there, sets reading, starts pull, waits for progress
+//	reader B: has used it up, too, finds reading set, waits for progress
+//	pull:     reads without the lock; publishes under it; closes progress; clears reading; ends
+//
+// mu guards all state below it. It is not held while the source is read or closed, nor over Ended, Decided, Cancel or a write to a sink.
+//
+// As long as the copy is in memory, everything is here, and readers can join. Afterwards only what lies between the slowest and the fastest reader stays,
 // up to a bound: then the slowest are cut off, and go on with requests of their own.
+//
+// Refs counts who keeps the source open: readers, waiters that may become readers, and the put that stores the copy. The last to leave calls Finish,
+// which closes the source and cancels the exchange. If a read is under way then, Cancel ends it, and a goroutine of its own waits to close the source.
 type FanOut struct {
 	Source  io.ReadCloser
-	Ended   func()            // Call once the source has said io.EOF: its trailers are there
-	Decided func(Outcome)     // Call once it is certain what becomes of the copy
-	Cancel  func(cause error) // Ends the exchange with the origin
+	Ended   func()            // called once the source has returned io.EOF: its trailers are there
+	Decided func(Outcome)     // called once, when it is certain what becomes of the copy
+	Cancel  func(cause error) // ends the exchange with the origin
 	Tagged  bool              // a strong tag proves what another answer continues
 
 	Announced http.Header // the trailers, before the body has ended; nil if there are none
-	Final     http.Header // the trailers; written by ended
+	Final     http.Header // the trailers; written by Ended, read by readers that have seen io.EOF
 
-	closing sync.Once // Generation the source
+	closing sync.Once // of the source
 
 	mu       sync.Mutex // guards the fields below
 	BodyCopy            // its body begins at base
 	base     int64
-	size     int64  // Bytes that readers may see
+	size     int64  // the offset up to which readers may see bytes
 	err      error  // how the source ended
-	array    []byte // Generation body, once the copy is dropped and the array is no longer the one that readers may be looking at
+	array    []byte // of body, once that is no longer the copy's array, at which readers may be looking without the lock
 	prefix   Proof
 
-	Refs     int // readers, and those who may become one
+	Refs     int // readers, and waiters that may become one
 	readers  []*Reader
 	waiting  int           // readers that wait for more
-	progress chan struct{} // closed when there is more, nil if nobody waits
-	reading  time.Time     // FetchedSince when a read is under way, or zero
-	over     bool          // nobody is there any more
-	whole    bool          // the copy is complete, and all of it is here
+	progress chan struct{} // closed when there is more; nil if none waits
+	reading  time.Time     // since when a read is under way, or zero
+	over     bool          // the last has left: the source is closed, or will be
+	whole    bool          // the copy is complete, and all of it is in body
 	late     bool          // a reader's deadline has passed while it waited
 
-	reader   *Reader // for whom the read under way is
+	reader   *Reader // that the read under way is for: a panic in the read happens again in its goroutine
 	panicked *Panic
 }
 
 // scratches are small buffers for single reads.
 var scratches = sync.Pool{New: func() any { return new([ScratchSize]byte) }}
 
+// ScratchSize is the size of a small buffer, and the least room in the copy that is worth a read of its own.
 const ScratchSize = 4 << 10
 
-// Attach adds a reader of the bytes from first up to end. It takes over a reference. It is nil if these bytes are no longer here.
+// Attach adds a reader of the bytes from first up to end, -1 for the end of the body. It takes over a reference, which t.Close or the end of t.Ctx
+// gives back. It returns nil, and leaves the reference, if the beginning of the body is no longer here.
 func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +82,7 @@ func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 	return t
 }
 
-// Join adds a reference, if all bytes are here and more are coming.
+// Join adds a reference, if all bytes are here and more are coming, or all have come.
 func (s *FanOut) Join(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,14 +94,14 @@ func (s *FanOut) Join(now time.Time) bool {
 	return true
 }
 
-// AddRef adds the reference of one who is no reader and reads nothing.
+// AddRef adds a reference that keeps the fan-out open without reading. Leave gives it back.
 func (s *FanOut) AddRef() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Refs++
 }
 
-// Leave gives back the reference of one who has not become a reader.
+// Leave gives back a reference that has not become a reader's.
 func (s *FanOut) Leave(cause error) {
 	s.mu.Lock()
 	s.Refs--
@@ -100,7 +112,7 @@ func (s *FanOut) Leave(cause error) {
 	}
 }
 
-// remove takes a reader off the list. It tells whether nobody is left.
+// remove takes a reader off the list, with its reference. It reports whether that was the last. The lock is held.
 func (s *FanOut) remove(t *Reader) bool {
 	end := len(s.readers) - 1
 	s.readers[t.at] = s.readers[end]
@@ -111,7 +123,8 @@ func (s *FanOut) remove(t *Reader) bool {
 	return s.Refs == 0
 }
 
-// Finish ends the exchange when nobody is left. A read that is under way must not hold up the one who left last.
+// Finish ends the exchange if no reference is left. A read that is under way must not hold up the caller, which has just left:
+// Close of the source may wait for that read, so it is called on a goroutine of its own, which ends with the read.
 func (s *FanOut) Finish(cause error) {
 	s.mu.Lock()
 	if s.Refs > 0 || s.over {
@@ -141,14 +154,14 @@ func (s *FanOut) Finish(cause error) {
 
 func (s *FanOut) closeSource() { s.closing.Do(func() { s.Source.Close() }) }
 
-// report tells of an outcome. The lock is not held.
+// decide passes a certain outcome on. The lock is not held.
 func (s *FanOut) decide(o Outcome) {
 	if o.Complete || o.Reason != "" {
 		s.Decided(o)
 	}
 }
 
-// wake wakes all who wait. The lock is held.
+// wake wakes all readers that wait. The lock is held.
 func (s *FanOut) wake() {
 	if s.progress != nil {
 		close(s.progress)
@@ -156,7 +169,7 @@ func (s *FanOut) wake() {
 	}
 }
 
-// addDemand has more read, unless that is under way, and returns what is closed when there is more. The lock is held.
+// addDemand has more read, unless a read is under way, and returns the channel that is closed when there is more. The lock is held.
 func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 	if s.progress == nil {
 		s.progress = make(chan struct{})
@@ -169,7 +182,7 @@ func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 	return s.progress
 }
 
-// pull reads once from the source.
+// pull reads once from the source, on a goroutine of its own. It ends when it has published something: bytes, an error, or that no reader waits.
 func (s *FanOut) pull() {
 	returned := false
 	defer func() {
@@ -187,10 +200,11 @@ func (s *FanOut) pull() {
 		}
 	}
 	returned = true
-	WithoutPanic(func() { s.Finish(context.Canceled) }) // if the last readers have been cut off meanwhile
+	WithoutPanic(func() { s.Finish(context.Canceled) }) // if the last readers have been cut off meanwhile, and so could not call it
 }
 
-// read reads, and settles the copy if this was the end of it.
+// read reads from the source, and settles the copy if this was the end of it. What it has read is not visible until publish:
+// slide and take may write behind size while readers look at what is before it.
 func (s *FanOut) read() (int, error) {
 	s.mu.Lock()
 	dst := s.room()
@@ -226,7 +240,7 @@ func (s *FanOut) read() (int, error) {
 // errMiscounted blames a body that breaks the contract of io.Reader.
 var errMiscounted = errors.New("cache: a body has said that it read more bytes than there was room for, or fewer than none")
 
-// decideForReader is tell on behalf of the reader that has asked for what was read. A hook that panics is its affair: the body is as it was, for the others, too.
+// decideForReader is decide on behalf of the reader that the read is for. A panic of the hook happens again in its goroutine; the body is intact for all.
 func (s *FanOut) decideForReader(o Outcome) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -248,7 +262,9 @@ func (s *FanOut) openSink(n int) []byte {
 	return s.body
 }
 
-// move moves what was read into a store. The lock is not held: the store may be slow.
+// move moves what was read into a store. The lock is not held, for the store may be slow; only pull calls it, so one at a time.
+//
+//	pull: writes to the sink   last reader: leaves, Finish aborts the sink   pull: finds moving false, aborts again, which does nothing
 func (s *FanOut) move(before, p []byte, err error) Outcome {
 	o := Outcome{Reason: ErrSlow}
 	if s.sink.Write(before) {
@@ -258,7 +274,7 @@ func (s *FanOut) move(before, p []byte, err error) Outcome {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.moving { // everyone has left meanwhile
+	if !s.moving { // Finish has stopped it meanwhile, and passed that outcome on
 		s.sink.Abort()
 		return Outcome{}
 	}
@@ -281,12 +297,12 @@ func (s *FanOut) room() []byte {
 	case !s.BodyCopy.settled:
 		return s.roomFor(ScratchSize)
 	case s.array == nil && s.Length >= 0 && s.base+int64(len(s.body)) == s.Length:
-		return nil // complete: what comes now is the end
+		return nil // complete: only the end can come now
 	}
 	return s.slide()
 }
 
-// passOn takes in what was read, to where room has said. The lock is held.
+// take takes in what was read into the place that room returned. The lock is held.
 func (s *FanOut) take(scratch *[ScratchSize]byte, n int, err error) Outcome {
 	if s.over {
 		return Outcome{}
@@ -312,7 +328,7 @@ func (s *FanOut) take(scratch *[ScratchSize]byte, n int, err error) Outcome {
 	return o
 }
 
-// publish shows readers what has been read. It is false if that was nothing and somebody still waits for more.
+// publish shows readers what has been read, and wakes them. It is false if that was nothing and a reader still waits for more.
 func (s *FanOut) publish(n int, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -326,7 +342,7 @@ func (s *FanOut) publish(n int, err error) bool {
 	return true
 }
 
-// broke ends the body when reading it has panicked.
+// broke ends the body when reading it has panicked: in the goroutine of the reader it was for that happens again, for the others it is an error.
 func (s *FanOut) broke(r *Panic) {
 	r.Exited = r.Value == nil
 	s.mu.Lock()
@@ -340,7 +356,7 @@ func (s *FanOut) broke(r *Panic) {
 	s.reading, s.reader = time.Time{}, nil
 	s.wake()
 	s.mu.Unlock()
-	defer func() { recover() }() // a hook that panics, too: the first panic is told
+	defer func() { recover() }() // a panic of a hook is dropped: the first panic is the one that is passed on
 	s.closeSource()
 	s.decide(o)
 }
@@ -348,10 +364,10 @@ func (s *FanOut) broke(r *Panic) {
 // windowStep is how much is read at a time when the copy has been dropped.
 const windowStep = 32 << 10
 
-// slide returns room behind the body once the copy has been dropped: what all readers have read goes, and so do the slowest of them
+// slide returns room behind the body once the copy is no longer kept: the bytes that all readers have read go, and so do the slowest readers
 // if there would be too much between them and the fastest. The lock is held.
 //
-// Readers look at the array of the copy without the lock, so that is left as it is; at those that are made here they look under it.
+// Readers look at the array of the copy without the lock, so it is never written to again; at those that are made here they look under the lock.
 func (s *FanOut) slide() []byte {
 	s.forget(s.slowest())
 	if s.array != nil && cap(s.body)-len(s.body) >= windowStep {
@@ -379,7 +395,7 @@ func (s *FanOut) slide() []byte {
 	return s.array[len(s.body):]
 }
 
-// slowest is the offset of the reader that is furthest behind. Those who may still become one are at the beginning.
+// slowest is the offset of the reader that is furthest behind. Waiters that may become readers count as being at the beginning. The lock is held.
 func (s *FanOut) slowest() int64 {
 	if s.Refs > len(s.readers) {
 		return s.base
@@ -391,8 +407,8 @@ func (s *FanOut) slowest() int64 {
 	return slowest
 }
 
-// forget drops the bytes before an offset, and cuts off the readers that still need them. What they have read is hashed for them,
-// so that another answer can be told to begin with the same bytes, unless a tag tells it. The lock is held.
+// forget drops the bytes before an offset, and cuts off the readers that still need them. Unless a strong tag can prove it, what they have read is hashed,
+// so that another answer can be shown to begin with the same bytes. The lock is held.
 func (s *FanOut) forget(to int64) {
 	if to <= s.base {
 		return
@@ -401,7 +417,7 @@ func (s *FanOut) forget(to int64) {
 		s.prefix = NewProof()
 	}
 	if s.Refs <= 1 {
-		s.prefix = nil // the one who is left is never cut off
+		s.prefix = nil // the only reader is never cut off
 	}
 	behind := make([]*Reader, 0, 4)
 	for _, t := range s.readers {
@@ -428,7 +444,7 @@ func (s *FanOut) forget(to int64) {
 	hashUpTo(to)
 	s.body, s.base = s.body[to-s.base:], to
 	if len(behind) > 0 {
-		s.wake() // one of them may be waiting, though for nothing that is read here
+		s.wake() // one of them may wait for bytes that it will not get here
 	}
 }
 

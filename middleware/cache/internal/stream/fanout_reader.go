@@ -8,26 +8,29 @@ import (
 	"time"
 )
 
-// Reader is one reader of a spool.
+// Reader is one reader of a FanOut. It is an io.ReadCloser and an io.WriterTo; Close may come while Read runs.
+//
+// It ends once (depart): with the end of its bytes, with Close, or with its context, whose AfterFunc runs on a goroutine of its own.
+// A reader that is cut off has lost its reference to the fan-out, and goes on with a request of its own (readOn).
 type Reader struct {
 	*FanOut
 	Ctx    context.Context
-	OnEnd  func() // Call before the reader hears of a clean end; nil for none
-	Resume func() *Continuation
-	stop   func() bool // stops waiting for the end of ctx
+	OnEnd  func()               // called before the reader hears of a clean end; nil for none
+	Resume func() *Continuation // makes the request of its own
+	stop   func() bool          // stops waiting for the end of ctx
 
-	// guarded by the spool's lock
-	off, end int64 // End is -1 for the end of the body
-	at       int   // in spool.readers
+	// guarded by the fan-out's lock
+	off, end int64 // end is -1 for the end of the body
+	at       int   // in FanOut.readers
 	waits    bool
-	gone     error // Fwd nothing more can be read here
+	gone     error // why nothing more can be read here
 	cut      bool  // it goes on with a request of its own
 	proof    Proof
 	rest     io.ReadCloser
-	abort    context.CancelFunc // Generation the request of its own
+	abort    context.CancelFunc // of the request of its own
 }
 
-// depart ends a reader. The first reason counts.
+// depart ends a reader. The first reason counts. It closes what is the reader's own without the lock, and the fan-out if it was the last.
 func (t *Reader) depart(why error) {
 	s := t.FanOut
 	s.mu.Lock()
@@ -38,7 +41,7 @@ func (t *Reader) depart(why error) {
 	t.gone = why
 	switch {
 	case t.waits && errors.Is(why, http.ErrBodyReadAfterClose):
-		s.wake() // a Read that is under way
+		s.wake() // for a Read that is under way: Close must end it
 	case t.waits:
 		s.late = s.late || errors.Is(why, context.DeadlineExceeded)
 	}
@@ -98,7 +101,7 @@ func (t *Reader) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// nextOr returns the next bytes, in the spool's own array if they can stay there, or else in the buffer.
+// nextOr returns the next bytes, in the fan-out's own array if they stay there, and otherwise in the buffer.
 func (t *Reader) nextOr(buffer *[]byte) ([]byte, error) {
 	if *buffer == nil {
 		b, _, err := t.next(nil)
@@ -111,8 +114,8 @@ func (t *Reader) nextOr(buffer *[]byte) ([]byte, error) {
 	return (*buffer)[:n], err
 }
 
-// next waits for bytes and moves on. If they stay where they are, it returns them there, as many as there is room in p, or all if p is nil.
-// Otherwise it copies them into p, or returns errSlides.
+// next waits for bytes and moves on. If they stay where they are, it returns them there, as many as p has room for, or all if p is nil.
+// Otherwise it copies them into p under the lock, or returns errSlides. It waits without the lock.
 func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 	s := t.FanOut
 	if t.Ctx.Err() != nil {
@@ -161,7 +164,7 @@ func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 	return b, 0, nil
 }
 
-// state tells whether there is nothing more to read here, and why. The lock is held.
+// state reports whether there is nothing more to read here, and why. The lock is held.
 func (t *Reader) state() (bool, error) {
 	s := t.FanOut
 	switch {
@@ -179,7 +182,7 @@ func (t *Reader) state() (bool, error) {
 	return true, s.err
 }
 
-// conclude ends the reader, and passes on a panic of the read that it has asked for.
+// conclude ends the reader, and repeats a panic of the read that it has asked for.
 func (t *Reader) conclude(err error) error {
 	if err == errCut {
 		return err
@@ -223,7 +226,7 @@ func (t *Reader) readOn(p []byte) (int, error) {
 	return n, err
 }
 
-// open asks for the rest. Close ends that, too.
+// open requests the rest. Close ends that, too: abort is set under the lock before the request is sent, and gone is checked after it.
 func (t *Reader) open() (rest io.ReadCloser, gone error) {
 	ctx, abort := context.WithCancel(t.Ctx)
 	t.mu.Lock()
@@ -261,7 +264,7 @@ func (t *Reader) Close() error {
 	return nil
 }
 
-// lastOfACopy tells whether the copy is lost with this reader, and near enough to its end.
+// lastOfACopy reports whether the copy would be lost with this reader, and is near enough to its end to be completed.
 func (t *Reader) lastOfACopy() bool {
 	s := t.FanOut
 	s.mu.Lock()
@@ -269,7 +272,7 @@ func (t *Reader) lastOfACopy() bool {
 	return t.gone == nil && !t.cut && s.Refs == 1 && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.nearEnd(s.size) && t.Ctx.Err() == nil && !t.waits
 }
 
-// drain has the rest read, within bounds.
+// drain has the rest read, within bounds of bytes and time. It waits without the lock.
 func (t *Reader) drain() {
 	s := t.FanOut
 	stalled := time.NewTimer(DrainTime)

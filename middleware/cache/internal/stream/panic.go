@@ -7,12 +7,12 @@ import (
 
 // Panic is a panic below the cache, or a call of runtime.Goexit, on its way to the goroutine that it would have happened on without a cache.
 type Panic struct {
-	to     *Reader // nil for whoever comes first
+	to     *Reader // nil for the first to ask
 	Value  any
 	Exited bool
 }
 
-// Again does what was done below.
+// Again panics, or ends the goroutine, as was done below.
 func (r *Panic) Again() {
 	if r.Exited {
 		runtime.Goexit()
@@ -20,7 +20,7 @@ func (r *Panic) Again() {
 	panic(r.Value)
 }
 
-// Error is for those who did not ask for what has panicked.
+// Error is for the readers that did not ask for the read which has panicked.
 func (r *Panic) Error() string {
 	if r.Exited {
 		return "cache: a handler below has ended its goroutine"
@@ -28,7 +28,7 @@ func (r *Panic) Error() string {
 	return fmt.Sprintf("cache: a handler below has panicked: %v", r.Value)
 }
 
-// WithoutPanic does something behind the back of those whom a panic could reach: there it would end the process.
+// WithoutPanic runs f where no caller could recover its panic, which would end the process. The panic is dropped.
 func WithoutPanic(f func()) {
 	defer func() { recover() }()
 	f()

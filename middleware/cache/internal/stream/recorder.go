@@ -11,24 +11,30 @@ import (
 )
 
 // Recorder is a response body that is copied as its one caller reads it. Whatever happens to the copy, the caller sees what the origin sent.
+//
+// It has no goroutine. mu guards the copy alone: reads of the body, hooks and writes to a sink's store that may wait happen
+// either without it or, for the sink, with only Close to be held up. Close may come while a Read runs:
+//
+//	Read: blocks in the body   Close: finds reads > 0, drains nothing, stops the copy, closes the body   Read: fails
 type Recorder struct {
 	io.ReadCloser
 
-	// One of these is called, once, and without the lock.
+	// One of these is called, once, without the lock: Commit with the complete copy, or Abandon with why there is none.
 	Commit  func(body stored.Content)
 	Abandon func(reason string)
 
-	reads atomic.Int32 // that are under way
+	reads atomic.Int32 // calls of Read that are under way
 
-	Ended func() // Call when the body has ended, before the caller hears of it; its trailers are there
+	Ended func() // called when the body has ended, before the caller hears of it; its trailers are there
 
-	mu sync.Mutex // guards the draft: Close may come while Read runs
+	mu sync.Mutex // guards the copy
 	BodyCopy
 }
 
+// NewRecorder returns a recorder of body that makes the copy d.
 func NewRecorder(body io.ReadCloser, d BodyCopy) *Recorder {
 	r := &Recorder{ReadCloser: body, BodyCopy: d}
-	runtime.AddCleanup(r, (*Claim).release, d.Claim) // for those who never close it
+	runtime.AddCleanup(r, (*Claim).release, d.Claim) // for callers that never close it
 	return r
 }
 
@@ -43,7 +49,7 @@ func (r *Recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// report tells those who wait for the outcome.
+// decide passes a certain outcome on. The lock is not held.
 func (r *Recorder) decide(o Outcome) {
 	switch {
 	case o.Complete:
@@ -53,7 +59,7 @@ func (r *Recorder) decide(o Outcome) {
 	}
 }
 
-// copyBody takes what was read.
+// record copies what was read, into memory or, once it is large, into the store.
 func (r *Recorder) record(p []byte, err error) Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,7 +68,7 @@ func (r *Recorder) record(p []byte, err error) Outcome {
 		if !r.sink.Write(r.body) {
 			r.sink.Fail()
 		}
-		r.settle(Outcome{Reason: ErrSlow}) // as far as memory is concerned
+		r.settle(Outcome{Reason: ErrSlow}) // as far as memory is concerned; the sink goes on
 	}
 	var o Outcome
 	if r.moving {
@@ -77,15 +83,15 @@ func (r *Recorder) record(p []byte, err error) Outcome {
 	return o
 }
 
-// Close reads on to the end of the body if that cannot be far away, and drops a copy that is not complete.
+// Close reads on to the end of the body if that cannot be far away, and drops a copy that is not complete. It closes the body on every path.
 func (r *Recorder) Close() (err error) {
-	defer func() { err = r.ReadCloser.Close() }() // whatever panics
+	defer func() { err = r.ReadCloser.Close() }() // also if a hook panics
 	defer func() { r.decide(r.stop()) }()
 	r.drain()
 	return nil
 }
 
-// drain reads what may be missing.
+// drain reads what may be missing. If that takes too long, it closes the body, which ends the read.
 func (r *Recorder) drain() {
 	if !r.unfinished() {
 		return
@@ -101,7 +107,7 @@ func (r *Recorder) drain() {
 	}
 }
 
-// unfinished tells whether the copy can be completed by reading a little more, and nobody else is reading.
+// unfinished reports whether reading a little more can complete the copy, and no Read is under way.
 func (r *Recorder) unfinished() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,9 +118,10 @@ func (r *Recorder) unfinished() bool {
 	return (!r.settled || r.moving) && r.nearEnd(size) && r.reads.Load() == 0
 }
 
-// l1 tells whether the end of a body may be near enough to read on for it.
+// nearEnd reports whether the end of a body may be near enough to read on for it.
 func (d *BodyCopy) nearEnd(size int64) bool { return d.Length < 0 || d.Length-size <= drainLimit }
 
+// stop drops a copy that is not complete, and returns that outcome.
 func (r *Recorder) stop() Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,6 +137,7 @@ func (r *Recorder) stop() Outcome {
 	return r.settle(Outcome{Reason: NotReadToItsEnd})
 }
 
+// NotReadToItsEnd is why a copy is dropped whose reader has closed the body early.
 const NotReadToItsEnd = "the body was not read to its end"
 
 // IsRecording reports whether the body is copied as it is read, so that reading it to its end stores it.

@@ -10,12 +10,12 @@ import (
 // ErrNoResponse blames a handler that breaks the contract of http.RoundTripper.
 var ErrNoResponse = errors.New("cache: the next handler returned neither a response nor an error")
 
-// Replayable tells whether a request can be sent again.
+// Replayable reports whether a request can be sent again.
 func Replayable(r *http.Request) bool {
 	return r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
 }
 
-// Rewind replaces a body that has been sent, or that someone else will send.
+// Rewind replaces a body that has been sent, or that another goroutine will send.
 func Rewind(r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
@@ -31,5 +31,5 @@ func Rewind(r *http.Request) error {
 	return nil
 }
 
-// StalledAfter is how long nothing may have come of an exchange before further requests do without it: its connection may be dead.
+// StalledAfter is for how long an exchange may bring nothing before further requests do without it: its connection may be dead.
 const StalledAfter = 30 * time.Second
