@@ -104,7 +104,7 @@ func TestWhatCannotBeReadIsReplaced(t *testing.T) {
 	for name, wrap := range wrappers {
 		t.Run(name, func(t *testing.T) {
 			m := storetest.NewMap(0)
-			put(t, m, "k", store.Record{Data: []byte("written by somebody else")})
+			put(t, m, "k", store.Record{Data: []byte("written by another program")})
 			w := wrap(t, m)
 			if got := get(t, w, "k"); !isAbsent(got) {
 				t.Fatalf("got %q, want nothing", got.Data)
@@ -303,12 +303,12 @@ func FuzzEncrypted(f *testing.F) {
 			t.Fatalf("with bit %d flipped it is %q", i, got.Data)
 		}
 		if got := opened(t, wrap, key, store.Record{Data: data, Owner: owner}); !isAbsent(got) {
-			t.Fatalf("%q, which nobody sealed, is %q", data, got.Data)
+			t.Fatalf("%q, which was never sealed, is %q", data, got.Data)
 		}
 	})
 }
 
-// FuzzCompressed feeds a reader what nobody compressed, with a checksum that fits, and holds it to what it allocates.
+// FuzzCompressed reads data that Compressed did not write, with a checksum that fits, and bounds what the reader allocates.
 func FuzzCompressed(f *testing.F) {
 	f.Add([]byte("data"), uint16(3))
 	f.Add(bytes.Repeat([]byte("data"), 200), uint16(77))

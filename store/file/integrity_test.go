@@ -79,12 +79,12 @@ func TestEveryFlippedBitAndTruncationIsAbsent(t *testing.T) {
 	if r := mustGet(t, s, "k"); !bytes.HasPrefix(r.Data, []byte("data")) {
 		t.Errorf("the file as it was: %q", r.Data)
 	}
-	_, err = s.DeleteExpired(t.Context(), time.Now()) // what a store does by and by
+	_, err = s.DeleteExpired(t.Context(), time.Now()) // as the worker of a store does
 	require.NoError(t, err)
 	checkDir(t, dir, s, "afterwards")
 }
 
-// A Put finds out by itself that what is there cannot be read: nobody has to have asked for it.
+// A Put replaces a record that cannot be read, without a Get before it.
 func TestWhatCannotBeReadIsReplaced(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, Options{})
@@ -105,7 +105,7 @@ func TestWhatCannotBeReadIsReplaced(t *testing.T) {
 		if r := mustPut(t, s, "k", store.Record{Data: []byte("new")}); string(r.Data) != "new" {
 			t.Errorf("%s: got %q", name, r.Data)
 		}
-		_, err = s.DeleteExpired(t.Context(), time.Now()) // what a store does by and by
+		_, err = s.DeleteExpired(t.Context(), time.Now()) // as the worker of a store does
 		require.NoError(t, err)
 		checkDir(t, dir, s, name)
 	}

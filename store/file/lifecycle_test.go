@@ -32,7 +32,7 @@ func TestRecordsSurviveARestart(t *testing.T) {
 	checkDir(t, dir, s, "afterwards")
 }
 
-// Somebody deletes the directory, or a part of it, while it is in use: what was there is gone, and everything works.
+// The directory, or a part of it, is deleted while it is in use: its records are gone, and every call works.
 func TestDirectoryIsDeletedMeanwhile(t *testing.T) {
 	_, name := nameOf("k")
 	for what, remove := range map[string]func(dir string) error{
@@ -76,7 +76,7 @@ func TestDirectoryIsDeletedMeanwhile(t *testing.T) {
 				t.Errorf("got %q", r.Data)
 			}
 			for _, s := range []*Store{a, b} {
-				_, err := s.DeleteExpired(t.Context(), time.Now()) // what a store does by and by
+				_, err := s.DeleteExpired(t.Context(), time.Now()) // as the worker of a store does
 				require.NoError(t, err)
 				checkDir(t, dir, s, what)
 			}
@@ -170,13 +170,13 @@ func TestClose(t *testing.T) {
 
 func proofLike(key string) []byte { return fmt.Appendf(nil, "%s %s", key, make([]byte, 5000)) }
 
-// The parts of a body are put before the record that owns them. If that never comes, they go: a day later, or when the directory is opened
-// and nobody else has it open.
+// The parts of a body are put before the record that owns them. If that never comes, they are removed: a day later, or when a process opens the directory
+// and no other has it open.
 func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, Options{})
 	part := store.Record{Data: []byte("x"), Kind: store.KindBody, Owner: "owner"}
-	lost := store.Record{Data: []byte("x"), Kind: store.KindBody, Owner: "nobody"}
+	lost := store.Record{Data: []byte("x"), Kind: store.KindBody, Owner: "absent"}
 	mustPut(t, s, "part", part)
 	mustPut(t, s, "lost", lost)
 	mustPut(t, s, "owner", store.Record{Data: []byte("o"), Kind: store.KindEntry})
@@ -208,7 +208,7 @@ func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 	checkDir(t, dir, s, "afterwards")
 }
 
-// A process that was stopped while it held a lock holds nobody up beyond their context.
+// A process that was stopped while it held a lock delays no caller beyond its context.
 func TestAStoppedProcess(t *testing.T) {
 	dir := t.TempDir()
 	a, b := openIn(t, dir, Options{}), openIn(t, dir, Options{})

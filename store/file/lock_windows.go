@@ -8,7 +8,7 @@ import (
 
 var lockFileEx = syscall.NewLazyDLL("kernel32.dll").NewProc("LockFileEx")
 
-// lock takes a lock on f without waiting, of a byte far beyond its end, so that it is in nobody's way.
+// lock locks one byte of f, far beyond its end so that reads and writes go on, and reports whether it did. It does not wait.
 func lock(f *os.File, exclusive bool) (bool, error) {
 	const failImmediately, exclusiveLock, lockViolation = 1, 2, syscall.Errno(33)
 	flags := uintptr(failImmediately)

@@ -13,7 +13,7 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// canary is a file outside of the directory that nobody may touch.
+// canary is a file outside of the directory that the store must not touch.
 func canary(t *testing.T) (path string, unharmed func()) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "canary")
@@ -106,7 +106,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 	}{
 		{"others may write", func(dir string) { os.Chmod(dir, 0o777) }, "others may write"},
 		{"the group may write", func(dir string) { os.Chmod(dir, 0o720) }, "others may write"},
-		{"somebody else's", func(dir string) {
+		{"another user's", func(dir string) {
 			if os.Chown(dir, os.Geteuid()+1, -1) != nil {
 				os.Chmod(dir, 0o777) // who is not root cannot give things away
 			}

@@ -46,7 +46,7 @@ var parts = map[string]func(args []string) error{
 	"work":           work,
 	"umask":          underUmask,
 	"file size":      underFileSize,
-	"nobody":         asNobody,
+	"unprivileged":   asUnprivileged,
 	"browse":         browse,
 	"large response": largeResponse,
 }
@@ -371,10 +371,10 @@ func underFileSize(args []string) error {
 	return s.Put(ctx, "l", store.Record{Data: proof("l", 50_000)})
 }
 
-// A directory that may not be read, or written to, costs errors. Root may do everything, so somebody else has to try.
+// A directory that may not be read, or written to, costs errors. Root may do everything, so a process of another user tries.
 func TestPermissionDenied(t *testing.T) {
 	if os.Geteuid() != 0 {
-		if err := asNobody([]string{t.TempDir()}); err != nil {
+		if err := asUnprivileged([]string{t.TempDir()}); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -382,16 +382,16 @@ func TestPermissionDenied(t *testing.T) {
 	dir, err := os.MkdirTemp("", "ply-store-file")
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
-	const nobody = 65534
-	require.NoError(t, os.Chown(dir, nobody, nobody))
+	const unprivileged = 65534
+	require.NoError(t, os.Chown(dir, unprivileged, unprivileged))
 	self, err := os.Executable()
 	require.NoError(t, err)
 	copied := filepath.Join(dir, "self") // go test's own directory is root's
 	copyFile(t, self, copied)
 	c := exec.Command(copied, filepath.Join(dir, "cache"))
 	c.Dir = dir
-	c.Env = append(os.Environ(), partVariable+"=nobody")
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	c.Env = append(os.Environ(), partVariable+"=unprivileged")
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}}
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -409,7 +409,7 @@ func copyFile(t *testing.T, from, to string) {
 	require.NoError(t, out.Close())
 }
 
-func asNobody(args []string) error {
+func asUnprivileged(args []string) error {
 	dir := filepath.Join(args[0], "store")
 	ctx := context.Background()
 	s, err := Open(dir, Options{})

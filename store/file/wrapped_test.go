@@ -19,7 +19,7 @@ import (
 	"github.com/plyhttp/ply/store/file"
 )
 
-// A cache on an encrypted directory serves what it stored after a restart, and nobody who reads the files learns what it is.
+// A cache on an encrypted directory serves what it stored after a restart, and the files do not show what it is.
 func TestEncryptedCache(t *testing.T) {
 	const secret = "an account number"
 	body := strings.Repeat("the answer is "+secret+", ", 50_000)

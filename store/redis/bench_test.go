@@ -82,7 +82,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// BenchmarkHit is a request that the cache answers, with everything in Redis, and with a copy near.
+// BenchmarkHit is a request that the cache answers, with everything in Redis, and with a copy in L1.
 func BenchmarkHit(b *testing.B) {
 	srv := server.Start(b, "--maxmemory-policy", "allkeys-lru")
 	o := &origin{}

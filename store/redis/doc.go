@@ -24,7 +24,7 @@
 // # Hearing of changes
 //
 // [Store.Notify] has the server say which keys change (CLIENT TRACKING, in broadcasting mode, for the prefix only), on a connection of its own to each
-// server. The bytes are not kept twice: what is near is the business of the cache that listens.
+// server. The store itself keeps no copies: those in L1 belong to the cache that listens.
 // It needs Redis 6, RESP3 and the right to use CLIENT. Where that is not to be had, "anything may have changed" is said about every second.
 //
 // # Trust

@@ -58,7 +58,7 @@ func ExampleOptions_logger() {
 	defer shared.Close()
 }
 
-// Near copies go as soon as another process changes what they are of.
+// A copy in L1 is dropped as soon as another process changes the record.
 func ExampleOpen_near() {
 	shared, err := redis.Open("redis://127.0.0.1:6379", redis.Options{})
 	if err != nil {
@@ -66,8 +66,8 @@ func ExampleOpen_near() {
 		return
 	}
 	defer shared.Close()
-	near := cache.NewMemory(cache.MemoryOptions{MaxBytes: 64 << 20})
-	c, err := cache.New(cache.Options{Store: cache.Tiered(near, shared), L1TTL: 30 * time.Second})
+	l1 := cache.NewMemory(cache.MemoryOptions{MaxBytes: 64 << 20})
+	c, err := cache.New(cache.Options{Store: cache.Tiered(l1, shared), L1TTL: 30 * time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -56,13 +56,13 @@ func farAway(t *testing.T, addr string, d time.Duration) string {
 			}
 			go func() {
 				time.Sleep(2 * d) // the handshake
-				far, err := net.Dial("tcp", addr)
+				upstream, err := net.Dial("tcp", addr)
 				if err != nil {
 					c.Close()
 					return
 				}
-				go pass(far, c)
-				pass(c, far)
+				go pass(upstream, c)
+				pass(c, upstream)
 			}()
 		}
 	}()

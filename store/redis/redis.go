@@ -21,7 +21,7 @@ type Options struct {
 	// It has 1 to 64 characters of the set [A-Za-z0-9_.-]. Zero means "ply".
 	Namespace string
 
-	// MaxRecordBytes is the size of the largest record that is written, and of the largest that is read: a larger one, from whomever, is never in memory.
+	// MaxRecordBytes bounds the records that the store writes and reads. A larger one that another program wrote is never read into memory.
 	// Zero means 2 MiB, which is what the cache needs.
 	MaxRecordBytes int
 

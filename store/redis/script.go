@@ -32,7 +32,7 @@ end
 return 'done ' .. ARGV[4]
 `)
 
-// KEYS: the record. ARGV: now, the version to delete or ”, a random number.
+// KEYS: the record. ARGV: now, the key, the version to delete (empty for any), a random number that the reply repeats.
 var deleteScript = goredis.NewScript(versionThere + `
 if there ~= '' and ARGV[3] ~= '' and there ~= ARGV[3] then return 'conflict ' .. ARGV[4] end
 if #head > 0 then redis.call('UNLINK', KEYS[1]) end

@@ -15,18 +15,18 @@ import (
 	"github.com/plyhttp/ply/store/redis/internal/server"
 )
 
-// startTiered starts a process that keeps copies near. Without being told it would serve them for an hour.
+// startTiered starts a process with copies in L1. Without notices it would serve them for an hour.
 func startTiered(t testing.TB, addr string, next http.RoundTripper) *process {
 	t.Helper()
 	s := open(t, addr, redis.Options{})
-	near := cache.NewMemory(cache.MemoryOptions{})
-	p := startProcess(t, addr, next, cache.Options{Store: cache.Tiered(near, s), L1TTL: time.Hour})
+	l1 := cache.NewMemory(cache.MemoryOptions{})
+	p := startProcess(t, addr, next, cache.Options{Store: cache.Tiered(l1, s), L1TTL: time.Hour})
 	p.store = s
 	return p
 }
 
-// near reports whether a path is answered without Redis being asked.
-func (p *process) near(t testing.TB, c interface{ Commands() int64 }, path string) bool {
+// inL1 reports whether the process answers a path without asking Redis.
+func (p *process) inL1(t testing.TB, c interface{ Commands() int64 }, path string) bool {
 	t.Helper()
 	before := c.Commands()
 	return p.get(t, path) && c.Commands() == before
@@ -55,17 +55,17 @@ func (r reads) Commands() int64 {
 	return 0
 }
 
-// What a process keeps near goes when another one invalidates it, or somebody deletes it, and stays when only this one has written.
+// A copy in L1 is dropped when another process invalidates it, or redis-cli deletes it, and stays when only this process has written.
 func TestTieredFleet(t *testing.T) {
 	srv := server.Start(t)
 	o := &origin{}
 	one, two := startTiered(t, srv.Addr, o), startTiered(t, srv.Addr, o)
 	r := reads{t, srv.Addr}
-	const path = "/near/2000"
+	const path = "/l1/2000"
 	settled := func(p *process) {
 		t.Helper()
 		p.stores(t, path)
-		eventually(t, "a near copy", func() bool { return p.near(t, r, path) })
+		eventually(t, "a copy in L1", func() bool { return p.inL1(t, r, path) })
 	}
 	goes := func(p *process, what string) {
 		t.Helper()
@@ -95,7 +95,7 @@ func TestTieredFleet(t *testing.T) {
 	}
 }
 
-// What is near is served while Redis is away, and afterwards changes are heard again.
+// Copies in L1 are served while Redis is away, and afterwards changes are heard again.
 func TestTieredOverOutage(t *testing.T) {
 	srv := server.Start(t)
 	one, two := startTiered(t, srv.Addr, &origin{}), startTiered(t, srv.Addr, &origin{})

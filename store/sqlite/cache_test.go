@@ -146,7 +146,7 @@ func (p *program) stored(t testing.TB, url, language string) string {
 	t.Helper()
 	before := p.cache.Stats().Stored
 	body, hit := p.get(t, url, language)
-	if !hit { // nobody else asks meanwhile
+	if !hit { // no other request is under way
 		eventually(t, url+" is stored", func() bool { return p.cache.Stats().Stored > before })
 	}
 	return body
@@ -261,7 +261,7 @@ func TestManyAtOnce(t *testing.T) {
 	sound(t, path)
 }
 
-// Whoever else locks the file for a moment, an invalidation reaches the other processes soon after, from a process that does nothing else.
+// An invalidation that meets a lock on the file reaches the other processes soon after it is free, though its process makes no other request.
 func TestAnInvalidationDuringALock(t *testing.T) {
 	o, path := newOrigin(t), file(t)
 	reader := start(t, path, cache.Options{})

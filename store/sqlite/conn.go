@@ -182,8 +182,8 @@ func busy(err error) bool {
 	return errors.Is(err, errInTheWay)
 }
 
-// errInTheWay is what patiently waits out where SQLite reports no error.
-var errInTheWay = errors.New("somebody else is in the way")
+// errInTheWay stands for SQLITE_BUSY where SQLite reports no error: patiently tries again.
+var errInTheWay = errors.New("another connection uses the file")
 
 // damaged reports whether the file is not what it should be.
 func damaged(err error) bool {

@@ -48,7 +48,7 @@ func usesKey(s *sqlite.Store, key string) error {
 	return s.Put(background, key, store.Record{Data: proof(key, 2, 5000), Version: r.Version})
 }
 
-// A file that somebody cuts off, empties or removes while it is open costs records, never makes one wrong, and the store comes back: here, and in new processes.
+// A file that is truncated, emptied or removed while it is open loses records and never returns a wrong one. The store recovers, here and in new processes.
 func TestCutWhileOpen(t *testing.T) {
 	for _, name := range []string{"", "-wal", "-shm"} {
 		for what, harm := range map[string]func(path string, size int64) error{

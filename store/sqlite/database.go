@@ -109,7 +109,7 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 	return db, told, nil
 }
 
-// settle finds out whose database this is, makes its tables if it is nobody's, and has it write ahead.
+// settle identifies the database, makes the tables in an empty one, and turns the write-ahead log on. It refuses another application's.
 func settle(ctx context.Context, c *conn) error {
 	id, version, objects, err := c.identify(ctx)
 	switch {

@@ -17,7 +17,7 @@ import (
 	"github.com/plyhttp/ply/store/sqlite"
 )
 
-// While somebody else holds the write lock, reads go on, and a write waits as long as its context lasts.
+// While another connection holds the write lock, reads go on, and a write waits as long as its context lasts.
 func TestLocked(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{})

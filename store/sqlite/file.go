@@ -17,10 +17,10 @@ const (
 	applicationIDOffset = 68
 )
 
-// inProcess says how often this process has each file open.
+// inProcess counts how often this process has each file open.
 //
-// POSIX takes all of a process's locks on a file away as soon as the process closes any descriptor of that file.
-// So a file that a connection may have open is looked at by its name only; it is opened otherwise just when nobody here has it open.
+// POSIX drops all locks of a process on a file as soon as the process closes any descriptor of that file.
+// So a file that a connection of this process has open is only looked at by its name (Lstat). It is opened to be read only when no connection has it open.
 var inProcess = struct {
 	sync.Mutex
 	files map[string]int
@@ -44,15 +44,15 @@ func locate(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), nil
 }
 
-// siblings are the files beside a database that SQLite takes for its own: whoever can put one there decides what is in the database.
-// A journal has no business beside a database that writes ahead, but SQLite rolls it back all the same.
+// siblings are the files beside a database that SQLite takes for a part of it: a user who can put one there decides what is in the database.
+// A database with a write-ahead log has no journal, but SQLite rolls back one that it finds all the same.
 var siblings = [...]string{"-journal", "-wal", "-shm"}
 
-// errCommons is a directory of somebody else's to which all may write.
+// errCommons refuses another user's directory to which all may write.
 var errCommons = errors.New("the directory is another user's, and others may write to it")
 
-// provide makes an empty file at path, and its directory, if there is none, and returns what is there: a regular file of this user, which nobody else can read,
-// in a directory to which nobody else can write.
+// provide makes an empty file at path, and its directory, if there is none, and returns what is there. That is a regular file of this user, which no other user can read,
+// in a directory to which no other user can write.
 func provide(path string) (fs.FileInfo, error) {
 	inProcess.Lock()
 	defer inProcess.Unlock()

@@ -18,7 +18,7 @@ import (
 	"github.com/plyhttp/ply/store/sqlite"
 )
 
-// Nobody else reads a cache, whatever the umask, and whatever the rights were before.
+// No other user can read the file, whatever the umask, and whatever its mode was before.
 func TestPrivate(t *testing.T) {
 	for _, umask := range []int{0, 0o777, 0o022} {
 		func() {
@@ -62,7 +62,7 @@ func TestMakesDirectory(t *testing.T) {
 // What Open refuses it says, and leaves alone, to the last byte.
 func TestRefused(t *testing.T) {
 	canary := func(t *testing.T, path string) {
-		require.NoError(t, os.WriteFile(path, []byte("somebody else's"), 0o600))
+		require.NoError(t, os.WriteFile(path, []byte("another program's"), 0o600))
 	}
 	exec := func(t *testing.T, path string, statements ...string) {
 		db := raw(t, path)
@@ -104,7 +104,7 @@ func TestRefused(t *testing.T) {
 		{"pipe", "not a regular file", func(t *testing.T, path string) { require.NoError(t, syscall.Mkfifo(path, 0o600)) }},
 		{"text", "no database", func(t *testing.T, path string) { canary(t, path) }},
 		{"long text", "no database", func(t *testing.T, path string) {
-			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("somebody else's\n", 5000)), 0o600))
+			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("another program's\n", 5000)), 0o600))
 		}},
 		{"database", "another application", func(t *testing.T, path string) { exec(t, path, "CREATE TABLE t (x)", "INSERT INTO t VALUES (1)") }},
 		{"database that gives back free pages", "another application", func(t *testing.T, path string) {
@@ -169,7 +169,7 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 // What another user made, or could replace, decides nothing: the database, what SQLite takes for a part of it, and the directory of both.
 func TestForeignOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give a file to somebody else")
+		t.Skip("only root can give a file to another user")
 	}
 	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
 		path := file(t)
@@ -212,7 +212,7 @@ func TestDirectoryOpenedUp(t *testing.T) {
 // In a directory of another user to which all may write nothing is kept, and nothing is made. When it is this user's, the store works.
 func TestCommons(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give a directory to somebody else")
+		t.Skip("only root can give a directory to another user")
 	}
 	path := file(t)
 	dir := filepath.Dir(path)

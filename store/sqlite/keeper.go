@@ -12,9 +12,9 @@ import (
 
 const (
 	keepEvery  = time.Minute
-	softLog    = 4 << 20  // that this process writes before the keeper moves the write-ahead log into the file
-	hardLog    = 16 << 20 // beyond which those who write do
-	fullLog    = 64 << 20 // beyond which nothing is written: somebody reads, and does not stop
+	softLog    = 4 << 20  // this process has written so much: the keeper moves the write-ahead log into the file
+	hardLog    = 16 << 20 // beyond it, a Put moves it itself
+	fullLog    = 64 << 20 // beyond it, a Put fails: a reader that does not stop keeps the log from being emptied
 	spareShare = 8        // one in so many pages may be free,
 	sparePages = 128      // and so many anyway
 )
@@ -205,7 +205,7 @@ func (tx *tx) shrink() (bool, error) {
 	return true, tx.script("PRAGMA incremental_vacuum(128)")
 }
 
-var errLogFull = errors.New("the write-ahead log is full: somebody has been reading the file for long, and does not stop")
+var errLogFull = errors.New("the write-ahead log is full: another connection has been reading the file for long, and does not stop")
 
 // boundLog moves the log into the file if the keeper does not get there, because others write or read all the time. The caller may write.
 func (s *Store) boundLog(ctx context.Context, db *database) error {

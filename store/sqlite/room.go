@@ -128,7 +128,7 @@ func (tx *tx) deleteExpired(now, keep int64) (int, error) {
 	return len(found), err
 }
 
-// doom has the parts of a record removed that was removed itself, by whoever writes next and by the keeper: there can be thousands.
+// doom marks the parts of a removed record for removal. There can be thousands, so the next Put and the keeper remove them, a few at a time.
 func (tx *tx) doom(key string) error {
 	last, err := tx.first(background, "SELECT id FROM records WHERE owner = ?1 AND owner <> '' LIMIT 1", key)
 	if err != nil || last == nil {

@@ -90,7 +90,7 @@ func TestLargerThanTheStore(t *testing.T) {
 	t.Error("a store of 1 MiB took a body of 10 MB")
 }
 
-// Pieces whose entry does not come, because somebody was killed, are reclaimed, and those of a download that goes on are not.
+// Parts whose entry never comes, because their process was killed, are removed, and those of a download that goes on are not.
 func TestOrphans(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{})
@@ -161,7 +161,7 @@ func TestShrinks(t *testing.T) {
 		forget()
 		eventually(t, name+": the file is small again", func() bool {
 			raw := raw(t, path)
-			_, err := raw.Exec("PRAGMA wal_checkpoint(PASSIVE)") // by anybody
+			_, err := raw.Exec("PRAGMA wal_checkpoint(PASSIVE)") // as any process may
 			require.NoError(t, err)
 			require.NoError(t, raw.Close())
 			return size() < 2<<20

@@ -182,7 +182,7 @@ func patiently(ctx context.Context, closing <-chan struct{}, f func() error) err
 		select {
 		case <-ctx.Done():
 			pause.Stop()
-			return fmt.Errorf("somebody else is in the way: %w", context.Cause(ctx))
+			return fmt.Errorf("another connection kept the file locked: %w", context.Cause(ctx))
 		case <-closing:
 			pause.Stop()
 			return ErrClosed

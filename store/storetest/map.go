@@ -273,7 +273,7 @@ func (m *Map) Notify(f func(key string)) (stop func()) {
 	}
 }
 
-// report calls the listeners of the other instances. The lock is held, so that none is called after it was stopped; they do not call the store.
+// tell calls the listeners of the other instances. The caller holds the lock, so that none is called after it was stopped; a listener must not call the store.
 func (m *Map) tell(key string) {
 	for _, other := range m.instances {
 		if other == m {
