@@ -247,61 +247,65 @@ func TestCredentialsBelowAreNotCollapsed(t *testing.T) {
 
 // A shared cache keeps an answer whose credentials were added below only with the server's permission, whatever the program says of who asks.
 func TestCredentialsBelowNeedPermission(t *testing.T) {
-	for control, want := range map[string]string{"max-age=60": "miss", "public, max-age=60": "hit", "s-maxage=60": "hit", "must-revalidate, max-age=60": "hit"} {
-		o := &origin{answer: func(*http.Request) *http.Response { return reply(200, "x", "Cache-Control: "+control) }}
-		for name, g := range map[string]*rig{
-			"one identity": newRig(t, signed(o), cache.Options{Shared: true, OneIdentityBelow: true}),
-			"named":        newRig(t, signed(o), cache.Options{Shared: true}),
-		} {
-			send := func() got {
-				ctx := context.WithValue(t.Context(), signer{}, "service")
-				if name == "named" {
-					ctx = cache.WithPrincipal(ctx, "service")
+	inBubble(t, func(t *testing.T) {
+		for control, want := range map[string]string{"max-age=60": "miss", "public, max-age=60": "hit", "s-maxage=60": "hit", "must-revalidate, max-age=60": "hit"} {
+			o := &origin{answer: func(*http.Request) *http.Response { return reply(200, "x", "Cache-Control: "+control) }}
+			for name, g := range map[string]*rig{
+				"one identity": newRig(t, signed(o), cache.Options{Shared: true, OneIdentityBelow: true}),
+				"named":        newRig(t, signed(o), cache.Options{Shared: true}),
+			} {
+				send := func() got {
+					ctx := context.WithValue(t.Context(), signer{}, "service")
+					if name == "named" {
+						ctx = cache.WithPrincipal(ctx, "service")
+					}
+					r, _ := http.NewRequestWithContext(ctx, "GET", "http://h/a", nil)
+					have, _ := g.send(r)
+					return have
 				}
-				r, _ := http.NewRequestWithContext(ctx, "GET", "http://h/a", nil)
-				have, _ := g.send(r)
-				return have
-			}
-			send()
-			if have := send(); have.Outcome != want {
-				t.Errorf("%s, %s: %+v, want a %s", name, control, have, want)
+				send()
+				if have := send(); have.Outcome != want {
+					t.Errorf("%s, %s: %+v, want a %s", name, control, have, want)
+				}
 			}
 		}
-	}
-	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{Shared: true})
-	for i, field := range []string{"X-Api-Key: a", "Proxy-Authorization: Basic x", "x-auth-token: t"} {
-		have, resp := g.get("http://h/own", field)
-		if s, _ := cache.StatusOf(resp); s.Stored || have.Body != fmt.Sprint(i+1) {
-			t.Errorf("%s: %v", field, s)
+		g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{Shared: true})
+		for i, field := range []string{"X-Api-Key: a", "Proxy-Authorization: Basic x", "x-auth-token: t"} {
+			have, resp := g.get("http://h/own", field)
+			if s, _ := cache.StatusOf(resp); s.Stored || have.Body != fmt.Sprint(i+1) {
+				t.Errorf("%s: %v", field, s)
+			}
 		}
-	}
-	if have, resp := g.get("http://u:p@h/own"); have.Outcome != "miss" || strings.Contains(resp.Header.Get("Cache-Status"), "stored;") {
-		t.Errorf("userinfo: %v", resp.Header)
-	}
+		if have, resp := g.get("http://u:p@h/own"); have.Outcome != "miss" || strings.Contains(resp.Header.Get("Cache-Status"), "stored;") {
+			t.Errorf("userinfo: %v", resp.Header)
+		}
+	})
 }
 
 // What changes with each request is in no key: one who signs hits, and one whose signature names nobody leaves nothing behind.
 func TestSignaturesAreInNoKey(t *testing.T) {
-	const scope = "/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature="
-	for _, vary := range []string{"X-None: ", "Vary: Authorization"} {
-		g := newRig(t, numbered("Cache-Control: max-age=60", vary), cache.Options{})
-		have, _ := g.get("http://h/a", "Authorization: AWS4-HMAC-SHA256 Credential=alice"+scope+"1")
-		g.want(have, 200, "1", "miss", 1)
-		have, _ = g.get("http://h/a", "Authorization: AWS4-HMAC-SHA256 Credential=alice"+scope+"2")
-		g.want(have, 200, "1", "hit", 1)
-		have, _ = g.get("http://h/a", "Authorization: AWS4-HMAC-SHA256 Credential=bob"+scope+"3")
-		g.want(have, 200, "2", "miss", 2)
-		for i := range 3 {
-			have, resp := g.get("http://h/b", "X-Signature: "+fmt.Sprint(i))
-			g.want(have, 200, fmt.Sprint(i+3), "bypassed", i+3)
-			if s, _ := cache.StatusOf(resp); !strings.Contains(s.Detail, "a signature changes with each request") {
-				t.Errorf("%v", s)
+	inBubble(t, func(t *testing.T) {
+		const scope = "/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature="
+		for _, vary := range []string{"X-None: ", "Vary: Authorization"} {
+			g := newRig(t, numbered("Cache-Control: max-age=60", vary), cache.Options{})
+			have, _ := g.get("http://h/a", "Authorization: AWS4-HMAC-SHA256 Credential=alice"+scope+"1")
+			g.want(have, 200, "1", "miss", 1)
+			have, _ = g.get("http://h/a", "Authorization: AWS4-HMAC-SHA256 Credential=alice"+scope+"2")
+			g.want(have, 200, "1", "hit", 1)
+			have, _ = g.get("http://h/a", "Authorization: AWS4-HMAC-SHA256 Credential=bob"+scope+"3")
+			g.want(have, 200, "2", "miss", 2)
+			for i := range 3 {
+				have, resp := g.get("http://h/b", "X-Signature: "+fmt.Sprint(i))
+				g.want(have, 200, fmt.Sprint(i+3), "bypassed", i+3)
+				if s, _ := cache.StatusOf(resp); !strings.Contains(s.Detail, "a signature changes with each request") {
+					t.Errorf("%v", s)
+				}
 			}
+			if n := g.entries(); n != 2 {
+				t.Errorf("%d entries, want those of the two who are named", n)
+			}
+			g.want(g.as("carol", "GET", "http://h/b", "X-Signature: 7"), 200, "6", "miss", 6)
+			g.want(g.as("carol", "GET", "http://h/b", "X-Signature: 8"), 200, "6", "hit", 6)
 		}
-		if n := g.entries(); n != 2 {
-			t.Errorf("%d entries, want those of the two who are named", n)
-		}
-		g.want(g.as("carol", "GET", "http://h/b", "X-Signature: 7"), 200, "6", "miss", 6)
-		g.want(g.as("carol", "GET", "http://h/b", "X-Signature: 8"), 200, "6", "hit", 6)
-	}
+	})
 }

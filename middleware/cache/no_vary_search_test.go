@@ -35,30 +35,32 @@ func TestNoVarySearchAnswersOtherQueries(t *testing.T) {
 
 // Who asks stays in the key where the query says it, whatever a server says of the query.
 func TestNoVarySearchKeepsPrincipalsApart(t *testing.T) {
-	tenant := keying.New(keying.Principal(func(r *http.Request) (string, error) { return r.URL.Query().Get("tenant"), nil }))
-	custom := keying.Func(func(dst []byte, r *http.Request) ([]byte, error) {
-		return append(append(dst, r.URL.Path...), r.URL.Query().Get("tenant")...), nil
-	})
-	for name, test := range map[string]struct {
-		key   keying.Strategy
-		param string
-	}{
-		"a secret parameter":  {nil, "api_key"},
-		"in a shared cache":   {keying.SingleUser(), "access_token"},
-		"the program's name":  {tenant, "tenant"},
-		"a strategy of one's": {custom, "tenant"},
-	} {
-		for _, says := range []string{"params", `params, except=("page")`, `params=("` + test.param + `" "t")`} {
-			g := newRig(t, numbered("Cache-Control: max-age=60", "No-Vary-Search: "+says), cache.Options{Key: test.key})
-			url := func(who, t string) string { return "http://h/a?" + test.param + "=" + who + "&t=" + t }
-			for i, who := range []string{"alice", "bob"} {
-				if have, _ := g.get(url(who, "1")); have.Body != fmt.Sprint(i+1) {
-					t.Errorf("%s, %s: %s got %+v", name, says, who, have)
+	inBubble(t, func(t *testing.T) {
+		tenant := keying.New(keying.Principal(func(r *http.Request) (string, error) { return r.URL.Query().Get("tenant"), nil }))
+		custom := keying.Func(func(dst []byte, r *http.Request) ([]byte, error) {
+			return append(append(dst, r.URL.Path...), r.URL.Query().Get("tenant")...), nil
+		})
+		for name, test := range map[string]struct {
+			key   keying.Strategy
+			param string
+		}{
+			"a secret parameter":  {nil, "api_key"},
+			"in a shared cache":   {keying.SingleUser(), "access_token"},
+			"the program's name":  {tenant, "tenant"},
+			"a strategy of one's": {custom, "tenant"},
+		} {
+			for _, says := range []string{"params", `params, except=("page")`, `params=("` + test.param + `" "t")`} {
+				g := newRig(t, numbered("Cache-Control: max-age=60", "No-Vary-Search: "+says), cache.Options{Key: test.key})
+				url := func(who, t string) string { return "http://h/a?" + test.param + "=" + who + "&t=" + t }
+				for i, who := range []string{"alice", "bob"} {
+					if have, _ := g.get(url(who, "1")); have.Body != fmt.Sprint(i+1) {
+						t.Errorf("%s, %s: %s got %+v", name, says, who, have)
+					}
+				}
+				if have, _ := g.get(url("alice", "2")); have != (got{200, "1", "hit"}) {
+					t.Errorf("%s, %s: what does not count has been counted: %+v", name, says, have)
 				}
 			}
-			if have, _ := g.get(url("alice", "2")); have != (got{200, "1", "hit"}) {
-				t.Errorf("%s, %s: what does not count has been counted: %+v", name, says, have)
-			}
 		}
-	}
+	})
 }

@@ -68,42 +68,46 @@ func TestPrincipalIsInEveryKey(t *testing.T) {
 }
 
 func TestPrincipalOfTheInnermostContextCounts(t *testing.T) {
-	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
-	send := func(ctx context.Context) got {
-		r, _ := http.NewRequestWithContext(ctx, "GET", "http://h/a", nil)
-		have, _ := g.send(r)
-		return have
-	}
-	g.want(g.as("alice", "GET", "http://h/a"), 200, "1", "miss", 1)
-	outer := cache.WithPrincipal(t.Context(), "bob")
-	g.want(send(cache.WithPrincipal(outer, "alice")), 200, "1", "hit", 1)
-	g.want(send(cache.WithPrincipal(outer, "")), 200, "2", "miss", 2)
-	g.want(send(t.Context()), 200, "2", "hit", 2)
-	g.want(send(cache.WithMode(outer, cache.ModeOnlyIfCached)), 504, "", "refused", 2)
-	g.want(send(cache.WithMode(cache.WithPrincipal(t.Context(), "alice"), cache.ModeOnlyIfCached)), 200, "1", "hit", 2)
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
+		send := func(ctx context.Context) got {
+			r, _ := http.NewRequestWithContext(ctx, "GET", "http://h/a", nil)
+			have, _ := g.send(r)
+			return have
+		}
+		g.want(g.as("alice", "GET", "http://h/a"), 200, "1", "miss", 1)
+		outer := cache.WithPrincipal(t.Context(), "bob")
+		g.want(send(cache.WithPrincipal(outer, "alice")), 200, "1", "hit", 1)
+		g.want(send(cache.WithPrincipal(outer, "")), 200, "2", "miss", 2)
+		g.want(send(t.Context()), 200, "2", "hit", 2)
+		g.want(send(cache.WithMode(outer, cache.ModeOnlyIfCached)), 504, "", "refused", 2)
+		g.want(send(cache.WithMode(cache.WithPrincipal(t.Context(), "alice"), cache.ModeOnlyIfCached)), 200, "1", "hit", 2)
+	})
 }
 
 // An unsafe request ends what is stored for every principal; Delete and Contains are about one.
 func TestPrincipalUnsafeMethodInvalidatesForAll(t *testing.T) {
-	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
-	g.as("alice", "GET", "http://h/a")
-	g.as("bob", "GET", "http://h/a")
-	of := func(name string) *http.Request {
-		r, _ := http.NewRequestWithContext(cache.WithPrincipal(t.Context(), name), "GET", "http://h/a", nil)
-		return r
-	}
-	if !g.Contains(of("alice")) || g.Contains(of("")) {
-		t.Error("Contains does not go by the principal")
-	}
-	require.NoError(t, g.Delete(t.Context(), of("alice")))
-	if g.Contains(of("alice")) || !g.Contains(of("bob")) {
-		t.Error("Delete does not go by the principal")
-	}
-	g.as("alice", "GET", "http://h/a")
-	g.as("carol", "POST", "http://h/a")
-	if n := g.entries(); n != 0 {
-		t.Errorf("%d entries have survived a POST", n)
-	}
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
+		g.as("alice", "GET", "http://h/a")
+		g.as("bob", "GET", "http://h/a")
+		of := func(name string) *http.Request {
+			r, _ := http.NewRequestWithContext(cache.WithPrincipal(t.Context(), name), "GET", "http://h/a", nil)
+			return r
+		}
+		if !g.Contains(of("alice")) || g.Contains(of("")) {
+			t.Error("Contains does not go by the principal")
+		}
+		require.NoError(t, g.Delete(t.Context(), of("alice")))
+		if g.Contains(of("alice")) || !g.Contains(of("bob")) {
+			t.Error("Delete does not go by the principal")
+		}
+		g.as("alice", "GET", "http://h/a")
+		g.as("carol", "POST", "http://h/a")
+		if n := g.entries(); n != 0 {
+			t.Errorf("%d entries have survived a POST", n)
+		}
+	})
 }
 
 // Requests for one answer at one time share an exchange with those of the same principal only.
@@ -146,16 +150,18 @@ func TestPrincipalsAreNotCollapsed(t *testing.T) {
 
 // Nothing of a principal's name stands in a store.
 func TestPrincipalNameIsNotStored(t *testing.T) {
-	m := storetest.NewMap(1 << 20)
-	g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{Store: m})
-	g.as("alice@example.com", "GET", "http://h/a")
-	g.want(g.as("alice@example.com", "GET", "http://h/a"), 200, "1", "hit", 1)
-	for _, kind := range [...]store.Kind{store.KindEntry, store.KindGeneration, store.KindSetup} {
-		require.NoError(t, m.Range(t.Context(), kind, func(key string, r store.Record) bool {
-			if strings.Contains(key+r.Label+string(r.Data), "alice") {
-				t.Errorf("the name stands in the record %q", key)
-			}
-			return true
-		}))
-	}
+	inBubble(t, func(t *testing.T) {
+		m := storetest.NewMap(1 << 20)
+		g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{Store: m})
+		g.as("alice@example.com", "GET", "http://h/a")
+		g.want(g.as("alice@example.com", "GET", "http://h/a"), 200, "1", "hit", 1)
+		for _, kind := range [...]store.Kind{store.KindEntry, store.KindGeneration, store.KindSetup} {
+			require.NoError(t, m.Range(t.Context(), kind, func(key string, r store.Record) bool {
+				if strings.Contains(key+r.Label+string(r.Data), "alice") {
+					t.Errorf("the name stands in the record %q", key)
+				}
+				return true
+			}))
+		}
+	})
 }

@@ -33,7 +33,7 @@ func TestVaryBoundsVariantsPerURL(t *testing.T) {
 		}
 		g.get(url, "A: 0") // now 1 is the one that was used longest ago
 		time.Sleep(time.Millisecond)
-		more := 3000
+		more := 300
 		if onBytes {
 			more = 100
 		}

@@ -2,6 +2,7 @@ package stored
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -33,5 +34,57 @@ func TestNoVarySearch(t *testing.T) {
 				t.Errorf("covers = %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+// No-Vary-Search with names and values that are malformed, and what an entry is charged for it.
+func TestNoVarySearchMalformed(t *testing.T) {
+	for _, test := range []struct {
+		name, line, stored, asked string
+		want                      bool
+	}{
+		{"two values with bad escapes", `params=("x")`, "a=%zz", "a=%yy", false},
+		{"the same value with a bad escape", `params=("x")`, "a=%zz&x=1", "a=%zz", true},
+		{"two names with bad escapes", `params=("x")`, "%zz=1", "%yy=1", false},
+		{"a listed name with a bad escape", `params=("%zz")`, "%zz=1", "%zz=2", true},
+		{"another name than the listed one", `params=("%zz")`, "%yy=1", "%yy=2", false},
+		{"params that is neither boolean nor list", `params=1`, "a=1", "a=2", false},
+		{"key-order that is no boolean", `key-order=1, params`, "a=1", "a=2", false},
+		{"except that is no list", `params, except=1`, "a=1", "a=2", false},
+		{"except with a member that is no string", `params, except=(a)`, "a=1", "a=2", false},
+		{"except with a list of params", `params=("a"), except=("b")`, "a=1", "a=2", false},
+		{"empty parameters", `params=("x")`, "a=1&&x=2", "&a=1", true},
+		{"a name without a value", `params=("x")`, "a", "a=", true},
+	} {
+		v := NewSearchVariance(http.Header{"No-Vary-Search": {test.line}}, test.stored)
+		if got := v != nil && v.Covers(test.asked); got != test.want {
+			t.Errorf("%s: covers = %v, want %v", test.name, got, test.want)
+		}
+	}
+	if NewSearchVariance(http.Header{}, "a=1") != nil {
+		t.Error("without the field every difference counts")
+	}
+	few := NewSearchVariance(http.Header{"No-Vary-Search": {`params=("a")`}}, "a=1")
+	many := NewSearchVariance(http.Header{"No-Vary-Search": {`params=("a" "b" "cc")`}}, "a=1")
+	if got := many.bytes() - few.bytes(); got != 1+2+2*32 {
+		t.Errorf("two names more are charged with %d", got)
+	}
+	if got := few.bytes(); got != int64(len(few.Query))+128+1+32 {
+		t.Errorf("%d bytes", got)
+	}
+	plain, searched := &Entry{}, &Entry{Search: few}
+	plain.Derive()
+	searched.Derive()
+	if searched.Size-plain.Size != few.bytes() {
+		t.Errorf("the entry is charged with %d more", searched.Size-plain.Size)
+	}
+}
+
+func TestNoVarySearchBlindsValues(t *testing.T) {
+	if a, b := Blinded("k=secret&j"), Blinded("k=secret&j="); a != b || strings.Contains(a, "secret") || !strings.HasPrefix(a, "k=") || strings.HasSuffix(a, "&") {
+		t.Errorf("%s, %s", a, b)
+	}
+	if Blinded("") != "" || Blinded("k=1") == Blinded("k=2") {
+		t.Error("two values are equal if their hashes are")
 	}
 }
