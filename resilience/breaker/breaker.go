@@ -209,13 +209,14 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer b.keys.Release(e)
 	c := e.Value
 	report, err := c.gate.Allow()
-	c.deliver()
 	if err != nil {
+		c.deliver()
 		b.refused.Add(1)
 		return nil, refuse(req, e.Key, c, err)
 	}
 	p := &pass{circuit: c, report: report, outcome: errUncounted}
-	defer p.end()
+	defer p.end() // also if the hook panics, or else a probe would be under way for ever
+	c.deliver()
 	if State(c.state.Load()) == HalfOpen {
 		b.probes.Add(1)
 		note.Tell(req.Context(), note.Note{Layer: "breaker", Event: "probed", Start: time.Now()})

@@ -237,6 +237,21 @@ func TestAttemptTimeoutCountsAndCancellationDoesNot(t *testing.T) {
 	})
 }
 
+// A deadline is one whatever cause its context names for it: a failure if it was not a hasty one.
+func TestDeadlineWithACauseOfItsOwnIsADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for patience, want := range map[time.Duration]breaker.State{2 * time.Second: breaker.Open, time.Millisecond: breaker.Closed} {
+			b := newBreaker(t, breaker.Options{MinRequests: 1})
+			ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("the page is due"))
+			send(ctx, b.Middleware(plytest.NewOrigin(plytest.Stall())), http.MethodGet)
+			cancel()
+			if got := b.State("a.test"); got != want {
+				t.Errorf("after %v it is %v, want %v", patience, got, want)
+			}
+		}
+	})
+}
+
 // What says nothing of the server counts neither for nor against it.
 func TestUncountedOutcomesDoNotHideFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

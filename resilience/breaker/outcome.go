@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/resilience/internal/layer"
 )
 
 // The outcomes of a request that did not succeed, for gobreaker.
@@ -58,11 +59,10 @@ func gaveUp(ctx context.Context, err error, hasty bool) bool {
 	if ctx.Err() == nil {
 		return false
 	}
-	cause := context.Cause(ctx)
 	switch {
-	case errors.Is(cause, retry.ErrAttemptTimeout):
+	case errors.Is(context.Cause(ctx), retry.ErrAttemptTimeout):
 		return false
-	case errors.Is(cause, context.DeadlineExceeded):
+	case layer.OutOfTime(ctx):
 		return hasty
 	}
 	return true

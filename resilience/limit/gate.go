@@ -51,12 +51,18 @@ var (
 	errMaxWait   = errors.New("max wait")
 )
 
-// acquire waits for a slot and a token. It fails at once if the queue is full, or if the wait is known to be too long, or if the request must not wait.
-func (g *gate) acquire(ctx context.Context, mayWait bool) error {
+// acquire waits for a slot and a token, and reports whether the request stood in the queue.
+// It fails at once if the queue is full, or if the wait is known to be too long, or if the request must not wait.
+func (g *gate) acquire(ctx context.Context, mayWait bool) (queued bool, err error) {
 	w, err := g.enter(ctx, mayWait)
 	if w == nil {
-		return err
+		return false, err
 	}
+	return true, g.await(ctx, w)
+}
+
+// await returns when w has its slot, or has left the queue without one.
+func (g *gate) await(ctx context.Context, w *waiter) error {
 	var late <-chan time.Time
 	if g.opts.MaxWait > 0 {
 		timer := time.NewTimer(g.opts.MaxWait)
@@ -148,7 +154,8 @@ func (g *gate) least(now time.Time, n int) time.Duration {
 	wait := max(0, g.paused.Sub(now))
 	if g.bucket != nil {
 		if missing := float64(n) - g.bucket.TokensAt(now); missing > 0 {
-			wait = max(wait, time.Duration(math.Ceil(missing/g.opts.Rate*float64(time.Second))))
+			// What does not fit into a Duration is the longest one: half of the range leaves room to add it to a time.
+			wait = max(wait, time.Duration(min(math.Ceil(missing/g.opts.Rate*float64(time.Second)), math.MaxInt64/2)))
 		}
 	}
 	return wait

@@ -154,8 +154,11 @@ func (s *slot) release() {
 func (l *Limiter) wait(req *http.Request, e *keyed.Entry[*gate]) error {
 	start := time.Now()
 	// A copy does not wait: it would take the place of a request that has none, and the one that it is a copy of may hold a slot until the copy is answered.
-	err := e.Value.acquire(req.Context(), note.Hedge(req.Context()) == 0)
-	waited := time.Since(start)
+	queued, err := e.Value.acquire(req.Context(), note.Hedge(req.Context()) == 0)
+	var waited time.Duration
+	if queued { // to ask may take long, too, on a busy processor
+		waited = time.Since(start)
+	}
 	if err == nil {
 		if waited >= noticeable {
 			l.waited.Add(1)
@@ -176,7 +179,7 @@ func (l *Limiter) wait(req *http.Request, e *keyed.Entry[*gate]) error {
 	case err == errNoTime:
 		l.late.Add(1)
 		refused.Reason = NoTime
-	case errors.Is(err, context.DeadlineExceeded):
+	case layer.OutOfTime(req.Context()):
 		l.late.Add(1)
 		refused.Reason, refused.cause = NoTime, err
 	default:
@@ -189,14 +192,14 @@ func (l *Limiter) wait(req *http.Request, e *keyed.Entry[*gate]) error {
 	return refused
 }
 
-// noticeable is what counts as a wait: less is the time that it takes to ask.
+// noticeable is what counts as a wait.
 const noticeable = time.Millisecond
 
 // learn lets the gate know how the server answers.
 func (l *Limiter) learn(req *http.Request, g *gate, resp *http.Response, err error, took time.Duration) {
 	switch {
 	case err != nil:
-		if timedOut(err) || errors.Is(context.Cause(req.Context()), context.DeadlineExceeded) {
+		if timedOut(err) || layer.OutOfTime(req.Context()) {
 			g.timedOut(took)
 		}
 	case resp == nil:

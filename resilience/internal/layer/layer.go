@@ -2,6 +2,8 @@
 package layer
 
 import (
+	"context"
+	"errors"
 	"net/http"
 
 	"github.com/plyhttp/ply/note"
@@ -47,6 +49,11 @@ func Host(req *http.Request) string {
 		return ""
 	}
 	return req.URL.Host
+}
+
+// OutOfTime reports whether a deadline ended ctx, or whatever has an error of its own for that: a context made with a cause of its own has both.
+func OutOfTime(ctx context.Context) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 }
 
 // Refuse closes the body of a request that is not handed on, and tells its call why.
