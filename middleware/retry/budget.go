@@ -44,7 +44,10 @@ type TokenBucket struct {
 	Reward      int           // tokens for a call that succeeds at once. Zero means 1, negative none
 	Floor       int           // retries that an empty bucket still allows in each FloorWindow. Zero means 3, negative none
 	FloorWindow time.Duration // Zero means 10 s
-	MaxKeys     int           // keys with less than a full bucket that are remembered; the least recently used one is forgotten. Zero means 1024
+
+	// MaxKeys bounds the buckets that are not full. A further key takes over that of the key least recently used, with the tokens that are left in it,
+	// so that however many keys there are, they have no more than MaxKeys buckets. Zero means 1024.
+	MaxKeys int
 
 	// inTrouble counts the buckets, so that a success without any takes no lock.
 	inTrouble atomic.Int64
@@ -174,7 +177,7 @@ func (b *TokenBucket) put(key string, n int) {
 	}
 }
 
-// bucket returns the bucket of key, a full one if there is none. mu is held.
+// bucket returns the bucket of key: a full one if there is none, and the one least recently used if there may be no further one. mu is held.
 func (b *TokenBucket) bucket(key string) *bucket {
 	if b.buckets == nil {
 		b.buckets, _ = simplelru.NewLRU[string, *bucket](or(b.MaxKeys, 1024), nil)
@@ -182,6 +185,11 @@ func (b *TokenBucket) bucket(key string) *bucket {
 	k, ok := b.buckets.Get(key)
 	if !ok {
 		k = &bucket{tokens: b.capacity()}
+		if b.buckets.Len() >= or(b.MaxKeys, 1024) {
+			if _, old, ok := b.buckets.RemoveOldest(); ok {
+				*k = *old
+			}
+		}
 		b.buckets.Add(key, k)
 		b.inTrouble.Store(int64(b.buckets.Len()))
 	}

@@ -237,6 +237,24 @@ func TestFloorLetsAnIdleClientRetry(t *testing.T) {
 	})
 }
 
+// Keys beyond MaxKeys pay from the buckets that there are: to be forgotten fills no bucket, and begins no floor anew.
+func TestMoreKeysThanBucketsGetNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		bucket := &retry.TokenBucket{MaxKeys: 10}
+		granted := 0
+		for range 20 {
+			for key := range 30 {
+				if _, ok := bucket.Allow(fmt.Sprint(key), retry.Outcome{}); ok {
+					granted++
+				}
+			}
+		}
+		if most := 10 * (100/5 + 3); granted > most {
+			t.Errorf("%d retries of 600 calls that fail, want %d at most", granted, most)
+		}
+	})
+}
+
 func TestEachKeyHasItsOwnBucket(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		bucket := &retry.TokenBucket{Floor: -1, MaxKeys: 10}
@@ -247,8 +265,8 @@ func TestEachKeyHasItsOwnBucket(t *testing.T) {
 		for i := range 1000 {
 			bucket.Allow(fmt.Sprint(i), retry.Outcome{})
 		}
-		if bucket.Tokens("a") != 100 || bucket.Tokens("999") != 95 {
-			t.Error("the number of keys is not bounded")
+		if got := bucket.Stats().InTrouble; bucket.Tokens("a") != 100 || got != 10 {
+			t.Errorf("%d keys are remembered, want 10, and the least recently used one is not among them", got)
 		}
 
 		bucket = &retry.TokenBucket{Floor: -1}

@@ -49,7 +49,8 @@ type Budget struct {
 	Floor       int
 	FloorWindow time.Duration // Zero means 10 s
 
-	// MaxKeys bounds the accounts; the one unused the longest is forgotten. Zero means 1024.
+	// MaxKeys bounds the accounts. A further key takes over the account of the key that was unused the longest, with the tokens that are left in it,
+	// so that however many keys there are, they pay from no more than MaxKeys accounts. Zero means 1024.
 	MaxKeys int
 
 	mu       sync.Mutex // guards the fields below
@@ -177,7 +178,7 @@ func (a *account) pay(now time.Time, floor int, window time.Duration) bool {
 	return true
 }
 
-// Tokens returns what is in the account of key.
+// Tokens returns what is in the account of key: the Reserve if it has none.
 func (b *Budget) Tokens(key string) float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -189,7 +190,7 @@ func (b *Budget) Tokens(key string) float64 {
 	return b.reserve()
 }
 
-// account returns the account of key, a full one if there is none. mu is held.
+// account returns the account of key: a full one if there is none, and the one unused the longest if there may be no further one. mu is held.
 func (b *Budget) account(key string) *account {
 	if b.accounts == nil {
 		b.accounts, _ = simplelru.NewLRU[string, *account](or(b.MaxKeys, 1024), nil)
@@ -197,6 +198,11 @@ func (b *Budget) account(key string) *account {
 	a, ok := b.accounts.Get(key)
 	if !ok {
 		a = &account{tokens: b.reserve()}
+		if b.accounts.Len() >= or(b.MaxKeys, 1024) {
+			if _, old, ok := b.accounts.RemoveOldest(); ok {
+				a.tokens, a.floor, a.started = old.tokens, old.floor, old.started
+			}
+		}
 		b.accounts.Add(key, a)
 	}
 	return a

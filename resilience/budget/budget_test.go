@@ -3,6 +3,7 @@ package budget_test
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,6 +150,28 @@ func TestKeysAreBounded(t *testing.T) {
 	if got := []float64{b.Tokens("a"), b.Tokens("b"), b.Tokens("c")}; !cmp.Equal(got, []float64{1, 0, 0}) {
 		t.Errorf("tokens %v: the key unused the longest should be forgotten", got)
 	}
+}
+
+// Keys beyond MaxKeys pay from the accounts that there are: to be forgotten fills no account, and begins no floor anew.
+func TestMoreKeysThanAccountsGetNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &budget.Budget{MaxKeys: 10, Reserve: 5}
+		extra := 0
+		for range 20 {
+			for key := range 30 {
+				name := strconv.Itoa(key)
+				b.Call(name)
+				extra += allowed(b, name, 2)
+			}
+		}
+		if most := 10 * (5 + 3); extra > most {
+			t.Errorf("%d extra requests for 600 calls that fail, want %d at most", extra, most)
+		}
+		time.Sleep(10 * time.Second)
+		if got := allowed(b, "new", 5); got != 3 {
+			t.Errorf("a new key got %d from the floor, want 3", got)
+		}
+	})
 }
 
 func TestBadBudgetsAreRefused(t *testing.T) {

@@ -47,6 +47,7 @@ type result struct {
 	by       *runner
 	resp     *http.Response
 	err      error
+	useful   bool // the response is usable
 	panicked any
 }
 
@@ -73,7 +74,21 @@ func (r *race) checked(by *runner, out *http.Request, resp *http.Response, err e
 	return result{by: by, resp: resp, err: err}
 }
 
-func (r *race) usable(got result) bool { return got.resp != nil && r.hedger.opts.Usable(got.resp) }
+// judged asks whether the response is usable. If the hook panics, its body is closed.
+func (r *race) judged(got result) result {
+	if got.resp == nil {
+		return got
+	}
+	asked := false
+	defer func() {
+		if !asked {
+			got.resp.Body.Close()
+		}
+	}()
+	got.useful = r.hedger.opts.Usable(got.resp)
+	asked = true
+	return got
+}
 
 // better reports whether a is to be preferred to b, when neither is usable: a response to an error. What panicked comes to light.
 func better(a, b result) bool {
@@ -87,7 +102,7 @@ func (r *race) run() (*http.Response, error) {
 	defer r.finish() // a panic goes on its way
 	out := r.req.WithContext(ctx)
 	resp, err := r.next.RoundTrip(out)
-	best := r.settle(r.checked(first, out, resp, err))
+	best := r.settle(r.judged(r.checked(first, out, resp, err)))
 	if best.panicked != nil {
 		panic(best.panicked)
 	}
@@ -138,7 +153,6 @@ func (r *race) decide(winner *runner) {
 
 // settle finds the answer, given the caller's own result. It waits for the copies under way if that is of no use.
 func (r *race) settle(own result) result {
-	useful := r.usable(own)
 	r.mu.Lock()
 	defer r.unlock()
 	r.closed = true
@@ -148,7 +162,7 @@ func (r *race) settle(own result) result {
 		case r.answer != nil:
 			r.lost = append(r.lost, own)
 			return *r.answer
-		case useful, r.running == 0 && r.spare == nil, r.req.Context().Err() != nil:
+		case own.useful, r.running == 0 && r.spare == nil, r.req.Context().Err() != nil:
 			r.decide(own.by)
 			return own
 		case r.running == 0 && better(*r.spare, own):
@@ -249,20 +263,19 @@ func (r *race) send(by *runner, out *http.Request) (sent bool) {
 	}
 	sent = true
 	resp, err := r.next.RoundTrip(out)
-	got = r.checked(by, out, resp, err)
+	got = r.judged(r.checked(by, out, resp, err))
 	return !unsent(got.err)
 }
 
 // arrived decides what becomes of the result of a copy.
 func (r *race) arrived(got result) {
-	useful := got.panicked == nil && r.usable(got)
 	r.mu.Lock()
 	defer r.unlock()
 	r.running--
 	switch {
 	case r.over:
 		r.lost = append(r.lost, got)
-	case useful:
+	case got.useful:
 		r.hedger.won.Add(1)
 		note.Tell(r.req.Context(), note.Note{Layer: "hedge", Event: "won", Detail: "with a copy", Start: time.Now()})
 		r.answer = &got
