@@ -139,3 +139,25 @@ func ExampleFunc() {
 	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "X-Preview: yes")).Refused())
 	// Output: true
 }
+
+// Keep for a minute, and have hits refresh what is older than 48 seconds.
+func ExampleAhead() {
+	v := expiry.Ahead(expiry.After(time.Minute), 0.8).Expiry(exchange("http://example.com/", 200))
+	fmt.Printf("%v, refreshed in its last %.0f %%\n", v.For(0), 100*v.RefreshWithin)
+	// Output: 1m0s, refreshed in its last 20 %
+}
+
+// Refresh reports early, for they take long; the rest expires in its time.
+func ExampleXFetch() {
+	s, err := expiry.ByURL(expiry.URLRule{Pattern: "example.com/reports/**", Strategy: expiry.XFetch(nil, 1)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s = expiry.First(s, expiry.Default())
+	fmt.Println(s.Expiry(exchange("http://example.com/reports/2026", 200, "Cache-Control: max-age=60")).XFetch)
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Cache-Control: max-age=60")).XFetch)
+	// Output:
+	// 1
+	// 0
+}

@@ -19,6 +19,10 @@ type Verdict struct {
 	// Zero leaves the choice to the server; a negative value forbids it.
 	StaleWhileRevalidate, StaleIfError time.Duration
 
+	// RefreshWithin is the last part of the lifetime, as a fraction from 0 to 1, in which a hit has the response refreshed in the background; see [Ahead].
+	// XFetch is how eagerly hits have it refreshed, weighed by what a fetch takes; see [XFetch]. Zero means that nothing is refreshed while it is fresh.
+	RefreshWithin, XFetch float64
+
 	// AnyStatus stores the response whatever its final status is, as [ByStatus] does.
 	//
 	// Without it a strategy's lifetime applies to statuses below 400 that are cacheable by default (RFC 9110 §15.1)

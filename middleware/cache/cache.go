@@ -33,6 +33,7 @@ type Cache struct {
 	storeTimeout   time.Duration // for one call of a byte store, or for all of a lookup
 	filter         func(*http.Request, *http.Response) bool
 	filterBody     func(*http.Request, *http.Response, []byte) bool
+	refreshBudget  func(host string) (refund func(), ok bool)
 	tags           func(*http.Response) []string // see Options.Tags
 	filtersHits    bool                          // the user has conditions for what is served: Filter or Statuses
 	trace          *Trace
@@ -51,6 +52,7 @@ type Cache struct {
 	history    invalidation.History
 	fetches    inflightFetches
 	mounts     mounts
+	ahead      aheadTries
 	stats      counters
 	closed     atomic.Bool
 	off        atomic.Bool
@@ -68,7 +70,7 @@ func New(o Options) (*Cache, error) {
 		Shared: o.Shared, Disconnected: o.MaxStaleDisconnected, OneIdentity: o.OneIdentityBelow,
 		StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
 	}
-	c.tags = o.Tags
+	c.tags, c.refreshBudget = o.Tags, o.RefreshBudget
 	c.filtersHits = o.Filter != nil || o.Statuses != nil
 	c.policy.Methods, c.policy.Statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
 	c.policy.Targeted, c.policy.StrictCookie, c.policy.ReplayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies

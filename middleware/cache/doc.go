@@ -16,10 +16,10 @@
 //	exchange.go                      one exchange with the origin, and who ends it
 //	origin_response.go, partial_content.go, judge.go, filter.go   what becomes of the answer
 //	collapse.go, inflight.go         one exchange for several requests
-//	refresh.go, trouble.go           refreshes in the background; an origin in trouble
+//	refresh.go, refresh_ahead.go, trouble.go   refreshes in the background; an origin in trouble
 //	leasewait.go                     one exchange for several processes
 //	storage.go, invalidate.go, tags.go, response_tags.go, resource.go, unsafe.go   what is stored, and what ends it
 //	watch.go, principal.go, connection.go   who asks, and over which connection
-//	maintenance.go, purge.go, entries.go, memory.go, tiered.go   looking after what is stored
+//	maintenance.go, purge.go, warm.go, entries.go, memory.go, tiered.go   looking after what is stored
 //	mode.go, status.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says
 package cache

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
+	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
 )
@@ -165,4 +167,34 @@ func ExampleOptions_tags() {
 	// 200 miss
 	// 200 hit
 	// 200 miss
+}
+
+// What is asked for all the time is refreshed before it expires, as long as the budget of the host pays for it.
+func ExampleOptions_refreshBudget() {
+	var left atomic.Int64
+	left.Store(1)
+	refreshed := make(chan struct{}, 1)
+	c, err := cache.New(cache.Options{
+		Expiry:        expiry.Ahead(nil, 0), // from the first hit on, so that the example need not wait
+		RefreshBudget: func(host string) (func(), bool) { return nil, left.Add(-1) >= 0 },
+		Trace:         &cache.Trace{Refreshed: func(*http.Request, error) { refreshed <- struct{}{} }},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	rt := c.Middleware(roundTripper(func(*http.Request) (*http.Response, error) {
+		return reply(200, "x", "Cache-Control: max-age=60"), nil
+	}))
+	show(context.Background(), rt)
+	show(context.Background(), rt)
+	<-refreshed
+	show(context.Background(), rt)
+	fmt.Println(c.Stats().Ahead, "refreshed,", c.Stats().AheadRefused, "refused")
+	// Output:
+	// 200 miss
+	// 200 hit
+	// 200 hit
+	// 1 refreshed, 1 refused
 }

@@ -407,3 +407,36 @@ func ExampleNoGraphQLErrors() {
 	// 200 miss
 	// 200 miss
 }
+
+// Fill the cache at the start of the program, eight URLs at a time.
+func ExampleWarmer() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: max-age=60"))}
+	w := &cache.Warmer{Client: client, Concurrency: 8, Progress: func(r cache.WarmResult, done, all int) {
+		fmt.Printf("%d of %d: %s, stored: %t\n", done, all, r.URL, r.Status.Stored)
+	}}
+	err = w.Warm(context.Background(), "http://example.com/")
+	fmt.Println(err)
+	show(context.Background(), c.Middleware(nil))
+	// Output:
+	// 1 of 1: http://example.com/, stored: true
+	// <nil>
+	// 200 hit
+}
+
+func ExampleWarm() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: no-store"))}
+	fmt.Println(cache.Warm(context.Background(), client, "http://example.com/"))
+	// Output: cache: warm http://example.com/: not stored: no-store
+}

@@ -40,9 +40,10 @@ type exchange struct {
 	seen      *durable.Snapshot  // the generations at the time of the lookup
 	tags      []invalidation.Tag // what knownTags has returned
 
-	background bool         // a refresh: no caller waits
-	sent       http.Request // the conditional request, if one was sent
-	watch      *watch       // on what was sent last, or nil
+	background bool          // a refresh: no caller waits
+	ahead      *aheadRefresh // such a refresh of what is still fresh, or nil
+	sent       http.Request  // the conditional request, if one was sent
+	watch      *watch        // on what was sent last, or nil
 
 	// How it shares a fetch with other requests; see collapse.
 	inflight     *inflightFetch    // the fetch that this exchange is, or nil
@@ -130,6 +131,7 @@ func (x *exchange) mayComplete() bool {
 func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, error) {
 	p := &originResponse{exchange: x, began: x.cache.history.Now(), requested: time.Now()}
 	r = x.watched(target.OnWire(r))
+	x.noteSent()
 	resp, err := x.next.RoundTrip(r)
 	x.watch.look(r, resp)
 	if x.misattributed() {

@@ -120,6 +120,8 @@ func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *
 	next := x.relookup(x.request.WithContext(ctx))
 	e := x.selected
 	switch {
+	case x.ahead != nil && e != nil && !e.FetchedSince(before):
+		return nil, d // it is fresh, and to be refreshed all the same
 	case next.Action == rfc9111.Serve:
 		return x.answerFromStore(e, d, next.Detail, waited), d
 	case waited && e.FetchedSince(before) && e.Part == nil && x.acceptsFetched(e, x.now):

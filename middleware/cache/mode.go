@@ -42,6 +42,7 @@ type choices struct {
 	mode       Mode
 	off        bool // see Disable
 	noCollapse bool // see WithoutCollapsing
+	fresh      bool // see Warm
 	expiry     expiry.Strategy
 	traces     []*Trace
 }

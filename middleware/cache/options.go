@@ -110,6 +110,12 @@ type Options struct {
 	// RefreshTimeout bounds a refresh in the background. Zero means one minute.
 	RefreshTimeout time.Duration
 
+	// RefreshBudget pays for each refresh of a response that is still fresh; see [expiry.Ahead]. It is asked with the host of the URL, port included, before the origin is;
+	// if ok is false, the response stays as it is, and another hit tries again later. refund, which may be nil, is called at most once,
+	// if the refresh was not sent after all. [FromBudget] makes one of what layers such as retry pay from. It is called from many goroutines.
+	// Nil means that all are paid for: 64 refreshes at a time, one of each key, are the bound.
+	RefreshBudget func(host string) (refund func(), ok bool)
+
 	// StoreTimeout bounds how long a request waits for one call of a Store that is not a [Memory], and for all calls of its lookup together.
 	// A call that takes longer counts as failed. Give it five times the round trip to the store. Zero means 100 milliseconds.
 	// What no request waits for may take longer: an invalidation that the store did not take in time has ten times as long when it is tried again.

@@ -7,21 +7,21 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
 // refreshInBackground validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
-func (x *exchange) refreshInBackground() {
+// It reports whether it does: one refresh of a key runs at a time.
+func (x *exchange) refreshInBackground() bool {
 	c := x.cache
 	if x.parsed.Mode == rfc9111.ModeReadOnly {
-		return // the answer could not be stored
+		return false // the answer could not be stored
 	}
 	r := x.request.Clone(reqctx.InBackground(context.WithoutCancel(x.request.Context())))
 	if stream.Rewind(r) != nil {
-		return
+		return false
 	}
 	withoutCancel(r)
 	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
@@ -44,6 +44,7 @@ func (x *exchange) refreshInBackground() {
 	if !started && r.Body != nil {
 		r.Body.Close()
 	}
+	return started
 }
 
 // refresh fetches or validates, and traces that. No caller is there for a panic to reach: it becomes the error of the refresh.
@@ -51,6 +52,9 @@ func (x *exchange) refreshInBackground() {
 func (x *exchange) refresh() {
 	defer func() { recover() }()
 	err := x.fetchForRefresh()
+	if x.ahead != nil {
+		x.ahead.notSent()
+	}
 	x.cache.traces(x.request.Context(), func(t *Trace) {
 		if t.Refreshed != nil {
 			t.Refreshed(x.request, err)
@@ -86,11 +90,7 @@ func (x *exchange) fetchForRefresh() (err error) {
 			t.Refreshing(x.request)
 		}
 	})
-	d := rfc9111.Decision{Action: rfc9111.Validate, Fwd: cachestatus.FwdStale}
-	if !x.selected.HasValidator() {
-		d.Action = rfc9111.Fetch
-	}
-	resp, err := x.do(d)
+	resp, err := x.do(x.refreshDecision())
 	if err == errElsewhere {
 		x.cache.leases.Pause(x.request.Context())
 		return nil

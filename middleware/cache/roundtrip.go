@@ -42,6 +42,9 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 	// Serve, or exchange.
 	if d.Action == rfc9111.Serve {
+		if d.Detail == "" && f.Entry.Rules.RefreshesAhead() {
+			l.refreshAhead(r, &a, key, f, now)
+		}
 		return l.serve(&a, f.Entry, r, now, d.Detail), nil
 	}
 	return l.newExchange(r, &a, key, f, now).do(d)
@@ -53,6 +56,9 @@ func (c *Cache) read(a *rfc9111.Request, r *http.Request, below *connection.Chai
 	choices := chosen(in)
 	a.Path, a.Principal, a.Named, a.Traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, in.Named(), len(choices.traces) > 0
 	a.Read(choices.effective(), r, &c.policy)
+	if choices.fresh {
+		demandFresh(a)
+	}
 	c.keepOutUnsafe(a, r)
 	if c.durable != nil && a.Bypass == "" {
 		if why := a.Path.Unnamed(); why != "" {

@@ -19,6 +19,8 @@ type Stats struct {
 	Owed          int64 // invalidations that the store has not taken yet, so that other processes may not know of them
 	StoreDown     bool  // the store cannot be read, and is left alone until it answers a probe
 	StoreReadOnly bool  // changes hang, and are not tried until one does not; what is stored is served
+	Ahead         int64 // responses refreshed while they were fresh, counted above as well; see [expiry.Ahead]
+	AheadRefused  int64 // such refreshes that Options.RefreshBudget did not pay for
 	Evicted       int64 // keys that had to go to make room; in a Memory only
 	Entries       int64 // entries stored now; in a Memory only
 	Bytes         int64 // bytes stored now; in a Memory only
@@ -27,7 +29,7 @@ type Stats struct {
 type counters struct {
 	hits tally
 
-	stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors, storeSkipped atomic.Int64
+	stale, misses, revalidated, bypassed, collapsed, errors, stored, invalidated, storeErrors, storeSkipped, ahead, aheadRefused atomic.Int64
 }
 
 // of returns the counter of a request that was answered with a status.
@@ -48,7 +50,7 @@ func (c *Cache) Stats() Stats {
 	s := Stats{
 		Hits: c.stats.hits.Load(), Stale: c.stats.stale.Load(), Misses: c.stats.misses.Load(),
 		Revalidated: c.stats.revalidated.Load(), Bypassed: c.stats.bypassed.Load(), Collapsed: c.stats.collapsed.Load(), Errors: c.stats.errors.Load(), Stored: c.stats.stored.Load(),
-		Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(), StoreSkipped: c.stats.storeSkipped.Load(),
+		Ahead: c.stats.ahead.Load(), AheadRefused: c.stats.aheadRefused.Load(), Invalidated: c.stats.invalidated.Load(), StoreErrors: c.stats.storeErrors.Load(), StoreSkipped: c.stats.storeSkipped.Load(),
 	}
 	if c.durable != nil {
 		s.StoreDown = c.durable.Client.Reads.Breaker.IsDown()

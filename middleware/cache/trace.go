@@ -32,6 +32,10 @@ type Trace struct {
 	Refreshing func(r *http.Request)
 	Refreshed  func(r *http.Request, err error)
 
+	// RefreshAhead is called when a hit has come upon a response that is to be refreshed while it is fresh, before Refreshing. paid is false if Options.RefreshBudget
+	// has not paid for it: then nothing follows.
+	RefreshAhead func(r *http.Request, paid bool)
+
 	// Fault is called when a store fails. The request goes on as if nothing were stored.
 	// That a store has dropped a part of a body for room, or another process has replaced it, is no failure.
 	Fault func(operation string, err error)

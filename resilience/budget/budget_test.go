@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/resilience/budget"
 )
@@ -22,6 +23,25 @@ func allowed(b retry.Budget, key string, n int) (granted int) {
 		}
 	}
 	return granted
+}
+
+// A cache need not know of this package, nor of retry, to pay from the account; what it did not send is refunded.
+func TestACacheCanPayFromTheAccount(t *testing.T) {
+	b := &budget.Budget{Reserve: 3, Floor: -1}
+	pay := cache.FromBudget(b.For(budget.Refresh))
+	refund, ok := pay("a")
+	if !ok || refund == nil || b.Tokens("a") != 2 {
+		t.Fatalf("paid %t, refundable %t, %v tokens are left; want 2", ok, refund != nil, b.Tokens("a"))
+	}
+	if refund(); b.Tokens("a") != 3 {
+		t.Errorf("%v tokens after the refund, want 3", b.Tokens("a"))
+	}
+	if n := allowed(b, "a", 3); n != 3 {
+		t.Errorf("%d retries were paid for, want 3", n)
+	}
+	if _, ok := pay("a"); ok {
+		t.Error("a refresh was paid for from an account that retries have emptied")
+	}
 }
 
 func TestAllKindsPayFromOneAccount(t *testing.T) {

@@ -3,6 +3,7 @@ package durable
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -51,6 +52,7 @@ const (
 	isAll      // Generation its search
 	inChunks
 	hasMethod
+	isAhead // it is refreshed before it expires; readers that do not know this flag fetch anew
 )
 
 // encode makes the record of a set.
@@ -98,6 +100,10 @@ func appendEntry(dst []byte, e *stored.Entry) []byte {
 	for _, d := range [...]time.Duration{e.InitialAge, e.Rules.Lifetime, e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError} {
 		dst = binary.AppendVarint(dst, int64(d))
 	}
+	if e.Rules.RefreshesAhead() {
+		dst = binary.AppendVarint(dst, int64(e.Rules.RefreshWithin))
+		dst = binary.AppendUvarint(dst, math.Float64bits(e.Rules.XFetch))
+	}
 	dst = appendHeader(appendHeader(dst, e.Header), e.Trailer)
 	dst = appendSelectors(dst, e.Selectors)
 	dst = binary.AppendUvarint(dst, uint64(len(e.Tags)))
@@ -141,6 +147,7 @@ func flagsOf(e *stored.Entry) (flags uint) {
 	set(e.Search != nil && e.Search.All, isAll)
 	set(e.Body.Chunks != nil, inChunks)
 	set(e.Method != "", hasMethod)
+	set(e.Rules.RefreshesAhead(), isAhead)
 	return flags
 }
 
@@ -229,6 +236,7 @@ func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 	e.Used.Store(w.int())
 	e.InitialAge = w.duration()
 	e.Rules = stored.Rules{Lifetime: w.duration(), StaleWhileRevalidate: w.duration(), StaleIfError: w.duration()}
+	w.ahead(flags, &e.Rules)
 	e.Header, e.Trailer = w.header(items), w.header(items)
 	if e.Header == nil {
 		e.Header = http.Header{}
@@ -266,6 +274,17 @@ func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 		w.fail()
 	}
 	return e, inline
+}
+
+// ahead reads when the response is refreshed before it expires.
+func (w *Wire) ahead(flags uint64, r *stored.Rules) {
+	if flags&isAhead == 0 {
+		return
+	}
+	r.RefreshWithin, r.XFetch = w.duration(), math.Float64frombits(w.uint())
+	if r.RefreshWithin < 0 || !(r.XFetch >= 0 && r.XFetch <= 100) {
+		w.fail()
+	}
 }
 
 // fitsBody reports whether a body of so many bytes can be this part of a representation.

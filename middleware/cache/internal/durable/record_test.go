@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -101,6 +102,37 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 	if _, err := decode(record, newRecordKey("private", "another key").Hash); !errors.Is(err, ErrDamaged) {
 		t.Errorf("under another key: %v", err)
+	}
+}
+
+// When a response is refreshed ahead stands in its record, and what cannot be is damage.
+func TestRecordsKeepWhenToRefreshAhead(t *testing.T) {
+	for name, test := range map[string]struct {
+		within time.Duration
+		xfetch float64
+		bad    bool
+	}{
+		"within":             {within: time.Minute},
+		"by chance":          {xfetch: 1.5},
+		"both":               {within: time.Minute, xfetch: 100},
+		"a negative time":    {within: -time.Minute, xfetch: 1, bad: true},
+		"too eager":          {xfetch: 101, bad: true},
+		"no number":          {within: time.Minute, xfetch: math.NaN(), bad: true},
+		"a negative chance":  {within: time.Minute, xfetch: -1, bad: true},
+		"a time beyond time": {within: 1 << 62, bad: true},
+	} {
+		set := sample()
+		set.Entries[1].Rules.RefreshWithin, set.Entries[1].Rules.XFetch = test.within, test.xfetch
+		again, err := decode(mustEncode(t, set), goldenHash)
+		if (err != nil) != test.bad {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil {
+			continue
+		}
+		if diff := cmp.Diff(set.Entries[1].Rules, again.Entries[1].Rules); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
 	}
 }
 

@@ -78,6 +78,8 @@ func NewRules(c *Candidate, p *Policy) stored.Rules {
 		StaleWhileRevalidate: window(c.Verdict.StaleWhileRevalidate, d.StaleWhileRevalidate, ownWhileRevalidate),
 		StaleIfError:         window(c.Verdict.StaleIfError, d.StaleIfError, ownIfError),
 	}
+	r.RefreshWithin = time.Duration(float64(max(r.Lifetime-c.Age, 0)) * min(max(c.Verdict.RefreshWithin, 0), 1))
+	r.XFetch = min(max(c.Verdict.XFetch, 0), 100)
 	if c.Verdict.Overrules() {
 		r.NoCache = c.Verdict.For(0) == 0
 		return r

@@ -11,7 +11,13 @@ type Rules struct {
 	Sliding        bool          // each use restarts the lifetime
 
 	StaleWhileRevalidate, StaleIfError time.Duration // RFC 5861 §3, §4
+
+	RefreshWithin time.Duration // before the end of the lifetime a hit has the response refreshed
+	XFetch        float64       // the same by chance: beta, see expiry.XFetch
 }
+
+// RefreshesAhead reports whether hits can have the response refreshed while it is fresh.
+func (r *Rules) RefreshesAhead() bool { return r.RefreshWithin > 0 || r.XFetch > 0 }
 
 // MayServeStale reports whether a stale response may be used at all (RFC 9111 §4.2.4).
 func (r *Rules) MayServeStale() bool {
