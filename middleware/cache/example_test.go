@@ -440,3 +440,61 @@ func ExampleWarm() {
 	fmt.Println(cache.Warm(context.Background(), client, "http://example.com/"))
 	// Output: cache: warm http://example.com/: not stored: no-store
 }
+
+// Why is this not a hit? Explain asks nothing of the origin, and leaves everything as it is.
+func ExampleCache_Explain() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	rt := c.Middleware(says("hello", "Cache-Control: max-age=60", "Vary: Accept"))
+	ctx := context.Background()
+	show(ctx, rt)
+	r, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r.Header.Set("Accept", "text/html")
+	x, err := c.Explain(ctx, r)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(x.Action, x.Forward)
+	for _, s := range x.Stored {
+		fmt.Println(s.StatusCode, s.Why, s.Varies)
+	}
+	// Output:
+	// 200 miss
+	// fetch vary-miss
+	// 200 the request has another Accept [{Accept (absent) text/html false}]
+}
+
+// Would this be stored?
+func ExampleCache_ExplainResponse() {
+	c, err := cache.New(cache.Options{Shared: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	r, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, control := range []string{"private, max-age=60", "public, max-age=60"} {
+		x, err := c.ExplainResponse(context.Background(), r, reply(200, "hello", "Cache-Control: "+control))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Print(x)
+	}
+	// Output:
+	// not stored: private (RFC 9111 §5.2.2.7)
+	// stored: fresh for 1m0s, of a lifetime of 1m0s
+}

@@ -148,7 +148,9 @@ func (p *originResponse) index(e *stored.Entry, h http.Header) string {
 		return "no key: " + err.Error()
 	}
 	e.Tags = c.resourceTags(append(e.Tags, rfc9111.SearchTag(p.request)), rfc9111.SearchKind, stored.WithoutQuery(p.request))
-	c.searches.Store(true)
+	if !p.dry {
+		c.searches.Store(true)
+	}
 	p.storeKey = string(key)
 	return ""
 }

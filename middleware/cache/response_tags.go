@@ -59,6 +59,6 @@ func (p *originResponse) tag(e *stored.Entry, h http.Header) (why string) {
 	shown := e.WithoutBody(p.request, cmp.Or(e.Body.Size(), p.ContentLength))
 	shown.Header = h.Clone()
 	tags, why := invalidation.NamedTags(p.cache.tags(shown))
-	e.Tags = append(e.Tags, tags...)
+	e.Tags, p.tagged = append(e.Tags, tags...), len(tags)
 	return why
 }

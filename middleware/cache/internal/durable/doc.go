@@ -11,4 +11,5 @@
 //	pending_invalidations.go    invalidations that the store has not acknowledged
 //	hash_keys.go                the key of the hashes of credentials, the same in all processes
 //	l1.go                       copies in this process's memory
+//	peek.go                     looking without a trace
 package durable

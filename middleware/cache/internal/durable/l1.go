@@ -92,8 +92,7 @@ func (n *L1) get(at stored.RecordKey, now time.Time) (set *stored.Variants, fres
 	if set == nil || set.Source == nil {
 		return nil, false
 	}
-	since := now.UnixNano() - set.Source.Checked.Load()
-	return set, 0 <= since && since < int64(n.recheck)
+	return set, n.isFresh(set, now)
 }
 
 // began returns the moment before a record is read.

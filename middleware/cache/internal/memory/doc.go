@@ -3,5 +3,6 @@
 //	store.go       the store: keys, updates, room
 //	shard.go       what goes first: slots that were used once before those that were used again
 //	tag_index.go   the keys of each tag
+//	peek.go        looking without a trace
 //	records.go     the same store as a store.Store
 package memory

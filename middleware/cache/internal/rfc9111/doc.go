@@ -6,6 +6,7 @@
 //	normalisation.go        when two values of a request field mean the same (§4.1)
 //	decision.go             what is done with a request (§4)
 //	freshness.go            freshness lifetime and age (§4.2)
+//	explaining.go           what the rules say of one stored response, in words for Explain
 //	refreshing_ahead.go     when a fresh response is refreshed before it expires
 //	serving_stale.go        which stale response stands in for an error (§4.2.4, RFC 5861)
 //	validation.go           conditional requests, and what a 304 confirms and updates (§3.2, §4.3)

@@ -1,6 +1,7 @@
 package rfc9111
 
 import (
+	"math"
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
@@ -18,4 +19,16 @@ func DueAhead(a *Request, e *stored.Entry, chance float64, now time.Time) bool {
 	left := e.Rules.Lifetime - e.Age(now)
 	early := float64(e.Received.Sub(e.Requested)) * e.Rules.XFetch * chance
 	return left <= e.Rules.RefreshWithin || e.Rules.XFetch > 0 && float64(left) <= early
+}
+
+// AheadProbability is the probability with which DueAhead is true of a random chance.
+func AheadProbability(a *Request, e *stored.Entry, now time.Time) float64 {
+	left, scale := e.Rules.Lifetime-e.Age(now), float64(e.Received.Sub(e.Requested))*e.Rules.XFetch
+	switch {
+	case DueAhead(a, e, 0, now):
+		return 1
+	case scale <= 0 || !DueAhead(a, e, math.MaxFloat64, now):
+		return 0
+	}
+	return math.Exp(-float64(left) / scale)
 }
