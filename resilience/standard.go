@@ -21,7 +21,7 @@ type Options struct {
 	// Limit is what the server gets at most. Zero means Adaptive.
 	Limit limit.Options
 
-	// Budget pays for retries and hedges, unless Retry or Hedge have a Budget of their own. Give a cache its part with Budget.For(budget.Refresh).
+	// Budget pays for retries and hedges, unless Retry or Hedge have a Budget of their own. Give a cache its part as its Options.RefreshBudget: cache.FromBudget(b.For(budget.Refresh)).
 	// Zero means a new one.
 	Budget *budget.Budget
 

@@ -85,6 +85,8 @@ var cacheCounts = []observed[cache.Stats]{
 	{name: "ply.cache.requests", attribute: answered("error"), of: func(s cache.Stats) int64 { return s.Errors }},
 	{name: "ply.cache.collapsed", unit: "{request}", description: "Requests answered by the exchange of another one.", of: func(s cache.Stats) int64 { return s.Collapsed }},
 	{name: "ply.cache.stored", unit: "{response}", description: "Responses taken into the store.", of: func(s cache.Stats) int64 { return s.Stored }},
+	{name: "ply.cache.refresh_ahead.sent", unit: "{refresh}", description: "Refreshes of responses that were still fresh.", of: func(s cache.Stats) int64 { return s.Ahead }},
+	{name: "ply.cache.refresh_ahead.refused", unit: "{refresh}", description: "Refreshes of fresh responses that the budget did not pay for.", of: func(s cache.Stats) int64 { return s.AheadRefused }},
 	{name: "ply.cache.invalidated", unit: "{uri}", description: "URIs invalidated by unsafe requests.", of: func(s cache.Stats) int64 { return s.Invalidated }},
 	{name: "ply.cache.store.errors", unit: "{error}", description: "Calls to the store that failed.", of: func(s cache.Stats) int64 { return s.StoreErrors }},
 	{name: "ply.cache.store.skipped", unit: "{call}", description: "Calls to the store that were not tried, because it had failed before.", of: func(s cache.Stats) int64 { return s.StoreSkipped }},

@@ -55,6 +55,8 @@ ply.cache.collapsed ply.cache.name=main: 0
 ply.cache.entries ply.cache.name=main: 0
 ply.cache.evictions ply.cache.name=main: 0
 ply.cache.invalidated ply.cache.name=main: 1
+ply.cache.refresh_ahead.refused ply.cache.name=main: 0
+ply.cache.refresh_ahead.sent ply.cache.name=main: 0
 ply.cache.requests ply.cache.name=main ply.cache.status=bypassed: 1
 ply.cache.requests ply.cache.name=main ply.cache.status=error: 1
 ply.cache.requests ply.cache.name=main ply.cache.status=hit: 1
