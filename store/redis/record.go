@@ -17,20 +17,20 @@ import (
 //
 //	ply1 VVVVVVVVVVVVVVVV EEEEEEEEEEEEEEE KIND owner=KEY key=KEY label=TEXT\n
 //
-// V is the version in hexadecimal digits, E the end in milliseconds since 1970. The key is in there because a value may come to light under another key:
-// by RENAME, or by a reply that belongs to another command.
+// V is the version in hexadecimal digits, E the end in milliseconds since 1970. The line has the key because a value may turn up under another one:
+// after RENAME, or in a reply that belongs to another command.
 const (
 	magic    = "ply1 "
 	maxLabel = 300  // bytes
 	maxHead  = 1024 // bytes, the line's end included; the script has this number, too
 )
 
-var errForeign = errors.New("not a record of ply") // and therefore as good as nothing
+var errForeign = errors.New("not a record of ply") // it counts as absent
 
-// newVersion returns a version that was never there before, but for one chance in 2^64.
+// newVersion returns a random version. That it was there before has a chance of 1 in 2^64.
 func newVersion() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 
-// encode returns the value of a record whose version will be the one that is given.
+// encode returns the value of r with this version.
 func encode(key, version string, r store.Record) []byte {
 	expires := int64(0)
 	if !r.Expires.IsZero() {
@@ -46,28 +46,40 @@ func decode(key string, value []byte) (store.Record, error) {
 	if isNewer(value) {
 		return store.Record{}, store.ErrNewer
 	}
-	head, _, ok := bytes.Cut(value[:min(len(value), maxHead)], []byte("\n"))
-	if !ok || len(value) == len(head)+1 || !bytes.HasPrefix(head, []byte(magic)) {
+	line, _, ok := bytes.Cut(value[:min(len(value), maxHead)], []byte("\n"))
+	if !ok || len(value) == len(line)+1 {
 		return store.Record{}, errForeign
 	}
-	fields := strings.SplitN(string(head), " ", 7)
-	if len(fields) != 7 || !isVersion(fields[1]) || len(fields[2]) != 15 || !strings.HasPrefix(fields[6], "label=") {
+	r, named, ok := decodeHead(string(line))
+	if !ok || named != key {
 		return store.Record{}, errForeign
 	}
-	expires, err := strconv.ParseUint(fields[2], 10, 63)
-	kind, isKind := kindOf(fields[3])
-	owner, hasOwner := strings.CutPrefix(fields[4], "owner=")
-	if err != nil || !isKind || !hasOwner || owner != "" && !validKey(owner) || fields[5] != "key="+key {
-		return store.Record{}, errForeign
-	}
-	r := store.Record{Data: value[len(head)+1:], Version: fields[1], Kind: kind, Owner: owner}
-	if expires != 0 {
-		r.Expires = time.UnixMilli(int64(expires))
-	}
+	r.Data = value[len(line)+1:]
 	return r, nil
 }
 
-// isNewer tells the records of later versions of this package, "ply2 " and so on.
+// decodeHead returns what the first line of a value says of its record, and the key that it names.
+func decodeHead(line string) (r store.Record, key string, ok bool) {
+	line, isOurs := strings.CutPrefix(line, magic)
+	fields := strings.SplitN(line, " ", 6)
+	if !isOurs || len(fields) != 6 || !isVersion(fields[0]) || len(fields[1]) != 15 || !strings.HasPrefix(fields[5], "label=") {
+		return store.Record{}, "", false
+	}
+	expires, err := strconv.ParseUint(fields[1], 10, 63)
+	kind, isKind := kindOf(fields[2])
+	owner, hasOwner := strings.CutPrefix(fields[3], "owner=")
+	key, hasKey := strings.CutPrefix(fields[4], "key=")
+	if err != nil || !isKind || !hasOwner || owner != "" && !validKey(owner) || !hasKey {
+		return store.Record{}, "", false
+	}
+	r = store.Record{Version: fields[0], Kind: kind, Owner: owner}
+	if expires != 0 {
+		r.Expires = time.UnixMilli(int64(expires))
+	}
+	return r, key, true
+}
+
+// isNewer reports whether a later version of this package wrote the value: it begins with "ply2 " and so on.
 func isNewer(value []byte) bool {
 	return len(value) > 4 && string(value[:3]) == "ply" && value[3] > '1' && value[3] <= '9' && value[4] == ' '
 }
@@ -109,7 +121,7 @@ func label(text string) string {
 	}, text)
 }
 
-// validKey tells the keys that a store takes.
+// validKey reports whether a store takes the key.
 func validKey(key string) bool {
 	if len(key) == 0 || len(key) > 128 {
 		return false

@@ -26,10 +26,10 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	return r, wrap("get", err)
 }
 
-// lastByte is the index of the last byte that is asked for: one more than there may be, to tell what is too large.
+// lastByte is the index of the last byte that Get asks for: one more than a record may have, so that a record that is too large shows.
 func (s *Store) lastByte() int64 { return int64(s.opt.MaxRecordBytes + maxHead) }
 
-// record returns the record that a value is, or the zero Record if it is none that counts now.
+// record decodes a value. It returns the zero Record for a value that is expired or no record of this key.
 func (s *Store) record(key string, value []byte, now time.Time) (store.Record, error) {
 	if len(value) == 0 {
 		return store.Record{}, nil
@@ -71,11 +71,11 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 			return wrap("put", err)
 		}
 	}
-	return s.change(ctx, "put", putScript, key, version, now.UnixMilli(), key, r.Version, version, ttl, value)
+	return s.run(ctx, change{op: "put", script: putScript, key: key, from: r.Version, nonce: version}, ttl, value)
 }
 
-// plainSet is the size from which a new record is first put by SET with NX: of 256 KiB, Redis is done in a quarter of the time that the script takes,
-// which has to make a string of Lua of it. The script follows if something is there, which may be over or none of ours.
+// plainSet is the size from which a new record is first put by SET with NX: for 256 KiB, Redis takes a quarter of the time of the script,
+// which copies the value into a Lua string. If something is there, the script follows: the record may be expired, or none of ours.
 const plainSet = 16 << 10
 
 func (s *Store) setIfAbsent(ctx context.Context, key string, value []byte, ttl int64) (set bool, err error) {
@@ -108,26 +108,35 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	nonce := newVersion()
-	return s.change(ctx, "delete", deleteScript, key, nonce, time.Now().UnixMilli(), key, version, nonce)
+	return s.run(ctx, change{op: "delete", script: deleteScript, key: key, from: version, nonce: newVersion()})
 }
 
 var errOther = errors.New("the reply belongs to another call")
 
-// change runs a script, whose reply has to name this call.
-func (s *Store) change(ctx context.Context, op string, script *goredis.Script, key, nonce string, args ...any) error {
+// A change replaces or deletes the record under a key.
+type change struct {
+	op     string // as errors name it
+	script *goredis.Script
+	key    string
+	from   string // the version to replace or delete
+	nonce  string // which the reply has to repeat: it shows that the reply belongs to this call
+}
+
+// run makes a change. more are the arguments that only this script has.
+func (s *Store) run(ctx context.Context, c change, more ...any) error {
+	args := append([]any{time.Now().UnixMilli(), c.key, c.from, c.nonce}, more...)
 	reply, err := call(s, ctx, func(ctx context.Context) (string, error) {
-		return script.Run(ctx, s.client, []string{s.prefix + key}, args...).Text()
+		return c.script.Run(ctx, s.client, []string{s.prefix + c.key}, args...).Text()
 	})
 	switch {
 	case err != nil:
-		return wrap(op, err)
-	case reply == "done "+nonce:
+		return wrap(c.op, err)
+	case reply == "done "+c.nonce:
 		return nil
-	case reply == "conflict "+nonce:
-		return wrap(op, store.ErrConflict)
+	case reply == "conflict "+c.nonce:
+		return wrap(c.op, store.ErrConflict)
 	}
-	return wrap(op, errOther)
+	return wrap(c.op, errOther)
 }
 
 // pipelined is how many records are asked for in one go.
