@@ -112,7 +112,7 @@ func TestWhatCannotBeReadIsReplaced(t *testing.T) {
 }
 
 // A file that was moved is a record of another key.
-func TestFilesThatWereSwapped(t *testing.T) {
+func TestSwappedFilesAreAbsent(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, Options{})
 	mustPut(t, s, "a", store.Record{Data: []byte("of a")})
@@ -129,7 +129,7 @@ func TestFilesThatWereSwapped(t *testing.T) {
 }
 
 // A power failure may leave the beginning of the format, or zeros in the place of its bytes. Then it is written anew, and nothing is lost.
-func TestTornFormat(t *testing.T) {
+func TestTornFormatIsWrittenAnew(t *testing.T) {
 	for n := range len(formatOfThis) {
 		for _, zeros := range []int{0, len(formatOfThis) - n} {
 			dir := t.TempDir()
@@ -179,7 +179,7 @@ func TestFormatIsSynced(t *testing.T) {
 }
 
 // The files of every version stay readable.
-func TestGolden(t *testing.T) {
+func TestFilesOfEveryVersionAreReadable(t *testing.T) {
 	file, err := os.ReadFile("testdata/v1.record")
 	if *update {
 		file, err = encode("golden.key:1_-", store.Record{

@@ -209,7 +209,7 @@ func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 }
 
 // A process that was stopped while it held a lock delays no caller beyond its context.
-func TestAStoppedProcess(t *testing.T) {
+func TestStoppedProcessDelaysNoCallerBeyondItsContext(t *testing.T) {
 	dir := t.TempDir()
 	a, b := openIn(t, dir, Options{}), openIn(t, dir, Options{})
 	mustPut(t, a, "k", store.Record{Data: []byte("x")})

@@ -125,6 +125,77 @@ func TestChangeFailsIfTheStateCannotBeWritten(t *testing.T) {
 	checkDir(t, dir, s, "afterwards")
 }
 
+// A name that cannot be looked up is no absent record. Whichever Lstat of a change fails, the change takes place as if none had,
+// or returns the error and leaves the records alone.
+func TestChangeWhoseLstatFailsIsMadeInFullOrReturnsTheError(t *testing.T) {
+	expires := time.Now().Add(time.Hour)
+	x := store.Record{Data: []byte("x")}
+	for _, c := range []struct {
+		name string
+		call func(s *Store, version string) error
+		k, l string // what is there after the call if no Lstat fails
+		err  error
+	}{
+		{"Put of a new record", func(s *Store, _ string) error { return s.Put(t.Context(), "l", x) }, "old", "x", nil},
+		{"Put as if there were none", func(s *Store, _ string) error { return s.Put(t.Context(), "k", x) }, "old", "", store.ErrConflict},
+		{"Put in the place of another", func(s *Store, version string) error {
+			return s.Put(t.Context(), "k", store.Record{Data: []byte("x"), Version: version})
+		}, "x", "", nil},
+		{"Put of what is over", func(s *Store, version string) error {
+			return s.Put(t.Context(), "k", store.Record{Data: []byte("x"), Version: version, Expires: time.Now().Add(-time.Second)})
+		}, "", "", nil},
+		{"Delete", func(s *Store, version string) error { return s.Delete(t.Context(), "k", version) }, "", "", nil},
+	} {
+		f := &faults{only: "lstat", err: syscall.EIO}
+		s := openFlaky(t, t.TempDir(), Options{}, f)
+		failed := 0
+		for n := 1; ; n++ {
+			require.NoError(t, s.Delete(t.Context(), "k", ""))
+			require.NoError(t, s.Delete(t.Context(), "l", ""))
+			old := mustPut(t, s, "k", store.Record{Data: []byte("old"), Expires: expires})
+			f.ops, f.first = nil, n
+			f.turn(true)
+			err := c.call(s, old.Version)
+			f.turn(false)
+			if n > len(f.ops) {
+				break
+			}
+			if f.ops[n-1] != "lstat" {
+				continue
+			}
+			k, l := c.k, c.l
+			if errors.Is(err, syscall.EIO) {
+				k, l = "old", ""
+				failed++
+			} else if !errors.Is(err, c.err) {
+				t.Errorf("%s, operation %d fails: %v, want %v or EIO", c.name, n, err, c.err)
+			}
+			if got := string(mustGet(t, s, "k").Data) + ", " + string(mustGet(t, s, "l").Data); got != k+", "+l {
+				t.Errorf("%s, operation %d fails with %v: k and l are %q afterwards, want %q", c.name, n, err, got, k+", "+l)
+			}
+		}
+		if failed == 0 {
+			t.Errorf("%s never returned the error of an Lstat", c.name)
+		}
+	}
+}
+
+// A file that cannot be opened, and whose name cannot be looked up either, costs Get an error and not the record.
+func TestGetReturnsTheErrorOfOpenIfLstatFailsToo(t *testing.T) {
+	f := &faults{forGood: true, first: 1, err: syscall.EIO} // every operation
+	s := openFlaky(t, t.TempDir(), Options{}, f)
+	old := mustPut(t, s, "k", store.Record{Data: []byte("x")})
+	f.turn(true)
+	r, err := s.Get(t.Context(), "k")
+	f.turn(false)
+	if !errors.Is(err, syscall.EIO) || r.Version != "" {
+		t.Errorf("Get: version %q, %v, want nothing and EIO", r.Version, err)
+	}
+	if got := mustGet(t, s, "k"); got.Version != old.Version {
+		t.Errorf("afterwards: version %q, want %q", got.Version, old.Version)
+	}
+}
+
 // A key that is longer than the first read of a file costs a second read.
 func TestKeyLongerThanABlock(t *testing.T) {
 	s := openIn(t, t.TempDir(), Options{})

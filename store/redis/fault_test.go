@@ -3,6 +3,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,9 +42,9 @@ func TestFaultsOnTheWay(t *testing.T) {
 			put(t, s, "before", "before")
 			proxy.Set(f)
 			if f.Hole {
-				time.AfterFunc(moment(400*time.Millisecond)/2, proxy.Break)
+				time.AfterFunc(moment(200*time.Millisecond)/2, proxy.Break)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), moment(400*time.Millisecond))
+			ctx, cancel := context.WithTimeout(t.Context(), moment(200*time.Millisecond))
 			defer cancel()
 			c := load(t, ctx, s, 16, 50*time.Millisecond)
 			t.Log(c)
@@ -83,7 +84,7 @@ func works(t *testing.T, s *redis.Store) {
 }
 
 // A change whose reply got lost is made once, and reported as made.
-func TestLostReply(t *testing.T) {
+func TestChangeWhoseReplyIsLostIsMadeOnce(t *testing.T) {
 	srv := server.Start(t)
 	proxy := fault.New(t, srv.Addr)
 	s := open(t, proxy.Addr, redis.Options{Timeout: 10 * time.Second})
@@ -105,6 +106,97 @@ func TestLostReply(t *testing.T) {
 		}
 		require.NoError(t, proven("k", get(t, s, "k").Data))
 	}
+}
+
+// A call that meets a fault returns an error and no record. Afterwards the record is the old or the new one, whole; if the change never arrived, the old one.
+func TestCallThatMeetsAFaultReturnsAnErrorAndLeavesWholeRecords(t *testing.T) {
+	srv := server.Start(t)
+	show := func(t *testing.T) func(string, store.Record) bool {
+		return func(key string, _ store.Record) bool { t.Errorf("Range shows %q", key); return true }
+	}
+	before, small, large := body("k", 1, 5000), body("k", 2, 100), body("k", 3, 100_000)
+	for _, fault := range []struct {
+		name   string
+		set    func(p *fault.Proxy)
+		may    bool // the change may have been made
+		change error
+	}{
+		{"no request arrives", func(p *fault.Proxy) { p.Set(fault.Faults{Hole: true}) }, false, context.DeadlineExceeded},
+		{"every reply is lost", func(p *fault.Proxy) { p.Lose(1000) }, true, nil},
+	} {
+		for name, c := range map[string]struct {
+			call func(t *testing.T, s *redis.Store, ctx context.Context, version string) error
+			new  []byte // what is there when the call was successful; nil stands for nothing
+			bare bool   // nothing was there before
+			read bool
+		}{
+			"Get": {call: func(t *testing.T, s *redis.Store, ctx context.Context, _ string) error {
+				r, err := s.Get(ctx, "k")
+				if r.Version != "" || r.Data != nil {
+					t.Errorf("Get returns %d bytes with its error", len(r.Data))
+				}
+				return err
+			}, read: true},
+			"GetMulti": {call: func(t *testing.T, s *redis.Store, ctx context.Context, _ string) error {
+				records, err := s.GetMulti(ctx, []string{"k", "l"})
+				if records != nil {
+					t.Errorf("GetMulti returns %d records with its error", len(records))
+				}
+				return err
+			}, read: true},
+			"Range": {call: func(t *testing.T, s *redis.Store, ctx context.Context, _ string) error {
+				return s.Range(ctx, store.KindEntry, show(t))
+			}, read: true},
+			"Put of a new record": {call: func(t *testing.T, s *redis.Store, ctx context.Context, _ string) error {
+				return s.Put(ctx, "k", store.Record{Data: small})
+			}, new: small, bare: true},
+			"Put of a large new record": {call: func(t *testing.T, s *redis.Store, ctx context.Context, _ string) error {
+				return s.Put(ctx, "k", store.Record{Data: large})
+			}, new: large, bare: true},
+			"Put in the place of another": {call: func(t *testing.T, s *redis.Store, ctx context.Context, version string) error {
+				return s.Put(ctx, "k", store.Record{Data: small, Version: version})
+			}, new: small},
+			"Delete": {call: func(t *testing.T, s *redis.Store, ctx context.Context, version string) error {
+				return s.Delete(ctx, "k", version)
+			}},
+			"Clear": {call: func(t *testing.T, s *redis.Store, ctx context.Context, _ string) error { return s.Clear(ctx) }},
+		} {
+			t.Run(name+", "+fault.name, func(t *testing.T) {
+				direct := open(t, srv.Addr, redis.Options{})
+				require.NoError(t, direct.Delete(t.Context(), "k", ""))
+				old, version := []byte(nil), ""
+				if !c.bare {
+					old, version = before, put(t, direct, "k", string(before)).Version
+				}
+				s, proxy := openBehindProxy(t, srv.Addr)
+				fault.set(proxy)
+				ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+				defer cancel()
+				err := c.call(t, s, ctx, version)
+				if err == nil || fault.change != nil && !errors.Is(err, fault.change) {
+					t.Errorf("%v, want an error, %v", err, fault.change)
+				}
+				proxy.Lose(0)
+				proxy.Set(faultless)
+				proxy.Break()
+				works(t, s)
+				got := get(t, direct, "k").Data
+				if !bytes.Equal(got, old) && (c.read || !fault.may || !bytes.Equal(got, c.new)) {
+					t.Errorf("afterwards %d bytes are there, want the %d of before, or where it may be the %d of the change", len(got), len(old), len(c.new))
+				}
+			})
+		}
+	}
+}
+
+var faultless fault.Faults
+
+func openBehindProxy(t *testing.T, addr string) (*redis.Store, *fault.Proxy) {
+	t.Helper()
+	proxy := fault.New(t, addr)
+	s := open(t, proxy.Addr, redis.Options{Timeout: 100 * time.Millisecond})
+	works(t, s) // the connection is there
+	return s, proxy
 }
 
 // A server that hangs holds up no caller beyond its deadline, and no goroutines beyond Options.Connections.
@@ -129,7 +221,7 @@ func TestHungServer(t *testing.T) {
 	var mu sync.Mutex // guards late
 	var late []time.Duration
 	for _, canceled := range []bool{false, true} {
-		for range 8 {
+		for range 4 {
 			var wg sync.WaitGroup
 			for name, f := range calls {
 				for range 4 {
@@ -177,7 +269,7 @@ func TestHungServer(t *testing.T) {
 }
 
 // What the server refuses is an error, or nothing there, and over when the server has got over it.
-func TestServerRefuses(t *testing.T) {
+func TestRefusalIsAnErrorUntilTheServerRecovers(t *testing.T) {
 	srv := server.Start(t)
 	s, c, ctx := open(t, srv.Addr, redis.Options{}), raw(t, srv.Addr), t.Context()
 	fails := func(t *testing.T, what string, err error) {

@@ -71,7 +71,7 @@ func readCommand(r *bufio.Reader) (name string, err error) {
 }
 
 // Whatever a server says, calls return an error or nothing, and what it announces reserves no memory.
-func TestLyingServer(t *testing.T) {
+func TestMalformedReplyIsAnErrorOrNothing(t *testing.T) {
 	record := "ply1 4be1d2ba09f2c357 000000000000000 entry owner= key=%s label=\ndata"
 	for name, reply := range map[string]string{
 		"endless string":     "$4611686018427387904\r\nx",
@@ -132,7 +132,7 @@ func TestLyingServer(t *testing.T) {
 }
 
 // SCAN may return a key twice, for instance while Redis resizes its table. Range does not.
-func TestRangeShowsOnce(t *testing.T) {
+func TestRangeShowsAKeyThatScanRepeatsOnce(t *testing.T) {
 	s := open(t, lying(t, func(command string) string {
 		if command == "SCAN" {
 			return "*2\r\n" + bulk("0") + "*3\r\n" + bulk("ply:k") + bulk("ply:k") + bulk("ply:not a key")
@@ -152,7 +152,7 @@ func TestRangeShowsOnce(t *testing.T) {
 func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
 
 // A server that answers anything at all, HELLO included, with something that nests without end costs the connection, and not the process.
-func TestServerThatNestsWithoutEnd(t *testing.T) {
+func TestEndlessNestingCostsTheConnection(t *testing.T) {
 	for _, begins := range []string{"*1\r\n", "~1\r\n", ">1\r\n", "%1\r\n", "%1\r\n+k\r\n", "|0\r\n", "|1\r\n+k\r\n", "*2\r\n:1\r\n"} {
 		for _, url := range []string{"redis://", "redis+cluster://", "redis+sentinel://"} {
 			t.Run(fmt.Sprintf("%s%q", url, begins), func(t *testing.T) {

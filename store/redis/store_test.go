@@ -164,7 +164,7 @@ func TestForeignValues(t *testing.T) {
 }
 
 // Large new records take another way to Redis, with the same outcome.
-func TestLargeCreation(t *testing.T) {
+func TestLargeNewRecordHasTheSameOutcome(t *testing.T) {
 	srv := server.Start(t)
 	s, c, ctx := open(t, srv.Addr, redis.Options{}), raw(t, srv.Addr), t.Context()
 	large := store.Record{Data: body("k", 1, 300_000), Expires: time.Now().Add(time.Minute)}

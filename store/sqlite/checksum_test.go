@@ -8,7 +8,7 @@ import (
 )
 
 // Every bit of a record of 4 KiB, and of what is kept beside it, counts; and so does every length.
-func TestEveryBit(t *testing.T) {
+func TestChecksumCoversEveryBit(t *testing.T) {
 	expires := int64(1 << 50)
 	r := store.Record{Data: make([]byte, 4096), Kind: store.KindEntry, Owner: "owner"}
 	for i := range r.Data {

@@ -71,8 +71,8 @@ func survey(t *testing.T, content []byte, what string) int {
 	return there
 }
 
-// TestFlips changes single bytes anywhere in the file: what Get returns is right or absent.
-func TestFlips(t *testing.T) {
+// TestFlippedBytesAreNeverServed changes single bytes anywhere in the file: what Get returns is right or absent.
+func TestFlippedBytesAreNeverServed(t *testing.T) {
 	content := healthy(t)
 	tried, lost, refused := 0, 0, 0
 	for at := rand.N(*stride); at < len(content); at += *stride {
@@ -92,8 +92,8 @@ func TestFlips(t *testing.T) {
 	}
 }
 
-// TestTruncated cuts the file off, and TestShuffled mixes its pages up.
-func TestTruncated(t *testing.T) {
+// TestTruncatedFileServesNothingWrong cuts the file off, and TestSwappedPagesAreNeverServed mixes its pages up.
+func TestTruncatedFileServesNothingWrong(t *testing.T) {
 	content := healthy(t)
 	for n := 0; n < len(content); n += 5 * 4096 {
 		survey(t, content[:n], fmt.Sprint("length ", n))
@@ -102,7 +102,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-func TestShuffled(t *testing.T) {
+func TestSwappedPagesAreNeverServed(t *testing.T) {
 	content := healthy(t)
 	pages := len(content) / 4096
 	for range 20 {
@@ -115,7 +115,7 @@ func TestShuffled(t *testing.T) {
 }
 
 // A file of ours that cannot be used is emptied, says why, and works again: when it is opened, and while it is.
-func TestReset(t *testing.T) {
+func TestDamagedFileIsEmptiedAndReported(t *testing.T) {
 	content := healthy(t)
 	for name, harm := range map[string]func(b []byte){
 		"the head":           func(b []byte) { copy(b, "Sqlite format 4\x00") },
@@ -163,7 +163,7 @@ func TestReset(t *testing.T) {
 }
 
 // A record that does not match its checksum is absent, is removed, and can be put again.
-func TestChecksum(t *testing.T) {
+func TestRecordThatFailsItsChecksumIsReplaced(t *testing.T) {
 	for name, harm := range map[string]string{
 		"data":    "UPDATE data SET bytes = CAST('x' || substr(bytes, 2) AS BLOB) WHERE id = (SELECT id FROM records WHERE key = 'k')",
 		"no data": "DELETE FROM data WHERE id = (SELECT id FROM records WHERE key = 'k')",
@@ -200,7 +200,7 @@ func TestChecksum(t *testing.T) {
 }
 
 // Totals that are wrong are set right: when the file is opened, and at the latest when nothing is left to make room with.
-func TestTotals(t *testing.T) {
+func TestWrongTotalsAreSetRight(t *testing.T) {
 	for _, bytes := range []int64{-1 << 40, 0, 1 << 40} {
 		path := file(t)
 		s := open(t, path, sqlite.Options{MaxBytes: 1 << 20, OnReset: func(err error) { t.Errorf("reset: %v", err) }})

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/store"
@@ -18,7 +17,7 @@ import (
 )
 
 // While another connection holds the write lock, reads go on, and a write waits as long as its context lasts.
-func TestLocked(t *testing.T) {
+func TestLockedFileIsReadAndWritesWait(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{})
 	put(t, s, "k", store.Record{Data: []byte("x")})
@@ -54,125 +53,81 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-func TestClose(t *testing.T) {
-	path := file(t)
-	s, err := sqlite.Open(path, sqlite.Options{})
-	require.NoError(t, err)
-	put(t, s, "k", store.Record{Data: []byte("x")})
-
-	db := raw(t, path)
-	_, err = db.Exec("BEGIN IMMEDIATE")
-	require.NoError(t, err)
-	waiting := make(chan error)
-	for range 3 {
-		go func() { waiting <- s.Put(t.Context(), "l", store.Record{Data: []byte("x")}) }()
-	}
-	<-time.After(20 * time.Millisecond)
-	var all sync.WaitGroup
-	for range 3 {
-		all.Go(func() {
-			if err := s.Close(); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-		})
-	}
-	for range 3 {
-		if err := <-waiting; !errors.Is(err, sqlite.ErrClosed) {
-			t.Errorf("a Put that waited: %v, want ErrClosed", err)
-		}
-	}
-	all.Wait()
-	ctx := t.Context()
-	for what, call := range map[string]func() error{
-		"Get":           func() error { _, err := s.Get(ctx, "k"); return err },
-		"GetMulti":      func() error { _, err := s.GetMulti(ctx, []string{"k"}); return err },
-		"Put":           func() error { return s.Put(ctx, "m", store.Record{Data: []byte("x")}) },
-		"Delete":        func() error { return s.Delete(ctx, "k", "") },
-		"Range":         func() error { return s.Range(ctx, store.KindEntry, func(string, store.Record) bool { return true }) },
-		"Clear":         func() error { return s.Clear(ctx) },
-		"DeleteExpired": func() error { _, err := s.DeleteExpired(ctx, time.Now()); return err },
-		"Size":          func() error { _, _, err := s.Size(ctx); return err },
+// A statement that fails, the first of a change or a later one, undoes the whole change: the call returns the error, and the records are what they were.
+func TestChangeWhoseStatementFailsIsAnErrorAndUndone(t *testing.T) {
+	for _, c := range []struct{ fails, call string }{
+		{"BEFORE INSERT ON records", "create"},
+		{"BEFORE INSERT ON data", "create"},
+		{"BEFORE UPDATE ON records", "replace"},
+		{"AFTER UPDATE ON data", "replace"},
+		{"BEFORE DELETE ON records", "delete"},
+		{"BEFORE INSERT ON doomed", "delete"},
+		{"BEFORE DELETE ON records", "clear"},
+		{"BEFORE DELETE ON records", "delete expired"},
 	} {
-		if err := call(); !errors.Is(err, sqlite.ErrClosed) {
-			t.Errorf("%s after Close: %v, want ErrClosed", what, err)
-		}
-	}
-	require.NoError(t, s.Close())
-	_, err = db.Exec("ROLLBACK")
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
-	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
-		t.Errorf("after Close %v is there, %v, want the file alone", entries, err)
-	}
-}
-
-// A file that is gone, or another one, is noticed by the next call.
-func TestFileGoes(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		do   func(t *testing.T, path string)
-		has  string // what is there then
-	}{
-		{"removed", func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) }, ""},
-		{"removed with its log", func(t *testing.T, path string) {
-			for _, p := range []string{path, path + "-wal", path + "-shm"} {
-				require.NoError(t, os.Remove(p))
-			}
-		}, ""},
-		{"directory removed", func(t *testing.T, path string) { require.NoError(t, os.RemoveAll(filepath.Dir(path))) }, ""},
-		{"moved away", func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".old")) }, ""},
-		{"replaced", func(t *testing.T, path string) {
-			other, err := sqlite.Open(path+".other", sqlite.Options{})
+		t.Run(c.call+" "+c.fails, func(t *testing.T) {
+			path := file(t)
+			s := open(t, path, sqlite.Options{OnReset: func(err error) { t.Errorf("reset: %v", err) }})
+			put(t, s, "k", store.Record{Data: proof("k", 1, 5000), Kind: store.KindEntry, Expires: time.Now().Add(time.Hour)})
+			put(t, s, "part", store.Record{Data: proof("part", 1, 5000), Kind: store.KindBody, Owner: "k", Expires: time.Now().Add(time.Hour)})
+			before, err := s.GetMulti(t.Context(), []string{"k", "part", "new"})
 			require.NoError(t, err)
-			put(t, other, "other", store.Record{Data: proof("other", 1, 100)})
-			require.NoError(t, other.Close())
-			require.NoError(t, os.Remove(path+"-wal"))
-			require.NoError(t, os.Remove(path+"-shm"))
-			require.NoError(t, os.Rename(path+".other", path))
-		}, "other"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "dir", "cache.db")
-			first, second := open(t, path, sqlite.Options{}), open(t, path, sqlite.Options{})
-			for _, s := range []*sqlite.Store{first, second} {
-				put(t, s, "k", store.Record{Data: proof("k", 1, 5000)})
-				put(t, s, "l", store.Record{Data: proof("l", 1, 100)})
-			}
-			stale, err := first.Get(t.Context(), "k")
+			db := raw(t, path)
+			_, err = db.Exec("CREATE TRIGGER fault " + c.fails + " BEGIN SELECT RAISE(ABORT, 'injected'); END")
 			require.NoError(t, err)
-			c.do(t, path)
-			if err := first.Put(t.Context(), "k", store.Record{Data: proof("k", 2, 100), Version: stale.Version}); !errors.Is(err, store.ErrConflict) {
-				t.Errorf("Put in the place of what was in the file that is gone: %v, want ErrConflict", err)
+			ctx := t.Context()
+			err = map[string]func() error{
+				"create": func() error { return s.Put(ctx, "new", store.Record{Data: proof("new", 1, 5000)}) },
+				"replace": func() error {
+					return s.Put(ctx, "k", store.Record{Data: proof("k", 2, 100), Version: before[0].Version})
+				},
+				"delete":         func() error { return s.Delete(ctx, "k", before[0].Version) },
+				"clear":          func() error { return s.Clear(ctx) },
+				"delete expired": func() error { _, err := s.DeleteExpired(ctx, time.Now().Add(2*time.Hour)); return err },
+			}[c.call]()
+			if err == nil || !strings.HasPrefix(err.Error(), "sqlite: ") || !strings.Contains(err.Error(), "injected") {
+				t.Errorf("%v, want the error of the statement", err)
 			}
-			for i, s := range []*sqlite.Store{first, second} {
-				if has(t, s, "l") {
-					t.Errorf("store %d still has what was in the file that is gone", i)
-				}
-				if c.has != "" && !has(t, s, c.has) {
-					t.Errorf("store %d does not have what is in the file that came", i)
-				}
+			_, err = db.Exec("DROP TRIGGER fault")
+			require.NoError(t, err)
+			after, err := s.GetMulti(ctx, []string{"k", "part", "new"})
+			require.NoError(t, err)
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("the records have changed (-before +after):\n%s", diff)
 			}
-			put(t, first, "new", store.Record{Data: proof("new", 1, 5000)})
-			if !has(t, second, "new") {
-				t.Error("what one store puts into the new file the other one does not have")
-			}
-			modesAre(t, path)
-			require.NoError(t, second.Close())
-			if !has(t, first, "new") {
-				t.Error("closing one store took the other one's records away")
-			}
-			require.NoError(t, first.Close())
 			sound(t, path)
+			put(t, s, "k", store.Record{Data: proof("k", 3, 100)})
 		})
 	}
 }
 
-func modesAre(t *testing.T, path string) {
-	t.Helper()
-	info, err := os.Stat(path)
+// A read that fails returns the error and no record. It is no reason to take the record for absent, and costs none.
+func TestReadThatFailsIsAnErrorAndNoMiss(t *testing.T) {
+	path := file(t)
+	s := open(t, path, sqlite.Options{OnReset: func(err error) { t.Errorf("reset: %v", err) }})
+	put(t, s, "k", store.Record{Data: proof("k", 1, 5000), Kind: store.KindEntry})
+	before, err := s.Get(t.Context(), "k")
 	require.NoError(t, err)
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("the new file has the mode %v", info.Mode())
+	db, ctx := raw(t, path), t.Context()
+	_, err = db.Exec("ALTER TABLE data RENAME COLUMN bytes TO others")
+	require.NoError(t, err)
+	r, err := s.Get(ctx, "k")
+	if err == nil || r.Version != "" || r.Data != nil {
+		t.Errorf("Get: version %q, %v, want an error alone", r.Version, err)
+	}
+	if records, err := s.GetMulti(ctx, []string{"k"}); err == nil || records != nil {
+		t.Errorf("GetMulti: %d records, %v, want an error alone", len(records), err)
+	}
+	shown := 0
+	if err := s.Range(ctx, store.KindEntry, func(string, store.Record) bool { shown++; return true }); err == nil || shown > 0 {
+		t.Errorf("Range: %d records, %v, want an error alone", shown, err)
+	}
+	_, err = db.Exec("ALTER TABLE data RENAME COLUMN others TO bytes")
+	require.NoError(t, err)
+	after, err := s.Get(ctx, "k")
+	require.NoError(t, err)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("the record has changed (-before +after):\n%s", diff)
 	}
 }
 

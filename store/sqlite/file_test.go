@@ -19,7 +19,7 @@ import (
 )
 
 // No other user can read the file, whatever the umask, and whatever its mode was before.
-func TestPrivate(t *testing.T) {
+func TestFileIsReadableByItsUserOnly(t *testing.T) {
 	for _, umask := range []int{0, 0o777, 0o022} {
 		func() {
 			defer syscall.Umask(syscall.Umask(umask))
@@ -60,7 +60,7 @@ func TestMakesDirectory(t *testing.T) {
 }
 
 // What Open refuses it says, and leaves alone, to the last byte.
-func TestRefused(t *testing.T) {
+func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	canary := func(t *testing.T, path string) {
 		require.NoError(t, os.WriteFile(path, []byte("another program's"), 0o600))
 	}
@@ -210,7 +210,7 @@ func TestDirectoryOpenedUp(t *testing.T) {
 }
 
 // In a directory of another user to which all may write nothing is kept, and nothing is made. When it is this user's, the store works.
-func TestCommons(t *testing.T) {
+func TestDirectoryOpenToAllKeepsNothing(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a directory to another user")
 	}

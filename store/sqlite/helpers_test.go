@@ -23,9 +23,9 @@ import (
 // What takes long in full is short by default.
 var (
 	kills  = flag.Int("kills", 20, "how often TestKilled kills a process that writes")
-	soak   = flag.Duration("soak", 2*time.Second, "how long TestProcesses runs")
+	soak   = flag.Duration("soak", time.Second, "how long TestProcesses runs")
 	large  = flag.Int64("large", 24<<20, "the bytes of the large bodies")
-	stride = flag.Int("stride", 3001, "one in how many bytes of a file TestFlips changes")
+	stride = flag.Int("stride", 3001, "one in how many bytes of a file TestFlippedBytesAreNeverServed changes")
 )
 
 // children are what this test binary does as another process, by the name in its environment.

@@ -36,7 +36,7 @@ func pieces(t *testing.T, s *sqlite.Store, owner string) (n int) {
 }
 
 // The entry that was used longest ago goes first, with all its pieces, however often those were read.
-func TestEvictsWhole(t *testing.T) {
+func TestEvictionTakesAnEntryWithItsParts(t *testing.T) {
 	s := open(t, file(t), sqlite.Options{MaxBytes: 2 << 20})
 	for _, key := range []string{"a", "b", "c"} {
 		body(t, s, key, 6)
@@ -56,7 +56,7 @@ func TestEvictsWhole(t *testing.T) {
 }
 
 // What was read in the last run is not what was used longest ago.
-func TestUsesSurvive(t *testing.T) {
+func TestUsesSurviveARestart(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{MaxBytes: 1 << 20})
 	for i := range 8 {
@@ -91,7 +91,7 @@ func TestLargerThanTheStore(t *testing.T) {
 }
 
 // Parts whose entry never comes, because their process was killed, are removed, and those of a download that goes on are not.
-func TestOrphans(t *testing.T) {
+func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{})
 	body(t, s, "whole", 3)
@@ -136,7 +136,7 @@ func TestDeleteTakesPieces(t *testing.T) {
 }
 
 // The file gives back what it does not need.
-func TestShrinks(t *testing.T) {
+func TestFileShrinksWhenRecordsGo(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{Sync: sqlite.SyncOff})
 	size := func() int64 {

@@ -49,7 +49,7 @@ func usesKey(s *sqlite.Store, key string) error {
 }
 
 // A file that is truncated, emptied or removed while it is open loses records and never returns a wrong one. The store recovers, here and in new processes.
-func TestCutWhileOpen(t *testing.T) {
+func TestFileTruncatedWhileOpenRecovers(t *testing.T) {
 	for _, name := range []string{"", "-wal", "-shm"} {
 		for what, harm := range map[string]func(path string, size int64) error{
 			"emptied":          func(path string, _ int64) error { return os.Truncate(path, 0) },
@@ -112,7 +112,7 @@ func overwrite(path string, size int64) error {
 }
 
 // The file bears our mark as soon as it is made, not only when the log is moved into it: without its log it is still known as one that may be made anew.
-func TestMarkAtOnce(t *testing.T) {
+func TestNewFileIsMarkedAtOnce(t *testing.T) {
 	path := file(t)
 	open(t, path, sqlite.Options{})
 	content, err := os.ReadFile(path)

@@ -70,7 +70,7 @@ func farAway(t *testing.T, addr string, d time.Duration) string {
 }
 
 // A connection that takes longer to set up than a caller waits is there for the callers that come later.
-func TestAServerFarAway(t *testing.T) {
+func TestSlowConnectionIsThereForLaterCalls(t *testing.T) {
 	srv := server.Start(t)
 	s := open(t, farAway(t, srv.Addr, 25*time.Millisecond), redis.Options{})
 	get := func() error {
