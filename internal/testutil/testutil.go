@@ -6,7 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"runtime/metrics"
 	"testing"
+	"time"
 )
 
 // RoundTripFunc is an [http.RoundTripper] that is a function.
@@ -48,4 +51,29 @@ func Abandon(t testing.TB, rt http.RoundTripper, req *http.Request) {
 		t.Fatal(err)
 	}
 	io.ReadFull(resp.Body, make([]byte, 2))
+}
+
+// Eventually waits until done reports true. The test fails if it does not within 30 seconds.
+func Eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done(); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not after 30 seconds", what)
+		}
+	}
+}
+
+// WatchHeap samples the bytes of live and dead objects on the heap until done is closed, and returns the most that it saw.
+func WatchHeap(done <-chan struct{}) (most uint64) {
+	runtime.GC()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	for {
+		metrics.Read(sample)
+		most = max(most, sample[0].Value.Uint64())
+		select {
+		case <-done:
+			return most
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }

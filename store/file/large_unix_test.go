@@ -12,8 +12,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
-	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
@@ -79,7 +78,7 @@ func largeResponse(args []string) error {
 	}
 	defer c.Close()
 	done, peak := make(chan struct{}), make(chan uint64)
-	go func() { peak <- watchHeap(done) }()
+	go func() { peak <- testutil.WatchHeap(done) }()
 	began := time.Now()
 	resp, err := (&http.Client{Transport: c.Middleware(nil)}).Get(url)
 	if err != nil {
@@ -102,19 +101,4 @@ func largeResponse(args []string) error {
 		return fmt.Errorf("the heap had %d bytes, want at most %d", heap, heapLimit)
 	}
 	return files.Close()
-}
-
-// watchHeap returns the most bytes of live and dead objects that it saw on the heap until done is closed.
-func watchHeap(done <-chan struct{}) (most uint64) {
-	runtime.GC()
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	for {
-		metrics.Read(sample)
-		most = max(most, sample[0].Value.Uint64())
-		select {
-		case <-done:
-			return most
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }

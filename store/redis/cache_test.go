@@ -20,6 +20,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store/redis"
 	"github.com/plyhttp/ply/store/redis/internal/fault"
@@ -115,7 +116,7 @@ func (p *process) stores(t testing.TB, path string) {
 	t.Helper()
 	before := p.cache.Stats().Stored
 	if !p.get(t, path) {
-		eventually(t, "storing", func() bool { return p.cache.Stats().Stored > before })
+		testutil.Eventually(t, "storing", func() bool { return p.cache.Stats().Stored > before })
 	}
 }
 
@@ -172,11 +173,11 @@ func TestLargeBodies(t *testing.T) {
 			t.Errorf("a body whose rest the origin has ends with %v", err)
 		}
 		for _, p := range []*process{two, one} {
-			eventually(t, "healing", func() bool {
+			testutil.Eventually(t, "healing", func() bool {
 				_, err := p.try(t, path)
 				return err == nil
 			})
-			eventually(t, "a hit", func() bool {
+			testutil.Eventually(t, "a hit", func() bool {
 				hit, err := p.try(t, path)
 				return hit && err == nil
 			})
@@ -207,7 +208,7 @@ func TestLargeBodyReplacedWhileReadIsReadToItsEnd(t *testing.T) {
 	_, err = io.Copy(io.Discard, again.Body)
 	require.NoError(t, err)
 	again.Body.Close()
-	eventually(t, "replacement", func() bool { return one.cache.Stats().Stored > before })
+	testutil.Eventually(t, "replacement", func() bool { return one.cache.Stats().Stored > before })
 	rest, err := io.ReadAll(resp.Body)
 	if err == nil {
 		err = proven(path, append(head, rest...))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store/redis"
 	"github.com/plyhttp/ply/store/redis/internal/server"
@@ -65,12 +66,12 @@ func TestTieredFleet(t *testing.T) {
 	settled := func(p *process) {
 		t.Helper()
 		p.stores(t, path)
-		eventually(t, "a copy in L1", func() bool { return p.inL1(t, r, path) })
+		testutil.Eventually(t, "a copy in L1", func() bool { return p.inL1(t, r, path) })
 	}
 	goes := func(p *process, what string) {
 		t.Helper()
 		asked := o.asked.Load()
-		eventually(t, "hearing of "+what, func() bool { p.get(t, path); return o.asked.Load() > asked })
+		testutil.Eventually(t, "hearing of "+what, func() bool { p.get(t, path); return o.asked.Load() > asked })
 	}
 	c := raw(t, srv.Addr)
 	for range 3 {
@@ -115,9 +116,9 @@ func TestTieredOverOutage(t *testing.T) {
 		srv.Start()
 		works(t, one.store)
 		for _, p := range []*process{one, two} {
-			eventually(t, "a store that is up", func() bool { p.get(t, "/other/100"); p.get(t, path); return !p.cache.Stats().StoreDown })
+			testutil.Eventually(t, "a store that is up", func() bool { p.get(t, "/other/100"); p.get(t, path); return !p.cache.Stats().StoreDown })
 		}
-		eventually(t, "hearing again", func() bool {
+		testutil.Eventually(t, "hearing again", func() bool {
 			one.hits(t, path)
 			two.hits(t, path)
 			resp, err := one.client.Post("http://example.test"+path, "text/plain", strings.NewReader("x"))

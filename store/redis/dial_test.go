@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store/redis"
 	"github.com/plyhttp/ply/store/redis/internal/server"
 )
@@ -82,5 +83,5 @@ func TestSlowConnectionIsThereForLaterCalls(t *testing.T) {
 	if err := get(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the first call: %v", err)
 	}
-	eventually(t, "a call that is answered", func() bool { return get() == nil })
+	testutil.Eventually(t, "a call that is answered", func() bool { return get() == nil })
 }

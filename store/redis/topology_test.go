@@ -23,21 +23,12 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/redis"
 	"github.com/plyhttp/ply/store/redis/internal/server"
 	"github.com/plyhttp/ply/store/storetest"
 )
-
-// eventually waits for what servers arrange among themselves.
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); <-time.After(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not happen", what)
-		}
-	}
-}
 
 const slots = 16384
 
@@ -60,7 +51,7 @@ func startCluster(t *testing.T, n int) []*server.Server {
 	}
 	for _, node := range nodes {
 		c := raw(t, node.Addr)
-		eventually(t, "a cluster", func() bool {
+		testutil.Eventually(t, "a cluster", func() bool {
 			info := c.ClusterInfo(t.Context()).Val()
 			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_size:%d", n))
 		})
@@ -100,7 +91,7 @@ func TestCluster(t *testing.T) {
 	t.Run("heard from all", func(t *testing.T) {
 		s, other := openCluster(t, nodes, redis.Options{}), openCluster(t, nodes, redis.Options{})
 		n := listen(t, s)
-		eventually(t, "hearing from all", func() bool {
+		testutil.Eventually(t, "hearing from all", func() bool {
 			n.forget()
 			for i := range 30 {
 				put(t, other, fmt.Sprintf("spread-%d", i), "x")
@@ -202,16 +193,16 @@ func TestSentinel(t *testing.T) {
 	n := listen(t, s)
 	c, next := raw(t, sentinel.Addr), raw(t, replica.Addr)
 	c.Do(t.Context(), "SENTINEL", "DEBUG", "info-period", "100") // it learns of the replica sooner
-	eventually(t, "replication", func() bool { return next.Exists(t.Context(), "ply:k").Val() == 1 })
-	eventually(t, "failover", func() bool { return c.Do(t.Context(), "SENTINEL", "FAILOVER", "main").Err() == nil })
+	testutil.Eventually(t, "replication", func() bool { return next.Exists(t.Context(), "ply:k").Val() == 1 })
+	testutil.Eventually(t, "failover", func() bool { return c.Do(t.Context(), "SENTINEL", "FAILOVER", "main").Err() == nil })
 	n.forget()
-	eventually(t, "a new master", func() bool { return strings.Contains(next.Info(t.Context(), "replication").Val(), "role:master") })
+	testutil.Eventually(t, "a new master", func() bool { return strings.Contains(next.Info(t.Context(), "replication").Val(), "role:master") })
 	n.waitFor(t, "")
 	works(t, s)
 	if next.Exists(t.Context(), "ply:works").Val() != 1 {
 		t.Error("the store does not write to the new master")
 	}
-	eventually(t, "hearing from the new master", func() bool {
+	testutil.Eventually(t, "hearing from the new master", func() bool {
 		next.Set(t.Context(), "ply:other", "x", 0)
 		return n.count("other") > 0
 	})

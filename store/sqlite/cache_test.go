@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store/sqlite"
 )
@@ -147,7 +148,7 @@ func (p *program) stored(t testing.TB, url, language string) string {
 	before := p.cache.Stats().Stored
 	body, hit := p.get(t, url, language)
 	if !hit { // no other request is under way
-		eventually(t, url+" is stored", func() bool { return p.cache.Stats().Stored > before })
+		testutil.Eventually(t, url+" is stored", func() bool { return p.cache.Stats().Stored > before })
 	}
 	return body
 }

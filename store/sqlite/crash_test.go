@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
 )
@@ -96,7 +97,7 @@ func checkAfterKill(t *testing.T, path string, said map[string]int) {
 			}
 		}
 	}
-	eventually(t, "no piece is without its entry", func() bool {
+	testutil.Eventually(t, "no piece is without its entry", func() bool {
 		orphans := 0
 		require.NoError(t, s.Range(t.Context(), store.KindBody, func(key string, r store.Record) bool {
 			if _, err := proven(key, r.Data); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
 )
@@ -137,7 +138,7 @@ func TestDamagedFileIsEmptiedAndReported(t *testing.T) {
 				}
 				resets.Add(1)
 			}})
-			eventually(t, "the store works again", func() bool {
+			testutil.Eventually(t, "the store works again", func() bool {
 				r, err := s.Get(t.Context(), "key-7")
 				if err == nil {
 					err = s.Put(t.Context(), "key-7", store.Record{Data: proof("key-7", 1000, 5000), Version: r.Version})
@@ -147,7 +148,7 @@ func TestDamagedFileIsEmptiedAndReported(t *testing.T) {
 				}
 				return err == nil
 			})
-			eventually(t, "it is told", func() bool { return resets.Load() > 0 })
+			testutil.Eventually(t, "it is told", func() bool { return resets.Load() > 0 })
 			for i := range 30 {
 				key := fmt.Sprint("new-", i)
 				put(t, s, key, store.Record{Data: proof(key, i, 10_000)})
@@ -218,7 +219,7 @@ func TestWrongTotalsAreSetRight(t *testing.T) {
 		_, err = raw(t, path).Exec(wrong)
 		require.NoError(t, err)
 		s = open(t, path, sqlite.Options{MaxBytes: 1 << 20})
-		eventually(t, "the totals are right", func() bool {
+		testutil.Eventually(t, "the totals are right", func() bool {
 			records, held, err := s.Size(t.Context())
 			require.NoError(t, err)
 			return records != 7 && held > 0 && held < 1<<20

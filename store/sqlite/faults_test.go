@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
 )
@@ -167,7 +168,7 @@ func TestLogIsBounded(t *testing.T) {
 	}
 	require.NoError(t, reader.Close())
 	put(t, s, "after", store.Record{Data: data})
-	eventually(t, "the log is short again", func() bool {
+	testutil.Eventually(t, "the log is short again", func() bool {
 		put(t, s, "again", store.Record{Data: data})
 		info, err := os.Stat(path + "-wal")
 		require.NoError(t, err)

@@ -148,15 +148,4 @@ func has(t testing.TB, s *sqlite.Store, key string) bool {
 	return r.Version != ""
 }
 
-// eventually waits for what the store does in the background.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: it has not come to that", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
-
 var background = context.Background()

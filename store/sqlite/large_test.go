@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"runtime"
-	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
@@ -41,7 +40,7 @@ func storeLarge(path string) error {
 	}
 	defer s.Close()
 	done, peak := make(chan struct{}), make(chan uint64)
-	go func() { peak <- watchHeap(done) }()
+	go func() { peak <- testutil.WatchHeap(done) }()
 	n := int(*large / piece)
 	data := make([]byte, piece)
 	began := time.Now()
@@ -82,21 +81,6 @@ func storeLarge(path string) error {
 	return s.Close()
 }
 
-// watchHeap returns the most bytes of live and dead objects that it saw on the heap until done is closed.
-func watchHeap(done <-chan struct{}) (most uint64) {
-	runtime.GC()
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	for {
-		metrics.Read(sample)
-		most = max(most, sample[0].Value.Uint64())
-		select {
-		case <-done:
-			return most
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-}
-
 // TestLargeResponse has a program fetch and store a large body, and another one serve it from the file, each with a heap that is watched.
 func TestLargeResponse(t *testing.T) {
 	o, path := newOrigin(t), file(t)
@@ -134,7 +118,7 @@ func fetchLarge(path string) error {
 	}
 	defer c.Close()
 	done, peak := make(chan struct{}), make(chan uint64)
-	go func() { peak <- watchHeap(done) }()
+	go func() { peak <- testutil.WatchHeap(done) }()
 	began := time.Now()
 	resp, err := (&http.Client{Transport: c.Middleware(http.DefaultTransport)}).Get(os.Getenv("PLY_SQLITE_URL"))
 	if err != nil {

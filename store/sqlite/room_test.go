@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
 )
@@ -47,7 +48,7 @@ func TestEvictionTakesAnEntryWithItsParts(t *testing.T) {
 	if !has(t, s, "a") || has(t, s, "b") || !has(t, s, "c") || !has(t, s, "d") {
 		t.Errorf("a %t, b %t, c %t, d %t, want all but b, which was used longest ago", has(t, s, "a"), has(t, s, "b"), has(t, s, "c"), has(t, s, "d"))
 	}
-	eventually(t, "the pieces go with their entry", func() bool { return pieces(t, s, "b") == 0 })
+	testutil.Eventually(t, "the pieces go with their entry", func() bool { return pieces(t, s, "b") == 0 })
 	for _, key := range []string{"a", "c"} {
 		if n := pieces(t, s, key); n != 6 {
 			t.Errorf("%s has %d of its 6 pieces", key, n)
@@ -107,7 +108,7 @@ func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 	}
 	require.NoError(t, s.Close())
 	s = open(t, path, sqlite.Options{OrphanAge: time.Millisecond})
-	eventually(t, "orphans are removed", func() bool { return pieces(t, s, "lost") == 0 })
+	testutil.Eventually(t, "orphans are removed", func() bool { return pieces(t, s, "lost") == 0 })
 	if n := pieces(t, s, "whole"); n != 3 {
 		t.Errorf("of 3 pieces with an entry %d are there", n)
 	}
@@ -124,9 +125,9 @@ func TestDeleteTakesPieces(t *testing.T) {
 	body(t, s, "a", 20)
 	body(t, s, "b", 2)
 	require.NoError(t, s.Delete(t.Context(), "a", ""))
-	eventually(t, "the pieces go with their entry", func() bool { return pieces(t, s, "a") == 0 })
+	testutil.Eventually(t, "the pieces go with their entry", func() bool { return pieces(t, s, "a") == 0 })
 	body(t, s, "a", 3) // under the same owner, later
-	eventually(t, "they stay", func() bool {
+	testutil.Eventually(t, "they stay", func() bool {
 		s.DeleteExpired(t.Context(), time.Now())
 		return pieces(t, s, "a") == 3
 	})
@@ -159,7 +160,7 @@ func TestFileShrinksWhenRecordsGo(t *testing.T) {
 	} {
 		fill()
 		forget()
-		eventually(t, name+": the file is small again", func() bool {
+		testutil.Eventually(t, name+": the file is small again", func() bool {
 			raw := raw(t, path)
 			_, err := raw.Exec("PRAGMA wal_checkpoint(PASSIVE)") // as any process may
 			require.NoError(t, err)
@@ -179,7 +180,7 @@ func TestBoundBecomesSmaller(t *testing.T) {
 	}
 	require.NoError(t, s.Close())
 	s = open(t, path, sqlite.Options{MaxBytes: 1 << 20})
-	eventually(t, "the new bound holds", func() bool {
+	testutil.Eventually(t, "the new bound holds", func() bool {
 		_, held, err := s.Size(t.Context())
 		require.NoError(t, err)
 		return held <= 1<<20

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
 )
@@ -88,15 +89,15 @@ func TestFileTruncatedWhileOpenRecovers(t *testing.T) {
 						t.Log(failed)
 					}
 				}()
-				eventually(t, "the store works again", comesBack)
+				testutil.Eventually(t, "the store works again", comesBack)
 				if out, err := process(t, "reads", path).CombinedOutput(); err != nil {
 					t.Errorf("another process: %v: %s", err, out)
 				}
-				eventually(t, "the store works beside another process", comesBack)
+				testutil.Eventually(t, "the store works beside another process", comesBack)
 				require.NoError(t, s.Close())
 				// A page that both had in memory, or did not need, may still be damaged. Who reads it from the file finds out, and comes back, too.
 				s = open(t, path, sqlite.Options{})
-				eventually(t, "the store works when it is opened again", comesBack)
+				testutil.Eventually(t, "the store works when it is opened again", comesBack)
 			})
 		}
 	}
