@@ -201,7 +201,7 @@ func TestExplainKnowsTheStrategy(t *testing.T) {
 	})
 }
 
-// Explaining neither prolongs a lifetime that slides nor keeps a response from being evicted.
+// Explaining does not prolong a lifetime that slides.
 func TestExplainIsNoUse(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, says("x"), cache.Options{Expiry: expiry.Sliding(expiry.After(time.Minute))})
