@@ -62,7 +62,7 @@ func (s *Store) read(p *place, name string) (h head, r store.Record, used time.T
 	return h, r, info.ModTime(), err
 }
 
-// readAll reads a file of this size, after a look at its head: what lies about its length gets no room.
+// readAll reads a file of this size. It checks the lengths in the head first, so that a wrong one allocates nothing.
 func readAll(f handle, size int64) ([]byte, error) {
 	first := make([]byte, min(size, block))
 	if _, err := io.ReadFull(f, first); err != nil {
@@ -89,7 +89,7 @@ func short(err error) error {
 	return err
 }
 
-// odd says of what cannot be opened whether that is because it is no file: a symlink that leads out of the directory, say.
+// odd explains why a name cannot be opened. It returns errCorrupt if the name is no regular file, such as a symlink that leads out of the directory.
 func odd(p *place, name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		info, statErr := p.fs.Lstat(name)
@@ -108,7 +108,7 @@ func odd(p *place, name string, err error) error {
 	return err
 }
 
-// readHead returns what a file says before its data.
+// readHead reads the part of a file before the data.
 func readHead(p *place, name string) (head, error) {
 	f, err := p.fs.Open(name, os.O_RDONLY)
 	if err != nil {
@@ -162,17 +162,17 @@ func (h *held) drop(name string) error {
 	case info.Mode().IsRegular():
 		return h.remove(name, info.Size())
 	}
-	return h.place.fs.Remove(name) // it was never counted
+	return h.place.fs.Remove(name) // it was never in the count
 }
 
-// there is what a change finds.
+// there is the record that a change finds.
 type there struct {
 	version string // "" if there is no record that counts
 	size    int64  // of the file, 0 if there is none
 }
 
-// look returns what is under a name. A record that is over, or of another key, or not whole, is there but does not count.
-// The data is looked at only where it matters: "" is the version of a caller who found it broken, or who has never read it.
+// look returns the record under a name. A record that is expired, of another key or damaged has a size but no version.
+// look checks the data only if version is "": then the caller found the record damaged, or never read it.
 func (h *held) look(key, name, version string, now time.Time) (there, error) {
 	info, err := h.place.fs.Lstat(name)
 	switch {
@@ -335,7 +335,7 @@ func (h *held) replace(name string, data []byte, found there) error {
 		return nil
 	}
 	if err := h.syncDir(dir); err != nil {
-		h.drop(name) // who is told that it failed must not find it
+		h.drop(name) // a record whose Put failed must not be found
 		return err
 	}
 	return nil

@@ -129,7 +129,7 @@ func private(path string) error {
 	return nil
 }
 
-// withdraw takes the rights of others to a file that is known to be ours.
+// withdraw removes the permissions of other users on a file that is known to be ours.
 func withdraw(path string) error {
 	for _, suffix := range append(siblings[:len(siblings):len(siblings)], "") {
 		p := path + suffix
@@ -149,7 +149,7 @@ func withdraw(path string) error {
 	return nil
 }
 
-// opened notes that this process has path open; closed, that it has it open once less.
+// opened counts one more connection of this process to path, and closed one less.
 func opened(path string) {
 	inProcess.Lock()
 	defer inProcess.Unlock()
@@ -164,8 +164,8 @@ func closed(path string) {
 	}
 }
 
-// discard removes a database of ours that cannot be opened any more. It reports whether it did: not if the file does not bear our mark,
-// or if this process has it open elsewhere, where that will be found out too.
+// discard removes a database of ours that cannot be opened any more. It reports whether it did. It leaves a file without our mark alone,
+// and one that another store of this process has open: that store will find the damage itself.
 func discard(path string) (bool, error) {
 	inProcess.Lock()
 	defer inProcess.Unlock()
@@ -178,8 +178,8 @@ func discard(path string) (bool, error) {
 	return true, remove(path)
 }
 
-// remove removes a database that is known to be ours. Those who have it open find out by its name.
-// The log goes first: the log of one database must not be taken for that of the next.
+// remove removes a database that is known to be ours. Stores that have it open notice that its name leads to no file, or to another.
+// The log is removed first, so that it is never taken for the log of the next database.
 func remove(path string) error {
 	for _, suffix := range append(siblings[:len(siblings):len(siblings)], "") {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -189,7 +189,7 @@ func remove(path string) error {
 	return nil
 }
 
-// marked reports whether the file at path has our mark where SQLite has it.
+// marked reports whether the file at path has our application ID in its header.
 func marked(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

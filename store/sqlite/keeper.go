@@ -19,10 +19,10 @@ const (
 	sparePages = 128      // and so many anyway
 )
 
-// pauses returns how long to wait before the file is asked for again: about as long as a transaction takes, and random, so that those who wait do not meet again.
+// pauses returns how long to wait before the next try to lock the file: about as long as a transaction takes, and random, so that waiting connections do not collide again.
 func pauses() time.Duration { return 50*time.Microsecond + rand.N(500*time.Microsecond) }
 
-// wake has the keeper look for work now.
+// wake makes the keeper look for work now.
 func (s *Store) wake() {
 	select {
 	case s.kick <- struct{}{}:
@@ -30,7 +30,7 @@ func (s *Store) wake() {
 	}
 }
 
-// keep does what no call has to wait for, until the store is closed.
+// keep runs the maintenance that no call waits for. It ends when the store is closed.
 func (s *Store) keep() {
 	every := time.NewTicker(keepEvery)
 	defer every.Stop()
@@ -49,7 +49,7 @@ func (s *Store) keep() {
 	}
 }
 
-// audit counts once what is there, in case that a damaged page held the totals.
+// audit counts the records once, because the totals may come from a damaged page.
 func (s *Store) audit() {
 	ctx, cancel := context.WithTimeout(background, keepEvery)
 	defer cancel()
@@ -67,7 +67,7 @@ func (s *Store) audit() {
 	})
 }
 
-// everyMinute does what is done by the clock.
+// everyMinute runs the periodic maintenance.
 func (s *Store) everyMinute() {
 	s.writeUses(keepEvery)
 	s.relax()
@@ -79,7 +79,7 @@ func (s *Store) everyMinute() {
 var errDiskFull = errors.New("the disk was full for a minute, and had no room to remove records one by one")
 
 // giveWay removes the file if the disk is still full: to remove single records, SQLite needs room too.
-// A cache gives its room back rather than keep it from others, and be of little use itself.
+// On a full disk a cache is of little use, so it gives its room back to other programs.
 func (s *Store) giveWay() {
 	var err error
 	_ = s.useOnce(background, func(db *database) error {
@@ -96,7 +96,7 @@ func (s *Store) giveWay() {
 	s.stuck.Store(code(err) == codeFull)
 }
 
-// keepLog moves the log into the file whenever enough was written, until the store is closed. It lets others read and write meanwhile.
+// keepLog moves the log into the file whenever enough was written. Others read and write meanwhile. It ends when the store is closed.
 func (s *Store) keepLog() {
 	for {
 		select {
@@ -113,7 +113,7 @@ func (s *Store) keepLog() {
 	}
 }
 
-// tidy removes what is of no use and gives its room back. What fails is tried again the next time.
+// tidy removes expired records and parts without an owner, and gives their room back. A step that fails is tried again the next time.
 func (s *Store) tidy() {
 	ctx, cancel := context.WithTimeout(context.Background(), keepEvery)
 	defer cancel()
@@ -135,7 +135,7 @@ func (s *Store) tidy() {
 	})
 }
 
-// repeatedly runs a step, each time in a transaction of its own so that others get their turn, until nothing is left to do.
+// repeatedly runs a step until it has nothing left to do, each time in a transaction of its own so that other writers get their turn.
 func (s *Store) repeatedly(ctx context.Context, db *database, step func(*tx) (bool, error)) error {
 	for more := true; more; {
 		err := s.write(ctx, db, func(tx *tx) (err error) {
@@ -149,7 +149,7 @@ func (s *Store) repeatedly(ctx context.Context, db *database, step func(*tx) (bo
 	return nil
 }
 
-// orphansSQL finds the owners that are not there and whose parts have waited long enough. It jumps from owner to owner in the index.
+// orphansSQL finds owners that do not exist and whose parts are older than Options.OrphanAge. It jumps from owner to owner in the index.
 const orphansSQL = `WITH RECURSIVE o (owner) AS (
 		SELECT min(owner) FROM records WHERE owner <> ''
 		UNION ALL
@@ -158,7 +158,7 @@ const orphansSQL = `WITH RECURSIVE o (owner) AS (
 		AND NOT EXISTS (SELECT 1 FROM records e WHERE e.key = o.owner)
 		AND (SELECT max(stored_at) FROM records p WHERE p.owner <> '' AND p.owner = o.owner) < ?1`
 
-// doomOrphans dooms the parts of what was never completed. It looks for them without the write lock.
+// doomOrphans dooms the parts of responses that were never completed. It looks for them without the write lock.
 func (s *Store) doomOrphans(ctx context.Context, db *database) error {
 	before := time.Now().Add(-s.options.OrphanAge).UnixMicro()
 	var owners []found
@@ -174,7 +174,7 @@ func (s *Store) doomOrphans(ctx context.Context, db *database) error {
 	return err
 }
 
-// doomOrphan dooms the parts of an owner unless it has come, or another part, since they were found.
+// doomOrphan dooms the parts of an owner, unless the owner or another part was stored since they were found.
 func (tx *tx) doomOrphan(owner string, before int64) error {
 	n, err := tx.number(background, "SELECT count(*) FROM records WHERE key = ?1 OR owner = ?1 AND owner <> '' AND stored_at >= ?2", owner, before)
 	if err != nil || n > 0 {
@@ -192,7 +192,7 @@ func (tx *tx) keepWithin() (bool, error) {
 	return tx.free(0, "")
 }
 
-// shrink gives a few free pages back to the file system, if there are many.
+// shrink gives a batch of free pages back to the file system if there are many.
 func (tx *tx) shrink() (bool, error) {
 	free, err := tx.number(background, "PRAGMA freelist_count")
 	if err != nil {
@@ -207,7 +207,7 @@ func (tx *tx) shrink() (bool, error) {
 
 var errLogFull = errors.New("the write-ahead log is full: another connection has been reading the file for long, and does not stop")
 
-// boundLog moves the log into the file if the keeper does not get there, because others write or read all the time. The caller may write.
+// boundLog moves the log into the file when the keeper cannot, because others read or write all the time. The caller holds the turn to write.
 func (s *Store) boundLog(ctx context.Context, db *database) error {
 	size, current := db.logSize()
 	if !current {
@@ -216,7 +216,7 @@ func (s *Store) boundLog(ctx context.Context, db *database) error {
 	if size <= db.tried+hardLog && size <= fullLog {
 		return nil
 	}
-	// A reader of an old state may be in the way. Then the next try is not the next Put, as long as there is room.
+	// A reader of an old state may be in the way. Then the next Put does not try again while the log has room.
 	moved, err := db.moveLog()
 	db.tried = size
 	if moved {
@@ -266,7 +266,7 @@ func (s *Store) writeUses(least time.Duration) {
 	}
 }
 
-// lastUses writes down, when the store is closed, what it knows, so that the next one drops the right records. It does not wait long for others.
+// lastUses records the uses that are not yet in the file when the store is closed, so that the next store evicts the right records. It does not wait long for a lock.
 func (s *Store) lastUses(db *database) {
 	all := s.uses.takeAll()
 	if len(all) == 0 || !db.current() {
@@ -290,13 +290,13 @@ func (tx *tx) touch(keys []string, used map[string]int64, least time.Duration) e
 	return nil
 }
 
-// report says that something was found damaged, after so many resets.
+// report says that damage was found, and how many resets there had been.
 type report struct {
 	reason error
 	resets int64
 }
 
-// report has the keeper see to it.
+// report hands the damage to the keeper.
 func (s *Store) report(r report) {
 	select {
 	case s.reports <- r:
@@ -304,10 +304,10 @@ func (s *Store) report(r report) {
 	}
 }
 
-// repair empties the file: what is damaged in one place may be so in others. If that cannot be done in place, the file is made anew.
+// repair empties the file, because damage in one place may not be the only one. If it cannot be emptied in place, repair makes it anew.
 func (s *Store) repair(r report) {
 	if r.resets != s.resets.Load() {
-		return // that was before the last time
+		return // the file was emptied after this damage was found
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

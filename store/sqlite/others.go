@@ -40,7 +40,7 @@ func (s *Store) batch(ctx context.Context, kind store.Kind, last int64) (batch [
 	return batch, err
 }
 
-// peek reads a record without using it.
+// peek reads a record without counting that as a use.
 func (s *Store) peek(ctx context.Context, key string) (r store.Record, err error) {
 	err = s.use(ctx, "range", func(db *database) error {
 		return s.read(ctx, db, func(c *conn) error {

@@ -165,7 +165,7 @@ type tx struct {
 	db    *database
 }
 
-// row is what has to be known of a record before it is replaced or removed.
+// row has the fields of a record that a change needs.
 type row struct {
 	id      int64
 	version string
@@ -173,7 +173,7 @@ type row struct {
 	expired bool
 }
 
-// current returns what is under key, expired or not, or nil.
+// current returns the row under key, expired or not, or nil if there is none.
 func (tx *tx) current(key string) (*row, error) {
 	r, err := tx.first(background, "SELECT id, version, size, expires_at FROM records WHERE key = ?1", key)
 	if err != nil || r == nil {
@@ -251,7 +251,7 @@ func (tx *tx) set(id int64, key string, r store.Record, size int64) error {
 // maxLabel bounds what is kept of a label.
 const maxLabel = 1 << 10
 
-// label returns what people can read of a label in a shell: without control characters, and cut off.
+// label shortens a label and drops its control characters, so that a shell can show it.
 func label(s string) string {
 	cut := strings.ToValidUTF8(s[:min(len(s), maxLabel)], "")
 	return strings.Map(func(r rune) rune {
@@ -270,7 +270,7 @@ func (tx *tx) remove(id int64, key string) error {
 	return tx.doom(key)
 }
 
-// removeDamaged deletes what is under key unless it is right by now.
+// removeDamaged deletes the record under key, unless another one has replaced the damaged one by now.
 func (tx *tx) removeDamaged(key string) error {
 	r, err := tx.first(background, getSQL, key)
 	if err != nil || r == nil {

@@ -14,7 +14,7 @@ const (
 	pageCharge = 4 << 10
 )
 
-// charge returns what a record takes in the file, about.
+// charge returns about how many bytes a record takes in the file.
 func charge(key string, r store.Record) int64 {
 	data := int64(len(r.Data))
 	if data > pageCharge/2 {
@@ -56,10 +56,10 @@ func (tx *tx) makeRoom(bytes, keep int64, owner string) error {
 // maxIdle is how many steps may free nothing, for what they only forget has to be forgotten, too. When there are more, indexes contradict each other.
 const maxIdle = 1000
 
-// countSQL counts anew what the triggers keep count of.
+// countSQL computes the totals that the triggers maintain.
 const countSQL = "SELECT count(*), coalesce(sum(size), 0) FROM records"
 
-// count sets the totals right.
+// count corrects the totals.
 func (tx *tx) count() error {
 	_, err := tx.exec(background, "UPDATE totals SET (records, bytes) = ("+countSQL+")")
 	return err
@@ -73,8 +73,8 @@ func (s *Store) bound() int64 {
 	return s.options.MaxBytes
 }
 
-// squeeze has the next Put make do with less than there was when the disk was full: what is removed leaves free pages in the file.
-// The log's room is given back at once. The caller may write.
+// squeeze lowers the bound below what the store held when the disk was full: removed records leave free pages in the file.
+// It gives the log's room back at once. The caller holds the turn to write.
 func (s *Store) squeeze(db *database) {
 	if _, err := db.moveLog(); code(err) == codeFull {
 		s.stuck.Store(true)
@@ -84,7 +84,7 @@ func (s *Store) squeeze(db *database) {
 	}
 }
 
-// relax lets the store grow again, a little each minute.
+// relax raises the bound again, a little each minute.
 func (s *Store) relax() {
 	c := s.ceiling.Load()
 	if c += c / 8; c > s.options.MaxBytes {
@@ -93,7 +93,7 @@ func (s *Store) relax() {
 	s.ceiling.Store(c)
 }
 
-// free removes one thing, or a few: so little that a Put is as quick in a full store as in an empty one. It reports whether there was any.
+// free removes one record or a few, so few that a Put is as quick in a full store as in an empty one. It reports whether there was any.
 func (tx *tx) free(keep int64, owner string) (bool, error) {
 	for _, step := range []func() (bool, error){
 		func() (bool, error) { return tx.freeExpired(keep) },
@@ -111,7 +111,7 @@ func (tx *tx) free(keep int64, owner string) (bool, error) {
 // portion is how many records are removed at once.
 const portion = 8
 
-// freeExpired removes a few records whose time is over.
+// freeExpired removes a few expired records.
 func (tx *tx) freeExpired(keep int64) (bool, error) {
 	n, err := tx.deleteExpired(time.Now().UnixMilli(), keep)
 	return n > 0, err
@@ -156,7 +156,7 @@ func (tx *tx) freeDoomed(keep int64) (bool, error) {
 	return true, err
 }
 
-// evict removes what was used longest ago, and dooms its parts. If this process has used it since, that is written down, and another one is looked for.
+// evict removes the least recently used record and dooms its parts. If this process has used it since, evict records that use and looks for another.
 func (tx *tx) evict(keep int64) (bool, error) {
 	for {
 		found, err := tx.list(background, "SELECT id, key FROM records WHERE owner = '' AND id <> ?1 ORDER BY used_at LIMIT 1", keep)
