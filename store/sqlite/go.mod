@@ -3,6 +3,7 @@ module github.com/plyhttp/ply/store/sqlite
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/plyhttp/ply v0.0.0
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.61.1
