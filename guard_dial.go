@@ -23,7 +23,7 @@ func (o TransportOptions) proxy() (func(*http.Request) (*url.URL, error), error)
 			return newHTTPSOnlyError(req, false)
 		}
 		if g != nil && proxy != nil {
-			return g.checkProxied(req.URL.Hostname())
+			return g.checkProxied(req, proxy)
 		}
 		return nil
 	}}

@@ -2,11 +2,14 @@ package ply
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/plyhttp/ply/internal/specialaddr"
+	"github.com/plyhttp/ply/internal/target"
 )
 
 // guard is a [Guard] that has been checked, and shares no memory with it. A nil guard refuses nothing.
@@ -103,8 +106,21 @@ func (g *guard) check(host string, addr netip.Addr) error {
 	return e
 }
 
-// checkProxied returns a GuardError if a proxy must not be asked for host.
-func (g *guard) checkProxied(host string) error {
+// checkProxied returns a GuardError if proxy must not be asked for what req names: its URL, and, where the proxy forwards the request, its Host.
+func (g *guard) checkProxied(req *http.Request, proxy *url.URL) error {
+	err := g.checkName(req.URL.Hostname())
+	if err != nil || proxy.Scheme != "http" && proxy.Scheme != "https" {
+		return err
+	}
+	asked, err := target.ToProxy(req)
+	if err != nil {
+		return &GuardError{Host: req.URL.Hostname(), Reason: "the proxy would be asked for another URL, which cannot be parsed"}
+	}
+	return g.checkName(asked.Hostname())
+}
+
+// checkName returns a GuardError if a proxy must not be asked for host.
+func (g *guard) checkName(host string) error {
 	if addr, ok := specialaddr.Literal(host); ok {
 		return g.check(host, addr)
 	}

@@ -341,6 +341,37 @@ func TestGuardAndProxies(t *testing.T) {
 	refused(t, err)
 }
 
+// A proxy that forwards a request is asked for what its Host or its Opaque names, and a gateway may have either from a stranger.
+func TestGuardLooksAtTheHostThatAProxyIsAskedFor(t *testing.T) {
+	p := &proxy{}
+	server := httptest.NewServer(p)
+	defer server.Close()
+	to, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	c := clientOver(t, ply.TransportOptions{Guard: &ply.Guard{AllowPrefixes: allow("127.0.0.1/32")}, Proxy: http.ProxyURL(to)})
+	send := func(host, opaque string) error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
+		require.NoError(t, err)
+		req.Host, req.URL.Opaque = host, opaque
+		return ply.Discard(c.Do(req))
+	}
+	for _, host := range []string{"169.254.169.254", "169.254.169.254:80", "[::ffff:a9fe:a9fe]", "2852039166", "localhost:8080", "metadata.google.internal", "localhost..", "10.0.0.1:x"} {
+		refused(t, send(host, ""))
+	}
+	for _, opaque := range []string{"//169.254.169.254/latest", "http://10.0.0.1/", "//localhost", "//[::1"} {
+		refused(t, send("", opaque))
+	}
+	if saw := p.take(); len(saw) != 0 {
+		t.Errorf("the proxy was asked for %v", saw)
+	}
+	require.NoError(t, send("other.example:8080", ""))
+	require.NoError(t, send("", "//other.example/a"))
+	require.NoError(t, send("", "/a"))
+	if saw := p.take(); len(saw) != 3 {
+		t.Errorf("the proxy was asked for %v", saw)
+	}
+}
+
 func TestGuardLooksAtTheConnectionsOfAProgramsOwnDialer(t *testing.T) {
 	s := listen(t, "127.0.0.1:0", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "reached") })
 	var dialed, closed atomic.Int32

@@ -71,7 +71,7 @@ func NameRefusal(host string) string {
 	switch {
 	case last == "localhost":
 		return "localhost (RFC 6761 §6.3)"
-	case EndsInNumber(host):
+	case EndsInNumber(host), strings.Contains("."+host+".", ".."):
 		return "neither a name nor an address (RFC 3696 §2)"
 	case last == "local":
 		return "link-local name (RFC 6762)"

@@ -261,6 +261,10 @@ func TestNamesThatAreNoneOfThePublicDNS(t *testing.T) {
 		"xn--bcher-kva.example":    "",
 		"example.com.":             "",
 		"localhost.example":        "",
+		"foo.localhost..":          "neither a name nor an address (RFC 3696 §2)",
+		"a..example":               "neither a name nor an address (RFC 3696 §2)",
+		".example.com":             "neither a name nor an address (RFC 3696 §2)",
+		"":                         "neither a name nor an address (RFC 3696 §2)",
 	} {
 		if got := NameRefusal(host); got != want {
 			t.Errorf("%s: %q, want %q", host, got, want)

@@ -91,7 +91,7 @@ func (l *layer) skips(req *http.Request) string {
 		return "disabled"
 	case req.Context().Value(askedKey{}) == &l.opts:
 		return "it fetches the token"
-	case !l.origins.have(req.URL):
+	case !l.origins.sentTo(req):
 		return "another origin"
 	case l.brings(req):
 		return "the request has credentials of its own"

@@ -18,7 +18,8 @@ type Options struct {
 
 	// Origins are those that may get the token, such as "https://api.example.com" or "http://localhost:8080".
 	// "https://*.example.com" stands for all hosts below example.com, and not for that itself. Requests to any other origin,
-	// those that follow a redirect too, go on without a token. There is no default.
+	// those that follow a redirect too, go on without a token. A request over http whose Host is set is also one to the origin that Host names,
+	// for that is where a proxy would forward it. There is no default.
 	Origins []string
 
 	// Field is the header field of the token. Zero means Authorization, unless Query is set.

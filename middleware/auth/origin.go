@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -55,6 +56,16 @@ func parseOrigin(text string) (o origin, why string) {
 		o.authority, o.subdomains = host, true
 	}
 	return o, ""
+}
+
+// sentTo reports whether a request goes to one of the origins alone: both the server that its URL names and the one
+// that a proxy would forward it to, which its Host names.
+func (all origins) sentTo(req *http.Request) bool {
+	if !all.have(req.URL) {
+		return false
+	}
+	asked, err := target.ToProxy(req)
+	return err == nil && (asked == req.URL || all.have(asked))
 }
 
 func (all origins) have(u *url.URL) bool {

@@ -47,6 +47,44 @@ func TestTokenGoesToItsOriginsAlone(t *testing.T) {
 	}
 }
 
+// A proxy forwards a request over http to the origin that its Host or its Opaque names.
+func TestTokenGoesToNoOriginThatAProxyWouldBeAskedFor(t *testing.T) {
+	for _, test := range []struct {
+		url, host, opaque string
+		goes              bool
+	}{
+		{"http://api.test", "", "", true},
+		{"http://api.test", "api.test", "", true},
+		{"http://api.test", "API.test:80", "", true},
+		{"http://api.test", "other.test", "", true},
+		{"http://api.test", "evil.test", "", false},
+		{"http://api.test", "api.test:8080", "", false},
+		{"http://api.test", "api.test@evil.test", "", false},
+		{"http://api.test", "%zz", "", false},
+		{"http://api.test", "", "//evil.test/a", false},
+		{"http://api.test", "", "http://evil.test/a", false},
+		{"http://api.test", "", "//api.test/a%2Fb", true},
+		{"http://api.test", "api.test", "/a%2Fb", true},
+		{"https://api.test", "evil.test", "", true}, // a tunnel to api.test
+	} {
+		t.Run(test.url+" "+test.host+" "+test.opaque, func(t *testing.T) {
+			origins := []string{"http://api.test", "https://api.test", "http://other.test"}
+			origin, token := newAPI(auth.Options{Source: auth.Static(auth.Token{Value: "t"}), Origins: origins})
+			signs := auth.Sign(auth.SignOptions{Origins: origins, Signer: auth.SignerFunc(func(r *http.Request) error {
+				r.Header.Set("X-Signature", "s")
+				return nil
+			})})
+			req := newRequest(t, t.Context(), "GET", test.url, "")
+			req.Host, req.URL.Opaque = test.host, test.opaque
+			_, err := signs(token).RoundTrip(req)
+			require.NoError(t, err)
+			sent := origin.Exchanges()[0].Header
+			require.Equal(t, test.goes, sent.Get("Authorization") != "")
+			require.Equal(t, test.goes, sent.Get("X-Signature") != "")
+		})
+	}
+}
+
 // A redirect to another origin gets nothing, whichever layer follows it.
 func TestRedirectToAnotherOriginGetsNothing(t *testing.T) {
 	origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -109,7 +109,7 @@ func (h *signHandler) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, h.bad
 	case disabled(ctx):
 		return h.next.RoundTrip(req)
-	case !h.origins.have(req.URL):
+	case !h.origins.sentTo(req):
 		report(ctx, StatusSkipped, "another origin")
 		return h.next.RoundTrip(req)
 	}
