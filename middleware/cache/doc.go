@@ -13,12 +13,15 @@
 //	options.go, cache.go, mount.go   what a cache is made of, and its place in a chain
 //	roundtrip.go                     a request: key, look up, decide, serve or exchange
 //	key.go, lookup.go, serve.go      these steps
-//	exchange.go                      one exchange with the origin, and who ends it
-//	origin_response.go, partial_content.go, judge.go, filter.go   what becomes of the answer
-//	collapse.go, inflight.go         one exchange for several requests
+//	exchange.go                      one exchange: who makes it, who ends it
+//	origin_response.go               what becomes of the origin's answer:
+//	origin_entry.go, origin_body.go, origin_validation.go, partial_content.go, judge.go, filter.go
+//	collapse.go, collapse_share.go   one fetch for several requests: its leader, its waiters
+//	inflight.go, inflight_table.go, hit_for_miss.go   that fetch, all of them, and what cannot be shared
+//	leasewait.go                     one fetch for several processes
 //	refresh.go, refresh_ahead.go, trouble.go   refreshes in the background; an origin in trouble
-//	leasewait.go                     one exchange for several processes
-//	storage.go, invalidate.go, tags.go, response_tags.go, resource.go, unsafe.go   what is stored, and what ends it
+//	storage.go                       putting an entry into the store
+//	invalidate.go, tags.go, response_tags.go, resource.go, unsafe.go   what ends stored responses
 //	watch.go, principal.go, connection.go   who asks, and over which connection
 //	maintenance.go, purge.go, warm.go, explain.go, explain_text.go, explain_response.go, entries.go, memory.go, tiered.go   looking after what is stored
 //	mode.go, status.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says

@@ -125,7 +125,7 @@ func ExampleEntry_PrincipalIs() {
 	// http://example.com/ true false
 }
 
-// While the store is away, requests are answered, and an invalidation is owed to it: other processes may not know of it yet.
+// While the store is away, requests are answered, and an invalidation stays pending: other processes may not know of it yet.
 func ExampleCache_Stats() {
 	c, err := cache.New(cache.Options{Store: brokenStore{}})
 	if err != nil {

@@ -201,6 +201,11 @@ func (o *Options) check() error {
 	if o.VaryHashKey != nil && len(o.VaryHashKey) < 16 {
 		return optionError("VaryHashKey", "has less than 16 bytes: give as many random ones, or nil")
 	}
+	return o.checkLists()
+}
+
+// checkLists refuses elements of Methods, Statuses and TargetedFields.
+func (o *Options) checkLists() error {
 	for _, method := range o.Methods {
 		if !field.IsToken(method) {
 			return optionError("Methods", fmt.Sprintf("%q is no request method: give tokens such as GET", method))

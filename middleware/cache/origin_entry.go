@@ -12,14 +12,8 @@ import (
 
 // store arranges for the response to be stored: at once if it has no body, and otherwise when all of the body has come.
 func (p *originResponse) store(s *Status) {
-	e, reason := p.entry()
 	noBody := p.Body == http.NoBody && p.ContentLength <= 0
-	if reason == "" && noBody && !p.cache.keeps(p.request, e, nil) {
-		reason = bodyRefused
-	}
-	if reason == "" && rfc9111.DisplacesServable(p.selected, e, &p.cache.policy, p.received) {
-		reason = "an error, and what is stored can still be served"
-	}
+	e, reason := p.wantedEntry(noBody)
 	if reason != "" {
 		p.noteNotStored(s, reason)
 		if reason != bodyRefused && p.selected != nil && rfc9111.Ends(p.selected, p.StatusCode, p.received) {
@@ -28,23 +22,34 @@ func (p *originResponse) store(s *Status) {
 		return
 	}
 	s.Stored, s.TTL, s.HasTTL = true, e.TTL(p.received), true
-	if noBody {
-		e.Derive()
-		p.cache.put(p.exchange, e, p.began, nil)
-	}
-	switch {
-	case p.inflight == nil && e.AnswersWaiters():
+	if p.inflight == nil && e.AnswersWaiters() {
 		p.cache.fetches.setHitForMiss(p.ownKey, false)
-	case p.inflight != nil && noBody:
-		p.inflight.entry = e
 	}
 	switch {
 	case noBody:
+		e.Derive()
+		p.cache.put(p.exchange, e, p.began, nil)
+		if p.inflight != nil {
+			p.inflight.entry = e
+		}
 	case p.inflight != nil:
 		p.shareBody(e)
 	default:
 		p.copyBody(e)
 	}
+}
+
+// wantedEntry is entry, unless the program or a stored response that can still be served is against it.
+func (p *originResponse) wantedEntry(noBody bool) (*stored.Entry, string) {
+	e, reason := p.entry()
+	switch {
+	case reason != "":
+	case noBody && !p.cache.keeps(p.request, e, nil):
+		reason = bodyRefused
+	case rfc9111.DisplacesServable(p.selected, e, &p.cache.policy, p.received):
+		reason = "an error, and what is stored can still be served"
+	}
+	return e, reason
 }
 
 // entry makes the entry of the response, without its body, or says why it is not stored.

@@ -90,13 +90,19 @@ func (p *originResponse) shareUnstored() {
 // mayShareUnstored reports whether an answer that is not stored may be used for requests which have the same key, and have waited for it (RFC 9111 §5.2.2).
 func (p *originResponse) mayShareUnstored(judged *rfc9111.Candidate) bool {
 	c := p.cache
-	if p.followed || p.apart != "" || p.misattributed() || p.parsed.Head || p.parsed.Directives.NoStore || endsWithConnection(p.Response) ||
-		p.ContentLength > maxUnstoredBytes || p.Body != http.NoBody && !c.copyBudget.Has(stream.ScratchSize) ||
-		rfc9111.UnstorableSize(p.Header) != "" || rfc9111.UnstorableVary(p.Header) != "" || rfc9111.UnstorableKind(judged, &c.policy) != "" || len(p.Header["Set-Cookie"]) > 0 {
+	switch {
+	case p.followed, p.apart != "", p.misattributed(), p.parsed.Head, p.parsed.Directives.NoStore, !p.fitsUnstored():
+		return false
+	case rfc9111.UnstorableSize(p.Header) != "", rfc9111.UnstorableVary(p.Header) != "", rfc9111.UnstorableKind(judged, &c.policy) != "", len(p.Header["Set-Cookie"]) > 0:
 		return false
 	}
 	d, _ := field.Controlling(p.Header, c.policy.Targeted)
 	return !d.NoStore && !d.NoCache && !(c.policy.Shared && d.Private)
+}
+
+// fitsUnstored reports whether the end of the body can be told from a break, and there is room for its copy.
+func (p *originResponse) fitsUnstored() bool {
+	return !endsWithConnection(p.Response) && p.ContentLength <= maxUnstoredBytes && (p.Body == http.NoBody || p.cache.copyBudget.Has(stream.ScratchSize))
 }
 
 // shareTrouble answers a request that has waited for an origin in trouble. It gives the reference back, as share does.

@@ -9,18 +9,18 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// WithGenerations is e as it is stored: with the generations that its tags had when it was asked for.
+// WithGenerations returns e as it is stored: with the generations that its tags had when its request was sent.
 func (d *Store) WithGenerations(ctx context.Context, e *stored.Entry, key string, seen *Snapshot) (*stored.Entry, error) {
 	if !fits(e) {
 		return nil, ErrUnfit
 	}
-	marks, err := d.generationsFor(ctx, e, seen, d.until(e, time.Now()))
+	generations, err := d.generationsFor(ctx, e, seen, d.until(e, time.Now()))
 	if err != nil {
 		return nil, err
 	}
 	p, at := e.Clone(), d.RecordKey(key)
 	p.RecordKey = &at
-	p.URL, p.Generations = redact.URLText(e.URL), marks
+	p.URL, p.Generations = redact.URLText(e.URL), generations
 	if stored := e.Body.Chunks; stored != nil && stored.Fresh {
 		owned := *stored
 		owned.Fresh = false
@@ -31,9 +31,9 @@ func (d *Store) WithGenerations(ctx context.Context, e *stored.Entry, key string
 	return p, nil
 }
 
-// Replaced tells whether the response is no longer there, so that it is nobody's fault if its body is not:
+// Replaced reports whether another response is stored in the place of e, so that it is no fault of the store if e's body is gone:
 //
-//	we read the record   another process replaces it, and removes the body that was its   we read the body
+//	we: read the record   they: replace it, remove its body   we: read the body
 func (d *Store) Replaced(ctx context.Context, e *stored.Entry) bool {
 	if e.RecordKey == nil {
 		return false
@@ -42,7 +42,7 @@ func (d *Store) Replaced(ctx context.Context, e *stored.Entry) bool {
 	return err == nil && !h.current.HasChunks(e.Body.Chunks.ID)
 }
 
-// Forget removes, behind the caller's back, the response whose body is no longer there.
+// Forget removes, in the background, the response whose body is gone.
 func (d *Store) Forget(at *stored.RecordKey, id [16]byte) {
 	if at == nil {
 		return
@@ -54,4 +54,5 @@ func (d *Store) Forget(at *stored.RecordKey, id [16]byte) {
 	})
 }
 
+// ErrUnfit is why a response is not stored that cannot be encoded in such a way that decoding it gives the same.
 var ErrUnfit = errors.New("a field of the response is one that no store takes")

@@ -11,34 +11,37 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// ChunkReader reads a body from a store piece by piece, one of them ahead. A piece that is missing or damaged is made good by the origin,
-// if it can be proved to send the rest of the same representation: by a strong tag, or because it begins with the same bytes.
+// ChunkReader reads a body from a store chunk by chunk, one of them ahead. If a chunk is missing or damaged, the rest comes from the origin,
+// if that can be proved to send the same representation: by a strong tag, or because it begins with the same bytes.
+//
+// One goroutine reads. Close may come from another one while Read runs, and mu guards what both use. A chunk that is read ahead has a goroutine of its own,
+// which ends with its call of the store: it sends into a buffered channel, so it does not wait for a reader that has gone.
 type ChunkReader struct {
 	*stored.Chunks
 	durable   *Store
 	entry     *stored.Entry
 	request   *http.Request     // the caller's
-	Origin    http.RoundTripper // nil if there is none to go on from
+	Origin    http.RoundTripper // nil if the body cannot go on from there
 	next, end int64             // the section that is still to be read
 
-	proof stream.Proof // Generation what has been handed out from the beginning on, where no tag could tell that another answer is the same
+	proof stream.Proof // of what was handed out from the beginning on, where no strong tag could prove that another answer is the same
 
-	rest    []byte // Generation the piece that has been read
+	rest    []byte // of the chunk that was read last
 	err     error
-	pending chan fetched // the piece that is being read, or nil
+	pending chan fetched // the chunk that is being read, or nil
 
 	mu     sync.Mutex    // guards the fields below: Close may come while Read runs
 	tail   io.ReadCloser // the rest from the origin, or nil
 	closed bool
 }
 
-// OpenBody returns a reader of a body that is in pieces.
+// OpenBody returns a reader of a body that is in chunks.
 func (d *Store) OpenBody(e *stored.Entry, r *http.Request) io.ReadCloser {
 	p := e.Body.Chunks
 	return &ChunkReader{Chunks: p, durable: d, entry: e, request: r, end: p.Size}
 }
 
-// fetched is what came of reading a piece.
+// fetched is what came of reading a chunk.
 type fetched struct {
 	bytes []byte
 	err   error
@@ -69,6 +72,7 @@ func (r *ChunkReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// state returns what Close may change while Read runs.
 func (r *ChunkReader) state() (tail io.Reader, closed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,7 +82,7 @@ func (r *ChunkReader) state() (tail io.Reader, closed bool) {
 	return tail, r.closed
 }
 
-// section returns the next bytes of the section, and begins to read those behind them.
+// section returns the next bytes of the section, and begins to read those after them.
 func (r *ChunkReader) section() ([]byte, error) {
 	if r.next >= r.end {
 		return nil, io.EOF
@@ -102,7 +106,7 @@ func (r *ChunkReader) section() ([]byte, error) {
 	return section, nil
 }
 
-// fetched returns a piece: one that was read ahead, or one that is read now.
+// fetched returns a chunk: one that was read ahead, or one that is read now.
 func (r *ChunkReader) fetched(n int64) ([]byte, error) {
 	if r.Ready != nil && n == r.ReadyIndex {
 		return r.Ready, nil
@@ -115,15 +119,15 @@ func (r *ChunkReader) fetched(n int64) ([]byte, error) {
 		f.bytes, f.err = r.durable.chunk(ctx, r.Chunks, n)
 	}
 	if f.err != nil && !Missing(f.err) && ctx.Err() == nil {
-		f.bytes, f.err = r.durable.chunk(ctx, r.Chunks, n) // it may have been a moment's trouble
+		f.bytes, f.err = r.durable.chunk(ctx, r.Chunks, n) // the fault may have passed
 	}
 	return f.bytes, f.err
 }
 
-// Missing tells whether a body has been lost for good.
+// Missing reports whether a body has been lost for good.
 func Missing(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, ErrDamaged) }
 
-// readAhead begins to read a piece. That takes no longer than a call of the store may.
+// readAhead begins to read a chunk. That takes no longer than a call of the store may.
 func (r *ChunkReader) readAhead(n int64) {
 	ahead := make(chan fetched, 1)
 	r.pending = ahead
@@ -134,7 +138,9 @@ func (r *ChunkReader) readAhead(n int64) {
 	}()
 }
 
-// continueFromOrigin reads on from the origin.
+// continueFromOrigin reads on from the origin. If Close comes while the origin is asked, its body is closed here:
+//
+//	Read: asks the origin   Close: finds no tail, sets closed   Read: sets tail, finds closed, closes the tail
 func (r *ChunkReader) continueFromOrigin(p []byte) (int, error) {
 	ctx := r.request.Context()
 	if ctx.Err() != nil {
@@ -164,7 +170,7 @@ func (r *ChunkReader) continueFromOrigin(p []byte) (int, error) {
 	return rest.Read(p)
 }
 
-// continuation is what the origin is asked for: of a stored part, too, what is missing of the section, by its place in the whole.
+// continuation says what the origin is asked for: what is missing of the section. For a stored part, offsets are those in the whole representation.
 func (r *ChunkReader) continuation() *stream.Continuation {
 	c := &stream.Continuation{
 		Next: r.Origin, Request: r.request, Status: r.entry.Status, Header: r.entry.Header,
@@ -173,7 +179,7 @@ func (r *ChunkReader) continuation() *stream.Continuation {
 	if part := r.entry.Part; part != nil {
 		c.Status, c.Length, c.Offset, c.End = http.StatusOK, part.Complete, part.First+r.next, part.First+r.end
 		if part.First > 0 {
-			c.Prefix = nil // it is of bytes in the midst
+			c.Prefix = nil // it is not of the representation's first bytes
 		}
 	} else if r.end < r.Size {
 		c.End = r.end
@@ -181,7 +187,7 @@ func (r *ChunkReader) continuation() *stream.Continuation {
 	return c
 }
 
-// Close ends the reading.
+// Close ends the reading, and closes the origin's body.
 func (r *ChunkReader) Close() error {
 	r.mu.Lock()
 	tail := r.tail
@@ -194,8 +200,8 @@ func (r *ChunkReader) Close() error {
 	return tail.Close()
 }
 
-// ResumeFrom has a body that is read from a store go on from the origin if it must. The caller may be another one than the one
-// for whose request the response was made.
+// ResumeFrom has a body that is read from a store go on from next if it must. It is read for r, which may be another request than the one
+// that the response was made for. It must not be called after the first Read.
 func ResumeFrom(resp *http.Response, r *http.Request, next http.RoundTripper) {
 	if body, ok := resp.Body.(*ChunkReader); ok {
 		body.request, body.Origin = Outliving(r), next

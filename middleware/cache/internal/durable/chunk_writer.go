@@ -11,26 +11,29 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// A ChunkWriter is the copy of a large body that goes into a store while it is being read, instead of into memory.
-// Its pieces are stored behind the reader's back, a few at a time. A reader that is faster than the store waits for it, but not for long:
-// then the copy is dropped.
+// A ChunkWriter is the copy of a large body that goes into a store while it is being read, instead of into memory. It is a stream.Sink.
+// Workers store its chunks, a few at a time. A reader that is faster than the store waits for it, but not for long: then the copy is dropped.
+//
+// One goroutine writes; workers call Fail, and any goroutine may call Abort. mu is not held over a call of the store.
+// Abort removes the chunks only after the last of them was stored or has failed, so none appears after it was removed:
+//
+//	worker: stores a chunk   Abort: waits for submitted   worker: done   Abort: removes all chunks
 type ChunkWriter struct {
 	chunkBuilder
-	slots chan struct{} // one for each piece that is being stored
+	slots chan struct{} // holds an element for each chunk that is being stored; its worker removes it
 
 	mu        sync.Mutex // guards the fields below
 	failed    bool
-	given     bool // finished, or aborted
-	patience  time.Duration
-	submitted sync.WaitGroup
+	ended     bool           // finished, or aborted: the first of both decides
+	patience  time.Duration  // for how long the reader may still wait
+	submitted sync.WaitGroup // the chunks that are being stored
 }
 
 const (
-
-	// writeAhead is how many pieces are stored at a time.
+	// writeAhead is how many chunks of one body are stored at a time.
 	writeAhead = 4
 
-	// writePace is how long a reader may be held for each piece, on the average: a store that takes less than 50 MB in a second is too slow for a faster reader.
+	// writePace is how long a reader may wait for each chunk, on average: a store that takes less than 50 MB in a second is too slow for a faster reader.
 	writePace = 5 * time.Millisecond
 )
 
@@ -58,7 +61,7 @@ func (s *ChunkWriter) Write(p []byte) bool {
 	return true
 }
 
-// submit has the present piece stored.
+// submit has a worker store the chunk that is being filled.
 func (s *ChunkWriter) submit() bool {
 	if s.chunk == nil {
 		return true
@@ -86,16 +89,17 @@ func (s *ChunkWriter) done() {
 	s.submitted.Done()
 }
 
+// Fail has the next call of Write, or the end of the body, drop the copy.
 func (s *ChunkWriter) Fail() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failed = true
 }
 
-// wait waits for a slot, within the patience that is left.
+// wait waits for a slot, within the patience that is left. The lock is not held meanwhile.
 func (s *ChunkWriter) wait() bool {
 	s.mu.Lock()
-	failed, patience := s.failed || s.given, s.patience+writePace
+	failed, patience := s.failed || s.ended, s.patience+writePace
 	s.patience = patience
 	s.mu.Unlock()
 	if failed {
@@ -121,18 +125,18 @@ func (s *ChunkWriter) wait() bool {
 	}
 }
 
-// finish stores the rest and returns where the body is.
+// finish stores the rest, waits for all chunks, and returns where the body is.
 func (s *ChunkWriter) finish() (*stored.Chunks, error) {
 	if !s.submit() {
 		return nil, errNotWritten
 	}
-	s.submitted.Wait() // no longer than a call of the store may take
+	s.submitted.Wait() // which takes no longer than a call of the store may
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed || s.given {
+	if s.failed || s.ended {
 		return nil, errNotWritten
 	}
-	s.given = true
+	s.ended = true
 	p := s.Chunks
 	p.Fresh = true
 	return &p, nil
@@ -140,11 +144,11 @@ func (s *ChunkWriter) finish() (*stored.Chunks, error) {
 
 var errNotWritten = errors.New("the store has not taken the body")
 
-// Abort removes what has been stored.
+// Abort removes, in the background, what has been stored. It does nothing after finish or another Abort.
 func (s *ChunkWriter) Abort() {
 	s.mu.Lock()
-	again := s.given
-	s.given = true
+	again := s.ended
+	s.ended = true
 	s.mu.Unlock()
 	if again {
 		return
@@ -158,7 +162,7 @@ func (s *ChunkWriter) Abort() {
 // Written is how many bytes have been taken.
 func (s *ChunkWriter) Written() int64 { return s.Size }
 
-// Move takes more of the body, and tells what becomes of the copy.
+// Move takes more of the body, and says what becomes of the copy.
 func (s *ChunkWriter) Move(d *stream.BodyCopy, p []byte, err error) stream.Outcome {
 	o := d.Judge(s.Size+int64(len(p)), err)
 	if o.Reason == "" && !s.Write(p) {
@@ -175,7 +179,7 @@ func (s *ChunkWriter) Move(d *stream.BodyCopy, p []byte, err error) stream.Outco
 	return o
 }
 
-// Outliving returns r, or a request without an end if the deadline of r has passed: the pieces of a large body come after it.
+// Outliving returns r, or a request without an end if the deadline of r has passed: the chunks of a large body are read after it.
 func Outliving(r *http.Request) *http.Request {
 	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
 		return r.WithContext(context.WithoutCancel(r.Context()))

@@ -13,22 +13,22 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// A large body stands in a store as pieces, each a record of its own under a random name. They are written before the record of the entry
+// A large body is in a store as chunks, each a record of its own under a random name. They are written before the record of the entry
 // that names them and removed after it, never changed, and shared by the entries that a validation puts in each other's place.
-// A crash in between leaves pieces that nobody names. They expire.
+// A crash in between leaves chunks that no entry names. They expire.
 //
-// A piece's record is, behind its frame: the body's identifier, the number of the piece, and its bytes.
+// The record of a chunk has after its frame: the body's identifier, the number of the chunk, and its bytes.
 
 const chunkKind = 'B'
 
 const (
-	// chunkBytes is the size of all pieces of a body but the last.
+	// chunkBytes is the size of all chunks of a body but the last.
 	chunkBytes = 256 << 10
 
 	// maxWhole bounds the bodies that are read and checked to their last byte before the first is served.
 	maxWhole = 1 << 20
 
-	// chunkTTL is how long pieces are kept, at least. A validation prolongs the life of an entry, but not beyond that of its body.
+	// chunkTTL is for how long chunks are kept, at least. A validation prolongs the life of an entry, but not beyond that of its body.
 	chunkTTL = 30 * 24 * time.Hour
 )
 
@@ -36,13 +36,13 @@ func chunkKey(id [16]byte, n int64) string {
 	return "b1." + hex.EncodeToString(id[:]) + "." + strconv.FormatInt(n, 10)
 }
 
-// chunkCount is the number of pieces.
+// chunkCount is the number of chunks.
 func chunkCount(p *stored.Chunks) int64 { return (p.Size + chunkBytes - 1) / chunkBytes }
 
-// chunkLength is how many bytes a piece has.
+// chunkLength is how many bytes a chunk has.
 func chunkLength(p *stored.Chunks, n int64) int64 { return min(chunkBytes, p.Size-n*chunkBytes) }
 
-// chunkKeys are the keys of the pieces from one number up to another.
+// chunkKeys are the keys of the chunks from first up to end.
 func chunkKeys(p *stored.Chunks, first, end int64) []string {
 	keys := make([]string, 0, end-first)
 	for n := first; n < end; n++ {
@@ -51,7 +51,7 @@ func chunkKeys(p *stored.Chunks, first, end int64) []string {
 	return keys
 }
 
-// chunkContent returns the bytes in a piece's record.
+// chunkContent returns the bytes in a chunk's record.
 func chunkContent(p *stored.Chunks, r store.Record, n int64) ([]byte, error) {
 	if r.Version == "" {
 		return nil, ErrGone
@@ -67,10 +67,10 @@ func chunkContent(p *stored.Chunks, r store.Record, n int64) ([]byte, error) {
 	return payload[id+8:], nil
 }
 
-// ErrGone is what a body is of which a piece is missing.
-var ErrGone = errors.New("a piece of the stored body is gone")
+// ErrGone is the error for a body of which a chunk is missing.
+var ErrGone = errors.New("a chunk of the stored body is gone")
 
-// chunk reads one piece.
+// chunk reads one chunk.
 func (d *Store) chunk(ctx context.Context, p *stored.Chunks, n int64) ([]byte, error) {
 	records, err := d.Client.Get(ctx, chunkKey(p.ID, n))
 	if err != nil {
@@ -79,7 +79,7 @@ func (d *Store) chunk(ctx context.Context, p *stored.Chunks, n int64) ([]byte, e
 	return chunkContent(p, records[0], n)
 }
 
-// whole reads all pieces.
+// whole reads all chunks.
 func (d *Store) whole(ctx context.Context, p *stored.Chunks) ([]byte, error) {
 	records, err := d.Client.Get(ctx, chunkKeys(p, 0, chunkCount(p))...)
 	if err != nil {
@@ -96,7 +96,7 @@ func (d *Store) whole(ctx context.Context, p *stored.Chunks) ([]byte, error) {
 	return body, nil
 }
 
-// A chunkBuilder is a body on its way into a store, piece by piece.
+// A chunkBuilder is a body on its way into a store, chunk by chunk.
 type chunkBuilder struct {
 	stored.Chunks
 	durable *Store
@@ -112,7 +112,7 @@ func (d *Store) newChunkBuilder(at stored.RecordKey, until time.Time) *chunkBuil
 	return s
 }
 
-// write takes more bytes of the body, and stores the pieces that are full then.
+// write takes more bytes of the body, and stores the chunks that are full then.
 func (s *chunkBuilder) write(ctx context.Context, p []byte) error {
 	for len(p) > 0 {
 		if s.chunk == nil {
@@ -129,7 +129,7 @@ func (s *chunkBuilder) write(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// flush stores the piece that is being filled.
+// flush stores the chunk that is being filled.
 func (s *chunkBuilder) flush(ctx context.Context) error {
 	if s.chunk == nil {
 		return nil
@@ -138,7 +138,7 @@ func (s *chunkBuilder) flush(ctx context.Context) error {
 	return s.durable.Client.Put(ctx, key, record)
 }
 
-// seal returns the record of the piece that was being filled, and its key.
+// seal returns the record of the chunk that was being filled, and its key.
 func (s *chunkBuilder) seal() (string, store.Record) {
 	n := (s.Size - 1) / chunkBytes
 	record := store.Record{Data: Seal(s.chunk, chunkKind), Expires: s.Until, Kind: store.KindBody, Owner: s.owner}
@@ -146,7 +146,7 @@ func (s *chunkBuilder) seal() (string, store.Record) {
 	return chunkKey(s.ID, n), record
 }
 
-// begin makes room for a piece.
+// begin makes room for a chunk.
 func (s *chunkBuilder) begin(n int64) {
 	s.chunk = append(Framed(make([]byte, 0, frameBytes+len(s.ID)+8+chunkBytes)), s.ID[:]...)
 	s.chunk = binary.LittleEndian.AppendUint64(s.chunk, uint64(n))
@@ -161,11 +161,11 @@ func (s *chunkBuilder) finish(ctx context.Context) (*stored.Chunks, error) {
 	return &p, nil
 }
 
-// writeChunks puts the large bodies of a set into pieces, where they are not yet. What it returns with an error has some of them.
+// writeChunks puts the large bodies of a set into chunks, where they are not yet. A set that it returns with an error has some of them.
 func (d *Store) writeChunks(ctx context.Context, at stored.RecordKey, set *stored.Variants, now time.Time) (*stored.Variants, error) {
 	limit := maxInline
 	if len(set.Entries) > 8 {
-		limit = maxInline / 4 // so that as many variants as may be have room in one record
+		limit = maxInline / 4 // so that MaxVariants of them have room in one record
 	}
 	next := set
 	for i, e := range set.Entries {
@@ -194,7 +194,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// drop removes the pieces of the bodies that old has and next has not.
+// drop removes the chunks of the bodies that old has and next has not.
 func (d *Store) drop(old, next *stored.Variants) {
 	if old == nil {
 		return
@@ -206,8 +206,8 @@ func (d *Store) drop(old, next *stored.Variants) {
 	}
 }
 
-// remove removes pieces, a few with each call: one call takes no longer than a call may.
-// How many there are is what a record says, so there is no list of them all.
+// remove removes the chunks of a body, a few with each call, so that no call takes too long.
+// Their number comes from a record, which may be wrong, so it makes no list of all of them.
 func (d *Store) remove(ctx context.Context, p *stored.Chunks) {
 	const few = 16
 	count := chunkCount(p)
@@ -218,7 +218,7 @@ func (d *Store) remove(ctx context.Context, p *stored.Chunks) {
 	}
 }
 
-// WithBody is e with its body in memory, or, if that is large, with the piece in which the first byte is that will be served.
+// WithBody is e with its body in memory, or, if that is large, with the chunk that has the first byte to be served.
 func (d *Store) WithBody(ctx context.Context, e *stored.Entry, first int64) (*stored.Entry, error) {
 	p := e.Body.Chunks
 	ready := e.Clone()

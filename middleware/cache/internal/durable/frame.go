@@ -26,14 +26,14 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var (
-	// ErrDamaged is what a record is that has not the bytes that were put, or was made up.
+	// ErrDamaged is the error for a record that does not have the bytes that were put.
 	ErrDamaged = errors.New("the store returned a damaged record")
 
-	// ErrNewer is what a record is that a later version of this module has written.
+	// ErrNewer is the error for a record that a later version of this module has written.
 	ErrNewer = errors.New("a later version of this module has written the record")
 )
 
-// newerRecord stands for a record that the store itself cannot read, because a later version of it has written that. It is replaced by nothing.
+// newerRecord stands for a record that the store itself cannot read, because a later version of the store has written it. Nothing replaces it.
 var newerRecord = func() store.Record {
 	data := Framed(nil)
 	copy(data, "ply")
@@ -53,32 +53,33 @@ func Seal(record []byte, kind byte) []byte {
 	return record
 }
 
-// Unseal returns what is in the frame.
+// Unseal returns what follows the frame.
 func Unseal(record []byte, kind byte) ([]byte, error) {
 	switch {
 	case len(record) < frameBytes || string(record[:3]) != "ply", binary.LittleEndian.Uint32(record[5:]) != Checksum(record):
 		return nil, ErrDamaged
 	case record[4] > recordVersion:
-		return nil, ErrNewer // Generation whatever kind
+		return nil, ErrNewer // of any kind
 	case record[4] < recordVersion || record[3] != kind: // there is no earlier version
 		return nil, ErrDamaged
 	}
 	return record[frameBytes:], nil
 }
 
+// Checksum is the checksum of a framed record.
 func Checksum(record []byte) uint32 {
 	sum := crc32.Update(0, castagnoli, record[:5])
 	return crc32.Update(sum, castagnoli, record[frameBytes:])
 }
 
-// AppendText appends s behind its length.
+// AppendText appends the length of s, and s.
 func AppendText(dst []byte, s string) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(s)))
 	return append(dst, s...)
 }
 
-// A Wire is read from its beginning to its end. What does not fit makes it bad, and all further reads return nothing.
-// Strings are parts of the text: reading allocates nothing.
+// A Wire is what is still to be read of a record. What does not fit makes it Bad, and all further reads return nothing.
+// Strings share its bytes: reading allocates nothing.
 type Wire struct {
 	Rest string
 	Bad  bool
@@ -97,6 +98,7 @@ func (w *Wire) take(n int) string {
 	return s
 }
 
+// Byte reads a byte.
 func (w *Wire) Byte() byte {
 	if s := w.take(1); s != "" {
 		return s[0]
@@ -138,7 +140,7 @@ func (w *Wire) size() int64 {
 	return int64(n)
 }
 
-// text reads a string behind its length.
+// text reads a length and a string.
 func (w *Wire) text() string {
 	n := w.uint()
 	if n > uint64(len(w.Rest)) {

@@ -15,32 +15,32 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// In a store, responses are invalidated by marks. Each tag has one: a record with a random number, its generation. A stored response remembers
-// the generations that its tags had when it was asked for, and is good only as long as these are the present ones; a mark that is not there
-// Has none. So it makes no difference in which order two processes invalidate and store, nor what the store forgets:
+// In a store, responses are invalidated by generations. Each tag has one: a record with a random number. A stored response remembers
+// the generations that its tags had when its request was sent, and is usable only as long as these are the present ones; a tag without a record has none.
+// So it makes no difference in which order two processes invalidate and store, nor what the store forgets:
 //
 //	A asks the origin (generation 1)
 //	                 B's POST succeeds (generation 2 from now on)
-//	A stores the answer under generation 1, and nobody is ever served it
+//	A stores the answer under generation 1: it is never served
 //
-// A mark's record is, behind its frame: the tag, the generation, when an invalidation set it or 0, and until when the record is kept.
+// The record has after its frame: the tag, the generation, when an invalidation set it or 0, and until when the record is kept.
 
 const generationKind = 'M'
 
-// A GenerationRecord is the generation of a tag. The zero mark is one that is not there.
+// A GenerationRecord is the generation of a tag. The zero value stands for a tag without a record.
 type GenerationRecord struct {
 	Generation stored.Generation
 	changed    time.Time // when an invalidation set it; zero if a response that was stored did
 	until      time.Time
-	version    string // Generation the record
+	version    string // of the record in the store
 	newer      bool   // a later version of this module has written it
 }
 
 func (m *GenerationRecord) absent() bool { return m.Generation == stored.Generation{} }
 
 const (
-	// generationTTL is how long a mark that an invalidation has set is kept if nothing is stored under it.
-	// Responses that were asked for before and are not stored then, never are.
+	// generationTTL is for how long a generation that an invalidation has set is kept if nothing is stored under it.
+	// A response whose request was sent before that, and which is not stored by then, is not stored at all.
 	generationTTL = time.Hour
 
 	// clockSkew is how far the clocks of two machines may be apart without an invalidation being missed
@@ -61,7 +61,7 @@ func (m *GenerationRecord) record(t invalidation.Tag) store.Record {
 	return store.Record{Data: Seal(data, generationKind), Version: m.version, Expires: m.until, Kind: store.KindGeneration}
 }
 
-// readGeneration reads a mark's record. One that is damaged counts as absent.
+// readGeneration decodes a generation record. A damaged one counts as absent.
 func readGeneration(r store.Record, t invalidation.Tag) GenerationRecord {
 	m := GenerationRecord{version: r.Version}
 	payload, err := Unseal(r.Data, generationKind)
@@ -81,13 +81,13 @@ func readGeneration(r store.Record, t invalidation.Tag) GenerationRecord {
 	return m
 }
 
-// A Snapshot is what marks were seen at one moment.
+// A Snapshot has the generations of some tags as the store had them at one moment. A nil Snapshot has none.
 type Snapshot struct {
 	invalidation.TagList
-	generations []GenerationRecord // Generation each tag
+	generations []GenerationRecord // of each tag, in the order of Tags
 }
 
-// Generation returns the mark of a tag, if it was looked for.
+// Generation returns the generation of a tag, if it was looked for.
 func (s *Snapshot) Generation(t invalidation.Tag) (GenerationRecord, bool) {
 	if s == nil {
 		return GenerationRecord{}, false
@@ -99,21 +99,21 @@ func (s *Snapshot) Generation(t invalidation.Tag) (GenerationRecord, bool) {
 	return s.generations[i], true
 }
 
-// Add notes the mark of a tag that s has none of yet.
+// Add adds the generation of a tag, if s does not have it yet.
 func (s *Snapshot) Add(t invalidation.Tag, m GenerationRecord) {
 	if s.TagList.Add(t); len(s.Tags) > len(s.generations) {
 		s.generations = append(s.generations, m)
 	}
 }
 
-// read notes the marks that a store has under the keys of tags.
+// read adds the generations that a store has returned for the keys of tags.
 func (s *Snapshot) read(tags []invalidation.Tag, records []store.Record) {
 	for i, t := range tags {
 		s.Add(t, readGeneration(records[i], t))
 	}
 }
 
-// missing returns the tags of a set that s has no marks of.
+// missing returns the tags of a set that s does not have.
 func (s *Snapshot) missing(set *stored.Variants) []invalidation.Tag {
 	var tags []invalidation.Tag
 	for _, t := range set.Tags() {
@@ -124,12 +124,12 @@ func (s *Snapshot) missing(set *stored.Variants) []invalidation.Tag {
 	return tags
 }
 
-// newer reports whether a later version of this module has written one of the marks.
+// newer reports whether a later version of this module has written one of the records.
 func (s *Snapshot) newer() bool {
 	return slices.ContainsFunc(s.generations, func(m GenerationRecord) bool { return m.newer })
 }
 
-// current tells whether all of a response's tags still have the generations that it remembers.
+// current reports whether all of a response's tags still have the generations that it remembers.
 func (s *Snapshot) current(e *stored.Entry) bool {
 	for i, t := range e.Tags {
 		if m, _ := s.Generation(t); m.absent() || m.Generation != e.Generations[i] {
@@ -139,8 +139,8 @@ func (s *Snapshot) current(e *stored.Entry) bool {
 	return true
 }
 
-// OlderThan tells whether one of the tags has been invalidated between s and a later sight. That a response which was stored has brought a mark
-// With it is no invalidation.
+// OlderThan reports whether one of the tags has been invalidated between s and a later snapshot. A generation that came with a stored response
+// is no invalidation.
 func (s *Snapshot) OlderThan(later *Snapshot, tags []invalidation.Tag) bool {
 	return slices.ContainsFunc(tags, func(t invalidation.Tag) bool {
 		before, known := s.Generation(t)
@@ -157,7 +157,7 @@ func generationKeys(tags []invalidation.Tag) []string {
 	return keys
 }
 
-// readGenerations completes a sight with the marks of further tags.
+// readGenerations adds the generations of further tags to a snapshot.
 func (d *Store) readGenerations(ctx context.Context, s *Snapshot, tags []invalidation.Tag) error {
 	if len(tags) == 0 {
 		return nil
@@ -169,56 +169,77 @@ func (d *Store) readGenerations(ctx context.Context, s *Snapshot, tags []invalid
 	return err
 }
 
-// NewGeneration returns a generation that there has never been.
+// NewGeneration returns a generation that no tag has had before. Its first half says which process made it.
 func (d *Store) NewGeneration() (n stored.Generation) {
 	copy(n[:8], d.self[:])
 	rand.Read(n[8:])
 	return n
 }
 
-// madeGeneration tells whether this process has made a generation: then its own history knows when.
+// madeGeneration reports whether this process has made a generation: then its own history of invalidations knows when.
 func (d *Store) madeGeneration(n stored.Generation) bool { return [8]byte(n[:8]) == d.self }
 
-// ErrOvertaken is why a response is not stored whose tags have got other generations since it was asked for.
+// ErrOvertaken is why a response is not stored whose tags have other generations now than when its request was sent.
 var ErrOvertaken = errors.New("invalidated meanwhile")
 
-// generationsFor returns the generations that the tags of e had when it was asked for, and sees to it that there are marks at all,
-// which are kept as long as e is.
+// generationsFor returns the generations that the tags of e had when its request was sent. It makes those that are missing,
+// and has the store keep all of them as long as e.
 func (d *Store) generationsFor(ctx context.Context, e *stored.Entry, seen *Snapshot, until time.Time) ([]stored.Generation, error) {
-	marks, now := make([]stored.Generation, len(e.Tags)), &Snapshot{}
-	if err := d.readGenerations(ctx, now, e.Tags); err != nil {
+	generations, now := make([]stored.Generation, len(e.Tags)), &Snapshot{}
+	err := d.readGenerations(ctx, now, e.Tags)
+	if err != nil {
 		return nil, err
 	}
 	for i, t := range e.Tags {
 		m, _ := now.Generation(t)
 		before, known := seen.Generation(t)
-		generation, err := d.adoptGeneration(ctx, t, m, before, known, e.Requested, until)
-		if err != nil {
+		a := adoption{tag: t, before: before, known: known, requested: e.Requested, until: until}
+		if generations[i], err = d.adoptGeneration(ctx, &a, m); err != nil {
 			return nil, err
 		}
-		marks[i] = generation
 	}
-	return marks, nil
+	return generations, nil
 }
 
-// adoptGeneration returns the generation under which a response is stored: the one that was seen when it was asked for if its tag was known then,
-// and else the present one, if that was the present one at that time, too.
-func (d *Store) adoptGeneration(ctx context.Context, t invalidation.Tag, m, before GenerationRecord, known bool, requested, until time.Time) (stored.Generation, error) {
+// An adoption is about the generation of one tag under which a response is to be stored.
+type adoption struct {
+	tag       invalidation.Tag
+	before    GenerationRecord // when the request was sent, if known
+	known     bool             // the tag was looked for then
+	requested time.Time
+	until     time.Time // the response is kept
+}
+
+// refuses says why a response must not be stored under the present generation m, or returns nil: if the tag was known when the request was sent,
+// it must have the generation of that time still, and otherwise no other process may have set m since.
+func (a *adoption) refuses(m *GenerationRecord, own bool) error {
+	switch {
+	case m.newer:
+		return ErrNewer
+	case a.known && !a.before.absent() && m.Generation != a.before.Generation:
+		return ErrOvertaken
+	case m.changed.IsZero():
+	case a.known && a.before.absent(), !a.known && !own && m.changed.After(a.requested.Add(-clockSkew)):
+		return ErrOvertaken
+	}
+	if m.absent() && time.Since(a.requested) > generationTTL-clockSkew {
+		return ErrOvertaken // a generation may have come and gone
+	}
+	return nil
+}
+
+// adoptGeneration returns the generation under which a response is stored, where the tag has generation m now. It makes the record, or has it kept longer.
+func (d *Store) adoptGeneration(ctx context.Context, a *adoption, m GenerationRecord) (stored.Generation, error) {
+	t := a.tag
 	for range MaxAttempts {
-		switch {
-		case m.newer:
-			return stored.Generation{}, ErrNewer
-		case known && !before.absent() && m.Generation != before.Generation:
-			return stored.Generation{}, ErrOvertaken
-		case !m.changed.IsZero() && (known && before.absent() || !known && !d.madeGeneration(m.Generation) && m.changed.After(requested.Add(-clockSkew))):
-			return stored.Generation{}, ErrOvertaken
-		case !m.absent() && !m.until.Before(until):
+		if err := a.refuses(&m, d.madeGeneration(m.Generation)); err != nil {
+			return stored.Generation{}, err
+		}
+		if !m.absent() && !m.until.Before(a.until) {
 			return m.Generation, nil
-		case m.absent() && time.Since(requested) > generationTTL-clockSkew:
-			return stored.Generation{}, ErrOvertaken // a mark may have come and gone
 		}
 		next := m
-		next.until = ahead(until)
+		next.until = ahead(a.until)
 		if m.absent() {
 			next.Generation = d.NewGeneration()
 		}
@@ -238,8 +259,8 @@ func (d *Store) adoptGeneration(ctx context.Context, t invalidation.Tag, m, befo
 	return stored.Generation{}, ErrContended
 }
 
-// extendGenerations has marks kept as long as the responses of a set, which may live longer now than when they were stored.
-// If somebody else changes one meanwhile, or the store fails, that costs a fetch some day.
+// extendGenerations has generations kept as long as the responses of a set, which may live longer now than when they were stored.
+// If another process changes one meanwhile, or the store fails, that costs a fetch later.
 func (d *Store) extendGenerations(ctx context.Context, set *stored.Variants, seen *Snapshot, now time.Time) {
 	for _, e := range set.Entries {
 		until := d.until(e, now)
@@ -250,56 +271,56 @@ func (d *Store) extendGenerations(ctx context.Context, set *stored.Variants, see
 			}
 			m.until = ahead(until)
 			if d.Client.Put(ctx, generationKey(t), m.record(t)) == nil {
-				seen.generations[seen.Find(t)].until = m.until // Generation another response, too
+				seen.generations[seen.Find(t)].until = m.until // for another response with this tag
 			}
 		}
 	}
 }
 
-// ahead is until when a mark is kept that is needed until then: it need not be prolonged with each response.
+// ahead is until when a generation is kept that is needed until then: longer, so that not each response need extend it.
 func ahead(until time.Time) time.Time { return until.Add(max(time.Until(until), time.Hour)) }
 
 // renew gives some tags new generations, and returns those that still have their old ones, with an error.
-func (d *Store) renew(ctx context.Context, g *storeclient.Client, tags []invalidation.Tag) (left []invalidation.Tag, failed error) {
-	records, err := g.Get(ctx, generationKeys(tags)...)
+func (d *Store) renew(ctx context.Context, client *storeclient.Client, tags []invalidation.Tag) (left []invalidation.Tag, failed error) {
+	records, err := client.Get(ctx, generationKeys(tags)...)
 	if err != nil {
 		return tags, err
 	}
 	for i, t := range tags {
-		err := d.renewOne(ctx, g, t, readGeneration(records[i], t))
+		err := d.renewOne(ctx, client, t, readGeneration(records[i], t))
 		switch {
 		case err == nil:
 			continue
 		case ctx.Err() != nil, errors.Is(err, storeclient.ErrStoreHangs), errors.Is(err, storeclient.ErrStoreDown):
-			return append(left, tags[i:]...), err // the store has not failed once more with each tag that is not tried
+			return append(left, tags[i:]...), err // the tags that were not tried are left, but not reported as failures of their own
 		}
 		left, failed = append(left, t), err
 	}
 	return left, failed
 }
 
-// renewOne gives a tag another generation. A mark that cannot be replaced is removed, which is another generation, too: one of a later version,
+// renewOne gives a tag another generation. A record that cannot be replaced is removed, which ends the old generation, too: one of a later version,
 // or where the store has no room for anything new.
-func (d *Store) renewOne(ctx context.Context, g *storeclient.Client, t invalidation.Tag, m GenerationRecord) error {
+func (d *Store) renewOne(ctx context.Context, client *storeclient.Client, t invalidation.Tag, m GenerationRecord) error {
 	for range MaxAttempts {
 		if m.newer {
-			if err := g.Delete(ctx, generationKey(t)); err != nil {
+			if err := client.Delete(ctx, generationKey(t)); err != nil {
 				return err
 			}
 			m = GenerationRecord{}
 		}
 		now := time.Now()
 		next := GenerationRecord{Generation: d.NewGeneration(), changed: now, until: now.Add(generationTTL), version: m.version}
-		err := g.Put(ctx, generationKey(t), next.record(t))
+		err := client.Put(ctx, generationKey(t), next.record(t))
 		switch {
 		case err == nil, errors.Is(err, storeclient.ErrStoreHangs), errors.Is(err, storeclient.ErrStoreDown), ctx.Err() != nil:
 			return err
-		case !errors.Is(err, store.ErrConflict) && g.Delete(ctx, generationKey(t)) == nil:
+		case !errors.Is(err, store.ErrConflict) && client.Delete(ctx, generationKey(t)) == nil:
 			return nil
 		case !errors.Is(err, store.ErrConflict):
 			return err
 		}
-		records, err := g.Get(ctx, generationKey(t))
+		records, err := client.Get(ctx, generationKey(t))
 		if err != nil {
 			return err
 		}

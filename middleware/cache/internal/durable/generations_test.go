@@ -200,7 +200,7 @@ func TestGenerationsOfAResponse(t *testing.T) {
 				if test.now != nil {
 					m = test.now(d, before)
 				}
-				got, err := d.adoptGeneration(t.Context(), tag, m, before, test.known, requested, until)
+				got, err := d.adoptGeneration(t.Context(), &adoption{tag: tag, before: before, known: test.known, requested: requested, until: until}, m)
 				if !errors.Is(err, test.want) {
 					t.Fatalf("error %v, want %v", err, test.want)
 				}

@@ -14,39 +14,40 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// HashKeys is where a byte store's secret comes from: all processes that share the store need the same, after a restart, too.
-// Unless the user gives one, the first process that needs it puts one into the store.
+// HashKeys has the key of the hashes of credentials: all processes that share a store need the same, after a restart, too.
+// Unless the user gives one, the first process that needs it puts one into the store. The record has the key after its frame.
 //
-// Its record is, behind its frame, the secret.
+// At most one worker settles the key at a time; lookups wait for it by the channel settling.
 type HashKeys struct {
 	Known   atomic.Pointer[stored.HashKey]
-	checked atomic.Int64 // when the store last had it, in nanoseconds since 1970
-	failed  atomic.Int64 // when the store last failed to give or take it
+	checked atomic.Int64 // when the store last had the key, in nanoseconds since 1970
+	failed  atomic.Int64 // when the store last failed to return or take it
 	given   bool         // by the user
 
 	mu       sync.Mutex    // guards settling
-	settling chan struct{} // closed when the store has given or taken it, or has failed to; nil if nobody asks it
+	settling chan struct{} // closed when the store has returned or taken the key, or has failed to; nil if no worker is at it
 }
 
 const (
 	setupKind = 'S'
 	setupKey  = "s1.secret"
 
-	// setupInterval is how often a process looks whether the secret is still there: a store may drop what is not used,
+	// setupInterval is how often a process checks that the key is still there: a store may drop what is not used,
 	// and another process would make a new one.
 	setupInterval = 10 * time.Minute
 
-	// setupPause is how long a store is left in peace that can neither give nor take a secret.
+	// setupPause is for how long a store is left alone that can neither return nor take a key.
 	setupPause = time.Second
 )
 
+// NewHashKey returns a random key.
 func NewHashKey() *stored.HashKey {
 	s := new(stored.HashKey)
 	rand.Read(s[:])
 	return s
 }
 
-// Set sets the user's own secret.
+// Set sets the user's own key. It is called before the first lookup.
 func (s *HashKeys) Set(bytes []byte) {
 	given := stored.HashKey(sha256.Sum256(bytes))
 	s.Known.Store(&given)
@@ -57,7 +58,7 @@ func hashKeyRecord(s *stored.HashKey) store.Record {
 	return store.Record{Data: Seal(append(Framed(nil), s[:]...), setupKind), Kind: store.KindSetup, Label: "secret of the hashes of credentials"}
 }
 
-// readHashKey reads the secret's record. It is nil if there is none that can be read.
+// readHashKey decodes the record of the key. It returns nil if there is none, or a damaged one.
 func readHashKey(r store.Record) (*stored.HashKey, error) {
 	if r.Version == "" {
 		return nil, nil
@@ -70,7 +71,7 @@ func readHashKey(r store.Record) (*stored.HashKey, error) {
 	return &s, nil
 }
 
-// ensureHashKey sees to it that the secret is known. Without it, what varies on credentials is neither found nor stored.
+// ensureHashKey makes the key known, if it is not. Without it, what varies on credentials is neither found nor stored.
 func (d *Store) ensureHashKey(ctx context.Context) error {
 	if d.HashKeys.given {
 		return nil
@@ -87,12 +88,13 @@ func (d *Store) ensureHashKey(ctx context.Context) error {
 	return nil
 }
 
-// awaitHashKey waits for the secret for half of the time that a lookup has: the rest is for what is looked for. The store may take longer.
+// awaitHashKey waits for the key for half of the time that a lookup has: the rest is for the lookup itself. The worker may take longer,
+// and ends with its job's limit.
 func (d *Store) awaitHashKey(ctx context.Context) error {
 	s := &d.HashKeys
 	s.mu.Lock()
 	settled := s.settling
-	var failed error // to be read once settled is closed, by the one who has it settled
+	var failed error // the first waiter's: its worker writes it before it closes settled
 	if settled == nil {
 		settled = make(chan struct{})
 		if !d.Workers.Go(func(ctx context.Context) {
@@ -124,7 +126,7 @@ func (d *Store) awaitHashKey(ctx context.Context) error {
 	}
 }
 
-// settleHashKey takes the secret from the store. If there is none it puts one there, the one that it has been using if there is one.
+// settleHashKey takes the key from the store. If there is none it puts one there: the one that this process has been using, or a new one.
 func (d *Store) settleHashKey(ctx context.Context) error {
 	for range MaxAttempts {
 		records, err := d.Client.Get(ctx, setupKey)
@@ -140,7 +142,7 @@ func (d *Store) settleHashKey(ctx context.Context) error {
 				s = NewHashKey()
 			}
 			r := hashKeyRecord(s)
-			r.Version = records[0].Version // Generation a damaged one
+			r.Version = records[0].Version // of a damaged record
 			err = d.Client.Put(ctx, setupKey, r)
 		}
 		if errors.Is(err, store.ErrConflict) {

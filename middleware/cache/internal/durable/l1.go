@@ -12,7 +12,11 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// L1 is the copies of a byte store's responses that are in memory.
+// L1 has copies of a byte store's responses in memory, decoded. A nil L1 has none.
+//
+// It has no lock of its own: the memory store and the history have theirs. The invariant is that no copy stays which was read before a change that
+// this process has heard of. A reader that keeps a copy therefore takes a moment of the history before it reads the record, and compares within the update;
+// a change is noted in the history before the copy is dropped. So one of the two sees the other.
 type L1 struct {
 	memory  *memory.Store
 	recheck time.Duration
@@ -20,16 +24,17 @@ type L1 struct {
 
 	// history remembers what has changed, here or elsewhere, so that what was read before is not kept after it:
 	//
-	//	we read the record   another process changes it and we are told   we keep what we have read
+	//	we: read the record   they: change it; the store notifies us   we: keep what we have read
 	history invalidation.History
 }
 
-// notifiedRecheck is how often a copy is compared with its record though the store tells of changes: a message may be lost.
+// notifiedRecheck is how often a copy is compared with its record though the store notifies of changes: a message may be lost.
 const notifiedRecheck = 30 * time.Second
 
-func NewL1(m *memory.Store, far store.Store, recheck time.Duration) *L1 {
+// NewL1 returns copies in m of what is in l2. recheck is for how long one is used without comparing it with its record.
+func NewL1(m *memory.Store, l2 store.Store, recheck time.Duration) *L1 {
 	n := &L1{memory: m, recheck: recheck}
-	if notifier, ok := store.As[store.Notifier](far); ok {
+	if notifier, ok := store.As[store.Notifier](l2); ok {
 		n.stop = notifier.Notify(n.changed)
 		n.recheck = max(recheck, notifiedRecheck)
 	}
@@ -42,7 +47,7 @@ func (n *L1) close() {
 	}
 }
 
-// changed hears that a record may have changed.
+// changed drops the copies that a record with this key is about, which may have changed. The store calls it, "" for all records.
 func (n *L1) changed(key string) {
 	if at, ok := parseRecordKey(key); ok {
 		n.history.Add(at.Tag())
@@ -67,7 +72,7 @@ func (n *L1) invalidated(tags []invalidation.Tag) {
 	}
 }
 
-// Recheck has copies compared with their records when they are looked for next.
+// Recheck has copies compared with their records at their next lookup.
 func (n *L1) Recheck(places ...stored.RecordKey) {
 	if n == nil {
 		return
@@ -83,7 +88,7 @@ func (n *L1) drop(at stored.RecordKey) {
 	n.memory.Update(context.Background(), at.Name, func(*stored.Variants) *stored.Variants { return nil })
 }
 
-// get returns the copy of what is at a place, and whether that need not be compared with the record.
+// get returns the copy of what is at a place, and whether it may be used without comparing it with the record.
 func (n *L1) get(at stored.RecordKey, now time.Time) (set *stored.Variants, fresh bool) {
 	if n == nil {
 		return nil, false
@@ -95,7 +100,7 @@ func (n *L1) get(at stored.RecordKey, now time.Time) (set *stored.Variants, fres
 	return set, n.isFresh(set, now)
 }
 
-// began returns the moment before a record is read.
+// began returns the present moment, to be taken before a record is read.
 func (n *L1) began() (m invalidation.Moment) {
 	if n != nil {
 		m = n.history.Now()
@@ -103,7 +108,7 @@ func (n *L1) began() (m invalidation.Moment) {
 	return m
 }
 
-// keep takes in what was read or written since a moment. An empty set is none.
+// keep keeps what was read since a moment, unless it has changed since then. An empty set drops the copy.
 func (n *L1) keep(at stored.RecordKey, set *stored.Variants, version string, since invalidation.Moment, now time.Time) {
 	if n == nil {
 		return
@@ -120,16 +125,17 @@ func (n *L1) keep(at stored.RecordKey, set *stored.Variants, version string, sin
 	})
 }
 
-// copied is a copy of what a record with a version holds; the version is "" if nobody knows it.
+// copied is a copy of what a record with a version holds; the version is "" if it is not known.
 func copied(set *stored.Variants, version string, now time.Time) *stored.Variants {
 	c := &stored.Variants{Entries: set.Entries, Source: &stored.Source{Version: version}}
 	c.Source.Checked.Store(now.UnixNano())
 	return c
 }
 
-// wrote takes in what this process has stored at a place where it had read the record at a moment. Of two who do so nobody knows who came later:
+// wrote keeps what this process has stored at a place, where it had read the record at a moment. If two requests do so at a time, their order in the store
+// is not known, so neither copy is kept:
 //
-//	we store   another stores, and takes that in   we take ours in
+//	we: store   they: store, keep their copy   we: find their change, drop the copy
 func (n *L1) wrote(at stored.RecordKey, set *stored.Variants, since invalidation.Moment, now time.Time) {
 	if n == nil {
 		return
@@ -158,7 +164,7 @@ func (n *L1) Improve(at *stored.RecordKey, old, next *stored.Entry) {
 	})
 }
 
-// snapshotOf is the marks that the entries of a set remember.
+// snapshotOf has the generations that the entries of a set remember.
 func snapshotOf(set *stored.Variants) *Snapshot {
 	s := &Snapshot{}
 	for _, e := range set.Entries {
@@ -171,7 +177,7 @@ func snapshotOf(set *stored.Variants) *Snapshot {
 	return s
 }
 
-// parseGenerationKey is the tag whose mark has a key.
+// parseGenerationKey returns the tag whose generation has a key.
 func parseGenerationKey(key string) (t invalidation.Tag, ok bool) {
 	digits, ok := strings.CutPrefix(key, "m1.")
 	if !ok || len(digits) != 2*len(t) {

@@ -15,21 +15,25 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// PendingInvalidations are the invalidations that a store has not heard of yet. This process serves nothing that they are about.
-// Those that the store did not take it is told again, by a timer that runs as long as something is owed.
+// PendingInvalidations are the invalidations that a store has not acknowledged yet. This process does not serve the responses that they are about.
+// Those that the store refused are retried, by a timer that runs as long as there are any.
+//
+// mu guards the state and is not held while the store is called. Either the timer is set, or one goroutine, the timer's, retries (cancel is not nil),
+// or nothing was refused: startRetries and schedule set the timer under the lock only if neither is so. The goroutine ends with retry;
+// close stops the timer, or cancels the goroutine and waits for done.
 type PendingInvalidations struct {
-	retry  func(context.Context) // tells the store once
-	paused atomic.Bool           // the timer runs, and what the store answers may bring it forward
+	retry  func(context.Context) // tries each refused invalidation once
+	paused atomic.Bool           // the timer is set, and an answer of the store may bring it forward; read without the lock at each answer
 
 	mu     sync.Mutex             // guards the fields below
-	list   []*pendingInvalidation // never written to: it is replaced
-	before time.Time              // what was received earlier counts as invalidated: there have been too many debts
-	all    bool                   // and the store is to forget everything for them
+	list   []*pendingInvalidation // never written to, but replaced: snapshots share it
+	before time.Time              // responses that were received earlier count as invalidated, for there were more than maxPending
+	all    bool                   // and the store is to be cleared for that
 	timer  *time.Timer
 	due    time.Time          // when the timer ends
-	tried  time.Time          // when the store was last told
-	pause  time.Duration      // before it is told again
-	cancel context.CancelFunc // Ends what is under way, nil for nothing
+	tried  time.Time          // when the last retry ended
+	pause  time.Duration      // before the next retry
+	cancel context.CancelFunc // ends the retry that is under way; nil for none
 	done   chan struct{}      // closed when that has ended
 	closed bool
 }
@@ -37,11 +41,11 @@ type PendingInvalidations struct {
 // A pendingInvalidation is some tags that are to get new generations.
 type pendingInvalidation struct {
 	invalidation.TagList
-	refused bool // the store has been told, and did not take it
+	refused bool // the store was told, and did not take it; until then the first attempt is under way
 }
 
-func newPendingInvalidation(tags []invalidation.Tag, owed bool) *pendingInvalidation {
-	d := &pendingInvalidation{refused: owed}
+func newPendingInvalidation(tags []invalidation.Tag, refused bool) *pendingInvalidation {
+	d := &pendingInvalidation{refused: refused}
 	for _, t := range tags {
 		d.Add(t)
 	}
@@ -49,44 +53,45 @@ func newPendingInvalidation(tags []invalidation.Tag, owed bool) *pendingInvalida
 }
 
 const (
-	// maxPending bounds the invalidations that are remembered, each once however often it comes. Beyond it the store is told to forget everything.
+	// maxPending bounds the invalidations that are remembered, each once however often it comes. Beyond it the store is to be cleared.
 	maxPending = 1024
 
-	// firstPause and lastPause are how long it takes until a store is told again: twice as long each time, give or take a fourth.
+	// firstPause and lastPause bound the pause before a retry: twice as long each time, give or take a quarter.
 	firstPause = 20 * time.Millisecond
 	lastPause  = 2 * time.Second
 
-	// nudgedPause is the same if the store has answered meanwhile.
+	// nudgedPause is the pause if the store has answered meanwhile.
 	nudgedPause = 200 * time.Millisecond
 
-	// retryPatience is how many timeouts of a request a store may take for one call that it is told again with.
+	// retryPatience is how many times as long as for a request a store may take for one call of a retry.
 	retryPatience = 10
 )
 
-// add notes an invalidation before the store is told. One that is owed already is not noted twice, and what the store takes of the earlier one pays nothing:
+// add remembers an invalidation before the store is told. If the same one is remembered already, the new one takes its place,
+// for the store's acknowledgement of the earlier one says nothing about responses that were stored since:
 //
-//	the store is told of the first   the second comes   the store takes the first
+//	first: is sent to the store   a response is stored   second: is added   the store takes the first   the second remains
 func (d *PendingInvalidations) add(tags []invalidation.Tag) *pendingInvalidation {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	owing := newPendingInvalidation(tags, false)
-	if i := slices.IndexFunc(d.list, func(old *pendingInvalidation) bool { return old.refused && slices.Equal(old.Tags, owing.Tags) }); i >= 0 {
+	pending := newPendingInvalidation(tags, false)
+	if i := slices.IndexFunc(d.list, func(old *pendingInvalidation) bool { return old.refused && slices.Equal(old.Tags, pending.Tags) }); i >= 0 {
 		d.list = slices.Clone(d.list)
-		d.list[i] = owing
-		return owing
+		d.list[i] = pending
+		return pending
 	}
 	if len(d.list) >= maxPending {
 		d.list, d.before, d.all = nil, time.Now(), true
 	}
-	d.list = append(slices.Clone(d.list), owing)
-	return owing
+	d.list = append(slices.Clone(d.list), pending)
+	return pending
 }
 
-// acknowledge takes in what the store has not taken of an invalidation, if anything.
-func (d *PendingInvalidations) acknowledge(owing *pendingInvalidation, left []invalidation.Tag) {
+// acknowledge notes that the store has taken an invalidation, except for the tags that are left.
+func (d *PendingInvalidations) acknowledge(pending *pendingInvalidation, left []invalidation.Tag) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i := slices.Index(d.list, owing)
+	i := slices.Index(d.list, pending)
 	if i < 0 {
 		return
 	}
@@ -98,9 +103,9 @@ func (d *PendingInvalidations) acknowledge(owing *pendingInvalidation, left []in
 	d.list[i] = newPendingInvalidation(left, true)
 }
 
-// An pendingSnapshot is the debts at one moment. Whoever reads the store takes one before, for a debt may be paid between the reading and the judging:
+// A pendingSnapshot is what was pending at one moment. A lookup takes one before it reads the store, for an invalidation may be acknowledged in between:
 //
-//	we read the marks   a debt is paid: the marks change   we ask what is owed, and it is nothing
+//	we: read the generations   the store takes an invalidation: they change   we: ask what is pending, and it is nothing
 type pendingSnapshot struct {
 	list   []*pendingInvalidation
 	before time.Time
@@ -112,31 +117,31 @@ func (d *PendingInvalidations) snapshot() pendingSnapshot {
 	return pendingSnapshot{d.list, d.before}
 }
 
-// concerns reports whether a response is about something that the store did not know to be invalid.
+// concerns reports whether a response has been invalidated, and the store did not know that.
 func (a pendingSnapshot) concerns(e *stored.Entry) bool {
-	return !e.Received.After(a.before) || slices.ContainsFunc(a.list, func(owing *pendingInvalidation) bool {
-		return slices.ContainsFunc(e.Tags, func(t invalidation.Tag) bool { return owing.Find(t) >= 0 })
+	return !e.Received.After(a.before) || slices.ContainsFunc(a.list, func(pending *pendingInvalidation) bool {
+		return slices.ContainsFunc(e.Tags, func(t invalidation.Tag) bool { return pending.Find(t) >= 0 })
 	})
 }
 
-// remaining returns what the store is to be told again. all reports whether that is to forget everything, and since when.
-func (d *PendingInvalidations) remaining() (owed []*pendingInvalidation, all bool, since time.Time) {
+// remaining returns the invalidations that are to be retried, and whether the store is to be cleared of everything that was received before since.
+func (d *PendingInvalidations) remaining() (refused []*pendingInvalidation, all bool, since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.unacknowledged(), d.all, d.before
 }
 
-// unacknowledged returns what the store did not take. The lock is held.
-func (d *PendingInvalidations) unacknowledged() (owed []*pendingInvalidation) {
-	for _, owing := range d.list {
-		if owing.refused {
-			owed = append(owed, owing)
+// unacknowledged returns the invalidations that the store refused. The lock is held.
+func (d *PendingInvalidations) unacknowledged() (refused []*pendingInvalidation) {
+	for _, pending := range d.list {
+		if pending.refused {
+			refused = append(refused, pending)
 		}
 	}
-	return owed
+	return refused
 }
 
-// Count returns how many invalidations the store has not taken. Everything is one more.
+// Count returns how many invalidations the store has refused. A store that is to be cleared counts as one more.
 func (d *PendingInvalidations) Count() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -147,14 +152,14 @@ func (d *PendingInvalidations) Count() int64 {
 	return n
 }
 
-// cleared notes that the store has forgotten everything, or never will, unless there has been more to forget since.
+// cleared notes that the store has been cleared, or cannot be, unless it is to be cleared of more since then.
 func (d *PendingInvalidations) cleared(since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all = d.all && !d.before.Equal(since)
 }
 
-// startRetries sets the timer, if something is owed and it does not run.
+// startRetries sets the timer, if something was refused and neither the timer nor a retry is under way.
 func (d *PendingInvalidations) startRetries() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -163,7 +168,7 @@ func (d *PendingInvalidations) startRetries() {
 	}
 }
 
-// schedule sets the timer if something is owed. The lock is held.
+// schedule sets the timer if something was refused. The lock is held.
 func (d *PendingInvalidations) schedule(pause time.Duration) {
 	d.timer = nil
 	if d.paused.Store(false); d.closed || !d.all && len(d.unacknowledged()) == 0 {
@@ -176,7 +181,7 @@ func (d *PendingInvalidations) schedule(pause time.Duration) {
 	d.paused.Store(true)
 }
 
-// storeAnswered brings the timer forward: the store is there, perhaps again.
+// storeAnswered brings the timer forward: the store answers, perhaps again. If the timer fires at the same time, Stop fails, and the retry runs as it is.
 func (d *PendingInvalidations) storeAnswered() {
 	if !d.paused.Load() {
 		return
@@ -191,7 +196,7 @@ func (d *PendingInvalidations) storeAnswered() {
 	d.timer = time.AfterFunc(time.Until(soon), d.retryNow)
 }
 
-// retryNow tells the store of what is owed.
+// retryNow retries once, on the goroutine of the timer, and sets the timer anew.
 func (d *PendingInvalidations) retryNow() {
 	d.mu.Lock()
 	if d.closed {
@@ -212,7 +217,7 @@ func (d *PendingInvalidations) retryNow() {
 	d.schedule(min(2*d.pause, lastPause))
 }
 
-// close stops the timer, and ends what is under way.
+// close stops the timer, or cancels the retry that is under way and waits for it. Nothing is scheduled afterwards.
 func (d *PendingInvalidations) close() {
 	d.mu.Lock()
 	d.closed = true
@@ -227,24 +232,25 @@ func (d *PendingInvalidations) close() {
 	}
 }
 
-// DeleteTagged gives the tags new generations: what is stored under the old ones is no more. What the store does not hear of now,
-// this process remembers, and tells it again.
+// DeleteTagged gives the tags new generations, which invalidates what is stored under the old ones. What the store does not take now,
+// this process remembers and retries. The order matters: pending before L1 before the store, so that at no moment an invalidated response is served here.
 func (d *Store) DeleteTagged(ctx context.Context, tags []invalidation.Tag) error {
-	owing := d.Pending.add(tags)
+	pending := d.Pending.add(tags)
 	d.L1.invalidated(tags)
 	left, err := d.renew(ctx, d.Client, tags)
-	d.Pending.acknowledge(owing, left)
+	d.Pending.acknowledge(pending, left)
 	d.Pending.startRetries()
 	if err != nil {
-		err = fmt.Errorf("an invalidation is owed to the store, which is told again until it takes it: %w", err)
+		err = fmt.Errorf("the store has not taken an invalidation, which is retried until it does: %w", err)
 	}
 	return err
 }
 
-// maxRetries is how many invalidations a store may refuse, one after the other, until it is left alone for the time being.
+// maxRetries is how many invalidations a store may refuse in a row before the retry leaves it alone until the next one.
 const maxRetries = 8
 
-// retryPending tells the store once of what it did not take, beginning anywhere. What hangs again leaves the rest for the next time.
+// retryPending retries the refused invalidations once, beginning with a random one, so that one which is refused again and again does not keep out the others.
+// If the store hangs, it leaves the rest for the next time.
 func (d *Store) retryPending(ctx context.Context) {
 	due, all, since := d.Pending.remaining()
 	if all && errors.Is(d.retryClear(ctx, since), storeclient.ErrStoreHangs) || len(due) == 0 {
@@ -252,9 +258,9 @@ func (d *Store) retryPending(ctx context.Context) {
 	}
 	refused, first := 0, mathrand.IntN(len(due))
 	for i := range due {
-		owing := due[(first+i)%len(due)]
-		left, err := d.renew(ctx, d.retryClient, owing.Tags)
-		d.Pending.acknowledge(owing, left)
+		pending := due[(first+i)%len(due)]
+		left, err := d.renew(ctx, d.retryClient, pending.Tags)
+		d.Pending.acknowledge(pending, left)
 		if refused++; err == nil {
 			refused = 0
 		}
@@ -264,17 +270,17 @@ func (d *Store) retryPending(ctx context.Context) {
 	}
 }
 
-// retryClear has the store forget everything, because nobody knows any more what it was to be told. A store that cannot do that is not asked again.
+// retryClear clears the store, because the invalidations themselves are forgotten. A store that cannot be cleared is not asked again.
 func (d *Store) retryClear(ctx context.Context, since time.Time) error {
-	g := d.Client.Patient(clearPatience)
-	_, err := storeclient.Call(ctx, g, g.Writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, d.Clear(ctx) })
+	client := d.Client.Patient(clearPatience)
+	_, err := storeclient.Call(ctx, client, client.Writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, d.Clear(ctx) })
 	if err == nil || errors.Is(err, errors.ErrUnsupported) {
 		d.Pending.cleared(since)
 	}
 	return err
 }
 
-// clearPatience is how long a store may take to forget everything.
+// clearPatience is how long clearing a store may take.
 const clearPatience = 30 * time.Second
 
 // pendingAtClose is the error of a cache that is closed before the store has taken all invalidations.

@@ -14,7 +14,7 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// An entry's record is, behind its frame (see wire.go):
+// An entry's record has after its frame (see frame.go):
 //
 //	hash   32 bytes  SHA-256 of the cache's key, to be compared on reading
 //	length  4 bytes  of what follows up to the bodies, little-endian
@@ -22,11 +22,11 @@ import (
 //	responses        each as appendEntry writes it
 //	bodies           those that are small, one after the other
 //
-// Numbers are varints (encoding/binary), signed ones in zigzag form; strings stand behind their length; times are nanoseconds since 1970.
+// Numbers are varints (encoding/binary), signed ones in zigzag form; a string follows its length; times are nanoseconds since 1970.
 const entryKind = 'E'
 
 const (
-	// maxRecord bounds an entry's record. Variants that do not fit go, the one first that was used longest ago.
+	// maxRecord bounds an entry's record. Variants that do not fit are dropped, least recently used first.
 	maxRecord = 1 << 20
 
 	// maxItems bounds the lines, selectors and names in one record, which take many times their bytes in memory.
@@ -35,7 +35,7 @@ const (
 	// maxTags bounds the tags of one response: those of its URI, in each form, of its groups, and those that the program has given it.
 	maxTags = invalidation.MaxGroups + invalidation.MaxResponseTags + 128
 
-	// maxInline bounds the bodies that stand in an entry's record.
+	// maxInline bounds the bodies that are in an entry's record.
 	maxInline = 32 << 10
 )
 
@@ -48,8 +48,8 @@ const (
 	isSliding
 	isPart
 	hasSearch
-	isAnyOrder // Generation its search
-	isAll      // Generation its search
+	isAnyOrder // of its search variance
+	isAll      // of its search variance
 	inChunks
 	hasMethod
 	isAhead // it is refreshed before it expires; readers that do not know this flag fetch anew
@@ -76,7 +76,7 @@ func encode(hash [32]byte, set *stored.Variants) ([]byte, error) {
 	return Seal(record, entryKind), nil
 }
 
-// fits reports whether e alone can stand in a record: decoding takes what encoding makes of it.
+// fits reports whether e can be put into a record: whether decoding accepts what encoding makes of it.
 func fits(e *stored.Entry) bool {
 	w, items := Wire{Rest: string(appendEntry(nil, e))}, maxItems
 	decodeEntry(&w, &items)
@@ -223,8 +223,8 @@ func decode(record []byte, hash [32]byte) (*stored.Variants, error) {
 	return set, nil
 }
 
-// decodeEntry reads what appendEntry wrote, and returns how many bytes of the body stand in the record.
-// The wire is bad if something else stood there.
+// decodeEntry reads what appendEntry wrote, and returns how many bytes of the body are in the record.
+// The wire is bad if it does not hold an entry.
 func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 	flags := w.uint()
 	e = &stored.Entry{Status: int(w.size()), Reason: w.line(), Proto: w.line(), URL: w.line()}
@@ -303,7 +303,7 @@ func (w *Wire) duration() time.Duration {
 	return d
 }
 
-// ID reads a random identifier, a tag or a nonce.
+// ID reads a random identifier, a tag or a generation.
 func (w *Wire) ID() (id [16]byte) {
 	copy(id[:], w.take(len(id)))
 	return id

@@ -8,7 +8,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// RecordKey hashes a key: nothing of it stands in the store. A shared cache and a private one do not find each other's responses.
+// RecordKey hashes a cache key: the store holds nothing of it in clear. A shared cache and a private one have different keys, so neither finds the other's responses.
 func (d *Store) RecordKey(key string) stored.RecordKey {
 	if d.shared {
 		return newRecordKey("shared", key)
@@ -16,9 +16,9 @@ func (d *Store) RecordKey(key string) stored.RecordKey {
 	return newRecordKey("private", key)
 }
 
-func newRecordKey(posture, key string) (p stored.RecordKey) {
+func newRecordKey(kind, key string) (p stored.RecordKey) {
 	h := sha256.New()
-	io.WriteString(h, posture)
+	io.WriteString(h, kind)
 	h.Write([]byte{0})
 	io.WriteString(h, key)
 	h.Sum(p.Hash[:0])
@@ -26,7 +26,7 @@ func newRecordKey(posture, key string) (p stored.RecordKey) {
 	return p
 }
 
-// parseRecordKey is the place with a name that the store has listed.
+// parseRecordKey returns the record key with a name that the store has listed.
 func parseRecordKey(name string) (p stored.RecordKey, ok bool) {
 	if len(name) != len("e1.")+2*len(p.Hash) || name[:3] != "e1." {
 		return p, false

@@ -18,22 +18,25 @@ import (
 )
 
 // Store keeps responses in a byte store. All variants of a resource, their index and what invalidates them are in one record, the entry's,
-// so they change together or not at all, with a compare-and-swap. Beside it there are the marks of its tags (marks.go)
-// and the pieces of its large bodies (pieces.go).
+// so they change together or not at all, by compare-and-swap. Beside it there are the generations of its tags (generations.go)
+// and the chunks of its large bodies (chunks.go).
+//
+// It has no lock: the record's version decides between writers, in this process as between processes. What no request waits for runs on Workers,
+// which Close ends.
 type Store struct {
 	Client      *storeclient.Client
-	retryClient *storeclient.Client // for invalidations that are owed
+	retryClient *storeclient.Client // for pending invalidations
 	Backend     store.Store
 	L1          *L1           // copies in memory, or nil
 	keep        time.Duration // beyond the last moment that a response can be used without asking
 	shared      bool
-	self        [8]byte // HasChunks this process in the generations that it makes
+	self        [8]byte // names this process in the generations that it makes
 	HashKeys    HashKeys
 	Pending     PendingInvalidations
 	tombstones  tombstones
 	Workers     storeclient.Workers
-	TagsOf      func(*http.Request) []invalidation.Tag // see Cache.knownTags
-	Cookies     bool                                   // Generation responses are set again
+	TagsOf      func(*http.Request) []invalidation.Tag // the tags that the answer to a request has for certain
+	Cookies     bool                                   // of responses are stored, and set again
 }
 
 const (
@@ -44,8 +47,11 @@ const (
 	maxLife = 400 * 24 * time.Hour
 )
 
+// ErrContended is the error of a change that other processes were faster at each time.
 var ErrContended = errors.New("others change the record again and again")
 
+// New returns responses in s, each call of which may take as long as timeout. keep is for how long a response is kept beyond the last moment
+// that it can be used without asking the origin.
 func New(s store.Store, timeout, keep time.Duration, shared bool) *Store {
 	d := &Store{Client: storeclient.New(s, timeout, setupKey, newerRecord), Backend: s, keep: keep, shared: shared}
 	rand.Read(d.self[:])
@@ -56,14 +62,14 @@ func New(s store.Store, timeout, keep time.Duration, shared bool) *Store {
 	return d
 }
 
-// Get returns the responses under a request's key, and the marks that their tags and those of the request have. The sight is nil if that failed.
+// Get returns the responses under a request's key, and the generations that their tags and those of the request have. The snapshot is nil if the store failed.
 func (d *Store) Get(ctx context.Context, key string, r *http.Request) (*stored.Variants, *Snapshot, error) {
 	at := d.RecordKey(key)
 	copied, fresh := d.L1.get(at, time.Now())
 	if fresh {
 		return copied, snapshotOf(copied), nil
 	}
-	failed := d.ensureHashKey(ctx) // Without it only what varies on credentials is missing
+	failed := d.ensureHashKey(ctx) // without the key, only what varies on credentials is missing
 	h, err := d.read(ctx, at, d.TagsOf(r), copied)
 	if err != nil && copied != nil {
 		return copied, snapshotOf(copied), err
@@ -84,21 +90,22 @@ func (d *Store) Get(ctx context.Context, key string, r *http.Request) (*stored.V
 	return h.current, h.seen, failed
 }
 
-// readResult is what a store has at one place.
+// readResult is what a store has under one key.
 type readResult struct {
 	set     *stored.Variants // everything
 	current *stored.Variants // what has not been invalidated
 	seen    *Snapshot
-	version string              // Generation the record
-	began   invalidation.Moment // among the copies in memory, before it was read
+	version string              // of the record
+	began   invalidation.Moment // in the history of L1, before it was read
 	damaged bool
-	newer   bool // a later version of this module has written the record, or a mark: nothing is to be done about it
+	newer   bool // a later version of this module has written the record, or a generation: it stays as it is
 }
 
-// read reads what is at a place, together with the marks of some tags, which spares a second call in most cases.
-// If the record is that of a copy, it is not decoded again.
+// read reads what is under a key, together with the generations of some tags, which saves a second call in most cases.
+// If the record is that of a copy, it is not decoded again. It takes its snapshot of pending invalidations, and the moment of L1's history, before it reads:
+// what is invalidated meanwhile is seen in one of them, or in the generations.
 func (d *Store) read(ctx context.Context, at stored.RecordKey, tags []invalidation.Tag, copied *stored.Variants) (readResult, error) {
-	owed, began := d.Pending.snapshot(), d.L1.began()
+	pending, began := d.Pending.snapshot(), d.L1.began()
 	records, err := d.Client.Get(ctx, append([]string{at.Name}, generationKeys(tags)...)...)
 	if err != nil {
 		return readResult{}, err
@@ -126,10 +133,10 @@ func (d *Store) read(ctx context.Context, at stored.RecordKey, tags []invalidati
 		return readResult{}, err
 	}
 	if h.newer = h.seen.newer(); h.newer {
-		return h, nil // those who can read the marks may know the response to be good
+		return h, nil // processes that can read the generations may know the response to be usable
 	}
 	now := time.Now()
-	h.current = h.set.Without(func(e *stored.Entry) bool { return !h.seen.current(e) || owed.concerns(e) })
+	h.current = h.set.Without(func(e *stored.Entry) bool { return !h.seen.current(e) || pending.concerns(e) })
 	if h.set != copied {
 		for _, e := range h.set.Entries {
 			e.RecordKey = &at
@@ -139,24 +146,24 @@ func (d *Store) read(ctx context.Context, at stored.RecordKey, tags []invalidati
 	return h, nil
 }
 
-// prepare makes a response that was read from the store usable.
+// prepare completes a response that was read from the store.
 func (d *Store) prepare(e *stored.Entry, now time.Time) {
-	if !d.Cookies && stored.RemoveCookies(e.Header) { // another process wants them, or an older version has stored them
+	if !d.Cookies && stored.RemoveCookies(e.Header) { // another process, or an older version, has stored them
 		e.Derive()
 	}
 	if e.Body.Chunks != nil {
 		e.Body.Chunks.Opener = d
 	}
 	if e.FromFuture(now) {
-		e.InitialAge = stored.Longest // nobody knows how old it is
+		e.InitialAge = stored.Longest // its age cannot be known
 	}
 }
 
-// touchStoreEvery is how often a store is told that one of several variants is in use.
+// touchStoreEvery is how often a store records that one of several variants is in use.
 const touchStoreEvery = time.Hour
 
-// Touch has the store remember that a response is in use, where that makes a difference: because it begins its lifetime anew,
-// or because it must not be the variant that goes first.
+// Touch has the store record, in the background, that a response is in use, where that makes a difference: because it extends the lifetime,
+// or because the least recently used variant is dropped first.
 func (d *Store) Touch(e *stored.Entry, before, now time.Time) {
 	every := touchStoreEvery
 	if e.Rules.Sliding {
@@ -187,7 +194,7 @@ func (d *Store) Update(ctx context.Context, key string, change func(*stored.Vari
 	return d.updateAt(ctx, d.RecordKey(key), change)
 }
 
-// updateAt replaces what is at a place. If another process is faster, its result is changed in turn.
+// updateAt replaces what is under a key. If another process is faster, its result is changed in turn.
 func (d *Store) updateAt(ctx context.Context, at stored.RecordKey, change func(*stored.Variants) *stored.Variants) error {
 	for attempt := range MaxAttempts {
 		if err := pause(ctx, attempt); err != nil {
@@ -226,7 +233,8 @@ func pause(ctx context.Context, attempt int) error {
 	}
 }
 
-// replace puts next in the place of what was held. Bodies are there before the record that names them, and go after it.
+// replace puts next in the place of what was read. Bodies are written before the record that names them, and removed after it is gone:
+// a crash in between leaves chunks that expire, never a record without a body.
 func (d *Store) replace(ctx context.Context, at stored.RecordKey, h *readResult, next *stored.Variants) error {
 	if next == nil {
 		if h.version == "" {
@@ -240,28 +248,28 @@ func (d *Store) replace(ctx context.Context, at stored.RecordKey, h *readResult,
 		return nil
 	}
 	now := time.Now()
-	shelved, err := d.writeChunks(ctx, at, next, now)
+	chunked, err := d.writeChunks(ctx, at, next, now)
 	if err != nil {
-		d.drop(shelved, next)
+		d.drop(chunked, next)
 		return err
 	}
-	stored, record, err := d.record(at, shelved, h.version, now)
+	stored, record, err := d.record(at, chunked, h.version, now)
 	if err == nil {
 		err = d.write(ctx, at, record)
 	}
 	if err != nil {
-		d.drop(shelved, next)
+		d.drop(chunked, next)
 		return err
 	}
 	d.L1.wrote(at, stored, h.began, now)
 	d.extendGenerations(ctx, stored, h.seen, now)
-	d.drop(shelved, stored)
-	d.drop(h.set, shelved)
+	d.drop(chunked, stored)
+	d.drop(h.set, chunked)
 	return nil
 }
 
-// write puts a record in the place of the one whose version it has. Where the store says that it has failed, it may be that only its reply was lost:
-// then the record is there, and what it names must stay while what it replaced must go.
+// write puts a record in the place of the one whose version it has. A store that reports a failure may have lost only its reply:
+// then the record is there, and what it names must stay, while what it replaced must go.
 func (d *Store) write(ctx context.Context, at stored.RecordKey, r store.Record) error {
 	err := d.Client.Put(ctx, at.Name, r)
 	if err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, storeclient.ErrStoreDown) || ctx.Err() != nil {
@@ -273,7 +281,7 @@ func (d *Store) write(ctx context.Context, at stored.RecordKey, r store.Record) 
 	return err
 }
 
-// erase removes a record, by the same token: if it is gone, what it named must go.
+// erase removes a record. As in write, only the reply may have been lost: if the record is gone, what it named must go.
 func (d *Store) erase(ctx context.Context, at stored.RecordKey, version string) error {
 	err := d.Client.DeleteVersion(ctx, at.Name, version)
 	if err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, storeclient.ErrStoreDown) || ctx.Err() != nil {
@@ -285,7 +293,7 @@ func (d *Store) erase(ctx context.Context, at stored.RecordKey, version string) 
 	return err
 }
 
-// record makes the record of a set. Variants that have no room go, the one first that was used longest ago.
+// record encodes a set. Variants for which there is no room are dropped, least recently used first.
 func (d *Store) record(at stored.RecordKey, set *stored.Variants, version string, now time.Time) (*stored.Variants, store.Record, error) {
 	for {
 		data, err := encode(at.Hash, set)
@@ -311,7 +319,7 @@ func (d *Store) expires(set *stored.Variants, now time.Time) time.Time {
 	return until
 }
 
-// until is until when a response is kept: as long as it can be used without asking, and then as long as it may be worth asking about.
+// until is until when a response is kept: as long as it can be used without asking the origin, and keep longer, in case the origin can confirm it.
 func (d *Store) until(e *stored.Entry, now time.Time) time.Time {
 	life := max(e.FreshFor(now), 0) + max(e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError, 0) + d.keep
 	until := now.Add(min(max(life, time.Second), maxLife)).Truncate(time.Millisecond)
@@ -321,7 +329,7 @@ func (d *Store) until(e *stored.Entry, now time.Time) time.Time {
 	return until
 }
 
-// DeleteEntry removes an entry, and whatever is in its place by now.
+// DeleteEntry removes an entry, and what is in its place by now.
 func (d *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
 	if e.RecordKey == nil {
 		return stored.ErrForeignEntry
@@ -329,7 +337,7 @@ func (d *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
 	return d.updateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) })
 }
 
-// Each calls f with the responses at each place.
+// Each calls f with the responses under each key.
 func (d *Store) Each(ctx context.Context, f func(*stored.Variants, stored.Updater) bool) error {
 	ranger, ok := store.As[store.Ranger](d.Backend)
 	if !ok {
@@ -354,7 +362,7 @@ func (d *Store) Each(ctx context.Context, f func(*stored.Variants, stored.Update
 	return errors.Join(err, failed)
 }
 
-// DeleteExpired has the store give back the room of its expired records.
+// DeleteExpired has the store free the room of its expired records.
 func (d *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	expirer, ok := store.As[store.Expirer](d.Backend)
 	if !ok {
@@ -366,7 +374,7 @@ func (d *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 // Clear removes everything.
 func (d *Store) Clear(ctx context.Context) error {
 	if d.L1 != nil {
-		defer d.L1.changed("") // what was read meanwhile is none either
+		defer d.L1.changed("") // so that what was read meanwhile is not kept
 	}
 	clearer, ok := store.As[store.Clearer](d.Backend)
 	if !ok {
@@ -378,7 +386,8 @@ func (d *Store) Clear(ctx context.Context) error {
 	return err
 }
 
-// Close waits for what is under way, and no longer than a call of the store may take. What is owed is tried once more.
+// Close waits for what is under way, no longer than a call of the store may take, and retries pending invalidations once.
+// The error says that some remain. The order matters: no notification and no timer starts work any more when the workers shut down, and they need the client.
 func (d *Store) Close(patience time.Duration) error {
 	d.L1.close()
 	d.Pending.close()

@@ -8,8 +8,8 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// tombstones are the large bodies that nothing in the store names any more, and that somebody may still be reading, here or in another process:
-// they are not read whole before they are served. They are removed after a while.
+// tombstones are the large bodies that no record in the store names any more, and that a request here or in another process may still be reading:
+// large bodies are not read whole before they are served. They are removed after a while.
 type tombstones struct {
 	mu      sync.Mutex // guards the fields below
 	removed []tombstone
@@ -21,14 +21,14 @@ type tombstone struct {
 }
 
 const (
-	// tombstoneTTL is how long a large body stays that has been replaced.
+	// tombstoneTTL is for how long a large body stays after it was replaced.
 	tombstoneTTL = 5 * time.Minute
 
-	// maxTombstones bounds the bodies that stay for so long.
+	// maxTombstones bounds the bodies that stay so long.
 	maxTombstones = 64
 )
 
-// add takes in a body, and returns one that has to make room for it, or nil.
+// add adds a body, and returns one that is to be removed at once to make room, or nil.
 func (g *tombstones) add(p *stored.Chunks, now time.Time) *stored.Chunks {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -41,7 +41,7 @@ func (g *tombstones) add(p *stored.Chunks, now time.Time) *stored.Chunks {
 	return first
 }
 
-// due takes out the bodies whose time has come.
+// due removes from the list the bodies whose time has come, and returns them.
 func (g *tombstones) due(now time.Time) (due []*stored.Chunks) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -52,7 +52,7 @@ func (g *tombstones) due(now time.Time) (due []*stored.Chunks) {
 	return due
 }
 
-// Discard removes a body that nothing in the store names any more, behind the caller's back.
+// Discard removes, in the background, a body that no record in the store names any more.
 func (d *Store) Discard(p *stored.Chunks) {
 	if p.Size > maxWhole && !p.Fresh {
 		p = d.tombstones.add(p, time.Now())

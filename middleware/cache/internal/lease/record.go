@@ -22,7 +22,7 @@ type Record struct {
 	tags        []invalidation.Tag
 	generations []stored.Generation
 	until       time.Time
-	version     string // Generation the record
+	version     string // of the record in the store
 	label       string
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
 // Continuation is a body that broke off for one reader, while the caller has seen the header and the first bytes.
@@ -124,20 +125,15 @@ func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 	if resp.Uncompressed != c.Uncompressed || resp.Header.Get("Content-Encoding") != c.Header.Get("Content-Encoding") {
 		return nil, errBroken
 	}
-	var body io.Reader
+	var body io.Reader = resp.Body
 	switch {
 	case resp.StatusCode == http.StatusPartialContent && tag.StronglyEquals(c.tag()):
 		s, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
-		if !ok || s.First != c.Offset || c.Length >= 0 && s.Complete >= 0 && s.Complete != c.Length || c.End < 0 && s.Last != s.Complete-1 {
+		if !ok || !c.fits(s) {
 			return nil, errBroken
 		}
 		body = &ExactReader{resp.Body, s.Size()}
-	case resp.StatusCode == c.Status && c.Status != http.StatusPartialContent && (c.Length < 0 || resp.ContentLength < 0 || resp.ContentLength == c.Length):
-		if !c.skip(resp, tag) {
-			return nil, errBroken
-		}
-		body = resp.Body
-	default:
+	case !c.isWhole(resp) || !c.skip(resp, tag):
 		return nil, errBroken
 	}
 	switch {
@@ -147,6 +143,16 @@ func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 		body = &ExactReader{body, c.Length - c.Offset}
 	}
 	return body, nil
+}
+
+// fits reports whether a part begins where the body broke off, and goes to its end if that is wanted.
+func (c *Continuation) fits(s stored.ContentRange) bool {
+	return s.First == c.Offset && (c.Length < 0 || s.Complete < 0 || s.Complete == c.Length) && (c.End >= 0 || s.Last == s.Complete-1)
+}
+
+// isWhole reports whether an answer has the whole body, as far as its status and its length show.
+func (c *Continuation) isWhole(resp *http.Response) bool {
+	return resp.StatusCode == c.Status && c.Status != http.StatusPartialContent && (c.Length < 0 || resp.ContentLength < 0 || resp.ContentLength == c.Length)
 }
 
 // skip reads the bytes before the offset, and reports whether they are known to be those that the caller has.
