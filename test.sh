@@ -2,7 +2,7 @@
 # Everything that must hold, in one run: format, vet, staticcheck, tests with the race detector, short fuzzing.
 #
 #   ./test.sh              all of it, a few minutes
-#   ./test.sh quick        format, vet and tests of the root module, without -race and fuzzing: about a minute
+#   ./test.sh quick        format, words, vet and tests of the packages that changed since the last commit, or with it, without -race and fuzzing
 #   ./test.sh quick ./middleware/retry    the same of some packages
 #   FUZZTIME=1m ./test.sh  all of it, with longer fuzzing
 #
@@ -24,10 +24,22 @@ check_format() {
   fi
 }
 
+# changed_packages are those with Go files that differ from the last commit, or, if none does, that the last commit changed.
+changed_packages() {
+  changed=$(git diff --name-only HEAD -- '*.go'; git ls-files --others --exclude-standard -- '*.go')
+  [ -n "$changed" ] || changed=$(git diff --name-only HEAD~1 -- '*.go' 2>/dev/null || true)
+  for file in $changed; do
+    [ ! -f "$file" ] || dirname "./$file"
+  done | grep -v '^\./internal/ecosystem' | sort -u || true
+}
+
 if [ "${1:-}" = quick ]; then
   shift
+  [ $# -gt 0 ] || set -- $(changed_packages)
   [ $# -gt 0 ] || set -- ./...
   check_format
+  step words
+  tools/words.sh
   step vet
   go vet "$@"
   step test
@@ -61,6 +73,9 @@ fi
 
 check_format
 
+step words
+tools/words.sh
+
 # The linter is pinned in a module of its own, so that users of ply never download it.
 step "build staticcheck"
 bin=$(mktemp -d)
@@ -69,7 +84,7 @@ trap 'rm -rf "$bin"' EXIT
 
 step "vet what depends on the system, for others"
 for os in windows darwin; do
-  GOOS=$os go vet ./store/...
+  GOOS=$os go vet ./...
 done
 
 # Each module stands alone, as it does for those who require it: what it imports is in its own go.mod and go.sum, and nothing else is.
