@@ -68,7 +68,7 @@ func TestBodyThatBreaksOffIsNotStored(t *testing.T) {
 	}
 }
 
-// A body that says it has read more than there is room for is broken. Nobody hangs on it.
+// A body that says it has read more than there is room for is broken. No caller hangs on it.
 func TestBodyThatReturnsMoreThanTheBufferIsAnError(t *testing.T) {
 	for _, n := range []int{-1, 1 << 30} {
 		for _, length := range []int64{-1, 1 << 20} {

@@ -44,7 +44,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-// matches tells whether r reads the bytes from off up to end, and nothing else.
+// matches reports whether r reads the bytes from off up to end, and nothing else.
 func matches(r io.Reader, off, end int64) error {
 	got, want := make([]byte, 64<<10), make([]byte, 64<<10)
 	text := &endless{off, end}
@@ -360,7 +360,7 @@ func (s *slowPieces) Put(ctx context.Context, key string, r store.Record) error 
 	return s.textStore.Put(ctx, key, r)
 }
 
-// A large body that is replaced while somebody reads it is read to its end, and removed after a while.
+// A large body that is replaced while a caller reads it is read to its end, and removed after a while.
 func TestChunksReplacedDuringReadAreReadToTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		const size = 4 << 20
@@ -391,7 +391,7 @@ func TestChunksReplacedDuringReadAreReadToTheEnd(t *testing.T) {
 	})
 }
 
-// After Close the store is not called, though somebody still reads a body from it: the origin sends the rest.
+// After Close the store is not called, though a caller still reads a body from it: the origin sends the rest.
 func TestChunksAfterCloseComeFromTheOrigin(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		const size = 4 << 20

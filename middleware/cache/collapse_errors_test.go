@@ -66,7 +66,7 @@ func TestCollapseErrorReachesAllWaiters(t *testing.T) {
 	}
 }
 
-// Who has something stale in hand gets that, whoever has asked in vain.
+// A caller with a stale answer at hand gets that, whichever request has failed.
 func TestCollapseErrorServesStaleToEachWaiter(t *testing.T) {
 	for _, down := range []func() (*http.Response, error){
 		func() (*http.Response, error) { return nil, errors.New("refused") },

@@ -147,7 +147,7 @@ func TestCollapseExchangeIsAsOldAsItsRequest(t *testing.T) {
 	})
 }
 
-// Whoever leaves, the others get their answer, and nobody asks again.
+// Whichever caller leaves, the others get their answer, and no request is sent again.
 func TestCollapseLeaderMayLeave(t *testing.T) {
 	for name, leave := range map[string]func(rt http.RoundTripper, r *http.Request, cancel func()) error{
 		"canceled before the header": func(rt http.RoundTripper, r *http.Request, cancel func()) error {
@@ -264,7 +264,7 @@ func TestCollapseLastWaiterEndsTheExchange(t *testing.T) {
 	}
 }
 
-// A layer below that does not care about its context holds nobody.
+// A layer below that does not heed its context holds up no caller.
 func TestCollapseLayerIgnoringContextDelaysNoWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
@@ -288,12 +288,12 @@ func TestCollapseLayerIgnoringContextDelaysNoWaiter(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 		if o.leftOpen() != 0 {
-			t.Error("an answer that nobody waited for was not closed")
+			t.Error("an answer without a waiter was not closed")
 		}
 	})
 }
 
-// An exchange of which nothing comes is not joined for ever: a connection may be dead and nobody told.
+// An exchange of which nothing comes is not joined for ever: a connection may be dead without a sign.
 func TestCollapseHangingExchangeIsNotJoinedForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {

@@ -38,7 +38,7 @@ func TestCollapseSendsOneRequest(t *testing.T) {
 			t.Errorf("%d failed, %d requests, %d shared, %d bodies left open", failures(t, errs), o.asked.Load(), shared, o.leftOpen())
 		}
 		if took := time.Since(start); took > 1300*time.Millisecond {
-			t.Errorf("took %v: somebody waited for somebody", took)
+			t.Errorf("took %v: one caller waited for another", took)
 		}
 		if s := c.Stats(); s.Misses != crowd || s.Collapsed != crowd-1 || s.Stored != 1 {
 			t.Errorf("stats %+v", s)
@@ -107,7 +107,7 @@ func TestCollapseFetchesEachVariantOnce(t *testing.T) {
 	})
 }
 
-// Nobody gets what was made for another one.
+// No caller gets what was made for another.
 func TestCollapseSharesNothingBetweenPrincipals(t *testing.T) {
 	person := func(i int) string { return fmt.Sprint("p", i%10) }
 	for name, test := range map[string]struct {

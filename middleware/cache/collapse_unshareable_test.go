@@ -11,7 +11,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
-// What cannot be shared holds nobody up: the first answer tells, and from then on nobody waits.
+// What cannot be shared delays no caller: the first answer tells, and from then on none waits.
 func TestCollapseUnshareableResponseReleasesWaiters(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"no-store":    {"Cache-Control: no-store"},

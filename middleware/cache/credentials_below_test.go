@@ -71,11 +71,11 @@ func TestCredentialsBelow304ConfirmsNothing(t *testing.T) {
 		have, _ = g.get("http://h/a")
 		g.want(have, 200, "for ", "revalidated", 4)
 		have, _ = g.signedBy("alice", "GET", "http://h/a", `If-None-Match: "1"`)
-		g.want(have, 304, "", "hit", 4) // of what was made for nobody
+		g.want(have, 304, "", "hit", 4) // of what was made for an anonymous request
 	})
 }
 
-// A stale answer stands in for an error that everybody would have got, not for the one to another's credentials.
+// A stale answer stands in for an error that all would have got, not for the one to another's credentials.
 func TestCredentialsBelowErrorServesNoStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := false
@@ -172,7 +172,7 @@ func TestCredentialsBelowForEachMethod(t *testing.T) {
 		}
 
 		g.get("http://h/part", "Range: bytes=0-3")
-		have, _ := g.signedBy("alice", "GET", "http://h/part") // completes nobody's part
+		have, _ := g.signedBy("alice", "GET", "http://h/part") // completes no other's part
 		if have.Status != 200 || have.Body != "abcdefghij" {
 			t.Errorf("%+v", have)
 		}
@@ -190,7 +190,7 @@ func TestCredentialsBelowForEachMethod(t *testing.T) {
 	})
 }
 
-// Whoever waits for an answer that turns out to be another's asks for himself, all at once, and for a while nobody waits.
+// Those who wait for an answer that turns out to be another's ask for themselves, all at once, and for a while none waits.
 func TestCredentialsBelowAreNotCollapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, status := range map[string]int{"answers": 200, "errors": 0, "an origin in trouble": 503} {
@@ -282,7 +282,7 @@ func TestCredentialsBelowNeedPermission(t *testing.T) {
 	})
 }
 
-// What changes with each request is in no key: one who signs hits, and one whose signature names nobody leaves nothing behind.
+// What changes with each request is in no key: one who signs hits, and one whose signature names no key leaves nothing behind.
 func TestSignaturesAreInNoKey(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		const scope = "/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature="

@@ -194,7 +194,7 @@ func TestErrorKeepsUsableStoredResponse(t *testing.T) {
 	}
 }
 
-// A 404 or 410 that can be used later says that the resource is no more; what nobody can serve any more gives way to any error.
+// A 404 or 410 that can be used later says that the resource is no more; what cannot be served any more gives way to any error.
 func TestErrorThatIsTheNewStateReplaces(t *testing.T) {
 	for _, test := range []struct {
 		status int

@@ -32,7 +32,7 @@ func newCounting(t *testing.T, o cache.MemoryOptions) *counting {
 	}))}
 }
 
-// has gets a path, and tells whether it was in the store.
+// has gets a path, and reports whether it was in the store.
 func (c *counting) has(path string) bool {
 	r, err := http.NewRequest("GET", "http://h"+path, nil)
 	if err != nil {
@@ -160,7 +160,7 @@ func TestEvictionKeepsExactBoundsForAllBodySizes(t *testing.T) {
 	}
 	wg.Wait()
 	if evicted == 0 {
-		t.Error("nobody was told of what had to go")
+		t.Error("no function was told of what had to go")
 	}
 	var entries, bytes int64
 	for e := range c.Entries(t.Context()) {

@@ -96,7 +96,7 @@ func TestFanoutSlowReaderContinuesWithItsOwnRequest(t *testing.T) {
 		"other coding":   {"", func(*http.Request) (*http.Response, error) { return undeclared(body, "Content-Encoding: br"), nil }, false, false},
 		"an error":       {"", func(*http.Request) (*http.Response, error) { return nil, errors.New("refused") }, false, false},
 		"another status": {"", func(*http.Request) (*http.Response, error) { return reply(503, body), nil }, false, false},
-		"a part that nobody asked": {"", func(*http.Request) (*http.Response, error) {
+		"a part without a request for one": {"", func(*http.Request) (*http.Response, error) {
 			return reply(206, body, "Content-Range: bytes 0-9/10"), nil
 		}, false, false},
 	} {
@@ -197,7 +197,7 @@ func peak(f func(look func())) int64 {
 	return most
 }
 
-// However large a body is, and whoever does not read it, memory is bounded.
+// However large a body is, and whichever reader stops, memory is bounded.
 func TestFanoutMemoryIsBounded(t *testing.T) {
 	const size, limit = 256 << 20, 4 << 20
 	for name, others := range map[string]int{"alone": 0, "with one who never reads": 1, "with several who never read": 5} {

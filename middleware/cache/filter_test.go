@@ -158,7 +158,7 @@ func TestBodyFilterDelaysNoReader(t *testing.T) {
 	})
 }
 
-// What the filter cannot be shown is not stored, and what has none is shown as empty. A filter that panics keeps nothing, and nobody waits for it.
+// What the filter cannot be shown is not stored, and what has none is shown as empty. A filter that panics keeps nothing, and no caller waits for it.
 func TestBodyFilterSeesTheWholeBody(t *testing.T) {
 	for name, test := range map[string]struct {
 		size   int

@@ -45,7 +45,7 @@ func TestGraphQLMutationInvalidatesItsEndpoint(t *testing.T) {
 		{name: "one that failed in part", content: `{"query":"mutation { rename }","variables":null}`, ends: true},
 		{name: "in a batch", content: `[{"query":"{ a }"},{"query":"mutation { b }"}]`, ends: true},
 		{name: "by another query of the URL", url: endpoint + "?op=Rename", content: `{"query":"mutation Rename { b }"}`, ends: true},
-		{name: "one that nobody can read", content: `{"extensions":{"persistedQuery":{"sha256Hash":"00"}}}`, ends: true},
+		{name: "one that cannot be read", content: `{"extensions":{"persistedQuery":{"sha256Hash":"00"}}}`, ends: true},
 		{name: "content that is no GraphQL", content: `rename`, ends: true},
 		{name: "one that was refused", content: `{"query":"mutation { b }"}`, status: 400},
 		{name: "one at another endpoint", url: "http://api.test/other", content: `{"query":"mutation { b }"}`},

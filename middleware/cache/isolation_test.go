@@ -32,7 +32,7 @@ func TestPrincipalsNeverShareUnsharedResponses(t *testing.T) {
 						} else {
 							have, _ = g.get(url, credentials+": "+principal)
 						}
-						// An answer to nobody in particular may go to everyone; one to a principal only if it is marked.
+						// An answer to an anonymous request may go to everyone; one to a principal only if it is marked.
 						if want := "for " + principal; have.Body != want && !open && !(o.Shared && have.Body == "for ") {
 							t.Errorf("shared %v, %q: %q sees %q", o.Shared, marking, principal, have.Body)
 						}

@@ -114,7 +114,7 @@ func together(t *testing.T, n int, chains []http.RoundTripper, url string) (outc
 	return outcomes, slowest
 }
 
-// noNotices tells whether everybody has given back what he held.
+// noNotices reports whether each process has given back what it held.
 func noNotices(t *testing.T, m *storetest.Map) {
 	t.Helper()
 	synctest.Wait()
@@ -200,7 +200,7 @@ func TestLeaseOfDeadHolderExpires(t *testing.T) {
 	})
 }
 
-// What cannot be shared holds nobody up for longer than it takes to find that out, and then nobody for a while.
+// What cannot be shared delays callers no longer than it takes to find that out, and then none for a while.
 func TestLeaseUnshareableResponseReleasesWaiters(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"no-store": {"Cache-Control: no-store"}, "no-cache": {"Cache-Control: no-cache", `Etag: "a"`}, "no lifetime": {"Cache-Control: max-age=0", `Etag: "a"`},
@@ -360,7 +360,7 @@ func TestLeaseWaiterOrLeaderMayLeave(t *testing.T) {
 	})
 }
 
-// A cache that is closed gives back what it holds, and waits for nobody.
+// A cache that is closed gives back what it holds, and waits for no process.
 func TestLeaseIsReleasedByClose(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
@@ -438,7 +438,7 @@ func TestLeaseBoundsTheWaitForALongBody(t *testing.T) {
 	}
 }
 
-// Whichever call of one process's store fails, in whichever way: all answers are right, and nobody waits longer than the others' lease and the store's time.
+// Whichever call of one process's store fails, in whichever way: all answers are right, and no caller waits longer than the others' lease and the store's time.
 func TestLeaseStoreFaultAtEachCall(t *testing.T) {
 	const timeout = 50 * time.Millisecond
 	hang := make(chan struct{})

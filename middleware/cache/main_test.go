@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// working tells whether go test does something else than to run tests.
+// working reports whether go test does something else than to run tests.
 func working(flags ...string) bool {
 	for _, name := range flags {
 		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {

@@ -229,7 +229,7 @@ func TestTroubleLimitsUnshareableKeys(t *testing.T) {
 	})
 }
 
-// An error goes to nobody whom it may not be about: another person, or another variant.
+// An error goes to no caller whom it may not be about: another person, or another variant.
 func TestTroubleErrorStaysWithPrincipalAndVariant(t *testing.T) {
 	for name, test := range map[string]struct {
 		options cache.Options

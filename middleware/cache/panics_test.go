@@ -48,10 +48,10 @@ func caught(f func()) (value any) {
 	return nil
 }
 
-// marked tells whether a request is the one that a callback has been told to break on.
+// marked reports whether a request is the one that a callback has been told to break on.
 func marked(r *http.Request) bool { return r.Header.Get("Mark") != "" }
 
-// A callback that panics for one caller leaves nothing open, and nobody waiting, whether that caller leads an exchange or shares it.
+// A callback that panics for one caller leaves nothing open, and no caller waiting, whether that caller leads an exchange or shares it.
 func TestPanicInCallbackReachesOnlyItsCaller(t *testing.T) {
 	answered := func(o *cache.Options) {
 		o.Trace = &cache.Trace{Answered: func(r *http.Request, _ cache.Status) {
@@ -110,7 +110,7 @@ func TestPanicInCallbackReachesOnlyItsCaller(t *testing.T) {
 	}
 }
 
-// One who would lead an exchange, but finds the answer when it looks into the store once more, may panic there. Nobody waits for it.
+// One who would lead an exchange, but finds the answer when it looks into the store once more, may panic there. No caller waits for it.
 func TestPanicBeforeExchangeReleasesTheKey(t *testing.T) {
 	for name, upset := range map[string]func(){"panic": func() { panic("callback") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestPanicBeforeExchangeReleasesTheKey(t *testing.T) {
 	}
 }
 
-// What panics behind a caller's back, when the caller has gone, hurts nobody, and all is closed.
+// What panics behind a caller's back, when the caller has gone, hurts no other caller, and all is closed.
 func TestPanicAfterCallerLeftClosesEverything(t *testing.T) {
 	for name, test := range map[string]struct {
 		trace cache.Trace
@@ -352,7 +352,7 @@ func TestPanicInBodyReachesTheReader(t *testing.T) {
 	})
 }
 
-// A handler that ends its goroutine, as a failing test does, ends the caller's, and nobody hangs.
+// A handler that ends its goroutine, as a failing test does, ends the caller's, and no other hangs.
 func TestGoexitBelowEndsTheCallerOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {

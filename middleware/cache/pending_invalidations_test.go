@@ -177,7 +177,7 @@ func TestPendingInvalidationIsRetriedByIdleProcess(t *testing.T) {
 	}
 }
 
-// What is owed costs a store that is away a call now and then, and no memory without end; once it is there it forgets what nobody knows to name.
+// What is owed costs a store that is away a call now and then, and no memory without end; once it is there it forgets what cannot be named.
 func TestPendingInvalidationsAreBounded(t *testing.T) {
 	inFreshBubble(t, func(t *testing.T) {
 		s := newTroubled()
@@ -249,7 +249,7 @@ func TestPendingInvalidationsAreReportedByClose(t *testing.T) {
 	}
 }
 
-// Whoever asks for an invalidation, a store that does not take it has failed, and says so in the same words.
+// Whichever call asks for an invalidation, a store that does not take it has failed, and says so in the same words.
 func TestPendingInvalidationErrorsAreAlike(t *testing.T) {
 	for name, fault := range map[string]func(context.Context, string, string) error{"hangs": hangs, "refuses": refuses} {
 		var told []string

@@ -14,6 +14,6 @@ func TestPrincipalTag(t *testing.T) {
 		t.Errorf("tags %x, want that of the principal", tags)
 	}
 	if tags := withPrincipal(t.Context(), nil); tags != nil {
-		t.Errorf("tags %x for nobody", tags)
+		t.Errorf("tags %x for an anonymous request", tags)
 	}
 }

@@ -91,7 +91,7 @@ func TestRefreshDoesNotReadBodyThatIsNotStored(t *testing.T) {
 	})
 }
 
-// A failing origin that does not even send its error page holds nobody up who can be served something else.
+// A failing origin that does not even send its error page delays no caller who can be served something else.
 func TestDroppedErrorBodyIsNotWaitedFor(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := says("x", "Cache-Control: max-age=1, stale-if-error=60")

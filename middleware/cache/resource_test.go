@@ -148,7 +148,7 @@ func locating() *origin {
 func TestEqualURLsInvalidationReachesEveryPrincipal(t *testing.T) {
 	for _, test := range equals() {
 		if strings.Contains(test.field, "X-Tenant") {
-			continue // it makes no key without one, so nobody can know
+			continue // it makes no key without one, so it cannot be known
 		}
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {

@@ -54,7 +54,7 @@ func TestValidationBare304ToCallersConditionFetchesAgain(t *testing.T) {
 	})
 }
 
-// RFC 9111 §3.3, §3.4: bytes that nobody vouches for are not stored.
+// RFC 9111 §3.3, §3.4: bytes without a proof are not stored.
 func TestIncompletePartsOfUnknownExtentAreNotStored(t *testing.T) {
 	undeclared := reply(206, "456", "Content-Range: bytes 4-6/10", "Cache-Control: max-age=60")
 	undeclared.ContentLength = -1

@@ -99,7 +99,7 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A response that was asked for before another process invalidated it is never served, whoever is faster.
+// A response that was asked for before another process invalidated it is never served, whichever process is faster.
 func TestSharedStoreInvalidationOvertakesInFlightResponse(t *testing.T) {
 	for _, warm := range []bool{false, true} {
 		for _, group := range []bool{false, true} {

@@ -428,7 +428,7 @@ func (d *dawdling) Read(p []byte) (int, error) {
 	return d.Reader.Read(p[:min(len(p), 1+d.rng.IntN(40<<10))])
 }
 
-// compare tells whether an answer is one that the origin would have given.
+// compare reports whether an answer is one that the origin would have given.
 func (c *caller) compare(resp *http.Response, got string, err error) {
 	r := c.request
 	switch {
@@ -456,7 +456,7 @@ func (c *caller) compare(resp *http.Response, got string, err error) {
 		r.Method, r.URL, r.Header, resp.StatusCode, len(got), key, version, broken, keyOf(r), c.floor, newest, err, s)
 }
 
-// judge tells whether somebody has caused an error: the caller, or the origin, for this very request and after it was made.
+// judge reports whether an error has a cause: the caller, or the origin, for this very request and after it was made.
 func (c *caller) judge(err error) {
 	var f *fault
 	large := strings.Contains(c.request.URL.Path, "large")
@@ -469,6 +469,6 @@ func (c *caller) judge(err error) {
 	case strings.Contains(err.Error(), "has panicked: a fault of the origin for "+faultOf(c.request)):
 	case large && errors.Is(err, io.ErrUnexpectedEOF): // cut off, and the rest could not be had, or is of another version
 	default:
-		c.Errorf("%s %s: an error that nobody caused: %v", c.request.Method, c.request.URL, err)
+		c.Errorf("%s %s: an error without a cause: %v", c.request.Method, c.request.URL, err)
 	}
 }

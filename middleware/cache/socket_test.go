@@ -45,7 +45,7 @@ func onSocket(t *testing.T, handler http.HandlerFunc) *socketed {
 	return s
 }
 
-// openFiles counts the file descriptors of this process. Where nobody tells, it is zero.
+// openFiles counts the file descriptors of this process. Where the system does not say, it is zero.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	files, err := os.ReadDir("/proc/self/fd")
@@ -199,7 +199,7 @@ func TestSocketsValidationsReuseOneConnection(t *testing.T) {
 	s.gone(t, transport, c)
 }
 
-// Connections come back from answers that cannot be shared, that break off, that are too large, and that nobody waited for.
+// Connections come back from answers that cannot be shared, that break off, that are too large, and that had no waiter.
 func TestSocketsAreReleased(t *testing.T) {
 	s := onSocket(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

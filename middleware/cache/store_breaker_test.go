@@ -15,7 +15,7 @@ import (
 	"github.com/plyhttp/ply/store/storetest"
 )
 
-// A store that fails at once with everything is left alone; one that fails with a single record costs nobody else anything.
+// A store that fails at once with everything is left alone; one that fails with a single record costs the others nothing.
 func TestStoreBreakerOpensOnPromptFailures(t *testing.T) {
 	inFreshBubble(t, func(t *testing.T) {
 		s := newTroubled()

@@ -73,7 +73,7 @@ func TestValidationBringsAnotherVary(t *testing.T) {
 }
 
 // A 304 that confirms what was stored for another request, and brings a Vary on one field more, ends the old form: with which value of that field it was made,
-// nobody knows any more.
+// cannot be known any more.
 func TestValidationOfOtherVariantBringsAnotherVary(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		o := &origin{}

@@ -31,7 +31,7 @@ type Warmer struct {
 	// Edit changes each request before it is sent: it sets what responses vary on, say. Nil means GET requests as they are. It is called from several goroutines.
 	Edit func(*http.Request)
 
-	// Progress is called with each result, one call at a time, on the goroutine that has called Warm. Nil means nobody is told.
+	// Progress is called with each result, one call at a time, on the goroutine that has called Warm. Nil means that no function is called.
 	Progress func(r WarmResult, done, all int)
 }
 
