@@ -8,7 +8,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
-// Peek returns the responses that Get would, and changes nothing: no copy, no record, and no time of use.
+// Peek returns the responses that Get would, and changes nothing: no copy, no record, no time of use.
 func (d *Store) Peek(ctx context.Context, key string, r *http.Request) (*stored.Variants, error) {
 	at := d.RecordKey(key)
 	copied := d.L1.peek(at)
@@ -25,7 +25,7 @@ func (d *Store) Peek(ctx context.Context, key string, r *http.Request) (*stored.
 	return h.current, nil
 }
 
-// peek returns the copy of what is at a place, or nil.
+// peek returns the copy of what is under a record's key, or nil.
 func (n *L1) peek(at stored.RecordKey) *stored.Variants {
 	if n == nil {
 		return nil

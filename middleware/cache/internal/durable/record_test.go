@@ -62,13 +62,13 @@ func sample() *stored.Variants {
 	return set
 }
 
-// pieceRecord is the record of a body's first piece.
+// pieceRecord is the record of a body's first chunk.
 func pieceRecord(p *chunkBuilder, text string) []byte {
 	p.begin(0)
 	return Seal(append(p.chunk, text...), chunkKind)
 }
 
-// WithoutBody is all that a record keeps of a set.
+// shown is all that a record keeps of a set.
 func shown(set *stored.Variants) string {
 	var b strings.Builder
 	for _, e := range set.Entries {
@@ -237,7 +237,7 @@ func reseal(record []byte) {
 	record[5], record[6], record[7], record[8] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
 }
 
-// What has a right checksum and is no record of ours all the same, because somebody made it up, is a miss, too.
+// What has a right checksum and is no record of ours all the same, because it was made up, is a miss, too.
 func TestRecordForgedWithValidChecksumIsAMiss(t *testing.T) {
 	for name, change := range map[string]func(e *stored.Entry){
 		"line feed in a value":      func(e *stored.Entry) { e.Header["X"] = []string{"a\nb"} },
@@ -302,7 +302,7 @@ func (l *leaving) Delete(context.Context, string, string) error {
 	return nil
 }
 
-// How large a body is a record can only say: whoever has made that up gets no memory for it.
+// How large a body is a record can only say: a made-up size gets no memory.
 func TestRecordForgedBodySizeAllocatesNothing(t *testing.T) {
 	set := sample()
 	set.Entries[1].Part, set.Entries[1].Body.Chunks.Size = nil, 1<<61

@@ -54,7 +54,7 @@ func TestHistoryFindsInvalidationsSinceAPointInTime(t *testing.T) {
 // What an answer makes invalid itself does not keep it from being stored. What others make invalid meanwhile does, if it is about the same tag.
 func TestHistoryIgnoresTheResponsesOwnInvalidations(t *testing.T) {
 	for name, tt := range map[string]struct {
-		before, after []string // history of others before and after the answer's own
+		before, after []string // notes of others before and after the answer's own
 		want          bool
 	}{
 		"no other":                            {nil, nil, false},

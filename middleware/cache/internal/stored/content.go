@@ -9,7 +9,7 @@ import (
 
 // Content is the bytes of a stored response: in this process's memory, or in the pieces that a store keeps. It never changes.
 type Content struct {
-	Bytes  []byte       // All of them, or nil if they are only in the store
+	Bytes  []byte       // all of them, or nil if they are only in the store
 	joint  *rangeBuffer // that bytes lie in, or nil
 	Chunks *Chunks      // where they are, if only the store has them or it has them as pieces, too
 }

@@ -5,7 +5,7 @@ import "strconv"
 // ContentRange says which bytes of a representation a response holds (RFC 9110 §14.4).
 type ContentRange struct {
 	First, Last int64
-	Complete    int64 // Length of the whole representation, or -1 if unknown
+	Complete    int64 // length of the whole representation, or -1 if unknown
 }
 
 func (s ContentRange) Size() int64 { return s.Last - s.First + 1 }

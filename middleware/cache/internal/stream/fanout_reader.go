@@ -27,7 +27,7 @@ type Reader struct {
 	cut      bool  // it goes on with a request of its own
 	proof    Proof
 	rest     io.ReadCloser
-	abort    context.CancelFunc // of the request of its own
+	abort    context.CancelFunc // makes the request of its own
 }
 
 // depart ends a reader. The first reason counts. It closes what is the reader's own without the lock, and the fan-out if it was the last.
