@@ -159,6 +159,7 @@ func (p *pager) page(req *http.Request, yield func(*http.Response, error) bool) 
 	p.pages++
 	if resp.Request != nil {
 		p.note(resp.Request.URL) // where redirects have led
+		p.left = p.left || p.strayed(resp.Request)
 	}
 	link, found := nextLink(resp) // the header is the caller's after that
 	missing := &PageError{Pages: p.pages, Err: ErrPageLink}
@@ -174,6 +175,20 @@ func (p *pager) page(req *http.Request, yield func(*http.Response, error) bool) 
 		return nil, missing
 	}
 	return p.next(link)
+}
+
+// strayed reports whether a redirect has led to another origin on the way to r: then that one has chosen what comes next,
+// and the credentials that were lost there must not come back, wherever its link leads.
+func (p *pager) strayed(r *http.Request) bool {
+	for ; r != nil; r = r.Response.Request {
+		if r.URL != nil && !sameOrigin(r.URL, p.origin) {
+			return true
+		}
+		if r.Response == nil {
+			return false
+		}
+	}
+	return false
 }
 
 // follow decides whether the page at link is to be had.

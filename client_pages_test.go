@@ -306,3 +306,33 @@ func TestTheHeaderOfAPageIsTheCallers(t *testing.T) {
 	}
 	require.Equal(t, 3, n)
 }
+
+// A redirect to another origin ends the pages, also if that origin's link leads back: it would choose the URL of a request with credentials.
+func TestPageBehindARedirectToAnotherOriginGetsNoCredentialsBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		options []ply.RequestOption
+		pages   int
+		err     error
+	}{
+		"by default":            {nil, 1, ply.ErrPageOrigin},
+		"with CrossOriginPages": {[]ply.RequestOption{ply.CrossOriginPages()}, 2, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Host == "evil.test":
+					w.Header().Set("Link", `<http://api.test/admin?do=it>; rel="next"`)
+				case r.URL.Path == "/items":
+					w.Header().Set("Location", "http://evil.test/")
+					w.WriteHeader(http.StatusFound)
+				case r.Header.Get("Authorization") != "":
+					t.Errorf("%s was asked for with credentials", r.URL)
+				}
+			}))
+			pages, err := readPages(t.Context(), pagesFrom(t, origin), "/items", append(tt.options, ply.SetHeader("Authorization", "Bearer secret"))...)
+			if len(pages) != tt.pages || !errors.Is(err, tt.err) {
+				t.Errorf("%d pages, %v; want %d, %v", len(pages), err, tt.pages, tt.err)
+			}
+		})
+	}
+}
