@@ -17,6 +17,7 @@ type Chain struct {
 
 	given  string // the name of what cannot be named, hashed, or ""
 	signed string // the principals for whom signers on the way sign, hashed, or ""
+	adds   bool   // a layer on the way adds credentials, with or without a principal
 }
 
 // A Step is what See returns for a handler of the root package.
@@ -36,7 +37,7 @@ func Under(h http.RoundTripper) Chain {
 }
 
 func under(h http.RoundTripper, left *int) Chain {
-	end, given, signed := Chain{Opaque: true}, "", []string(nil)
+	end, given, signed, adds := Chain{Opaque: true}, "", []string(nil), false
 	stack.Walk(h, left, func(h http.RoundTripper) (next http.RoundTripper) {
 		if t, ok := h.(*http.Transport); ok && t != nil {
 			parts := Of(t, t)
@@ -46,8 +47,10 @@ func under(h http.RoundTripper, left *int) Chain {
 		if named, ok := h.(interface{ ConnectionName() string }); ok && given == "" {
 			given = named.ConnectionName()
 		}
-		if signer, ok := h.(interface{ SignsAs() string }); ok && signer.SignsAs() != "" {
-			signed = append(signed, signer.SignsAs())
+		if signer, ok := h.(interface{ SignsAs() string }); ok {
+			if adds = true; signer.SignsAs() != "" {
+				signed = append(signed, signer.SignsAs())
+			}
 		}
 		step, ok := See(h)
 		switch {
@@ -64,6 +67,7 @@ func under(h http.RoundTripper, left *int) Chain {
 		}
 		return step.Next
 	})
+	end.adds = end.adds || adds
 	if signed != nil {
 		end.signed = hashed(append(signed, "signed", end.signed)...)
 	}
@@ -82,6 +86,7 @@ func fork(a, b Chain) Chain {
 	if a.signed != b.signed { // the signer is unknown
 		a.signed, b.signed = "", ""
 	}
+	a.adds = a.adds || b.adds
 	if a.Identity == b.Identity {
 		a.Opaque = a.Opaque || b.Opaque
 		return a
@@ -89,7 +94,7 @@ func fork(a, b Chain) Chain {
 	return Chain{Identity: Identity{
 		Why: "requests that take different transports cannot be named", Local: newToken(),
 		Foreign: a.Foreign, Unverified: a.Unverified || b.Unverified,
-	}, signed: a.signed}
+	}, signed: a.signed, adds: a.adds}
 }
 
 // below returns the handler that h wraps, according to its methods or the fields of its type, or nil.

@@ -133,8 +133,8 @@ func (p Path) Unnamed() string {
 	return ""
 }
 
-// Signed reports whether signers in the chain name the principal that they sign for. The path's name includes the principal.
-func (p Path) Signed() bool { return p.chain.signed != "" }
+// Credentialed reports whether a layer in the chain adds credentials: it tells the cache of them. If it names the principal, the path's name includes that.
+func (p Path) Credentialed() bool { return p.chain.adds }
 
 // Unseen reports whether nothing is known of the path, so that each response must be judged by itself.
 func (p Path) Unseen() bool { return p.chain.Opaque && p.chain.given == "" && p.choice == nil }

@@ -22,6 +22,10 @@ type Credential struct {
 type SignatureWatch interface {
 	// Signed compares a request before and after it was signed for a principal that the cache knows of. It may be called from any goroutine.
 	Signed(before, after *http.Request)
+
+	// Added says that a layer has put a credential of which the cache knows nothing into the header field, or elsewhere if that is empty.
+	// The cache could not tell by itself if the name is none that a secret is known to have. It may be called from any goroutine.
+	Added(field string)
 }
 
 // HashPrincipal is the form in which a principal's name stands in Values, and in the keys and tags of caches.

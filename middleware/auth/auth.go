@@ -128,6 +128,9 @@ func (l *layer) with(req *http.Request, s *slot, t *held) *http.Request {
 	if name != "" || !credential.Named(l.opts.Field) { // else the key of a cache has the field by itself
 		ctx = reqctx.WithCredential(ctx, l.opts.Field, t.line, name)
 	}
+	if w := reqctx.From(ctx).Signatures; w != nil {
+		w.Added(l.opts.Field)
+	}
 	if hidden := l.redactor(redact.From(ctx)); hidden != nil {
 		ctx = redact.With(ctx, hidden)
 	}
@@ -176,6 +179,9 @@ func (h *handler) Unwrap() http.RoundTripper { return h.next }
 
 // LayerID returns the tokens, which must not stand in one chain twice.
 func (h *handler) LayerID() any { return h.layer }
+
+// SignsAs returns no principal: a cache that stands above, where none should, cannot know whose the answers are.
+func (h *handler) SignsAs() string { return "" }
 
 // WrappedRoundTripper returns the next handler, too, for Kubernetes.
 func (h *handler) WrappedRoundTripper() http.RoundTripper { return h.next }

@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/plyhttp/ply/internal/drain"
 	"github.com/plyhttp/ply/internal/reqctx"
@@ -136,8 +138,13 @@ func (h *signHandler) sign(req *http.Request) (*http.Request, error) {
 	if err := h.opts.Signer.Sign(signed); err != nil {
 		return nil, &Error{Op: "sign", err: redact.Error(err)}
 	}
-	if w := reqctx.From(req.Context()).Signatures; w != nil && h.opts.Principal != "" {
+	w := reqctx.From(req.Context()).Signatures
+	switch {
+	case w == nil:
+	case h.opts.Principal != "":
 		w.Signed(req, signed)
+	case !maps.EqualFunc(req.Header, signed.Header, slices.Equal) || req.URL.String() != signed.URL.String():
+		w.Added("") // whatever the names, the signer may sign for whom it likes
 	}
 	return signed, nil
 }

@@ -47,7 +47,7 @@ func (x *exchange) watched(r *http.Request) *http.Request {
 	}
 	x.watch = w
 	ctx := httptrace.WithClientTrace(r.Context(), &w.hooks)
-	if a.Path.Signed() {
+	if unseen || a.Path.Credentialed() {
 		v := reqctx.From(ctx)
 		v.Signatures = w
 		ctx = reqctx.With(ctx, v)
@@ -62,6 +62,9 @@ func (w *watch) Signed(before, after *http.Request) {
 	defer w.mu.Unlock()
 	w.keyed.AddSigned(before, after)
 }
+
+// Added is called by layers below that add a credential of their own for a principal that the cache does not know.
+func (w *watch) Added(name string) { w.note(rfc9111.CarriedIn(name)) }
 
 // wrote is called for each field that is written. In HTTP/2 that is once for each value, and the path is a field, too.
 // Proxy-Authorization is the connection's: net/http adds it for a proxy that it was given together with a password.
