@@ -91,7 +91,7 @@ func originOf(r *http.Request) string {
 
 // Sign adds the answer to the last challenge of the origin, if there was one.
 func (s *signer) Sign(r *http.Request) error {
-	if _, ok := r.Header["Authorization"]; ok || r.URL.User != nil {
+	if authorized(r.Header) || r.URL.User != nil {
 		return nil
 	}
 	at, ok := s.spaces.Get(originOf(r))
@@ -194,4 +194,14 @@ func members(line string) []string {
 		}
 	}
 	return append(all, line[start:])
+}
+
+// authorized reports whether a request has credentials of its own. A caller can fill the map with a name in any case.
+func authorized(h http.Header) bool {
+	for name := range h {
+		if strings.EqualFold(name, "Authorization") {
+			return true
+		}
+	}
+	return false
 }

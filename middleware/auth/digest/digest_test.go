@@ -286,13 +286,20 @@ func TestOtherOriginsLearnNothing(t *testing.T) {
 }
 
 func TestRequestWithCredentialsOfItsOwn(t *testing.T) {
-	origin := plytest.NewOrigin(plytest.Status(401, "Www-Authenticate", `Digest realm="r", nonce="n", qop="auth"`))
-	rt := layer("https://a.test", "bob")(origin)
-	r, _ := http.NewRequestWithContext(t.Context(), "GET", "https://a.test", nil)
-	r.Header.Set("Authorization", "Bearer x")
-	resp, err := rt.RoundTrip(r)
-	if err != nil || resp.StatusCode != 401 || origin.Count() != 1 {
-		t.Errorf("%v %v after %d", resp, err, origin.Count())
+	for _, name := range []string{"Authorization", "authorization"} {
+		origin := plytest.NewOrigin(plytest.Status(401, "Www-Authenticate", `Digest realm="r", nonce="n", qop="auth"`))
+		rt := layer("https://a.test", "bob")(origin)
+		for range 2 { // the second time the challenge could be known
+			r, _ := http.NewRequestWithContext(t.Context(), "GET", "https://a.test", nil)
+			r.Header[name] = []string{"Bearer x"}
+			resp, err := rt.RoundTrip(r)
+			if err != nil || resp.StatusCode != 401 {
+				t.Errorf("%s: %v %v", name, resp, err)
+			}
+		}
+		if origin.Count() != 2 {
+			t.Errorf("%s: %d requests, want 2", name, origin.Count())
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -80,7 +81,7 @@ const unsigned = "UNSIGNED-PAYLOAD"
 
 // Sign adds the signature of now.
 func (s *signer) Sign(r *http.Request) error {
-	if _, ok := r.Header["Authorization"]; ok || r.URL.Query().Has("X-Amz-Signature") {
+	if authorized(r.Header) || r.URL.Query().Has("X-Amz-Signature") {
 		return nil
 	}
 	keys, err := s.credentials.Retrieve(r.Context())
@@ -130,4 +131,14 @@ func (c *canceled) Read(p []byte) (int, error) {
 		return 0, context.Cause(c)
 	}
 	return c.Reader.Read(p)
+}
+
+// authorized reports whether a request has credentials of its own. A caller can fill the map with a name in any case.
+func authorized(h http.Header) bool {
+	for name := range h {
+		if strings.EqualFold(name, "Authorization") {
+			return true
+		}
+	}
+	return false
 }

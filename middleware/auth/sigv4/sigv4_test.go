@@ -293,6 +293,7 @@ func TestWhatIsNotSigned(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
 		"another origin":           func(r *http.Request) { r.URL.Host = "b.test" },
 		"credentials of its own":   func(r *http.Request) { r.Header.Set("Authorization", "x") },
+		"credentials in any case":  func(r *http.Request) { r.Header["authorization"] = []string{"x"} },
 		"a signature in the query": func(r *http.Request) { r.URL.RawQuery = "X-Amz-Signature=y" },
 	} {
 		r, _ := http.NewRequestWithContext(t.Context(), "GET", "https://a.test/x", nil)
