@@ -91,7 +91,7 @@ func originOf(r *http.Request) string {
 
 // Sign adds the answer to the last challenge of the origin, if there was one.
 func (s *signer) Sign(r *http.Request) error {
-	if authorized(r.Header) || r.URL.User != nil {
+	if _, own := authorization(r.Header); own || r.URL.User != nil {
 		return nil
 	}
 	at, ok := s.spaces.Get(originOf(r))
@@ -123,7 +123,7 @@ func (s *signer) Challenged(sent *http.Request, resp *http.Response) (bool, erro
 	if c == nil || sent.URL.User != nil {
 		return false, nil
 	}
-	if line := sent.Header.Get("Authorization"); line != "" {
+	if line, ok := authorization(sent.Header); ok {
 		answered, err := digest.ParseCredentials(line)
 		if err != nil || answered.Username != s.username && !answered.Userhash {
 			return false, nil // it is the request's own
@@ -196,12 +196,12 @@ func members(line string) []string {
 	return append(all, line[start:])
 }
 
-// authorized reports whether a request has credentials of its own. A caller can fill the map with a name in any case.
-func authorized(h http.Header) bool {
-	for name := range h {
+// authorization returns the credentials that a request has. A caller can fill the map with a name in any case.
+func authorization(h http.Header) (line string, ok bool) {
+	for name, lines := range h {
 		if strings.EqualFold(name, "Authorization") {
-			return true
+			return strings.Join(lines, ", "), true
 		}
 	}
-	return false
+	return "", false
 }
