@@ -24,6 +24,7 @@ func TestDate(t *testing.T) {
 		"Sun, 06 Nov 1994 8:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT", "Xxx, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Xxx 1994 08:49:37 GMT",
 		"Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT", "Thu, 31 Feb 1994 23:59:59 GMT", "Thu, 31 Feb 1994 23:59:60 GMT", "Mon Feb 29 23:59:59 1993", "Sunday, 30-Feb-94 00:00:00 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
 		"Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun Nov 06 08:49:37 1994 GMT", "1994-11-06T08:49:37Z",
+		"Sun, 06 Nov 199: 08:49:37 GMT", "Sun, 06 Nov 199/ 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GXT",
 		"Sun, 06-Nov-94 08:49:37 GMT", "Sunday, 06 Nov 1994 08:49:37 GMT", " Sun, 06 Nov 1994 08:49:37 GMT",
 	} {
 		if got, ok := Date(s, now); ok {
@@ -49,6 +50,15 @@ func TestDate(t *testing.T) {
 		if got, ok := Date(test.line, seenFrom); !ok || got.Year() != test.want {
 			t.Errorf("%s seen from %s is of %d, %v, want %d (RFC 9110 §5.6.7)", test.line, test.now, got.Year(), ok, test.want)
 		}
+	}
+	if got, ok := Date("Sat, 31 Dec 2016 23:59:60 GMT", now); !ok || !got.Equal(time.Date(2017, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("a leap second is %v, %v, want the beginning of the next minute", got, ok)
+	}
+	if got, ok := DateField([]string{" Sun, 06 Nov 1994 08:49:37 GMT\t"}, now); !ok || !got.Equal(want) {
+		t.Errorf("a line with white space around it is %v, %v, want %v", got, ok, want)
+	}
+	if _, ok := DateField(nil, now); ok {
+		t.Error("no line is no date")
 	}
 	if _, ok := DateField([]string{"Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"}, now); ok {
 		t.Error("two lines are no date")

@@ -43,6 +43,15 @@ func TestParseResponse(t *testing.T) {
 		{"restrictions between quoted strings", []string{`a="b"no-cache"c"private`}, Response{NoCache: true, Private: true}},
 		{"restriction in quotation marks", []string{`max-age=60, "private"`}, Response{MaxAge: seconds(60), Private: true}},
 		{"a whole field in quotation marks", []string{`"no-store, max-age=60"`}, Response{NoStore: true}},
+		{"a word that ends in a restriction", []string{"max-age=60; xno-store"}, Response{MaxAge: seconds(0)}},
+		{"restriction right behind a quote that never ends", []string{`x="no-store`}, Response{NoStore: true}},
+		{"restriction behind a name that is no token", []string{"a b=no-store"}, Response{NoStore: true}},
+		{"permission on a line behind a lone quote", []string{`"x`, "public, max-age=600"}, Response{MaxAge: seconds(0)}},
+		{"permission on a line behind a quote right behind a quoted string", []string{`a="b""c`, "public, max-age=600"}, Response{MaxAge: seconds(0)}},
+		{"private with and without names", []string{`private, private="a"`}, Response{Private: true, PrivateFields: []string{"a"}}},
+		{"permission before one that is malformed", []string{`public, public=1, must-understand, must-understand=1, immutable, immutable ="x"`}, Response{Public: true, MustUnderstand: true, Immutable: true}},
+		{"private with the name z", []string{`private="z"`}, Response{PrivateFields: []string{"z"}}},
+		{"private with what is a token and no name", []string{`private="~a"`}, Response{Private: true}},
 		{"restriction as an argument", []string{"x=no-store"}, Response{}},
 		{"permission with an argument", []string{"public=0, must-understand=0, immutable=1"}, Response{Immutable: true}},
 		{"unknown directives", []string{"foo, bar=baz, max-age=60"}, Response{MaxAge: seconds(60)}},
@@ -91,6 +100,8 @@ func TestParseRequest(t *testing.T) {
 		{"max-stale that cannot be read allows nothing", "max-stale=x", Request{MaxStale: seconds(0)}},
 		{"min-fresh twice: the larger", "min-fresh=5, min-fresh=6", Request{MinFresh: seconds(6)}},
 		{"min-fresh that cannot be read asks for the most", "min-fresh=x", Request{MinFresh: seconds(MaxDelta)}},
+		{"min-fresh with space before = asks for the most", "min-fresh =5", Request{MinFresh: seconds(MaxDelta)}},
+		{"max-stale behind a quote that never ends allows nothing", `x="y, max-stale`, Request{MaxStale: seconds(0)}},
 		{"max-age twice: the smaller", "max-age=5, max-age=6", Request{MaxAge: seconds(5)}},
 		{"stale-if-error", "stale-if-error=5", Request{StaleIfError: seconds(5)}},
 	} {
@@ -100,6 +111,26 @@ func TestParseRequest(t *testing.T) {
 				t.Errorf("directives (-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// A directive is reported with its argument as it was meant, and with what is wrong in it.
+func TestDirectives(t *testing.T) {
+	for line, want := range map[string]Directive{
+		"A":          {Name: "a"},
+		"a=":         {Name: "a", Given: true, Malformed: true},
+		"a=b":        {Name: "a", Given: true, Value: "b"},
+		`a="b c"`:    {Name: "a", Given: true, Quoted: true, Value: "b c"},
+		`a="b\"c"`:   {Name: "a", Given: true, Quoted: true, Value: `b"c`},
+		`a="b`:       {Name: "a", Given: true, Quoted: true, Value: "b", Malformed: true},
+		`a = "b"`:    {Name: "a", Given: true, Quoted: true, Value: "b", Malformed: true},
+		"Warning(a)": {Name: "warning(a)", Malformed: true},
+	} {
+		var got []Directive
+		Directives([]string{line}, func(d Directive) { got = append(got, d) })
+		if diff := cmp.Diff([]Directive{want}, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", line, diff)
+		}
 	}
 }
 

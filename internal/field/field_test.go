@@ -2,6 +2,7 @@ package field
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -96,4 +97,50 @@ func TestMembersInOnePass(t *testing.T) {
 		}
 	}
 	lines("", 6)
+}
+
+// RFC 9110 §5.6.2: the characters of a token.
+func TestIsToken(t *testing.T) {
+	const chars = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if IsToken("") {
+		t.Error("nothing is a token")
+	}
+	for c := range 256 {
+		s := string([]byte{byte(c)})
+		if want := strings.Contains(chars, s); IsToken(s) != want || IsToken(s+"a") != want || IsToken("a"+s) != want {
+			t.Errorf("%q in a token: %v, want %v", s, IsToken(s), want)
+		}
+	}
+}
+
+// RFC 9110 §5.6.4: quoted strings.
+func TestUnquote(t *testing.T) {
+	for _, test := range []struct {
+		s, want string
+		ok      bool
+	}{
+		{`""`, "", true}, {`"a"`, "a", true}, {`"a\"b\\c\d"`, `a"b\cd`, true}, {`"\a"`, "a", true},
+		{"", "", false}, {`"`, "", false}, {"a", "", false}, {`a"`, "", false}, {`"a`, "", false}, {`"a\"`, "", false}, {`"a"b`, "", false}, {`"a"b"`, "", false}, {`a"b"`, "", false}, {`""""`, "", false},
+	} {
+		if got, ok := Unquote(test.s); got != test.want || ok != test.ok {
+			t.Errorf("Unquote(%s) = %q, %v, want %q, %v", test.s, got, ok, test.want, test.ok)
+		}
+	}
+}
+
+// Names are compared in ASCII: no other letter is the lower case of one, or its equal.
+func TestCaseIsOfASCII(t *testing.T) {
+	for upper, lower := range map[string]string{"A": "a", "Z": "z", "aZA": "aza", "@[`{": "@[`{", "\u212a": "\u212a", "Ü": "Ü", "": ""} {
+		if got := Lower(upper); got != lower {
+			t.Errorf("Lower(%q) = %q, want %q", upper, got, lower)
+		}
+		if !EqualFold(upper, lower) || !EqualFold(lower, upper) {
+			t.Errorf("%q and %q must be equal", upper, lower)
+		}
+	}
+	for _, pair := range [][2]string{{"a", "b"}, {"ab", "cb"}, {"a", "ab"}, {"@", "`"}, {"[", "{"}, {"\u212a", "k"}, {"Ü", "ü"}} {
+		if EqualFold(pair[0], pair[1]) {
+			t.Errorf("%q and %q must differ", pair[0], pair[1])
+		}
+	}
 }

@@ -16,3 +16,23 @@ func TestRemoveHopByHop(t *testing.T) {
 		t.Errorf("header (-want +got)\n%s", diff)
 	}
 }
+
+// The header of a response that a caller may hold is not changed: it is copied, if there is something to remove.
+func TestWithoutHopByHop(t *testing.T) {
+	h := http.Header{"Connection": {"a"}, "A": {"1"}, "B": {"2"}}
+	if diff := cmp.Diff(http.Header{"B": {"2"}}, WithoutHopByHop(h)); diff != "" {
+		t.Errorf("header (-want +got)\n%s", diff)
+	}
+	if len(h) != 3 {
+		t.Errorf("the header that was given is now %v", h)
+	}
+	plain := http.Header{"A": {"1"}}
+	if diff := cmp.Diff(http.Header{"A": {"1"}}, WithoutHopByHop(plain)); diff != "" {
+		t.Errorf("a header without them (-want +got)\n%s", diff)
+	}
+	for name, want := range map[string]bool{"te": true, "Transfer-Encoding": true, "Content-Type": false, "Tea": false} {
+		if got := IsHopByHop(name); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}

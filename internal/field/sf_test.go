@@ -27,15 +27,54 @@ func TestStructuredFields(t *testing.T) {
 		t.Errorf("dictionary, %v (-want +got)\n%s", ok, diff)
 	}
 	for _, s := range []string{"a,", ",a", "a b", `"a`, `"\a"`, "(a", "1.", "1.2345", "1234567890123456", "-", "?2", ":a", "&", "A=1;B", "(a(b))", `%"%FF"`, `%"%ff"`, "@1.5",
-		"a;, b", "a;", "a; ;b", `a;B`, `a=%xb"`, `%xb"`, "%", `%"a`, `%"%4"`, `%"%zz"`, `%"%C3%BC"`, "%\"\x7f\"", "\"\x7f\"", `"a\`, "@", "@a", "-a", ":a*:", "1.2.3", "1234567890123.1", "()x", "(a", "(a,b)", "a\t b"} {
+		"a;, b", "a;", "a; ;b", `a;B`, `a=%xb"`, `%xb"`, "%", `%"a`, `%"%4"`, `%"%zz"`, `%"%C3%BC"`, "%\"\x7f\"", "\"\x7f\"", `"a\`, "@", "@a", "-a", ":a*:", "1.2.3", "1234567890123.1", "()x", "(a", "(a,b)", `("a""b")`, "(a;)", "-.5", "\"\x1f\"", "%\"\x1f\"", `%"%g1"`, `%"%1g"`, `%"%4`, "a;{=1", "a\t b"} {
 		if list, ok := ParseList([]string{s}); ok {
 			t.Errorf("%q is read as %v", s, list)
 		}
 	}
-	for _, s := range []string{"A=1", "=1", "a=", "a=1,", "1=2", "a;, b", `a=%xb"`, `a=%"b`, "a=(b", "a b", "a=1;", "a,,b", ",", "a=1 b=2"} {
+	for _, s := range []string{"A=1", "=1", "a=", "a=1,", "1=2", "a;, b", `a=%xb"`, `a=%"b`, "a=(b", "a b", "a=1;", "a,,b", ",", "{=1", "a{=1", "a=1 b=2"} {
 		if dictionary, ok := ParseDictionary([]string{s}); ok {
 			t.Errorf("%q is read as %v", s, dictionary)
 		}
+	}
+}
+
+// RFC 9651 §4.2: values at the edges of their grammar.
+func TestStructuredFieldValues(t *testing.T) {
+	for text, want := range map[string]any{
+		"  a  ":                Token("a"),
+		"*a/b:c!":              Token("*a/b:c!"),
+		"Z":                    Token("Z"),
+		"10":                   int64(10),
+		"-999999999999999":     int64(-999999999999999),
+		"123456789012.125":     123456789012.125,
+		"-0.5":                 -0.5,
+		`"a\"b\\c"`:            `a"b\c`,
+		`" ~"`:                 " ~",
+		`%" ~%c3%aa%c3%af%2a"`: " ~\u00ea\u00ef*",
+		":YQ:":                 []byte("a"),
+		"?1":                   true,
+		"@-10":                 int64(-10),
+		"()":                   []Item{},
+		"( a  b )":             []Item{{Value: Token("a")}, {Value: Token("b")}},
+		`("a";b "c")`:          []Item{{Value: "a", Params: []Item{{Key: "b", Value: true}}}, {Value: "c"}},
+	} {
+		list, ok := ParseList([]string{text})
+		if diff := cmp.Diff([]Item{{Value: want}}, list); diff != "" || !ok {
+			t.Errorf("%s, %v (-want +got)\n%s", text, ok, diff)
+		}
+	}
+	list, ok := ParseList([]string{"a ,\tb;  c=1;*d_e-f.g*9z=2"})
+	want := []Item{{Value: Token("a")}, {Value: Token("b"), Params: []Item{{Key: "c", Value: int64(1)}, {Key: "*d_e-f.g*9z", Value: int64(2)}}}}
+	if diff := cmp.Diff(want, list); diff != "" || !ok {
+		t.Errorf("two members, %v (-want +got)\n%s", ok, diff)
+	}
+	dictionary, ok := ParseDictionary([]string{"*a=1, z=2"})
+	if item, found := Member(dictionary, "z"); !ok || !found || item.Value != int64(2) {
+		t.Errorf("z is %v, %v, %v", item, found, ok)
+	}
+	if item, found := Member(dictionary, "y"); found {
+		t.Errorf("y is %v", item)
 	}
 }
 

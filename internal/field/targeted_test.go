@@ -33,6 +33,7 @@ func TestControlling(t *testing.T) {
 		{"quoted seconds count as absent", http.Header{"Cdn-Cache-Control": {`s-maxage="5", stale-if-error="6", stale-while-revalidate=t`}}, Response{}, true},
 		{"a number where none belongs", http.Header{"Cdn-Cache-Control": {`public=1, immutable=1, no-transform=1`}}, Response{}, true},
 		{"two lines are one dictionary", http.Header{"Cdn-Cache-Control": {"max-age=5", "no-store"}}, Response{MaxAge: seconds(5), NoStore: true}, true},
+		{"two digits", http.Header{"Cdn-Cache-Control": {`max-age=10`}}, Response{MaxAge: seconds(10)}, true},
 		{"negative", http.Header{"Cdn-Cache-Control": {`max-age=-5`}}, Response{MaxAge: seconds(0)}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
