@@ -2,6 +2,8 @@ package expiry_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 // An adjustment of silence is silent, unless it says something itself.
 func TestAdjustments(t *testing.T) {
 	minute := expiry.After(time.Minute)
+	silent := expiry.Func(func(*http.Request, *http.Response, time.Time) expiry.Verdict { return expiry.Verdict{} })
 	for _, test := range []struct {
 		name        string
 		s           expiry.Strategy
@@ -29,6 +32,7 @@ func TestAdjustments(t *testing.T) {
 		{"StaleWindows of silence", expiry.StaleWindows(nil, time.Minute, 0), "X: y", "0s"},
 		{"one StaleWindow of silence", expiry.StaleWindows(nil, 0, -1), "X: y", "0s"},
 		{"no StaleWindows of silence", expiry.StaleWindows(nil, 0, 0), "X: y", "silent"},
+		{"Clamp of a strategy that is silent follows the server", expiry.Clamp(silent, 0, 10*time.Second), "Cache-Control: max-age=60", "10s"},
 		{"what fills in below a Clamp", expiry.First(expiry.Clamp(nil, 0, time.Hour), minute), "X: y", "overrule 1m0s"},
 		{"what fills in below a Jitter", expiry.First(expiry.Jitter(nil, 0.1), minute), "X: y", "overrule 1m0s"},
 	} {
@@ -55,6 +59,12 @@ func TestJitterSpreadsWithinItsFraction(t *testing.T) {
 		}
 		low, high = min(low, d), max(high, d)
 	}
+	all, x := expiry.Jitter(expiry.After(time.Hour), 1), exchange("http://h/", 200)
+	for range 100_000 {
+		if x.Now = x.Now.Add(time.Nanosecond); all.Expiry(x).For(0) < 0 {
+			t.Fatal("a fraction of 1 takes more than the whole lifetime")
+		}
+	}
 	if low < 50*time.Second || high > 100*time.Second || low > 55*time.Second || high < 95*time.Second {
 		t.Errorf("lifetimes from %v to %v, want from 50 s to 100 s", low, high)
 	}
@@ -68,6 +78,7 @@ func TestJitterDependsOnURLAndTime(t *testing.T) {
 		x.Now = x.Now.Add(later)
 		return s.Expiry(x).For(0)
 	}
+	long := strings.Repeat("x", 100)
 	seen := map[time.Duration]string{}
 	for _, test := range []struct {
 		name, url string
@@ -78,6 +89,8 @@ func TestJitterDependsOnURLAndTime(t *testing.T) {
 		{"another path", "http://h/b?q=1", 0},
 		{"another query", "http://h/a?q=2", 0},
 		{"a later receipt", "http://h/a?q=1", time.Second},
+		{"a URL with a long query", "http://h/a?q=" + long, 0},
+		{"another host, with a long query", "http://i/a?q=" + long, 0},
 	} {
 		d := of(test.url, test.later)
 		if other, ok := seen[d]; ok {
@@ -86,9 +99,11 @@ func TestJitterDependsOnURLAndTime(t *testing.T) {
 		seen[d] = test.name
 	}
 	for _, fraction := range []float64{-1000, 1000} {
-		x := expiry.Exchange{Response: exchange("http://h/", 200).Response, Now: now} // without a request
-		if d := expiry.Jitter(expiry.After(time.Minute), fraction).Expiry(x).For(0); d < 0 || d > time.Minute {
-			t.Errorf("a fraction of %v makes a minute %v", fraction, d)
+		for name, r := range map[string]*http.Request{"without a request": nil, "without a URL": {}} {
+			x := expiry.Exchange{Request: r, Response: exchange("http://h/", 200).Response, Now: now}
+			if d := expiry.Jitter(expiry.After(time.Minute), fraction).Expiry(x).For(0); d < 0 || d > time.Minute {
+				t.Errorf("%s: a fraction of %v makes a minute %v", name, fraction, d)
+			}
 		}
 	}
 }

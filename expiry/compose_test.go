@@ -2,6 +2,7 @@ package expiry_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,17 @@ func TestChoosingAmongStrategies(t *testing.T) {
 		x := exchange("http://h/", 200, "Cache-Control: max-age=5", "Content-Type: text/html; charset=utf-8")
 		if got := verdict(test.s.Expiry(x)); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// A lifetime for a status holds for errors, too, which a cache stores only if the strategy says so.
+func TestByStatusSpeaksForAnyStatus(t *testing.T) {
+	silent := expiry.Func(func(*http.Request, *http.Response, time.Time) expiry.Verdict { return expiry.Verdict{} })
+	s := expiry.ByStatus(map[int]expiry.Strategy{500: expiry.After(time.Minute), 502: silent})
+	for status, want := range map[int]bool{500: true, 502: false, 503: false} {
+		if got := s.Expiry(exchange("http://h/", status)).AnyStatus; got != want {
+			t.Errorf("%d: AnyStatus is %v, want %v", status, got, want)
 		}
 	}
 }
@@ -97,6 +109,9 @@ func TestMalformedURLPatternIsAnError(t *testing.T) {
 	}
 	if _, err := expiry.ByURL(expiry.URLRule{Pattern: "h"}); err == nil {
 		t.Error("a nil strategy must be an error")
+	}
+	if _, err := expiry.ByURL(expiry.URLRule{Pattern: "h/**/x"}); err == nil || strings.Contains(err.Error(), "strategy") {
+		t.Errorf("a malformed pattern without a strategy: %v, want the error of the pattern", err)
 	}
 }
 

@@ -38,6 +38,30 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// A request says something of storing only by no-store and by a max-age above zero: max-age=0 asks for a validation.
+func TestPrecedenceReadsTheRequest(t *testing.T) {
+	for field, want := range map[string]string{
+		"":                      "overrule 1h0m0s",
+		"max-age=1":             "overrule 1s",
+		"max-age=0":             "overrule 1h0m0s",
+		"max-stale=5":           "overrule 1h0m0s",
+		"no-cache":              "overrule 1h0m0s",
+		"no-store, max-age=5":   "refuse",
+		"max-age=5, max-age=10": "overrule 5s",
+	} {
+		x := exchange("http://h/", 200)
+		x.Request.Header.Set("Cache-Control", field)
+		if got := verdict(expiry.Precedence{Default: expiry.After(time.Hour)}.Expiry(x)); got != want {
+			t.Errorf("%q: %s, want %s", field, got, want)
+		}
+	}
+	x := exchange("http://h/", 200)
+	x.Request = nil
+	if got := verdict(expiry.Precedence{}.Expiry(x)); got != "silent" {
+		t.Errorf("without a request: %s, want silent", got)
+	}
+}
+
 // A choice for one request may be any strategy, one that asks for such a choice included.
 func TestPrecedenceAsChoiceForOneRequest(t *testing.T) {
 	for name, chosen := range map[string]expiry.Strategy{

@@ -2,9 +2,12 @@ package keying_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/plyhttp/ply/keying"
 )
@@ -38,7 +41,17 @@ func TestBodyComparesByMeaning(t *testing.T) {
 		{"JSON under a malformed type is raw", request(t, "QUERY http://h/", "Content-Type: application/json; x", "", `{"a":1}`), request(t, "QUERY http://h/", "Content-Type: application/json; x", "", `{ "a":1}`), false},
 		{"100 nested arrays", request(t, "QUERY http://h/", js, "", nested(100, "")), request(t, "QUERY http://h/", js, "", nested(100, " ")), true},
 		{"200 nested arrays are raw", request(t, "QUERY http://h/", js, "", nested(200, "")), request(t, "QUERY http://h/", js, "", nested(200, " ")), false},
-		{"200 nested objects are raw", request(t, "QUERY http://h/", js, "", strings.Repeat(`{"a":`, 200)+"1"+strings.Repeat("}", 200)), request(t, "QUERY http://h/", js, "", strings.Repeat(`{"a":`, 200)+"1 "+strings.Repeat("}", 200)), false},
+		{"200 nested objects are raw", request(t, "QUERY http://h/", js, "", members(200, "1")), request(t, "QUERY http://h/", js, "", members(200, "1 ")), false},
+		{"100 arrays around a number", request(t, "QUERY http://h/", js, "", nested(100, "1")), request(t, "QUERY http://h/", js, "", nested(100, "1 ")), true},
+		{"100 objects around a number", request(t, "QUERY http://h/", js, "", members(100, "1")), request(t, "QUERY http://h/", js, "", members(100, "1 ")), true},
+		{"101 arrays around a number are raw", request(t, "QUERY http://h/", js, "", nested(101, "1")), request(t, "QUERY http://h/", js, "", nested(101, "1 ")), false},
+		{"what 101 arrays hold counts", request(t, "QUERY http://h/", js, "", nested(101, "1")), request(t, "QUERY http://h/", js, "", nested(101, "2")), false},
+		{"an array that never ends is raw", request(t, "QUERY http://h/", js, "", `[1`), request(t, "QUERY http://h/", js, "", `[1]`), false},
+		{"an object that never ends is raw", request(t, "QUERY http://h/", js, "", `{"a":1`), request(t, "QUERY http://h/", js, "", `{"a":1}`), false},
+		{"half a surrogate pair in an array that never ends", request(t, "QUERY http://h/", js, "", `["\ud800"`), request(t, "QUERY http://h/", js, "", `["\ud801"`), false},
+		{"half a surrogate pair in an object that never ends", request(t, "QUERY http://h/", js, "", `{"a":"\ud800"`), request(t, "QUERY http://h/", js, "", `{"a":"\ud801"`), false},
+		{"half a surrogate pair as a name in an object that never ends", request(t, "QUERY http://h/", js, "", `{"\ud800":1`), request(t, "QUERY http://h/", js, "", `{"\ud801":1`), false},
+		{"an array of what is no JSON", request(t, "QUERY http://h/", js, "", `[x]`), request(t, "QUERY http://h/", js, "", `[y]`), false},
 		{"Content-Encoding counts", request(t, "QUERY http://h/", js, "Content-Encoding: gzip", "", `{}`), request(t, "QUERY http://h/", js, "", `{}`), false},
 		{"type counts", request(t, "QUERY http://h/", "Content-Type: text/plain", "", `a`), request(t, "QUERY http://h/", "Content-Type: text/html", "", `a`), false},
 		{"no content is not empty JSON", request(t, "QUERY http://h/"), request(t, "QUERY http://h/", js, "", `{}`), false},
@@ -66,6 +79,10 @@ func TestBodyIgnoresMembersByPath(t *testing.T) {
 		{"id", `[{"id":1},{"id":2}]`, `[{},{}]`, true},
 		{`a\.b`, `{"a.b":1,"a":{"b":2}}`, `{"a":{"b":2}}`, true},
 		{"a.b", `{"a.b":1}`, `{}`, false},
+		{`a\.`, `{"a.":1}`, `{}`, true},
+		{`a\`, `{"a\\":1}`, `{}`, true},
+		{`a\b`, `{"a\\b":1}`, `{}`, true},
+		{"**", `{"a":1}`, `{}`, false},
 	} {
 		s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatJSON, Ignore: []string{"other", test.ignore}}))
 		one, two := request(t, "QUERY http://h/", "", test.content), request(t, "QUERY http://h/", "", test.without)
@@ -95,6 +112,60 @@ func TestStreamHasNoKeyAndIsNotRead(t *testing.T) {
 	if _, err := keying.New(keying.Body(keying.BodyOptions{MaxBytes: 6})).AppendKey(nil, long); err == nil {
 		t.Error("content over the bound must have no key")
 	}
+}
+
+// Content up to the bound has a key, whether its length is known or not; longer content, and content that cannot be read, has none.
+func TestBodyIsBounded(t *testing.T) {
+	oops := errors.New("oops")
+	for _, test := range []struct {
+		name    string
+		max     int64
+		length  int // of the content
+		unknown bool
+		want    bool
+	}{
+		{"as long as the bound", 7, 7, false, true},
+		{"as long as the bound, of unknown length", 7, 7, true, true},
+		{"longer", 7, 8, false, false},
+		{"longer, of unknown length", 7, 8, true, false},
+		{"the bound of zero options", 0, 1 << 20, false, true},
+		{"over the bound of zero options", 0, 1<<20 + 1, false, false},
+	} {
+		r := request(t, "QUERY http://h/", "", strings.Repeat("x", test.length))
+		if test.unknown {
+			r.ContentLength = -1
+		}
+		if _, err := keying.New(keying.Body(keying.BodyOptions{MaxBytes: test.max})).AppendKey(nil, r); (err == nil) != test.want {
+			t.Errorf("content %s has a key: %v (%v), want %v", test.name, err == nil, err, test.want)
+		}
+	}
+	for name, body := range map[string]func() (io.ReadCloser, error){
+		"that cannot be opened again": func() (io.ReadCloser, error) { return nil, oops },
+		"that cannot be read":         func() (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(oops)), nil },
+	} {
+		r := request(t, "QUERY http://h/", "", "content")
+		r.GetBody = body
+		if _, err := keying.New(keying.Body(keying.BodyOptions{})).AppendKey(nil, r); !errors.Is(err, oops) {
+			t.Errorf("content %s: error %v, want its own", name, err)
+		}
+	}
+	r := request(t, "QUERY http://h/")
+	r.Body = http.NoBody
+	if _, err := keying.New(keying.Body(keying.BodyOptions{})).AppendKey(nil, r); err != nil {
+		t.Errorf("http.NoBody needs no second copy: %v", err)
+	}
+}
+
+// The list belongs to the part: a caller who goes on changing it changes nothing.
+func TestBodyCopiesItsOptions(t *testing.T) {
+	ignore := []string{"id"}
+	s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatForm, Ignore: ignore}))
+	ignore[0] = "a"
+	check(t, s, []same{
+		{"still ignored", request(t, "QUERY http://h/", "", `a=1&id=1`), request(t, "QUERY http://h/", "", `a=1&id=2`), true},
+		{"still counts", request(t, "QUERY http://h/", "", `a=1`), request(t, "QUERY http://h/", "", `a=2`), false},
+		{"two ways to write a type, without content", request(t, "GET http://h/", "Content-Type: text/plain"), request(t, "GET http://h/", "Content-Type: text/plain; charset=utf-8"), true},
+	})
 }
 
 // With two Content-Type lines it is unknown which one the server reads.
@@ -133,6 +204,11 @@ func TestBodyWithTwoContentTypesIsComparedRaw(t *testing.T) {
 	if _, err := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL})).AppendKey(nil, typed(http.Header{"Content-Type": {"a/b", "c/d"}}, `{"query":"{a}"}`)); err == nil {
 		t.Error("a GraphQL request under two types has a key")
 	}
+}
+
+// members returns n objects, one in the other, with value in the innermost.
+func members(n int, value string) string {
+	return strings.Repeat(`{"a":`, n) + value + strings.Repeat("}", n)
 }
 
 // nested returns n arrays, one in the other, with space in the innermost.

@@ -53,6 +53,12 @@ func TestGraphQLDocumentsCompareByTokens(t *testing.T) {
 		{"a comment at the beginning",
 			request(t, "POST http://h/", js, "", `{"query":"#c\n{a}"}`),
 			request(t, "POST http://h/", js, "", `{"query":"{a}"}`), true},
+		{"each kind of white space between names",
+			request(t, "POST http://h/", js, "", `{"query":"{a\tb\rc\nd,e}"}`),
+			request(t, "POST http://h/", js, "", `{"query":"{a b c d e}"}`), true},
+		{"white space behind an exclamation mark",
+			request(t, "POST http://h/", js, "", `{"query":"query Q($x: Int! $y: Int) {a}"}`),
+			request(t, "POST http://h/", js, "", `{"query":"query Q($x:Int!$y:Int){a}"}`), true},
 		{"large numbers in variables",
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":9007199254740993}}`),
 			request(t, "POST http://h/", js, "", `{"query":"{a}","variables":{"x":9007199254740992}}`), false},
@@ -65,12 +71,12 @@ func TestGraphQLDocumentsCompareByTokens(t *testing.T) {
 	})
 	for _, document := range []string{`mutation { a }`, `{a} mutation M { b }`, `subscription { a }`, ``, "\ufeffmutation { a }", `fragment f on T { a } @mutation mutation { a }`,
 		`{a} @x mutation { b }`, `query Q { a } subscription S { b }`, `{ a(x: \"\"\"}\"\"\") } mutation { b }`, `{ a(x: \"\"\"never ends) }`, `{ a(x: \"\"\"1\\\"\"\") }`, `type T { a: Int }`, `{a}} mutation { b`, `(a) mutation { b }`, `query Q { a`,
-		`query_ {a}`, `queryz {a}`, `queryA {a}`, `queryZ {a}`, `query0 {a}`, `query9 {a}`, `[a] {b}`, `query Q ) {a}`} {
+		`query_ {a}`, `queryz {a}`, `queryA {a}`, `queryZ {a}`, `query0 {a}`, `query9 {a}`, `[a] {b}`, `query Q ) {a}`, `{ a(x: \"never ends) }`} {
 		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err == nil {
 			t.Errorf("%q must have no key", document)
 		}
 	}
-	for _, document := range []string{`query mutationHistory { a }`, `{ a(x: \"\"\"} mutation { b }\"\"\") }`, `{ a(x: \"\"\"1\\\"\"\" } mutation { b }\"\"\") }`, `query mutation { a }`, `query subscriptionStatus { a }`, `query Q @mutation { mutation { subscription } }`,
+	for _, document := range []string{`query mutationHistory { a }`, `{ a(x: \"\"\"} mutation { b }\"\"\") }`, `{ a(x: \"\"\"1\\\"\"\" } mutation { b }\"\"\") }`, `query mutation { a }`, `{ a { b } mutation }`, `query Q($x: Int) @include(if: true) { a }`, `query subscriptionStatus { a }`, `query Q @mutation { mutation { subscription } }`,
 		`fragment mutationFields on T { a } query Q { ...mutationFields }`, `{ ...subscription } fragment subscription on T { a }`, "\ufeff{ a }",
 		`\"a mutation\" query Q($x: [In!] = [{mutation: 1}]) { a(x: $x) }`} {
 		if _, err := s.AppendKey(nil, request(t, "POST http://h/", js, "", `{"query":"`+document+`"}`)); err != nil {
@@ -100,6 +106,37 @@ func TestGraphQLRequestsWithoutAQueryHaveNoKey(t *testing.T) {
 	} {
 		if _, err := s.AppendKey(nil, test.r); (err == nil) != test.want {
 			t.Errorf("%s has a key: %v (%v), want %v", test.name, err == nil, err, test.want)
+		}
+	}
+}
+
+// A cache asks which requests of an endpoint are writes: all but those that certainly read.
+func TestGraphQLRequestsThatMutate(t *testing.T) {
+	s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL}))
+	stream := request(t, "POST http://h/", "", `{"query":"{a}"}`)
+	stream.GetBody = nil
+	of := func(content string) *http.Request { return request(t, "POST http://h/", "", content) }
+	for _, test := range []struct {
+		name string
+		s    keying.Strategy
+		r    *http.Request
+		want bool
+	}{
+		{"a query", s, of(`{"query":"{a}"}`), false},
+		{"a subscription", s, of(`{"query":"subscription {a}"}`), false},
+		{"a mutation", s, of(`{"query":"mutation {a}"}`), true},
+		{"what is no GraphQL", s, of(`{"query":"type T {a}"}`), true},
+		{"a document without an operation", s, of(`{"query":"@"}`), true},
+		{"no document", s, of(`{}`), true},
+		{"a batch of queries", s, of(`[{"query":"{a}"},{"query":"{b}"}]`), false},
+		{"a batch with a mutation", s, of(`[{"query":"{a}"},{"query":"mutation {b}"}]`), true},
+		{"a batch of nothing", s, of(`[]`), false},
+		{"no JSON", s, of(`{a}`), true},
+		{"a stream, which is not read", s, stream, true},
+		{"no part that reads GraphQL", keying.New(keying.Body(keying.BodyOptions{})), of(`{"query":"mutation {a}"}`), false},
+	} {
+		if got := test.s.(interface{ Mutates(*http.Request) bool }).Mutates(test.r); got != test.want {
+			t.Errorf("%s mutates: %v, want %v", test.name, got, test.want)
 		}
 	}
 }

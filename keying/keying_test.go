@@ -1,8 +1,11 @@
 package keying_test
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,6 +52,45 @@ func TestDefaultAllocatesNothing(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() { buf, _ = s.AppendKey(buf[:0], r) })
 	if n != 0 {
 		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+// A buffer is reused for other requests: no secret stays in it behind the key.
+func TestKeyLeavesNoSecretInItsBuffer(t *testing.T) {
+	buf := make([]byte, 0, 1024)
+	r := request(t, "GET http://h/", "Authorization: Bearer secret", "Cookie: secret", "X-Api-Key: secret")
+	for name, s := range map[string]keying.Strategy{"Default": keying.Default(), "Header": keying.New(keying.Header("X-Api-Key"))} {
+		if _, err := s.AppendKey(buf, r); err != nil || strings.Contains(string(buf[:cap(buf)]), "secret") {
+			t.Errorf("%s: error %v, buffer %q", name, err, buf[:cap(buf)])
+		}
+	}
+}
+
+// The responses in files, in Redis and in SQLite are found by their keys: with other keys all of them are lost. Change a key on purpose only.
+func TestKeysStayAsTheyAre(t *testing.T) {
+	js := "Content-Type: application/json"
+	options := keying.URLOptions{Ignore: []string{"t"}, Sort: true, Paths: []string{"/static/*/app.js", "/docs/**"}, Hosts: map[string]string{"mirror": "h"}}
+	for _, test := range []struct {
+		name string
+		s    keying.Strategy
+		r    *http.Request
+		want string // the beginning of the key's SHA-256
+	}{
+		{"Default", keying.Default(), request(t, "GET http://h/a?b=c"), "78cd42edeb6c"},
+		{"Default with credentials", keying.Default(), request(t, "GET http://h/a?token=c", "Authorization: Bearer x", "Cookie: a=b"), "6c7e18aea5b8"},
+		{"SingleUser", keying.SingleUser(), request(t, "GET http://h/a?b=c"), "e0547f4d2184"},
+		{"New with credentials", keying.New(keying.Prefix("v1")), request(t, "GET http://h/a?token=c", "Cookie: a=b"), "c21b05ba8bc2"},
+		{"URL", keying.New(keying.URL(options)), request(t, "GET http://mirror/static/1/app.js?t=1&b=2&a=3"), "fd6e242aa5da"},
+		{"Only", keying.New(keying.URL(keying.URLOptions{Only: []string{"a"}})), request(t, "GET http://h/?a=1&token=2"), "9861c746f743"},
+		{"Method, Header, AllHeaders", keying.New(keying.Method(), keying.Header("A", "B"), keying.AllHeaders("A")), request(t, "GET http://h/", "A: 1", "a: 2", "C: 3", "c: 4"), "3753f15734db"},
+		{"Principal", keying.New(keying.Principal(func(*http.Request) (string, error) { return "ann", nil })), request(t, "GET http://h/"), "ed3a38b63ea3"},
+		{"JSON", keying.New(keying.Body(keying.BodyOptions{})), request(t, "QUERY http://h/", js, "", `{"b":1,"a":[2]}`), "0884dff6d4c7"},
+		{"raw", keying.New(keying.Body(keying.BodyOptions{})), request(t, "QUERY http://h/", "", `{"b":1,"a":[2]}`), "f873b94f0c91"},
+		{"GraphQL", keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL})), request(t, "POST http://h/", js, "", `{"query":"{ a }"}`), "df271052705c"},
+	} {
+		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(key(t, test.s, test.r))))[:12]; got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ func TestHeaderSeparatesByValue(t *testing.T) {
 		{"other value", request(t, "GET http://h/", "X-Api-Version: 1"), request(t, "GET http://h/", "X-Api-Version: 2"), false},
 		{"absent is not empty", request(t, "GET http://h/"), request(t, "GET http://h/", "X-Api-Version: "), false},
 		{"other field", request(t, "GET http://h/", "X: 1"), request(t, "GET http://h/", "X: 2"), true},
+		{"other field with a name as long", request(t, "GET http://h/"), request(t, "GET http://h/", "X-Abc-Version: 2"), true},
+		{"beside another field with a name as long", request(t, "GET http://h/", "X-Api-Version: 1", "X-Abc-Version: 1"), request(t, "GET http://h/", "X-Api-Version: 1", "X-Abc-Version: 2"), true},
 	})
 }
 

@@ -27,16 +27,23 @@ func TestURLSortsParameters(t *testing.T) {
 	check(t, keying.New(keying.URL(keying.URLOptions{Sort: true})), []same{
 		{"order of names", request(t, "GET http://h/?x=1&y=2"), request(t, "GET http://h/?y=2&x=1"), true},
 		{"order of values", request(t, "GET http://h/?x=1&x=2"), request(t, "GET http://h/?x=2&x=1"), false},
+		{"empty parameters", request(t, "GET http://h/?x=1&&y=2&"), request(t, "GET http://h/?x=1&y=2"), true},
 		{"joined values", request(t, "GET http://h/?x=1%26y"), request(t, "GET http://h/?x=1&y"), false},
 	})
 }
 
 func TestURLPathTemplates(t *testing.T) {
-	check(t, keying.New(keying.URL(keying.URLOptions{Paths: []string{"/static/*/app.js", "/docs/**"}})), []same{
+	check(t, keying.New(keying.URL(keying.URLOptions{Paths: []string{"/static/*/app.js", "/docs/**", "/x/**/y"}})), []same{
+		{"two asterisks before the end stand for themselves", request(t, "GET http://h/x/1/y"), request(t, "GET http://h/x/2/y"), false},
 		{"one segment", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/2/app.js"), true},
 		{"another file", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/b.js"), false},
 		{"two segments", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/1/2/app.js"), false},
 		{"the rest", request(t, "GET http://h/docs/a/b"), request(t, "GET http://h/docs/c"), true},
+		{"two templates", request(t, "GET http://h/docs/a"), request(t, "GET http://h/static/1/app.js"), false},
+		{"a rest of nothing", request(t, "GET http://h/docs"), request(t, "GET http://h/docs/a"), true},
+		{"the beginning of a template", request(t, "GET http://h/static"), request(t, "GET http://h/static/1"), false},
+		{"all but the end of a template", request(t, "GET http://h/static/1"), request(t, "GET http://h/static/2"), false},
+		{"a dot segment", request(t, "GET http://h/docs/."), request(t, "GET http://h/docs/a"), false},
 		{"a path that looks like a template", request(t, "GET http://h/static/1/app.js"), request(t, "GET http://h/static/*/app.js?"), false},
 	})
 }
