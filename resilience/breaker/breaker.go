@@ -220,11 +220,17 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	if State(c.state.Load()) == HalfOpen {
 		b.probes.Add(1)
 		note.Tell(req.Context(), note.Note{Layer: "breaker", Event: "probed", Start: time.Now()})
-		late := time.AfterFunc(b.opts.ProbeTimeout, func() { p.done(errFailed) })
+		late := time.AfterFunc(b.opts.ProbeTimeout, p.late)
 		defer late.Stop()
 	}
 	start := time.Now()
 	resp, err := h.Next.RoundTrip(req)
+	if hook := p.hook.Load(); hook != nil {
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		panic(*hook)
+	}
 	p.outcome = b.outcome(req, resp, err, time.Since(start))
 	return resp, err
 }
@@ -245,6 +251,17 @@ type pass struct {
 	report  func(error)
 	outcome error // nil for success
 	once    sync.Once
+	hook    atomic.Pointer[any] // what OnChange panicked with on the goroutine of a timer
+}
+
+// late counts a probe as failed. It runs on the goroutine of a timer, where a panic of OnChange would end the program: the goroutine of the request panics with it.
+func (p *pass) late() {
+	defer func() {
+		if hook := recover(); hook != nil {
+			p.hook.Store(&hook)
+		}
+	}()
+	p.done(errFailed)
 }
 
 func (p *pass) end() { p.done(p.outcome) }

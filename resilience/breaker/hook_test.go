@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -37,4 +38,33 @@ func TestHookThatPanicsLeavesTheBreakerAtWork(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A probe that is late fails on the goroutine of a timer. What the hook panics with then comes to light on that of the caller, where it can be recovered.
+func TestHookThatPanicsForALateProbePanicsForTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := 0
+		b := newBreaker(t, breaker.Options{MinRequests: 1, OnChange: func(c breaker.Change) {
+			if c.To == breaker.Open {
+				if opened++; opened == 2 {
+					panic("the hook")
+				}
+			}
+		}})
+		h := b.Middleware(plytest.NewOrigin(plytest.Status(500), plytest.Reply{Wait: time.Minute}, plytest.Text("ok")))
+		send(t.Context(), h, http.MethodGet)
+		time.Sleep(6 * time.Second)
+		start := time.Now()
+		func() {
+			defer func() {
+				if p := recover(); p != "the hook" || time.Since(start) != time.Minute {
+					t.Errorf("recovered %v after %v", p, time.Since(start))
+				}
+			}()
+			send(context.Background(), h, http.MethodGet)
+		}()
+		if status, err := send(t.Context(), h, http.MethodGet); status != 200 || err != nil {
+			t.Errorf("got %d and %v", status, err)
+		}
+	})
 }

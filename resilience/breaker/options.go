@@ -48,7 +48,7 @@ type Options struct {
 	MaxKeys int
 
 	// OnChange sees each change of a state, in their order for each key, after it has happened. It may call the Breaker.
-	// Zero means no hook.
+	// If it panics, so does the request that made the change. Zero means no hook.
 	OnChange func(Change)
 }
 
