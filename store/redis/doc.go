@@ -27,6 +27,15 @@
 // server. The store itself keeps no copies: those in L1 belong to the cache that listens.
 // It needs Redis 6, RESP3 and the right to use CLIENT. Where that is not to be had, "anything may have changed" is said about every second.
 //
+// # Files
+//
+//	redis.go, dial.go            Options, Open and New; connections
+//	store.go, scan.go            the calls of a store; listing
+//	record.go, script.go         the format of a record; changes by compare-and-swap
+//	call.go, limit.go, resp.go   calls that end with their context; replies that announce too much
+//	notify.go, track.go, echo.go   changes that others make, and those that this store makes itself
+//	log.go                       what go-redis logs
+//
 // # Trust
 //
 // Every user who can write to the Redis can put any response into the cache. Use a user and password, TLS ("rediss://"), and store.Encrypted if others share the server.

@@ -20,6 +20,13 @@
 // A call is not interrupted in the middle of one piece of work, which takes microseconds, but between two, and in every wait.
 // What no store can do is to leave a read that the kernel does not return from; the cache does not wait for it.
 //
+// # Files
+//
+//	sqlite.go, others.go         Options and Open; what a store may offer beside Get, Put and Delete
+//	records.go, checksum.go      records: reading, writing, checksums
+//	file.go, database.go, conn.go   the file and its rights; its tables; connections
+//	room.go, keeper.go, uses.go  bounds and eviction; upkeep in the background; when records were used
+//
 // # Looking into it
 //
 // Any sqlite3 shell opens the file, while it is in use too. The schema explains itself:

@@ -52,6 +52,7 @@ func ReadRequest(m Mode, r *http.Request, p *Policy) Request {
 }
 
 // Read reads a request, in one pass over its header.
+// It is a table of fields, written as a switch because each request goes through it.
 func (a *Request) Read(m Mode, r *http.Request, p *Policy) {
 	a.Head, a.Mode = r.Method == http.MethodHead, m
 	a.plain = m == modeDefault
@@ -120,6 +121,7 @@ const (
 
 // classifyField says what a field of a request is to the cache. Names are compared without regard to case: a caller can fill the map by hand.
 // Most fields are known by their length alone.
+// It is a table, written as a switch on the length because each request goes through it.
 func classifyField(name string) int {
 	candidate, is := "", nothing
 	switch len(name) {

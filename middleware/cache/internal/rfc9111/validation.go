@@ -75,6 +75,7 @@ func DeleteFold(h http.Header, name string) {
 // A strong tag confirms the response that has it. Where only one response was offered, its tag in the other strength confirms it, too:
 // the 304 can mean no other. Weak validators confirm the latest response that they match.
 // Without a validator the 304 confirms the selected response, provided that neither the cache nor the caller offered another one.
+// The cases of the RFC stand together, strongest validator first.
 func Confirmed(h http.Header, selected *stored.Entry, variants []*stored.Entry, a *Request) *stored.Entry {
 	tag := field.ParseETag(h.Get("Etag"))
 	_, dated := field.DateField(h["Last-Modified"], time.Time{})

@@ -47,6 +47,7 @@ func (j *rangeBuffer) body(part ContentRange) []byte {
 
 // joinRanges puts the part e to the stored one, if they have one strong tag and leave no gap between them (RFC 9111 §3.4).
 // It returns the part that they are together, and its bytes.
+// The conditions stand together: each says why two parts are not one.
 func joinRanges(stored, e *Entry, limit int64) (ContentRange, *rangeBuffer, bool) {
 	if stored.Part == nil || e.Part == nil || !stored.Body.InMemory() || !e.Body.InMemory() || !stored.Etag.StronglyEquals(e.Etag) || stored.Part.Complete != e.Part.Complete {
 		return ContentRange{}, nil, false
