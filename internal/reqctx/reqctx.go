@@ -28,6 +28,23 @@ func With(ctx context.Context, v Values) context.Context {
 	return context.WithValue(ctx, valuesKey{}, &v)
 }
 
+// Context is what With returns, for callers that have room for it in something of their own: Fill allocates nothing.
+type Context struct {
+	context.Context
+	values Values
+}
+
+// Fill makes c a context whose values are v, in the place of those that ctx has. It is called once, before c is used.
+func (c *Context) Fill(ctx context.Context, v Values) { c.Context, c.values = ctx, v }
+
+// Value returns the values of c, and everything else from the context that it was made of.
+func (c *Context) Value(key any) any {
+	if key == (valuesKey{}) {
+		return &c.values
+	}
+	return c.Context.Value(key)
+}
+
 // From returns the values of ctx. It allocates nothing.
 func From(ctx context.Context) Values {
 	if v, ok := ctx.Value(valuesKey{}).(*Values); ok {

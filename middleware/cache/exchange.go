@@ -44,6 +44,7 @@ type exchange struct {
 	ahead      *aheadRefresh // such a refresh of what is still fresh, or nil
 	sent       http.Request  // the conditional request, if one was sent
 	watch      *watch        // on what was sent last, or nil
+	written    bool          // the store has taken what came of it; commit's own
 
 	// How it shares a fetch with other requests; see collapse.
 	inflight     *inflightFetch    // the fetch that this exchange is, or nil

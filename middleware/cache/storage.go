@@ -97,8 +97,8 @@ func (c *Cache) awaitPut(ctx context.Context, x *exchange, e *stored.Entry, done
 }
 
 // commit writes an entry to the store, unless it was invalidated or something later is stored. The chunks of a body that is not stored after all go.
-func (c *Cache) commit(ctx context.Context, x *exchange, e *stored.Entry, began invalidation.Moment) (failed error) {
-	if p := e.Body.Chunks; p != nil && p.Fresh {
+func (c *Cache) commit(ctx context.Context, x *exchange, given *stored.Entry, began invalidation.Moment) (failed error) {
+	if p := given.Body.Chunks; p != nil && p.Fresh {
 		defer func() {
 			if failed != nil {
 				c.durable.Discard(p)
@@ -106,13 +106,13 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *stored.Entry, began 
 		}()
 	}
 	if c.durable != nil {
-		withGenerations, err := c.durable.WithGenerations(ctx, e, x.storeKey, x.seen)
+		withGenerations, err := c.durable.WithGenerations(ctx, given, x.storeKey, x.seen)
 		if err != nil {
 			return err
 		}
-		e = withGenerations
+		given = withGenerations
 	}
-	now, written := time.Now(), false
+	e, now := given, time.Now() // set once, so that the closures below do not move them to the heap
 	err := c.store.Update(ctx, x.storeKey, func(old *stored.Variants) *stored.Variants {
 		next := old
 		// Looked up inside the update, for an invalidation is noted before it deletes. So one of the two sees the other:
@@ -125,13 +125,13 @@ func (c *Cache) commit(ctx context.Context, x *exchange, e *stored.Entry, began 
 				next = next.WithoutBeforeLast(x.supersedes(e)) // with a Vary that has changed, an older one could still match
 			}
 		}
-		written = next != old
+		x.written = next != old
 		return next
 	})
 	switch {
 	case err != nil:
 		return err
-	case !written:
+	case !x.written:
 		return lease.ErrOlder
 	}
 	if c.durable != nil && c.invalidatedSince(began, x, e) {

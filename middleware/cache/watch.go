@@ -23,7 +23,8 @@ const credentialsBelow = "credentials were added below the cache"
 // A nil watch has seen nothing.
 type watch struct {
 	hooks   httptrace.ClientTrace
-	request http.Request // that is watched
+	request http.Request   // that is watched
+	context reqctx.Context // of the request, if layers below may have something to tell
 
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
 	keyed   credential.Set
@@ -50,7 +51,8 @@ func (x *exchange) watched(r *http.Request) *http.Request {
 	if unseen || a.Path.Credentialed() {
 		v := reqctx.From(ctx)
 		v.Signatures = w
-		ctx = reqctx.With(ctx, v)
+		w.context.Fill(ctx, v)
+		ctx = &w.context
 	}
 	w.request = *r.WithContext(ctx)
 	return &w.request
