@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 	"github.com/plyhttp/ply/resilience/hedge"
 )
@@ -19,6 +20,7 @@ func TestHookThatPanicsForACopyPanicsForTheCaller(t *testing.T) {
 			}
 			return false
 		}},
+		"Budget": {Budget: panicking{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -40,3 +42,9 @@ func TestHookThatPanicsForACopyPanicsForTheCaller(t *testing.T) {
 		})
 	}
 }
+
+// panicking is a budget that panics when a copy is to be paid.
+type panicking struct{}
+
+func (panicking) Allow(string, retry.Outcome) (refund func(), ok bool) { panic("the hook") }
+func (panicking) Success(string)                                       {}

@@ -190,6 +190,14 @@ func (r *race) wait() {
 
 // hedge sends one copy, if it is of any use still, and if the budget allows it.
 func (r *race) hedge() {
+	defer func() {
+		if p := recover(); p != nil { // of the budget: on the goroutine of a timer it would end the program
+			r.mu.Lock()
+			r.running++
+			r.mu.Unlock()
+			r.arrived(result{by: &runner{cancel: func(error) {}}, err: errNothing, panicked: p})
+		}
+	}()
 	if r.isClosed() {
 		return
 	}
