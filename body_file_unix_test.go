@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/testutil"
 )
 
 // Files in /proc report a size of zero.
 func TestFileWithoutASizeIsSentToItsEnd(t *testing.T) {
 	const path = "/proc/self/limits"
 	if content, err := os.ReadFile(path); err != nil || len(content) == 0 {
-		skipUnlessCI(t, "no /proc")
+		testutil.SkipUnlessCI(t, "no /proc")
 	}
 	file, err := os.Open(path)
 	require.NoError(t, err)
@@ -58,7 +59,7 @@ func TestPipeIsSentOnce(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "pipe")
 		if err := syscall.Mkfifo(path, 0o600); err != nil {
-			skipUnlessCI(t, err)
+			testutil.SkipUnlessCI(t, err)
 		}
 		c := newClient(t, ply.Options{Transport: redirects(map[string]string{"http://a.test/old": "http://a.test/new"})})
 		req, err := c.NewRequest(t.Context(), http.MethodPut, "http://a.test/", body(path)) // no writer yet

@@ -24,6 +24,7 @@ import (
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/retryafter"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/internal/urlpattern"
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -52,7 +53,7 @@ func TestWorkGrowsLinearly(t *testing.T) {
 		t.Skip("it builds a test binary that counts")
 	}
 	if _, err := exec.LookPath("go"); err != nil {
-		skipUnlessCI(t, err)
+		testutil.SkipUnlessCI(t, err)
 	}
 	bin := filepath.Join(t.TempDir(), "counting.test")
 	build := exec.Command("go", "test", "-c", "-covermode=count", "-coverpkg=./...,strings,slices,net/url,mime", "-o", bin, ".")

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/testutil"
 )
 
 func TestSaveRefusesAnythingButFiles(t *testing.T) {
@@ -16,7 +17,7 @@ func TestSaveRefusesAnythingButFiles(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	must := func(err error) {
 		if err != nil {
-			skipUnlessCI(t, err)
+			testutil.SkipUnlessCI(t, err)
 		}
 	}
 	must(os.Mkdir(in("directory"), 0o700))

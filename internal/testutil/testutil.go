@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"runtime/metrics"
 	"testing"
@@ -76,4 +77,13 @@ func WatchHeap(done <-chan struct{}) (most uint64) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// SkipUnlessCI skips a test whose machine lacks what it needs. With CI set the test fails instead, so that none goes unrun there.
+func SkipUnlessCI(t testing.TB, reason any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,7 +46,7 @@ type grant struct {
 
 func (w *wallet) Token(ctx context.Context) (auth.Token, error) {
 	user := auth.AccountFromContext(ctx)
-	time.Sleep(time.Millisecond)
+	runtime.Gosched() // let others wait for this token
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.issued++

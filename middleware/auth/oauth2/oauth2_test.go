@@ -32,9 +32,9 @@ const secret = "cl1ent-s3cret"
 // authority is an authorization server and the API that takes its tokens: client credentials, and refresh tokens that are spent with their use
 // (RFC 9700 §4.14). Who uses one twice loses the grant.
 type authority struct {
-	uses int           // for how many requests an access token is good; zero for any number
-	life time.Duration // of an access token; zero for an hour
-	took time.Duration // to issue one
+	uses int             // for how many requests an access token is good; zero for any number
+	life time.Duration   // of an access token; zero for an hour
+	hold <-chan struct{} // a token is issued once this is closed; nil for at once
 
 	mu        sync.Mutex
 	issued    int
@@ -64,7 +64,9 @@ func (a *authority) grant(refreshToken, who string) {
 }
 
 func (a *authority) token(w http.ResponseWriter, r *http.Request) {
-	time.Sleep(a.took)
+	if a.hold != nil {
+		<-a.hold
+	}
 	a.grant("", "")
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -188,14 +190,21 @@ func credentials(url string) *clientcredentials.Config {
 }
 
 func TestClientCredentials(t *testing.T) {
-	a := &authority{took: 10 * time.Millisecond}
+	begun := make(chan struct{})
+	a := &authority{hold: begun}
 	url := a.serve(t)
 	source, err := plyoauth2.ClientCredentials(credentials(url), plyoauth2.Options{})
 	c := client(t, url, source, err)
-	var herd sync.WaitGroup
+	var herd, beginning sync.WaitGroup
+	beginning.Add(100)
 	for range 100 {
-		herd.Go(func() { get(t, c, "/", "billing") })
+		herd.Go(func() {
+			beginning.Done()
+			get(t, c, "/", "billing")
+		})
 	}
+	beginning.Wait()
+	close(begun) // so that all of them ask for one token
 	herd.Wait()
 	if a.requests != 1 {
 		t.Errorf("%d requests for tokens, want 1", a.requests)
@@ -241,7 +250,7 @@ func config(url string) *oauth2.Config {
 
 // A refresh token that is spent with its use is used once, whatever happens at the same time, and the program hears of each new one.
 func TestRefreshTokenRotates(t *testing.T) {
-	a := &authority{uses: 7, took: time.Millisecond}
+	a := &authority{uses: 7}
 	a.grant("refresh-0", "alice")
 	url := a.serve(t)
 	var mu sync.Mutex
