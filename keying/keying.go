@@ -80,28 +80,28 @@ func (perPrincipal) AnonymousKey() string { return anonymous }
 // Requests share responses whatever their credentials are, as RFC 9111 lets private caches do,
 // unless the Vary of a response separates them. It allocates nothing.
 func SingleUser() Strategy {
-	return onePerson{}
+	return singleUser{}
 }
 
-type onePerson struct{}
+type singleUser struct{}
 
 // AppendKey appends the target URI.
-func (onePerson) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
+func (singleUser) AppendKey(dst []byte, r *http.Request) ([]byte, error) {
 	return target.AppendURI(dst, r), nil
 }
 
 // AppendResource appends the target URI.
-func (onePerson) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
+func (singleUser) AppendResource(dst []byte, r *http.Request) ([]byte, error) {
 	return target.AppendURI(dst, r), nil
 }
 
 // AppendSearchKey appends the target URI of bare.
-func (onePerson) AppendSearchKey(dst []byte, bare, _ *http.Request) ([]byte, error) {
+func (singleUser) AppendSearchKey(dst []byte, bare, _ *http.Request) ([]byte, error) {
 	return target.AppendURI(dst, bare), nil
 }
 
 // AnonymousKey returns "": nothing follows the target URI.
-func (onePerson) AnonymousKey() string { return "" }
+func (singleUser) AnonymousKey() string { return "" }
 
 // A Part is one component of a key.
 type Part interface {
@@ -137,7 +137,7 @@ func New(parts ...Part) Strategy {
 			if part.Format == FormatGraphQL {
 				s.graphQL = part
 			}
-		case anyonePart:
+		case ignoreCredentialsPart:
 			hasPrincipal = true
 			continue
 		}

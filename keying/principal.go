@@ -40,11 +40,11 @@ func (p principalPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 }
 
 // IgnoreCredentials returns the part for resources that are the same for every principal. It adds nothing to the key, and keeps [New] from adding the credentials.
-func IgnoreCredentials() Part { return anyonePart{} }
+func IgnoreCredentials() Part { return ignoreCredentialsPart{} }
 
-type anyonePart struct{}
+type ignoreCredentialsPart struct{}
 
-func (anyonePart) AppendPart(dst []byte, _ *http.Request) ([]byte, error) { return dst, nil }
+func (ignoreCredentialsPart) AppendPart(dst []byte, _ *http.Request) ([]byte, error) { return dst, nil }
 
 // Header returns the part that separates requests by all values of these header fields. An absent field differs from an empty one.
 // The key has only a hash of them. Choose fields that the server uses without listing them in Vary; a field in Vary needs no part.

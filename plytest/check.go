@@ -156,9 +156,9 @@ var rules = []struct {
 	name  Rule
 	check func(*check)
 }{
-	{ResponseOrError, (*check).wholeTour},
-	{ResponseBodySet, (*check).wholeTour},
-	{ResponseRequestSet, (*check).wholeTour},
+	{ResponseOrError, (*check).runAllSituations},
+	{ResponseBodySet, (*check).runAllSituations},
+	{ResponseRequestSet, (*check).runAllSituations},
 	{RequestUnmodified, (*check).requestUnmodified},
 	{RequestBodyClosed, (*check).requestBodyClosed},
 	{ResponsesClosed, (*check).responsesClosed},

@@ -22,6 +22,6 @@
 //
 // [CheckGoroutines] and [VerifyMain] find goroutines that a test leaves behind.
 //
-// Where to look: check.go runs the rules of CheckMiddleware, which are in rules_*.go by subject, over the requests of tour.go; remedies.go says what to do about a broken rule.
+// Where to look: check.go runs the rules of CheckMiddleware, which are in rules_*.go by subject, over the requests of situations.go; remedies.go says what to do about a broken rule.
 // origin.go, call.go, body.go and serve.go are the Origin, reply.go and failure.go its replies, exchange.go its record; server.go is the Server, goroutines.go the leak check.
 package plytest

@@ -15,7 +15,7 @@ func (c *check) noGoroutineLeft() {
 	for _, stacks := range c.leaks {
 		c.errorf("left behind:\n%s", stacks)
 	}
-	c.tour(tourist{})
+	c.runSituations(observer{})
 	for _, leave := range []func(cancel func(), body io.Closer){
 		func(_ func(), body io.Closer) { body.Close() },
 		func(cancel func(), body io.Closer) { cancel(); body.Close() },

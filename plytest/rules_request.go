@@ -63,7 +63,7 @@ func same(a, b reflect.Value) bool {
 }
 
 func (c *check) requestUnmodified() {
-	c.tour(tourist{during: func(t *trip) {
+	c.runSituations(observer{during: func(t *trial) {
 		if field := t.snapshot.changed(t.req); field != "" {
 			c.errorf("%s: the layer changed %s of the request", t.what, field)
 		}
@@ -71,7 +71,7 @@ func (c *check) requestUnmodified() {
 }
 
 func (c *check) requestBodyClosed() {
-	c.tour(tourist{after: func(t *trip) {
+	c.runSituations(observer{after: func(t *trial) {
 		c.eventually(func() bool {
 			least, _ := t.bodies.closed()
 			return least > 0 || t.req.Body == nil

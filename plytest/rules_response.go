@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-func (c *check) wholeTour() { c.tour(tourist{}) }
+func (c *check) runAllSituations() { c.runSituations(observer{}) }
 
 func (c *check) responsesClosed() {
-	c.tour(tourist{after: func(t *trip) {
+	c.runSituations(observer{after: func(t *trial) {
 		if !c.eventually(func() bool { return t.next.open() == 0 }) {
 			c.errorf("%s: %d responses of next were not closed", t.what, t.next.open())
 		}

@@ -26,14 +26,14 @@ type call struct {
 	hops      int           // attempts that went to earlier hops
 	spent     int           // those of them that were retries
 
-	idempotent bool
-	replayable bool
-	idemKey    string  // to be added; "" if none
-	buffer     *buffer // nil unless Options.BufferBody applies
-	refund     func()  // for the last retry; nil if there is nothing to give back
-	tried      Attempt // the last one
-	failure    failure // what its error is, if it has one
-	firstLeg   leg
+	idempotent   bool
+	replayable   bool
+	idemKey      string  // to be added; "" if none
+	buffer       *buffer // nil unless Options.BufferBody applies
+	refund       func()  // for the last retry; nil if there is nothing to give back
+	tried        Attempt // the last one
+	failure      failure // what its error is, if it has one
+	firstAttempt attemptState
 
 	// running is true during RoundTrip and while a body is being resumed. A layer that finds it true in a context is nested.
 	running atomic.Bool
@@ -71,8 +71,8 @@ func newCall(h *handler, req *http.Request, o *Options, sc scope) *call {
 	return c
 }
 
-// leave is called when RoundTrip returns.
-func (c *call) leave() {
+// onReturn is called when RoundTrip returns.
+func (c *call) onReturn() {
 	c.running.Store(false)
 	if c.buffer != nil {
 		c.buffer.release()
@@ -121,7 +121,7 @@ func (c *call) AttemptRecord() attempt.Record {
 	return attempt.Record{Number: n, Resends: max(0, c.hops+n-1), Stop: string(c.stop)}
 }
 
-func (c *call) note(o Outcome) {
+func (c *call) appendOutcome(o Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.outcomes == nil {

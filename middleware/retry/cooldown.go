@@ -19,20 +19,20 @@ type coolDowns struct {
 	any atomic.Bool
 
 	mu   sync.Mutex // guards the field below
-	keys *simplelru.LRU[string, rest]
+	keys *simplelru.LRU[string, coolDownPeriod]
 }
 
-// rest is what one server asked for.
-type rest struct {
+// coolDownPeriod is what one server asked for.
+type coolDownPeriod struct {
 	until time.Time
 	long  bool // it asked for more than a call may wait
 }
 
-func (s *coolDowns) set(key string, r rest) {
+func (s *coolDowns) set(key string, r coolDownPeriod) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.keys == nil {
-		s.keys, _ = simplelru.NewLRU[string, rest](maxCoolDowns, nil)
+		s.keys, _ = simplelru.NewLRU[string, coolDownPeriod](maxCoolDowns, nil)
 	}
 	if old, ok := s.keys.Get(key); ok && old.until.After(r.until) {
 		return
@@ -41,9 +41,9 @@ func (s *coolDowns) set(key string, r rest) {
 	s.any.Store(true)
 }
 
-func (s *coolDowns) get(key string, now time.Time) (rest, bool) {
+func (s *coolDowns) get(key string, now time.Time) (coolDownPeriod, bool) {
 	if !s.any.Load() {
-		return rest{}, false
+		return coolDownPeriod{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,13 +51,13 @@ func (s *coolDowns) get(key string, now time.Time) (rest, bool) {
 	if ok && !r.until.After(now) {
 		s.keys.Remove(key)
 		s.any.Store(s.keys.Len() > 0)
-		return rest{}, false
+		return coolDownPeriod{}, false
 	}
 	return r, ok
 }
 
-// heat starts a cool-down if the response asks for one.
-func (c *call) heat(resp *http.Response) {
+// startCoolDown starts a cool-down if the response asks for one.
+func (c *call) startCoolDown(resp *http.Response) {
 	if !c.opts.CoolDown || resp == nil {
 		return
 	}
@@ -70,7 +70,7 @@ func (c *call) heat(resp *http.Response) {
 		return
 	}
 	long := asked > c.opts.MaxRetryAfter
-	c.coolDowns.set(c.key, rest{until: now.Add(min(asked, c.opts.MaxRetryAfter)), long: long})
+	c.coolDowns.set(c.key, coolDownPeriod{until: now.Add(min(asked, c.opts.MaxRetryAfter)), long: long})
 }
 
 // coolDown waits before the first attempt if the server asked for it, and returns how long it waited.

@@ -103,7 +103,7 @@ func (d *download) Read(p []byte) (int, error) {
 		}
 		switch {
 		case err == nil:
-		case err == io.EOF || !d.mend(err):
+		case err == io.EOF || !d.resume(err):
 			d.err = err
 			d.cancel()
 		}
@@ -122,16 +122,16 @@ func (d *download) Close() error {
 	return d.body.Close()
 }
 
-// mend replaces a broken body by one with the rest. It reports whether that succeeded.
-func (d *download) mend(broken error) bool {
+// resume replaces a broken body by one with the rest. It reports whether that succeeded.
+func (d *download) resume(broken error) bool {
 	c := d.call
 	c.running.Store(true)
 	defer c.running.Store(false)
 	if !d.worthwhile(broken) {
 		return false
 	}
-	c.broke(broken)
-	d.use(http.NoBody)
+	c.recordBodyError(broken)
+	d.replaceBody(http.NoBody)
 	for ; d.left > 0; d.left-- {
 		p := c.schedule(c.tried.Response, c.sent())
 		if p.stop != "" {
@@ -145,7 +145,7 @@ func (d *download) mend(broken error) bool {
 		if resp != nil {
 			d.left--
 			c.settle(resp)
-			return d.use(resp.Body)
+			return d.replaceBody(resp.Body)
 		}
 		if !again {
 			return false
@@ -166,8 +166,8 @@ func (d *download) worthwhile(broken error) bool {
 	return false
 }
 
-// broke records the error of its body as the outcome of the last attempt, which had been a response.
-func (c *call) broke(err error) {
+// recordBodyError records the error of its body as the outcome of the last attempt, which had been a response.
+func (c *call) recordBodyError(err error) {
 	c.tried.Response, c.tried.Err, c.failure = nil, err, failureOf(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,15 +178,15 @@ func (c *call) broke(err error) {
 // rest requests the missing part. If there is no usable response, again reports whether to try once more.
 func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) {
 	c := d.call
-	r, l := c.request(d.ctx)
+	r, s := c.request(d.ctx)
 	h := ownHeader(r)
 	h.Set("Range", "bytes="+strconv.FormatInt(d.off, 10)+"-")
 	h.Set("If-Range", d.validator)
 	if c.prepare(r) != nil {
-		l.end(nil)
+		s.end(nil)
 		return nil, false
 	}
-	resp = c.send(r, l, waited)
+	resp = c.send(r, s, waited)
 	attempt.Report(c.Context, c)
 	if resp != nil && d.continues(resp) {
 		return resp, false
@@ -271,8 +271,8 @@ func parseOffset(s string) (int64, error) {
 	return int64(n), nil
 }
 
-// use replaces the body by another one, unless Close came first. It reports whether it did.
-func (d *download) use(body io.ReadCloser) bool {
+// replaceBody replaces the body by another one, unless Close came first. It reports whether it did.
+func (d *download) replaceBody(body io.ReadCloser) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {

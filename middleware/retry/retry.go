@@ -63,7 +63,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 		return h.next.RoundTrip(req)
 	}
 	c := newCall(h, req, opts, scope)
-	defer c.leave()
+	defer c.onReturn()
 	return c.run()
 }
 

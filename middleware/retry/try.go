@@ -14,24 +14,24 @@ import (
 // try makes one attempt and records it in c.tried. The response is nil if the attempt failed.
 // An error is that of Options.Prepare; then nothing was sent.
 func (c *call) try(content io.ReadCloser, waited time.Duration) (*http.Response, error) {
-	r, l := c.request(c)
-	r.Body = l.trace.watched(content)
+	r, s := c.request(c)
+	r.Body = s.trace.watched(content)
 	if err := c.prepare(r); err != nil {
-		l.end(nil)
+		s.end(nil)
 		closeBody(content)
 		return nil, err
 	}
-	return c.send(r, l, waited), nil
+	return c.send(r, s, waited), nil
 }
 
 // request returns a copy of the caller's request in a context for one attempt.
-func (c *call) request(ctx context.Context) (*http.Request, *leg) {
-	l := c.newLeg()
-	r := c.req.WithContext(l.within(ctx))
+func (c *call) request(ctx context.Context) (*http.Request, *attemptState) {
+	s := c.newAttemptState()
+	r := c.req.WithContext(s.newContext(ctx))
 	if c.idemKey != "" {
 		ownHeader(r).Set("Idempotency-Key", c.idemKey)
 	}
-	return r, l
+	return r, s
 }
 
 // ownHeader replaces the header of r by a copy, and returns it.
@@ -62,16 +62,16 @@ func (c *call) prepare(r *http.Request) error {
 }
 
 // send passes r to the next layer and records the outcome.
-func (c *call) send(r *http.Request, l *leg, waited time.Duration) *http.Response {
+func (c *call) send(r *http.Request, s *attemptState, waited time.Duration) *http.Response {
 	start := time.Now()
-	l.begin(c.opts.AttemptTimeout)
+	s.begin(c.opts.AttemptTimeout)
 	resp, err := checked(c.next.RoundTrip(r))
-	resp, err = l.arrived(resp, err, c.opts.BodyTimeout)
+	resp, err = s.onResponse(resp, err, c.opts.BodyTimeout)
 	if resp != nil && resp.Request == nil {
 		resp.Request = r
 	}
-	c.describe(r, l, resp, err, time.Since(start))
-	c.note(Outcome{
+	c.describe(r, s, resp, err, time.Since(start))
+	c.appendOutcome(Outcome{
 		Status:   statusOf(resp),
 		Err:      c.redactor().Error(err),
 		Timeout:  c.failure == failureTimeout,
@@ -79,17 +79,17 @@ func (c *call) send(r *http.Request, l *leg, waited time.Duration) *http.Respons
 		Wait:     waited,
 		Duration: c.tried.Duration,
 	})
-	c.heat(resp)
+	c.startCoolDown(resp)
 	return resp
 }
 
 // describe sets c.tried, which the rules get, and c.failure.
-func (c *call) describe(r *http.Request, l *leg, resp *http.Response, err error, took time.Duration) {
+func (c *call) describe(r *http.Request, s *attemptState, resp *http.Response, err error, took time.Duration) {
 	a := Attempt{Request: r, Response: resp, Err: err, Number: c.sent() + 1, Idempotent: c.idempotent, Wrote: true, Duration: took}
 	c.failure = failureUnknown
 	if err != nil {
 		c.failure = failureOf(err)
-		if a.Wrote = !l.trace.unsent(r, err, c.failure); a.Wrote && c.failure.unsent() {
+		if a.Wrote = !s.trace.unsent(r, err, c.failure); a.Wrote && c.failure.unsent() {
 			c.failure = failureLost // the error is about another request: a redirect that a layer below followed, or a second server that it tried
 		}
 	}
@@ -122,8 +122,8 @@ func statusOf(resp *http.Response) int {
 	return resp.StatusCode
 }
 
-// leg is the context, the timeouts and the trace of one attempt.
-type leg struct {
+// attemptState is the context, the timeouts and the trace of one attempt.
+type attemptState struct {
 	trace trace
 
 	// The context of an attempt with timeouts lives until the body of its response has ended. cancel is nil for one without.
@@ -132,58 +132,58 @@ type leg struct {
 	timer  *time.Timer
 }
 
-func (c *call) newLeg() *leg {
-	l := &c.firstLeg
+func (c *call) newAttemptState() *attemptState {
+	s := &c.firstAttempt
 	if c.sent() > 0 {
-		l = &leg{} // hooks of the first one may still fire late
+		s = &attemptState{} // hooks of the first one may still fire late
 	}
 	if c.opts.AttemptTimeout > 0 || c.opts.BodyTimeout > 0 {
-		l.cancel = func(error) {}
+		s.cancel = func(error) {}
 	}
-	return l
+	return s
 }
 
-// within returns the context of the attempt.
-func (l *leg) within(ctx context.Context) context.Context {
-	if l.cancel != nil {
-		ctx, l.cancel = context.WithCancelCause(ctx)
+// newContext returns the context of the attempt.
+func (s *attemptState) newContext(ctx context.Context) context.Context {
+	if s.cancel != nil {
+		ctx, s.cancel = context.WithCancelCause(ctx)
 	}
-	l.ctx = l.trace.within(ctx)
-	return l.ctx
+	s.ctx = s.trace.within(ctx)
+	return s.ctx
 }
 
 // begin starts AttemptTimeout.
-func (l *leg) begin(timeout time.Duration) {
+func (s *attemptState) begin(timeout time.Duration) {
 	if timeout > 0 {
-		l.timer = time.AfterFunc(timeout, func() { l.cancel(ErrAttemptTimeout) })
+		s.timer = time.AfterFunc(timeout, func() { s.cancel(ErrAttemptTimeout) })
 	}
 }
 
 // end releases the context of the attempt.
-func (l *leg) end(cause error) {
-	if l.cancel != nil {
-		l.cancel(cause)
+func (s *attemptState) end(cause error) {
+	if s.cancel != nil {
+		s.cancel(cause)
 	}
 }
 
-// ranOut returns ErrAttemptTimeout or ErrBodyTimeout if that ended the attempt, and nil if not.
-func (l *leg) ranOut() error {
-	switch cause := context.Cause(l.ctx); cause {
+// timedOut returns ErrAttemptTimeout or ErrBodyTimeout if that ended the attempt, and nil if not.
+func (s *attemptState) timedOut() error {
+	switch cause := context.Cause(s.ctx); cause {
 	case ErrAttemptTimeout, ErrBodyTimeout:
 		return cause
 	}
 	return nil
 }
 
-// arrived stops AttemptTimeout, and makes the context live as long as the body.
-func (l *leg) arrived(resp *http.Response, err error, bodyTimeout time.Duration) (*http.Response, error) {
-	if l.cancel == nil {
+// onResponse stops AttemptTimeout, and makes the context live as long as the body.
+func (s *attemptState) onResponse(resp *http.Response, err error, bodyTimeout time.Duration) (*http.Response, error) {
+	if s.cancel == nil {
 		return resp, err
 	}
-	if l.timer != nil {
-		l.timer.Stop()
+	if s.timer != nil {
+		s.timer.Stop()
 	}
-	if late := l.ranOut(); late != nil {
+	if late := s.timedOut(); late != nil {
 		if resp != nil {
 			resp.Body.Close()
 		}
@@ -191,37 +191,37 @@ func (l *leg) arrived(resp *http.Response, err error, bodyTimeout time.Duration)
 	}
 	switch {
 	case err != nil, resp.Body == http.NoBody:
-		l.end(nil) // there is no body to wait for
+		s.end(nil) // there is no body to wait for
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		// The body is a connection, whose end is not visible here. The context ends with the caller's.
 	default:
 		content := resp.Body
 		if bodyTimeout > 0 {
-			content = &hurried{ReadCloser: content, limit: bodyTimeout, leg: l}
+			content = &idleTimeoutBody{ReadCloser: content, limit: bodyTimeout, state: s}
 		}
-		resp.Body = body.Watch(content, body.Hooks{Done: l.end})
+		resp.Body = body.Watch(content, body.Hooks{Done: s.end})
 	}
 	return resp, err
 }
 
-// hurried is a body with a time limit for each Read.
-type hurried struct {
+// idleTimeoutBody is a body with a time limit for each Read.
+type idleTimeoutBody struct {
 	io.ReadCloser
 	limit time.Duration
 	timer *time.Timer
-	leg   *leg
+	state *attemptState
 }
 
-func (h *hurried) Read(p []byte) (int, error) {
+func (h *idleTimeoutBody) Read(p []byte) (int, error) {
 	if h.timer == nil {
-		h.timer = time.AfterFunc(h.limit, func() { h.leg.cancel(ErrBodyTimeout) })
+		h.timer = time.AfterFunc(h.limit, func() { h.state.cancel(ErrBodyTimeout) })
 	} else {
 		h.timer.Reset(h.limit)
 	}
 	n, err := h.ReadCloser.Read(p)
 	h.timer.Stop()
 	if err != nil && err != io.EOF {
-		err = or(h.leg.ranOut(), err)
+		err = or(h.state.timedOut(), err)
 	}
 	return n, err
 }

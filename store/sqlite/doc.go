@@ -22,7 +22,7 @@
 //
 // # Files
 //
-//	sqlite.go, others.go         Options and Open; what a store may offer beside Get, Put and Delete
+//	sqlite.go, optional.go       Options and Open; what a store may offer beside Get, Put and Delete
 //	records.go, checksum.go      records: reading, writing, checksums
 //	file.go, database.go, conn.go   the file and its rights; its tables; connections
 //	room.go, keeper.go, uses.go  bounds and eviction; upkeep in the background; when records were used

@@ -47,6 +47,6 @@
 //
 // # Where to look
 //
-// telemetry.go has New and Options, operation.go what both layers share; call.go and attempt.go are the layers; attributes.go, text.go and few.go bound what they report;
+// telemetry.go has New and Options, operation.go what both layers share; call.go and attempt.go are the layers; attributes.go, text.go and bounded.go bound what they report;
 // body.go observes bodies, metrics.go has the instruments.
 package plyotel

@@ -49,8 +49,8 @@ type Telemetry struct {
 	global    atomic.Pointer[globalTracer]
 	meter     metric.Meter
 	metrics   instruments
-	servers   few[server]
-	templates few[string]
+	servers   boundedSet[server]
+	templates boundedSet[string]
 }
 
 // globalTracer caches the tracer of the global provider.
@@ -67,7 +67,7 @@ func New(o Options) (*Telemetry, error) {
 	if o.MaxServers == 0 {
 		o.MaxServers = 100
 	}
-	t := &Telemetry{opts: o, servers: few[server]{max: o.MaxServers}, templates: few[string]{max: 100}}
+	t := &Telemetry{opts: o, servers: boundedSet[server]{max: o.MaxServers}, templates: boundedSet[string]{max: 100}}
 	if o.TracerProvider != nil {
 		t.tracing = tracerOf(o.TracerProvider)
 	}

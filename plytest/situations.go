@@ -312,7 +312,7 @@ func (b *lateCloser) Close() error {
 }
 
 // trip is one request in one situation.
-type trip struct {
+type trial struct {
 	what     string
 	req      *http.Request
 	bodies   *bodies
@@ -320,10 +320,10 @@ type trip struct {
 	snapshot *snapshot
 }
 
-// tourist observes a tour. Any field may be nil.
-type tourist struct {
-	during func(*trip) // whenever next is called, while its answer's body is read, and after the return
-	after  func(*trip) // when the response has been closed
+// observer is called during and after each trial. Any field may be nil.
+type observer struct {
+	during func(*trial) // whenever next is called, while its answer's body is read, and after the return
+	after  func(*trial) // when the response has been closed
 }
 
 // requestKind is a method, with or without content.
@@ -333,8 +333,8 @@ type requestKind struct {
 	replayable bool // the body comes from GetBody, too
 }
 
-// tour takes requests of several kinds through all situations.
-func (c *check) tour(look tourist) {
+// runSituations takes requests of several kinds through all situations.
+func (c *check) runSituations(look observer) {
 	kinds := []requestKind{
 		{method: http.MethodGet},
 		{method: http.MethodHead},
@@ -344,13 +344,13 @@ func (c *check) tour(look tourist) {
 	}
 	for i := range situations {
 		for _, kind := range kinds {
-			c.visit(&situations[i], kind, look)
+			c.runSituation(&situations[i], kind, look)
 		}
 	}
 }
 
-func (c *check) visit(s *situation, kind requestKind, look tourist) {
-	var current atomic.Pointer[trip]
+func (c *check) runSituation(s *situation, kind requestKind, look observer) {
+	var current atomic.Pointer[trial]
 	next := &transport{}
 	next.answer = func(req *http.Request, n int) (*http.Response, error) {
 		if look.during != nil {
@@ -365,10 +365,10 @@ func (c *check) visit(s *situation, kind requestKind, look tourist) {
 		if s.context != nil {
 			ctx, cancel = s.context(c, ctx)
 		}
-		t := newTrip(ctx, s, kind, url)
+		t := newTrial(ctx, s, kind, url)
 		t.next = next
 		current.Store(t)
-		c.travel(h, t, s.unread, look)
+		c.runTrial(h, t, s.unread, look)
 		if look.after != nil {
 			look.after(t)
 		}
@@ -376,9 +376,9 @@ func (c *check) visit(s *situation, kind requestKind, look tourist) {
 	}
 }
 
-func newTrip(ctx context.Context, s *situation, kind requestKind, url string) *trip {
+func newTrial(ctx context.Context, s *situation, kind requestKind, url string) *trial {
 	const text = "some content"
-	t := &trip{bodies: &bodies{}, what: kind.method + ", " + s.name}
+	t := &trial{bodies: &bodies{}, what: kind.method + ", " + s.name}
 	t.req = newRequest(ctx, kind.method, url, nil)
 	for i := 0; i < len(s.header); i += 2 {
 		t.req.Header.Set(s.header[i], s.header[i+1])
@@ -396,7 +396,7 @@ func newTrip(ctx context.Context, s *situation, kind requestKind, url string) *t
 	return t
 }
 
-func (c *check) travel(h http.RoundTripper, t *trip, unread bool, look tourist) {
+func (c *check) runTrial(h http.RoundTripper, t *trial, unread bool, look observer) {
 	observe := func() {
 		if look.during != nil {
 			look.during(t)
