@@ -79,3 +79,52 @@ func TestCollapseNoJoinAfterInvalidation(t *testing.T) {
 		})
 	}
 }
+
+// Requests that come after the invalidation of a group share one new fetch, although the table still has the old one: that is no reason for each to ask.
+func TestCollapseRequestsAfterGroupInvalidationShareANewFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			if r.Method == "POST" {
+				return reply(204, "", `Cache-Group-Invalidation: "g"`), nil
+			}
+			return slowly(r, sealed("k", n, 100), "Cache-Control: max-age=60", `Cache-Groups: "g"`), nil
+		}}
+		_, rt := newBusy(t, o, cache.Options{})
+		var wg sync.WaitGroup
+		wg.Go(func() { reads(rt, ask(t, t.Context()), "k") })
+		time.Sleep(50 * time.Millisecond)
+		r := ask(t, t.Context())
+		r.Method, r.URL.Path = "POST", "/other"
+		readAll(roundTrip(t, rt, r))
+		errs, shared := herd(t, 100, rt, func(int) *http.Request { return ask(t, t.Context()) }, same("k"))
+		wg.Wait()
+		if failures(t, errs) > 0 || o.asked.Load() != 3 || shared != 99 {
+			t.Errorf("%d requests and %d shared, want the POST, two fetches and 99", o.asked.Load(), shared)
+		}
+	})
+}
+
+// The answer on its way is for another language: requests that come now share a fetch for their own.
+func TestCollapseLateRequestsForAnotherVariantShareOneFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			return slowly(r, sealed(r.Header.Get("Accept-Language"), n, 100), "Cache-Control: max-age=60", "Vary: Accept-Language"), nil
+		}}
+		_, rt := newBusy(t, o, cache.Options{})
+		var wg sync.WaitGroup
+		wg.Go(func() { reads(rt, ask(t, t.Context(), "Accept-Language: en"), "en") })
+		time.Sleep(50 * time.Millisecond)
+		for _, language := range []string{"de", "en"} {
+			wg.Go(func() {
+				errs, _ := herd(t, 100, rt, func(int) *http.Request { return ask(t, t.Context(), "Accept-Language: "+language) }, same(language))
+				if failures(t, errs) > 0 {
+					t.Errorf("%d of the requests for %q failed", failures(t, errs), language)
+				}
+			})
+		}
+		wg.Wait()
+		if o.asked.Load() != 2 {
+			t.Errorf("%d requests, want one for each language", o.asked.Load())
+		}
+	})
+}

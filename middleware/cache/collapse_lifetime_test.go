@@ -437,3 +437,89 @@ func TestCollapseSharesUntilStored(t *testing.T) {
 		}
 	})
 }
+
+// A body that has stalled until the deadline of one of its readers is not joined any more: its connection may be dead.
+// A reader that has closed its body before its deadline says nothing of the kind.
+func TestCollapseBodyThatMissedADeadlineIsNotJoined(t *testing.T) {
+	for name, test := range map[string]struct {
+		leave func(*http.Response)
+		asked int64
+	}{
+		"deadline while it waits": {func(resp *http.Response) { io.ReadAll(resp.Body) }, 2},
+		"closed while it waits": {func(resp *http.Response) {
+			time.AfterFunc(time.Second, func() { resp.Body.Close() })
+			io.ReadAll(resp.Body)
+		}, 1},
+		"closed before it waits":    {func(resp *http.Response) { resp.Body.Close() }, 1},
+		"deadline and not a reader": {func(*http.Response) {}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+					resp := sends(sealed("k", n, 1<<10), "Cache-Control: max-age=60")
+					if n == 1 {
+						resp.Body = &unhurried{r.Context(), sealed("k", n, 1<<10), 600, 10 * time.Second}
+					}
+					return resp, nil
+				}}
+				_, rt := newBusy(t, o, cache.Options{})
+				patient := func() *http.Request { return ask(t, t.Context()) }
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					if _, _, err := reads(rt, patient(), "k"); err != nil {
+						t.Errorf("the patient reader got %v", err)
+					}
+				})
+				time.Sleep(time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				test.leave(roundTrip(t, rt, ask(t, ctx)))
+				<-ctx.Done()
+				synctest.Wait()
+				if _, _, err := reads(rt, patient(), "k"); err != nil || o.asked.Load() != test.asked {
+					t.Errorf("%v, %d requests, want %d", err, o.asked.Load(), test.asked)
+				}
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// What layers below hang on the context of a fetch is freed when the answer is complete, although its caller's own context goes on.
+func TestCollapseContextEndsWithTheAnswer(t *testing.T) {
+	for name, second := range map[string]func() (*http.Response, error){
+		"a body that is shared":      func() (*http.Response, error) { return sends("new", "Cache-Control: max-age=60"), nil },
+		"a body for the caller only": func() (*http.Response, error) { return sends("new", "Cache-Control: no-store"), nil },
+		"stored without a body": func() (*http.Response, error) {
+			resp := reply(200, "", "Cache-Control: max-age=60")
+			resp.Body = http.NoBody
+			return resp, nil
+		},
+		"not stored and without a body": func() (*http.Response, error) { return reply(204, "", "Cache-Control: no-store"), nil },
+		"validated":                     func() (*http.Response, error) { return reply(304, "", "Cache-Control: max-age=60", `Etag: "1"`), nil },
+		"stale for a 503":               func() (*http.Response, error) { return reply(503, "down"), nil },
+		"stale for an error":            func() (*http.Response, error) { return nil, errors.New("connection reset") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var below context.Context
+				o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+					below = r.Context()
+					if n == 1 {
+						return sends("old", "Cache-Control: max-age=1, stale-if-error=60", `Etag: "1"`), nil
+					}
+					return second()
+				}}
+				_, rt := newBusy(t, o, cache.Options{})
+				readAll(roundTrip(t, rt, ask(t, t.Context())))
+				time.Sleep(2 * time.Second)
+				resp := roundTrip(t, rt, ask(t, t.Context()))
+				readAll(resp)
+				synctest.Wait()
+				if below.Err() == nil || o.asked.Load() != 2 {
+					t.Errorf("after %d requests and an answer %d the context below still goes on", o.asked.Load(), resp.StatusCode)
+				}
+			})
+		})
+	}
+}

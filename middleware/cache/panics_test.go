@@ -319,6 +319,22 @@ func TestPanicBelowReachesTheLeaderOnly(t *testing.T) {
 	}
 }
 
+// A layer that panics because its context has ended: the one caller, who had left, still learns of it, as it would without a cache.
+func TestPanicBelowAfterTheOnlyCallerLeftReachesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			<-r.Context().Done()
+			panic("broken layer")
+		}}
+		c, rt := newBusy(t, o, cache.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if v := caught(func() { rt.RoundTrip(ask(t, ctx)) }); v != "broken layer" || c.Stats().Errors != 0 {
+			t.Errorf("the caller saw %v, %+v", v, c.Stats())
+		}
+	})
+}
+
 // A panic while the body is read reaches the one who was reading, or is an error.
 func TestPanicInBodyReachesTheReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

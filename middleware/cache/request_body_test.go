@@ -14,6 +14,8 @@ import (
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // closes counts how often a request body is closed.
@@ -119,4 +121,50 @@ func TestRequestBodyCopiesAreEachClosedOnce(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A request has waited for another process, whose answer cannot be shared, and its content has been closed by then.
+// If GetBody cannot open that again, the caller gets the error, and the origin no request without content.
+func TestRequestBodyThatCannotBeOpenedAgainIsAnError(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		o := &busy{answer: func(*http.Request, int) (*http.Response, error) {
+			time.Sleep(2 * time.Second)
+			return sends("private", "Cache-Control: no-store"), nil
+		}}
+		m := storetest.NewMap(1 << 20)
+		_, chains := newFleet(t, 2, o, func() store.Store { return m.Open() }, cache.Options{})
+		gone := errors.New("the file is gone")
+		query := func(opens int) *http.Request {
+			r, _ := http.NewRequestWithContext(t.Context(), "QUERY", url, strings.NewReader("what?"))
+			open := r.GetBody
+			r.GetBody = func() (io.ReadCloser, error) {
+				if opens--; opens < 0 {
+					return nil, gone
+				}
+				return open()
+			}
+			return r
+		}
+		opened := 0
+		counting := query(10)
+		open := counting.GetBody
+		counting.GetBody = func() (io.ReadCloser, error) { opened++; return open() }
+		ask := func(r *http.Request) error {
+			go func() { readAll(roundTrip(t, chains[0], query(10))) }()
+			time.Sleep(time.Second)
+			resp, err := chains[1].RoundTrip(r)
+			if err == nil {
+				readAll(resp)
+			}
+			time.Sleep(time.Hour)
+			return err
+		}
+		require.NoError(t, ask(counting))
+		require.EqualValues(t, 2, o.asked.Load())
+		require.Positive(t, opened, "the request was sent with its first content: this test shows nothing")
+		err := ask(query(opened - 1))
+		if !errors.Is(err, gone) || o.asked.Load() != 3 {
+			t.Errorf("%v, %d requests", err, o.asked.Load())
+		}
+	})
 }
