@@ -103,28 +103,3 @@ func TestCollapseRequestsAfterGroupInvalidationShareANewFetch(t *testing.T) {
 		}
 	})
 }
-
-// The answer on its way is for another language: requests that come now share a fetch for their own.
-func TestCollapseLateRequestsForAnotherVariantShareOneFetch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
-			return slowly(r, sealed(r.Header.Get("Accept-Language"), n, 100), "Cache-Control: max-age=60", "Vary: Accept-Language"), nil
-		}}
-		_, rt := newBusy(t, o, cache.Options{})
-		var wg sync.WaitGroup
-		wg.Go(func() { reads(rt, ask(t, t.Context(), "Accept-Language: en"), "en") })
-		time.Sleep(50 * time.Millisecond)
-		for _, language := range []string{"de", "en"} {
-			wg.Go(func() {
-				errs, _ := herd(t, 100, rt, func(int) *http.Request { return ask(t, t.Context(), "Accept-Language: "+language) }, same(language))
-				if failures(t, errs) > 0 {
-					t.Errorf("%d of the requests for %q failed", failures(t, errs), language)
-				}
-			})
-		}
-		wg.Wait()
-		if o.asked.Load() != 2 {
-			t.Errorf("%d requests, want one for each language", o.asked.Load())
-		}
-	})
-}

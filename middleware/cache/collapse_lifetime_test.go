@@ -442,16 +442,20 @@ func TestCollapseSharesUntilStored(t *testing.T) {
 // A reader that has closed its body before its deadline says nothing of the kind.
 func TestCollapseBodyThatMissedADeadlineIsNotJoined(t *testing.T) {
 	for name, test := range map[string]struct {
-		leave func(*http.Response)
+		leave func(resp *http.Response, cancel func())
 		asked int64
 	}{
-		"deadline while it waits": {func(resp *http.Response) { io.ReadAll(resp.Body) }, 2},
-		"closed while it waits": {func(resp *http.Response) {
+		"deadline while it waits": {func(resp *http.Response, _ func()) { io.ReadAll(resp.Body) }, 2},
+		"canceled while it waits": {func(resp *http.Response, cancel func()) {
+			time.AfterFunc(time.Second, cancel)
+			io.ReadAll(resp.Body)
+		}, 1},
+		"closed while it waits": {func(resp *http.Response, _ func()) {
 			time.AfterFunc(time.Second, func() { resp.Body.Close() })
 			io.ReadAll(resp.Body)
 		}, 1},
-		"closed before it waits":    {func(resp *http.Response) { resp.Body.Close() }, 1},
-		"deadline and not a reader": {func(*http.Response) {}, 1},
+		"closed before it waits":    {func(resp *http.Response, _ func()) { resp.Body.Close() }, 1},
+		"deadline and not a reader": {func(*http.Response, func()) {}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -473,7 +477,7 @@ func TestCollapseBodyThatMissedADeadlineIsNotJoined(t *testing.T) {
 				time.Sleep(time.Second)
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel()
-				test.leave(roundTrip(t, rt, ask(t, ctx)))
+				test.leave(roundTrip(t, rt, ask(t, ctx)), cancel)
 				<-ctx.Done()
 				synctest.Wait()
 				if _, _, err := reads(rt, patient(), "k"); err != nil || o.asked.Load() != test.asked {
