@@ -7,6 +7,8 @@ require (
 	github.com/plyhttp/ply v0.0.0
 	github.com/plyhttp/ply/store/redis v0.0.0
 	github.com/plyhttp/ply/store/sqlite v0.0.0
+	github.com/redis/go-redis/v9 v9.22.0
+	modernc.org/sqlite v1.61.1
 )
 
 require (
@@ -16,14 +18,12 @@ require (
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
-	github.com/redis/go-redis/v9 v9.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	go.uber.org/atomic v1.11.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	modernc.org/libc v1.79.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	modernc.org/sqlite v1.61.1 // indirect
 )
 
 replace (

@@ -51,7 +51,7 @@ func TestEachStoreIsUsedAsItIsCalled(t *testing.T) {
 }
 
 // start readies all stores. It needs a redis-server where tests must be complete.
-func start(t *testing.T) *kinds {
+func start(t testing.TB) *kinds {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ply-stores-") // not t.TempDir: a socket's path must be short
 	if err != nil {

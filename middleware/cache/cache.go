@@ -57,7 +57,8 @@ type Cache struct {
 	closed     atomic.Bool
 	off        atomic.Bool
 
-	searches atomic.Bool // a response that does not vary on the whole query has been stored
+	searches  atomic.Bool // a response that does not vary on the whole query has been stored
+	foundKeys *foundKeys  // over a byte store
 }
 
 // New returns a cache. Its error says which option is wrong.
@@ -126,6 +127,7 @@ func (c *Cache) open(o *Options) {
 			c.leases = lease.New(c.durable, o.Lease, c.fetches.ctx.Done())
 		}
 		c.searches.Store(true) // another process may have stored one
+		c.foundKeys = newFoundKeys()
 	}
 	if c.memory != nil {
 		c.store, c.hashKeys = c.memory, &durable.HashKeys{}

@@ -63,7 +63,7 @@ func (l *layer) newExchange(r *http.Request, a *rfc9111.Request, key []byte, f l
 
 // found takes in the result of a lookup.
 func (x *exchange) found(f *lookup, now time.Time) {
-	x.variants, x.selected, x.seen, x.now = f.Variants, f.Entry, f.seen, now
+	x.variants, x.selected, x.seen, x.now = f.Variants, f.Entry, f.snapshot(), now
 	x.foundKey = x.ownKey
 	if f.Key != "" {
 		x.foundKey = f.Key

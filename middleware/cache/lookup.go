@@ -23,46 +23,57 @@ func (c *Cache) within(ctx context.Context) (context.Context, context.CancelFunc
 // lookup is what the cache found for a request.
 type lookup struct {
 	rfc9111.Lookup
-	seen *durable.Snapshot // the generations that a byte store had at that time, or nil
+	seen *durable.Snapshot // the generations that a byte store had at that time, or nil; see snapshot
 }
 
 // find looks for a stored response: first under the request's own key, then among those that do not vary on the whole query.
 func (c *Cache) find(f *lookup, a *rfc9111.Request, key []byte, r *http.Request, now time.Time) {
-	ctx := r.Context()
-	if c.durable != nil {
-		limited, cancel := c.within(ctx)
-		defer cancel()
-		ctx = limited
-	}
 	f.Fwd = cachestatus.FwdURIMiss
-	if f.Variants, f.seen = c.load(ctx, r, key); f.Variants != nil {
-		f.Fwd = cachestatus.FwdVary
-		f.Entry = rfc9111.Select(f.Variants, a, r, c.hashKey())
+	if c.durable != nil {
+		c.findDurable(f, a, key, r, now)
+		return
 	}
-	if f.Entry == nil && c.searches.Load() && (c.durable == nil || f.seen != nil) {
-		if alike := c.findAlike(ctx, a, r); alike.Entry != nil {
-			*f = alike
+	if c.selectOwn(f, c.memory.Lookup(key), a, r); f.Entry == nil && c.searches.Load() {
+		if search, err := c.searchKey(r, a.Path); err == nil {
+			c.selectAlike(f, c.memory.Lookup(search), search, a, r)
 		}
 	}
-	if f.Entry != nil && c.filtersHits && !c.admits(r, f.Entry) {
-		*f = lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdMiss}, seen: f.seen}
-	}
-	if f.Entry != nil && !f.Entry.Body.InMemory() {
-		c.fetchBody(ctx, a, f, now)
+	c.filterFound(f, r)
+}
+
+// selectOwn takes in what is stored under the request's own key.
+func (c *Cache) selectOwn(f *lookup, set *stored.Variants, a *rfc9111.Request, r *http.Request) {
+	if set != nil {
+		f.Variants, f.Fwd = set, cachestatus.FwdVary
+		f.Entry = rfc9111.Select(set, a, r, c.hashKey())
 	}
 }
 
-// findAlike looks for a response to a request with another query that makes no difference (No-Vary-Search).
-func (c *Cache) findAlike(ctx context.Context, a *rfc9111.Request, r *http.Request) lookup {
-	key, err := c.searchKey(r, a.Path)
-	if err != nil {
-		return lookup{}
+// selectAlike takes in a response to a request with another query that makes no difference (No-Vary-Search), if the set that is stored under key has one.
+func (c *Cache) selectAlike(f *lookup, set *stored.Variants, key []byte, a *rfc9111.Request, r *http.Request) {
+	if e := selectFrom(set, a, r, c.hashKey()); e != nil {
+		f.Lookup = rfc9111.Lookup{Entry: e, Variants: set, Key: string(key)}
 	}
-	set, seen := c.load(ctx, r, key)
-	if set == nil {
-		return lookup{}
+}
+
+// filterFound drops what was found if the options do not allow it to be served.
+func (c *Cache) filterFound(f *lookup, r *http.Request) {
+	if f.Entry != nil && c.filtersHits && !c.admits(r, f.Entry) {
+		f.nothing()
 	}
-	return lookup{Lookup: rfc9111.Lookup{Entry: rfc9111.Select(set, a, r, c.hashKey()), Variants: set, Key: string(key)}, seen: seen}
+}
+
+// nothing makes f the lookup that has found nothing. What it has seen of generations stays.
+func (f *lookup) nothing() {
+	*f = lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdMiss}, seen: f.snapshot()}
+}
+
+// snapshot returns the generations at the time of the lookup. Those of a copy that was used without asking the store are the ones that it remembers.
+func (f *lookup) snapshot() *durable.Snapshot {
+	if f.seen == nil && f.Variants != nil && f.Variants.Source != nil {
+		f.seen = durable.SnapshotOf(f.Variants)
+	}
+	return f.seen
 }
 
 // admits reports whether Options.Filter and Options.Statuses allow a stored response to be served: they may have changed since it was stored.
@@ -73,21 +84,11 @@ func (c *Cache) admits(r *http.Request, e *stored.Entry) bool {
 	return c.filter == nil || c.filter(r, e.WithoutBody(r, e.Body.Size()))
 }
 
-// load reads what is stored under a key. A store that fails counts as empty.
-func (c *Cache) load(ctx context.Context, r *http.Request, key []byte) (*stored.Variants, *durable.Snapshot) {
-	if c.memory != nil {
-		return c.memory.Lookup(key), nil
-	}
-	set, seen, err := c.durable.Get(ctx, string(key), r)
-	c.fault(ctx, "get", err)
-	return set, seen
-}
-
 // fetchBody reads the body of a response that was found; see withBody. If the body is gone, nothing was found.
 func (c *Cache) fetchBody(ctx context.Context, a *rfc9111.Request, f *lookup, now time.Time) {
 	ready := c.withBody(ctx, a, f.Entry, now)
 	if ready == nil {
-		*f = lookup{Lookup: rfc9111.Lookup{Fwd: cachestatus.FwdMiss}, seen: f.seen}
+		f.nothing()
 		return
 	}
 	f.Variants, f.Entry = f.Variants.Exchanged(f.Entry, ready), ready

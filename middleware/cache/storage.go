@@ -105,29 +105,13 @@ func (c *Cache) commit(ctx context.Context, x *exchange, given *stored.Entry, be
 			}
 		}()
 	}
-	if c.durable != nil {
-		withGenerations, err := c.durable.WithGenerations(ctx, given, x.storeKey, x.seen)
-		if err != nil {
-			return err
-		}
-		given = withGenerations
+	e, now := given, time.Now()
+	var err error
+	if c.durable == nil {
+		err = c.store.Update(ctx, x.storeKey, x.placing(e, began, now))
+	} else {
+		e, err = c.durable.Add(ctx, x.storeKey, given, x.seen, func(e *stored.Entry) func(*stored.Variants) *stored.Variants { return x.placing(e, began, now) })
 	}
-	e, now := given, time.Now() // set once, so that the closures below do not move them to the heap
-	err := c.store.Update(ctx, x.storeKey, func(old *stored.Variants) *stored.Variants {
-		next := old
-		// Looked up inside the update, for an invalidation is noted before it deletes. So one of the two sees the other:
-		//	they: note   they: delete   we: find the note
-		//	they: note   we: find the note   they: delete
-		//	we: find no note, store   they: note   they: delete what we have stored
-		if !c.invalidatedSince(began, x, e) && !old.Overtook(e, now) && !x.errorWouldDisplace(old, e, now) {
-			next = old.With(e, c.maxEntry)
-			if next != old {
-				next = next.WithoutBeforeLast(x.supersedes(e)) // with a Vary that has changed, an older one could still match
-			}
-		}
-		x.written = next != old
-		return next
-	})
 	switch {
 	case err != nil:
 		return err
@@ -142,6 +126,28 @@ func (c *Cache) commit(ctx context.Context, x *exchange, given *stored.Entry, be
 	c.fetches.noteStored(x.ownKey)
 	c.clearOtherKeys(ctx, x)
 	return nil
+}
+
+// placing returns what puts an entry among those that are stored, unless it was invalidated or something later is stored.
+//
+// It looks that up inside the update, for an invalidation is noted before it deletes. So one of the two sees the other:
+//
+//	they: note   they: delete   we: find the note
+//	they: note   we: find the note   they: delete
+//	we: find no note, store   they: note   they: delete what we have stored
+func (x *exchange) placing(e *stored.Entry, began invalidation.Moment, now time.Time) func(*stored.Variants) *stored.Variants {
+	c := x.cache
+	return func(old *stored.Variants) *stored.Variants {
+		next := old
+		if !c.invalidatedSince(began, x, e) && !old.Overtook(e, now) && !x.errorWouldDisplace(old, e, now) {
+			next = old.With(e, c.maxEntry)
+			if next != old {
+				next = next.WithoutBeforeLast(x.supersedes(e)) // with a Vary that has changed, an older one could still match
+			}
+		}
+		x.written = next != old
+		return next
+	}
 }
 
 // invalidatedSince reports whether an answer to x has been invalidated since a moment.

@@ -9,17 +9,31 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// WithGenerations returns e as it is stored: with the generations that its tags had when its request was sent.
-func (d *Store) WithGenerations(ctx context.Context, e *stored.Entry, key string, seen *Snapshot) (*stored.Entry, error) {
-	if !fits(e) {
+// Add puts a response among those under key, as change has it, with the generations that its tags had when its request was sent. It returns the entry as it is stored.
+//
+// The record and the generations are read in one call, before a generation that is missing is made. So what is under key may be changed
+// or invalidated until the record is written: the first is a conflict, and after the second the record's generations are not the present ones.
+func (d *Store) Add(ctx context.Context, key string, given *stored.Entry, seen *Snapshot, change func(*stored.Entry) func(*stored.Variants) *stored.Variants) (*stored.Entry, error) {
+	if !fits(given) {
 		return nil, ErrUnfit
 	}
-	generations, err := d.generationsFor(ctx, e, seen, d.until(e, time.Now()))
+	at := d.RecordKey(key)
+	h, err := d.read(ctx, at, given.Tags, nil)
 	if err != nil {
 		return nil, err
 	}
-	p, at := e.Clone(), d.RecordKey(key)
-	p.RecordKey = &at
+	generations, err := d.generationsFor(ctx, given, seen, h.seen, d.until(given, time.Now()))
+	if err != nil {
+		return nil, err
+	}
+	e := withGenerations(given, &at, generations)
+	return e, d.updateFrom(ctx, at, &h, change(e))
+}
+
+// withGenerations returns e as it is stored.
+func withGenerations(e *stored.Entry, at *stored.RecordKey, generations []stored.Generation) *stored.Entry {
+	p := e.Clone()
+	p.RecordKey = at
 	p.URL, p.Generations = redact.URLText(e.URL), generations
 	if stored := e.Body.Chunks; stored != nil && stored.Fresh {
 		owned := *stored
@@ -28,7 +42,7 @@ func (d *Store) WithGenerations(ctx context.Context, e *stored.Entry, key string
 	}
 	p.Derive()
 	p.Used.Store(e.Used.Load())
-	return p, nil
+	return p
 }
 
 // Replaced reports whether another response is stored in the place of e, so that it is no fault of the store if e's body is gone:

@@ -48,7 +48,10 @@ const (
 	clockSkew = 5 * time.Second
 )
 
-func generationKey(t invalidation.Tag) string { return "m1." + hex.EncodeToString(t[:]) }
+func generationKey(t invalidation.Tag) string {
+	var room [len("m1.") + 2*len(t)]byte
+	return string(hex.AppendEncode(append(room[:0], "m1."...), t[:]))
+}
 
 func (m *GenerationRecord) record(t invalidation.Tag) store.Record {
 	data := append(Framed(nil), t[:]...)
@@ -87,6 +90,14 @@ type Snapshot struct {
 	generations []GenerationRecord // of each tag, in the order of Tags
 }
 
+// newSnapshot returns an empty snapshot with room for the generations of n tags.
+func newSnapshot(n int) *Snapshot {
+	if n == 0 {
+		return &Snapshot{}
+	}
+	return &Snapshot{TagList: invalidation.TagList{Tags: make([]invalidation.Tag, 0, n)}, generations: make([]GenerationRecord, 0, n)}
+}
+
 // Generation returns the generation of a tag, if it was looked for.
 func (s *Snapshot) Generation(t invalidation.Tag) (GenerationRecord, bool) {
 	if s == nil {
@@ -113,20 +124,26 @@ func (s *Snapshot) read(tags []invalidation.Tag, records []store.Record) {
 	}
 }
 
-// missing returns the tags of a set that s does not have.
-func (s *Snapshot) missing(set *stored.Variants) []invalidation.Tag {
-	var tags []invalidation.Tag
-	for _, t := range set.Tags() {
-		if s.Find(t) < 0 {
-			tags = append(tags, t)
+// addMissing adds to tags those of a set that s does not have.
+func (s *Snapshot) addMissing(tags *invalidation.TagList, set *stored.Variants) {
+	for _, e := range set.All() {
+		for _, t := range e.Tags {
+			if s.Find(t) < 0 {
+				tags.Add(t)
+			}
 		}
 	}
-	return tags
 }
 
-// newer reports whether a later version of this module has written one of the records.
-func (s *Snapshot) newer() bool {
-	return slices.ContainsFunc(s.generations, func(m GenerationRecord) bool { return m.newer })
+// isNewer reports whether a later version of this module has written the generation of a tag.
+func (s *Snapshot) isNewer(t invalidation.Tag) bool {
+	m, _ := s.Generation(t)
+	return m.newer
+}
+
+// newer reports whether that is so for one of some tags, or of those of a set.
+func (s *Snapshot) newer(tags []invalidation.Tag, set *stored.Variants) bool {
+	return slices.ContainsFunc(tags, s.isNewer) || slices.ContainsFunc(set.All(), func(e *stored.Entry) bool { return slices.ContainsFunc(e.Tags, s.isNewer) })
 }
 
 // current reports whether all of a response's tags still have the generations that it remembers.
@@ -150,9 +167,12 @@ func (s *Snapshot) OlderThan(later *Snapshot, tags []invalidation.Tag) bool {
 }
 
 func generationKeys(tags []invalidation.Tag) []string {
-	keys := make([]string, len(tags))
-	for i, t := range tags {
-		keys[i] = generationKey(t)
+	return appendGenerationKeys(make([]string, 0, len(tags)), tags)
+}
+
+func appendGenerationKeys(keys []string, tags []invalidation.Tag) []string {
+	for _, t := range tags {
+		keys = append(keys, generationKey(t))
 	}
 	return keys
 }
@@ -182,21 +202,19 @@ func (d *Store) madeGeneration(n stored.Generation) bool { return [8]byte(n[:8])
 // ErrOvertaken is why a response is not stored whose tags have other generations now than when its request was sent.
 var ErrOvertaken = errors.New("invalidated meanwhile")
 
-// generationsFor returns the generations that the tags of e had when its request was sent. It makes those that are missing,
-// and has the store keep all of them as long as e.
-func (d *Store) generationsFor(ctx context.Context, e *stored.Entry, seen *Snapshot, until time.Time) ([]stored.Generation, error) {
-	generations, now := make([]stored.Generation, len(e.Tags)), &Snapshot{}
-	err := d.readGenerations(ctx, now, e.Tags)
-	if err != nil {
-		return nil, err
-	}
+// generationsFor returns the generations that the tags of e had when its request was sent, where they have those of now at present.
+// It makes those that are missing, and has the store keep all of them as long as e; now has them afterwards.
+func (d *Store) generationsFor(ctx context.Context, e *stored.Entry, seen, now *Snapshot, until time.Time) ([]stored.Generation, error) {
+	generations := make([]stored.Generation, len(e.Tags))
 	for i, t := range e.Tags {
-		m, _ := now.Generation(t)
 		before, known := seen.Generation(t)
 		a := adoption{tag: t, before: before, known: known, requested: e.Requested, until: until}
-		if generations[i], err = d.adoptGeneration(ctx, &a, m); err != nil {
+		m := &now.generations[now.Find(t)]
+		adopted, err := d.adoptGeneration(ctx, &a, *m)
+		if err != nil {
 			return nil, err
 		}
+		*m, generations[i] = adopted, adopted.Generation
 	}
 	return generations, nil
 }
@@ -229,14 +247,15 @@ func (a *adoption) refuses(m *GenerationRecord, own bool) error {
 }
 
 // adoptGeneration returns the generation under which a response is stored, where the tag has generation m now. It makes the record, or has it kept longer.
-func (d *Store) adoptGeneration(ctx context.Context, a *adoption, m GenerationRecord) (stored.Generation, error) {
+// What it has put has no version: only the store knows that.
+func (d *Store) adoptGeneration(ctx context.Context, a *adoption, m GenerationRecord) (GenerationRecord, error) {
 	t := a.tag
 	for range MaxAttempts {
 		if err := a.refuses(&m, d.madeGeneration(m.Generation)); err != nil {
-			return stored.Generation{}, err
+			return m, err
 		}
 		if !m.absent() && !m.until.Before(a.until) {
-			return m.Generation, nil
+			return m, nil
 		}
 		next := m
 		next.until = ahead(a.until)
@@ -245,18 +264,19 @@ func (d *Store) adoptGeneration(ctx context.Context, a *adoption, m GenerationRe
 		}
 		err := d.Client.Put(ctx, generationKey(t), next.record(t))
 		if err == nil {
-			return next.Generation, nil
+			next.version = ""
+			return next, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return stored.Generation{}, err
+			return m, err
 		}
 		s := &Snapshot{}
 		if err := d.readGenerations(ctx, s, []invalidation.Tag{t}); err != nil {
-			return stored.Generation{}, err
+			return m, err
 		}
 		m = s.generations[0]
 	}
-	return stored.Generation{}, ErrContended
+	return m, ErrContended
 }
 
 // extendGenerations has generations kept as long as the responses of a set, which may live longer now than when they were stored.
@@ -269,9 +289,12 @@ func (d *Store) extendGenerations(ctx context.Context, set *stored.Variants, see
 			if !known || m.absent() || m.Generation != e.Generations[i] || !m.until.Before(until) {
 				continue
 			}
+			if m.version == "" {
+				continue // put a moment ago, so that its version is not known: one that is absent meanwhile has been ended, and must stay so
+			}
 			m.until = ahead(until)
 			if d.Client.Put(ctx, generationKey(t), m.record(t)) == nil {
-				seen.generations[seen.Find(t)].until = m.until // for another response with this tag
+				seen.generations[seen.Find(t)] = GenerationRecord{Generation: m.Generation, changed: m.changed, until: m.until} // for another response with this tag
 			}
 		}
 	}

@@ -200,13 +200,14 @@ func TestGenerationsOfAResponse(t *testing.T) {
 				if test.now != nil {
 					m = test.now(d, before)
 				}
-				got, err := d.adoptGeneration(t.Context(), &adoption{tag: tag, before: before, known: test.known, requested: requested, until: until}, m)
+				adopted, err := d.adoptGeneration(t.Context(), &adoption{tag: tag, before: before, known: test.known, requested: requested, until: until}, m)
 				if !errors.Is(err, test.want) {
 					t.Fatalf("error %v, want %v", err, test.want)
 				}
 				if err != nil {
 					return
 				}
+				got := adopted.Generation
 				if got == (stored.Generation{}) || test.adopted != (got == m.Generation) {
 					t.Errorf("generation %x, there is %x", got, m.Generation)
 				}
@@ -267,7 +268,12 @@ func TestGenerationsOfAResponseUnderFaults(t *testing.T) {
 					s.errs[op+generationKey(tag)] = errs
 				}
 				e := &stored.Entry{Tags: []invalidation.Tag{tag}, Requested: time.Now()}
-				generations, err := d.generationsFor(t.Context(), e, nil, time.Now().Add(time.Minute))
+				var generations []stored.Generation
+				now := &Snapshot{}
+				err := d.readGenerations(t.Context(), now, e.Tags)
+				if err == nil {
+					generations, err = d.generationsFor(t.Context(), e, nil, now, time.Now().Add(time.Minute))
+				}
 				if !errors.Is(err, test.want) || (err == nil) != (len(generations) == 1) {
 					t.Errorf("%v, %v, want %v", generations, err, test.want)
 				}
@@ -276,6 +282,20 @@ func TestGenerationsOfAResponseUnderFaults(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A generation that was put a moment ago is not extended: its version is not known, and if it is gone meanwhile, it has been ended and must not come back.
+func TestExtendingGenerationsRevivesNone(t *testing.T) {
+	s := newScripted()
+	d := New(s, time.Second, time.Hour, false)
+	tag, generation := newTag("a"), stored.Generation{1}
+	e := &stored.Entry{Tags: []invalidation.Tag{tag}, Generations: []stored.Generation{generation}, Rules: stored.Rules{Lifetime: 24 * time.Hour}}
+	seen := &Snapshot{}
+	seen.Add(tag, GenerationRecord{Generation: generation, until: time.Now().Add(time.Minute)})
+	d.extendGenerations(t.Context(), &stored.Variants{Entries: []*stored.Entry{e}}, seen, time.Now())
+	if n := s.calls["put"+generationKey(tag)]; n != 0 {
+		t.Errorf("%d writes of a generation that is absent", n)
 	}
 }
 

@@ -88,12 +88,12 @@ func (n *L1) drop(at stored.RecordKey) {
 	n.memory.Update(context.Background(), at.Name, func(*stored.Variants) *stored.Variants { return nil })
 }
 
-// get returns the copy of what is at a place, and whether it may be used without comparing it with the record.
-func (n *L1) get(at stored.RecordKey, now time.Time) (set *stored.Variants, fresh bool) {
+// get returns the copy of what the record with a name holds, and whether it may be used without comparing it with the record.
+func (n *L1) get(name []byte, now time.Time) (set *stored.Variants, fresh bool) {
 	if n == nil {
 		return nil, false
 	}
-	set = n.memory.Lookup([]byte(at.Name))
+	set = n.memory.Lookup(name)
 	if set == nil || set.Source == nil {
 		return nil, false
 	}
@@ -164,8 +164,8 @@ func (n *L1) Improve(at *stored.RecordKey, old, next *stored.Entry) {
 	})
 }
 
-// snapshotOf has the generations that the entries of a set remember.
-func snapshotOf(set *stored.Variants) *Snapshot {
+// SnapshotOf has the generations that the entries of a set remember.
+func SnapshotOf(set *stored.Variants) *Snapshot {
 	s := &Snapshot{}
 	for _, e := range set.Entries {
 		for i, t := range e.Tags {

@@ -3,32 +3,48 @@ package durable
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
 // RecordKey hashes a cache key: the store holds nothing of it in clear. A shared cache and a private one have different keys, so neither finds the other's responses.
 func (d *Store) RecordKey(key string) stored.RecordKey {
-	if d.shared {
-		return newRecordKey("shared", key)
-	}
-	return newRecordKey("private", key)
+	return newRecordKey(d.keySpace(), key)
 }
 
-func newRecordKey(kind, key string) (p stored.RecordKey) {
-	h := sha256.New()
-	io.WriteString(h, kind)
-	h.Write([]byte{0})
-	io.WriteString(h, key)
-	h.Sum(p.Hash[:0])
-	p.Name = "e1." + hex.EncodeToString(p.Hash[:])
+// keySpace keeps the keys of shared and of private caches apart.
+func (d *Store) keySpace() string {
+	if d.shared {
+		return "shared"
+	}
+	return "private"
+}
+
+func newRecordKey[K string | []byte](kind string, key K) (p stored.RecordKey) {
+	p.Hash = hashOf(kind, key)
+	var room [recordNameBytes]byte
+	p.Name = string(appendRecordName(room[:0], &p.Hash))
 	return p
+}
+
+// hashRoom is room for what most keys are hashed with, on the stack.
+const hashRoom = 512
+
+func hashOf[K string | []byte](kind string, key K) [32]byte {
+	var room [hashRoom]byte
+	return sha256.Sum256(append(append(append(room[:0], kind...), 0), key...))
+}
+
+// recordNameBytes is the length of a record's name.
+const recordNameBytes = len("e1.") + 2*sha256.Size
+
+func appendRecordName(dst []byte, hash *[32]byte) []byte {
+	return hex.AppendEncode(append(dst, "e1."...), hash[:])
 }
 
 // parseRecordKey returns the record key with a name that the store has listed.
 func parseRecordKey(name string) (p stored.RecordKey, ok bool) {
-	if len(name) != len("e1.")+2*len(p.Hash) || name[:3] != "e1." {
+	if len(name) != recordNameBytes || name[:3] != "e1." {
 		return p, false
 	}
 	n, err := hex.Decode(p.Hash[:], []byte(name[3:]))

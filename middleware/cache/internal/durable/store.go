@@ -62,103 +62,6 @@ func New(s store.Store, timeout, keep time.Duration, shared bool) *Store {
 	return d
 }
 
-// Get returns the responses under a request's key, and the generations that their tags and those of the request have. The snapshot is nil if the store failed.
-func (d *Store) Get(ctx context.Context, key string, r *http.Request) (*stored.Variants, *Snapshot, error) {
-	at := d.RecordKey(key)
-	copied, fresh := d.L1.get(at, time.Now())
-	if fresh {
-		return copied, snapshotOf(copied), nil
-	}
-	failed := d.ensureHashKey(ctx) // without the key, only what varies on credentials is missing
-	h, err := d.read(ctx, at, d.TagsOf(r), copied)
-	if err != nil && copied != nil {
-		return copied, snapshotOf(copied), err
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	d.L1.keep(at, h.current, h.version, h.began, time.Now())
-	switch {
-	case h.damaged:
-		d.Workers.GoOnce(at.Name, func(ctx context.Context) { d.Client.DeleteVersion(ctx, at.Name, h.version) })
-		return nil, h.seen, ErrDamaged
-	case h.set != nil && h.current == nil && !h.newer:
-		d.Workers.GoOnce(at.Name, func(ctx context.Context) {
-			d.updateAt(ctx, at, func(set *stored.Variants) *stored.Variants { return set })
-		})
-	}
-	return h.current, h.seen, failed
-}
-
-// readResult is what a store has under one key.
-type readResult struct {
-	set     *stored.Variants // everything
-	current *stored.Variants // what has not been invalidated
-	seen    *Snapshot
-	version string              // of the record
-	began   invalidation.Moment // in the history of L1, before it was read
-	damaged bool
-	newer   bool // a later version of this module has written the record, or a generation: it stays as it is
-}
-
-// read reads what is under a key, together with the generations of some tags, which saves a second call in most cases.
-// If the record is that of a copy, it is not decoded again. It takes its snapshot of pending invalidations, and the moment of L1's history, before it reads:
-// what is invalidated meanwhile is seen in one of them, or in the generations.
-func (d *Store) read(ctx context.Context, at stored.RecordKey, tags []invalidation.Tag, copied *stored.Variants) (readResult, error) {
-	pending, began := d.Pending.snapshot(), d.L1.began()
-	records, err := d.Client.Get(ctx, append([]string{at.Name}, generationKeys(tags)...)...)
-	if err != nil {
-		return readResult{}, err
-	}
-	d.removeExpiredTombstones(time.Now())
-	h := readResult{version: records[0].Version, began: began, seen: &Snapshot{}}
-	h.seen.read(tags, records[1:])
-	if h.version == "" {
-		return h, nil
-	}
-	if copied != nil && copied.Source.Version == h.version && !copied.FromFuture(time.Now()) {
-		h.set = copied
-	} else {
-		h.set, err = decode(records[0].Data, at.Hash)
-	}
-	switch {
-	case errors.Is(err, ErrNewer):
-		h.newer = true
-		return h, nil
-	case err != nil:
-		h.damaged = true
-		return h, nil
-	}
-	if err := d.readGenerations(ctx, h.seen, h.seen.missing(h.set)); err != nil {
-		return readResult{}, err
-	}
-	if h.newer = h.seen.newer(); h.newer {
-		return h, nil // processes that can read the generations may know the response to be usable
-	}
-	now := time.Now()
-	h.current = h.set.Without(func(e *stored.Entry) bool { return !h.seen.current(e) || pending.concerns(e) })
-	if h.set != copied {
-		for _, e := range h.set.Entries {
-			e.RecordKey = &at
-			d.prepare(e, now)
-		}
-	}
-	return h, nil
-}
-
-// prepare completes a response that was read from the store.
-func (d *Store) prepare(e *stored.Entry, now time.Time) {
-	if !d.Cookies && stored.RemoveCookies(e.Header) { // another process, or an older version, has stored them
-		e.Derive()
-	}
-	if e.Body.Chunks != nil {
-		e.Body.Chunks.Opener = d
-	}
-	if e.FromFuture(now) {
-		e.InitialAge = stored.Longest // its age cannot be known
-	}
-}
-
 // touchStoreEvery is how often a store records that one of several variants is in use.
 const touchStoreEvery = time.Hour
 
@@ -194,15 +97,23 @@ func (d *Store) Update(ctx context.Context, key string, change func(*stored.Vari
 	return d.updateAt(ctx, d.RecordKey(key), change)
 }
 
-// updateAt replaces what is under a key. If another process is faster, its result is changed in turn.
+// updateAt replaces what is under a key.
 func (d *Store) updateAt(ctx context.Context, at stored.RecordKey, change func(*stored.Variants) *stored.Variants) error {
+	return d.updateFrom(ctx, at, nil, change)
+}
+
+// updateFrom replaces what is under a key, where h has been read already, if it is not nil. If another process is faster, its result is read and changed in turn.
+func (d *Store) updateFrom(ctx context.Context, at stored.RecordKey, h *readResult, change func(*stored.Variants) *stored.Variants) error {
 	for attempt := range MaxAttempts {
 		if err := pause(ctx, attempt); err != nil {
 			return err
 		}
-		h, err := d.read(ctx, at, nil, nil)
-		if err != nil {
-			return err
+		if h == nil {
+			again, err := d.read(ctx, at, nil, nil)
+			if err != nil {
+				return err
+			}
+			h = &again
 		}
 		if h.newer {
 			return ErrNewer
@@ -211,9 +122,10 @@ func (d *Store) updateAt(ctx context.Context, at stored.RecordKey, change func(*
 		if next == h.set && !h.damaged {
 			return nil
 		}
-		if err = d.replace(ctx, at, &h, next); !errors.Is(err, store.ErrConflict) {
+		if err := d.replace(ctx, at, h, next); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
+		h = nil
 	}
 	return ErrContended
 }

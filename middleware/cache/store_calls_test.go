@@ -1,0 +1,112 @@
+package cache_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
+)
+
+// calls is how often a store was called: reads are round trips, of one record or of several.
+type calls struct{ Reads, Puts, Deletes int }
+
+// metered counts the calls of the store that it wraps.
+type metered struct {
+	store.Store
+	multi store.MultiGetter
+
+	mu   sync.Mutex // guards seen
+	seen calls
+}
+
+func newMetered() *metered {
+	s := storetest.NewMap(1 << 24)
+	return &metered{Store: s, multi: s}
+}
+
+func (s *metered) count(f func(*calls)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.seen)
+}
+
+// taken returns the calls since it was called last.
+func (s *metered) taken() calls {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.seen
+	s.seen = calls{}
+	return taken
+}
+
+func (s *metered) Get(ctx context.Context, key string) (store.Record, error) {
+	s.count(func(n *calls) { n.Reads++ })
+	return s.Store.Get(ctx, key)
+}
+
+func (s *metered) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
+	s.count(func(n *calls) { n.Reads++ })
+	return s.multi.GetMulti(ctx, keys)
+}
+
+func (s *metered) Put(ctx context.Context, key string, r store.Record) error {
+	s.count(func(n *calls) { n.Puts++ })
+	return s.Store.Put(ctx, key, r)
+}
+
+func (s *metered) Delete(ctx context.Context, key, version string) error {
+	s.count(func(n *calls) { n.Deletes++ })
+	return s.Store.Delete(ctx, key, version)
+}
+
+// What a request costs at a store of bytes is bounded in round trips: a network is between them.
+func TestCallsOfAByteStorePerRequest(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newMetered()
+		o := &origin{answer: func(r *http.Request) *http.Response {
+			switch {
+			case r.URL.Path == "/alike":
+				return reply(200, "x", "Cache-Control: max-age=60", "No-Vary-Search: params")
+			case r.URL.Path == "/none":
+				return reply(200, "x", "Cache-Control: no-store")
+			case r.URL.Path == "/fresh":
+				return reply(200, "x", "Cache-Control: max-age=60")
+			case r.Header.Get("If-None-Match") != "":
+				return reply(304, "", "Cache-Control: max-age=0", `Etag: "1"`)
+			}
+			return reply(200, "x", "Cache-Control: max-age=0", `Etag: "1"`)
+		}}
+		g := newRig(t, o, cache.Options{Store: s})
+		g.get("http://h/warm") // the first request of a process also asks for the key of its hashes
+		s.taken()
+		for _, step := range []struct {
+			what, url, outcome string
+			want               calls
+		}{
+			{"a miss", "http://h/fresh", "miss", calls{Reads: 2, Puts: 2}},
+			{"the first hit", "http://h/fresh", "hit", calls{Reads: 1}},
+			{"another hit", "http://h/fresh", "hit", calls{Reads: 1}},
+			{"a miss that will be validated", "http://h/stale", "miss", calls{Reads: 2, Puts: 2}},
+			{"a validation", "http://h/stale", "revalidated", calls{Reads: 2, Puts: 1}},
+			{"another validation", "http://h/stale", "revalidated", calls{Reads: 2, Puts: 1}},
+			{"a miss that varies on no query", "http://h/alike?a=1", "miss", calls{Reads: 3, Puts: 3}}, // it has two tags, and what is under the request's own key goes
+			{"a hit of another query", "http://h/alike?a=2", "hit", calls{Reads: 2}},                   // the tag of the URI that was requested first is not known before
+			{"the same query again", "http://h/alike?a=2", "hit", calls{Reads: 2}},
+			{"an answer that is not stored", "http://h/none", "miss", calls{Reads: 1}},
+		} {
+			got, _ := g.get(step.url)
+			if got.Outcome != step.outcome {
+				t.Errorf("%s is a %s, not a %s", step.what, got.Outcome, step.outcome)
+			}
+			if diff := cmp.Diff(step.want, s.taken()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", step.what, diff)
+			}
+		}
+	})
+}
