@@ -11,14 +11,14 @@ func announced(s string) string {
 	var b strings.Builder
 	done := 0
 	for i := 0; i < len(s); i++ {
-		start, end := 0, 0
+		var start, end int
 		switch s[i] {
 		case '=', ':':
 			name, marked := nameBefore(s[:i])
 			if strings.EqualFold(name, "key") && endsIn(strings.TrimSuffix(s[:i], name), "api ") {
 				name, marked = "api key", true
 			}
-			if name != "" && IsSecretName(name) && !(s[i] == ':' && ofPath(s[:i], name)) {
+			if (IsSecretName(name) || fieldOfCredentials(name)) && !(s[i] == ':' && ofPath(s[:i], name)) {
 				start, end = valueAfter(s, i, name, marked || tight(s, i, name))
 			}
 		case ' ':
@@ -58,7 +58,7 @@ func nameBefore(s string) (name string, marked bool) {
 	name = s[start:]
 	if marked = marked || strings.ContainsAny(name, "_-"); !marked {
 		for i := 1; i < len(name); i++ {
-			marked = marked || name[i-1] >= 'a' && name[i-1] <= 'z' && name[i] >= 'A' && name[i] <= 'Z'
+			marked = marked || name[i-1] >= 'a' && name[i] >= 'A' && name[i] <= 'Z'
 		}
 	}
 	return name, marked
@@ -70,18 +70,20 @@ func ofPath(s, name string) bool {
 	return first > 0 && s[first-1] == '/'
 }
 
-// tight reports whether a name and its value are written as %+v prints a field, without a space between them. "auth:8080" is an address.
+// tight reports whether a name and its value are an entry of what %v or %+v prints, without a space between them: "{Password:x}", "map[password:x]".
+// "auth:8080" is an address.
 func tight(s string, i int, name string) bool {
-	if first := i - len(name); first == 0 || strings.IndexByte("{ ", s[first-1]) < 0 || s[first:i] != name {
+	before, adjacent := strings.CutSuffix(s[:i], name)
+	if !adjacent || before != "" && strings.IndexByte(" \t\r\n{[(,;&|", before[len(before)-1]) < 0 {
 		return false
 	}
 	return strings.Trim(s[i+1:i+1+wordEnd(s[i+1:])], "0123456789:.") != ""
 }
 
-// noCollapse reports whether a name and its value, up to end, are a line of their own in a longer text, as in YAML.
+// alone reports whether a name and its value, up to end, are a line of their own in a longer text, as in YAML.
 func alone(s string, i int, name string, end int) bool {
-	indent := strings.TrimRight(s[:i-min(i, len(name))], " \t-")
-	return strings.HasSuffix(s[:i], name) && strings.HasSuffix(indent, "\n") && (end == len(s) || s[end] == '\r' || s[end] == '\n')
+	before, adjacent := strings.CutSuffix(s[:i], name)
+	return adjacent && strings.HasSuffix(strings.TrimRight(before, " \t-"), "\n") && (end == len(s) || s[end] == '\r' || s[end] == '\n')
 }
 
 // valueAfter returns the position of the value that follows the separator at i.
@@ -93,15 +95,21 @@ func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 	if start == len(s) || s[start] == '\r' || s[start] == '\n' {
 		return 0, 0
 	}
-	if delimiter := quoteAt(s[start:]); delimiter != "" {
-		start += len(delimiter)
+	if delimiter := quoteAt(strings.TrimPrefix(s[start:], "b")); delimiter != "" { // b'x' is how Python prints bytes
+		start += strings.Index(s[start:], delimiter) + len(delimiter)
 		return start, start + closing(s[start:], delimiter)
 	}
-	switch {
-	case fieldOfCredentials(name):
-		return start, start + lineEnd(s[start:])
-	case s[start] == '{' || s[start] == '[':
-		return start, start + literalEnd(s[start:])
+	if rest, hidden := strings.CutPrefix(s[start:], Placeholder); hidden && strings.Trim(rest[:min(len(rest), 1)], ",}]") == "" { // the text is here for the second time
+		return 0, 0
+	}
+	if s[start] == '{' || s[start] == '[' {
+		end = start + literalEnd(s[start:])
+	}
+	if fieldOfCredentials(name) {
+		return start, max(end, start+lineEnd(s[start:]))
+	}
+	if end > start {
+		return start, end
 	}
 	return bareValue(s, i, start, name, marked)
 }
@@ -120,16 +128,21 @@ func literalEnd(s string) int {
 }
 
 // bareValue returns the position of the value without quotes or brackets that begins at start, after the separator at i and the name before it:
-// one word, or two if the first is the name of a scheme.
+// one word, or the credentials too if that is the name of a scheme.
 func bareValue(s string, i, start int, name string, marked bool) (_, end int) {
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
 	if s[i] == ':' && !marked && !alone(s, i, name, end) && (strings.EqualFold(name, "key") || !looksSecret(wordOf(s[start:]))) {
 		return 0, 0
 	}
-	if schemes[strings.ToLower(s[start:end])] && end < len(s) && s[end] == ' ' {
-		return start, end + 1 + wordEnd(s[end+1:])
+	scheme := strings.ToLower(s[start:end])
+	switch {
+	case !schemes[scheme] || !strings.HasPrefix(s[end:], " "):
+		return start, end
+	case scheme == "digest":
+		return start, start + lineEnd(s[start:])
 	}
-	return start, end
+	end = credentialsStart(s, end)
+	return start, end + wordEnd(s[end:])
 }
 
 // fieldOfCredentials reports whether name is that of a header field whose whole value, spaces included, is secret.
@@ -169,11 +182,23 @@ func closing(s, delimiter string) int {
 	}
 }
 
+// lineEnd returns the length of a value that goes on to the end of its line, or to the quote that encloses it. A quote after "=" belongs to a parameter of the value: Digest username="x".
 func lineEnd(s string) int {
-	if i := strings.IndexAny(s, "\r\n"+quotes); i >= 0 {
-		return i
+	for end := 0; ; {
+		i := strings.IndexAny(s[end:], "\r\n"+quotes)
+		if i < 0 {
+			return len(s)
+		}
+		end += i
+		before := strings.TrimRight(s[:end], `\`)
+		if strings.IndexByte(quotes, s[end]) < 0 || !strings.HasSuffix(before, "=") {
+			return end
+		}
+		end++
+		delimiter := s[len(before):end]
+		end += closing(s[end:], delimiter)
+		end = min(len(s), end+len(delimiter))
 	}
-	return len(s)
 }
 
 // wordEnd returns the length of a value without quotes.
@@ -191,10 +216,10 @@ func wordOf(s string) string {
 	return s[:wordEnd(s)]
 }
 
-// bracketsEnd returns the length of s up to the bracket that closes its first one, or all of s.
+// bracketsEnd returns the length of s up to the bracket that closes its first one, or all of s. Brackets in double quotes do not count.
 func bracketsEnd(s string) int {
 	depth := 0
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '{', '[':
 			depth++
@@ -202,6 +227,9 @@ func bracketsEnd(s string) int {
 			if depth--; depth == 0 {
 				return i + 1
 			}
+		case '"':
+			delimiter := s[len(strings.TrimRight(s[:i], `\`)) : i+1]
+			i += closing(s[i+1:], delimiter) + len(delimiter)
 		}
 	}
 	return len(s)
@@ -212,16 +240,15 @@ var schemes = set("bearer", "basic", "negotiate", "ntlm", "token", "apikey", "dp
 
 // schemeBefore returns the authentication scheme that s ends in, in lower case, or "".
 func schemeBefore(s string) string {
-	const longest = 10
+	const longest = len("negotiate") + 1
 	first := len(s)
-	for first > 0 && s[first-1]|0x20 >= 'a' && s[first-1]|0x20 <= 'z' && len(s)-first < longest {
+	for first > 0 && len(s)-first < longest && nameByte(s[first-1]) {
 		first--
 	}
-	scheme := strings.ToLower(s[first:])
-	if !schemes[scheme] || first > 0 && nameByte(s[first-1]) {
-		return ""
+	if scheme := strings.ToLower(s[first:]); schemes[scheme] {
+		return scheme
 	}
-	return scheme
+	return ""
 }
 
 // credentialsAfter returns the position of the credentials, if the word before the space at i is an authentication scheme.
@@ -230,19 +257,21 @@ func credentialsAfter(s string, i int) (start, end int) {
 	if scheme == "" {
 		return 0, 0
 	}
-	start = i + 1
-	for start < len(s) && (s[start] == ' ' || s[start] == '<' || strings.IndexByte(quotes, s[start]) >= 0) {
-		start++
-	}
+	start = credentialsStart(s, i)
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
 	word := s[start:end]
 	switch {
-	case !credentialsOf(scheme, word):
+	case !credentialsOf(scheme, word), strings.HasSuffix(word, "=") && quoteAt(s[end:]) != "": // realm="x" of a challenge
 		return 0, 0
 	case scheme == "digest": // it has several parameters, with spaces between
 		return start, len(s)
 	}
 	return start, end
+}
+
+// credentialsStart returns the position of what follows a scheme and the spaces, quotes or "<" that begin at i.
+func credentialsStart(s string, i int) int {
+	return len(s) - len(strings.TrimLeft(s[i:], " <\\"+quotes))
 }
 
 // credentialsOf reports whether word, which follows the name of a scheme, is credentials and not prose.
