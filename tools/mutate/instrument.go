@@ -17,27 +17,6 @@ import (
 	"strings"
 )
 
-// A mutant is one change of one rule.
-type mutant struct {
-	id         int
-	file       string // without its directory
-	function   string
-	line       int
-	original   string // the source text, on one line
-	mutated    string
-	equivalent bool // by a comment on its line
-}
-
-// names identify a mutant in a list of equivalents: in the whole file, or in one function. They have no line, so that a change elsewhere in the file leaves the list true.
-func (m mutant) names() [2]string {
-	change := fmt.Sprintf("%s -> %s", m.original, m.mutated)
-	return [2]string{m.file + ": " + change, m.file + " " + m.function + ": " + change}
-}
-
-func (m mutant) String() string {
-	return fmt.Sprintf("%s:%d: %s -> %s", m.file, m.line, m.original, m.mutated)
-}
-
 // switches is the file that joins the package: mutateOn says whether a mutant is on, and records that it was reached when the tests are traced.
 const switches = `package %s
 
@@ -155,6 +134,7 @@ func instrument(p listed, only []string, work string) ([]mutant, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
+	identify(mutants)
 	overlay := filepath.Join(work, "overlay.json")
 	return mutants, overlay, os.WriteFile(overlay, b, 0o600)
 }
@@ -236,8 +216,16 @@ func (w *writer) text(n ast.Node) string {
 func (w *writer) add(n ast.Node, original, mutated string) int {
 	id, line := w.next, w.fset.Position(n.Pos()).Line
 	w.next++
-	w.mutants = append(w.mutants, mutant{id, w.name, w.current, line, clip(original), clip(mutated), w.marked[line]})
+	w.mutants = append(w.mutants, mutant{
+		id: id, file: w.name, function: w.current, line: line, text: w.lineText(line),
+		original: clip(original), mutated: clip(mutated), equivalent: w.marked[line],
+	})
 	return id
+}
+
+func (w *writer) lineText(line int) string {
+	lines := bytes.SplitN(w.src, []byte("\n"), line+1)
+	return strings.Join(strings.Fields(string(lines[line-1])), " ")
 }
 
 func clip(s string) string {
@@ -269,6 +257,9 @@ func (w *writer) file(f *ast.File) {
 	for _, d := range f.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
 			w.current = fn.Name.Name
+			if fn.Recv != nil {
+				w.current = strings.TrimPrefix(w.text(fn.Recv.List[0].Type), "*") + "." + w.current
+			}
 			w.node(fn.Body, fn.Type)
 		}
 	}
@@ -408,37 +399,38 @@ func (w *writer) binary(x *ast.BinaryExpr) bool {
 	changed := func(op string) string { return w.text(x.X) + " " + op + " " + w.text(x.Y) }
 	switch x.Op {
 	case token.EQL, token.NEQ:
-		if !w.isBool(x) {
-			return true
+		if w.isBool(x) {
+			op := map[token.Token]string{token.EQL: "!=", token.NEQ: "=="}[x.Op]
+			w.wrap(x, "((", fmt.Sprintf(") != mutateOn(%d))", w.add(x, w.text(x), changed(op))))
 		}
-		op := map[token.Token]string{token.EQL: "!=", token.NEQ: "=="}[x.Op]
-		w.wrap(x, "((", fmt.Sprintf(") != mutateOn(%d))", w.add(x, w.text(x), changed(op))))
 	case token.LSS, token.LEQ, token.GTR, token.GEQ:
-		if !w.isBool(x) || w.generic(x.X) || w.generic(x.Y) {
-			return true
+		if w.isBool(x) && !w.generic(x.X) && !w.generic(x.Y) {
+			w.bound[ast.Unparen(x.X)], w.bound[ast.Unparen(x.Y)] = true, true
+			w.wrap(x, "((", fmt.Sprintf(") != mutateOn(%d))", w.add(x, w.text(x), "!("+w.text(x)+")")))
+			w.call(x, bounds[x.Op][0], w.add(x, w.text(x), changed(bounds[x.Op][1])))
 		}
-		w.bound[ast.Unparen(x.X)], w.bound[ast.Unparen(x.Y)] = true, true
-		w.wrap(x, "((", fmt.Sprintf(") != mutateOn(%d))", w.add(x, w.text(x), "!("+w.text(x)+")")))
-		w.call(x, bounds[x.Op][0], w.add(x, w.text(x), changed(bounds[x.Op][1])))
 	case token.LAND, token.LOR:
-		for _, y := range []ast.Expr{x.X, x.Y} {
-			if inner, ok := ast.Unparen(y).(*ast.BinaryExpr); !w.isBool(y) || ok && inner.Op == x.Op { // its operands are changed one by one
-				continue
-			}
-			if x.Op == token.LAND {
-				w.wrap(y, "((", fmt.Sprintf(") || mutateOn(%d))", w.add(y, w.text(y)+" &&", "true &&")))
-			} else {
-				w.wrap(y, "((", fmt.Sprintf(") && !mutateOn(%d))", w.add(y, w.text(y)+" ||", "false ||")))
-			}
-		}
+		w.operands(x)
 	case token.ADD, token.SUB:
-		b, ok := w.info.Types[x].Type.Underlying().(*types.Basic)
-		if !ok || b.Info()&(types.IsInteger|types.IsFloat) == 0 || w.generic(x) {
-			return true
+		if b, ok := w.info.Types[x].Type.Underlying().(*types.Basic); ok && b.Info()&(types.IsInteger|types.IsFloat) != 0 && !w.generic(x) {
+			w.call(x, sums[x.Op][0], w.add(x, w.text(x), changed(sums[x.Op][1])))
 		}
-		w.call(x, sums[x.Op][0], w.add(x, w.text(x), changed(sums[x.Op][1])))
 	}
 	return true
+}
+
+// operands leaves out the operands of && or ||, one by one: of "a && b && c", three.
+func (w *writer) operands(x *ast.BinaryExpr) {
+	for _, y := range []ast.Expr{x.X, x.Y} {
+		if inner, ok := ast.Unparen(y).(*ast.BinaryExpr); !w.isBool(y) || ok && inner.Op == x.Op {
+			continue
+		}
+		if x.Op == token.LAND {
+			w.wrap(y, "((", fmt.Sprintf(") || mutateOn(%d))", w.add(y, w.text(y)+" &&", "true &&")))
+		} else {
+			w.wrap(y, "((", fmt.Sprintf(") && !mutateOn(%d))", w.add(y, w.text(y)+" ||", "false ||")))
+		}
+	}
 }
 
 // call makes a call of a binary expression: f(id, x, y).

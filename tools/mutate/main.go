@@ -12,6 +12,8 @@
 // a number one higher; a statement left out; nil returned in place of an error.
 //
 // A comment "//mutate:equivalent why" on a line, or a line in tools/mutate/equivalent/NAME.txt, takes what changes nothing out of the score.
+// Such a list names each mutant as -list does: "file.go Function: original -> mutant", with " | " and the text of its line if the function has several of that name,
+// and with " #2" if the line has, too. A line of the list that names no mutant, or more than one, is an error, so a list cannot excuse a mutant that it was not written for.
 package main
 
 import (
@@ -38,10 +40,11 @@ func main() {
 	var o options
 	flag.StringVar(&o.tests, "tests", "", "packages whose tests count beside those of the package itself, separated by commas")
 	flag.StringVar(&o.files, "files", "", "the files to mutate, separated by commas; all without it")
-	flag.StringVar(&o.equivalent, "equivalent", "", `a file with one "file.go: original -> mutant: why" or "file.go Function: original -> mutant: why" in each line, of mutants that change nothing;
+	flag.StringVar(&o.match, "match", "", "try only the mutants whose name, as -list prints it, matches this regular expression")
+	flag.StringVar(&o.equivalent, "equivalent", "", `a file with one "name of a mutant, as -list prints it: why" in each line, of mutants that change nothing;
 without it tools/mutate/equivalent/NAME.txt, if there is one, where NAME is the last part of the package's path`)
 	flag.IntVar(&o.every, "every", 1, "try every n-th mutant only")
-	flag.BoolVar(&o.list, "list", false, "print the mutants and try none")
+	flag.BoolVar(&o.list, "list", false, "print the names of the mutants and try none")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: go run ./tools/mutate [flags] PACKAGE")
@@ -56,9 +59,9 @@ without it tools/mutate/equivalent/NAME.txt, if there is one, where NAME is the 
 }
 
 type options struct {
-	pkg, tests, files, equivalent string
-	every                         int
-	list                          bool
+	pkg, tests, files, match, equivalent string
+	every                                int
+	list                                 bool
 }
 
 // listed is what `go list` says of a package.
@@ -86,26 +89,13 @@ func run(o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.equivalent == "" {
-		if path := filepath.Join("tools", "mutate", "equivalent", filepath.Base(p.ImportPath)+".txt"); exists(path) {
-			o.equivalent = path
-		}
-	}
-	known, err := equivalents(o.equivalent)
+	mutants, judged, err := o.choose(p, mutants)
 	if err != nil {
 		return err
 	}
-	var judged int
-	mutants = slices.DeleteFunc(mutants, func(m mutant) bool {
-		if names := m.names(); m.equivalent || known[names[0]] || known[names[1]] {
-			judged++
-			return true
-		}
-		return m.id%max(o.every, 1) != 0
-	})
 	if o.list {
 		for _, m := range mutants {
-			fmt.Fprintln(out, m)
+			fmt.Fprintln(out, m.name)
 		}
 		return nil
 	}
@@ -117,15 +107,55 @@ func run(o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	killed, unreached := 0, 0
+	killed, unreached, err := try(mutants, reached, out)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: %d mutants, %d killed, %d survived (%d reached by no test), %d judged equivalent: %.1f %%\n",
+		p.ImportPath, len(mutants), killed, len(mutants)-killed, unreached, judged, 100*float64(killed)/float64(max(len(mutants), 1)))
+	return nil
+}
+
+// choose returns the mutants of p that are to be tried, and the number of those left out because they were judged equivalent.
+func (o options) choose(p listed, mutants []mutant) ([]mutant, int, error) {
+	wanted, err := regexp.Compile(o.match)
+	if err != nil {
+		return nil, 0, err
+	}
+	if o.equivalent == "" {
+		if path := filepath.Join("tools", "mutate", "equivalent", filepath.Base(p.ImportPath)+".txt"); exists(path) {
+			o.equivalent = path
+		}
+	}
+	known, err := equivalents(o.equivalent, mutants)
+	if err != nil {
+		return nil, 0, err
+	}
+	judged := 0
+	mutants = slices.DeleteFunc(mutants, func(m mutant) bool {
+		if !wanted.MatchString(m.name) {
+			return true
+		}
+		if m.equivalent || known[m.name] {
+			judged++
+			return true
+		}
+		return m.id%max(o.every, 1) != 0
+	})
+	return mutants, judged, nil
+}
+
+// try runs the tests that reach each mutant and prints those that survive. unreached counts those that no test reaches.
+func try(mutants []mutant, reached map[int][]test, out io.Writer) (killed, unreached int, err error) {
 	for i, m := range mutants {
 		tests := reached[m.id]
-		switch ok, err := kill(m, tests); {
-		case err != nil:
-			return err
-		case ok:
+		dead, err := kill(m, tests)
+		if err != nil {
+			return killed, unreached, err
+		}
+		if dead {
 			killed++
-		default:
+		} else {
 			if len(tests) == 0 {
 				unreached++
 			}
@@ -135,9 +165,7 @@ func run(o options, out io.Writer) error {
 			fmt.Fprintf(os.Stderr, "%d of %d\n", i+1, len(mutants))
 		}
 	}
-	fmt.Fprintf(out, "%s: %d mutants, %d killed, %d survived (%d reached by no test), %d judged equivalent: %.1f %%\n",
-		p.ImportPath, len(mutants), killed, len(mutants)-killed, unreached, judged, 100*float64(killed)/float64(max(len(mutants), 1)))
-	return nil
+	return killed, unreached, nil
 }
 
 func list(pkg string) (listed, error) {
@@ -152,30 +180,6 @@ func list(pkg string) (listed, error) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// equivalents reads the mutants that were judged to change nothing, by name.
-func equivalents(path string) (map[string]bool, error) {
-	known := map[string]bool{}
-	if path == "" {
-		return known, nil
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		at := strings.LastIndex(line, ": ")
-		if at < 0 || !strings.Contains(line[:at], " -> ") {
-			return nil, fmt.Errorf("%s: %q is not \"file.go: original -> mutant: why\"", path, line)
-		}
-		known[line[:at]] = true
-	}
-	return known, nil
 }
 
 // A binary is a compiled test binary and the directory that its tests run in.

@@ -90,14 +90,70 @@ example.test/rules: 12 mutants, 9 killed, 3 survived (1 reached by no test), 2 j
 
 	// A list of equivalents names mutants without their lines.
 	known := filepath.Join(dir, "known")
-	if err := os.WriteFile(known, []byte("# judged\nrules.go: a - b -> a + b: nothing calls it\nrules.go Grade: points > 90 -> points >= 90: no one has 90\nrules.go Sum: age > limit -> age >= limit: not there\n"), 0o600); err != nil {
+	judge := func(list string) (string, error) {
+		t.Helper()
+		if err := os.WriteFile(known, []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out.Reset()
+		err := run(options{pkg: ".", every: 1, equivalent: known}, &out)
+		return out.String(), err
+	}
+	got, err := judge("# judged\nrules.go Unused: a - b -> a + b: nothing calls it\nrules.go Grade: points > 90 -> points >= 90: no grade is 90\nother.go F: a -> b: not there\n")
+	if err != nil {
 		t.Fatal(err)
 	}
-	out.Reset()
-	if err := run(options{pkg: ".", every: 1, equivalent: known}, &out); err != nil {
-		t.Fatal(err)
-	}
-	if got := out.String(); strings.Contains(got, "a - b") || !strings.Contains(got, "10 mutants, 9 killed, 1 survived (0 reached by no test), 4 judged equivalent") {
+	if strings.Contains(got, "a - b") || !strings.Contains(got, "10 mutants, 9 killed, 1 survived (0 reached by no test), 4 judged equivalent") {
 		t.Errorf("with a list of equivalents: got\n%s", got)
+	}
+	for _, list := range []string{"rules.go Sum: a - b -> a + b: of another function", "rules.go: a - b -> a + b: of no function", "rules.go Unused: a - b: no mutant"} {
+		if got, err := judge(list); err == nil {
+			t.Errorf("the list %q is accepted: got\n%s", list, got)
+		}
+	}
+}
+
+func TestNameIsOfOneMutant(t *testing.T) {
+	mutants := []mutant{
+		{file: "a.go", function: "F", original: "0", mutated: "0+1", text: "x := 0"},
+		{file: "a.go", function: "F", original: "0", mutated: "0+1", text: "return 0, 0"},
+		{file: "a.go", function: "F", original: "0", mutated: "0+1", text: "return 0, 0"},
+		{file: "a.go", function: "F", original: "1", mutated: "1+1", text: "y := 1"},
+		{file: "a.go", function: "T.F", original: "1", mutated: "1+1", text: "y := 1"},
+	}
+	identify(mutants)
+	for i, want := range []string{
+		"a.go F: 0 -> 0+1 | x := 0", "a.go F: 0 -> 0+1 | return 0, 0 #1", "a.go F: 0 -> 0+1 | return 0, 0 #2", "a.go F: 1 -> 1+1", "a.go T.F: 1 -> 1+1",
+	} {
+		if mutants[i].name != want {
+			t.Errorf("got %s, want %s", mutants[i].name, want)
+		}
+	}
+}
+
+func TestEquivalentNamesOneMutant(t *testing.T) {
+	mutants := []mutant{
+		{file: "a.go", function: "F", original: "0", mutated: "0+1", text: "x := 0"},
+		{file: "a.go", function: "F", original: "0", mutated: "0+1", text: "y := 0"},
+	}
+	identify(mutants)
+	path := filepath.Join(t.TempDir(), "known")
+	for list, want := range map[string]string{
+		"a.go F: 0 -> 0+1 | y := 0: a capacity": "",
+		"a.go F: 0 -> 0+1: a capacity":          "a.go F: 0 -> 0+1 | y := 0",
+		"a.go F: 0 -> 0+1 | z := 0: gone":       "a.go F: 0 -> 0+1 | x := 0",
+		"a.go F: 7 -> 7+1: gone":                "is not the name of one mutant",
+	} {
+		if err := os.WriteFile(path, []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		known, err := equivalents(path, mutants)
+		if want == "" {
+			if err != nil || len(known) != 1 || !known[mutants[1].name] {
+				t.Errorf("%s: got %v, %v", list, known, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error with %q", list, err, want)
+		}
 	}
 }
