@@ -89,14 +89,19 @@ func (o Options) Validate() error {
 	if o.Burst > 0 && o.Rate == 0 {
 		return optionError("Burst", "means nothing without Rate: give both")
 	}
-	if a := o.Adaptive; a != nil {
-		most := layer.Or(o.InFlight, defaultInFlight)
-		if a.Initial < 0 || a.Min < 0 || a.Initial > most || a.Min > most || a.Initial != 0 && a.Min > a.Initial {
-			return optionError("Adaptive", fmt.Sprintf("must have Min ≤ Initial ≤ %d, none of them negative", most))
-		}
-		if a.Tolerance != 0 && !(a.Tolerance > 1) {
-			return optionError("Adaptive", "must have a Tolerance above 1, or zero for 2")
-		}
+	if o.Adaptive == nil {
+		return nil
+	}
+	return o.Adaptive.validate(layer.Or(o.InFlight, defaultInFlight))
+}
+
+// validate reports what is wrong with a, where at most that many requests are in flight.
+func (a *Adaptive) validate(most int) error {
+	if a.Initial < 0 || a.Min < 0 || a.Initial > most || a.Min > most || a.Initial != 0 && a.Min > a.Initial {
+		return optionError("Adaptive", fmt.Sprintf("must have Min ≤ Initial ≤ %d, none of them negative", most))
+	}
+	if a.Tolerance != 0 && !(a.Tolerance > 1) {
+		return optionError("Adaptive", "must have a Tolerance above 1, or zero for 2")
 	}
 	return nil
 }
