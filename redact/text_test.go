@@ -136,7 +136,7 @@ func TestTextHidesSecrets(t *testing.T) {
 
 // What a server chooses the length of is looked through once.
 func TestTextOfAMegabyteIsBounded(t *testing.T) {
-	for _, part := range []string{`parsing "x" `, "parsing ", "token:", "token: ", "bearer ", "a:b@", `"http://h/?a=b `, "http://h/?a=b&c=d ", "/p?a=1 ", "token=", `token="`, "token:{", "password \"", "= ", "token=[]x", "<password>", "<password> </", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "\n token: x", "/?a "} {
+	for _, part := range []string{`parsing "x" `, "parsing ", "token:", "token: ", "bearer ", "a:b@", `"http://h/?a=b `, "http://h/?a=b&c=d ", "/p?a=1 ", "token=", `cookie:a="x" `, `cookie:a="`, `token:["x`, "token:b", `dpop=["`, `token="`, "token:{", "password \"", "= ", "token=[]x", "<password>", "<password> </", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "\n token: x", "/?a "} {
 		text := strings.Repeat(part, 1<<20/len(part))
 		redact.ErrorText(errors.New(text)) // the square of its length would take minutes
 	}
