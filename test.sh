@@ -103,20 +103,35 @@ step vet
 go vet $modules
 step staticcheck
 "$bin/staticcheck" $modules
-step "test $race"
-go test $race -timeout 9m $modules
-step "test $race, with the libraries that people use beside ply"
-(cd internal/ecosystem && GOWORK=off go test $race -timeout 9m ./...)
 
-# One binary for each package, which then runs its targets one after the other.
+# A program with the race detector sleeps for a second before it exits, unless it is told not to: each package has one,
+# and the tests of several processes have many. go test runs a part of go vet, which has run.
+export GORACE="atexit_sleep_ms=0 ${GORACE:-}"
+step "test $race"
+go test $race -vet=off -timeout 9m $modules
+step "test $race, with the libraries that people use beside ply"
+(cd internal/ecosystem && GOWORK=off go test $race -vet=off -timeout 9m ./...)
+
+# fuzz builds one binary for a package and runs its targets one after the other. By default, go test spends up to a minute
+# on making an input smaller that reaches new code, which finds nothing: here it tries ten times.
+fuzz() {
+  cd "$1"
+  mkdir -p "$bin/fuzz/$1"
+  go test -c -fuzz=. -o "$bin/fuzz/$1/test" .
+  for target in $(cat ./*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do
+    echo "  $1 $target"
+    "$bin/fuzz/$1/test" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$FUZZTIME" -test.fuzzminimizetime 10x -test.parallel 1 -test.fuzzcachedir "$bin/fuzz/$1/$target"
+  done
+}
+export -f fuzz
+export bin FUZZTIME
+
+# As many packages at once as there are cores: one builds while another runs.
 step "fuzz, $FUZZTIME each"
 for package in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' $modules); do
   if grep -qs '^func Fuzz' "$package"/*_test.go; then
-    (cd "$package" && go test -c -fuzz=. -o "$bin/fuzz" .)
-    for target in $(cat "$package"/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do
-      (cd "$package" && "$bin/fuzz" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$FUZZTIME" -test.fuzzcachedir "$bin/corpus/$target")
-    done
+    echo "$package"
   fi
-done
+done | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -euo pipefail -c 'fuzz "$1"' fuzz
 
 step "everything holds"

@@ -106,12 +106,23 @@ func (u *Pattern) setHost(host string) error {
 		return errors.New("the host is missing")
 	case host != "*" && strings.Contains(host, "*"):
 		return errors.New(`in a host, "*" stands alone or at the beginning, before a dot`)
+	case hasStrayBracket(host):
+		return errors.New("brackets in a host stand around an IPv6 address only")
 	case hasBadPort(host):
 		return errors.New("the port must be a number")
 	case strings.ContainsAny(host, "@?#"):
 		return errors.New("the host must have no userinfo, query or fragment")
 	}
 	return nil
+}
+
+// hasStrayBracket reports whether there are brackets other than those around an address (RFC 3986 §3.2.2).
+func hasStrayBracket(host string) bool {
+	if address, ok := strings.CutPrefix(host, "["); ok {
+		address, port, closed := strings.Cut(address, "]")
+		return !closed || strings.ContainsAny(address, "[") || port != "" && port[0] != ':' || strings.ContainsAny(port, "[]")
+	}
+	return strings.ContainsAny(host, "[]")
 }
 
 // hasBadPort reports whether the port is not a number. The colons of an IPv6 address stand before a bracket.

@@ -34,6 +34,7 @@ func named(coding string) string {
 type flusher interface {
 	io.WriteCloser
 	Flush() error
+	Reset(io.Writer)
 }
 
 // encoder returns the reference encoder of a coding: that of the standard library where it has one.
