@@ -54,7 +54,7 @@ func TestReachesWithAndWithoutDotSegments(t *testing.T) {
 // A path with both is sent without the escapes: net/http encodes it anew, and these characters need none.
 var (
 	escapeOfPlain = regexp.MustCompile(`(?i)%(24|26|2b|2c|2f|3a|3b|3d|40)`)
-	mustBeEscaped = regexp.MustCompile("[\\x00-\\x20\\x7f]|[^\\x00-\\x7f]")
+	mustBeEscaped = regexp.MustCompile(`[\x00-\x20\x7f]|[^\x00-\x7f]`)
 )
 
 // FuzzPattern: a pattern made of a URL matches it, and matches no URL with another host in front, behind or in its place.
