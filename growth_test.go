@@ -138,6 +138,7 @@ func growing() map[string]func(n int) {
 		"urlpattern.Match":   matchAll,
 		"a stored No-Vary":   searched,
 		"keying":             func(n int) { each(n, keyAll) },
+		"keys of content":    keyContent,
 		"groups in a store":  manyVariants,
 		"fields of any name": manyFields,
 	}
@@ -209,8 +210,44 @@ func maskAll(s string) {
 func keyAll(s string) {
 	k := keying.New(keying.Method(), keying.URL(keying.URLOptions{Ignore: []string{"a1", "utm_*"}, Sort: true, Paths: []string{"/a/{b}/**"}}), keying.Body(keying.BodyOptions{Ignore: []string{"a1"}}))
 	for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "application/graphql", "text/plain"} {
-		req := &http.Request{Method: "QUERY", URL: &url.URL{Scheme: "http", Host: "x.test", Path: "/" + s, RawQuery: s}, Header: http.Header{"Content-Type": {media}}, Body: io.NopCloser(strings.NewReader(s))}
+		req := growthRequest(media, "/"+s, s)
+		req.URL.RawQuery = s
 		_, _ = k.AppendKey(nil, req)
+	}
+}
+
+// growthRequest returns a request with content.
+func growthRequest(media, path, content string) *http.Request {
+	body := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }
+	r := &http.Request{Method: "QUERY", URL: &url.URL{Scheme: "http", Host: "x.test", Path: path}, Header: http.Header{"Content-Type": {media}}, GetBody: body}
+	r.Body, _ = body()
+	return r
+}
+
+// keyContent makes keys of JSON and GraphQL that take a naive reader long.
+func keyContent(n int) {
+	down := func(format string) string {
+		var b strings.Builder
+		for i := n; i > 0; i-- {
+			fmt.Fprintf(&b, format, i)
+		}
+		return strings.TrimRight(b.String(), ", ")
+	}
+	contents := []string{
+		"{" + down(`"a%09d":1, `) + "}", "{" + strings.Repeat(`"a":1,`, n) + `"b":2}`, "[" + strings.Repeat("[", n) + strings.Repeat("]", n) + "]", "[" + down(`{"b":{},"a":{"z":[%d],"y":{}}}, `) + "]",
+		strings.Repeat(`{"b":0,"a":`, 100) + `"` + strings.Repeat("x", n) + `"` + strings.Repeat("}", 100), strings.Repeat(`[{"b":0,"a":[`, 50) + down("%d, ") + strings.Repeat("]}]", 50),
+		`"` + strings.Repeat(`\u00e9\"`, n) + `"`, `"` + strings.Repeat(`\ud83d`, n) + `"`, strings.Repeat("1", n), "-0." + strings.Repeat("0", n) + "e+" + strings.Repeat("1", n), strings.Repeat(" ", n) + "1",
+		`{"` + strings.Repeat("n", n) + `b":1,"` + strings.Repeat("n", n) + `a":2}`, "{" + down(`"a%d":{"id":1,"a":1}, `) + "}",
+	}
+	for _, document := range []string{"#", "\"", `\"\"\"`, `\"\"\"\\`, "a ", "a...", "1", "1.", "é", "{", "}", "{a}", "\ufeff", ",", `\"\" `, "-", `\\`, "#\\n", "(a:1)", "query{a}"} {
+		contents = append(contents, `{"query":"{a `+strings.Repeat(document, n)+`}"}`)
+	}
+	for _, o := range []keying.BodyOptions{{Format: keying.FormatRaw}, {Format: keying.FormatJSON, Ignore: []string{"**.id", "a.*.b"}}, {Format: keying.FormatGraphQL}} {
+		k := keying.New(keying.Body(o))
+		for _, content := range contents {
+			_, _ = k.AppendKey(nil, growthRequest("application/json", "/", content))
+			k.(interface{ Mutates(*http.Request) bool }).Mutates(growthRequest("application/json", "/", content))
+		}
 	}
 }
 

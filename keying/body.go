@@ -2,7 +2,6 @@ package keying
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
@@ -28,14 +26,15 @@ const (
 	// FormatRaw compares byte by byte.
 	FormatRaw
 
-	// FormatJSON ignores white space and the order of members. Content that is not JSON, repeats a member,
-	// contains invalid Unicode or is nested deeper than 100 levels is compared byte by byte.
+	// FormatJSON ignores white space, the order of members, and how characters are escaped. Numbers compare as they are spelled: 1.0 is not 1.
+	// Content that is not JSON, repeats a member, contains invalid Unicode or is nested deeper than 100 levels is compared byte by byte.
 	FormatJSON
 
 	// FormatForm ignores the order of fields with different names, and how characters are encoded.
 	FormatForm
 
-	// FormatGraphQL compares a GraphQL request as JSON, and ignores white space, commas and comments in its document.
+	// FormatGraphQL compares a GraphQL request as JSON, and its document by its tokens: white space, line ends, commas, comments and byte order marks
+	// between them make no difference (GraphQL §2.1). Strings and block strings compare as they are written. A document that is no GraphQL equals no other.
 	// A GET without content is identified by its URL. Any other request that is not a query has no key, so a mutation is never answered from the store.
 	// In a cache whose Methods include POST, a mutation that succeeds is a write: it invalidates what is stored for the endpoint, whatever the query of its URL.
 	// The option Unsafe of the cache can say which requests do.
@@ -57,8 +56,8 @@ type BodyOptions struct {
 	MaxBytes int64
 }
 
-// Body returns the part for the request's content and its Content-Type. It reads a copy of the content, from [http.Request.GetBody].
-// A request with content but without GetBody has no key; its content is not read.
+// Body returns the part for the request's content and its Content-Type. It reads a copy of the content, from [http.Request.GetBody], once.
+// Raw content is hashed as it is read; other content is in memory for that time. A request with content but without GetBody has no key; its content is not read.
 func Body(o BodyOptions) Part {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 1 << 20
@@ -77,31 +76,32 @@ type bodyPart struct {
 }
 
 func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
-	content, err := p.read(r)
-	if err != nil {
-		return nil, err
-	}
 	format, fullType, err := p.formatOf(r.Header)
 	if err != nil {
 		return nil, err
 	}
-	if format == FormatGraphQL && len(content) == 0 && (r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		format = FormatRaw // the URL has all of it, and GraphQL allows no mutation by GET
+	s := scanners.Get().(*scanner)
+	defer s.free()
+	if format == FormatRaw {
+		s.begin(dst, 'r', "", r.Header)
+		if err := p.read(s, r, true); err != nil {
+			return nil, err
+		}
+		return s.hash.Sum(dst), nil
 	}
-	kind, canonical, err := p.canonical(format, content)
-	if err != nil {
+	if err := p.read(s, r, false); err != nil {
 		return nil, err
 	}
-	return appendHashed(dst, func(dst []byte) []byte {
-		dst = append(dst, kind)
-		if kind == 'r' {
-			dst = appendField(dst, r.Header, "Content-Type")
-		} else {
-			dst = target.Append(dst, fullType)
+	kind, canonical := byte('r'), s.content
+	if format != FormatGraphQL || len(s.content) > 0 || r.Method != "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		// the URL of a GET has all of it, and GraphQL allows no mutation by GET
+		if kind, canonical, err = p.canonical(s, format); err != nil {
+			return nil, err
 		}
-		dst = appendField(dst, r.Header, "Content-Encoding")
-		return append(dst, canonical...)
-	}), nil
+	}
+	s.begin(dst, kind, fullType, r.Header)
+	s.hash.Write(canonical)
+	return s.hash.Sum(dst), nil
 }
 
 // formatOf returns the format for content with the header h, and its Content-Type. It is not known which one of several Content-Type lines a server reads:
@@ -128,6 +128,9 @@ func (p *bodyPart) formatOf(h http.Header) (f Format, fullType string, err error
 
 // contentType returns the media type of a Content-Type, alone and with its parameters in a normal form. UTF-8 is the default charset.
 func contentType(line string) (mediaType, full string) {
+	if line == "application/json" || line == "application/x-www-form-urlencoded" {
+		return line, line // the usual cases
+	}
 	mediaType, params, err := mime.ParseMediaType(line)
 	if err != nil {
 		return "", line
@@ -141,52 +144,87 @@ func contentType(line string) (mediaType, full string) {
 	return mediaType, full
 }
 
-// read returns a copy of the content.
-func (p *bodyPart) read(r *http.Request) ([]byte, error) {
+// begin writes to the hash what comes before the content: how that is compared, its type and its coding. It uses the room behind dst.
+func (s *scanner) begin(dst []byte, kind byte, fullType string, h http.Header) {
+	start := len(dst)
+	dst = append(append(dst, hashSeed...), kind)
+	if kind == 'r' {
+		dst = appendField(dst, h, "Content-Type")
+	} else {
+		dst = target.Append(dst, fullType)
+	}
+	s.hash.Write(appendField(dst, h, "Content-Encoding")[start:])
+}
+
+// read reads a copy of the content: into the hash if it is raw, and into the scanner if it is to be read by meaning.
+func (p *bodyPart) read(s *scanner, r *http.Request, raw bool) error {
 	if r.Body == nil || r.Body == http.NoBody {
-		return nil, nil
+		return nil
 	}
 	if r.GetBody == nil {
-		return nil, errNoReplay
+		return errNoReplay
 	}
 	if r.ContentLength > p.MaxBytes {
-		return nil, errTooLong
+		return errTooLong
 	}
 	body, err := r.GetBody()
 	if err != nil {
-		return nil, fmt.Errorf("the request content cannot be read: %w", err)
+		return fmt.Errorf("the request content cannot be read: %w", err)
 	}
 	defer body.Close()
-	content, err := io.ReadAll(io.LimitReader(body, p.MaxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("the request content cannot be read: %w", err)
+	room := int64(chunk)
+	if !raw {
+		room = min(max(r.ContentLength, 0), 1<<20) + bytes.MinRead // beyond that it grows as it comes
 	}
-	if int64(len(content)) > p.MaxBytes {
-		return nil, errTooLong
+	s.content = slices.Grow(s.content, int(room))
+	for total := int64(0); err == nil; {
+		if len(s.content) == cap(s.content) {
+			s.content = slices.Grow(s.content, len(s.content))
+		}
+		free := s.content[len(s.content):cap(s.content)]
+		var n int
+		n, err = body.Read(free)
+		if total += int64(n); total > p.MaxBytes {
+			return errTooLong
+		}
+		if raw {
+			s.hash.Write(free[:n])
+			clear(free[:n]) // the buffer is kept: leave no secret in it
+		} else {
+			s.content = s.content[:len(s.content)+n]
+		}
 	}
-	return content, nil
+	if err != io.EOF {
+		return fmt.Errorf("the request content cannot be read: %w", err)
+	}
+	return nil
 }
+
+// chunk is how much raw content is read at once.
+const chunk = 8 << 10
 
 var errNoReplay = errors.New("the request content is a stream that cannot be read twice")
 
 var errTooLong = errors.New("the request content is too long for a key: raise BodyOptions.MaxBytes")
 
-// canonical returns content in the form in which it is compared, and a letter for that form.
-func (p *bodyPart) canonical(format Format, content []byte) (kind byte, canonical []byte, err error) {
+// canonical returns the content that s has read in the form in which it is compared, and a letter for that form.
+// The letters j and g stand for forms of JSON that nothing writes any more.
+func (p *bodyPart) canonical(s *scanner, format Format) (kind byte, canonical []byte, err error) {
+	s.ignored = p.ignored
 	switch format {
 	case FormatJSON:
-		if text, ok := p.json(content); ok {
-			return 'j', text, nil
+		if s.json() && !s.ambiguous {
+			return 'J', s.out, nil
 		}
 	case FormatForm:
-		if text, ok := p.form(content); ok {
+		if text, ok := p.form(s.content); ok {
 			return 'f', text, nil
 		}
 	case FormatGraphQL:
-		text, err := p.graphQL(content)
-		return 'g', text, err
+		err := s.query()
+		return 'G', s.out, err
 	}
-	return 'r', content, nil
+	return 'r', s.content, nil
 }
 
 func formatOf(mediaType string) Format {
@@ -197,83 +235,6 @@ func formatOf(mediaType string) Format {
 		return FormatForm
 	}
 	return FormatRaw
-}
-
-// json writes JSON with sorted members and without white space.
-func (p *bodyPart) json(content []byte) ([]byte, bool) {
-	d := json.NewDecoder(bytes.NewReader(content))
-	d.UseNumber()
-	value, err := p.value(d, 0, nil)
-	if err != nil {
-		return nil, false
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, false
-	}
-	text, err := json.Marshal(value)
-	return text, err == nil
-}
-
-// maxDepth bounds the nesting of JSON that is compared by meaning.
-const maxDepth = 100
-
-var errAmbiguous = errors.New("JSON is ambiguous or nested too deeply")
-
-// value reads one JSON value. It fails on a repeated member, because readers differ in which one counts,
-// and on text that the decoder had to repair, because two texts could become one.
-func (p *bodyPart) value(d *json.Decoder, depth int, path []string) (any, error) {
-	token, err := d.Token()
-	if err != nil || depth > maxDepth {
-		return nil, errors.Join(err, errAmbiguous)
-	}
-	switch token {
-	case json.Delim('{'):
-		return p.object(d, depth, path)
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			element, err := p.value(d, depth+1, path)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, element)
-		}
-		_, err := d.Token()
-		return list, err
-	}
-	if text, ok := token.(string); ok && repaired(text) {
-		return nil, errAmbiguous
-	}
-	return token, nil
-}
-
-// repaired reports whether a decoded text may have had invalid bytes or half a surrogate pair, which the decoder replaces by U+FFFD.
-func repaired(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
-
-func (p *bodyPart) object(d *json.Decoder, depth int, path []string) (any, error) {
-	object := map[string]any{}
-	seen := map[string]bool{}
-	for d.More() {
-		token, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := token.(string)
-		here := append(path, name)
-		member, err := p.value(d, depth+1, here)
-		if err != nil {
-			return nil, err
-		}
-		if seen[name] || repaired(name) {
-			return nil, errAmbiguous
-		}
-		seen[name] = true
-		if !p.ignores(here) {
-			object[name] = member
-		}
-	}
-	_, err := d.Token()
-	return object, err
 }
 
 // form writes form fields sorted by name. Values of one name keep their order.
@@ -304,17 +265,4 @@ func pathOf(path string) []string {
 		}
 	}
 	return names
-}
-
-// ignores reports whether the member with a path makes no difference.
-func (p *bodyPart) ignores(path []string) bool {
-	return slices.ContainsFunc(p.ignored, func(ignored []string) bool {
-		names := path
-		if ignored[0] == "**" && len(ignored) > 1 {
-			if ignored = ignored[1:]; len(names) > len(ignored) {
-				names = names[len(names)-len(ignored):]
-			}
-		}
-		return slices.EqualFunc(ignored, names, func(pattern, name string) bool { return pattern == "*" || pattern == name })
-	})
 }
