@@ -82,42 +82,43 @@ func tight(s string, i int, name string) bool {
 
 // alone reports whether a name and its value, up to end, are a line of their own in a longer text, as in YAML.
 func alone(s string, i int, name string, end int) bool {
-	before, adjacent := strings.CutSuffix(s[:i], name)
-	return adjacent && strings.HasSuffix(strings.TrimRight(before, " \t-"), "\n") && (end == len(s) || s[end] == '\r' || s[end] == '\n')
+	indent := strings.TrimRight(strings.TrimSuffix(s[:i], name), " \t-")
+	return strings.HasSuffix(indent, "\n") && (end == len(s) || s[end] == '\r' || s[end] == '\n')
 }
 
-// valueAfter returns the position of the value that follows the separator at i.
+// valueAfter returns the position of the value that follows the separator at i, an empty one if there is nothing to hide.
 func valueAfter(s string, i int, name string, marked bool) (start, end int) {
 	start = i + 1
 	for start < len(s) && strings.IndexByte(" \t=>", s[start]) >= 0 {
 		start++
 	}
-	if start == len(s) || s[start] == '\r' || s[start] == '\n' {
-		return 0, 0
+	if start == len(s) {
+		return start, start
 	}
 	if delimiter := quoteAt(strings.TrimPrefix(s[start:], "b")); delimiter != "" { // b'x' is how Python prints bytes
 		start += strings.Index(s[start:], delimiter) + len(delimiter)
 		return start, start + closing(s[start:], delimiter)
 	}
 	if rest, hidden := strings.CutPrefix(s[start:], Placeholder); hidden && strings.Trim(rest[:min(len(rest), 1)], ",}]") == "" { // the text is here for the second time
-		return 0, 0
+		return start, start
 	}
-	if s[start] == '{' || s[start] == '[' {
-		end = start + literalEnd(s[start:])
-	}
-	if fieldOfCredentials(name) {
+	end = start + literalEnd(s[start:])
+	switch {
+	case fieldOfCredentials(name):
 		return start, max(end, start+lineEnd(s[start:]))
-	}
-	if end > start {
+	case end > start:
 		return start, end
 	}
 	return bareValue(s, i, start, name, marked)
 }
 
-// literalEnd returns the length of the object, the list or the Go literal, such as []string{"x"}, that s begins with.
+// literalEnd returns the length of the object, the list or the Go literal, such as []string{"x"}, that s begins with, or 0.
 func literalEnd(s string) int {
 	const longest = 64 // of a type
-	if !strings.HasPrefix(s, "[]") {
+	switch {
+	case s[0] != '{' && s[0] != '[':
+		return 0
+	case !strings.HasPrefix(s, "[]"):
 		return bracketsEnd(s)
 	}
 	brace := strings.IndexAny(s[:min(len(s), longest)], "{\r\n,;")
@@ -132,7 +133,7 @@ func literalEnd(s string) int {
 func bareValue(s string, i, start int, name string, marked bool) (_, end int) {
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
 	if s[i] == ':' && !marked && !alone(s, i, name, end) && (strings.EqualFold(name, "key") || !looksSecret(wordOf(s[start:]))) {
-		return 0, 0
+		return start, start
 	}
 	scheme := strings.ToLower(s[start:end])
 	switch {
@@ -202,12 +203,7 @@ func lineEnd(s string) int {
 }
 
 // wordEnd returns the length of a value without quotes.
-func wordEnd(s string) int {
-	if i := strings.IndexAny(s, " \t\r\n\"'`<>()[]{},;&"); i >= 0 {
-		return i
-	}
-	return len(s)
-}
+func wordEnd(s string) int { return until(s, separators+",;&") }
 
 // wordOf is the first word of s, or enough of it to classify it.
 func wordOf(s string) string {
@@ -251,18 +247,18 @@ func schemeBefore(s string) string {
 	return ""
 }
 
-// credentialsAfter returns the position of the credentials, if the word before the space at i is an authentication scheme.
+// credentialsAfter returns the position of the credentials, an empty one unless the word before the space at i is an authentication scheme.
 func credentialsAfter(s string, i int) (start, end int) {
 	scheme := schemeBefore(s[:i])
 	if scheme == "" {
-		return 0, 0
+		return i, i
 	}
 	start = credentialsStart(s, i)
 	end = start + len(strings.TrimRight(s[start:start+wordEnd(s[start:])], ":.!"))
 	word := s[start:end]
 	switch {
 	case !credentialsOf(scheme, word), strings.HasSuffix(word, "=") && quoteAt(s[end:]) != "": // realm="x" of a challenge
-		return 0, 0
+		return i, i
 	case scheme == "digest": // it has several parameters, with spaces between
 		return start, len(s)
 	}
@@ -293,11 +289,11 @@ func credentialsOf(scheme, word string) bool {
 func quotedAfter(s string, i int) (start, end int) {
 	delimiter := quoteAt(s[i+1:])
 	if delimiter == "" {
-		return 0, 0
+		return i, i
 	}
 	name, _ := nameBefore(s[:i])
 	if strings.EqualFold(name, "key") || !IsSecretName(name) || endsIn(strings.TrimSuffix(s[:i], name), "unexpected ") { // of a parser
-		return 0, 0
+		return i, i
 	}
 	start = i + 1 + len(delimiter)
 	return start, start + closing(s[start:], delimiter)
@@ -347,7 +343,7 @@ func login64(word string) bool {
 
 // encoded reports whether word may be base64 and not prose.
 func encoded(word string) bool {
-	if len(word) < 6 || strings.ToLower(word) == word && !strings.HasSuffix(word, "=") {
+	if len(word) < 6 {
 		return false
 	}
 	for i := range len(word) {

@@ -67,6 +67,9 @@ func TestErrorThatQuotesAServerIsRedacted(t *testing.T) {
 		`http: message cannot contain multiple Content-Length headers; got ["hush" "hush"]`:                           `http: message cannot contain multiple Content-Length headers; got ["REDACTED" "REDACTED"]`,
 		`unsupported transfer encoding: "hush"`:                                                                       `unsupported transfer encoding: "REDACTED"`,
 		`strconv.ParseInt: parsing "hush": invalid syntax`:                                                            `strconv.ParseInt: parsing "REDACTED": invalid syntax`,
+		`parsing of nothing`:                                                                                          `parsing of nothing`,
+		`parsing "hush""hush": no`:                                                                                    `parsing "REDACTED""REDACTED": no`,
+		`parsing "hush", "shown"`:                                                                                     `parsing "REDACTED", "shown"`,
 		`malformed HTTP response "hush… and no end`:                                                                   `malformed HTTP response REDACTED`,
 	} {
 		if got := redact.ErrorText(errors.New(in)); got != want {
@@ -90,5 +93,20 @@ func TestRedactedErrorPrintsItsText(t *testing.T) {
 	}
 	if !errors.Is(err, inner) {
 		t.Error("the error is lost")
+	}
+}
+
+// late is an error with the method that net/http asks for.
+type late bool
+
+func (l late) Error() string { return "token=hush" }
+func (l late) Timeout() bool { return bool(l) }
+
+func TestRedactedErrorIsATimeoutIfItsErrorIs(t *testing.T) {
+	for err, want := range map[error]bool{late(true): true, late(false): false, errors.New("token=hush"): false} {
+		got, ok := redact.Error(err).(interface{ Timeout() bool })
+		if !ok || got.Timeout() != want {
+			t.Errorf("%T(%v): got %v, %v", err, err, got, ok)
+		}
 	}
 }

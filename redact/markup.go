@@ -20,7 +20,7 @@ func elements(s string) string {
 		b.WriteString(s[:end])
 		name := s[open+1 : end]
 		s = s[end:]
-		if name = name[strings.LastIndexByte(name, ':')+1:]; name == "" || !IsSecretName(name) {
+		if name = name[strings.LastIndexByte(name, ':')+1:]; !IsSecretName(name) {
 			continue
 		}
 		tag := strings.IndexAny(s, "<>")
@@ -50,22 +50,22 @@ func privateKeys(s string) string {
 	}
 	var b strings.Builder
 	for {
-		i := strings.Index(s, begin)
-		if i < 0 {
-			b.WriteString(s)
+		before, rest, found := strings.Cut(s, begin)
+		b.WriteString(before)
+		if !found {
 			return b.String()
 		}
-		i += len(begin)
-		b.WriteString(s[:i])
-		s = s[i:]
+		b.WriteString(begin)
+		s = rest
 		title, _, _ := strings.Cut(s[:min(len(s), 64)], "-----")
-		if !strings.Contains(title, label) || len(s) < len(title)+5 {
+		at := strings.Index(title, label)
+		if at < 0 {
 			continue
 		}
-		b.WriteString(title + "-----" + Placeholder)
-		if i = strings.Index(s, end); i < 0 {
+		b.WriteString(title[:at] + label + "-----" + Placeholder) // what else is in the title may be the key
+		if _, s, found = strings.Cut(s, end); !found {
 			return b.String()
 		}
-		s = s[i:]
+		b.WriteString(end)
 	}
 }

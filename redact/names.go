@@ -64,12 +64,12 @@ type words struct {
 
 // split finds the words of name and appends them to the given slices: "X-APIKey2" has x, api and key2.
 func split(name string, text []byte, starts []int) words {
-	var before, last rune // the two runes before; zero at the beginning of a word
+	var before, last rune // the two runes before; last is zero at the beginning of a word
 	for name != "" {
 		r, size := utf8.DecodeRuneInString(name)
 		name = name[size:]
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			before, last = 0, 0
+			last = 0
 			continue
 		}
 		if last == 0 || unicode.IsUpper(r) && beginsWord(before, last, name) {
@@ -97,7 +97,7 @@ func (w words) word(i int) []byte {
 		end = w.starts[i+1]
 	}
 	word := w.text[w.starts[i]:end]
-	for n := len(word); n > 1 && word[n-1] >= '0' && word[n-1] <= '9'; n-- {
+	for n := len(word); n > 1 && word[n-1] <= '9'; n-- {
 		word = word[:n-1]
 	}
 	return word
@@ -150,7 +150,7 @@ func (w words) anyWord() bool {
 // lastWord reports whether the last word, trailers apart, makes the name secret.
 func (w words) lastWord() bool {
 	last := len(w.starts) - 1
-	for last > 0 && trailers[string(w.word(last))] {
+	for trailers[string(w.word(last))] {
 		last--
 	}
 	if last < 0 {
@@ -172,7 +172,7 @@ func (w words) lastWord() bool {
 	case "keys":
 		return !whole && !openKeys[string(w.word(last-1))]
 	case "code":
-		return !whole && codes[string(w.word(last-1))]
+		return codes[string(w.word(last-1))]
 	default:
 		return secretCompound(word)
 	}

@@ -31,6 +31,7 @@ func TestSecretName(t *testing.T) {
 		"key", "KEY", "signing_key", "signingKey", "signing-key", "SigningKey", "signingkey", "SIGNING_KEY", "encryptionKeyBase64", "hostKey2", "master_keys",
 		"Fastly-Key", "X-Rapid-Key", "x-functions-key", "DD-APPLICATION-KEY", "X-APIKey", "aKey", "s3Key", "account.key", "auth[key]", "writekey",
 		"two_factor_code", "deviceCode", "pairing_code", "activation_code", "otps", "puk", "pswd", "keyMaterial", "motDePasse", "contraseña", "dek",
+		"smtpPIN", "s3PIN", "HTTPPin", "cvv9", "pin0", "pin10",
 		"client_assertion", "github_pat", "code_verifier", "hmac", "X-Shopify-Hmac-Sha256", "\xffkey", "clé_key",
 	} {
 		if !redact.IsSecretName(name) {
@@ -43,6 +44,7 @@ func TestSecretName(t *testing.T) {
 		"Surrogate-Key", "Sec-WebSocket-Key", "Sec-Websocket-Key", "bypass", "compass", "passed", "passenger", "pass_rate", "passport", "pinned", "opinion", "spin", "pin_count",
 		"author", "authority", "authenticated", "design", "signal", "sasha", "option", "pattern", "pat", "accountSid", "code", "country_code", "error_code", "postcode", "adsense",
 		"max_tokens", "totalTokens", "prompt_tokens", "token_type", "tokenType", "token_count", "token_endpoint", "session_duration", "password_length",
+		"aBPIN", "X5PIN", "sms", "mfa", "value", "data_text",
 		"Content-Security-Policy", "Access-Control-Allow-Origin", "X-Frame-Options", "client_assertion_type",
 	} {
 		if redact.IsSecretName(name) {

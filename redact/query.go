@@ -106,7 +106,7 @@ var flags = set(
 
 // showsParam reports whether the value of a parameter may be shown. It decodes the name first: "%74oken" is "token".
 func (r *Redactor) showsParam(key string) bool {
-	if r == nil || r.ShowParams == nil && r.HideParams == nil {
+	if r == nil {
 		return false
 	}
 	name, err := url.QueryUnescape(key)

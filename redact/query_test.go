@@ -34,10 +34,11 @@ func TestKeyLikeATokenIsHidden(t *testing.T) {
 		x("a", 15) + "0": true, x("A", 15) + "0": true, x("aB", 8): true,
 		// any other character is of no kind
 		x("a", 23) + "^": true, x("B", 23) + "`": true, x("0", 22) + "^^": true,
+		x("a", 23) + "#": true, x("#", 23) + "0": true, x("é", 23) + "0": true,
 		// at most 128 bytes
 		x("ab-", 42) + "ab": true, x("ab-", 43): false,
 		// an escape counts as what it stands for, if it is one
-		x("a", 47) + "%61": true, x("a", 48) + "%61": false, x("a", 40) + "%zz": true, x("a", 10) + "%61" + x("a", 12) + "0": false,
+		x("a", 47) + "%61": true, x("a", 48) + "%61": false, x("a", 40) + "%zz": true, x("a", 49) + "%zz": false, x("a", 10) + "%61" + x("a", 12) + "0": false,
 	} {
 		want := "REDACTED"
 		if shown {
@@ -86,6 +87,7 @@ func TestKeyWithoutAValueIsShownIfItIsAWord(t *testing.T) {
 		"a=1&[abcde=":                          "a=REDACTED&REDACTED",
 		"a=1&`abcde=":                          "a=REDACTED&REDACTED",
 		"a=1&x-y_z.abcd=":                      "a=REDACTED&x-y_z.abcd=REDACTED",
+		"a=1&a-b-c-d-e-f=":                     "a=REDACTED&a-b-c-d-e-f=REDACTED",
 		"a=1&abcd1=":                           "a=REDACTED&REDACTED",
 		"a=1&abc:de=":                          "a=REDACTED&REDACTED",
 	})
@@ -95,6 +97,7 @@ func TestKeyWithoutAValueIsShownIfItIsAWord(t *testing.T) {
 func TestShownParameterIsPrintable(t *testing.T) {
 	queries(t, &redact.Redactor{HideParams: []string{}}, map[string]string{
 		"a b=1":      "a+b=1",
+		" a=\tb":     "+a=%09b",
 		"a!b=1":      "a!b=1",
 		"a=x y":      "a=x+y",
 		"a=x\ny":     "a=x%0Ay",

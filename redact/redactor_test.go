@@ -35,6 +35,9 @@ func TestURL(t *testing.T) {
 		{"semicolons", "http://h/?a=1;b=2", "http://h/?a=REDACTED"},
 		{"malformed escapes", "http://h/?a=%zz&%zz=b", "http://h/?a=REDACTED&%zz=REDACTED"},
 		{"value with equals signs", "http://h/?sig=a==&n=1", "http://h/?sig=REDACTED&n=REDACTED"},
+		{"origin alone", "http://u:hush@h", "http://REDACTED:REDACTED@h"},
+		{"query after the origin", "http://h?a=hush", "http://h?a=REDACTED"},
+		{"user without a host", "http://u:hush@/x", "http://REDACTED:REDACTED@/x"},
 		{"fragment dropped", "http://h/p#token", "http://h/p"},
 		{"lone question mark", "http://h/p?", "http://h/p?"},
 		{"opaque", "mailto:joe@example.com", "mailto:REDACTED"},
@@ -60,6 +63,17 @@ func TestURL(t *testing.T) {
 	if got := redact.URL(nil); got != "" {
 		t.Errorf("URL(nil) = %q", got)
 	}
+	for want, u := range map[string]url.URL{
+		"http://h/a": {Scheme: "http", Host: "h", Path: "a"},
+		"//h/a":      {Host: "h", Path: "/a"},
+		"//h":        {Host: "h"},
+		"a":          {Path: "a"},
+		"":           {},
+	} {
+		if got := redact.URL(&u); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 	if got := redact.URL(&url.URL{Path: "/a", RawQuery: "x\ny=1"}); got != "/a?x%0Ay=REDACTED" {
 		t.Errorf("line break in a query: %q", got)
 	}
@@ -75,6 +89,24 @@ func TestURLTemplate(t *testing.T) {
 		"/search?token=hush&q={q}":         "/search?token=REDACTED&q=REDACTED",
 		"https://u:hush@h/{id}?key=hush#x": "https://REDACTED@h/{id}?key=REDACTED",
 		"":                                 "",
+	} {
+		if got := r.URLTemplate(in); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+// Path gets the path of a template, from its first slash.
+func TestURLTemplatePath(t *testing.T) {
+	r := &redact.Redactor{Path: func(p string) string { return "[" + p + "]" }}
+	for in, want := range map[string]string{
+		"https://h/{id}?a=hush": "https://h[/{id}]?a=REDACTED",
+		"https://h":             "https://h[]",
+		"https://u:hush@h":      "https://REDACTED@h[]",
+		"file:///{id}":          "file://[/{id}]",
+		"://u:hush@h/{id}":      "://REDACTED@h[/{id}]",
+		"{id}":                  "[{id}]",
+		"?token=hush":           "[]?token=REDACTED",
 	} {
 		if got := r.URLTemplate(in); got != want {
 			t.Errorf("%s: got %s, want %s", in, got, want)

@@ -94,22 +94,24 @@ func closes(s string, quote byte) bool {
 func queryGoesOn(s string) int {
 	const far = 1 << 10
 	line := s[:min(len(s), far)]
-	if i := strings.IndexAny(line, "\r\n"+quotes); i >= 0 {
-		line = line[:i]
-	}
+	line = line[:until(line, "\r\n"+quotes)]
 	if i := strings.Index(line, "://"); i >= 0 { // another URL
-		line = line[:strings.LastIndexByte(line[:i], ' ')+1]
+		line = line[:strings.LastIndexByte(line[:i], ' ')]
 	}
 	for amp := strings.LastIndexByte(line, '&'); amp >= 0; amp = strings.LastIndexByte(line[:amp], '&') {
-		word := line[amp:]
-		if i := strings.IndexAny(word, separators); i >= 0 {
-			word = word[:i]
-		}
-		if strings.IndexByte(word, '=') > 1 {
-			return amp + len(word)
+		if word := line[amp:]; strings.IndexByte(word[:until(word, separators)], '=') > 1 {
+			return amp + until(s[amp:], separators) // the line may be cut
 		}
 	}
 	return 0
+}
+
+// until returns the length of s up to the first of the given bytes, or all of it.
+func until(s, bytes string) int {
+	if i := strings.IndexAny(s, bytes); i >= 0 {
+		return i
+	}
+	return len(s)
 }
 
 func (r *Redactor) run(s string) string {
@@ -127,10 +129,7 @@ func logins(s string) string {
 	}
 	var b strings.Builder
 	for s != "" {
-		end := strings.IndexAny(s, separators)
-		if end < 0 {
-			end = len(s)
-		}
+		end := until(s, separators)
 		b.WriteString(login(s[:end]))
 		if end < len(s) {
 			b.WriteByte(s[end])

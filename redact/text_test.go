@@ -134,6 +134,48 @@ func TestTextHidesSecrets(t *testing.T) {
 	}
 }
 
+func TestMarkupAndKeysThatAreCut(t *testing.T) {
+	x := strings.Repeat
+	texts(t, map[string]string{
+		"x</n> <pin":             "x</n> <pin",
+		"x</n> <pin>hush":        "x</n> <pin>REDACTED",
+		"</n> <pin <b>hush</b>":  "</n> <pin <b>hush</b>",
+		"<>hush</>":              "<>hush</>",
+		"-----BEGIN PRIVATE KEY": "-----BEGIN PRIVATE KEY-----REDACTED",
+		"-----BEGIN PRIVATE KEY----\nhush-----END PRIVATE KEY-----":                                        "-----BEGIN PRIVATE KEY-----REDACTED-----END PRIVATE KEY-----",
+		"-----BEGIN X-----\n-----END X-----\n-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----": "-----BEGIN X-----\n-----END X-----\n-----BEGIN PRIVATE KEY-----REDACTED-----END PRIVATE KEY-----",
+		// a label has up to 64 bytes
+		"-----BEGIN PGP PRIVATE KEY BLOCK-----\nhush":       "-----BEGIN PGP PRIVATE KEY-----REDACTED",
+		"-----BEGIN " + x("x", 53) + "PRIVATE KEY-----hush": "-----BEGIN " + x("x", 53) + "PRIVATE KEY-----REDACTED",
+		"-----BEGIN " + x("x", 54) + "PRIVATE KEY-----hush": "-----BEGIN " + x("x", 54) + "PRIVATE KEY-----hush",
+	})
+}
+
+func TestURLInATextEndsWhereItsQueryEnds(t *testing.T) {
+	texts(t, map[string]string{
+		`said "http://h/a?x=hush then left`:                      `said "http://h/a?x=REDACTED then left`,
+		"said \"http://h/a?x=hush then left\nwith \" ":           "said \"http://h/a?x=REDACTED then left\nwith \" ",
+		`"see http://u:hush@h/x, now"`:                           `"see http://REDACTED:REDACTED@h/x, now"`,
+		`Get "http://h/a)?x=("y")&n=hush": EOF`:                  `Get "http://h/a)?x=REDACTED&n=REDACTED": EOF`,
+		`Get "http://h/a) b": x "y"`:                             `Get "http://h/a%29%20b": x "y"`,
+		`Get "http://h/?q=it's hush&x=hush": EOF`:                `Get "http://h/?q=REDACTED&x=REDACTED": EOF`,
+		`see http://h/?a=hush" and`:                              `see http://h/?a=REDACTED" and`,
+		`see http://h/?a=hush "b&c=d"`:                           `see http://h/?a=REDACTED "b&c=d"`,
+		"see http://h/?a=hush b\n&c=d":                           "see http://h/?a=REDACTED b\n&c=d",
+		"http://h/?q=hush b&c=hush http://i/":                    "http://h/?q=REDACTED&c=REDACTED http://i/",
+		"http://h/?q=hush b&=c":                                  "http://h/?q=REDACTED b&=c",
+		"http://h/?q=hush b&c=hush, d":                           "http://h/?q=REDACTED&c=REDACTED, d",
+		"http://h/?q=" + strings.Repeat("x ", 510) + "&c=hush y": "http://h/?q=REDACTED&c=REDACTED y",
+		"why?not":                        "why?not",
+		"next?page=hush":                 "next?page=REDACTED",
+		"/next?hush":                     "/next?REDACTED",
+		"x  user:hush@h y":               "x  REDACTED:REDACTED@h y",
+		"user:hush@":                     "user:hush@",
+		"@h:x":                           "@h:x",
+		"acct:joe@h, MAILTO:joe@h, :x@h": "acct:joe@h, MAILTO:joe@h, :x@h",
+	})
+}
+
 // What a server chooses the length of is looked through once.
 func TestTextOfAMegabyteIsBounded(t *testing.T) {
 	for _, part := range []string{`parsing "x" `, "parsing ", "token:", "token: ", "bearer ", "a:b@", `"http://h/?a=b `, "http://h/?a=b&c=d ", "/p?a=1 ", "token=", `cookie:a="x" `, `cookie:a="`, `token:["x`, "token:b", `dpop=["`, `token="`, "token:{", "password \"", "= ", "token=[]x", "<password>", "<password> </", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "\n token: x", "/?a "} {
