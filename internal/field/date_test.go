@@ -12,7 +12,7 @@ func TestDate(t *testing.T) {
 	want := time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC)
 	for _, s := range []string{
 		"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
-		"SUN, 06 nov 1994 08:49:37 gMt", "Mon, 06 Nov 1994 08:49:37 GMT",
+		"SUN, 06 nov 1994 08:49:37 gMt", "Sun Nov 06 08:49:37 1994", "Mon, 06 Nov 1994 08:49:37 GMT",
 	} {
 		if got, ok := Date(s, now); !ok || !got.Equal(want) {
 			t.Errorf("Date(%q) = %v, %v, want %v", s, got, ok, want)
@@ -25,6 +25,7 @@ func TestDate(t *testing.T) {
 		"Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT", "Thu, 31 Feb 1994 23:59:59 GMT", "Thu, 31 Feb 1994 23:59:60 GMT", "Mon Feb 29 23:59:59 1993", "Sunday, 30-Feb-94 00:00:00 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
 		"Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun Nov 06 08:49:37 1994 GMT", "1994-11-06T08:49:37Z",
 		"Sun, 06 Nov 199: 08:49:37 GMT", "Sun, 06 Nov 199/ 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GXT",
+		"Sunday, 06-Nov-94 08:49:37 UTC", "Sunday, 06", "Sunday", "Sun Nov 06 08:49:37 199x",
 		"Sun, 06-Nov-94 08:49:37 GMT", "Sunday, 06 Nov 1994 08:49:37 GMT", " Sun, 06 Nov 1994 08:49:37 GMT",
 	} {
 		if got, ok := Date(s, now); ok {
@@ -43,6 +44,8 @@ func TestDate(t *testing.T) {
 	}{
 		{"Saturday, 31-Oct-76 00:00:00 GMT", "2026-11-01", 2076},
 		{"Monday, 02-Nov-76 00:00:01 GMT", "2026-11-01", 1976},
+		{"Sunday, 01-Nov-76 00:00:00 GMT", "2026-11-01", 2076},
+		{"Sunday, 01-Nov-76 00:00:01 GMT", "2026-11-01", 1976},
 		{"Friday, 01-Jan-00 00:00:00 GMT", "2099-12-31", 2100},
 		{"Tuesday, 29-Feb-00 00:00:00 GMT", "2099-12-31", 2000},
 	} {
@@ -50,6 +53,9 @@ func TestDate(t *testing.T) {
 		if got, ok := Date(test.line, seenFrom); !ok || got.Year() != test.want {
 			t.Errorf("%s seen from %s is of %d, %v, want %d (RFC 9110 §5.6.7)", test.line, test.now, got.Year(), ok, test.want)
 		}
+	}
+	if got, ok := Date("Tuesday, 29-Feb-00 00:00:00 GMT", time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)); ok {
+		t.Errorf("29 February of a year 00, seen from 2100, is %v, want none: 2100 has no such day, and 2000 is not in reach", got)
 	}
 	if got, ok := Date("Sat, 31 Dec 2016 23:59:60 GMT", now); !ok || !got.Equal(time.Date(2017, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("a leap second is %v, %v, want the beginning of the next minute", got, ok)

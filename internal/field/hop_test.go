@@ -27,8 +27,11 @@ func TestWithoutHopByHop(t *testing.T) {
 		t.Errorf("the header that was given is now %v", h)
 	}
 	plain := http.Header{"A": {"1"}}
-	if diff := cmp.Diff(http.Header{"A": {"1"}}, WithoutHopByHop(plain)); diff != "" {
-		t.Errorf("a header without them (-want +got)\n%s", diff)
+	if same := WithoutHopByHop(plain); true {
+		same.Set("B", "2")
+		if diff := cmp.Diff(http.Header{"A": {"1"}, "B": {"2"}}, plain); diff != "" {
+			t.Errorf("a header without them is returned as it is (-want +got)\n%s", diff)
+		}
 	}
 	for name, want := range map[string]bool{"te": true, "Transfer-Encoding": true, "Content-Type": false, "Tea": false} {
 		if got := IsHopByHop(name); got != want {

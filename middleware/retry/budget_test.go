@@ -314,3 +314,41 @@ func TestLayersShareABudget(t *testing.T) {
 		}
 	})
 }
+
+func TestTokenBucketIsValidated(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		bucket *retry.TokenBucket
+		valid  bool
+	}{
+		{"zero", &retry.TokenBucket{}, true},
+		{"nil", nil, false},
+		{"negative Capacity", &retry.TokenBucket{Capacity: -1, RetryCost: -2}, false},
+		{"negative RetryCost", &retry.TokenBucket{RetryCost: -1}, false},
+		{"negative TimeoutCost", &retry.TokenBucket{TimeoutCost: -1}, false},
+		{"negative FloorWindow", &retry.TokenBucket{FloorWindow: -1}, false},
+		{"negative MaxKeys", &retry.TokenBucket{MaxKeys: -1}, false},
+		{"negative Reward and Floor", &retry.TokenBucket{Reward: -1, Floor: -1}, true},
+		{"a retry costs all", &retry.TokenBucket{Capacity: 5, RetryCost: 5}, true},
+		{"a retry costs more than all", &retry.TokenBucket{Capacity: 4, RetryCost: 5}, false},
+	} {
+		if err := (retry.Options{Budget: tt.bucket}).Validate(); (err == nil) != tt.valid {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// Without MaxKeys there are 1024 buckets. The key after them takes over the tokens of the first.
+func TestDefaultMaxKeys(t *testing.T) {
+	bucket := &retry.TokenBucket{}
+	for key := range 1024 {
+		bucket.Allow(fmt.Sprint(key), retry.Outcome{})
+	}
+	if n := bucket.Stats().InTrouble; n != 1024 || bucket.Tokens("0") != 95 {
+		t.Errorf("%d keys, %d tokens", n, bucket.Tokens("0"))
+	}
+	bucket.Allow("one more", retry.Outcome{})
+	if n := bucket.Stats().InTrouble; n != 1024 || bucket.Tokens("one more") != 90 || bucket.Tokens("0") != 100 {
+		t.Errorf("%d keys, %d and %d tokens", n, bucket.Tokens("one more"), bucket.Tokens("0"))
+	}
+}

@@ -79,6 +79,8 @@ func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
+		late, cancelLate := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancelLate()
 		for _, tt := range []struct {
 			name     string
 			asked    time.Duration
@@ -87,6 +89,7 @@ func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
 		}{
 			{"caller's deadline", 30 * time.Second, short, true},
 			{"more than MaxRetryAfter", time.Hour, t.Context(), false},
+			{"more than MaxRetryAfter, before a later deadline", time.Hour, late, false},
 		} {
 			origin := plytest.NewOrigin(plytest.RetryIn(503, tt.asked))
 			layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
@@ -115,9 +118,16 @@ func TestCoolDownThatDoesNotFitFailsAtOnce(t *testing.T) {
 	})
 }
 
-func TestShorterCoolDownDoesNotCutALongerOne(t *testing.T) {
+func TestLongerOfTwoCoolDownsCounts(t *testing.T) {
+	long, short := plytest.RetryIn(429, 30*time.Second), plytest.RetryIn(503, time.Second)
+	for _, script := range [][]plytest.Reply{{long, short, plytest.Text("hello")}, {short, long, plytest.Text("hello")}} {
+		longerOfTwoCoolDownsCounts(t, script)
+	}
+}
+
+func longerOfTwoCoolDownsCounts(t *testing.T, script []plytest.Reply) {
 	bubble(t, func(t *testing.T) {
-		origin := &plytest.Origin{Latency: time.Second, Script: []plytest.Reply{plytest.RetryIn(429, 30*time.Second), plytest.RetryIn(503, time.Second), plytest.Text("hello")}}
+		origin := &plytest.Origin{Latency: time.Second, Script: script}
 		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
 		var wg sync.WaitGroup
 		for range 2 {
@@ -164,6 +174,62 @@ func TestCanceledWaitReportsTheCause(t *testing.T) {
 		_, err := layer.RoundTrip(newRequest(t, "GET").WithContext(ctx))
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, shutdown) || stopOf(t, err) != retry.StopCanceled {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// The end of one server's cool-down leaves that of another.
+func TestCoolDownsEndOneByOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := plytest.NewOrigin(plytest.RetryIn(429, time.Second), plytest.RetryIn(429, 30*time.Second), plytest.Text("hello"))
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(origin)
+		waited := func(host string) time.Duration {
+			t.Helper()
+			start := time.Now()
+			req := newRequest(t, "GET")
+			req.URL.Host = host
+			resp, err := layer.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return time.Since(start)
+		}
+		waited("a.test")
+		waited("b.test")
+		time.Sleep(time.Second)
+		if d := waited("a.test"); d != 0 {
+			t.Errorf("a waits for %s after its cool-down", d)
+		}
+		if d := waited("b.test"); d < 29*time.Second {
+			t.Errorf("b waits for %s, want the rest of its cool-down", d)
+		}
+	})
+}
+
+func TestCoolDownOfMaxRetryAfterIsWaitedOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := plytest.NewOrigin(plytest.RetryIn(429, 30*time.Second), plytest.Text("hello"))
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1, MaxRetryAfter: 30 * time.Second})(origin)
+		for _, want := range []int{429, 200} {
+			resp, err := layer.RoundTrip(newRequest(t, "GET"))
+			if err != nil || resp.StatusCode != want {
+				t.Fatalf("%v, %v", resp, err)
+			}
+			resp.Body.Close()
+		}
+	})
+}
+
+// A caller that is gone before a retry without a wait sends nothing more, and its error says so once.
+func TestCanceledBeforeARetryWithoutAWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := plytest.NewOrigin(plytest.Status(503))
+		ctx, cancel := context.WithCancel(t.Context())
+		o := retry.Options{Backoff: retry.Constant(0), OnRetry: func(context.Context, retry.Event) { cancel() }}
+		_, err := retry.New(o)(origin).RoundTrip(newRequest(t, "GET").WithContext(ctx))
+		if !errors.Is(err, context.Canceled) || origin.Count() != 1 || strings.Count(err.Error(), "context canceled") != 1 {
+			t.Errorf("%d requests, %v", origin.Count(), err)
 		}
 	})
 }

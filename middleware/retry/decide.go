@@ -134,7 +134,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // over returns why ctx is done, or nil if it is not. The error matches both ctx.Err and the cause, so that callers can recognize a particular timeout.
 func over(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if err == nil || errors.Is(cause, err) {
+	if errors.Is(cause, err) { // also if both are nil
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)

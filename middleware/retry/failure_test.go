@@ -1,10 +1,14 @@
 package retry
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"testing"
+	"time"
 )
 
 // The errors of net/http that are known by their text alone, as they are, behind what a layer puts before them, and not in part.
@@ -58,6 +62,70 @@ func TestErrorsOfARefusingProxy(t *testing.T) {
 		}
 		if got := failureOf(errors.New("x: " + text)); got != failureUnknown {
 			t.Errorf("%q in a longer text is %d", text, got)
+		}
+	}
+}
+
+// The errors that are known by their type.
+func TestErrorsKnownByTheirType(t *testing.T) {
+	cause := errors.New("cause")
+	op := func(op string, err error) error { return &net.OpError{Op: op, Net: "tcp", Err: err} }
+	for _, tt := range []struct {
+		err  error
+		want failure
+	}{
+		{&tls.CertificateVerificationError{Err: cause}, failureFatal},
+		{tls.RecordHeaderError{Msg: "x"}, failureFatal},
+		{tls.AlertError(40), failureFatal},
+		{&tls.ECHRejectionError{}, failureFatal},
+		{x509.UnknownAuthorityError{}, failureFatal},
+		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "a"}, failureFatal},
+		{x509.CertificateInvalidError{Cert: &x509.Certificate{}}, failureFatal},
+		{x509.SystemRootsError{Err: cause}, failureFatal},
+		{x509.ConstraintViolationError{}, failureFatal},
+		{x509.UnhandledCriticalExtension{}, failureFatal},
+		{http.ErrSchemeMismatch, failureFatal},
+		{op("remote error", cause), failureFatal},
+		{op("local error", cause), failureFatal},
+		{op("proxyconnect", op("local error", cause)), failureFatal},
+		{op("dial", cause), failureUnsent},
+		{op("proxyconnect", cause), failureUnsent},
+		{op("dial", &net.AddrError{Err: "x"}), failureFatal},
+		{op("dial", net.UnknownNetworkError("x")), failureFatal},
+		{op("dial", &net.ParseError{Type: "x", Text: "y"}), failureFatal},
+		{op("dial", net.InvalidAddrError("x")), failureFatal},
+		{op("read", &net.AddrError{Err: "x"}), failureLost},
+		{op("read", cause), failureLost},
+		{op("write", cause), failureLost},
+		{op("set", cause), failureUnknown},
+		{errors.New("rate: Wait(n=1) would exceed context deadline"), failureTimeout},
+		{cause, failureUnknown},
+	} {
+		if got := failureOf(fmt.Errorf("layer: %w", tt.err)); got != tt.want {
+			t.Errorf("%T %v is %d, want %d", tt.err, tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestUnsentFailures(t *testing.T) {
+	for f, want := range map[failure]bool{
+		failureUnknown: false, failureUnsent: true, failureRefused: true, failureLost: false, failureTimeout: false, failureFatal: false,
+	} {
+		if got := f.unsent(); got != want {
+			t.Errorf("failure %d: %v", f, got)
+		}
+	}
+}
+
+// After the statuses of overload the first wait is up to a second, and up to 100 ms otherwise: of a thousand waits one is near the bound.
+func TestDefaultBackoffAfterOverload(t *testing.T) {
+	for status, bound := range map[int]time.Duration{0: 100 * time.Millisecond, 500: 100 * time.Millisecond, 429: time.Second, 503: time.Second} {
+		var longest time.Duration
+		for range 1000 {
+			longest = max(longest, defaultBackoff(1, Outcome{Status: status}))
+		}
+		if longest >= bound || longest < bound*9/10 {
+			t.Errorf("after %d the longest of many first waits is %s, want nearly %s", status, longest, bound)
 		}
 	}
 }

@@ -90,3 +90,45 @@ func TestPostIsSentOnceAfterServerErrors(t *testing.T) {
 		}
 	})
 }
+
+func TestRandomKeysDiffer(t *testing.T) {
+	version := regexp.MustCompile(`^"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"$`)
+	keys, digits := map[string]bool{}, map[byte]map[byte]bool{} // at the places of version and variant
+	for range 300 {
+		key := retry.RandomKey(newRequest(t, "POST"))
+		if !version.MatchString(key) {
+			t.Fatalf("key %s is no UUID of version 4", key)
+		}
+		keys[key] = true
+		for _, i := range []byte{15, 16, 17, 20, 21, 22} {
+			if digits[i] == nil {
+				digits[i] = map[byte]bool{}
+			}
+			digits[i][key[i]] = true
+		}
+	}
+	if n := []int{len(digits[15]), len(digits[16]), len(digits[17]), len(digits[20]), len(digits[21]), len(digits[22])}; len(keys) != 300 || !cmp.Equal(n, []int{1, 16, 16, 4, 16, 16}) {
+		t.Errorf("%d keys; digits: %v", len(keys), n)
+	}
+	if key := retry.RandomKey(newRequest(t, "PUT")); key != "" {
+		t.Errorf("a PUT gets the key %s", key)
+	}
+}
+
+// The hop before had no key: that of the next hop is its own.
+func TestIdempotencyKeyOfALaterHop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		origin := &plytest.Origin{Paths: map[string][]plytest.Reply{"/a": {plytest.Status(307, "Location", "/b")}, "/b": {plytest.Text("")}}}
+		o := retry.Options{IdempotencyKey: func(r *http.Request) string { return map[string]string{"/b": "key"}[r.URL.Path] }}
+		req := newRequest(t, "POST")
+		req.URL.Path = "/a"
+		resp, err := (&http.Client{Transport: retry.New(o)(origin)}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if x := origin.Exchanges(); len(x) != 2 || x[0].Header.Get("Idempotency-Key") != "" || x[1].Header.Get("Idempotency-Key") != "key" {
+			t.Errorf("%d requests: %v", len(x), x)
+		}
+	})
+}

@@ -124,3 +124,17 @@ func TestHugeRetryAfterDoesNotOverflow(t *testing.T) {
 		}
 	})
 }
+
+// Clients that were told the same wait do not come back together: up to a tenth is added at random.
+func TestRetryAfterIsJittered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var longest time.Duration
+		o := retry.Options{MaxAttempts: 2, Backoff: retry.Constant(0), Budget: retry.Unlimited, OnRetry: func(_ context.Context, e retry.Event) { longest = max(longest, e.Wait) }}
+		for range 200 {
+			call(t, o, newRequest(t, "GET"), plytest.RetryIn(503, 10*time.Second))
+		}
+		if longest < 10500*time.Millisecond || longest > 11*time.Second {
+			t.Errorf("the longest of many waits is %s", longest)
+		}
+	})
+}
