@@ -3,6 +3,7 @@ package retry_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -323,7 +324,7 @@ func TestTokenBucketIsValidated(t *testing.T) {
 	}{
 		{"zero", &retry.TokenBucket{}, true},
 		{"nil", nil, false},
-		{"negative Capacity", &retry.TokenBucket{Capacity: -1, RetryCost: -2}, false},
+		{"negative Capacity", &retry.TokenBucket{Capacity: -1}, false},
 		{"negative RetryCost", &retry.TokenBucket{RetryCost: -1}, false},
 		{"negative TimeoutCost", &retry.TokenBucket{TimeoutCost: -1}, false},
 		{"negative FloorWindow", &retry.TokenBucket{FloorWindow: -1}, false},
@@ -332,7 +333,11 @@ func TestTokenBucketIsValidated(t *testing.T) {
 		{"a retry costs all", &retry.TokenBucket{Capacity: 5, RetryCost: 5}, true},
 		{"a retry costs more than all", &retry.TokenBucket{Capacity: 4, RetryCost: 5}, false},
 	} {
-		if err := (retry.Options{Budget: tt.bucket}).Validate(); (err == nil) != tt.valid {
+		err := (retry.Options{Budget: tt.bucket}).Validate()
+		if (err == nil) != tt.valid {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if negative := strings.HasPrefix(tt.name, "negative"); err != nil && strings.Contains(err.Error(), "may be negative") != negative {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}

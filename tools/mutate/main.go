@@ -6,7 +6,7 @@
 //
 // All mutants of a package are compiled into one test binary, each behind a switch, so that a mutant costs the run of a few tests and no build.
 // A first run of each test, with no mutant on, records which mutants it reaches; a mutant is then tried with those tests alone, the fastest first.
-// The survivors are printed with their place, what was changed, and how many tests ran over it without noticing. The exit code is 1 only if the run itself fails.
+// The survivors are printed by name with their line, and how many tests ran over it without noticing. The exit code is 1 only if the run itself fails.
 //
 // The mutations: a comparison negated, or with its bound moved; a condition of an if or of a case negated; an operand of && or || left out; + for - and - for +;
 // a number one higher; a statement left out; nil returned in place of an error.
@@ -159,7 +159,7 @@ func try(mutants []mutant, reached map[int][]test, out io.Writer) (killed, unrea
 			if len(tests) == 0 {
 				unreached++
 			}
-			fmt.Fprintf(out, "SURVIVED  %v  (tests that reach it: %d)\n", m, len(tests))
+			fmt.Fprintf(out, "SURVIVED  %s  (line %d, tests that reach it: %d)\n", m.name, m.line, len(tests))
 		}
 		if i%50 == 49 {
 			fmt.Fprintf(os.Stderr, "%d of %d\n", i+1, len(mutants))

@@ -79,9 +79,9 @@ func TestRules(t *testing.T) {
 	if err := run(options{pkg: ".", every: 1}, &out); err != nil {
 		t.Fatal(err)
 	}
-	want := `SURVIVED  rules.go:8: age > limit -> age >= limit  (tests that reach it: 1)
-SURVIVED  rules.go:21: a - b -> a + b  (tests that reach it: 0)
-SURVIVED  rules.go:27: points > 90 -> points >= 90  (tests that reach it: 1)
+	want := `SURVIVED  rules.go Check: age > limit -> age >= limit  (line 8, tests that reach it: 1)
+SURVIVED  rules.go Unused: a - b -> a + b  (line 21, tests that reach it: 0)
+SURVIVED  rules.go Grade: points > 90 -> points >= 90  (line 27, tests that reach it: 1)
 example.test/rules: 12 mutants, 9 killed, 3 survived (1 reached by no test), 2 judged equivalent: 75.0 %
 `
 	if got := out.String(); got != want {

@@ -24,10 +24,6 @@ func (m mutant) base() string {
 	return fmt.Sprintf("%s %s: %s -> %s", m.file, m.function, m.original, m.mutated)
 }
 
-func (m mutant) String() string {
-	return fmt.Sprintf("%s:%d: %s -> %s", m.file, m.line, m.original, m.mutated)
-}
-
 // identify gives each mutant the shortest name that no other has. It has no line number, so that a change elsewhere in the file leaves a list of names true.
 func identify(mutants []mutant) {
 	short, long := map[string]int{}, map[string]int{}
