@@ -35,7 +35,8 @@ type Cache struct {
 	filterBody     func(*http.Request, *http.Response, []byte) bool
 	refreshBudget  func(host string) (refund func(), ok bool)
 	tags           func(*http.Response) []string // see Options.Tags
-	filtersHits    bool                          // the user has conditions for what is served: Filter or Statuses
+	eventStreams   EventStreamMode
+	filtersHits    bool // the user has conditions for what is served: Filter or Statuses
 	trace          *Trace
 	hashKeys       *durable.HashKeys
 
@@ -72,6 +73,7 @@ func New(o Options) (*Cache, error) {
 		StaleWhileRevalidate: o.StaleWhileRevalidate, StaleIfError: o.StaleIfError,
 	}
 	c.tags, c.refreshBudget = o.Tags, o.RefreshBudget
+	c.eventStreams, c.policy.EventStreams = o.EventStreams, o.EventStreams != EventStreamsNotStored
 	c.filtersHits = o.Filter != nil || o.Statuses != nil
 	c.policy.Methods, c.policy.Statuses = slices.Clone(o.Methods), slices.Clone(o.Statuses)
 	c.policy.Targeted, c.policy.StrictCookie, c.policy.ReplayCookies = slices.Clone(o.TargetedFields), o.RefuseSetCookie, o.ReplayCookies

@@ -219,8 +219,11 @@ func (x *exchange) deliver(f *inflightFetch, d rfc9111.Decision) (*http.Response
 
 // fromStore reports whether a body is a stored one, which stands in for an answer that has failed.
 func fromStore(rc io.ReadCloser) bool {
-	_, ok := rc.(stored.Narrower)
-	return ok
+	switch rc.(type) {
+	case stored.Narrower, *stream.Paced:
+		return true
+	}
+	return false
 }
 
 // handOver does the last that is to be done before a caller gets a response. If that is a hook which panics, it closes the body: no caller will.

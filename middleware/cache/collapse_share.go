@@ -156,7 +156,7 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 		}
 	}()
 	e, now := f.entry, time.Now()
-	if !(waited && x.acceptsFetched(e, now)) && !x.couldUse(e, now) || x.cache.filtersHits && !x.cache.admits(x.request, e) {
+	if !(waited && x.acceptsFetched(e, now)) && !x.couldUse(e, now) || x.cache.refuses(x.request, e) {
 		return nil
 	}
 	length := e.Body.Size()
@@ -169,7 +169,7 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 	}
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, TTL: e.TTL(now), HasTTL: true, Detail: d.Detail}
 	age := strconv.FormatInt(int64(e.Age(now)/time.Second), 10)
-	resp := x.resumable(e.Response(x.request, x.parsed.Head, age, s.String(), form), x.request)
+	resp := x.resumable(x.cache.replayed(e.Response(x.request, x.parsed.Head, age, s.String(), form), e, x.request), x.request)
 	if attached = x.attachBody(f, resp, form); !attached {
 		return nil
 	}

@@ -72,6 +72,7 @@ type ExplainedStored struct {
 	StaleWhileRevalidate, StaleIfError time.Duration // RFC 5861
 	NoCache, MustRevalidate, Immutable bool
 	ETag, LastModified                 string
+	EventStream                        string // how a replay of it goes, such as "paced, 2.4s"; empty for any other response
 	Varies                             []ExplainedField
 }
 
@@ -162,7 +163,7 @@ func (c *Cache) peek(ctx context.Context, f *lookup, a *rfc9111.Request, key []b
 			}
 		}
 	}
-	if f.Entry != nil && c.filtersHits && !c.admits(r, f.Entry) {
+	if f.Entry != nil && c.refuses(r, f.Entry) {
 		f.Entry, f.Fwd = nil, cachestatus.FwdMiss
 	}
 	if f.Entry != nil && !f.Entry.Body.InMemory() {
@@ -278,6 +279,9 @@ func (c *Cache) explainStored(s *foreseen, e *stored.Entry, now time.Time) Expla
 		NoCache: e.Rules.NoCache, MustRevalidate: e.Rules.MustRevalidate, Immutable: e.Rules.Immutable,
 		ETag: e.Header.Get("Etag"), LastModified: e.Header.Get("Last-Modified"),
 	}
+	if e.Pacing != "" {
+		x.EventStream = c.eventStreams.String() + ", " + e.Pacing.Duration().String()
+	}
 	for _, selector := range e.Selectors {
 		value, present := rfc9111.Selecting(s.request, selector.Name, c.hashKey())
 		x.Varies = append(x.Varies, ExplainedField{
@@ -309,8 +313,8 @@ func (c *Cache) whyNot(s *foreseen, e *stored.Entry, fields []ExplainedField) st
 		return "the request has another " + fields[i].Name
 	case e.Search != nil && !e.Search.Covers(stored.QueryOf(s.request)):
 		return "the query differs in what counts (No-Vary-Search)"
-	case c.filtersHits && !c.admits(s.request, e):
-		return "Options.Filter or Options.Statuses does not allow it"
+	case c.refuses(s.request, e):
+		return "Options.Filter, Options.Statuses or Options.EventStreams does not allow it"
 	case s.lookup.Entry == nil:
 		return "its body cannot be read"
 	case rfc9111.LacksBytes(&s.parsed, e):

@@ -125,6 +125,8 @@ var sources = []struct{ reason, source string }{
 	{"an error without a lifetime", "Options.Expiry"},
 	{"status not allowed", "Options.Statuses"},
 	{"filter", "Options.Filter"},
+	{"event stream", "Options.EventStreams"},
+	{"the event stream", "Options.EventStreams"},
 	{"body exceeds MaxEntryBytes", "Options.MaxEntryBytes"},
 	{"the copies in flight", "Options.MaxInFlightBytes"},
 	{"no key", "Options.Key"},

@@ -49,7 +49,7 @@ func (s *ExplainedStored) write(b *strings.Builder) {
 	}{
 		{s.NoCache, "no-cache"}, {s.MustRevalidate, "must-revalidate"}, {s.Immutable, "immutable"}, {s.Sliding, "sliding lifetime"},
 		{s.StaleWhileRevalidate > 0, "stale-while-revalidate " + s.StaleWhileRevalidate.String()}, {s.StaleIfError > 0, "stale-if-error " + s.StaleIfError.String()},
-		{s.ETag != "", "ETag " + s.ETag}, {s.LastModified != "", "Last-Modified " + s.LastModified},
+		{s.EventStream != "", "event stream, " + s.EventStream}, {s.ETag != "", "ETag " + s.ETag}, {s.LastModified != "", "Last-Modified " + s.LastModified},
 	} {
 		if rule.on {
 			fmt.Fprintf(b, "  %s\n", rule.text)

@@ -58,7 +58,7 @@ func (c *Cache) selectAlike(f *lookup, set *stored.Variants, key []byte, a *rfc9
 
 // filterFound drops what was found if the options do not allow it to be served.
 func (c *Cache) filterFound(f *lookup, r *http.Request) {
-	if f.Entry != nil && c.filtersHits && !c.admits(r, f.Entry) {
+	if f.Entry != nil && c.refuses(r, f.Entry) {
 		f.nothing()
 	}
 }
@@ -76,7 +76,16 @@ func (f *lookup) snapshot() *durable.Snapshot {
 	return f.seen
 }
 
-// admits reports whether Options.Filter and Options.Statuses allow a stored response to be served: they may have changed since it was stored.
+// refuses reports whether the options do not allow a stored response to be served: they may have changed since it was stored, or be those of another cache
+// that shares the store.
+func (c *Cache) refuses(r *http.Request, e *stored.Entry) bool {
+	if e.Pacing != "" && c.eventStreams == EventStreamsNotStored {
+		return true
+	}
+	return c.filtersHits && !c.admits(r, e)
+}
+
+// admits reports whether Options.Filter and Options.Statuses allow a stored response to be served.
 func (c *Cache) admits(r *http.Request, e *stored.Entry) bool {
 	if !c.policy.AllowsStatus(e.Status) {
 		return false

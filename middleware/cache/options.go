@@ -80,6 +80,18 @@ type Options struct {
 	// they would undo what the origin has set since then, a login for example. What comes from the origin sets its cookies in any case.
 	ReplayCookies bool
 
+	// EventStreams says whether event streams (text/event-stream) are stored, for as long as any other response of the same freshness, and how a stored one is replayed.
+	// Zero means that none is stored: each passes through as it arrives. Name a mode for streams that have an end and are worth repeating, such as the answers of a language model;
+	// those to POST need [Options.Methods] and a Key with [keying.Body], and mostly an Expiry of your own. Keep feeds without an end away by Filter or [WithMode]:
+	// each would be copied until it is larger than MaxEntryBytes.
+	//
+	// The first caller, and those who share its fetch, get the stream as it arrives. It is stored once it has ended in order, with the end of an event:
+	// not if it broke off, was closed before its end, has an event of the type "error" or none at all, a content coding, or a status other than 200.
+	// That a stream lacks its last events though it ended in order, only FilterBody can see.
+	//
+	// A request with Last-Event-ID bypasses the cache, for what is stored begins before that event.
+	EventStreams EventStreamMode
+
 	// MaxEntryBytes bounds the body of a stored response. A larger one streams to the caller and is not stored. Zero means 8 MiB.
 	MaxEntryBytes int64
 
@@ -197,6 +209,9 @@ func (o *Options) check() error {
 		if err := t.check(); err != nil {
 			return err
 		}
+	}
+	if o.EventStreams > EventStreamsPaced {
+		return optionError("EventStreams", fmt.Sprintf("%d is no mode: give EventStreamsNotStored, EventStreamsAtOnce or EventStreamsPaced", o.EventStreams))
 	}
 	if o.VaryHashKey != nil && len(o.VaryHashKey) < 16 {
 		return optionError("VaryHashKey", "has less than 16 bytes: give as many random ones, or nil")

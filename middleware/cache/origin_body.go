@@ -5,17 +5,21 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/plyhttp/ply/middleware/cache/internal/lease"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
-// newBodyCopy prepares the copy of the body. A large one goes into a byte store while it comes in.
-func (p *originResponse) newBodyCopy(e *stored.Entry) stream.BodyCopy {
+// newBodyCopy prepares the copy of the body. A large one goes into a byte store while it comes in. events is not nil for an event stream.
+func (p *originResponse) newBodyCopy(e *stored.Entry, events *stream.EventStream) stream.BodyCopy {
 	length := p.ContentLength
 	if length == 0 {
 		length = -1 // a handler that makes its responses by hand left it out: with a length of zero, net/http has NoBody
 	}
 	d := stream.BodyCopy{Length: length, Limit: p.cache.maxEntry, TooLarge: tooLarge, Trailers: p.Trailer != nil, Claim: &stream.Claim{Budget: &p.cache.copyBudget}}
+	if events != nil {
+		d.Incomplete = events.Incomplete
+	}
 	if p.cache.filterBody != nil && d.Limit > maxFiltered {
 		d.Limit, d.TooLarge = maxFiltered, tooLargeToFilter
 	}
@@ -32,7 +36,11 @@ func (p *originResponse) newBodyCopy(e *stored.Entry) stream.BodyCopy {
 // later requests join it; with a complete copy it stays until they find the entry in the store. An extra reference keeps the fan-out alive so long.
 func (p *originResponse) shareBody(e *stored.Entry) {
 	x, f, began := p.exchange, p.inflight, p.began
-	s := p.fanOut(e, p.newBodyCopy(e))
+	events := p.recordEvents()
+	if events != nil {
+		f.lease.End(lease.ReleaseAll) // no other process waits for the end of a stream
+	}
+	s := p.fanOut(e, p.newBodyCopy(e, events))
 	s.Decided = func(o stream.Outcome) {
 		if !o.Complete {
 			x.removeIfTooLarge(e, o.Reason)
@@ -46,6 +54,7 @@ func (p *originResponse) shareBody(e *stored.Entry) {
 		if whole.Body = o.Content(); len(s.Final) > 0 {
 			whole.Trailer = s.Final
 		}
+		whole.Pacing = events.Pacing()
 		whole.Derive()
 		s.AddRef()
 		x.cache.put(x, whole, began, func() {
@@ -89,9 +98,10 @@ func (f *inflightFetch) copyDropped(x *exchange, o stream.Outcome) {
 // copyBody copies the body as its one caller reads it, and stores e when it has ended well. The transport puts trailers into the response that it made;
 // the caller gets another response, so that what it does to its trailers is not stored.
 func (p *originResponse) copyBody(e *stored.Entry) {
+	events := p.recordEvents()
 	made, given, x, began := p.Response, *p.Response, p.exchange, p.began
 	given.Trailer = made.Trailer.Clone()
-	recorder := stream.NewRecorder(made.Body, p.newBodyCopy(e))
+	recorder := stream.NewRecorder(made.Body, p.newBodyCopy(e, events))
 	recorder.Ended = func() { addTrailers(&given, made.Trailer) }
 	recorder.Commit = func(body stored.Content) {
 		if !x.cache.keeps(x.request, e, body.Bytes) {
@@ -102,6 +112,7 @@ func (p *originResponse) copyBody(e *stored.Entry) {
 		if len(made.Trailer) > 0 {
 			e.Trailer = made.Trailer.Clone()
 		}
+		e.Pacing = events.Pacing()
 		e.Derive()
 		x.cache.put(x, e, began, nil)
 	}

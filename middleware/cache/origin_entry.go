@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/plyhttp/ply/internal/eventstream"
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
@@ -44,6 +45,8 @@ func (p *originResponse) wantedEntry(noBody bool) (*stored.Entry, string) {
 	e, reason := p.entry()
 	switch {
 	case reason != "":
+	case noBody && rfc9111.IsEventStream(p.Header):
+		reason = eventstream.NoEvent
 	case noBody && !p.cache.keeps(p.request, e, nil):
 		reason = bodyRefused
 	case rfc9111.DisplacesServable(p.selected, e, &p.cache.policy, p.received):

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/durable"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
 // serve answers from the store.
@@ -24,6 +26,9 @@ func (l *layer) serve(a *rfc9111.Request, e *stored.Entry, r *http.Request, now 
 	e.Touch(now)
 	if c.durable != nil {
 		c.durable.Touch(e, time.Unix(0, used), now)
+	}
+	if e.Pacing != "" {
+		detail = joined(detail, c.eventStreams.detail())
 	}
 	age := e.Age(now)
 	left := e.FreshForAt(age, now)
@@ -39,19 +44,24 @@ func (l *layer) serve(a *rfc9111.Request, e *stored.Entry, r *http.Request, now 
 		}
 	}
 	s := e.HitFields(age, left)
-	return l.resumable(e.Response(r, a.Head, s.Age, s.Status, rfc9111.Shaped(a, e, now)), r)
+	return l.resumable(e.Response(r, a.Head, s.Age, s.Status, rfc9111.Shaped(a, e, now)), r) // no event stream: those have a detail
 }
 
 // answer makes the response to r from a stored one.
 func (l *layer) answer(a *rfc9111.Request, e *stored.Entry, r *http.Request, now time.Time, status string) *http.Response {
 	age := strconv.FormatInt(int64(e.Age(now)/time.Second), 10)
-	return l.resumable(e.Response(r, a.Head, age, status, rfc9111.Shaped(a, e, now)), r)
+	return l.resumable(l.cache.replayed(e.Response(r, a.Head, age, status, rfc9111.Shaped(a, e, now)), e, r), r)
 }
 
 // resumable has a body that is read from a byte store go on from the origin if the store loses it. The body is read for r.
 func (l *layer) resumable(resp *http.Response, r *http.Request) *http.Response {
+	body := io.Reader(resp.Body)
+	if replay, ok := body.(*stream.Paced); ok {
+		replay.ReadFor(durable.Outliving(r).Context())
+		body = replay.ReadCloser
+	}
 	if l.cache.durable != nil {
-		durable.ResumeFrom(resp, r, l.next)
+		durable.ResumeFrom(body, r, l.next)
 	}
 	return resp
 }

@@ -82,7 +82,7 @@ func (p *originResponse) shareUnstored() {
 		f.entry = e
 		return
 	}
-	d := p.newBodyCopy(e)
+	d := p.newBodyCopy(e, nil)
 	d.Limit, d.OpenSink = min(d.Limit, maxUnstoredBytes), nil
 	p.fanOut(e, d).Decided = func(stream.Outcome) {}
 }

@@ -202,8 +202,8 @@ func (r *ChunkReader) Close() error {
 
 // ResumeFrom has a body that is read from a store go on from next if it must. It is read for r, which may be another request than the one
 // that the response was made for. It must not be called after the first Read.
-func ResumeFrom(resp *http.Response, r *http.Request, next http.RoundTripper) {
-	if body, ok := resp.Body.(*ChunkReader); ok {
+func ResumeFrom(body io.Reader, r *http.Request, next http.RoundTripper) {
+	if body, ok := body.(*ChunkReader); ok {
 		body.request, body.Origin = Outliving(r), next
 	}
 }

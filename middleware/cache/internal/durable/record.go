@@ -53,6 +53,7 @@ const (
 	inChunks
 	hasMethod
 	isAhead // it is refreshed before it expires; readers that do not know this flag fetch anew
+	isPaced // an event stream; the same
 )
 
 // encode makes the record of a set.
@@ -127,6 +128,9 @@ func appendEntry(dst []byte, e *stored.Entry) []byte {
 		dst = append(dst, e.Body.Chunks.ID[:]...)
 		dst = binary.AppendVarint(dst, e.Body.Chunks.Until.UnixNano())
 	}
+	if e.Pacing != "" {
+		dst = AppendText(dst, string(e.Pacing))
+	}
 	return dst
 }
 
@@ -148,6 +152,7 @@ func flagsOf(e *stored.Entry) (flags uint) {
 	set(e.Body.Chunks != nil, inChunks)
 	set(e.Method != "", hasMethod)
 	set(e.Rules.RefreshesAhead(), isAhead)
+	set(e.Pacing != "", isPaced)
 	return flags
 }
 
@@ -270,7 +275,10 @@ func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 	} else {
 		inline = size
 	}
-	if flags != uint64(flagsOf(e)) || e.Status < 200 || e.Status > 599 || e.Part != nil && !fitsBody(e.Part, size) {
+	if flags&isPaced != 0 {
+		e.Pacing = stored.Pacing(w.text())
+	}
+	if flags != uint64(flagsOf(e)) || e.Status < 200 || e.Status > 599 || e.Part != nil && !fitsBody(e.Part, size) || e.Pacing != "" && !e.Pacing.Paces(size) {
 		w.fail()
 	}
 	return e, inline

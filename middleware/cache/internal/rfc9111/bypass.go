@@ -39,6 +39,8 @@ func (a *Request) classify(r *http.Request, p *Policy) {
 		a.SetBypass("precondition for the origin", cachestatus.FwdBypass)
 	case len(a.Ranges) > 0 && r.Method != http.MethodHead && !a.parseRange():
 		a.SetBypass("a range that the origin has to answer", cachestatus.FwdBypass)
+	case a.resumesStream && p.EventStreams:
+		a.SetBypass("Last-Event-ID", cachestatus.FwdBypass)
 	case a.upgrade:
 		a.SetBypass("upgrade", cachestatus.FwdBypass)
 	}

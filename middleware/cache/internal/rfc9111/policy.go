@@ -14,6 +14,7 @@ type Policy struct {
 	Statuses      []int         // that are stored and served; nil for all that may be
 	StrictCookie  bool          // a shared cache stores nothing that sets a cookie
 	ReplayCookies bool          // cookies are stored and set again
+	EventStreams  bool          // event streams are stored
 	Targeted      []string      // fields that are obeyed before Cache-Control (RFC 9213)
 	Disconnected  time.Duration // how stale a response may be while the origin cannot be reached
 

@@ -21,6 +21,7 @@ type Request struct {
 	rng                      byteRange
 	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
 	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
+	resumesStream            bool // the request takes up an event stream (HTML §9.2.4, Last-Event-ID)
 	Credentials              bool // the request has credentials; see package credential
 	Override                 bool // the request names another method than its own
 	plain                    bool // neither the header nor a mode asks anything of the cache
@@ -87,6 +88,8 @@ func (a *Request) Read(m Mode, r *http.Request, p *Policy) {
 			a.Override = true
 		case upgrade:
 			a.upgrade = a.upgrade || len(values) > 0
+		case lastEventID:
+			a.resumesStream = a.resumesStream || len(values) > 0
 		}
 	}
 	if len(control) > 0 {
@@ -115,6 +118,7 @@ const (
 	ifRange
 	precondition // If-Match, If-Unmodified-Since
 	upgrade
+	lastEventID
 	methodOverride // X-HTTP-Method-Override and the like
 	credentials    // Authorization, Cookie, and what else package credential knows
 )
@@ -137,7 +141,7 @@ func classifyField(name string) int {
 		if candidate, is = "If-Range", ifRange; name[3]|0x20 == 'm' {
 			candidate, is = "If-Match", precondition
 		}
-	case len("Cache-Control"): // and If-None-Match, Authorization, X-HTTP-Method
+	case len("Cache-Control"): // and If-None-Match, Authorization, X-HTTP-Method, Last-Event-ID
 		switch candidate, is = "Cache-Control", cacheControl; name[0] | 0x20 {
 		case 'i':
 			candidate, is = "If-None-Match", ifNoneMatch
@@ -145,6 +149,8 @@ func classifyField(name string) int {
 			candidate, is = "Authorization", credentials
 		case 'x':
 			candidate, is = "X-HTTP-Method", methodOverride
+		case 'l':
+			candidate, is = "Last-Event-ID", lastEventID
 		}
 	case len("X-Tunnel-Method"):
 		candidate, is = "X-Tunnel-Method", methodOverride

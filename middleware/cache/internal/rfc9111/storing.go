@@ -133,16 +133,39 @@ func unstorableConnection(h http.Header, p *Policy) string {
 	return ""
 }
 
-// UnstorableKind refuses event streams and, in a shared cache, responses that are made for one visitor:
+// UnstorableKind refuses event streams, unless the user wants them, and, in a shared cache, responses that are made for one visitor:
 // a response that sets a cookie is shared only if the server gave it a lifetime and the request had no credentials (RFC 9111 §7.3).
 func UnstorableKind(c *Candidate, p *Policy) string {
 	switch {
-	case hasType(c.Response.Header, "text/event-stream"):
-		return "event stream"
+	case IsEventStream(c.Response.Header):
+		if why := unstorableStream(c.Response, p); why != "" {
+			return why
+		}
+	}
+	switch {
 	case !p.Shared || len(c.Response.Header["Set-Cookie"]) == 0:
 		return ""
 	case p.StrictCookie, !c.explicit, c.Carried != 0:
 		return "set-cookie"
+	}
+	return ""
+}
+
+// IsEventStream reports whether a response says that it is a stream of server-sent events (HTML §9.2.5).
+func IsEventStream(h http.Header) bool { return hasType(h, "text/event-stream") }
+
+// unstorableStream judges an event stream: whether it has ended well can be seen only without a content coding, and only with a 200 it is one (HTML §9.2.3).
+func unstorableStream(resp *http.Response, p *Policy) string {
+	switch {
+	case !p.EventStreams:
+		return "event stream"
+	case resp.StatusCode != http.StatusOK:
+		return "event stream with another status than 200"
+	}
+	for coding := range field.Members(resp.Header["Content-Encoding"]) {
+		if !field.EqualFold(coding, "identity") {
+			return "event stream with a content coding"
+		}
 	}
 	return ""
 }

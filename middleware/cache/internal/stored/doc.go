@@ -7,6 +7,7 @@
 //	selector.go          the request fields that it varies on (RFC 9111 §4.1)
 //	no_vary_search.go    the differences between queries that do not count
 //	content.go           its body, in memory or in a store
+//	pacing.go            when the pieces of an event stream came
 //	content_range.go     which bytes of the whole it has (RFC 9110 §14.4)
 //	range_buffer.go      parts that were joined
 //	header_template.go   its header as it is served

@@ -32,6 +32,7 @@ type Entry struct {
 	Major, Minor int
 	Uncompressed bool
 	Trailer      http.Header
+	Pacing       Pacing // of an event stream, or empty
 
 	URL         string      // the target URI, without fragment and userinfo
 	Method      string      // of the requests that it answers; "" for GET, and for HEAD, which the response to a GET answers
@@ -61,7 +62,7 @@ func (e *Entry) Derive() {
 		e.Date = date
 	}
 	e.template = newHeaderTemplate(e.Header)
-	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
+	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)+len(e.Pacing)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
 	for name, values := range e.Header {
 		e.Size += fieldSize(name, values)
 	}
@@ -93,7 +94,7 @@ func (e *Entry) Clone() *Entry {
 		URL: e.URL, Method: e.Method, Status: e.Status, Reason: e.Reason, Proto: e.Proto, Major: e.Major, Minor: e.Minor,
 		Header: e.Header, Trailer: e.Trailer, Body: e.Body, Uncompressed: e.Uncompressed,
 		Selectors: e.Selectors, Search: e.Search, Tags: e.Tags, Generations: e.Generations, Part: e.Part, RecordKey: e.RecordKey,
-		Requested: e.Requested, Received: e.Received, InitialAge: e.InitialAge, Rules: e.Rules,
+		Requested: e.Requested, Received: e.Received, InitialAge: e.InitialAge, Rules: e.Rules, Pacing: e.Pacing,
 	}
 }
 

@@ -17,7 +17,11 @@ type BodyCopy struct {
 	Limit    int64
 	TooLarge string // why a body beyond the limit is not stored
 	Trailers bool   // trailers are announced: they come with the end, not with the last byte
-	settled  bool   // complete, or dropped, or moved to sink: nothing more is copied into body
+
+	// Incomplete returns why a body that has ended in order is not whole all the same, or the empty string. Nil if its end is enough.
+	Incomplete func() string
+
+	settled bool // complete, or dropped, or moved to sink: nothing more is copied into body
 
 	OpenSink func() Sink // begins to move the copy into a store; nil if it stays in memory
 	sink     Sink        // where it goes, once it has become large; then it is settled as far as body is concerned
@@ -65,11 +69,21 @@ func (d *BodyCopy) Judge(size int64, err error) Outcome {
 	case size > d.Limit:
 		return Outcome{Reason: d.TooLarge}
 	case d.Length >= 0 && size == d.Length && (err == io.EOF || !d.Trailers), d.Length < 0 && err == io.EOF:
-		return Outcome{Complete: true}
+		return d.complete()
 	case err == io.EOF:
 		return Outcome{Reason: "the body is shorter than declared"}
 	}
 	return Outcome{}
+}
+
+// complete is the outcome at the end of the body.
+func (d *BodyCopy) complete() Outcome {
+	if d.Incomplete != nil {
+		if why := d.Incomplete(); why != "" {
+			return Outcome{Reason: why}
+		}
+	}
+	return Outcome{Complete: true}
 }
 
 // Content is the body of a complete copy.
