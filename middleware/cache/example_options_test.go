@@ -1,12 +1,16 @@
 package cache_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/keying"
@@ -197,4 +201,49 @@ func ExampleOptions_refreshBudget() {
 	// 200 hit
 	// 200 hit
 	// 1 refreshed, 1 refused
+}
+
+// The answers of a language model are streams. Asked the same again, the cache says the same, without a token spent; EventStreamsPaced would say it as slowly as the first time.
+// The model's last word proves that an answer is whole.
+func ExampleOptions_eventStreams() {
+	c, err := cache.New(cache.Options{
+		EventStreams: cache.EventStreamsAtOnce,
+		Methods:      []string{"GET", "HEAD", "POST"},
+		Key:          keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatJSON})),
+		Expiry:       expiry.After(24 * time.Hour),
+		FilterBody: func(_ *http.Request, _ *http.Response, body []byte) bool {
+			return bytes.HasSuffix(body, []byte("data: [DONE]\n\n"))
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	model := roundTripper(func(*http.Request) (*http.Response, error) {
+		return reply(200, "data: Hello\n\ndata: [DONE]\n\n", "Content-Type: text/event-stream"), nil
+	})
+	client := &http.Client{Transport: c.Middleware(model)}
+	for range 2 {
+		resp, err := client.Post("http://llm.example/v1/chat", "application/json", strings.NewReader(`{"ask": "Greet me", "stream": true}`))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		io.Copy(os.Stdout, resp.Body)
+		resp.Body.Close()
+		s, _ := cache.StatusOf(resp)
+		fmt.Println(s.Outcome() + ": " + cmp.Or(s.Detail, "stored"))
+	}
+	// Output:
+	// data: Hello
+	//
+	// data: [DONE]
+	//
+	// miss: stored
+	// data: Hello
+	//
+	// data: [DONE]
+	//
+	// hit: event stream, at once
 }

@@ -22,10 +22,10 @@ type EventStream struct {
 	apart  time.Duration // pieces that come closer together are one
 }
 
-// piece is what came at a time.
+// piece is what came together.
 type piece struct {
-	size int64
-	at   time.Duration // since the header
+	size        int64
+	first, last time.Duration // when it came, since the header
 }
 
 // NewEventStream returns the body of a response whose header came at a time.
@@ -46,20 +46,22 @@ func (s *EventStream) came(p []byte) {
 	defer s.mu.Unlock()
 	s.ending.Write(p)
 	at := max(time.Since(s.began), 0)
-	if last := len(s.pieces) - 1; last >= 0 && at-s.pieces[last].at < s.apart {
+	if last := len(s.pieces) - 1; last >= 0 && at-s.pieces[last].first < s.apart {
 		s.pieces[last].size += int64(len(p))
+		s.pieces[last].last = at
 		return
 	}
 	if len(s.pieces) == stored.MaxPieces {
 		s.thin()
 	}
-	s.pieces = append(s.pieces, piece{int64(len(p)), at})
+	s.pieces = append(s.pieces, piece{int64(len(p)), at, at})
 }
 
-// thin makes one piece of each two. They count as come when the second did: a replay is never ahead of what it repeats.
+// thin makes one piece of each two. A piece counts as come when the last of it did: a replay is never ahead of what it repeats.
 func (s *EventStream) thin() {
 	for i := range len(s.pieces) / 2 {
-		s.pieces[i] = piece{s.pieces[2*i].size + s.pieces[2*i+1].size, s.pieces[2*i+1].at}
+		a, b := s.pieces[2*i], s.pieces[2*i+1]
+		s.pieces[i] = piece{a.size + b.size, a.first, b.last}
 	}
 	s.pieces = s.pieces[:len(s.pieces)/2]
 	s.apart *= 2
@@ -82,7 +84,7 @@ func (s *EventStream) Pacing() stored.Pacing {
 	var pacing []byte
 	before := time.Duration(0)
 	for _, p := range s.pieces {
-		at := p.at.Truncate(time.Millisecond)
+		at := p.last.Truncate(time.Millisecond)
 		pacing = stored.AppendPiece(pacing, p.size, at-before)
 		before = at
 	}
@@ -112,10 +114,15 @@ type Paced struct {
 func (b *Paced) ReadFor(ctx context.Context) { b.ctx = ctx }
 
 func (b *Paced) Read(p []byte) (int, error) {
-	if b.left == 0 && len(p) > 0 {
-		if err := b.wait(); err != nil {
+	for b.left == 0 && b.rest != "" && len(p) > 0 {
+		b.wait()
+		if err := b.ended(); err != nil {
 			return 0, err
 		}
+		b.begin()
+	}
+	if err := b.ended(); err != nil {
+		return 0, err
 	}
 	if b.left == 0 { // behind the last piece there is only the end
 		return b.ReadCloser.Read(p)
@@ -125,18 +132,35 @@ func (b *Paced) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wait begins the next piece when it is due, with all others that are due as well.
-func (b *Paced) wait() error {
-	b.begin()
-	if pause := b.due - time.Since(b.began); pause > 0 {
-		timer := time.NewTimer(pause)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-b.ctx.Done():
-		case <-b.closed:
-		}
+// wait waits until the next piece is due, or the reader leaves.
+func (b *Paced) wait() {
+	_, after, _, ok := b.rest.Next()
+	pause := b.due + after - time.Since(b.began)
+	if !ok || pause <= 0 {
+		return
 	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-b.ctx.Done():
+	case <-b.closed:
+	}
+}
+
+// begin begins the pieces that are due.
+func (b *Paced) begin() {
+	for passed := time.Since(b.began); ; {
+		size, after, rest, ok := b.rest.Next()
+		if !ok || b.due+after > passed {
+			return
+		}
+		b.left, b.due, b.rest = b.left+size, b.due+after, rest
+	}
+}
+
+// ended returns why no more is to be read.
+func (b *Paced) ended() error {
 	select {
 	case <-b.closed:
 		return http.ErrBodyReadAfterClose
@@ -145,21 +169,7 @@ func (b *Paced) wait() error {
 	if b.ctx.Err() != nil {
 		return context.Cause(b.ctx)
 	}
-	for passed := time.Since(b.began); ; {
-		if _, after, _, ok := b.rest.Next(); !ok || b.due+after > passed {
-			return nil
-		}
-		b.begin()
-	}
-}
-
-// begin begins the next piece.
-func (b *Paced) begin() {
-	size, after, rest, ok := b.rest.Next()
-	if !ok {
-		return
-	}
-	b.left, b.due, b.rest = b.left+size, b.due+after, rest
+	return nil
 }
 
 // Close ends a Read that waits.
