@@ -22,6 +22,10 @@ type ReconnectOptions struct {
 	// MaxWait bounds each wait, also what the server asks for. Zero means 1 minute.
 	MaxWait time.Duration
 
+	// MinInterval passes at least between the beginnings of two connections, whatever Wait and the server say, unless MaxWait is shorter:
+	// a server that sets 0 and ends the stream after each event would otherwise be asked without a pause. Zero means 1 second.
+	MinInterval time.Duration
+
 	// MaxFailures is how many connections in a row may bring no event before the loop ends with a [*ReconnectError]. Zero means 10, negative that there is no bound.
 	MaxFailures int
 
@@ -29,19 +33,19 @@ type ReconnectOptions struct {
 	OnReconnect func(err error, wait time.Duration)
 }
 
-// The zero values of [ReconnectOptions], and the least wait after a connection that has brought nothing: a server may have set 0.
+// The zero values of [ReconnectOptions].
 const (
 	defaultReconnectWait    = 3 * time.Second
 	defaultReconnectMaxWait = time.Minute
 	defaultReconnectTries   = 10
-	leastReconnectWait      = 100 * time.Millisecond
+	defaultReconnectMinimum = time.Second
 )
 
 // Reconnect chooses how [Client.Events] connects again. Other calls ignore it.
 func Reconnect(o ReconnectOptions) RequestOption {
 	return RequestOption{func(d *draft) error {
-		if o.Wait < 0 || o.MaxWait < 0 {
-			return &OptionError{Option: "Reconnect", Reason: "Wait and MaxWait must not be negative"}
+		if o.Wait < 0 || o.MaxWait < 0 || o.MinInterval < 0 {
+			return &OptionError{Option: "Reconnect", Reason: "Wait, MaxWait and MinInterval must not be negative"}
 		}
 		d.settings.reconnect = &o
 		return nil
@@ -72,7 +76,8 @@ func (e *ReconnectError) Unwrap() error { return e.Err }
 //	for event, err := range client.Events(ctx, "/feed") {
 //
 // Each connection is a GET of url with opts, like the first, so that redirects are followed anew under the same rules: credentials never go to another origin.
-// It has the ID of the last event in Last-Event-ID, unless that is empty; [SetHeader] gives one to begin with. It accepts text/event-stream, and asks caches to keep out of it, unless opts say otherwise.
+// It has the ID of the last event in Last-Event-ID, unless that is empty; [SetHeader] gives one to begin with. It accepts text/event-stream, and asks caches to keep out of it (Cache-Control: no-store), unless opts say otherwise;
+// connections after the first do so whatever opts say, for a stored stream ended before, and would be replayed for ever.
 // The client's total timeout does not apply; one in opts bounds each connection. Give [Timeouts.IdleRead]: a connection that has died in silence is noticed by nothing else.
 //
 // The loop goes on after the end of a stream, a connection that breaks or cannot be made, a timeout, and the statuses 408, 425, 429, 500, 502, 503 and 504.
@@ -81,7 +86,8 @@ func (e *ReconnectError) Unwrap() error { return e.Err }
 // and a [*ReconnectError] after too many connections in a row without an event: see [Reconnect].
 //
 // Before each connection passes the time that the server has set (retry), or else [ReconnectOptions.Wait], and up to half as much again, so that clients come back apart.
-// It doubles with each connection in a row that has brought no event. A longer Retry-After counts instead. Nothing is longer than [ReconnectOptions.MaxWait].
+// It doubles with each connection in a row that has brought no event. A longer Retry-After counts instead. No two connections begin within [ReconnectOptions.MinInterval],
+// which the HTML standard permits (§9.2.3, "optionally, wait some more"). Nothing is longer than [ReconnectOptions.MaxWait].
 //
 // Events that were sent while there was no connection come only if the server takes up from Last-Event-ID. Where a stream has an end, as the answer of a language model has, use [Events].
 func (c *Client) Events(ctx context.Context, url string, opts ...RequestOption) iter.Seq2[Event, error] {
@@ -105,7 +111,8 @@ type eventSource struct {
 	begun    bool   // a request has been made: lastID is known
 	lastID   string // of the stream so far
 	wait     time.Duration
-	failures int // connections in a row that have brought no event
+	failures int       // connections in a row that have brought no event
+	since    time.Time // when the latest connection has begun
 }
 
 // run connects and reads until f returns false, the server ends it, or there is an error.
@@ -127,6 +134,7 @@ func (s *eventSource) run(f func(Event) bool) error {
 // once makes one connection and reads it to its end. It is done if no other should follow.
 func (s *eventSource) once(f func(Event) bool) (done bool, err error) {
 	s.failures++
+	s.since = time.Now()
 	req, err := s.request()
 	if err != nil {
 		return true, err
@@ -162,8 +170,10 @@ func (s *eventSource) request() (*http.Request, error) {
 		}
 		s.wait = cmp.Or(s.options.Wait, defaultReconnectWait)
 		s.options.MaxWait = cmp.Or(s.options.MaxWait, defaultReconnectMaxWait)
+		s.options.MinInterval = cmp.Or(s.options.MinInterval, defaultReconnectMinimum)
 		return req, nil
 	}
+	req.Header.Set("Cache-Control", "no-store")
 	req.Header.Del("Last-Event-Id")
 	if s.lastID == "" {
 		return req, nil
@@ -208,7 +218,7 @@ func isAny[T error](err error) bool {
 func (s *eventSource) pause(err error) error {
 	wait := min(s.wait, s.options.MaxWait)
 	for range s.failures {
-		if wait = max(2*wait, leastReconnectWait); wait >= s.options.MaxWait {
+		if wait = max(2*wait, s.options.MinInterval); wait >= s.options.MaxWait {
 			break
 		}
 	}
@@ -218,6 +228,7 @@ func (s *eventSource) pause(err error) error {
 		after, _ := status.RetryAfter()
 		wait = max(wait, after)
 	}
+	wait = max(wait, s.options.MinInterval-time.Since(s.since))
 	wait = min(wait, s.options.MaxWait)
 	if s.options.OnReconnect != nil {
 		s.options.OnReconnect(err, wait)

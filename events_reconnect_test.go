@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
@@ -184,7 +185,7 @@ func TestAStreamThatBringsNothingIsGivenUp(t *testing.T) {
 			{"refused", ply.ReconnectOptions{}, []plytest.Reply{plytest.Refuse()}, 10, nil, func(err error) bool { return strings.Contains(err.Error(), "refused") }},
 			{"unavailable", ply.ReconnectOptions{MaxFailures: 4, Wait: s}, []plytest.Reply{plytest.Status(503)}, 4, []time.Duration{2 * s, 4 * s, 8 * s}, func(err error) bool { return ply.StatusIs(err, 503) }},
 			{"empty", ply.ReconnectOptions{MaxFailures: 3}, []plytest.Reply{eventReply(": nothing\n\n")}, 3, []time.Duration{6 * s, 12 * s}, func(err error) bool { return strings.Contains(err.Error(), "in order") }},
-			{"empty, and in a hurry", ply.ReconnectOptions{MaxFailures: 4}, []plytest.Reply{eventReply("retry: 0\n")}, 4, []time.Duration{s / 10, s / 5, 2 * s / 5}, func(err error) bool { return errors.Unwrap(err) == nil }},
+			{"empty, and in a hurry", ply.ReconnectOptions{MaxFailures: 4}, []plytest.Reply{eventReply("retry: 0\n")}, 4, []time.Duration{s, 2 * s, 4 * s}, func(err error) bool { return errors.Unwrap(err) == nil }},
 			{"after an event", ply.ReconnectOptions{MaxFailures: 2, Wait: s}, []plytest.Reply{plytest.Status(503), eventReply("data: x\n\n"), plytest.Status(503)}, 4, []time.Duration{2 * s, s, 2 * s}, isReconnect},
 		} {
 			origin := plytest.NewOrigin(tt.replies...)
@@ -223,13 +224,81 @@ func TestWaitsAreBounded(t *testing.T) {
 		if len(different) == 1 {
 			t.Error("clients that were cut off together come back together")
 		}
-		for _, o := range []ply.ReconnectOptions{{Wait: -1}, {MaxWait: -1}} {
+		for _, o := range []ply.ReconnectOptions{{Wait: -1}, {MaxWait: -1}, {MinInterval: -1}} {
 			var bad *ply.OptionError
 			if _, _, err := reconnecting(t, plytest.NewOrigin(), o); !errors.As(err, &bad) || bad.Option != "Reconnect" {
 				t.Errorf("%+v: %v", o, err)
 			}
 		}
 	})
+}
+
+// A server that sets no pause and ends the stream after each event is asked once a second, one whose streams live longer as soon as it says.
+func TestConnectionsBeginApart(t *testing.T) {
+	const s = time.Second
+	for name, test := range map[string]struct {
+		options ply.ReconnectOptions
+		lives   time.Duration // of each stream
+		want    time.Duration // from one connection to the next
+	}{
+		"retry: 0":                   {want: s},
+		"retry: 0, with a life":      {lives: s / 4, want: s},
+		"retry: 0, with a long life": {lives: 30 * s, want: 30 * s},
+		"an interval of one's own":   {options: ply.ReconnectOptions{MinInterval: 5 * s}, want: 5 * s},
+		"a lower one":                {options: ply.ReconnectOptions{MinInterval: s / 10}, want: s / 10},
+		"MaxWait is shorter":         {options: ply.ReconnectOptions{MaxWait: s / 2}, want: s / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked []time.Time
+				c, err := ply.New(ply.Options{Transport: testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+					asked = append(asked, time.Now())
+					pause := io.Reader(readerFunc(func([]byte) (int, error) { time.Sleep(test.lives); return 0, io.EOF }))
+					return &http.Response{
+						StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, ContentLength: -1, Request: r,
+						Body: io.NopCloser(io.MultiReader(strings.NewReader("retry: 0\ndata: a\n\n"), pause)),
+					}, nil
+				})})
+				require.NoError(t, err)
+				for range c.Events(t.Context(), "http://origin.test/feed", ply.Reconnect(test.options)) {
+					if len(asked) == 5 {
+						break
+					}
+				}
+				for i := range asked[1:] {
+					if got := asked[i+1].Sub(asked[i]); got != test.want {
+						t.Errorf("connection %d begins after %v, want %v", i+2, got, test.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A caller may let the first connection be answered by a stored stream. The next ones ask the origin, with an ID or without: a stored stream is never replayed twice.
+func TestAStoredStreamIsReplayedOnce(t *testing.T) {
+	for name, id := range map[string]string{"with an ID": "id: 7\n", "without": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, err := cache.New(cache.Options{EventStreams: cache.EventStreamsPaced})
+				require.NoError(t, err)
+				defer store.Close()
+				first := eventReply(id + "data: a\n\n")
+				first.Header.Set("Cache-Control", "max-age=3600")
+				origin := plytest.NewOrigin(first, eventReply("data: b\n\n"), plytest.Status(204))
+				c, err := ply.New(ply.Options{Transport: origin, Use: []ply.Middleware{store.Middleware}})
+				require.NoError(t, err)
+				const url = "http://origin.test/feed"
+				_, err = eventsOf(ply.Events(c.Get(t.Context(), url)))
+				require.NoError(t, err)
+				events, err := eventsOf(c.Events(t.Context(), url, ply.SetHeader("Cache-Control", "max-age=600")))
+				require.NoError(t, err)
+				if len(events) != 2 || events[0].Data != "a" || events[1].Data != "b" || origin.Count() != 3 {
+					t.Errorf("%+v, and %d requests", events, origin.Count())
+				}
+			})
+		})
+	}
 }
 
 func TestTheContextEndsALoopOverEvents(t *testing.T) {
@@ -375,7 +444,7 @@ func TestStreamsOverASocket(t *testing.T) {
 	c, err := ply.New(ply.Options{BaseURL: base.String()})
 	require.NoError(t, err)
 	defer c.Close()
-	events, err := eventsOf(c.Events(t.Context(), "/"))
+	events, err := eventsOf(c.Events(t.Context(), "/", ply.Reconnect(ply.ReconnectOptions{MinInterval: time.Millisecond})))
 	require.NoError(t, err)
 	if diff := cmp.Diff([]string{"", "é", "é"}, asked); diff != "" || len(events) != 2 {
 		t.Errorf("%d events; Last-Event-ID (-want +got)\n%s", len(events), diff)
