@@ -45,6 +45,36 @@ func TestAllocationsStayWithinWhatIsPromised(t *testing.T) {
 	}
 }
 
+// What tells principals and variants apart costs no allocation, however it is found.
+func TestKeysAndVariantsOfAHitAllocateNothing(t *testing.T) {
+	for _, k := range keyedHits {
+		t.Run(k.name, func(t *testing.T) {
+			h, r := k.mount(t)
+			if got := testing.AllocsPerRun(200, func() { get(t, h, r, KiB) }); got > 3 {
+				t.Errorf("%v allocations, want 3 at most", got)
+			}
+		})
+	}
+}
+
+// A key from content costs the copy that GetBody makes, and, in a buffer that is not kept, the form of large content.
+func TestKeysOfContentAllocateLittleAtAnySize(t *testing.T) {
+	for _, n := range []size{KiB, 64 * KiB, MiB} {
+		for _, f := range formats {
+			t.Run(n.String()+" "+f.name, func(t *testing.T) {
+				key := contentKey(t, jsonContent(n), f.is)
+				want := 10.0 // three, and the buffers where the pool has lost them
+				if n == MiB && f.name != "raw" {
+					want = 30
+				}
+				if got := testing.AllocsPerRun(20, key); got > want {
+					t.Errorf("%v allocations, want %v at most", got, want)
+				}
+			})
+		}
+	}
+}
+
 func TestAMissAllocatesLittleMoreThanTheBody(t *testing.T) {
 	paths := numbered(32)
 	h := ply.mount(t, newOrigin(says{size: MiB, fields: 8, control: "max-age=60"}, paths...))

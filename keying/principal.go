@@ -92,11 +92,12 @@ const anonymous = "\x00"
 
 // appendCredentials appends a hash of the credentials of r, or anonymous if there are none.
 func appendCredentials(dst []byte, r *http.Request) ([]byte, error) {
-	if !credential.In(r) {
-		return append(dst, anonymous...), nil
-	}
 	start := len(dst) + 1
+	named := start + len(hashSeed)
 	dst, err := credential.Append(append(append(dst, 1), hashSeed...), r)
+	if err == nil && len(dst) == named {
+		return append(dst[:start-1], anonymous...), nil
+	}
 	if err != nil && !reqctx.From(r.Context()).Named() { // a principal that is named in the context makes up for credentials that cannot be read
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (p *urlPart) appendResource(dst []byte, r *http.Request) []byte {
 	if p.allParams() {
 		return target.AppendQuery(dst, r.URL)
 	}
-	return target.AppendQuery(dst, &url.URL{RawQuery: strings.Join(p.params(r.URL), "&")})
+	return target.AppendQuery(dst, &url.URL{RawQuery: strings.Join(p.params(nil, r.URL), "&")})
 }
 
 // aliased returns r, or a request with the host that replaces that of r.
@@ -138,8 +138,8 @@ func matches(template, segments []string) bool {
 	return len(template) == len(segments)
 }
 
-// params returns the parameters that count: sorted, or in the order of the query.
-func (p *urlPart) params(u *url.URL) (kept []string) {
+// params appends the parameters that count to kept: sorted, or in the order of the query.
+func (p *urlPart) params(kept []string, u *url.URL) []string {
 	for param := range strings.SplitSeq(u.RawQuery, "&") {
 		if param != "" && p.counts(paramName(param)) {
 			kept = append(kept, param)
@@ -154,7 +154,8 @@ func (p *urlPart) params(u *url.URL) (kept []string) {
 // appendParams appends the parameters that count, each after its length.
 func (p *urlPart) appendParams(dst []byte, u *url.URL) []byte {
 	dst = append(dst, 2)
-	for _, param := range p.params(u) {
+	var room [16]string
+	for _, param := range p.params(room[:0], u) {
 		dst = target.Append(append(dst, 1), param)
 	}
 	return append(dst, 0)

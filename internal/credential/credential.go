@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 
 	"github.com/plyhttp/ply/internal/field"
-	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/redact"
 )
 
@@ -57,24 +56,6 @@ func remember(name string, secret bool) {
 	}
 	next[strings.Clone(name)] = secret
 	names.CompareAndSwap(known, &next)
-}
-
-// In reports whether a request has credentials: a header field, in any spelling, or userinfo in its URL.
-// Credentials that a layer has added for a principal that it names do not count, because the principal counts in their place.
-func In(r *http.Request) bool {
-	if r.URL != nil && r.URL.User != nil {
-		return true
-	}
-	for name, values := range r.Header {
-		if Named(name) && !vouched(r, name, values) {
-			return true
-		}
-	}
-	return false
-}
-
-func vouched(r *http.Request, name string, values []string) bool {
-	return reqctx.From(r.Context()).Vouches(name, values)
 }
 
 // AppendBasic appends the Authorization that net/http makes of the userinfo in a request's URL if the request has no such field, and reports whether it did.

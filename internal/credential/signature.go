@@ -192,7 +192,8 @@ func Identity(name, value string) (string, bool) {
 	return id, as == literal || as == keyID
 }
 
-// Append appends what identifies the principal of a request, without credentials that a layer has added for a principal that it names.
+// Append appends what identifies the principal of a request: its credentials, in any spelling of their names, and the userinfo of its URL.
+// Credentials that a layer has added for a principal that it names do not count, because the principal counts in their place. Where none are left it appends nothing.
 // Callers must keep only a hash of it. The error is ErrUnnamed if only a signature without a key's name identifies the principal;
 // what is appended then does not depend on the signature, and is of use if something else names the principal.
 func Append(dst []byte, r *http.Request) ([]byte, error) {
@@ -200,10 +201,20 @@ func Append(dst []byte, r *http.Request) ([]byte, error) {
 	a.values = reqctx.From(r.Context())
 	var room [8]string
 	others := room[:0]
+	found := r.URL != nil && r.URL.User != nil
 	for name, values := range r.Header {
-		if Named(name) && !a.values.Vouches(name, values) && !field.EqualFold(name, "Authorization") && !field.EqualFold(name, "Cookie") {
+		switch {
+		case name == "Authorization", name == "Cookie":
+			found = found || !a.values.Vouches(name, values)
+		case field.EqualFold(name, "Authorization"), field.EqualFold(name, "Cookie"):
+			a.respelled = true
+			found = found || !a.values.Vouches(name, values)
+		case Named(name) && !a.values.Vouches(name, values):
 			others = append(others, name)
 		}
+	}
+	if !found && len(others) == 0 {
+		return dst, nil
 	}
 	basic := [128]byte{}
 	if value, ok := AppendBasic(basic[:0], r); ok {
@@ -257,6 +268,7 @@ type appender struct {
 	dst                    []byte
 	header                 http.Header
 	values                 reqctx.Values // of the request's context
+	respelled              bool          // Authorization or Cookie is there under another spelling of its name
 	named, proven, unnamed bool
 }
 
@@ -292,7 +304,10 @@ func (a *appender) field(h http.Header, name string) {
 	if a.values.Vouches(name, values) {
 		values, ok = nil, false
 	}
-	others := otherSpellings(h, name)
+	var others []string
+	if a.respelled {
+		others = otherSpellings(h, name)
+	}
 	if !ok && others == nil {
 		a.dst = append(a.dst, 0)
 		return

@@ -22,23 +22,40 @@ func (s Selector) same(other Selector) bool {
 
 // Recognises reports whether the request has exactly the line that the stored response's request had, or neither has any.
 func (s *Selector) Recognises(request http.Header) bool {
+	return s.hasLine(request) && !Respelled(request, s.Name)
+}
+
+// hasLine is Recognises without regard to other spellings of the name.
+func (s *Selector) hasLine(request http.Header) bool {
 	lines, ok := request[s.Name]
-	if s.Present && (s.Raw == "" || len(lines) != 1 || lines[0] != s.Raw) || !s.Present && ok {
-		return false
-	}
+	return s.Present && s.Raw != "" && len(lines) == 1 && lines[0] == s.Raw || !s.Present && !ok
+}
+
+// Respelled reports whether the request has the field with this canonical name under another spelling: net/http sends the keys of a map as they are.
+func Respelled(request http.Header, name string) bool {
 	for key := range request {
-		if len(key) == len(s.Name) && key != s.Name && field.EqualFold(key, s.Name) {
+		if len(key) == len(name) && key != name && field.EqualFold(key, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Recognises reports whether the request has exactly the lines that the stored response's request had. It reads the names of the request's fields once.
+func (e *Entry) Recognises(request http.Header) bool {
+	for i := range e.Selectors {
+		if !e.Selectors[i].hasLine(request) {
 			return false
 		}
 	}
-	return true
-}
-
-// Recognises reports whether the request has exactly the lines that the stored response's request had.
-func (e *Entry) Recognises(request http.Header) bool {
-	for i := range e.Selectors {
-		if !e.Selectors[i].Recognises(request) {
-			return false
+	if len(e.Selectors) == 0 {
+		return true
+	}
+	for key := range request {
+		for i := range e.Selectors {
+			if name := e.Selectors[i].Name; len(key) == len(name) && key != name && field.EqualFold(key, name) {
+				return false
+			}
 		}
 	}
 	return true

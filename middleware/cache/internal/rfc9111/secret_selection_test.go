@@ -1,0 +1,69 @@
+package rfc9111
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/plyhttp/ply/internal/reqctx"
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
+)
+
+// A secret line that is recognised at a glance is one that selects by its normal form, too; and the usual ones are recognised.
+func TestASecretLineSelectsWhereItsNormalFormDoes(t *testing.T) {
+	key := &stored.HashKey{1}
+	for _, name := range []string{"Cookie", "Authorization", "X-Api-Key", "X-Tenant", "Signature-Input"} {
+		values := []string{"", "a", " a\t", "a, b", "a,b", "b", "Bearer a", "Digest username=\"u\", realm=\"r\", nonce=\"1\"", "Digest username=\"u\", realm=\"r\", nonce=\"2\"", "NTLM x", strings.Repeat("x", 479), strings.Repeat("x", 481), strings.Repeat("x", 600)}
+		var requests []*http.Request
+		for _, value := range values {
+			r := &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "h.test"}, Header: http.Header{name: {value}}}
+			requests = append(requests, r)
+		}
+		for _, h := range []http.Header{{}, {name: nil}, {name: {}}, {name: {"a", "b"}}, {strings.ToLower(name): {"a"}}, {name: {"a"}, strings.ToUpper(name): {"a"}}, {name: {"a"}, strings.ToLower(name): nil}} {
+			requests = append(requests, &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "h.test"}, Header: h})
+		}
+		vouched := requests[1].WithContext(reqctx.WithCredential(t.Context(), name, "a", "ann"))
+		requests = append(requests, vouched)
+		for _, then := range requests {
+			selector := NewSelectors([]string{name}, then, key)[0]
+			for _, now := range requests {
+				value, present := Selecting(now, name, key)
+				same := present == selector.Present && value == selector.Value
+				if atAGlance := hasSecretLine(&selector, now, key); atAGlance && !same {
+					t.Errorf("%s: stored for %q, %q is recognised but does not select it", name, then.Header, now.Header)
+				}
+			}
+		}
+		usual := requests[1]
+		selector := NewSelectors([]string{name}, usual, key)[0]
+		if name != "Signature-Input" && !hasSecretLine(&selector, usual, key) {
+			t.Errorf("%s: the usual line is not recognised", name)
+		}
+		if got := testing.AllocsPerRun(10, func() { hasSecretLine(&selector, usual, key) }); got != 0 && (name == "Cookie" || name == "Authorization") {
+			t.Errorf("%s: %v allocations", name, got)
+		}
+	}
+}
+
+// A field under another spelling of its name makes no request recognised, whichever field of the Vary it is.
+func TestARespelledFieldIsNotRecognised(t *testing.T) {
+	then := &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "h.test"}, Header: http.Header{"Accept": {"a"}, "Accept-Language": {"en"}}}
+	e := &stored.Entry{Selectors: NewSelectors([]string{"Accept, Accept-Language, User-Agent"}, then, nil)}
+	for _, test := range []struct {
+		h    http.Header
+		want bool
+	}{
+		{then.Header, true},
+		{http.Header{"Accept": {"a"}, "Accept-Language": {"en"}, "X-Other": {"b"}}, true},
+		{http.Header{"Accept": {"a"}, "Accept-Language": {"fr"}}, false},
+		{http.Header{"Accept": {"a"}, "Accept-Language": {"en"}, "User-Agent": {"x"}}, false},
+		{http.Header{"Accept": {"a"}, "Accept-Language": {"en"}, "user-agent": {"x"}}, false},
+		{http.Header{"Accept": {"a"}, "Accept-Language": {"en"}, "ACCEPT-language": {"fr"}}, false},
+		{http.Header{"Accept": {"a"}, "Accept-Language": {"en"}, "accept": {"b"}}, false},
+	} {
+		if got := e.Recognises(test.h); got != test.want {
+			t.Errorf("%v is recognised: %v, want %v", test.h, got, test.want)
+		}
+	}
+}
