@@ -141,7 +141,7 @@ func (x *exchange) placing(e *stored.Entry, began invalidation.Moment, now time.
 		next := old
 		if !c.invalidatedSince(began, x, e) && !old.Overtook(e, now) && !x.errorWouldDisplace(old, e, now) {
 			next = old.With(e, c.maxEntry)
-			if next != old {
+			if next != old && len(next.Entries) > 1 {
 				next = next.WithoutBeforeLast(x.supersedes(e)) // with a Vary that has changed, an older one could still match
 			}
 		}
