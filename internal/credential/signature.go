@@ -203,13 +203,16 @@ func Append(dst []byte, r *http.Request) ([]byte, error) {
 	others := room[:0]
 	found := r.URL != nil && r.URL.User != nil
 	for name, values := range r.Header {
+		if !Named(name) {
+			continue
+		}
 		switch {
 		case name == "Authorization", name == "Cookie":
 			found = found || !a.values.Vouches(name, values)
 		case field.EqualFold(name, "Authorization"), field.EqualFold(name, "Cookie"):
 			a.respelled = true
 			found = found || !a.values.Vouches(name, values)
-		case Named(name) && !a.values.Vouches(name, values):
+		case !a.values.Vouches(name, values):
 			others = append(others, name)
 		}
 	}
