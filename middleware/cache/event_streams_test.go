@@ -430,6 +430,32 @@ func TestEventStreamThatIsNoHitIsReplayed(t *testing.T) {
 	}
 }
 
+// What stands in for an answer that has not come by the caller's deadline has no pauses: there is no time left for them.
+func TestEventStreamAfterTheDeadlineIsReplayedAtOnce(t *testing.T) {
+	for _, collapse := range []bool{true, false} {
+		t.Run(fmt.Sprint("collapsing ", collapse), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				g := newRig(t, speaks(io.EOF, answer, "Cache-Control: stale-if-error=600"), cache.Options{EventStreams: cache.EventStreamsPaced, NoCollapse: !collapse})
+				g.listen()
+				time.Sleep(2 * time.Minute)
+				g.rt = g.Middleware(roundTripper(func(r *http.Request) (*http.Response, error) {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				}))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				resp, err := g.rt.RoundTrip(must(http.NewRequestWithContext(ctx, "GET", url, nil)))
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				all, err := hear(resp.Body)
+				if diff := cmp.Diff([]heard{{0, wholeStream}}, all); diff != "" || err != io.EOF {
+					t.Errorf("%v (-want +got)\n%s", err, diff)
+				}
+			})
+		})
+	}
+}
+
 // A refresh in the background reads the new stream to its end, and callers meanwhile get the old one.
 func TestEventStreamIsRefreshedInTheBackground(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

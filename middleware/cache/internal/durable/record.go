@@ -94,7 +94,7 @@ func appendEntry(dst []byte, e *stored.Entry) []byte {
 	if e.Method != "" {
 		dst = AppendText(dst, e.Method)
 	}
-	dst = append(dst, byte(e.Major), byte(e.Minor))
+	dst = append(dst, e.Major, e.Minor)
 	for _, t := range [...]time.Time{e.Requested, e.Received, time.Unix(0, e.Used.Load())} {
 		dst = binary.AppendVarint(dst, t.UnixNano())
 	}
@@ -236,7 +236,7 @@ func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 	if flags&hasMethod != 0 {
 		e.Method = w.line()
 	}
-	e.Major, e.Minor = int(w.Byte()), int(w.Byte())
+	e.Major, e.Minor = w.Byte(), w.Byte()
 	e.Requested, e.Received = time.Unix(0, w.int()), time.Unix(0, w.int())
 	e.Used.Store(w.int())
 	e.InitialAge = w.duration()

@@ -351,6 +351,7 @@ func FuzzDecodeEntry(f *testing.F) {
 	record := mustEncode(f, sample())
 	f.Add(record[frameBytes:])
 	f.Add(record[frameBytes : len(record)-5])
+	f.Add(mustEncode(f, streamed(pacingOf(20, 1500, 2, 300_000)))[frameBytes:])
 	huge := bytes.Clone(record[frameBytes:])
 	copy(huge[36:], "\xff\xff\xff\xff\xff\xff\xff\xff\x7f")
 	f.Add(huge)

@@ -29,7 +29,7 @@ type Entry struct {
 	Status       int
 	Reason       string // "200 OK"
 	Proto        string
-	Major, Minor int
+	Major, Minor byte // of the protocol
 	Uncompressed bool
 	Trailer      http.Header
 	Pacing       Pacing // of an event stream, or empty
@@ -210,7 +210,7 @@ func TTL(left time.Duration) time.Duration {
 func (e *Entry) whole(r *http.Request, head bool, age, status string) *http.Response {
 	resp, body, lines := blank(len(e.template.lines))
 	resp.Status, resp.StatusCode = e.Reason, e.Status
-	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = e.Proto, e.Major, e.Minor
+	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = e.Proto, int(e.Major), int(e.Minor)
 	resp.Header = e.template.header(lines, age, status)
 	resp.Request = r
 	resp.ContentLength = e.Body.Size()
@@ -270,7 +270,7 @@ func (e *Entry) First() int64 {
 // WithoutBody returns the response without its body, for the user's filters.
 func (e *Entry) WithoutBody(r *http.Request, length int64) *http.Response {
 	return &http.Response{
-		Status: e.Reason, StatusCode: e.Status, Proto: e.Proto, ProtoMajor: e.Major, ProtoMinor: e.Minor,
+		Status: e.Reason, StatusCode: e.Status, Proto: e.Proto, ProtoMajor: int(e.Major), ProtoMinor: int(e.Minor),
 		Header: e.Header.Clone(), ContentLength: length, Body: http.NoBody, Request: r,
 	}
 }

@@ -113,6 +113,9 @@ type Paced struct {
 // ReadFor has the stream read for another request. It must not be called after the first Read.
 func (b *Paced) ReadFor(ctx context.Context) { b.ctx = ctx }
 
+// AtOnce has the stream replayed without pauses. It must not be called after the first Read.
+func (b *Paced) AtOnce() { b.rest = "" }
+
 func (b *Paced) Read(p []byte) (int, error) {
 	for b.left == 0 && b.rest != "" && len(p) > 0 {
 		b.wait()
