@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"runtime"
 	"testing"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 // Times depend on the machine, allocations do not: these are the figures that docs/performance.md gives for ply.
@@ -76,16 +78,29 @@ func TestKeysOfContentAllocateLittleAtAnySize(t *testing.T) {
 }
 
 func TestAMissAllocatesLittleMoreThanTheBody(t *testing.T) {
-	paths := numbered(32)
-	h := ply.mount(t, newOrigin(says{size: MiB, fields: 8, control: "max-age=60"}, paths...))
-	rs := requests(t, paths)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for _, r := range rs {
-		get(t, h, r, MiB)
-	}
-	runtime.ReadMemStats(&after)
-	if got := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(rs)*int(MiB)); got > 1.1 {
-		t.Errorf("%.2f times the body, want 1.1 at most", got)
+	for _, test := range []struct {
+		body   size
+		misses int
+		most   float64
+	}{
+		{MiB, 32, 1.1},
+		{8 * MiB, 4, 1.15},
+		{64 * MiB, 1, 1.15},
+	} {
+		t.Run(test.body.String(), func(t *testing.T) {
+			paths := numbered(test.misses)
+			options := cache.Options{MaxEntryBytes: 64 << 20, Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: 1 << 30})}
+			h := mountPlyOf(t, newOrigin(says{size: test.body, fields: 8, control: "max-age=60"}, paths...), options)
+			rs := requests(t, paths)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for _, r := range rs {
+				get(t, h, r, test.body)
+			}
+			runtime.ReadMemStats(&after)
+			if got := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(rs)*int(test.body)); got > test.most {
+				t.Errorf("%.2f times the body, want %v at most", got, test.most)
+			}
+		})
 	}
 }

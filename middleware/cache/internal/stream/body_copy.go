@@ -136,8 +136,7 @@ func trimmed(body []byte) []byte {
 	return body[:len(body):len(body)]
 }
 
-// grow makes room for a body of need bytes: at least twice what there was, but no more than were declared or may be stored.
-// It is false if the budget does not allow it.
+// grow makes room for a body of need bytes, at least twice what there was. It is false if the budget does not allow it.
 func (d *BodyCopy) grow(need int) bool {
 	if need <= cap(d.body) {
 		return true
@@ -146,13 +145,28 @@ func (d *BodyCopy) grow(need int) bool {
 	if d.Length >= 0 {
 		most = d.Length
 	}
-	room := max(int64(need), min(max(2*int64(cap(d.body)), min(d.Length, MaxPrealloc)), most))
+	least := max(int64(need), min(2*int64(cap(d.body)), most))
+	room := max(least, min(d.trusted(need), most))
 	if !d.Claim.raise(room) {
-		return false
+		if room = least; !d.Claim.raise(room) {
+			return false
+		}
 	}
 	d.body = append(make([]byte, 0, room), d.body...)
 	return true
 }
+
+// trusted is how much room the declared length is good for, now that need bytes have come: MaxPrealloc at first, and all of it once more than that has come,
+// unless it is out of proportion to that, which a length that is not true may well be. A copy that goes into a store as it grows needs no such room.
+func (d *BodyCopy) trusted(need int) int64 {
+	if d.OpenSink != nil || need <= MaxPrealloc {
+		return min(d.Length, MaxPrealloc)
+	}
+	return min(d.Length, maxTrust*int64(need))
+}
+
+// maxTrust bounds the room for a declared length, in multiples of what has come.
+const maxTrust = 64
 
 // roomFor returns the room behind the body, if it is worth a read of its own. The last byte that was declared is not read into it:
 // read into something larger, it shows whether there is more than was declared.
