@@ -68,7 +68,7 @@ func until(at time.Time, h http.Header, now time.Time) time.Duration {
 	switch {
 	case date.Sub(now).Abs() <= maxSkew:
 		return theirs
-	case len(h["Age"]) > 0 || theirs <= 0:
+	case len(h["Age"]) > 0 || theirs < 0:
 		return ours
 	case ours <= 0:
 		return theirs
@@ -89,7 +89,7 @@ func dateOf(h http.Header) (time.Time, bool) {
 func rateLimitReset(s string, serverNow time.Time) (time.Duration, bool) {
 	const years = 100_000_000 // as a wait, three of them; as a date, one in 1973
 	d, ok := digits(s, time.Second)
-	if !ok || d < years*time.Second {
+	if d < years*time.Second {
 		return d, ok
 	}
 	wait := time.Unix(int64(d/time.Second), 0).Sub(serverNow)

@@ -3,6 +3,7 @@ package retryafter_test
 import (
 	"math"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -41,10 +42,46 @@ func TestDelay(t *testing.T) {
 		{"a clock hours ahead", http.Header{"Retry-After": {at(30*time.Second + 5*time.Hour)}, "Date": {at(5 * time.Hour)}}, 30 * time.Second, true},
 		{"five hours, and meant", http.Header{"Retry-After": {at(5 * time.Hour)}, "Date": {at(0)}}, 5 * time.Hour, true},
 		{"of a stored response", http.Header{"Retry-After": {at(-4 * time.Hour)}, "Date": {at(-5 * time.Hour)}, "Age": {"18000"}}, 0, true},
+		{"a clock hours ahead, at once", http.Header{"Retry-After": {at(5 * time.Hour)}, "Date": {at(5 * time.Hour)}}, 0, true},
+		{"a clock hours behind, due now by ours", http.Header{"Retry-After": {at(0)}, "Date": {at(-5 * time.Hour)}}, 5 * time.Hour, true},
+		{"a Date ten minutes behind", http.Header{"Retry-After": {at(time.Minute)}, "Date": {at(-10 * time.Minute)}, "Age": {"600"}}, 11 * time.Minute, true},
+		{"a Date more than ten minutes behind", http.Header{"Retry-After": {at(time.Minute)}, "Date": {at(-601 * time.Second)}, "Age": {"601"}}, time.Minute, true},
+		{"the last number that is read", http.Header{"Retry-After": {"9223372029"}}, 9223372029 * time.Second, true},
+		{"a large number", http.Header{"Retry-After": {"9000000000"}}, 9000000000 * time.Second, true},
+		{"beyond a duration", http.Header{"Retry-After": {"9223372039"}}, longest, true},
 		{"words", http.Header{"Retry-After": {"soon"}}, 0, false},
 		{"none", http.Header{}, 0, false},
 	} {
 		if got, ok := retryafter.Delay(tt.header, now); got != tt.want || ok != tt.ok {
+			t.Errorf("%s: got %v, %v; want %v, %v", tt.name, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func TestReset(t *testing.T) {
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
+	since1970 := func(d time.Duration) string { return strconv.FormatInt(now.Add(d).Unix(), 10) }
+	const skew = 10 * time.Minute
+	for _, tt := range []struct {
+		name   string
+		header http.Header
+		want   time.Duration
+		ok     bool
+	}{
+		{"seconds", http.Header{"Ratelimit-Reset": {"30"}}, 30 * time.Second, true},
+		{"X-", http.Header{"X-Ratelimit-Reset": {"30"}}, 30 * time.Second, true},
+		{"both", http.Header{"Ratelimit-Reset": {"30"}, "X-Ratelimit-Reset": {"60"}}, 30 * time.Second, true},
+		{"words", http.Header{"Ratelimit-Reset": {"soon"}}, 0, false},
+		{"the longest wait", http.Header{"Ratelimit-Reset": {"99999999"}}, 99999999 * time.Second, true},
+		{"the first date, in 1973", http.Header{"Ratelimit-Reset": {"100000000"}}, 0, false},
+		{"a date", http.Header{"Ratelimit-Reset": {since1970(time.Minute)}}, time.Minute, true},
+		{"now", http.Header{"Ratelimit-Reset": {since1970(0)}}, 0, false},
+		{"a date by a clock ahead", http.Header{"Ratelimit-Reset": {since1970(skew + time.Minute)}, "Date": {at(skew)}}, time.Minute, true},
+		{"a date, and a Date too far ahead", http.Header{"Ratelimit-Reset": {since1970(skew + time.Minute)}, "Date": {at(skew + time.Second)}}, skew + time.Minute, true},
+		{"a date by a clock behind", http.Header{"Ratelimit-Reset": {since1970(time.Minute - skew)}, "Date": {at(-skew)}}, time.Minute, true},
+	} {
+		if got, ok := retryafter.Reset(tt.header, now); got != tt.want || ok != tt.ok {
 			t.Errorf("%s: got %v, %v; want %v, %v", tt.name, got, ok, tt.want, tt.ok)
 		}
 	}

@@ -357,3 +357,16 @@ func TestDefaultMaxKeys(t *testing.T) {
 		t.Errorf("%d keys, %d and %d tokens", n, bucket.Tokens("one more"), bucket.Tokens("0"))
 	}
 }
+
+// A retry gives back what it cost if it succeeds: not if the server is still overloaded.
+func TestRefundByTheAnswerToARetry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for status, want := range map[int]int{200: 100, 404: 100, 499: 100, 429: 95, 500: 95, 503: 95} {
+			bucket := &retry.TokenBucket{}
+			call(t, retry.Options{Budget: bucket, MaxAttempts: 2}, newRequest(t, "GET"), plytest.Status(503), plytest.Status(status))
+			if got := bucket.Tokens("example.com"); got != want {
+				t.Errorf("after a retry answered %d: %d tokens, want %d", status, got, want)
+			}
+		}
+	})
+}

@@ -106,6 +106,13 @@ func TestInvalidOptionsSendNothing(t *testing.T) {
 	if err := (retry.Options{}).Validate(); err != nil {
 		t.Error(err)
 	}
+	bad := retry.New(retry.Options{MaxAttempts: -1})(origin)
+	if says, ok := bad.(interface{ OptionsError() error }); !ok || says.OptionsError() == nil {
+		t.Error("the layer does not say that its options are wrong")
+	}
+	if _, err := bad.RoundTrip(newRequest(t, "GET").WithContext(retry.WithMaxAttempts(t.Context(), 2))); err == nil || origin.Count() != 0 {
+		t.Errorf("options of a request mend those of the layer: %v, %d requests", err, origin.Count())
+	}
 	ctx := retry.WithMaxAttempts(t.Context(), -1)
 	if _, err := retry.New(retry.Options{})(origin).RoundTrip(newRequest(t, "GET").WithContext(ctx)); err == nil {
 		t.Error("MaxAttempts(ctx, -1) passes")

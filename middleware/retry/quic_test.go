@@ -59,6 +59,39 @@ func (quicIdleTimeout) Temporary() bool { return false }
 
 func (lookalike) Error() string { return "alike" }
 
+// Errors that are alike, and are not those of quic-go.
+type (
+	senderLookalike struct {
+		Remote    string
+		ErrorCode uint64
+	}
+	codeLookalike struct {
+		Remote    bool
+		ErrorCode int
+	}
+	halfVersions  struct{ Ours []versionCode }
+	otherVersions struct {
+		Ours   string
+		Theirs []versionCode
+	}
+	embedding struct{ *h3Error }
+	noFields  struct{}
+)
+
+func (senderLookalike) Error() string { return "alike" }
+
+func (codeLookalike) Error() string { return "alike" }
+
+func (halfVersions) Error() string { return "alike" }
+
+func (otherVersions) Error() string { return "alike" }
+
+func (embedding) Error() string { return "alike" }
+
+func (embedding) Unwrap() error { return nil }
+
+func (noFields) Error() string { return "alike" }
+
 func (*quicTransportError) Is(target error) bool { return target == net.ErrClosed }
 
 func (*quicVersionError) Is(target error) bool { return target == net.ErrClosed }
@@ -86,6 +119,17 @@ func TestHTTP3Errors(t *testing.T) {
 		{"no common version", &quicVersionError{}, once, once},
 		{"idle timeout", &quicIdleTimeout{}, again, once},
 		{"another shape", lookalike{}, once, once},
+		{"a sender of another type", senderLookalike{}, once, once},
+		{"a code of another type", codeLookalike{Remote: true}, once, once},
+		{"versions of one side", halfVersions{}, once, once},
+		{"versions of another type", otherVersions{}, once, once},
+		{"fields of an embedded error", embedding{h3Error: &h3Error{Remote: true, ErrorCode: 0x107}}, once, once},
+		{"no field", noFields{}, once, once},
+		{"CONNECTION_REFUSED of our own", &quicTransportError{ErrorCode: 0x2}, again, once},
+		{"before the TLS alerts", &quicTransportError{Remote: true, ErrorCode: 0xff}, again, once},
+		{"the first TLS alert", &quicTransportError{Remote: true, ErrorCode: 0x100}, once, once},
+		{"the last TLS alert", &quicTransportError{Remote: true, ErrorCode: 0x1ff}, once, once},
+		{"behind the TLS alerts", &quicTransportError{Remote: true, ErrorCode: 0x200}, again, once},
 	} {
 		reply := plytest.Fail
 		if tt.name == "CONNECTION_REFUSED" {

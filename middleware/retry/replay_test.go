@@ -151,3 +151,19 @@ func TestBufferOverflowInALateReadFailsTheAttempt(t *testing.T) {
 		t.Errorf("attempt %d sent a body with a hole", n)
 	}
 }
+
+// A body of a known length is buffered up to the limit, and not beyond.
+func TestBufferBodyBoundsTheLength(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			limit, length int64
+			want          int // requests
+		}{{0, 7, 1}, {0, -1, 1}, {6, 7, 1}, {7, 7, 2}, {8, 7, 2}, {7, -1, 2}} {
+			req := newRequest(t, "PUT")
+			req.Body, req.GetBody, req.ContentLength = io.NopCloser(strings.NewReader("payload")), nil, tt.length
+			if got, _ := call(t, retry.Options{BufferBody: tt.limit}, req, plytest.Status(503), plytest.Text("")); got.Requests != tt.want {
+				t.Errorf("a body of %d with a limit of %d: %d requests, want %d", tt.length, tt.limit, got.Requests, tt.want)
+			}
+		}
+	})
+}

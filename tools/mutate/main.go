@@ -127,7 +127,7 @@ func (o options) choose(p listed, mutants []mutant) ([]mutant, int, error) {
 			o.equivalent = path
 		}
 	}
-	known, err := equivalents(o.equivalent, mutants)
+	known, err := equivalents(o.equivalent, p.GoFiles, mutants)
 	if err != nil {
 		return nil, 0, err
 	}

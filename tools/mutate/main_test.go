@@ -99,14 +99,14 @@ example.test/rules: 12 mutants, 9 killed, 3 survived (1 reached by no test), 2 j
 		err := run(options{pkg: ".", every: 1, equivalent: known}, &out)
 		return out.String(), err
 	}
-	got, err := judge("# judged\nrules.go Unused: a - b -> a + b: nothing calls it\nrules.go Grade: points > 90 -> points >= 90: no grade is 90\nother.go F: a -> b: not there\n")
+	got, err := judge("# judged\nrules.go Unused: a - b -> a + b: nothing calls it\nrules.go Grade: points > 90 -> points >= 90: no grade is 90\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(got, "a - b") || !strings.Contains(got, "10 mutants, 9 killed, 1 survived (0 reached by no test), 4 judged equivalent") {
 		t.Errorf("with a list of equivalents: got\n%s", got)
 	}
-	for _, list := range []string{"rules.go Sum: a - b -> a + b: of another function", "rules.go: a - b -> a + b: of no function", "rules.go Unused: a - b: no mutant"} {
+	for _, list := range []string{"rules.go Sum: a - b -> a + b: of another function", "rules.go: a - b -> a + b: of no function", "rules.go Unused: a - b: no mutant", "other.go F: a -> b: of no file"} {
 		if got, err := judge(list); err == nil {
 			t.Errorf("the list %q is accepted: got\n%s", list, got)
 		}
@@ -142,13 +142,19 @@ func TestEquivalentNamesOneMutant(t *testing.T) {
 		"a.go F: 0 -> 0+1 | y := 0: a capacity": "",
 		"a.go F: 0 -> 0+1: a capacity":          "a.go F: 0 -> 0+1 | y := 0",
 		"a.go F: 0 -> 0+1 | z := 0: gone":       "a.go F: 0 -> 0+1 | x := 0",
+		"b.go F: 0 -> 0+1: a capacity":          "?",
+		"c.go F: 0 -> 0+1: a capacity":          "is not the name of one mutant",
 		"a.go F: 7 -> 7+1: gone":                "is not the name of one mutant",
 	} {
 		if err := os.WriteFile(path, []byte(list), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		known, err := equivalents(path, mutants)
-		if want == "" {
+		known, err := equivalents(path, []string{"a.go", "b.go"}, mutants)
+		if want == "?" { // a file that is not mutated now
+			if err != nil {
+				t.Errorf("%s: %v", list, err)
+			}
+		} else if want == "" {
 			if err != nil || len(known) != 1 || !known[mutants[1].name] {
 				t.Errorf("%s: got %v, %v", list, known, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -47,8 +48,9 @@ func identify(mutants []mutant) {
 	}
 }
 
-// equivalents reads the names of the mutants that were judged to change nothing. It refuses a name of a mutated file that is not that of exactly one mutant.
-func equivalents(path string, mutants []mutant) (map[string]bool, error) {
+// equivalents reads the names of the mutants that were judged to change nothing. It refuses a name that is not that of exactly one mutant of a mutated file,
+// or of a file that the package has and that is not mutated now.
+func equivalents(path string, files []string, mutants []mutant) (map[string]bool, error) {
 	known := map[string]bool{}
 	if path == "" {
 		return known, nil
@@ -73,7 +75,7 @@ func equivalents(path string, mutants []mutant) (map[string]bool, error) {
 		switch {
 		case at < 0 || !strings.Contains(line[:at], " -> "):
 			wrong = append(wrong, fmt.Errorf("%q is not \"name: why\"", line))
-		case mutated[file] && !named[line[:at]]:
+		case !slices.Contains(files, file) || mutated[file] && !named[line[:at]]:
 			wrong = append(wrong, fmt.Errorf("%q is not the name of one mutant%s", line[:at], similar(line[:at], mutants)))
 		default:
 			known[line[:at]] = true
