@@ -122,7 +122,7 @@ func (l *layer) brings(req *http.Request) bool {
 }
 
 // with returns a copy of a request with a token.
-func (l *layer) with(req *http.Request, s *slot, t *held) *http.Request {
+func (l *layer) with(req *http.Request, s *slot, t *heldToken) *http.Request {
 	ctx := req.Context()
 	name := cmp.Or(t.Principal, s.account)
 	if name != "" || !credential.Named(l.opts.Field) { // else the key of a cache has the field by itself
@@ -223,7 +223,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 		waited(req.Context(), began)
 	}
 	report(req.Context(), status, "")
-	resp, err := h.next.RoundTrip(h.with(req, s, l.held))
+	resp, err := h.next.RoundTrip(h.with(req, s, l.heldToken))
 	if err != nil || resp == nil || resp.StatusCode != http.StatusUnauthorized {
 		report(req.Context(), status, "")
 		return resp, err
@@ -254,12 +254,12 @@ func (h *handler) refused(req *http.Request, resp *http.Response, s *slot, l lea
 		report(ctx, StatusFailed, "the token has expired, and there is no newer one")
 		return nil, l.stale
 	}
-	r := s.renew(l.held) // for those who come later, also if this request cannot be sent again
+	r := s.renew(l.heldToken) // for those who come later, also if this request cannot be sent again
 	if hasBody(req) && req.GetBody == nil {
 		return reject("the body cannot be sent again")
 	}
 	began := time.Now()
-	newer, why, err := s.replaced(ctx, r, l.held)
+	newer, why, err := s.waitForNewer(ctx, r, l.heldToken)
 	if r.wait != nil {
 		waited(ctx, began)
 	}
@@ -284,7 +284,7 @@ func (h *handler) refused(req *http.Request, resp *http.Response, s *slot, l lea
 		return resp, err
 	}
 	vain := resp.StatusCode == http.StatusUnauthorized
-	s.judged(newer, vain)
+	s.recordOutcome(newer, vain)
 	if vain {
 		return reject("another token was refused as well")
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// held is a token with its dates. It doesn't change.
-type held struct {
+// heldToken is a token with its dates. It doesn't change.
+type heldToken struct {
 	Token
 	line string // the token as it stands in a field, or in the query
 
@@ -25,8 +25,8 @@ type held struct {
 // leastLife is for how long a token is believed that has expired already when it comes: our clock may be ahead.
 const leastLife = 10 * time.Second
 
-func newHeld(t Token, o *Options, now time.Time) *held {
-	h := &held{Token: t, line: t.Value, at: now}
+func newHeldToken(t Token, o *Options, now time.Time) *heldToken {
+	h := &heldToken{Token: t, line: t.Value, at: now}
 	if scheme := t.scheme(o); scheme != "" && o.Query == "" {
 		h.line = scheme + " " + t.Value
 	}
@@ -55,27 +55,27 @@ func (t Token) scheme(o *Options) string {
 }
 
 // age is how old the token is by the clock that tells more: one of them may have been set, and the other stands still while a machine sleeps.
-func (h *held) age(now time.Time) time.Duration {
+func (h *heldToken) age(now time.Time) time.Duration {
 	return max(now.Sub(h.at), now.Round(0).Sub(h.at.Round(0)))
 }
 
-func (h *held) isDue(now time.Time) bool { return h.due > 0 && h.age(now) >= h.due }
+func (h *heldToken) isDue(now time.Time) bool { return h.due > 0 && h.age(now) >= h.due }
 
 // isGood is for a token that is due.
-func (h *held) isGood(now time.Time) bool { return h.age(now) < h.good }
+func (h *heldToken) isGood(now time.Time) bool { return h.age(now) < h.good }
 
 // slot has the token of one account, and what is known of its source.
 type slot struct {
 	account string
 	opts    *Options
 
-	mu      sync.Mutex // guards the fields below; never held while the source is asked
-	token   *held      // nil before the first
-	flight  *flight    // the call of the source under way, or nil
-	failed  *Error     // of the last call, nil if that brought a token
-	failure backoff    // until when the source is left alone after it failed
-	vain    backoff    // until when a 401 does not have it asked, after one that a new token met as well
-	vainFor *held      // what has last counted as in vain
+	mu      sync.Mutex   // guards the fields below; never held while the source is asked
+	token   *heldToken   // nil before the first
+	call    *refreshCall // the call of the source under way, or nil
+	failed  *Error       // of the last call, nil if that brought a token
+	failure backoff      // until when the source is left alone after it failed
+	vain    backoff      // until when a 401 does not have it asked, after one that a new token met as well
+	vainFor *heldToken   // what has last counted as in vain
 }
 
 // backoff is a time that doubles each time that it is begun.
@@ -91,16 +91,16 @@ func (b *backoff) begin(first time.Duration, now time.Time) {
 
 func (b *backoff) over(now time.Time) bool { return !now.Before(b.until) }
 
-// flight is one call of the source. Its goroutine ends when the source returns; those who wait are free when its time is over, too.
-type flight struct {
+// refreshCall is one call of the source. Its goroutine ends when the source returns; those who wait are free when its time is over, too.
+type refreshCall struct {
 	done chan struct{} // closed when the fields below are set
-	got  *held
+	got  *heldToken
 	err  *Error
 }
 
 // lease is a token for one request.
 type lease struct {
-	*held
+	*heldToken
 	waited bool
 	stale  *Error // why there is no newer token in the place of one that has expired
 }
@@ -109,27 +109,29 @@ type lease struct {
 //
 // A token that has expired is better than none, if no newer one can be had: the server is the judge of it, and a cache may have answers that need none.
 func (s *slot) acquire(ctx context.Context) (lease, error) {
+	// Each case unlocks before it returns or waits. A call that has begun serves all who come while it lasts:
+	//	A: no token, starts the call   B: finds the call, waits   the call: sets the token, closes done   A, B: read it
 	now := time.Now()
 	s.mu.Lock()
 	t := s.token
 	switch {
 	case t != nil && !t.isDue(now):
 		s.mu.Unlock()
-		return lease{held: t}, nil
+		return lease{heldToken: t}, nil
 	case t != nil && t.isGood(now):
-		if s.flight == nil && s.failure.over(now) {
+		if s.call == nil && s.failure.over(now) {
 			s.start(nil)
 		}
 		s.mu.Unlock()
-		return lease{held: t}, nil
-	case s.flight == nil && !s.failure.over(now):
+		return lease{heldToken: t}, nil
+	case s.call == nil && !s.failure.over(now):
 		err := s.failed
 		s.mu.Unlock()
 		return s.stale(t, false, err)
-	case s.flight == nil:
+	case s.call == nil:
 		s.start(nil)
 	}
-	f := s.flight
+	f := s.call
 	s.mu.Unlock()
 	if err := f.wait(ctx); err != nil {
 		return lease{}, err
@@ -137,17 +139,18 @@ func (s *slot) acquire(ctx context.Context) (lease, error) {
 	if f.err != nil {
 		return s.stale(t, true, f.err)
 	}
-	return lease{held: f.got, waited: true}, nil
+	return lease{heldToken: f.got, waited: true}, nil
 }
 
-func (s *slot) stale(t *held, waited bool, err *Error) (lease, error) {
+func (s *slot) stale(t *heldToken, waited bool, err *Error) (lease, error) {
 	if t == nil {
 		return lease{}, err
 	}
-	return lease{held: t, waited: waited, stale: err}, nil
+	return lease{heldToken: t, waited: waited, stale: err}, nil
 }
 
-func (f *flight) wait(ctx context.Context) error {
+// wait waits for the end of a call, or of the caller's context. The call goes on without the caller, for the next one.
+func (f *refreshCall) wait(ctx context.Context) error {
 	select {
 	case <-f.done:
 		return nil
@@ -158,20 +161,20 @@ func (f *flight) wait(ctx context.Context) error {
 
 // renewal is what there is to do after a token was refused.
 type renewal struct {
-	newer *held   // there is another one
-	wait  *flight // or it is on its way
-	why   string  // or there is none, for this reason
+	newer *heldToken   // there is another one
+	wait  *refreshCall // or it is on its way
+	why   string       // or there is none, for this reason
 }
 
 // renew has a token replaced that was refused. Of many requests with one token, the first has the source asked, and all others find what that brings.
-func (s *slot) renew(refused *held) renewal {
+func (s *slot) renew(refused *heldToken) renewal {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.token != nil && s.token.Value != refused.Value:
 		return renewal{newer: s.token}
-	case s.flight != nil:
+	case s.call != nil:
 	case !s.vain.over(now):
 		return renewal{why: "a new token was refused a moment ago"}
 	case !s.failure.over(now):
@@ -179,11 +182,11 @@ func (s *slot) renew(refused *held) renewal {
 	default:
 		s.start(&refused.Token)
 	}
-	return renewal{wait: s.flight}
+	return renewal{wait: s.call}
 }
 
-// replaced waits for what renew has found.
-func (s *slot) replaced(ctx context.Context, r renewal, refused *held) (newer *held, why string, err error) {
+// waitForNewer waits for what renew has found.
+func (s *slot) waitForNewer(ctx context.Context, r renewal, refused *heldToken) (newer *heldToken, why string, err error) {
 	if r.wait == nil {
 		return r.newer, r.why, nil
 	}
@@ -194,14 +197,14 @@ func (s *slot) replaced(ctx context.Context, r renewal, refused *held) (newer *h
 	case r.wait.err != nil:
 		return nil, "the source has failed", nil
 	case r.wait.got.Value == refused.Value:
-		s.judged(r.wait.got, true)
+		s.recordOutcome(r.wait.got, true)
 		return nil, "the source has no other token", nil
 	}
 	return r.wait.got, "", nil
 }
 
-// judged notes what a server thinks of a token that was replaced for its sake: whether that has been in vain.
-func (s *slot) judged(t *held, vain bool) {
+// recordOutcome notes what a server thinks of a token that was replaced for its sake: whether that has been in vain.
+func (s *slot) recordOutcome(t *heldToken, vain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -214,36 +217,39 @@ func (s *slot) judged(t *held, vain bool) {
 	}
 }
 
-// start asks the source. s.mu is held.
+// start asks the source, on a goroutine of its own. s.mu is held, and no call is under way: each account has one at most.
+// The waiters are free after Options.RefreshTimeout, even if the source goes on.
 func (s *slot) start(rejected *Token) {
-	f := &flight{done: make(chan struct{})}
-	s.flight = f
+	f := &refreshCall{done: make(chan struct{})}
+	s.call = f
 	go s.refresh(f, rejected)
 }
 
-func (s *slot) refresh(f *flight, rejected *Token) {
+func (s *slot) refresh(f *refreshCall, rejected *Token) {
 	ctx, cancel := s.opts.asked(s.account, rejected)
 	defer cancel()
 	began := time.Now()
-	late := context.AfterFunc(ctx, func() { s.land(f, nil, errRefreshTimeout) })
+	// Three things may end the call, and the first one does: its answer, its timeout, and the end of the goroutine (Goexit) in the source.
+	late := context.AfterFunc(ctx, func() { s.finish(f, nil, errRefreshTimeout) })
 	gone := true
 	defer func() {
 		if gone {
-			s.land(f, nil, errGoexit)
+			s.finish(f, nil, errGoexit)
 		}
 	}()
 	t, err := ask(ctx, s.opts.Source)
 	gone = false
 	late()
-	var got *held
+	var got *heldToken
 	if err == nil {
-		got = newHeld(t, s.opts, time.Now())
+		got = newHeldToken(t, s.opts, time.Now())
 	} else {
 		err = s.clean(err, t.Value)
 	}
-	if !s.land(f, got, err) {
+	if !s.finish(f, got, err) {
 		got, err = nil, errRefreshTimeout
 	}
+	// From here on waiters go on. The hook runs without the lock, and may take its time.
 	if s.opts.OnRefresh == nil {
 		return
 	}
@@ -257,14 +263,14 @@ func (s *slot) refresh(f *flight, rejected *Token) {
 	s.opts.OnRefresh(r)
 }
 
-// land ends the flight, and reports whether it has: one that was late has ended before.
-func (s *slot) land(f *flight, got *held, err error) bool {
+// finish ends a call of the source, and reports whether it has: one that was late has ended before.
+func (s *slot) finish(f *refreshCall, got *heldToken, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight != f {
+	if s.call != f {
 		return false
 	}
-	s.flight = nil
+	s.call = nil
 	if err != nil {
 		s.failure.begin(s.opts.FailureHold, time.Now())
 		f.err = &Error{Op: "token", Account: s.account, Until: s.failure.until, err: err}
@@ -273,7 +279,7 @@ func (s *slot) land(f *flight, got *held, err error) bool {
 		f.got, s.token = got, got
 		s.failure, s.failed = backoff{}, nil
 	}
-	close(f.done)
+	close(f.done) // f's fields are set before, and never change again: those who wait read them without the lock
 	return true
 }
 
@@ -291,18 +297,20 @@ func (s *slot) clean(err error, also string) error {
 			text = strings.ReplaceAll(text, value, redact.Placeholder)
 		}
 	}
-	return &cleaned{text, err}
+	return &redactedError{text, err}
 }
 
-// cleaned is an error whose text has no secret, however it is printed. errors.Is and errors.As see through it.
-type cleaned struct {
+// redactedError is an error whose text has no secret, however it is printed. errors.Is and errors.As see through it.
+type redactedError struct {
 	text string
 	err  error
 }
 
-func (e *cleaned) Error() string                 { return e.text }
-func (e *cleaned) Format(f fmt.State, verb rune) { fmt.Fprintf(f, fmt.FormatString(f, verb), e.text) }
-func (e *cleaned) Unwrap() error                 { return e.err }
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), e.text)
+}
+func (e *redactedError) Unwrap() error { return e.err }
 
 // errGoexit is the error of a source that ends its goroutine, as FailNow of a test does.
 var errGoexit = errors.New("the source has ended its goroutine")

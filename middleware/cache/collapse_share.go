@@ -20,6 +20,7 @@ import (
 // The table has counted a reference for it (inflightFetch.join). Each path gives that back: leave does while the fetch is under way; afterwards drop,
 // or the reader that takes it over (FanOut.Attach).
 func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	// Once f.ready is closed, the fetch's result never changes, so what follows reads it without a lock.
 	waited := false
 	select {
 	case <-f.ready:
@@ -91,6 +92,7 @@ func (f *inflightFetch) wait(ctx context.Context) (ended, tooLong bool) {
 		return true, false
 	default:
 	}
+	// f.doubted was set before the fetch was in the table. A nil channel never fires.
 	var over <-chan time.Time
 	if f.doubted {
 		timer := time.NewTimer(time.Until(f.started.Add(doubtTime)))
@@ -149,6 +151,7 @@ func (x *exchange) acceptsFetched(e *stored.Entry, now time.Time) bool {
 // shareAnswer answers from what another fetch has brought, in the form that a hit would have. It is nil if that is not possible.
 // It consumes the reference to the body.
 func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool) *http.Response {
+	// The reference goes to the reader if the body is attached, and back otherwise, on each way out.
 	attached := false
 	defer func() {
 		if !attached { // a filter may have panicked

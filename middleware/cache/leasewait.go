@@ -61,6 +61,9 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 	over := time.NewTimer(l.TTL) // for everything: holders that die one after the other cost no more than one
 	defer over.Stop()
 	waited := false
+	// Each round ends in one of three ways: with the lease in our hands, with a reason to ask without one, or with a wait for its holder.
+	// After a wait the store is read again, because the holder may have stored what we need. The rounds are bounded, so that holders that
+	// come and go cannot keep a request from the origin for ever.
 	for range durable.MaxAttempts {
 		mine, other, err := l.Acquire(ctx, x.leaseSubject())
 		switch {
@@ -74,6 +77,7 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 			//	we: acquire
 			x.inflight.lease = mine // from now on the fetch gives it back, also if a callback panics
 			if resp, d = x.lookUpAgain(ctx, d, before, waited); resp != nil {
+				// Nothing was sent. Those who wait for this lease find the same answer, one after the other.
 				mine.End(lease.ReleaseInTurn)
 			}
 			return resp, d, nil
@@ -84,6 +88,7 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 		case x.background:
 			return nil, d, errElsewhere
 		}
+		// No lease is held here, so a caller that goes away leaves nothing behind that another process would wait for.
 		err = l.Wait(ctx, other, over.C)
 		if err != nil && err != lease.ErrOverdue {
 			x.cache.fault(ctx, "lease", err)
@@ -160,13 +165,13 @@ func (x *exchange) lease() *lease.Lease {
 	return x.inflight.lease
 }
 
-// endLease gives the lease of a fetch back when its answer is there, unless that is on its way to the store: then put or copyDropped does so.
+// endLease gives the lease of a fetch back, exactly once (Lease.End ignores a second call): when its answer is there, unless that is on its way to the store: then put or copyDropped does so.
 // f's result is written, and not yet published.
 func (f *inflightFetch) endLease() {
 	switch {
-	case f.missed():
+	case f.missed(): // the answer is for one request: each waiter asks for itself
 		f.lease.End(lease.ReleaseAll)
-	case f.entry != nil && !f.unstored:
+	case f.entry != nil && !f.unstored: // a waiter that woke now would read the store before the entry is in it
 	case f.failed != nil && !ownError(f.failed), inTrouble(f.status):
 		f.lease.End(lease.ReleaseOnePerProcess)
 	default:

@@ -30,14 +30,16 @@ func (x *exchange) refreshInBackground() bool {
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet
 	}
+	// The goroutine works on a copy. x is the caller's, who goes on to serve the stale response at the same time.
 	refresh := *x
 	refresh.background = true
 	refresh.parsed = rfc9111.ReadRequest(modeOf(r.Context()), r, &c.policy)
 	refresh.parsed.Path, refresh.parsed.Principal, refresh.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
+	// The table of fetches owns the goroutine: its context ends with the cache, and Close waits for it. Another refresh of the key starts when this one has ended.
 	started := c.fetches.startRefresh(x.ownKey, x.storeKey, func() {
 		ctx, cancel := context.WithTimeout(r.Context(), c.refreshTimeout)
 		defer cancel()
-		defer context.AfterFunc(c.fetches.ctx, cancel)()
+		defer context.AfterFunc(c.fetches.ctx, cancel)() // Close of the cache
 		refresh.request = r.WithContext(ctx)
 		refresh.refresh()
 	})
@@ -60,6 +62,7 @@ func (x *exchange) refresh() {
 			t.Refreshed(x.request, err)
 		}
 	})
+	// The pause is part of the refresh: while it lasts, the key counts as being refreshed.
 	if err != nil || x.failures > 0 {
 		x.pauseAfterFailure()
 	}
@@ -103,6 +106,7 @@ func (x *exchange) fetchForRefresh() (err error) {
 	}
 	defer resp.Body.Close()
 	defer context.AfterFunc(x.request.Context(), func() { stream.WithoutPanic(func() { resp.Body.Close() }) })() // a body need not obey the context
+	// The copy for the store is made of what is read here. A body that is not stored is closed unread.
 	if stream.IsRecording(resp.Body) {
 		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, x.cache.maxEntry+1))
 	}

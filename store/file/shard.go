@@ -10,6 +10,10 @@ import (
 )
 
 // held is a locked shard: no other caller changes it, in this process or another. Its slot is true and clean.
+//
+// There are two locks, always taken in this order: a channel of one token for the goroutines of this Store, and a lock on a file for the processes.
+// Without the first, goroutines would poll for the second. A caller holds one shard at a time.
+// A change is begin, the change of files, end. A process that dies in between leaves the slot dirty, and the next holder counts the files.
 type held struct {
 	store *Store
 	place *place
@@ -33,6 +37,7 @@ func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*held, erro
 	return h, nil
 }
 
+// unlock gives the locks back in the other order. Who has called lockShard calls it once; lockShard itself does if it fails half way.
 func (h *held) unlock() {
 	if h.lock != nil {
 		h.lock.Close()
@@ -104,6 +109,7 @@ func (h *held) learn(made bool) error {
 	return h.count()
 }
 
+// write replaces the slot in the file. Readers without the lock may see half of it: its checksum tells them.
 func (h *held) write(s slot) error {
 	_, err := h.place.state.WriteAt(s.encode(h.shard), int64(h.shard*slotSize))
 	return err
@@ -111,6 +117,7 @@ func (h *held) write(s slot) error {
 
 // begin announces a change: from here on a crash has the shard counted again. bytes is what the change needs.
 func (h *held) begin(bytes int64) error {
+	// The bytes count before they are there, so that other processes, which read the slots without locks, never see less than there is.
 	s := h.slot
 	s.bytes += max(bytes, 0)
 	s.dirty = true

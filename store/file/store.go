@@ -84,7 +84,7 @@ func open(dir string, o Options, fs func(string) (filesystem, error)) (*Store, e
 		end()
 		return nil, err
 	}
-	go s.sweepByAndBy(ctx, since)
+	go s.sweepInBackground(ctx, since)
 	return s, nil
 }
 

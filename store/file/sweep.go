@@ -14,14 +14,15 @@ const (
 	partsStay  = 24 * time.Hour // without the record that owns them, which is written last: longer than a download takes
 )
 
-// sweepByAndBy gives back the room of records that are over and of parts whose owner is gone: of everything when no other process had the directory open,
+// sweepInBackground gives back the room of records that are over and of parts whose owner is gone: of everything when no other process had the directory open,
 // and of one shard after the other from then on.
-func (s *Store) sweepByAndBy(ctx context.Context, since time.Time) {
+func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 	defer close(s.ended)
 	if !since.IsZero() {
 		s.sweepAll(ctx, time.Now(), since)
 	}
 	close(s.swept)
+	// The goroutine belongs to the Store: Close ends ctx and waits for ended.
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for shard := 0; ; shard = (shard + 1) % shards {
@@ -77,6 +78,8 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 		if why := useless(p, f, now, partsBefore); why == "" {
 			continue
 		}
+		// Between the look without the lock and this one, another process may have written the record anew:
+		//	we: list, the record is over      they: put it again      we: lock, look again, leave it
 		err := s.locked(ctx, p, shard, func(h *held) error {
 			why := useless(p, f, now, partsBefore)
 			if why == "" {
@@ -137,7 +140,7 @@ func useless(p *place, f stored, now, partsBefore time.Time) string {
 		return ""
 	case h.expired(now):
 		return isOver
-	case h.owner == "" || f.used >= partsBefore.UnixNano():
+	case h.owner == "" || f.used >= partsBefore.UnixNano(): // the parts are written before their owner, which may be still to come
 		return ""
 	}
 	_, owner := nameOf(h.owner)
@@ -176,6 +179,7 @@ func (h *held) clear() error {
 	if err := h.begin(0); err != nil {
 		return err
 	}
+	// The slot is dirty from begin to end, so a crash in between has the shard counted again.
 	for i, f := range files {
 		if err := h.place.fs.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			h.end(tally(files[i:]))
@@ -192,6 +196,7 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 	if err != nil {
 		return err
 	}
+	// A record may be replaced between its listing and its reading: what is given to f is what its file held when it was opened.
 	for shard := range shards {
 		files, err := peek(p, shard)
 		if err != nil {

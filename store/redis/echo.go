@@ -90,7 +90,7 @@ func (s *Store) verify(ctx context.Context, echoes <-chan string) {
 			if err == nil && s.written.is(key, headVersion(key, heads[i], now)) {
 				continue
 			}
-			s.ears.say(key)
+			s.listeners.publish(key)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // What this store itself changes is asked for once more, and not passed on if it is still there.
 // f must not call stop.
 func (s *Store) Notify(f func(key string)) (stop func()) {
-	return s.ears.add(&listener{f: f})
+	return s.listeners.add(&listener{f: f})
 }
 
 // listener is one function that Notify was given.
@@ -23,7 +23,7 @@ type listener struct {
 	f       func(key string)
 }
 
-func (l *listener) hear(key string) {
+func (l *listener) notify(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.stopped {
@@ -31,18 +31,18 @@ func (l *listener) hear(key string) {
 	}
 }
 
-// ears are a store's listeners, and the goroutines that listen for them while there is one.
-type ears struct {
+// listenerSet has a store's listeners, and the goroutines that listen for them while there is one.
+type listenerSet struct {
 	store *Store
 
-	mu        sync.Mutex // guards the fields below
-	listeners []*listener
+	mu        sync.Mutex  // guards the fields below
+	listeners []*listener // is replaced and never changed, so that publish can walk it without the lock
 	closed    bool
 	quit      context.CancelFunc // ends the goroutines; nil while there are none
 	wg        sync.WaitGroup
 }
 
-func (e *ears) add(l *listener) (stop func()) {
+func (e *listenerSet) add(l *listener) (stop func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -60,7 +60,8 @@ func (e *ears) add(l *listener) (stop func()) {
 	return func() { e.remove(l) }
 }
 
-func (e *ears) remove(l *listener) {
+// remove waits for a call of f that is under way, and no call follows. The lock of the set is not held then: f may be slow.
+func (e *listenerSet) remove(l *listener) {
 	l.mu.Lock()
 	l.stopped = true
 	l.mu.Unlock()
@@ -74,12 +75,12 @@ func (e *ears) remove(l *listener) {
 	}
 	e.listeners = rest
 	if len(rest) == 0 {
-		e.silence()
+		e.stopTracking()
 	}
 }
 
-// silence ends the goroutines, without waiting for them.
-func (e *ears) silence() {
+// stopTracking ends the goroutines, without waiting for them: to publish, they take e.mu, which is held here.
+func (e *listenerSet) stopTracking() {
 	if e.quit != nil {
 		e.quit()
 		e.quit = nil
@@ -87,7 +88,8 @@ func (e *ears) silence() {
 	}
 }
 
-func (e *ears) close() {
+// close ends the goroutines, and waits for them without the lock. A listener that was added after it is never called.
+func (e *listenerSet) close() {
 	e.mu.Lock()
 	e.closed = true
 	for _, l := range e.listeners {
@@ -96,18 +98,18 @@ func (e *ears) close() {
 		l.mu.Unlock()
 	}
 	e.listeners = nil
-	e.silence()
+	e.stopTracking()
 	e.mu.Unlock()
 	e.wg.Wait()
 }
 
-// say passes a key on.
-func (e *ears) say(key string) {
+// publish passes a key on to the listeners.
+func (e *listenerSet) publish(key string) {
 	e.mu.Lock()
 	listeners := e.listeners
 	e.mu.Unlock()
 	for _, l := range listeners {
-		l.hear(key)
+		l.notify(key)
 	}
 }
 
@@ -124,6 +126,7 @@ func (s *Store) listen(ctx context.Context, echoes chan<- string) {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	// followed belongs to this goroutine. A server that has left is not followed any more, and each goroutine of it ends with its own context.
 	followed := make(map[string]context.CancelFunc) // by address
 	tick := time.NewTicker(topologyEvery)
 	defer tick.Stop()
@@ -143,7 +146,7 @@ func (s *Store) listen(ctx context.Context, echoes chan<- string) {
 				if !now[addr] { // what it would have said is lost
 					stop()
 					delete(followed, addr)
-					s.ears.say("")
+					s.listeners.publish("")
 				}
 			}
 		}

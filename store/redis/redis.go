@@ -85,9 +85,9 @@ type Store struct {
 	opt    Options
 	slots  chan struct{} // a token for each call that runs
 
-	answered atomic.Int64 // calls that a server answered
-	ears     ears
-	written  written
+	answered  atomic.Int64 // calls that a server answered
+	listeners listenerSet
+	written   written
 }
 
 var _ interface {
@@ -150,7 +150,7 @@ func New(client goredis.UniversalClient, o Options) (*Store, error) {
 
 func newStore(client goredis.UniversalClient, own bool, o Options) *Store {
 	s := &Store{client: client, own: own, prefix: o.Namespace + ":", opt: o, slots: make(chan struct{}, o.Connections)}
-	s.ears.store = s
+	s.listeners.store = s
 	return s
 }
 
@@ -162,7 +162,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close ends the calls of [Store.Notify]'s listeners, and closes the connections if [Open] made them. Calling it again does nothing.
 func (s *Store) Close() error {
-	s.ears.close()
+	s.listeners.close()
 	if !s.own {
 		return nil
 	}

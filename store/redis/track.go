@@ -20,7 +20,7 @@ const (
 	trackSteps = 3                       // replies to expect at the beginning: HELLO, CLIENT SETNAME, CLIENT TRACKING
 )
 
-// tracker hears from servers which keys change.
+// tracker hears from servers which keys change. It has one goroutine for each server that it follows, all of them owned by listen.
 type tracker struct {
 	store  *Store
 	echoes chan<- string
@@ -33,6 +33,8 @@ var errRefused = errors.New("the server refuses to track")
 // when the next one is there, for what was read in between; and after each vain try if the server answers other calls:
 // then there is nothing better than to take everything for changed, again and again.
 func (t *tracker) follow(ctx context.Context, opt *goredis.Options) {
+	// The invariant of all that follows: between two messages about one key, a listener that reads the key sees every change in between,
+	// or is told "". So each gap in the connection has a "" behind it.
 	pause := minPause
 	answered := t.store.answered.Load()
 	for ctx.Err() == nil {
@@ -43,7 +45,7 @@ func (t *tracker) follow(ctx context.Context, opt *goredis.Options) {
 		}
 		now := t.store.answered.Load()
 		if errors.Is(err, errRefused) || now != answered {
-			t.store.ears.say("")
+			t.store.listeners.publish("")
 		}
 		answered = now
 		if errors.Is(err, errRefused) {
@@ -66,6 +68,7 @@ func (t *tracker) track(ctx context.Context, opt *goredis.Options) error {
 		return err
 	}
 	defer conn.Close()
+	// The deferred calls run in this order: the end of ctx is no longer listened for, ctx ends, watch returns, the connection is closed.
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -78,15 +81,17 @@ func (t *tracker) track(ctx context.Context, opt *goredis.Options) error {
 	if err := t.subscribe(ctx, conn, opt); err != nil {
 		return err
 	}
-	r := &pushes{r: bufio.NewReader(conn), invalidated: t.heard}
+	r := &pushes{r: bufio.NewReader(conn), invalidated: t.onInvalidated}
 	for range trackSteps {
 		if err := r.next(); err != nil {
 			return err
 		}
 	}
-	t.store.ears.say("")
-	defer t.store.ears.say("") // at the end of the store there is no listener left
-	asked := false
+	// What changed before the server began to track was not reported, and what was read meanwhile may be out of date:
+	//	they: change k        we: TRACKING ON, ""        the cache: drops its copy of k
+	t.store.listeners.publish("")
+	defer t.store.listeners.publish("") // at the end of the store there is no listener left
+	asked := false                      // a PING is on its way; its answer is a reply that next skips
 	for {
 		conn.SetDeadline(time.Now().Add(pingEvery))
 		_, err := r.r.Peek(1)
@@ -176,20 +181,21 @@ func (t *tracker) subscribe(ctx context.Context, conn net.Conn, opt *goredis.Opt
 	return err
 }
 
-// heard is called with a name in Redis that has changed, "" for all.
-func (t *tracker) heard(name string) {
+// onInvalidated is called with a name in Redis that has changed, "" for all.
+func (t *tracker) onInvalidated(name string) {
 	key, ok := strings.CutPrefix(name, t.store.prefix)
 	switch {
 	case name == "":
-		t.store.ears.say("")
+		t.store.listeners.publish("")
 	case !ok || !validKey(key):
 	case t.store.written.known(key):
+		// Our own change, or another one right behind it: verify asks. If it cannot keep up, the key counts as changed, which costs a hit and is never wrong.
 		select {
 		case t.echoes <- key:
 		default:
-			t.store.ears.say(key)
+			t.store.listeners.publish(key)
 		}
 	default:
-		t.store.ears.say(key)
+		t.store.listeners.publish(key)
 	}
 }

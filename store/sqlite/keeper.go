@@ -22,7 +22,7 @@ const (
 // pauses returns how long to wait before the next try to lock the file: about as long as a transaction takes, and random, so that waiting connections do not collide again.
 func pauses() time.Duration { return 50*time.Microsecond + rand.N(500*time.Microsecond) }
 
-// wake makes the keeper look for work now.
+// wake makes the keeper look for work now. The channel holds one such wish, so that it never blocks, and none is lost while the keeper works.
 func (s *Store) wake() {
 	select {
 	case s.kick <- struct{}{}:
@@ -30,7 +30,9 @@ func (s *Store) wake() {
 	}
 }
 
-// keep runs the maintenance that no call waits for. It ends when the store is closed.
+// keep runs the maintenance that no call waits for. It is one goroutine, started by Open, and ends when the store is closed.
+// All that it does to the file are short transactions under the turn to write, as those of a Put, so no caller waits long for it.
+// Only this goroutine repairs the file and gives way: two of them could each remove the file that the other has made.
 func (s *Store) keep() {
 	every := time.NewTicker(keepEvery)
 	defer every.Stop()
@@ -104,6 +106,7 @@ func (s *Store) keepLog() {
 			return
 		case <-s.written:
 		}
+		// PASSIVE waits for no lock: what readers still need stays in the log until the next time.
 		_ = s.useOnce(background, func(db *database) error {
 			return s.read(background, db, func(c *conn) error {
 				_, err := c.exec(background, "PRAGMA wal_checkpoint(PASSIVE)")
@@ -296,7 +299,7 @@ type report struct {
 	resets int64
 }
 
-// report hands the damage to the keeper.
+// report hands the damage to the keeper. It never blocks: if the keeper has a report already, it empties the file all the same.
 func (s *Store) report(r report) {
 	select {
 	case s.reports <- r:
@@ -306,6 +309,8 @@ func (s *Store) report(r report) {
 
 // repair empties the file, because damage in one place may not be the only one. If it cannot be emptied in place, repair makes it anew.
 func (s *Store) repair(r report) {
+	// Two calls may find one damage:
+	//	A: reads a bad page   B: reads a bad page   A: reports   keeper: empties the file   B: reports
 	if r.resets != s.resets.Load() {
 		return // the file was emptied after this damage was found
 	}
@@ -328,6 +333,7 @@ func (s *Store) repair(r report) {
 
 // abandon closes the file and removes it. It reports whether that was done.
 func (s *Store) abandon() bool {
+	// The lock is held until the file is gone, so that no call opens it in between.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db == nil || !s.db.current() {

@@ -105,6 +105,7 @@ func readRecord(key string, r store.Record) (Record, error) {
 }
 
 // overtaken reports whether something has been invalidated since the record was put: then the fetch of its process is not for requests that come now.
+// The record has the generations as they were before the fetch began, so a later one is an invalidation that the fetch may not have seen.
 func (n *Record) overtaken(later *durable.Snapshot) bool {
 	left := &durable.Snapshot{}
 	for i, generation := range n.generations {

@@ -22,6 +22,8 @@ var (
 //
 //	we: subscribe   we: mark as contended   they: give back, the store notifies us   we: wake, look
 func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) error {
+	// The order matters. A subscription made after the mark could miss the notification of a holder that gives back in between,
+	// and a mark is what makes the holder leave word instead of deleting its record.
 	changed, unsubscribe := l.onRecordChange(n.key)
 	defer unsubscribe()
 	client, begun := l.Store.Client, time.Now()
@@ -31,6 +33,7 @@ func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) err
 	pause := time.NewTimer(l.pace.after(0))
 	defer pause.Stop()
 	for {
+		// No lock is held while it waits. Close ends the wait, and so do the caller's context and the time for all waits of a fetch.
 		select {
 		case <-pause.C:
 		case <-changed:
@@ -45,6 +48,7 @@ func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) err
 		if err != nil {
 			return err
 		}
+		// A damaged record, or that of another holder, ends this wait: the next Acquire decides.
 		if now, err := readRecord(n.key, records[0]); err != nil || now.by != n.by || now.Release != ReleaseInTurn {
 			return nil
 		}
@@ -60,6 +64,7 @@ func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
 	if n.contended {
 		return nil
 	}
+	// The put is conditional on the version that was read (record passes it on), so it can neither undo a release nor mark the lease of a later holder.
 	seen := *n
 	seen.contended = true
 	err := l.Store.Client.Put(ctx, n.key, seen.record(n.until))
@@ -69,7 +74,8 @@ func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
 	return err
 }
 
-// onRecordChange returns a channel that receives when the store notifies that a lease record may have changed. The channel holds one such notification.
+// onRecordChange returns a channel that receives when the store notifies that a lease record may have changed. The channel holds one such notification:
+// a waiter reads the record after each, so that two need no more than one look. The caller must call unsubscribe.
 func (l *Leases) onRecordChange(key string) (changed <-chan struct{}, unsubscribe func()) {
 	waiter := make(chan struct{}, 1)
 	l.mu.Lock()
@@ -78,6 +84,7 @@ func (l *Leases) onRecordChange(key string) (changed <-chan struct{}, unsubscrib
 	return waiter, func() { l.removeWaiter(key, waiter) }
 }
 
+// removeWaiter forgets a waiter, and with its last one the key.
 func (l *Leases) removeWaiter(key string, waiter chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -45,6 +45,7 @@ func (t *Reader) depart(why error) {
 	case t.waits:
 		s.late = s.late || errors.Is(why, context.DeadlineExceeded)
 	}
+	// gone is set now: a later call returns above, so all that follows happens once.
 	rest, abort := t.rest, t.abort
 	last := !t.cut && s.remove(t)
 	s.mu.Unlock()
@@ -131,6 +132,8 @@ func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 		if t.off < s.size {
 			break
 		}
+		// The demand and the channel come from one critical section. Bytes that arrive right after it close that very channel:
+		//	we: see no bytes, take the channel   pull: adds bytes, closes it   we: wait, wake at once
 		t.waits = true
 		more := s.addDemand(t)
 		s.mu.Unlock()
@@ -229,6 +232,8 @@ func (t *Reader) readOn(p []byte) (int, error) {
 // open requests the rest. Close ends that, too: abort is set under the lock before the request is sent, and gone is checked after it.
 func (t *Reader) open() (rest io.ReadCloser, gone error) {
 	ctx, abort := context.WithCancel(t.Ctx)
+	// Either Close comes first, and gone shows it here, or it finds abort:
+	//	we: set abort   Close: sets gone, calls abort   we: send, and fail at once
 	t.mu.Lock()
 	t.abort, gone = abort, t.gone
 	t.mu.Unlock()
@@ -243,6 +248,7 @@ func (t *Reader) open() (rest io.ReadCloser, gone error) {
 	if err != nil {
 		t.depart(err)
 	}
+	// A Close in between has found no body to close. Then this goroutine closes it.
 	t.mu.Lock()
 	t.rest, gone = rest, t.gone
 	t.mu.Unlock()
@@ -279,6 +285,7 @@ func (t *Reader) drain() {
 	defer stalled.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The lock is held at each check, and released for each wait.
 	for most := s.size + drainLimit; t.gone == nil && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.size <= most; {
 		more := s.addDemand(t)
 		s.mu.Unlock()
