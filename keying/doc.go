@@ -5,5 +5,5 @@
 // [New] builds a strategy from parts. What is not in the key is shared: leave a part out only if it makes no difference to the response.
 //
 // Where to look: keying.go has Strategy, Default, SingleUser and New; url.go the parts for the URL, the method and a prefix;
-// principal.go the parts for credentials and header fields; body.go the part for the content, graphql.go its GraphQL form.
+// principal.go the parts for credentials and header fields; body.go the part for the content, json.go and graphql.go its forms that compare by meaning.
 package keying

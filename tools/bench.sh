@@ -2,6 +2,7 @@
 # Allocations of hits, misses and validations beside those of benchmarks/baseline.txt.
 #   tools/bench.sh           compare
 #   tools/bench.sh -record   replace the baseline by what this tree needs
+# The baseline has each benchmark six times: benchstat needs that many samples to tell a difference from noise.
 # Times are not compared: they belong to one machine. See docs/performance.md for those.
 set -euo pipefail
 cd "$(dirname "$0")/.."

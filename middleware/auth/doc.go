@@ -22,4 +22,9 @@
 // # Signatures
 //
 // [Sign] makes a layer that signs each attempt, below retry.
+//
+// # Where to look
+//
+// auth.go has the layer: which token, and what follows a 401 (challenge.go reads what the server asks for); slot.go has an account's token and the calls of its source;
+// origin.go says which origins may get it; sign.go is the layer of signatures; context.go has what requests choose; token.go, options.go and errors.go are the rest of the API.
 package auth

@@ -12,7 +12,7 @@
 //
 //	options.go, cache.go, mount.go   what a cache is made of, and its place in a chain
 //	roundtrip.go                     a request: key, look up, decide, serve or exchange
-//	key.go, lookup.go, serve.go      these steps
+//	key.go, lookup.go, lookup_durable.go, serve.go   these steps; looking into a byte store
 //	exchange.go                      one exchange: who makes it, who ends it
 //	origin_response.go               what becomes of the origin's answer:
 //	origin_entry.go, origin_body.go, origin_validation.go, partial_content.go, judge.go, filter.go
@@ -20,6 +20,7 @@
 //	inflight.go, inflight_table.go, hit_for_miss.go   that fetch, all of them, and what cannot be shared
 //	leasewait.go                     one fetch for several processes
 //	refresh.go, refresh_ahead.go, trouble.go   refreshes in the background; an origin in trouble
+//	event_streams.go                 event streams that are stored: which, and how they are replayed
 //	storage.go                       putting an entry into the store
 //	invalidate.go, tags.go, response_tags.go, resource.go, unsafe.go   what ends stored responses
 //	watch.go, principal.go, connection.go   who asks, and over which connection

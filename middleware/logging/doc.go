@@ -27,6 +27,6 @@
 //
 // # Where to look
 //
-// logging.go has the layer, outcome.go what a record says and its level, attrs.go its attributes (clip.go bounds them, connection.go, cachestatus.go and callid.go are some);
+// options.go has the options, logging.go the layer, outcome.go what a record says and its level, attrs.go its attributes (clip.go bounds them, connection.go, cachestatus.go and callid.go are some);
 // sample.go leaves records out; capture.go takes bodies, mask.go and nested.go hide their secrets; curl.go writes commands; inside.go looks at the layers below.
 package logging

@@ -34,5 +34,5 @@
 //
 // retry.go has the layer and its loop, call.go the state of a call, try.go one attempt; decide.go says what follows an attempt, classify.go and failure.go
 // (quic.go for HTTP/3) classify its outcome, trace.go proves that a request was not written; backoff.go, budget.go and cooldown.go bound retries;
-// replay.go repeats request bodies, resume.go continues response bodies; key.go makes idempotency keys; options.go, info.go and errors.go are the rest of the API.
+// replay.go repeats request bodies, resume.go continues response bodies; key.go makes idempotency keys; outcomes.go reports attempts to the record of a call; options.go, info.go and errors.go are the rest of the API.
 package retry

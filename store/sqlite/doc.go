@@ -24,7 +24,8 @@
 //
 //	sqlite.go, optional.go       Options and Open; what a store may offer beside Get, Put and Delete
 //	records.go, checksum.go      records: reading, writing, checksums
-//	file.go, database.go, conn.go   the file and its rights; its tables; connections
+//	file.go, file_*.go           the file and its rights, by system
+//	database.go, conn.go         its tables; connections
 //	room.go, keeper.go, uses.go  bounds and eviction; upkeep in the background; when records were used
 //
 // # Looking into it

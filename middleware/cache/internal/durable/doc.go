@@ -1,6 +1,7 @@
 // Package durable keeps stored responses as records of a byte store, which processes may share.
 //
-//	store.go                    look up, update by compare-and-swap, list, remove
+//	store.go                    update by compare-and-swap, list, remove
+//	lookup.go                   one look for a request: its records in one read, and the copies in memory
 //	record.go, frame.go         the record of an entry; what all records begin with
 //	record_keys.go              under which keys records stand
 //	bodies.go                   bodies that are read when a response is found, and those that are gone

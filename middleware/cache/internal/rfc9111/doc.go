@@ -5,15 +5,16 @@
 //	selection.go            which stored response a request selects (§4.1)
 //	normalisation.go        when two values of a request field mean the same (§4.1)
 //	decision.go             what is done with a request (§4)
-//	freshness.go            freshness lifetime and age (§4.2)
+//	freshness.go            what a strategy says of a response; its age (§4.2.3), and whether it may be served stale at all (§4.2.4).
+//	                        The lifetime that the server gives, and the heuristic one, are in the module's internal/freshness (§4.2.1, §4.2.2)
 //	explaining.go           what the rules say of one stored response, in words for Explain
 //	refreshing_ahead.go     when a fresh response is refreshed before it expires
 //	serving_stale.go        which stale response stands in for an error (§4.2.4, RFC 5861)
 //	validation.go           conditional requests, and what a 304 confirms and updates (§3.2, §4.3)
-//	ranges.go               range requests, and parts that make a whole (§3.3, §3.4)
-//	storing.go, candidate.go   whether a response may be stored, and why not (§3)
+//	ranges.go               range requests; which part completes another one (§3.3, §3.4). Package stored joins the two, in range_buffer.go
+//	storing.go, candidate.go   whether a response may be stored, and why not: also a part (§3.3), and one for a request with credentials (§3.5)
 //	stored_header.go        the header as it is stored (§3.1)
 //	replacing.go            what an answer that is not stored does to what is (§4.3.3)
 //	invalidation.go         which requests and responses invalidate, and which URIs (§4.4)
-//	credentials.go          which kinds of credentials a request carries (§3.5)
+//	credentials.go          which kinds of credentials a request carries, for storing.go
 package rfc9111

@@ -3,6 +3,7 @@
 //	recorder.go        a body that is copied as its one caller reads it
 //	fanout.go          one body for several readers, each at its own pace
 //	fanout_reader.go   one of these readers
+//	event_stream.go    an event stream that is copied, and its replay
 //	continuation.go    the rest of a body that broke off, from another answer
 //	body_copy.go       the copy, and when it is complete
 //	budget.go          what all copies may take together
