@@ -94,7 +94,7 @@ func TestTroubleManyCallersShareFewRequests(t *testing.T) {
 		for store, options := range kept() {
 			t.Run(name+"/"+store, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					crowd := 200 // twenty times what may be asked, at least
+					crowd := 20 * int(test.asks) // of whom at least nineteen in twenty must share
 					if name == "503" {
 						crowd = 1000
 					}
