@@ -39,7 +39,8 @@ func TestFaultsOnTheWay(t *testing.T) {
 			srv := server.Start(t)
 			proxy := fault.New(t, srv.Addr)
 			s := open(t, proxy.Addr, redis.Options{Timeout: 200 * time.Millisecond})
-			put(t, s, "before", "before")
+			put(t, open(t, srv.Addr, redis.Options{Timeout: 20 * time.Second}), "before", "before")
+			works(t, s)
 			proxy.Set(f)
 			if f.Hole {
 				time.AfterFunc(moment(200*time.Millisecond)/2, proxy.Break)
