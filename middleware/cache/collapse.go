@@ -93,6 +93,8 @@ func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, s
 	case !begun:
 		return nil, fetchAlone, nil
 	}
+	// From here on the leader is a waiter like the others, with one reference. It may leave first:
+	//	leader: leaves, refs stay   the fetch: goes on for the others   the last one: leaves, and ends it
 	ctx := x.request.Context()
 	select {
 	case <-f.ready:
@@ -101,7 +103,7 @@ func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, s
 	case <-ctx.Done():
 	}
 	left := f.leave(ctx, true)
-	if left == tooLate {
+	if left == tooLate { // published in between: the reference is still ours, and the body that comes with it
 		resp, err := x.deliver(f, d)
 		return resp, answered, err
 	}
@@ -129,6 +131,7 @@ func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Respo
 	if x.request.Context().Err() != nil {
 		return nil, false // a canceled caller must not lead; it gets what the layers below make of its request
 	}
+	// The fetch works on a copy of the exchange, and this one goes on with the caller: they share nothing that either of them writes.
 	f.lead = *x
 	f.lead.request, f.lead.inflight = f.request, f
 	if stream.Rewind(f.request) != nil {
@@ -184,6 +187,7 @@ func (x *exchange) canceledError(f *inflightFetch) error {
 
 // deliver gives the leader what came of its fetch, and reports that.
 func (x *exchange) deliver(f *inflightFetch, d rfc9111.Decision) (*http.Response, error) {
+	// A panic of the layers below belongs to the request that was sent for the leader, so it goes on in the leader only.
 	if f.panicked != nil {
 		f.panicked.Again()
 	}
@@ -240,6 +244,7 @@ func handOver(resp *http.Response, last func()) {
 
 // live is the body of an answer that only the leader gets: the fetch ends with the body, or with the caller's context.
 func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
+	// Whichever comes first ends the fetch. Neither runs twice: stop keeps the second one from starting, and Done runs once.
 	stop := context.AfterFunc(ctx, func() { f.end(ctx) })
 	return body.Watch(rc, body.Hooks{Done: func(error) {
 		stop()

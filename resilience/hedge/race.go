@@ -99,7 +99,8 @@ func (r *race) run() (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.req.Context())
 	first := &runner{cancel: cancel}
 	r.begin(first)
-	defer r.finish() // a panic goes on its way
+	// A panic of the next layer passes on to the caller. finish runs all the same, so no copy outlives the race uncanceled.
+	defer r.finish()
 	out := r.req.WithContext(ctx)
 	resp, err := r.next.RoundTrip(out)
 	best := r.settle(r.judged(r.checked(first, out, resp, err)))
@@ -109,7 +110,7 @@ func (r *race) run() (*http.Response, error) {
 	return best.handOver()
 }
 
-// unlock lets go of mu, and drops what has lost meanwhile.
+// unlock lets go of mu, and drops what has lost meanwhile: closing a body is I/O, and the lock is never held over it.
 func (r *race) unlock() {
 	lost := r.lost
 	r.lost = nil
@@ -155,13 +156,16 @@ func (r *race) decide(winner *runner) {
 func (r *race) settle(own result) result {
 	r.mu.Lock()
 	defer r.unlock()
+	// No copy begins any more. One that passed isClosed before is stopped by enter, which looks again under mu:
+	//	the timer: not closed, asks the budget   we: close   the timer: enter finds the race closed, refunds
 	r.closed = true
 	r.timer.Stop()
 	for {
 		switch {
-		case r.answer != nil:
+		case r.answer != nil: // a copy has won, and has decided the race
 			r.lost = append(r.lost, own)
 			return *r.answer
+		// The caller's own result is usable, or there is nothing else to come, or no one waits for it.
 		case own.useful, r.running == 0 && r.spare == nil, r.req.Context().Err() != nil:
 			r.decide(own.by)
 			return own
@@ -178,7 +182,7 @@ func (r *race) settle(own result) result {
 	}
 }
 
-// wait lets go of mu until a copy has come, or the caller has gone.
+// wait lets go of mu until a copy has come, or the caller has gone. The channel has room for one message, so one that is sent before the wait is not lost.
 func (r *race) wait() {
 	r.unlock()
 	defer r.mu.Lock()
@@ -192,6 +196,7 @@ func (r *race) wait() {
 func (r *race) hedge() {
 	defer func() {
 		if p := recover(); p != nil { // of the budget: on the goroutine of a timer it would end the program
+			// It counts as a copy that has come back: the caller, who may be waiting, is given the panic.
 			r.mu.Lock()
 			r.running++
 			r.mu.Unlock()
@@ -277,11 +282,12 @@ func (r *race) send(by *runner, out *http.Request) (sent bool) {
 
 // arrived decides what becomes of the result of a copy.
 func (r *race) arrived(got result) {
+	// Each copy arrives exactly once, whatever became of it, or settle would wait for it until the caller has gone.
 	r.mu.Lock()
 	defer r.unlock()
 	r.running--
 	switch {
-	case r.over:
+	case r.over: // too late: dropped by unlock
 		r.lost = append(r.lost, got)
 	case got.useful:
 		r.hedger.won.Add(1)

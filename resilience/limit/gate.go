@@ -13,6 +13,9 @@ import (
 
 // gate is the limits of one key, and the queue of those who wait for them, first come first served.
 // Only the first in the queue may take a slot and a token of the rate; one that gives up leaves no gap behind.
+//
+// The invariant after each change under mu: the queue is empty, or its first cannot go on, and either the timer or a release will look again (arm).
+// A gate has no goroutine. The timer's function ends by itself.
 type gate struct {
 	opts *Options
 
@@ -84,6 +87,7 @@ func (g *gate) enter(ctx context.Context, mayWait bool) (*waiter, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
+	// Newcomers pass no one: with a queue there is no slot for them, even if one is free at this moment.
 	if g.queue.Len() == 0 && (g.take(now) || g.stretch() && g.take(now)) {
 		return nil, nil
 	}
@@ -112,13 +116,16 @@ func (g *gate) enter(ctx context.Context, mayWait bool) (*waiter, error) {
 func (g *gate) leave(w *waiter, why error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	// Who closes ready has taken w out of the queue under mu. So w is in exactly one of two states here:
+	//	dispatch: takes a slot, removes w, closes ready   we: have the slot, and must use it or give it back
+	//	we: remove ourselves                              dispatch: finds the next one
 	select {
 	case <-w.ready: // granted, or refused, before it could leave
 		return w.err
 	default:
 	}
 	g.queue.Remove(w.place)
-	g.arm(time.Now())
+	g.arm(time.Now()) // the next one may have less to wait for, or no one is left
 	return why
 }
 
@@ -191,7 +198,7 @@ func (g *gate) arm(now time.Time) {
 	wait := g.least(now, 1)
 	if wait <= 0 {
 		if g.opts.slots() && g.inFlight >= g.limit() {
-			return // release goes on
+			return // slots are missing, not time: release goes on
 		}
 		wait = 1 // a token that rounding has kept back
 	}
@@ -248,7 +255,7 @@ func (g *gate) overloaded(pause time.Duration) {
 	}
 }
 
-// refuseLate ends the wait of those who have no time until the pause is over. mu is held.
+// refuseLate ends the wait of those who have no time until the pause is over: an error now is worth more to them than one at their deadline. mu is held.
 func (g *gate) refuseLate(until time.Time) {
 	for e := g.queue.Front(); e != nil; {
 		w, next := e.Value.(*waiter), e.Next()

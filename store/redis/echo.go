@@ -20,6 +20,7 @@ type written struct {
 
 const maxWritten = 4096
 
+// remember begins or ends the record of what is written. Nothing is remembered while no one listens.
 func (w *written) remember(on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -27,7 +28,9 @@ func (w *written) remember(on bool) {
 	w.versions, w.order, w.next = nil, nil, 0
 }
 
-// expect is called before the change is sent, because the echo may be here before the reply is.
+// expect is called before the change is sent, because the echo may be here before the reply is:
+//
+//	we: expect, send   the server: tells the tracker, replies   verify: knows the version   we: get the reply
 func (w *written) expect(key, version string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,6 +78,7 @@ func (s *Store) verify(ctx context.Context, echoes <-chan string) {
 		case key := <-echoes:
 			keys = append(keys, key)
 		}
+		// As many as are there go into one call. The channel has one reader, so the order of changes to a key is kept.
 	more:
 		for len(keys) < 64 {
 			select {
@@ -87,6 +91,7 @@ func (s *Store) verify(ctx context.Context, echoes <-chan string) {
 		heads, err := s.values(ctx, keys, maxHead)
 		now := time.Now()
 		for i, key := range keys {
+			// A failed look proves nothing, so the key counts as changed.
 			if err == nil && s.written.is(key, headVersion(key, heads[i], now)) {
 				continue
 			}
