@@ -94,7 +94,7 @@ func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, s
 		return nil, fetchAlone, nil
 	}
 	// From here on the leader is a waiter like the others, with one reference. It may leave first:
-	//	leader: leaves, refs stay   the fetch: goes on for the others   the last one: leaves, and ends it
+	//	leader: leaves, others still wait   the fetch: goes on for the others   the last one: leaves, and ends it
 	ctx := x.request.Context()
 	select {
 	case <-f.ready:
@@ -131,7 +131,7 @@ func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Respo
 	if x.request.Context().Err() != nil {
 		return nil, false // a canceled caller must not lead; it gets what the layers below make of its request
 	}
-	// The fetch works on a copy of the exchange, and this one goes on with the caller: they share nothing that either of them writes.
+	// The fetch works on a copy of the exchange. This one goes on with the caller, who may leave before the fetch ends.
 	f.lead = *x
 	f.lead.request, f.lead.inflight = f.request, f
 	if stream.Rewind(f.request) != nil {
@@ -244,7 +244,7 @@ func handOver(resp *http.Response, last func()) {
 
 // live is the body of an answer that only the leader gets: the fetch ends with the body, or with the caller's context.
 func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
-	// Whichever comes first ends the fetch. Neither runs twice: stop keeps the second one from starting, and Done runs once.
+	// Whichever comes first ends the fetch. To end it again does nothing.
 	stop := context.AfterFunc(ctx, func() { f.end(ctx) })
 	return body.Watch(rc, body.Hooks{Done: func(error) {
 		stop()
