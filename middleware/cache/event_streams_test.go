@@ -358,6 +358,20 @@ func TestEventStreamIsTakenUpAtTheOrigin(t *testing.T) {
 	})
 }
 
+// The answer to a POST that names itself answers later GET requests (RFC 9110 §9.3.3), but not if it begins after an event.
+func TestEventStreamFromLastEventIDOnAnswersNoGET(t *testing.T) {
+	for field, want := range map[string]string{"Last-Event-ID: 7": "miss", "X: 7": "hit"} {
+		inFreshBubble(t, func(t *testing.T) {
+			g := newRig(t, speaks(io.EOF, answer, "Content-Location: "+url), cache.Options{EventStreams: cache.EventStreamsAtOnce})
+			g.do("POST", url, field)
+			synctest.Wait()
+			if _, outcome, _ := g.listen(); outcome != want {
+				t.Errorf("after a POST with %s: %s, want %s", field, outcome, want)
+			}
+		})
+	}
+}
+
 // Without the option nothing changes: the field is like any other.
 func TestLastEventIDWithoutStoredStreams(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
@@ -562,9 +576,13 @@ func TestEventStreamModes(t *testing.T) {
 
 // The contract holds with stored event streams as well.
 func TestCacheOfEventStreamsKeepsTheRoundTripperContract(t *testing.T) {
-	plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper {
-		c, err := cache.New(cache.Options{EventStreams: cache.EventStreamsPaced})
-		require.NoError(t, err)
-		return c.Middleware(next)
-	})
+	for _, mode := range []cache.EventStreamMode{cache.EventStreamsAtOnce, cache.EventStreamsPaced} {
+		t.Run(mode.String(), func(t *testing.T) {
+			plytest.CheckMiddleware(t, func(next http.RoundTripper) http.RoundTripper {
+				c, err := cache.New(cache.Options{EventStreams: mode})
+				require.NoError(t, err)
+				return c.Middleware(next)
+			})
+		})
+	}
 }

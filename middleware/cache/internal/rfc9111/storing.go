@@ -138,7 +138,7 @@ func unstorableConnection(h http.Header, p *Policy) string {
 func UnstorableKind(c *Candidate, p *Policy) string {
 	switch {
 	case IsEventStream(c.Response.Header):
-		if why := unstorableStream(c.Response, p); why != "" {
+		if why := unstorableStream(c, p); why != "" {
 			return why
 		}
 	}
@@ -155,16 +155,21 @@ func UnstorableKind(c *Candidate, p *Policy) string {
 func IsEventStream(h http.Header) bool { return hasType(h, "text/event-stream") }
 
 // unstorableStream judges an event stream: whether it has ended well can be seen only without a content coding, and only with a 200 it is one (HTML §9.2.3).
-func unstorableStream(resp *http.Response, p *Policy) string {
+func unstorableStream(c *Candidate, p *Policy) string {
 	switch {
 	case !p.EventStreams:
 		return "event stream"
-	case resp.StatusCode != http.StatusOK:
+	case c.Response.StatusCode != http.StatusOK:
 		return "event stream with another status than 200"
 	}
-	for coding := range field.Members(resp.Header["Content-Encoding"]) {
+	for coding := range field.Members(c.Response.Header["Content-Encoding"]) {
 		if !field.EqualFold(coding, "identity") {
 			return "event stream with a content coding"
+		}
+	}
+	for name := range c.Request.Header {
+		if classifyField(name) == lastEventID { // also of a POST, which is not bypassed for it
+			return "event stream from Last-Event-ID on"
 		}
 	}
 	return ""
