@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"testing"
@@ -100,6 +101,48 @@ func TestAMissAllocatesLittleMoreThanTheBody(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			if got := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(rs)*int(test.body)); got > test.most {
 				t.Errorf("%.2f times the body, want %v at most", got, test.most)
+			}
+		})
+	}
+}
+
+// What a request costs that the store does not answer, beyond the same request without a cache.
+func TestAllocationsBeyondTheTransportStayWithinWhatIsPromised(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		control string
+		method  string
+		off     bool
+		want    float64
+	}{
+		{"stored miss, 1 KiB", "max-age=60", http.MethodGet, false, 62},
+		{"no-store answer", "no-store", http.MethodGet, false, 30},
+		{"POST", "max-age=60", http.MethodPost, false, 17},
+		{"Disable", "max-age=60", http.MethodGet, true, 9},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			paths := numbered(400)
+			o := newOrigin(says{size: KiB, fields: 8, control: test.control}, paths...)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.off {
+				ctx = cache.Disable(ctx)
+			}
+			var rs []*http.Request
+			for _, r := range requests(t, paths) {
+				r = r.WithContext(ctx)
+				r.Method = test.method
+				rs = append(rs, r)
+			}
+			allocations := func(h http.RoundTripper) float64 {
+				i := 0
+				return testing.AllocsPerRun(len(rs)-1, func() {
+					get(t, h, rs[i], KiB)
+					i++
+				})
+			}
+			if got := allocations(mountPly(t, o)) - allocations(o); got > test.want {
+				t.Errorf("%v allocations beyond the transport's, want %v at most", got, test.want)
 			}
 		})
 	}

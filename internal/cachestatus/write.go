@@ -80,3 +80,30 @@ func Foreign(lines []string) []string {
 	}
 	return kept
 }
+
+// WithMember returns a copy of h whose Cache-Status has the members in inbound, and then member. Nothing of h is shared with it.
+// It makes room for one field more than h has, and for all values at once.
+func WithMember(h http.Header, inbound []string, member string) http.Header {
+	n := len(inbound) + 1
+	for _, lines := range h {
+		n += len(lines)
+	}
+	room := make([]string, 0, n)
+	own := make(http.Header, len(h)+1)
+	for name, lines := range h {
+		if name == Field {
+			continue
+		}
+		if lines == nil {
+			own[name] = nil
+			continue
+		}
+		at := len(room)
+		room = append(room, lines...)
+		own[name] = room[at:len(room):len(room)]
+	}
+	at := len(room)
+	room = append(append(room, inbound...), member)
+	own[Field] = room[at:len(room):len(room)]
+	return own
+}

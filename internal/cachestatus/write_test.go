@@ -1,6 +1,7 @@
 package cachestatus
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -60,4 +61,39 @@ func FuzzCacheStatus(f *testing.F) {
 			t.Fatalf("%q: %+v, then %+v", member, s, again)
 		}
 	})
+}
+
+func TestWithMemberSharesNothingWithTheHeader(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		h       http.Header
+		inbound []string
+		want    http.Header
+	}{
+		{"nil header", nil, nil, http.Header{"Cache-Status": {"ply; hit"}}},
+		{"fields, a nil one among them", http.Header{"A": {"1", "2"}, "B": nil, "C": {}}, nil, http.Header{"A": {"1", "2"}, "B": nil, "C": {}, "Cache-Status": {"ply; hit"}}},
+		{"other caches", http.Header{"Cache-Status": {"ply; forged, cdn; hit"}}, []string{"cdn; hit"}, http.Header{"Cache-Status": {"cdn; hit", "ply; hit"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := test.h.Clone()
+			got := WithMember(test.h, test.inbound, "ply; hit")
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Fatal(diff)
+			}
+			for _, lines := range got {
+				_ = append(lines, "more") // must not reach what is behind it
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("an appended line has reached another field: %s", diff)
+			}
+			for _, lines := range got {
+				for i := range lines {
+					lines[i] = "changed"
+				}
+			}
+			if diff := cmp.Diff(before, test.h); diff != "" {
+				t.Errorf("the origin's header has changed: %s", diff)
+			}
+		})
+	}
 }

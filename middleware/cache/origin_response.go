@@ -77,11 +77,7 @@ func (p *originResponse) passOn(d rfc9111.Decision, status int) *http.Response {
 	case p.unshared && !s.Stored && p.received.Sub(p.requested) > lease.HitForMissTime/2:
 		p.cache.fetches.setHitForMiss(p.ownKey, true) // the origin is so slow that requests would wait for one another again before the next answer
 	}
-	p.Header = p.Header.Clone()
-	if p.Header == nil {
-		p.Header = make(http.Header, 1)
-	}
-	p.Header[cachestatus.Field] = append(inbound, s.String())
+	p.Header = cachestatus.WithMember(p.Header, inbound, s.String())
 	p.report(accounting{counter: p.cache.stats.of(s), status: s})
 	return p.Response
 }

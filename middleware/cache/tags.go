@@ -82,7 +82,11 @@ func withPrincipal(ctx context.Context, tags []invalidation.Tag) []invalidation.
 
 // tagsOf are the tags of all responses that can answer a request for a URI, or for one that the strategy takes for the same.
 func (c *Cache) tagsOf(r *http.Request) []invalidation.Tag {
-	return c.resourceTags(c.resourceTags(rfc9111.URITags(r), rfc9111.URIKind, r), rfc9111.SearchKind, stored.WithoutQuery(r))
+	tags := rfc9111.URITags(r)
+	if c.wholeURI {
+		return tags
+	}
+	return c.resourceTags(c.resourceTags(tags, rfc9111.URIKind, r), rfc9111.SearchKind, stored.WithoutQuery(r))
 }
 
 // resourceTags appends the tags of the resources that the strategy takes a request's URI for, as it is sent and in its normal form.

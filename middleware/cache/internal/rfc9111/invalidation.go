@@ -7,7 +7,6 @@ import (
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
-	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
 // Safe reports whether a method is known to be safe (RFC 9110 §9.2.1). An unknown method counts as unsafe (RFC 9111 §4.4).
@@ -46,8 +45,14 @@ func KindTag(kind byte, r *http.Request) invalidation.Tag {
 
 // SearchTag is the tag of the responses that do not vary on the whole query of a URI.
 func SearchTag(r *http.Request) invalidation.Tag {
-	return KindTag(SearchKind, stored.WithoutQuery(r))
+	var room [uriRoom]byte
+	n := target.Plain(target.Normal(r))
+	about := target.AppendPath(target.AppendOrigin(append(room[:0], SearchKind), n), n.URL)
+	return invalidation.NewTag(target.AppendQuery(about, &noQuery))
 }
+
+// noQuery is the URI of a request without its query, as far as that is asked for.
+var noQuery url.URL
 
 // URITags are the tags of all responses that can be the answer to a request for a URI.
 func URITags(r *http.Request) []invalidation.Tag {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
 // RFC 9111 §4.4: what an unsafe request makes invalid.
@@ -111,5 +113,30 @@ func TestInvalidationShowsURLsWithoutUserinfo(t *testing.T) {
 	}
 	if got := DisplayURL(&http.Request{URL: &url.URL{Scheme: "http", Host: "h", Opaque: "/a%2fb"}}); got != "http://h/a%2fb" {
 		t.Error(got)
+	}
+}
+
+func TestSearchTagIsTheOneOfTheURIWithoutItsQuery(t *testing.T) {
+	for _, raw := range []string{
+		"http://a.example", "http://a.example/", "http://A.example:80/x?", "http://a.example/x?q=%7e&b", "https://a.example/%7Eb/../c?q",
+		"http://bücher.example/ü?ü", "http://u:p@a.example/x?y#z",
+	} {
+		r, err := http.NewRequest(http.MethodGet, raw, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests := []*http.Request{r}
+		for _, opaque := range []string{"//a.example/x?q", "//other.example/x?q", "/%7e?q"} {
+			o := *r
+			u := *r.URL
+			u.Opaque = opaque
+			o.URL = &u
+			requests = append(requests, &o)
+		}
+		for _, r := range requests {
+			if SearchTag(r) != KindTag(SearchKind, stored.WithoutQuery(r)) {
+				t.Errorf("%s, opaque %q: another tag than the URI without its query", raw, r.URL.Opaque)
+			}
+		}
 	}
 }
