@@ -6,10 +6,10 @@ import (
 	"github.com/plyhttp/ply/internal/connection"
 )
 
-func init() { connection.See = seeThrough }
+func init() { connection.See = unwrapStep }
 
-// seeThrough returns what a handler of this package wraps, for packages that look for the transport at the end of a chain and do not import this one.
-func seeThrough(h http.RoundTripper) (connection.Step, bool) {
+// unwrapStep returns what a handler of this package wraps, for packages that look for the transport at the end of a chain and do not import this one.
+func unwrapStep(h http.RoundTripper) (connection.Step, bool) {
 	switch h := h.(type) {
 	case *branch:
 		return connection.Step{Next: h.next, Other: h.on}, true

@@ -102,7 +102,7 @@ func (c *Client) completeHeader(req *http.Request) http.Header {
 		}
 		set("Cookie", []string{cookies})
 	}
-	if staysAtHome(req) && !hasField(req.Header, "Authorization") && !hasField(header, "Authorization") {
+	if forCallersOrigin(req) && !hasField(req.Header, "Authorization") && !hasField(header, "Authorization") {
 		if value := c.netrcAuth(req.URL); value != "" {
 			set("Authorization", []string{value})
 		}
@@ -124,11 +124,11 @@ func (c *Client) takesDefault(req *http.Request, name string, trusted bool) bool
 
 // isFirstParty reports whether req, which is for u, may carry defaults that may be secret: u has the origin of BaseURL, and no redirect has left it.
 func (c *Client) isFirstParty(req *http.Request, u *url.URL) bool {
-	return (c.base == nil || sameOrigin(u, c.base)) && staysAtHome(req)
+	return (c.base == nil || sameOrigin(u, c.base)) && forCallersOrigin(req)
 }
 
-// staysAtHome reports whether req is for the origin that its caller named: neither a redirect nor the link of a page has led away from it.
-func staysAtHome(req *http.Request) bool {
+// forCallersOrigin reports whether req is for the origin that its caller named: neither a redirect nor the link of a page has led away from it.
+func forCallersOrigin(req *http.Request) bool {
 	if s := settingsOf(req.Context()); s != nil && s.awayFromHome {
 		return false
 	}

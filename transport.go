@@ -148,9 +148,9 @@ func (o TransportOptions) dialer() (*connection.Dialer, error) {
 	}
 	limit := orNone(o.ConnectTimeout, 30*time.Second)
 	if o.DialContext != nil {
-		way := connection.WayOf(o.DialContext)
-		way.Guard = g.name()
-		return &connection.Dialer{Dial: withDialTimeout(g.around(o.DialContext), limit), Way: way}, nil
+		target := connection.DialTargetOf(o.DialContext)
+		target.Guard = g.name()
+		return &connection.Dialer{Dial: withDialTimeout(g.around(o.DialContext), limit), DialTarget: target}, nil
 	}
 	d := &net.Dialer{KeepAlive: 30 * time.Second, LocalAddr: o.LocalAddr, Resolver: o.Resolver}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -160,7 +160,7 @@ func (o TransportOptions) dialer() (*connection.Dialer, error) {
 		return d.DialContext(ctx, cmp.Or(o.Network, network), address)
 	}
 	dial = g.within(d, dial)
-	return &connection.Dialer{Dial: withDialTimeout(dial, limit), Way: connection.Way{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver, Guard: g.name()}}, nil
+	return &connection.Dialer{Dial: withDialTimeout(dial, limit), DialTarget: connection.DialTarget{Socket: o.UnixSocket, Local: o.LocalAddr, Resolver: o.Resolver, Guard: g.name()}}, nil
 }
 
 // withDialTimeout returns dial with a time limit; 0 means none.

@@ -147,22 +147,22 @@ func TestWhatIsNamedByContent(t *testing.T) {
 			return &http.Transport{Proxy: proxy("http://p.test:1"), ProxyConnectHeader: http.Header{"X": {"z"}}}
 		},
 		"socket": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Socket: "/run/a.sock"}}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Socket: "/run/a.sock"}}).DialContext}
 		},
 		"other socket": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Socket: "a.sock"}}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Socket: "a.sock"}}).DialContext}
 		},
 		"abstract socket": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Socket: "@a.sock"}}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Socket: "@a.sock"}}).DialContext}
 		},
 		"guard": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Guard: "a"}}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Guard: "a"}}).DialContext}
 		},
 		"other guard": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Guard: "b"}}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Guard: "b"}}).DialContext}
 		},
 		"local address": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Local: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Local: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}}).DialContext}
 		},
 	}
 	seen := make(map[string]string)
@@ -184,7 +184,7 @@ func TestWhatIsNamedByContent(t *testing.T) {
 	}
 	path, err := filepath.Abs("a.sock")
 	require.NoError(t, err)
-	absolute := identity(&http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Socket: path}}).DialContext})
+	absolute := identity(&http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Socket: path}}).DialContext})
 	if seen[absolute.Name] != "other socket" {
 		t.Error("a relative path is not the same as its absolute one")
 	}
@@ -225,10 +225,10 @@ func TestWhatCannotBeNamed(t *testing.T) {
 			return &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
 		},
 		"a dialer within one": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.WayOf(reach)}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTargetOf(reach)}).DialContext}
 		},
 		"a resolver": func() *http.Transport {
-			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, Way: connection.Way{Resolver: &net.Resolver{Dial: reach}}}).DialContext}
+			return &http.Transport{DialContext: (&connection.Dialer{Dial: reach, DialTarget: connection.DialTarget{Resolver: &net.Resolver{Dial: reach}}}).DialContext}
 		},
 		"HTTP/3 in its own way": func() *http.Transport {
 			tr := &http.Transport{ForceAttemptHTTP2: true}
@@ -305,7 +305,7 @@ func TestACopyIsItsOriginalWhereItIsSaidSo(t *testing.T) {
 
 // TestADialerOfNetIsOne: one that is wrapped for its timeout is known all the same.
 func TestADialerOfNetIsOne(t *testing.T) {
-	if way := connection.WayOf((&net.Dialer{}).DialContext); way.Unknown {
+	if way := connection.DialTargetOf((&net.Dialer{}).DialContext); way.Unknown {
 		t.Error("a dialer of net is unknown")
 	}
 	d := &connection.Dialer{Dial: (&net.Dialer{}).DialContext}

@@ -156,7 +156,7 @@ func (p *Parts) dialed(t *http.Transport, token func() string) {
 		p.Dial.unnamed(ownDialer, token())
 	case sameCode(t.DialContext, (&net.Dialer{}).DialContext):
 	case sameCode(t.DialContext, (&Dialer{}).DialContext):
-		way := askWay(t.DialContext)
+		way := askDialTarget(t.DialContext)
 		p.Dial.content = append(p.Dial.content, way.content...)
 		if way.why != "" {
 			p.Dial.unnamed(way.why, token())

@@ -11,11 +11,11 @@ import (
 // A Dialer makes connections of a known kind. Its DialContext is recognized by its code, even in a copy of the transport.
 type Dialer struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	Way
+	DialTarget
 }
 
-// A Way is where a dialer connects to. The zero Way is TCP to the given address.
-type Way struct {
+// A DialTarget is where a dialer connects to. The zero DialTarget is TCP to the given address.
+type DialTarget struct {
 	Socket   string        // the path of the socket that it connects to, whatever the address, or ""
 	Local    net.Addr      // the local address, or nil
 	Resolver *net.Resolver // the resolver, or nil for net.DefaultResolver
@@ -23,53 +23,53 @@ type Way struct {
 	Guard    string        // what it refuses, by content, or ""
 }
 
-// WayOf returns the way of a dialer of the program's.
-func WayOf(dial func(ctx context.Context, network, address string) (net.Conn, error)) Way {
-	return Way{Unknown: !sameCode(dial, (&net.Dialer{}).DialContext)}
+// DialTargetOf returns the way of a dialer of the program's.
+func DialTargetOf(dial func(ctx context.Context, network, address string) (net.Conn, error)) DialTarget {
+	return DialTarget{Unknown: !sameCode(dial, (&net.Dialer{}).DialContext)}
 }
 
-// wayRequest asks a Dialer, by its context, for its way instead of a connection.
-type wayRequest struct{ way Part }
+// dialTargetRequest asks a Dialer, by its context, for its target instead of a connection.
+type dialTargetRequest struct{ target Part }
 
-type wayRequestKey struct{}
+type dialTargetRequestKey struct{}
 
-var errWayRequest = errors.New("connection: a dialer was asked for its way, and made no connection")
+var errDialTargetRequest = errors.New("connection: a dialer was asked for its target, and made no connection")
 
-// askWay returns the way of dial, which must be the DialContext of a Dialer.
-func askWay(dial func(ctx context.Context, network, address string) (net.Conn, error)) Part {
-	var r wayRequest
-	dial(context.WithValue(context.Background(), wayRequestKey{}, &r), "", "")
-	return r.way
+// askDialTarget returns the target of dial, which must be the DialContext of a Dialer.
+func askDialTarget(dial func(ctx context.Context, network, address string) (net.Conn, error)) Part {
+	var r dialTargetRequest
+	dial(context.WithValue(context.Background(), dialTargetRequestKey{}, &r), "", "")
+	return r.target
 }
 
 // DialContext makes a connection.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if r, ok := ctx.Value(wayRequestKey{}).(*wayRequest); ok {
-		r.way = d.Way.part()
-		return nil, errWayRequest
+	if r, ok := ctx.Value(dialTargetRequestKey{}).(*dialTargetRequest); ok {
+		r.target = d.DialTarget.part()
+		return nil, errDialTargetRequest
 	}
 	return d.Dial(ctx, network, address)
 }
 
-func (w *Way) part() Part {
+func (t *DialTarget) part() Part {
 	var p Part
 	switch {
-	case w.Unknown:
+	case t.Unknown:
 		p.unnamed(ownDialer, "")
-	case w.Socket != "":
-		path := w.Socket
+	case t.Socket != "":
+		path := t.Socket
 		if absolute, err := filepath.Abs(path); err == nil && !strings.HasPrefix(path, "@") { // "@" begins an abstract name
 			path = absolute
 		}
 		p.add("socket", path)
 	}
-	if w.Guard != "" {
-		p.add("guard", w.Guard)
+	if t.Guard != "" {
+		p.add("guard", t.Guard)
 	}
-	if w.Local != nil {
-		p.add("local address", w.Local.Network(), w.Local.String())
+	if t.Local != nil {
+		p.add("local address", t.Local.Network(), t.Local.String())
 	}
-	if w.Resolver != nil && w.Resolver.Dial != nil {
+	if t.Resolver != nil && t.Resolver.Dial != nil {
 		p.unnamed("a resolver of the transport's own cannot be named", "")
 	}
 	return p

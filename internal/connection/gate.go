@@ -20,7 +20,7 @@ type gateKey struct{}
 func (g *Gate) ChooseProxy(req *http.Request) (*url.URL, error) {
 	if found, ok := req.Context().Value(gateKey{}).(**Gate); ok {
 		*found = g
-		return nil, errWayRequest
+		return nil, errDialTargetRequest
 	}
 	var proxy *url.URL
 	if g.Proxy != nil {

@@ -117,7 +117,7 @@ func (c *Cache) foresee(ctx context.Context, r *http.Request, now time.Time) (fi
 		s.key = c.keyIn(&buffer, &s.parsed, r)
 		s.d = s.parsed.Bypassed()
 		if s.key != nil {
-			s.fault = c.peek(ctx, &s.lookup, &s.parsed, s.key, r, now)
+			s.fault = c.peek(ctx, s)
 			s.d = rfc9111.Decide(&s.parsed, &s.lookup.Lookup, now)
 		}
 		if first == nil || first.lookup.Variants == nil && s.lookup.Variants != nil {
@@ -138,8 +138,9 @@ func (c *Cache) chains(r *http.Request) []*connection.Chain {
 	return slices.Clone(c.mounts.chains)
 }
 
-// peek finds what find would, and changes nothing.
-func (c *Cache) peek(ctx context.Context, f *lookup, a *rfc9111.Request, key []byte, r *http.Request, now time.Time) (fault error) {
+// peek finds what find would for s, and changes nothing else.
+func (c *Cache) peek(ctx context.Context, s *foreseen) (fault error) {
+	f, a, r := &s.lookup, &s.parsed, s.request
 	ctx, cancel := c.within(ctx)
 	defer cancel()
 	load := func(key []byte) *stored.Variants {
@@ -151,7 +152,7 @@ func (c *Cache) peek(ctx context.Context, f *lookup, a *rfc9111.Request, key []b
 		return set
 	}
 	f.Fwd = cachestatus.FwdURIMiss
-	if f.Variants = load(key); f.Variants != nil {
+	if f.Variants = load(s.key); f.Variants != nil {
 		f.Fwd = cachestatus.FwdVary
 		f.Entry = rfc9111.Select(f.Variants, a, r, c.hashKey())
 	}
@@ -167,7 +168,7 @@ func (c *Cache) peek(ctx context.Context, f *lookup, a *rfc9111.Request, key []b
 		f.Entry, f.Fwd = nil, cachestatus.FwdMiss
 	}
 	if f.Entry != nil && !f.Entry.Body.InMemory() {
-		if err := c.peekBody(ctx, a, f.Entry, now); err != nil {
+		if err := c.peekBody(ctx, a, f.Entry, s.now); err != nil {
 			f.Entry, f.Fwd = nil, cachestatus.FwdMiss
 			fault = errors.Join(fault, err)
 		}

@@ -220,7 +220,7 @@ var errorClasses = []struct {
 			is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err) || alert(err)
 	}},
 	{"timeout", timeout.Is},
-	{"not_sent", keptBack},
+	{"not_sent", unsent},
 	{"connection_refused", func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
 	{"connection_reset", func(err error) bool {
 		return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
@@ -233,8 +233,8 @@ func is[T error](err error) bool {
 	return errors.As(err, &target)
 }
 
-// keptBack reports whether err says by a method Unsent that a layer, such as an open breaker, did not send the request.
-func keptBack(err error) bool {
+// unsent reports whether err says by a method Unsent that a layer, such as an open breaker, did not send the request.
+func unsent(err error) bool {
 	var says interface{ Unsent() bool }
 	return errors.As(err, &says) && says.Unsent()
 }

@@ -163,7 +163,7 @@ func TestProbeWithoutAnAnswerCountsAsFailed(t *testing.T) {
 
 // What counts is what retry would send again, and what the caller does not decide.
 func TestWhatCountsAsFailure(t *testing.T) {
-	fatal := &kept{}
+	fatal := &unsent{}
 	for _, tt := range []struct {
 		name    string
 		reply   plytest.Reply
@@ -213,10 +213,10 @@ func TestWhatCountsAsFailure(t *testing.T) {
 	}
 }
 
-type kept struct{}
+type unsent struct{}
 
-func (*kept) Error() string { return "kept" }
-func (*kept) Unsent() bool  { return true }
+func (*unsent) Error() string { return "kept" }
+func (*unsent) Unsent() bool  { return true }
 
 // The time that retry gives an attempt is the server's to keep, however short it is; what the caller cancels is not.
 func TestAttemptTimeoutCountsAndCancellationDoesNot(t *testing.T) {

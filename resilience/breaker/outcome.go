@@ -18,7 +18,7 @@ var (
 
 // outcome says what a request says of its server: nil for success, errFailed, or errUncounted.
 func (b *Breaker) outcome(req *http.Request, resp *http.Response, err error, took time.Duration) error {
-	if err != nil && (kept(err) || gaveUp(req.Context(), err, took < b.opts.MinTimeout)) {
+	if err != nil && (unsent(err) || callerGaveUp(req.Context(), err, took < b.opts.MinTimeout)) {
 		return errUncounted
 	}
 	if err == nil && resp == nil {
@@ -47,15 +47,15 @@ func (b *Breaker) judge(a *retry.Attempt) retry.Verdict {
 	return retry.DefaultRule(a)
 }
 
-// kept reports whether a layer below did not hand the request on, as a limit that is full.
-func kept(err error) bool {
+// unsent reports whether a layer below did not hand the request on, as a limit that is full.
+func unsent(err error) bool {
 	var says interface{ Unsent() bool }
 	return errors.As(err, &says) && says.Unsent()
 }
 
-// gaveUp reports whether err came because the caller, or a layer above, wanted no answer any more. A deadline is the server's failure, unless it was a hasty one.
+// callerGaveUp reports whether err came because the caller, or a layer above, wanted no answer any more. A deadline is the server's failure, unless it was a hasty one.
 // The time that retry.Options.AttemptTimeout sets is never hasty.
-func gaveUp(ctx context.Context, err error, hasty bool) bool {
+func callerGaveUp(ctx context.Context, err error, hasty bool) bool {
 	if ctx.Err() == nil {
 		return false
 	}

@@ -152,7 +152,7 @@ func (s *Store) discard(ctx context.Context, p *place, shard int, name string) e
 }
 
 // drop removes whatever is under a name.
-func (h *held) drop(name string) error {
+func (h *lockedShard) drop(name string) error {
 	info, err := h.place.fs.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -173,7 +173,7 @@ type there struct {
 
 // look returns the record under a name. A record that is expired, of another key or damaged has a size but no version.
 // look checks the data only if version is "": then the caller found the record damaged, or never read it.
-func (h *held) look(key, name, version string, now time.Time) (there, error) {
+func (h *lockedShard) look(key, name, version string, now time.Time) (there, error) {
 	info, err := h.place.fs.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -210,7 +210,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 		return fmt.Errorf("%w: file: %d bytes with MaxBytes %d", store.ErrTooLarge, len(data), s.maxBytes)
 	}
 	over := !r.Expires.IsZero() && !r.Expires.After(time.Now())
-	return s.change(ctx, key, func(h *held, name string) error {
+	return s.change(ctx, key, func(h *lockedShard, name string) error {
 		found, err := h.look(key, name, r.Version, time.Now())
 		switch {
 		case err != nil:
@@ -226,7 +226,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 
 // Delete removes the record under key if it has this version, or any if that is "".
 func (s *Store) Delete(ctx context.Context, key, version string) error {
-	return s.change(ctx, key, func(h *held, name string) error {
+	return s.change(ctx, key, func(h *lockedShard, name string) error {
 		found, err := h.look(key, name, "-", time.Now())
 		switch {
 		case err != nil:
@@ -247,7 +247,7 @@ func (e errRoom) Error() string { return fmt.Sprintf("no room for %d bytes", int
 const rounds = 20
 
 // change calls f with the lock of key's shard.
-func (s *Store) change(ctx context.Context, key string, f func(h *held, name string) error) error {
+func (s *Store) change(ctx context.Context, key string, f func(h *lockedShard, name string) error) error {
 	shard, name := nameOf(key)
 	var err error
 	for range rounds {
@@ -258,7 +258,7 @@ func (s *Store) change(ctx context.Context, key string, f func(h *held, name str
 		if p, err = s.place(); err != nil {
 			return err
 		}
-		err = s.locked(ctx, p, shard, func(h *held) error { return f(h, name) })
+		err = s.locked(ctx, p, shard, func(h *lockedShard) error { return f(h, name) })
 		var need errRoom
 		switch {
 		case errors.As(err, &need):
@@ -278,7 +278,7 @@ func (s *Store) change(ctx context.Context, key string, f func(h *held, name str
 	return wrap("write", err)
 }
 
-func (s *Store) locked(ctx context.Context, p *place, shard int, f func(h *held) error) error {
+func (s *Store) locked(ctx context.Context, p *place, shard int, f func(h *lockedShard) error) error {
 	h, err := s.lockShard(ctx, p, shard)
 	if err != nil {
 		return err
@@ -305,7 +305,7 @@ func (s *Store) reenter(ctx context.Context, gone *place) error {
 //
 // The slot announces the bytes before anything is written, and only then the other slots are read:
 // of two processes that fill the store at once, at least one sees the other.
-func (h *held) replace(name string, data []byte, found there) error {
+func (h *lockedShard) replace(name string, data []byte, found there) error {
 	now := h.slot
 	need := charge(int64(len(data))) - charge(found.size)
 	now.bytes += need
@@ -343,10 +343,10 @@ func (h *held) replace(name string, data []byte, found there) error {
 
 // abandon ends a change that failed: there may be a temporary file that could not be removed, so the shard is counted,
 // and if that fails as well, it stays dirty.
-func (h *held) abandon() { _ = h.count() }
+func (h *lockedShard) abandon() { _ = h.count() }
 
 // fits reports whether the directory holds what has been announced in all slots. need is this shard's part of it.
-func (h *held) fits(need int64) error {
+func (h *lockedShard) fits(need int64) error {
 	all, err := readState(h.place.state)
 	if err != nil {
 		return err
@@ -365,7 +365,7 @@ func (h *held) fits(need int64) error {
 	return nil
 }
 
-func (h *held) syncDir(dir string) error {
+func (h *lockedShard) syncDir(dir string) error {
 	f, err := h.place.fs.Open(dir[:2], os.O_RDONLY)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func (s *Store) makeRoom(ctx context.Context, p *place, need int64, keep string)
 			return nil
 		}
 		var freed int64
-		err = s.locked(ctx, p, shard, func(h *held) error {
+		err = s.locked(ctx, p, shard, func(h *lockedShard) error {
 			freed, err = h.evict(all.bytes()-target, next, keep)
 			return err
 		})
@@ -54,7 +54,7 @@ func (s *Store) countUnknown(ctx context.Context, p *place) (*state, error) {
 		if known {
 			continue
 		}
-		if err := s.locked(ctx, p, shard, func(h *held) error { all.slots[shard] = h.slot; return nil }); err != nil {
+		if err := s.locked(ctx, p, shard, func(h *lockedShard) error { all.slots[shard] = h.slot; return nil }); err != nil {
 			return nil, err
 		}
 	}
@@ -63,7 +63,7 @@ func (s *Store) countUnknown(ctx context.Context, p *place) (*state, error) {
 
 // evict removes files from the shard, the ones first that were used longest ago, until it has freed so many bytes, or the next one was used later than next.
 // A sixteenth of a shard may go at once, out of turn: to list a large shard for a single file would be slow.
-func (h *held) evict(bytes, next int64, keep string) (freed int64, err error) {
+func (h *lockedShard) evict(bytes, next int64, keep string) (freed int64, err error) {
 	files, err := h.list()
 	if err != nil {
 		return 0, err

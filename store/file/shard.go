@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// held is a locked shard: no other caller changes it, in this process or another. Its slot is true and clean.
+// lockedShard is a shard whose locks are held: no other caller changes it, in this process or another. Its slot is true and clean.
 //
 // There are two locks, always taken in this order: a channel of one token for the goroutines of this Store, and a lock on a file for the processes.
 // Without the first, goroutines would poll for the second. A caller holds one shard at a time.
 // A change is begin, the change of files, end. A process that dies in between leaves the slot dirty, and the next holder counts the files.
-type held struct {
+type lockedShard struct {
 	store *Store
 	place *place
 	shard int
@@ -23,13 +23,13 @@ type held struct {
 }
 
 // lockShard takes a shard's locks, or gives up when ctx is done.
-func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*held, error) {
+func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*lockedShard, error) {
 	select {
 	case s.shards[shard] <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	h := &held{store: s, place: p, shard: shard}
+	h := &lockedShard{store: s, place: p, shard: shard}
 	if err := h.acquire(ctx); err != nil {
 		h.unlock()
 		return nil, err
@@ -38,7 +38,7 @@ func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*held, erro
 }
 
 // unlock gives the locks back in the other order. Who has called lockShard calls it once; lockShard itself does if it fails half way.
-func (h *held) unlock() {
+func (h *lockedShard) unlock() {
 	if h.lock != nil {
 		h.lock.Close()
 	}
@@ -47,7 +47,7 @@ func (h *held) unlock() {
 
 // acquire takes the lock that other processes respect. Waiting for it is by asking again: a process that was stopped must not hold up a caller
 // whose context is done.
-func (h *held) acquire(ctx context.Context) error {
+func (h *lockedShard) acquire(ctx context.Context) error {
 	name := shardName(h.shard) + "/" + lockName
 	var made bool
 	err := poll(ctx, func() (bool, error) {
@@ -70,7 +70,7 @@ func (h *held) acquire(ctx context.Context) error {
 	return h.learn(made)
 }
 
-func (h *held) openLock(name string) (handle, bool, error) {
+func (h *lockedShard) openLock(name string) (handle, bool, error) {
 	f, made, err := openOrMake(h.place.fs, name)
 	if !errors.Is(err, fs.ErrNotExist) && !isNotDir(err) {
 		return f, made, err
@@ -98,7 +98,7 @@ func removeOddDir(dir filesystem, name string) error {
 }
 
 // learn reads the slot, or counts the shard where the slot does not say how things are.
-func (h *held) learn(made bool) error {
+func (h *lockedShard) learn(made bool) error {
 	b := make([]byte, slotSize)
 	if _, err := h.place.state.ReadAt(b, int64(h.shard*slotSize)); err == nil {
 		if slot, ok := decodeSlot(b, h.shard); ok && !slot.dirty && !made {
@@ -110,13 +110,13 @@ func (h *held) learn(made bool) error {
 }
 
 // write replaces the slot in the file. Readers without the lock may see half of it: its checksum tells them.
-func (h *held) write(s slot) error {
+func (h *lockedShard) write(s slot) error {
 	_, err := h.place.state.WriteAt(s.encode(h.shard), int64(h.shard*slotSize))
 	return err
 }
 
 // begin announces a change: from here on a crash has the shard counted again. bytes is what the change needs.
-func (h *held) begin(bytes int64) error {
+func (h *lockedShard) begin(bytes int64) error {
 	// The bytes count before they are there, so that other processes, which read the slots without locks, never see less than there is.
 	s := h.slot
 	s.bytes += max(bytes, 0)
@@ -125,7 +125,7 @@ func (h *held) begin(bytes int64) error {
 }
 
 // end says what the shard is like now. If that cannot be written, the slot stays dirty, and the next one counts.
-func (h *held) end(now slot) {
+func (h *lockedShard) end(now slot) {
 	if h.write(now) == nil {
 		h.slot = now
 	}
@@ -140,7 +140,7 @@ type stored struct {
 
 // list returns the files of the shard, the ones first that were used longest ago. What does not belong there it removes:
 // as the lock is held, a temporary file was left by a process that was killed.
-func (h *held) list() ([]stored, error) {
+func (h *lockedShard) list() ([]stored, error) {
 	return list(h.place, h.shard, h.place.fs.Remove)
 }
 
@@ -175,7 +175,7 @@ func list(p *place, shard int, odd func(name string) error) ([]stored, error) {
 }
 
 // count makes the slot of what is there.
-func (h *held) count() error {
+func (h *lockedShard) count() error {
 	files, err := h.list()
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func tally(files []stored) (s slot) {
 }
 
 // remove deletes one file, whose size is known.
-func (h *held) remove(name string, size int64) error {
+func (h *lockedShard) remove(name string, size int64) error {
 	if err := h.begin(0); err != nil {
 		return err
 	}

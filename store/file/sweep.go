@@ -75,13 +75,13 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 		if err := ctx.Err(); err != nil {
 			return expired, err
 		}
-		if why := useless(p, f, now, partsBefore); why == "" {
+		if why := whyRemovable(p, f, now, partsBefore); why == "" {
 			continue
 		}
 		// Between the look without the lock and this one, another process may have written the record anew:
 		//	we: list, the record is over      they: put it again      we: lock, look again, leave it
-		err := s.locked(ctx, p, shard, func(h *held) error {
-			why := useless(p, f, now, partsBefore)
+		err := s.locked(ctx, p, shard, func(h *lockedShard) error {
+			why := whyRemovable(p, f, now, partsBefore)
 			if why == "" {
 				return nil
 			}
@@ -120,7 +120,7 @@ func (s *Store) peek(ctx context.Context, p *place, shard int) ([]stored, error)
 	if there.bytes == said.bytes && there.records == said.records && !said.dirty {
 		return files, nil
 	}
-	err = s.locked(ctx, p, shard, (*held).count)
+	err = s.locked(ctx, p, shard, (*lockedShard).count)
 	return files, err
 }
 
@@ -130,8 +130,8 @@ const (
 	isOrphan  = "a part without an owner"
 )
 
-// useless says why a file is not needed any more, or returns "".
-func useless(p *place, f stored, now, partsBefore time.Time) string {
+// whyRemovable says why a file is not needed any more, or returns "".
+func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
 	h, err := readHead(p, f.name)
 	switch {
 	case errors.Is(err, errCorrupt):
@@ -164,14 +164,14 @@ func (s *Store) Clear(ctx context.Context) error {
 		return err
 	}
 	for shard := range shards {
-		if err := s.locked(ctx, p, shard, (*held).clear); err != nil {
+		if err := s.locked(ctx, p, shard, (*lockedShard).clear); err != nil {
 			return wrap("clear", err)
 		}
 	}
 	return nil
 }
 
-func (h *held) clear() error {
+func (h *lockedShard) clear() error {
 	files, err := h.list()
 	if err != nil || len(files) == 0 {
 		return err
@@ -245,7 +245,7 @@ func (s *Store) settled(ctx context.Context, p *place) (*state, error) {
 		if !all.slots[shard].dirty {
 			continue
 		}
-		if err := s.locked(ctx, p, shard, func(h *held) error { all.slots[shard] = h.slot; return nil }); err != nil {
+		if err := s.locked(ctx, p, shard, func(h *lockedShard) error { all.slots[shard] = h.slot; return nil }); err != nil {
 			return nil, err
 		}
 	}
