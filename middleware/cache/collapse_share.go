@@ -26,6 +26,7 @@ func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, 
 	case <-f.ready:
 	default:
 		waited = true
+		// A fetch that is published between the end of the wait and leave (tooLate) has an answer after all, and the reference is still ours.
 		switch ended, tooLong := f.wait(x.request.Context()); {
 		case tooLong && f.leave(x.request.Context(), false) != tooLate:
 			x.cache.fetches.setHitForMiss(x.ownKey, true)
@@ -46,7 +47,7 @@ func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, 
 		return x.shareEntry(f, d, waited)
 	case f.failed != nil:
 		return x.shareError(f, d)
-	case f.panicked != nil:
+	case f.panicked != nil: // the leader has the panic
 		return nil, joinAgain, nil
 	case f.status == 0: // the leader has found the answer in the store
 		// Looking there beats joining the next fetch, whose leader would find it there, too: that could go on until the rounds are over.

@@ -88,6 +88,7 @@ func (t *inflightFetches) find(x *exchange) *inflightFetch {
 	if first == nil {
 		return nil
 	}
+	// Two passes: what one answer varies on, the others of the key are expected to vary on, too, before they are there.
 	names := x.knownSelectors()
 	for f := first; f != nil; f = f.next {
 		if f.hasAnswer() {

@@ -91,7 +91,7 @@ func (x *exchange) refreshDecision() rfc9111.Decision {
 // aheadTries remembers until when hits on a response leave it alone, because one of them has had it refreshed, or has tried: a quarter of the time that it is still fresh.
 // So an origin that fails, or whose answer is not stored, is asked a few times more until the response has expired. What loses its place is tried once more.
 type aheadTries struct {
-	mu    sync.Mutex // guards slots
+	mu    sync.Mutex // guards slots; only hits on responses that are due take it
 	slots *[1024]aheadTry
 }
 
@@ -100,7 +100,9 @@ type aheadTry struct {
 	until   time.Time
 }
 
-// claim reports whether it is the caller's turn to refresh a response. Then it is no one else's for a while.
+// claim reports whether it is the caller's turn to refresh a response. Then it is no one else's for a while:
+//
+//	hit A: claims   hit B: finds the claim, goes on   A: pays, starts the refresh, or postpones the claim
 func (t *aheadTries) claim(variant uint64, now time.Time, pause time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -71,7 +71,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 		n = 4
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan WarmResult)
+	results := make(chan WarmResult) // no buffer: a worker waits until the loop below has taken its result, so no result is lost
 	defer func() { // Progress may have panicked: the workers end all the same
 		cancel()
 		for range results {
@@ -86,7 +86,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 			}
 		})
 	}
-	go func() {
+	go func() { // ends when the workers have, each at the end of the URLs or of ctx
 		workers.Wait()
 		close(results)
 	}()

@@ -46,13 +46,14 @@ func during[T any](s *Store, ctx, inner context.Context, end func(), f func(cont
 		value T
 		err   error
 	}
-	done := make(chan result, 1)
+	done := make(chan result, 1) // has room, so that the goroutine ends though the caller has gone
 	go func() {
 		var r result
 		defer func() {
 			if p := recover(); p != nil { // the guard around a store sees the panics of its own goroutine only
 				r.err = fmt.Errorf("the client panicked: %v", p)
 			}
+			// The slot is free before the caller hears of the end: it may begin the next call at once.
 			end()
 			<-s.slots
 			done <- r

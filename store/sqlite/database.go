@@ -163,7 +163,8 @@ func writeAhead(ctx context.Context, c *conn) error {
 	return err
 }
 
-// furnish makes the tables in an empty file, unless another process is faster.
+// furnish makes the tables in an empty file, unless another process is faster: of two that find it empty, the one that gets the write lock second
+// looks again under the lock, and finds the tables of the first.
 func furnish(ctx context.Context, c *conn) error {
 	if err := c.script("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL"); err != nil { // which count in the moment in which the file gets its first page
 		return err

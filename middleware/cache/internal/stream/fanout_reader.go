@@ -155,6 +155,8 @@ func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 	if p != nil {
 		b = b[:min(len(b), len(p))]
 	}
+	// The window slides: its bytes move with a later read, so they are copied while the lock is held.
+	// The array of a copy only grows at its end, so what is in it may be read without the lock.
 	if s.array != nil {
 		if p == nil {
 			return nil, 0, errSlides
@@ -190,6 +192,7 @@ func (t *Reader) conclude(err error) error {
 	if err == errCut {
 		return err
 	}
+	// The panic is taken under the lock, so that it happens again in one reader only.
 	t.mu.Lock()
 	first := t.gone == nil
 	r := t.panicked
@@ -264,6 +267,7 @@ func (t *Reader) Close() error {
 		t.drain()
 	}
 	t.depart(http.ErrBodyReadAfterClose)
+	// depart keeps the first reason. From now on a Read says that the body is closed, also if it had come to its end.
 	t.mu.Lock()
 	t.gone = http.ErrBodyReadAfterClose
 	t.mu.Unlock()
@@ -271,6 +275,7 @@ func (t *Reader) Close() error {
 }
 
 // lastOfACopy reports whether the copy would be lost with this reader, and is near enough to its end to be completed.
+// It is not if a Read of this reader waits at the moment: Close must end that one, and not wait beside it.
 func (t *Reader) lastOfACopy() bool {
 	s := t.FanOut
 	s.mu.Lock()
