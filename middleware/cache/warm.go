@@ -72,7 +72,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan WarmResult) // no buffer: a worker waits until the loop below has taken its result, so no result is lost
-	defer func() { // Progress may have panicked: the workers end all the same
+	defer func() {                   // Progress may have panicked: the workers end all the same
 		cancel()
 		for range results {
 		}
