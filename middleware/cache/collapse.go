@@ -84,7 +84,8 @@ func (x *exchange) collapse(d rfc9111.Decision) (*http.Response, error) {
 	return x.fetch(d)
 }
 
-// lead begins a fetch and waits for it, as the waiters do. The fetch runs on a goroutine of its own, for the caller may leave while others still wait.
+// lead begins a fetch and waits for it, as the waiters do. The fetch runs on a goroutine of its own, for the caller may leave while others still wait;
+// a caller whose context has no end cannot, and carries it out itself.
 func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
 	resp, begun := x.begin(f, d)
 	switch {
@@ -138,7 +139,12 @@ func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Respo
 		return nil, false
 	}
 	x.closeRequest()
-	go f.run(d) // ends with the answer of the next handler; f.cancel hastens it
+	begun = true // before run, which publishes: it may not return here if a layer below calls runtime.Goexit
+	if x.request.Context().Done() == nil {
+		f.run(d) // the caller cannot leave before the answer; those who join wait for f.ready in any case
+	} else {
+		go f.run(d) // ends with the answer of the next handler; f.cancel hastens it
+	}
 	return nil, true
 }
 

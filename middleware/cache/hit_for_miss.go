@@ -28,13 +28,12 @@ func (t *inflightFetches) hitForMiss(key string) hitForMiss {
 }
 
 // changeHitForMiss replaces what is known of a key. A change that leaves the zero value leaves what is known of another key with the same place.
-func (t *inflightFetches) changeHitForMiss(key string, change func(*hitForMiss)) {
+func (t *inflightFetches) changeHitForMiss(key string, change func(hitForMiss) hitForMiss) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	hash := maphash.String(t.seed, key)
 	place := &t.misses[hash%hitForMissKeys]
-	next := t.hitForMiss(key)
-	change(&next)
+	next := change(t.hitForMiss(key))
 	switch {
 	case next != (hitForMiss{}):
 		next.hash = hash
@@ -46,27 +45,30 @@ func (t *inflightFetches) changeHitForMiss(key string, change func(*hitForMiss))
 
 // setHitForMiss remembers that answers for a key cannot be shared, or that they can.
 func (t *inflightFetches) setHitForMiss(key string, missed bool) {
-	t.changeHitForMiss(key, func(miss *hitForMiss) {
+	t.changeHitForMiss(key, func(miss hitForMiss) hitForMiss {
 		if !missed {
-			*miss = hitForMiss{}
-			return
+			return hitForMiss{}
 		}
-		*miss = hitForMiss{until: time.Now().Add(lease.HitForMissTime), answered: miss.answered}
+		return hitForMiss{until: time.Now().Add(lease.HitForMissTime), answered: miss.answered}
 	})
 }
 
 // noteTrouble notes that the origin was in trouble: what is known of the answers for a key may not hold for what it says now.
 func (t *inflightFetches) noteTrouble(key string) {
-	t.changeHitForMiss(key, func(miss *hitForMiss) {
+	t.changeHitForMiss(key, func(miss hitForMiss) hitForMiss {
 		if !miss.until.IsZero() {
 			miss.until, miss.suspended = time.Time{}, miss.until
 		}
+		return miss
 	})
 }
 
 // noteAnswer notes that the origin answers, though it has failed for others.
 func (t *inflightFetches) noteAnswer(key string) {
-	t.changeHitForMiss(key, func(miss *hitForMiss) { miss.answered = time.Now() })
+	t.changeHitForMiss(key, func(miss hitForMiss) hitForMiss {
+		miss.answered = time.Now()
+		return miss
+	})
 }
 
 // answeredSince reports whether the origin has answered a request for a key since then, though it has failed for others.

@@ -84,7 +84,11 @@ func (p *originResponse) passOn(d rfc9111.Decision, status int) *http.Response {
 
 // noteNotStored says why the response is not stored.
 func (p *originResponse) noteNotStored(s *Status, reason string) {
-	s.Detail = joined(s.Detail, "not stored: "+reason)
+	what := "not stored: "
+	if s.Detail != "" {
+		what = "; not stored: "
+	}
+	s.Detail += what + reason
 	p.cache.traceNotStored(p.request, reason)
 }
 
