@@ -115,8 +115,8 @@ func TestAllocationsBeyondTheTransportStayWithinWhatIsPromised(t *testing.T) {
 		off     bool
 		want    float64
 	}{
-		{"stored miss, 1 KiB", "max-age=60", http.MethodGet, false, 60},
-		{"no-store answer", "no-store", http.MethodGet, false, 28},
+		{"stored miss, 1 KiB", "max-age=60", http.MethodGet, false, 59},
+		{"no-store answer", "no-store", http.MethodGet, false, 27},
 		{"POST", "max-age=60", http.MethodPost, false, 15},
 		{"Disable", "max-age=60", http.MethodGet, true, 8},
 	} {

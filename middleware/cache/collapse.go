@@ -251,6 +251,9 @@ func handOver(resp *http.Response, last func()) {
 // live is the body of an answer that only the leader gets: the fetch ends with the body, or with the caller's context.
 func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
 	// Whichever comes first ends the fetch. To end it again does nothing.
+	if ctx.Done() == nil {
+		return body.Watch(rc, body.Hooks{Done: func(error) { f.cancel(nil) }})
+	}
 	stop := context.AfterFunc(ctx, func() { f.end(ctx) })
 	return body.Watch(rc, body.Hooks{Done: func(error) {
 		stop()

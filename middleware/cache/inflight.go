@@ -34,8 +34,9 @@ type inflightFetch struct {
 	table   *inflightFetches
 	next    *inflightFetch // of the same key; guarded by the table's lock
 	key     string
-	request *http.Request // the leader's, in the fetch's own context
-	lead    exchange      // the leader's, as the goroutine of the fetch carries it out
+	request *http.Request // the leader's, in the fetch's own context: sent
+	sent    http.Request
+	lead    exchange // the leader's, as the goroutine of the fetch carries it out
 	url     url.URL
 	context inflightContext
 	values  detached
@@ -118,7 +119,8 @@ func newInflightFetch(x *exchange) *inflightFetch {
 	f.cancel = cancel
 	f.addWaiter(x.request.Context())
 	f.context = inflightContext{ctx, f}
-	f.request = x.request.WithContext(&f.context)
+	f.sent = *x.request.WithContext(&f.context)
+	f.request = &f.sent
 	f.request.Header = x.request.Header.Clone()
 	withoutCancel(f.request)
 	f.url = *x.request.URL
