@@ -107,6 +107,7 @@ func TestAMissAllocatesLittleMoreThanTheBody(t *testing.T) {
 }
 
 // What a request costs that the store does not answer, beyond the same request without a cache.
+// One allocation of a request without a key is the buffer for keys, where the pool has lost it, as it does now and then under the race detector.
 func TestAllocationsBeyondTheTransportStayWithinWhatIsPromised(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -117,8 +118,8 @@ func TestAllocationsBeyondTheTransportStayWithinWhatIsPromised(t *testing.T) {
 	}{
 		{"stored miss, 1 KiB", "max-age=60", http.MethodGet, false, 59},
 		{"no-store answer", "no-store", http.MethodGet, false, 27},
-		{"POST", "max-age=60", http.MethodPost, false, 15},
-		{"Disable", "max-age=60", http.MethodGet, true, 8},
+		{"POST", "max-age=60", http.MethodPost, false, 16},
+		{"Disable", "max-age=60", http.MethodGet, true, 9},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			paths := numbered(400)
