@@ -17,6 +17,7 @@ type hopRecord struct {
 	tally     *attempt.Tally // receives what a retry layer reports
 	exchanges []*exchangeRecord
 	ended     bool
+	length    int64        // of the response, as ContentLength says it
 	decoding  body.Decoded // nil without a decode layer
 }
 
@@ -131,29 +132,32 @@ func (h *hopRecord) watchBody(resp *http.Response) {
 		return
 	}
 	h.Body.Start = h.Header.End()
-	length := resp.ContentLength
 	if decoded := body.DecodedOf(resp.Body); decoded != nil {
 		h.decoding = decoded
 		h.Decoded, _ = decoded.DecodedFrom()
 	}
-	resp.Body = body.Watch(resp.Body, body.Hooks{
-		Read: func(n int, err error) error {
-			h.call.mu.Lock()
-			defer h.call.mu.Unlock()
-			h.Received += int64(n)
-			return err
-		},
-		Done: func(err error) {
-			h.call.mu.Lock()
-			defer h.call.mu.Unlock()
-			if err == body.ErrClosed {
-				h.ClosedEarly = length != h.Received
-			}
-			if err == io.EOF || err == body.ErrClosed {
-				err = nil
-			}
-			h.Body.Duration = h.call.now() - h.Body.Start
-			h.end(err)
-		},
-	})
+	h.length = resp.ContentLength
+	resp.Body = body.WatchBy(resp.Body, h, nil)
+}
+
+// BodyRead counts what is read of the response body.
+func (h *hopRecord) BodyRead(n int, err error) error {
+	h.call.mu.Lock()
+	defer h.call.mu.Unlock()
+	h.Received += int64(n)
+	return err
+}
+
+// BodyDone ends the hop when the response body has ended.
+func (h *hopRecord) BodyDone(err error) {
+	h.call.mu.Lock()
+	defer h.call.mu.Unlock()
+	if err == body.ErrClosed {
+		h.ClosedEarly = h.length != h.Received
+	}
+	if err == io.EOF || err == body.ErrClosed {
+		err = nil
+	}
+	h.CallHop.Body.Duration = h.call.now() - h.CallHop.Body.Start
+	h.end(err)
 }

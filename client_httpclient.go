@@ -69,8 +69,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	around := *s
 	around.underHTTPClient = true
-	s = &around
-	ctx := withSettings(out.Context(), s)
+	ctx, s := withOwnSettings(out.Context(), around)
 	if c.retries {
 		if call.tally == nil {
 			_, call.tally = attempt.WithTally(ctx)

@@ -143,7 +143,7 @@ func (c *Client) resolveDefaults() error {
 		return err
 	}
 	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil || s.httpsOnly || s.bodyDefault != 0 {
-		c.resolved = s
+		c.resolved = &s
 	}
 	return nil
 }

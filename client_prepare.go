@@ -42,14 +42,12 @@ func (c *Client) Prepare(req *http.Request) (*http.Request, error) {
 	return out, nil
 }
 
-func (c *Client) resolve(own settings) (*settings, error) {
+// resolve returns own completed with the defaults of the client.
+func (c *Client) resolve(own settings) (settings, error) {
 	s := own.over(c.defaults.settings)
 	t, err := c.transports.variant(s.variant)
-	if err != nil {
-		return nil, err
-	}
 	s.transport, s.resolved = t, true
-	return &s, nil
+	return s, err
 }
 
 // prepare returns a copy of a request with what the client adds to it. It runs before any layer, so that a cache's key is made of the request
@@ -58,15 +56,12 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	if c.closed.Load() {
 		return nil, nil, ErrClientClosed
 	}
-	if s, err = c.settingsFor(req.Context(), single); err != nil {
+	ctx, s, err := c.withSettingsFor(req.Context(), single)
+	if err != nil {
 		return nil, nil, err
 	}
 	if req.URL == nil {
 		return nil, nil, &OptionError{Option: "url", Reason: "is nil"}
-	}
-	ctx := req.Context()
-	if s != nil {
-		ctx = withSettings(ctx, s)
 	}
 	if choice := c.connection(s); choice != nil && !connection.Has(ctx, choice) {
 		ctx = connection.With(ctx, choice)
@@ -84,23 +79,28 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	return out, s, err
 }
 
-// settingsFor returns the settings of a request with ctx, or nil if neither the request nor the client has any.
-func (c *Client) settingsFor(ctx context.Context, single bool) (s *settings, err error) {
+// withSettingsFor returns ctx, the context of a request, with the settings of that request, and these settings.
+// Without settings of the request or the client it returns ctx itself and nil.
+func (c *Client) withSettingsFor(ctx context.Context, single bool) (context.Context, *settings, error) {
 	own := settingsOf(ctx)
+	var s settings
+	var err error
 	switch {
 	case own != nil && !own.resolved:
 		s, err = c.resolve(*own)
 	case single || own != nil && c.resolved == nil, c.resolved != nil && c.resolved.transport != nil:
 		s, err = c.resolve(settings{}) // look the variant up each time, so that it stays the most recently used
-	default:
-		s = c.resolved
+	case c.resolved == nil:
+		return ctx, nil, nil
+	default: // its single is false, as the request's
+		return withSettings(ctx, c.resolved), c.resolved, nil
 	}
-	if err != nil || s == nil || s.single == single {
-		return s, err
+	if err != nil {
+		return nil, nil, err
 	}
-	copied := *s
-	copied.single = single
-	return &copied, nil
+	s.single = single
+	with, kept := withOwnSettings(ctx, s)
+	return with, kept, nil
 }
 
 // connection returns the identity of the connections that a request with these settings takes, by which caches keep responses apart, or nil for the common one.

@@ -30,7 +30,7 @@ type draft struct {
 	cookies  []cookie
 	body     *content
 	bodyFrom string // the option that gave body
-	encoding string // of the body: see CompressBodyBodyBodyBody
+	encoding string // of the body: see CompressBody
 	chunked  bool
 	progress func(sent, total int64) // see UploadProgress
 	settings settings
@@ -40,7 +40,7 @@ type draft struct {
 // A relative url is joined to Options.BaseURL, at once or, if c has none, by the client that sends the request.
 // The error is an [*OptionError] or that of [http.NewRequestWithContext]; a reader that was given as the body is then closed.
 func (c *Client) NewRequest(ctx context.Context, method, url string, opts ...RequestOption) (*http.Request, error) {
-	d := &draft{client: c, header: make(http.Header)}
+	d := &draft{client: c, header: make(http.Header)} // its header becomes that of the request
 	err := d.applyAll(opts)
 	if err == nil {
 		var req *http.Request
@@ -80,7 +80,8 @@ func (d *draft) request(ctx context.Context, method, given string) (*http.Reques
 	}
 	ctx = withTemplate(ctx, template)
 	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3
-	req, err := http.NewRequestWithContext(withSettings(ctx, &d.settings), method, "", nil)
+	ctx, _ = withOwnSettings(ctx, d.settings)
+	req, err := newBareRequest(ctx, method)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +100,18 @@ func (d *draft) request(ctx context.Context, method, given string) (*http.Reques
 		}
 	}
 	return req, nil
+}
+
+// newBareRequest returns a request that has neither URL nor header. The error is that of [http.NewRequestWithContext].
+func newBareRequest(ctx context.Context, method string) (*http.Request, error) {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		// Valid, and so is all that net/http would set: nothing has to be made only to be replaced.
+		req := (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+		req.Method = method
+		return req, nil
+	}
+	return http.NewRequestWithContext(ctx, method, "", nil)
 }
 
 // parseReason returns the reason in an error of [url.Parse], without the URL and the pieces of it that the error quotes, which may hold secrets.

@@ -30,6 +30,9 @@ func PathValue(name, value string) RequestOption {
 func (d *draft) fillPath(target string) (string, error) {
 	start, end := pathOf(target)
 	path := target[start:end]
+	if len(d.path) == 0 && !strings.Contains(path, "{") {
+		return target, nil
+	}
 	var pairs []string
 	for _, p := range d.path {
 		if !strings.Contains(path, p.placeholder) {

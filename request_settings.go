@@ -35,6 +35,29 @@ const noRedirects = -1
 
 type settingsKey struct{}
 
+// settingsContext is a context that holds the settings of one request: one allocation for the two.
+type settingsContext struct {
+	context.Context
+	settings settings
+}
+
+func (c *settingsContext) Value(key any) any {
+	if key == (settingsKey{}) {
+		return &c.settings
+	}
+	return c.Context.Value(key)
+}
+
+// String is what fmt prints for the context: settings may hold secrets.
+func (c *settingsContext) String() string { return "ply.settingsContext" }
+
+// withOwnSettings returns a context with a copy of s, and that copy.
+func withOwnSettings(ctx context.Context, s settings) (context.Context, *settings) {
+	c := &settingsContext{ctx, s}
+	return c, &c.settings
+}
+
+// withSettings returns a context with settings that requests share.
 func withSettings(ctx context.Context, s *settings) context.Context {
 	return context.WithValue(ctx, settingsKey{}, s)
 }

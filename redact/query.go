@@ -13,29 +13,51 @@ func (r *Redactor) Query(raw string) string {
 		return ""
 	}
 	var b strings.Builder
-	parts := strings.Split(raw, "&")
-	for i, part := range parts {
-		if i > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(r.param(part, len(parts) == 1))
-	}
+	b.Grow(queryRoom(raw))
+	r.writeQuery(&b, raw)
 	return b.String()
 }
 
-// param returns what may be shown of one part of a query. alone says that it is the whole query.
-func (r *Redactor) param(part string, alone bool) string {
+// queryRoom estimates the length of a query with its values hidden.
+func queryRoom(raw string) int {
+	if raw == "" {
+		return 0
+	}
+	return len(raw) + (1+strings.Count(raw, "&"))*len(Placeholder)
+}
+
+func (r *Redactor) writeQuery(b *strings.Builder, raw string) {
+	part, rest, more := strings.Cut(raw, "&")
+	alone := !more
+	for {
+		r.writeParam(b, part, alone)
+		if !more {
+			return
+		}
+		b.WriteByte('&')
+		part, rest, more = strings.Cut(rest, "&")
+	}
+}
+
+// writeParam writes what may be shown of one part of a query. alone says that it is the whole query.
+func (r *Redactor) writeParam(b *strings.Builder, part string, alone bool) {
 	key, value, named := strings.Cut(part, "=")
 	empty := strings.Trim(value, "=") == ""
 	switch {
 	case part == "" || flags[strings.ToLower(part)]:
-		return part
+		b.WriteString(part)
+		return
 	case !named || !nameLike(key) || empty && !namesNothing(key, alone):
-		return Placeholder
-	case r.showsParam(key):
-		return printable(key) + "=" + printable(value)
+		b.WriteString(Placeholder)
+		return
 	}
-	return printable(key) + "=" + Placeholder
+	b.WriteString(printable(key))
+	b.WriteByte('=')
+	if r.showsParam(key) {
+		b.WriteString(printable(value))
+	} else {
+		b.WriteString(Placeholder)
+	}
 }
 
 // nameLike reports whether key is the name of a parameter and not a token, or JSON, that is followed by a "=" by chance:

@@ -47,6 +47,7 @@ func (r *Redactor) URL(u *url.URL) string {
 		return ""
 	}
 	var b strings.Builder
+	b.Grow(len(u.Scheme) + len("://") + len(userinfo(u.User)) + len(u.Host) + len(u.Path) + len("/?") + queryRoom(u.RawQuery))
 	if u.Scheme != "" {
 		b.WriteString(u.Scheme)
 		b.WriteByte(':')
@@ -67,7 +68,9 @@ func (r *Redactor) URL(u *url.URL) string {
 	b.WriteString(r.path(path))
 	if u.RawQuery != "" || u.ForceQuery {
 		b.WriteByte('?')
-		b.WriteString(r.Query(u.RawQuery))
+		if u.RawQuery != "" {
+			r.writeQuery(&b, u.RawQuery)
+		}
 	}
 	return b.String()
 }

@@ -54,9 +54,25 @@ type tallyKey struct{}
 
 // WithTally returns a context with a new tally, which [Report] reaches in addition to those that ctx has already.
 func WithTally(ctx context.Context) (context.Context, *Tally) {
-	t := &Tally{outer: tallyOf(ctx)}
-	return context.WithValue(ctx, tallyKey{}, t), t
+	c := &tallyContext{Context: ctx, tally: Tally{outer: tallyOf(ctx)}}
+	return c, &c.tally
 }
+
+// tallyContext is a context with a tally: one allocation for the two.
+type tallyContext struct {
+	context.Context
+	tally Tally
+}
+
+func (c *tallyContext) Value(key any) any {
+	if key == (tallyKey{}) {
+		return &c.tally
+	}
+	return c.Context.Value(key)
+}
+
+// String is what fmt prints for the context.
+func (c *tallyContext) String() string { return "attempt.tallyContext" }
 
 // Continue returns a context in which [Report] reaches t, the tally of a call that continues.
 func Continue(ctx context.Context, t *Tally) context.Context {

@@ -31,12 +31,33 @@ type Hooks struct {
 // Close may run concurrently with Read, as net/http's bodies allow.
 // Do not watch an upgraded connection (status 101), which is no body.
 func Watch(rc io.ReadCloser, h Hooks) io.ReadCloser {
-	w := &watched{rc: rc, hooks: h}
-	if h.Lost != nil {
-		w.cleanup = runtime.AddCleanup(w, func(lost func()) { lost() }, h.Lost)
-	}
 	if to, ok := rc.(io.WriterTo); ok {
-		return &watchedTo{watched: w, to: to}
+		w := &watchedTo{watched: watched{rc: rc, hooks: h}, to: to}
+		w.cleanUp()
+		return w
+	}
+	w := &watched{rc: rc, hooks: h}
+	w.cleanUp()
+	return w
+}
+
+// A Watcher sees a body pass by. Its methods are those of [Hooks], without an allocation for each.
+type Watcher interface {
+	// BodyRead is [Hooks.Read].
+	BodyRead(n int, err error) error
+
+	// BodyDone is [Hooks.Done].
+	BodyDone(err error)
+}
+
+// WatchBy is [Watch] with a Watcher and the hook [Hooks.Lost], which may be nil.
+func WatchBy(rc io.ReadCloser, by Watcher, lost func()) io.ReadCloser {
+	w := Watch(rc, Hooks{Lost: lost})
+	switch w := w.(type) {
+	case *watched:
+		w.by = by
+	case *watchedTo:
+		w.by = by
 	}
 	return w
 }
@@ -44,9 +65,17 @@ func Watch(rc io.ReadCloser, h Hooks) io.ReadCloser {
 type watched struct {
 	rc    io.ReadCloser
 	hooks Hooks
+	by    Watcher // in place of hooks.Read and hooks.Done, unless nil
 	once  sync.Once
 
 	cleanup runtime.Cleanup // if there is a hook Lost
+}
+
+// cleanUp has the hook Lost called when the garbage collector finds that w was dropped.
+func (w *watched) cleanUp() {
+	if w.hooks.Lost != nil {
+		w.cleanup = runtime.AddCleanup(w, func(lost func()) { lost() }, w.hooks.Lost)
+	}
 }
 
 func (w *watched) Read(p []byte) (int, error) {
@@ -64,7 +93,10 @@ func (w *watched) Close() error {
 }
 
 func (w *watched) saw(n int, err error) error {
-	if w.hooks.Read != nil {
+	switch {
+	case w.by != nil:
+		err = w.by.BodyRead(n, err)
+	case w.hooks.Read != nil:
 		err = w.hooks.Read(n, err)
 	}
 	if err != nil {
@@ -74,21 +106,24 @@ func (w *watched) saw(n int, err error) error {
 }
 
 func (w *watched) done(err error) {
-	if w.hooks.Done == nil && w.hooks.Lost == nil {
+	if w.by == nil && w.hooks.Done == nil && w.hooks.Lost == nil {
 		return
 	}
 	w.once.Do(func() {
 		if w.hooks.Lost != nil {
 			w.cleanup.Stop()
 		}
-		if w.hooks.Done != nil {
+		switch {
+		case w.by != nil:
+			w.by.BodyDone(err)
+		case w.hooks.Done != nil:
 			w.hooks.Done(err)
 		}
 	})
 }
 
 type watchedTo struct {
-	*watched
+	watched
 	to io.WriterTo
 }
 

@@ -21,6 +21,9 @@ func Named(err error) bool {
 // NoTimeLeft reports whether err says that a limiter would have to wait beyond the deadline of the context:
 // golang.org/x/time/rate says so at once, and any error can by a method NoTimeLeft() bool.
 func NoTimeLeft(err error) bool {
+	if err == nil {
+		return false
+	}
 	var says interface{ NoTimeLeft() bool }
 	return errors.As(err, &says) && says.NoTimeLeft() || Any(err, func(e error) bool {
 		text := e.Error()

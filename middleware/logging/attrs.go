@@ -101,14 +101,18 @@ func appendServer(a []slog.Attr, u *url.URL) []slog.Attr {
 		return a
 	}
 	a = append(a, slog.String("server.address", clip(u.Hostname(), maxWord)))
-	port, err := strconv.Atoi(u.Port())
+	text := u.Port()
 	switch {
-	case err == nil:
+	case text != "":
 	case u.Scheme == "https":
-		port = 443
+		text = "443"
 	case u.Scheme == "http":
-		port = 80
+		text = "80"
 	default:
+		return a
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
 		return a
 	}
 	return append(a, slog.Int("server.port", port))

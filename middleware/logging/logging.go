@@ -101,6 +101,7 @@ type exchange struct {
 	tally    *attempt.Tally
 	conn     *connection // nil without Options.Connection
 
+	seen      http.Response // see withoutBody
 	cache     CacheStatus
 	header    http.Header // of the response, redacted; nil without Options.Headers
 	firstByte time.Duration
@@ -142,26 +143,28 @@ func (x *exchange) watch(resp *http.Response) {
 	if x.opts.Headers && resp != nil {
 		x.header = x.redactor.Header(resp.Header)
 	}
-	seen := withoutBody(resp)
+	seen := x.withoutBody(resp)
 	if resp == nil || resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols || x.opts.AtHeaders {
 		x.finish(seen, nil)
 		return
 	}
 	x.answer = newCapture(resp.Header, x.opts.BodyBytes)
 	x.decoded = body.DecodedOf(resp.Body)
-	resp.Body = body.Watch(tapped(resp.Body, x.answer), body.Hooks{
-		Read: func(n int, err error) error {
-			x.received.Add(int64(n))
-			return err
-		},
-		Done: func(err error) {
-			if err == io.EOF {
-				err = nil
-			}
-			x.finish(seen, err)
-		},
-		Lost: x.lost(seen),
-	})
+	resp.Body = body.WatchBy(tapped(resp.Body, x.answer), x, x.lost(seen))
+}
+
+// BodyRead counts what is read of the response body.
+func (x *exchange) BodyRead(n int, err error) error {
+	x.received.Add(int64(n))
+	return err
+}
+
+// BodyDone writes the record when the response body has ended.
+func (x *exchange) BodyDone(err error) {
+	if err == io.EOF {
+		err = nil
+	}
+	x.finish(&x.seen, err)
 }
 
 // lost returns the hook for a body that is never closed, or nil if warnings are not logged. The hook must not refer to the body, and x does not.
@@ -173,13 +176,13 @@ func (x *exchange) lost(seen *http.Response) func() {
 }
 
 // withoutBody returns a copy of resp without its body, which Options.Level must not read and the record must not keep alive.
-func withoutBody(resp *http.Response) *http.Response {
+func (x *exchange) withoutBody(resp *http.Response) *http.Response {
 	if resp == nil {
 		return nil
 	}
-	seen := *resp
-	seen.Body = http.NoBody
-	return &seen
+	x.seen = *resp
+	x.seen.Body = http.NoBody
+	return &x.seen
 }
 
 // finish writes the record, if its level is enabled and the sample includes it. It is called once.

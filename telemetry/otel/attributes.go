@@ -50,9 +50,11 @@ func serverOf(u *url.URL) server {
 		return server{}
 	}
 	s := server{address: text(strings.ToLower(u.Hostname()), maxWord)}
-	switch port, err := strconv.Atoi(u.Port()); {
-	case err == nil:
-		s.port = port
+	switch port := u.Port(); {
+	case port != "":
+		if n, err := strconv.Atoi(port); err == nil {
+			s.port = n
+		}
 	case u.Scheme == "https":
 		s.port = 443
 	case u.Scheme == "http":
