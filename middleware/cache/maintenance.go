@@ -64,7 +64,7 @@ func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 // The strategy sees a request that has the URL and nothing else, over a byte store without the values of its query. Responses that it refuses are removed,
 // and so are errors for which neither the strategy nor the server gives a lifetime.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
-	_, err := c.updateAll(ctx, func(e *stored.Entry) *stored.Entry { return c.judgeAgain(ctx, e) })
+	_, err := c.updateAll(ctx, nil, func(e *stored.Entry) *stored.Entry { return c.judgeAgain(ctx, e) })
 	return c.reported(ctx, "recompute expiry", err)
 }
 
@@ -94,9 +94,10 @@ func (c *Cache) Clear(ctx context.Context) error {
 
 // updateAll replaces each stored response by what judge makes of it, nil for none, and returns how many it has replaced.
 // judge is the user's code, so it runs while the store holds no lock; a response that is replaced meanwhile is left alone.
-func (c *Cache) updateAll(ctx context.Context, judge func(*stored.Entry) *stored.Entry) (n int, err error) {
+// Where wanted is not nil, it is false for sets that judge would leave as they are.
+func (c *Cache) updateAll(ctx context.Context, wanted func(*stored.Variants) bool, judge func(*stored.Entry) *stored.Entry) (n int, err error) {
 	var failed error
-	err = c.store.Each(ctx, func(set *stored.Variants, update stored.Updater) bool {
+	err = c.store.Each(ctx, wanted, func(set *stored.Variants, update stored.Updater) bool {
 		var changes []stored.Change
 		for _, e := range set.Entries {
 			if next := judge(e); next != e {
@@ -125,7 +126,7 @@ func (c *Cache) updateAll(ctx context.Context, judge func(*stored.Entry) *stored
 // [redact.Placeholder] stands for them. See [Cache.DeleteEntry] to remove one.
 func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		err := c.store.Each(ctx, func(set *stored.Variants, _ stored.Updater) bool {
+		err := c.store.Each(ctx, nil, func(set *stored.Variants, _ stored.Updater) bool {
 			for _, e := range set.Entries {
 				if !yield(&Entry{e}) {
 					return false

@@ -30,7 +30,8 @@ type entryStore interface {
 	DeleteEntry(ctx context.Context, e *stored.Entry) error
 
 	// Each calls f with what is stored under each key, and with a function that updates it, until f returns false. It holds no lock meanwhile.
-	Each(ctx context.Context, f func(set *stored.Variants, update stored.Updater) bool) error
+	// Sets for which wanted is false are passed over, before it is known which of their entries have been invalidated; nil wants all.
+	Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(set *stored.Variants, update stored.Updater) bool) error
 
 	// Clear removes everything.
 	Clear(ctx context.Context) error

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -20,7 +21,8 @@ type calls struct{ Reads, Puts, Deletes int }
 // metered counts the calls of the store that it wraps.
 type metered struct {
 	store.Store
-	multi store.MultiGetter
+	multi  store.MultiGetter
+	ranger store.Ranger
 
 	mu   sync.Mutex // guards seen
 	seen calls
@@ -28,7 +30,7 @@ type metered struct {
 
 func newMetered() *metered {
 	s := storetest.NewMap(1 << 24)
-	return &metered{Store: s, multi: s}
+	return &metered{Store: s, multi: s, ranger: s}
 }
 
 func (s *metered) count(f func(*calls)) {
@@ -105,6 +107,42 @@ func TestCallsOfAByteStorePerRequest(t *testing.T) {
 			got, _ := g.get(step.url)
 			if got.Outcome != step.outcome {
 				t.Errorf("%s is a %s, not a %s", step.what, got.Outcome, step.outcome)
+			}
+			if diff := cmp.Diff(step.want, s.taken()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", step.what, diff)
+			}
+		}
+	})
+}
+
+// Range lists without being counted: it is one pass, however many records there are.
+func (s *metered) Range(ctx context.Context, kind store.Kind, f func(key string, r store.Record) bool) error {
+	return s.ranger.Range(ctx, kind, f)
+}
+
+// What looks through a whole store works on the records that it has listed: it reads none of them again, and generations only of what it may remove, many in one call.
+func TestCallsOfAByteStoreThatIsSearched(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newMetered()
+		g := newRig(t, &origin{answer: func(*http.Request) *http.Response { return reply(200, "x", "Cache-Control: max-age=60") }}, cache.Options{Store: s})
+		for i := range 100 {
+			g.get(fmt.Sprint("http://h/", i))
+		}
+		s.taken()
+		for _, step := range []struct {
+			what    string
+			search  func() (int, error)
+			removed int
+			want    calls
+		}{
+			{"nothing is stale", func() (int, error) { return g.DeleteStale(t.Context()) }, 0, calls{}},
+			{"no URL fits", func() (int, error) { return g.DeletePattern(t.Context(), "other/*") }, 0, calls{}},
+			{"a function refuses all", func() (int, error) { return g.DeleteFunc(t.Context(), func(*cache.Entry) bool { return false }) }, 0, calls{Reads: 2}},
+			{"one URL fits", func() (int, error) { return g.DeletePattern(t.Context(), "h/7") }, 1, calls{Reads: 1, Deletes: 1}},
+			{"all is removed", func() (int, error) { return g.DeleteFunc(t.Context(), func(*cache.Entry) bool { return true }) }, 99, calls{Reads: 2, Deletes: 99}},
+		} {
+			if n, err := step.search(); n != step.removed || err != nil {
+				t.Errorf("%s: %d removed, %v, want %d", step.what, n, err, step.removed)
 			}
 			if diff := cmp.Diff(step.want, s.taken()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", step.what, diff)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
 	"time"
@@ -249,31 +248,6 @@ func (d *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
 	return d.updateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) })
 }
 
-// Each calls f with the responses under each key.
-func (d *Store) Each(ctx context.Context, f func(*stored.Variants, stored.Updater) bool) error {
-	ranger, ok := store.As[store.Ranger](d.Backend)
-	if !ok {
-		return fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
-	}
-	var failed error
-	visit := func(name string, _ store.Record) bool {
-		at, ok := parseRecordKey(name)
-		if !ok {
-			return true
-		}
-		h, err := d.read(ctx, at, nil, nil)
-		if err != nil {
-			failed = err
-			return false
-		}
-		return h.current == nil || f(h.current, func(change func(*stored.Variants) *stored.Variants) error { return d.updateAt(ctx, at, change) })
-	}
-	_, err := storeclient.Recovered(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, ranger.Range(ctx, store.KindEntry, visit)
-	})
-	return errors.Join(err, failed)
-}
-
 // DeleteExpired has the store free the room of its expired records.
 func (d *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	expirer, ok := store.As[store.Expirer](d.Backend)
@@ -290,7 +264,7 @@ func (d *Store) Clear(ctx context.Context) error {
 	}
 	clearer, ok := store.As[store.Clearer](d.Backend)
 	if !ok {
-		return d.Each(ctx, func(_ *stored.Variants, update stored.Updater) bool {
+		return d.Each(ctx, nil, func(_ *stored.Variants, update stored.Updater) bool {
 			return update(func(*stored.Variants) *stored.Variants { return nil }) == nil
 		})
 	}

@@ -65,10 +65,14 @@ const recentShare = 10
 // maxChances bounds how many slots are passed over in the search for a victim.
 const maxChances = 1000
 
-func (s *shard) init() {
+func (s *shard) init() { s.empty() }
+
+// empty drops all slots. What was evicted before is remembered.
+func (s *shard) empty() {
 	// The size of simplelru counts keys, which is no bound here: bytes and entries are.
 	s.recent.LRU, _ = simplelru.NewLRU[string, *slot](math.MaxInt, nil)
 	s.lasting.LRU, _ = simplelru.NewLRU[string, *slot](math.MaxInt, nil)
+	s.recent.bytes, s.lasting.bytes = 0, 0
 	s.tags = make(tagIndex)
 }
 

@@ -288,23 +288,29 @@ func (m *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
 	return nil
 }
 
-// Clear removes everything.
+// Clear removes everything. With the locks of all shards held, no slot is in a list and not in the index, or the other way round.
+// Nothing else holds two of them.
 func (m *Store) Clear(context.Context) error {
 	for i := range m.shards {
-		s := &m.shards[i]
-		s.mu.Lock()
-		for _, stored := range s.slots() {
-			m.remove(s, stored)
-		}
-		s.mu.Unlock()
+		m.shards[i].mu.Lock()
+		defer m.shards[i].mu.Unlock()
 	}
+	for i := range m.shards {
+		m.shards[i].empty()
+	}
+	m.index.Clear()
+	m.bytes.Store(0)
+	m.entries.Store(0)
 	return nil
 }
 
-// Each calls f with the variants of each key until f returns false. It holds no lock during the calls.
-func (m *Store) Each(ctx context.Context, f func(*stored.Variants, stored.Updater) bool) error {
+// Each calls f with the variants of each key that are wanted, all if wanted is nil, until f returns false. It holds no lock during the calls.
+func (m *Store) Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(*stored.Variants, stored.Updater) bool) error {
 	return m.walk(ctx, func(found *slot) bool {
-		return found.set == nil || f(found.set, func(change func(*stored.Variants) *stored.Variants) error { return m.Update(ctx, found.key, change) })
+		if found.set == nil || wanted != nil && !wanted(found.set) {
+			return true
+		}
+		return f(found.set, func(change func(*stored.Variants) *stored.Variants) error { return m.Update(ctx, found.key, change) })
 	})
 }
 
