@@ -299,6 +299,9 @@ func (t *Reader) drain() {
 		case <-stalled.C:
 			s.mu.Lock()
 			return
+		case <-t.Ctx.Done(): // one that has joined meanwhile may keep the read going
+			s.mu.Lock()
+			return
 		}
 		s.mu.Lock()
 	}
