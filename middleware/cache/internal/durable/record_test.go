@@ -3,6 +3,7 @@ package durable
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -269,6 +271,141 @@ func TestRecordForgedWithValidChecksumIsAMiss(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// Whatever byte of a record is another one, and its checksum is right all the same: it is a miss, or a record that is written again as it was read.
+func TestRecordReadIsWrittenAgainAsItWas(t *testing.T) {
+	record := mustEncode(t, sample())
+	tried := func(what string, i int, b []byte) {
+		reseal(b)
+		set, err := decode(b, goldenHash)
+		if err != nil {
+			return
+		}
+		if again, err := encode(goldenHash, set); err != nil || !bytes.Equal(again, b) {
+			t.Errorf("byte %d %s: read, and written as another record, %v", i, what, err)
+		}
+	}
+	for i := frameBytes + len(goldenHash) + 4; i < len(record); i++ {
+		for bit := range 8 {
+			b := bytes.Clone(record)
+			b[i] ^= 1 << bit
+			tried("changed", i, b)
+		}
+		tried("twice", i, slices.Insert(bytes.Clone(record), i, record[i]))
+		tried("left out", i, slices.Delete(bytes.Clone(record), i, i+1))
+	}
+}
+
+// The lengths in a record are those of what follows, neither less nor more.
+func TestRecordLengthsAreExact(t *testing.T) {
+	record := mustEncode(t, sample())
+	at := frameBytes + len(goldenHash)
+	length := binary.LittleEndian.Uint32(record[at:])
+	for name, change := range map[string]func(b []byte) []byte{
+		"a frame alone":                     func(b []byte) []byte { return b[:frameBytes] },
+		"less than a hash":                  func(b []byte) []byte { return b[:at-1] },
+		"a hash alone":                      func(b []byte) []byte { return b[:at] },
+		"less than a length":                func(b []byte) []byte { return b[:at+3] },
+		"no responses":                      func(b []byte) []byte { return append(b[:at], 1, 0, 0, 0, 0) },
+		"no responses in nothing":           func(b []byte) []byte { return append(b[:at], 0, 0, 0, 0) },
+		"responses that reach beyond":       func(b []byte) []byte { return b[:at+4+int(length)-1] },
+		"a byte behind the responses":       func(b []byte) []byte { return slices.Insert(b, at+4+int(length), 0) },
+		"a byte of responses behind":        func(b []byte) []byte { binary.LittleEndian.PutUint32(b[at:], length+1); return b },
+		"a byte of responses that lacks":    func(b []byte) []byte { binary.LittleEndian.PutUint32(b[at:], length-1); return b },
+		"responses of an enormous length":   func(b []byte) []byte { binary.LittleEndian.PutUint32(b[at:], math.MaxUint32); return b },
+		"a body that is a byte shorter":     func(b []byte) []byte { return b[:len(b)-1] },
+		"a body that is a byte longer":      func(b []byte) []byte { return append(b, 'x') },
+		"responses that are one too many":   func(b []byte) []byte { b[at+4]++; return b },
+		"responses that are one too few":    func(b []byte) []byte { b[at+4]--; return b },
+		"the record of another cache's key": func(b []byte) []byte { b[frameBytes]++; return b },
+	} {
+		b := change(bytes.Clone(record))
+		reseal(b)
+		if set, err := decode(b, goldenHash); !errors.Is(err, ErrDamaged) || set != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is at the bounds of the format can be stored, and what is beyond cannot.
+func TestRecordAtItsBounds(t *testing.T) {
+	one := func(change func(e *stored.Entry)) *stored.Variants {
+		set := sample()
+		set.Entries = set.Entries[:1]
+		change(set.Entries[0])
+		return set
+	}
+	variants := func(n int) *stored.Variants {
+		set := &stored.Variants{}
+		for range n {
+			e := &stored.Entry{Status: 200, Header: http.Header{}}
+			set.Entries = append(set.Entries, e)
+		}
+		return set
+	}
+	part := func(first, last, complete, size int64) func(*stored.Entry) {
+		return func(e *stored.Entry) {
+			e.Part, e.Body.Bytes = &stored.ContentRange{First: first, Last: last, Complete: complete}, make([]byte, size)
+		}
+	}
+	for name, test := range map[string]struct {
+		set  *stored.Variants
+		good bool
+	}{
+		"status 199":                          {one(func(e *stored.Entry) { e.Status = 199 }), false},
+		"status 200":                          {one(func(e *stored.Entry) { e.Status = 200 }), true},
+		"status 599":                          {one(func(e *stored.Entry) { e.Status = 599 }), true},
+		"the most variants":                   {variants(stored.MaxVariants), true},
+		"one variant too many":                {variants(stored.MaxVariants + 1), false},
+		"no variants":                         {variants(0), false},
+		"a method of its own":                 {one(func(e *stored.Entry) { e.Method = "QUERY" }), true},
+		"fewer generations than tags":         {one(func(e *stored.Entry) { e.Generations = e.Generations[:1] }), true},
+		"an empty body":                       {one(func(e *stored.Entry) { e.Body.Bytes = nil }), true},
+		"without a header":                    {one(func(e *stored.Entry) { e.Header, e.Trailer = nil, nil }), true},
+		"a part of one byte":                  {one(part(0, 0, 1, 1)), true},
+		"the last byte":                       {one(part(4, 4, 5, 1)), true},
+		"a part of an unknown whole":          {one(part(3, 5, -1, 3)), true},
+		"a part that ends behind the whole":   {one(part(4, 5, 5, 2)), false},
+		"a part before the beginning":         {one(part(-1, 0, 5, 2)), false},
+		"a part without bytes":                {one(part(1, 0, 5, 0)), false},
+		"a part of a whole of a made-up size": {one(part(0, 1, -2, 2)), false},
+		"a part with another number of bytes": {one(part(0, 1, 5, 3)), false},
+		"parameters that are not in order":    {one(func(e *stored.Entry) { e.Search = &stored.SearchVariance{Parameter: []string{"b", "a"}} }), false},
+		"exceptions that are not in order":    {one(func(e *stored.Entry) { e.Search = &stored.SearchVariance{All: true, AllBut: []string{"b", "a"}} }), false},
+		"as many lines as there may be": {one(func(e *stored.Entry) {
+			e.Trailer, e.Selectors, e.Header = nil, nil, http.Header{"A": make([]string, maxItems-1)}
+		}), true},
+	} {
+		record := mustEncode(t, test.set)
+		again, err := decode(record, goldenHash)
+		if (err == nil) != test.good || err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(test.set.Entries) == 1 && fits(test.set.Entries[0]) != test.good {
+			t.Errorf("%s: fits: %t", name, !test.good)
+		}
+		if err != nil {
+			continue
+		}
+		if !bytes.Equal(record, mustEncode(t, again)) {
+			t.Errorf("%s: read, and written as another record", name)
+		}
+		for _, e := range again.Entries {
+			if e.Header == nil || e.Size == 0 {
+				t.Errorf("%s: what follows from a response is not derived when it is read: %+v", name, e)
+			}
+		}
+	}
+	set := one(func(e *stored.Entry) { e.Body.Bytes = nil })
+	room := maxRecord - len(mustEncode(t, set))
+	for n, want := range map[int]error{room - 2: nil, room - 1: store.ErrTooLarge} { // its length takes two bytes more than that of an empty body
+		set.Entries[0].Body.Bytes = make([]byte, n)
+		if record, err := encode(goldenHash, set); !errors.Is(err, want) {
+			t.Errorf("a body of %d bytes in %d: %v", n, len(record), err)
+		}
 	}
 }
 

@@ -1,11 +1,16 @@
 package stored
 
 import (
-	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
+	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
 
 // The clock that says longer counts: a machine that slept, or whose clock was set forward, has old responses.
@@ -17,6 +22,21 @@ func TestResidentTimeByBothClocks(t *testing.T) {
 	}
 	if got := e.ResidentTime(now.Add(-time.Hour)); got != 0 {
 		t.Errorf("clock an hour back: %v", got)
+	}
+	wall := time.Unix(1_700_000_000, 999_000_000)
+	for after, want := range map[time.Duration]time.Duration{
+		0: 0, time.Millisecond: time.Millisecond, -time.Millisecond: 0, -time.Second: 0, time.Second: time.Second, 1500 * time.Millisecond: 1500 * time.Millisecond,
+		Longest - time.Second: Longest - time.Second, Longest: Longest, Longest + time.Second: Longest,
+	} {
+		if got := (&Entry{Received: wall}).ResidentTime(wall.Add(after)); got != want {
+			t.Errorf("after %v: %v, want %v", after, got, want)
+		}
+	}
+	if got := (&Entry{Received: time.Unix(0, 0)}).ResidentTime(time.Unix(1<<40, 0)); got != Longest {
+		t.Errorf("after more than a Duration holds: %v, want %v", got, Longest)
+	}
+	if got := (&Entry{Received: time.Unix(1<<40, 0)}).ResidentTime(time.Unix(0, 0)); got != 0 {
+		t.Errorf("before by more than a Duration holds: %v, want 0", got)
 	}
 }
 
@@ -172,5 +192,190 @@ func TestEntryResponses(t *testing.T) {
 	}
 	if e.Header.Get("Content-Encoding") == "" || e.First() != 0 || newPart(4, 6, 0).First() != 4 {
 		t.Error("the stored header was changed")
+	}
+}
+
+// Whether a response can be validated, by each of the two validators (RFC 9111 §4.3.1).
+func TestEntryHasValidator(t *testing.T) {
+	for name, test := range map[string]struct {
+		header http.Header
+		want   bool
+	}{
+		"neither":       {http.Header{"Date": {"Tue, 14 Nov 2023 01:00:00 GMT"}}, false},
+		"a tag":         {http.Header{"Etag": {`"a"`}}, true},
+		"a date":        {http.Header{"Last-Modified": {"Tue, 14 Nov 2023 00:00:00 GMT"}}, true},
+		"malformed":     {http.Header{"Last-Modified": {"yesterday"}}, false},
+		"a tag of none": {http.Header{"Etag": {""}}, false},
+	} {
+		e := &Entry{Received: time.Unix(1_700_000_000, 0), Header: test.header}
+		e.Derive()
+		if got := e.HasValidator(); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
+	}
+}
+
+// The fields of a hit that change with time hold for a second, and for one use only if each use restarts the lifetime.
+func TestEntryHitFields(t *testing.T) {
+	e := &Entry{}
+	first := e.HitFields(2500*time.Millisecond, 7500*time.Millisecond)
+	if first.Age != "2" || first.Status != "ply; hit; ttl=7" {
+		t.Errorf("%+v", first)
+	}
+	if e.HitFields(2900*time.Millisecond, 7100*time.Millisecond) != first {
+		t.Error("within one second they are made again")
+	}
+	if next := e.HitFields(30*time.Second, 7*time.Second); next.Age != "30" || next.Status != "ply; hit; ttl=7" {
+		t.Errorf("a second later: %+v", next)
+	}
+	if early := e.HitFields(0, time.Second); early.Age != "0" {
+		t.Errorf("a clock that was set back: %+v", early)
+	}
+	sliding := &Entry{Rules: Rules{Sliding: true}}
+	if a, b := sliding.HitFields(2*time.Second, 9*time.Second), sliding.HitFields(2*time.Second, 5*time.Second); a.Status == b.Status {
+		t.Errorf("a lifetime that was restarted: %+v", b)
+	}
+}
+
+// A sliding lifetime restarts with each use, so each is recorded.
+func TestEntrySlidingRecordsEachUse(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	e := &Entry{Rules: Rules{Sliding: true}}
+	e.Touch(now)
+	e.Touch(now.Add(1))
+	if e.Used.Load() != now.UnixNano()+1 {
+		t.Error("a use is not recorded")
+	}
+}
+
+// A response says in which protocol its origin answered, and, if it was decompressed on the way, nothing of a length.
+func TestEntryResponseIsLikeTheOrigins(t *testing.T) {
+	e := &Entry{
+		Status: 200, Reason: "200 OK", Proto: "HTTP/2.0", Major: 2, Uncompressed: true, Body: Content{Bytes: []byte("hello")},
+		Header: http.Header{"A": {"1", "2"}, "B": {"3"}, "Cache-Status": {"origin; hit", "edge; fwd=miss"}}, Trailer: http.Header{},
+	}
+	e.Derive()
+	r := &http.Request{}
+	resp := e.Response(r, false, "7", "ply; hit", Form{})
+	want := http.Header{"A": {"1", "2"}, "B": {"3"}, "Age": {"7"}, "Cache-Status": {"origin; hit", "edge; fwd=miss", "ply; hit"}}
+	if diff := cmp.Diff(want, resp.Header); diff != "" {
+		t.Errorf("the cache's own member of Cache-Status comes last (RFC 9211 §2) (-want +got)\n%s", diff)
+	}
+	if resp.Proto != "HTTP/2.0" || resp.ProtoMajor != 2 || resp.ProtoMinor != 0 || !resp.Uncompressed || resp.ContentLength != -1 || resp.Trailer != nil || resp.Status != "200 OK" {
+		t.Errorf("%s %d.%d, uncompressed: %t, length %d, trailer %v", resp.Proto, resp.ProtoMajor, resp.ProtoMinor, resp.Uncompressed, resp.ContentLength, resp.Trailer)
+	}
+	empty := &Entry{Status: 200, Header: http.Header{}}
+	empty.Derive()
+	if body := empty.Response(r, false, "", "", Form{}).Body; body != http.NoBody {
+		t.Errorf("an empty body is a %T", body)
+	}
+	part := newPart(4, 7, 0)
+	section := part.Response(r, false, "", "", Form{Status: 206, Part: ContentRange{5, 6, 10}})
+	if got, _ := io.ReadAll(section.Body); string(got) != "56" || section.Header.Get("Content-Length") != "2" || section.Header.Get("Content-Range") != "bytes 5-6/10" {
+		t.Errorf("a section of a stored part: %q, %v", got, section.Header)
+	}
+	alike := e.WithoutBody(r, 5)
+	alike.Header.Set("A", "changed")
+	if alike.ContentLength != 5 || alike.Body != http.NoBody || alike.StatusCode != 200 || alike.Proto != "HTTP/2.0" || e.Header.Get("A") != "1" {
+		t.Errorf("without its body: %+v, stored: %v", alike, e.Header)
+	}
+}
+
+// Each answer has a header of its own, of however many lines: what a caller appends to one field reaches no other field and no other answer.
+func TestEntryResponsesShareNoHeader(t *testing.T) {
+	for n := range 40 {
+		e := &Entry{Status: 200, Header: http.Header{}}
+		for i := range n {
+			e.Header[fmt.Sprint("F", i)] = []string{fmt.Sprint(i)}
+		}
+		e.Derive()
+		var want http.Header
+		for round := range 2 {
+			h := e.Response(&http.Request{}, false, "1", "s", Form{}).Header
+			if round == 0 {
+				want = h.Clone()
+			}
+			if diff := cmp.Diff(want, h); diff != "" || len(h) != n+2 {
+				t.Fatalf("%d fields, answer %d (-want +got)\n%s", n, round, diff)
+			}
+			for name := range h {
+				h[name] = append(h[name], "more")
+			}
+			for name, lines := range h {
+				if len(lines) != 2 || lines[0] != want[name][0] {
+					t.Fatalf("%d fields: appended to all, %s is %q", n, name, lines)
+				}
+			}
+		}
+	}
+}
+
+// An answer costs one allocation beside its map, up to eighteen lines, so that a hit stays as cheap as it is.
+func TestEntryResponseAllocations(t *testing.T) {
+	for n, want := range map[int]float64{1: 0, 8: 0, 9: 0, 16: 0, 17: 1} {
+		lines := n + 2
+		if got := testing.AllocsPerRun(100, func() { resp, _, room := blank(lines); blankSink, linesSink = resp, room }) - 1; got != want {
+			t.Errorf("%d lines: %v allocations beside the response, want %v", lines, got, want)
+		}
+	}
+}
+
+var (
+	blankSink *http.Response
+	linesSink []string
+)
+
+// Which entries have one body, and which are one stored response, though a store may have been read twice.
+func TestEntryIdentity(t *testing.T) {
+	now := time.Now()
+	body := []byte("hello")
+	of := func(body []byte, received time.Time, value string) *Entry {
+		return &Entry{Received: received, Body: Content{Bytes: body}, Selectors: []Selector{{Name: "A", Present: true, Value: value}}}
+	}
+	e := of(body, now, "x")
+	for _, test := range []struct {
+		name        string
+		other       *Entry
+		body, entry bool
+	}{
+		{"itself", e, true, true},
+		{"a clone", e.Clone(), true, true},
+		{"read again", of(bytes.Clone(body), now.Round(0), "x"), false, true},
+		{"received later", of(body, now.Add(1), "x"), true, false},
+		{"another variant", of(body, now, "y"), true, false},
+		{"another size", of(body[:4], now, "x"), true, false},
+		{"an empty body", of(nil, now, "x"), false, false},
+	} {
+		if got := e.SharesBodyWith(test.other); got != test.body || test.other.SharesBodyWith(e) != got {
+			t.Errorf("%s: shares the body: %t, want %t", test.name, got, test.body)
+		}
+		if got := e.SameAs(test.other); got != test.entry || test.other.SameAs(e) != got {
+			t.Errorf("%s: the same: %t, want %t", test.name, got, test.entry)
+		}
+	}
+	empty := &Entry{}
+	if !empty.SharesBodyWith(empty) || empty.SharesBodyWith(&Entry{}) {
+		t.Error("an entry without a body shares it with itself alone")
+	}
+	e.Header = http.Header{"Etag": {`"a"`}}
+	e.Used.Store(7)
+	moved := e.WithChunks(&Chunks{Size: 1 << 20})
+	if moved.Used.Load() != 7 || moved.Etag.Opaque != `"a"` || moved.Body.Size() != 1<<20 || e.Body.Chunks != nil {
+		t.Errorf("in chunks: %+v", moved)
+	}
+	if tag := (RecordKey{Hash: [32]byte{15: 1, 16: 2}}).Tag(); tag != (invalidation.Tag{15: 1}) {
+		t.Errorf("a record key's tag is the first half of its hash: %x", tag)
+	}
+	for rules, want := range map[Rules]bool{{}: false, {RefreshWithin: 1}: true, {XFetch: 0.1}: true, {RefreshWithin: -1, XFetch: -1}: false} {
+		if got := rules.RefreshesAhead(); got != want {
+			t.Errorf("%+v refresh ahead: %t", rules, got)
+		}
+	}
+	joint := &Entry{Body: Content{Bytes: make([]byte, 5), joint: &rangeBuffer{array: make([]byte, 9)}}}
+	roomy := &Entry{Body: Content{Bytes: make([]byte, 5, 20)}}
+	for e, want := range map[*Entry]int64{joint: 9, roomy: 20} {
+		if e.Derive(); e.Size != entryOverhead+want {
+			t.Errorf("the room that a body has is charged: %d", e.Size-entryOverhead)
+		}
 	}
 }

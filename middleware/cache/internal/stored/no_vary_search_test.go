@@ -1,9 +1,14 @@
 package stored
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // No-Vary-Search: which other queries a response answers.
@@ -86,5 +91,42 @@ func TestNoVarySearchBlindsValues(t *testing.T) {
 	}
 	if Blinded("") != "" || Blinded("k=1") == Blinded("k=2") {
 		t.Error("two values are equal if their hashes are")
+	}
+}
+
+// The names that are listed are sorted and listed once, however the field has them: each query is compared with all of them.
+func TestNoVarySearchNamesAreSorted(t *testing.T) {
+	v := NewSearchVariance(http.Header{"No-Vary-Search": {`params, except=("b" "a" "c%20d" "a")`}}, "q=1")
+	if diff := cmp.Diff([]string{"a", "b", "c d"}, v.AllBut); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for _, name := range []string{"a", "b", "c+d"} {
+		if v.Covers("q=1&"+name+"=1") || !v.Covers("q=2&z=3") {
+			t.Errorf("%q counts, the others do not", name)
+		}
+	}
+}
+
+// A value is blinded by the first half of its SHA-256: a store must read in one version what another has written.
+func TestNoVarySearchBlindedForm(t *testing.T) {
+	sum := sha256.Sum256([]byte("v w"))
+	if got, want := Blinded("a%20b=v+w&&c"), "a+b="+hex.EncodeToString(sum[:16])+"&c=e3b0c44298fc1c149afbf4c8996fb924"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// The request for a URI without its query is another request, and leaves that of the caller as it is.
+func TestWithoutQueryLeavesTheRequest(t *testing.T) {
+	for _, raw := range []string{"http://h/a?q=1", "http://h/a?", "http://h/a"} {
+		u, _ := url.Parse(raw)
+		r := &http.Request{URL: u}
+		bare := WithoutQuery(r)
+		if bare.URL.String() != "http://h/a" || r.URL.String() != raw || QueryOf(r) != u.RawQuery {
+			t.Errorf("%s: %s, and the caller's is %s", raw, bare.URL, r.URL)
+		}
+	}
+	opaque := &http.Request{URL: &url.URL{Scheme: "http", Host: "h", Opaque: "//h/a?q=1"}}
+	if QueryOf(opaque) != "q=1" || WithoutQuery(opaque).URL.String() != "http://h/a" {
+		t.Errorf("an opaque URL: %q, %s", QueryOf(opaque), WithoutQuery(opaque).URL)
 	}
 }

@@ -1,9 +1,14 @@
 package stored
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
 
 // RFC 9110 §15.3.7.3: parts are joined only under one strong tag, and without a gap.
@@ -177,5 +182,83 @@ func TestVariantsHaveChunks(t *testing.T) {
 	s := &Variants{Entries: []*Entry{variantOf("b", 0), e}}
 	if !s.HasChunks([16]byte{1}) || s.HasChunks([16]byte{2}) || (*Variants)(nil).HasChunks([16]byte{1}) {
 		t.Error("a body is found by its identifier")
+	}
+}
+
+// RFC 9111 §3.4: when a part leaves what is stored as it is, and when it takes its place.
+func TestVariantsWithAPart(t *testing.T) {
+	whole := func(status int, tag string) *Entry {
+		e := &Entry{Status: status, Header: http.Header{"Etag": {tag}}, Body: Content{Bytes: []byte("0123456789")}}
+		e.Derive()
+		return e
+	}
+	other := newPart(0, 3, 0)
+	other.Selectors = []Selector{{Name: "A", Present: true, Value: "x"}}
+	for name, test := range map[string]struct {
+		stored *Entry
+		next   *Entry
+		kept   bool
+		body   string // of the last entry
+	}{
+		"a part of the whole":                  {whole(200, `"a"`), newPart(2, 3, 0), true, "0123456789"},
+		"a part of another version":            {whole(200, `"b"`), newPart(2, 3, 0), false, "23"},
+		"a part of a weak version":             {whole(200, `W/"a"`), newPart(2, 3, 0), false, "23"},
+		"a whole that is no 200":               {whole(203, `"a"`), newPart(2, 3, 0), false, "23"},
+		"a whole in place of a whole":          {whole(200, `"a"`), whole(200, `"a"`), false, "0123456789"},
+		"a whole in place of a part":           {newPart(2, 3, 0), whole(200, `"a"`), false, "0123456789"},
+		"a part of another variant":            {other, newPart(4, 6, 0), false, "456"},
+		"the end without the beginning":        {newPart(5, 6, 0), newPart(7, 9, 0), false, "56789"},
+		"the beginning, without the last byte": {newPart(0, 6, 0), newPart(7, 8, 0), false, "012345678"},
+	} {
+		s := (*Variants)(nil).With(test.stored, 10)
+		next := s.With(test.next, 10)
+		last := next.Entries[len(next.Entries)-1]
+		if (next == s) != test.kept || string(last.Body.Bytes) != test.body {
+			t.Errorf("%s: kept: %t, %q", name, next == s, last.Body.Bytes)
+		}
+		if (last.Part == nil) != (len(test.body) == 10) {
+			t.Errorf("%s: %+v", name, last.Part)
+		}
+	}
+	part := newPart(0, 3, 0)
+	if joint := (*Variants)(nil).With(part, 10).With(newPart(4, 6, 1), 10).Entries[0]; part.Header.Get("Content-Range") != "old" || joint.Header.Get("Content-Length") != "7" {
+		t.Errorf("the header of a part that others still have was changed: %v", part.Header)
+	}
+}
+
+// All tags of all variants, each once; of nothing there are none.
+func TestVariantsTags(t *testing.T) {
+	a, b := variantOf("a", 0), variantOf("b", 0)
+	a.Tags, b.Tags = []invalidation.Tag{{1}, {2}}, []invalidation.Tag{{2}, {3}}
+	if diff := cmp.Diff([]invalidation.Tag{{1}, {2}, {3}}, (&Variants{Entries: []*Entry{a, b}}).Tags()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if (*Variants)(nil).Tags() != nil {
+		t.Error("of nothing")
+	}
+}
+
+// At the limit each further variant costs one, and a variant that is there already costs none.
+func TestVariantsBelowTheirLimitLoseNone(t *testing.T) {
+	var s *Variants
+	for i := range MaxVariants - 1 {
+		s = s.With(variantOf(fmt.Sprint(i), int64(i)), 0)
+	}
+	if s = s.With(variantOf("last", 100), 0); len(s.Entries) != MaxVariants || s.Entries[0].Used.Load() != 0 {
+		t.Errorf("%d variants", len(s.Entries))
+	}
+	if s = s.With(variantOf("last", 101), 0); len(s.Entries) != MaxVariants || s.Entries[0].Used.Load() != 0 {
+		t.Errorf("%d variants after one has been replaced", len(s.Entries))
+	}
+	dropped := 0
+	kept := s.WithoutBeforeLast(func(*Entry) bool { dropped++; return dropped%2 == 0 })
+	if len(kept.Entries) != MaxVariants-(MaxVariants-1)/2 || kept.Entries[0] != s.Entries[0] {
+		t.Errorf("%d are left", len(kept.Entries))
+	}
+	ahead := variantOf("ahead", 0)
+	ahead.Received = time.Unix(1_700_000_000, 0).Add(clockBack + 2)
+	mixed := &Variants{Entries: []*Entry{variantOf("now", 0), ahead}}
+	if !mixed.FromFuture(time.Unix(1_700_000_000, 1)) || mixed.FromFuture(time.Unix(1_700_000_000, 2)) {
+		t.Error("one entry of the future is enough")
 	}
 }
