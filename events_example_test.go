@@ -59,7 +59,10 @@ func ExampleClient_Events() {
 	}
 	defer client.Close()
 
-	again := ply.Reconnect(ply.ReconnectOptions{OnReconnect: func(err error, _ time.Duration) { fmt.Println("again:", err) }})
+	again := ply.Reconnect(ply.ReconnectOptions{
+		MinInterval: 20 * time.Millisecond, // so that the example ends soon: leave it at a second
+		OnReconnect: func(err error, _ time.Duration) { fmt.Println("again:", err) },
+	})
 	for event, err := range client.Events(context.Background(), "/feed", again) {
 		if err != nil {
 			log.Fatal(err)
