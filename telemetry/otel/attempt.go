@@ -46,11 +46,11 @@ func (l *attemptLayer) observed(tracer trace.Tracer, req *http.Request) (*http.R
 	o := l.begin(tracer, req, trace.SpanKindClient, l.spanName(req), more...)
 	conn := &connection{}
 	o.done = func(o *operation, e ending) { attemptDone(o, e, conn) }
-	active := metric.WithAttributes(l.measuredBriefly(req)...)
-	l.metrics.active.Add(o.ctx, 1, active)
+	active := l.activeOptions(req)
+	l.metrics.active.Add(o.ctx, 1, active...)
 	defer func() {
 		if active != nil {
-			l.metrics.active.Add(o.ctx, -1, active)
+			l.metrics.active.Add(o.ctx, -1, active...)
 			o.panicked()
 		}
 	}()
@@ -60,8 +60,8 @@ func (l *attemptLayer) observed(tracer trace.Tracer, req *http.Request) (*http.R
 	}
 	out := req.WithContext(ctx)
 	out.Body = o.counted()
-	resp, err := l.next.RoundTrip(l.inject(out))
-	l.metrics.active.Add(o.ctx, -1, active)
+	resp, err := l.next.RoundTrip(l.injectInto(&carrier{req: out, copied: true}))
+	l.metrics.active.Add(o.ctx, -1, active...)
 	active = nil
 	if err != nil || resp == nil {
 		o.failed(resp, err)
@@ -71,13 +71,43 @@ func (l *attemptLayer) observed(tracer trace.Tracer, req *http.Request) (*http.R
 	return resp, nil
 }
 
-// measuredBriefly is what the number of active requests is told apart by.
-func (t *Telemetry) measuredBriefly(req *http.Request) []attribute.KeyValue {
-	s := serverOf(req.URL)
-	if !t.servers.has(s) {
-		s = otherServer
+// kind is what the numbers of active requests, retries and stops are told apart by.
+type kind struct {
+	method string
+	server server
+}
+
+func (k kind) attributes() []attribute.KeyValue {
+	return k.server.attributes(append(make([]attribute.KeyValue, 0, 3), semconv.HTTPRequestMethodKey.String(k.method)))
+}
+
+// briefKind returns the kind of a request, with one server for all that are beyond the bound.
+func (t *Telemetry) briefKind(req *http.Request) kind {
+	k := kind{methodOf(req), serverOf(req.URL)}
+	if !t.servers.has(k.server) {
+		k.server = otherServer
 	}
-	return s.attributes([]attribute.KeyValue{semconv.HTTPRequestMethodKey.String(methodOf(req))})
+	return k
+}
+
+// activeOptions returns the options with the attributes of the number of active requests. They are made once for each kind,
+// and there are few: servers are bounded, and so are methods.
+func (t *Telemetry) activeOptions(req *http.Request) []metric.AddOption {
+	k := t.briefKind(req)
+	t.activeMu.RLock()
+	options := t.active[k]
+	t.activeMu.RUnlock()
+	if options != nil {
+		return options
+	}
+	options = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(k.attributes()...))}
+	t.activeMu.Lock()
+	defer t.activeMu.Unlock()
+	if t.active == nil {
+		t.active = make(map[kind][]metric.AddOption)
+	}
+	t.active[k] = options
+	return options
 }
 
 // resends is how often the request was sent before, by a retry layer or as an earlier hop of a redirect.
@@ -95,7 +125,7 @@ func resends(req *http.Request) int {
 // attemptDone says of an attempt what is not said of a call.
 func attemptDone(o *operation, e ending, conn *connection) {
 	if o.span.IsRecording() {
-		a := conn.attributes()
+		a := conn.appendTo(make([]attribute.KeyValue, 0, 6))
 		if v := version(e.answer); v != "" {
 			a = append(a, semconv.NetworkProtocolVersion(v))
 		}
@@ -136,11 +166,11 @@ func (c *connection) got(info httptrace.GotConnInfo) {
 	c.info = info
 }
 
-func (c *connection) attributes() []attribute.KeyValue {
+func (c *connection) appendTo(a []attribute.KeyValue) []attribute.KeyValue {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.info.Conn == nil {
-		return nil
+		return a
 	}
-	return append(appendPeer(nil, c.info.Conn), reusedKey.Bool(c.info.Reused))
+	return append(appendPeer(a, c.info.Conn), reusedKey.Bool(c.info.Reused))
 }

@@ -148,6 +148,8 @@ func version(resp *http.Response) string {
 		return ""
 	case resp.ProtoMajor >= 2:
 		return strconv.Itoa(resp.ProtoMajor)
+	case resp.ProtoMajor == 1 && resp.ProtoMinor == 1:
+		return "1.1"
 	}
 	return strconv.Itoa(resp.ProtoMajor) + "." + strconv.Itoa(resp.ProtoMinor)
 }

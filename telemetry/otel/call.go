@@ -97,11 +97,11 @@ func (o *operation) callDone(e outcome) {
 	if !e.retried {
 		return
 	}
-	brief := o.measuredBriefly(o.req)
+	brief := o.briefKind(o.req).attributes()
 	if n := e.info.Retries(); n > 0 {
 		o.metrics.retries.Add(o.ctx, int64(n), metric.WithAttributes(brief...))
 	}
-	o.metrics.stops.Add(o.ctx, 1, metric.WithAttributes(append(brief, retryStopKey.String(string(e.info.Stop)))...))
+	o.metrics.stops.Add(o.ctx, 1, metric.WithAttributes(append(slices.Clip(brief), retryStopKey.String(string(e.info.Stop)))...))
 }
 
 func (o *operation) describeCall(e outcome) {

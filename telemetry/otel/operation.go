@@ -31,6 +31,8 @@ type operation struct {
 	ended          atomic.Bool
 	decoded        decoded // the response body as a decode layer made it; set before the body is handed out, nil without one
 
+	seen http.Response // what answer points at
+
 	mu      sync.Mutex     // guards the fields below
 	answer  *http.Response // without its body
 	release func() bool    // ends the watch over the context
@@ -52,7 +54,7 @@ func (t *Telemetry) begin(tracer trace.Tracer, req *http.Request, kind trace.Spa
 		o.span = trace.SpanFromContext(context.Background())
 		return o
 	}
-	o.ctx, o.span = tracer.Start(o.ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(t.about(req)...), trace.WithAttributes(more...))
+	o.ctx, o.span = tracer.Start(o.ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(append(t.about(req), more...)...))
 	return o
 }
 
@@ -77,10 +79,10 @@ func (o *operation) panicked() { o.end(ending{kind: "panic"}) }
 
 // answered ends an operation whose response has no body to wait for, and waits for the body of any other.
 func (o *operation) answered(resp *http.Response) {
-	seen := *resp
-	seen.Body = http.NoBody
+	o.seen = *resp
+	o.seen.Body = http.NoBody
 	o.mu.Lock()
-	o.answer = &seen
+	o.answer = &o.seen
 	o.mu.Unlock()
 	if resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols || o.opts.AtHeaders {
 		o.end(ending{})

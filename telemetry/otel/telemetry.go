@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -51,6 +52,9 @@ type Telemetry struct {
 	metrics   instruments
 	servers   boundedSet[server]
 	templates boundedSet[string]
+
+	activeMu sync.RWMutex // guards active
+	active   map[kind][]metric.AddOption
 }
 
 // globalTracer caches the tracer of the global provider.
@@ -123,12 +127,15 @@ func (t *Telemetry) redactor(req *http.Request) *redact.Redactor {
 
 // inject writes the trace context of req into a copy of it.
 func (t *Telemetry) inject(req *http.Request) *http.Request {
+	return t.injectInto(&carrier{req: req})
+}
+
+func (t *Telemetry) injectInto(c *carrier) *http.Request {
 	p := t.opts.Propagator
 	if p == nil {
 		p = otel.GetTextMapPropagator()
 	}
-	c := &carrier{req: req}
-	p.Inject(req.Context(), c)
+	p.Inject(c.req.Context(), c)
 	return c.req
 }
 
@@ -138,10 +145,11 @@ func nothingToInject(req *http.Request) bool {
 	return !trace.SpanContextFromContext(ctx).IsValid() && baggage.FromContext(ctx).Len() == 0
 }
 
-// carrier copies the request when the first field is written.
+// carrier copies the request, unless it is a copy already, and its header when the first field is written.
 type carrier struct {
-	req    *http.Request
-	copied bool
+	req          *http.Request
+	copied       bool
+	headerCopied bool
 }
 
 func (c *carrier) Get(key string) string { return c.req.Header.Get(key) }
@@ -150,6 +158,9 @@ func (c *carrier) Set(key, value string) {
 	if !c.copied {
 		c.copied = true
 		c.req = c.req.WithContext(c.req.Context())
+	}
+	if !c.headerCopied {
+		c.headerCopied = true
 		if c.req.Header = c.req.Header.Clone(); c.req.Header == nil {
 			c.req.Header = make(http.Header)
 		}
