@@ -42,15 +42,25 @@ func New(maxBytes int64, maxEntries int, evicted func(*stored.Entry)) *Store {
 	if m.maxEntries <= 0 {
 		m.maxEntries = math.MaxInt64
 	}
-	n := 1
-	if m.maxBytes >= 1<<20 && m.maxEntries >= 1024 {
-		n = 16
-	}
-	m.shards = make([]shard, n)
+	m.shards = make([]shard, shardsFor(m.maxBytes, m.maxEntries))
 	for i := range m.shards {
 		m.shards[i].init()
 	}
 	return m
+}
+
+// maxShards is how many writers find a shard of their own. Readers need none.
+const maxShards = 16
+
+// shardsFor returns the number of shards, a power of two. Each has room for many entries: among few, chance would decide
+// which shard is full, and what is evicted would not be what was used longest ago.
+func shardsFor(maxBytes, maxEntries int64) int {
+	const bytesEach, entriesEach = 4 << 20, 1024
+	n := 1
+	for n < maxShards && maxBytes >= int64(2*n)*bytesEach && maxEntries >= int64(2*n)*entriesEach {
+		n *= 2
+	}
+	return n
 }
 
 // Lookup returns what is stored under key, or nil, without retaining the key.
