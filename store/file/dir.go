@@ -29,9 +29,12 @@ const (
 
 // nameOf returns where the record under key is.
 func nameOf(key string) (shard int, name string) {
-	sum := sha256.Sum256([]byte(key))
+	var room [128]byte // a key has no more
+	sum := sha256.Sum256(append(room[:0], key...))
 	shard = int(sum[0]) % shards
-	return shard, shardName(shard) + "/" + hex.EncodeToString(sum[:])
+	var path [3 + 2*sha256.Size]byte
+	dst := append(hex.AppendEncode(path[:0], []byte{byte(shard)}), '/')
+	return shard, string(hex.AppendEncode(dst, sum[:]))
 }
 
 func shardName(shard int) string { return hex.EncodeToString([]byte{byte(shard)}) }

@@ -206,8 +206,10 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if hd, err := readHead(p, file.name); err != nil || hd.kind != kind {
-				continue
+			if file.size > block { // of what is small, the data comes with the head
+				if hd, err := readHead(p, file.name); err != nil || hd.kind != kind {
+					continue
+				}
 			}
 			hd, r, _, err := s.read(p, file.name)
 			if err != nil || hd.kind != kind || hd.expired(time.Now()) {

@@ -2,14 +2,14 @@ package sqlite
 
 import (
 	"context"
-	"errors"
+	"database/sql/driver"
 	"time"
 
 	"github.com/plyhttp/ply/store"
 )
 
 // Range calls f with each key and record of a kind until f returns false, in the order in which they came.
-// It reads one record at a time, and holds no lock and no transaction while f runs.
+// It reads some records at a time, and holds no lock and no transaction while f runs.
 func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r store.Record) bool) error {
 	for last := int64(0); ; {
 		batch, err := s.batch(ctx, kind, last)
@@ -17,44 +17,57 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 			return err
 		}
 		for _, b := range batch {
-			last = b.id
-			r, err := s.peek(ctx, b.key)
-			if err != nil {
-				return err
+			if err := ctx.Err(); err != nil {
+				return context.Cause(ctx)
 			}
-			if r.Version != "" && r.Kind == kind && !f(b.key, r) {
+			last = b.id
+			if b.record.Version != "" && b.record.Kind == kind && !f(b.key, b.record) {
 				return nil
 			}
 		}
 	}
 }
 
-// batch returns the next keys of a kind after the row last.
-func (s *Store) batch(ctx context.Context, kind store.Kind, last int64) (batch []found, err error) {
+// listed is a row of the list. Its record is the zero Record if it is expired, or damaged.
+type listed struct {
+	found
+	record store.Record
+}
+
+// A batch has no more rows than batchRows, and ends with the row by which it has batchBytes.
+const (
+	batchRows  = 256
+	batchBytes = 1 << 20
+)
+
+const listSQL = `SELECT r.id, r.key, r.kind, r.owner, r.url, r.expires_at, r.version, r.checksum, d.bytes
+	FROM records r LEFT JOIN data d ON d.id = r.id WHERE r.id > ?1 AND r.kind = ?2 ORDER BY r.id LIMIT ?3`
+
+// batch returns the next rows of a kind after the row last. That is no use of them.
+func (s *Store) batch(ctx context.Context, kind store.Kind, last int64) (batch []listed, err error) {
 	err = s.use(ctx, "range", func(db *database) error {
 		return s.read(ctx, db, func(c *conn) (err error) {
-			batch, err = c.list(ctx, "SELECT id, key FROM records WHERE id > ?1 AND kind = ?2 ORDER BY id LIMIT 256", last, int64(kind))
+			batch, err = c.listed(last, kind)
 			return err
 		})
 	})
 	return batch, err
 }
 
-// peek reads a record without counting that as a use.
-func (s *Store) peek(ctx context.Context, key string) (r store.Record, err error) {
-	err = s.use(ctx, "range", func(db *database) error {
-		return s.read(ctx, db, func(c *conn) error {
-			row, err := c.first(background, getSQL, key)
-			if err != nil || row == nil {
-				return err
-			}
-			if r, err = record(key, row); errors.Is(err, errChecksum) { // Get will see to it
-				r, err = store.Record{}, nil
-			}
-			return err
-		})
-	})
-	return r, err
+func (c *conn) listed(last int64, kind store.Kind) (batch []listed, err error) {
+	bytes := 0
+	err = c.each(background, listSQL, func(row []driver.Value) bool {
+		id, _ := row[0].(int64)
+		key, _ := row[1].(string)
+		r, err := record(key, row[2:])
+		if err != nil {
+			r = store.Record{} // Get will see to it
+		}
+		batch = append(batch, listed{found{id, key}, r})
+		bytes += len(r.Data)
+		return bytes < batchBytes
+	}, last, int64(kind), int64(batchRows))
+	return batch, err
 }
 
 // Clear forgets everything that was put before. Others may read and write meanwhile: it takes many short transactions.

@@ -334,6 +334,7 @@ func (w *Wire) header(items *int) http.Header {
 		return nil
 	}
 	h, last := make(http.Header, n), ""
+	room := make([]string, n) // for all fields that have one line, as most do
 	for range n {
 		name := w.text()
 		if name <= last || !field.IsToken(name) || field.IsHopByHop(name) {
@@ -341,9 +342,14 @@ func (w *Wire) header(items *int) http.Header {
 			return nil
 		}
 		last = name
-		lines := make([]string, 0, w.items(1, items))
-		for range cap(lines) {
-			lines = append(lines, w.line())
+		count := w.items(1, items)
+		if count > len(room) {
+			room = make([]string, count)
+		}
+		lines := room[:count:count]
+		room = room[count:]
+		for i := range lines {
+			lines[i] = w.line()
 		}
 		h[name] = lines
 	}

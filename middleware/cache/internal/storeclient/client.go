@@ -75,7 +75,22 @@ func (g *Client) Patient(timeout time.Duration) *Client {
 
 // Within returns a context in which all calls of a request together take no longer than the timeout.
 func (g *Client) Within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, g.Timeout, ErrStoreHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, g.Timeout, ErrStoreHangs)
+	return limited{ctx, g.Timeout}, cancel
+}
+
+// limited is a context that Within has made: a call in it needs no timeout of its own.
+type limited struct {
+	context.Context
+	timeout time.Duration
+}
+
+// limit is Within, unless ctx ends that soon anyway.
+func (g *Client) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if l, ok := ctx.(limited); ok && l.timeout <= g.Timeout {
+		return ctx, func() {}
+	}
+	return g.Within(ctx)
 }
 
 // Get returns the records under some keys.
@@ -193,7 +208,7 @@ func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Cont
 		result T
 		err    error
 	}
-	ctx, cancel := g.Within(ctx)
+	ctx, cancel := g.limit(ctx)
 	defer cancel()
 	select {
 	case l.slots <- struct{}{}:

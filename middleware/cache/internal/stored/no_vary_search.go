@@ -153,7 +153,9 @@ func QueryOf(r *http.Request) string { return target.Plain(r).URL.RawQuery }
 
 // WithoutQuery returns a request for the same URI without its query. It is only good for making a key.
 func WithoutQuery(r *http.Request) *http.Request {
-	r = target.Plain(r)
+	if r = target.Plain(r); r.URL.RawQuery == "" && !r.URL.ForceQuery {
+		return r
+	}
 	bare := *r
 	u := *r.URL
 	u.RawQuery, u.ForceQuery = "", false

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// What a hit of 1 KiB allocates beyond one from memory is bounded: docs/performance.md says by how much.
+func TestAllocationsOfAHit(t *testing.T) {
+	k := start(t)
+	allocations := make(map[string]float64)
+	for _, kind := range k.all {
+		t.Run(kind.name, func(t *testing.T) { // so that its store is closed before the server ends
+			u := warmed(t, kind)
+			allocations[kind.name] = testing.AllocsPerRun(200, func() {
+				if err := u.wants(t.Context(), "/fresh/hit", "hit"); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	for name, got := range allocations {
+		most := map[string]float64{"memory": 0, "file": 85, "sqlite": 140, "redis": 100}[name]
+		if strings.HasPrefix(name, "memory before ") {
+			most = 3 // a copy in this process
+		}
+		if beyond := got - allocations["memory"]; beyond > most {
+			t.Errorf("%s: %.0f allocations beyond a hit from memory, more than %.0f", name, beyond, most)
+		} else {
+			t.Logf("%s: %.0f", name, beyond)
+		}
+	}
+}
