@@ -19,7 +19,13 @@ func (x *exchange) refreshInBackground() bool {
 	if x.parsed.Mode == rfc9111.ModeReadOnly {
 		return false // the answer could not be stored
 	}
-	r := x.request.Clone(reqctx.InBackground(context.WithoutCancel(x.request.Context())))
+	ctx := reqctx.InBackground(context.WithoutCancel(x.request.Context()))
+	if x.ahead != nil && c.refreshBudget != nil {
+		values := reqctx.From(ctx)
+		values.PaidFor = true
+		ctx = reqctx.With(ctx, values)
+	}
+	r := x.request.Clone(ctx)
 	if stream.Rewind(r) != nil {
 		return false
 	}

@@ -18,7 +18,7 @@ type Budget interface {
 	// refund is called at most once, if the retry succeeds or is not made; it may be nil.
 	Allow(key string, last Outcome) (refund func(), ok bool)
 
-	// Success is called after each call whose first attempt succeeded.
+	// Success is called after each call whose first attempt succeeded. What a cache fetches ahead of time, and has paid for, is no call.
 	Success(key string)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/drain"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // New returns a layer that sends a request again where that is safe and may help.
@@ -99,9 +100,7 @@ func (c *call) run() (*http.Response, error) {
 		closeBody(c.firstBody())
 		return nil, err
 	}
-	if counts, ok := c.opts.Budget.(interface{ Call(key string) }); ok {
-		counts.Call(c.key)
-	}
+	c.count()
 	for body := c.firstBody(); ; {
 		resp, err := c.try(body, wait)
 		if err != nil {
@@ -121,6 +120,13 @@ func (c *call) run() (*http.Response, error) {
 			return c.finish(nil, gone(err))
 		}
 		wait = p.wait
+	}
+}
+
+// count tells the budget of the call. What a cache fetches ahead of time is none: a budget has paid for it as an extra request.
+func (c *call) count() {
+	if counts, ok := c.opts.Budget.(interface{ Call(key string) }); ok && !reqctx.From(c).PaidFor {
+		counts.Call(c.key)
 	}
 }
 
@@ -145,7 +151,7 @@ func (c *call) settle(resp *http.Response) {
 	case resp == nil || resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
 	case c.refund != nil:
 		c.refund()
-	case c.sent() == 1:
+	case c.sent() == 1 && !reqctx.From(c).PaidFor:
 		c.opts.Budget.Success(c.key)
 	}
 }

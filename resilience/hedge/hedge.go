@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plyhttp/ply/internal/reqctx"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/resilience/internal/keyed"
 	"github.com/plyhttp/ply/resilience/internal/layer"
@@ -137,9 +138,9 @@ func passes(req *http.Request) bool {
 	return !retry.IsIdempotent(req) || req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
 }
 
-// account tells the budget of a call, unless a retry layer above has done so. It returns nil then.
+// account tells the budget of a call, unless a retry layer above has done so, or a budget has paid for it as an extra request. It returns nil then.
 func (h *Hedger) account(req *http.Request, key string) *accounted {
-	if _, ok := retry.InfoFromContext(req.Context()); ok {
+	if _, ok := retry.InfoFromContext(req.Context()); ok || reqctx.From(req.Context()).PaidFor {
 		return nil
 	}
 	if counts, ok := h.opts.Budget.(interface{ Call(key string) }); ok {
