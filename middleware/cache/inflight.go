@@ -52,6 +52,8 @@ type inflightFetch struct {
 	ready chan struct{} // closed by publish
 	fetchResult
 
+	// mu may be taken under the table's lock, and the fan-out's lock under mu; never the other way round.
+	// It is not held over cancel, whose context asks it for the deadline and the error.
 	mu         sync.Mutex // guards the fields below
 	published  bool
 	refs       int       // waiters, the leader included, until it is published
@@ -93,12 +95,14 @@ type inflightContext struct {
 	fetch *inflightFetch
 }
 
+// Deadline changes as requests join: do not set a timer by it. It takes mu, so no caller may hold that.
 func (c *inflightContext) Deadline() (time.Time, bool) {
 	c.fetch.mu.Lock()
 	defer c.fetch.mu.Unlock()
 	return c.fetch.deadline, !c.fetch.forever
 }
 
+// Err gives the error of the last waiter's context (end). So the layers below can tell a deadline from a cancellation.
 func (c *inflightContext) Err() error {
 	err := c.Context.Err()
 	if err != nil {
@@ -112,6 +116,7 @@ func (c *inflightContext) Err() error {
 }
 
 // newInflightFetch prepares the fetch of the request that leads it. It sends a copy of the request that is its own: the caller may be gone before it.
+// join calls it with the table's lock held, so it does no I/O. The one reference is the leader's.
 func newInflightFetch(x *exchange) *inflightFetch {
 	f := &inflightFetch{table: &x.cache.fetches, key: x.ownKey, ready: make(chan struct{}), refs: 1, started: time.Now(), seen: x.seen, began: x.cache.history.Now()}
 	f.values.Context = x.request.Context()
@@ -129,6 +134,7 @@ func newInflightFetch(x *exchange) *inflightFetch {
 }
 
 // end cancels the fetch with the reason for which its last request ended.
+// It may be called more than once, and after the fetch has ended: the first reason counts. The caller does not hold mu.
 func (f *inflightFetch) end(ctx context.Context) {
 	f.mu.Lock()
 	if f.endedBy == nil {
@@ -139,6 +145,7 @@ func (f *inflightFetch) end(ctx context.Context) {
 }
 
 // endFor cancels the fetch when the last reader of its body has left.
+// FanOut.Finish calls it without the fan-out's lock. The end of a body, and a Close, are no reason that layers below would know.
 func (f *inflightFetch) endFor(cause error) {
 	if errors.Is(cause, http.ErrBodyReadAfterClose) || cause == io.EOF {
 		cause = context.Canceled
@@ -159,11 +166,13 @@ func (f *inflightFetch) addWaiter(ctx context.Context) {
 
 // run does the exchange and publishes what came of it. A panic below, or a runtime.Goexit, is published too: it happens again in the leader.
 func (f *inflightFetch) run(d rfc9111.Decision) {
+	// The result is written by this goroutine alone until publish closes ready. The lease goes first: once published, the result must not change.
 	returned := false
 	defer func() {
 		if !returned {
 			value := recover()
 			f.panicked = &stream.Panic{Value: value, Exited: value == nil}
+			// send has closed the body by then, so nothing of it may be shared.
 			f.entry, f.fanout = nil, nil
 		}
 		f.endLease()
@@ -174,6 +183,7 @@ func (f *inflightFetch) run(d rfc9111.Decision) {
 }
 
 // publish lets the waiters see what came of the fetch. It is called once, by run, or by begin if there is no run.
+// It takes the table's lock and mu one after the other. The caller holds neither.
 func (f *inflightFetch) publish() {
 	if f.fanout == nil || f.unstored {
 		f.table.remove(f) // before a request that is released here looks for a fetch again
@@ -194,8 +204,10 @@ func (f *inflightFetch) publish() {
 	f.mu.Unlock()
 	close(f.ready)
 	switch {
+	// All waiters have left before. None is there to become a reader, so the source and the copy end here.
 	case f.fanout != nil && refs == 0:
 		stream.WithoutPanic(func() { f.fanout.Finish(context.Canceled) })
+	// Only the leader would have taken the response; deliver will not run.
 	case f.fanout == nil && leaderless:
 		stream.WithoutPanic(func() { stream.CloseBody(f.response) })
 		f.cancel(nil)
@@ -228,10 +240,12 @@ const (
 )
 
 // leave takes back the wait of a request.
+// A waiter calls it once, without a lock. It blocks only for the moment between published and the closing of ready.
 func (f *inflightFetch) leave(ctx context.Context, led bool) leaveResult {
 	f.mu.Lock()
 	if f.published {
 		f.mu.Unlock()
+		// The result may be read only after ready is closed.
 		<-f.ready // it is about to be closed
 		return tooLate
 	}
@@ -249,6 +263,7 @@ func (f *inflightFetch) leave(ctx context.Context, led bool) leaveResult {
 }
 
 // drop gives back the reference of a request that the published result is not for.
+// It is called once for a reference, after ready is closed. Without a fan-out there is nothing to give back: the references ended with the wait.
 func (f *inflightFetch) drop() {
 	if f.fanout != nil {
 		f.fanout.Leave(context.Canceled)
@@ -260,8 +275,10 @@ func (f *inflightFetch) join(x *exchange) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	// The fan-out counts this one. Its Join fails if the beginning of the body is gone.
 	case f.published && (f.entry == nil || f.fanout == nil || !f.fanout.Join(x.now)):
 		return false
+	// A fetch without references is canceled, or about to be, and one that is late or stalled may never answer.
 	case !f.published && (f.refs == 0 || f.late || x.now.Sub(f.started) > stream.StalledAfter):
 		return false
 	case !f.published:
@@ -282,6 +299,7 @@ func (f *inflightFetch) outdated(history *invalidation.History) bool {
 }
 
 // hasAnswer reports whether the answer is there, and can be shared.
+// The receive from ready makes entry visible, so no lock is needed to read it.
 func (f *inflightFetch) hasAnswer() bool {
 	select {
 	case <-f.ready:

@@ -16,6 +16,7 @@ import (
 //
 // Its lock is taken before that of a fetch, never after. No callback of the user's runs under it.
 type inflightFetches struct {
+	// The fields above mu are set by init and not changed afterwards; storedAt is atomic.
 	ctx      context.Context // done when the cache is closed
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup // the refreshes; close waits for them
@@ -23,6 +24,7 @@ type inflightFetches struct {
 	seed     maphash.Seed
 	storedAt [256]atomic.Int64 // when something was last stored for keys with this hash, since epoch
 
+	// mu is held for moments. join calls the rules and the lock of a fetch under it, and starts no I/O.
 	mu        sync.Mutex                // guards the fields below
 	keys      map[string]*inflightFetch // the first of each key; next leads to the others
 	count     int
@@ -56,6 +58,7 @@ const (
 )
 
 // join finds a fetch for a request, or makes one.
+// The caller holds no lock. It owns one reference afterwards, unless it asks by itself.
 func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 	if !x.cache.wholeURI {
 		x.knownTags() // calls the strategy, which must not happen under the lock
@@ -67,9 +70,11 @@ func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 			return f, shares
 		}
 	}
+	// A cache that is closed still answers, but nothing is shared any more.
 	if !x.mayLead() || t.closed || t.count >= maxInflight || t.keys[x.ownKey].atVariantLimit() {
 		return nil, byItself
 	}
+	// Finding and making are one critical section: two requests for one response cannot both find nothing and lead.
 	miss := t.hitForMiss(x.ownKey)
 	if x.now.Before(miss.until) && t.probe(x) {
 		x.unshared = true
@@ -118,6 +123,7 @@ func (t *inflightFetches) invalidatedSince(f *inflightFetch, x *exchange) bool {
 }
 
 // remove takes a fetch from the table. Removing it again does nothing.
+// publish and leave may both call it, in either order. The caller holds no lock of a fetch: that would be the wrong order.
 func (t *inflightFetches) remove(f *inflightFetch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -166,11 +172,13 @@ func (t *inflightFetches) noteStored(key string) {
 func (t *inflightFetches) startRefresh(own, key string, refresh func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// closed is looked at under the lock that close sets it under, so wg.Go never races with wg.Wait.
 	if _, busy := t.refreshes[key]; busy || t.closed || len(t.refreshes) >= maxRefreshes || t.underWay(own) {
 		return false
 	}
 	t.refreshes[key] = struct{}{}
 	t.wg.Go(func() {
+		// It runs also if refresh ends its goroutine; the key would stay busy for ever otherwise.
 		defer t.endRefresh(key)
 		refresh()
 	})

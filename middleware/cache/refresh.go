@@ -57,6 +57,7 @@ func (x *exchange) refreshInBackground() bool {
 
 // refresh fetches or validates, and traces that. No caller is there for a panic to reach: it becomes the error of the refresh.
 // A panic in the hook that gets this error is dropped.
+// It runs once, on the goroutine that startRefresh has made, and holds no lock. The refresh timeout and Close of the cache end its context, and with that the pause.
 func (x *exchange) refresh() {
 	defer func() { recover() }()
 	err := x.fetchForRefresh()
@@ -88,6 +89,7 @@ func (x *exchange) pauseAfterFailure() {
 }
 
 // fetchForRefresh asks the origin, and reads the body to its end if it is to be stored.
+// It runs on the refresh's goroutine, and blocks as long as the handlers below and the body do.
 func (x *exchange) fetchForRefresh() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -111,6 +113,7 @@ func (x *exchange) fetchForRefresh() (err error) {
 		x.failures++
 	}
 	defer resp.Body.Close()
+	// The context may end while Copy waits in Read: Close from the AfterFunc's goroutine ends that. The deferred stop keeps it from starting after the return.
 	defer context.AfterFunc(x.request.Context(), func() { stream.WithoutPanic(func() { resp.Body.Close() }) })() // a body need not obey the context
 	// The copy for the store is made of what is read here. A body that is not stored is closed unread.
 	if stream.IsRecording(resp.Body) {

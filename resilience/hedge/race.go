@@ -17,13 +17,16 @@ import (
 // The request itself runs on the caller's goroutine, as it would without the layer, so that a panic goes where it belongs, and nothing of the caller's is used after the return.
 // Each copy runs on the goroutine of the timer that was up for it, which ends with the copy.
 // The goroutine that brings a result decides under mu what becomes of it: it is the answer, it is kept in case that nothing better comes, or it is dropped.
+// Hedger makes one for each call, and run ends it. Copies may come back later; each finds over set, and is dropped.
 type race struct {
+	// The fields above mu are not changed after the race is made.
 	hedger *Hedger
 	next   http.RoundTripper
 	req    *http.Request // the caller's
 	key    string
 	delay  time.Duration
-	news   chan struct{} // has room for one; tells the caller to look again
+	// Never closed. One message is enough, for the caller looks at everything under mu after it.
+	news chan struct{} // has room for one; tells the caller to look again
 
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
@@ -37,6 +40,7 @@ type race struct {
 }
 
 // runner is one of those that race.
+// run or enter makes it, and it is not changed afterwards. handOver sees to the cancel of the winner, decide and drop to that of the others.
 type runner struct {
 	number int // zero for the request itself
 	cancel context.CancelCauseFunc
@@ -54,6 +58,7 @@ type result struct {
 var errNothing = errors.New("hedge: the next layer returned neither a response nor an error, against the contract of http.RoundTripper")
 
 // checked holds the next layer to the contract: a response with a body, or an error.
+// No lock is held. It closes a body that came with an error.
 func (r *race) checked(by *runner, out *http.Request, resp *http.Response, err error) result {
 	switch {
 	case resp == nil && err == nil:
@@ -75,6 +80,7 @@ func (r *race) checked(by *runner, out *http.Request, resp *http.Response, err e
 }
 
 // judged asks whether the response is usable. If the hook panics, its body is closed.
+// No lock is held: Usable is the user's.
 func (r *race) judged(got result) result {
 	if got.resp == nil {
 		return got
@@ -95,6 +101,7 @@ func better(a, b result) bool {
 	return a.panicked != nil || b.panicked == nil && a.resp != nil && b.resp == nil
 }
 
+// run is the race from the caller's side, on the caller's goroutine, called once. It blocks as long as the next layer does, and then in settle.
 func (r *race) run() (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.req.Context())
 	first := &runner{cancel: cancel}
@@ -111,6 +118,7 @@ func (r *race) run() (*http.Response, error) {
 }
 
 // unlock lets go of mu, and drops what has lost meanwhile: closing a body is I/O, and the lock is never held over it.
+// All who hold mu and may have added to lost give it back with unlock, not with mu.Unlock.
 func (r *race) unlock() {
 	lost := r.lost
 	r.lost = nil
@@ -121,6 +129,7 @@ func (r *race) unlock() {
 }
 
 // begin starts the time to the first copy.
+// The timer fires hedge on a goroutine of its own, even while begin still holds mu: hedge waits for it in isClosed.
 func (r *race) begin(first *runner) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,6 +138,7 @@ func (r *race) begin(first *runner) {
 }
 
 // finish sees to it that nothing comes after the return.
+// After a normal end the race is decided, and finish does nothing.
 func (r *race) finish() {
 	r.mu.Lock()
 	defer r.unlock()
@@ -138,6 +148,7 @@ func (r *race) finish() {
 }
 
 // decide ends the race: all but the winner are canceled, and what they bring is dropped. mu is held.
+// It is called once, by who finds the answer. A nil winner means that the next layer, or Usable, has panicked on the caller's goroutine.
 func (r *race) decide(winner *runner) {
 	r.closed, r.over = true, true
 	r.timer.Stop()
@@ -153,6 +164,7 @@ func (r *race) decide(winner *runner) {
 }
 
 // settle finds the answer, given the caller's own result. It waits for the copies under way if that is of no use.
+// It is called once, by run. It blocks without mu, until a copy comes or the caller's context ends.
 func (r *race) settle(own result) result {
 	r.mu.Lock()
 	defer r.unlock()
@@ -183,6 +195,7 @@ func (r *race) settle(own result) result {
 }
 
 // wait lets go of mu until a copy has come, or the caller has gone. The channel has room for one message, so one that is sent before the wait is not lost.
+// The caller holds mu before and after, and must look at the whole state anew.
 func (r *race) wait() {
 	r.unlock()
 	defer r.mu.Lock()
@@ -193,6 +206,7 @@ func (r *race) wait() {
 }
 
 // hedge sends one copy, if it is of any use still, and if the budget allows it.
+// It runs on the timer's goroutine, without mu. The budget and the next layer may block it; the caller does not wait for that once it has an answer.
 func (r *race) hedge() {
 	defer func() {
 		if p := recover(); p != nil { // of the budget: on the goroutine of a timer it would end the program
@@ -213,6 +227,7 @@ func (r *race) hedge() {
 		note.Tell(ctx, note.Note{Layer: "hedge", Event: "denied", Detail: "by the budget", Start: time.Now()})
 		return
 	}
+	// The race may have closed while the budget was asked. Then by is nil, and what was paid comes back.
 	by, out := r.enter()
 	if by != nil {
 		note.Tell(ctx, note.Note{Layer: "hedge", Event: "sent", Detail: "a copy", Start: time.Now()})
@@ -241,6 +256,7 @@ func (r *race) isClosed() bool {
 
 // enter makes a copy one of those that race; nil if it is too late. The next one follows after the delay.
 // The copy shares nothing with the caller's request that the caller could write to, since it may outlive the call.
+// Only enter sets the timer again, so at most one copy is about to begin at a time.
 func (r *race) enter() (*runner, *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -281,6 +297,7 @@ func (r *race) send(by *runner, out *http.Request) (sent bool) {
 }
 
 // arrived decides what becomes of the result of a copy.
+// It runs on the copy's goroutine, which ends with it. It never blocks on news: a message that is still there wakes the caller just as well.
 func (r *race) arrived(got result) {
 	// Each copy arrives exactly once, whatever became of it, or settle would wait for it until the caller has gone.
 	r.mu.Lock()

@@ -17,23 +17,30 @@ import (
 // The invariant after each change under mu: the queue is empty, or its first cannot go on, and either the timer or a release will look again (arm).
 // A gate has no goroutine. The timer's function ends by itself.
 type gate struct {
+	// The layer's; not changed once the gate is there.
 	opts *Options
 
-	mu       sync.Mutex // guards the fields below; held for moments only
+	mu sync.Mutex // guards the fields below; held for moments only
+	// nil without Options.Rate. It has a lock of its own, and is asked under mu all the same: a token and a slot are taken together.
 	bucket   *rate.Limiter
 	size     *size // nil without Options.Adaptive
 	inFlight int
-	awaiting int       // of inFlight, those that have no header yet
-	queue    list.List // of *waiter
-	paused   time.Time // nothing begins before
-	timer    *time.Timer
+	awaiting int // of inFlight, those that have no header yet
+	// An element is in it exactly until its ready is closed, or its waiter has left.
+	queue  list.List // of *waiter
+	paused time.Time // nothing begins before
+	// nil until time alone holds up the queue for the first time. It calls dispatch; a call that comes too late finds nothing to do.
+	timer *time.Timer
 }
 
+// waiter is one request in the queue. enter makes it; serve, refuseLate or leave ends it, whichever takes mu first.
 type waiter struct {
+	// Closed once, under mu, by serve or refuseLate.
 	ready    chan struct{} // closed when it has its slot, or err
 	err      error         // written before ready is closed
 	deadline time.Time     // zero for none
-	place    *list.Element // in the queue
+	// Guarded by mu.
+	place *list.Element // in the queue
 }
 
 func newGate(o *Options) *gate {
@@ -56,6 +63,7 @@ var (
 
 // acquire waits for a slot and a token, and reports whether the request stood in the queue.
 // It fails at once if the queue is full, or if the wait is known to be too long, or if the request must not wait.
+// After a nil error the caller owns a slot: it calls headed once and release once.
 func (g *gate) acquire(ctx context.Context, mayWait bool) (queued bool, err error) {
 	w, err := g.enter(ctx, mayWait)
 	if w == nil {
@@ -65,6 +73,7 @@ func (g *gate) acquire(ctx context.Context, mayWait bool) (queued bool, err erro
 }
 
 // await returns when w has its slot, or has left the queue without one.
+// It blocks without mu. Several cases of its select may be ready together: leave decides under mu, so a slot that was granted is never lost.
 func (g *gate) await(ctx context.Context, w *waiter) error {
 	var late <-chan time.Time
 	if g.opts.MaxWait > 0 {
@@ -83,6 +92,7 @@ func (g *gate) await(ctx context.Context, w *waiter) error {
 }
 
 // enter takes a slot if there is one, and a place in the queue otherwise.
+// A nil waiter with a nil error is a slot.
 func (g *gate) enter(ctx context.Context, mayWait bool) (*waiter, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 // OnError reports whether a stored response may be served in place of a failed exchange, and why (RFC 5861 §4, RFC 9111 §4.2.4).
 // Unreachable means that there was no response at all; otherwise the response was a server error.
 // The conditions stand in the order in which they count.
+// Over 15 branches on purpose: apart, the order of the conditions would be hidden.
 func OnError(a *Request, e *stored.Entry, unreachable bool, p *Policy, now time.Time) (string, bool) {
 	if e == nil || e.Part != nil || !e.Rules.MayServeStale() || a.Directives.NoCache || a.Pragma || a.Mode == ModeReload || a.Mode == ModeNoCache {
 		return "", false

@@ -7,12 +7,15 @@ import (
 
 // Panic is a panic below the cache, or a call of runtime.Goexit, on its way to the goroutine that it would have happened on without a cache.
 type Panic struct {
-	to     *Reader // nil for the first to ask
+	// Of a fan-out's readers, only the one that asked for the read repeats the panic; see Reader.conclude.
+	to *Reader // nil for the first to ask
+	// With Exited the goroutine has ended by runtime.Goexit, and Value is nil.
 	Value  any
 	Exited bool
 }
 
 // Again panics, or ends the goroutine, as was done below.
+// It does not return. The caller holds no lock, and has given back what it holds.
 func (r *Panic) Again() {
 	if r.Exited {
 		runtime.Goexit()

@@ -16,6 +16,7 @@ func Replayable(r *http.Request) bool {
 }
 
 // Rewind replaces a body that has been sent, or that another goroutine will send.
+// r must be the caller's own copy: Body is replaced in place, and the body that was there is not closed. GetBody is the user's, so no lock is held.
 func Rewind(r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
