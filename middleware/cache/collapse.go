@@ -63,6 +63,7 @@ const (
 )
 
 // collapse answers a request by a fetch that others may share.
+// It runs on the caller's goroutine, without a lock, and blocks until the answer, an error, or the end of the caller's context.
 func (x *exchange) collapse(d rfc9111.Decision) (*http.Response, error) {
 	defer x.cache.fetches.probed(x)
 	for next, round := joinAgain, 0; next == joinAgain && round < maxRounds; round++ {
@@ -87,6 +88,7 @@ func (x *exchange) collapse(d rfc9111.Decision) (*http.Response, error) {
 // lead begins a fetch and waits for it, as the waiters do. The fetch runs on a goroutine of its own, for the caller may leave while others still wait;
 // a caller whose context has no end cannot, and carries it out itself.
 func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	// f is in the table already. begin either starts run or publishes f empty, so those who have joined are released in any case.
 	resp, begun := x.begin(f, d)
 	switch {
 	case resp != nil:
@@ -158,6 +160,7 @@ func (x *exchange) lookAgain() *http.Response {
 }
 
 // departed answers a caller that has left a fetch: with a stale response if its deadline has passed, and else with an error.
+// The caller has given its reference back.
 func (x *exchange) departed(f *inflightFetch, d rfc9111.Decision, left leaveResult) (*http.Response, error) {
 	if stale := x.insteadAfterDeadline(d); stale != nil {
 		return stale, nil
@@ -171,6 +174,7 @@ func (x *exchange) departed(f *inflightFetch, d rfc9111.Decision, left leaveResu
 
 // canceledError waits for the end of a fetch that was canceled because its last waiter has left, and returns its error: what the layers below make
 // of the cancellation is what the caller would see without a cache. It does not wait long.
+// Only the last waiter calls it: the fetch was canceled on its behalf, so the error, or the panic, is its own. It blocks for DrainTime at most.
 func (x *exchange) canceledError(f *inflightFetch) error {
 	ctx := x.request.Context()
 	slow := time.NewTimer(stream.DrainTime)
@@ -192,6 +196,7 @@ func (x *exchange) canceledError(f *inflightFetch) error {
 }
 
 // deliver gives the leader what came of its fetch, and reports that.
+// Only the leader calls it, once, after ready is closed. It still has its reference: the reader takes it over, or drop gives it back.
 func (x *exchange) deliver(f *inflightFetch, d rfc9111.Decision) (*http.Response, error) {
 	// A panic of the layers below belongs to the request that was sent for the leader, so it goes on in the leader only.
 	if f.panicked != nil {
@@ -205,6 +210,7 @@ func (x *exchange) deliver(f *inflightFetch, d rfc9111.Decision) (*http.Response
 		return nil, f.err
 	}
 	resp := f.response
+	// Only the leader is left to read response; publish does so only if the leader has left.
 	f.response = nil // the only reference: a body that the caller drops can be collected while the fetch goes on
 	resp.Request = x.request
 	switch {
@@ -254,6 +260,7 @@ func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadClose
 	if ctx.Done() == nil {
 		return body.Watch(rc, body.Hooks{Done: func(error) { f.cancel(nil) }})
 	}
+	// The caller may leave without closing the body. Then its context ends the fetch, on a goroutine of the AfterFunc.
 	stop := context.AfterFunc(ctx, func() { f.end(ctx) })
 	return body.Watch(rc, body.Hooks{Done: func(error) {
 		stop()

@@ -87,6 +87,7 @@ func (x *exchange) shareError(f *inflightFetch, d rfc9111.Decision) (*http.Respo
 }
 
 // wait waits until a fetch has ended, or is not worth waiting for any longer. ended is true even if the request's context has ended meanwhile.
+// It blocks without a lock, and keeps the caller's reference.
 func (f *inflightFetch) wait(ctx context.Context) (ended, tooLong bool) {
 	select {
 	case <-f.ready:
@@ -103,6 +104,7 @@ func (f *inflightFetch) wait(ctx context.Context) (ended, tooLong bool) {
 	select {
 	case <-f.ready:
 		return true, false
+	// The answer may be there at the same moment, and select picks either. leave finds that out: it says tooLate.
 	case <-ctx.Done():
 		return false, false
 	case <-over:
@@ -111,6 +113,7 @@ func (f *inflightFetch) wait(ctx context.Context) (ended, tooLong bool) {
 }
 
 // abandon ends the wait of a caller that has gone.
+// It gives the reference back: leave does, or, if the fetch was published first, drop.
 func (x *exchange) abandon(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
 	defer x.closeRequest()
 	left := f.leave(x.request.Context(), false)
@@ -137,6 +140,7 @@ func (x *exchange) errorIsPrivate(f *inflightFetch) bool {
 }
 
 // couldUse reports whether a stored response could answer the request at this moment, without asking the origin.
+// find calls it under the table's lock: it only computes.
 func (x *exchange) couldUse(e *stored.Entry, now time.Time) bool {
 	d := rfc9111.Decide(&x.parsed, &rfc9111.Lookup{Entry: e, Variants: &stored.Variants{Entries: []*stored.Entry{e}}}, now)
 	return d.Action == rfc9111.Serve || d.Action == rfc9111.ServeStale
@@ -192,6 +196,7 @@ func (x *exchange) deliverShared(resp *http.Response, s Status) *http.Response {
 }
 
 // attachBody gives a response its body, if that is still on its way. It is false if the beginning is gone, and then the reference remains.
+// After true, the reference is gone: it is a reader's, or was given back because no body is needed.
 func (x *exchange) attachBody(f *inflightFetch, resp *http.Response, form stored.Form) bool {
 	if f.fanout == nil {
 		return true
@@ -226,6 +231,7 @@ func (x *exchange) attachBody(f *inflightFetch, resp *http.Response, form stored
 }
 
 // newReader makes the body of a response whose bytes come from a fetch that others share.
+// The body may be read after the exchange is over. So Resume keeps the request and the fetch, and not x.
 func (x *exchange) newReader(f *inflightFetch, resp *http.Response) *stream.Reader {
 	s, next, r := f.fanout, x.next, x.request
 	t := &stream.Reader{Ctx: r.Context()}

@@ -25,7 +25,9 @@ import (
 // So a request goes on by itself as soon as anything is wrong with its lease.
 //
 // mu is never held while the store is called. Leases have no goroutine: End uses a worker of the store, and notifications come on the store's own.
+// New makes them for a cache, and the Close of the cache ends them. Nil Leases can be closed.
 type Leases struct {
+	// The fields above mu are set by New, and not changed afterwards.
 	Store             *durable.Store
 	TTL               time.Duration
 	pace              pace
@@ -48,6 +50,7 @@ const (
 )
 
 // lasts is for how long processes that come later do the same.
+// The release record expires then, so no process needs to remove it.
 func (p Release) lasts() time.Duration {
 	switch p {
 	case ReleaseOnePerProcess:
@@ -75,6 +78,7 @@ func (l *Leases) Close() {
 	if l == nil {
 		return
 	}
+	// The notifications end before the lock is taken: one that is under way may need the lock for onChange.
 	l.stopNotifications()
 	l.mu.Lock()
 	l.closed = true
@@ -84,6 +88,7 @@ func (l *Leases) Close() {
 	if len(held) == 0 {
 		return
 	}
+	// If no worker is free, the records stay until they expire, and the waiters wait until then.
 	l.Store.Workers.Go(func(ctx context.Context) {
 		for lease := range held {
 			lease.EndIn(ctx, ReleaseInTurn)
@@ -92,6 +97,8 @@ func (l *Leases) Close() {
 }
 
 // A Lease is this process's right to ask the origin, as far as the others respect it.
+// Acquire makes it. End, EndIn or the Close of the cache ends it, whichever comes first; over decides that.
+// It is safe for concurrent use: only over changes.
 type Lease struct {
 	of   *Leases
 	key  string
@@ -109,6 +116,8 @@ type Subject struct {
 }
 
 // Acquire puts a lease record, or returns that of another process. Which of two processes gets it, the store's compare-and-swap decides.
+// It blocks for calls of the store, no longer than the client allows, and holds no lock meanwhile.
+// If it returns a Lease, the caller must end it; if it returns a Record or an error, there is nothing to end.
 func (l *Leases) Acquire(ctx context.Context, s *Subject) (*Lease, *Record, error) {
 	mine := &Lease{of: l, key: l.key(s), by: l.Store.NewGeneration()}
 	n := newRecord(mine.by, s)
@@ -132,6 +141,7 @@ func (l *Leases) Acquire(ctx context.Context, s *Subject) (*Lease, *Record, erro
 		case err == durable.ErrNewer:
 			return nil, nil, err
 		case err != nil, other.by == stored.Generation{}, other.overtaken(s.Seen):
+			// The record is damaged, removed, or older than what the lookup has seen. The next Put replaces this very version, or conflicts.
 			n.version = records[0].Version // empty if it has just been removed
 		case other.by == mine.by: // the store reported a conflict though it took the record
 			l.hold(mine)
@@ -144,6 +154,7 @@ func (l *Leases) Acquire(ctx context.Context, s *Subject) (*Lease, *Record, erro
 }
 
 // hold remembers a lease for Close. A lease that is acquired during Close is left to expire.
+// Held leases need no renewal: the record expires after TTL, also if this process dies.
 func (l *Leases) hold(mine *Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -153,6 +164,7 @@ func (l *Leases) hold(mine *Lease) {
 }
 
 // End gives a lease back, in the background. The first call of End or EndIn counts. Ending a nil lease does nothing.
+// It does not wait for the store. If no worker is free, the record stays until it expires.
 func (l *Lease) End(p Release) {
 	if l.ends() {
 		l.of.Store.Workers.Go(func(ctx context.Context) { l.release(ctx, p) })
@@ -167,6 +179,7 @@ func (l *Lease) EndIn(ctx context.Context, p Release) {
 }
 
 // ends reports whether this call is the first to end the lease.
+// The swap lets one of several concurrent calls through. delete on the nil map that Close leaves does nothing.
 func (l *Lease) ends() bool {
 	if l == nil || l.over.Swap(true) {
 		return false
@@ -179,6 +192,7 @@ func (l *Lease) ends() bool {
 
 // release removes the lease record, or replaces it by one that says how the waiters go on. If none waits, it removes it in any case:
 // answers that cannot be shared leave nothing in the store. A waiter that marks the record as contended at the same time makes a conflict, so release reads again.
+// It runs once for a lease, in the background, without a lock. It leaves a record alone that is no longer this lease's.
 func (l *Lease) release(ctx context.Context, p Release) {
 	client := l.of.Store.Client
 	for range durable.MaxAttempts {

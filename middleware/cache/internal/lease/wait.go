@@ -21,11 +21,14 @@ var (
 // Wait waits until a lease record is gone, or another one is in its place. It subscribes before it looks, so that no change escapes it:
 //
 //	we: subscribe   we: mark as contended   they: give back, the store notifies us   we: wake, look
+//
+// The caller holds no lock and no lease. over bounds all waits of one fetch; Wait neither makes nor stops it.
 func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) error {
 	// The order matters. A subscription made after the mark could miss the notification of a holder that gives back in between,
 	// and a mark is what makes the holder leave word instead of deleting its record.
 	changed, unsubscribe := l.onRecordChange(n.key)
 	defer unsubscribe()
+	// From here until unsubscribe, onChange may send to changed. It has room for one, so no sender waits for this goroutine.
 	client, begun := l.Store.Client, time.Now()
 	if err := l.notifyHolder(ctx, n); err != nil {
 		return err
@@ -85,6 +88,7 @@ func (l *Leases) onRecordChange(key string) (changed <-chan struct{}, unsubscrib
 }
 
 // removeWaiter forgets a waiter, and with its last one the key.
+// A message that was sent before is lost with the channel, which is not closed: onChange may be about to send.
 func (l *Leases) removeWaiter(key string, waiter chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,6 +104,7 @@ func (l *Leases) removeWaiter(key string, waiter chan struct{}) {
 }
 
 // onChange wakes the waiters for a key that may have changed; "" stands for all. The store calls it, so it must not wait.
+// It sends under mu, and never blocks there: the channels have room for one.
 func (l *Leases) onChange(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

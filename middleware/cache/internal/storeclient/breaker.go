@@ -11,6 +11,9 @@ import (
 // Half open: one caller at a time, claimed under the lock, sends a probe, whose outcome decides:
 //
 //	caller A: state says down, and probe   caller B: state says down alone   probe ends: probed sets up or down, and the next time
+//
+// No method blocks, or calls the store, under mu. Outcomes may arrive late and out of order: a call that began before the store went down
+// may succeed after it. Only a probe sets the store up again.
 type breaker struct {
 	probes sync.WaitGroup // the probe that is under way; the client's Close waits for it
 
@@ -20,9 +23,10 @@ type breaker struct {
 	lastHang time.Time  // when the latest that counts was given up
 	refusals int        // in a row
 	down     bool
-	probing  bool
-	closed   bool      // the store is not called any more, nor probed
-	next     time.Time // when a probe may be sent
+	// Set by claim, cleared by probed: in between, exactly one probe is under way.
+	probing bool
+	closed  bool      // the store is not called any more, nor probed
+	next    time.Time // when a probe may be sent
 }
 
 const (
@@ -34,6 +38,7 @@ const (
 )
 
 // state reports whether the store is down, and if so, whether the caller must send a probe.
+// A caller that gets probe must start the probe: only its end clears probing, and Close waits for it.
 func (b *breaker) state(now time.Time) (probe, down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -52,6 +57,7 @@ func (b *breaker) claim(now time.Time) bool {
 }
 
 // succeeded notes a call that has succeeded.
+// It does not set down to false: that is for the probe.
 func (b *breaker) succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -91,6 +97,7 @@ func (b *breaker) refusedRead() (probe bool) {
 }
 
 // probed notes the outcome of a probe.
+// The client's probe calls it once for each claim, before probes.Done.
 func (b *breaker) probed(up bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

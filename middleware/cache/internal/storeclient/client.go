@@ -15,6 +15,7 @@ import (
 //
 // Each call runs on a goroutine of its own, which ends when the store returns. A call that hangs keeps its goroutine and its slot; lanes bound both.
 // No lock is held while the store is called: a lane's slots and its breaker are all that calls share.
+// The cache makes one, and its Close closes it. It is safe for concurrent use once OnAnswer is set: nothing in it changes afterwards but the lanes.
 type Client struct {
 	store         store.Store
 	multi         store.MultiGetter // store, if it is one, or nil
@@ -27,6 +28,7 @@ type Client struct {
 }
 
 // A lane has the calls of one sort, those that read or those that change something. Each has slots of its own, so that neither sort waits for the other.
+// New makes the two lanes. The clients that Patient returns share them, and with them one Close.
 type lane struct {
 	slots   chan struct{} // holds an element for each call that has not returned; the goroutine of the call removes it
 	Breaker breaker
@@ -149,6 +151,7 @@ func (g *Client) change(ctx context.Context, f func(context.Context) error) erro
 }
 
 // guarded makes one call of the store, unless it is left alone, and learns from the outcome.
+// It blocks no longer than the context and the timeout allow, whatever the store does. The caller holds no lock.
 func guarded[T any](ctx context.Context, g *Client, l *lane, call func(context.Context) (T, error)) (result T, err error) {
 	began := time.Now()
 	if g.skips(l, began) {
@@ -165,6 +168,7 @@ func guarded[T any](ctx context.Context, g *Client, l *lane, call func(context.C
 
 // skips reports whether the store is not to be called now, and starts a probe if it is time for one. The probe ends with its call, or with the timeout;
 // Close waits for it.
+// probes has been raised already when it starts the probe (claim), so that Close cannot miss it.
 func (g *Client) skips(l *lane, now time.Time) bool {
 	if g.ignoreBreaker {
 		return g.Reads.Breaker.isClosed()
@@ -185,6 +189,7 @@ func (g *Client) Failing() bool { return g.Reads.Breaker.failing() || g.Writes.B
 
 // observe tells the breaker the outcome of a call. That a record has changed, is too large or newer, or that the caller has gone says nothing against the store.
 // A store that refuses a change at once is there; for one that refuses to be read, a probe finds out.
+// It runs on the caller's goroutine, after Call. A store that answers later, when the caller has its error, is not heard.
 func (g *Client) observe(l *lane, err error, began, now time.Time) {
 	switch {
 	case err == nil, errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrNewer):
@@ -217,6 +222,7 @@ func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Cont
 	}
 	done := make(chan outcome, 1) // buffered, so that the goroutine ends though the caller has gone
 	go func() {
+		// It runs last, after the outcome is sent, also if the store ends the goroutine. So a full lane means that many calls are truly under way.
 		defer func() { <-l.slots }()
 		result, err := Recovered(ctx, call)
 		done <- outcome{result, err}
@@ -252,6 +258,8 @@ func Recovered[T any](ctx context.Context, call func(context.Context) (T, error)
 
 // Close keeps further calls away from the store, whose owner may close it then, and waits for those that are under way,
 // no longer than a call may take. Bodies that are still read from the store end as if it were down.
+// It keeps each slot that it gets, so that a call that has passed skips before, and comes late, waits for a slot until its timeout.
+// A second call returns at once, and does not wait.
 func (g *Client) Close() {
 	if !g.Reads.Breaker.close() || !g.Writes.Breaker.close() {
 		return
@@ -272,6 +280,7 @@ func (g *Client) Close() {
 }
 
 // probe finds out whether a store is there that was down, or may be. No request waits for it. A store that refuses a change at once is there.
+// It runs on a goroutine of its own, which ends with the call's timeout at the latest. claim has raised probes for it.
 func (g *Client) probe(l *lane) {
 	defer l.Breaker.probes.Done()
 	_, err := Call(context.Background(), g, l, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.probe(ctx) })

@@ -11,6 +11,7 @@ import (
 //
 // Each job has a goroutine, which ends with the job, and a context that ends with the job's limit or with Shutdown. wg counts the goroutines:
 // Add happens under mu with closed false, and Shutdown sets closed before it waits, so no job is added while it does.
+// Its owner calls Init once, before any job, and Shutdown once, at the end.
 type Workers struct {
 	ctx    context.Context // done when Shutdown is over
 	cancel context.CancelFunc
@@ -33,6 +34,7 @@ func (c *Workers) Init(limit time.Duration) {
 }
 
 // Go runs job on a goroutine of its own. It is false if there are too many already, or after Shutdown. A panic of the job is dropped.
+// It does not wait for the job, so it may be called on a request's goroutine.
 func (c *Workers) Go(job func(context.Context)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,6 +52,7 @@ func (c *Workers) Go(job func(context.Context)) bool {
 }
 
 // GoOnce is Go, unless a job with this name is under way.
+// The name is claimed before the job starts. It is free again when the job has ended, a panic included, or has not started.
 func (c *Workers) GoOnce(name string, job func(context.Context)) {
 	if !c.claim(name) {
 		return
@@ -81,6 +84,7 @@ func (c *Workers) release(name string) {
 
 // Then runs f on a goroutine of its own, for what follows a job that is under way: it does not count as a job. A panic of f is dropped.
 // After Shutdown it does nothing.
+// f may wait for a job, whose context Shutdown ends; so Shutdown, which waits for f too, ends all the same.
 func (c *Workers) Then(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,6 +119,7 @@ func (c *Workers) Await(job func(context.Context) error, ended func(error)) {
 	}
 }
 
+// It runs before wg counts the goroutine as ended, so there are never more jobs counted than goroutines.
 func (c *Workers) done() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,6 +127,7 @@ func (c *Workers) done() {
 }
 
 // Shutdown takes no more jobs, waits for those that are under way as long as patience, and then cancels the rest and waits for that.
+// It blocks until each job has returned: a job that ignores its context holds it up. The caller holds no lock that a job may need.
 func (c *Workers) Shutdown(patience time.Duration) {
 	c.mu.Lock()
 	c.closed = true

@@ -28,6 +28,7 @@ import (
 // Refs counts who keeps the source open: readers, waiters that may become readers, and the put that stores the copy. The last to leave calls Finish,
 // which closes the source and cancels the exchange. If a read is under way then, Cancel ends it, and a goroutine of its own waits to close the source.
 type FanOut struct {
+	// The fields above mu are set before the first Attach. Of them, only Final and closing change later.
 	Source  io.ReadCloser
 	Ended   func()            // called once the source has returned io.EOF: its trailers are there
 	Decided func(Outcome)     // called once, when it is certain what becomes of the copy
@@ -37,6 +38,7 @@ type FanOut struct {
 	Announced http.Header // the trailers, before the body has ended; nil if there are none
 	Final     http.Header // the trailers; written by Ended, read by readers that have seen io.EOF
 
+	// Finish, broke, and the end or an error of the source each ask for it; the first closes it.
 	closing sync.Once // of the source
 
 	mu       sync.Mutex // guards the fields below
@@ -47,14 +49,18 @@ type FanOut struct {
 	array    []byte // of body, once that is no longer the copy's array, at which readers may be looking without the lock
 	prefix   Proof
 
-	Refs     int // readers, and waiters that may become one
-	readers  []*Reader
-	waiting  int           // readers that wait for more
+	// Guarded by mu; publish of the in-flight fetch sets it while no reader can know the fan-out yet.
+	Refs    int // readers, and waiters that may become one
+	readers []*Reader
+	waiting int // readers that wait for more
+	// Each channel is made by the first that waits (addDemand), closed once (wake), and then forgotten: the next wait makes another.
 	progress chan struct{} // closed when there is more; nil if none waits
-	reading  time.Time     // since when a read is under way, or zero
-	over     bool          // the last has left: the source is closed, or will be
-	whole    bool          // the copy is complete, and all of it is in body
-	late     bool          // a reader's deadline has passed while it waited
+	// It is the token of pull: who sets it under mu starts the goroutine, and that goroutine clears it (publish, broke).
+	reading time.Time // since when a read is under way, or zero
+	// Set once, by Finish. Nothing resets it, and room, take and openSink leave the copy alone from then on.
+	over  bool // the last has left: the source is closed, or will be
+	whole bool // the copy is complete, and all of it is in body
+	late  bool // a reader's deadline has passed while it waited
 
 	reader   *Reader // that the read under way is for: a panic in the read happens again in its goroutine
 	panicked *Panic
@@ -68,6 +74,7 @@ const ScratchSize = 4 << 10
 
 // Attach adds a reader of the bytes from first up to end, -1 for the end of the body. It takes over a reference, which t.Close or the end of t.Ctx
 // gives back. It returns nil, and leaves the reference, if the beginning of the body is no longer here.
+// The caller owns a reference. The AfterFunc may run before Attach returns; it waits for mu in depart.
 func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,6 +90,7 @@ func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 }
 
 // Join adds a reference, if all bytes are here and more are coming, or all have come.
+// The new reference counts as a reader at offset 0 until it is attached, so the beginning is kept for it within the bound (slowest).
 func (s *FanOut) Join(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,6 +110,7 @@ func (s *FanOut) AddRef() {
 }
 
 // Leave gives back a reference that has not become a reader's.
+// The caller must not hold mu, for the last one closes the source.
 func (s *FanOut) Leave(cause error) {
 	s.mu.Lock()
 	s.Refs--
@@ -125,6 +134,7 @@ func (s *FanOut) remove(t *Reader) bool {
 
 // Finish ends the exchange if no reference is left. A read that is under way must not hold up the caller, which has just left:
 // Close of the source may wait for that read, so it is called on a goroutine of its own, which ends with the read.
+// It may be called by several at the same time, and again: over lets one through. It calls hooks, so the caller holds no lock.
 func (s *FanOut) Finish(cause error) {
 	s.mu.Lock()
 	if s.Refs > 0 || s.over {
@@ -144,6 +154,7 @@ func (s *FanOut) Finish(cause error) {
 	s.mu.Unlock()
 	if busy {
 		s.Cancel(cause)
+		// Cancel ends the read. Until it has, Close of the source may block.
 		go WithoutPanic(s.closeSource)
 	} else {
 		defer s.Cancel(cause)
@@ -162,6 +173,7 @@ func (s *FanOut) decide(o Outcome) {
 }
 
 // wake wakes all readers that wait. The lock is held.
+// A reader that is woken looks at the state anew, and may have to wait again.
 func (s *FanOut) wake() {
 	if s.progress != nil {
 		close(s.progress)
@@ -170,6 +182,7 @@ func (s *FanOut) wake() {
 }
 
 // addDemand has more read, unless a read is under way, and returns the channel that is closed when there is more. The lock is held.
+// t becomes the reader that answers for a panic only if it starts the read.
 func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 	if s.progress == nil {
 		s.progress = make(chan struct{})
@@ -205,6 +218,7 @@ func (s *FanOut) pull() {
 
 // read reads from the source, and settles the copy if this was the end of it. What it has read is not visible until publish:
 // slide and take may write behind size while readers look at what is before it.
+// Only pull calls it, so at most one call is under way. It blocks in the source, in Decided and, for a large copy, in the sink.
 func (s *FanOut) read() (int, error) {
 	s.mu.Lock()
 	dst := s.room()
@@ -215,6 +229,7 @@ func (s *FanOut) read() (int, error) {
 		defer scratches.Put(scratch)
 		dst = scratch[:]
 	}
+	// The last reader may leave while this blocks: Finish sets over, cancels, and take then ignores what was read.
 	n, err := s.Source.Read(dst)
 	if n < 0 || n > len(dst) {
 		n, err = 0, errMiscounted
@@ -230,6 +245,7 @@ func (s *FanOut) read() (int, error) {
 	if moving {
 		o = s.move(before, dst[:n], err)
 	}
+	// Decided comes before publish: a reader that has seen the end finds the copy handed over.
 	s.decideForReader(o)
 	if err != nil {
 		s.closeSource()
@@ -303,6 +319,7 @@ func (s *FanOut) room() []byte {
 }
 
 // take takes in what was read into the place that room returned. The lock is held.
+// dst may have been forgotten by Finish meanwhile; then the bytes are dropped.
 func (s *FanOut) take(scratch *[ScratchSize]byte, n int, err error) Outcome {
 	if s.over {
 		return Outcome{}
@@ -343,6 +360,7 @@ func (s *FanOut) publish(n int, err error) bool {
 }
 
 // broke ends the body when reading it has panicked: in the goroutine of the reader it was for that happens again, for the others it is an error.
+// Only pull's deferred function calls it, once, without mu. No further read starts, for err is set.
 func (s *FanOut) broke(r *Panic) {
 	r.Exited = r.Value == nil
 	s.mu.Lock()
@@ -397,6 +415,7 @@ func (s *FanOut) slide() []byte {
 
 // slowest is the offset of the reader that is furthest behind. Waiters that may become readers count as being at the beginning. The lock is held.
 func (s *FanOut) slowest() int64 {
+	// A reference may be one that only keeps the source open (AddRef); that cannot be told from a waiter here.
 	if s.Refs > len(s.readers) {
 		return s.base
 	}

@@ -12,12 +12,14 @@ import (
 //
 // It ends once (depart): with the end of its bytes, with Close, or with its context, whose AfterFunc runs on a goroutine of its own.
 // A reader that is cut off has lost its reference to the fan-out, and goes on with a request of its own (readOn).
+// One goroutine at a time reads. Close, and the end of Ctx, may come from others at any time.
 type Reader struct {
 	*FanOut
 	Ctx    context.Context
 	OnEnd  func()               // called before the reader hears of a clean end; nil for none
 	Resume func() *Continuation // makes the request of its own
-	stop   func() bool          // stops waiting for the end of ctx
+	// Set once, by Attach under mu.
+	stop func() bool // stops waiting for the end of ctx
 
 	// guarded by the fan-out's lock
 	off, end int64 // end is -1 for the end of the body
@@ -26,11 +28,13 @@ type Reader struct {
 	gone     error // why nothing more can be read here
 	cut      bool  // it goes on with a request of its own
 	proof    Proof
-	rest     io.ReadCloser
-	abort    context.CancelFunc // makes the request of its own
+	// Written by open. It is read and closed without the lock.
+	rest  io.ReadCloser
+	abort context.CancelFunc // makes the request of its own
 }
 
 // depart ends a reader. The first reason counts. It closes what is the reader's own without the lock, and the fan-out if it was the last.
+// The caller does not hold the lock. It may be called at any time, and again.
 func (t *Reader) depart(why error) {
 	s := t.FanOut
 	s.mu.Lock()
@@ -64,6 +68,7 @@ func (t *Reader) depart(why error) {
 }
 
 // Read reads what is there, and waits only if nothing is.
+// It blocks until there are bytes, an error, or the end of Ctx, and holds no lock while it does.
 func (t *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -188,6 +193,7 @@ func (t *Reader) state() (bool, error) {
 }
 
 // conclude ends the reader, and repeats a panic of the read that it has asked for.
+// It runs on the goroutine that reads, without the lock. OnEnd runs before depart, so that the trailers are there when the reader hears of the end.
 func (t *Reader) conclude(err error) error {
 	if err == errCut {
 		return err
@@ -212,6 +218,7 @@ func (t *Reader) conclude(err error) error {
 }
 
 // readOn reads from an answer to a request of the reader's own, once it has been cut off.
+// Only the goroutine that reads calls it, so the request is sent once.
 func (t *Reader) readOn(p []byte) (int, error) {
 	t.mu.Lock()
 	rest, gone := t.rest, t.gone
@@ -276,6 +283,7 @@ func (t *Reader) Close() error {
 
 // lastOfACopy reports whether the copy would be lost with this reader, and is near enough to its end to be completed.
 // It is not if a Read of this reader waits at the moment: Close must end that one, and not wait beside it.
+// The answer may be outdated at once: another reader may join. Then drain has read a little more than it had to.
 func (t *Reader) lastOfACopy() bool {
 	s := t.FanOut
 	s.mu.Lock()
@@ -284,6 +292,7 @@ func (t *Reader) lastOfACopy() bool {
 }
 
 // drain has the rest read, within bounds of bytes and time. It waits without the lock.
+// It blocks the caller of Close for DrainTime at most.
 func (t *Reader) drain() {
 	s := t.FanOut
 	stalled := time.NewTimer(DrainTime)

@@ -16,6 +16,8 @@ import (
 // either without it or, for the sink, with only Close to be held up. Close may come while a Read runs:
 //
 //	Read: blocks in the body   Close: finds reads > 0, drains nothing, stops the copy, closes the body   Read: fails
+//
+// The cache makes one for a response that only one caller gets. Close ends it; a Recorder that is dropped unclosed loses its claim on the budget to a cleanup.
 type Recorder struct {
 	io.ReadCloser
 
@@ -27,6 +29,7 @@ type Recorder struct {
 
 	Ended func() // called when the body has ended, before the caller hears of it; its trailers are there
 
+	// It is held while the sink takes bytes, so Close may wait for a slow store, as the Read does.
 	mu sync.Mutex // guards the copy
 	BodyCopy
 }
@@ -40,6 +43,7 @@ func NewRecorder(body io.ReadCloser, d BodyCopy) *Recorder {
 
 func (r *Recorder) Read(p []byte) (int, error) {
 	r.reads.Add(1)
+	// reads is up before the body is asked, so that Close does not drain beside a Read that waits.
 	defer r.reads.Add(-1)
 	n, err := r.ReadCloser.Read(p)
 	if err == io.EOF {
@@ -60,6 +64,7 @@ func (r *Recorder) decide(o Outcome) {
 }
 
 // record copies what was read, into memory or, once it is large, into the store.
+// It calls OpenSink and the sink under mu, so the caller's Read and that of drain take turns.
 func (r *Recorder) record(p []byte, err error) Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,6 +89,7 @@ func (r *Recorder) record(p []byte, err error) Outcome {
 }
 
 // Close reads on to the end of the body if that cannot be far away, and drops a copy that is not complete. It closes the body on every path.
+// A second Close finds the copy settled, and only closes the body again. The order of the deferred calls: the outcome first, then the body.
 func (r *Recorder) Close() (err error) {
 	defer func() { err = r.ReadCloser.Close() }() // also if a hook panics
 	defer func() { r.decide(r.stop()) }()
@@ -122,6 +128,7 @@ func (r *Recorder) unfinished() bool {
 func (d *BodyCopy) nearEnd(size int64) bool { return d.Length < 0 || d.Length-size <= drainLimit }
 
 // stop drops a copy that is not complete, and returns that outcome.
+// A Read that is under way finds the copy settled, and records nothing more.
 func (r *Recorder) stop() Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
