@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -243,5 +245,93 @@ func TestDirectoryUnderARecordsName(t *testing.T) {
 			}
 			checkDir(t, dir, s, "afterwards")
 		})
+	}
+}
+
+// What is no record is removed by the Get that finds it, also where it is larger than the first read of a file, or no file at all.
+func TestGetRemovesWhatIsNoRecord(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	mustPut(t, s, "k", store.Record{Data: []byte(strings.Repeat("x", 3*block))})
+	path := pathOf(dir, "k")
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	file := func(content []byte) func(t *testing.T) {
+		return func(t *testing.T) { require.NoError(t, os.WriteFile(path, content, 0o600)) }
+	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	require.NoError(t, os.WriteFile(elsewhere, whole, 0o600))
+	for name, spoil := range map[string]func(t *testing.T){
+		"nothing":                     file(nil),
+		"one byte less than a head":   file(whole[:headSize-1]),
+		"a head":                      file(whole[:headSize]),
+		"less than the first read":    file(whole[:block-1]),
+		"the first read":              file(whole[:block]),
+		"a byte more":                 file(whole[:block+1]),
+		"a byte less than the record": file(whole[:len(whole)-1]),
+		"a byte more than the record": file(append(slices.Clone(whole), 0)),
+		"a symlink to a record":       func(t *testing.T) { require.NoError(t, os.Symlink(elsewhere, path)) },
+		"a symlink to nothing":        func(t *testing.T) { require.NoError(t, os.Symlink(filepath.Join(dir, "nothing"), path)) },
+		"a directory":                 func(t *testing.T) { require.NoError(t, os.Mkdir(path, 0o700)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.RemoveAll(path))
+			spoil(t)
+			if r := mustGet(t, s, "k"); r.Version != "" || r.Data != nil {
+				t.Errorf("got version %q and %d bytes, want nothing", r.Version, len(r.Data))
+			}
+			if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("it is still there: %v", err)
+			}
+		})
+	}
+	require.NoError(t, os.WriteFile(path, whole, 0o600))
+	if r := mustGet(t, s, "k"); len(r.Data) != 3*block {
+		t.Errorf("the whole file: %d bytes", len(r.Data))
+	}
+}
+
+// The head of a file that is no record is an error, whatever part of it is there.
+func TestReadHeadRefusesWhatIsNoRecord(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	key := strings.Repeat("k", 2*block) // does not fit into the first read
+	mustPut(t, s, key, store.Record{Data: []byte("data")})
+	p, err := s.place()
+	require.NoError(t, err)
+	_, name := nameOf(key)
+	path := pathOf(dir, key)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	if h, err := readHead(p, name); err != nil || h.key != key || h.data != 4 {
+		t.Errorf("a record: a key of %d bytes, %d bytes of data, %v", len(h.key), h.data, err)
+	}
+	for _, n := range []int{0, 1, headSize - 1, headSize, block, block + 1, len(whole) - 1} {
+		require.NoError(t, os.WriteFile(path, whole[:n], 0o600))
+		if _, err := readHead(p, name); !errors.Is(err, errCorrupt) {
+			t.Errorf("the first %d bytes: %v, want errCorrupt", n, err)
+		}
+	}
+	require.NoError(t, os.Remove(path))
+	if _, err := readHead(p, name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v, want ErrNotExist", err)
+	}
+	require.NoError(t, os.Mkdir(path, 0o700))
+	if _, err := readHead(p, name); !errors.Is(err, errCorrupt) {
+		t.Errorf("a directory: %v, want errCorrupt", err)
+	}
+}
+
+// A record that fills the store to its bound fits; one that needs a block more does not.
+func TestLargestRecord(t *testing.T) {
+	const bound = minBytes
+	for size, want := range map[int]error{
+		bound - headSize - 1:     nil,
+		bound - headSize - 1 + 1: store.ErrTooLarge,
+	} {
+		s := openIn(t, t.TempDir(), Options{MaxBytes: bound})
+		if err := s.Put(t.Context(), "k", store.Record{Data: make([]byte, size)}); !errors.Is(err, want) {
+			t.Errorf("%d bytes of data under a bound of %d: %v, want %v", size, bound, err, want)
+		}
 	}
 }
