@@ -47,6 +47,7 @@ type exchange struct {
 	written    bool          // the store has taken what came of it; commit's own
 
 	// How it shares a fetch with other requests; see collapse.
+	// Set by begin in the copy that the fetch carries out, before its goroutine starts; nil in those of the leader and the waiters.
 	inflight     *inflightFetch    // the fetch that this exchange is, or nil
 	learned      []stored.Selector // of answers to other requests that this one has waited for
 	failures     int               // fetches that this one has waited for in vain because the origin is in trouble
@@ -72,6 +73,7 @@ func (x *exchange) found(f *lookup, now time.Time) {
 }
 
 // relookup looks into the store once more, with the context of r, and decides anew.
+// It blocks in the store, and replaces what the earlier lookup has found. The caller holds no lock.
 func (x *exchange) relookup(r *http.Request) rfc9111.Decision {
 	now := time.Now()
 	var f lookup
@@ -81,6 +83,7 @@ func (x *exchange) relookup(r *http.Request) rfc9111.Decision {
 }
 
 // knownTags are the tags that the answer has for certain, before it is there.
+// It may call the user's strategy, so the first call must not come under a lock.
 func (x *exchange) knownTags() []invalidation.Tag {
 	if x.tags == nil {
 		x.tags = x.cache.knownTags(x.request)
@@ -89,6 +92,7 @@ func (x *exchange) knownTags() []invalidation.Tag {
 }
 
 // do carries out a decision other than Serve.
+// It is called once, and blocks until there is an answer or an error.
 func (x *exchange) do(d rfc9111.Decision) (*http.Response, error) {
 	switch {
 	case d.Action == rfc9111.ServeStale:
@@ -129,6 +133,7 @@ func (x *exchange) mayComplete() bool {
 }
 
 // send does one exchange with the origin and handles what comes back.
+// It runs without a lock, on the goroutine that carries out the exchange, and blocks in the next handler and in the user's hooks.
 func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, error) {
 	p := &originResponse{exchange: x, began: x.cache.history.Now(), requested: time.Now()}
 	r = x.watched(target.OnWire(r))
@@ -163,6 +168,7 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 }
 
 // failed answers a request for which the origin could not be reached.
+// For a fetch it writes the result, so it must come before publish.
 func (x *exchange) failed(d rfc9111.Decision, err error) (*http.Response, error) {
 	if x.inflight != nil {
 		x.inflight.failed = err
@@ -200,6 +206,7 @@ func (x *exchange) report(a accounting) {
 }
 
 // report does so at once, on behalf of x.
+// It calls a hook of the user's, so the caller holds no lock.
 func (a *accounting) report(x *exchange) {
 	if a.counter != nil {
 		a.counter.Add(1)

@@ -21,9 +21,11 @@ var (
 
 // fetchUnderLease asks the origin, unless another process does so already: then it answers from what that one stores.
 // It runs on the goroutine of an in-flight fetch, for all requests of this process that wait for it.
+// It is called once, by run. It blocks for the store, the holder of the lease and the origin.
 func (x *exchange) fetchUnderLease(d rfc9111.Decision) (*http.Response, error) {
 	if x.wantsLease() {
 		ctx, cancel := withoutDeadline(x.request.Context())
+		// cancel also stops the AfterFunc, so nothing of the wait outlives the return.
 		defer cancel()
 		resp, next, err := x.waitForLease(ctx, d)
 		d = next
@@ -49,6 +51,7 @@ func (x *exchange) wantsLease() bool {
 
 // withoutDeadline returns a context that ends when ctx is canceled, and has no deadline: that of a fetch is put off when others join it,
 // and package context, which would set a timer for the first one, does not hear of that.
+// The caller must call the function that it returns.
 func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	undated, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
@@ -56,6 +59,7 @@ func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) 
 }
 
 // waitForLease returns the answer that another process has stored, or what to ask the origin now: under a lease of our own, or without one.
+// It holds no lock. If it returns with a lease, that is in x.inflight.lease, and endLease, copyDropped or put ends it.
 func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *http.Response, next rfc9111.Decision, err error) {
 	l, before := x.cache.leases, x.selected
 	over := time.NewTimer(l.TTL) // for everything: holders that die one after the other cost no more than one
@@ -94,6 +98,7 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 			x.cache.fault(ctx, "lease", err)
 			return nil, d, err
 		}
+		// The holder has given back, has been replaced, or has taken too long (ErrOverdue). What is stored now decides.
 		waited = true
 		if resp, d = x.lookUpAgain(ctx, d, before, waited); resp != nil || err != nil {
 			return resp, d, err
@@ -119,6 +124,7 @@ func (x *exchange) leaseSubject() *lease.Subject {
 
 // lookUpAgain answers from what another process has stored since, or returns what to ask the origin now.
 // A request that has waited takes what was fetched meanwhile even if it is not fresh any more; see acceptsFetched.
+// It blocks in the store. Recheck comes first: what memory holds may be older than what the other process has stored.
 func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *stored.Entry, waited bool) (*http.Response, rfc9111.Decision) {
 	c := x.cache
 	c.durable.L1.Recheck(c.durable.RecordKey(x.ownKey), c.durable.RecordKey(x.foundKey))
@@ -143,6 +149,7 @@ func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *
 }
 
 // answerFromStore answers from the store, for all who share the fetch.
+// It writes the result of the fetch, so it must come before publish.
 func (x *exchange) answerFromStore(e *stored.Entry, d rfc9111.Decision, detail string, waited bool) *http.Response {
 	c, now := x.cache, time.Now()
 	x.closeRequest()

@@ -25,12 +25,14 @@ func FromBudget[Outcome any](b interface {
 }
 
 // aheadRefresh is the refresh of a response that is still fresh.
+// refreshAhead makes it. The refresh ends it with notSent, or refreshAhead does if no refresh starts.
 type aheadRefresh struct {
 	sent   atomic.Bool // the origin has been asked
 	refund func()      // or nil; it is called once, by who ends the refresh
 }
 
 // notSent gives back what was paid for, if nothing was sent: the response has been refreshed by another process meanwhile, say.
+// It is called once, by the one goroutine that ends the refresh. sent is atomic, for the fetch that asks the origin has a goroutine of its own.
 func (h *aheadRefresh) notSent() {
 	if h.refund != nil && !h.sent.Load() {
 		h.refund()
@@ -38,6 +40,7 @@ func (h *aheadRefresh) notSent() {
 }
 
 // noteSent notes that the origin is asked.
+// The swap counts a refresh once, even if it is sent again.
 func (x *exchange) noteSent() {
 	if x.ahead != nil && !x.ahead.sent.Swap(true) {
 		x.cache.stats.ahead.Add(1)
@@ -45,6 +48,7 @@ func (x *exchange) noteSent() {
 }
 
 // refreshAhead has a fresh response refreshed in the background if it is time for that and nothing else has seen to it. The request has its answer for certain.
+// It runs on the caller's goroutine, with the budget and the hook, and starts the refresh without waiting for it.
 func (l *layer) refreshAhead(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) {
 	c, e := l.cache, f.Entry
 	if !rfc9111.DueAhead(a, e, rand.ExpFloat64(), now) {
@@ -118,6 +122,7 @@ func (t *aheadTries) claim(variant uint64, now time.Time, pause time.Duration) b
 }
 
 // postpone lets the next one try at a time, for the claim came to nothing.
+// Another response may have taken the place since; then there is nothing to change.
 func (t *aheadTries) postpone(variant uint64, until time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -59,6 +59,7 @@ var (
 )
 
 // Warm fetches what is not fresh; see the function of that name.
+// It returns only when each of its goroutines has ended, so Client and Edit are not called afterwards.
 func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 	if w.Client == nil {
 		return errNoClient
@@ -77,6 +78,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 		for range results {
 		}
 	}()
+	// Each worker takes the next index; no two get the same one.
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(n, len(urls)) {
@@ -108,6 +110,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 }
 
 // fetch asks for one URL. It reads what is being stored, and nothing else.
+// It runs on a worker, and blocks as long as Client does. ctx ends with that of Warm, or when Progress panics.
 func (w *Warmer) fetch(ctx context.Context, url string) WarmResult {
 	result := WarmResult{URL: url}
 	r, err := http.NewRequestWithContext(demandingFresh(ctx), http.MethodGet, url, nil)

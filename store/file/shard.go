@@ -14,15 +14,19 @@ import (
 // There are two locks, always taken in this order: a channel of one token for the goroutines of this Store, and a lock on a file for the processes.
 // Without the first, goroutines would poll for the second. A caller holds one shard at a time.
 // A change is begin, the change of files, end. A process that dies in between leaves the slot dirty, and the next holder counts the files.
+// lockShard makes it, unlock ends it, and nothing keeps it longer. One goroutine uses it.
 type lockedShard struct {
 	store *Store
 	place *place
 	shard int
-	slot  slot
-	lock  handle
+	// What the file says as long as no change is under way: begin leaves it as it was, end replaces it.
+	slot slot
+	// The open lock file, or nil until acquire has it. Closing it gives the lock back, and so does the end of the process.
+	lock handle
 }
 
 // lockShard takes a shard's locks, or gives up when ctx is done.
+// It blocks while other goroutines or processes hold the shard. The caller holds no other shard, so there is no order to get wrong.
 func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*lockedShard, error) {
 	select {
 	case s.shards[shard] <- struct{}{}:
@@ -38,6 +42,7 @@ func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*lockedShar
 }
 
 // unlock gives the locks back in the other order. Who has called lockShard calls it once; lockShard itself does if it fails half way.
+// In the other order the next goroutine would start to poll for a file lock that this one still has.
 func (h *lockedShard) unlock() {
 	if h.lock != nil {
 		h.lock.Close()
@@ -47,6 +52,7 @@ func (h *lockedShard) unlock() {
 
 // acquire takes the lock that other processes respect. Waiting for it is by asking again: a process that was stopped must not hold up a caller
 // whose context is done.
+// It is called once, with the token in hand. On an error the caller still owns the token, and unlock gives it back.
 func (h *lockedShard) acquire(ctx context.Context) error {
 	name := shardName(h.shard) + "/" + lockName
 	var made bool
@@ -70,6 +76,7 @@ func (h *lockedShard) acquire(ctx context.Context) error {
 	return h.learn(made)
 }
 
+// It holds no file lock: two processes may make the directory or the file at the same time, and both go on with what is there.
 func (h *lockedShard) openLock(name string) (handle, bool, error) {
 	f, made, err := openOrMake(h.place.fs, name)
 	if !errors.Is(err, fs.ErrNotExist) && !isNotDir(err) {
@@ -98,6 +105,7 @@ func removeOddDir(dir filesystem, name string) error {
 }
 
 // learn reads the slot, or counts the shard where the slot does not say how things are.
+// A lock file that was made just now means that the directory may have been deleted: then the slot proves nothing.
 func (h *lockedShard) learn(made bool) error {
 	b := make([]byte, slotSize)
 	if _, err := h.place.state.ReadAt(b, int64(h.shard*slotSize)); err == nil {
@@ -110,12 +118,14 @@ func (h *lockedShard) learn(made bool) error {
 }
 
 // write replaces the slot in the file. Readers without the lock may see half of it: its checksum tells them.
+// Only a holder of the locks writes, so two writes never meet.
 func (h *lockedShard) write(s slot) error {
 	_, err := h.place.state.WriteAt(s.encode(h.shard), int64(h.shard*slotSize))
 	return err
 }
 
 // begin announces a change: from here on a crash has the shard counted again. bytes is what the change needs.
+// If it fails, no file has been changed yet.
 func (h *lockedShard) begin(bytes int64) error {
 	// The bytes count before they are there, so that other processes, which read the slots without locks, never see less than there is.
 	s := h.slot
@@ -175,6 +185,7 @@ func list(p *place, shard int, odd func(name string) error) ([]stored, error) {
 }
 
 // count makes the slot of what is there.
+// It also makes a dirty slot clean.
 func (h *lockedShard) count() error {
 	files, err := h.list()
 	if err != nil {
@@ -200,6 +211,7 @@ func tally(files []stored) (s slot) {
 }
 
 // remove deletes one file, whose size is known.
+// The locks are held. A file that is gone already is no error.
 func (h *lockedShard) remove(name string, size int64) error {
 	if err := h.begin(0); err != nil {
 		return err

@@ -16,6 +16,7 @@ const (
 
 // sweepInBackground gives back the room of records that are over and of parts whose owner is gone: of everything when no other process had the directory open,
 // and of one shard after the other from then on.
+// Open starts it once, on a goroutine of its own. It is the only sweeper of this Store; those of other processes may sweep the same shard, one after the other under its lock.
 func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 	defer close(s.ended)
 	if !since.IsZero() {
@@ -36,6 +37,7 @@ func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 }
 
 // sweepNext sweeps one shard. What fails is tried again an hour later.
+// Only the sweeper calls it. It holds no lock, and takes that of the shard for each removal.
 func (s *Store) sweepNext(ctx context.Context, shard int, now time.Time) {
 	p := s.here.Load()
 	if p == nil {
@@ -48,6 +50,7 @@ func (s *Store) sweepNext(ctx context.Context, shard int, now time.Time) {
 	s.sweep(ctx, p, shard, now, now.Add(-partsStay))
 }
 
+// It stops at the first error and says how many expired records it had removed until then. The sweeper and DeleteExpired may run it at the same time.
 func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, error) {
 	p, err := s.place()
 	if err != nil {
@@ -66,6 +69,7 @@ func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, 
 
 // sweep removes from a shard the records that are over at now, which it counts, the parts that were used last before partsBefore and have no owner,
 // and what is no record. It reads without the lock, and looks again with it before it removes something.
+// The lock is taken anew for each file, so that callers of the shard wait for one removal and not for all of them.
 func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore time.Time) (expired int, err error) {
 	files, err := s.peek(ctx, p, shard)
 	if err != nil {
@@ -107,6 +111,7 @@ func peek(p *place, shard int) ([]stored, error) {
 }
 
 // peek has the shard counted if its slot does not say what is there: after a crash, or when files were deleted by hand.
+// What it returns may be outdated at once. A caller that changes something looks again under the lock.
 func (s *Store) peek(ctx context.Context, p *place, shard int) ([]stored, error) {
 	all, err := readState(p.state)
 	if err != nil {
@@ -131,6 +136,8 @@ const (
 )
 
 // whyRemovable says why a file is not needed any more, or returns "".
+// It reads the files each time, with the shard's lock or without it. Only with the lock does its answer last.
+// An owner may be in another shard, whose lock is not held: partsBefore leaves the parts of an owner that is being written alone.
 func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
 	h, err := readHead(p, f.name)
 	switch {
@@ -158,6 +165,7 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 }
 
 // Clear removes everything.
+// It locks one shard at a time: what is put meanwhile into a shard that is done stays.
 func (s *Store) Clear(ctx context.Context) error {
 	p, err := s.place()
 	if err != nil {
@@ -171,6 +179,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	return nil
 }
 
+// The lock is held, so no record comes or goes meanwhile.
 func (h *lockedShard) clear() error {
 	files, err := h.list()
 	if err != nil || len(files) == 0 {
@@ -238,6 +247,7 @@ func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
 }
 
 // settled returns the state when every slot has been clean: one that is not is counted as soon as its lock is free.
+// It holds one shard's lock at a time, so its numbers are not of one moment while others change the store.
 func (s *Store) settled(ctx context.Context, p *place) (*state, error) {
 	all, err := s.countUnknown(ctx, p)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 //
 // It has no lock: Recorder and FanOut guard theirs with their own. Its outcome is reported once: add, extend and settle return it,
 // and all later calls return the zero Outcome.
+// The owner sets the exported fields before the first read. A settled copy never becomes unsettled again.
 type BodyCopy struct {
 	body     []byte
 	Length   int64 // declared, or -1
@@ -24,9 +25,11 @@ type BodyCopy struct {
 	settled bool // complete, or dropped, or moved to sink: nothing more is copied into body
 
 	OpenSink func() Sink // begins to move the copy into a store; nil if it stays in memory
-	sink     Sink        // where it goes, once it has become large; then it is settled as far as body is concerned
-	moving   bool        // it goes to sink, and its outcome is not certain
+	// Set once, by the owner, when needsSink says so. From then on only the goroutine that reads writes to it.
+	sink   Sink // where it goes, once it has become large; then it is settled as far as body is concerned
+	moving bool // it goes to sink, and its outcome is not certain
 
+	// Released once the copy is settled, or by its owner. It must not be nil.
 	Claim *Claim
 }
 
@@ -93,6 +96,7 @@ func (o *Outcome) Content() stored.Content { return stored.Content{Bytes: o.Body
 const OverBudget = "the copies in flight exceed MaxInFlightBytes"
 
 // add copies what was read, and returns the outcome if it is certain now.
+// The caller holds the owner's lock. After the copy is settled it does nothing.
 func (d *BodyCopy) add(p []byte, err error) Outcome {
 	if d.settled {
 		return Outcome{}
@@ -108,12 +112,14 @@ func (d *BodyCopy) add(p []byte, err error) Outcome {
 }
 
 // extend takes in n bytes that were read into the room behind the body; see roomFor.
+// The caller holds the owner's lock, and has found the copy unsettled under it.
 func (d *BodyCopy) extend(n int, err error) Outcome {
 	d.body = d.body[:len(d.body)+n]
 	return d.settle(d.Judge(int64(len(d.body)), err))
 }
 
 // settle ends the copy if its outcome is certain, and gives its room back to the budget.
+// The caller holds the owner's lock. The caller passes the outcome on after it has given that back.
 func (d *BodyCopy) settle(o Outcome) Outcome {
 	switch {
 	case o.Complete:
@@ -137,6 +143,7 @@ func trimmed(body []byte) []byte {
 }
 
 // grow makes room for a body of need bytes, at least twice what there was. It is false if the budget does not allow it.
+// It replaces the array and never writes into the old one, which readers of a fan-out may still look at.
 func (d *BodyCopy) grow(need int) bool {
 	if need <= cap(d.body) {
 		return true

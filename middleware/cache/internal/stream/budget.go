@@ -36,7 +36,7 @@ type Claim struct {
 	bytes atomic.Int64
 }
 
-// raise changes the claim to so many bytes, if they are left. It is not called concurrently, and not after release.
+// raise changes the claim to so many bytes, if they are left. It is not called concurrently. After a release it claims anew (FanOut.slide).
 func (c *Claim) raise(to int64) bool {
 	if !c.Budget.take(to - c.bytes.Load()) {
 		return false

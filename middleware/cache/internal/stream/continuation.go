@@ -19,6 +19,7 @@ import (
 // Continuation is a body that broke off for one reader, while the caller has seen the header and the first bytes.
 // The rest comes from another answer, if that is provably one of the same representation: it has the same strong tag,
 // or it begins with the bytes that have been read.
+// For a reader of a fan-out, Resume makes one; the reader sets Offset, End and Prefix. It has no goroutine and no lock; one goroutine uses it.
 type Continuation struct {
 	Next    http.RoundTripper
 	Request *http.Request // the caller's
@@ -53,6 +54,8 @@ func cloned(p Proof) Proof {
 var errBroken = fmt.Errorf("cache: the body broke off, and its rest could not be had: %w", io.ErrUnexpectedEOF)
 
 // Open requests the rest. The error is one of the caller's context, or wraps io.ErrUnexpectedEOF.
+// It blocks in the next handler, and may then read the first Offset bytes again. No lock is held.
+// The caller closes what it returns. On an error nothing is left open.
 func (c *Continuation) Open() (io.ReadCloser, error) {
 	r, err := c.newRequest()
 	if err != nil {
@@ -156,6 +159,7 @@ func (c *Continuation) isWhole(resp *http.Response) bool {
 }
 
 // skip reads the bytes before the offset, and reports whether they are known to be those that the caller has.
+// It blocks until Offset bytes have come. The proof of a fan-out is never written to here: Sum leaves a hash as it is.
 func (c *Continuation) skip(resp *http.Response, tag field.ETag) bool {
 	if tag.StronglyEquals(c.tag()) {
 		_, err := io.CopyN(io.Discard, resp.Body, c.Offset)
