@@ -87,6 +87,7 @@ func (x *exchange) collapse(d rfc9111.Decision) (*http.Response, error) {
 
 // lead begins a fetch and waits for it, as the waiters do. The fetch runs on a goroutine of its own, for the caller may leave while others still wait;
 // a caller whose context has no end cannot, and carries it out itself.
+// The caller owns the leader's reference. It blocks until the fetch is published or the caller's context ends.
 func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
 	// f is in the table already. begin either starts run or publishes f empty, so those who have joined are released in any case.
 	resp, begun := x.begin(f, d)
@@ -151,6 +152,7 @@ func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Respo
 }
 
 // lookAgain answers from the store if it can by now.
+// It blocks in the store, so no lock is held. x has what was found afterwards, whether or not that is an answer.
 func (x *exchange) lookAgain() *http.Response {
 	d := x.relookup(x.request)
 	if d.Action != rfc9111.Serve {
@@ -269,6 +271,7 @@ func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadClose
 }
 
 // sendAgain sends by itself a request whose body has been closed.
+// It is a second exchange for one request, without others: the reference to the fetch has been given back, or there is none.
 func (x *exchange) sendAgain(d rfc9111.Decision) (*http.Response, error) {
 	caller := x.request
 	r := *caller

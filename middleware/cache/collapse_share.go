@@ -39,6 +39,7 @@ func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, 
 	case f.misattributed:
 		f.drop()
 		return nil, fetchAlone, nil
+	// Such an answer has no fan-out (mayShareUnstored), so there is no reference to give back.
 	case f.apart:
 		return nil, fetchAlone, nil
 	case f.troubled():
@@ -47,6 +48,7 @@ func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, 
 		return x.shareEntry(f, d, waited)
 	case f.failed != nil:
 		return x.shareError(f, d)
+	// run has taken the fan-out away, so here, too, no reference is left.
 	case f.panicked != nil: // the leader has the panic
 		return nil, joinAgain, nil
 	case f.status == 0: // the leader has found the answer in the store
@@ -60,6 +62,7 @@ func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, 
 }
 
 // shareEntry answers from a fetch that has brought a response which can be shared, if it is for this request.
+// The caller has a reference if the body is still on its way. Each return gives it back, or has made it a reader's.
 func (x *exchange) shareEntry(f *inflightFetch, d rfc9111.Decision, waited bool) (*http.Response, step, error) {
 	switch {
 	case !rfc9111.Selects(f.entry, x.request, x.cache.hashKey()):
@@ -77,6 +80,7 @@ func (x *exchange) shareEntry(f *inflightFetch, d rfc9111.Decision, waited bool)
 }
 
 // shareError answers from a fetch that has failed, unless the error may be due to the request that was sent.
+// There is no fan-out, so no reference is left. If the error is the answer, the caller's request is not sent, so its body is closed here.
 func (x *exchange) shareError(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
 	if x.errorIsPrivate(f) || f.panicked != nil || ownError(f.failed) && x.mayTryAgain() {
 		return nil, joinAgain, nil
@@ -185,6 +189,7 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 }
 
 // deliverShared counts what another fetch has brought, and hands it over.
+// The response is complete, its reader attached. If a hook panics, handOver closes the body, and with that the reader ends.
 func (x *exchange) deliverShared(resp *http.Response, s Status) *http.Response {
 	x.cache.stats.of(s).Add(1)
 	x.cache.stats.collapsed.Add(1)
@@ -246,6 +251,7 @@ func (x *exchange) newReader(f *inflightFetch, resp *http.Response) *stream.Read
 }
 
 // knownSelectors returns the selectors of the variants that are known for the request's key.
+// The clone is the caller's: find appends to it.
 func (x *exchange) knownSelectors() []stored.Selector {
 	all := slices.Clone(x.learned)
 	for _, e := range x.variants.All() {

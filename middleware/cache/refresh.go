@@ -14,6 +14,7 @@ import (
 
 // refreshInBackground validates the selected response on a goroutine of its own, which the caller's cancellation does not end.
 // It reports whether it does: one refresh of a key runs at a time.
+// It runs on the caller's goroutine and does not wait for the refresh. The clone of the request is the refresh's own.
 func (x *exchange) refreshInBackground() bool {
 	c := x.cache
 	if x.parsed.Mode == rfc9111.ModeReadOnly {
@@ -79,6 +80,7 @@ func (x *exchange) refresh() {
 const refreshPause = 250 * time.Millisecond
 
 // pauseAfterFailure waits that long: an origin in trouble is not asked again by the next request that is served something stale.
+// It blocks the refresh's goroutine only. Close of the cache ends the context, so that it need not wait for the pause.
 func (x *exchange) pauseAfterFailure() {
 	pause := time.NewTimer(refreshPause)
 	defer pause.Stop()

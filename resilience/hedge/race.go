@@ -31,12 +31,14 @@ type race struct {
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
 	runners []*runner // the request itself first
-	running int       // copies under way
-	closed  bool      // no further copy begins
-	over    bool      // the caller has its answer, or it is in answer: what comes now is dropped
-	answer  *result   // of a copy that has won
-	spare   *result   // the best of the copies that were no use
-	lost    []result  // to be dropped, once mu is free
+	// Raised by enter, lowered by arrived. settle may wait for zero, so each copy must arrive.
+	running int     // copies under way
+	closed  bool    // no further copy begins
+	over    bool    // the caller has its answer, or it is in answer: what comes now is dropped
+	answer  *result // of a copy that has won
+	// Its body, if it has one, is open: settle returns the result, or it goes to lost.
+	spare *result  // the best of the copies that were no use
+	lost  []result // to be dropped, once mu is free
 }
 
 // runner is one of those that race.
@@ -274,6 +276,7 @@ func (r *race) enter() (*runner, *http.Request) {
 }
 
 // send runs a copy to its end, however that comes, and reports whether it has left.
+// It runs on the timer's goroutine, without mu, and blocks as long as the next layer does.
 func (r *race) send(by *runner, out *http.Request) (sent bool) {
 	got := result{by: by, err: errNothing}
 	defer func() {
@@ -333,6 +336,7 @@ func (r *race) sent() int {
 }
 
 // drop closes what is not read.
+// It does I/O, so mu is not held.
 func (g result) drop() {
 	if g.resp != nil {
 		g.resp.Body.Close()
@@ -341,6 +345,7 @@ func (g result) drop() {
 }
 
 // handOver gives the answer to the caller. Its context lives until its body has ended.
+// The caller of the layer owns the body now, and ends the context by closing it or reading it to its end.
 func (g result) handOver() (*http.Response, error) {
 	switch {
 	case g.err != nil, g.resp.Body == http.NoBody:

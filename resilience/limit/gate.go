@@ -22,9 +22,11 @@ type gate struct {
 
 	mu sync.Mutex // guards the fields below; held for moments only
 	// nil without Options.Rate. It has a lock of its own, and is asked under mu all the same: a token and a slot are taken together.
-	bucket   *rate.Limiter
-	size     *size // nil without Options.Adaptive
+	bucket *rate.Limiter
+	size   *size // nil without Options.Adaptive
+	// Raised by take, lowered by release.
 	inFlight int
+	// Raised by take, lowered by headed.
 	awaiting int // of inFlight, those that have no header yet
 	// An element is in it exactly until its ready is closed, or its waiter has left.
 	queue  list.List // of *waiter
@@ -123,6 +125,7 @@ func (g *gate) enter(ctx context.Context, mayWait bool) (*waiter, error) {
 }
 
 // leave gives up a place in the queue, unless it has come to the front meanwhile.
+// w is the caller's own, and leave is called at most once for it.
 func (g *gate) leave(w *waiter, why error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -179,6 +182,7 @@ func (g *gate) least(now time.Time, n int) time.Duration {
 }
 
 // dispatch gives slots to those in front of the queue, as far as there are any.
+// It runs on the timer's goroutine. It may find that a release has served the queue before.
 func (g *gate) dispatch() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -220,6 +224,7 @@ func (g *gate) arm(now time.Time) {
 }
 
 // release gives a slot back.
+// It is called once for each slot (slot.once), and never blocks on a waiter: ready is closed, not sent to.
 func (g *gate) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -159,6 +159,7 @@ func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
 }
 
 // DeleteExpired removes the records whose time is over at now.
+// It takes each lock for moments, and blocks while other processes hold it, until ctx is done.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	n, err := s.sweepAll(ctx, now, time.Now().Add(-partsStay))
 	return n, wrap("delete expired", err)
@@ -200,6 +201,7 @@ func (h *lockedShard) clear() error {
 }
 
 // Range calls f with what is in one shard after the other. No lock is held while f runs.
+// f may call the store, or be slow: no other caller waits for it.
 func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r store.Record) bool) error {
 	p, err := s.place()
 	if err != nil {

@@ -47,7 +47,8 @@ type FanOut struct {
 	size     int64  // the offset up to which readers may see bytes
 	err      error  // how the source ended
 	array    []byte // of body, once that is no longer the copy's array, at which readers may be looking without the lock
-	prefix   Proof
+	// Of the bytes before base, if a reader may be cut off and no strong tag can prove them; nil otherwise.
+	prefix Proof
 
 	// Guarded by mu; publish of the in-flight fetch sets it while no reader can know the fan-out yet.
 	Refs    int // readers, and waiters that may become one
@@ -122,6 +123,7 @@ func (s *FanOut) Leave(cause error) {
 }
 
 // remove takes a reader off the list, with its reference. It reports whether that was the last. The lock is held.
+// It is called once for each reader: by depart, or by forget if that comes first (cut).
 func (s *FanOut) remove(t *Reader) bool {
 	end := len(s.readers) - 1
 	s.readers[t.at] = s.readers[end]
@@ -163,6 +165,7 @@ func (s *FanOut) Finish(cause error) {
 	s.decide(o)
 }
 
+// The caller does not hold mu: Close is I/O, and may wait for a read.
 func (s *FanOut) closeSource() { s.closing.Do(func() { s.Source.Close() }) }
 
 // decide passes a certain outcome on. The lock is not held.
@@ -196,6 +199,7 @@ func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 }
 
 // pull reads once from the source, on a goroutine of its own. It ends when it has published something: bytes, an error, or that no reader waits.
+// addDemand has set reading for it. Nothing waits for its end; Cancel and the source's Close hasten it.
 func (s *FanOut) pull() {
 	returned := false
 	defer func() {
@@ -346,6 +350,7 @@ func (s *FanOut) take(scratch *[ScratchSize]byte, n int, err error) Outcome {
 }
 
 // publish shows readers what has been read, and wakes them. It is false if that was nothing and a reader still waits for more.
+// Only pull calls it. After true, another read may start at once, so pull touches nothing of the read any more.
 func (s *FanOut) publish(n int, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,12 +22,15 @@ type Reader struct {
 	stop func() bool // stops waiting for the end of ctx
 
 	// guarded by the fan-out's lock
+	// off moves only in next, on the goroutine that reads. pull's goroutine reads it under the lock (slowest, forget).
 	off, end int64 // end is -1 for the end of the body
 	at       int   // in FanOut.readers
-	waits    bool
-	gone     error // why nothing more can be read here
-	cut      bool  // it goes on with a request of its own
-	proof    Proof
+	// True while the goroutine that reads waits in next, so Close wakes it, and does not drain.
+	waits bool
+	gone  error // why nothing more can be read here
+	// Set once, by forget. The reader has left FanOut.readers then, and has no reference to give back.
+	cut   bool // it goes on with a request of its own
+	proof Proof
 	// Written by open. It is read and closed without the lock.
 	rest  io.ReadCloser
 	abort context.CancelFunc // makes the request of its own
@@ -51,6 +54,7 @@ func (t *Reader) depart(why error) {
 	}
 	// gone is set now: a later call returns above, so all that follows happens once.
 	rest, abort := t.rest, t.abort
+	// Only a reader that is still on the list has a reference. forget has given back that of one that was cut off.
 	last := !t.cut && s.remove(t)
 	s.mu.Unlock()
 	if t.stop != nil {
@@ -84,6 +88,7 @@ func (t *Reader) Read(p []byte) (int, error) {
 }
 
 // WriteTo writes the rest of the body as it comes in.
+// The goroutine that reads calls it. w is called without the lock, so a slow w holds up no other reader.
 func (t *Reader) WriteTo(w io.Writer) (written int64, err error) {
 	var buffer []byte
 	for {
@@ -122,6 +127,7 @@ func (t *Reader) nextOr(buffer *[]byte) ([]byte, error) {
 
 // next waits for bytes and moves on. If they stay where they are, it returns them there, as many as p has room for, or all if p is nil.
 // Otherwise it copies them into p under the lock, or returns errSlides. It waits without the lock.
+// The goroutine that reads calls it, without the lock.
 func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 	s := t.FanOut
 	if t.Ctx.Err() != nil {
