@@ -82,6 +82,7 @@ type fetchResult struct {
 }
 
 // detached is a context without its end. It does what context.WithoutCancel does, without an allocation for each value that is looked up.
+// Its values stay readable after the leader's request has ended, for as long as the fetch goes on.
 type detached struct{ context.Context }
 
 func (*detached) Deadline() (deadline time.Time, ok bool) { return }
@@ -165,6 +166,7 @@ func (f *inflightFetch) addWaiter(ctx context.Context) {
 }
 
 // run does the exchange and publishes what came of it. A panic below, or a runtime.Goexit, is published too: it happens again in the leader.
+// It is called once, after begin has filled lead, and blocks as long as the handlers below do. No lock is held.
 func (f *inflightFetch) run(d rfc9111.Decision) {
 	// The result is written by this goroutine alone until publish closes ready. The lease goes first: once published, the result must not change.
 	returned := false
@@ -216,6 +218,7 @@ func (f *inflightFetch) publish() {
 
 // missed reports whether requests for the key had better not wait for one another: what the origin answered is not for several of them.
 // An error of the origin says nothing about that.
+// endLease and publish call it: the result is written, and ready is not closed yet.
 func (f *inflightFetch) missed() bool {
 	switch {
 	case f.misattributed, f.err == errNotShareable, f.apart:
@@ -289,6 +292,7 @@ func (f *inflightFetch) join(x *exchange) bool {
 }
 
 // outdated reports whether a group that the answer belongs to has been invalidated meanwhile: requests learn of its groups only with the answer.
+// The caller has seen ready closed and entry set.
 func (f *inflightFetch) outdated(history *invalidation.History) bool {
 	if len(f.entry.Tags) <= 1 {
 		return false

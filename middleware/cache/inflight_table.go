@@ -42,6 +42,7 @@ const (
 	maxInflight = 1 << 14
 )
 
+// It runs before the cache is shared, so without the lock.
 func (t *inflightFetches) init() {
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.keys, t.refreshes, t.probing = make(map[string]*inflightFetch), make(map[string]struct{}), make(map[string]int)
@@ -115,6 +116,7 @@ func (t *inflightFetches) find(x *exchange) *inflightFetch {
 }
 
 // invalidatedSince reports whether what x asks for has been invalidated since a fetch began, here or by another process.
+// find calls it under the table's lock. join has had the strategy called before, if there is one.
 func (t *inflightFetches) invalidatedSince(f *inflightFetch, x *exchange) bool {
 	history := &x.cache.history
 	return history.Since(f.began, x.knownTags()) ||
@@ -156,6 +158,7 @@ func (f *inflightFetch) atVariantLimit() bool {
 }
 
 // storedSince reports whether something may have been stored for a key since then. Other keys with the same hash make it say so, too.
+// It takes no lock. begin calls it after join, whose lock orders it after the note of a fetch that has left the table.
 func (t *inflightFetches) storedSince(key string, then time.Time) bool {
 	return t.storedAt[maphash.String(t.seed, key)%uint64(len(t.storedAt))].Load() > int64(then.Sub(t.epoch))
 }
@@ -195,6 +198,7 @@ func (t *inflightFetches) underWay(key string) bool {
 	return false
 }
 
+// The refresh's goroutine calls it once, at its end, without the lock.
 func (t *inflightFetches) endRefresh(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -202,6 +206,7 @@ func (t *inflightFetches) endRefresh(key string) {
 }
 
 // close cancels the refreshes and waits for them. Fetches go on, for their callers wait for them; join makes no new ones.
+// It may be called again. It blocks until each refresh has returned, and the caller holds no lock.
 func (t *inflightFetches) close() {
 	t.mu.Lock()
 	t.closed = true // before wg.Wait, so that no refresh is added while it waits

@@ -107,6 +107,8 @@ type aheadTry struct {
 // claim reports whether it is the caller's turn to refresh a response. Then it is no one else's for a while:
 //
 //	hit A: claims   hit B: finds the claim, goes on   A: pays, starts the refresh, or postpones the claim
+//
+// It takes mu for moments, and starts nothing itself.
 func (t *aheadTries) claim(variant uint64, now time.Time, pause time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -233,6 +233,7 @@ func (g *gate) release() {
 }
 
 // headed tells that a request is not waited for any more: its header has come, or an error.
+// It is called once for each slot, and before release.
 func (g *gate) headed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -271,6 +272,7 @@ func (g *gate) overloaded(pause time.Duration) {
 }
 
 // refuseLate ends the wait of those who have no time until the pause is over: an error now is worth more to them than one at their deadline. mu is held.
+// err is written before ready is closed, so await reads it without mu.
 func (g *gate) refuseLate(until time.Time) {
 	for e := g.queue.Front(); e != nil; {
 		w, next := e.Value.(*waiter), e.Next()

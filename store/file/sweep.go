@@ -102,6 +102,7 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 }
 
 // peek returns the files of a shard as they are at the moment. It takes no lock, and makes nothing that is not there.
+// A file may go between its listing and its use, so each reader must expect fs.ErrNotExist.
 func peek(p *place, shard int) ([]stored, error) {
 	files, err := list(p, shard, func(string) error { return nil })
 	if errors.Is(err, fs.ErrNotExist) {

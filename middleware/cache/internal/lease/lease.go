@@ -242,6 +242,7 @@ const refreshPause = 250 * time.Millisecond
 var ErrOverdue = errors.New("another process has not got an answer in time")
 
 // Pause keeps a refresh that is left to another process from being tried again at once.
+// It blocks without a lock, on the goroutine of a refresh.
 func (l *Leases) Pause(ctx context.Context) {
 	pause := time.NewTimer(min(refreshPause, l.TTL))
 	defer pause.Stop()

@@ -63,6 +63,7 @@ func (l *Leases) Wait(ctx context.Context, n *Record, over <-chan time.Time) err
 func (p pace) after(waited time.Duration) time.Duration { return min(max(waited/4, p.least), p.most) }
 
 // notifyHolder marks the lease record as contended, so that its holder leaves word how the waiters go on.
+// It blocks for one call of the store. After it, the holder's release reads the mark, or the next Get of Wait finds the record gone.
 func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
 	if n.contended {
 		return nil
@@ -79,6 +80,7 @@ func (l *Leases) notifyHolder(ctx context.Context, n *Record) error {
 
 // onRecordChange returns a channel that receives when the store notifies that a lease record may have changed. The channel holds one such notification:
 // a waiter reads the record after each, so that two need no more than one look. The caller must call unsubscribe.
+// The caller holds no lock.
 func (l *Leases) onRecordChange(key string) (changed <-chan struct{}, unsubscribe func()) {
 	waiter := make(chan struct{}, 1)
 	l.mu.Lock()

@@ -76,6 +76,7 @@ func (g *Client) Patient(timeout time.Duration) *Client {
 }
 
 // Within returns a context in which all calls of a request together take no longer than the timeout.
+// The caller must call the function that it returns; that ends the calls under way in this context, too.
 func (g *Client) Within(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeoutCause(ctx, g.Timeout, ErrStoreHangs)
 	return limited{ctx, g.Timeout}, cancel
@@ -100,6 +101,7 @@ func (g *Client) Get(ctx context.Context, keys ...string) ([]store.Record, error
 	return guarded(ctx, g, g.Reads, func(ctx context.Context) ([]store.Record, error) { return g.getAll(ctx, keys) })
 }
 
+// It runs on the call's goroutine, which may outlive the caller: what it returns then is dropped.
 func (g *Client) getAll(ctx context.Context, keys []string) ([]store.Record, error) {
 	if g.multi != nil && len(keys) > 1 {
 		records, err := g.multi.GetMulti(ctx, keys)
@@ -129,6 +131,7 @@ func (g *Client) Put(ctx context.Context, key string, r store.Record) error {
 }
 
 // Delete removes some records, whatever their versions are.
+// It stops at the first error; the keys before that are gone.
 func (g *Client) Delete(ctx context.Context, keys ...string) error {
 	return g.change(ctx, func(ctx context.Context) error {
 		for _, key := range keys {

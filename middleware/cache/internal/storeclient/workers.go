@@ -99,6 +99,7 @@ func (c *Workers) Then(f func()) {
 
 // Await runs job, and waits for it a moment. ended is called once with its error: before Await returns or, if the job takes longer, on a goroutine
 // of its own, unless Shutdown comes before. Of job and caller, whichever is late finds the result in the buffered channel.
+// It blocks for MaxWait at most, besides ended. The caller holds no lock that job or ended may need.
 func (c *Workers) Await(job func(context.Context) error, ended func(error)) {
 	done := make(chan error, 1)
 	started := c.Go(func(ctx context.Context) {

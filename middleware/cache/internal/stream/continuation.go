@@ -41,6 +41,7 @@ type Proof = hashing.Hash
 func NewProof() Proof { return sha256.New() }
 
 // cloned returns a copy of a proof, or nil if the hash cannot be copied.
+// The fan-out's lock is held: the hash that it copies goes on changing.
 func cloned(p Proof) Proof {
 	if h, ok := p.(hashing.Cloner); ok {
 		if c, err := h.Clone(); err == nil {
@@ -97,6 +98,7 @@ func CloseBody(resp *http.Response) {
 func (c *Continuation) tag() field.ETag { return field.ParseETag(c.Header.Get("Etag")) }
 
 // newRequest makes the request for the rest: for the missing bytes if a strong tag can prove that they belong to the others (RFC 9110 §13.1.5), and otherwise for all of them.
+// The request of the caller is not changed: the copy has a header and a body of its own.
 func (c *Continuation) newRequest() (*http.Request, error) {
 	r := *c.Request
 	r.Header = c.Request.Header.Clone()
@@ -123,6 +125,7 @@ func (c *Continuation) newRequest() (*http.Request, error) {
 }
 
 // rest returns the bytes of an answer that continue the body, or an error if they may not.
+// It does not close the body; Open does on an error.
 func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 	tag := field.ParseETag(resp.Header.Get("Etag"))
 	if resp.Uncompressed != c.Uncompressed || resp.Header.Get("Content-Encoding") != c.Header.Get("Content-Encoding") {

@@ -98,6 +98,7 @@ func (r *Recorder) Close() (err error) {
 }
 
 // drain reads what may be missing. If that takes too long, it closes the body, which ends the read.
+// It blocks for about DrainTime at most, without the lock. The bytes go through Read, so they are recorded like those that the caller reads.
 func (r *Recorder) drain() {
 	if !r.unfinished() {
 		return
