@@ -38,6 +38,7 @@ type Guard struct {
 }
 
 // GuardError says that a [Guard] has refused a connection. Nothing was sent. It is final: retry makes no further attempt, and no cache answers in its place with a stale response.
+// Of a host with several addresses, all were refused: where an allowed one fails, the error is that of a connection, and retry may try again.
 // Its text shows to which address a name leads, which the author of a URL may have no right to know.
 type GuardError struct {
 	// Host is the name or address that was to be connected to, without its port. It is that of a proxy if the request goes through one.

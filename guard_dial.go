@@ -1,12 +1,14 @@
 package ply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/plyhttp/ply/internal/connection"
@@ -30,23 +32,47 @@ func (o TransportOptions) proxy() (func(*http.Request) (*url.URL, error), error)
 	return gate.ChooseProxy, nil
 }
 
-type dialedHostKey struct{}
+type guardedDialKey struct{}
+
+// guardedDial is one dial to a host, which may have several addresses.
+type guardedDial struct {
+	host    string
+	allowed atomic.Bool // one of its addresses is, at least; set by dials to two addresses at once
+}
+
+// errAllowedFailed stands for a dial whose allowed addresses failed. net.Dialer returns the error of the first address alone, which was a refused one.
+var errAllowedFailed = errors.New("no connection to the addresses that the Guard allows, and it refuses others of the host")
 
 // within has d, with which dial dials, look at each address before it connects to it.
+//
+// A refusal is final for retry, so it is the error only if all addresses were refused: one that is allowed may do well the next time.
 func (g *guard) within(d *net.Dialer, dial dialFunc) dialFunc {
 	if g == nil {
 		return dial
 	}
 	d.ControlContext = func(ctx context.Context, _, address string, _ syscall.RawConn) error {
-		host, _ := ctx.Value(dialedHostKey{}).(string)
+		dialed, _ := ctx.Value(guardedDialKey{}).(*guardedDial)
+		if dialed == nil {
+			dialed = new(guardedDial)
+		}
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
-			return &GuardError{Host: host, Reason: "no IP address"}
+			return &GuardError{Host: dialed.host, Reason: "no IP address"}
 		}
-		return g.check(host, at.Addr())
+		if err := g.check(dialed.host, at.Addr()); err != nil {
+			return err
+		}
+		dialed.allowed.Store(true)
+		return nil
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		return dial(context.WithValue(ctx, dialedHostKey{}, hostOf(address)), network, address)
+		dialed := &guardedDial{host: hostOf(address)}
+		conn, err := dial(context.WithValue(ctx, guardedDialKey{}, dialed), network, address)
+		var refused *GuardError
+		if err != nil && dialed.allowed.Load() && errors.As(err, &refused) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: cmp.Or(ctx.Err(), errAllowedFailed)}
+		}
+		return conn, err
 	}
 }
 

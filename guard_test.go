@@ -12,10 +12,12 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -254,6 +256,29 @@ func TestGuardTakesTheAllowedOneOfSeveralAddresses(t *testing.T) {
 	text, err := ply.Text(c.Get(context.Background(), "http://both.test:"+public.port))
 	if err != nil || text != "public" || private.connections.Load() != 0 {
 		t.Errorf("got %q, %v; %d connections to the private server", text, err, private.connections.Load())
+	}
+}
+
+// An allowed address that does not answer is tried again, whichever address of the name is refused first.
+func TestAllowedAddressThatFailsIsNoRefusal(t *testing.T) {
+	free := listen(t, "127.0.0.2:0", ok)
+	free.Close()
+	for _, addresses := range [][]string{{"127.0.0.1", "127.0.0.2"}, {"127.0.0.2", "127.0.0.1"}, {"127.0.0.1", "127.0.0.3"}} {
+		c := clientOver(t, ply.TransportOptions{
+			Guard:    &ply.Guard{AllowPrefixes: allow("127.0.0.2/32")},
+			Resolver: resolving(map[string][][]string{"both.test": {addresses}}),
+		}, retry.New(retry.Options{MaxAttempts: 2, Backoff: retry.Constant(time.Millisecond)}))
+		_, err := c.Get(context.Background(), "http://both.test:"+free.port)
+		var guarded *ply.GuardError
+		var gaveUp *retry.Error
+		attempts := 1
+		if errors.As(err, &gaveUp) {
+			attempts = len(gaveUp.Attempts)
+		}
+		allRefused := !slices.Contains(addresses, "127.0.0.2")
+		if errors.As(err, &guarded) != allRefused || attempts > 1 == allRefused {
+			t.Errorf("%v: %v, after %d attempts", addresses, err, attempts)
+		}
 	}
 }
 
