@@ -108,8 +108,7 @@ func (p *originResponse) fitsUnstored() bool {
 // shareTrouble answers a request that has waited for an origin in trouble. It gives the reference back, as share does.
 func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
 	if rfc9111.IsServerError(f.status) {
-		if stale := x.staleInstead(d, f.status, false); stale != nil {
-			f.drop()
+		if stale := x.staleInsteadOf(f, d); stale != nil {
 			x.closeRequest()
 			return stale, answered, nil
 		}
@@ -142,6 +141,19 @@ func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Res
 		return nil, fetchAlone, nil // the origin answers some
 	}
 	return x.statusOnly(f, d), answered, nil
+}
+
+// staleInsteadOf is staleInstead in the place of what f brought. If it returns a response, or a hook of it panics, it gives the reference to f back.
+func (x *exchange) staleInsteadOf(f *inflightFetch, d rfc9111.Decision) (stale *http.Response) {
+	keeps := false
+	defer func() {
+		if !keeps {
+			f.drop()
+		}
+	}()
+	stale = x.staleInstead(d, f.status, false)
+	keeps = stale == nil
+	return stale
 }
 
 // answerFromUnstored answers with an answer that is shared though it is not stored. It is nil if the beginning of the body is gone.

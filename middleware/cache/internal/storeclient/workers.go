@@ -103,8 +103,9 @@ func (c *Workers) Then(f func()) {
 func (c *Workers) Await(job func(context.Context) error, ended func(error)) {
 	done := make(chan error, 1)
 	started := c.Go(func(ctx context.Context) {
-		_, err := Recovered(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, job(ctx) })
-		done <- err
+		err := errExited
+		defer func() { done <- err }() // also if the job exits its goroutine: what waits for done must end
+		_, err = Recovered(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, job(ctx) })
 	})
 	if !started {
 		ended(ErrBusy)
@@ -143,3 +144,6 @@ const MaxWait = 10 * time.Millisecond
 
 // ErrBusy is the error of a job that was not started.
 var ErrBusy = errors.New("the store has too much to do")
+
+// errExited is the error of a job that ended its goroutine with runtime.Goexit.
+var errExited = errors.New("a call of the store exited its goroutine")

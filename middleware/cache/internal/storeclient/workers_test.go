@@ -1,0 +1,47 @@
+package storeclient
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// However a job ends, at once or after Await has stopped waiting, its end is told once and Shutdown returns.
+func TestAwaitTellsTheEndOfEachJobOnce(t *testing.T) {
+	failed := errors.New("failed")
+	for name, test := range map[string]struct {
+		end  func() error
+		want error // nil for any error
+		good bool
+	}{
+		"success": {func() error { return nil }, nil, true},
+		"error":   {func() error { return failed }, failed, false},
+		"panic":   {func() error { panic("a panic") }, nil, false},
+		"Goexit":  {func() error { runtime.Goexit(); return nil }, errExited, false},
+	} {
+		for _, takes := range []time.Duration{0, 2 * MaxWait} {
+			t.Run(name+" after "+takes.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var w Workers
+					w.Init(time.Hour)
+					told := make(chan error, 2)
+					w.Await(func(context.Context) error {
+						time.Sleep(takes)
+						return test.end()
+					}, func(err error) { told <- err })
+					time.Sleep(3 * MaxWait)
+					w.Shutdown(time.Minute)
+					if len(told) != 1 {
+						t.Fatalf("the end was told %d times", len(told))
+					}
+					if err := <-told; (err == nil) != test.good || test.want != nil && !errors.Is(err, test.want) {
+						t.Errorf("%v, want %v", err, test.want)
+					}
+				})
+			})
+		}
+	}
+}
