@@ -12,7 +12,7 @@
 # otherwise they are skipped, or, with CI set, fail.
 set -euo pipefail
 cd "$(dirname "$0")"
-FUZZTIME=${FUZZTIME:-20000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure
+FUZZTIME=${FUZZTIME:-10000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure
 step() { printf '\n== %s\n' "$*"; }
 
 check_format() {

@@ -26,13 +26,12 @@ import (
 	"github.com/plyhttp/ply/resilience/limit"
 )
 
-// The simulation: so many callers send one request each minute, for ten minutes of virtual time, to a server that goes through the phases.
+// The simulation: callers, so many, send one request each minute, for ten minutes of virtual time, to a server that goes through the phases.
 // Caches are filled in the minutes before, which are not counted.
 const (
-	callers = 10_000
 	minutes = 10
 	filling = 3
-	pages   = 2000                    // the callers ask for, each as often as the others
+	pages   = callers / 5             // the callers ask for, each as often as the others
 	patient = 5 * time.Second         // how long a caller waits
 	attempt = 1500 * time.Millisecond // how long retry lets an attempt wait
 )
