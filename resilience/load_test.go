@@ -111,6 +111,58 @@ func load(t *testing.T, o limit.Options) (paid budget.Stats) {
 	return paid
 }
 
+// Each layer alone does the same under load: no answer is another's or a part of one, and nothing is lost.
+func TestLoadOfEachLayerAlone(t *testing.T) {
+	for name, alone := range map[string]func(c *resilience.Chain) ply.Middleware{
+		"hedge":   func(c *resilience.Chain) ply.Middleware { return c.Hedge.Middleware },
+		"breaker": func(c *resilience.Chain) ply.Middleware { return c.Breaker.Middleware },
+		"limit":   func(c *resilience.Chain) ply.Middleware { return c.Limit.Middleware },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const workers, each = 64, 30
+				origin := plytest.NewHandlerOrigin(http.HandlerFunc(troubled))
+				chain, err := resilience.New(resilience.Options{
+					Hedge:   hedge.Options{Delay: 100 * time.Millisecond, MaxHedges: 2},
+					Breaker: breaker.Options{FailureRate: 0.9},
+					Limit:   limit.Options{InFlight: 40},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := alone(chain)(origin)
+				var good atomic.Int64
+				var wg sync.WaitGroup
+				for i := range workers {
+					wg.Go(func() {
+						for n := range each {
+							if exchange(t, h, fmt.Sprintf("/%d/%d", i, n), n) {
+								good.Add(1)
+							}
+						}
+					})
+				}
+				wg.Wait()
+				time.Sleep(time.Minute) // copies that lost end
+				paid := chain.Budget.Stats()
+				// Three of twenty answers are no pages, and nothing tries again but a copy.
+				if n := good.Load(); n < workers*each*7/10 {
+					t.Errorf("%d of %d calls were good", n, workers*each)
+				}
+				if seen := int64(origin.Count()); seen > workers*each+paid.Hedges {
+					t.Errorf("the server saw %d requests of %d calls: %+v", seen, workers*each, paid)
+				}
+				if name == "hedge" && paid.Hedges == 0 {
+					t.Error("hedge sent no copy")
+				}
+				if s := chain.Limit.Stats(); s.InFlight != 0 || s.Queued != 0 {
+					t.Errorf("slots are lost: %+v", s)
+				}
+			})
+		})
+	}
+}
+
 // exchange makes one call, of one kind or another, and checks what it gets to the last byte.
 func exchange(t *testing.T, h http.RoundTripper, path string, n int) bool {
 	method, content := http.MethodGet, ""
