@@ -15,7 +15,7 @@ const (
 	Serve                    // answer from the store
 	ServeStale               // answer from the store, and refresh in the background
 	Validate                 // forward a conditional request
-	Complete                 // forward a request for the bytes that a stored part lacks (RFC 9111 §3.3) (RFC 9111 §3.3)
+	Complete                 // forward a request for the bytes that a stored part lacks (RFC 9111 §3.3)
 	Refuse                   // 504: only the store was allowed (RFC 9111 §5.2.1.7)
 )
 

@@ -12,20 +12,20 @@ type rangeBuffer struct {
 	from, to int64      // positions in the representation: what lies between them is written, and never written to again
 }
 
-// newJoint returns a joint that holds the bytes of a part, and room for others.
-func newJoint(part ContentRange, body []byte, room ContentRange) *rangeBuffer {
+// newRangeBuffer returns a buffer that holds the bytes of a part, and room for others.
+func newRangeBuffer(part ContentRange, body []byte, room ContentRange) *rangeBuffer {
 	j := &rangeBuffer{array: make([]byte, room.Size()), at: room.First, from: part.First, to: part.Last + 1}
 	copy(j.array[part.First-room.First:], body)
 	return j
 }
 
-// jointOf returns a joint for one body as it is. It has no room for others.
-func jointOf(part ContentRange, body []byte) *rangeBuffer {
+// rangeBufferOf returns a buffer for one body as it is. It has no room for others.
+func rangeBufferOf(part ContentRange, body []byte) *rangeBuffer {
 	return &rangeBuffer{array: body, at: part.First, from: part.First, to: part.Last + 1}
 }
 
 // add writes bytes of the representation behind or before those that are there. It does nothing and is false if there is no room,
-// or if others have been written to that place already: parts that were joined to the same one share its joint.
+// or if others have been written to that place already: parts that were joined to the same one share its buffer.
 func (j *rangeBuffer) add(more ContentRange, bytes []byte) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -61,14 +61,14 @@ func joinRanges(stored, e *Entry, limit int64) (ContentRange, *rangeBuffer, bool
 		return ContentRange{}, nil, false
 	}
 	if whole == got {
-		return got, jointOf(got, e.Body.Bytes), true
+		return got, rangeBufferOf(got, e.Body.Bytes), true
 	}
 	j := stored.Body.joint
 	if j == nil && whole == have {
-		return have, jointOf(have, stored.Body.Bytes), true
+		return have, rangeBufferOf(have, stored.Body.Bytes), true
 	}
 	if j == nil {
-		j = newJoint(have, stored.Body.Bytes, whole)
+		j = newRangeBuffer(have, stored.Body.Bytes, whole)
 	}
 	for _, more := range [...]ContentRange{{First: have.Last + 1, Last: got.Last}, {First: got.First, Last: have.First - 1}} {
 		if more.Size() <= 0 {
@@ -76,7 +76,7 @@ func joinRanges(stored, e *Entry, limit int64) (ContentRange, *rangeBuffer, bool
 		}
 		bytes := e.Body.Bytes[more.First-got.First : more.Last+1-got.First]
 		if !j.add(more, bytes) {
-			j = newJoint(have, j.body(have), roomFor(have, more, limit))
+			j = newRangeBuffer(have, j.body(have), roomFor(have, more, limit))
 			j.add(more, bytes)
 		}
 		have.First, have.Last = min(have.First, more.First), max(have.Last, more.Last)

@@ -5,7 +5,7 @@
 //	fanout_reader.go   one of these readers
 //	event_stream.go    an event stream that is copied, and its replay
 //	continuation.go    the rest of a body that broke off, from another answer
-//	body_copy.go       the copy, and when it is complete
+//	body_copy.go       the copy, and when it is complete: a body that breaks off is not stored (RFC 9111 §3.3)
 //	budget.go          what all copies may take together
 //	discard.go         what is still read of a body that is dropped
 //	panic.go           a panic on its way to the goroutine that it belongs to
