@@ -57,6 +57,19 @@ func newPart(first, last int64, second int) *Entry {
 	return e
 }
 
+// An entry never changes once it is published: what is made of two parts has a header of its own.
+func TestCombiningPartsLeavesTheirHeadersAlone(t *testing.T) {
+	for name, last := range map[string]int64{"a larger part": 6, "the whole": 9} {
+		old, part := newPart(0, 3, 0), newPart(4, last, 1)
+		part.joinedWith(old, 10)
+		for which, e := range map[string]*Entry{"old": old, "new": part} {
+			if got := e.Header; got.Get("Content-Range") != "old" || got.Get("Content-Length") != "old" || e.Status != 206 {
+				t.Errorf("%s: the %s part is changed: %d, %v", name, which, e.Status, got)
+			}
+		}
+	}
+}
+
 // RFC 9111 §3.4: what becomes of the header when parts are combined, and of the whole when none is missing.
 func TestVariantsCombineParts(t *testing.T) {
 	s := (*Variants)(nil).With(newPart(0, 3, 0), 10).With(newPart(4, 6, 1), 10)
