@@ -5,6 +5,7 @@
 // The package store/storetest checks the whole contract, and docs/stores.md builds a store from nothing.
 //
 // Where to find what: store.go has the contract, the errors and the optional interfaces; as.go finds those, through wrappers as well.
+// url.go opens stores by URL.
 // coded.go is what the two wrappers share, encrypted.go and compressed.go are what they differ in. The stores are in packages of their own:
 // store/file in this module, store/sqlite and store/redis in modules of theirs.
 package store

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/storetest"
 )
@@ -45,4 +46,26 @@ func ExampleAs() {
 	// Output:
 	// records read: 3
 	// clears: false
+}
+
+// A program has its store in its configuration. The packages of all stores that it may name are imported.
+func ExampleOpenURL() {
+	s, err := store.OpenURL(context.Background(), "memory:?max_bytes=64MiB")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer s.Close()
+
+	c, err := cache.New(cache.Options{Store: s})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+
+	_, err = store.OpenURL(context.Background(), "postgres://cache.internal/app")
+	fmt.Println(err)
+	// Output:
+	// store: nothing is registered for postgres URLs: import _ "github.com/plyhttp/ply/store/postgres"
 }

@@ -49,6 +49,9 @@ func (m *Memory) Evictions() int64 { return m.lru.Evictions() }
 // Clear removes everything.
 func (m *Memory) Clear(ctx context.Context) error { return m.lru.Clear(ctx) }
 
+// Close does nothing: what a Memory holds needs no letting go. It makes a Memory a [store.Closer].
+func (m *Memory) Close() error { return nil }
+
 // Get returns the record under key.
 func (m *Memory) Get(ctx context.Context, key string) (store.Record, error) {
 	return m.lru.Get(ctx, key)

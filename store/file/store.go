@@ -62,6 +62,8 @@ var errClosed = errors.New("file: the store is closed")
 // and one that a newer version of this package has written. Close ends what Open has begun.
 //
 // Where the system has no file locks (neither flock nor LockFileEx), only one process may use a directory at a time.
+//
+// For [store.OpenURL] a directory is file:///var/cache/app?max_bytes=512MiB&sync=true, or file:app for one below the working directory.
 func Open(dir string, o Options) (*Store, error) { return open(dir, o, openRoot) }
 
 func open(dir string, o Options, fs func(string) (filesystem, error)) (*Store, error) {

@@ -29,7 +29,7 @@
 //
 // # Files
 //
-//	redis.go, dial.go            Options, Open and New; connections
+//	redis.go, dial.go, url.go    Options, Open and New; connections; URLs
 //	store.go, scan.go            the calls of a store; listing
 //	record.go, script.go         the format of a record; changes by compare-and-swap
 //	call.go, limit.go, resp.go   calls that end with their context; replies that announce too much

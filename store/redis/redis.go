@@ -107,6 +107,8 @@ var _ interface {
 //	                                           a server that sentinels know; rediss+sentinel:// with TLS
 //
 // It connects to nothing yet; see [Store.Ping].
+//
+// For [store.OpenURL] the query may have namespace, ttl, timeout and connections, which are Options, beside what go-redis knows.
 func Open(url string, o Options) (*Store, error) {
 	o, err := o.checked()
 	if err != nil {

@@ -22,7 +22,7 @@
 //
 // # Files
 //
-//	sqlite.go, optional.go       Options and Open; what a store may offer beside Get, Put and Delete
+//	sqlite.go, url.go, optional.go   Options and Open; URLs; what a store may offer beside Get, Put and Delete
 //	records.go, checksum.go      records: reading, writing, checksums
 //	file.go, file_*.go           the file and its rights, by system
 //	database.go, conn.go         its tables; connections

@@ -105,6 +105,8 @@ var (
 //
 // A file of its own that is damaged is emptied; see Options.OnReset. A file of a newer version is [ErrNewer].
 //
+// For [store.OpenURL] a file is sqlite:///var/cache/app/cache.db?max_bytes=512MiB&sync=off&orphan_age=10m, or sqlite:cache.db for one below the working directory.
+//
 // The caller closes the store, after the cache that uses it.
 func Open(path string, o Options) (*Store, error) {
 	if err := o.complete(); err != nil {
