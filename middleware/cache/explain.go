@@ -51,8 +51,8 @@ const (
 
 // A KeyPart is one component of a cache key.
 type KeyPart struct {
-	Name  string // "connection", "principal", "method", "URI", "credentials", "strategy"; "key" for all together
-	Value string // redacted; a hash, which begins with "#", where it is secret or long
+	Name  string // "connection", "principal", "method", "URI", "credentials", "strategy"; "key" for all together, as Entry.Key has it
+	Value string // redacted; a hash where it is secret or long, which begins with "#" in all parts but the key
 }
 
 // An ExplainedStored is a stored response as a request sees it.
@@ -262,7 +262,7 @@ func (c *Cache) keyParts(s *foreseen) []KeyPart {
 	if strategy, err := c.key.AppendKey(nil, r); err == nil {
 		parts = append(parts, KeyPart{"strategy", digest(strategy)})
 	}
-	return append(parts, KeyPart{"key", digest(s.key)})
+	return append(parts, KeyPart{"key", c.hashOf(string(s.key))})
 }
 
 // digest is a short hash: two of them compare, and say nothing of what they are of.

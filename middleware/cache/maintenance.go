@@ -64,7 +64,7 @@ func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 // The strategy sees a request that has the URL and nothing else, over a byte store without the values of its query. Responses that it refuses are removed,
 // and so are errors for which neither the strategy nor the server gives a lifetime.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
-	_, err := c.updateAll(ctx, nil, func(e *stored.Entry) *stored.Entry { return c.judgeAgain(ctx, e) })
+	_, err := c.updateAll(ctx, nil, func(_ string, e *stored.Entry) *stored.Entry { return c.judgeAgain(ctx, e) })
 	return c.reported(ctx, "recompute expiry", err)
 }
 
@@ -95,12 +95,12 @@ func (c *Cache) Clear(ctx context.Context) error {
 // updateAll replaces each stored response by what judge makes of it, nil for none, and returns how many it has replaced.
 // judge is the user's code, so it runs while the store holds no lock; a response that is replaced meanwhile is left alone.
 // Where wanted is not nil, it is false for sets that judge would leave as they are.
-func (c *Cache) updateAll(ctx context.Context, wanted func(*stored.Variants) bool, judge func(*stored.Entry) *stored.Entry) (n int, err error) {
+func (c *Cache) updateAll(ctx context.Context, wanted func(*stored.Variants) bool, judge func(key string, e *stored.Entry) *stored.Entry) (n int, err error) {
 	var failed error
-	err = c.store.Each(ctx, wanted, func(set *stored.Variants, update stored.Updater) bool {
+	err = c.store.Each(ctx, wanted, func(key string, set *stored.Variants, update stored.Updater) bool {
 		var changes []stored.Change
 		for _, e := range set.Entries {
-			if next := judge(e); next != e {
+			if next := judge(key, e); next != e {
 				changes = append(changes, stored.Change{Old: e, Next: next})
 			}
 		}
@@ -126,9 +126,9 @@ func (c *Cache) updateAll(ctx context.Context, wanted func(*stored.Variants) boo
 // [redact.Placeholder] stands for them. See [Cache.DeleteEntry] to remove one.
 func (c *Cache) Entries(ctx context.Context) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		err := c.store.Each(ctx, nil, func(set *stored.Variants, _ stored.Updater) bool {
+		err := c.store.Each(ctx, nil, func(key string, set *stored.Variants, _ stored.Updater) bool {
 			for _, e := range set.Entries {
-				if !yield(&Entry{e}) {
+				if !yield(c.shown(key, e)) {
 					return false
 				}
 			}

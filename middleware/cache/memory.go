@@ -32,7 +32,7 @@ type Memory struct{ lru *memory.Store }
 func NewMemory(o MemoryOptions) *Memory {
 	var evicted func(*stored.Entry)
 	if o.Evicted != nil {
-		evicted = func(e *stored.Entry) { o.Evicted(&Entry{e}) }
+		evicted = func(e *stored.Entry) { o.Evicted(&Entry{stored: e}) }
 	}
 	return &Memory{memory.New(o.MaxBytes, o.MaxEntries, evicted)}
 }

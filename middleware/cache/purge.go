@@ -126,18 +126,18 @@ func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, er
 		return 0, errors.New("cache: delete: the function is nil: give one, or use Clear to remove everything")
 	}
 	c.history.AddAll()
-	return c.deleteAmong(ctx, nil, func(e *stored.Entry) bool { return drop(&Entry{e}) })
+	return c.deleteAmong(ctx, nil, func(key string, e *stored.Entry) bool { return drop(c.shown(key, e)) })
 }
 
 // deleteWhere removes the stored responses for which drop is true. drop may be asked more than once, and about what has been invalidated.
 func (c *Cache) deleteWhere(ctx context.Context, drop func(*stored.Entry) bool) (int, error) {
-	return c.deleteAmong(ctx, func(set *stored.Variants) bool { return slices.ContainsFunc(set.Entries, drop) }, drop)
+	return c.deleteAmong(ctx, func(set *stored.Variants) bool { return slices.ContainsFunc(set.Entries, drop) }, func(_ string, e *stored.Entry) bool { return drop(e) })
 }
 
 // deleteAmong removes the stored responses for which drop is true from the sets that are wanted, or from all if wanted is nil.
-func (c *Cache) deleteAmong(ctx context.Context, wanted func(*stored.Variants) bool, drop func(*stored.Entry) bool) (int, error) {
-	n, err := c.updateAll(ctx, wanted, func(e *stored.Entry) *stored.Entry {
-		if drop(e) {
+func (c *Cache) deleteAmong(ctx context.Context, wanted func(*stored.Variants) bool, drop func(key string, e *stored.Entry) bool) (int, error) {
+	n, err := c.updateAll(ctx, wanted, func(key string, e *stored.Entry) *stored.Entry {
+		if drop(key, e) {
 			return nil
 		}
 		return e

@@ -30,8 +30,9 @@ type entryStore interface {
 	DeleteEntry(ctx context.Context, e *stored.Entry) error
 
 	// Each calls f with what is stored under each key, and with a function that updates it, until f returns false. It holds no lock meanwhile.
+	// The key is empty where a hash of it is known only: the entries have that in their RecordKey.
 	// Sets for which wanted is false are passed over, before it is known which of their entries have been invalidated; nil wants all.
-	Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(set *stored.Variants, update stored.Updater) bool) error
+	Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(key string, set *stored.Variants, update stored.Updater) bool) error
 
 	// Clear removes everything.
 	Clear(ctx context.Context) error
@@ -175,7 +176,7 @@ func (c *Cache) clearOtherKeys(ctx context.Context, x *exchange) {
 func (c *Cache) settle(ctx context.Context, x *exchange, e *stored.Entry, err error) bool {
 	switch {
 	case err == nil:
-		c.traceStored(ctx, e)
+		c.traceStored(ctx, x.storeKey, e)
 		return true
 	case errors.Is(err, store.ErrTooLarge):
 		if x.confirmed == nil { // what the origin has confirmed may be used as long as before

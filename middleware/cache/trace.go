@@ -67,11 +67,11 @@ func (c *Cache) answered(r *http.Request, s Status) {
 	})
 }
 
-func (c *Cache) traceStored(ctx context.Context, e *stored.Entry) {
+func (c *Cache) traceStored(ctx context.Context, key string, e *stored.Entry) {
 	c.stats.stored.Add(1)
 	c.traces(ctx, func(t *Trace) {
 		if t.Stored != nil {
-			t.Stored(&Entry{e})
+			t.Stored(c.shown(key, e))
 		}
 	})
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/plyhttp/ply/store"
 )
 
-// Each calls f with the responses under each key. Sets for which wanted is false are passed over, before their generations are read; nil wants all.
+// Each calls f with the responses under each key, which is empty: only its hash is known. Sets for which wanted is false are passed over, before their generations are read; nil wants all.
 //
 // It works on the records that the store lists, and does not read them again: a change is a compare-and-swap from the version that was listed,
 // so what has been replaced meanwhile is read anew before it is changed.
-func (d *Store) Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(*stored.Variants, stored.Updater) bool) error {
+func (d *Store) Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(string, *stored.Variants, stored.Updater) bool) error {
 	ranger, ok := store.As[store.Ranger](d.Backend)
 	if !ok {
 		return fmt.Errorf("the store cannot list what it holds: %w", errors.ErrUnsupported)
@@ -37,7 +37,7 @@ type walk struct {
 	store   *Store
 	began   invalidation.Moment // in the history of L1, before anything was listed
 	wanted  func(*stored.Variants) bool
-	visit   func(*stored.Variants, stored.Updater) bool
+	visit   func(string, *stored.Variants, stored.Updater) bool
 	waiting []listed
 	tags    invalidation.TagList // of those that wait
 	ended   bool
@@ -98,7 +98,7 @@ func (w *walk) flush(ctx context.Context) bool {
 			continue
 		}
 		l.current = seen.currentOf(l.set, &pending)
-		if l.current != nil && !w.visit(l.current, l.update(ctx, w.store)) {
+		if l.current != nil && !w.visit("", l.current, l.update(ctx, w.store)) {
 			w.ended = true
 			return false
 		}

@@ -13,18 +13,26 @@ func (d *Store) RecordKey(key string) stored.RecordKey {
 }
 
 // keySpace keeps the keys of shared and of private caches apart.
-func (d *Store) keySpace() string {
-	if d.shared {
+func (d *Store) keySpace() string { return keySpace(d.shared) }
+
+func keySpace(shared bool) string {
+	if shared {
 		return "shared"
 	}
 	return "private"
 }
 
-func newRecordKey[K string | []byte](kind string, key K) (p stored.RecordKey) {
-	p.Hash = hashOf(kind, key)
+// HashKey is the hash that a byte store has in the place of a cache key.
+func HashKey(shared bool, key string) [32]byte { return hashOf(keySpace(shared), key) }
+
+// RecordKeyOf is the place of what is stored under a key with this hash.
+func RecordKeyOf(hash [32]byte) stored.RecordKey {
 	var room [recordNameBytes]byte
-	p.Name = string(appendRecordName(room[:0], &p.Hash))
-	return p
+	return stored.RecordKey{Hash: hash, Name: string(appendRecordName(room[:0], &hash))}
+}
+
+func newRecordKey[K string | []byte](kind string, key K) stored.RecordKey {
+	return RecordKeyOf(hashOf(kind, key))
 }
 
 // hashRoom is room for what most keys are hashed with, on the stack.

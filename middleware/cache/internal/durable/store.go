@@ -264,7 +264,7 @@ func (d *Store) Clear(ctx context.Context) error {
 	}
 	clearer, ok := store.As[store.Clearer](d.Backend)
 	if !ok {
-		return d.Each(ctx, nil, func(_ *stored.Variants, update stored.Updater) bool {
+		return d.Each(ctx, nil, func(_ string, _ *stored.Variants, update stored.Updater) bool {
 			return update(func(*stored.Variants) *stored.Variants { return nil }) == nil
 		})
 	}

@@ -315,12 +315,12 @@ func (m *Store) Clear(context.Context) error {
 }
 
 // Each calls f with the variants of each key that are wanted, all if wanted is nil, until f returns false. It holds no lock during the calls.
-func (m *Store) Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(*stored.Variants, stored.Updater) bool) error {
+func (m *Store) Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(string, *stored.Variants, stored.Updater) bool) error {
 	return m.walk(ctx, func(found *slot) bool {
 		if found.set == nil || wanted != nil && !wanted(found.set) {
 			return true
 		}
-		return f(found.set, func(change func(*stored.Variants) *stored.Variants) error { return m.Update(ctx, found.key, change) })
+		return f(found.key, found.set, func(change func(*stored.Variants) *stored.Variants) error { return m.Update(ctx, found.key, change) })
 	})
 }
 
