@@ -39,3 +39,38 @@ func ExampleEntry_Open() {
 	// Output:
 	// GET http://example.com/greeting 200 hello <nil>
 }
+
+// The entry that a request is answered from, found again by its key.
+func ExampleCache_Get() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	rt := c.Middleware(says("hello", "Cache-Control: max-age=60"))
+	ctx := context.Background()
+	show(ctx, rt)
+
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://example.com/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	e, err := c.Entry(ctx, r)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	entries, err := c.Get(ctx, e.Key())
+	fmt.Println(len(entries), err)
+	n, err := c.DeleteKey(ctx, e.Key())
+	fmt.Println(n, err)
+	_, err = c.Entry(ctx, r)
+	fmt.Println(err)
+	// Output:
+	// 200 miss
+	// 1 <nil>
+	// 1 <nil>
+	// cache: no stored response could answer the request
+}

@@ -171,7 +171,7 @@ func requestFor(url string) (*http.Request, error) {
 }
 
 var (
-	errNoHost = errors.New("cache: delete: the URL has no scheme or no host, so nothing can be stored for it: give a whole URL, or have the client prepare the request (ply.Client.Prepare)")
+	errNoHost = errors.New("cache: the URL has no scheme or no host, so nothing can be stored for it: give a whole URL, or have the client prepare the request (ply.Client.Prepare)")
 	errHidden = errors.New("cache: delete: the URL has REDACTED in the place of a value, so it is not the one that was requested: give that, or remove what Entries lists, with DeleteEntry")
 )
 

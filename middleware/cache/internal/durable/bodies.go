@@ -62,7 +62,7 @@ func (d *Store) Forget(at *stored.RecordKey, id [16]byte) {
 		return
 	}
 	d.Workers.GoOnce(at.Name, func(ctx context.Context) {
-		d.updateAt(ctx, *at, func(set *stored.Variants) *stored.Variants {
+		d.UpdateAt(ctx, *at, func(set *stored.Variants) *stored.Variants {
 			return set.Without(func(e *stored.Entry) bool { return e.Body.Chunks != nil && e.Body.Chunks.ID == id })
 		})
 	})

@@ -77,7 +77,7 @@ func (d *Store) arrived(at *stored.RecordKey, h *readResult) error {
 // forgetInvalidated removes, in the background, the responses under a key that are all invalidated.
 func (d *Store) forgetInvalidated(at stored.RecordKey) {
 	d.Workers.GoOnce(at.Name, func(ctx context.Context) {
-		d.updateAt(ctx, at, func(set *stored.Variants) *stored.Variants { return set })
+		d.UpdateAt(ctx, at, func(set *stored.Variants) *stored.Variants { return set })
 	})
 }
 

@@ -77,7 +77,7 @@ func (d *Store) Touch(e *stored.Entry, before, now time.Time) {
 		return
 	}
 	d.Workers.GoOnce(e.RecordKey.Name, func(ctx context.Context) {
-		d.updateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants {
+		d.UpdateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants {
 			for i, old := range set.All() {
 				if old.SameAs(e) {
 					used := old.Clone()
@@ -93,11 +93,11 @@ func (d *Store) Touch(e *stored.Entry, before, now time.Time) {
 
 // Update replaces what is stored under key.
 func (d *Store) Update(ctx context.Context, key string, change func(*stored.Variants) *stored.Variants) error {
-	return d.updateAt(ctx, d.RecordKey(key), change)
+	return d.UpdateAt(ctx, d.RecordKey(key), change)
 }
 
-// updateAt replaces what is under a key.
-func (d *Store) updateAt(ctx context.Context, at stored.RecordKey, change func(*stored.Variants) *stored.Variants) error {
+// UpdateAt replaces what is under a key.
+func (d *Store) UpdateAt(ctx context.Context, at stored.RecordKey, change func(*stored.Variants) *stored.Variants) error {
 	return d.updateFrom(ctx, at, nil, change)
 }
 
@@ -245,7 +245,7 @@ func (d *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
 	if e.RecordKey == nil {
 		return stored.ErrForeignEntry
 	}
-	return d.updateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) })
+	return d.UpdateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) })
 }
 
 // DeleteExpired has the store free the room of its expired records.
