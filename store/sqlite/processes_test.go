@@ -15,6 +15,7 @@ import (
 
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/sqlite"
+	"github.com/plyhttp/ply/store/storetest/processtest"
 )
 
 const (
@@ -119,4 +120,8 @@ func shareOnce(s *sqlite.Store) (hit, stored int, err error) {
 		}
 	}
 	return hit, stored, err
+}
+
+func TestLeases(t *testing.T) {
+	processtest.RunLeases(t, func(t *testing.T) string { return "sqlite://" + file(t) })
 }

@@ -5,7 +5,7 @@
 //	}
 //
 // [RunShared] adds what holds between several processes, and [RunBounded] what a store does when it is full.
-// [Map] is a store in memory that keeps all of it, for tests and for reading.
+// [Map] is a store in memory that keeps all of it, for tests and for reading. Package processtest, below this one, has tests with several real processes.
 //
 // Where to find what: storetest.go has the runners and the table of rules. basic.go has the rules for single records, expiry.go those for time,
 // atomic.go those for concurrent changes, extras.go those for the optional interfaces, shared.go and bounded.go those of RunShared and RunBounded.
