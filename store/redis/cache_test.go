@@ -20,10 +20,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/fault"
 	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store/redis"
-	"github.com/plyhttp/ply/store/redis/internal/fault"
 	"github.com/plyhttp/ply/store/redis/internal/server"
 )
 

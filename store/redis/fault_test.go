@@ -16,10 +16,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/fault"
 	"github.com/plyhttp/ply/plytest"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/redis"
-	"github.com/plyhttp/ply/store/redis/internal/fault"
 	"github.com/plyhttp/ply/store/redis/internal/server"
 )
 
