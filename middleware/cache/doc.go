@@ -25,6 +25,6 @@
 //	invalidate.go, tags.go, response_tags.go, resource.go, unsafe.go   what ends stored responses
 //	watch.go, principal.go, connection.go   who asks, and over which connection
 //	maintenance.go, purge.go, warm.go, explain.go, explain_text.go, explain_response.go, memory.go, memory_url.go, tiered.go   looking after what is stored
-//	entries.go, entry_open.go, by_key.go   one stored response, as programs see it
+//	entries.go, entry_open.go, by_key.go, save.go   one stored response, as programs see it
 //	mode.go, status.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says
 package cache

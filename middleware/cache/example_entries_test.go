@@ -2,9 +2,11 @@ package cache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/plyhttp/ply/middleware/cache"
 )
@@ -73,4 +75,41 @@ func ExampleCache_Get() {
 	// 1 <nil>
 	// 1 <nil>
 	// cache: no stored response could answer the request
+}
+
+// A cache that is filled from a fixture, for a test: the origin is not asked.
+func ExampleCache_Save() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	rt := c.Middleware(http.DefaultTransport)
+
+	ctx := context.Background()
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://example.com/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = c.Save(ctx, r, &http.Response{
+		StatusCode: http.StatusOK,
+		Header:     http.Header{"Cache-Control": {"max-age=60"}},
+		Body:       io.NopCloser(strings.NewReader("from a fixture")),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	show(ctx, rt)
+
+	var not *cache.NotStoredError
+	err = c.Save(ctx, r, &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Cache-Control": {"no-store"}}})
+	if errors.As(err, &not) {
+		fmt.Println(not.Reason, "by", not.Source)
+	}
+	// Output:
+	// 200 hit
+	// no-store by RFC 9111 §5.2.2.5
 }

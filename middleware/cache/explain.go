@@ -129,12 +129,17 @@ func (c *Cache) foresee(ctx context.Context, r *http.Request, now time.Time) (fi
 
 // chains are what the layers of the cache stand on. Without any, nothing is known of the connection.
 func (c *Cache) chains(r *http.Request) []*connection.Chain {
+	if mounted := c.mountedChains(r); len(mounted) > 0 {
+		return mounted
+	}
+	return []*connection.Chain{{Opaque: true}}
+}
+
+// mountedChains are what the layers of the cache stand on.
+func (c *Cache) mountedChains(r *http.Request) []*connection.Chain {
 	c.paths(r) // looks at all layers
 	c.mounts.mu.Lock()
 	defer c.mounts.mu.Unlock()
-	if len(c.mounts.chains) == 0 {
-		return []*connection.Chain{{Opaque: true}}
-	}
 	return slices.Clone(c.mounts.chains)
 }
 

@@ -80,19 +80,27 @@ func (c *Cache) ExplainResponse(ctx context.Context, r *http.Request, resp *http
 
 // foreseenEntry is the entry that the response would be stored as, or why it would not be.
 func (p *originResponse) foreseenEntry() (*stored.Entry, string) {
-	switch a := &p.parsed; {
-	case !a.MayStore() && a.Bypass != "":
-		return nil, a.Bypass
-	case !a.MayStore():
-		return nil, "mode " + a.Mode.String()
-	case a.Head && a.Bypass == "":
-		return nil, "an answer to HEAD has no content"
+	if reason := p.refusedByRequest(); reason != "" {
+		return nil, reason
 	}
 	e, reason := p.entry()
 	if reason == "" && rfc9111.DisplacesServable(p.selected, e, &p.cache.policy, p.received) {
 		reason = "an error, and what is stored can still be served"
 	}
 	return e, reason
+}
+
+// refusedByRequest says why no answer to the request is stored, or is empty.
+func (p *originResponse) refusedByRequest() string {
+	switch a := &p.parsed; {
+	case !a.MayStore() && a.Bypass != "":
+		return a.Bypass
+	case !a.MayStore():
+		return "mode " + a.Mode.String()
+	case a.Head && a.Bypass == "":
+		return "an answer to HEAD has no content"
+	}
+	return ""
 }
 
 // sources are where the reasons come from for which responses are not stored, by how these begin. What is not there is the cache's own rule.
@@ -117,6 +125,10 @@ var sources = []struct{ reason, source string }{
 	{"partial content", "RFC 9111 §3.3"},
 	{"the answer to a condition", "RFC 9110 §13, §14"},
 	{"the body ends with the connection", "RFC 9112 §8"},
+	{"the body broke off", "RFC 9112 §8"},
+	{"the body is", "RFC 9112 §8"},
+	{"the store failed", "Options.Store"},
+	{"response exceeds the store", "Options.Store"},
 	{"an answer to HEAD", "RFC 9110 §9.3.2"},
 	{"more than 128 cache groups", "RFC 9875 §2"},
 	{"connection names", "RFC 9110 §7.6.1"},

@@ -23,6 +23,11 @@ func (p *originResponse) store(s *Status) {
 		return
 	}
 	s.Stored, s.TTL, s.HasTTL = true, e.TTL(p.received), true
+	p.keep(e, noBody)
+}
+
+// keep stores e at once if it has no body, and otherwise when all of the body has come.
+func (p *originResponse) keep(e *stored.Entry, noBody bool) {
 	if p.inflight == nil && e.AnswersWaiters() {
 		p.cache.fetches.setHitForMiss(p.ownKey, false)
 	}
