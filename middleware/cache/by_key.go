@@ -121,6 +121,25 @@ func emptied(update stored.Updater) (n int, err error) {
 	return n, err
 }
 
+// atKeyOf calls f with what is stored now under the key of an entry, and with a function that updates it.
+func (c *Cache) atKeyOf(ctx context.Context, e *Entry, f func(set *stored.Variants, update stored.Updater) error) error {
+	if c.durable == nil {
+		return f(c.memory.Peek(e.key), func(change func(*stored.Variants) *stored.Variants) error { return c.memory.Update(ctx, e.key, change) })
+	}
+	at := e.stored.RecordKey
+	if at == nil { // it was told of while it was stored
+		place := c.durable.RecordKey(e.key)
+		at = &place
+	}
+	set, err := c.durable.PeekRecord(ctx, *at)
+	if err != nil {
+		return err
+	}
+	return f(set, func(change func(*stored.Variants) *stored.Variants) error {
+		return c.durable.UpdateAt(ctx, *at, change)
+	})
+}
+
 // eachWithKey calls f for each key in memory that has one of these hashes, until all have been found. The error is the first of f.
 func (c *Cache) eachWithKey(ctx context.Context, hashes map[[32]byte]bool, f func(key string, set *stored.Variants, update stored.Updater) error) error {
 	left, failed := len(hashes), error(nil)

@@ -57,6 +57,7 @@ type Cache struct {
 	stats      counters
 	closed     atomic.Bool
 	off        atomic.Bool
+	mode       atomic.Uint32 // a Mode; see SetMode
 
 	searches  atomic.Bool // a response that does not vary on the whole query has been stored
 	foundKeys *foundKeys  // over a byte store
@@ -101,6 +102,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c.noCollapse, c.copyBudget.Limit = o.NoCollapse, cmp.Or(o.MaxInFlightBytes, 64<<20)
 	c.storeTimeout = cmp.Or(o.StoreTimeout, 100*time.Millisecond)
+	c.SetMode(o.Mode)
 	c.fetches.init()
 	c.open(&o)
 	return c, nil

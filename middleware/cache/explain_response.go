@@ -144,7 +144,7 @@ var sources = []struct{ reason, source string }{
 	{"no key", "Options.Key"},
 	{"more than 128 tags", "Options.Tags"},
 	{"a tag exceeds", "Options.Tags"},
-	{"mode ", "WithMode"},
+	{"mode ", "WithMode, Options.Mode"},
 	{"disabled", "Disable"},
 	{"unsafe", "Options.Unsafe"},
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ func (c *Cache) Contains(r *http.Request) bool {
 		return false
 	}
 	now := time.Now()
-	a := rfc9111.ReadRequest(modeOf(r.Context()), r, &c.policy)
+	a := rfc9111.ReadRequest(c.modeFor(choicesOf(r.Context())), r, &c.policy)
 	if a.Bypass != "" {
 		return false
 	}
@@ -60,17 +61,48 @@ func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return e.FreshFor(now) <= 0 })
 }
 
-// RecomputeExpiry asks the expiry strategy anew about all stored responses, as if they had just been received when they were.
-// The strategy sees a request that has the URL and nothing else, over a byte store without the values of its query. Responses that it refuses are removed,
-// and so are errors for which neither the strategy nor the server gives a lifetime.
+// RecomputeExpiry asks the expiry strategy anew about all stored responses: the one of ctx, if it has one ([WithExpiry]), and [Options.Expiry].
+//
+//	err := c.RecomputeExpiry(cache.WithExpiry(ctx, expiry.After(time.Hour)))
+//
+// What it says counts from the moment that a response was received or last validated ([Entry.Received]), with the age that it had then, not from now.
+// What is recomputed is all that the strategy says: the lifetime, whether each use restarts it, the windows for stale responses, and how far ahead it is refreshed.
+// It holds until the response is fetched or validated again: then Options.Expiry decides, and the context of that request.
+//
+// The strategy sees the stored response, and a request that has the method and the URL and nothing else, over a byte store without the values of its query.
+// Responses that it refuses are removed, and so are errors for which neither the strategy nor the server gives a lifetime.
 func (c *Cache) RecomputeExpiry(ctx context.Context) error {
 	_, err := c.updateAll(ctx, nil, func(_ string, e *stored.Entry) *stored.Entry { return c.judgeAgain(ctx, e) })
 	return c.reported(ctx, "recompute expiry", err)
 }
 
+// RecomputeEntryExpiry does for one entry of this cache what [Cache.RecomputeExpiry] does for all, or for what has been stored in its place since it was listed.
+// It is no error if that is gone.
+func (c *Cache) RecomputeEntryExpiry(ctx context.Context, e *Entry) error {
+	if e == nil || e.stored == nil || e.cache != c {
+		return wrapped("recompute expiry", stored.ErrForeignEntry)
+	}
+	err := c.atKeyOf(ctx, e, func(set *stored.Variants, update stored.Updater) error {
+		var changes []stored.Change
+		for _, now := range set.All() {
+			if now.SameVariant(e.stored) {
+				changes = append(changes, stored.Change{Old: now, Next: c.judgeAgain(ctx, now)})
+			}
+		}
+		if len(changes) == 0 {
+			return nil
+		}
+		return update(func(old *stored.Variants) *stored.Variants {
+			next, _ := old.Changed(changes)
+			return next
+		})
+	})
+	return c.reported(ctx, "recompute expiry", err)
+}
+
 // judgeAgain returns e under new rules, or nil if it is not to be kept.
 func (c *Cache) judgeAgain(ctx context.Context, e *stored.Entry) *stored.Entry {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, nil)
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(e.Method, http.MethodGet), e.URL, nil)
 	if err != nil {
 		return nil
 	}

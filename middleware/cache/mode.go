@@ -40,6 +40,7 @@ func (m Mode) String() string { return rfc9111.Mode(m).String() }
 // choices is what the contexts around a request have chosen for it. It never changes: a context that chooses something has a copy.
 type choices struct {
 	mode       Mode
+	moded      bool // mode has been chosen; see WithMode
 	off        bool // see Disable
 	noCollapse bool // see WithoutCollapsing
 	fresh      bool // see Warm
@@ -77,10 +78,10 @@ func WithExpiry(ctx context.Context, s expiry.Strategy) context.Context {
 
 func expiryOf(ctx context.Context) expiry.Strategy { return choicesOf(ctx).expiry }
 
-// WithMode returns a context for requests that the cache treats as m says. The mode of the innermost context counts.
-// It is never sent to the server.
+// WithMode returns a context for requests that the cache treats as m says. The mode of the innermost context counts, and before that of [Options.Mode]
+// and [Cache.SetMode]: ModeDefault undoes an outer one. It is never sent to the server.
 func WithMode(ctx context.Context, m Mode) context.Context {
-	return choosing(ctx, func(c *choices) { c.mode = m })
+	return choosing(ctx, func(c *choices) { c.mode, c.moded = m, true })
 }
 
 // Disable returns a context for requests that bypass the cache: the store is neither read nor written, nor is anything in it invalidated.
@@ -94,12 +95,27 @@ func Enable(ctx context.Context) context.Context {
 	return choosing(ctx, func(c *choices) { c.off = false })
 }
 
-func modeOf(ctx context.Context) rfc9111.Mode { return choicesOf(ctx).effective() }
-
-// effective is the mode that counts.
-func (c *choices) effective() rfc9111.Mode {
-	if c.off {
-		return rfc9111.ModeDisabled
+// SetMode has the cache treat all requests as m says whose context does not say otherwise ([WithMode]), from the next one on. It is [Options.Mode], changed while
+// the cache is in use: to go without the network for a while, say. A number that is no mode is ModeDefault.
+func (c *Cache) SetMode(m Mode) {
+	if !m.valid() {
+		m = ModeDefault
 	}
-	return rfc9111.Mode(c.mode)
+	c.mode.Store(uint32(m))
+}
+
+// Mode returns the mode of requests whose context has none, as [Options.Mode] or [Cache.SetMode] has said.
+func (c *Cache) Mode() Mode { return Mode(c.mode.Load()) }
+
+func (m Mode) valid() bool { return m <= ModeReadOnly }
+
+// modeFor is the mode of a request that has chosen this.
+func (c *Cache) modeFor(chosen *choices) rfc9111.Mode {
+	switch {
+	case chosen.off:
+		return rfc9111.ModeDisabled
+	case chosen.moded:
+		return rfc9111.Mode(chosen.mode)
+	}
+	return rfc9111.Mode(c.mode.Load())
 }

@@ -37,6 +37,10 @@ type Options struct {
 	// A shared cache stores it only if it is marked as shareable, as one whose credentials it has seen. Caches that share a Store need the same identity.
 	OneIdentityBelow bool
 
+	// Mode is how the cache treats requests whose context says nothing of it: [WithMode] counts before it, ModeDefault too. [ModeOnlyIfCached] is for a program without
+	// a network, and [ModeReadOnly] for one that answers from what is stored and adds nothing. [Cache.SetMode] changes it later. Zero means ModeDefault.
+	Mode Mode
+
 	// Methods are the request methods that are answered from the store. Nil means GET, HEAD and QUERY. A method with content, such as POST,
 	// is stored with its content in the key, and no longer counts as one that changes something: name it only if that is so.
 	Methods []string
@@ -212,6 +216,9 @@ func (o *Options) check() error {
 	}
 	if o.EventStreams > EventStreamsPaced {
 		return optionError("EventStreams", fmt.Sprintf("%d is no mode: give EventStreamsNotStored, EventStreamsAtOnce or EventStreamsPaced", o.EventStreams))
+	}
+	if !o.Mode.valid() {
+		return optionError("Mode", fmt.Sprintf("%d is no mode: give ModeDefault, ModeOnlyIfCached, ModeReadOnly or another one of the package", o.Mode))
 	}
 	if o.VaryHashKey != nil && len(o.VaryHashKey) < 16 {
 		return optionError("VaryHashKey", "has less than 16 bytes: give as many random ones, or nil")

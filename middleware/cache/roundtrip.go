@@ -55,7 +55,7 @@ func (c *Cache) read(a *rfc9111.Request, r *http.Request, below *connection.Chai
 	in := reqctx.From(r.Context())
 	choices := chosen(in)
 	a.Path, a.Principal, a.Named, a.Traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, in.Named(), len(choices.traces) > 0
-	a.Read(choices.effective(), r, &c.policy)
+	a.Read(c.modeFor(choices), r, &c.policy)
 	if choices.fresh {
 		demandFresh(a)
 	}

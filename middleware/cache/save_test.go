@@ -62,7 +62,7 @@ func TestSaveObeysTheRulesOfTheCache(t *testing.T) {
 		"a filter":     {options: cache.Options{Filter: func(*http.Request, *http.Response) bool { return false }}, header: fresh, want: cache.NotStoredError{Reason: "filter", Source: "Options.Filter"}},
 		"another body": {options: cache.Options{FilterBody: func(*http.Request, *http.Response, []byte) bool { return false }}, header: fresh, want: cache.NotStoredError{Reason: "filter of the body", Source: "Options.Filter"}},
 		"too large":    {options: cache.Options{MaxEntryBytes: 3}, header: fresh, want: cache.NotStoredError{Reason: "body exceeds MaxEntryBytes", Source: "Options.MaxEntryBytes"}},
-		"a mode": {header: fresh, want: cache.NotStoredError{Reason: "mode read-only", Source: "WithMode"}, request: func(r *http.Request) *http.Request {
+		"a mode": {header: fresh, want: cache.NotStoredError{Reason: "mode read-only", Source: "WithMode, Options.Mode"}, request: func(r *http.Request) *http.Request {
 			return r.WithContext(cache.WithMode(r.Context(), cache.ModeReadOnly))
 		}},
 		"a scope": {header: fresh, want: cache.NotStoredError{Reason: "disabled", Source: "Disable"}, request: func(r *http.Request) *http.Request {
