@@ -96,3 +96,32 @@ func ExampleOpen() {
 	// store: the record has been changed meanwhile
 	// <nil>
 }
+
+// A store for one run of a program, in a directory that Close removes.
+func ExampleOpenTemp() {
+	s, err := file.OpenTemp(file.Options{MaxBytes: 100 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	c, err := cache.New(cache.Options{Store: s})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Println(c.Enabled())
+	// Output: true
+}
+
+// The store of a program that a user runs again and again.
+func ExampleUserCacheDir() {
+	dir, err := file.UserCacheDir("mytool/http")
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := file.Open(dir, file.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+}

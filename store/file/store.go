@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,10 +22,11 @@ type Options struct {
 
 // Store is a [store.Store] in a directory. Open makes one. It is safe for concurrent use, also with other processes.
 type Store struct {
-	dir      string
-	maxBytes int64
-	sync     bool
-	open     func(dir string) (filesystem, error)
+	dir       string
+	temporary bool // Close removes it; see OpenTemp
+	maxBytes  int64
+	sync      bool
+	open      func(dir string) (filesystem, error)
 
 	here     atomic.Pointer[place]
 	opening  sync.Mutex // held while a deleted directory is made again; guards nothing else
@@ -69,7 +71,7 @@ func Open(dir string, o Options) (*Store, error) { return open(dir, o, openRoot)
 func open(dir string, o Options, fs func(string) (filesystem, error)) (*Store, error) {
 	switch {
 	case dir == "":
-		return nil, errors.New("file: no directory is named: os.UserCacheDir() is a good place for one")
+		return nil, errors.New("file: no directory is named: UserCacheDir makes one for the user, and OpenTemp opens one that goes with Close")
 	case o.MaxBytes == 0:
 		o.MaxBytes = defaultMaxBytes
 	case o.MaxBytes < minBytes:
@@ -100,7 +102,11 @@ func (s *Store) Close() error {
 	if p == nil {
 		return nil
 	}
-	if err := p.close(); err != nil {
+	err := p.close()
+	if s.temporary {
+		err = errors.Join(err, os.RemoveAll(s.dir))
+	}
+	if err != nil {
 		return fmt.Errorf("file: close: %w", err)
 	}
 	return nil
