@@ -144,7 +144,7 @@ func (c *Cache) atKeyOf(ctx context.Context, e *Entry, f func(set *stored.Varian
 func (c *Cache) eachWithKey(ctx context.Context, hashes map[[32]byte]bool, f func(key string, set *stored.Variants, update stored.Updater) error) error {
 	left, failed := len(hashes), error(nil)
 	err := c.store.Each(ctx, nil, func(key string, set *stored.Variants, update stored.Updater) bool {
-		if !hashes[durable.HashKey(c.policy.Shared, key)] {
+		if !hashes[c.keyHash(key)] {
 			return true
 		}
 		left--

@@ -61,6 +61,7 @@ type Cache struct {
 
 	searches  atomic.Bool // a response that does not vary on the whole query has been stored
 	foundKeys *foundKeys  // over a byte store
+	imported  atomic.Bool // memory may have responses under the hashes of their keys; see adopt
 }
 
 // New returns a cache. Its error says which option is wrong.

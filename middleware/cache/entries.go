@@ -42,8 +42,16 @@ func (e *Entry) Key() string {
 
 // hashOf is a cache key as it may be shown.
 func (c *Cache) hashOf(key string) string {
-	hash := durable.HashKey(c.policy.Shared, key)
+	hash := c.keyHash(key)
 	return hex.EncodeToString(hash[:])
+}
+
+// keyHash is the hash of a cache key. What has been imported into memory may stand there under the hash itself; see adopt.
+func (c *Cache) keyHash(key string) [32]byte {
+	if hash, ok := durable.HashIn(key); ok {
+		return hash
+	}
+	return durable.HashKey(c.policy.Shared, key)
 }
 
 // KeyParts returns what is known of the parts of the key, and what the response varies on (RFC 9111 §4.1): the "method", the "URI", each selecting header field

@@ -150,7 +150,7 @@ func (c *Cache) peek(ctx context.Context, s *foreseen) (fault error) {
 	defer cancel()
 	load := func(key []byte) *stored.Variants {
 		if c.memory != nil {
-			return c.memory.Peek(string(key))
+			return c.peekMemory(key)
 		}
 		set, err := c.durable.Peek(ctx, string(key), r)
 		fault = errors.Join(fault, err)

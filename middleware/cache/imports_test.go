@@ -17,6 +17,7 @@ var rooms = map[string][]string{
 	"storeclient":  {},
 	"durable":      {"invalidation", "memory", "storeclient", "stored", "stream"},
 	"lease":        {"durable", "invalidation", "storeclient", "stored", "stream"},
+	"transfer":     {"durable", "stored"},
 }
 
 // effects are the packages by which the rules could do something, or depend on when they are asked.

@@ -33,8 +33,12 @@ func (c *Cache) find(f *lookup, a *rfc9111.Request, key []byte, r *http.Request,
 		c.findDurable(f, a, key, r, now)
 		return
 	}
-	if c.selectOwn(f, c.memory.Lookup(key), a, r); f.Entry == nil && c.searches.Load() {
+	if c.selectOwn(f, c.memory.Lookup(key), a, r); f.Entry == nil && c.adoptFor(r, key) {
+		c.selectOwn(f, c.memory.Lookup(key), a, r)
+	}
+	if f.Entry == nil && c.searches.Load() {
 		if search, err := c.searchKey(r, a.Path); err == nil {
+			c.adoptFor(r, search)
 			c.selectAlike(f, c.memory.Lookup(search), search, a, r)
 		}
 	}

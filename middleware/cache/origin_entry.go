@@ -102,7 +102,7 @@ func (p *originResponse) newEntry(judged *rfc9111.Candidate) *stored.Entry {
 	c := p.cache
 	return &stored.Entry{
 		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Reason: p.Status,
-		Proto: p.Proto, Major: byte(p.ProtoMajor), Minor: byte(p.ProtoMinor), Uncompressed: p.Uncompressed,
+		Proto: p.Proto, Major: byte(p.ProtoMajor), Minor: byte(p.ProtoMinor), Uncompressed: p.Uncompressed, Unnamed: p.parsed.Path.Unnamed() != "",
 		Header:    rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.policy),
 		Selectors: rfc9111.NewSelectors(p.varies(), p.request, c.hashKey()),
 		Search:    stored.NewSearchVariance(p.Header, stored.QueryOf(p.request)),

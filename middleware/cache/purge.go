@@ -40,6 +40,7 @@ func (c *Cache) deleteBy(ctx context.Context, r *http.Request, path connection.P
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
+	c.adoptFor(r, key)
 	err = c.store.Update(ctx, string(key), func(*stored.Variants) *stored.Variants { return nil })
 	if err != nil || !c.searches.Load() {
 		return c.reported(ctx, "delete", err)
@@ -47,6 +48,7 @@ func (c *Cache) deleteBy(ctx context.Context, r *http.Request, path connection.P
 	if key, err = c.searchKey(r, path); err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
+	c.adoptFor(r, key)
 	return c.reported(ctx, "delete", c.store.Update(ctx, string(key), func(old *stored.Variants) *stored.Variants {
 		return old.Without(func(e *stored.Entry) bool { return e.Search == nil || e.Search.Covers(stored.QueryOf(r)) })
 	}))

@@ -163,7 +163,7 @@ func (c *Cache) lookBeforeSave(ctx context.Context, s *foreseen, r *http.Request
 	case s.key == nil:
 		return nil
 	case c.durable == nil:
-		f.Variants = c.memory.Peek(string(s.key))
+		f.Variants = c.peekMemory(s.key)
 	default:
 		limited, cancel := c.within(ctx)
 		defer cancel()

@@ -110,6 +110,7 @@ func (c *Cache) commit(ctx context.Context, x *exchange, given *stored.Entry, be
 	e, now := given, time.Now()
 	var err error
 	if c.durable == nil {
+		c.adoptFor(x.request, []byte(x.storeKey))
 		err = c.store.Update(ctx, x.storeKey, x.placing(e, began, now))
 	} else {
 		e, err = c.durable.Add(ctx, x.storeKey, given, x.seen, func(e *stored.Entry) func(*stored.Variants) *stored.Variants { return x.placing(e, began, now) })

@@ -13,5 +13,6 @@
 //	hash_keys.go                the key of the hashes of credentials, the same in all processes
 //	l1.go                       copies in this process's memory
 //	peek.go                     looking without a trace
+//	moving.go                   entries on their way to another cache, and from there
 //	each.go                     going through all responses, for what looks at a whole store
 package durable

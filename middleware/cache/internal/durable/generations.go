@@ -226,6 +226,7 @@ type adoption struct {
 	known     bool             // the tag was looked for then
 	requested time.Time
 	until     time.Time // the response is kept
+	foreign   bool      // it comes from no exchange: see AddForeign
 }
 
 // refuses says why a response must not be stored under the present generation m, or returns nil: if the tag was known when the request was sent,
@@ -240,7 +241,7 @@ func (a *adoption) refuses(m *GenerationRecord, own bool) error {
 	case a.known && a.before.absent(), !a.known && !own && m.changed.After(a.requested.Add(-clockSkew)):
 		return ErrOvertaken
 	}
-	if m.absent() && time.Since(a.requested) > generationTTL-clockSkew {
+	if m.absent() && !a.foreign && time.Since(a.requested) > generationTTL-clockSkew {
 		return ErrOvertaken // a generation may have come and gone
 	}
 	return nil

@@ -12,9 +12,13 @@ type History struct {
 	mu   sync.Mutex // guards the fields below
 	next uint64     // number of the next invalidation
 	tags [1024]uint64
+	at   [1024]int64 // when each was added, in nanoseconds since 1970
 
 	nextFilter uint64 // number of the next filter
 	filters    [16]Filter
+	filteredAt [16]int64
+
+	forgotten int64 // when the latest of what is remembered no more was added, or 0
 }
 
 // A Filter is an invalidation of all responses that match a condition. It reports whether a response that was requested at a URL at a time matches.
@@ -39,7 +43,9 @@ func (h *History) Now() Moment {
 func (h *History) AddFilter(s Filter) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.filters[h.nextFilter%uint64(len(h.filters))] = s
+	i := h.nextFilter % uint64(len(h.filters))
+	h.forgotten = max(h.forgotten, h.filteredAt[i])
+	h.filters[i], h.filteredAt[i] = s, time.Now().UnixNano()
 	h.nextFilter++
 }
 
@@ -76,8 +82,11 @@ func (h *History) AddAt(m Moment, tags ...Tag) Moment {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m.ownFrom, m.own = h.next, uint64(len(tags))
+	now := time.Now().UnixNano()
 	for _, tag := range tags {
-		h.tags[h.next%uint64(len(h.tags))] = tag.Short()
+		i := h.next % uint64(len(h.tags))
+		h.forgotten = max(h.forgotten, h.at[i])
+		h.tags[i], h.at[i] = tag.Short(), now
 		h.next++
 	}
 	return m
@@ -109,4 +118,30 @@ func (h *History) Since(m Moment, tags []Tag) bool {
 		}
 	}
 	return false
+}
+
+// After reports whether a response that was requested at a URL at a time may have been invalidated since, by one of its tags or by a filter.
+// It goes by the wall clock, for a response from outside, of which no moment is known. Beyond the memory of the history, it counts as invalidated.
+// What AddAll records does not count: it is about what was stored or under way then.
+func (h *History) After(requested time.Time, tags []Tag, url string) bool {
+	since := requested.UnixNano()
+	h.mu.Lock()
+	if h.forgotten > since {
+		h.mu.Unlock()
+		return true
+	}
+	for i, at := range h.at {
+		if at > since && slices.ContainsFunc(tags, func(t Tag) bool { return t.Short() == h.tags[i] }) {
+			h.mu.Unlock()
+			return true
+		}
+	}
+	var later []Filter
+	for i, at := range h.filteredAt {
+		if at > since {
+			later = append(later, h.filters[i])
+		}
+	}
+	h.mu.Unlock()
+	return slices.ContainsFunc(later, func(s Filter) bool { return s(url, requested) })
 }

@@ -3,6 +3,8 @@ package invalidation
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // about is a tag that is about a name.
@@ -77,4 +79,43 @@ func TestHistoryIgnoresTheResponsesOwnInvalidations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of a response from outside no moment is known, only when it was requested.
+func TestHistoryFindsInvalidationsAfterATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := History{}
+		tags := allAbout([]string{"a", "b"})
+		h.Add(about("a"))
+		time.Sleep(time.Second)
+		requested := time.Now()
+		after := func() bool { return h.After(requested, tags, "http://h/a") }
+		if after() {
+			t.Error("an earlier invalidation counts")
+		}
+		time.Sleep(time.Second)
+		h.Add(about("c"))
+		h.AddFilter(func(url string, _ time.Time) bool { return url == "http://h/c" })
+		h.AddAll()
+		if after() {
+			t.Error("an invalidation of others counts, or one of what was stored then")
+		}
+		h.Add(about("b"))
+		if !after() || h.After(time.Now(), tags, "http://h/a") {
+			t.Error("an invalidation by a tag is missed, or counts for what was requested as late")
+		}
+		h.AddFilter(func(url string, _ time.Time) bool { return url == "http://h/d" })
+		if !h.After(requested, nil, "http://h/d") || h.After(requested, nil, "http://h/a") {
+			t.Error("an invalidation by a filter is missed, or counts for others")
+		}
+		for range 2 * len(h.tags) {
+			h.Add(about("c"))
+		}
+		if !h.After(requested, nil, "http://h/a") {
+			t.Error("what is forgotten counts as none")
+		}
+		if h.After(time.Now(), nil, "http://h/a") {
+			t.Error("what is forgotten is older")
+		}
+	})
 }

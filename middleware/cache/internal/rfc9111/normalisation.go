@@ -150,6 +150,11 @@ func hash(key *stored.HashKey, value string) string {
 // Unhashed reports whether a selector lacks its hash, because there was no key: nothing may be stored under it.
 func Unhashed(s stored.Selector) bool { return s.Present && s.Value == "" && sensitive(s.Name) }
 
+// Hashed reports whether a selector has a hash of credentials: it means something under the key that it was made with, and under no other.
+func Hashed(s stored.Selector) bool {
+	return s.Present && s.Value != "" && s.Value != ofPrincipal && sensitive(s.Name)
+}
+
 // UnhashedReason is the reason for which such a response is not stored.
 // UnhashedReason is the reason for which such a response is not stored.
 const UnhashedReason = "varies on credentials, and the store has given no secret for their hashes"

@@ -31,6 +31,7 @@ type Entry struct {
 	Proto        string
 	Major, Minor byte // of the protocol
 	Uncompressed bool
+	Unnamed      bool // its key names a connection as only this process knows it
 	Trailer      http.Header
 	Pacing       Pacing // of an event stream, or empty
 
@@ -92,7 +93,7 @@ func fieldSize(name string, values []string) int64 {
 func (e *Entry) Clone() *Entry {
 	return &Entry{
 		URL: e.URL, Method: e.Method, Status: e.Status, Reason: e.Reason, Proto: e.Proto, Major: e.Major, Minor: e.Minor,
-		Header: e.Header, Trailer: e.Trailer, Body: e.Body, Uncompressed: e.Uncompressed,
+		Header: e.Header, Trailer: e.Trailer, Body: e.Body, Uncompressed: e.Uncompressed, Unnamed: e.Unnamed,
 		Selectors: e.Selectors, Search: e.Search, Tags: e.Tags, Generations: e.Generations, Part: e.Part, RecordKey: e.RecordKey,
 		Requested: e.Requested, Received: e.Received, InitialAge: e.InitialAge, Rules: e.Rules, Pacing: e.Pacing,
 	}
