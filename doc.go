@@ -39,4 +39,5 @@
 //	response     functions that take (*http.Response, error): decode, text, save, status, links
 //	callinfo     the record of a call and its waterfall
 //	events       server-sent events, with reconnection
+//	errors       errors that callers test for
 package ply

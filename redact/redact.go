@@ -6,6 +6,7 @@
 //
 // Where to look: redactor.go has Redactor, URLs and header fields; names.go decides which names are those of secrets; query.go handles queries, error.go errors;
 // text.go finds secrets in any text, with announced.go (values after a name or a scheme) and markup.go (XML and PEM); context.go carries a redactor.
+// redact.go has the functions of the package, and what URLs and texts share.
 package redact
 
 import (

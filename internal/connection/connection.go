@@ -3,6 +3,10 @@
 //
 // An identity is named by content, so that a name means the same in each process that shares a store. A part without content,
 // such as a callback, is named by a token of its object, which is valid only in this process.
+//
+// Where to look: connection.go has the identity and its parts, describe.go those of a transport, roots.go that of a pool of certificates;
+// chain.go looks through a stack of handlers for the transport, path.go for what a request chooses; dialer.go and gate.go are a dialer and a Proxy
+// that are known by their code.
 package connection
 
 import (

@@ -200,38 +200,11 @@ func Append(dst []byte, r *http.Request) ([]byte, error) {
 	a := appender{dst: dst, header: r.Header}
 	a.values = reqctx.From(r.Context())
 	var room [8]string
-	others := room[:0]
-	found := r.URL != nil && r.URL.User != nil
-	for name, values := range r.Header {
-		if !Named(name) {
-			continue
-		}
-		switch {
-		case name == "Authorization", name == "Cookie":
-			found = found || !a.values.Vouches(name, values)
-		case field.EqualFold(name, "Authorization"), field.EqualFold(name, "Cookie"):
-			a.respelled = true
-			found = found || !a.values.Vouches(name, values)
-		case !a.values.Vouches(name, values):
-			others = append(others, name)
-		}
-	}
-	if !found && len(others) == 0 {
+	usual, others := a.survey(r, room[:0])
+	if !usual && len(others) == 0 {
 		return dst, nil
 	}
-	basic := [128]byte{}
-	if value, ok := AppendBasic(basic[:0], r); ok {
-		a.begin()
-		a.value("Authorization", string(value))
-		for _, key := range otherSpellings(r.Header, "Authorization") { // net/http sends them in addition
-			for _, value := range r.Header[key] {
-				a.value(key, value)
-			}
-		}
-		a.end()
-	} else {
-		a.field(r.Header, "Authorization")
-	}
+	a.authorization(r)
 	a.field(r.Header, "Cookie")
 	slices.SortFunc(others, compare)
 	for _, name := range others {
@@ -273,6 +246,45 @@ type appender struct {
 	values                 reqctx.Values // of the request's context
 	respelled              bool          // Authorization or Cookie is there under another spelling of its name
 	named, proven, unnamed bool
+}
+
+// survey reports whether the request has credentials in its URL, Authorization or Cookie that no layer vouches for,
+// and appends the names of all other fields with such credentials to others. It sets a.respelled.
+func (a *appender) survey(r *http.Request, others []string) (usual bool, _ []string) {
+	usual = r.URL != nil && r.URL.User != nil
+	for name, values := range r.Header {
+		if !Named(name) {
+			continue
+		}
+		switch {
+		case name == "Authorization", name == "Cookie":
+			usual = usual || !a.values.Vouches(name, values)
+		case field.EqualFold(name, "Authorization"), field.EqualFold(name, "Cookie"):
+			a.respelled = true
+			usual = usual || !a.values.Vouches(name, values)
+		case !a.values.Vouches(name, values):
+			others = append(others, name)
+		}
+	}
+	return usual, others
+}
+
+// authorization appends Authorization, or what net/http makes of the URL's userinfo in its place.
+func (a *appender) authorization(r *http.Request) {
+	var room [128]byte
+	value, ok := AppendBasic(room[:0], r)
+	if !ok {
+		a.field(r.Header, "Authorization")
+		return
+	}
+	a.begin()
+	a.value("Authorization", string(value))
+	for _, key := range otherSpellings(r.Header, "Authorization") { // net/http sends them in addition
+		for _, value := range r.Header[key] {
+			a.value(key, value)
+		}
+	}
+	a.end()
 }
 
 func (a *appender) begin() { a.dst = append(a.dst, 1) }

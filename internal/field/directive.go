@@ -38,6 +38,16 @@ func Directives(lines []string, f func(Directive)) {
 	}
 }
 
+// PragmaNoCache reports whether the lines of Pragma say no-cache. Callers look at it only where there is no Cache-Control (RFC 9111 §5.4).
+func PragmaNoCache(lines []string) bool {
+	if len(lines) == 0 {
+		return false
+	}
+	found := false
+	Directives(lines, func(d Directive) { found = found || d.Name == "no-cache" })
+	return found
+}
+
 // restrictions calls f with the restrictions that a malformed member may have been meant to state, outside its quoted strings.
 // "max-age=60; no-store" is one such member, and so is no-store followed by a no-break space.
 func restrictions(member string, f func(Directive)) {

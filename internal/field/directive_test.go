@@ -188,3 +188,16 @@ func isASCII(s string) bool {
 	}
 	return true
 }
+
+func TestPragmaNoCache(t *testing.T) {
+	for want, all := range map[bool][][]string{
+		false: {nil, {""}, {"x"}, {"no-cached"}, {`x="no-cache"`}},
+		true:  {{"no-cache"}, {"No-Cache"}, {"x, no-cache"}, {"x", "no-cache"}, {"no-cache, x"}},
+	} {
+		for _, lines := range all {
+			if got := PragmaNoCache(lines); got != want {
+				t.Errorf("%q: %t, want %t", lines, got, want)
+			}
+		}
+	}
+}

@@ -42,7 +42,7 @@ type Lifetime struct {
 // Of returns the lifetime of r: the explicit one, else the heuristic one, else none.
 func Of(r Response) Lifetime {
 	d, targeted := field.Controlling(r.Header, r.Targeted)
-	l := Lifetime{Restricted: d.NoStore || d.NoCache || d.Private && r.Shared || !d.Present && pragmaNoCache(r.Header)}
+	l := Lifetime{Restricted: d.NoStore || d.NoCache || d.Private && r.Shared || !d.Present && field.PragmaNoCache(r.Header["Pragma"])}
 	if l.Value, l.Explicit = r.explicit(&d, targeted); !l.Explicit && (d.Public || HeuristicStatus(r.Status)) {
 		l.Value, l.Heuristic = r.heuristic()
 	}
@@ -77,13 +77,6 @@ func (r Response) heuristic() (time.Duration, bool) {
 		return 0, false
 	}
 	return min(Clamp(r.generated().Sub(modified))/10, heuristicLimit), true
-}
-
-// pragmaNoCache reports whether Pragma says no-cache. It counts only without Cache-Control (RFC 9111 §5.4).
-func pragmaNoCache(h http.Header) bool {
-	found := false
-	field.Directives(h["Pragma"], func(d field.Directive) { found = found || d.Name == "no-cache" })
-	return found
 }
 
 // generated is the origin's Date, or the time of receipt (RFC 9110 §6.6.1).

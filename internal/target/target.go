@@ -4,6 +4,8 @@
 // because an origin may answer "/a/../b" or "/%61" with a redirect to "/b" or "/a". Cache keys are made of it.
 // [Normal] returns the request for the same URI in its normal form (RFC 3986 §6.2.2). Two URIs with one normal form are equivalent:
 // an invalidation of one reaches the other, which costs a fetch if the origin tells them apart.
+//
+// Where to look: target.go has the URI as it is sent, normal.go its normal form, host.go names of hosts as they go over the wire, proxied.go what a proxy sees of it.
 package target
 
 import (

@@ -137,6 +137,6 @@ func TestRangeCombinedPartsEqualTheWhole(t *testing.T) {
 	}
 	wg.Wait()
 	if s := c.Stats(); s.Hits == 0 || s.Stored == 0 {
-		t.Errorf("nothing was joined: %+v", s)
+		t.Errorf("nothing was combined: %+v", s)
 	}
 }

@@ -8,6 +8,8 @@
 // Only a request that is safe to send twice is hedged (see [retry.IsIdempotent]), and only if it has no body or one with GetBody. Each copy is paid for from a budget: see package budget.
 //
 // The place of the layer is below retry, whose attempt it is a part of, and above breaker and limit, which see each copy.
+//
+// Where to look: hedge.go has the layer, race.go one call and its copies, latency.go how long requests to a host take, options.go the options.
 package hedge
 
 import (

@@ -8,6 +8,9 @@
 // The place of the layer is innermost: below retry, hedge and breaker, each of whose requests takes its own slot.
 //
 // The rate is that of golang.org/x/time/rate.
+//
+// Where to look: limit.go has the layer, gate.go the queue of one host and its slots, adaptive.go the rule by which their number follows the server,
+// stats.go what programs see, options.go the options.
 package limit
 
 import (

@@ -57,6 +57,13 @@ func (f *faults) turn(on bool) {
 	f.on = on
 }
 
+// failNext turns the faults on: of the operations from now on, the n-th fails.
+func (f *faults) failNext(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ops, f.first, f.on = nil, n, true
+}
+
 func (f flaky) Open(name string, flag int) (handle, error) {
 	op := "open"
 	if flag&os.O_CREATE != 0 {
@@ -188,6 +195,14 @@ func openFlaky(t *testing.T, dir string, o Options, f *faults) *Store {
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// openQuiet opens a store whose sweeper has nothing to do for a minute, so that the faults meet the calls of the test alone.
+func openQuiet(t *testing.T, dir string, o Options, f *faults) *Store {
+	t.Helper()
+	s := openFlaky(t, dir, o, f)
+	<-s.swept
 	return s
 }
 

@@ -156,6 +156,13 @@ func TestHeadThatSaysSomethingElseIsNoRecord(t *testing.T) {
 	if got, ok := lengths(whole[:headSize], int64(len(whole))); !ok || int64(got) != names {
 		t.Errorf("the head alone: names of %d bytes, %t, want %d", got, ok, names)
 	}
+	for i := range headSize + int(names) { // unlike the data, which has a checksum of its own
+		b := append([]byte(nil), whole...)
+		b[i] ^= 1
+		if h, err := decodeHead(b, int64(len(b))); !errors.Is(err, errCorrupt) || h != (head{}) {
+			t.Errorf("byte %d changed: %+v, %v, want errCorrupt", i, h, err)
+		}
+	}
 	for n := range headSize {
 		if got, ok := lengths(whole[:n], int64(n)); ok || got != 0 {
 			t.Errorf("%d bytes begin like a record", n)

@@ -29,7 +29,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return store.Record{}, nil
 	case errors.Is(err, errCorrupt):
-		s.discard(ctx, p, shard, name) // if that fails, Put looks again
+		s.discard(ctx, p, shard, name)
 		return store.Record{}, nil
 	case err != nil:
 		return store.Record{}, wrap("get", err)
@@ -51,7 +51,7 @@ func (s *Store) read(p *place, name string) (h head, r store.Record, used time.T
 	if err != nil {
 		return head{}, store.Record{}, time.Time{}, err
 	}
-	if !info.Mode().IsRegular() || info.Size() < headSize {
+	if !info.Mode().IsRegular() {
 		return head{}, store.Record{}, time.Time{}, errCorrupt
 	}
 	b, err := readAll(f, info.Size())
@@ -138,17 +138,15 @@ func readHead(p *place, name string) (head, error) {
 	}
 }
 
-// discard removes a file that holds no record, if it still does not.
-func (s *Store) discard(ctx context.Context, p *place, shard int, name string) error {
-	h, err := s.lockShard(ctx, p, shard)
-	if err != nil {
-		return err
-	}
-	defer h.unlock()
-	if _, _, _, err := s.read(p, name); !errors.Is(err, errCorrupt) {
-		return nil
-	}
-	return h.drop(name)
+// discard removes a file that holds no record, if it still does not: the caller has read it without the shard's lock,
+// and another writer may have replaced it since. If that fails, the next Put looks again.
+func (s *Store) discard(ctx context.Context, p *place, shard int, name string) {
+	_ = s.locked(ctx, p, shard, func(h *lockedShard) error {
+		if _, _, _, err := s.read(p, name); !errors.Is(err, errCorrupt) {
+			return nil
+		}
+		return h.drop(name)
+	})
 }
 
 // drop removes whatever is under a name.
@@ -334,7 +332,7 @@ func (h *lockedShard) replace(name string, data []byte, found there) error {
 	if !h.store.sync {
 		return nil
 	}
-	if err := h.syncDir(dir); err != nil {
+	if err := h.syncDir(); err != nil {
 		h.drop(name) // a record whose Put failed must not be found
 		return err
 	}
@@ -365,8 +363,9 @@ func (h *lockedShard) fits(need int64) error {
 	return nil
 }
 
-func (h *lockedShard) syncDir(dir string) error {
-	f, err := h.place.fs.Open(dir[:2], os.O_RDONLY)
+// syncDir has the disk know the names in the shard.
+func (h *lockedShard) syncDir() error {
+	f, err := h.place.fs.Open(shardName(h.shard), os.O_RDONLY)
 	if err != nil {
 		return err
 	}

@@ -95,10 +95,7 @@ func (s *state) oldest() (shard int, next int64) {
 		switch {
 		case slot.records == 0:
 		case shard < 0 || slot.oldest < first:
-			if shard >= 0 && (next == 0 || first < next) {
-				next = first
-			}
-			shard, first = i, slot.oldest
+			next, shard, first = first, i, slot.oldest // what was first until now is not later than any next
 		case next == 0 || slot.oldest < next:
 			next = slot.oldest
 		}

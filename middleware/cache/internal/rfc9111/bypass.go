@@ -20,7 +20,7 @@ func OverridesSafely(h http.Header) bool {
 }
 
 // classify sets the reason for which a request bypasses the cache, if there is one.
-// One switch, for the first case that applies is the reason.
+// Over 15 branches on purpose: one switch, whose first case that applies is the reason.
 func (a *Request) classify(r *http.Request, p *Policy) {
 	switch {
 	case a.Override:

@@ -12,7 +12,7 @@
 //	refreshing_ahead.go     when a fresh response is refreshed before it expires
 //	stale_on_error.go       which stale response stands in for an error (§4.2.4, RFC 5861)
 //	validation.go           conditional requests, and what a 304 confirms and updates (§3.2, §4.3)
-//	ranges.go               range requests; which part completes another one (§3.3, §3.4). Package stored joins the two: the bytes in range_buffer.go,
+//	ranges.go               range requests; which part completes another one (§3.3, §3.4). Package stored combines the two: the bytes in combining.go,
 //	                        the header in variants.go
 //	storing.go, candidate.go   whether a response may be stored, and why not: also a part (§3.3), and one for a request with credentials (§3.5)
 //	stored_header.go        the header as it is stored (§3.1). The fields that belong to a connection or a proxy are in the module's internal/field, hop.go

@@ -38,7 +38,7 @@ func readPlainly(m Mode, r *http.Request, p *Policy) *Request {
 	control, _ := there("Cache-Control")
 	a.Directives = field.ParseRequest(control)
 	pragma, _ := there("Pragma")
-	a.Pragma = saysNoCache(pragma) && !a.Directives.Present
+	a.Pragma = field.PragmaNoCache(pragma) && !a.Directives.Present
 	a.noneMatch, _ = there("If-None-Match")
 	a.modifiedSince, _ = there("If-Modified-Since")
 	a.Ranges, _ = there("Range")

@@ -46,12 +46,6 @@ func Judge(x expiry.Exchange, strategy expiry.Strategy, age time.Duration, sent 
 	return judged
 }
 
-func saysNoCache(pragma []string) bool {
-	found := false
-	field.Directives(pragma, func(d field.Directive) { found = found || d.Name == "no-cache" })
-	return found
-}
-
 // servable reports whether a stored response can still be served without a validation: it is fresh, or within one of its stale windows (RFC 9111 §4.2.4).
 func servable(e *stored.Entry, p *Policy, now time.Time) bool {
 	left := e.FreshFor(now)
@@ -84,7 +78,8 @@ func NewRules(c *Candidate, p *Policy) stored.Rules {
 		r.NoCache = c.Verdict.For(0) == 0
 		return r
 	}
-	r.NoCache = d.NoCache || pragmaNoCache(c.Response.Header, &d)
+	// No RFC gives Pragma a meaning in a response, but many servers mean no-cache by it. On doubt, validate (RFC 9111 §5.4).
+	r.NoCache = d.NoCache || !d.Present && field.PragmaNoCache(c.Response.Header["Pragma"])
 	r.MustRevalidate = d.MustRevalidate || p.Shared && (d.ProxyRevalidate || d.SMaxAge.Set)
 	return r
 }
@@ -98,12 +93,6 @@ func window(chosen time.Duration, said field.Seconds, own time.Duration) time.Du
 		return said.Value
 	}
 	return own
-}
-
-// pragmaNoCache reads Pragma in a response, which no RFC gives a meaning but many servers mean as no-cache.
-// It counts only where Cache-Control is silent: on doubt, validate.
-func pragmaNoCache(h http.Header, d *field.Response) bool {
-	return !d.Present && len(h["Pragma"]) > 0 && saysNoCache(h["Pragma"])
 }
 
 // InitialAge is corrected_initial_age (RFC 9111 §4.2.3).

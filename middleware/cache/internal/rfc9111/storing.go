@@ -34,7 +34,7 @@ func Storable(c *Candidate, p *Policy) (reason string, ok bool) {
 }
 
 // unstorableStatus judges the status code (RFC 9111 §3, third and fourth rule).
-// One switch, for the first case that applies is the reason.
+// Over 15 branches on purpose: one switch, whose first case that applies is the reason.
 func unstorableStatus(c *Candidate, d *field.Response, p *Policy) string {
 	status := c.Response.StatusCode
 	switch {
@@ -76,7 +76,7 @@ func storablePart(c *Candidate) bool {
 
 // unstorableDirective judges no-store, private and credentials (RFC 9111 §3, §3.5, §5.2.2).
 // A strategy that overrules the server overrules no-store; it never makes a response public.
-// One switch, for the first case that applies is the reason.
+// Over 15 branches on purpose: one switch, whose first case that applies is the reason.
 func unstorableDirective(c *Candidate, d *field.Response, p *Policy) string {
 	switch {
 	case c.Verdict.Refused():

@@ -10,7 +10,7 @@ import (
 // Content is the bytes of a stored response: in this process's memory, or in the pieces that a store keeps. It never changes.
 type Content struct {
 	Bytes  []byte       // all of them, or nil if they are only in the store
-	joint  *rangeBuffer // that bytes lie in, or nil
+	buffer *rangeBuffer // that Bytes lie in with those of other parts, or nil
 	Chunks *Chunks      // where they are, if only the store has them or it has them as pieces, too
 }
 
@@ -27,8 +27,8 @@ func (b Content) InMemory() bool { return b.Chunks == nil || int64(len(b.Bytes))
 
 // held is how many bytes of memory the content takes.
 func (b Content) held() int64 {
-	if b.joint != nil {
-		return int64(len(b.joint.array))
+	if b.buffer != nil {
+		return int64(len(b.buffer.array))
 	}
 	return int64(cap(b.Bytes))
 }

@@ -9,7 +9,7 @@
 //	content.go           its body, in memory or in a store
 //	pacing.go            when the pieces of an event stream came
 //	content_range.go     which bytes of the whole it has (RFC 9110 §14.4)
-//	range_buffer.go      when two parts are one, and how they are joined (RFC 9111 §3.4)
+//	combining.go         when two parts are one, and how they are combined (RFC 9111 §3.4)
 //	header_template.go   its header as it is served
 //	header_fields.go     cookies, which are not served again, and the fields that a 304 leaves out
 //	keys.go, source.go   where it stands in a store, and which record a copy was read from

@@ -371,9 +371,9 @@ func TestEntryIdentity(t *testing.T) {
 			t.Errorf("%+v refresh ahead: %t", rules, got)
 		}
 	}
-	joint := &Entry{Body: Content{Bytes: make([]byte, 5), joint: &rangeBuffer{array: make([]byte, 9)}}}
+	combined := &Entry{Body: Content{Bytes: make([]byte, 5), buffer: &rangeBuffer{array: make([]byte, 9)}}}
 	roomy := &Entry{Body: Content{Bytes: make([]byte, 5, 20)}}
-	for e, want := range map[*Entry]int64{joint: 9, roomy: 20} {
+	for e, want := range map[*Entry]int64{combined: 9, roomy: 20} {
 		if e.Derive(); e.Size != entryOverhead+want {
 			t.Errorf("the room that a body has is charged: %d", e.Size-entryOverhead)
 		}

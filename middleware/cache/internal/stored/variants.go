@@ -63,7 +63,7 @@ func (s *Variants) With(e *Entry, limit int64) *Variants {
 			case e.Part != nil && old.Part == nil && old.Status == http.StatusOK && old.Etag.StronglyEquals(e.Etag):
 				return s
 			case e.Part != nil && old.Part != nil:
-				e = e.joinedWith(old, limit)
+				e = e.combinedWith(old, limit)
 			}
 		}
 	}
@@ -92,15 +92,15 @@ func (e *Entry) SameVariant(other *Entry) bool {
 	return slices.EqualFunc(e.Selectors, other.Selectors, Selector.same) && (e.Search == nil || other.Search == nil || other.Search.CoversBlinded(e.Search.Query))
 }
 
-// joinedWith returns e combined with the bytes of a stored part, if they fit together, and as a whole response if no byte is missing then
+// combinedWith returns e combined with the bytes of a stored part, if they fit together, and as a whole response if no byte is missing then
 // (RFC 9111 §3.4, RFC 9110 §15.3.7.3).
-func (e *Entry) joinedWith(old *Entry, limit int64) *Entry {
-	part, joint, ok := joinRanges(old, e, limit)
+func (e *Entry) combinedWith(old *Entry, limit int64) *Entry {
+	part, buffer, ok := combineRanges(old, e, limit)
 	if !ok {
 		return e
 	}
 	j := e.Clone()
-	j.Body, j.Part = Content{Bytes: joint.body(part), joint: joint}, &part
+	j.Body, j.Part = Content{Bytes: buffer.body(part), buffer: buffer}, &part
 	j.Header = e.Header.Clone()
 	if part.First == 0 && part.Last == part.Complete-1 {
 		j.makeWhole()

@@ -11,7 +11,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
 
-// RFC 9110 §15.3.7.3: parts are joined only under one strong tag, and without a gap.
+// RFC 9110 §15.3.7.3: parts are combined only under one strong tag, and without a gap.
 func TestCombiningParts(t *testing.T) {
 	part := func(first, last int64, tag string) *Entry {
 		e := &Entry{
@@ -37,8 +37,8 @@ func TestCombiningParts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := ""
-			if s, joint, ok := joinRanges(test.a, test.b, 10); ok {
-				got = s.String() + " " + string(joint.body(s))
+			if s, buffer, ok := combineRanges(test.a, test.b, 10); ok {
+				got = s.String() + " " + string(buffer.body(s))
 			}
 			if got != test.want {
 				t.Errorf("%q, want %q", got, test.want)
@@ -61,7 +61,7 @@ func newPart(first, last int64, second int) *Entry {
 func TestCombiningPartsLeavesTheirHeadersAlone(t *testing.T) {
 	for name, last := range map[string]int64{"a larger part": 6, "the whole": 9} {
 		old, part := newPart(0, 3, 0), newPart(4, last, 1)
-		part.joinedWith(old, 10)
+		part.combinedWith(old, 10)
 		for which, e := range map[string]*Entry{"old": old, "new": part} {
 			if got := e.Header; got.Get("Content-Range") != "old" || got.Get("Content-Length") != "old" || e.Status != 206 {
 				t.Errorf("%s: the %s part is changed: %d, %v", name, which, e.Status, got)
@@ -234,7 +234,7 @@ func TestVariantsWithAPart(t *testing.T) {
 		}
 	}
 	part := newPart(0, 3, 0)
-	if joint := (*Variants)(nil).With(part, 10).With(newPart(4, 6, 1), 10).Entries[0]; part.Header.Get("Content-Range") != "old" || joint.Header.Get("Content-Length") != "7" {
+	if combined := (*Variants)(nil).With(part, 10).With(newPart(4, 6, 1), 10).Entries[0]; part.Header.Get("Content-Range") != "old" || combined.Header.Get("Content-Length") != "7" {
 		t.Errorf("the header of a part that others still have was changed: %v", part.Header)
 	}
 }

@@ -14,12 +14,12 @@ func partOf(whole []byte, first, last, complete int64) *Entry {
 	return e
 }
 
-// joined puts parts together one after the other, as a stored response does.
-func joined(t *testing.T, limit int64, parts ...*Entry) *Entry {
+// combined puts parts together one after the other, as a stored response does.
+func combined(t *testing.T, limit int64, parts ...*Entry) *Entry {
 	t.Helper()
 	e := parts[0]
 	for _, next := range parts[1:] {
-		if next = next.joinedWith(e, limit); next.Part == nil {
+		if next = next.combinedWith(e, limit); next.Part == nil {
 			return next
 		}
 		e = next
@@ -27,9 +27,9 @@ func joined(t *testing.T, limit int64, parts ...*Entry) *Entry {
 	return e
 }
 
-// Parts in any order, which others were joined to as well: each is what the representation has there, together no more than the limit,
+// Parts in any order, which others were combined with as well: each is what the representation has there, together no more than the limit,
 // and what was handed out before stays as it was. An oracle of plain intervals says how far they reach.
-func TestJoinedPartsHoldTheRepresentation(t *testing.T) {
+func TestCombinedPartsHoldTheRepresentation(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	whole := make([]byte, 200)
 	for i := range whole {
@@ -54,7 +54,7 @@ func TestJoinedPartsHoldTheRepresentation(t *testing.T) {
 				if f, l := min(before.first, first), max(before.last, last); first <= before.last+1 && before.first <= last+1 && l-f+1 <= limit {
 					next.first, next.last = f, l
 				}
-				next.entry = next.entry.joinedWith(before.entry, limit)
+				next.entry = next.entry.combinedWith(before.entry, limit)
 			}
 			if next.entry.Part != nil {
 				all = append(all, next)
@@ -73,7 +73,7 @@ func TestJoinedPartsHoldTheRepresentation(t *testing.T) {
 }
 
 // A representation that comes in small pieces, from its beginning or from its end, is not copied as a whole for each of them.
-func TestJoinedPiecesAreSeldomCopied(t *testing.T) {
+func TestCombinedPiecesAreSeldomCopied(t *testing.T) {
 	whole := make([]byte, 1<<12)
 	for name, piece := range map[string]func(n int64) (first, last int64){
 		"forwards":    func(n int64) (int64, int64) { return n * 16, n*16 + 15 },
@@ -86,8 +86,8 @@ func TestJoinedPiecesAreSeldomCopied(t *testing.T) {
 			e := partOf(whole, first, last, complete)
 			for n := int64(1); n < 1<<12/16 && e.Part != nil; n++ {
 				first, last = piece(n)
-				e = partOf(whole, first, last, complete).joinedWith(e, 1<<13)
-				arrays[&e.Body.joint.array[0]] = true
+				e = partOf(whole, first, last, complete).combinedWith(e, 1<<13)
+				arrays[&e.Body.buffer.array[0]] = true
 				if e.Part != nil && e.Body.held() > 2*e.Part.Size()+16 {
 					t.Fatalf("%s: %d bytes are held for %v", name, e.Body.held(), e.Part)
 				}
@@ -121,7 +121,7 @@ func TestRoomForMore(t *testing.T) {
 	}
 }
 
-// RFC 9110 §15.3.7.3: what is not joined.
+// RFC 9110 §15.3.7.3: what is not combined.
 func TestPartsThatDoNotFitStayApart(t *testing.T) {
 	whole := []byte("0123456789")
 	chunked := partOf(whole, 3, 5, 10)
@@ -138,23 +138,23 @@ func TestPartsThatDoNotFitStayApart(t *testing.T) {
 		"no part":                     complete,
 	} {
 		for _, pair := range [][2]*Entry{{other, next}, {next, other}} {
-			if _, _, ok := joinRanges(pair[0], pair[1], 100); ok {
-				t.Errorf("%s: joined", name)
+			if _, _, ok := combineRanges(pair[0], pair[1], 100); ok {
+				t.Errorf("%s: combined", name)
 			}
 		}
 	}
 	for name, other := range map[string]*Entry{"before": partOf(whole, 0, 2, 10), "behind": partOf(whole, 6, 9, 10)} {
-		if _, _, ok := joinRanges(other, next, 100); !ok {
-			t.Errorf("adjacent, %s: not joined", name)
+		if _, _, ok := combineRanges(other, next, 100); !ok {
+			t.Errorf("adjacent, %s: not combined", name)
 		}
 	}
-	if _, _, ok := joinRanges(partOf(whole, 0, 2, 10), next, 6); !ok {
+	if _, _, ok := combineRanges(partOf(whole, 0, 2, 10), next, 6); !ok {
 		t.Error("just within the limit")
 	}
-	if _, _, ok := joinRanges(partOf(whole, 0, 2, 10), next, 5); ok {
+	if _, _, ok := combineRanges(partOf(whole, 0, 2, 10), next, 5); ok {
 		t.Error("beyond the limit")
 	}
-	tail := joined(t, 100, partOf(whole, 5, 6, 10), partOf(whole, 7, 9, 10))
+	tail := combined(t, 100, partOf(whole, 5, 6, 10), partOf(whole, 7, 9, 10))
 	if tail.Part == nil || tail.Part.Last != 9 {
 		t.Errorf("the end of the whole without its beginning is a part: %+v", tail.Part)
 	}

@@ -2,7 +2,7 @@ package stored
 
 import "sync"
 
-// rangeBuffer is an array that the bodies of joined parts lie in. A part that continues the latest of them is written behind or before it,
+// rangeBuffer is an array that the bodies of combined parts lie in. A part that continues the latest of them is written behind or before it,
 // where no other body reaches, so that a representation that comes in small pieces is not copied as a whole for each of them.
 type rangeBuffer struct {
 	array []byte
@@ -25,7 +25,7 @@ func rangeBufferOf(part ContentRange, body []byte) *rangeBuffer {
 }
 
 // add writes bytes of the representation behind or before those that are there. It does nothing and is false if there is no room,
-// or if others have been written to that place already: parts that were joined to the same one share its buffer.
+// or if others have been written to that place already: parts that were combined with the same one share its buffer.
 func (j *rangeBuffer) add(more ContentRange, bytes []byte) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -45,10 +45,10 @@ func (j *rangeBuffer) body(part ContentRange) []byte {
 	return j.array[from:to:to]
 }
 
-// joinRanges puts the part e to the stored one, if they have one strong tag and leave no gap between them (RFC 9111 §3.4).
+// combineRanges combines the part e with the stored one, if they have one strong tag and leave no gap between them (RFC 9111 §3.4).
 // It returns the part that they are together, and its bytes.
-// The conditions stand together: each says why two parts are not one.
-func joinRanges(stored, e *Entry, limit int64) (ContentRange, *rangeBuffer, bool) {
+// Over 15 branches on purpose: the conditions stand together, each says why two parts are not one.
+func combineRanges(stored, e *Entry, limit int64) (ContentRange, *rangeBuffer, bool) {
 	if stored.Part == nil || e.Part == nil || !stored.Body.InMemory() || !e.Body.InMemory() || !stored.Etag.StronglyEquals(e.Etag) || stored.Part.Complete != e.Part.Complete {
 		return ContentRange{}, nil, false
 	}
@@ -63,7 +63,7 @@ func joinRanges(stored, e *Entry, limit int64) (ContentRange, *rangeBuffer, bool
 	if whole == got {
 		return got, rangeBufferOf(got, e.Body.Bytes), true
 	}
-	j := stored.Body.joint
+	j := stored.Body.buffer
 	if j == nil && whole == have {
 		return have, rangeBufferOf(have, stored.Body.Bytes), true
 	}
