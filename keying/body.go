@@ -13,6 +13,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
+	"github.com/plyhttp/ply/redact"
 )
 
 // A Format is a way to compare request content.
@@ -52,6 +53,12 @@ type BodyOptions struct {
 	// A dot in a name is written as "\\.".
 	Ignore []string
 
+	// Only lists what alone makes a difference: JSON members by their path, with all that they hold, and form fields by their name. Ignore counts within them. Nil means
+	// that all does which Ignore does not name. The paths are those of Ignore. An object or array on the way to such a member counts, too, but of its members only these.
+	// Members and fields with the name of a secret, as redact.IsSecretName knows them, count in any case, as they do in a URL: what was made for one token must not answer another.
+	// Content that is compared byte by byte counts whole. With [FormatGraphQL], "query" must be among them: a request without a document has no key.
+	Only []string
+
 	// MaxBytes bounds the content that is read for a key. A request with more content has no key. Zero means 1 MiB.
 	MaxBytes int64
 }
@@ -63,16 +70,22 @@ func Body(o BodyOptions) Part {
 		o.MaxBytes = 1 << 20
 	}
 	p := &bodyPart{BodyOptions: o}
-	p.Ignore = slices.Clone(o.Ignore)
-	for _, path := range o.Ignore {
-		p.ignored = append(p.ignored, pathOf(path))
-	}
+	p.Ignore, p.Only = slices.Clone(o.Ignore), slices.Clone(o.Only)
+	p.ignored, p.only = pathsOf(o.Ignore), pathsOf(o.Only)
 	return p
+}
+
+func pathsOf(texts []string) (paths [][]string) {
+	for _, text := range texts {
+		paths = append(paths, pathOf(text))
+	}
+	return paths
 }
 
 type bodyPart struct {
 	BodyOptions
 	ignored [][]string // the paths of Ignore
+	only    [][]string // the paths of Only
 }
 
 func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
@@ -210,7 +223,7 @@ var errTooLong = errors.New("the request content is too long for a key: raise Bo
 // canonical returns the content that s has read in the form in which it is compared, and a letter for that form.
 // The letters j and g stand for forms of JSON that nothing writes any more.
 func (p *bodyPart) canonical(s *scanner, format Format) (kind byte, canonical []byte, err error) {
-	s.ignored = p.ignored
+	s.ignored, s.only = p.ignored, p.only
 	switch format {
 	case FormatJSON:
 		if s.json() && !s.ambiguous {
@@ -245,6 +258,11 @@ func (p *bodyPart) form(content []byte) ([]byte, bool) {
 	}
 	for _, name := range p.Ignore {
 		values.Del(name)
+	}
+	for name := range values {
+		if len(p.Only) > 0 && !slices.Contains(p.Only, name) && !redact.IsSecretName(name) {
+			delete(values, name)
+		}
 	}
 	return []byte(values.Encode()), true
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/plyhttp/ply/redact"
 )
 
 // A scanner reads content for a key. It reads JSON (RFC 8259) in one pass, without building values, and writes it in the form in which it is compared:
@@ -22,10 +24,12 @@ import (
 // a bounded number of times, however deep it is nested. Two values have the same form only if SHA-256 has a collision.
 type scanner struct {
 	ignored [][]string // the paths of the members that make no difference
+	only    [][]string // the paths of those that do, with what they hold; empty for all
 	graphQL bool       // the member "query" of each request is a document; see graphql.go
 
 	content   []byte     // what is read
 	pos       int        // in content
+	secrets   int        // how many members with the name of a secret were found, where only some members count
 	ambiguous bool       // readers differ in what the content means
 	documents int        // how many documents of GraphQL were found
 	holds     operations // the most that a document holds
@@ -264,8 +268,12 @@ func (s *scanner) member(depth int) (m member, ok bool) {
 	s.pos++
 	m.value = len(s.out)
 	s.path = append(s.path, span{m.start, m.value - 1})
+	secrets := s.secrets
 	ok = s.value(depth + 1)
-	if s.ignores() {
+	if len(s.only) > 0 && redact.IsSecretName(string(s.name(m))) {
+		s.secrets++
+	}
+	if s.ignores() || !s.counts(m.value) && s.secrets == secrets {
 		s.cut(m.value)
 	}
 	s.path = s.path[:len(s.path)-1]
@@ -281,16 +289,41 @@ func (s *scanner) name(m member) []byte { return s.out[m.start : m.value-1] }
 // ignores reports whether the member that is open makes no difference.
 func (s *scanner) ignores() bool {
 	for _, pattern := range s.ignored {
-		path := s.path
-		if pattern[0] == "**" && len(pattern) > 1 {
-			pattern = pattern[1:]
-			path = path[max(len(path)-len(pattern), 0):]
-		}
-		if slices.EqualFunc(pattern, path, func(name string, at span) bool { return name == "*" || name == string(s.out[at.start:at.end]) }) {
+		if s.matches(pattern, s.path) {
 			return true
 		}
 	}
 	return false
+}
+
+// counts reports whether the member that is open, whose value was written from an offset on, makes a difference: it is one of those that alone do, or in one,
+// or it may hold one.
+func (s *scanner) counts(value int) bool {
+	if len(s.only) == 0 {
+		return true
+	}
+	holds := len(s.out) > value && (s.out[value] == '{' || s.out[value] == '[' || s.out[value] == digested)
+	for _, pattern := range s.only {
+		anywhere := pattern[0] == "**" && len(pattern) > 1
+		if holds && (anywhere || len(s.path) < len(pattern) && s.matches(pattern[:len(s.path)], s.path)) {
+			return true
+		}
+		for n := range s.path {
+			if s.matches(pattern, s.path[:n+1]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// matches reports whether a path of open members is the one that a pattern stands for.
+func (s *scanner) matches(pattern []string, path []span) bool {
+	if pattern[0] == "**" && len(pattern) > 1 {
+		pattern = pattern[1:]
+		path = path[max(len(path)-len(pattern), 0):]
+	}
+	return slices.EqualFunc(pattern, path, func(name string, at span) bool { return name == "*" || name == string(s.out[at.start:at.end]) })
 }
 
 // sort puts the members of an object, which begin at start, into the order of their names, without those that are ignored.
