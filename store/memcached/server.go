@@ -56,10 +56,10 @@ func (s *server) do(ctx context.Context, f func(*conn) error) error {
 		return ctx.Err()
 	}
 	began := time.Now()
-	err, stale := s.try(ctx, f)
+	stale, err := s.try(ctx, f)
 	if stale {
 		s.closeIdle()
-		err, _ = s.try(ctx, f)
+		_, err = s.try(ctx, f)
 	}
 	if err == nil || errors.As(err, new(refusal)) {
 		s.answered()
@@ -77,10 +77,10 @@ func (s *server) do(ctx context.Context, f func(*conn) error) error {
 }
 
 // try runs f once. stale says that the connection was from the pool and has been closed by the server before it replied.
-func (s *server) try(ctx context.Context, f func(*conn) error) (err error, stale bool) {
+func (s *server) try(ctx context.Context, f func(*conn) error) (stale bool, err error) {
 	c, err := s.take(ctx)
 	if err != nil {
-		return err, false
+		return false, err
 	}
 	deadline, _ := ctx.Deadline()
 	c.SetDeadline(deadline)
@@ -90,13 +90,13 @@ func (s *server) try(ctx context.Context, f func(*conn) error) (err error, stale
 	switch ended := !stop(); {
 	case err != nil:
 		c.Close()
-		return err, c.reused && !c.replied && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded)
+		return c.reused && !c.replied && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded), err
 	case ended: // the deadline of the past may still be about to be set
 		c.Close()
 	default:
 		s.give(c)
 	}
-	return nil, false
+	return false, nil
 }
 
 // take returns a connection from the pool, or a new one.
