@@ -26,7 +26,7 @@ var errURL = errors.New(`memcached: the URL is not understood; it must be like "
 
 // Open returns a store on the servers that a URL names:
 //
-//	memcached://host1:11211,host2,host3    all servers; without a port, 11211
+//	memcached://host1:11211,host2:11211    all servers; with their ports, or all without, which is 11211
 //	memcached:///run/memcached.sock        a server on this machine
 //
 // The query may have namespace, max_item_bytes, max_record_bytes, timeout and connections, which are [Options], and tls=true, with the system's roots.
