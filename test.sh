@@ -8,7 +8,7 @@
 #
 # It needs Go and, for the first run, the network for modules. The race detector needs a C compiler: where there is none,
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
-# The tests of store/redis start a redis-server, and those of examples/memcached a memcached: where there is none, it is installed if that is possible;
+# The tests of store/redis start a redis-server, and those of store/memcached a memcached: where there is none, it is installed if that is possible;
 # otherwise they are skipped, or, with CI set, fail.
 set -euo pipefail
 cd "$(dirname "$0")"

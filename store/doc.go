@@ -7,5 +7,5 @@
 // Where to find what: store.go has the contract, the errors and the optional interfaces; as.go finds those, through wrappers as well.
 // url.go opens stores by URL.
 // coded.go is what the two wrappers share, encrypted.go and compressed.go are what they differ in. The stores are in packages of their own:
-// store/file in this module, store/sqlite and store/redis in modules of theirs.
+// store/file in this module, store/sqlite, store/redis and others in modules of theirs.
 package store

@@ -99,8 +99,21 @@ func (s *Server) Kill() {
 	s.cmd = nil
 }
 
-// Pause stops the server where it is: the kernel accepts connections and bytes for it, and it answers nothing.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+// Pause stops the server where it is: the kernel accepts connections and bytes for it, and it answers nothing. It returns when all threads have stopped.
+func (s *Server) Pause() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+	for {
+		var status syscall.WaitStatus
+		switch _, err := syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); {
+		case err == syscall.EINTR:
+			continue
+		case err != nil || !status.Stopped():
+			s.tb.Fatalf("%s has not stopped: %v", s.path, err)
+		}
+		return
+	}
+}
 
 // Resume lets it go on.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
