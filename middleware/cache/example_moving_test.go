@@ -50,3 +50,15 @@ func ExampleCopy() {
 	fmt.Println(report.Entries, err)
 	// Output: 0 <nil>
 }
+
+// A store is looked through, at night perhaps, and what is damaged goes.
+func ExampleCache_Verify() {
+	c, _ := cache.New(cache.Options{Store: storetest.NewMap(1 << 20)})
+	defer c.Close()
+	report, err := c.Verify(context.Background(), cache.VerifyOptions{
+		DeleteDamaged: true,
+		Found:         func(p cache.VerifyProblem) { fmt.Println(p.Kind, p.Record, p.Err) },
+	})
+	fmt.Println(report.Sound(), report.Deleted, err)
+	// Output: true 0 <nil>
+}

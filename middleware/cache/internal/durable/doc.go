@@ -14,5 +14,6 @@
 //	l1.go                       copies in this process's memory
 //	peek.go                     looking without a trace
 //	moving.go                   entries on their way to another cache, and from there
+//	verify.go                   every record, read and checked
 //	each.go                     going through all responses, for what looks at a whole store
 package durable
