@@ -243,7 +243,7 @@ func (x *exchange) newReader(f *inflightFetch, resp *http.Response) *stream.Read
 	t.OnEnd = func() { addTrailers(resp, s.Final) }
 	t.Resume = func() *stream.Continuation {
 		return &stream.Continuation{
-			Next: next, Request: r, Status: f.entry.Status, Header: f.entry.Header,
+			Next: next, Request: r, Status: f.entry.Status, Header: f.entry.Header.Map(),
 			Length: s.Length, Uncompressed: f.entry.Uncompressed,
 		}
 	}

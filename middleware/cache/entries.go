@@ -82,7 +82,7 @@ func (e *Entry) PrincipalIs(name string) bool {
 func (e *Entry) StatusCode() int { return e.stored.Status }
 
 // Header returns a copy of the stored header.
-func (e *Entry) Header() http.Header { return e.stored.Header.Clone() }
+func (e *Entry) Header() http.Header { return e.stored.Header.Map() }
 
 // Size returns how many bytes the entry is charged with: body, header and overhead.
 func (e *Entry) Size() int64 { return e.stored.Size }

@@ -210,7 +210,7 @@ func (m *importer) add(ctx context.Context, hash [32]byte, e *stored.Entry, body
 		return nil
 	}
 	if !m.policy.ReplayCookies {
-		stored.RemoveCookies(e.Header)
+		e.Header, _ = e.Header.WithoutCookies()
 	}
 	var why Skip
 	var err error

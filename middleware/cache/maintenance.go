@@ -106,7 +106,7 @@ func (c *Cache) judgeAgain(ctx context.Context, e *stored.Entry) *stored.Entry {
 	if err != nil {
 		return nil
 	}
-	resp := &http.Response{StatusCode: e.Status, Header: e.Header.Clone(), ContentLength: e.Body.Size()}
+	resp := &http.Response{StatusCode: e.Status, Header: e.Header.Map(), ContentLength: e.Body.Size()}
 	judged := c.judge(r, resp, e.InitialAge, e.Received)
 	if judged.Verdict.Refused() || judged.Unwanted {
 		return nil

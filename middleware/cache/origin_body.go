@@ -52,7 +52,7 @@ func (p *originResponse) shareBody(e *stored.Entry) {
 		}
 		whole := e.Clone()
 		if whole.Body = o.Content(); len(s.Final) > 0 {
-			whole.Trailer = s.Final
+			whole.Trailer = stored.NewHeader(s.Final)
 		}
 		whole.Pacing = events.Pacing()
 		whole.Derive()
@@ -110,7 +110,7 @@ func (p *originResponse) copyBody(e *stored.Entry) {
 		}
 		e.Body = body
 		if len(made.Trailer) > 0 {
-			e.Trailer = made.Trailer.Clone()
+			e.Trailer = stored.NewHeader(made.Trailer)
 		}
 		e.Pacing = events.Pacing()
 		e.Derive()

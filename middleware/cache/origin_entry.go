@@ -92,7 +92,9 @@ func (p *originResponse) entry() (*stored.Entry, string) {
 		part, _ := rfc9111.ParseContentRange(p.Header["Content-Range"])
 		part, _ = part.Holding(p.ContentLength)
 		e.Part = &part
-		e.Header["Content-Range"] = []string{part.String()}
+		h := e.Header.Map()
+		h["Content-Range"] = []string{part.String()}
+		e.Header = stored.NewHeader(h)
 	}
 	return e, p.index(e, p.Header)
 }
@@ -103,7 +105,7 @@ func (p *originResponse) newEntry(judged *rfc9111.Candidate) *stored.Entry {
 	return &stored.Entry{
 		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Reason: p.Status,
 		Proto: p.Proto, Major: byte(p.ProtoMajor), Minor: byte(p.ProtoMinor), Uncompressed: p.Uncompressed, Unnamed: p.parsed.Path.Unnamed() != "",
-		Header:    rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.policy),
+		Header:    stored.NewHeader(rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.policy)),
 		Selectors: rfc9111.NewSelectors(p.varies(), p.request, c.hashKey()),
 		Search:    stored.NewSearchVariance(p.Header, stored.QueryOf(p.request)),
 		Requested: p.requested, Received: p.received, InitialAge: judged.Age, Rules: rfc9111.NewRules(judged, &c.policy),

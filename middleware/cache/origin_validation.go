@@ -77,9 +77,9 @@ func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may 
 		reason = rfc9111.UnhashedReason
 	}
 	e.Requested, e.Received, e.InitialAge, e.Rules = p.requested, p.received, judged.Age, rfc9111.NewRules(&judged, &c.policy)
-	e.Header = merged.Header // merged has the only other reference
-	rfc9111.KeepStored(e.Header, p.received, judged.Verdict.Overrules(), &c.policy)
-	e.URL, e.Search = rfc9111.DisplayURL(p.request), stored.NewSearchVariance(e.Header, stored.QueryOf(p.request))
+	rfc9111.KeepStored(merged.Header, p.received, judged.Verdict.Overrules(), &c.policy)
+	e.Header = stored.NewHeader(merged.Header)
+	e.URL, e.Search = rfc9111.DisplayURL(p.request), stored.NewSearchVariance(merged.Header, stored.QueryOf(p.request))
 	e.Derive()
 	switch {
 	case p.parsed.Mode == rfc9111.ModeReadOnly:
@@ -90,7 +90,7 @@ func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may 
 		return e, false, false
 	}
 	if reason == "" {
-		reason = p.index(e, e.Header)
+		reason = p.index(e, merged.Header)
 	}
 	if reason != "" {
 		c.traceNotStored(p.request, reason)

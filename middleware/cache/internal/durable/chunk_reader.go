@@ -173,7 +173,7 @@ func (r *ChunkReader) continueFromOrigin(p []byte) (int, error) {
 // continuation says what the origin is asked for: what is missing of the section. For a stored part, offsets are those in the whole representation.
 func (r *ChunkReader) continuation() *stream.Continuation {
 	c := &stream.Continuation{
-		Next: r.Origin, Request: r.request, Status: r.entry.Status, Header: r.entry.Header,
+		Next: r.Origin, Request: r.request, Status: r.entry.Status, Header: r.entry.Header.Map(),
 		Length: r.Size, Uncompressed: r.entry.Uncompressed, Offset: r.next, End: -1, Prefix: r.proof,
 	}
 	if part := r.entry.Part; part != nil {

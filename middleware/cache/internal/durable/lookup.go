@@ -181,7 +181,8 @@ func (s *Snapshot) currentOf(set *stored.Variants, pending *pendingSnapshot) *st
 func (d *Store) prepare(set *stored.Variants, at stored.RecordKey, now time.Time) {
 	for _, e := range set.Entries {
 		e.RecordKey = &at
-		if !d.Cookies && stored.RemoveCookies(e.Header) { // another process, or an older version, has stored them
+		if h, had := e.Header.WithoutCookies(); had && !d.Cookies { // another process, or an older version, has stored them
+			e.Header = h
 			e.Derive()
 		}
 		if e.Body.Chunks != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
-	"net/http"
 	"slices"
 	"time"
 
@@ -156,18 +155,12 @@ func flagsOf(e *stored.Entry) (flags uint) {
 	return flags
 }
 
-// appendHeader appends the fields in the order of their names: one header has one form.
-func appendHeader(dst []byte, h http.Header) []byte {
-	names := make([]string, 0, len(h))
-	for name := range h {
-		names = append(names, name)
+// appendHeader appends a header in its form, which is that of a record.
+func appendHeader(dst []byte, h stored.Header) []byte {
+	if h == "" {
+		return append(dst, 0)
 	}
-	slices.Sort(names)
-	dst = binary.AppendUvarint(dst, uint64(len(names)))
-	for _, name := range names {
-		dst = appendNames(AppendText(dst, name), h[name])
-	}
-	return dst
+	return append(dst, h...)
 }
 
 func appendNames(dst []byte, names []string) []byte {
@@ -244,9 +237,6 @@ func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 	e.Rules = stored.Rules{Lifetime: w.duration(), StaleWhileRevalidate: w.duration(), StaleIfError: w.duration()}
 	w.ahead(flags, &e.Rules)
 	e.Header, e.Trailer = w.header(items), w.header(items)
-	if e.Header == nil {
-		e.Header = http.Header{}
-	}
 	e.Selectors = w.selectors(items)
 	n := w.count(len(invalidation.Tag{}) + len(stored.Generation{}))
 	if n > maxTags {
@@ -328,33 +318,29 @@ func (w *Wire) items(bytes int, left *int) int {
 	return n
 }
 
-// header reads a header. It has nothing that ends a line, no field of a connection, and each name once, in order.
-func (w *Wire) header(items *int) http.Header {
+// header reads a header, which shares the bytes of the record. It has nothing that ends a line, no field of a connection, and each name once, in order.
+func (w *Wire) header(items *int) stored.Header {
+	all := w.Rest
 	n := w.items(2, items)
 	if n == 0 {
-		return nil
+		return ""
 	}
-	h, last := make(http.Header, n), ""
-	room := make([]string, n) // for all fields that have one line, as most do
+	last := ""
 	for range n {
 		name := w.text()
 		if name <= last || !field.IsToken(name) || field.IsHopByHop(name) {
 			w.fail()
-			return nil
+			return ""
 		}
 		last = name
-		count := w.items(1, items)
-		if count > len(room) {
-			room = make([]string, count)
+		for range w.items(1, items) {
+			w.line()
 		}
-		lines := room[:count:count]
-		room = room[count:]
-		for i := range lines {
-			lines[i] = w.line()
-		}
-		h[name] = lines
 	}
-	return h
+	if w.Bad {
+		return ""
+	}
+	return stored.Header(all[:len(all)-len(w.Rest)])
 }
 
 func (w *Wire) names(items *int) []string {

@@ -35,8 +35,8 @@ func sample() *stored.Variants {
 	at := time.Unix(1_700_000_000, 123_000_000)
 	whole := &stored.Entry{
 		URL: "http://h/a?q=REDACTED", Status: 200, Reason: "200 OK", Proto: "HTTP/1.1", Major: 1, Minor: 1,
-		Header:  http.Header{"Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Etag": {`"v1"`}, "Set-Cookie": {"a=1", "b=2"}, "X-Empty": {""}},
-		Trailer: http.Header{"X-Sum": {"42"}}, Body: stored.Content{Bytes: []byte("the body of a response")}, Uncompressed: true,
+		Header:  stored.NewHeader(http.Header{"Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Etag": {`"v1"`}, "Set-Cookie": {"a=1", "b=2"}, "X-Empty": {""}}),
+		Trailer: stored.NewHeader(http.Header{"X-Sum": {"42"}}), Body: stored.Content{Bytes: []byte("the body of a response")}, Uncompressed: true,
 		Selectors: []stored.Selector{{Name: "Accept", Present: true, Value: "text/html", Raw: "text/html"}, {Name: "Cookie", Present: true, Value: "\x00\xffhash"}, {Name: "Dnt"}},
 		Tags:      []invalidation.Tag{invalidation.NewTag([]byte("uri")), invalidation.NewTag([]byte("group"))}, Generations: []stored.Generation{{1, 2, 3}, {4, 5, 6}},
 		Requested: at, Received: at.Add(time.Second), InitialAge: 7 * time.Second,
@@ -45,7 +45,7 @@ func sample() *stored.Variants {
 	whole.Used.Store(at.Add(time.Minute).UnixNano())
 	part := &stored.Entry{
 		URL: "http://h/b", Status: 206, Reason: "206 Partial Content", Proto: "HTTP/2.0", Major: 2,
-		Header: http.Header{"Content-Range": {"bytes 10-600009/700000"}, "Etag": {`"v2"`}},
+		Header: stored.NewHeader(http.Header{"Content-Range": {"bytes 10-600009/700000"}, "Etag": {`"v2"`}}),
 		Search: &stored.SearchVariance{Query: "a=1&b=2", AnyOrder: true, All: true, AllBut: []string{"a"}},
 		Part:   &stored.ContentRange{First: 10, Last: 600_009, Complete: 700_000},
 		Body:   stored.Content{Chunks: &stored.Chunks{ID: [16]byte{9, 8, 7}, Size: 600_000, Until: at.Add(24 * time.Hour)}},
@@ -54,7 +54,7 @@ func sample() *stored.Variants {
 	}
 	part.Used.Store(at.UnixNano())
 	empty := &stored.Entry{
-		URL: "http://h/c", Status: 404, Reason: "404 Not Found", Proto: "HTTP/1.0", Major: 1, Header: http.Header{}, Requested: at, Received: at,
+		URL: "http://h/c", Status: 404, Reason: "404 Not Found", Proto: "HTTP/1.0", Major: 1, Header: stored.NewHeader(http.Header{}), Requested: at, Received: at,
 		Search: &stored.SearchVariance{Parameter: []string{"x", "y"}},
 	}
 	set := &stored.Variants{Entries: []*stored.Entry{whole, part, empty}}
@@ -74,7 +74,7 @@ func pieceRecord(p *chunkBuilder, text string) []byte {
 func shown(set *stored.Variants) string {
 	var b strings.Builder
 	for _, e := range set.Entries {
-		fmt.Fprintf(&b, "%s %d %q %q %d.%d %v\n%q %q %q\n", e.URL, e.Status, e.Reason, e.Proto, e.Major, e.Minor, e.Uncompressed, e.Header, e.Trailer, e.Body.Bytes)
+		fmt.Fprintf(&b, "%s %d %q %q %d.%d %v\n%q %q %q\n", e.URL, e.Status, e.Reason, e.Proto, e.Major, e.Minor, e.Uncompressed, e.Header.Map(), e.Trailer.Map(), e.Body.Bytes)
 		fmt.Fprintf(&b, "%+v %+v %x %x %v\n", e.Selectors, e.Search, e.Tags, e.Generations, e.Part)
 		fmt.Fprintf(&b, "%d %d %d %v %+v\n", e.Requested.UnixNano(), e.Received.UnixNano(), e.Used.Load(), e.InitialAge, e.Rules)
 		if p := e.Body.Chunks; p != nil {
@@ -241,15 +241,22 @@ func reseal(record []byte) {
 
 // What has a right checksum and is no record of ours all the same, because it was made up, is a miss, too.
 func TestRecordForgedWithValidChecksumIsAMiss(t *testing.T) {
+	field := func(name, line string) func(*stored.Entry) {
+		return func(e *stored.Entry) {
+			h := e.Header.Map()
+			h[name] = []string{line}
+			e.Header = stored.NewHeader(h)
+		}
+	}
 	for name, change := range map[string]func(e *stored.Entry){
-		"line feed in a value":      func(e *stored.Entry) { e.Header["X"] = []string{"a\nb"} },
-		"carriage return":           func(e *stored.Entry) { e.Header["X"] = []string{"a\rSet-Cookie: b"} },
-		"NUL":                       func(e *stored.Entry) { e.Header["X"] = []string{"a\x00"} },
-		"a name that is none":       func(e *stored.Entry) { e.Header["X Y"] = []string{"a"} },
-		"an empty name":             func(e *stored.Entry) { e.Header[""] = []string{"a"} },
-		"hop-by-hop":                func(e *stored.Entry) { e.Header["Transfer-Encoding"] = []string{"chunked"} },
-		"hop-by-hop, in lower case": func(e *stored.Entry) { e.Header["connection"] = []string{"close"} },
-		"line feed in a trailer":    func(e *stored.Entry) { e.Trailer = http.Header{"X": {"a\nb"}} },
+		"line feed in a value":      field("X", "a\nb"),
+		"carriage return":           field("X", "a\rSet-Cookie: b"),
+		"NUL":                       field("X", "a\x00"),
+		"a name that is none":       field("X Y", "a"),
+		"an empty name":             field("", "a"),
+		"hop-by-hop":                field("Transfer-Encoding", "chunked"),
+		"hop-by-hop, in lower case": field("connection", "close"),
+		"line feed in a trailer":    func(e *stored.Entry) { e.Trailer = stored.NewHeader(http.Header{"X": {"a\nb"}}) },
 		"line feed in the status":   func(e *stored.Entry) { e.Reason = "200 OK\r\nX: y" },
 		"line feed in the URL":      func(e *stored.Entry) { e.URL = "http://h/\n" },
 		"status 99":                 func(e *stored.Entry) { e.Status = 99 },
@@ -340,7 +347,7 @@ func TestRecordAtItsBounds(t *testing.T) {
 	variants := func(n int) *stored.Variants {
 		set := &stored.Variants{}
 		for range n {
-			e := &stored.Entry{Status: 200, Header: http.Header{}}
+			e := &stored.Entry{Status: 200, Header: stored.NewHeader(http.Header{})}
 			set.Entries = append(set.Entries, e)
 		}
 		return set
@@ -363,7 +370,7 @@ func TestRecordAtItsBounds(t *testing.T) {
 		"a method of its own":                 {one(func(e *stored.Entry) { e.Method = "QUERY" }), true},
 		"fewer generations than tags":         {one(func(e *stored.Entry) { e.Generations = e.Generations[:1] }), true},
 		"an empty body":                       {one(func(e *stored.Entry) { e.Body.Bytes = nil }), true},
-		"without a header":                    {one(func(e *stored.Entry) { e.Header, e.Trailer = nil, nil }), true},
+		"without a header":                    {one(func(e *stored.Entry) { e.Header, e.Trailer = "", "" }), true},
 		"a part of one byte":                  {one(part(0, 0, 1, 1)), true},
 		"the last byte":                       {one(part(4, 4, 5, 1)), true},
 		"a part of an unknown whole":          {one(part(3, 5, -1, 3)), true},
@@ -375,7 +382,7 @@ func TestRecordAtItsBounds(t *testing.T) {
 		"parameters that are not in order":    {one(func(e *stored.Entry) { e.Search = &stored.SearchVariance{Parameter: []string{"b", "a"}} }), false},
 		"exceptions that are not in order":    {one(func(e *stored.Entry) { e.Search = &stored.SearchVariance{All: true, AllBut: []string{"b", "a"}} }), false},
 		"as many lines as there may be": {one(func(e *stored.Entry) {
-			e.Trailer, e.Selectors, e.Header = nil, nil, http.Header{"A": make([]string, maxItems-1)}
+			e.Trailer, e.Selectors, e.Header = "", nil, stored.NewHeader(http.Header{"A": make([]string, maxItems-1)})
 		}), true},
 	} {
 		record := mustEncode(t, test.set)
@@ -394,7 +401,7 @@ func TestRecordAtItsBounds(t *testing.T) {
 			t.Errorf("%s: read, and written as another record", name)
 		}
 		for _, e := range again.Entries {
-			if e.Header == nil || e.Size == 0 {
+			if e.Size == 0 {
 				t.Errorf("%s: what follows from a response is not derived when it is read: %+v", name, e)
 			}
 		}
@@ -412,9 +419,11 @@ func TestRecordAtItsBounds(t *testing.T) {
 // More lines than a record may have are refused on both sides.
 func TestRecordBounds(t *testing.T) {
 	set := sample()
+	h := http.Header{}
 	for i := range maxItems {
-		set.Entries[0].Header[fmt.Sprint("X-", i)] = []string{"a"}
+		h[fmt.Sprint("X-", i)] = []string{"a"}
 	}
+	set.Entries[0].Header = stored.NewHeader(h)
 	if fits(set.Entries[0]) {
 		t.Error("an entry with too many fields would be stored")
 	}

@@ -10,7 +10,7 @@ import (
 type Tag [16]byte
 
 // TagOverhead is charged for each tag of an entry: the tag itself, what the entry remembers of it, and its place in an index.
-const TagOverhead = 128
+const TagOverhead = 72
 
 // TagList is a list of distinct tags. Variants with many groups can have thousands.
 type TagList struct {

@@ -49,7 +49,7 @@ func (m *Store) Put(_ context.Context, key string, r store.Record) error {
 func (m *Store) attemptRecord(u *update, version string, next *slot) (evicted []*stored.Variants, err error) {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
-	old := m.peek(u.key)
+	old := u.shard.index.find(u.hash, u.key)
 	if old.versionAt(time.Now()) != version {
 		return nil, store.ErrConflict
 	}
@@ -58,10 +58,11 @@ func (m *Store) attemptRecord(u *update, version string, next *slot) (evicted []
 
 // Delete removes the record under key if it has this version, or any if that is "".
 func (m *Store) Delete(_ context.Context, key, version string) error {
-	s := m.shard(maphash.String(m.seed, key))
+	hash := maphash.String(m.seed, key)
+	s := m.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := m.peek(key)
+	found := s.index.find(hash, key)
 	has := found.versionAt(time.Now())
 	if version != "" && has != "" && has != version {
 		return store.ErrConflict

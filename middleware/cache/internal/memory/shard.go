@@ -17,37 +17,42 @@ import (
 // Lasting slots are evicted only when they have nearly all of the room, and those that were used since the last look get another chance.
 // A use only increments a counter in the slot, so readers take no lock and move nothing. docs/performance.md has the figures that led to this.
 type shard struct {
+	index keyIndex // read without a lock, written under mu
+	_     [56]byte // keeps what readers read out of the cache line of the lock
+
 	mu      sync.Mutex // guards the fields below
 	recent  segment
 	lasting segment
 	gone    ghosts
 	tags    tagIndex
-	_       [40]byte // keeps the locks of two shards out of one cache line
+	_       [56]byte // keeps two shards out of one cache line
 }
 
 // segment is a list of slots, the latest first.
 type segment struct {
-	*simplelru.LRU[string, *slot]
+	*simplelru.LRU[*slot, struct{}]
 	bytes int64
 }
 
 // slot is what is stored under one key.
 type slot struct {
-	key     string
+	key    string
+	set    *stored.Variants
+	record *keptRecord // instead of variants
+	tags   []uint64
+
+	// What holds no pointer stands last, so that a garbage collection does not look at it.
 	hash    uint64
-	set     *stored.Variants
-	record  *keptRecord // instead of variants
 	size    int64
 	entries int64
-	tags    []uint64
 	one     [1]uint64 // room for the tags, of which there is mostly one
 	lasting bool      // which segment it is in; guarded by the shard's lock
 
 	uses atomic.Uint32 // since it was last looked at for eviction, up to maxUses
 }
 
-// slotOverhead is charged for each key beside its entries: slot, list element, map cells and indexes.
-const slotOverhead = 512
+// slotOverhead is charged for each key beside its entries: slot, variants, list element, and cells of the indexes.
+const slotOverhead = 320
 
 // maxUses is how many uses are counted: each gives a lasting slot one more chance.
 const maxUses = 3
@@ -70,17 +75,18 @@ func (s *shard) init() { s.empty() }
 // empty drops all slots. What was evicted before is remembered.
 func (s *shard) empty() {
 	// The size of simplelru counts keys, which is no bound here: bytes and entries are.
-	s.recent.LRU, _ = simplelru.NewLRU[string, *slot](math.MaxInt, nil)
-	s.lasting.LRU, _ = simplelru.NewLRU[string, *slot](math.MaxInt, nil)
+	s.recent.LRU, _ = simplelru.NewLRU[*slot, struct{}](math.MaxInt, nil)
+	s.lasting.LRU, _ = simplelru.NewLRU[*slot, struct{}](math.MaxInt, nil)
 	s.recent.bytes, s.lasting.bytes = 0, 0
 	s.tags = make(tagIndex)
+	s.index.clear()
 }
 
 func (s *shard) bytes() int64 { return s.recent.bytes + s.lasting.bytes }
 
 func (s *shard) len() int { return s.recent.Len() + s.lasting.Len() }
 
-func (s *shard) slots() []*slot { return append(s.recent.Values(), s.lasting.Values()...) }
+func (s *shard) slots() []*slot { return append(s.recent.Keys(), s.lasting.Keys()...) }
 
 func (s *shard) segmentOf(x *slot) *segment {
 	if x.lasting {
@@ -92,13 +98,13 @@ func (s *shard) segmentOf(x *slot) *segment {
 // link puts a slot first in its segment.
 func (s *shard) link(x *slot) {
 	segment := s.segmentOf(x)
-	segment.Add(x.key, x)
+	segment.Add(x, struct{}{})
 	segment.bytes += x.size
 }
 
 func (s *shard) unlink(x *slot) {
 	segment := s.segmentOf(x)
-	segment.Remove(x.key)
+	segment.Remove(x)
 	segment.bytes -= x.size
 }
 
@@ -146,7 +152,7 @@ func (s *shard) oldest() *slot {
 	if s.lasting.Len() > 0 && s.recent.bytes*recentShare < s.bytes() {
 		segment = &s.lasting
 	}
-	_, oldest, _ := segment.GetOldest()
+	oldest, _, _ := segment.GetOldest()
 	return oldest
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
-	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -23,7 +22,6 @@ type Store struct {
 	seed       maphash.Seed
 	evicted    func(*stored.Entry)
 
-	index  sync.Map // each key's *slot. Read without a lock, written under the lock of the key's shard
 	shards []shard
 
 	bytes     atomic.Int64
@@ -65,7 +63,8 @@ func shardsFor(maxBytes, maxEntries int64) int {
 
 // Lookup returns what is stored under key, or nil, without retaining the key.
 func (m *Store) Lookup(key []byte) *stored.Variants {
-	found := m.peek(unsafe.String(unsafe.SliceData(key), len(key)))
+	hash := maphash.Bytes(m.seed, key)
+	found := m.shard(hash).index.find(hash, unsafe.String(unsafe.SliceData(key), len(key)))
 	if found == nil {
 		return nil
 	}
@@ -74,9 +73,8 @@ func (m *Store) Lookup(key []byte) *stored.Variants {
 }
 
 func (m *Store) peek(key string) *slot {
-	found, _ := m.index.Load(key)
-	stored, _ := found.(*slot)
-	return stored
+	hash := maphash.String(m.seed, key)
+	return m.shard(hash).index.find(hash, key)
 }
 
 // Update replaces what is stored under key.
@@ -124,7 +122,7 @@ func (m *Store) tell(evicted []*stored.Variants) {
 func (m *Store) attempt(u *update) (evicted []*stored.Variants, err error) {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
-	old := m.peek(u.key)
+	old := u.shard.index.find(u.hash, u.key)
 	var before *stored.Variants
 	if old != nil {
 		before = old.set
@@ -189,7 +187,7 @@ func (m *Store) replace(u *update, old, next *slot) (evicted []*stored.Variants,
 	switch {
 	case err == nil:
 		s.succeed(next, old)
-		m.index.Store(next.key, next)
+		s.index.put(next)
 	case old != nil && u.alone:
 		m.release(s, old) // it is out of date
 	case old != nil:
@@ -235,7 +233,7 @@ func (m *Store) remove(s *shard, gone *slot) {
 
 // release drops a slot that is in no list any more, and gives back what it was charged with. The caller holds the shard's lock.
 func (m *Store) release(s *shard, gone *slot) {
-	m.index.Delete(gone.key)
+	s.index.remove(gone)
 	s.tags.remove(gone)
 	m.bytes.Add(-gone.size)
 	m.entries.Add(-gone.entries)
@@ -298,8 +296,7 @@ func (m *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
 	return nil
 }
 
-// Clear removes everything. With the locks of all shards held, no slot is in a list and not in the index, or the other way round.
-// Nothing else holds two of them.
+// Clear removes everything. It holds the locks of all shards, so that no update changes the totals before they are set to zero. Nothing else holds two of them.
 func (m *Store) Clear(context.Context) error {
 	for i := range m.shards {
 		m.shards[i].mu.Lock()
@@ -308,7 +305,6 @@ func (m *Store) Clear(context.Context) error {
 	for i := range m.shards {
 		m.shards[i].empty()
 	}
-	m.index.Clear()
 	m.bytes.Store(0)
 	m.entries.Store(0)
 	return nil

@@ -15,7 +15,7 @@ import (
 func named(name string) invalidation.Tag { return invalidation.NewTag([]byte(name)) }
 
 func entryFor(name string) *stored.Entry {
-	e := &stored.Entry{Status: 200, Header: http.Header{}, Received: time.Unix(1_700_000_000, 0), Tags: []invalidation.Tag{named(name)}}
+	e := &stored.Entry{Status: 200, Header: stored.NewHeader(http.Header{}), Received: time.Unix(1_700_000_000, 0), Tags: []invalidation.Tag{named(name)}}
 	e.Derive()
 	return e
 }

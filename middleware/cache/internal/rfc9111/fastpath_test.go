@@ -62,7 +62,7 @@ func readPlainly(m Mode, r *http.Request, p *Policy) *Request {
 
 // answeredPlainly is the header of an answer, put together field by field.
 func answeredPlainly(e *stored.Entry, age time.Duration, status string) http.Header {
-	h := e.Header.Clone()
+	h := e.Header.Map()
 	h["Age"] = []string{strconv.Itoa(int(age / time.Second))}
 	h[cachestatus.Field] = append(h[cachestatus.Field], status)
 	return h
@@ -72,7 +72,7 @@ func answeredPlainly(e *stored.Entry, age time.Duration, status string) http.Hea
 func sameWays(t *testing.T, p *Policy, m Mode, r *http.Request, e *stored.Entry, now time.Time) {
 	t.Helper()
 	short, long := ReadRequest(m, r, p), readPlainly(m, r, p)
-	says := fmt.Sprintf("mode %v, %s %v, stored %v", m, r.Method, r.Header, e.Header)
+	says := fmt.Sprintf("mode %v, %s %v, stored %v", m, r.Method, r.Header, e.Header.Map())
 	if short.Bypass != long.Bypass || short.Credentials != long.Credentials || short.MayStore() != long.MayStore() {
 		t.Fatalf("%s: %+v, want %+v", says, short, *long)
 	}

@@ -126,7 +126,7 @@ func ifRangeHolds(a *Request, e *stored.Entry) bool {
 		return field.ParseETag(validator).StronglyEquals(e.Etag)
 	}
 	date, ok := field.Date(validator, e.Received)
-	return ok && date.Equal(e.Modified) && e.Date.Sub(e.Modified) >= time.Second
+	return ok && date.Equal(e.Modified()) && e.Date().Sub(e.Modified()) >= time.Second
 }
 
 // remainder returns the Range field for the bytes that a stored part lacks, and whether one range is enough (RFC 9111 §3.3, §3.4).

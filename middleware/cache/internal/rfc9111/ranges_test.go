@@ -40,7 +40,7 @@ func TestRangesOfAWholeResponse(t *testing.T) {
 			}
 		})
 	}
-	nothing := &stored.Entry{Status: 200, Header: http.Header{}}
+	nothing := &stored.Entry{Status: 200, Header: stored.NewHeader(http.Header{})}
 	for request, want := range map[string]int{"Range: bytes=-5": 0, "Range: bytes=-0": 416, "Range: bytes=0-": 416} {
 		if got := Shaped(asks(request), nothing, t0); got.Status != want {
 			t.Errorf("%s of nothing: %d, want %d", request, got.Status, want)
@@ -228,7 +228,8 @@ func TestIfRange(t *testing.T) {
 			t.Errorf("modified %d s before Date: %v, want %v", -seconds, got, want)
 		}
 	}
-	undated := &stored.Entry{Date: t0}
+	undated := &stored.Entry{Received: t0}
+	undated.Derive()
 	if ifRangeHolds(&Request{ifRange: []string{"yesterday"}}, undated) {
 		t.Error("a malformed date equals no date at all")
 	}

@@ -91,7 +91,7 @@ func Selects(e *stored.Entry, r *http.Request, key *stored.HashKey) bool {
 		if present == s.Present && value == s.Value {
 			continue
 		}
-		if s.Name != "Accept-Language" || !prefersLanguage(r.Header["Accept-Language"], e.Header["Content-Language"]) {
+		if s.Name != "Accept-Language" || !prefersLanguage(r.Header["Accept-Language"], e.Header.Lines("Content-Language")) {
 			return false
 		}
 	}

@@ -185,7 +185,8 @@ func TestSelectionAmongParts(t *testing.T) {
 		return e
 	}
 	dated := func(part *stored.Entry, seconds int) *stored.Entry {
-		part.Date = at(seconds)
+		part.Header = stored.NewHeader(http.Header{"Date": {date(seconds)}})
+		part.Derive()
 		return part
 	}
 	old, head, tail := whole(-50), dated(partOf(0, 4, 10), -10), dated(partOf(5, 9, 10), -20)
@@ -217,7 +218,7 @@ func TestSelectionAmongParts(t *testing.T) {
 func TestSelectionByQuery(t *testing.T) {
 	of := func(query string) *stored.Entry {
 		e, _ := entryOf(200, `Cache-Control: max-age=60 | No-Vary-Search: params=("x")`, "", private)
-		e.Search = stored.NewSearchVariance(e.Header, query)
+		e.Search = stored.NewSearchVariance(e.Header.Map(), query)
 		return e
 	}
 	a, b := of("a=1"), of("a=2&x=1")
@@ -233,7 +234,7 @@ func TestSelectionByQuery(t *testing.T) {
 // No-Vary-Search and Vary both have to fit.
 func TestSelectionByQueryAndVary(t *testing.T) {
 	e, _ := entryOf(200, `Cache-Control: max-age=60 | Vary: A | No-Vary-Search: params`, "A: 1", private)
-	e.Search = stored.NewSearchVariance(e.Header, "")
+	e.Search = stored.NewSearchVariance(e.Header.Map(), "")
 	for request, want := range map[string]*stored.Entry{"A: 1": e, "A: 2": nil} {
 		if got := Select(&stored.Variants{Entries: []*stored.Entry{e}}, asks(""), newRequest("GET", request), &stored.HashKey{}); got != want {
 			t.Errorf("%s selects %v", request, got)

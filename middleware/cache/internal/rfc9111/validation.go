@@ -30,7 +30,7 @@ func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored
 	if len(tags) > 0 {
 		h["If-None-Match"] = []string{strings.Join(tags, ", ")}
 	}
-	if selected != nil && !selected.Modified.IsZero() {
+	if selected != nil && !selected.Modified().IsZero() {
 		h["If-Modified-Since"] = []string{selected.Header.Get("Last-Modified")}
 	} else if len(tags) == 0 && len(a.modifiedSince) > 0 {
 		h["If-Modified-Since"] = slices.Clone(a.modifiedSince)
@@ -95,7 +95,7 @@ func Confirmed(h http.Header, selected *stored.Entry, variants []*stored.Entry, 
 			return tag.WeaklyEquals(e.Etag)
 		}
 		modified, _ := field.DateField(h["Last-Modified"], e.Received) // a date with a two-digit year is read as the stored one was
-		return e.Modified.Equal(modified)
+		return e.Modified().Equal(modified)
 	}
 	if selected != nil && matches(selected) {
 		return selected
@@ -141,17 +141,20 @@ func describesContent(name string) bool {
 
 // FreshenedHeader returns the stored header brought up to date by a response without content, a 304 or a 200 to HEAD (RFC 9111 §3.2, §4.3.4, §4.3.5).
 // It still has the new response's Age, from which the age of the entry is counted.
-// It shares the lines of the stored fields, which never change.
-func FreshenedHeader(kept, update http.Header, received time.Time) http.Header {
+func FreshenedHeader(kept stored.Header, update http.Header, received time.Time) http.Header {
 	update = field.WithoutHopByHop(update)
-	fields, lines := len(kept)+1, 0
-	for name, values := range update {
-		if kept[name] == nil {
-			fields++
-		}
+	fields, lines := kept.Len()+1, 0
+	for _, values := range update {
+		fields++
 		lines += len(values)
 	}
-	if kept["Date"] != nil || update["Date"] != nil {
+	for name, old := range kept.All() {
+		if update[name] != nil {
+			fields--
+		}
+		lines += old.Len()
+	}
+	if kept.Has("Date") || update["Date"] != nil {
 		fields--
 	}
 	merged := make(http.Header, fields)
@@ -164,13 +167,15 @@ func FreshenedHeader(kept, update http.Header, received time.Time) http.Header {
 		}
 	}
 	// After the new ones, for a map that is full grows even if it has the key already.
-	for name, values := range kept {
+	for name, old := range kept.All() {
 		if _, updated := merged[name]; !updated {
-			merged[name] = values
+			from := len(copied)
+			copied = old.AppendTo(copied)
+			merged[name] = copied[from:len(copied):len(copied)]
 		}
 	}
 	if tag := field.ParseETag(kept.Get("Etag")); tag.Opaque != "" && !tag.Strong() && tag.WeaklyEquals(field.ParseETag(merged.Get("Etag"))) {
-		merged["Etag"] = kept["Etag"] // an update without content cannot make the stored bytes the ones that a strong tag is for (RFC 9110 §8.8.1)
+		merged["Etag"] = kept.Lines("Etag") // an update without content cannot make the stored bytes the ones that a strong tag is for (RFC 9110 §8.8.1)
 	}
 	if len(update["Date"]) == 0 {
 		merged["Date"] = []string{received.UTC().Format(http.TimeFormat)}
@@ -192,10 +197,10 @@ func notModified(a *Request, e *stored.Entry, now time.Time) bool {
 		return false
 	}
 	switch {
-	case !e.Modified.IsZero():
-		return !e.Modified.After(since)
+	case !e.Modified().IsZero():
+		return !e.Modified().After(since)
 	default:
-		return !e.Date.After(since)
+		return !e.Date().After(since)
 	}
 }
 
@@ -221,7 +226,7 @@ func Describes(h http.Header, e *stored.Entry) bool {
 	}
 	if lines := h["Last-Modified"]; len(lines) > 0 {
 		modified, ok := field.DateField(lines, e.Received)
-		if !ok || !modified.Equal(e.Modified) {
+		if !ok || !modified.Equal(e.Modified()) {
 			return false
 		}
 	}

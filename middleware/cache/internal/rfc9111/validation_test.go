@@ -85,7 +85,7 @@ func TestUpdatingStoredHeaderFields(t *testing.T) {
 	storedFields := header("A: 1 | B: 2 | Content-Encoding: gzip | Content-Length: 5 | Content-Range: bytes 0-4/5 | Content-Type: a/b | Date: " + date(-100))
 	update := header("B: 3 | C: 4 | Connection: D | D: 5 | Content-Encoding: br | Content-Length: 0 | Content-Range: x | Content-Type: a/c | Age: 7")
 	want := header("A: 1 | B: 3 | C: 4 | Content-Encoding: gzip | Content-Length: 5 | Content-Range: bytes 0-4/5 | Content-Type: a/c | Age: 7 | Date: " + date(0))
-	if diff := cmp.Diff(want, FreshenedHeader(storedFields, update, t0)); diff != "" {
+	if diff := cmp.Diff(want, FreshenedHeader(stored.NewHeader(storedFields), update, t0)); diff != "" {
 		t.Errorf("header (-want +got)\n%s", diff)
 	}
 	if storedFields.Get("B") != "2" {
@@ -132,15 +132,15 @@ func TestReceivedConditions(t *testing.T) {
 func FuzzUpdate(f *testing.F) {
 	f.Add("Content-Encoding", "gzip", "Connection", "X")
 	f.Fuzz(func(t *testing.T, name1, value1, name2, value2 string) {
-		stored := http.Header{"Content-Encoding": {"br"}, "Content-Length": {"5"}, "X": {"1"}}
-		merged := FreshenedHeader(stored, http.Header{http.CanonicalHeaderKey(name1): {value1}, http.CanonicalHeaderKey(name2): {value2}}, time.Unix(0, 0))
-		for _, h := range []http.Header{stored, merged} {
+		kept := stored.NewHeader(http.Header{"Content-Encoding": {"br"}, "Content-Length": {"5"}, "X": {"1"}})
+		merged := FreshenedHeader(kept, http.Header{http.CanonicalHeaderKey(name1): {value1}, http.CanonicalHeaderKey(name2): {value2}}, time.Unix(0, 0))
+		for _, h := range []http.Header{kept.Map(), merged} {
 			if h.Get("Content-Encoding") != "br" || h.Get("Content-Length") != "5" {
 				t.Fatalf("%v", h)
 			}
 		}
-		if stored.Get("X") != "1" || merged.Get("Connection") != "" {
-			t.Fatalf("stored %v, merged %v", stored, merged)
+		if kept.Get("X") != "1" || merged.Get("Connection") != "" {
+			t.Fatalf("stored %v, merged %v", kept.Map(), merged)
 		}
 	})
 }
@@ -219,22 +219,22 @@ func TestUpdatingStoredHeaderFieldsThatStay(t *testing.T) {
 		{"the strong form of the weak tag", `ETag: "a"`, `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: W/"a" | Set-Cookie: a=b | Date: ` + date(0)},
 		{"another tag", `ETag: "b"`, `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: "b" | Set-Cookie: a=b | Date: ` + date(0)},
 	} {
-		if diff := cmp.Diff(header(test.want), FreshenedHeader(kept, header(test.update), t0)); diff != "" {
+		if diff := cmp.Diff(header(test.want), FreshenedHeader(stored.NewHeader(kept), header(test.update), t0)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", test.name, diff)
 		}
 	}
 	strong := header(`ETag: "a" | Date: ` + date(0))
-	if got := FreshenedHeader(strong, header(`ETag: W/"a"`), t0).Get("Etag"); got != `W/"a"` {
+	if got := FreshenedHeader(stored.NewHeader(strong), header(`ETag: W/"a"`), t0).Get("Etag"); got != `W/"a"` {
 		t.Errorf("a strong tag that the origin weakens is %s", got)
 	}
-	if got := FreshenedHeader(header("A: 1"), header("Etag: \"a\""), t0).Get("Etag"); got != `"a"` {
+	if got := FreshenedHeader(stored.NewHeader(header("A: 1")), header("Etag: \"a\""), t0).Get("Etag"); got != `"a"` {
 		t.Errorf("a tag where none was stored is %s", got)
 	}
-	if diff := cmp.Diff(header("A: 1 | Date: "+date(0)), FreshenedHeader(header("A: 1"), nil, t0)); diff != "" {
+	if diff := cmp.Diff(header("A: 1 | Date: "+date(0)), FreshenedHeader(stored.NewHeader(header("A: 1")), nil, t0)); diff != "" {
 		t.Errorf("an update without fields (-want +got)\n%s", diff)
 	}
 	update := header("A: 1 | A: 2 | B: 3")
-	merged := FreshenedHeader(header("C: 4"), update, t0)
+	merged := FreshenedHeader(stored.NewHeader(header("C: 4")), update, t0)
 	merged["A"] = append(merged["A"], "more")
 	if merged.Get("B") != "3" || len(update["A"]) != 2 {
 		t.Error("a field that is appended to runs into another")
@@ -244,7 +244,7 @@ func TestUpdatingStoredHeaderFieldsThatStay(t *testing.T) {
 // RFC 9110 §13.2.1: conditions apply to successful responses.
 func TestReceivedConditionsByStatus(t *testing.T) {
 	for status, want := range map[int]bool{199: false, 200: true, 299: true, 300: false, 404: false} {
-		e := &stored.Entry{Status: status, Header: http.Header{}}
+		e := &stored.Entry{Status: status, Header: stored.NewHeader(http.Header{})}
 		if got := notModified(asks("If-None-Match: *"), e, t0); got != want {
 			t.Errorf("%d: %v, want %v", status, got, want)
 		}

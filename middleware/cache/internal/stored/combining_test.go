@@ -7,7 +7,7 @@ import (
 
 // partOf makes a stored part of a representation, with a strong tag.
 func partOf(whole []byte, first, last, complete int64) *Entry {
-	e := &Entry{Status: 206, Header: map[string][]string{"Etag": {`"a"`}}, Part: &ContentRange{first, last, complete}}
+	e := &Entry{Status: 206, Header: NewHeader(map[string][]string{"Etag": {`"a"`}}), Part: &ContentRange{first, last, complete}}
 	e.Body.Bytes = make([]byte, last+1-first)
 	copy(e.Body.Bytes, whole[first:])
 	e.Derive()

@@ -10,7 +10,8 @@
 //	pacing.go            when the pieces of an event stream came
 //	content_range.go     which bytes of the whole it has (RFC 9110 §14.4)
 //	combining.go         when two parts are one, and how they are combined (RFC 9111 §3.4)
-//	header_template.go   its header as it is served
+//	header.go            its header, in one string, and as it is served
+//	status_line.go       reason phrases and protocols that keep nothing else in memory
 //	header_fields.go     cookies, which are not served again, and the fields that a 304 leaves out
 //	keys.go, source.go   where it stands in a store, and which record a copy was read from
 package stored

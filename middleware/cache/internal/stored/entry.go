@@ -2,6 +2,7 @@ package stored
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -13,43 +14,59 @@ import (
 )
 
 // Entry is one stored response. It is immutable once it is published: a validation puts a new entry, which shares the body, in its place.
+//
+// What a plain hit reads stands together: in an entry that has not been read lately, each cache line of the CPU costs as much as the rest of the hit.
+// What holds no pointer stands last, so that a garbage collection does not look at it.
 type Entry struct {
-	// The fields that a plain hit reads come first and together: in an entry that has not been read lately, each cache line of the CPU costs as much as the rest of the hit.
-	Used       atomic.Int64 // when it was last used, for the choice of the variant that goes first
-	hitFields  atomic.Pointer[hitFields]
-	template   headerTemplate  // the header as it is served
-	Search     *SearchVariance // how far the query counts, or nil if it counts as a whole
-	Part       *ContentRange   // which part of the representation body is, or nil if it is whole
-	Selectors  []Selector
-	Body       Content
-	Received   time.Time
-	InitialAge time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
-	Rules      Rules
+	hitFields atomic.Pointer[hitFields]
+	Header    Header          // as stored
+	Search    *SearchVariance // how far the query counts, or nil if it counts as a whole
+	Part      *ContentRange   // which part of the representation body is, or nil if it is whole
+	Selectors []Selector
+	Body      Content
+	Reason    string // "200 OK"
+	Proto     string
+	Trailer   Header
+	Pacing    Pacing     // of an event stream, or empty
+	RecordKey *RecordKey // in a byte store
 
-	Status       int
-	Reason       string // "200 OK"
-	Proto        string
-	Major, Minor byte // of the protocol
-	Uncompressed bool
-	Unnamed      bool // its key names a connection as only this process knows it
-	Trailer      http.Header
-	Pacing       Pacing // of an event stream, or empty
-
-	URL         string      // the target URI, without fragment and userinfo
-	Method      string      // of the requests that it answers; "" for GET, and for HEAD, which the response to a GET answers
-	Header      http.Header // as stored, never written to
+	URL         string // the target URI, without fragment and userinfo
+	Method      string // of the requests that it answers; "" for GET, and for HEAD, which the response to a GET answers
 	Tags        []invalidation.Tag
 	Generations []Generation // the generations of the tags, for a byte store
 	Etag        field.ETag
-	Modified    time.Time // Last-Modified, or zero
-	Date        time.Time // Date, or the time of receipt
 	Requested   time.Time
-	RecordKey   *RecordKey // in a byte store
-	Size        int64
+	Received    time.Time
+
+	Used         atomic.Int64  // when it was last used, for the choice of the variant that goes first
+	InitialAge   time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
+	Rules        Rules
+	Status       int
+	lines        int32 // of Header
+	Major, Minor byte  // of the protocol
+	Uncompressed bool
+	Unnamed      bool  // its key names a connection as only this process knows it
+	modified     int64 // Last-Modified, or noDate
+	date         int64 // Date, or the time of receipt
+	Size         int64
 }
 
+// noDate stands for a date that is absent, among dates in seconds since 1970.
+const noDate = math.MinInt64
+
+// Modified is Last-Modified, or zero.
+func (e *Entry) Modified() time.Time {
+	if e.modified == noDate {
+		return time.Time{}
+	}
+	return time.Unix(e.modified, 0)
+}
+
+// Date is the Date of the response, or when it was received, to the second.
+func (e *Entry) Date() time.Time { return time.Unix(e.date, 0) }
+
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
-const entryOverhead = 768
+const entryOverhead = 432
 
 // Expires is until when the response is fresh.
 func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.InitialAge) }
@@ -57,36 +74,22 @@ func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.
 // Derive fills in what is derived from the rest.
 func (e *Entry) Derive() {
 	e.Etag = field.ParseETag(e.Header.Get("Etag"))
-	e.Modified, _ = field.DateField(e.Header["Last-Modified"], e.Received)
-	e.Date = e.Received
-	if date, ok := field.DateField(e.Header["Date"], e.Received); ok {
-		e.Date = date
+	e.modified, e.date = noDate, e.Received.Unix()
+	if modified, ok := field.DateField(e.Header.Lines("Last-Modified"), e.Received); ok {
+		e.modified = modified.Unix()
 	}
-	e.template = newHeaderTemplate(e.Header)
-	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)+len(e.Pacing)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
-	for name, values := range e.Header {
-		e.Size += fieldSize(name, values)
+	if date, ok := field.DateField(e.Header.Lines("Date"), e.Received); ok {
+		e.date = date.Unix()
 	}
-	for name, values := range e.Trailer {
-		e.Size += fieldSize(name, values)
-	}
+	e.lines = int32(e.Header.lineCount())
+	e.Reason, e.Proto = reason(e.Status, e.Reason), proto(e.Proto)
+	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)+len(e.Pacing)+len(e.Header)+len(e.Trailer)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
 	for _, s := range e.Selectors {
 		e.Size += int64(len(s.Name) + len(s.Value) + len(s.Raw) + 64)
 	}
 	if e.Search != nil {
 		e.Size += e.Search.bytes()
 	}
-}
-
-// fieldOverhead is charged for each field: its cell in the map, which is half empty at worst, its place in the index, and the rounding of its strings.
-const fieldOverhead = 112
-
-func fieldSize(name string, values []string) int64 {
-	size := int64(len(name) + fieldOverhead)
-	for _, value := range values {
-		size += int64(len(value) + 16)
-	}
-	return size
 }
 
 // Clone returns a new entry with the contents of e, to be changed before it is published. Derive fills in its derived parts.
@@ -99,22 +102,15 @@ func (e *Entry) Clone() *Entry {
 	}
 }
 
-// makeWhole turns a part that has all bytes into a whole response (RFC 9111 §3.4).
-func (e *Entry) makeWhole() {
-	e.Part, e.Status, e.Reason = nil, http.StatusOK, "200 OK"
-	delete(e.Header, "Content-Range")
-	e.Header["Content-Length"] = []string{strconv.FormatInt(e.Body.Size(), 10)}
-}
-
 // HasValidator reports whether the entry can be validated (RFC 9111 §4.3.1).
 func (e *Entry) HasValidator() bool {
-	return e.Etag.Opaque != "" || !e.Modified.IsZero()
+	return e.Etag.Opaque != "" || e.modified != noDate
 }
 
 // NewerThan reports whether the origin made e later than other (RFC 9111 §4). Date has a resolution of one second; within it, the later receipt decides.
 func (e *Entry) NewerThan(other *Entry) bool {
-	if !e.Date.Equal(other.Date) {
-		return e.Date.After(other.Date)
+	if e.date != other.date {
+		return e.date > other.date
 	}
 	return e.Received.After(other.Received)
 }
@@ -209,17 +205,17 @@ func TTL(left time.Duration) time.Duration {
 
 // whole makes a copy of the stored response for r. The copy shares only the bytes of the body, which cannot be written to through it.
 func (e *Entry) whole(r *http.Request, head bool, age, status string) *http.Response {
-	resp, body, lines := blank(len(e.template.lines))
+	resp, body, lines := blank(int(e.lines) + 2)
 	resp.Status, resp.StatusCode = e.Reason, e.Status
 	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = e.Proto, int(e.Major), int(e.Minor)
-	resp.Header = e.template.header(lines, age, status)
+	resp.Header = e.Header.served(lines, age, status)
 	resp.Request = r
 	resp.ContentLength = e.Body.Size()
 	if e.Uncompressed {
 		resp.Uncompressed, resp.ContentLength = true, -1
 	}
-	if len(e.Trailer) > 0 && !head {
-		resp.Trailer = e.Trailer.Clone()
+	if e.Trailer != "" && !head {
+		resp.Trailer = e.Trailer.Map()
 	}
 	switch {
 	case head || e.Body.Size() == 0:
@@ -272,7 +268,7 @@ func (e *Entry) First() int64 {
 func (e *Entry) WithoutBody(r *http.Request, length int64) *http.Response {
 	return &http.Response{
 		Status: e.Reason, StatusCode: e.Status, Proto: e.Proto, ProtoMajor: int(e.Major), ProtoMinor: int(e.Minor),
-		Header: e.Header.Clone(), ContentLength: length, Body: http.NoBody, Request: r,
+		Header: e.Header.Map(), ContentLength: length, Body: http.NoBody, Request: r,
 	}
 }
 

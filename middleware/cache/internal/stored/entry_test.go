@@ -89,14 +89,14 @@ func TestEntryUses(t *testing.T) {
 // RFC 9111 §4: the most recent response by Date, and within one second by its receipt.
 func TestEntryNewerThan(t *testing.T) {
 	of := func(date, received int64) *Entry {
-		return &Entry{Date: time.Unix(date, 0), Received: time.Unix(received, 0)}
+		return &Entry{date: date, Received: time.Unix(received, 0)}
 	}
 	for _, test := range []struct {
 		a, b *Entry
 		want bool
 	}{{of(2, 0), of(1, 5), true}, {of(1, 5), of(2, 0), false}, {of(1, 5), of(1, 4), true}, {of(1, 4), of(1, 5), false}, {of(1, 4), of(1, 4), false}} {
 		if got := test.a.NewerThan(test.b); got != test.want {
-			t.Errorf("%v, %v: %v", test.a.Date.Unix(), test.b.Date.Unix(), got)
+			t.Errorf("%v, %v: %v", test.a.date, test.b.date, got)
 		}
 	}
 }
@@ -104,15 +104,15 @@ func TestEntryNewerThan(t *testing.T) {
 // What an entry derives from its header, and what it is charged with.
 func TestEntryDerives(t *testing.T) {
 	received := time.Unix(1_700_000_000, 0)
-	e := &Entry{Received: received, Header: http.Header{"Etag": {`W/"a"`}, "Last-Modified": {"Tue, 14 Nov 2023 00:00:00 GMT"}, "Date": {"Tue, 14 Nov 2023 01:00:00 GMT"}}}
+	e := &Entry{Received: received, Header: NewHeader(http.Header{"Etag": {`W/"a"`}, "Last-Modified": {"Tue, 14 Nov 2023 00:00:00 GMT"}, "Date": {"Tue, 14 Nov 2023 01:00:00 GMT"}})}
 	e.Derive()
-	if e.Etag.Opaque != `"a"` || !e.Etag.Weak || e.Modified.Unix() != 1_699_920_000 || e.Date.Unix() != 1_699_923_600 || !e.HasValidator() {
-		t.Errorf("%+v, %v, %v", e.Etag, e.Modified, e.Date)
+	if e.Etag.Opaque != `"a"` || !e.Etag.Weak || e.Modified().Unix() != 1_699_920_000 || e.Date().Unix() != 1_699_923_600 || !e.HasValidator() {
+		t.Errorf("%+v, %v, %v", e.Etag, e.Modified(), e.Date())
 	}
 	undated := &Entry{Received: received}
 	undated.Derive()
-	if !undated.Date.Equal(received) || undated.HasValidator() || undated.Size != entryOverhead {
-		t.Errorf("%v, %d bytes", undated.Date, undated.Size)
+	if !undated.Date().Equal(received) || !undated.Modified().IsZero() || undated.HasValidator() || undated.Size != entryOverhead {
+		t.Errorf("%v, %d bytes", undated.Date(), undated.Size)
 	}
 	for name, more := range map[string]struct {
 		e    *Entry
@@ -120,8 +120,8 @@ func TestEntryDerives(t *testing.T) {
 	}{
 		"URL":      {&Entry{URL: "http://h"}, 8},
 		"method":   {&Entry{Method: "QUERY"}, 5},
-		"field":    {&Entry{Header: http.Header{"A": {"12", "3"}}}, 1 + fieldOverhead + 2 + 16 + 1 + 16},
-		"trailer":  {&Entry{Trailer: http.Header{"A": {"12"}}}, 1 + fieldOverhead + 2 + 16},
+		"field":    {&Entry{Header: NewHeader(http.Header{"A": {"12", "3"}})}, 1 + 1 + 1 + 1 + 1 + 2 + 1 + 1},
+		"trailer":  {&Entry{Trailer: NewHeader(http.Header{"A": {"12"}})}, 1 + 1 + 1 + 1 + 1 + 2},
 		"selector": {&Entry{Selectors: []Selector{{Name: "A", Value: "12", Raw: "345"}}}, 1 + 2 + 3 + 64},
 		"tags":     {&Entry{Tags: make([]invalidation.Tag, 2)}, 2 * invalidation.TagOverhead},
 	} {
@@ -161,8 +161,8 @@ func TestEntryReuseAfterWaitingAndClockChanges(t *testing.T) {
 // RFC 9110 §15.4.5, §14.4, §15.5.17: a stored response as a 304, a part and a 416.
 func TestEntryResponses(t *testing.T) {
 	e := &Entry{
-		Status: 200, Reason: "200 OK", Body: Content{Bytes: []byte("hello")}, Trailer: http.Header{"T": {"1"}},
-		Header: http.Header{"Content-Encoding": {"x"}, "Content-Language": {"x"}, "Content-Length": {"5"}, "Content-Type": {"x"}, "Content-Range": {"x"}, "Etag": {`"a"`}},
+		Status: 200, Reason: "200 OK", Body: Content{Bytes: []byte("hello")}, Trailer: NewHeader(http.Header{"T": {"1"}}),
+		Header: NewHeader(http.Header{"Content-Encoding": {"x"}, "Content-Language": {"x"}, "Content-Length": {"5"}, "Content-Type": {"x"}, "Content-Range": {"x"}, "Etag": {`"a"`}}),
 	}
 	e.Derive()
 	r := &http.Request{}
@@ -207,7 +207,7 @@ func TestEntryHasValidator(t *testing.T) {
 		"malformed":     {http.Header{"Last-Modified": {"yesterday"}}, false},
 		"a tag of none": {http.Header{"Etag": {""}}, false},
 	} {
-		e := &Entry{Received: time.Unix(1_700_000_000, 0), Header: test.header}
+		e := &Entry{Received: time.Unix(1_700_000_000, 0), Header: NewHeader(test.header)}
 		e.Derive()
 		if got := e.HasValidator(); got != test.want {
 			t.Errorf("%s: %t, want %t", name, got, test.want)
@@ -252,7 +252,7 @@ func TestEntrySlidingRecordsEachUse(t *testing.T) {
 func TestEntryResponseIsLikeTheOrigins(t *testing.T) {
 	e := &Entry{
 		Status: 200, Reason: "200 OK", Proto: "HTTP/2.0", Major: 2, Uncompressed: true, Body: Content{Bytes: []byte("hello")},
-		Header: http.Header{"A": {"1", "2"}, "B": {"3"}, "Cache-Status": {"origin; hit", "edge; fwd=miss"}}, Trailer: http.Header{},
+		Header: NewHeader(http.Header{"A": {"1", "2"}, "B": {"3"}, "Cache-Status": {"origin; hit", "edge; fwd=miss"}}), Trailer: NewHeader(http.Header{}),
 	}
 	e.Derive()
 	r := &http.Request{}
@@ -264,7 +264,7 @@ func TestEntryResponseIsLikeTheOrigins(t *testing.T) {
 	if resp.Proto != "HTTP/2.0" || resp.ProtoMajor != 2 || resp.ProtoMinor != 0 || !resp.Uncompressed || resp.ContentLength != -1 || resp.Trailer != nil || resp.Status != "200 OK" {
 		t.Errorf("%s %d.%d, uncompressed: %t, length %d, trailer %v", resp.Proto, resp.ProtoMajor, resp.ProtoMinor, resp.Uncompressed, resp.ContentLength, resp.Trailer)
 	}
-	empty := &Entry{Status: 200, Header: http.Header{}}
+	empty := &Entry{Status: 200, Header: NewHeader(http.Header{})}
 	empty.Derive()
 	if body := empty.Response(r, false, "", "", Form{}).Body; body != http.NoBody {
 		t.Errorf("an empty body is a %T", body)
@@ -284,10 +284,11 @@ func TestEntryResponseIsLikeTheOrigins(t *testing.T) {
 // Each answer has a header of its own, of however many lines: what a caller appends to one field reaches no other field and no other answer.
 func TestEntryResponsesShareNoHeader(t *testing.T) {
 	for n := range 40 {
-		e := &Entry{Status: 200, Header: http.Header{}}
+		stored := http.Header{}
 		for i := range n {
-			e.Header[fmt.Sprint("F", i)] = []string{fmt.Sprint(i)}
+			stored[fmt.Sprint("F", i)] = []string{fmt.Sprint(i)}
 		}
+		e := &Entry{Status: 200, Header: NewHeader(stored)}
 		e.Derive()
 		var want http.Header
 		for round := range 2 {
@@ -357,7 +358,7 @@ func TestEntryIdentity(t *testing.T) {
 	if !empty.SharesBodyWith(empty) || empty.SharesBodyWith(&Entry{}) {
 		t.Error("an entry without a body shares it with itself alone")
 	}
-	e.Header = http.Header{"Etag": {`"a"`}}
+	e.Header = NewHeader(http.Header{"Etag": {`"a"`}})
 	e.Used.Store(7)
 	moved := e.WithChunks(&Chunks{Size: 1 << 20})
 	if moved.Used.Load() != 7 || moved.Etag.Opaque != `"a"` || moved.Body.Size() != 1<<20 || e.Body.Chunks != nil {

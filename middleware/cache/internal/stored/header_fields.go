@@ -6,6 +6,16 @@ import "net/http"
 // a cookie jar would take the old values for new ones.
 func SetsCookies(name string) bool { return name == "Set-Cookie" || name == "Set-Cookie2" }
 
+// WithoutCookies returns h without the fields that set cookies, and reports whether there were any.
+func (h Header) WithoutCookies() (Header, bool) {
+	if !h.Has("Set-Cookie") && !h.Has("Set-Cookie2") {
+		return h, false
+	}
+	m := h.Map()
+	RemoveCookies(m)
+	return NewHeader(m), true
+}
+
 // RemoveCookies removes the fields that set cookies. It reports whether there were any.
 func RemoveCookies(h http.Header) bool {
 	had := len(h)

@@ -12,7 +12,8 @@ import (
 // Variants are the responses that are stored under one key, at most 64: all variants of one resource, for one principal. They are immutable.
 type Variants struct {
 	Entries []*Entry
-	Source  *Source // of a copy of what a byte store has
+	Source  *Source   // of a copy of what a byte store has
+	one     [1]*Entry // room for the entries, of which there is mostly one
 }
 
 // MaxVariants bounds the stored responses under one key. A client can create many by changing one field that a response varies on.
@@ -71,6 +72,11 @@ func (s *Variants) With(e *Entry, limit int64) *Variants {
 		first := LeastUsed(entries)
 		entries = slices.DeleteFunc(entries, func(old *Entry) bool { return old == first })
 	}
+	if len(entries) == 0 {
+		next := &Variants{one: [1]*Entry{e}}
+		next.Entries = next.one[:]
+		return next
+	}
 	return &Variants{Entries: append(entries, e)}
 }
 
@@ -101,13 +107,14 @@ func (e *Entry) combinedWith(old *Entry, limit int64) *Entry {
 	}
 	j := e.Clone()
 	j.Body, j.Part = Content{Bytes: buffer.body(part), buffer: buffer}, &part
-	j.Header = e.Header.Clone()
-	if part.First == 0 && part.Last == part.Complete-1 {
-		j.makeWhole()
-	} else {
-		j.Header["Content-Range"] = []string{part.String()}
-		j.Header["Content-Length"] = []string{strconv.FormatInt(part.Size(), 10)}
+	h := e.Header.Map()
+	h["Content-Length"] = []string{strconv.FormatInt(part.Size(), 10)}
+	h["Content-Range"] = []string{part.String()}
+	if part.First == 0 && part.Last == part.Complete-1 { // with all bytes it is a whole response
+		j.Part, j.Status, j.Reason = nil, http.StatusOK, "200 OK"
+		delete(h, "Content-Range")
 	}
+	j.Header = NewHeader(h)
 	j.Derive()
 	return j
 }

@@ -15,7 +15,7 @@ import (
 func TestCombiningParts(t *testing.T) {
 	part := func(first, last int64, tag string) *Entry {
 		e := &Entry{
-			Status: 206, Header: http.Header{"Etag": {tag}}, Received: time.Unix(1_700_000_000, 0),
+			Status: 206, Header: NewHeader(http.Header{"Etag": {tag}}), Received: time.Unix(1_700_000_000, 0),
 			Part: &ContentRange{First: first, Last: last, Complete: 10}, Body: Content{Bytes: []byte("0123456789")[first : last+1]},
 		}
 		e.Derive()
@@ -50,7 +50,7 @@ func TestCombiningParts(t *testing.T) {
 // newPart makes a stored part of "0123456789" with a strong tag, received at a second.
 func newPart(first, last int64, second int) *Entry {
 	e := &Entry{
-		Status: 206, Reason: "206 Partial Content", Header: http.Header{"Etag": {`"a"`}, "Content-Range": {"old"}, "Content-Length": {"old"}},
+		Status: 206, Reason: "206 Partial Content", Header: NewHeader(http.Header{"Etag": {`"a"`}, "Content-Range": {"old"}, "Content-Length": {"old"}}),
 		Received: time.Unix(1_700_000_000+int64(second), 0), Part: &ContentRange{First: first, Last: last, Complete: 10}, Body: Content{Bytes: []byte("0123456789")[first : last+1]},
 	}
 	e.Derive()
@@ -94,7 +94,7 @@ func TestVariantsCombineParts(t *testing.T) {
 
 // variantOf makes a variant by one field, that was used at a time.
 func variantOf(value string, used int64) *Entry {
-	e := &Entry{Selectors: []Selector{{Name: "A", Present: true, Value: value}}, Status: 200, Header: http.Header{}, Received: time.Unix(1_700_000_000, 0)}
+	e := &Entry{Selectors: []Selector{{Name: "A", Present: true, Value: value}}, Status: 200, Header: NewHeader(http.Header{}), Received: time.Unix(1_700_000_000, 0)}
 	e.Derive()
 	e.Used.Store(used)
 	return e
@@ -201,7 +201,7 @@ func TestVariantsHaveChunks(t *testing.T) {
 // RFC 9111 §3.4: when a part leaves what is stored as it is, and when it takes its place.
 func TestVariantsWithAPart(t *testing.T) {
 	whole := func(status int, tag string) *Entry {
-		e := &Entry{Status: status, Header: http.Header{"Etag": {tag}}, Body: Content{Bytes: []byte("0123456789")}}
+		e := &Entry{Status: status, Header: NewHeader(http.Header{"Etag": {tag}}), Body: Content{Bytes: []byte("0123456789")}}
 		e.Derive()
 		return e
 	}
