@@ -141,7 +141,7 @@ func (e *Entry) json(r *redact.Redactor, now time.Time) *jsonEntry {
 		URL: r.URLText(s.URL), Method: e.Method(), Status: s.Status, Key: e.Key(), KeyParts: parts,
 		Requested: jsonTime(s.Requested), Received: jsonTime(s.Received), LastUsed: jsonTime(e.LastUsed()), Expires: jsonTime(e.Expires()),
 		Fresh: e.Fresh(now), Age: jsonDuration(s.Age(now)), FreshFor: jsonDuration(s.FreshFor(now)), FreshnessLifetime: jsonDuration(s.Rules.Lifetime),
-		Directives: directivesOf(s), Size: s.Size, BodyBytes: s.Body.Size(), Tags: make([]string, len(s.Tags)), Header: r.Header(s.Header),
+		Directives: directivesOf(s), Size: s.Size, BodyBytes: s.Body.Size(), Tags: make([]string, len(s.Tags)), Header: r.Header(s.Header.Map()),
 	}
 	if s.Rules.StaleWhileRevalidate > 0 {
 		form.StaleWhileRevalidate = jsonDuration(s.Rules.StaleWhileRevalidate)
