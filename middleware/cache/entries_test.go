@@ -282,3 +282,42 @@ func TestEntryKeyPartsHoldNoSecret(t *testing.T) {
 		}
 	})
 }
+
+// What had to go is still there for the one that is told of it.
+func TestEvictedEntryCanBeOpened(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var evicted []string
+		m := cache.NewMemory(cache.MemoryOptions{MaxEntries: 1, Evicted: func(e *cache.Entry) {
+			_, body := opened(t, e)
+			evicted = append(evicted, e.URL()+" "+body+e.Key())
+		}})
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: m})
+		g.get(url)
+		g.get(url + "/2")
+		if diff := cmp.Diff([]string{url + " x"}, evicted); diff != "" {
+			t.Errorf("evicted (-want +got)\n%s", diff)
+		}
+	})
+}
+
+// An entry that a hook is told of can be read and removed like one that is listed.
+func TestEntryOfATraceIsLikeOneOfTheList(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var told []*cache.Entry
+		g := newRig(t, says(strings.Repeat("x", 100<<10), "Cache-Control: max-age=60"), cache.Options{
+			Store: storetest.NewMap(0), Trace: &cache.Trace{Stored: func(e *cache.Entry) { told = append(told, e) }},
+		})
+		defer g.Close()
+		g.get(url)
+		synctest.Wait()
+		require.Len(t, told, 1)
+		if _, body := opened(t, told[0]); len(body) != 100<<10 {
+			t.Errorf("%d bytes", len(body))
+		}
+		require.NoError(t, g.RecomputeEntryExpiry(t.Context(), told[0]))
+		require.NoError(t, g.DeleteEntry(t.Context(), told[0]))
+		if n := g.entries(); n != 0 {
+			t.Errorf("%d entries are left", n)
+		}
+	})
+}

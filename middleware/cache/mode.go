@@ -40,10 +40,11 @@ func (m Mode) String() string { return rfc9111.Mode(m).String() }
 // choices is what the contexts around a request have chosen for it. It never changes: a context that chooses something has a copy.
 type choices struct {
 	mode       Mode
-	moded      bool // mode has been chosen; see WithMode
-	off        bool // see Disable
-	noCollapse bool // see WithoutCollapsing
-	fresh      bool // see Warm
+	moded      bool            // mode has been chosen; see WithMode
+	off        bool            // see Disable
+	noCollapse bool            // see WithoutCollapsing
+	fresh      bool            // see Warm
+	saving     context.Context // of a call of Save, which waits until the store has the response; nil for a request
 	expiry     expiry.Strategy
 	traces     []*Trace
 }

@@ -124,7 +124,7 @@ func (c *Cache) places(r *http.Request, now time.Time) (places []*foreseen) {
 // saveAt stores a response as the answer to a request on one connection.
 func (c *Cache) saveAt(ctx context.Context, s *foreseen, given *http.Response) error {
 	o := saving{outcome: make(chan *NotStoredError, 1)}
-	r := s.request.WithContext(WithTrace(s.request.Context(), o.trace()))
+	r := s.request.WithContext(choosing(WithTrace(s.request.Context(), o.trace()), func(c *choices) { c.saving = ctx }))
 	given.Request = r
 	var buffer []byte
 	s.key = c.keyIn(&buffer, &s.parsed, r)

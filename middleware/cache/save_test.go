@@ -308,3 +308,88 @@ func TestSaveAfterADeletionByAnotherProcessIsStored(t *testing.T) {
 		})
 	}
 }
+
+// slow has each call of a store take a while.
+func (f *faulty) slow(d time.Duration) {
+	f.set(func(ctx context.Context, _ int64) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+func TestSaveWaitsForASlowStore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := &faulty{Map: storetest.NewMap(0)}
+		g := newRig(t, says("x"), cache.Options{Store: s, StoreTimeout: time.Second})
+		defer g.Close()
+		s.slow(60 * time.Millisecond)
+		require.NoError(t, g.Save(t.Context(), g.request(url), reply(200, "saved", "Cache-Control: max-age=60")))
+		s.set(nil)
+		have, _ := g.get(url)
+		g.want(have, 200, "saved", "hit", 0)
+	})
+}
+
+// Whenever the cache is closed, Save returns: with the response stored, or with an error.
+func TestSaveEndsWithTheCache(t *testing.T) {
+	for closing := time.Duration(0); closing < 600*time.Millisecond; closing += 5 * time.Millisecond {
+		inBubble(t, func(t *testing.T) {
+			s := &faulty{Map: storetest.NewMap(0)}
+			g := newRig(t, says("x"), cache.Options{Store: s, StoreTimeout: time.Second})
+			s.slow(50 * time.Millisecond)
+			closed := make(chan struct{})
+			go func() {
+				defer close(closed)
+				time.Sleep(closing)
+				g.Close()
+			}()
+			began := time.Now()
+			err := g.Save(t.Context(), g.request(url), reply(200, "saved", "Cache-Control: max-age=60"))
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("closed after %v: %v after %v", closing, err, took)
+			}
+			<-closed
+		})
+	}
+}
+
+// A hook that panics does so in the caller of Save, and nothing waits for ever.
+func TestSaveWithAPanickingHook(t *testing.T) {
+	for name, o := range map[string]cache.Options{"memory": {Store: cache.NewMemory(cache.MemoryOptions{})}, "store": {Store: storetest.NewMap(0)}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				o.Trace = &cache.Trace{Stored: func(*cache.Entry) { panic("of the hook") }}
+				g := newRig(t, says("x"), o)
+				defer g.Close()
+				body := &countedCloses{Reader: strings.NewReader("x")}
+				defer func() {
+					if v := recover(); v != "of the hook" || body.n != 1 {
+						t.Errorf("panic %v, the body was closed %d times", v, body.n)
+					}
+				}()
+				err := g.Save(t.Context(), g.request(url), &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, Body: body})
+				t.Errorf("returned %v", err)
+			})
+		})
+	}
+}
+
+func TestSavedEventStreamIsReplayed(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const events = "data: a\n\ndata: b\n\n"
+		header := []string{"Content-Type: text/event-stream", "Cache-Control: max-age=60"}
+		g := newRig(t, says("x"), cache.Options{EventStreams: cache.EventStreamsAtOnce})
+		defer g.Close()
+		require.NoError(t, g.Save(t.Context(), g.request(url), reply(200, events, header...)))
+		have, _ := g.get(url)
+		g.want(have, 200, events, "hit", 0)
+		var not *cache.NotStoredError
+		if err := g.Save(t.Context(), g.request(url+"/cut"), reply(200, events[:len(events)-1], header...)); !errors.As(err, &not) || not.Source != "Options.EventStreams" {
+			t.Errorf("a stream that is cut: %v", err)
+		}
+	})
+}

@@ -85,8 +85,15 @@ func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment, end
 }
 
 // awaitPut waits a moment for a worker that stores an entry, so that the next request of the caller finds it. If the store is slow,
-// another worker settles the result.
+// another worker settles the result. Save waits for the end.
 func (c *Cache) awaitPut(ctx context.Context, x *exchange, e *stored.Entry, done <-chan error) bool {
+	if saving := choicesOf(x.request.Context()).saving; saving != nil {
+		select {
+		case err := <-done:
+			return c.settle(ctx, x, e, err)
+		case <-saving.Done():
+		}
+	}
 	timer := time.NewTimer(storeclient.MaxWait)
 	defer timer.Stop()
 	select {
