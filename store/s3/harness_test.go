@@ -87,8 +87,8 @@ func start(tb testing.TB) *server {
 	require.NoError(tb, err)
 	addr := l.Addr().String()
 	l.Close()
-	s := &server{addr: addr, tb: tb, dir: tb.TempDir()}
-	require.NoError(tb, os.Mkdir(filepath.Join(s.dir, fake.Bucket), 0o755))
+	s := &server{addr: addr, tb: tb, dir: filepath.Join(tb.TempDir(), "buckets")}
+	require.NoError(tb, os.MkdirAll(filepath.Join(s.dir, fake.Bucket), 0o755))
 	tb.Cleanup(s.kill)
 	s.start()
 	return s

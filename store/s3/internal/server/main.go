@@ -9,6 +9,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
@@ -32,7 +33,11 @@ func main() {
 
 // serve returns when the server has failed.
 func serve(address, dir string, root middlewares.RootUserConfig) error {
-	files, err := posix.New(dir, meta.XattrMeta{}, posix.PosixOpts{})
+	attributes, err := attributesOf(dir)
+	if err != nil {
+		return err
+	}
+	files, err := posix.New(dir, attributes, posix.PosixOpts{})
 	if err != nil {
 		return err
 	}
@@ -46,4 +51,16 @@ func serve(address, dir string, root middlewares.RootUserConfig) error {
 		return err
 	}
 	return server.ServeMultiPort([]string{address})
+}
+
+// attributesOf returns where ETags and the like are kept: with the files or, on a file system that has no attributes of users, in a directory beside them.
+func attributesOf(dir string) (meta.MetadataStorer, error) {
+	if (meta.XattrMeta{}).Test(dir) == nil {
+		return meta.XattrMeta{}, nil
+	}
+	beside := filepath.Clean(dir) + ".attributes"
+	if err := os.MkdirAll(beside, 0o700); err != nil {
+		return nil, err
+	}
+	return meta.NewSideCar(beside)
 }
