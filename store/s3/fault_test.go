@@ -105,20 +105,26 @@ func text(contentType, body string) answer {
 // badAnswers are what a server may answer. None of them may be taken for a record, or for a change that was made.
 func badAnswers() map[string]answer {
 	return map[string]answer{
-		"503 SlowDown":        refusing(503, "SlowDown"),
-		"500 InternalError":   refusing(500, "InternalError"),
-		"403 AccessDenied":    refusing(403, "AccessDenied"),
-		"404 NoSuchBucket":    refusing(404, "NoSuchBucket"),
-		"409 for ever":        refusing(409, "ConditionalRequestConflict"),
-		"full, 507":           changes(refusing(507, "InsufficientStorage")),
-		"quota, 400":          changes(refusing(400, "QuotaExceeded")),
-		"read-only, 405":      changes(refusing(405, "MethodNotAllowed")),
-		"301 elsewhere":       refusing(301, "PermanentRedirect"),
-		"HTML, 200":           text("text/html", "<html>captive portal</html>"),
-		"XML garbage, 200":    text("application/xml", "<Error><Code>"),
-		"an error, 200":       text("application/xml", "<Error><Code>InternalError</Code></Error>"),
-		"HTML, 404":           func(w http.ResponseWriter, _ *http.Request) bool { http.Error(w, "<html>no page", http.StatusNotFound); return true },
-		"XML garbage, 503":    func(w http.ResponseWriter, _ *http.Request) bool { http.Error(w, "<Err<<", http.StatusServiceUnavailable); return true },
+		"503 SlowDown":      refusing(503, "SlowDown"),
+		"500 InternalError": refusing(500, "InternalError"),
+		"403 AccessDenied":  refusing(403, "AccessDenied"),
+		"404 NoSuchBucket":  refusing(404, "NoSuchBucket"),
+		"409 for ever":      refusing(409, "ConditionalRequestConflict"),
+		"full, 507":         changes(refusing(507, "InsufficientStorage")),
+		"quota, 400":        changes(refusing(400, "QuotaExceeded")),
+		"read-only, 405":    changes(refusing(405, "MethodNotAllowed")),
+		"301 elsewhere":     refusing(301, "PermanentRedirect"),
+		"HTML, 200":         text("text/html", "<html>captive portal</html>"),
+		"XML garbage, 200":  text("application/xml", "<Error><Code>"),
+		"an error, 200":     text("application/xml", "<Error><Code>InternalError</Code></Error>"),
+		"HTML, 404": func(w http.ResponseWriter, _ *http.Request) bool {
+			http.Error(w, "<html>no page", http.StatusNotFound)
+			return true
+		},
+		"XML garbage, 503": func(w http.ResponseWriter, _ *http.Request) bool {
+			http.Error(w, "<Err<<", http.StatusServiceUnavailable)
+			return true
+		},
 		"nothing and an end":  func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) },
 		"truncated, too long": truncated(1 << 20),
 		"truncated, shorter":  truncated(40),

@@ -9,7 +9,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
@@ -33,11 +32,11 @@ func main() {
 
 // serve returns when the server has failed.
 func serve(address, dir string, root middlewares.RootUserConfig) error {
-	attributes, err := attributesOf(dir)
-	if err != nil {
-		return err
+	// With ETags beside the files, the gateway's other way, it loses updates.
+	if err := (meta.XattrMeta{}).Test(dir); err != nil {
+		return fmt.Errorf("%s needs a file system with attributes of users: set TMPDIR to a directory that has one: %w", dir, err)
 	}
-	files, err := posix.New(dir, attributes, posix.PosixOpts{})
+	files, err := posix.New(dir, meta.XattrMeta{}, posix.PosixOpts{})
 	if err != nil {
 		return err
 	}
@@ -51,16 +50,4 @@ func serve(address, dir string, root middlewares.RootUserConfig) error {
 		return err
 	}
 	return server.ServeMultiPort([]string{address})
-}
-
-// attributesOf returns where ETags and the like are kept: with the files or, on a file system that has no attributes of users, in a directory beside them.
-func attributesOf(dir string) (meta.MetadataStorer, error) {
-	if (meta.XattrMeta{}).Test(dir) == nil {
-		return meta.XattrMeta{}, nil
-	}
-	beside := filepath.Clean(dir) + ".attributes"
-	if err := os.MkdirAll(beside, 0o700); err != nil {
-		return nil, err
-	}
-	return meta.NewSideCar(beside)
 }
