@@ -2,8 +2,19 @@ module github.com/plyhttp/ply/benchmarks/fleet
 
 go 1.26.0
 
-require github.com/plyhttp/ply v0.0.0
+require (
+	github.com/plyhttp/ply v0.0.0
+	github.com/plyhttp/ply/store/redis v0.0.0
+)
 
-require github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
+	github.com/redis/go-redis/v9 v9.22.0 // indirect
+	go.uber.org/atomic v1.11.0 // indirect
+	golang.org/x/sys v0.30.0 // indirect
+)
 
 replace github.com/plyhttp/ply => ../..
+
+replace github.com/plyhttp/ply/store/redis => ../../store/redis

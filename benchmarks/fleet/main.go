@@ -3,8 +3,9 @@
 //	go run ./benchmarks/fleet
 //	go run ./benchmarks/fleet -processes 1,50 -rate 100 -ttl 5m -call 300us
 //
-// It is a model of ply's rules (model.go) for fleets that no machine could run. The tests run real caches in virtual time with the same traffic, and compare.
-// The same seed gives the same figures. go run ./benchmarks/fleet/measure measures what a call of a real store takes.
+// It is a model of ply's rules (internal/fleet) for fleets that no machine could run. The tests run real caches in virtual time with the same traffic, and compare.
+// The same seed gives the same figures. go run ./benchmarks/fleet/measure
+// has real processes use a real store, and compares, too.
 package main
 
 import (
@@ -13,10 +14,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/plyhttp/ply/benchmarks/fleet/internal/fleet"
 )
 
 func main() {
-	s := base()
+	s := fleet.Base()
 	sizes := flag.String("processes", "1,10,100,1000,10000", "the sizes of the fleet")
 	flag.Float64Var(&s.Rate, "rate", s.Rate, "requests per second of each process")
 	flag.IntVar(&s.Keys, "keys", s.Keys, "how many keys there are")
@@ -29,17 +32,17 @@ func main() {
 	flag.Float64Var(&s.Invalidations, "invalidations", s.Invalidations, "per minute")
 	flag.Uint64Var(&s.Seed, "seed", s.Seed, "of the traffic")
 	flag.Parse()
-	var fleet []int
+	var numbers []int
 	for text := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			fmt.Fprintf(os.Stderr, "fleet: -processes: %q is no number of processes\n", text)
 			os.Exit(2)
 		}
-		fleet = append(fleet, n)
+		numbers = append(numbers, n)
 	}
 	results := make(runs)
-	for _, t := range tables(fleet) {
+	for _, t := range tables(numbers) {
 		t.print(os.Stdout, s, results)
 	}
 }

@@ -1,4 +1,5 @@
-package main
+// Package fleet has a model of many processes that share a store, and their traffic.
+package fleet
 
 import (
 	"container/heap"
@@ -76,8 +77,8 @@ type invalidation struct {
 	stale        time.Duration
 }
 
-// simulate runs a scenario.
-func simulate(s Scenario) Result {
+// Simulate runs a scenario.
+func Simulate(s Scenario) Result {
 	m := &model{Scenario: s, random: rand.New(rand.NewPCG(s.Seed, 2))}
 	for range s.Processes {
 		m.processes = append(m.processes, m.newProcess())

@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/plyhttp/ply/store/storetest"
 )
 
-// fleet is a scenario with caches that are real, over one store in memory, in the virtual time of a bubble.
-type fleet struct {
+// caches is a scenario with caches that are real, over one store in memory, in the virtual time of a bubble.
+type caches struct {
 	Scenario
 	began  time.Time
 	shared *storetest.Map
@@ -43,7 +43,7 @@ type member struct {
 // run runs a scenario. It must be called in a bubble.
 func run(t *testing.T, s Scenario) Result {
 	t.Helper()
-	f := &fleet{Scenario: s, began: time.Now(), shared: storetest.NewMap(1 << 30), content: make([]int, s.Keys), stale: make(map[[2]int]*invalidation)}
+	f := &caches{Scenario: s, began: time.Now(), shared: storetest.NewMap(1 << 30), content: make([]int, s.Keys), stale: make(map[[2]int]*invalidation)}
 	for range s.Processes {
 		f.all = append(f.all, f.start(t))
 	}
@@ -73,11 +73,11 @@ func run(t *testing.T, s Scenario) Result {
 	return r
 }
 
-func (f *fleet) start(t *testing.T) *member {
+func (f *caches) start(t *testing.T) *member {
 	t.Helper()
 	o := cache.Options{Lease: f.Lease, L1TTL: f.L1TTL}
 	if f.Shared {
-		var s store.Store = &slow{fleet: f, Map: f.shared.Open()}
+		var s store.Store = &slow{caches: f, Map: f.shared.Open()}
 		if f.Notify {
 			s = &notifying{s.(*slow)}
 		}
@@ -96,7 +96,7 @@ func (f *fleet) start(t *testing.T) *member {
 }
 
 // schedule has happen what the scenario says beside the traffic.
-func (f *fleet) schedule(t *testing.T) {
+func (f *caches) schedule(t *testing.T) {
 	if f.Deploy > 0 {
 		for i := range f.Processes {
 			time.AfterFunc(f.Deploy+f.DeployTakes*time.Duration(i)/time.Duration(f.Processes), func() {
@@ -117,7 +117,7 @@ func (f *fleet) schedule(t *testing.T) {
 	}
 }
 
-func (f *fleet) tell(key string) {
+func (f *caches) tell(key string) {
 	f.mu.Lock()
 	listeners := f.listeners
 	f.mu.Unlock()
@@ -126,7 +126,7 @@ func (f *fleet) tell(key string) {
 	}
 }
 
-func (f *fleet) arrive(ctx context.Context, m *member, a Arrival) error {
+func (f *caches) arrive(ctx context.Context, m *member, a Arrival) error {
 	url := fmt.Sprint("http://origin.test/", a.Key)
 	if a.Write {
 		f.mu.Lock()
@@ -167,7 +167,7 @@ func (f *fleet) arrive(ctx context.Context, m *member, a Arrival) error {
 }
 
 // RoundTrip is the origin.
-func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f *caches) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.fetches.Add(1)
 	key, err := strconv.Atoi(r.URL.Path[1:])
 	if err != nil {
@@ -186,13 +186,13 @@ func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
 // slow is an instance of the shared store behind a network.
 type slow struct {
 	*storetest.Map
-	fleet *fleet
+	caches *caches
 }
 
 var errDown = errors.New("connection refused")
 
 func (s *slow) call() error {
-	f := s.fleet
+	f := s.caches
 	f.calls.Add(1)
 	time.Sleep(f.Call)
 	if since := time.Since(f.began); f.Down > 0 && since >= f.Down && since < f.Up {
@@ -236,7 +236,7 @@ func (s *slow) Notify() {}
 type notifying struct{ *slow }
 
 func (s *notifying) Notify(listen func(string)) (stop func()) {
-	f := s.fleet
+	f := s.caches
 	var stopped atomic.Bool
 	late := func(key string) {
 		time.AfterFunc(f.Delay, func() {

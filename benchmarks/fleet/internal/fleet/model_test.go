@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 
 // small is a fleet that real caches can be, too.
 func small(processes int) Scenario {
-	s := base()
+	s := Base()
 	s.Processes, s.Keys, s.Rate, s.Duration, s.TTL, s.Invalidations = processes, 50, 5, 40*time.Second, 15*time.Second, 30
 	return s
 }
@@ -28,7 +28,7 @@ var happenings = []Way{
 // in the calls of the store within 3 % and ten calls, and in the staleness after an invalidation within 10 ms.
 func TestModelAgreesWithRealCaches(t *testing.T) {
 	for _, n := range []int{1, 4, 16, 64} {
-		for _, way := range ways {
+		for _, way := range Ways {
 			for _, happens := range happenings {
 				if n > 4 && happens.Name != "nothing" {
 					continue // real caches take their time
@@ -51,7 +51,7 @@ func TestModelAgreesWithRealCaches(t *testing.T) {
 
 func compare(t *testing.T, s Scenario) {
 	t.Helper()
-	model, real := simulate(s), Result{}
+	model, real := Simulate(s), Result{}
 	synctest.Test(t, func(t *testing.T) { real = run(t, s) })
 	if model.Requests != real.Requests {
 		t.Errorf("%d requests in the model, %d in reality: want the same traffic", model.Requests, real.Requests)
@@ -73,13 +73,13 @@ func near(t *testing.T, what string, model, real, share, little float64) {
 
 func TestSameSeedGivesTheSame(t *testing.T) {
 	s := small(8)
-	ways[len(ways)-1].Set(&s)
-	first, second := simulate(s), simulate(s)
+	Ways[len(Ways)-1].Set(&s)
+	first, second := Simulate(s), Simulate(s)
 	if fmt.Sprint(first) != fmt.Sprint(second) {
 		t.Errorf("%+v, and then %+v", first, second)
 	}
 	s.Seed++
-	if other := simulate(s); fmt.Sprint(first) == fmt.Sprint(other) {
+	if other := Simulate(s); fmt.Sprint(first) == fmt.Sprint(other) {
 		t.Error("another seed gives the same")
 	}
 }
@@ -87,10 +87,10 @@ func TestSameSeedGivesTheSame(t *testing.T) {
 // What the tables are to show.
 func TestWhatLeasesAndTiersSave(t *testing.T) {
 	fleet := func(way int) Result {
-		s := base()
+		s := Base()
 		s.Processes, s.Duration = 100, time.Minute
-		ways[way].Set(&s)
-		return simulate(s)
+		Ways[way].Set(&s)
+		return Simulate(s)
 	}
 	alone, shared, leases, tiers, notified := fleet(0), fleet(1), fleet(2), fleet(4), fleet(5)
 	if alone.Fetches < 5*shared.Fetches {
