@@ -65,7 +65,9 @@ const (
 // collapse answers a request by a fetch that others may share.
 // It runs on the caller's goroutine, without a lock, and blocks until the answer, an error, or the end of the caller's context.
 func (x *exchange) collapse(d rfc9111.Decision) (*http.Response, error) {
+	// A request that asks by itself as a probe counts until it has its answer, also if a layer below panics.
 	defer x.cache.fetches.probed(x)
+	// In each round it owns at most one reference, and lead or share has given that back or passed it on when they return.
 	for next, round := joinAgain, 0; next == joinAgain && round < maxRounds; round++ {
 		var resp *http.Response
 		var err error
@@ -107,6 +109,7 @@ func (x *exchange) lead(f *inflightFetch, d rfc9111.Decision) (*http.Response, s
 	case <-ctx.Done():
 	}
 	left := f.leave(ctx, true)
+	// The answer came first. A caller whose context has ended gets it all the same: its reader sees the end of the context by itself.
 	if left == tooLate { // published in between: the reference is still ours, and the body that comes with it
 		resp, err := x.deliver(f, d)
 		return resp, answered, err
@@ -138,6 +141,7 @@ func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Respo
 	// The fetch works on a copy of the exchange. This one goes on with the caller, who may leave before the fetch ends.
 	f.lead = *x
 	f.lead.request, f.lead.inflight = f.request, f
+	// Two bodies: the fetch sends one of its own, and the caller's is closed, as a transport closes what it has sent.
 	if stream.Rewind(f.request) != nil {
 		return nil, false
 	}
@@ -224,7 +228,7 @@ func (x *exchange) deliver(f *inflightFetch, d rfc9111.Decision) (*http.Response
 			return x.sendAgain(rfc9111.Decision{Action: rfc9111.Fetch, Fwd: cachestatus.FwdMiss})
 		}
 		resp.Body = reader
-	case resp.StatusCode == http.StatusSwitchingProtocols:
+	case resp.StatusCode == http.StatusSwitchingProtocols: // the body is the connection, and no one else reads it
 	case f.entry != nil || resp.Body == http.NoBody || fromStore(resp.Body):
 		x.resumable(resp, x.request) // it was made for the request of the fetch, which ends here
 		f.cancel(nil)
@@ -246,6 +250,7 @@ func fromStore(rc io.ReadCloser) bool {
 
 // handOver does the last that is to be done before a caller gets a response. If that is a hook which panics, it closes the body: no caller will.
 func handOver(resp *http.Response, last func()) {
+	// Not by recover: the panic goes on to the caller unchanged.
 	handed := false
 	defer func() {
 		if !handed {
@@ -273,6 +278,7 @@ func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadClose
 // sendAgain sends by itself a request whose body has been closed.
 // It is a second exchange for one request, without others: the reference to the fetch has been given back, or there is none.
 func (x *exchange) sendAgain(d rfc9111.Decision) (*http.Response, error) {
+	// The copy takes the new body. The response names the caller's own request, as that of a transport does.
 	caller := x.request
 	r := *caller
 	x.request = &r

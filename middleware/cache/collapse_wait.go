@@ -21,6 +21,7 @@ import (
 // or the reader that takes it over (FanOut.Attach).
 func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
 	// Once f.ready is closed, the fetch's result never changes, so what follows reads it without a lock.
+	// waited matters for what is stale by now: a request that has waited takes it (acceptsFetched), one that comes later does not.
 	waited := false
 	select {
 	case <-f.ready:
@@ -28,15 +29,16 @@ func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, 
 		waited = true
 		// A fetch that is published between the end of the wait and leave (tooLate) has an answer after all, and the reference is still ours.
 		switch ended, tooLong := f.wait(x.request.Context()); {
-		case tooLong && f.leave(x.request.Context(), false) != tooLate:
+		case tooLong && f.leave(x.request.Context(), false) != tooLate: // the fetch goes on for the others; it ends if this was the last
 			x.cache.fetches.setHitForMiss(x.ownKey, true)
 			return nil, fetchAlone, nil
 		case !ended && !tooLong:
 			return x.abandon(f, d)
 		}
 	}
+	// From the strictest case to the mildest: who may not see the answer at all comes before what could be made of it.
 	switch {
-	case f.misattributed:
+	case f.misattributed: // it was sent with credentials that the key does not show, so the answer is its leader's alone
 		f.drop()
 		return nil, fetchAlone, nil
 	// Such an answer has no fan-out (mayShareUnstored), so there is no reference to give back.
@@ -65,6 +67,8 @@ func (x *exchange) share(f *inflightFetch, d rfc9111.Decision) (*http.Response, 
 // The caller has a reference if the body is still on its way. Each return gives it back, or has made it a reader's.
 func (x *exchange) shareEntry(f *inflightFetch, d rfc9111.Decision, waited bool) (*http.Response, step, error) {
 	switch {
+	// The answer varies on a field in which the requests differ, which became known only with it. Next time, find compares these fields before it joins:
+	//	we: join      they: answer with Vary      we: do not match, remember the fields, join a fetch that matches, or lead
 	case !rfc9111.Selects(f.entry, x.request, x.cache.hashKey()):
 		x.learned = f.entry.Selectors
 		f.drop()
@@ -82,6 +86,7 @@ func (x *exchange) shareEntry(f *inflightFetch, d rfc9111.Decision, waited bool)
 // shareError answers from a fetch that has failed, unless the error may be due to the request that was sent.
 // There is no fan-out, so no reference is left. If the error is the answer, the caller's request is not sent, so its body is closed here.
 func (x *exchange) shareError(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	// Those who try again do not all send at once: one leads and the others join it. maxRounds bounds how often.
 	if x.errorIsPrivate(f) || f.panicked != nil || ownError(f.failed) && x.mayTryAgain() {
 		return nil, joinAgain, nil
 	}
@@ -93,6 +98,7 @@ func (x *exchange) shareError(f *inflightFetch, d rfc9111.Decision) (*http.Respo
 // wait waits until a fetch has ended, or is not worth waiting for any longer. ended is true even if the request's context has ended meanwhile.
 // It blocks without a lock, and keeps the caller's reference.
 func (f *inflightFetch) wait(ctx context.Context) (ended, tooLong bool) {
+	// First alone: of two cases that are ready, select would pick either, and an answer that is there counts more than a context that has ended.
 	select {
 	case <-f.ready:
 		return true, false
@@ -119,6 +125,7 @@ func (f *inflightFetch) wait(ctx context.Context) (ended, tooLong bool) {
 // abandon ends the wait of a caller that has gone.
 // It gives the reference back: leave does, or, if the fetch was published first, drop.
 func (x *exchange) abandon(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	// The fetch sends the leader's request. This one was never sent, so its body is closed here.
 	defer x.closeRequest()
 	left := f.leave(x.request.Context(), false)
 	if left == tooLate {
@@ -139,6 +146,7 @@ func (x *exchange) errorIsPrivate(f *inflightFetch) bool {
 	if !x.cache.policy.Shared || !x.parsed.Credentials && !f.lead.parsed.Credentials {
 		return false
 	}
+	// f.request is the leader's clone: its header does not change while others read it.
 	mine, its := credential.Of(x.request), credential.Of(f.request)
 	return !mine.Has(f.request) || !its.Has(x.request)
 }
@@ -171,6 +179,7 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 	if !(waited && x.acceptsFetched(e, now)) && !x.couldUse(e, now) || x.cache.refuses(x.request, e) {
 		return nil
 	}
+	// Of a body that is on its way, the entry knows no size yet.
 	length := e.Body.Size()
 	if f.fanout != nil {
 		length = f.fanout.Length
@@ -182,6 +191,7 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, TTL: e.TTL(now), HasTTL: true, Detail: d.Detail}
 	age := strconv.FormatInt(int64(e.Age(now)/time.Second), 10)
 	resp := x.resumable(x.cache.replayed(e.Response(x.request, x.parsed.Head, age, s.String(), form), e, x.request), x.request)
+	// The beginning may be gone by now, if the others have read on: then this request asks by itself.
 	if attached = x.attachBody(f, resp, form); !attached {
 		return nil
 	}
@@ -222,6 +232,7 @@ func (x *exchange) attachBody(f *inflightFetch, resp *http.Response, form stored
 		f.drop()
 		return true
 	}
+	// Attach publishes the reader: OnEnd and all else must be set before.
 	reader := x.newReader(f, resp)
 	if form.Status == 0 {
 		resp.Trailer = f.fanout.Announced.Clone()

@@ -56,6 +56,7 @@ type exchange struct {
 	afterTrouble bool              // it does so after it has waited in vain for an origin in trouble
 }
 
+// newExchange makes the exchange of a request that the first lookup has not answered. The key is copied: its bytes are the caller's, who uses them again.
 func (l *layer) newExchange(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) *exchange {
 	x := &exchange{layer: l, request: r, parsed: *a, ownKey: string(key)}
 	x.found(&f, now)
@@ -96,6 +97,7 @@ func (x *exchange) knownTags() []invalidation.Tag {
 func (x *exchange) do(d rfc9111.Decision) (*http.Response, error) {
 	switch {
 	case d.Action == rfc9111.ServeStale:
+		// It works on a copy of x made before it starts, so x is still this goroutine's alone.
 		x.refreshInBackground()
 		return x.serve(&x.parsed, x.selected, x.request, x.now, d.Detail), nil
 	case d.Action == rfc9111.Refuse:
@@ -110,6 +112,7 @@ func (x *exchange) do(d rfc9111.Decision) (*http.Response, error) {
 func (x *exchange) fetch(d rfc9111.Decision) (*http.Response, error) {
 	switch {
 	case d.Action == rfc9111.Validate && x.mayValidate():
+		// A copy with a header of its own: the caller's request is not to be changed, and what is sent must stay as it is while the layers below use it.
 		x.sent = *x.request
 		x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, &x.parsed)
 		return x.send(&x.sent, d)
@@ -135,10 +138,13 @@ func (x *exchange) mayComplete() bool {
 // send does one exchange with the origin and handles what comes back.
 // It runs without a lock, on the goroutine that carries out the exchange, and blocks in the next handler and in the user's hooks.
 func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, error) {
+	// began comes before the request is sent: an invalidation from here on may have come too late for the answer, so the answer is not stored after it.
+	//	we: began      they: POST, invalidate      the origin: answers us with the state before the POST      we: find the invalidation after began
 	p := &originResponse{exchange: x, began: x.cache.history.Now(), requested: time.Now()}
 	r = x.watched(target.OnWire(r))
 	x.noteSent()
 	resp, err := x.next.RoundTrip(r)
+	// What the layers below have added to the request is known only now. It must be known before anything of the answer is shared or stored.
 	x.watch.look(r, resp)
 	if x.misattributed() {
 		x.keepApart()
@@ -170,11 +176,13 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 // failed answers a request for which the origin could not be reached.
 // For a fetch it writes the result, so it must come before publish.
 func (x *exchange) failed(d rfc9111.Decision, err error) (*http.Response, error) {
+	// For a fetch, publish notes the trouble, once for all who share it.
 	if x.inflight != nil {
 		x.inflight.failed = err
 	} else if x.ownKey != "" {
 		x.cache.fetches.noteTrouble(x.ownKey)
 	}
+	// A request that has ended says nothing about the origin: only a deadline has a stale response stand in, a cancellation does not.
 	if x.request.Context().Err() != nil {
 		if stale := x.insteadAfterDeadline(d); stale != nil {
 			return stale, nil
@@ -198,6 +206,7 @@ type accounting struct {
 
 // report counts and traces the end of an exchange. For a fetch, deliver does so: its leader may have left, and then there is no answer to count.
 func (x *exchange) report(a accounting) {
+	// account belongs to the goroutine of the fetch until publish; deliver reads it after ready is closed.
 	if x.inflight != nil {
 		x.inflight.account = a
 		return

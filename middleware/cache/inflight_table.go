@@ -66,6 +66,7 @@ func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// A request that may share but not lead, one for a part say, still takes the answer to another's.
 	if x.mayShare() {
 		if f := t.find(x); f != nil {
 			return f, shares
@@ -83,6 +84,7 @@ func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 	}
 	f := newInflightFetch(x)
 	f.doubted = x.now.Before(miss.suspended)
+	// The newest comes first, for find takes the first that fits: its answer is the youngest.
 	f.next, t.keys[x.ownKey] = t.keys[x.ownKey], f
 	t.count++
 	return f, leads
@@ -129,6 +131,7 @@ func (t *inflightFetches) invalidatedSince(f *inflightFetch, x *exchange) bool {
 func (t *inflightFetches) remove(f *inflightFetch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// f.next belongs to the list as long as f is on it. It is cleared at the end, so that f, which its waiters keep, keeps no other fetch.
 	first := t.keys[f.key]
 	switch {
 	case first == f && f.next == nil:
@@ -211,6 +214,7 @@ func (t *inflightFetches) close() {
 	t.mu.Lock()
 	t.closed = true // before wg.Wait, so that no refresh is added while it waits
 	t.mu.Unlock()
+	// Without the lock, because endRefresh takes it.
 	t.cancel()
 	t.wg.Wait()
 }

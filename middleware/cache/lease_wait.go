@@ -23,6 +23,7 @@ var (
 // It runs on the goroutine of an in-flight fetch, for all requests of this process that wait for it.
 // It is called once, by run. It blocks for the store, the holder of the lease and the origin.
 func (x *exchange) fetchUnderLease(d rfc9111.Decision) (*http.Response, error) {
+	// The leader's own deadline must not end the wait: those who have joined may have more time.
 	if x.wantsLease() {
 		ctx, cancel := withoutDeadline(x.request.Context())
 		// cancel also stops the AfterFunc, so nothing of the wait outlives the return.
@@ -53,6 +54,7 @@ func (x *exchange) wantsLease() bool {
 // and package context, which would set a timer for the first one, does not hear of that.
 // The caller must call the function that it returns.
 func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	// Two contexts with one end: ctx passes its cancellation and its cause on, by the AfterFunc, and nothing else but its values.
 	undated, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	return undated, func() { stop(); cancel(nil) }
@@ -61,6 +63,7 @@ func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) 
 // waitForLease returns the answer that another process has stored, or what to ask the origin now: under a lease of our own, or without one.
 // It holds no lock. If it returns with a lease, that is in x.inflight.lease, and endLease, copyDropped or put ends it.
 func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *http.Response, next rfc9111.Decision, err error) {
+	// before is what the decision was made on: what is stored then is what the other process has brought.
 	l, before := x.cache.leases, x.selected
 	over := time.NewTimer(l.TTL) // for everything: holders that die one after the other cost no more than one
 	defer over.Stop()
@@ -110,6 +113,7 @@ func (x *exchange) waitForLease(ctx context.Context, d rfc9111.Decision) (resp *
 // leaseSubject is what a lease for this exchange is about.
 func (x *exchange) leaseSubject() *lease.Subject {
 	s := &lease.Subject{Key: x.ownKey, URL: rfc9111.DisplayURL(x.request), Tags: x.knownTags(), Seen: x.seen}
+	// Sorted and without repetitions, so that two processes make the same subject of the same request.
 	var names []string
 	for _, known := range x.knownSelectors() {
 		names = append(names, known.Name)
@@ -152,7 +156,7 @@ func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *
 // It writes the result of the fetch, so it must come before publish.
 func (x *exchange) answerFromStore(e *stored.Entry, d rfc9111.Decision, detail string, waited bool) *http.Response {
 	c, now := x.cache, time.Now()
-	x.closeRequest()
+	x.closeRequest() // nothing is sent
 	x.inflight.entry = e
 	a := accounting{counter: c.stats.hits.cell(), status: Status{Hit: true, TTL: e.TTL(now), HasTTL: true, Detail: detail}}
 	if a.stale = a.status.TTL <= 0; waited {
@@ -175,6 +179,7 @@ func (x *exchange) lease() *lease.Lease {
 // endLease gives the lease of a fetch back, exactly once (Lease.End ignores a second call): when its answer is there, unless that is on its way to the store: then put or copyDropped does so.
 // f's result is written, and not yet published.
 func (f *inflightFetch) endLease() {
+	// A waiter of another process that wakes finds, by what release says, whether to ask at once, in turn, or as one of its process.
 	switch {
 	case f.missed(): // the answer is for one request: each waiter asks for itself
 		f.lease.End(lease.ReleaseAll)
@@ -196,6 +201,7 @@ func releaseAfterDrop(o *stream.Outcome) lease.Release {
 
 // releaseAfterPut is the same after an attempt to store.
 func releaseAfterPut(err error) lease.Release {
+	// The answer was for its caller alone, and so will the next ones be: to wait gains nothing.
 	if err == errCredentialsBelow {
 		return lease.ReleaseAll
 	}

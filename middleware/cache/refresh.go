@@ -20,6 +20,7 @@ func (x *exchange) refreshInBackground() bool {
 	if x.parsed.Mode == rfc9111.ModeReadOnly {
 		return false // the answer could not be stored
 	}
+	// The values stay, for the layers below read their settings there. The end does not: the caller is served, and may be gone before the refresh is sent.
 	ctx := reqctx.InBackground(context.WithoutCancel(x.request.Context()))
 	if x.ahead != nil && c.refreshBudget != nil {
 		values := reqctx.From(ctx)
@@ -27,10 +28,12 @@ func (x *exchange) refreshInBackground() bool {
 		ctx = reqctx.With(ctx, values)
 	}
 	r := x.request.Clone(ctx)
+	// The body of the caller's request is the caller's. A request whose body cannot be made again is not refreshed.
 	if stream.Rewind(r) != nil {
 		return false
 	}
 	withoutCancel(r)
+	// The refresh is for the whole stored response, not for what this caller already has of it.
 	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
 		rfc9111.DeleteFold(r.Header, name)
 	}
@@ -44,12 +47,14 @@ func (x *exchange) refreshInBackground() bool {
 	refresh.parsed.Path, refresh.parsed.Principal, refresh.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
 	// The table of fetches owns the goroutine: its context ends with the cache, and Close waits for it. Another refresh of the key starts when this one has ended.
 	started := c.fetches.startRefresh(x.ownKey, x.storeKey, func() {
+		// The time begins here, and not with the caller's request: no request waits for it.
 		ctx, cancel := context.WithTimeout(r.Context(), c.refreshTimeout)
 		defer cancel()
 		defer context.AfterFunc(c.fetches.ctx, cancel)() // Close of the cache
 		refresh.request = r.WithContext(ctx)
 		refresh.refresh()
 	})
+	// A refresh that has started owns the body that Rewind has made.
 	if !started && r.Body != nil {
 		r.Body.Close()
 	}
@@ -62,6 +67,7 @@ func (x *exchange) refreshInBackground() bool {
 func (x *exchange) refresh() {
 	defer func() { recover() }()
 	err := x.fetchForRefresh()
+	// A refresh ahead may have ended without a request to the origin. Then what the budget has paid goes back.
 	if x.ahead != nil {
 		x.ahead.notSent()
 	}
@@ -104,6 +110,7 @@ func (x *exchange) fetchForRefresh() (err error) {
 		}
 	})
 	resp, err := x.do(x.refreshDecision())
+	// Another process holds the lease, so it refreshes. This process leaves the key alone for a moment, or each request would try for the lease again.
 	if err == errElsewhere {
 		x.cache.leases.Pause(x.request.Context())
 		return nil

@@ -72,6 +72,8 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 		n = 4
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	// The loop below is the only receiver. Every path out of it cancels ctx and receives until the channel is closed, so no worker is stuck in its send:
+	//	Progress: panics   we: cancel, receive on   workers: end after the URL at hand   the closer: closes results   we: return
 	results := make(chan WarmResult) // no buffer: a worker waits until the loop below has taken its result, so no result is lost
 	defer func() {                   // Progress may have panicked: the workers end all the same
 		cancel()
@@ -92,6 +94,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 		workers.Wait()
 		close(results)
 	}()
+	// One goroutine from here on, that of the caller: failed and done need no lock, and no two calls of Progress run at a time.
 	var failed []error
 	done := 0
 	for r := range results {
@@ -103,6 +106,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 			w.Progress(r, done, len(urls))
 		}
 	}
+	// A worker takes no URL once ctx is done, so what was not taken has no result.
 	if left := len(urls) - done; left > 0 {
 		failed = append(failed, fmt.Errorf("cache: warm: %d of %d URLs were not tried: %w", left, len(urls), context.Cause(ctx)))
 	}
@@ -118,6 +122,7 @@ func (w *Warmer) fetch(ctx context.Context, url string) WarmResult {
 		result.Err = redact.Error(err)
 		return result
 	}
+	// Each request is the worker's own, so Edit may change it at will. What Edit shares between calls it must guard itself.
 	if w.Edit != nil {
 		w.Edit(r)
 	}
@@ -130,9 +135,11 @@ func (w *Warmer) fetch(ctx context.Context, url string) WarmResult {
 	result.StatusCode = resp.StatusCode
 	s, took := StatusOf(resp)
 	result.Status = s
+	// The copy for the store is made of what is read here, so a body that is to be stored must be read to its end. After a 304 it comes from the store.
 	if s.Stored && s.FwdStatus != http.StatusNotModified {
 		_, err = io.Copy(io.Discard, resp.Body)
 	}
+	// In the order of what the caller can do about it: the connection, the chain, the server, and then what was stored.
 	switch {
 	case err != nil:
 		result.Err = redact.Error(err)
@@ -142,6 +149,7 @@ func (w *Warmer) fetch(ctx context.Context, url string) WarmResult {
 		result.Err = fmt.Errorf("the response is %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	case s.HasTTL && s.TTL <= 0 && !s.Stored:
 		result.Err = errStale
+	// A collapsed answer is stored by the request that leads its fetch.
 	case !s.Hit && !s.Stored && !s.Collapsed:
 		result.Err = errors.New(cmp.Or(s.Detail, "not stored"))
 	}

@@ -273,3 +273,13 @@ func TestDiskFull(t *testing.T) {
 func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), d)
 }
+
+// Files that were deleted by hand are not counted any more after a Clear, even where nothing is left to remove.
+func TestClearCountsWhatIsGone(t *testing.T) {
+	dir := t.TempDir()
+	s := openQuiet(t, dir, Options{}, &faults{})
+	mustPut(t, s, "k", store.Record{Data: []byte("x")})
+	require.NoError(t, os.Remove(pathOf(dir, "k")))
+	require.NoError(t, s.Clear(t.Context()))
+	checkDir(t, dir, s, "after Clear")
+}

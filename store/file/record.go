@@ -24,6 +24,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	}
 	shard, name := nameOf(key)
 	now := time.Now()
+	// No lock: a file is whole under its name, and a writer that replaces it leaves this one open to us until we have read it.
 	h, r, used, err := s.read(p, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -257,6 +258,8 @@ func (s *Store) change(ctx context.Context, key string, f func(h *lockedShard, n
 			return err
 		}
 		err = s.locked(ctx, p, shard, func(h *lockedShard) error { return f(h, name) })
+		// The shard's lock is given back before room is made: that takes the locks of other shards, and a caller holds one at a time.
+		// What was found under it may have changed then, so f begins anew.
 		var need errRoom
 		switch {
 		case errors.As(err, &need):
@@ -292,6 +295,7 @@ func (s *Store) reenter(ctx context.Context, gone *place) error {
 	if s.here.Load() != gone {
 		return nil // another call has done it, or Close was first
 	}
+	// here is replaced before the old one is closed, so no call begins with a place that is closed.
 	if _, err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -323,6 +327,7 @@ func (h *lockedShard) replace(name string, data []byte, found there) error {
 		}
 		return err
 	}
+	// The old file stays under the name until Rename, and readers that have it open keep it. A crash in between leaves a temporary file and a dirty slot.
 	dir, base := name[:3], name[3:]
 	if err := writeFile(h.place.fs, dir, base, data, h.store.sync); err != nil {
 		h.abandon()
@@ -345,6 +350,8 @@ func (h *lockedShard) abandon() { _ = h.count() }
 
 // fits reports whether the directory holds what has been announced in all slots. need is this shard's part of it.
 func (h *lockedShard) fits(need int64) error {
+	// Our own slot is in the file by now (begin). Others write theirs without our lock, so this is what each had announced at some moment:
+	//	we: begin, read all      they: begin, read all      at least one of us reads both announcements
 	all, err := readState(h.place.state)
 	if err != nil {
 		return err

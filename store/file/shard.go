@@ -34,6 +34,7 @@ func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*lockedShar
 		return nil, ctx.Err()
 	}
 	h := &lockedShard{store: s, place: p, shard: shard}
+	// acquire may fail with the file lock (in learn) or without it. unlock gives back what there is.
 	if err := h.acquire(ctx); err != nil {
 		h.unlock()
 		return nil, err
@@ -67,15 +68,17 @@ func (h *lockedShard) acquire(ctx context.Context) error {
 			h.lock, made = f, isNew
 			return true, nil
 		}
-		f.Close()
+		f.Close() // gives back a lock that was taken on a file without a name
 		return false, err
 	})
 	if err != nil {
 		return err
 	}
+	// Only now does no other process change the slot.
 	return h.learn(made)
 }
 
+// openLock opens the lock file of the shard, and makes it and the shard's directory where they are missing.
 // It holds no file lock: two processes may make the directory or the file at the same time, and both go on with what is there.
 func (h *lockedShard) openLock(name string) (handle, bool, error) {
 	f, made, err := openOrMake(h.place.fs, name)
@@ -107,6 +110,7 @@ func removeOddDir(dir filesystem, name string) error {
 // learn reads the slot, or counts the shard where the slot does not say how things are.
 // A lock file that was made just now means that the directory may have been deleted: then the slot proves nothing.
 func (h *lockedShard) learn(made bool) error {
+	// A slot that cannot be read, is torn or dirty is no error: the files themselves say how things are.
 	b := make([]byte, slotSize)
 	if _, err := h.place.state.ReadAt(b, int64(h.shard*slotSize)); err == nil {
 		if slot, ok := decodeSlot(b, h.shard); ok && !slot.dirty && !made {
@@ -125,6 +129,9 @@ func (h *lockedShard) write(s slot) error {
 }
 
 // begin announces a change: from here on a crash has the shard counted again. bytes is what the change needs.
+//
+//	we: begin, change a file, are killed      the system: gives our lock back      they: lock, find the slot dirty, count
+//
 // If it fails, no file has been changed yet.
 func (h *lockedShard) begin(bytes int64) error {
 	// The bytes count before they are there, so that other processes, which read the slots without locks, never see less than there is.
@@ -167,6 +174,7 @@ func list(p *place, shard int, odd func(name string) error) ([]stored, error) {
 			continue
 		}
 		name := dir + "/" + e.Name()
+		// Even with the lock, a Get may touch the file at this moment, so used is only about right.
 		info, err := p.fs.Lstat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -192,7 +200,7 @@ func (h *lockedShard) count() error {
 		return err
 	}
 	now := tally(files)
-	if err := h.write(now); err != nil {
+	if err := h.write(now); err != nil { // the slot in the file stays dirty or unknown, so the next holder counts, too
 		return err
 	}
 	h.slot = now
@@ -213,12 +221,13 @@ func tally(files []stored) (s slot) {
 // remove deletes one file, whose size is known.
 // The locks are held. A file that is gone already is no error.
 func (h *lockedShard) remove(name string, size int64) error {
+	// A removal needs no room, but a crash between it and end must have the shard counted.
 	if err := h.begin(0); err != nil {
 		return err
 	}
 	err := h.place.fs.Remove(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		h.end(h.slot)
+		h.end(h.slot) // nothing has changed: the old slot holds, and is clean again
 		return err
 	}
 	now := h.slot.without(size)

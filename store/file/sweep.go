@@ -19,11 +19,13 @@ const (
 // Open starts it once, on a goroutine of its own. It is the only sweeper of this Store; those of other processes may sweep the same shard, one after the other under its lock.
 func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 	defer close(s.ended)
+	// No other process has the directory open: a part that is older than since and has no owner will never get one, so it need not stay for partsStay.
 	if !since.IsZero() {
 		s.sweepAll(ctx, time.Now(), since)
 	}
 	close(s.swept)
 	// The goroutine belongs to the Store: Close ends ctx and waits for ended.
+	// A tick that comes while a shard is swept waits, and further ones are dropped: a slow disk gets fewer rounds, not a queue of them.
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for shard := 0; ; shard = (shard + 1) % shards {
@@ -44,13 +46,15 @@ func (s *Store) sweepNext(ctx context.Context, shard int, now time.Time) {
 		return
 	}
 	if !isStill(p.fs, stateName, p.state) { // others use another state: the directory was deleted and made again
-		s.reenter(ctx, p)
+		s.reenter(ctx, p) // what fails here, the next tick tries again
 		return
 	}
 	s.sweep(ctx, p, shard, now, now.Add(-partsStay))
 }
 
-// It stops at the first error and says how many expired records it had removed until then. The sweeper and DeleteExpired may run it at the same time.
+// sweepAll sweeps each shard by itself. It stops at the first error and says how many expired records it had removed until then.
+// The sweeper and DeleteExpired may run it at the same time, also in one shard: each removal looks again under the lock.
+// It goes by the place that it began with. If the directory is deleted and made again meanwhile, its calls fail, and the new one is left alone.
 func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, error) {
 	p, err := s.place()
 	if err != nil {
@@ -122,12 +126,14 @@ func (s *Store) peek(ctx context.Context, p *place, shard int) ([]stored, error)
 	if err != nil {
 		return nil, err
 	}
+	// A writer between begin and end has its slot dirty, and one that is done may have changed the slot after all was read.
+	// Either looks like a wrong slot here. The lock waits for the first, and to count once more than needed harms neither.
 	there, said := tally(files), all.slots[shard]
 	if there.bytes == said.bytes && there.records == said.records && !said.dirty {
 		return files, nil
 	}
 	err = s.locked(ctx, p, shard, (*lockedShard).count)
-	return files, err
+	return files, err // the list from before: a caller that removes something of it looks again
 }
 
 const (
@@ -144,13 +150,15 @@ func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
 	switch {
 	case errors.Is(err, errCorrupt):
 		return isNothing
-	case err != nil:
+	case err != nil: // gone meanwhile, or not readable now: the next round sees
 		return ""
 	case h.expired(now):
 		return isOver
 	case h.owner == "" || f.used >= partsBefore.UnixNano(): // the parts are written before their owner, which may be still to come
 		return ""
 	}
+	// A file gets its name when it is whole, so an owner that is being written is absent, never half there.
+	// One that cannot be read counts as there: a part that stays costs room, one that goes costs the response.
 	_, owner := nameOf(h.owner)
 	of, err := readHead(p, owner)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errCorrupt) || err == nil && of.expired(now) {
@@ -159,7 +167,7 @@ func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
 	return ""
 }
 
-// DeleteExpired removes the records whose time is over at now.
+// DeleteExpired removes the records whose time is over at now, and counts those that it has removed itself: of two sweeps that find one, the second finds it gone.
 // It takes each lock for moments, and blocks while other processes hold it, until ctx is done.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	n, err := s.sweepAll(ctx, now, time.Now().Add(-partsStay))
@@ -184,7 +192,8 @@ func (s *Store) Clear(ctx context.Context) error {
 // The lock is held, so no record comes or goes meanwhile.
 func (h *lockedShard) clear() error {
 	files, err := h.list()
-	if err != nil || len(files) == 0 {
+	// Files that were deleted by hand leave a slot that counts them still, so that is made right even if no file is left.
+	if err != nil || len(files) == 0 && h.slot == (slot{}) {
 		return err
 	}
 	if err := h.begin(0); err != nil {
@@ -223,10 +232,12 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 					continue
 				}
 			}
+			// What went meanwhile, or is damaged, is left out. The time is read anew for each, because f may be slow.
 			hd, r, _, err := s.read(p, file.name)
 			if err != nil || hd.kind != kind || hd.expired(time.Now()) {
 				continue
 			}
+			// A file that was copied to another name by hand would come twice.
 			if _, name := nameOf(hd.key); name == file.name && !f(hd.key, r) {
 				return nil
 			}

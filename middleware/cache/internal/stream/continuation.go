@@ -43,6 +43,7 @@ func NewProof() Proof { return sha256.New() }
 // cloned returns a copy of a proof, or nil if the hash cannot be copied.
 // The fan-out's lock is held: the hash that it copies goes on changing.
 func cloned(p Proof) Proof {
+	// Without a clone the reader that is cut off has no proof, and goes on only by a strong tag.
 	if h, ok := p.(hashing.Cloner); ok {
 		if c, err := h.Clone(); err == nil {
 			return c
@@ -66,6 +67,7 @@ func (c *Continuation) Open() (io.ReadCloser, error) {
 	if err == nil && resp == nil {
 		err = ErrNoResponse
 	}
+	// The context comes first: a caller that has gone gets its own reason, whatever the layers below have made of it. Each path closes what was opened.
 	switch {
 	case r.Context().Err() != nil:
 		CloseBody(resp)
@@ -105,15 +107,18 @@ func (c *Continuation) newRequest() (*http.Request, error) {
 	if r.Header == nil {
 		r.Header = make(http.Header, 2)
 	}
+	// The caller's own conditions are about another question: a 304 to them would bring no bytes.
 	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
 		rfc9111.DeleteFold(r.Header, name)
 	}
 	if r.Method == http.MethodHead {
 		return nil, errors.New("cache: a HEAD has no body")
 	}
+	// The fetch has used up the request's body, or still reads it, so this request needs one of its own.
 	if err := Rewind(&r); err != nil {
 		return nil, err
 	}
+	// Without a strong tag the whole is requested, and skip compares its beginning.
 	if tag := c.tag(); tag.Strong() && c.Offset > 0 && c.Status == http.StatusOK && !c.Uncompressed {
 		missing := "bytes=" + strconv.FormatInt(c.Offset, 10) + "-"
 		if c.End >= 0 {
@@ -127,6 +132,7 @@ func (c *Continuation) newRequest() (*http.Request, error) {
 // rest returns the bytes of an answer that continue the body, or an error if they may not.
 // It does not close the body; Open does on an error.
 func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
+	// Offset counts bytes as the reader got them. Another coding, or one that the transport has removed, makes it count other bytes.
 	tag := field.ParseETag(resp.Header.Get("Etag"))
 	if resp.Uncompressed != c.Uncompressed || resp.Header.Get("Content-Encoding") != c.Header.Get("Content-Encoding") {
 		return nil, errBroken
@@ -142,6 +148,7 @@ func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 	case !c.isWhole(resp) || !c.skip(resp, tag):
 		return nil, errBroken
 	}
+	// The reader has announced a length to its caller, so neither more nor fewer bytes may come than are missing of it.
 	switch {
 	case c.End >= 0:
 		body = &ExactReader{body, c.End - c.Offset}
@@ -164,6 +171,7 @@ func (c *Continuation) isWhole(resp *http.Response) bool {
 // skip reads the bytes before the offset, and reports whether they are known to be those that the caller has.
 // It blocks until Offset bytes have come. The proof of a fan-out is never written to here: Sum leaves a hash as it is.
 func (c *Continuation) skip(resp *http.Response, tag field.ETag) bool {
+	// A server may answer a range request with the whole (RFC 9110 §14.2). The tag proves the beginning, so it need not be hashed.
 	if tag.StronglyEquals(c.tag()) {
 		_, err := io.CopyN(io.Discard, resp.Body, c.Offset)
 		return err == nil
@@ -171,6 +179,7 @@ func (c *Continuation) skip(resp *http.Response, tag field.ETag) bool {
 	if c.Prefix == nil || c.tag() != tag || resp.Header.Get("Last-Modified") != c.Header.Get("Last-Modified") {
 		return false
 	}
+	// The same beginning proves little about the rest, so the weak validators must agree as well: both hold, or the body stays broken.
 	again := NewProof()
 	if _, err := io.CopyN(again, resp.Body, c.Offset); err != nil {
 		return false

@@ -82,6 +82,7 @@ func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 	if s.base > 0 || s.over {
 		return nil
 	}
+	// base is zero, so all bytes are here, and from now on off keeps those that this reader still needs (slowest).
 	t.FanOut, t.off, t.end, t.at = s, first, end, len(s.readers)
 	s.readers = append(s.readers, t)
 	if t.Ctx.Done() != nil {
@@ -95,6 +96,8 @@ func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 func (s *FanOut) Join(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Each of these would make the newcomer worse off than a request of its own: the source is closed, has let a deadline pass, has been silent for long,
+	// has lost its beginning or broken off, or what comes is not kept, so that a slow reader is cut off.
 	stalled := !s.reading.IsZero() && now.Sub(s.reading) > StalledAfter
 	if s.over || s.late || stalled || s.base > 0 || s.err != nil && s.err != io.EOF || s.BodyCopy.settled && !s.whole {
 		return false
@@ -143,6 +146,7 @@ func (s *FanOut) Finish(cause error) {
 		s.mu.Unlock()
 		return
 	}
+	// From here on pull's goroutine finds over set in room and take, and leaves body and array alone, which go below.
 	s.over = true
 	var o Outcome
 	if !s.BodyCopy.settled {
@@ -190,6 +194,7 @@ func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 	if s.progress == nil {
 		s.progress = make(chan struct{})
 	}
+	// reading is checked and set under one lock, so two readers never start two reads.
 	s.waiting++
 	if s.reading.IsZero() {
 		s.reading, s.reader = time.Now(), t
@@ -201,6 +206,7 @@ func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 // pull reads once from the source, on a goroutine of its own. It ends when it has published something: bytes, an error, or that no reader waits.
 // addDemand has set reading for it. Nothing waits for its end; Cancel and the source's Close hasten it.
 func (s *FanOut) pull() {
+	// A panic and a runtime.Goexit look the same here but for the value; either would leave the readers waiting for ever.
 	returned := false
 	defer func() {
 		if !returned {
@@ -357,6 +363,7 @@ func (s *FanOut) publish(n int, err error) bool {
 	if n == 0 && err == nil && s.waiting > 0 {
 		return false
 	}
+	// size and err change together: a reader that sees the last bytes sees the end with them, and asks for no further read.
 	s.size += int64(n)
 	s.err = err
 	s.reading, s.reader = time.Time{}, nil
@@ -404,6 +411,7 @@ func (s *FanOut) slide() []byte {
 		s.body = s.array[:kept]
 		return s.array[kept:cap(s.array)]
 	}
+	// A new array: readers may still look at the old one without the lock if it was the copy's. What the budget has lent for the old one goes back first.
 	room := int64(windowStep)
 	s.Claim.release()
 	if len(s.body) > 0 {
@@ -443,6 +451,8 @@ func (s *FanOut) forget(to int64) {
 	if s.Refs <= 1 {
 		s.prefix = nil // the only reader is never cut off
 	}
+	// Those that still need a byte before to. They are taken in the order of their offsets, so that the hash goes over the bytes once,
+	// and each gets its state at the very byte at which it stopped.
 	behind := make([]*Reader, 0, 4)
 	for _, t := range s.readers {
 		if t.off < to {

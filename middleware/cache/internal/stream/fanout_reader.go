@@ -13,6 +13,12 @@ import (
 // It ends once (depart): with the end of its bytes, with Close, or with its context, whose AfterFunc runs on a goroutine of its own.
 // A reader that is cut off has lost its reference to the fan-out, and goes on with a request of its own (readOn).
 // One goroutine at a time reads. Close, and the end of Ctx, may come from others at any time.
+//
+// Its reference to the fan-out is given back once, by whichever comes first:
+//   - depart, at the end of its bytes, at an error, at Close or at the end of Ctx;
+//   - forget, which cuts it off. What depart ends later is then only the request of its own.
+//
+// gone and cut never go back. So a goroutine that has seen one of them under the lock may act on it after it has given the lock up.
 type Reader struct {
 	*FanOut
 	Ctx    context.Context
@@ -46,10 +52,11 @@ func (t *Reader) depart(why error) {
 		return
 	}
 	t.gone = why
+	// Only a Read that waits has to hear of it. One that copies bytes holds the lock, and looks at gone before it waits.
 	switch {
 	case t.waits && errors.Is(why, http.ErrBodyReadAfterClose):
 		s.wake() // for a Read that is under way: Close must end it
-	case t.waits:
+	case t.waits: // its deadline has passed while the origin sent nothing: no other request joins this body any more (Join)
 		s.late = s.late || errors.Is(why, context.DeadlineExceeded)
 	}
 	// gone is set now: a later call returns above, so all that follows happens once.
@@ -57,12 +64,15 @@ func (t *Reader) depart(why error) {
 	// Only a reader that is still on the list has a reference. forget has given back that of one that was cut off.
 	last := !t.cut && s.remove(t)
 	s.mu.Unlock()
+	// stop does not wait for an AfterFunc that has begun. That one calls depart as well, finds gone set, and returns.
 	if t.stop != nil {
 		t.stop()
 	}
+	// Deferred, so that the request of its own ends even if Close of its body panics.
 	if abort != nil {
 		defer abort()
 	}
+	// A Read on another goroutine may be in rest: Close is what ends it. At io.EOF readOn has closed it.
 	if rest != nil && why != io.EOF {
 		rest.Close()
 	}
@@ -90,6 +100,7 @@ func (t *Reader) Read(p []byte) (int, error) {
 // WriteTo writes the rest of the body as it comes in.
 // The goroutine that reads calls it. w is called without the lock, so a slow w holds up no other reader.
 func (t *Reader) WriteTo(w io.Writer) (written int64, err error) {
+	// The buffer is made at the first need, which most bodies never have: as long as the copy is in memory, its bytes are written from there.
 	var buffer []byte
 	for {
 		b, err := t.nextOr(&buffer)
@@ -130,6 +141,7 @@ func (t *Reader) nextOr(buffer *[]byte) ([]byte, error) {
 // The goroutine that reads calls it, without the lock.
 func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 	s := t.FanOut
+	// The AfterFunc may not have run yet. A reader whose context has ended gets no more bytes, even if some are there.
 	if t.Ctx.Err() != nil {
 		t.depart(context.Cause(t.Ctx))
 	}
@@ -137,11 +149,11 @@ func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 		s.mu.Lock()
 		done, err := t.state()
 		if done {
-			s.mu.Unlock()
+			s.mu.Unlock() // conclude calls OnEnd, and may panic
 			return nil, 0, t.conclude(err)
 		}
 		if t.off < s.size {
-			break
+			break // with the lock: below, off, base and size must be those that were compared here
 		}
 		// The demand and the channel come from one critical section. Bytes that arrive right after it close that very channel:
 		//	we: see no bytes, take the channel   pull: adds bytes, closes it   we: wait, wake at once
@@ -149,7 +161,7 @@ func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 		more := s.addDemand(t)
 		s.mu.Unlock()
 		select {
-		case <-more:
+		case <-more: // bytes, the end, Close, or the end of another reader: state says which
 		case <-t.Ctx.Done():
 			t.depart(context.Cause(t.Ctx))
 		}
@@ -183,6 +195,8 @@ func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 // state reports whether there is nothing more to read here, and why. The lock is held.
 func (t *Reader) state() (bool, error) {
 	s := t.FanOut
+	// The order counts: after Close nothing is read, even if bytes are left; and of a reader that was cut off, the bytes at off are gone,
+	// so it must not compare off with size any more.
 	switch {
 	case t.gone != nil:
 		return true, t.gone
@@ -276,6 +290,7 @@ func (t *Reader) open() (rest io.ReadCloser, gone error) {
 
 // Close ends the reader. The last one reads on to the end of the body if that cannot be far away, so that it can be stored.
 func (t *Reader) Close() error {
+	// drain comes before depart, which gives the last reference back: Finish would drop the copy.
 	if t.lastOfACopy() {
 		t.drain()
 	}
@@ -301,6 +316,7 @@ func (t *Reader) lastOfACopy() bool {
 // It blocks the caller of Close for DrainTime at most.
 func (t *Reader) drain() {
 	s := t.FanOut
+	// One timer for all of it, so that an origin that trickles cannot hold up Close.
 	stalled := time.NewTimer(DrainTime)
 	defer stalled.Stop()
 	s.mu.Lock()
