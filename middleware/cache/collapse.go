@@ -74,7 +74,7 @@ func (x *exchange) collapse(d rfc9111.Decision) (*http.Response, error) {
 		switch f, as := x.cache.fetches.join(x); as {
 		case leads:
 			resp, next, err = x.lead(f, d)
-		case shares:
+		case shares: // f may be of any leader: each of its fields that share reads is set before ready is closed
 			resp, next, err = x.share(f, d)
 			x.unshared = next == fetchAlone
 		default:
@@ -168,6 +168,7 @@ func (x *exchange) lookAgain() *http.Response {
 // departed answers a caller that has left a fetch: with a stale response if its deadline has passed, and else with an error.
 // The caller has given its reference back.
 func (x *exchange) departed(f *inflightFetch, d rfc9111.Decision, left leaveResult) (*http.Response, error) {
+	// The fetch may go on for others. This caller has what is stored at the moment, or its own context's error.
 	if stale := x.insteadAfterDeadline(d); stale != nil {
 		return stale, nil
 	}
@@ -208,6 +209,7 @@ func (x *exchange) deliver(f *inflightFetch, d rfc9111.Decision) (*http.Response
 	if f.panicked != nil {
 		f.panicked.Again()
 	}
+	// Another process has said that answers for this key are not for several requests, so nothing was sent for this one yet.
 	if f.err == errNotShareable {
 		return x.sendAgain(d)
 	}

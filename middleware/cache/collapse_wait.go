@@ -73,6 +73,7 @@ func (x *exchange) shareEntry(f *inflightFetch, d rfc9111.Decision, waited bool)
 		x.learned = f.entry.Selectors
 		f.drop()
 		return nil, joinAgain, nil
+	// The history is asked once the answer, and with it its groups, are there: this request may have joined before.
 	case f.outdated(&x.cache.history):
 		f.drop() // this request may have come after the invalidation, and it did not know the answer's groups when it began to wait
 		return nil, joinAgain, nil
@@ -90,6 +91,7 @@ func (x *exchange) shareError(f *inflightFetch, d rfc9111.Decision) (*http.Respo
 	if x.errorIsPrivate(f) || f.panicked != nil || ownError(f.failed) && x.mayTryAgain() {
 		return nil, joinAgain, nil
 	}
+	// Each waiter looks for a stale response by itself: what may stand in depends on its own directives.
 	x.closeRequest()
 	resp, err := x.failed(d, f.failed)
 	return resp, answered, err
@@ -131,6 +133,7 @@ func (x *exchange) abandon(f *inflightFetch, d rfc9111.Decision) (*http.Response
 	if left == tooLate {
 		f.drop()
 	}
+	// departed may wait for the layers below to return, without a reference and without a lock.
 	resp, err := x.departed(f, d, left)
 	return resp, answered, err
 }
@@ -184,6 +187,7 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 	if f.fanout != nil {
 		length = f.fanout.Length
 	}
+	// A part or a 304 of it, if the request asks for one: the fetch was sent without such conditions, so the whole is here.
 	form := rfc9111.ShapedAs(&x.parsed, e, length, now)
 	if form == rfc9111.Unshapable {
 		return nil
@@ -250,6 +254,7 @@ func (x *exchange) attachBody(f *inflightFetch, resp *http.Response, form stored
 // The body may be read after the exchange is over. So Resume keeps the request and the fetch, and not x.
 func (x *exchange) newReader(f *inflightFetch, resp *http.Response) *stream.Reader {
 	s, next, r := f.fanout, x.next, x.request
+	// The reader ends with the caller's context, not with that of the fetch, which others may still need.
 	t := &stream.Reader{Ctx: r.Context()}
 	t.OnEnd = func() { addTrailers(resp, s.Final) }
 	t.Resume = func() *stream.Continuation {
@@ -262,8 +267,10 @@ func (x *exchange) newReader(f *inflightFetch, resp *http.Response) *stream.Read
 }
 
 // knownSelectors returns the selectors of the variants that are known for the request's key.
+// find calls it under the table's lock, leaseSubject without it. It reads only what is x's own.
 // The clone is the caller's: find appends to it.
 func (x *exchange) knownSelectors() []stored.Selector {
+	// What this request has learned by waiting in vain, and what is stored, even if it is stale: a resource rarely changes the fields that it varies on.
 	all := slices.Clone(x.learned)
 	for _, e := range x.variants.All() {
 		all = append(all, e.Selectors...)

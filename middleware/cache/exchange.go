@@ -86,6 +86,7 @@ func (x *exchange) relookup(r *http.Request) rfc9111.Decision {
 // knownTags are the tags that the answer has for certain, before it is there.
 // It may call the user's strategy, so the first call must not come under a lock.
 func (x *exchange) knownTags() []invalidation.Tag {
+	// Kept, because find asks for them again under the table's lock, where the strategy must not run.
 	if x.tags == nil {
 		x.tags = x.cache.knownTags(x.request)
 	}
@@ -102,6 +103,7 @@ func (x *exchange) do(d rfc9111.Decision) (*http.Response, error) {
 		return x.serve(&x.parsed, x.selected, x.request, x.now, d.Detail), nil
 	case d.Action == rfc9111.Refuse:
 		return x.refused(d), nil
+	// A refresh collapses, too, so that a caller who must have the answer joins it, or it joins the caller's fetch.
 	case x.mayCollapse():
 		return x.collapse(d)
 	}
@@ -176,6 +178,7 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 // failed answers a request for which the origin could not be reached.
 // For a fetch it writes the result, so it must come before publish.
 func (x *exchange) failed(d rfc9111.Decision, err error) (*http.Response, error) {
+	// The error is kept beside a stale response that may stand in for it: each waiter decides for itself whether it may have that.
 	// For a fetch, publish notes the trouble, once for all who share it.
 	if x.inflight != nil {
 		x.inflight.failed = err
@@ -240,6 +243,7 @@ func (x *exchange) closeRequest() {
 
 // followed reports whether a handler below has followed a redirect: then the answer belongs to another URI than the requested one.
 func followed(resp *http.Response, sent *http.Request) bool {
+	// net/http sets Response on a request that a redirect has led to. A layer that only clones the request leaves it nil.
 	r := resp.Request
 	return r != nil && r != sent && r.Response != nil && r.URL != nil && rfc9111.URITag(r) != rfc9111.URITag(sent)
 }

@@ -125,6 +125,7 @@ func newInflightFetch(x *exchange) *inflightFetch {
 	f.cancel = cancel
 	f.addWaiter(x.request.Context())
 	f.context = inflightContext{ctx, f}
+	// The header and the URL are copies: a caller that has left may change or reuse its own while the fetch is still being sent.
 	f.sent = *x.request.WithContext(&f.context)
 	f.request = &f.sent
 	f.request.Header = x.request.Header.Clone()
@@ -156,6 +157,7 @@ func (f *inflightFetch) endFor(cause error) {
 
 // addWaiter counts in how long a request will wait. f.mu is held, or f is not shared yet.
 func (f *inflightFetch) addWaiter(ctx context.Context) {
+	// It only grows: a waiter that leaves does not bring it forward, since a layer below may have planned by it.
 	deadline, ok := ctx.Deadline()
 	switch {
 	case !ok:
@@ -187,6 +189,7 @@ func (f *inflightFetch) run(d rfc9111.Decision) {
 // publish lets the waiters see what came of the fetch. It is called once, by run, or by begin if there is no run.
 // It takes the table's lock and mu one after the other. The caller holds neither.
 func (f *inflightFetch) publish() {
+	// A body on its way can be joined after ready is closed, so its fetch stays in the table until it is stored, or its copy is dropped.
 	if f.fanout == nil || f.unstored {
 		f.table.remove(f) // before a request that is released here looks for a fetch again
 	}
@@ -252,6 +255,7 @@ func (f *inflightFetch) leave(ctx context.Context, led bool) leaveResult {
 		<-f.ready // it is about to be closed
 		return tooLate
 	}
+	// published is false, so the references are still counted here and not by the fan-out.
 	f.refs--
 	f.leaderless = f.leaderless || led
 	f.late = f.late || errors.Is(ctx.Err(), context.DeadlineExceeded)
@@ -260,6 +264,8 @@ func (f *inflightFetch) leave(ctx context.Context, led bool) leaveResult {
 	if !last {
 		return leftOthers
 	}
+	// Without mu: remove takes the table's lock. A request that finds f before it is removed is refused by join, because refs is zero.
+	//	we: refs is zero      they: find f, do not join it      we: remove f, cancel it
 	f.table.remove(f)
 	f.end(ctx)
 	return leftLast
@@ -297,6 +303,7 @@ func (f *inflightFetch) outdated(history *invalidation.History) bool {
 	if len(f.entry.Tags) <= 1 {
 		return false
 	}
+	// Its own URIs were looked at when this request joined (invalidatedSince); here it is about what else the answer belongs to.
 	own := rfc9111.URITags(f.request)
 	groups := slices.DeleteFunc(slices.Clone(f.entry.Tags), func(t invalidation.Tag) bool { return slices.Contains(own, t) })
 	return len(groups) > 0 && history.Since(f.began, groups)

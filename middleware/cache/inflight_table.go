@@ -105,6 +105,7 @@ func (t *inflightFetches) find(x *exchange) *inflightFetch {
 	}
 	for f := first; f != nil; f = f.next {
 		switch {
+		// The cheap conditions come first. f.join is last, for it takes the reference.
 		case t.invalidatedSince(f, x):
 			// A request that was made after an invalidation gets an answer that was made after it, too.
 		case f.hasAnswer() && f.outdated(&x.cache.history):
@@ -170,6 +171,7 @@ func (t *inflightFetches) storedSince(key string, then time.Time) bool {
 //
 //	they: store   they: note   they: leave the table   we: find no fetch   we: find the note, look up again
 func (t *inflightFetches) noteStored(key string) {
+	// One more than the time since epoch: the clock may stand still between a lookup and this note.
 	t.storedAt[maphash.String(t.seed, key)%uint64(len(t.storedAt))].Store(int64(time.Since(t.epoch)) + 1)
 }
 
@@ -179,6 +181,7 @@ func (t *inflightFetches) startRefresh(own, key string, refresh func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// closed is looked at under the lock that close sets it under, so wg.Go never races with wg.Wait.
+	// A caller that is asking at this moment will store what the refresh would: the next request that finds it stale starts one.
 	if _, busy := t.refreshes[key]; busy || t.closed || len(t.refreshes) >= maxRefreshes || t.underWay(own) {
 		return false
 	}

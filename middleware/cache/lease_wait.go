@@ -46,6 +46,7 @@ func (x *exchange) fetchUnderLease(d rfc9111.Decision) (*http.Response, error) {
 
 // wantsLease reports whether the processes that share the store are to share this fetch. They are not while the store fails.
 func (x *exchange) wantsLease() bool {
+	// What is false here costs one request per process, never a wrong answer.
 	l := x.cache.leases
 	return l != nil && !x.cache.closed.Load() && x.mayShare() && x.seen != nil && !l.Store.Client.Failing()
 }
@@ -131,6 +132,7 @@ func (x *exchange) leaseSubject() *lease.Subject {
 // It blocks in the store. Recheck comes first: what memory holds may be older than what the other process has stored.
 func (x *exchange) lookUpAgain(ctx context.Context, d rfc9111.Decision, before *stored.Entry, waited bool) (*http.Response, rfc9111.Decision) {
 	c := x.cache
+	// L1 is this process's own, and hears of what others store only now and then.
 	c.durable.L1.Recheck(c.durable.RecordKey(x.ownKey), c.durable.RecordKey(x.foundKey))
 	next := x.relookup(x.request.WithContext(ctx))
 	e := x.selected
@@ -170,7 +172,7 @@ func (x *exchange) answerFromStore(e *stored.Entry, d rfc9111.Decision, detail s
 
 // lease is the lease of the fetch that this exchange is, or nil. A nil lease can be ended.
 func (x *exchange) lease() *lease.Lease {
-	if x.inflight == nil {
+	if x.inflight == nil { // it asks by itself, so no other process waits for it
 		return nil
 	}
 	return x.inflight.lease
@@ -193,6 +195,7 @@ func (f *inflightFetch) endLease() {
 
 // releaseAfterDrop says how those go on who have waited for a body that is not stored.
 func releaseAfterDrop(o *stream.Outcome) lease.Release {
+	// A caller that left early says nothing about the answer: the next waiter may well store it.
 	if o.Reason == stream.NotReadToItsEnd {
 		return lease.ReleaseInTurn
 	}

@@ -45,6 +45,7 @@ func (x *exchange) refreshInBackground() bool {
 	refresh.background = true
 	refresh.parsed = rfc9111.ReadRequest(c.modeFor(choicesOf(r.Context())), r, &c.policy)
 	refresh.parsed.Path, refresh.parsed.Principal, refresh.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
+	// From here on r and its body are the refresh's, if it starts.
 	// The table of fetches owns the goroutine: its context ends with the cache, and Close waits for it. Another refresh of the key starts when this one has ended.
 	started := c.fetches.startRefresh(x.ownKey, x.storeKey, func() {
 		// The time begins here, and not with the caller's request: no request waits for it.
@@ -88,6 +89,7 @@ const refreshPause = 250 * time.Millisecond
 // pauseAfterFailure waits that long: an origin in trouble is not asked again by the next request that is served something stale.
 // It blocks the refresh's goroutine only. Close of the cache ends the context, so that it need not wait for the pause.
 func (x *exchange) pauseAfterFailure() {
+	// The key stays in the table of refreshes meanwhile (startRefresh), which is what keeps others from starting one.
 	pause := time.NewTimer(refreshPause)
 	defer pause.Stop()
 	select {
@@ -118,6 +120,7 @@ func (x *exchange) fetchForRefresh() (err error) {
 	if err != nil {
 		return err
 	}
+	// An answer that says that the origin is in trouble is no error, but has the same pause follow.
 	if inTrouble(resp.StatusCode) {
 		x.failures++
 	}

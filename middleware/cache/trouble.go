@@ -49,6 +49,7 @@ func (x *exchange) hasStandIn() bool {
 	if x.background || x.selected == nil {
 		return false
 	}
+	// As if the origin could not be reached at all: that is the most that a stale response may stand in for.
 	_, ok := rfc9111.OnError(&x.parsed, x.selected, true, &x.cache.policy, x.now)
 	return ok
 }
@@ -75,6 +76,8 @@ func (p *originResponse) shareUnstored() {
 	if slices.ContainsFunc(e.Selectors, rfc9111.Unhashed) {
 		return
 	}
+	// The fetch's own goroutine, before publish: the result is not shared yet. unstored has publish take the fetch from the table,
+	// so only those who have joined by then get this answer.
 	f := p.inflight
 	f.unstored = true
 	if p.Body == http.NoBody && p.ContentLength <= 0 {
@@ -83,6 +86,7 @@ func (p *originResponse) shareUnstored() {
 		return
 	}
 	d := p.newBodyCopy(e, nil)
+	// Memory only: an answer that is not to be stored must not reach a store, not even in pieces.
 	d.Limit, d.OpenSink = min(d.Limit, maxUnstoredBytes), nil
 	p.fanOut(e, d).Decided = func(stream.Outcome) {}
 }
@@ -107,6 +111,7 @@ func (p *originResponse) fitsUnstored() bool {
 
 // shareTrouble answers a request that has waited for an origin in trouble. It gives the reference back, as share does.
 func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Response, step, error) {
+	// What is stored and may stand in comes first: it costs the origin nothing.
 	if rfc9111.IsServerError(f.status) {
 		if stale := x.staleInsteadOf(f, d); stale != nil {
 			x.closeRequest()
@@ -121,10 +126,12 @@ func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Res
 		x.learned = f.entry.Selectors
 		f.drop()
 		return nil, joinAgain, nil
+	// The error itself is for those who have waited. attachBody takes the reference.
 	case f.unstored:
 		if resp := x.answerFromUnstored(f, d); resp != nil {
 			return resp, answered, nil
 		}
+	// Of those who wait for one fetch, maxProbes go on by themselves. The counter is atomic, for all of them are released at once.
 	case f.probes.Add(1) <= maxProbes:
 		x.afterTrouble = true
 		return nil, fetchAlone, nil
@@ -132,6 +139,7 @@ func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Res
 	if x.mayTryAgain() {
 		return nil, joinAgain, nil
 	}
+	// It has waited in vain twice. Before it takes the origin's word, it looks whether another request has fared better meanwhile.
 	if x.cache.fetches.storedSince(x.ownKey, x.now) {
 		if resp := x.lookAgain(); resp != nil {
 			return resp, answered, nil
@@ -145,6 +153,7 @@ func (x *exchange) shareTrouble(f *inflightFetch, d rfc9111.Decision) (*http.Res
 
 // staleInsteadOf is staleInstead in the place of what f brought. If it returns a response, or a hook of it panics, it gives the reference to f back.
 func (x *exchange) staleInsteadOf(f *inflightFetch, d rfc9111.Decision) (stale *http.Response) {
+	// Without a response the caller still needs the reference: it may answer from f.
 	keeps := false
 	defer func() {
 		if !keeps {
@@ -161,6 +170,7 @@ func (x *exchange) answerFromUnstored(f *inflightFetch, d rfc9111.Decision) *htt
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: f.status, Collapsed: true, Detail: d.Detail}
 	age := strconv.FormatInt(int64(f.entry.Age(time.Now())/time.Second), 10)
 	resp := f.entry.Response(x.request, x.parsed.Head, age, s.String(), stored.Form{})
+	// After attachBody the reference is the reader's. Otherwise it is given back here, because the caller goes on without f.
 	if !x.attachBody(f, resp, stored.Form{}) {
 		f.drop()
 		return nil
@@ -180,15 +190,18 @@ func (t *inflightFetches) probe(x *exchange) bool {
 	if !x.hasStandIn() {
 		return true
 	}
+	// The others lead or join a fetch, although its answer may not be for them: then they hear of the trouble, and not from the origin.
 	if t.probing[x.ownKey] >= maxProbes {
 		return false
 	}
+	// collapse calls probed when the request has its answer, on each way out.
 	t.probing[x.ownKey]++
 	x.probing = true
 	return true
 }
 
 // probed notes that a request which asked by itself has its answer.
+// The request's goroutine calls it, without the lock. The last one takes the key from the map, which would grow for ever otherwise.
 func (t *inflightFetches) probed(x *exchange) {
 	if !x.probing {
 		return

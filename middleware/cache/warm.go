@@ -71,6 +71,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 	if n == 0 {
 		n = 4
 	}
+	// This context is canceled on return at the latest, and nothing of Warm outlives it.
 	ctx, cancel := context.WithCancel(ctx)
 	// The loop below is the only receiver. Every path out of it cancels ctx and receives until the channel is closed, so no worker is stuck in its send:
 	//	Progress: panics   we: cancel, receive on   workers: end after the URL at hand   the closer: closes results   we: return
@@ -85,7 +86,9 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 	var workers sync.WaitGroup
 	for range min(n, len(urls)) {
 		workers.Go(func() {
+			// ctx is looked at between two URLs. A request that is under way ends by its own context, which is made of ctx.
 			for i := next.Add(1) - 1; i < int64(len(urls)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				// Blocks until the loop has called Progress for the result before: a slow Progress slows the workers, and results never pile up.
 				results <- w.fetch(ctx, urls[i])
 			}
 		})
@@ -97,6 +100,7 @@ func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 	// One goroutine from here on, that of the caller: failed and done need no lock, and no two calls of Progress run at a time.
 	var failed []error
 	done := 0
+	// Ends when the closer has closed the channel, so all workers have returned when Warm does.
 	for r := range results {
 		done++
 		if r.Err != nil {
@@ -131,6 +135,7 @@ func (w *Warmer) fetch(ctx context.Context, url string) WarmResult {
 		result.Err = redact.Error(err)
 		return result
 	}
+	// A body that is not stored is closed unread: to warm a cache need not cost the transfer of what it will not keep.
 	defer resp.Body.Close()
 	result.StatusCode = resp.StatusCode
 	s, took := StatusOf(resp)

@@ -28,6 +28,7 @@ type lockedShard struct {
 // lockShard takes a shard's locks, or gives up when ctx is done.
 // It blocks while other goroutines or processes hold the shard. The caller holds no other shard, so there is no order to get wrong.
 func (s *Store) lockShard(ctx context.Context, p *place, shard int) (*lockedShard, error) {
+	// The token first: of the goroutines of this Store, one at a time polls for the file lock.
 	select {
 	case s.shards[shard] <- struct{}{}:
 	case <-ctx.Done():
@@ -62,6 +63,7 @@ func (h *lockedShard) acquire(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
+		// Not a wait in the kernel, which no context could end.
 		got, err := f.Lock(true)
 		// The file may have been deleted between its opening and the lock. Then others have made another one, and do not see this lock.
 		if got && err == nil && isStill(h.place.fs, name, f) {
@@ -143,6 +145,7 @@ func (h *lockedShard) begin(bytes int64) error {
 
 // end says what the shard is like now. If that cannot be written, the slot stays dirty, and the next one counts.
 func (h *lockedShard) end(now slot) {
+	// h.slot follows the file, so a holder that makes a second change starts from what others can read.
 	if h.write(now) == nil {
 		h.slot = now
 	}
@@ -195,6 +198,7 @@ func list(p *place, shard int, odd func(name string) error) ([]stored, error) {
 // count makes the slot of what is there.
 // It also makes a dirty slot clean.
 func (h *lockedShard) count() error {
+	// list removes temporary files on the way: with the lock held, none belongs to a writer that lives.
 	files, err := h.list()
 	if err != nil {
 		return err
@@ -230,6 +234,7 @@ func (h *lockedShard) remove(name string, size int64) error {
 		h.end(h.slot) // nothing has changed: the old slot holds, and is clean again
 		return err
 	}
+	// The slot is computed, not counted: to list a large shard for each removal would be slow.
 	now := h.slot.without(size)
 	if err != nil || now.bytes < 0 || now.records < 0 { // files were deleted by hand: the slot does not know
 		return h.count()

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	sweepEvery = time.Minute    // one shard
+	// One shard a minute, so each about once an hour: what is over is absent to callers at once, and only its room comes back late.
+	sweepEvery = time.Minute
 	partsStay  = 24 * time.Hour // without the record that owns them, which is written last: longer than a download takes
 )
 
@@ -42,7 +43,7 @@ func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 // Only the sweeper calls it. It holds no lock, and takes that of the shard for each removal.
 func (s *Store) sweepNext(ctx context.Context, shard int, now time.Time) {
 	p := s.here.Load()
-	if p == nil {
+	if p == nil { // closed: Close waits for this goroutine, which is about to see ctx done
 		return
 	}
 	if !isStill(p.fs, stateName, p.state) { // others use another state: the directory was deleted and made again
@@ -83,6 +84,7 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 		if err := ctx.Err(); err != nil {
 			return expired, err
 		}
+		// Most files stay, so most are looked at without the lock, and writers of the shard do not notice the sweep.
 		if why := whyRemovable(p, f, now, partsBefore); why == "" {
 			continue
 		}
@@ -93,7 +95,7 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 			if why == "" {
 				return nil
 			}
-			if why == isOver {
+			if why == isOver { // by the second look: the first one may have been at another record
 				expired++
 			}
 			return h.drop(f.name)
@@ -106,6 +108,7 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 }
 
 // peek returns the files of a shard as they are at the moment. It takes no lock, and makes nothing that is not there.
+// It is for those who only read, and for the sweep, which looks again under the lock before it removes anything.
 // A file may go between its listing and its use, so each reader must expect fs.ErrNotExist.
 func peek(p *place, shard int) ([]stored, error) {
 	files, err := list(p, shard, func(string) error { return nil })
@@ -122,6 +125,7 @@ func (s *Store) peek(ctx context.Context, p *place, shard int) ([]stored, error)
 	if err != nil {
 		return nil, err
 	}
+	// The list is read without the lock, so it may have a file that is gone by now, or lack one that has just come.
 	files, err := peek(p, shard)
 	if err != nil {
 		return nil, err
@@ -159,6 +163,9 @@ func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
 	}
 	// A file gets its name when it is whole, so an owner that is being written is absent, never half there.
 	// One that cannot be read counts as there: a part that stays costs room, one that goes costs the response.
+	// The owner's shard is not locked, for a caller holds one shard at a time. So this answer may be wrong by the time it is used:
+	//	we: no owner there      they: touch the part, put the owner      we: remove the part, whose used we read before
+	// partsBefore leaves a day in between, which no writer takes from a part to its owner.
 	_, owner := nameOf(h.owner)
 	of, err := readHead(p, owner)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errCorrupt) || err == nil && of.expired(now) {
@@ -181,6 +188,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Shard by shard, so that a caller waits for the removal of a sixty-fourth of the files at most.
 	for shard := range shards {
 		if err := s.locked(ctx, p, shard, (*lockedShard).clear); err != nil {
 			return wrap("clear", err)
@@ -200,6 +208,7 @@ func (h *lockedShard) clear() error {
 		return err
 	}
 	// The slot is dirty from begin to end, so a crash in between has the shard counted again.
+	// What could not be removed is counted still: files[i:] are the ones that are left.
 	for i, f := range files {
 		if err := h.place.fs.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			h.end(tally(files[i:]))
@@ -253,6 +262,7 @@ func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	// A slot that is dirty belongs to a change that is under way, or to a process that was killed. To wait for its lock settles either.
 	all, err := s.settled(ctx, p)
 	if err != nil {
 		return 0, 0, wrap("size", err)
@@ -271,6 +281,7 @@ func (s *Store) settled(ctx context.Context, p *place) (*state, error) {
 		if !all.slots[shard].dirty {
 			continue
 		}
+		// lockShard counts a slot that is still dirty then, so h.slot is clean.
 		if err := s.locked(ctx, p, shard, func(h *lockedShard) error { all.slots[shard] = h.slot; return nil }); err != nil {
 			return nil, err
 		}

@@ -53,6 +53,7 @@ func cloned(p Proof) Proof {
 }
 
 // errBroken is what a reader gets when no other answer can be proved to go on with its body.
+// It wraps io.ErrUnexpectedEOF, as a transport's error does when a body ends too early, so that callers need not know of the cache.
 var errBroken = fmt.Errorf("cache: the body broke off, and its rest could not be had: %w", io.ErrUnexpectedEOF)
 
 // Open requests the rest. The error is one of the caller's context, or wraps io.ErrUnexpectedEOF.
@@ -78,6 +79,7 @@ func (c *Continuation) Open() (io.ReadCloser, error) {
 	case resp.Body == nil:
 		resp.Body = http.NoBody
 	}
+	// From here on the body is the reader's to close. Its Close ends a Read that is under way, on whatever goroutine.
 	rest, err := c.rest(resp)
 	if err != nil {
 		resp.Body.Close()
@@ -102,6 +104,7 @@ func (c *Continuation) tag() field.ETag { return field.ParseETag(c.Header.Get("E
 // newRequest makes the request for the rest: for the missing bytes if a strong tag can prove that they belong to the others (RFC 9110 §13.1.5), and otherwise for all of them.
 // The request of the caller is not changed: the copy has a header and a body of its own.
 func (c *Continuation) newRequest() (*http.Request, error) {
+	// c.Request has the reader's context, so Close of the reader ends this request, too.
 	r := *c.Request
 	r.Header = c.Request.Header.Clone()
 	if r.Header == nil {
@@ -139,6 +142,7 @@ func (c *Continuation) rest(resp *http.Response) (io.Reader, error) {
 	}
 	var body io.Reader = resp.Body
 	switch {
+	// A part whose tag is another one is of another representation, and so is one that begins elsewhere.
 	case resp.StatusCode == http.StatusPartialContent && tag.StronglyEquals(c.tag()):
 		s, ok := rfc9111.ParseContentRange(resp.Header["Content-Range"])
 		if !ok || !c.fits(s) {
@@ -181,6 +185,7 @@ func (c *Continuation) skip(resp *http.Response, tag field.ETag) bool {
 	}
 	// The same beginning proves little about the rest, so the weak validators must agree as well: both hold, or the body stays broken.
 	again := NewProof()
+	// All of the bytes before Offset come over the connection once more. A caller that leaves ends that by its context.
 	if _, err := io.CopyN(again, resp.Body, c.Offset); err != nil {
 		return false
 	}

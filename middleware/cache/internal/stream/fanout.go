@@ -120,6 +120,7 @@ func (s *FanOut) Leave(cause error) {
 	s.Refs--
 	last := s.Refs == 0
 	s.mu.Unlock()
+	// Join may add a reference before Finish has the lock. Then Finish does nothing, and the one that has joined is the last to leave.
 	if last {
 		s.Finish(cause)
 	}
@@ -255,6 +256,7 @@ func (s *FanOut) read() (int, error) {
 	if moving {
 		o = s.move(before, dst[:n], err)
 	}
+	// Ended comes before Decided and before publish: who hears of a complete copy, or reads io.EOF, may read the trailers.
 	// Decided comes before publish: a reader that has seen the end finds the copy handed over.
 	s.decideForReader(o)
 	if err != nil {
@@ -300,6 +302,7 @@ func (s *FanOut) move(before, p []byte, err error) Outcome {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The sink was written to without the lock, so Finish may have given the copy up since.
 	if !s.moving { // Finish has stopped it meanwhile, and passed that outcome on
 		s.sink.Abort()
 		return Outcome{}
@@ -429,6 +432,7 @@ func (s *FanOut) slide() []byte {
 // slowest is the offset of the reader that is furthest behind. Waiters that may become readers count as being at the beginning. The lock is held.
 func (s *FanOut) slowest() int64 {
 	// A reference may be one that only keeps the source open (AddRef); that cannot be told from a waiter here.
+	// To keep a little too much is safe, to forget what a waiter still needs is not.
 	if s.Refs > len(s.readers) {
 		return s.base
 	}

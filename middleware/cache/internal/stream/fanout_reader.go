@@ -47,7 +47,7 @@ type Reader struct {
 func (t *Reader) depart(why error) {
 	s := t.FanOut
 	s.mu.Lock()
-	if t.gone != nil {
+	if t.gone != nil { // another goroutine ends it, or has
 		s.mu.Unlock()
 		return
 	}
@@ -76,6 +76,7 @@ func (t *Reader) depart(why error) {
 	if rest != nil && why != io.EOF {
 		rest.Close()
 	}
+	// A waiter that joins between the lock above and this call keeps the fan-out open: Finish looks at Refs again.
 	if last {
 		s.Finish(why)
 	}
@@ -83,6 +84,7 @@ func (t *Reader) depart(why error) {
 
 // Read reads what is there, and waits only if nothing is.
 // It blocks until there are bytes, an error, or the end of Ctx, and holds no lock while it does.
+// It returns what is there at that moment, also if that is less than p has room for: a caller that wants more reads again.
 func (t *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -125,6 +127,7 @@ func (t *Reader) WriteTo(w io.Writer) (written int64, err error) {
 
 // nextOr returns the next bytes, in the fan-out's own array if they stay there, and otherwise in the buffer.
 func (t *Reader) nextOr(buffer *[]byte) ([]byte, error) {
+	// Once there is a buffer, bytes are always copied: a window that slides never becomes an array again that only grows.
 	if *buffer == nil {
 		b, _, err := t.next(nil)
 		if err != errSlides && err != errCut {
@@ -252,7 +255,7 @@ func (t *Reader) readOn(p []byte) (int, error) {
 		}
 	}
 	n, err := rest.Read(p)
-	if err != nil {
+	if err != nil { // io.EOF as well: the reader has all of its bytes then
 		rest.Close()
 		t.depart(err)
 	}
@@ -271,6 +274,7 @@ func (t *Reader) open() (rest io.ReadCloser, gone error) {
 		abort()
 		return nil, gone
 	}
+	// off, end and proof stay as they are from the cut on: next reads nothing more, so they need no lock here.
 	c := t.Resume()
 	c.Request = c.Request.WithContext(ctx)
 	c.Offset, c.End, c.Prefix = t.off, t.end, t.proof
@@ -299,6 +303,7 @@ func (t *Reader) Close() error {
 	t.mu.Lock()
 	t.gone = http.ErrBodyReadAfterClose
 	t.mu.Unlock()
+	// No error of the source: it belongs to all readers, and this one has said that it wants no more.
 	return nil
 }
 
