@@ -90,10 +90,15 @@ done
 # Each module stands alone, as it does for those who require it: what it imports is in its own go.mod and go.sum, and nothing else is.
 # internal/ecosystem, with the libraries that people use beside ply, is not in the workspace: its many requirements would change the versions of all modules.
 step "vet each module by itself"
-for gomod in $(git ls-files '*go.mod'); do
-  (cd "$(dirname "$gomod")" && export GOWORK=off && echo "  $gomod" && go mod tidy -diff &&
-    { [ -z "$(go list ./... 2>/dev/null)" ] || go vet ./...; }) # tools has no package of its own
-done
+vet_module() {
+  echo "  $1"
+  cd "$(dirname "$1")"
+  export GOWORK=off
+  go mod tidy -diff
+  [ -z "$(go list ./... 2>/dev/null)" ] || go vet ./... # tools has no package of its own
+}
+export -f vet_module
+git ls-files '*go.mod' | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -euo pipefail -c 'vet_module "$1"' vet
 (cd internal/ecosystem && GOWORK=off "$bin/staticcheck" ./...)
 
 # All modules of the workspace at once: one waits while another computes.

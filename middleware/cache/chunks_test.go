@@ -417,6 +417,7 @@ func TestChunksAfterCloseComeFromTheOrigin(t *testing.T) {
 
 // A part that a store has lost some of, after it was found, is still served, and becomes the whole: the origin sends what is missing.
 func TestChunkMissingInPartIsFetchedFromTheOrigin(t *testing.T) {
+	text := numbers(4_000_000)
 	for _, x := range []struct {
 		stored, asked string
 		first, end    int // that the caller gets
@@ -428,7 +429,6 @@ func TestChunkMissingInPartIsFetchedFromTheOrigin(t *testing.T) {
 	} {
 		t.Run(x.stored+" "+x.asked, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
-				text := numbers(4_000_000)
 				o := &origin{answer: func(r *http.Request) *http.Response {
 					fields := []string{"Cache-Control: max-age=60", `Etag: "a"`}
 					asked := r.Header.Get("Range")

@@ -203,9 +203,9 @@ func TestCollapseLeaderMayLeave(t *testing.T) {
 					}
 				})
 				time.Sleep(time.Millisecond)
-				errs, shared := herd(t, crowd/10, rt, func(int) *http.Request { return ask(t, t.Context()) }, same("k"))
+				errs, shared := herd(t, crowd/50, rt, func(int) *http.Request { return ask(t, t.Context()) }, same("k"))
 				wg.Wait()
-				if n := failures(t, errs); n > 0 || o.asked.Load() != 1 || shared != crowd/10 {
+				if n := failures(t, errs); n > 0 || o.asked.Load() != 1 || shared != crowd/50 {
 					t.Errorf("%d failed, %d requests, %d shared", n, o.asked.Load(), shared)
 				}
 				if c.Stats().Entries != 1 || o.leftOpen() != 0 {

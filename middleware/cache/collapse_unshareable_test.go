@@ -134,7 +134,7 @@ func TestCollapseSharingByRequestDirective(t *testing.T) {
 // What is remembered of keys that cannot be shared has a bound, and one key more costs no more than a wait.
 func TestCollapseUnshareableKeysAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const keys = 3000 // of 1,024 that are remembered
+		const keys = 1500 // of 1,024 that are remembered
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 			time.Sleep(time.Millisecond)
 			return sends(sealed("k", n, 10), "Cache-Control: no-store"), nil

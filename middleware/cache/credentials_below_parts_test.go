@@ -39,8 +39,12 @@ func holding(who string) string { return strings.Repeat(fmt.Sprintf("data: of %-
 // Accounts whose credentials are added below the cache ask for ranges, streams and the whole, while stale answers are refreshed in the background, before and after they expire.
 // None gets a byte of another's, nor an answer that is put together of two.
 func TestCredentialsBelowWithPartsAndRefreshes(t *testing.T) {
+	seeds := uint64(8)
+	if underRace {
+		seeds = 4 // two with each store
+	}
 	for _, named := range []bool{false, true} {
-		for seed := range uint64(8) {
+		for seed := range seeds {
 			t.Run(fmt.Sprintf("named %t, seed %d", named, seed), func(t *testing.T) {
 				inBubble(t, func(t *testing.T) {
 					var mu sync.Mutex // of the origin, which remembers what it was asked

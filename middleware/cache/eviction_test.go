@@ -77,7 +77,7 @@ func TestEvictionScanKeepsTheHotSet(t *testing.T) {
 					c.has(fmt.Sprintf("/%d/warm%d", size, i))
 				}
 			}
-			for i := range 6000 {
+			for i := range 4000 {
 				c.has(fmt.Sprintf("/%d/scan%d", size, i))
 			}
 			if got := c.hot(hot, size); got < hot*9/10 {
@@ -139,7 +139,7 @@ func TestEvictionKeepsExactBoundsForAllBodySizes(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 6 {
 		wg.Go(func() {
-			for i := range 1200 {
+			for i := range 500 {
 				size := 10 + i*worker%700
 				switch {
 				case i%101 == 0:
