@@ -17,7 +17,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache"
 )
 
-// Close ends the Read of a laggard that waits for an exchange of its own.
+// Close ends the Read of a slow reader that waits for an exchange of its own.
 func TestFanoutCloseEndsTheReadOfASlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := sealed("k", 1, 1<<20)
@@ -77,7 +77,7 @@ func TestFanoutSlowReaderContinuesWithItsOwnRequest(t *testing.T) {
 	other := sealed("k", 2, 2<<20)
 	for name, test := range map[string]struct {
 		tag   string
-		again func(r *http.Request) (*http.Response, error) // what the laggard's request is answered with
+		again func(r *http.Request) (*http.Response, error) // what the slow reader's request is answered with
 		rng   bool                                          // it asks for the rest only
 		ok    bool
 	}{
@@ -137,7 +137,7 @@ func TestFanoutSlowReaderContinuesWithItsOwnRequest(t *testing.T) {
 	}
 }
 
-// A laggard's own exchange ends with its context, and with its body.
+// A slow reader's own exchange ends with its context, and with its body.
 func TestFanoutSlowReaderMayLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := sealed("k", 1, 1<<20)

@@ -13,7 +13,7 @@ import (
 	"github.com/plyhttp/ply/store/storetest"
 )
 
-// A lifetime that slides goes on as long as the response is used, and so do its marks.
+// A lifetime that slides goes on as long as the response is used, and so do its generations.
 func TestGenerationsAreProlongedBySlidingExpiry(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 24)
@@ -37,7 +37,7 @@ func TestGenerationsAreProlongedBySlidingExpiry(t *testing.T) {
 	})
 }
 
-// New rules may have responses live longer than their marks were to be kept.
+// New rules may have responses live longer than their generations were to be kept.
 func TestGenerationsAreProlongedByRecomputeExpiry(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 24)
@@ -51,7 +51,7 @@ func TestGenerationsAreProlongedByRecomputeExpiry(t *testing.T) {
 	})
 }
 
-// A store that loses marks loses responses, and never brings invalidated ones back.
+// A store that loses generations loses responses, and never brings invalidated ones back.
 func TestGenerationsLostLoseResponses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := storetest.NewMap(1 << 24)

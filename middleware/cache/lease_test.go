@@ -114,8 +114,8 @@ func together(t *testing.T, n int, chains []http.RoundTripper, url string) (outc
 	return outcomes, slowest
 }
 
-// noNotices reports whether each process has given back what it held.
-func noNotices(t *testing.T, m *storetest.Map) {
+// noLeases reports whether each process has given back what it held.
+func noLeases(t *testing.T, m *storetest.Map) {
 	t.Helper()
 	synctest.Wait()
 	if left := keys(t, m, store.KindLease); len(left) > 0 {
@@ -139,7 +139,7 @@ func TestLeaseOneFetchAcrossProcesses(t *testing.T) {
 		if diff := cmp.Diff(map[string]int{"miss": 1, "collapsed": 299}, outcomes); diff != "" || o.asked.Load() != 1 || slowest > 3*time.Second+contention {
 			t.Errorf("the origin was asked %d times, the slowest took %v\n%s", o.asked.Load(), slowest, diff)
 		}
-		noNotices(t, m)
+		noLeases(t, m)
 		if outcomes, _ = together(t, 100, chains, url); outcomes["hit"] != 300 {
 			t.Errorf("afterwards: %v", outcomes)
 		}
@@ -148,7 +148,7 @@ func TestLeaseOneFetchAcrossProcesses(t *testing.T) {
 		if diff := cmp.Diff(map[string]int{"revalidated": 1, "collapsed": 299}, outcomes); diff != "" || o.asked.Load() != 2 || slowest > 2*time.Second+contention {
 			t.Errorf("validation: the origin was asked %d times, the slowest took %v\n%s", o.asked.Load(), slowest, diff)
 		}
-		noNotices(t, m)
+		noLeases(t, m)
 		var sum cache.Stats
 		for _, c := range caches {
 			s := c.Stats()
@@ -171,7 +171,7 @@ func TestLeaseWaitersGetResponseThatIsStaleAtItsEnd(t *testing.T) {
 		if _, slowest := together(t, 10, chains, url); o.asked.Load() != 1 || slowest > 6*time.Second+contention {
 			t.Errorf("the origin was asked %d times, the slowest took %v", o.asked.Load(), slowest)
 		}
-		noNotices(t, m)
+		noLeases(t, m)
 	})
 }
 
@@ -219,7 +219,7 @@ func TestLeaseUnshareableResponseReleasesWaiters(t *testing.T) {
 					t.Errorf("%v, the slowest took %v the second time", outcomes, slowest)
 				}
 				time.Sleep(time.Minute)
-				noNotices(t, m)
+				noLeases(t, m)
 			})
 		})
 	}
@@ -246,7 +246,7 @@ func TestLeaseFailureReleasesAllWaiters(t *testing.T) {
 				}
 				wg.Wait()
 				time.Sleep(time.Minute)
-				noNotices(t, m)
+				noLeases(t, m)
 			})
 		})
 	}
@@ -277,7 +277,7 @@ func TestLeaseIsPerPrincipalAndVariant(t *testing.T) {
 		fetches(t.Context(), chains[0], url, "Accept-Language: xx")
 		time.Sleep(2 * time.Second) // copies near are looked at again
 		ask("Accept-Language: L")
-		noNotices(t, m)
+		noLeases(t, m)
 	})
 }
 
@@ -321,7 +321,7 @@ func TestLeaseInvalidationEndsTheWait(t *testing.T) {
 		if a := fetches(t.Context(), chains[0], url); a.Body != "new" || a.Outcome != "hit" || o.asked.Load() != 4 {
 			t.Errorf("in the end: %+v, the origin was asked %d times", a, o.asked.Load())
 		}
-		noNotices(t, m)
+		noLeases(t, m)
 	})
 }
 
@@ -356,7 +356,7 @@ func TestLeaseWaiterOrLeaderMayLeave(t *testing.T) {
 		if o.asked.Load() != 2 {
 			t.Errorf("the origin was asked %d times", o.asked.Load())
 		}
-		noNotices(t, m)
+		noLeases(t, m)
 	})
 }
 
@@ -385,7 +385,7 @@ func TestLeaseIsReleasedByClose(t *testing.T) {
 		time.Sleep(time.Second)
 		require.NoError(t, caches[0].Close())
 		wg.Wait()
-		noNotices(t, m)
+		noLeases(t, m)
 	})
 }
 
@@ -409,7 +409,7 @@ func TestLeaseOneRefreshAcrossProcesses(t *testing.T) {
 		if outcomes, _ := together(t, 1, chains, url); outcomes["hit"] != 3 || o.asked.Load() != 2 {
 			t.Errorf("%v, and the origin was asked %d times", outcomes, o.asked.Load())
 		}
-		noNotices(t, m)
+		noLeases(t, m)
 	})
 }
 
@@ -432,7 +432,7 @@ func TestLeaseBoundsTheWaitForALongBody(t *testing.T) {
 					t.Errorf("%v, the slowest took %v, the origin was asked %d times", outcomes, slowest, o.asked.Load())
 				}
 				time.Sleep(time.Minute)
-				noNotices(t, m)
+				noLeases(t, m)
 			})
 		})
 	}
@@ -515,7 +515,7 @@ func TestLeaseInvalidDurationsAreErrors(t *testing.T) {
 	}
 }
 
-// late is a store on whose notices a lot happens between what went before and them.
+// late is a store on whose lease records a lot happens between what went before and them.
 type late struct {
 	plain
 	before func()
@@ -545,6 +545,6 @@ func TestLeaseFindsResponseStoredMeanwhile(t *testing.T) {
 		if a := fetches(t.Context(), rt, url); a.Outcome != "hit" || o.asked.Load() != 1 {
 			t.Errorf("%+v, the origin was asked %d times", a, o.asked.Load())
 		}
-		noNotices(t, m)
+		noLeases(t, m)
 	})
 }

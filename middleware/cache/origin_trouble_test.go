@@ -186,7 +186,7 @@ func TestTroubleServesStaleToAll(t *testing.T) {
 						time.Sleep(test.pause)
 						failing = true
 						o.asked.Store(0)
-						for _, g := range storm(1000, rt, func(int) *http.Request { return ask(t, t.Context()) }) {
+						for _, g := range storm(200, rt, func(int) *http.Request { return ask(t, t.Context()) }) {
 							if g.err != nil || g.body != "good" {
 								t.Fatalf("%+v", g)
 							}

@@ -23,7 +23,7 @@ func TestPendingInvalidationOfHangingStoreCountsAsFault(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := &faulty{Map: storetest.NewMap(1 << 24)}
 		s.fault = func(ctx context.Context, n int64) error {
-			if n%3 != 0 { // two marks are read, quickly enough, and then one is to be put
+			if n%3 != 0 { // two generations are read, quickly enough, and then one is to be put
 				time.Sleep(time.Millisecond)
 				return nil
 			}

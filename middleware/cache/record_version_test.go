@@ -124,7 +124,7 @@ func TestRecordOfLaterVersionIsLeftAlone(t *testing.T) {
 					for key, was := range theirs {
 						is := must(m.Get(t.Context(), key))
 						if changed := is.Version != was.Version; kind == store.KindGeneration && !changed && strings.HasPrefix(key, "m1.") {
-							t.Errorf("%s is the mark of before", key)
+							t.Errorf("%s is the generation of before", key)
 						}
 					}
 				})

@@ -184,7 +184,7 @@ func TestStoreReturnsDamagedBytes(t *testing.T) {
 			old := first.(store.Record)
 			old.Data = bytes.Clone(old.Data)
 			if strings.HasPrefix(key, "m1") {
-				return r // a mark of before is an invalidation that has not been heard of
+				return r // a generation of before is an invalidation that has not been heard of
 			}
 			return old
 		},

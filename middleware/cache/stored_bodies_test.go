@@ -50,7 +50,7 @@ func TestStoredBodiesOfRemovedResponsesAreRemoved(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 		if left := all(t, m); strings.Contains(left, "m1.") {
-			t.Errorf("marks of nothing are left: %q", left)
+			t.Errorf("generations of nothing are left: %q", left)
 		}
 	})
 }

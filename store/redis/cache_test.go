@@ -431,8 +431,8 @@ func lists(ctx context.Context, c *goredis.Client) error {
 	return nil
 }
 
-// A mark of a later version, as an upgrade under way brings them, costs its own URL and no other. An invalidation removes it.
-func TestCacheOverMarksOfALaterVersion(t *testing.T) {
+// A generation of a later version, as an upgrade under way brings them, costs its own URL and no other. An invalidation removes it.
+func TestCacheOverGenerationsOfALaterVersion(t *testing.T) {
 	srv := server.Start(t)
 	p := startProcess(t, srv.Addr, &origin{}, cache.Options{StoreTimeout: 5 * time.Second})
 	p.get(t, "/bad/100")
