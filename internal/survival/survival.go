@@ -6,6 +6,7 @@
 //	survival.go   the trial, and what a store's calls must do
 //	cache.go      what a cache over it must do
 //	load.go       bodies that prove whose they are, and those who ask for them
+//	bench.go      what a hit and a miss cost over a store
 package survival
 
 import (
