@@ -117,6 +117,9 @@ func TestDesignNamesEachPackage(t *testing.T) {
 	}
 	for dir := range files {
 		outer, _, _ := strings.Cut(dir, "/internal/")
+		if outer != dir && files[outer] == nil {
+			continue // below a package that is not there, or not yet
+		}
 		if parts := strings.Split(outer, "/"); dir != "." && !named[strings.Join(parts[:min(len(parts), 2)], "/")] {
 			t.Errorf("docs/design.md does not name %s", dir)
 		}

@@ -42,7 +42,7 @@ func (x *keyIndex) find(hash uint64, key string) *slot {
 		if found == nil { // there always is a free cell
 			return nil
 		}
-		// A writer stores the mark before the slot. So whoever sees the slot sees its mark, or that of a later one, after this slot was gone.
+		// A writer stores the mark before the slot. So a reader that sees the slot sees its mark, or that of a later one, after this slot was gone.
 		if t.marks[i].Load() == mark(hash) && found.hash == hash && found.key == key {
 			return found
 		}

@@ -16,7 +16,7 @@ import (
 //	fields  in the order of their names: the name, a count, and so many lines
 //
 // Numbers are varints (encoding/binary); a string follows its length.
-// Whoever makes a Header of other bytes than [NewHeader] does has checked them: its methods rely on the form.
+// Code that makes a Header of other bytes than [NewHeader] does has to check them first: its methods rely on the form.
 type Header string
 
 // NewHeader returns the fields of h. It shares nothing with h.
