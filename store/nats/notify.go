@@ -133,12 +133,20 @@ func (s *Store) listen(ctx context.Context) {
 	}
 }
 
+// checkEvery is how often the store looks whether the bucket is still the one that it listens to. One that was deleted and made again has numbers that begin again,
+// and a consumer of before would wait for those that come next.
+const checkEvery = 5 * time.Second
+
 // follow listens to the bucket until something goes wrong or the connection changes.
 func (s *Store) follow(ctx context.Context, changes <-chan natsgo.Status) {
 	ctx, cancel := context.WithCancel(ctx)
 	var reading sync.WaitGroup
 	defer reading.Wait() // second: after the context has ended
 	defer cancel()
+	made, err := s.made(ctx)
+	if err != nil {
+		return
+	}
 	messages, err := s.subscribe(ctx)
 	if err != nil {
 		return
@@ -155,10 +163,31 @@ func (s *Store) follow(ctx context.Context, changes <-chan natsgo.Status) {
 			s.hear(m)
 		}
 	})
-	select {
-	case <-ctx.Done():
-	case <-changes:
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changes:
+			return
+		case <-tick.C:
+			if now, err := s.made(ctx); err != nil || !now.Equal(made) {
+				return
+			}
+		}
 	}
+}
+
+// made returns when the bucket was made.
+func (s *Store) made(ctx context.Context) (time.Time, error) {
+	return call(s, ctx, func(ctx context.Context, b *bucket) (time.Time, error) {
+		info, err := b.Info(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return info.Created, nil
+	})
 }
 
 // subscribe has the server tell of each message from now on, without its value.
@@ -167,7 +196,7 @@ func (s *Store) subscribe(ctx context.Context) (jetstream.MessagesContext, error
 	defer cancel()
 	return withBucket(s, ctx, func(ctx context.Context, b *bucket) (jetstream.MessagesContext, error) {
 		consumer, err := b.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-			FilterSubjects: []string{s.subject("r.>"), s.subject(clearKey)}, DeliverPolicy: jetstream.DeliverNewPolicy, HeadersOnly: true,
+			FilterSubjects: []string{s.subject("r.>"), s.subject(clearKey)}, DeliverPolicy: jetstream.DeliverNewPolicy, HeadersOnly: true, MaxResetAttempts: 1,
 		})
 		if err != nil {
 			return nil, err
