@@ -3,6 +3,7 @@ package nats
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"regexp"
@@ -11,7 +12,6 @@ import (
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/plyhttp/ply/internal/optionerror"
 	"github.com/plyhttp/ply/store"
@@ -134,7 +134,7 @@ func New(conn *natsgo.Conn, o Options) (*Store, error) {
 }
 
 func newStore(o Options) *Store {
-	s := &Store{opt: o, id: nuid.Next(), slots: make(chan struct{}, o.Calls), connected: make(chan struct{})}
+	s := &Store{opt: o, id: rand.Text(), slots: make(chan struct{}, o.Calls), connected: make(chan struct{})}
 	s.listeners.store = s
 	return s
 }
