@@ -66,6 +66,11 @@ if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null
   apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server || true # the tests say so if there is none
 fi
 
+if ! command -v valkey-server >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-cache >/dev/null && apt-cache show valkey-server >/dev/null 2>&1; then
+  step "install valkey-server" # its tests are skipped where there is no package, as in Debian 12
+  apt-get install -y -qq --no-install-recommends valkey-server || true
+fi
+
 if ! command -v memcached >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   step "install memcached"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends memcached || true # the tests say so if there is none

@@ -5,6 +5,7 @@ package server
 
 import (
 	"fmt"
+	"os/exec"
 	"testing"
 
 	"github.com/plyhttp/ply/internal/testserver"
@@ -21,10 +22,28 @@ func Start(tb testing.TB, args ...string) *Server {
 	return s
 }
 
+// StartValkey is Start with a valkey-server. Without one the test is skipped, with CI set, too: not each system has a package of it.
+func StartValkey(tb testing.TB) *Server {
+	tb.Helper()
+	path, err := exec.LookPath("valkey-server")
+	if err != nil {
+		tb.Skip("there is no valkey-server")
+	}
+	s := of(tb, path, nil)
+	s.Start()
+	return s
+}
+
 // New returns a server that does not run yet.
 func New(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	return testserver.New(tb, find(tb), func(port int) []string {
+	return of(tb, find(tb), args)
+}
+
+// of returns a server of the program at path.
+func of(tb testing.TB, path string, args []string) *Server {
+	tb.Helper()
+	return testserver.New(tb, path, func(port int) []string {
 		return append([]string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
 			"--dir", tb.TempDir(), "--maxmemory", "256mb", "--loglevel", "warning"}, args...)
 	})
