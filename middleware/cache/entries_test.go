@@ -321,3 +321,30 @@ func TestEntryOfATraceIsLikeOneOfTheList(t *testing.T) {
 		}
 	})
 }
+
+func TestOpenReturnsTrailersAndEmptyBodies(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, &origin{answer: func(r *http.Request) *http.Response {
+			resp := reply(200, "", "Cache-Control: max-age=60")
+			resp.Body = http.NoBody
+			if r.URL.Path != "/empty" {
+				resp = reply(200, "x", "Cache-Control: max-age=60")
+				resp.ContentLength, resp.Trailer = -1, http.Header{"X-Sum": {"1"}}
+			}
+			return resp
+		}}, cache.Options{})
+		for path, want := range map[string]http.Header{"/empty": nil, "/trailers": {"X-Sum": {"1"}}} {
+			g.get("http://a.test" + path)
+			synctest.Wait()
+			e, err := g.Entry(t.Context(), g.request("http://a.test"+path))
+			require.NoError(t, err)
+			resp, _ := opened(t, e)
+			if diff := cmp.Diff(want, resp.Trailer); diff != "" {
+				t.Errorf("%s: trailers (-want +got)\n%s", path, diff)
+			}
+			if empty := resp.Body == http.NoBody; empty != (path == "/empty") {
+				t.Errorf("%s: the body is NoBody: %v", path, empty)
+			}
+		}
+	})
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -122,6 +124,21 @@ func TestFailedSaveKeepsWhatIsStored(t *testing.T) {
 	})
 }
 
+func TestSaveOfABodyAsLargeAsTheBound(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x"), cache.Options{MaxEntryBytes: 10})
+		defer g.Close()
+		for body, stored := range map[string]bool{"0123456789": true, "0123456789x": false} {
+			err := g.Save(t.Context(), g.request(url), &http.Response{
+				StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: -1,
+			})
+			if (err == nil) != stored {
+				t.Errorf("%d bytes: %v", len(body), err)
+			}
+		}
+	})
+}
+
 func TestSaveSaysWhyABodyBrokeOff(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, says("x"), cache.Options{})
@@ -156,30 +173,43 @@ func TestSaveEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// Whichever call of the store fails, the error says so and has the store's.
 func TestSaveReportsAFailingStore(t *testing.T) {
 	down := errors.New("down")
-	for name, from := range map[string]int64{"on reading": 0, "on writing": 2} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				s := &faulty{Map: storetest.NewMap(0)}
-				g := newRig(t, says("x"), cache.Options{Store: s})
-				defer g.Close()
-				g.get(url + "/before") // the store has been set up
-				synctest.Wait()
-				at := s.calls.Load() + from
-				s.set(func(_ context.Context, n int64) error {
-					if n > at {
-						return down
-					}
-					return nil
-				})
-				err := g.Save(t.Context(), g.request(url), reply(200, "x", "Cache-Control: max-age=60"))
-				var not *cache.NotStoredError
-				if !errors.As(err, &not) || not.Source != "Options.Store" || !errors.Is(err, down) {
-					t.Errorf("error %v", err)
+	failed := 0
+	for calls := int64(0); calls < 10; calls++ {
+		inBubble(t, func(t *testing.T) {
+			s := &faulty{Map: storetest.NewMap(0)}
+			g := newRig(t, says("x"), cache.Options{Store: s})
+			defer g.Close()
+			g.get(url + "/before") // the store has been set up
+			synctest.Wait()
+			at := s.calls.Load() + calls
+			s.set(func(_ context.Context, n int64) error {
+				if n > at {
+					return down
 				}
+				return nil
 			})
+			err := g.Save(t.Context(), g.request(url), reply(200, "x", "Cache-Control: max-age=60"))
+			if err == nil {
+				return
+			}
+			failed++
+			var not *cache.NotStoredError
+			if !errors.As(err, &not) || not.Source != "Options.Store" || !errors.Is(err, down) {
+				t.Errorf("after %d calls: %v", calls, err)
+			}
+			if want := "cache: save: not stored: the store failed (Options.Store): down"; err.Error() != want {
+				t.Errorf("text %q, want %q", err, want)
+			}
+			if g.Stats().StoreErrors == 0 {
+				t.Error("the fault is not counted")
+			}
 		})
+	}
+	if failed < 3 {
+		t.Errorf("%d calls of the store failed a Save, want those of reading and of writing", failed)
 	}
 }
 
@@ -201,16 +231,112 @@ func TestSaveGoesByPrincipalAndVariant(t *testing.T) {
 }
 
 func TestSaveStoresForEachChain(t *testing.T) {
+	fresh := func(body io.Reader) *http.Response {
+		return &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=60"}}, Body: io.NopCloser(body), ContentLength: -1}
+	}
+	for name, c := range map[string]struct {
+		body   io.Reader
+		reason string
+	}{
+		"a body within the bound": {strings.NewReader("0123456789"), ""},
+		"one of a byte more":      {strings.NewReader("0123456789x"), "body exceeds MaxEntryBytes"},
+		"one that breaks off":     {io.MultiReader(strings.NewReader("0"), failing{io.ErrUnexpectedEOF}), "the body broke off"},
+		"one without any bytes":   {strings.NewReader(""), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				g := newRig(t, says("of the origin"), cache.Options{MaxEntryBytes: 10})
+				defer g.Close()
+				other := g.Middleware(cache.NamedConnection("another")(g.origin))
+				err := g.Save(t.Context(), g.request(url), fresh(c.body))
+				if c.reason != "" {
+					var not *cache.NotStoredError
+					if !errors.As(err, &not) || not.Reason != c.reason || g.entries() != 0 {
+						t.Errorf("%v, %d entries", err, g.entries())
+					}
+					return
+				}
+				require.NoError(t, err)
+				first, _ := g.get(url)
+				g.rt = other
+				second, _ := g.get(url)
+				if first.Outcome != "hit" || second != first || len(g.origin.asked) != 0 {
+					t.Errorf("%v and %v, the origin saw %d requests", first, second, len(g.origin.asked))
+				}
+			})
+		})
+	}
+}
+
+// A store of several processes holds nothing for a connection that only this process knows. A chain with such a one does not keep the others from theirs.
+func TestSaveByConnectionsWithoutAName(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		g := newRig(t, says("of the origin"), cache.Options{})
+		unnamed := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("not to be dialed") }}
+		c, err := cache.New(cache.Options{Store: storetest.NewMap(0)})
+		require.NoError(t, err)
+		defer c.Close()
+		first := c.Middleware(unnamed)
+		var not *cache.NotStoredError
+		err = c.Save(t.Context(), must(http.NewRequest("GET", url, nil)), reply(200, "x", "Cache-Control: max-age=60"))
+		if !errors.As(err, &not) || !strings.HasPrefix(not.Reason, "no name for the connection") {
+			t.Errorf("error %v", err)
+		}
+		named := c.Middleware(cache.NamedConnection("gateway")(unnamed))
+		require.NoError(t, c.Save(t.Context(), must(http.NewRequest("GET", url, nil)), reply(200, "x", "Cache-Control: max-age=60")))
+		resp, err := named.RoundTrip(must(http.NewRequest("GET", url, nil)))
+		require.NoError(t, err)
+		readAll(resp)
+		if s, _ := cache.StatusOf(resp); !s.Hit {
+			t.Errorf("%+v", s)
+		}
+		runtime.KeepAlive(first)
+	})
+}
+
+// What a response leaves out is what net/http would have filled in.
+func TestSavedResponseIsCompleted(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("of the origin"), cache.Options{Expiry: expiry.After(time.Minute)})
 		defer g.Close()
-		other := g.Middleware(cache.NamedConnection("another")(g.origin))
-		require.NoError(t, g.Save(t.Context(), g.request(url), reply(200, "saved", "Cache-Control: max-age=60")))
+		require.NoError(t, g.Save(t.Context(), g.request(url), &http.Response{StatusCode: 204}))
+		have, resp := g.get(url)
+		g.want(have, 204, "", "hit", 0)
+		if resp.Status != "204 No Content" || resp.Proto != "HTTP/1.1" || resp.ProtoMajor != 1 || resp.ProtoMinor != 1 || resp.Header.Get("Date") == "" {
+			t.Errorf("%q, %s, %d.%d, %v", resp.Status, resp.Proto, resp.ProtoMajor, resp.ProtoMinor, resp.Header)
+		}
+	})
+}
+
+// An error is no reason to forget what can still be served, and is refused as such.
+func TestSaveOfAnErrorBesideWhatCanBeServed(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("good", "Cache-Control: max-age=60"), cache.Options{})
+		defer g.Close()
+		g.get(url)
+		synctest.Wait()
+		err := g.Save(t.Context(), g.request(url), reply(500, "bad", "Cache-Control: max-age=60"))
+		var not *cache.NotStoredError
+		if !errors.As(err, &not) || *not != (cache.NotStoredError{Reason: "an error, and what is stored can still be served", Source: "RFC 5861 §4"}) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestSaveOfAnAnswerToAnUnsafeRequestInvalidatesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("first", "Cache-Control: max-age=60"), cache.Options{})
+		defer g.Close()
+		g.get(url)
+		synctest.Wait()
+		r := g.request(url)
+		r.Method = "DELETE"
+		var not *cache.NotStoredError
+		if err := g.Save(t.Context(), r, reply(200, "gone", "Cache-Control: max-age=60")); !errors.As(err, &not) || not.Source != "RFC 9111 §3, RFC 9110 §9.2.3" {
+			t.Errorf("error %v", err)
+		}
+		synctest.Wait()
 		have, _ := g.get(url)
-		g.want(have, 200, "saved", "hit", 0)
-		g.rt = other
-		have, _ = g.get(url)
-		g.want(have, 200, "saved", "hit", 0)
+		g.want(have, 200, "first", "hit", 1)
 	})
 }
 
