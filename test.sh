@@ -10,6 +10,7 @@
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
 # The tests of store/redis start a redis-server, and those of store/memcached a memcached: where there is none, it is installed if that is possible;
 # otherwise they are skipped, or, with CI set, fail. Those of store/s3 build their server from a module outside the workspace.
+# Those of store/dynamodb install dynalite with npm, in the user's cache directory: node and npm are treated like those servers.
 set -euo pipefail
 cd "$(dirname "$0")"
 FUZZTIME=${FUZZTIME:-10000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure
@@ -74,6 +75,11 @@ fi
 if ! command -v memcached >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   step "install memcached"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends memcached || true # the tests say so if there is none
+fi
+
+if { ! command -v node || ! command -v npm; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  step "install node and npm"
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm || true # the tests say so if there is none
 fi
 
 check_format
