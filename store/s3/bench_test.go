@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -122,5 +123,23 @@ func BenchmarkHit(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkMiss is a request that the cache cannot answer, until the answer is stored.
+func BenchmarkMiss(b *testing.B) {
+	c := startClient(b, open(b, start(b).addr, "ply", s3.Options{}), patient)
+	n := 0
+	for _, size := range []int{1 << 10, 256 << 10} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			for b.Loop() {
+				n++
+				before := c.cache.Stats().Stored
+				c.get(b, fmt.Sprintf("/miss/%d/%d", n, size))
+				for c.cache.Stats().Stored == before {
+					runtime.Gosched()
+				}
+			}
+		})
 	}
 }

@@ -256,6 +256,24 @@ func TestSlowDownIsNotTriedAgain(t *testing.T) {
 	}
 }
 
+// An internal error is tried once more, and no more than once.
+func TestInternalErrorIsTriedOnceMore(t *testing.T) {
+	f, s := fakeServer(t, s3.Options{})
+	put(t, s, "k", "v")
+	for failures, want := range map[int64]int{1: 2, 9: 2} {
+		var left atomic.Int64
+		left.Store(failures)
+		f.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+			return left.Add(-1) >= 0 && refusing(500, "InternalError")(w, r)
+		})
+		f.Counts()
+		_, err := s.Get(t.Context(), "k")
+		if n := f.Counts()["GET"]; n != want || (err == nil) != (failures == 1) {
+			t.Errorf("%d failures: %d requests, %v", failures, n, err)
+		}
+	}
+}
+
 // A server that hangs holds up no caller beyond its time, and leaves no goroutines behind.
 func TestHungServerHoldsUpNoCall(t *testing.T) {
 	f, s := fakeServer(t, s3.Options{Timeout: 300 * time.Millisecond})
