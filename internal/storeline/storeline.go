@@ -101,10 +101,21 @@ func Decode(value []byte) (l Line, data []byte, ok bool) {
 		Size: int(number(fields[5], 31)), Chunk: int(number(fields[6], 31)),
 		Owner: named(fields[7], "owner="), Key: named(fields[8], "key="), Label: named(fields[9], "label="),
 	}
-	if failed || err != nil || !isKind || l.Size == 0 || l.Chunk == 0 && len(data) != l.Size || l.Chunk != 0 && len(data) != 0 || l.Chunks() > MaxChunks {
+	if failed || err != nil || !isKind || !l.precedes(len(data)) {
 		return Line{}, nil, false
 	}
 	return l, data, true
+}
+
+// precedes reports whether so many bytes can follow the line: all of them, or none if they are in chunks.
+func (l Line) precedes(data int) bool {
+	switch {
+	case l.Size == 0, l.Chunks() > MaxChunks:
+		return false
+	case l.Chunk == 0:
+		return data == l.Size
+	}
+	return data == 0
 }
 
 // Proves reports whether this is the data that the record was put with.

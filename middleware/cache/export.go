@@ -136,10 +136,12 @@ func (c *Cache) eachForeign(ctx context.Context, report *MoveReport, wanted func
 	var failed error
 	err := c.store.Each(ctx, nil, func(key string, set *stored.Variants, _ stored.Updater) bool {
 		for _, e := range set.Entries {
-			if failed = c.exportEntry(ctx, key, e, report, wanted, f); failed == nil {
-				failed = ctx.Err()
+			if !wanted(c.shown(key, e)) {
+				report.skip(SkipNotWanted)
+			} else if failed = c.exportEntry(ctx, key, e, report, f); failed != nil {
+				return false
 			}
-			if failed != nil {
+			if failed = ctx.Err(); failed != nil {
 				return false
 			}
 		}
@@ -152,12 +154,8 @@ func (c *Cache) eachForeign(ctx context.Context, report *MoveReport, wanted func
 	return err
 }
 
-func (c *Cache) exportEntry(ctx context.Context, key string, e *stored.Entry, report *MoveReport, wanted func(*Entry) bool, f func(*foreign) error) error {
-	switch {
-	case !wanted(c.shown(key, e)):
-		report.skip(SkipNotWanted)
-		return nil
-	case e.Unnamed:
+func (c *Cache) exportEntry(ctx context.Context, key string, e *stored.Entry, report *MoveReport, f func(*foreign) error) error {
+	if e.Unnamed {
 		report.skip(SkipUnnamed)
 		return nil
 	}
