@@ -124,6 +124,7 @@ func (s *Store) encode(id string, r store.Record, now time.Time) (head item, chu
 var errDamaged = errors.New("the item is no record")
 
 // decode returns what a head says. The error is store.ErrNewer for one that a later version of this package wrote, and errDamaged for what is no head of this id.
+// Over 15 branches on purpose: it reads attribute after attribute, one flag and one branch for each.
 func decode(id string, it item) (head, error) {
 	if f, ok := numberIn(it, attrFormat); ok && f > format {
 		return head{}, store.ErrNewer

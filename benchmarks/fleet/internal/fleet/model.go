@@ -1,4 +1,10 @@
 // Package fleet has a model of many processes that share a store, and their traffic.
+//
+//	scenario.go   a fleet, its traffic and what happens to it; ways.go   the scenarios that are compared
+//	model.go      virtual time, processes and keys
+//	requests.go   a request: hit, fetch, or a wait for a fetch; leases.go   one fetch for all processes
+//	events.go     invalidations, deploys, what else happens
+//	store.go      calls of the store, and its failure
 package fleet
 
 import (
