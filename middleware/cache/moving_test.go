@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -462,4 +464,91 @@ func TestEntriesWhoseConnectionHasNoNameStayInTheProcess(t *testing.T) {
 	b.rt = b.Middleware(cache.NamedConnection("gateway")(&seen{b.origin, nameless}))
 	have, _ := b.get("https://h/named")
 	b.want(have, 200, "a", "hit", 0)
+}
+
+// The clock of the importing machine may be behind: then the age of a response cannot be known, and it is validated.
+func TestImportedResponseOfTheFutureIsValidated(t *testing.T) {
+	var stream []byte
+	inBubble(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		a := newPlainRig(t, says("a", "Cache-Control: max-age=100000", `ETag: "v"`), cache.Options{})
+		a.get("http://h/")
+		stream = a.exported()
+	})
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				o := &origin{answer: func(*http.Request) *http.Response { return reply(304, "", `ETag: "v"`) }}
+				b := newPlainRig(t, o, cache.Options{Store: open(t)})
+				b.imports(stream)
+				have, _ := b.get("http://h/")
+				b.want(have, 200, "a", "revalidated", 1)
+				require.Len(t, o.asked, 1)
+				if o.asked[0].Header.Get("If-None-Match") != `"v"` {
+					t.Errorf("asked with %v", o.asked[0].Header)
+				}
+			})
+		})
+	}
+}
+
+// Entries come and go, and are asked for, while they move. Whatever arrives is whole, and answers the request that it was stored for.
+func TestEntriesMoveWhileBothCachesAreInUse(t *testing.T) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			var version atomic.Int64
+			answer := roundTripper(func(r *http.Request) (*http.Response, error) {
+				body := strings.Repeat(r.URL.Path+" "+strconv.FormatInt(version.Add(1), 10)+"\n", 200)
+				return reply(200, body, "Cache-Control: max-age=1000", "Date: "+time.Now().UTC().Format(http.TimeFormat)), nil
+			})
+			a, err := cache.New(cache.Options{Store: open(t), StoreTimeout: 10 * time.Second})
+			require.NoError(t, err)
+			defer a.Close()
+			b, err := cache.New(cache.Options{Store: open(t), StoreTimeout: 10 * time.Second})
+			require.NoError(t, err)
+			defer b.Close()
+			first, second := a.Middleware(answer), b.Middleware(answer)
+			var users sync.WaitGroup
+			for user := range 4 {
+				users.Go(func() {
+					for i := range 300 {
+						rt := first
+						if user%2 == 1 {
+							rt = second
+						}
+						method := "GET"
+						if i%17 == 0 {
+							method = "DELETE"
+						}
+						r, _ := http.NewRequest(method, "http://h/"+strconv.Itoa((i*7+user)%40), nil)
+						resp, err := rt.RoundTrip(r)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						body, err := io.ReadAll(resp.Body)
+						resp.Body.Close()
+						line, _, _ := bytes.Cut(body, []byte("\n"))
+						if err != nil || !bytes.HasPrefix(line, []byte(r.URL.Path+" ")) || string(body) != strings.Repeat(string(line)+"\n", 200) {
+							t.Errorf("%s: a wrong body, %v: %.40q", r.URL.Path, err, body)
+						}
+					}
+				})
+			}
+			moved := 0
+			for range 10 {
+				report, err := cache.Copy(t.Context(), b, a)
+				if err != nil {
+					t.Error(err)
+				}
+				moved += report.Entries
+			}
+			users.Wait()
+			report, err := cache.Copy(t.Context(), b, a)
+			require.NoError(t, err)
+			if moved+report.Entries == 0 {
+				t.Error("nothing has moved")
+			}
+		})
+	}
 }

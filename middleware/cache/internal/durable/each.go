@@ -40,6 +40,7 @@ type walk struct {
 	visit   func(string, *stored.Variants, stored.Updater) bool
 	waiting []listed
 	tags    invalidation.TagList // of those that wait
+	bytes   int                  // of their records
 	ended   bool
 	failed  error
 }
@@ -51,9 +52,10 @@ type listed struct {
 }
 
 const (
-	// maxListed and maxListedTags bound how many records wait, and how many generations are read in one call.
-	maxListed     = 64
-	maxListedTags = 256
+	// maxListed, maxListedTags and maxListedBytes bound how many records wait, how many generations are read in one call, and what the records take.
+	maxListed      = 64
+	maxListedTags  = 256
+	maxListedBytes = 1 << 20
 )
 
 // add takes a record in. It reports whether the walk goes on.
@@ -73,8 +75,9 @@ func (w *walk) add(ctx context.Context, name string, r store.Record) bool {
 		return true
 	}
 	w.waiting = append(w.waiting, l)
+	w.bytes += len(r.Data)
 	(&Snapshot{}).addMissing(&w.tags, l.set)
-	if len(w.waiting) < maxListed && len(w.tags.Tags) < maxListedTags {
+	if len(w.waiting) < maxListed && len(w.tags.Tags) < maxListedTags && w.bytes < maxListedBytes {
 		return true
 	}
 	return w.flush(ctx)
@@ -86,7 +89,7 @@ func (w *walk) flush(ctx context.Context) bool {
 		return !w.ended
 	}
 	waiting, tags := w.waiting, w.tags.Tags
-	w.waiting, w.tags = nil, invalidation.TagList{}
+	w.waiting, w.tags, w.bytes = nil, invalidation.TagList{}, 0
 	pending, seen := w.store.Pending.snapshot(), newSnapshot(len(tags))
 	if w.failed = w.store.readGenerations(ctx, seen, tags); w.failed != nil {
 		w.ended = true

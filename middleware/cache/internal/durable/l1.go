@@ -142,8 +142,8 @@ func (n *L1) wrote(at stored.RecordKey, set *stored.Variants, since invalidation
 	}
 	since = n.history.AddAt(since, at.Tag())
 	n.memory.Update(context.Background(), at.Name, func(*stored.Variants) *stored.Variants {
-		if set == nil || n.history.Since(since, append(set.Tags(), at.Tag())) {
-			return nil
+		if set == nil || set.FromFuture(now) || n.history.Since(since, append(set.Tags(), at.Tag())) {
+			return nil // what is from the future, another process or an import has stored: a lookup judges it when it reads the record
 		}
 		return copied(set, "", now)
 	})
