@@ -508,6 +508,10 @@ func TestEntriesMoveWhileBothCachesAreInUse(t *testing.T) {
 			require.NoError(t, err)
 			defer b.Close()
 			first, second := a.Middleware(answer), b.Middleware(answer)
+			for i := range 20 {
+				r, _ := http.NewRequest("GET", "http://h/first/"+strconv.Itoa(i), nil)
+				readAll(roundTrip(t, first, r))
+			}
 			var users sync.WaitGroup
 			for user := range 4 {
 				users.Go(func() {
@@ -544,10 +548,8 @@ func TestEntriesMoveWhileBothCachesAreInUse(t *testing.T) {
 				moved += report.Entries
 			}
 			users.Wait()
-			report, err := cache.Copy(t.Context(), b, a)
-			require.NoError(t, err)
-			if moved+report.Entries == 0 {
-				t.Error("nothing has moved")
+			if moved < 20 {
+				t.Errorf("%d entries have moved", moved)
 			}
 		})
 	}
