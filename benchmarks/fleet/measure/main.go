@@ -1,7 +1,7 @@
 // Measure has real processes use a real store: what a call takes, and how often a fleet calls the store and the origin, beside the model of benchmarks/fleet.
 //
 //	redis-server --port 6390 --save '' --appendonly no &
-//	go run ./benchmarks/fleet/measure -url redis://127.0.0.1:6390
+//	go run ./benchmarks/fleet/measure -url redis://127.0.0.1:6390 -url postgres://app@127.0.0.1:5490/cache
 //
 // -url may come several times. The store is used as any cache would use it, and not emptied: give one that nothing else needs.
 // The processes are this program, started again; they end with it.
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/benchmarks/fleet/internal/fleet"
+	_ "github.com/plyhttp/ply/store/postgres"
 	_ "github.com/plyhttp/ply/store/redis"
 )
 
