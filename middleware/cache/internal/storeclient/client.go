@@ -160,6 +160,7 @@ func guarded[T any](ctx context.Context, g *Client, l *lane, call func(context.C
 	if g.skips(l, began) {
 		return result, ErrStoreDown
 	}
+	// What a retry with more patience finds out says nothing about calls that a request waits for, so the breaker does not hear of it.
 	if result, err = Call(ctx, g, l, call); !g.ignoreBreaker {
 		g.observe(l, err, began, time.Now())
 	}
@@ -178,6 +179,7 @@ func (g *Client) skips(l *lane, now time.Time) bool {
 	}
 	for _, l := range [...]*lane{g.Reads, l} { // a store that cannot be read is not written to either
 		if probe, down := l.Breaker.state(now); down {
+			// state says so to one caller for each probe that is due. None waits for it, not even that one.
 			if probe {
 				go g.probe(l)
 			}
@@ -218,6 +220,7 @@ func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Cont
 	}
 	ctx, cancel := g.limit(ctx)
 	defer cancel()
+	// A full lane counts as a store that hangs, and costs the caller no more than that does.
 	select {
 	case l.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -236,6 +239,7 @@ func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Cont
 			o.err = ContextError(ctx) // the store obeys its context, and its error says so in its own words
 		}
 		return o.result, o.err
+	// result is still the zero value: what the goroutine writes is its own, and goes with the channel.
 	case <-ctx.Done():
 		return result, ContextError(ctx)
 	}
@@ -271,6 +275,7 @@ func (g *Client) Close() {
 	g.Writes.Breaker.probes.Wait()
 	timer := time.NewTimer(g.Timeout)
 	defer timer.Stop()
+	// Slots that are taken here are never given back, so when all are taken, no call is under way and none can begin.
 	for _, l := range [...]*lane{g.Reads, g.Writes} {
 		for range cap(l.slots) {
 			select {

@@ -41,6 +41,7 @@ func (c *Workers) Go(job func(context.Context)) bool {
 	if c.closed || c.jobs >= maxJobs {
 		return false
 	}
+	// wg.Go is called under the lock under which Shutdown sets closed: so it comes before Shutdown's Wait, or not at all.
 	c.jobs++
 	c.wg.Go(func() {
 		defer c.done()
@@ -66,6 +67,7 @@ func (c *Workers) GoOnce(name string, job func(context.Context)) {
 	}
 }
 
+// claim and its insertion are one critical section: of two callers with one name, one starts the job.
 func (c *Workers) claim(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,6 +119,7 @@ func (c *Workers) Await(job func(context.Context) error, ended func(error)) {
 	case err := <-done:
 		ended(err)
 	case <-timer.C:
+		// The job sends once, on each way out, so this goroutine ends when the job does.
 		c.Then(func() { ended(<-done) })
 	}
 }
@@ -134,6 +137,7 @@ func (c *Workers) Shutdown(patience time.Duration) {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
+	// Without the lock: done and release take it, and Wait waits for them.
 	defer time.AfterFunc(patience, c.cancel).Stop()
 	c.wg.Wait()
 	c.cancel()
