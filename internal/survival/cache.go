@@ -29,12 +29,7 @@ type client struct {
 
 func (trial Trial) client(t testing.TB, addr string) *client {
 	t.Helper()
-	c, err := cache.New(cache.Options{Store: trial.open(t, addr), StoreTimeout: trial.StoreTimeout})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return &client{Client: &http.Client{Transport: c.Middleware(origin{})}, cache: c, tb: t}
+	return trial.over(t, addr, origin{})
 }
 
 // origin answers with bodies of the size that the end of the path says, and that prove whose they are.

@@ -5,6 +5,7 @@
 //
 //	survival.go   the trial, and what a store's calls must do
 //	cache.go      what a cache over it must do
+//	fleet.go      what caches over one store do for each other
 //	load.go       bodies that prove whose they are, and those who ask for them
 //	bench.go      what a hit and a miss cost over a store
 package survival

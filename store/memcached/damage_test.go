@@ -70,11 +70,13 @@ func TestForeignValuesAreAbsentAndGiveWay(t *testing.T) {
 	s := open(t, memcached.Options{Timeout: patient}, addr)
 	put(t, s, "other", store.Record{Data: []byte("of another key")})
 	good := value(t, addr, "ply:other")
-	foreign := map[string]string{"empty": "", "text": "hello", "another key's": good, "no data": good[:strings.IndexByte(good, '\n')+1], "too long": strings.Repeat("x", 1<<20-400),
-		"of before a Clear": strings.Replace(good, value(t, addr, "ply!generation"), "ANOTHER", 1)}
-	for i := 0; i < len(good); i += 5 {
-		foreign[fmt.Sprint("cut to ", i)] = good[:i]
-		foreign[fmt.Sprint("flipped at ", i)] = good[:i] + string(good[i]^1) + good[i+1:]
+	put(t, s, "k", store.Record{Data: []byte("of this key")})
+	mine := value(t, addr, "ply:k")
+	foreign := map[string]string{"empty": "", "text": "hello", "another key's": good, "no data": mine[:strings.IndexByte(mine, '\n')+1], "too long": strings.Repeat("x", 1<<20-400),
+		"of before a Clear": strings.Replace(mine, value(t, addr, "ply!generation"), "ANOTHER", 1)}
+	for i := range mine {
+		foreign[fmt.Sprint("cut to ", i)] = mine[:i]
+		foreign[fmt.Sprint("flipped at ", i)] = mine[:i] + string(mine[i]^1) + mine[i+1:]
 	}
 	for name, text := range foreign {
 		set(t, addr, "ply:k", text)

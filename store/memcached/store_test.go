@@ -84,6 +84,10 @@ func TestSurvival(t *testing.T) {
 	})
 }
 
+func TestFleet(t *testing.T) {
+	survival.RunFleet(t, "memcached://"+server.Start(t).Addr+","+server.Start(t).Addr+"?timeout=20s&max_item_bytes=64KiB")
+}
+
 // command sends a command as another program would, and returns the reply up to a line that is an end.
 func command(t testing.TB, addr, text string) string {
 	t.Helper()

@@ -81,20 +81,25 @@ func TestNotifyReportsTheChangesOfOthersOnly(t *testing.T) {
 	put(t, one, "ours", store.Record{Data: []byte("x")})
 	for i := range 30 { // so that the bucket is full, and what is read is written again
 		put(t, one, fmt.Sprint("ours-", i), store.Record{Data: make([]byte, 30_000)})
-		get(t, two, "read")
 	}
+	kv := raw(t, srv.Addr, "ply")
+	was, err := kv.Get(t.Context(), "r.read")
+	require.NoError(t, err)
+	get(t, open(t, srv.Addr, nats.Options{Timeout: patient}), "read")
+	is, err := kv.Get(t.Context(), "r.read")
+	require.NoError(t, err)
+	require.Greater(t, is.Revision(), was.Revision())
 	put(t, two, key, store.Record{Data: []byte("x")})
 	n.waitFor(t, key)
+	for _, silent := range []string{"ours", "ours-3", "read", ""} { // the server tells of all in their order
+		require.Zero(t, n.count(silent), silent)
+	}
+	require.NotZero(t, get(t, two, "read"))
 	n.forget()
 	require.NoError(t, two.Delete(t.Context(), key, ""))
 	n.waitFor(t, key)
 	require.NoError(t, raw(t, srv.Addr, "ply").Delete(t.Context(), "r.foreign"))
 	n.waitFor(t, "foreign")
-	for _, silent := range []string{"ours", "ours-3", "read"} {
-		require.Zero(t, n.count(silent), silent)
-	}
-	require.NotZero(t, get(t, two, "read"))
-	require.Zero(t, n.count(""))
 	require.NoError(t, two.Clear(t.Context()))
 	n.waitFor(t, "")
 }

@@ -83,10 +83,14 @@ func TestForeignValuesAreAbsentAndGiveWay(t *testing.T) {
 	e, err := kv.Get(t.Context(), "r.other")
 	require.NoError(t, err)
 	good := string(e.Value())
-	foreign := map[string]string{"empty": "", "text": "hello", "another key's": good, "no data": good[:strings.IndexByte(good, '\n')+1], "long": strings.Repeat("x", 1<<19)}
-	for i := 0; i < len(good); i += 5 {
-		foreign[fmt.Sprint("cut to ", i)] = good[:i]
-		foreign[fmt.Sprint("flipped at ", i)] = good[:i] + string(good[i]^1) + good[i+1:]
+	put(t, s, "k", store.Record{Data: []byte("of this key")})
+	e, err = kv.Get(t.Context(), "r.k")
+	require.NoError(t, err)
+	mine := string(e.Value())
+	foreign := map[string]string{"empty": "", "text": "hello", "another key's": good, "no data": mine[:strings.IndexByte(mine, '\n')+1], "long": strings.Repeat("x", 1<<19)}
+	for i := range mine {
+		foreign[fmt.Sprint("cut to ", i)] = mine[:i]
+		foreign[fmt.Sprint("flipped at ", i)] = mine[:i] + string(mine[i]^1) + mine[i+1:]
 	}
 	for name, text := range foreign {
 		_, err := kv.Put(t.Context(), "r.k", []byte(text))

@@ -94,6 +94,10 @@ func TestSurvival(t *testing.T) {
 	})
 }
 
+func TestFleet(t *testing.T) {
+	survival.RunFleet(t, "nats://"+natstest.Start(t, "-max-payload", "65536").Addr+"?timeout=20s&max_bytes=64MiB")
+}
+
 func get(t testing.TB, s store.Store, key string) store.Record {
 	t.Helper()
 	r, err := s.Get(context.Background(), key)
