@@ -45,6 +45,8 @@ func TestREADMESetsUpEachSubmodule(t *testing.T) {
 	for module, body := range map[string]string{
 		"store/redis": `s, err := redis.Open("redis://127.0.0.1:1", redis.Options{})
 			if err == nil { err = s.Close() }`,
+		"store/postgres": `s, err := postgres.Open("postgres://127.0.0.1:1/db", postgres.Options{})
+			if err == nil { err = s.Close() }`,
 		"store/sqlite": `s, err := sqlite.Open("cache.db", sqlite.Options{})
 			if err == nil { err = s.Close() }`,
 		"middleware/decode": `err := decode.Options{}.Validate()

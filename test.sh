@@ -8,7 +8,7 @@
 #
 # It needs Go and, for the first run, the network for modules. The race detector needs a C compiler: where there is none,
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
-# The tests of store/redis start a redis-server, and those of store/memcached a memcached: where there is none, it is installed if that is possible;
+# The tests of store/redis start a redis-server, those of store/memcached a memcached, and those of store/postgres a PostgreSQL: where there is none, it is installed if that is possible;
 # otherwise they are skipped, or, with CI set, fail. Those of store/s3 build their server from a module outside the workspace.
 # Those of store/dynamodb install dynalite with npm, in the user's cache directory: node and npm are treated like those servers.
 set -euo pipefail
@@ -80,6 +80,11 @@ fi
 if { ! command -v node || ! command -v npm; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   step "install node and npm"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm || true # the tests say so if there is none
+fi
+
+if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  step "install postgresql"
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql || true # the tests say so if there is none
 fi
 
 check_format

@@ -113,8 +113,8 @@ func (e *listeners) tell(key string) {
 	}
 }
 
-// errDeaf is a connection that works and does not hear: it leads through a pooler of transactions.
-var errDeaf = errors.New("notifications do not arrive on this connection; where the URL leads to a pooler of transactions, Options.ListenURL must name the server itself")
+// errDeaf is a connection that works and does not hear: it leads through a pooler of transactions, or to another database.
+var errDeaf = errors.New("notifications do not arrive on this connection: where the URL leads to a pooler of transactions, Options.ListenURL must name the server itself, and the same database")
 
 // follow keeps a listening connection until the context is done. "" is told when it is lost, for what is missed then; when the next one is there, for what was read in between;
 // and after each vain try if the server answers other calls: then there is nothing better than to take everything for changed, again and again.
@@ -152,9 +152,9 @@ func (s *Store) hear(ctx context.Context) (heard bool, err error) {
 		_ = conn.Close(end)
 	}()
 	for {
-		// A notification to itself shows that the connection lives, and that it hears.
-		err := within(ctx, s.opt.Timeout, func(ctx context.Context) error {
-			_, err := conn.Exec(ctx, "SELECT pg_notify($1::text, $2::text)", s.opt.channel(), s.id)
+		// A notification to itself, sent where changes are announced, shows that the connection lives, and that it hears them.
+		err := s.try(ctx, func(ctx context.Context) error {
+			_, err := s.pool.Exec(ctx, "SELECT pg_notify($1::text, $2::text)", s.opt.channel(), s.id)
 			return err
 		})
 		if err != nil {

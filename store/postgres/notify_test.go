@@ -4,7 +4,10 @@ package postgres_test
 
 import (
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,28 +125,51 @@ func TestNotifyTellsThatAllMayHaveChangedAfterTheConnectionWasLost(t *testing.T)
 	}
 }
 
-// A connection on which notifications do not arrive is found out by the store's own, and then everything counts as changed from time to time.
+// A connection on which notifications do not arrive, or that cannot be made, is told to the logger, and then everything counts as changed from time to time.
 func TestListenURLThatDoesNotHear(t *testing.T) {
 	srv := server.Shared(t)
 	exec(t, raw(t, srv.URL()), "CREATE DATABASE elsewhere")
-	s, err := postgres.Open(srv.URL(), postgres.Options{Schema: newSchema(), Timeout: patient, ListenURL: "postgres://127.0.0.1:1/x"})
-	require.NoError(t, err)
-	defer s.Close()
-	var mu sync.Mutex // guards told
-	told := 0
-	defer s.Notify(func(key string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if key == "" {
-			told++
-		}
-	})()
-	testutil.Eventually(t, "all may have changed", func() bool {
-		put(t, s, "k", "v")
-		mu.Lock()
-		defer mu.Unlock()
-		return told >= 2
-	})
+	for url, want := range map[string]string{
+		"postgres://127.0.0.1:1/x":                                 "failed to connect",
+		strings.Replace(srv.URL(), "/postgres?", "/elsewhere?", 1): "notifications do not arrive on this connection",
+	} {
+		t.Run(want, func(t *testing.T) {
+			var log logged
+			s := open(t, srv.URL(), postgres.Options{Timeout: 2 * time.Second, ListenURL: url, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			var told atomic.Int64
+			defer s.Notify(func(key string) {
+				if key == "" {
+					told.Add(1)
+				}
+			})()
+			testutil.Eventually(t, "all may have changed", func() bool {
+				_, err := s.Get(t.Context(), "k")
+				require.NoError(t, err)
+				return told.Load() >= 2
+			})
+			if text := log.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, want) {
+				t.Errorf("the log is %q, want one warning with %q", text, want)
+			}
+		})
+	}
+}
+
+// logged is what a logger has written.
+type logged struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func TestCloseLeavesNothing(t *testing.T) {

@@ -48,7 +48,7 @@ type Options struct {
 	// such as pgbouncer, on whose connections the server cannot tell a client anything. Zero means the same server as for calls.
 	ListenURL string
 
-	// Logger is told what fails where no call returns it, at level Warn: removing what has expired, listening for changes. A failure that lasts is told once.
+	// Logger is told what fails where no call returns it, at level Warn: removing what has expired, listening for changes. A failure that lasts is told once, and its end at level Info.
 	// Zero means that nothing is logged.
 	Logger *slog.Logger
 }
