@@ -149,7 +149,7 @@ func (u *Pattern) match(r *http.Request, dots bool) bool {
 	if u.expression != nil {
 		return u.expression.MatchString(plainURL(r))
 	}
-	if u.scheme != "" && !field.EqualFold(u.scheme, r.URL.Scheme) || !u.matchHost(r) {
+	if u.scheme != "" && !field.EqualFold(u.scheme, r.URL.Scheme) || !u.matchHost(r.URL.Scheme, target.Authority(r)) {
 		return false
 	}
 	return u.anyPath || matchSegments(u.path, segmentsOf(r.URL), dots)
@@ -160,17 +160,17 @@ func segmentsOf(u *url.URL) []string {
 	return strings.Split(strings.TrimPrefix(target.DecodedUnreserved(target.SentPath(u)), "/"), "/")
 }
 
-func (u *Pattern) matchHost(r *http.Request) bool {
-	host := target.NormalAuthority("", target.Authority(r))
+func (u *Pattern) matchHost(scheme, host string) bool {
+	host = target.NormalAuthority("", host)
 	if !u.subdomains {
-		return u.host == "*" || target.SameAuthority(r.URL.Scheme, host, u.host)
+		return u.host == "*" || target.SameAuthority(scheme, host, u.host)
 	}
 	for {
 		_, parent, ok := strings.Cut(host, ".")
 		if !ok {
 			return false
 		}
-		if len(parent) <= len(u.host)+len(":443") && target.SameAuthority(r.URL.Scheme, parent, u.host) {
+		if len(parent) <= len(u.host)+len(":443") && target.SameAuthority(scheme, parent, u.host) {
 			return true
 		}
 		host = parent

@@ -100,7 +100,11 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 	if err != nil {
 		return 0, fmt.Errorf("cache: pattern %q: %w", pattern, err)
 	}
+	_, mirrored := c.key.(mirrorer)
 	fits := func(url string) bool {
+		if reaches, ok := p.ReachesText(url); ok && (reaches || !mirrored) {
+			return reaches
+		}
 		r, err := http.NewRequest(http.MethodGet, url, nil)
 		return err == nil && (p.Reaches(r) || slices.ContainsFunc(c.mirrors(r), p.Reaches))
 	}

@@ -20,11 +20,15 @@ func (c *Cache) aliased(r *http.Request) *http.Request {
 	return r
 }
 
+// A mirrorer is a strategy that may take several hosts for one.
+type mirrorer interface {
+	// Mirrors returns requests for the same resource at the other hosts.
+	Mirrors(*http.Request) []*http.Request
+}
+
 // mirrors returns requests for the same resource at the hosts that the strategy takes for r's.
 func (c *Cache) mirrors(r *http.Request) []*http.Request {
-	if s, ok := c.key.(interface {
-		Mirrors(*http.Request) []*http.Request
-	}); ok {
+	if s, ok := c.key.(mirrorer); ok {
 		return s.Mirrors(r)
 	}
 	return nil
