@@ -141,6 +141,7 @@ func (c *Cache) atKeyOf(ctx context.Context, e *Entry, f func(set *stored.Varian
 }
 
 // eachWithKey calls f for each key in memory that has one of these hashes, until all have been found. The error is the first of f.
+// While something is imported, responses may stand both under a key and under its hash, so all of the memory is looked through then; see adopt.
 func (c *Cache) eachWithKey(ctx context.Context, hashes map[[32]byte]bool, f func(key string, set *stored.Variants, update stored.Updater) error) error {
 	left, failed := len(hashes), error(nil)
 	err := c.store.Each(ctx, nil, func(key string, set *stored.Variants, update stored.Updater) bool {
@@ -149,7 +150,7 @@ func (c *Cache) eachWithKey(ctx context.Context, hashes map[[32]byte]bool, f fun
 		}
 		left--
 		failed = f(key, set, update)
-		return failed == nil && left > 0
+		return failed == nil && (left > 0 || c.imported.Load())
 	})
 	return errors.Join(err, failed)
 }

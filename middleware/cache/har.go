@@ -69,6 +69,8 @@ func (c *Cache) ExportHAR(ctx context.Context, w io.Writer, o har.Options) (Move
 type plyHAR struct {
 	Key     string // as Entry.Key has it
 	Encoded bool   `json:",omitempty"` // the content has the coding that Content-Encoding names
+
+	Omitted []string `json:",omitempty"` // the fields of the request that the response varies on and that the archive does not have: credentials above all
 }
 
 // har returns the entry as an archive has it.
@@ -84,7 +86,8 @@ func (e *Entry) har(ctx context.Context) (*har.Entry, error) {
 	}
 	s := e.stored
 	wait := har.Milliseconds(e.ResponseDelay())
-	ply := plyHAR{Key: e.Key(), Encoded: len(body) > 0 && !s.Uncompressed && s.Header.Get("Content-Encoding") != ""}
+	selecting, omitted := selectingHeader(s)
+	ply := plyHAR{Key: e.Key(), Encoded: len(body) > 0 && !s.Uncompressed && s.Header.Get("Content-Encoding") != "", Omitted: omitted}
 	extension, err := json.Marshal(ply)
 	if err != nil {
 		return nil, err
@@ -96,7 +99,7 @@ func (e *Entry) har(ctx context.Context) (*har.Entry, error) {
 	return &har.Entry{
 		Started: s.Requested.Round(0).UTC(), Time: wait, Timings: har.Timings{Wait: wait}, Ply: extension,
 		Request: har.Request{
-			Method: e.Method(), URL: s.URL, HTTPVersion: s.Proto, Headers: har.Headers(selectingHeader(s)), QueryString: har.Query(resp.Request.URL), HeadersSize: -1, BodySize: -1,
+			Method: e.Method(), URL: s.URL, HTTPVersion: s.Proto, Headers: har.Headers(selecting), QueryString: har.Query(resp.Request.URL), HeadersSize: -1, BodySize: -1,
 		},
 		Response: har.Response{
 			Status: s.Status, StatusText: http.StatusText(s.Status), HTTPVersion: s.Proto, Headers: har.Headers(e.Header()), Content: content,
@@ -110,22 +113,26 @@ func (e *Entry) har(ctx context.Context) (*har.Entry, error) {
 
 func rfc3339(t time.Time) string { return jsonTime(t).Format(time.RFC3339Nano) }
 
-// selectingHeader returns the fields that a response varies on, as far as they are stored as they were sent.
-func selectingHeader(s *stored.Entry) http.Header {
-	h := make(http.Header)
+// selectingHeader returns the fields that a response varies on, as far as they are stored as they were sent, and the names of the others that its request had.
+func selectingHeader(s *stored.Entry) (h http.Header, omitted []string) {
+	h = make(http.Header)
 	for i := range s.Selectors {
-		if f := &s.Selectors[i]; f.Present && f.Raw != "" {
+		switch f := &s.Selectors[i]; {
+		case f.Present && f.Raw != "":
 			h.Set(f.Name, f.Raw)
+		case f.Present:
+			omitted = append(omitted, f.Name)
 		}
 	}
-	return h
+	return h, omitted
 }
 
 // HARImport says how [Cache.ImportHAR] takes an archive.
 type HARImport struct {
 	// Complete says that the archive has the requests as they were sent, credentials and cookies included. Browsers leave those out unless they are told otherwise.
-	// Zero means that they may be missing: then an answer to a request without credentials, and without a name for the principal in the context (see [WithPrincipal]), is imported
-	// only if the server has marked it for all, with "public" or "s-maxage" in Cache-Control (RFC 9111 §3.5).
+	// Zero means that they may be missing. A request that has Authorization, Cookie or userinfo is complete. An answer to any other one, without a name for the principal
+	// in the context (see [WithPrincipal]), is imported only if the server has marked it for all, with "public" or "s-maxage" in Cache-Control (RFC 9111 §3.5),
+	// and does not vary on credentials that the request lacks. An API key alone says nothing: a program's key often stands beside the credentials of its user.
 	Complete bool
 }
 
@@ -139,7 +146,7 @@ type HARImport struct {
 //
 // The error says that the archive cannot be read, or that the store fails; what came before is imported. The report counts what was left, and why.
 func (c *Cache) ImportHAR(ctx context.Context, r io.Reader, o HARImport) (MoveReport, error) {
-	m := harImporter{Cache: c, o: o, saved: make(map[[32]byte]time.Time)}
+	m := harImporter{Cache: c, o: o, saved: make(map[[32]byte][]archivedEntry)}
 	for e, err := range har.Entries(r) {
 		if err != nil {
 			return m.report, wrapped("import HAR", err)
@@ -165,7 +172,13 @@ type harImporter struct {
 	*Cache
 	o      HARImport
 	report MoveReport
-	saved  map[[32]byte]time.Time // when what it has saved under a key was requested
+	saved  map[[32]byte][]archivedEntry // what it has saved, by the hash of the key
+}
+
+// An archivedEntry is what an import has saved.
+type archivedEntry struct {
+	stored  *stored.Entry
+	started time.Time // when it was requested, by the archive
 }
 
 // add saves one exchange, unless something is against it. Its error ends the import.
@@ -186,21 +199,26 @@ func (m *harImporter) add(ctx context.Context, e *har.Entry) (size int64, why Sk
 		return 0, SkipUnknown, nil
 	case e.Started.After(now.Add(time.Minute)):
 		return 0, SkipFuture, nil
-	case m.history.After(e.Started, m.tagsOf(r), rfc9111.DisplayURL(r)):
-		return 0, SkipInvalidated, nil
 	case m.isNewer(s, e.Started):
 		return 0, SkipNewer, nil
 	}
 	size = max(resp.ContentLength, e.Response.Content.Size)
 	asOldAs(resp, e.Started, now)
+	var saved []archivedEntry
+	tracing := WithTrace(choosing(ctx, func(c *choices) { c.savingOf = e.Started }), &Trace{Stored: func(kept *Entry) {
+		saved = append(saved, archivedEntry{kept.stored, e.Started})
+	}})
 	var refused *NotStoredError
-	switch err := m.Save(ctx, r, resp); {
+	switch err := m.Save(ctx, r.WithContext(tracing), resp); {
 	case errors.As(err, &refused) && refused.Err == nil:
 		return 0, Skip(refused.Reason), nil
 	case err != nil:
 		return 0, "", err
 	}
-	m.saved[m.keyHash(string(s.key))] = e.Started
+	hash := m.keyHash(string(s.key))
+	m.saved[hash] = append(slices.DeleteFunc(m.saved[hash], func(a archivedEntry) bool {
+		return slices.ContainsFunc(saved, func(b archivedEntry) bool { return b.stored.SameVariant(a.stored) })
+	}), saved...)
 	return size, "", nil
 }
 
@@ -262,6 +280,9 @@ func hidesValues(r *http.Request, content *har.PostData) bool {
 // meant reports whether a response is known to be for the request that the archive has, and for all who send such a request.
 func (m *harImporter) meant(s *foreseen, resp *http.Response, ply plyHAR) bool {
 	if ply.Key != "" {
+		if len(ply.Omitted) > 0 {
+			return false
+		}
 		hash := m.keyHash(string(s.key))
 		if s.key != nil && hex.EncodeToString(hash[:]) == ply.Key {
 			return true
@@ -270,11 +291,21 @@ func (m *harImporter) meant(s *foreseen, resp *http.Response, ply plyHAR) bool {
 		hash = m.keyHash(string(search))
 		return err == nil && hex.EncodeToString(hash[:]) == ply.Key
 	}
-	if m.o.Complete || s.parsed.Credentials || s.parsed.Principal != "" {
+	if m.o.Complete || s.parsed.Principal != "" || namesUser(s.request) {
 		return true
+	}
+	for name := range field.Members(resp.Header.Values("Vary")) {
+		if rfc9111.IsHashed(http.CanonicalHeaderKey(name)) && len(s.request.Header.Values(name)) == 0 {
+			return false
+		}
 	}
 	d, _ := field.Controlling(resp.Header, m.policy.Targeted)
 	return !d.Private && (d.Public || d.SMaxAge.Set)
+}
+
+// namesUser reports whether a request of an archive has what browsers leave out, all of it or nothing.
+func namesUser(r *http.Request) bool {
+	return r.URL.User != nil || r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != ""
 }
 
 // isNewer reports whether what would answer a request was requested as late as the exchange of the archive. What the import itself has saved counts as of the archive's time.
@@ -282,10 +313,13 @@ func (m *harImporter) isNewer(s *foreseen, started time.Time) bool {
 	if s.lookup.Entry == nil {
 		return false
 	}
-	if saved, ours := m.saved[m.keyHash(string(s.key))]; ours {
-		return saved.After(started)
+	now := s.lookup.Entry
+	for _, a := range m.saved[m.keyHash(string(s.key))] {
+		if now.SameVariant(a.stored) && now.Requested.UnixMilli() == a.stored.Requested.UnixMilli() {
+			return a.started.After(started)
+		}
 	}
-	return !s.lookup.Entry.Requested.Before(started)
+	return !now.Requested.Before(started)
 }
 
 // asOldAs makes a response as old as it is now, if it was requested then (RFC 9111 §4.2.3).

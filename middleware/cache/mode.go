@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"time"
 
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/internal/reqctx"
@@ -44,6 +45,7 @@ type choices struct {
 	off        bool            // see Disable
 	noCollapse bool            // see WithoutCollapsing
 	fresh      bool            // see Warm
+	savingOf   time.Time       // when what Save is given was requested, if it is from an archive
 	saving     context.Context // of a call of Save, which waits until the store has the response; nil for a request
 	expiry     expiry.Strategy
 	traces     []*Trace

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 	"github.com/plyhttp/ply/redact"
 )
@@ -185,11 +186,39 @@ func (p *originResponse) save() (reason string) {
 	}
 	noBody := p.Body == http.NoBody && p.ContentLength <= 0
 	e, reason := p.wantedEntry(noBody)
+	if reason == "" {
+		reason = p.invalidatedBefore(e)
+	}
 	if reason != "" {
 		return reason
 	}
 	p.selected = nil
 	p.keep(e, noBody)
+	return ""
+}
+
+// invalidatedBefore says why a response from an archive is not stored: one of its tags has been invalidated since it was requested, here or by another process over the store.
+func (p *originResponse) invalidatedBefore(e *stored.Entry) (reason string) {
+	c, ctx := p.cache, p.request.Context()
+	requested := choicesOf(ctx).savingOf
+	switch {
+	case requested.IsZero():
+		return ""
+	case c.history.After(requested, e.Tags, e.URL):
+		return string(SkipInvalidated)
+	case c.durable == nil:
+		return ""
+	}
+	limited, cancel := c.within(ctx)
+	defer cancel()
+	invalidated, err := c.durable.InvalidatedSince(limited, e.Tags, requested)
+	switch {
+	case err != nil:
+		c.fault(ctx, "get", err)
+		return "the store failed"
+	case invalidated:
+		return string(SkipInvalidated)
+	}
 	return ""
 }
 

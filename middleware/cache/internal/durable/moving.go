@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/redact"
 	"github.com/plyhttp/ply/store"
@@ -129,6 +130,22 @@ func (d *Store) AddForeign(ctx context.Context, at stored.RecordKey, given *stor
 		*m, generations[i] = adopted, adopted.Generation
 	}
 	return d.updateFrom(ctx, at, &h, change(withGenerations(given, &at, generations)))
+}
+
+// InvalidatedSince reports whether another process has put an invalidation of one of the tags on record since a time. This process's own are in its history.
+func (d *Store) InvalidatedSince(ctx context.Context, tags []invalidation.Tag, requested time.Time) (bool, error) {
+	var s Snapshot
+	if err := d.readGenerations(ctx, &s, tags); err != nil {
+		return false, err
+	}
+	a := adoption{requested: requested, foreign: true}
+	for i := range s.generations {
+		m := &s.generations[i]
+		if a.refuses(m, d.madeGeneration(m.Generation)) != nil {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // KnownHashKey returns the key of the hashes of credentials, and whether the user has given it. It asks the store if need be, makes no key, and may return nil.
