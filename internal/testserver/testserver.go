@@ -96,6 +96,10 @@ func (s *Server) Kill() {
 	}
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
+	if s.cmd.ProcessState.ExitCode() > 0 {
+		text, _ := os.ReadFile(s.log)
+		s.tb.Errorf("%s has ended by itself: %v\n%s", s.path, s.cmd.ProcessState, text)
+	}
 	s.cmd = nil
 }
 

@@ -20,9 +20,9 @@ import (
 	"github.com/plyhttp/ply/internal/testutil"
 )
 
-// dynalite are the requirements that npm installs. The lock file has no addresses of packages, so that npm takes them from where it is set up to.
+// dynalite are the requirements that npm installs, and what keeps dynalite running. The lock file has no addresses of packages, so that npm takes them from where it is set up to.
 //
-//go:embed dynalite/package.json dynalite/package-lock.json
+//go:embed dynalite/package.json dynalite/package-lock.json dynalite/guard.js
 var dynalite embed.FS
 
 const script = "node_modules/dynalite/cli.js"
@@ -35,7 +35,7 @@ func Start(tb testing.TB) *testserver.Server {
 	dir := install(tb)
 	data := tb.TempDir()
 	s := testserver.New(tb, node, func(port int) []string {
-		return []string{filepath.Join(dir, script), "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--path", data, "--createTableMs", "0", "--deleteTableMs", "0"}
+		return []string{"--require", filepath.Join(dir, "guard.js"), filepath.Join(dir, script), "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--path", data, "--createTableMs", "0", "--deleteTableMs", "0"}
 	})
 	s.Start()
 	return s
@@ -46,7 +46,7 @@ func install(tb testing.TB) string {
 	tb.Helper()
 	files := map[string][]byte{}
 	sum := sha256.New()
-	for _, name := range []string{"package.json", "package-lock.json"} {
+	for _, name := range []string{"package.json", "package-lock.json", "guard.js"} {
 		text, err := dynalite.ReadFile("dynalite/" + name)
 		if err != nil {
 			tb.Fatal(err)
