@@ -59,9 +59,10 @@ type Cache struct {
 	off        atomic.Bool
 	mode       atomic.Uint32 // a Mode; see SetMode
 
-	searches  atomic.Bool // a response that does not vary on the whole query has been stored
-	foundKeys *foundKeys  // over a byte store
-	imported  atomic.Bool // memory may have responses under the hashes of their keys; see adopt
+	searches  atomic.Bool  // a response that does not vary on the whole query has been stored
+	foundKeys *foundKeys   // over a byte store
+	removals  atomic.Int64 // that go on, each from before its note in the history; see adopt
+	imported  atomic.Bool  // memory may have responses under the hashes of their keys; see adopt
 }
 
 // New returns a cache. Its error says which option is wrong.

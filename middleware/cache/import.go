@@ -377,12 +377,20 @@ func readBody(body io.Reader, size int64) ([]byte, error) {
 // What is invalidated while it is in neither place is found in the history, from a moment before it was taken out:
 //
 //	we: take it out   they: note, delete   we: find the note
+//
+// A removal that has been noted before that moment and goes on may have looked under the one key, and find nothing under the other one.
+// While there is one, nothing is taken out: the request goes to the origin.
+//
+//	they: note, look under the key   we: take it out, put it under the key   they: look under the hash
 func (c *Cache) adopt(ctx context.Context, key string) bool {
 	at := durable.RecordKeyOf(durable.HashKey(c.policy.Shared, key))
 	if c.memory.Peek(at.Name) == nil {
 		return false
 	}
 	began := c.history.Now()
+	if c.removals.Load() > 0 {
+		return false
+	}
 	var taken *stored.Variants
 	c.memory.Update(ctx, at.Name, func(set *stored.Variants) *stored.Variants {
 		taken = set
@@ -414,4 +422,14 @@ func (c *Cache) peekMemory(key []byte) *stored.Variants {
 // adoptFor does so for a lookup or a change that has a key, where something may have been imported.
 func (c *Cache) adoptFor(r *http.Request, key []byte) bool {
 	return c.imported.Load() && c.adopt(r.Context(), string(key))
+}
+
+// updateBoth changes what is stored under a key, and what was imported into memory under the hash of it.
+func (c *Cache) updateBoth(ctx context.Context, key []byte, change func(*stored.Variants) *stored.Variants) error {
+	if c.imported.Load() {
+		if err := c.memory.Update(ctx, durable.RecordKeyOf(durable.HashKey(c.policy.Shared, string(key))).Name, change); err != nil {
+			return err
+		}
+	}
+	return c.store.Update(ctx, string(key), change)
 }

@@ -19,6 +19,8 @@ func (p *originResponse) invalidate() {
 	if c.policy.Answers(p.request.Method) {
 		tags = c.endpointTags(tags, p.request)
 	}
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	p.began = c.history.AddAt(p.began, tags...)
 	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
 	defer cancel()
@@ -32,6 +34,8 @@ func (p *originResponse) invalidate() {
 
 // drop deletes the responses with these tags. It notes that first: an exchange that began earlier and ends later finds the note, and does not store.
 func (c *Cache) drop(ctx context.Context, tags ...invalidation.Tag) error {
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	c.history.Add(tags...)
 	return c.deleteTagged(ctx, tags)
 }

@@ -120,6 +120,8 @@ func (c *Cache) judgeAgain(ctx context.Context, e *stored.Entry) *stored.Entry {
 
 // Clear removes everything.
 func (c *Cache) Clear(ctx context.Context) error {
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	c.history.AddAll()
 	return c.reported(ctx, "clear", c.store.Clear(ctx))
 }

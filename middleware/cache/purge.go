@@ -27,6 +27,8 @@ func (c *Cache) Delete(ctx context.Context, r *http.Request) error {
 	if r == nil || !located(r) {
 		return errNoHost
 	}
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	c.history.Add(c.tagsOf(r)...)
 	var failed error
 	for _, path := range c.paths(r) {
@@ -40,16 +42,14 @@ func (c *Cache) deleteBy(ctx context.Context, r *http.Request, path connection.P
 	if err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	c.adoptFor(r, key)
-	err = c.store.Update(ctx, string(key), func(*stored.Variants) *stored.Variants { return nil })
+	err = c.updateBoth(ctx, key, func(*stored.Variants) *stored.Variants { return nil })
 	if err != nil || !c.searches.Load() {
 		return c.reported(ctx, "delete", err)
 	}
 	if key, err = c.searchKey(r, path); err != nil {
 		return fmt.Errorf("cache: delete: %w", err)
 	}
-	c.adoptFor(r, key)
-	return c.reported(ctx, "delete", c.store.Update(ctx, string(key), func(old *stored.Variants) *stored.Variants {
+	return c.reported(ctx, "delete", c.updateBoth(ctx, key, func(old *stored.Variants) *stored.Variants {
 		return old.Without(func(e *stored.Entry) bool { return e.Search == nil || e.Search.Covers(stored.QueryOf(r)) })
 	}))
 }
@@ -108,6 +108,8 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 		r, err := http.NewRequest(http.MethodGet, url, nil)
 		return err == nil && (p.Reaches(r) || slices.ContainsFunc(c.mirrors(r), p.Reaches))
 	}
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	c.history.AddFilter(func(url string, _ time.Time) bool {
 		return fits(url) || c.durable != nil && fits(redact.URLText(url)) // as it will be in the store
 	})
@@ -119,6 +121,8 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 // A store that cannot list what it holds is an error.
 func (c *Cache) DeleteOlderThan(ctx context.Context, d time.Duration) (int, error) {
 	now := time.Now()
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	c.history.AddFilter(func(_ string, requested time.Time) bool { return now.Sub(requested) >= d })
 	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return e.ResidentTime(now) > d })
 }
@@ -131,6 +135,8 @@ func (c *Cache) DeleteFunc(ctx context.Context, drop func(*Entry) bool) (int, er
 	if drop == nil {
 		return 0, errors.New("cache: delete: the function is nil: give one, or use Clear to remove everything")
 	}
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	c.history.AddAll()
 	return c.deleteAmong(ctx, nil, func(key string, e *stored.Entry) bool { return drop(c.shown(key, e)) })
 }
@@ -160,6 +166,8 @@ func (c *Cache) DeleteEntry(ctx context.Context, e *Entry) error {
 	if e == nil || e.stored == nil || len(e.stored.Tags) == 0 {
 		return errors.New("cache: delete: the Entry comes from no cache: take one that Entries yields")
 	}
+	c.removals.Add(1)
+	defer c.removals.Add(-1)
 	c.history.Add(e.stored.Tags[0])
 	if c.durable != nil && e.cache == c && e.stored.RecordKey == nil { // a hook has been told of it
 		return c.reported(ctx, "delete", c.store.Update(ctx, e.key, func(set *stored.Variants) *stored.Variants { return set.Without(e.stored.SameVariant) }))
