@@ -21,7 +21,8 @@ func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored
 	}
 	DeleteFold(h, "If-None-Match")
 	DeleteFold(h, "If-Modified-Since")
-	tags := callersTags(a)
+	var few [8]string // room, so that few tags allocate nothing
+	tags := append(few[:0], callersTags(a)...)
 	for _, e := range variants {
 		if tag := e.Etag.String(); offerable(e, selected) && !containsMember(tags, tag) {
 			tags = append(tags, tag)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/field"
@@ -75,7 +76,7 @@ func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.
 func (e *Entry) Derive() {
 	e.Etag = field.ParseETag(e.Header.Get("Etag"))
 	e.modified, e.date = noDate, e.Received.Unix()
-	if modified, ok := field.DateField(e.Header.Lines("Last-Modified"), e.Received); ok {
+	if modified, ok := field.DateField(e.Header.Lines("Last-Modified"), e.Received); ok && !modified.IsZero() {
 		e.modified = modified.Unix()
 	}
 	if date, ok := field.DateField(e.Header.Lines("Date"), e.Received); ok {
@@ -84,8 +85,9 @@ func (e *Entry) Derive() {
 	e.lines = int32(e.Header.lineCount())
 	e.Reason, e.Proto = reason(e.Status, e.Reason), proto(e.Proto)
 	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)+len(e.Pacing)+len(e.Header)+len(e.Trailer)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
+	e.Size += int64(cap(e.Selectors)) * int64(unsafe.Sizeof(Selector{}))
 	for _, s := range e.Selectors {
-		e.Size += int64(len(s.Name) + len(s.Value) + len(s.Raw) + 64)
+		e.Size += int64(len(s.Name) + len(s.Value) + len(s.Raw))
 	}
 	if e.Search != nil {
 		e.Size += e.Search.bytes()

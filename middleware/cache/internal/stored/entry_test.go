@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -122,7 +123,8 @@ func TestEntryDerives(t *testing.T) {
 		"method":   {&Entry{Method: "QUERY"}, 5},
 		"field":    {&Entry{Header: NewHeader(http.Header{"A": {"12", "3"}})}, 1 + 1 + 1 + 1 + 1 + 2 + 1 + 1},
 		"trailer":  {&Entry{Trailer: NewHeader(http.Header{"A": {"12"}})}, 1 + 1 + 1 + 1 + 1 + 2},
-		"selector": {&Entry{Selectors: []Selector{{Name: "A", Value: "12", Raw: "345"}}}, 1 + 2 + 3 + 64},
+		"selector": {&Entry{Selectors: []Selector{{Name: "A", Value: "12", Raw: "345"}}}, 1 + 2 + 3 + int(unsafe.Sizeof(Selector{}))},
+		"room":     {&Entry{Selectors: make([]Selector, 9, 16)}, 16 * int(unsafe.Sizeof(Selector{}))},
 		"tags":     {&Entry{Tags: make([]invalidation.Tag, 2)}, 2 * invalidation.TagOverhead},
 	} {
 		more.e.Derive()
@@ -206,6 +208,7 @@ func TestEntryHasValidator(t *testing.T) {
 		"a date":        {http.Header{"Last-Modified": {"Tue, 14 Nov 2023 00:00:00 GMT"}}, true},
 		"malformed":     {http.Header{"Last-Modified": {"yesterday"}}, false},
 		"a tag of none": {http.Header{"Etag": {""}}, false},
+		"year one":      {http.Header{"Last-Modified": {"Mon, 01 Jan 0001 00:00:00 GMT"}}, false},
 	} {
 		e := &Entry{Received: time.Unix(1_700_000_000, 0), Header: NewHeader(test.header)}
 		e.Derive()
