@@ -14,7 +14,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 FUZZTIME=${FUZZTIME:-10000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure
-step() { printf '\n== %s\n' "$*"; }
+step() { printf '\n== %s, after %d s\n' "$*" "$SECONDS"; }
 
 check_format() {
   step gofmt
