@@ -136,7 +136,7 @@ func TestOpenURLOfFilesAndMemory(t *testing.T) {
 		t.Error(err)
 	}
 	for rawURL, want := range map[string]string{
-		"file:///tmp/x?max_byte=1":  `file: the URL has options that are not known: "max_byte"`,
+		"file:///tmp/x?max_byte=1":  `file: the URL has options that are not known: "max_byte"; known are max_bytes, sync`,
 		"file://tmp/x":              "file: a file URL names no machine: write file:///absolute/path or file:relative/path",
 		"file:///tmp/x?max_bytes=1": "file: MaxBytes is 1: use 65536 at least, or 0 for 1 GiB",
 		"memory://host":             "cache: a memory URL has options only: memory:?max_bytes=256MiB",

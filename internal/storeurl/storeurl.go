@@ -4,6 +4,7 @@ package storeurl
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
 	"path/filepath"
@@ -17,15 +18,18 @@ import (
 // Options are the options in the query of a store's URL. Each method takes one out, if it is there, and puts it into a field;
 // [Options.Err] returns what was wrong with the first, or that some are left. Values are not quoted: they may be secret.
 type Options struct {
-	store string
-	query url.Values
-	err   error
+	store  string
+	query  url.Values
+	known  []string // the names that have been asked for
+	driver bool     // a driver knows others
+	secret bool     // the names may be a part of a password: one with a ? that is not escaped, whose @ stands behind it
+	err    error
 }
 
 // Take returns the options of u's query, and removes the query from u. store is the name of the package in errors.
 func Take(store string, u *url.URL) *Options {
 	query, err := url.ParseQuery(u.RawQuery)
-	o := &Options{store: store, query: query}
+	o := &Options{store: store, query: query, secret: strings.Contains(u.RawQuery+u.Fragment, "@")}
 	if err != nil {
 		o.err = fmt.Errorf("%s: the query of the URL cannot be parsed", store)
 	}
@@ -35,6 +39,7 @@ func Take(store string, u *url.URL) *Options {
 
 // take removes the option and calls set with its value, if it has one.
 func (o *Options) take(name, want string, set func(value string) bool) {
+	o.known = append(o.known, name)
 	values, ok := o.query[name]
 	delete(o.query, name)
 	switch {
@@ -92,7 +97,7 @@ func (o *Options) Bytes(name string, field *int64) {
 // Rest returns what has not been taken, for a driver that reads its own options. Nothing is left then.
 func (o *Options) Rest() string {
 	rest := o.query.Encode()
-	o.query = nil
+	o.query, o.driver = nil, true
 	return rest
 }
 
@@ -104,12 +109,23 @@ func (o *Options) Err() error {
 	if len(o.query) == 0 {
 		return nil
 	}
-	var names []string
-	for name := range o.query {
-		names = append(names, strconv.Quote(name))
+	return o.Unknown(slices.Sorted(maps.Keys(o.query))...)
+}
+
+// Unknown returns the error for options of these names, which neither the store nor its driver knows.
+func (o *Options) Unknown(names ...string) error {
+	known := strings.Join(slices.Sorted(slices.Values(o.known)), ", ")
+	if o.driver {
+		known += " and what the driver knows"
 	}
-	slices.Sort(names)
-	return fmt.Errorf("%s: the URL has options that are not known: %s", o.store, strings.Join(names, ", "))
+	if o.secret {
+		return fmt.Errorf("%s: the URL has options that are not known, or a password with a ? that must be written %%3F; known are %s", o.store, known)
+	}
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = strconv.Quote(name)
+	}
+	return fmt.Errorf("%s: the URL has options that are not known: %s; known are %s", o.store, strings.Join(quoted, ", "), known)
 }
 
 var units = []struct {

@@ -79,7 +79,7 @@ func TestOptionsThatCannotBeReadAreErrorsWithoutTheirValues(t *testing.T) {
 		"max=1e300TiB":          "shelf: max in the URL must be a size such as 512MiB",
 		"max=Inf":               "shelf: max in the URL must be a size such as 512MiB",
 		"name=a&name=b":         "shelf: the URL has name twice",
-		"colour=hunter2&age=1":  `shelf: the URL has options that are not known: "age", "colour"`,
+		"colour=hunter2&age=1":  `shelf: the URL has options that are not known: "age", "colour"; known are count, max, name, sync, ttl`,
 		"name=a;max=hunter2":    "shelf: the query of the URL cannot be parsed",
 		"name=%zzhunter2":       "shelf: the query of the URL cannot be parsed",
 		"sync=x&ttl=y&unknown=": "shelf: sync in the URL must be true or false",
@@ -87,6 +87,15 @@ func TestOptionsThatCannotBeReadAreErrorsWithoutTheirValues(t *testing.T) {
 		_, err := read(t, "shelf://host/?"+query)
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", query, err, want)
+		}
+	}
+}
+
+func TestPartsOfAPasswordAreNoNamesOfOptions(t *testing.T) {
+	const want = "shelf: the URL has options that are not known, or a password with a ? that must be written %3F; known are count, max, name, sync, ttl"
+	for _, rawURL := range []string{"shelf://user:12?hunter2@host", "shelf://token?hunter2@host", "shelf://user:?hunter2=x@host/a", "shelf://user:1?hunter2&x@host", "shelf://user:1?hunter2#x@host"} {
+		if _, err := read(t, rawURL); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", rawURL, err, want)
 		}
 	}
 }
@@ -101,6 +110,10 @@ func TestRestIsForTheDriver(t *testing.T) {
 	}
 	if err := o.Err(); err != nil {
 		t.Error(err)
+	}
+	want := `shelf: the URL has options that are not known: "adr"; known are ttl and what the driver knows`
+	if got := o.Unknown("adr").Error(); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -132,7 +132,7 @@ func TestMissingPermissionsAreNamed(t *testing.T) {
 	require.NoError(t, s.Clear(t.Context()))
 }
 
-// A table that is dropped while it is in use is made again.
+// A table that is dropped while it is in use is made again, at the cost of one call at most.
 func TestDroppedTableIsMadeAgain(t *testing.T) {
 	srv := server.Shared(t)
 	c, schema := raw(t, srv.URL()), newSchema()
@@ -142,8 +142,9 @@ func TestDroppedTableIsMadeAgain(t *testing.T) {
 		for sql := range strings.SplitSeq(strings.ReplaceAll(drop, "S\"", schema+`"`), ";") {
 			exec(t, c, sql)
 		}
-		_, err := s.Get(t.Context(), "k")
-		require.Error(t, err)
+		// The call that finds the table gone fails: this one, or one that the store made in the background just before.
+		r, err := s.Get(t.Context(), "k")
+		require.True(t, err != nil || r.Version == "", "what the table had is there: %v", r)
 		require.Equal(t, "again", string(put(t, s, "k", "again").Data))
 	}
 }

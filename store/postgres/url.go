@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -31,8 +30,12 @@ func openURL(_ context.Context, u *url.URL) (store.Closer, error) {
 	if err := options.Err(); err != nil {
 		return nil, err
 	}
-	if err := known(u.String()); err != nil {
+	names, err := unknown(u.String())
+	if err != nil {
 		return nil, err
+	}
+	if len(names) > 0 {
+		return nil, options.Unknown(names...)
 	}
 	s, err := Open(u.String(), o)
 	if err != nil {
@@ -45,16 +48,14 @@ func openURL(_ context.Context, u *url.URL) (store.Closer, error) {
 var settings = []string{"application_name", "client_encoding", "datestyle", "idle_in_transaction_session_timeout", "intervalstyle", "jit", "lock_timeout", "options",
 	"plan_cache_mode", "role", "search_path", "session_authorization", "statement_timeout", "synchronous_commit", "tcp_keepalives_idle", "tcp_user_timeout", "timezone", "work_mem"}
 
-// known returns an error if the URL has an option that neither pgx nor the server knows. Those of the pool begin with pool_; a dot is in settings of extensions.
-func known(rawURL string) error {
+// unknown returns the options of the URL that neither pgx nor the server knows. Those of the pool begin with pool_; a dot is in settings of extensions.
+func unknown(rawURL string) ([]string, error) {
 	config, err := pgx.ParseConfig(rawURL)
 	if err != nil {
-		return errURL
+		return nil, errURL
 	}
-	for _, name := range slices.Sorted(maps.Keys(config.RuntimeParams)) {
-		if !slices.Contains(settings, strings.ToLower(name)) && !strings.HasPrefix(name, "pool_") && !strings.Contains(name, ".") {
-			return fmt.Errorf("postgres: the URL has an option that is not known: %q", name)
-		}
-	}
-	return nil
+	names := slices.Sorted(maps.Keys(config.RuntimeParams))
+	return slices.DeleteFunc(names, func(name string) bool {
+		return slices.Contains(settings, strings.ToLower(name)) || strings.HasPrefix(name, "pool_") || strings.Contains(name, ".")
+	}), nil
 }

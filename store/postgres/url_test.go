@@ -31,7 +31,8 @@ func TestOpenURLTakesItsOptionsAndLeavesTheDriverIts(t *testing.T) {
 	for rawURL, want := range map[string]string{
 		"postgres://:hunter2@h:1/db?timeout=hunter2":                           "postgres: timeout in the URL must be a duration such as 30s",
 		"postgres://:hunter2@h:1/db?max_bytes=1":                               "postgres: Options.MaxBytes is 1",
-		"postgres://:hunter2@h:1/db?tiemout=1s":                                `postgres: the URL has an option that is not known: "tiemout"`,
+		"postgres://:hunter2@h:1/db?tiemout=1s":                                `postgres: the URL has options that are not known: "tiemout"; known are`,
+		"postgres://u:12?hunter2@h/db":                                         "postgres: the URL has options that are not known, or a password",
 		"postgres://:hunter2@h:1/db?sslmode=hunter2":                           "postgres: the URL is not understood",
 		"postgres://:hunter2@h:port/db":                                        "store: the URL cannot be parsed",
 		"postgres://h:1/db?listen_url=postgres%3A%2F%2Fu%3Ahunter2%40h%3Aport": "postgres: Options.ListenURL: postgres: the URL is not understood",

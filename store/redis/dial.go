@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -17,6 +18,16 @@ import (
 // What the parser says of a URL may quote a part of it, such as the password.
 var errURL = errors.New(`redis: the URL is not understood; it must be like "redis://user:password@host:6379/0", "unix:///path/redis.sock", ` +
 	`"redis+cluster://host:6379?addr=host2:6379" or "redis+sentinel://host:26379?master_name=name", with special characters of the password percent-encoded`)
+
+// refused returns the error for a URL that go-redis does not take. It names options that go-redis does not know,
+// unless they may be a part of a password with a ? in it: then an @ stands behind the ?.
+func refused(rawURL string, err error) error {
+	names, ok := strings.CutPrefix(err.Error(), "redis: unexpected option: ")
+	if _, query, _ := strings.Cut(rawURL, "?"); !ok || strings.Contains(query, "@") || strings.Contains(query, "%40") {
+		return errURL
+	}
+	return fmt.Errorf("redis: the URL has options that neither the store nor go-redis knows: %q", strings.Split(names, ", "))
+}
 
 // dial returns a client for a URL. It connects when it is used.
 func dial(rawURL string, o Options) (goredis.UniversalClient, error) {
@@ -48,7 +59,7 @@ func dial(rawURL string, o Options) (goredis.UniversalClient, error) {
 func single(rawURL string, o Options) (goredis.UniversalClient, error) {
 	c, err := goredis.ParseURL(rawURL)
 	if err != nil {
-		return nil, errURL
+		return nil, refused(rawURL, err)
 	}
 	c.TLSConfig = tlsOf(c.TLSConfig, o)
 	c.Dialer = o.dialer(c.TLSConfig)
@@ -63,7 +74,7 @@ func single(rawURL string, o Options) (goredis.UniversalClient, error) {
 func cluster(rawURL string, o Options) (goredis.UniversalClient, error) {
 	c, err := goredis.ParseClusterURL(rawURL)
 	if err != nil {
-		return nil, errURL
+		return nil, refused(rawURL, err)
 	}
 	c.ReadOnly, c.RouteByLatency, c.RouteRandomly = false, false, false
 	c.TLSConfig = tlsOf(c.TLSConfig, o)
@@ -78,7 +89,10 @@ func cluster(rawURL string, o Options) (goredis.UniversalClient, error) {
 
 func sentinel(rawURL string, o Options) (goredis.UniversalClient, error) {
 	c, err := goredis.ParseFailoverURL(rawURL)
-	if err != nil || c.MasterName == "" {
+	if err != nil {
+		return nil, refused(rawURL, err)
+	}
+	if c.MasterName == "" {
 		return nil, errURL
 	}
 	c.ReplicaOnly, c.RouteByLatency, c.RouteRandomly = false, false, false

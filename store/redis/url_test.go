@@ -32,7 +32,11 @@ func TestOpenURLTakesItsOptionsAndLeavesTheDriverIts(t *testing.T) {
 	for rawURL, want := range map[string]string{
 		"redis://:hunter2@h:1?timeout=hunter2":      "redis: timeout in the URL must be a duration such as 30s",
 		"redis://:hunter2@h:1?namespace=a/b":        "redis: Options.Namespace is",
-		"redis://:hunter2@h:1?tiemout=1s":           "redis: the URL is not understood",
+		"redis://:hunter2@h:1?tiemout=1s":           `redis: the URL has options that neither the store nor go-redis knows: ["tiemout"]`,
+		"redis+cluster://h:1?tiemout=1s&adr=b":      `redis: the URL has options that neither the store nor go-redis knows: ["adr" "tiemout"]`,
+		"redis+sentinel://h:1?master_nam=hunter2":   `redis: the URL has options that neither the store nor go-redis knows: ["master_nam"]`,
+		"redis://user:12?hunter2@h":                 "redis: the URL is not understood",
+		"redis://user:12?hunter2=x@h":               "redis: the URL is not understood",
 		"redis+sentinel://:hunter2@h:1?namespace=a": "redis: the URL is not understood",
 	} {
 		s, err := store.OpenURL(t.Context(), rawURL)

@@ -28,7 +28,7 @@ func TestOpenURLOpensAFileWithItsOptions(t *testing.T) {
 	}
 	for rawURL, want := range map[string]string{
 		"sqlite:///tmp/x.db?sync=never":  "sqlite: sync in the URL must be normal, off or full",
-		"sqlite:///tmp/x.db?journal=wal": `sqlite: the URL has options that are not known: "journal"`,
+		"sqlite:///tmp/x.db?journal=wal": `sqlite: the URL has options that are not known: "journal"; known are max_bytes, orphan_age, sync`,
 		"sqlite://cache.db":              "sqlite: a sqlite URL names no machine: write sqlite:///absolute/path or sqlite:relative/path",
 	} {
 		if s, err := store.OpenURL(t.Context(), rawURL); s != nil || err == nil || err.Error() != want {
