@@ -151,7 +151,7 @@ var _ interface {
 //
 // What the URL leaves out comes from the environment (PGHOST, PGPASSWORD, …) and ~/.pgpass. It connects to nothing yet; see [Store.Ping].
 //
-// For [store.OpenURL] the query may have schema, max_bytes, logged, orphan_age, timeout, connections and listen_url, which are Options, beside what pgx knows.
+// For [store.OpenURL] the query may have schema, max_bytes, logged, orphan_age, timeout, connections and listen_url as well, beside what pgx knows; for Open they stand in the Options.
 func Open(url string, o Options) (*Store, error) {
 	o, err := o.checked()
 	if err != nil {

@@ -108,7 +108,7 @@ var _ interface {
 //
 // It connects to nothing yet; see [Store.Ping].
 //
-// For [store.OpenURL] the query may have namespace, ttl, timeout and connections, which are Options, beside what go-redis knows.
+// For [store.OpenURL] the query may have namespace, ttl, timeout and connections as well, beside what go-redis knows; for Open they stand in o.
 func Open(url string, o Options) (*Store, error) {
 	o, err := o.checked()
 	if err != nil {

@@ -249,7 +249,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	for _, url := range []string{"", "localhost:6379", "http://localhost", "redis+raft://localhost", "unix+cluster:///x", "redis://user:secret@host:port", "redis://:secret@host:1/x",
-		"redis://localhost?secret=1", "redis+sentinel://host:1", "redis://h\x7f:secret"} {
+		"redis://localhost?option=secret", "redis+sentinel://host:1", "redis://h\x7f:secret"} {
 		_, err := redis.Open(url, redis.Options{})
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v, want an error without the password", url, err)
