@@ -38,7 +38,7 @@ changed_packages() {
 <<<<<<< HEAD
   done | grep -v '^\./internal/ecosystem\|^\./store/s3/internal/server\|^\./store/mongodb/internal/server' | sort -u || true
 =======
-  done | grep -v '^\./internal/ecosystem\|^\./store/\(s3\|nats\)/internal/server' | sort -u || true
+  done | grep -v '^\./internal/ecosystem\|^\./store/\(s3\|nats\|mongodb\)/internal/server' | sort -u || true
 >>>>>>> 16276bb (store: the error for a misspelled option lists those that are known, and quotes no part of a password; docs: names that hold, Save as it is used)
 }
 
