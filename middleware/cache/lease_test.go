@@ -389,6 +389,46 @@ func TestLeaseIsReleasedByClose(t *testing.T) {
 	})
 }
 
+// slowEntries takes two seconds to store a response.
+type slowEntries struct{ store.Store }
+
+func (s slowEntries) Unwrap() store.Store { return s.Store }
+
+func (s slowEntries) Put(ctx context.Context, key string, r store.Record) error {
+	if r.Kind == store.KindEntry {
+		time.Sleep(2 * time.Second)
+	}
+	return s.Store.Put(ctx, key, r)
+}
+
+// A cache that is closed while it stores an answer gives its lease back once the answer is there: those who wait find it, and the origin is asked once.
+func TestLeaseOfAnAnswerThatIsBeingStoredOutlastsClose(t *testing.T) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return sends(sealed(url, n, 10), "Cache-Control: max-age=60"), nil
+		}}
+		slow := func() store.Store { return slowEntries{open()} }
+		caches, chains := newFleet(t, 2, o, slow, cache.Options{StoreTimeout: 5 * time.Second})
+		var waits sync.WaitGroup
+		holder := make(chan error, 1)
+		go func() { holder <- fetches(t.Context(), chains[0], url).err }()
+		synctest.Wait()
+		waits.Go(func() {
+			if a := fetches(t.Context(), chains[1], url); a.err != nil || a.took < 3*time.Second || a.took > 5*time.Second {
+				t.Errorf("the other process has %v after %v, want what is stored after 3s", a.err, a.took)
+			}
+		})
+		require.NoError(t, <-holder)
+		require.NoError(t, caches[0].Close())
+		waits.Wait()
+		if n := o.asked.Load(); n != 1 {
+			t.Errorf("the origin was asked %d times, want once", n)
+		}
+		noLeases(t, m)
+	})
+}
+
 // What is refreshed behind the callers' backs is refreshed by one process.
 func TestLeaseOneRefreshAcrossProcesses(t *testing.T) {
 	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {

@@ -63,7 +63,7 @@ func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment, end
 	switch {
 	case x.misattributed(): // known only now: a server may answer before it has the whole header of the request
 		err = errCredentialsBelow
-	case c.closed.Load() || c.off.Load():
+	case c.closed.Load() || c.off.Load() || !x.lease().Storing():
 		err = lease.ErrOff
 	case c.durable == nil:
 		err = c.commit(ctx, x, e, began)

@@ -25,7 +25,7 @@ import (
 // So a request goes on by itself as soon as anything is wrong with its lease.
 //
 // mu is never held while the store is called. Leases have no goroutine: End uses a worker of the store, and notifications come on the store's own.
-// New makes them for a cache, and the Close of the cache ends them. Nil Leases can be closed.
+// New makes them for a cache, and the Close of the cache ends them, but for those of answers that are being stored (Storing). Nil Leases can be closed.
 type Leases struct {
 	// The fields above mu are set by New, and not changed afterwards.
 	Store             *durable.Store
@@ -73,7 +73,7 @@ func New(d *durable.Store, lasts time.Duration, closing <-chan struct{}) *Leases
 	return l
 }
 
-// Close gives back the leases that are held: their answers will not be stored.
+// Close gives back the leases that are held, but for those whose answers are being stored: the others will not be.
 func (l *Leases) Close() {
 	if l == nil {
 		return
@@ -161,6 +161,21 @@ func (l *Leases) hold(mine *Lease) {
 	if !l.closed {
 		l.held[mine] = struct{}{}
 	}
+}
+
+// Storing keeps Close from giving the lease back: the answer is on its way to the store, and a waiter that woke now would not find it.
+// It reports whether it came before Close. If so, the caller must call End or EndIn once the store has the answer, or will not have it;
+// else Close has given the lease back, and the answer is not to be stored. A nil lease is always in time.
+//
+//	put: Storing   Close: leaves the lease alone   put: stores, gives it back   Close: waits for the worker
+func (l *Lease) Storing() bool {
+	if l == nil {
+		return true
+	}
+	l.of.mu.Lock()
+	defer l.of.mu.Unlock()
+	delete(l.of.held, l)
+	return !l.of.closed
 }
 
 // End gives a lease back, in the background. The first call of End or EndIn counts. Ending a nil lease does nothing.
