@@ -9,11 +9,7 @@
 # It needs Go and, for the first run, the network for modules. The race detector needs a C compiler: where there is none,
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
 # The tests of store/redis start a redis-server, those of store/memcached a memcached, and those of store/postgres a PostgreSQL: where there is none, it is installed if that is possible;
-<<<<<<< HEAD
 # otherwise they are skipped, or, with CI set, fail. Those of store/mongodb, store/nats and store/s3 build their servers from modules outside the workspace.
-=======
-# otherwise they are skipped, or, with CI set, fail. Those of store/s3 and store/nats build their servers from modules outside the workspace.
->>>>>>> 16276bb (store: the error for a misspelled option lists those that are known, and quotes no part of a password; docs: names that hold, Save as it is used)
 # Those of store/dynamodb install dynalite with npm, in the user's cache directory: node and npm are treated like those servers.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -35,11 +31,7 @@ changed_packages() {
   [ -n "$changed" ] || changed=$(git diff --name-only HEAD~1 -- '*.go' 2>/dev/null || true)
   for file in $changed; do
     [ ! -f "$file" ] || dirname "./$file"
-<<<<<<< HEAD
-  done | grep -v '^\./internal/ecosystem\|^\./store/s3/internal/server\|^\./store/mongodb/internal/server' | sort -u || true
-=======
-  done | grep -v '^\./internal/ecosystem\|^\./store/\(s3\|nats\|mongodb\)/internal/server' | sort -u || true
->>>>>>> 16276bb (store: the error for a misspelled option lists those that are known, and quotes no part of a password; docs: names that hold, Save as it is used)
+  done | grep -v '^\./internal/ecosystem\|^\./store/\(mongodb\|nats\|s3\)/internal/server' | sort -u || true
 }
 
 if [ "${1:-}" = quick ]; then
