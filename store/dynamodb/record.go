@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -205,9 +206,14 @@ func numberIn(it item, name string) (int64, bool) {
 	return n, err == nil
 }
 
-// label returns a text that DynamoDB takes.
+// label returns a text that DynamoDB takes and a terminal can show.
 func label(text string) string {
-	return strings.ToValidUTF8(text[:min(len(text), maxLabel)], "?")
+	return strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text[:min(len(text), maxLabel)])
 }
 
 // validKey reports whether a store takes the key.

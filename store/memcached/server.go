@@ -91,7 +91,7 @@ func (s *server) try(ctx context.Context, f func(*conn) error) (stale bool, err 
 	case err != nil:
 		c.Close()
 		return c.reused && !c.replied && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded), err
-	case ended: // the deadline of the past may still be about to be set
+	case ended, c.r.Buffered() > 0: // the deadline of the past may still be about to be set; more was said than asked for, and would pass for the next reply
 		c.Close()
 	default:
 		s.give(c)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -47,7 +48,7 @@ func newVersion() string {
 
 func newDocument(key string, r store.Record, now time.Time) document {
 	d := document{Key: key, Format: format, Version: newVersion(), Expires: never, Used: now, Size: charge(r), Kind: int32(r.Kind), Owner: r.Owner, Data: r.Data,
-		Label: strings.ToValidUTF8(r.Label[:min(len(r.Label), maxLabel)], "?")}
+		Label: label(r.Label)}
 	if !r.Expires.IsZero() && r.Expires.Before(never) {
 		d.Expires = r.Expires
 	}
@@ -97,4 +98,14 @@ func checkKey(key string) error {
 		return fmt.Errorf("mongodb: the key %.140q is not 1 to 128 of the characters A-Z a-z 0-9 _ . : -", key)
 	}
 	return nil
+}
+
+// label returns a text that MongoDB takes and a terminal can show.
+func label(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text[:min(len(text), maxLabel)])
 }

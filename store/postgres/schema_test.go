@@ -154,7 +154,7 @@ func TestPeopleCanReadTheTable(t *testing.T) {
 	c, schema, ctx := raw(t, srv.URL()), newSchema(), t.Context()
 	s := open(t, srv.URL(), postgres.Options{Schema: schema})
 	expires := time.Now().Add(time.Hour)
-	require.NoError(t, s.Put(ctx, "e", store.Record{Data: []byte("entry"), Kind: store.KindEntry, Label: "GET https://example.com/\r\x00\xff", Expires: expires}))
+	require.NoError(t, s.Put(ctx, "e", store.Record{Data: []byte("entry"), Kind: store.KindEntry, Label: "GET https://example.com/\r\x00\u009b\u202e\xff", Expires: expires}))
 	require.NoError(t, s.Put(ctx, "b", store.Record{Data: []byte("body"), Kind: store.KindBody, Owner: "e"}))
 	require.NoError(t, s.Put(ctx, "x", store.Record{Data: []byte("?"), Kind: 77, Expires: time.Now().Add(-time.Hour)}))
 	quoted := pgx.Identifier{schema}.Sanitize()

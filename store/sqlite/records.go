@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/plyhttp/ply/store"
 )
@@ -255,7 +256,7 @@ const maxLabel = 1 << 10
 func label(s string) string {
 	cut := strings.ToValidUTF8(s[:min(len(s), maxLabel)], "")
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r

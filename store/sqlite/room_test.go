@@ -195,7 +195,7 @@ func TestShell(t *testing.T) {
 	path := file(t)
 	s := open(t, path, sqlite.Options{})
 	body(t, s, "abc", 3)
-	put(t, s, "m", store.Record{Data: []byte("x"), Kind: store.KindGeneration, Label: "a\x00b\x1b[31m\n" + strings.Repeat("long ", 1000)})
+	put(t, s, "m", store.Record{Data: []byte("x"), Kind: store.KindGeneration, Label: "a\x00b\x1b[31m\u009b31m\u202e\n" + strings.Repeat("long ", 1000)})
 	db := raw(t, path)
 	var url, used, expires, stored, key string
 	var size, pieces int
@@ -210,7 +210,7 @@ func TestShell(t *testing.T) {
 	}
 	var label string
 	require.NoError(t, db.QueryRow("SELECT url FROM records WHERE key = 'm'").Scan(&label))
-	if len(label) > 1024 || strings.ContainsAny(label, "\x00\x1b\n") {
+	if len(label) > 1024 || strings.ContainsAny(label, "\x00\x1b\u009b\u202e\n") {
 		t.Errorf("label %q, want it cut off and printable", label)
 	}
 	_, err := db.Exec("DELETE FROM records WHERE url = 'https://example.com/abc'")
