@@ -106,24 +106,27 @@ done
 # Each module stands alone, as it does for those who require it: what it imports is in its own go.mod and go.sum, and nothing else is.
 # internal/ecosystem, with the libraries that people use beside ply, is not in the workspace: its many requirements would change the versions of all modules.
 step "vet each module by itself"
+# What is vetted is compiled in the same way as for its tests, so that it is compiled once: with -race, but for the servers that tests build.
 vet_module() {
   echo "  $1"
   cd "$(dirname "$1")"
   export GOWORK=off
   go mod tidy -diff
-  [ -z "$(go list ./... 2>/dev/null)" ] || go vet ./... # tools has no package of its own
+  case $1 in */internal/server/*) race= ;; esac
+  [ -z "$(go list ./... 2>/dev/null)" ] || go vet $race ./... # tools has no package of its own
 }
 export -f vet_module
+export race
 git ls-files '*go.mod' | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" bash -euo pipefail -c 'vet_module "$1"' vet
-(cd internal/ecosystem && GOWORK=off "$bin/staticcheck" ./...)
+(cd internal/ecosystem && GOFLAGS="${GOFLAGS:-} $race" GOWORK=off "$bin/staticcheck" ./...)
 
 # All modules of the workspace at once: one waits while another computes.
 modules=$(go list -m -f '{{.Dir}}/...')
 
 step vet
-go vet $modules
+go vet $race $modules
 step staticcheck
-"$bin/staticcheck" $modules
+GOFLAGS="${GOFLAGS:-} $race" "$bin/staticcheck" $modules
 
 # A program with the race detector sleeps for a second before it exits, unless it is told not to: each package has one,
 # and the tests of several processes have many. go test runs a part of go vet, which has run.

@@ -21,7 +21,9 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	raw, err := s.collection.FindOne(ctx, bson.D{{Key: "_id", Value: key}}, options.FindOne().SetProjection(unlabeled)).Raw()
+	raw, err := again(ctx, func() (bson.Raw, error) {
+		return s.collection.FindOne(ctx, bson.D{{Key: "_id", Value: key}}, options.FindOne().SetProjection(unlabeled)).Raw()
+	})
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return store.Record{}, nil
 	}
@@ -108,13 +110,25 @@ func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, er
 
 // find returns all documents that a filter finds, which must be few.
 func (s *Store) find(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]bson.Raw, error) {
-	cursor, err := s.collection.Find(ctx, filter, o)
-	if err != nil {
-		return nil, err
+	return again(ctx, func() ([]bson.Raw, error) {
+		cursor, err := s.collection.Find(ctx, filter, o)
+		if err != nil {
+			return nil, err
+		}
+		var docs []bson.Raw
+		err = cursor.All(ctx, &docs)
+		return docs, err
+	})
+}
+
+// again reads a second time if the first one failed while there is time left: one connection that ends has the driver drop all that it has,
+// under the calls that use them. The driver itself reads again only where a server says that it knows retryable reads.
+func again[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	result, err := read()
+	if err != nil && ctx.Err() == nil && !errors.Is(err, mongo.ErrNoDocuments) {
+		return read()
 	}
-	var docs []bson.Raw
-	err = cursor.All(ctx, &docs)
-	return docs, err
+	return result, err
 }
 
 // Put implements [store.Store]. It is one change of one document, by a filter that names the version.
