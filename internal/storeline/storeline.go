@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -51,7 +51,7 @@ type Line struct {
 
 // New returns the line of a record with a version of its own.
 func New(key, version, generation string, r store.Record) Line {
-	l := Line{Version: version, Generation: generation, Kind: r.Kind, Size: len(r.Data), Owner: r.Owner, Key: key, Label: label(r.Label)}
+	l := Line{Version: version, Generation: generation, Kind: r.Kind, Size: len(r.Data), Owner: r.Owner, Key: key, Label: storetext.Label(r.Label, maxLabel)}
 	if !r.Expires.IsZero() {
 		l.Expires = min(max(r.Expires.UnixMilli(), 1), 999_999_999_999_999)
 	}
@@ -165,44 +165,12 @@ func kindOf(name string) (store.Kind, bool) {
 	return store.Kind(n), err == nil
 }
 
-// label returns a text as it can stand in a line.
-func label(text string) string {
-	text = text[:min(len(text), maxLabel)]
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// validKey reports whether a store takes the key.
-func validKey(key string) bool {
-	if len(key) == 0 || len(key) > 128 {
-		return false
-	}
-	for _, b := range []byte(key) {
-		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '_' && b != '.' && b != ':' && b != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-// CheckKey returns an error of the package of a store if the store cannot take the key.
-func CheckKey(pkg, key string) error {
-	if !validKey(key) {
-		return fmt.Errorf("%s: the key %.140q is not 1 to 128 of the characters A-Z a-z 0-9 _ . : -", pkg, key)
-	}
-	return nil
-}
-
 // CheckRecord returns an error if a store cannot take the record, apart from its size.
 func CheckRecord(pkg, key string, r store.Record) error {
-	if err := CheckKey(pkg, key); err != nil {
+	if err := storetext.CheckKey(pkg, key); err != nil {
 		return err
 	}
-	if r.Owner != "" && !validKey(r.Owner) {
+	if r.Owner != "" && !storetext.ValidKey(r.Owner) {
 		return fmt.Errorf("%s: the owner %.140q is not a key", pkg, r.Owner)
 	}
 	if len(r.Data) == 0 {

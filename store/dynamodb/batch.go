@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -21,7 +22,7 @@ const (
 func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
 	ids := make([]string, len(keys))
 	for i, key := range keys {
-		if err := checkKey(key); err != nil {
+		if err := storetext.CheckKey("dynamodb", key); err != nil {
 			return nil, err
 		}
 		ids[i] = s.prefix + key

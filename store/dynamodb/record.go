@@ -9,10 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -101,7 +101,7 @@ func (s *Store) encode(id string, r store.Record, now time.Time) (head item, chu
 	v := version(nonce, n)
 	head = item{
 		attrID: text(id), attrFormat: number(format), attrVersion: text(v), attrTTL: number(ends.Unix() + 1),
-		attrKind: number(int64(r.Kind)), attrOwner: text(r.Owner), attrLabel: text(label(r.Label)),
+		attrKind: number(int64(r.Kind)), attrOwner: text(r.Owner), attrLabel: text(storetext.Label(r.Label, maxLabel)),
 	}
 	if !r.Expires.IsZero() {
 		head[attrExpires] = number(r.Expires.UnixMilli())
@@ -135,7 +135,7 @@ func decode(id string, it item) (head, error) {
 	_, isFormat := numberIn(it, attrFormat)
 	kind, isKind := numberIn(it, attrKind)
 	owner, isOwner := textIn(it, attrOwner)
-	if named != id || v == "" || !isFormat || !isKind || kind < 0 || kind > 255 || !isOwner || owner != "" && !validKey(owner) {
+	if named != id || v == "" || !isFormat || !isKind || kind < 0 || kind > 255 || !isOwner || owner != "" && !storetext.ValidKey(owner) {
 		return head{}, errDamaged
 	}
 	h := head{record: store.Record{Version: v, Kind: store.Kind(kind), Owner: owner}}
@@ -204,34 +204,4 @@ func numberIn(it item, name string) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(a.Value, 10, 64)
 	return n, err == nil
-}
-
-// label returns a text that DynamoDB takes and a terminal can show.
-func label(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text[:min(len(text), maxLabel)])
-}
-
-// validKey reports whether a store takes the key.
-func validKey(key string) bool {
-	if len(key) == 0 || len(key) > 128 {
-		return false
-	}
-	for _, b := range []byte(key) {
-		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '_' && b != '.' && b != ':' && b != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-func checkKey(key string) error {
-	if !validKey(key) {
-		return fmt.Errorf("dynamodb: the key %.140q is not 1 to 128 of the characters A-Z a-z 0-9 _ . : -", key)
-	}
-	return nil
 }

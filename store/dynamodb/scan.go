@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -34,7 +35,7 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 func (s *Store) listed(ctx context.Context, it item) (key string, r store.Record, err error) {
 	id, _ := textIn(it, attrID)
 	h, err := decode(id, it)
-	if err != nil || h.over(time.Now()) || len(id) <= len(s.prefix) || !validKey(id[len(s.prefix):]) {
+	if err != nil || h.over(time.Now()) || len(id) <= len(s.prefix) || !storetext.ValidKey(id[len(s.prefix):]) {
 		return "", store.Record{}, nil
 	}
 	if h.record.Data != nil {

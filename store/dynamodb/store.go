@@ -10,12 +10,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("dynamodb", key); err != nil {
 		return store.Record{}, err
 	}
 	ctx, cancel := s.bounded(ctx)
@@ -102,11 +103,11 @@ func (s *Store) discard(ctx context.Context, id string, it item) error {
 // The chunks of a large record are written before its head and those of its predecessor deleted after it, so that a head that is there has had all its chunks.
 // What a failure leaves behind ends by its TTL.
 func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("dynamodb", key); err != nil {
 		return err
 	}
 	switch {
-	case r.Owner != "" && !validKey(r.Owner):
+	case r.Owner != "" && !storetext.ValidKey(r.Owner):
 		return fmt.Errorf("dynamodb: the owner %.140q is not a key", r.Owner)
 	case len(r.Data) == 0:
 		return errors.New("dynamodb: a record has at least one byte")
@@ -147,7 +148,7 @@ func (s *Store) replace(ctx context.Context, id string, r store.Record, now time
 
 // Delete implements [store.Store].
 func (s *Store) Delete(ctx context.Context, key, version string) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("dynamodb", key); err != nil {
 		return err
 	}
 	ctx, cancel := s.bounded(ctx)

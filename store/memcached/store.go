@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/storeline"
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -82,7 +83,7 @@ const tries = 5
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
-	if err := storeline.CheckKey("memcached", key); err != nil {
+	if err := storetext.CheckKey("memcached", key); err != nil {
 		return store.Record{}, err
 	}
 	r, err := s.get(ctx, s.serverOf(key), key)
@@ -304,7 +305,7 @@ func removal(name string, cas uint64) storage {
 
 // Delete implements [store.Store].
 func (s *Store) Delete(ctx context.Context, key, version string) error {
-	if err := storeline.CheckKey("memcached", key); err != nil {
+	if err := storetext.CheckKey("memcached", key); err != nil {
 		return err
 	}
 	return wrap("delete", s.delete(ctx, s.serverOf(key), key, version))
@@ -345,7 +346,7 @@ const together = 64
 func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
 	wanted := make(map[*server][]int) // indexes of keys
 	for i, key := range keys {
-		if err := storeline.CheckKey("memcached", key); err != nil {
+		if err := storetext.CheckKey("memcached", key); err != nil {
 			return nil, err
 		}
 		srv := s.serverOf(key)

@@ -3,14 +3,12 @@ package mongodb
 import (
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
-	"unicode"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -48,7 +46,7 @@ func newVersion() string {
 
 func newDocument(key string, r store.Record, now time.Time) document {
 	d := document{Key: key, Format: format, Version: newVersion(), Expires: never, Used: now, Size: charge(r), Kind: int32(r.Kind), Owner: r.Owner, Data: r.Data,
-		Label: label(r.Label)}
+		Label: storetext.Label(r.Label, maxLabel)}
 	if !r.Expires.IsZero() && r.Expires.Before(never) {
 		d.Expires = r.Expires
 	}
@@ -67,7 +65,7 @@ func decode(raw bson.Raw) (r store.Record, used time.Time, err error) {
 		return store.Record{}, time.Time{}, store.ErrNewer
 	}
 	if raw.Lookup("d").Type != bson.TypeBinary || // the driver takes a text for bytes
-		bson.Unmarshal(raw, &d) != nil || d.Format != format || d.Version == "" || len(d.Data) == 0 || d.Expires.IsZero() || d.Kind < 0 || d.Kind > 255 || d.Owner != "" && !validKey(d.Owner) {
+		bson.Unmarshal(raw, &d) != nil || d.Format != format || d.Version == "" || len(d.Data) == 0 || d.Expires.IsZero() || d.Kind < 0 || d.Kind > 255 || d.Owner != "" && !storetext.ValidKey(d.Owner) {
 		return store.Record{}, time.Time{}, errDamaged
 	}
 	r = store.Record{Data: d.Data, Version: d.Version, Kind: store.Kind(d.Kind), Owner: d.Owner}
@@ -79,33 +77,3 @@ func decode(raw bson.Raw) (r store.Record, used time.Time, err error) {
 
 // over reports whether a record's time is over.
 func over(r store.Record, now time.Time) bool { return !r.Expires.IsZero() && !r.Expires.After(now) }
-
-// validKey reports whether a store takes the key.
-func validKey(key string) bool {
-	if len(key) == 0 || len(key) > 128 {
-		return false
-	}
-	for _, b := range []byte(key) {
-		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '_' && b != '.' && b != ':' && b != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-func checkKey(key string) error {
-	if !validKey(key) {
-		return fmt.Errorf("mongodb: the key %.140q is not 1 to 128 of the characters A-Z a-z 0-9 _ . : -", key)
-	}
-	return nil
-}
-
-// label returns a text that MongoDB takes and a terminal can show.
-func label(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text[:min(len(text), maxLabel)])
-}

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -26,7 +27,7 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 			key, _ := raw.Lookup("_id").StringValueOK()
 			r, _, err := decode(raw)
 			last = key
-			if err != nil || over(r, time.Now()) || !validKey(key) || len(r.Data) > s.opt.MaxRecordBytes {
+			if err != nil || over(r, time.Now()) || !storetext.ValidKey(key) || len(r.Data) > s.opt.MaxRecordBytes {
 				continue
 			}
 			if !f(key, r) {

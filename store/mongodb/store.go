@@ -11,12 +11,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("mongodb", key); err != nil {
 		return store.Record{}, err
 	}
 	ctx, cancel := s.bounded(ctx)
@@ -69,7 +70,7 @@ func (s *Store) discard(ctx context.Context, key string, raw bson.Raw) error {
 // GetMulti implements [store.MultiGetter].
 func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
 	for _, key := range keys {
-		if err := checkKey(key); err != nil {
+		if err := storetext.CheckKey("mongodb", key); err != nil {
 			return nil, err
 		}
 	}
@@ -133,11 +134,11 @@ func again[T any](ctx context.Context, read func() (T, error)) (T, error) {
 
 // Put implements [store.Store]. It is one change of one document, by a filter that names the version.
 func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("mongodb", key); err != nil {
 		return err
 	}
 	switch {
-	case r.Owner != "" && !validKey(r.Owner):
+	case r.Owner != "" && !storetext.ValidKey(r.Owner):
 		return fmt.Errorf("mongodb: the owner %.140q is not a key", r.Owner)
 	case len(r.Data) == 0:
 		return errors.New("mongodb: a record has at least one byte")
@@ -198,7 +199,7 @@ func (s *Store) bury(ctx context.Context, key, version string, now time.Time) er
 
 // Delete implements [store.Store].
 func (s *Store) Delete(ctx context.Context, key, version string) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("mongodb", key); err != nil {
 		return err
 	}
 	ctx, cancel := s.bounded(ctx)

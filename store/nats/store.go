@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/plyhttp/ply/internal/storeline"
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -83,7 +84,7 @@ const tries = 5
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
-	if err := storeline.CheckKey("nats", key); err != nil {
+	if err := storetext.CheckKey("nats", key); err != nil {
 		return store.Record{}, err
 	}
 	r, err := call(s, ctx, func(ctx context.Context, b *bucket) (store.Record, error) { return s.get(ctx, b, key) })
@@ -190,7 +191,7 @@ func concurrently[T any](n int, f func(i int) (T, error)) ([]T, error) {
 // GetMulti implements [store.MultiGetter]: JetStream has no such request, so several are under way at once.
 func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
 	for _, key := range keys {
-		if err := storeline.CheckKey("nats", key); err != nil {
+		if err := storetext.CheckKey("nats", key); err != nil {
 			return nil, err
 		}
 	}
@@ -316,7 +317,7 @@ func (s *Store) drop(ctx context.Context, b *bucket, l storeline.Line, sent bool
 
 // Delete implements [store.Store].
 func (s *Store) Delete(ctx context.Context, key, version string) error {
-	if err := storeline.CheckKey("nats", key); err != nil {
+	if err := storetext.CheckKey("nats", key); err != nil {
 		return err
 	}
 	_, err := call(s, ctx, func(ctx context.Context, b *bucket) (struct{}, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/plyhttp/ply/internal/storetext"
 )
 
 const (
@@ -240,7 +241,7 @@ func (s *Store) heard(payload string) {
 		switch {
 		case key == allKeys:
 			s.listeners.tell("")
-		case checkKey(key) == nil:
+		case storetext.ValidKey(key):
 			s.listeners.tell(key)
 		}
 	}

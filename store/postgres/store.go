@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("postgres", key); err != nil {
 		return store.Record{}, err
 	}
 	var r store.Record
@@ -43,7 +42,7 @@ func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, er
 		return records, nil
 	}
 	for _, key := range keys {
-		if err := checkKey(key); err != nil {
+		if err := storetext.CheckKey("postgres", key); err != nil {
 			return nil, err
 		}
 	}
@@ -109,10 +108,10 @@ func scan(row pgx.Row) (key string, r store.Record, err error) {
 
 // Put implements [store.Store]. It makes room first, if it must.
 func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("postgres", key); err != nil {
 		return err
 	}
-	if r.Owner != "" && checkKey(r.Owner) != nil {
+	if r.Owner != "" && !storetext.ValidKey(r.Owner) {
 		return fmt.Errorf("postgres: the owner %.140q is not a key", r.Owner)
 	}
 	if len(r.Data) == 0 {
@@ -134,7 +133,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 			}
 			over = 0
 		}
-		sql, args := s.sql.create, []any{key, formatKind(r.Kind), r.Owner, label(r.Label), int32(size), s.uses.now(), expiry(r.Expires), r.Data}
+		sql, args := s.sql.create, []any{key, formatKind(r.Kind), r.Owner, storetext.Label(r.Label, maxLabel), int32(size), s.uses.now(), expiry(r.Expires), r.Data}
 		if r.Version != "" {
 			sql, args = s.sql.replace, append(args, replaced)
 		}
@@ -164,7 +163,7 @@ func conflict(err error) error {
 
 // Delete implements [store.Store]. The parts of the record are removed later.
 func (s *Store) Delete(ctx context.Context, key, version string) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("postgres", key); err != nil {
 		return err
 	}
 	number, ok := parseVersion(version)
@@ -244,25 +243,3 @@ const lastMilli = 253402300799000 // the end of the year 9999
 
 // maxLabel bounds what is kept of a label.
 const maxLabel = 1 << 10
-
-// label shortens a label, and drops what a terminal must not see and PostgreSQL does not take.
-func label(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s[:min(len(s), maxLabel)], ""))
-}
-
-func checkKey(key string) error {
-	ok := len(key) >= 1 && len(key) <= 128
-	for i := 0; i < len(key) && ok; i++ {
-		c := key[i]
-		ok = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("_.:-", c) >= 0
-	}
-	if !ok {
-		return fmt.Errorf("postgres: %.140q is no key: it must be 1 to 128 bytes of the set [A-Za-z0-9_.:-]", key)
-	}
-	return nil
-}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -20,7 +21,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add("k", "", "", []byte("x"), uint8(1), int64(0))
 	f.Add("a.b:c-D_9", "owner", "GET https://example.com/ \r\n\x00\xff", []byte("\n\n"), uint8(200), int64(1<<42))
 	f.Fuzz(func(t *testing.T, key, owner, label string, data []byte, kind uint8, expires int64) {
-		if !validKey(key) || owner != "" && !validKey(owner) || len(data) == 0 {
+		if !storetext.ValidKey(key) || owner != "" && !storetext.ValidKey(owner) || len(data) == 0 {
 			t.Skip()
 		}
 		want := store.Record{Data: data, Version: newVersion(), Kind: store.Kind(kind), Owner: owner, Label: label}
@@ -48,7 +49,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("ply2 4be1d2ba09f2c357"))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		r, err := decode("k", value)
-		if err == nil && (!bytes.HasSuffix(value, r.Data) || len(r.Data) == 0 || r.Version == "" || r.Owner != "" && !validKey(r.Owner)) {
+		if err == nil && (!bytes.HasSuffix(value, r.Data) || len(r.Data) == 0 || r.Version == "" || r.Owner != "" && !storetext.ValidKey(r.Owner)) {
 			t.Errorf("decode returns %+v", r)
 		}
 		if err != nil && (r.Data != nil || r.Version != "") {

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -37,7 +37,7 @@ func encode(key, version string, r store.Record) []byte {
 		expires = min(max(r.Expires.UnixMilli(), 1), 999_999_999_999_999)
 	}
 	value := make([]byte, 0, 128+len(r.Owner)+len(key)+min(len(r.Label), maxLabel)+len(r.Data))
-	value = fmt.Appendf(value, "%s%s %015d %s owner=%s key=%s label=%s\n", magic, version, expires, kindName(r.Kind), r.Owner, key, label(r.Label))
+	value = fmt.Appendf(value, "%s%s %015d %s owner=%s key=%s label=%s\n", magic, version, expires, kindName(r.Kind), r.Owner, key, storetext.Label(r.Label, maxLabel))
 	return append(value, r.Data...)
 }
 
@@ -69,7 +69,7 @@ func decodeHead(line string) (r store.Record, key string, ok bool) {
 	kind, isKind := kindOf(fields[2])
 	owner, hasOwner := strings.CutPrefix(fields[3], "owner=")
 	key, hasKey := strings.CutPrefix(fields[4], "key=")
-	if err != nil || !isKind || !hasOwner || owner != "" && !validKey(owner) || !hasKey {
+	if err != nil || !isKind || !hasOwner || owner != "" && !storetext.ValidKey(owner) || !hasKey {
 		return store.Record{}, "", false
 	}
 	r = store.Record{Version: fields[0], Kind: kind, Owner: owner}
@@ -108,35 +108,4 @@ func isVersion(text string) bool {
 	}
 	_, err := strconv.ParseUint(text, 16, 64)
 	return err == nil
-}
-
-// label returns a text as it can stand in a line.
-func label(text string) string {
-	text = text[:min(len(text), maxLabel)]
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// validKey reports whether a store takes the key.
-func validKey(key string) bool {
-	if len(key) == 0 || len(key) > 128 {
-		return false
-	}
-	for _, b := range []byte(key) {
-		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '_' && b != '.' && b != ':' && b != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-func checkKey(key string) error {
-	if !validKey(key) {
-		return fmt.Errorf("redis: the key %.140q is not 1 to 128 of the characters A-Z a-z 0-9 _ . : -", key)
-	}
-	return nil
 }

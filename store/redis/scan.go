@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -141,7 +142,7 @@ func (s *Store) scanStep(ctx context.Context, server *goredis.Client, cursor uin
 	}
 	keys = got.names[:0]
 	for _, name := range got.names {
-		if key := strings.TrimPrefix(name, s.prefix); validKey(key) {
+		if key := strings.TrimPrefix(name, s.prefix); storetext.ValidKey(key) {
 			keys = append(keys, key)
 		}
 	}

@@ -8,12 +8,13 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("redis", key); err != nil {
 		return store.Record{}, err
 	}
 	value, err := read(s, ctx, func(ctx context.Context) ([]byte, error) {
@@ -50,10 +51,10 @@ func (s *Store) record(key string, value []byte, now time.Time) (store.Record, e
 
 // Put implements [store.Store].
 func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("redis", key); err != nil {
 		return err
 	}
-	if r.Owner != "" && !validKey(r.Owner) {
+	if r.Owner != "" && !storetext.ValidKey(r.Owner) {
 		return fmt.Errorf("redis: the owner %.140q is not a key", r.Owner)
 	}
 	if len(r.Data) == 0 {
@@ -105,7 +106,7 @@ func (s *Store) ttl(r store.Record, now time.Time) int64 {
 
 // Delete implements [store.Store].
 func (s *Store) Delete(ctx context.Context, key, version string) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("redis", key); err != nil {
 		return err
 	}
 	return s.run(ctx, change{op: "delete", script: deleteScript, key: key, from: version, nonce: newVersion()})
@@ -168,7 +169,7 @@ func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, er
 func (s *Store) values(ctx context.Context, keys []string, last int64) ([][]byte, error) {
 	names := make([]string, len(keys))
 	for i, key := range keys {
-		if err := checkKey(key); err != nil {
+		if err := storetext.CheckKey("redis", key); err != nil {
 			return nil, err
 		}
 		names[i] = s.prefix + key

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	goredis "github.com/redis/go-redis/v9"
 )
 
@@ -187,7 +188,7 @@ func (t *tracker) onInvalidated(name string) {
 	switch {
 	case name == "":
 		t.store.listeners.publish("")
-	case !ok || !validKey(key):
+	case !ok || !storetext.ValidKey(key):
 	case t.store.written.known(key):
 		// Our own change, or another one right behind it: verify asks. If it cannot keep up, the key counts as changed, which costs a hit and is never wrong.
 		select {

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -30,7 +30,6 @@ const (
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	keys       = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
 	lines      = regexp.MustCompile(`^nonce=([0-9a-f]{16}) expires=([0-9]{1,15}) kind=([0-9]{1,3})/[a-z]+ size=([0-9]{1,9}) sum=([0-9a-f]{8}) owner=([A-Za-z0-9_.:-]*) key=([A-Za-z0-9_.:-]+) label=`)
 )
 
@@ -41,7 +40,7 @@ func newNonce() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 func encode(key, nonce string, r store.Record) []byte {
 	var line bytes.Buffer
 	fmt.Fprintf(&line, "nonce=%s expires=%d kind=%d/%s size=%d sum=%08x owner=%s key=%s label=%s\n",
-		nonce, millis(r.Expires), r.Kind, r.Kind, len(r.Data), crc32.Checksum(r.Data, castagnoli), r.Owner, key, label(r.Label))
+		nonce, millis(r.Expires), r.Kind, r.Kind, len(r.Data), crc32.Checksum(r.Data, castagnoli), r.Owner, key, storetext.Label(r.Label, maxLabel))
 	value := make([]byte, 0, len(magic)+9+line.Len()+len(r.Data))
 	value = fmt.Appendf(value, "%s%08x ", magic, crc32.Checksum(line.Bytes(), castagnoli))
 	value = append(value, line.Bytes()...)
@@ -121,16 +120,6 @@ func isNewer(value []byte) bool {
 // over reports whether the record's time is over.
 func (h *head) over(now time.Time) bool { return !h.expires.IsZero() && !h.expires.After(now) }
 
-// label returns a text as it can stand in a line.
-func label(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text[:min(len(text), maxLabel)])
-}
-
 // A version is what a record's Version says: the object that it was read from. The ETag is what the server compares, so that a change takes one request.
 // The time is there because to the server an expired object is as good as any other.
 type version struct {
@@ -159,10 +148,3 @@ func parseVersion(text string) (v version, ok bool) {
 }
 
 func (v version) over(now time.Time) bool { return (&head{expires: v.expires}).over(now) }
-
-func checkKey(key string) error {
-	if !keys.MatchString(key) {
-		return fmt.Errorf("s3: the key %.140q is not 1 to 128 of the characters A-Z a-z 0-9 _ . : -", key)
-	}
-	return nil
-}

@@ -16,6 +16,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/plyhttp/ply/internal/optionerror"
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -228,7 +229,7 @@ func (s *Store) key(name string) string {
 		return ""
 	}
 	key, ok = strings.CutSuffix(key, suffix)
-	if !ok || !keys.MatchString(key) {
+	if !ok || !storetext.ValidKey(key) {
 		return ""
 	}
 	return key

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -18,7 +19,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 }
 
 func (s *Store) get(ctx context.Context, key string) (store.Record, error) {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("s3", key); err != nil {
 		return store.Record{}, err
 	}
 	got, err := s.fetch(ctx, s.name(key), "", s.longest())
@@ -57,11 +58,11 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 }
 
 func (s *Store) put(ctx context.Context, key string, r store.Record) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("s3", key); err != nil {
 		return err
 	}
 	switch {
-	case r.Owner != "" && !keys.MatchString(r.Owner):
+	case r.Owner != "" && !storetext.ValidKey(r.Owner):
 		return fmt.Errorf("the owner %.140q is not a key", r.Owner)
 	case len(r.Data) == 0:
 		return errors.New("a record has at least one byte")
@@ -134,7 +135,7 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 }
 
 func (s *Store) delete(ctx context.Context, key, version string) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("s3", key); err != nil {
 		return err
 	}
 	if version == "" {

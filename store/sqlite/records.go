@@ -6,10 +6,9 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
+	"github.com/plyhttp/ply/internal/storetext"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -119,7 +118,7 @@ func record(key string, row []driver.Value) (store.Record, error) {
 
 // Put stores r under key in the place of the version that it names. It makes room first, if it must.
 func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
-	if err := checkKey(key); err != nil {
+	if err := storetext.CheckKey("sqlite", key); err != nil {
 		return err
 	}
 	size := charge(key, r)
@@ -145,18 +144,6 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 			return tx.remove(old.id, key)
 		})
 	})
-}
-
-func checkKey(key string) error {
-	ok := len(key) >= 1 && len(key) <= 128
-	for i := 0; i < len(key) && ok; i++ {
-		c := key[i]
-		ok = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("_.:-", c) >= 0
-	}
-	if !ok {
-		return errors.New("sqlite: a key has 1 to 128 bytes of the set [A-Za-z0-9_.:-]")
-	}
-	return nil
 }
 
 // tx is a transaction that writes.
@@ -234,7 +221,7 @@ func (tx *tx) set(id int64, key string, r store.Record, size int64) error {
 		at, expires = ms, &ms
 	}
 	version := 1 + rand.Int64N(1<<62) // never 0, and never the same one again
-	args := []any{key, int64(r.Kind), r.Owner, label(r.Label), size, tx.store.uses.now(), at, version, checksum(key, version, expires, r)}
+	args := []any{key, int64(r.Kind), r.Owner, storetext.Label(r.Label, maxLabel), size, tx.store.uses.now(), at, version, checksum(key, version, expires, r)}
 	if id == 0 {
 		if _, err := tx.exec(background, insertSQL, args...); err != nil {
 			return err
@@ -251,17 +238,6 @@ func (tx *tx) set(id int64, key string, r store.Record, size int64) error {
 
 // maxLabel bounds what is kept of a label.
 const maxLabel = 1 << 10
-
-// label shortens a label and drops its control characters, so that a shell can show it.
-func label(s string) string {
-	cut := strings.ToValidUTF8(s[:min(len(s), maxLabel)], "")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, cut)
-}
 
 // remove deletes a record. If it owns others, they are doomed.
 func (tx *tx) remove(id int64, key string) error {

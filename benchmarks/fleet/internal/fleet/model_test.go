@@ -33,17 +33,15 @@ func TestModelAgreesWithRealCaches(t *testing.T) {
 				if n > 4 && happens.Name != "nothing" {
 					continue // real caches take their time
 				}
-				t.Run(fmt.Sprintf("%d/%s/%s", n, way.Name, happens.Name), func(t *testing.T) {
-					s := small(n)
-					way.Set(&s)
-					if n == 64 {
-						s.Duration = 20 * time.Second
-					}
-					if happens.Set(&s); !s.Shared && s.Down > 0 {
-						t.Skip("there is no store")
-					}
-					compare(t, s)
-				})
+				s := small(n)
+				way.Set(&s)
+				if n == 64 {
+					s.Duration = 20 * time.Second
+				}
+				if happens.Set(&s); !s.Shared && s.Down > 0 {
+					continue // there is no store that could be down
+				}
+				t.Run(fmt.Sprintf("%d/%s/%s", n, way.Name, happens.Name), func(t *testing.T) { compare(t, s) })
 			}
 		}
 	}
