@@ -2,6 +2,7 @@ package stream
 
 import (
 	"io"
+	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,11 @@ import (
 //
 //	Read: blocks in the body   Close: finds reads > 0, drains nothing, stops the copy, closes the body   Read: fails
 //
+// It may come between two of them as well. Then Close reads the rest, and no Read reads beside it: which of them recorded first what it has got would be chance,
+// and the copy could have the bytes in another order than the body.
+//
+//	Close: sets closed, finds reads == 0, drains   Read: raises reads, finds closed, fails
+//
 // The cache makes one for a response that only one caller gets. Close ends it; a Recorder that is dropped unclosed loses its claim on the budget to a cleanup.
 type Recorder struct {
 	io.ReadCloser
@@ -25,7 +31,8 @@ type Recorder struct {
 	Commit  func(body stored.Content)
 	Abandon func(reason string)
 
-	reads atomic.Int32 // calls of Read that are under way
+	reads  atomic.Int32 // calls of Read that are under way
+	closed atomic.Bool  // set by the first Close, which alone drains
 
 	Ended func() // called when the body has ended, before the caller hears of it; its trailers are there
 
@@ -42,9 +49,17 @@ func NewRecorder(body io.ReadCloser, d BodyCopy) *Recorder {
 }
 
 func (r *Recorder) Read(p []byte) (int, error) {
+	// reads is raised before closed is looked at, and Close does it the other way round. So one of them sees the other, or both do: never do both read.
 	r.reads.Add(1)
-	// reads is up before the body is asked, so that Close does not drain beside a Read that waits.
 	defer r.reads.Add(-1)
+	if r.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return r.read(p)
+}
+
+// read reads from the body, for Read or for drain, which take turns.
+func (r *Recorder) read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if err == io.EOF {
 		r.Ended()
@@ -93,12 +108,14 @@ func (r *Recorder) record(p []byte, err error) Outcome {
 func (r *Recorder) Close() (err error) {
 	defer func() { err = r.ReadCloser.Close() }() // also if a hook panics
 	defer func() { r.decide(r.stop()) }()
-	r.drain()
+	if !r.closed.Swap(true) {
+		r.drain()
+	}
 	return nil
 }
 
 // drain reads what may be missing. If that takes too long, it closes the body, which ends the read.
-// It blocks for about DrainTime at most, without the lock. The bytes go through Read, so they are recorded like those that the caller reads.
+// It blocks for about DrainTime at most, without the lock. The bytes are recorded like those that the caller reads.
 func (r *Recorder) drain() {
 	if !r.unfinished() {
 		return
@@ -107,7 +124,7 @@ func (r *Recorder) drain() {
 	defer stalled.Stop()
 	p := make([]byte, 4<<10)
 	for left := drainLimit; left >= 0 && r.unfinished(); {
-		n, err := r.Read(p)
+		n, err := r.read(p)
 		if left -= n; err != nil {
 			return
 		}
