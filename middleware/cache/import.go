@@ -95,22 +95,34 @@ func Copy(ctx context.Context, dst, src *Cache) (MoveReport, error) {
 			m.report.skip(SkipUnfit)
 			return nil
 		}
-		return m.add(ctx, f.hash, e, io.MultiReader(f.body, voidReader{}))
+		return m.add(ctx, f.hash, e, &sourceBody{f.body, ctx})
 	})
 	return m.report, wrapped("copy", err)
 }
 
-// voidReader follows a body that may be shorter than it was said to be.
-type voidReader struct{}
+// sourceBody is a body of the cache that is copied. If it breaks off, the entry is void, as Export says it of a stream; that is no error of the cache copied into.
+type sourceBody struct {
+	io.Reader
+	ctx context.Context
+}
 
-func (voidReader) Read([]byte) (int, error) { return 0, transfer.ErrVoid }
+func (b *sourceBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	switch {
+	case n > 0:
+		return n, nil
+	case err != nil && b.ctx.Err() == nil: // io.EOF too: who reads knows the size, and reads no further
+		return 0, transfer.ErrVoid
+	}
+	return n, err
+}
 
 // An importer puts entries from elsewhere into a cache. One goroutine uses it.
 type importer struct {
 	*Cache
 	report MoveReport
 	began  invalidation.Moment // when the import did
-	secret bool                // what the hashes of credentials are made with is known here
+	check  [16]byte            // of the secret that the export's hashes of credentials are made with
 	keys   map[[32]byte]string // the keys in memory by their hashes
 }
 
@@ -118,7 +130,7 @@ type importer struct {
 func (c *Cache) newImporter(ctx context.Context, h *transfer.Header) (*importer, error) {
 	switch {
 	case c.closed.Load():
-		return nil, errors.New("the cache is closed")
+		return nil, errCacheClosed
 	case h.Shared != c.policy.Shared:
 		return nil, otherCache("Shared", "one of both is shared")
 	case h.OneIdentity != c.policy.OneIdentity:
@@ -126,9 +138,8 @@ func (c *Cache) newImporter(ctx context.Context, h *transfer.Header) (*importer,
 	case h.Keys != fingerprintOf(c.key):
 		return nil, otherCache("Key", "they make keys in different ways")
 	}
-	m := &importer{Cache: c, began: c.history.Now()}
-	var err error
-	if m.secret, err = c.takeSecret(ctx, h); err != nil {
+	m := &importer{Cache: c, began: c.history.Now(), check: h.Check}
+	if err := c.takeSecret(ctx, h); err != nil {
 		return nil, err
 	}
 	if c.memory == nil {
@@ -152,32 +163,41 @@ type otherCacheError struct{ text string }
 func (e *otherCacheError) Error() string        { return ErrOtherCache.Error() + ": " + e.text }
 func (e *otherCacheError) Is(target error) bool { return target == ErrOtherCache }
 
-// takeSecret takes over the secret of an export if nothing depends on the one that is here. It reports whether the export's is the one that counts now.
-func (c *Cache) takeSecret(ctx context.Context, h *transfer.Header) (bool, error) {
+var errCacheClosed = errors.New("the cache is closed")
+
+// takeSecret takes over the secret of an export if nothing depends on the one that is here.
+func (c *Cache) takeSecret(ctx context.Context, h *transfer.Header) error {
 	own, given, err := c.knownHashKey(ctx)
-	switch {
-	case err != nil:
-		return false, err
-	case h.Check == [16]byte{}, h.Check == transfer.CheckOf(own):
-		return true, nil
-	case given, h.Secret == stored.HashKey{}:
-		return false, nil
+	if err != nil || given || h.Secret == (stored.HashKey{}) || h.Check == transfer.CheckOf(own) {
+		return err
 	}
 	if own != nil {
 		if used, err := c.usesSecret(ctx); used || err != nil {
-			return false, err
+			return err
 		}
 	}
 	secret := h.Secret
 	if c.durable == nil {
 		c.hashKeys.Known.Store(&secret)
-		return true, nil
+		return nil
 	}
 	err = c.durable.ReplaceHashKey(ctx, &secret)
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, durable.ErrNewer) {
-		return false, nil // another process has put its own
+		return nil // another process has put its own
 	}
-	return err == nil, err
+	return err
+}
+
+// findable reports whether requests can find an entry here: whether its hashes of credentials, if it has any, are made with the secret that counts now.
+// It asks each time, for another import may have put a secret of its own in the meantime:
+//
+//	we: take ours   they: find it unused, take theirs   we: find theirs, leave the entry
+func (m *importer) findable(ctx context.Context, e *stored.Entry) (bool, error) {
+	if !hashesCredentials(e) {
+		return true, nil
+	}
+	own, _, err := m.knownHashKey(ctx)
+	return own != nil && m.check == transfer.CheckOf(own), err
 }
 
 // usesSecret reports whether something that is stored has a hash of credentials. It counts as such if the store cannot say.
@@ -198,11 +218,16 @@ func hashesCredentials(e *stored.Entry) bool { return slices.ContainsFunc(e.Sele
 func (m *importer) add(ctx context.Context, hash [32]byte, e *stored.Entry, body io.Reader) error {
 	at := durable.RecordKeyOf(hash)
 	size := e.Body.Size()
+	findable, err := m.findable(ctx, e)
 	switch {
+	case m.closed.Load():
+		return errCacheClosed
+	case err != nil:
+		return err
 	case size > m.maxEntry:
 		m.report.skip(SkipTooLarge)
 		return nil
-	case !m.secret && hashesCredentials(e):
+	case !findable:
 		m.report.skip(SkipSecret)
 		return nil
 	case m.invalidatedHere(e):
@@ -213,14 +238,13 @@ func (m *importer) add(ctx context.Context, hash [32]byte, e *stored.Entry, body
 		e.Header, _ = e.Header.WithoutCookies()
 	}
 	var why Skip
-	var err error
 	if m.durable != nil {
 		why, err = m.addDurable(ctx, at, e, size, body)
 	} else {
 		why, err = m.addToMemory(ctx, at, e, size, body)
 	}
 	switch {
-	case errors.Is(err, transfer.ErrVoid), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, transfer.ErrVoid): // and no io.ErrUnexpectedEOF, which a store may return whose connection has ended
 		m.report.skip(SkipBodyLost)
 		return nil
 	case errors.Is(err, store.ErrTooLarge):
@@ -363,8 +387,8 @@ func readBody(body io.Reader, size int64) ([]byte, error) {
 		n, err := io.ReadFull(body, bytes[len(bytes):cap(bytes)])
 		bytes = bytes[:len(bytes)+n]
 		if err != nil {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
+			if err == io.EOF || err == io.ErrUnexpectedEOF {
+				err = transfer.ErrVoid
 			}
 			return nil, err
 		}

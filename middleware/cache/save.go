@@ -41,6 +41,7 @@ func (e *NotStoredError) Unwrap() error { return e.Err }
 // The rules are those for any response of the origin: freshness, Vary, Options.Filter, the mode of r's context. What may not be stored is a [*NotStoredError],
 // and leaves what is stored as it is; [Cache.ExplainResponse] says the same beforehand. The age counts: an old Date or an Age makes the response as old as they say (RFC 9111 §4.2.3),
 // so a fixture is better without them, or use [WithExpiry] on the context of r; such choices in ctx do not count. Like [Cache.Delete] it wants r as the cache sees it; r's own body is not read to its end, nor closed.
+// Credentials that a layer below the cache adds are not in r, and Save cannot see them: save only what all may have whose requests look like r to the cache, or name the principal in the context of r.
 //
 // The key says by which connection a response came, so the cache must stand in a chain before the first Save; of several chains with different connections,
 // each gets a copy. ctx bounds the calls of the store and the reading of the body. An unsafe method invalidates nothing here.
