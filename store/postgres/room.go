@@ -27,8 +27,8 @@ type room struct {
 	underway  int64 // of Puts that may be made by now, or not yet
 	added     int64 // since the last measurement began
 	known     bool  // the table was measured
-	measuring bool
-	meanwhile int64 // underway when the measurement began, and added since
+	measuring int   // measurements under way: the keeper's, and those of Puts that find nothing to remove
+	meanwhile int64 // underway when the first of them began, and added since
 	ended     int64 // measurements
 }
 
@@ -39,9 +39,7 @@ func (r *room) reserve(size int64) (over int64) {
 	r.held += size
 	r.underway += size
 	r.added += size
-	if r.measuring {
-		r.meanwhile += size
-	}
+	r.meanwhile += size
 	return r.held - r.most
 }
 
@@ -101,7 +99,11 @@ func (r *room) begin(always bool) bool {
 	if !always && !r.due() {
 		return false
 	}
-	r.measuring, r.meanwhile, r.added = true, r.underway, 0
+	if r.measuring == 0 {
+		r.meanwhile = r.underway
+	}
+	r.measuring++
+	r.added = 0
 	return true
 }
 
@@ -109,7 +111,7 @@ func (r *room) begin(always bool) bool {
 func (r *room) end(bytes int64, err error) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.measuring = false
+	r.measuring--
 	r.ended++
 	r.known = err == nil
 	if err == nil {
