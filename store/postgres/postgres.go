@@ -41,7 +41,7 @@ type Options struct {
 	Timeout time.Duration
 
 	// Connections is the number of connections that [Open] makes at most, that of [Store.Notify] aside. Calls wait for one until their context is done. Zero means 8.
-	// All processes together must stay below the server's max_connections.
+	// All processes together must stay below the server's max_connections. It counts in the place of pool_max_conns in the URL.
 	Connections int
 
 	// ListenURL is where the connection of [Store.Notify] leads. It is needed where the other URL leads to a pooler of transactions,

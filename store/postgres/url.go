@@ -48,7 +48,8 @@ func openURL(_ context.Context, u *url.URL) (store.Closer, error) {
 var settings = []string{"application_name", "client_encoding", "datestyle", "idle_in_transaction_session_timeout", "intervalstyle", "jit", "lock_timeout", "options",
 	"plan_cache_mode", "role", "search_path", "session_authorization", "statement_timeout", "synchronous_commit", "tcp_keepalives_idle", "tcp_user_timeout", "timezone", "work_mem"}
 
-// unknown returns the options of the URL that neither pgx nor the server knows. Those of the pool begin with pool_; a dot is in settings of extensions.
+// unknown returns the options of the URL that neither pgx nor the server knows. Those of the pool begin with pool_, of which connections stands
+// in the place of one; a dot is in settings of extensions.
 func unknown(rawURL string) ([]string, error) {
 	config, err := pgx.ParseConfig(rawURL)
 	if err != nil {
@@ -56,6 +57,6 @@ func unknown(rawURL string) ([]string, error) {
 	}
 	names := slices.Sorted(maps.Keys(config.RuntimeParams))
 	return slices.DeleteFunc(names, func(name string) bool {
-		return slices.Contains(settings, strings.ToLower(name)) || strings.HasPrefix(name, "pool_") || strings.Contains(name, ".")
+		return slices.Contains(settings, strings.ToLower(name)) || strings.HasPrefix(name, "pool_") && name != "pool_max_conns" || strings.Contains(name, ".")
 	}), nil
 }

@@ -32,6 +32,7 @@ func TestOpenURLTakesItsOptionsAndLeavesTheDriverIts(t *testing.T) {
 		"postgres://:hunter2@h:1/db?timeout=hunter2":                           "postgres: timeout in the URL must be a duration such as 30s",
 		"postgres://:hunter2@h:1/db?max_bytes=1":                               "postgres: Options.MaxBytes is 1",
 		"postgres://:hunter2@h:1/db?tiemout=1s":                                `postgres: the URL has options that are not known: "tiemout"; known are`,
+		"postgres://:hunter2@h:1/db?pool_max_conns=4":                          `postgres: the URL has options that are not known: "pool_max_conns"; known are connections`,
 		"postgres://u:12?hunter2@h/db":                                         "postgres: the URL has options that are not known, or a password",
 		"postgres://:hunter2@h:1/db?sslmode=hunter2":                           "postgres: the URL is not understood",
 		"postgres://:hunter2@h:port/db":                                        "store: the URL cannot be parsed",
