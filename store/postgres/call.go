@@ -15,7 +15,7 @@ import (
 )
 
 // call runs f when the table is known to be there, for Options.Timeout at most. Where nothing has reached the server yet, because a connection
-// of the pool has died, it tries once more.
+// of the pool has died, and where the table has been dropped, it tries once more.
 func (s *Store) call(ctx context.Context, op string, f func(ctx context.Context) error) error {
 	if s.ctx.Err() != nil {
 		return ErrClosed
@@ -27,26 +27,37 @@ func (s *Store) call(ctx context.Context, op string, f func(ctx context.Context)
 func (s *Store) try(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
-	err := s.prepare(ctx)
-	if err == nil {
-		if err = f(ctx); err != nil && pgconn.SafeToRetry(err) && ctx.Err() == nil {
-			err = f(ctx)
-		}
+	err := s.attempt(ctx, f)
+	if err != nil && ctx.Err() == nil && (pgconn.SafeToRetry(err) || isDropped(err)) {
+		err = s.attempt(ctx, f)
 	}
-	var reply *pgconn.PgError
 	switch {
-	case err == nil:
+	case err == nil, code(err) != "":
 		s.answered.Add(1)
-	case errors.As(err, &reply):
-		s.answered.Add(1)
-		switch reply.Code {
-		case undefinedTable, undefinedColumn, undefinedSchema:
-			s.ready.Store(false) // the next call looks again, and makes what was dropped
-		}
 	case ctx.Err() != nil: // the connection's deadline may come before the context's timer
 		err = context.Cause(ctx)
 	}
 	return err
+}
+
+// attempt runs f once. If that finds that the table is gone, the next attempt looks for it, and makes it.
+func (s *Store) attempt(ctx context.Context, f func(ctx context.Context) error) error {
+	err := s.prepare(ctx)
+	if err == nil {
+		if err = f(ctx); isDropped(err) {
+			s.ready.Store(false)
+		}
+	}
+	return err
+}
+
+// isDropped reports whether a statement has changed nothing because the table, a column or the schema is not there.
+func isDropped(err error) bool {
+	switch code(err) {
+	case undefinedTable, undefinedColumn, undefinedSchema:
+		return true
+	}
+	return false
 }
 
 // Codes of PostgreSQL: https://www.postgresql.org/docs/current/errcodes-appendix.html

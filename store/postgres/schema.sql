@@ -5,7 +5,7 @@
 -- To forget a URL:  DELETE FROM ply.records WHERE url = 'https://example.com/';
 -- Copies in memory follow after:  NOTIFY "ply_ply";
 
-CREATE SEQUENCE {schema}.versions AS bigint;
+CREATE SEQUENCE IF NOT EXISTS {schema}.versions AS bigint; -- goes on where only the table was dropped
 
 CREATE {unlogged} TABLE {schema}.records (
   key        text        COLLATE "C" NOT NULL PRIMARY KEY CHECK (octet_length(key) BETWEEN 1 AND 128),
