@@ -80,7 +80,7 @@ func (c *changes) take(id string) (payloads []string) {
 	return payloads
 }
 
-// announce tells of the changes until the store is closed. What changes while a notification is under way comes in the next, so a busy store sends few.
+// announce tells of the changes, and of those that are in doubt, until the store is closed. What changes while a notification is under way comes in the next, so a busy store sends few.
 // After a failure everything counts as changed, until the server has been told.
 func (s *Store) announce() {
 	for open := true; open; {
@@ -90,7 +90,7 @@ func (s *Store) announce() {
 		case <-s.changes.wake:
 		}
 		payloads := s.changes.take(s.id)
-		if len(payloads) == 0 || !s.ready.Load() {
+		if len(payloads) == 0 {
 			continue
 		}
 		err := s.notifyOthers(payloads, open)

@@ -60,6 +60,11 @@ func isDropped(err error) bool {
 	return false
 }
 
+// inDoubt reports whether a change may have been made though its call has failed: the reply got lost, or came too late.
+func inDoubt(err error) bool {
+	return err != nil && code(err) == "" && !errors.Is(err, store.ErrConflict) && !pgconn.SafeToRetry(err)
+}
+
 // Codes of PostgreSQL: https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	undefinedTable    = "42P01"

@@ -245,3 +245,22 @@ func count(t *testing.T, s *Store, sql string) (n int64) {
 	require.NoError(t, s.pool.QueryRow(t.Context(), sql).Scan(&n))
 	return n
 }
+
+// What was changed is announced even if the table has to be looked at again first.
+func TestChangesAreAnnouncedAfterTheTableWasLost(t *testing.T) {
+	s, other := openKept(t, "lost", Options{}), openKept(t, "lost", Options{})
+	told := make(chan string, 100)
+	defer other.Notify(func(key string) { told <- key })()
+	require.Empty(t, <-told, "the store hears")
+	require.NoError(t, s.Ping(t.Context()))
+	s.ready.Store(false)
+	s.announceKey("k")
+	testutil.Eventually(t, "hearing of the change", func() bool {
+		select {
+		case key := <-told:
+			return key == "k"
+		default:
+			return false
+		}
+	})
+}

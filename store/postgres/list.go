@@ -51,6 +51,9 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 func (s *Store) Clear(ctx context.Context) error {
 	var cut int64
 	err := s.call(ctx, "clear", func(ctx context.Context) error { return s.pool.QueryRow(ctx, s.sql.cut).Scan(&cut) })
+	if err != nil {
+		return err // nothing has been forgotten yet
+	}
 	for last := ""; err == nil; {
 		size, since := int64(0), s.room.now()
 		err = s.call(ctx, "clear", func(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/fault"
 	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/plytest"
 	"github.com/plyhttp/ply/store"
@@ -184,5 +185,34 @@ func TestCloseLeavesNothing(t *testing.T) {
 	s.Notify(func(string) { t.Error("Notify calls after Close") })()
 	if _, err := s.Get(t.Context(), "k"); err == nil {
 		t.Error("Get works after Close")
+	}
+}
+
+// A change whose reply is lost may have been made, so the others are told of it.
+func TestNotifyTellsOfAChangeWhoseReplyIsLost(t *testing.T) {
+	srv := server.Shared(t)
+	schema, ctx := newSchema(), t.Context()
+	proxy := fault.New(t, srv.Addr)
+	s := open(t, server.URL(proxy.Addr), postgres.Options{Schema: schema, Timeout: time.Second, Connections: 1})
+	h := listen(t, open(t, srv.URL(), postgres.Options{Schema: schema}))
+	for name, change := range map[string]func(version string) error{
+		"Put":    func(v string) error { return s.Put(ctx, "k", store.Record{Data: []byte("new"), Version: v}) },
+		"Delete": func(v string) error { return s.Delete(ctx, "k", v) },
+	} {
+		n := 0
+		testutil.Eventually(t, name+" without a reply", func() bool {
+			works(t, s)
+			old := put(t, s, "k", "old")
+			n++
+			last := fmt.Sprint("last-before-", name, n)
+			put(t, s, last, "x")
+			testutil.Eventually(t, "hearing of what came before", func() bool { return h.times(last)+h.times("") > 0 })
+			h.forget()
+			proxy.Lose(1) // that of the change, if nothing else is under way
+			err := change(old.Version)
+			proxy.Lose(0)
+			return err != nil
+		})
+		h.waitFor(t, "k")
 	}
 }

@@ -126,6 +126,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 		return store.ErrConflict // no version of this store
 	}
 	over, old, since := s.room.reserve(size), int64(0), int64(0)
+	asked := false
 	err := s.call(ctx, "put", func(ctx context.Context) error {
 		if over > 0 {
 			if err := s.makeRoom(ctx, key, r.Owner); err != nil {
@@ -137,11 +138,14 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 		if r.Version != "" {
 			sql, args = s.sql.replace, append(args, replaced)
 		}
-		since = s.room.now()
+		since, asked = s.room.now(), true
 		return conflict(s.pool.QueryRow(ctx, sql, args...).Scan(&old))
 	})
 	if err != nil {
 		s.room.unwritten(size)
+		if asked && inDoubt(err) {
+			s.announceKey(key)
+		}
 		return err
 	}
 	s.room.written(size, old, since)
@@ -172,13 +176,14 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 	}
 	var size, gone, since int64
 	var kind string
+	asked := false
 	err := s.call(ctx, "delete", func(ctx context.Context) error {
 		sql, args := s.sql.removeAny, []any{key}
 		if version != "" {
 			sql, args = s.sql.remove, []any{key, time.Now(), number}
 		}
 		other := false
-		since = s.room.now()
+		since, asked = s.room.now(), true
 		err := s.pool.QueryRow(ctx, sql, args...).Scan(&size, &gone, &kind, &other)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -188,6 +193,9 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 		}
 		return conflict(err)
 	})
+	if asked && inDoubt(err) {
+		s.announceKey(key)
+	}
 	if err != nil || gone == 0 {
 		return err
 	}
