@@ -112,7 +112,8 @@ var _ interface {
 //	mongodb+srv://user:password@cluster.example.net/database
 //
 // It waits for no server; see [Store.Ping]. Only a mongodb+srv URL is looked up in the DNS at once, which ends with ctx.
-// All calls go to the primary, and changes wait for a majority, whatever the URL says.
+// All calls go to the primary, and changes wait for a majority, whatever the URL says; and Options.Connections and Options.Timeout
+// count in the place of its maxPoolSize, connectTimeoutMS and serverSelectionTimeoutMS.
 //
 // For [store.OpenURL] the query may have collection, max_bytes, journal, timeout and connections, which are Options, beside what the driver knows.
 func Open(ctx context.Context, rawURL string, o Options) (*Store, error) {

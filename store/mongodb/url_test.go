@@ -19,6 +19,7 @@ func TestOpenURLTakesItsOptionsAndLeavesTheDriverIts(t *testing.T) {
 		"mongodb://user:hunter2@127.0.0.1:1/app",
 		"mongodb://127.0.0.1:1,127.0.0.1:2/app?collection=http&max_bytes=10GiB&journal=true&timeout=50ms&connections=4&replicaSet=rs0",
 		"mongodb://127.0.0.1:1?max_bytes=64MiB&appName=ply",
+		"mongodb://127.0.0.1:1/app?retryWrites=true&w=majority&authSource=admin&readPreference=secondaryPreferred&compressors=zlib&TLS=true&maxPoolSize=9",
 	} {
 		s, err := store.OpenURL(t.Context(), rawURL)
 		require.NoError(t, err, rawURL)
@@ -32,6 +33,8 @@ func TestOpenURLTakesItsOptionsAndLeavesTheDriverIts(t *testing.T) {
 		"mongodb://u:hunter2@h:1/app?collection=a.b":         "mongodb: Options.Collection must be",
 		"mongodb://u:hunter2@h:1/a.b":                        "mongodb: Options.Database must be",
 		"mongodb://u:hunter2@/app":                           "mongodb: the URL is not understood",
+		"mongodb://u:hunter2@h:1/app?max_byte=1GiB":          `mongodb: the URL has options that are not known: "max_byte"; known are collection, connections,`,
+		"mongodb://u:hunter2@h:1/app?retryWrite=true&w=1":    `mongodb: the URL has options that are not known: "retryWrite"; known are`,
 		"mongodb://u:hunter2@h:1/app?readPreference=hunter2": "mongodb: the URL is not understood",
 	} {
 		s, err := store.OpenURL(t.Context(), rawURL)
