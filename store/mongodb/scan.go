@@ -93,6 +93,8 @@ func (s *Store) deleteSome(ctx context.Context, filter bson.D, o *options.FindOp
 
 // Size implements [store.Sizer]: the records, and their bytes with 512 more for each. It reads an index of all of them.
 func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	records, err = s.collection.CountDocuments(ctx, bson.D{})
 	if err == nil {
 		bytes, err = s.bytes(ctx)
