@@ -49,34 +49,38 @@ func (s *Store) page(ctx context.Context, kind store.Kind, last string) ([]bson.
 	return page, wrap(ctx, "range", err)
 }
 
-// Clear implements [store.Clearer].
+// Clear implements [store.Clearer]. It deletes some hundreds of documents at a time. If it returns an error, some of them may be gone.
 func (s *Store) Clear(ctx context.Context) error {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	_, err := s.collection.DeleteMany(ctx, bson.D{})
+	_, err := s.deleteAll(ctx, "clear", bson.D{})
 	s.room.forget()
-	return wrap(ctx, "clear", err)
+	return err
 }
 
 // DeleteExpired implements [store.Expirer]. It deletes some hundreds of documents at a time.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	over := bson.E{Key: "e", Value: bson.D{{Key: "$lte", Value: now}}}
-	ours := bson.E{Key: "f", Value: bson.D{{Key: "$lte", Value: format}}}
-	deleted := 0
-	for {
-		n, more, err := s.deleteSome(ctx, bson.D{over, ours}, options.Find().SetLimit(batch), over)
-		deleted += n
-		if err != nil || !more {
-			return deleted, wrap(ctx, "delete expired", err)
-		}
-	}
+	return s.deleteAll(ctx, "delete expired", bson.D{
+		{Key: "e", Value: bson.D{{Key: "$lte", Value: now}}}, {Key: "f", Value: bson.D{{Key: "$lte", Value: format}}},
+	})
 }
 
-// deleteSome deletes the documents that a query finds and for which a condition still holds. more reports whether there may be others.
-func (s *Store) deleteSome(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder, still bson.E) (deleted int, more bool, err error) {
+// deleteAll deletes what a filter finds in batches, each of which is a call that Options.Timeout bounds, and returns how many documents there were.
+func (s *Store) deleteAll(ctx context.Context, op string, filter bson.D) (deleted int, err error) {
+	for more := true; more; {
+		var n int
+		n, more, err = s.deleteSome(ctx, filter)
+		deleted += n
+		if err != nil {
+			return deleted, wrap(ctx, op, err)
+		}
+	}
+	return deleted, nil
+}
+
+// deleteSome deletes a batch of what a filter finds. more reports whether there may be others.
+func (s *Store) deleteSome(ctx context.Context, filter bson.D) (deleted int, more bool, err error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	docs, err := s.find(ctx, filter, o.SetProjection(bson.D{{Key: "_id", Value: 1}}))
+	docs, err := s.find(ctx, filter, options.Find().SetLimit(batch).SetProjection(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil || len(docs) == 0 {
 		return 0, false, err
 	}
@@ -84,7 +88,8 @@ func (s *Store) deleteSome(ctx context.Context, filter bson.D, o *options.FindOp
 	for i, raw := range docs {
 		ids[i] = raw.Lookup("_id")
 	}
-	result, err := s.collection.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, still})
+	// The filter once more, for what has been replaced meanwhile.
+	result, err := s.collection.DeleteMany(ctx, append(bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, filter...))
 	if err != nil {
 		return 0, false, err
 	}
