@@ -226,6 +226,22 @@ func TestRecordOfALaterFormatStays(t *testing.T) {
 	put(t, s, "k", store.Record{Data: []byte("z")})
 }
 
+// What another process may write and this store does not read is absent from a list, and keeps nothing else from it.
+func TestRangeLeavesOutWhatIsTooLarge(t *testing.T) {
+	srv := startServer(t)
+	ns := namespace()
+	s, all := open(t, srv.Addr, dynamodb.Options{Namespace: ns, MaxRecordBytes: 100_000}), open(t, srv.Addr, dynamodb.Options{Namespace: ns})
+	for key, data := range map[string][]byte{"small": []byte("x"), "large": large(1)[:200_000], "chunked": large(1)} {
+		put(t, all, key, store.Record{Data: data, Kind: store.KindEntry})
+	}
+	for want, s := range map[string]*dynamodb.Store{"small": s, "chunked large small": all} {
+		var keys []string
+		require.NoError(t, s.Range(t.Context(), store.KindEntry, func(key string, _ store.Record) bool { keys = append(keys, key); return true }))
+		slices.Sort(keys)
+		require.Equal(t, want, strings.Join(keys, " "))
+	}
+}
+
 // A change whose reply got lost is sent again, made once, and reported as made.
 func TestChangeWhoseReplyIsLostIsMadeOnce(t *testing.T) {
 	srv := startServer(t)

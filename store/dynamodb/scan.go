@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -31,11 +32,15 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 	})
 }
 
-// listed returns the record of an item that a scan has found, or the zero Record if it is none any more.
+// listed returns the record of an item that a scan has found, or the zero Record if it is none, or none any more, that this store reads:
+// one that is larger, or of a later version, keeps no other from being listed.
 func (s *Store) listed(ctx context.Context, it item) (key string, r store.Record, err error) {
 	id, _ := textIn(it, attrID)
 	h, err := decode(id, it)
 	if err != nil || h.over(time.Now()) || len(id) <= len(s.prefix) || !storetext.ValidKey(id[len(s.prefix):]) {
+		return "", store.Record{}, nil
+	}
+	if s.checkSize(max(h.size, len(h.record.Data))) != nil {
 		return "", store.Record{}, nil
 	}
 	if h.record.Data != nil {
@@ -44,6 +49,9 @@ func (s *Store) listed(ctx context.Context, it item) (key string, r store.Record
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	r, err = s.read(ctx, id, !s.opt.EventuallyConsistent)
+	if errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrNewer) { // replaced meanwhile
+		return "", store.Record{}, nil
+	}
 	return id[len(s.prefix):], r, s.wrap(ctx, "range", err)
 }
 
