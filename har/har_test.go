@@ -321,3 +321,49 @@ func FuzzArchiveThatIsReadCanBeWritten(f *testing.F) {
 		}
 	})
 }
+
+func TestTextInAnotherCharsetKeepsItsBytes(t *testing.T) {
+	for _, c := range []struct{ body, mimeType, encoding string }{
+		{"\xc3\xa4", "text/plain; charset=utf-8", ""}, {"\xc3\xa4", "text/plain; charset=ISO-8859-1", "base64"}, {"a", "text/plain; charset=iso-8859-1", ""},
+		{"a\x00", "text/plain; charset=utf-16le", "base64"}, {"", "text/plain; charset=utf-16", ""}, {"\xc3\xa4", "no type;;", ""},
+	} {
+		have := har.NewContent([]byte(c.body), c.mimeType)
+		body, err := have.Bytes()
+		if err != nil || string(body) != c.body || have.Encoding != c.encoding {
+			t.Errorf("%q of %s: %q in %q (%v)", c.body, c.mimeType, body, have.Encoding, err)
+		}
+	}
+}
+
+func TestTextThatABrowserHasRecodedIsUTF8(t *testing.T) {
+	text := "Grüße"
+	for mimeType, want := range map[string]string{"text/html; charset=windows-1252": "text/html; charset=utf-8", "text/html; charset=UTF-8": "text/html; charset=UTF-8", "text/html": "text/html"} {
+		resp, err := (&har.Response{Status: 200, Headers: []har.Pair{{Name: "Content-Type", Value: mimeType}}, Content: har.Content{Size: 7, Text: &text}}).HTTP()
+		require.NoError(t, err)
+		if have := resp.Header.Get("Content-Type"); have != want {
+			t.Errorf("%s became %s, want %s", mimeType, have, want)
+		}
+	}
+}
+
+func TestProtocolOfAResponse(t *testing.T) {
+	for name, want := range map[string]string{"h2": "HTTP/2.0", "HTTP/2": "HTTP/2.0", "h3": "HTTP/3.0", "http/1.1": "HTTP/1.1", "HTTP/1.0": "HTTP/1.0", "unknown": "HTTP/1.1", "": "HTTP/1.1"} {
+		resp, err := (&har.Response{Status: 204, HTTPVersion: name}).HTTP()
+		require.NoError(t, err)
+		if major, minor, ok := http.ParseHTTPVersion(resp.Proto); resp.Proto != want || !ok || major != resp.ProtoMajor || minor != resp.ProtoMinor {
+			t.Errorf("%s became %s (%d.%d), want %s", name, resp.Proto, resp.ProtoMajor, resp.ProtoMinor, want)
+		}
+	}
+}
+
+func TestBinaryContentOfARequestIsInBase64(t *testing.T) {
+	p := har.NewPostData([]byte("\xff\x00"), "application/octet-stream")
+	r, err := (&har.Request{Method: "POST", URL: "http://h/", PostData: p}).HTTP()
+	require.NoError(t, err)
+	body, _ := io.ReadAll(r.Body)
+	if string(body) != "\xff\x00" || p.Encoding != "base64" {
+		t.Errorf("%q in %q", body, p.Encoding)
+	}
+	_, err = (&har.Request{Method: "POST", URL: "http://h/", PostData: &har.PostData{Text: "!", Encoding: "base64"}}).HTTP()
+	require.Error(t, err)
+}

@@ -46,6 +46,9 @@ type Response struct {
 	HeadersSize int64    `json:"headersSize"`
 	BodySize    int64    `json:"bodySize"` // as it was transferred
 	Comment     string   `json:"comment,omitempty"`
+
+	// Error is why there was no response, or why its content ends early, as Chromium writes it ("net::ERR_CONNECTION_REFUSED").
+	Error string `json:"_error,omitempty"`
 }
 
 // A Pair is a name and its value: a header field, or a parameter of a query.
@@ -67,12 +70,15 @@ type Cookie struct {
 	Comment  string `json:"comment,omitempty"`
 }
 
-// PostData is the content of a request: Params of a form, or Text.
+// PostData is the content of a request: Params of a form, or Text; see [NewPostData].
 type PostData struct {
 	MimeType string  `json:"mimeType"`
 	Params   []Param `json:"params,omitempty"`
 	Text     string  `json:"text,omitempty"`
 	Comment  string  `json:"comment,omitempty"`
+
+	// Encoding is that of Text: "base64", or "". HAR 1.2 has no place for it, and other programs may not know it.
+	Encoding string `json:"_encoding,omitempty"`
 }
 
 // A Param is a field of a form.
