@@ -1,0 +1,15 @@
+// Package cli is the ply command: its commands, what they share, and its exit codes.
+//
+// A command is a function newXCommand(*env) *cobra.Command in a file of its own, and one line in root.go.
+// It writes to env.stdout and env.stderr, never to os.Stdout, and returns an error instead of ending the program: exit.go makes the exit code of it.
+//
+//	cli.go       Main and Run: the program as a whole, signals
+//	root.go      the root command, the flags of all commands, usage errors
+//	env.go       the surroundings of a command: streams, terminal, colours, environment variables
+//	exit.go      exit codes
+//	terminal.go  what servers send, made harmless for a terminal
+//	client.go    the flags of the chain, and the client made of them
+//	stores.go    --cache: which stores there are and how they are named
+//	sigpipe_*.go a closed pipe is an error of a write, not the end of the process
+//	get*.go      ply get
+package cli
