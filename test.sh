@@ -10,7 +10,7 @@
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
 # The tests of store/redis start a redis-server, those of store/memcached a memcached, and those of store/postgres a PostgreSQL: where there is none, it is installed if that is possible;
 # otherwise they are skipped, or, with CI set, fail. Those of store/mongodb, store/nats and store/s3 build their servers from modules outside the workspace.
-# Those of store/dynamodb install dynalite with npm, in the user's cache directory: node and npm are treated like those servers.
+# Those of store/dynamodb install dynalite with npm, in the user's cache directory, and those of internal/ecosystem what reads HTTP Archives, which opens them in Chromium: node, npm and chromium are treated like those servers.
 set -euo pipefail
 cd "$(dirname "$0")"
 FUZZTIME=${FUZZTIME:-10000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure
@@ -80,6 +80,11 @@ fi
 if { ! command -v node || ! command -v npm; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   step "install node and npm"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm || true # the tests say so if there is none
+fi
+
+if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  step "install chromium"
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium || true # the tests say so if there is none
 fi
 
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

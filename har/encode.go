@@ -120,7 +120,7 @@ func (o *Options) shown(e *Entry) *Entry {
 		c.Response.RedirectURL = o.Redactor.URLText(e.Response.RedirectURL)
 	}
 	c.Comment, c.Request.Comment, c.Response.Comment = o.Redactor.Text(e.Comment), o.Redactor.Text(e.Request.Comment), o.Redactor.Text(e.Response.Comment)
-	c.Response.Error = o.Redactor.Text(e.Response.Error)
+	c.Response.Error, c.Response.FailureText = o.Redactor.Text(e.Response.Error), o.Redactor.Text(e.Response.FailureText)
 	c.Request.PostData = hidden(e.Request.PostData)
 	return &c
 }

@@ -37,7 +37,7 @@ func full() *har.Entry {
 		},
 		Response: har.Response{
 			Status: 200, StatusText: "OK", HTTPVersion: "HTTP/2.0", Cookies: []har.Cookie{{Name: "s", Value: "hidden", Path: "/", HTTPOnly: true, Secure: true}},
-			Headers: []har.Pair{{Name: "Set-Cookie", Value: "s=hidden"}, {Name: "Content-Type", Value: "application/json"}}, Content: content, RedirectURL: "/next?code=hidden",
+			Headers: []har.Pair{{Name: "Set-Cookie", Value: "s=hidden"}, {Name: "Content-Type", Value: "application/json"}}, Content: content, RedirectURL: "/next?code=hidden", Error: "https://h.example/?token=hidden: EOF", FailureText: "https://h.example/?token=hidden: EOF",
 			HeadersSize: -1, BodySize: 14,
 		},
 		Cache:   har.Cache{After: &har.CacheState{LastAccess: "2024-02-29T12:00:00Z", ETag: `"v"`}},
@@ -266,8 +266,10 @@ func TestContent(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	_, err := (&har.Content{Size: 3}).Bytes()
-	require.ErrorIs(t, err, har.ErrNoText)
+	for _, size := range []int64{3, -1} {
+		_, err := (&har.Content{Size: size}).Bytes()
+		require.ErrorIs(t, err, har.ErrNoText)
+	}
 }
 
 func TestContentOfARequest(t *testing.T) {

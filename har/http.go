@@ -63,7 +63,7 @@ var ErrNoText = errors.New("har: the archive does not have the content")
 // Bytes returns the content.
 func (c *Content) Bytes() ([]byte, error) {
 	switch {
-	case c.Text == nil && c.Size > 0:
+	case c.Text == nil && c.Size != 0: // -1 if its size is not known either
 		return nil, ErrNoText
 	case c.Text == nil:
 		return nil, nil

@@ -49,6 +49,9 @@ type Response struct {
 
 	// Error is why there was no response, or why its content ends early, as Chromium writes it ("net::ERR_CONNECTION_REFUSED").
 	Error string `json:"_error,omitempty"`
+
+	// FailureText is the same, as Playwright writes it.
+	FailureText string `json:"_failureText,omitempty"`
 }
 
 // A Pair is a name and its value: a header field, or a parameter of a query.

@@ -1,6 +1,10 @@
 //go:build unix
 
 // Package testserver runs a real server for a test, and does to it what happens to servers.
+//
+//	testserver.go     the process, its port, and its ends
+//	attributes_*.go   that it dies with the test
+//	npm.go            packages of npm that a test needs
 package testserver
 
 import (

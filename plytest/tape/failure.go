@@ -1,0 +1,89 @@
+package tape
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Err returns the error to replay. Its text is Text. As far as the kind says it, it satisfies what programs ask of the error that was recorded:
+//
+//	timeout    os.ErrDeadlineExceeded, and net.Error with Timeout
+//	deadline   context.DeadlineExceeded, and net.Error with Timeout
+//	canceled   context.Canceled
+//	refused    syscall.ECONNREFUSED, and *net.OpError of Op "dial"
+//	reset      syscall.ECONNRESET, and *net.OpError of Op "read"
+//	eof        io.ErrUnexpectedEOF, or io.EOF if no response came
+//	dns        *net.DNSError, with IsNotFound unless it was a timeout
+//	tls        *tls.CertificateVerificationError, or tls.AlertError for another failure of the handshake
+//	closed     [ErrClosed]
+//
+// answered reports whether there is a response whose body the failure cuts.
+func (f *Failure) Err(answered bool) error {
+	return &replayedError{text: f.Text, cause: f.cause(answered)}
+}
+
+// ErrClosed is the error for a read beyond what was recorded, because the caller closed the body there when it was recorded.
+var ErrClosed = errors.New("tape: the recording ends here, because the caller closed the body before its end; record it again")
+
+func (f *Failure) cause(answered bool) error {
+	switch f.Kind {
+	case FailureTimeout:
+		op := "dial"
+		if answered {
+			op = "read"
+		}
+		return &net.OpError{Op: op, Net: "tcp", Err: os.ErrDeadlineExceeded}
+	case FailureDeadline:
+		return context.DeadlineExceeded
+	case FailureCanceled:
+		return context.Canceled
+	case FailureRefused:
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	case FailureReset:
+		return &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	case FailureEOF:
+		if answered {
+			return io.ErrUnexpectedEOF
+		}
+		return io.EOF
+	case FailureDNS:
+		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
+	case FailureTLS:
+		return &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+	case FailureClosed:
+		return ErrClosed
+	}
+	return errOther
+}
+
+var errOther = errors.New("tape: recorded failure")
+
+// replayedError has the text that was recorded and the cause that its kind stands for.
+type replayedError struct {
+	text  string
+	cause error
+}
+
+func (e *replayedError) Error() string {
+	if e.text == "" {
+		return e.cause.Error()
+	}
+	return e.text
+}
+
+func (e *replayedError) Unwrap() error { return e.cause }
+
+// Timeout reports whether a time limit was exceeded, as net.Error has it.
+func (e *replayedError) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.cause, &t) && t.Timeout()
+}
+
+// Temporary is there for net.Error only.
+func (e *replayedError) Temporary() bool { return e.Timeout() }
