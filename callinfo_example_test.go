@@ -64,3 +64,28 @@ func ExampleCallInfoFromContext() {
 	}
 	// Output: GET http://a.test/?token=REDACTED failed: dial tcp 192.0.2.1:80: connect: connection refused
 }
+
+// A layer of your own that looks at all calls, without a context from each caller.
+func ExampleRecordCalls() {
+	report := func(next ply.Handler) ply.Handler {
+		return ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(req)
+			if info, ok := ply.CallInfoFromContext(req.Context()); ok && err == nil {
+				fmt.Println(info.Method, info.URL, resp.StatusCode, "requests:", info.Hops[0].Requests)
+			}
+			return resp, err
+		})
+	}
+	client, err := ply.New(ply.Options{
+		Transport: plytest.NewOrigin(plytest.Status(http.StatusServiceUnavailable), plytest.Text("hello")),
+		Use:       []ply.Middleware{ply.RecordCalls, report, retry.New(retry.Options{Backoff: retry.Constant(0)})},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := ply.Discard(client.Get(context.Background(), "http://a.test/")); err != nil {
+		fmt.Println(err)
+	}
+	// Output: GET http://a.test/ 200 requests: 2
+}

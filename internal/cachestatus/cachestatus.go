@@ -82,13 +82,19 @@ func Of(h http.Header) (status, reason string) {
 	if !ok {
 		return "", ""
 	}
-	if reason = s.Detail; reason == "" {
+	return s.Word(), s.Reason()
+}
+
+// Reason is the detail, or else why the request was forwarded, and whether it was collapsed with others.
+func (s Status) Reason() string {
+	reason := s.Detail
+	if reason == "" {
 		reason = s.Fwd
 	}
 	if s.Collapsed {
 		reason = strings.TrimPrefix(reason+", collapsed", ", ")
 	}
-	return s.Word(), reason
+	return reason
 }
 
 // Last reads the last member, which the cache nearest to the caller wrote. It reports false if that is not a ply cache.

@@ -28,5 +28,5 @@
 //	entries.go, entry_open.go, by_key.go, save.go   one stored response, as programs see it
 //	export.go, import.go             moving entries to another cache; the stream is in internal/transfer
 //	verify.go, entry_json.go, har.go   every record read and checked; an entry in JSON, and as one of an HTTP Archive
-//	mode.go, status.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says
+//	mode.go, status.go, reasons.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says
 package cache

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache/internal/durable"
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/redact"
 )
@@ -76,6 +77,11 @@ func (e *Entry) Method() string { return cmp.Or(e.stored.Method, http.MethodGet)
 // in memory as in a store, so it cannot return the name.
 func (e *Entry) PrincipalIs(name string) bool {
 	return name != "" && slices.Contains(e.stored.Tags, principalTag(name))
+}
+
+// HasTag reports whether [Options.Tags] gave the response this tag, by which [Cache.DeleteTag] removes it. An entry has only hashes of its tags, so it cannot list them.
+func (e *Entry) HasTag(name string) bool {
+	return name != "" && slices.Contains(e.stored.Tags, invalidation.NamedTag(name))
 }
 
 // StatusCode returns the status of the stored response.

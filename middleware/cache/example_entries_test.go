@@ -146,3 +146,27 @@ func ExampleCache_Entries() {
 	// GET http://example.com/much-longer
 	// GET http://example.com/a
 }
+
+// Why a response came as it did, with the sections that say so.
+func ExampleStatus_Reasons() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	client := &http.Client{Transport: c.Middleware(says("hello", "Cache-Control: no-store"))}
+	resp, err := client.Get("http://example.com/greeting")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	readAll(resp)
+	status, _ := cache.StatusOf(resp)
+	for _, reason := range status.Reasons() {
+		fmt.Println(reason.Source+":", reason.Text)
+	}
+	// Output:
+	// RFC 9111 §4: Nothing was stored for the URI.
+	// RFC 9111 §5.2.2.5: The response was not stored: no-store.
+}

@@ -146,6 +146,9 @@ var sources = []struct{ reason, source string }{
 	{"a tag exceeds", "Options.Tags"},
 	{"mode ", "WithMode, Options.Mode"},
 	{"disabled", "Disable"},
+	{"401 answers a credential that can be renewed", "RFC 9110 §11.6.1, for package auth"},
+	{"a handler below the cache followed a redirect", "RFC 9111 §2: the response is for another URI"},
+	{"header exceeds 64 KiB", "a rule of this cache"},
 	{"unsafe", "Options.Unsafe"},
 }
 
