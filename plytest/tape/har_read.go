@@ -103,23 +103,18 @@ func exchangeOf(entry *har.Entry, extension *harExtension) (*Exchange, error) {
 	if entry.Response.Status <= 0 {
 		return e, nil
 	}
-	if e.Response, err = responseOf(e, entry, extension); err != nil {
+	if e.Response, err = responseOf(e, entry, extension, received); err != nil {
 		return nil, err
 	}
 	e.Response.Wait = wait
 	if e.Failure != nil {
 		e.Failure.At = received
 	}
-	if body := e.Response.Body(); !fits(extension.Tape.Chunks, len(body)) {
-		if e.Response.Chunks = nil; len(body) > 0 {
-			e.Response.Chunks = []Chunk{{At: received, Data: body}}
-		}
-	}
 	return e, nil
 }
 
-// responseOf returns the response of an entry. Its body is one chunk, or those that the archive names.
-func responseOf(e *Exchange, entry *har.Entry, extension *harExtension) (*Response, error) {
+// responseOf returns the response of an entry, whose content had come after some time.
+func responseOf(e *Exchange, entry *har.Entry, extension *harExtension, received time.Duration) (*Response, error) {
 	archived := entry.Response
 	if archived.Status < 100 || archived.Status > 999 {
 		return nil, fmt.Errorf("the status %d is none of HTTP", archived.Status)
@@ -158,7 +153,7 @@ func responseOf(e *Exchange, entry *har.Entry, extension *harExtension) (*Respon
 		r.Length = n
 		r.Header.Set("Content-Length", strconv.FormatInt(n, 10))
 	}
-	r.Chunks = chunksOf(body, extension.Tape.Chunks)
+	r.Chunks = chunksOf(body, extension.Tape.Chunks, received)
 	return r, nil
 }
 
@@ -189,10 +184,13 @@ func fits(chunks [][2]int64, length int) bool {
 	return length == 0
 }
 
-// chunksOf cuts a body into its chunks. If they do not fit, it is one chunk.
-func chunksOf(body []byte, chunks [][2]int64) []Chunk {
-	if !fits(chunks, len(body)) {
-		return []Chunk{{Data: body}}
+// chunksOf cuts a body into its chunks. If they do not fit, it is one chunk, at its end.
+func chunksOf(body []byte, chunks [][2]int64, received time.Duration) []Chunk {
+	switch {
+	case len(body) == 0:
+		return nil
+	case !fits(chunks, len(body)):
+		return []Chunk{{At: received, Data: body}}
 	}
 	var cut []Chunk
 	for _, c := range chunks {

@@ -83,6 +83,7 @@ func TestContentWithGzipIsDecodedInTheArchive(t *testing.T) {
 		Status: 200, Header: http.Header{"Content-Encoding": {"gzip"}, "Content-Length": {"36"}}, Length: int64(len(coded)), Chunks: []tape.Chunk{{At: 1, Data: coded[:5]}, {At: 2, Data: coded[5:]}},
 	}}}}
 	archive := archived(t, tp, har.Options{})
+	require.NotContains(t, string(archive), "Chunks", "the lengths of coded chunks")
 	for entry, err := range har.Entries(bytes.NewReader(archive)) {
 		require.NoError(t, err)
 		if c := entry.Response.Content; *c.Text != "in the clear" || c.Encoding != "" || c.Size != 12 || entry.Response.BodySize != int64(len(coded)) || c.Compression != int64(12-len(coded)) {
@@ -207,6 +208,13 @@ func TestEntryWithoutATimeBeganWithTheOneBefore(t *testing.T) {
 	}
 	require.Equal(t, []time.Duration{0, 0, time.Second, time.Second}, at)
 	require.Equal(t, morning, tp.Start)
+}
+
+func TestTimesOfAnArchiveAreBounded(t *testing.T) {
+	const days = 10 * 24 * time.Hour
+	r := fromHAR(t, []byte(`{"log": {"entries": [{"timings": {"blocked": 8e8, "send": -5, "wait": 8e8, "receive": 1e300}, "request": {"url": "http://h/"}, "response": {"status": 200, "content": {"size": 1, "text": "a"}}}]}}`)).Exchanges[0].Response
+	require.Equal(t, days, r.Wait)
+	require.Equal(t, days, r.Chunks[0].At)
 }
 
 func TestArchiveThatMakesNoTapeIsAnError(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 )
 
 // cassette is a cassette of one interaction. Each %s is the rest of a request and of a response.
-const cassette = "---\nversion: %d\ninteractions:\n- request:\n    method: GET\n    url: https://h.example/\n%s  response:\n    code: 200\n%s"
+const cassette = "---\nversion: %d\ninteractions:\n- request:\n    method: GET\n    url: https://h.example/\n%s  response:\n%s"
 
 func decode(t *testing.T, text string) *tape.Tape {
 	t.Helper()
@@ -76,9 +76,14 @@ func TestLengthOfAResponse(t *testing.T) {
 		"not known, version 2":        {2, "    body: abc\n    content_length: -1\n", -1, ""},
 		"a hook has changed the body": {2, "    body: REDACTED\n    content_length: 3\n    headers: {Content-Length: ['3']}\n", 8, "8"},
 		"a hook has removed the body": {2, "    body: ''\n    content_length: 3\n    headers: {Content-Length: ['3']}\n", 0, "0"},
+		"one field in two spellings":  {2, "    body: abc\n    content_length: 3\n    headers: {content-length: ['3'], Content-Length: ['3']}\n", 3, "3"},
+		"a 304 with a length":         {2, "    code: 304\n    content_length: 3\n    headers: {Content-Length: ['3']}\n", 3, "3"},
 		"no length in the header":     {1, "    body: abc\n    headers: {Content-Length: [many]}\n", -1, "many"},
 		"no field, but a length":      {2, "    body: abc\n    content_length: 3\n", 3, ""},
 	} {
+		if !strings.Contains(c.response, "code:") {
+			c.response = "    code: 200\n" + c.response
+		}
 		r := decode(t, fmt.Sprintf(cassette, c.version, "", c.response)).Exchanges[0].Response
 		if r.Length != c.want || r.Header.Get("Content-Length") != c.header {
 			t.Errorf("%s: %d and %q, want %d and %q", name, r.Length, r.Header.Get("Content-Length"), c.want, c.header)
@@ -88,10 +93,16 @@ func TestLengthOfAResponse(t *testing.T) {
 
 func TestDurationOfAResponse(t *testing.T) {
 	for text, want := range map[string]time.Duration{`""`: 0, "12.5ms": 12500 * time.Microsecond, "1000": 1000, "-1s": 0, "2000000h": 240 * time.Hour} {
-		if have := decode(t, fmt.Sprintf(cassette, 1, "", "    duration: "+text+"\n")).Exchanges[0].Response.Wait; have != want {
+		if have := decode(t, fmt.Sprintf(cassette, 1, "", "    code: 200\n    duration: "+text+"\n")).Exchanges[0].Response.Wait; have != want {
 			t.Errorf("%s: %v, want %v", text, have, want)
 		}
 	}
+}
+
+func TestFieldInTwoSpellingsKeepsItsLines(t *testing.T) {
+	h := decode(t, fmt.Sprintf(cassette, 2, "    headers: {x-many: [a], X-Many: [b], X-MANY: [c]}\n", "    code: 204\n")).Exchanges[0].Request.Header
+	require.ElementsMatch(t, []string{"a", "b", "c"}, h["X-Many"])
+	require.Len(t, h, 1)
 }
 
 func TestRequestOfAServerHasTheHostThatItNamed(t *testing.T) {
@@ -104,7 +115,7 @@ func TestRequestOfAServerHasTheHostThatItNamed(t *testing.T) {
 func TestWhatIsNoCassetteIsAnError(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "a text": "hello", "a list": "- 1", "no YAML": "a: [", "another version": "version: 3", "no version": "interactions: []", "tape of another program": `{"log": {}}`,
-		"a duration of no kind": fmt.Sprintf(cassette, 1, "", "    duration: soon\n"),
+		"a duration of no kind": fmt.Sprintf(cassette, 1, "", "    code: 200\n    duration: soon\n"),
 	} {
 		if tp, err := vcr.Decode(strings.NewReader(text)); !errors.Is(err, vcr.ErrNoCassette) {
 			t.Errorf("%s: %v (%v)", name, err, tp)
@@ -122,7 +133,7 @@ func FuzzCassette(f *testing.F) {
 	shop, err := os.ReadFile("testdata/shop.yaml")
 	require.NoError(f, err)
 	f.Add(string(shop))
-	f.Add(fmt.Sprintf(cassette, 1, "", "    duration: 3ms\n    body: !!binary AAEC\n"))
+	f.Add(fmt.Sprintf(cassette, 1, "", "    code: 200\n    duration: 3ms\n    body: !!binary AAEC\n"))
 	f.Fuzz(func(t *testing.T, text string) {
 		tp, err := vcr.Decode(strings.NewReader(text))
 		if err != nil {
