@@ -35,6 +35,9 @@ type Lifetime struct {
 	// Heuristic says that Value was computed from Last-Modified (RFC 9111 §4.2.2).
 	Heuristic bool
 
+	// From names what the lifetime comes from: "s-maxage", "max-age", "Expires" or "Last-Modified". It is empty without one.
+	From string
+
 	// Value is the freshness lifetime, from zero to [Forever]. A lifetime that cannot be read is zero.
 	Value time.Duration
 }
@@ -43,31 +46,35 @@ type Lifetime struct {
 func Of(r Response) Lifetime {
 	d, targeted := field.Controlling(r.Header, r.Targeted)
 	l := Lifetime{Restricted: d.NoStore || d.NoCache || d.Private && r.Shared || !d.Present && field.PragmaNoCache(r.Header["Pragma"])}
-	if l.Value, l.Explicit = r.explicit(&d, targeted); !l.Explicit && (d.Public || HeuristicStatus(r.Status)) {
-		l.Value, l.Heuristic = r.heuristic()
+	l.Value, l.From = r.explicit(&d, targeted)
+	l.Explicit = l.From != ""
+	if !l.Explicit && (d.Public || HeuristicStatus(r.Status)) {
+		if l.Value, l.Heuristic = r.heuristic(); l.Heuristic {
+			l.From = "Last-Modified"
+		}
 	}
 	return l
 }
 
-// explicit is the lifetime that the server gave (RFC 9111 §4.2.1).
-func (r Response) explicit(d *field.Response, targeted bool) (time.Duration, bool) {
+// explicit is the lifetime that the server gave, and what it gave it by (RFC 9111 §4.2.1).
+func (r Response) explicit(d *field.Response, targeted bool) (lifetime time.Duration, from string) {
 	switch {
 	case r.Shared && d.SMaxAge.Set:
-		return d.SMaxAge.Value, true
+		return d.SMaxAge.Value, "s-maxage"
 	case d.MaxAge.Set:
-		return d.MaxAge.Value, true
+		return d.MaxAge.Value, "max-age"
 	case targeted: // Expires does not count then (RFC 9213 §2.2)
-		return 0, false
+		return 0, ""
 	}
 	lines := r.Header["Expires"]
 	if len(lines) == 0 {
-		return 0, false
+		return 0, ""
 	}
 	expires, ok := field.DateField(lines, r.Received)
 	if !ok {
-		return 0, true // an invalid date is in the past (RFC 9111 §5.3)
+		return 0, "Expires" // an invalid date is in the past (RFC 9111 §5.3)
 	}
-	return Clamp(expires.Sub(r.generated())), true
+	return Clamp(expires.Sub(r.generated())), "Expires"
 }
 
 // heuristic is a tenth of the time since the last modification, one week at most (RFC 9111 §4.2.2).

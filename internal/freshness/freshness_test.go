@@ -15,7 +15,7 @@ func TestLifetime(t *testing.T) {
 	const day = 24 * time.Hour
 	restricted := Lifetime{Restricted: true}
 	explicit := func(d time.Duration) Lifetime { return Lifetime{Explicit: true, Value: d} }
-	heuristic := func(d time.Duration) Lifetime { return Lifetime{Heuristic: true, Value: d} }
+	heuristic := func(d time.Duration) Lifetime { return Lifetime{Heuristic: true, From: "Last-Modified", Value: d} }
 	for _, tt := range []struct {
 		name   string
 		header http.Header
@@ -58,9 +58,30 @@ func TestLifetime(t *testing.T) {
 		if r.Status == 0 {
 			r.Status = 200
 		}
-		if diff := cmp.Diff(tt.want, Of(r)); diff != "" {
+		if diff := cmp.Diff(tt.want, Of(r), unlessSaid(tt.want)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", tt.name, diff)
 		}
+	}
+}
+
+// unlessSaid leaves out what an explicit lifetime comes from; that is TestLifetimeFrom's.
+func unlessSaid(want Lifetime) cmp.Option {
+	return cmp.FilterPath(func(p cmp.Path) bool { return want.Explicit && p.String() == "From" }, cmp.Ignore())
+}
+
+// The field or directive that the lifetime comes from, in the order of RFC 9111 §4.2.1.
+func TestLifetimeFrom(t *testing.T) {
+	received := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
+	h := http.Header{"Cache-Control": {"s-maxage=1, max-age=2"}, "Expires": {"0"}, "Last-Modified": {received.Add(-time.Hour).Format(http.TimeFormat)}}
+	for _, step := range []struct {
+		shared bool
+		remove string // for the next step
+		want   string
+	}{{true, "", "s-maxage"}, {false, "Cache-Control", "max-age"}, {false, "Expires", "Expires"}, {false, "Last-Modified", "Last-Modified"}, {false, "", ""}} {
+		if got := Of(Response{Status: 200, Header: h, Received: received, Shared: step.shared}).From; got != step.want {
+			t.Errorf("%v: %q, want %q", h, got, step.want)
+		}
+		h.Del(step.remove)
 	}
 }
 

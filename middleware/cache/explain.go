@@ -24,9 +24,10 @@ type Explanation struct {
 	Method string
 	URL    string
 
-	Action  Action  // what would be done
-	Forward Forward // why the origin would be asked, if it would
-	Detail  string  // more about why, in the words of Cache-Status
+	Action  Action   // what would be done
+	Forward Forward  // why the origin would be asked, if it would
+	Detail  string   // more about why, in the words of Cache-Status
+	Reasons []Reason // the same in sentences, each with its section
 
 	RefreshAhead float64 // the probability that a hit would have the response refreshed in the background; see expiry.Ahead
 
@@ -204,6 +205,7 @@ func (c *Cache) explain(s *foreseen) *Explanation {
 		Method: cmp.Or(r.Method, http.MethodGet), URL: redact.URLText(rfc9111.DisplayURL(r)),
 		Action: actionOf(s.d), Forward: Forward(s.d.Fwd), Detail: redact.Text(s.d.Detail), Fault: redact.ErrorText(s.fault),
 	}
+	x.Reasons = foreseenStatus(x, e, now).Reasons()
 	if s.key != nil {
 		x.Key = c.keyParts(s)
 	}
@@ -224,6 +226,15 @@ func (c *Cache) explain(s *foreseen) *Explanation {
 	}
 	x.Changes = c.changes(s, x)
 	return x
+}
+
+// foreseenStatus is the Cache-Status of what is foreseen, as far as it is known before the origin has answered.
+func foreseenStatus(x *Explanation, e *stored.Entry, now time.Time) Status {
+	s := Status{Hit: x.Action == ActionServe || x.Action == ActionServeStale, Fwd: x.Forward, Detail: x.Detail}
+	if e != nil && s.Hit {
+		s.TTL, s.HasTTL = e.TTL(now), true
+	}
+	return s
 }
 
 func actionOf(d rfc9111.Decision) Action {

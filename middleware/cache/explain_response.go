@@ -21,9 +21,18 @@ type StoringExplanation struct {
 
 	Age               time.Duration // on receipt (RFC 9111 §4.2.3)
 	FreshnessLifetime time.Duration // RFC 9111 §4.2.1
+	LifetimeFrom      string        // what gives the lifetime: "s-maxage", "max-age", "Expires", "Last-Modified" (a heuristic), "Options.Expiry", or empty for none
 	Overruled         bool          // the expiry strategy decides in the server's place
 	Varies            []string      // the request fields that it would be selected by (RFC 9111 §4.1)
 	Tags              int           // how many tags Options.Tags has given it
+
+	// Of a response that is stored:
+	StaleWhileRevalidate, StaleIfError time.Duration // RFC 5861
+	NoCache, MustRevalidate, Immutable bool
+	ETag, LastModified                 string // its validators (RFC 9110 §8.8)
+
+	Rules   []Reason // what decides whether, for how long and for whom it is stored, each with its section
+	Changes []string // what would change it
 }
 
 // String is the explanation as lines of text.
@@ -45,14 +54,18 @@ func (x *StoringExplanation) String() string {
 // resp is not stored, its body is not read. What is known only with the body's end is left out: that it breaks off, that its bytes are too many, [Options.FilterBody];
 // and so is what a layer below the cache has added to the request.
 func (c *Cache) ExplainResponse(ctx context.Context, r *http.Request, resp *http.Response) (*StoringExplanation, error) {
+	return c.ExplainResponseAt(ctx, r, resp, time.Now())
+}
+
+// ExplainResponseAt is [Cache.ExplainResponse] for a response that was received at another time: one of an archive, whose dates are of that time.
+func (c *Cache) ExplainResponseAt(ctx context.Context, r *http.Request, resp *http.Response, received time.Time) (*StoringExplanation, error) {
 	switch {
 	case r == nil || !located(r):
 		return nil, errNoHost
 	case resp == nil:
 		return nil, errors.New("cache: explain: no response: give one of the origin")
 	}
-	now := time.Now()
-	s := c.foresee(ctx, r, now)
+	s := c.foresee(ctx, r, received)
 	shown := *resp
 	if shown.Request = r; shown.Body == nil {
 		shown.Body = http.NoBody
@@ -61,20 +74,25 @@ func (c *Cache) ExplainResponse(ctx context.Context, r *http.Request, resp *http
 		shown.Header = http.Header{}
 	}
 	p := &originResponse{
-		exchange: (&layer{cache: c}).newExchange(r, &s.parsed, s.key, s.lookup, now), Response: &shown, requested: now, received: now, dry: true,
+		exchange: (&layer{cache: c}).newExchange(r, &s.parsed, s.key, s.lookup, received), Response: &shown, requested: received, received: received, dry: true,
 	}
 	e, reason := p.foreseenEntry()
-	x := &StoringExplanation{Stored: reason == "", Reason: redact.Text(reason), Age: rfc9111.InitialAge(shown.Header, now, now)}
-	judged := c.judge(r, &shown, x.Age, now)
+	x := &StoringExplanation{Stored: reason == "", Reason: redact.Text(reason), Age: rfc9111.InitialAge(shown.Header, received, received)}
+	judged := c.judge(r, &shown, x.Age, received)
 	x.Overruled, x.FreshnessLifetime = judged.Verdict.Overrules(), judged.Verdict.For(x.Age)
+	x.LifetimeFrom = c.lifetimeFrom(&shown, x, received)
 	if reason != "" {
 		x.Source = sourceOf(reason)
-		return x, nil
+	} else {
+		for _, selector := range e.Selectors {
+			x.Varies = append(x.Varies, selector.Name)
+		}
+		x.FreshnessLifetime, x.Tags = e.Rules.Lifetime, p.tagged
+		x.StaleWhileRevalidate, x.StaleIfError = e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError
+		x.NoCache, x.MustRevalidate, x.Immutable = e.Rules.NoCache, e.Rules.MustRevalidate, e.Rules.Immutable
+		x.ETag, x.LastModified = shown.Header.Get("Etag"), shown.Header.Get("Last-Modified")
 	}
-	for _, selector := range e.Selectors {
-		x.Varies = append(x.Varies, selector.Name)
-	}
-	x.FreshnessLifetime, x.Tags = e.Rules.Lifetime, p.tagged
+	x.Rules, x.Changes = c.storingRules(s, x), storingChanges(x)
 	return x, nil
 }
 
