@@ -37,6 +37,7 @@
 //	transport    connections: their options, TLS, proxies, and the transports of single requests
 //	guard        addresses that may not be dialed; httpsonly: schemes that may not be used
 //	response     functions that take (*http.Response, error): decode, text, save, status, links
+//	download     files that are continued where they broke off
 //	callinfo     the record of a call and its waterfall
 //	events       server-sent events, with reconnection
 //	errors       errors that callers test for

@@ -20,8 +20,13 @@ func (s *settings) reportProgress(resp *http.Response) {
 	if s.progress == nil || resp.StatusCode == http.StatusSwitchingProtocols || !hasBody(resp) {
 		return
 	}
-	var received int64
-	total := resp.ContentLength
+	received, total := int64(0), resp.ContentLength
+	if resp.StatusCode == http.StatusPartialContent {
+		received = s.progressFrom
+		if total >= 0 {
+			total += received
+		}
+	}
 	resp.Body = body.Watch(resp.Body, body.Hooks{Read: func(n int, err error) error {
 		received += int64(n)
 		s.progress(received, total)

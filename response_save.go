@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // CopyTo returns a function that writes the body of a successful response to dst, closes the body, and returns how many bytes it wrote.
@@ -62,8 +63,7 @@ func saveBody(path string, resp *http.Response) (n int64, err error) {
 		resp.Body.Close()
 		return 0, savingError(resp, err)
 	}
-	// The name does not contain that of the file, which may be as long as the file system allows.
-	part := filepath.Join(filepath.Dir(path), ".ply-"+rand.Text()[:16]+".part")
+	part := filepath.Join(filepath.Dir(path), partName())
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode.or(0o666))
 	if err != nil {
 		resp.Body.Close()
@@ -93,6 +93,16 @@ func saveBody(path string, resp *http.Response) (n int64, err error) {
 	}
 	saved = true
 	return n, nil
+}
+
+// partName returns a new name for a file whose body is not complete. It does not contain that of the file in the end, which may be as long as the file system allows.
+func partName() string { return ".ply-" + rand.Text()[:16] + ".part" }
+
+// isPartName reports whether name is one that partName could have returned: it names nothing outside its directory.
+func isPartName(name string) bool {
+	random, ok := strings.CutPrefix(name, ".ply-")
+	random, isPart := strings.CutSuffix(random, ".part")
+	return ok && isPart && len(random) == 16 && strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
 // permissions are the permissions of the file that Save replaces.

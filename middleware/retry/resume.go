@@ -25,7 +25,7 @@ func (c *call) makeResumable(resp *http.Response) {
 		call:      c,
 		ctx:       ctx,
 		cancel:    cancel,
-		validator: validator(resp.Header),
+		validator: field.RangeValidator(resp.Header),
 		header:    resp.Header.Clone(),
 		total:     resp.ContentLength,
 		left:      c.opts.Resume,
@@ -42,7 +42,7 @@ func resumable(req *http.Request, resp *http.Response) bool {
 	if resp.StatusCode != http.StatusOK || resp.Uncompressed || resp.Body == http.NoBody {
 		return false
 	}
-	return acceptsBytes(resp.Header) && validator(resp.Header) != ""
+	return acceptsBytes(resp.Header) && field.RangeValidator(resp.Header) != ""
 }
 
 func acceptsBytes(h http.Header) bool {
@@ -52,26 +52,6 @@ func acceptsBytes(h http.Header) bool {
 		}
 	}
 	return false
-}
-
-// validator returns the value for If-Range, or "": a strong entity tag,
-// or a modification date at least a second before Date (RFC 9110 §13.1.5, §8.8.2.2).
-func validator(h http.Header) string {
-	if tag := h.Get("Etag"); tag != "" {
-		if strings.HasPrefix(tag, `"`) {
-			return tag
-		}
-		return ""
-	}
-	modified, err := http.ParseTime(h.Get("Last-Modified"))
-	if err != nil {
-		return ""
-	}
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil || date.Sub(modified) < time.Second {
-		return ""
-	}
-	return h.Get("Last-Modified")
 }
 
 // download is a response body that resumes where it breaks.

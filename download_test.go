@@ -1,0 +1,273 @@
+package ply_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply"
+)
+
+// breakingServer serves content with an entity tag, and breaks off after cut bytes of each body while cut is positive.
+type breakingServer struct {
+	mu      sync.Mutex
+	content []byte
+	tag     string
+	cut     int
+	ranges  []string // the Range of each request
+	rewrite func(w http.ResponseWriter, r *http.Request) bool
+}
+
+func (s *breakingServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ranges = append(s.ranges, r.Header.Get("Range"))
+	if s.rewrite != nil && s.rewrite(w, r) {
+		return
+	}
+	if s.tag != "" {
+		w.Header().Set("Etag", s.tag)
+	}
+	if s.cut > 0 {
+		w = &cutWriter{w, s.cut}
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.content))
+}
+
+type cutWriter struct {
+	http.ResponseWriter
+	left int
+}
+
+func (w *cutWriter) Write(p []byte) (int, error) {
+	n, _ := w.ResponseWriter.Write(p[:min(len(p), w.left)])
+	if w.left -= n; w.left == 0 {
+		w.ResponseWriter.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	return n, nil
+}
+
+func randomContent(n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{1}).Read(b)
+	return b
+}
+
+// breakingOff starts a server and downloads from it once, which breaks off after 50,000 of 100,000 bytes.
+func breakingOff(t *testing.T, tag string) (s *breakingServer, download func(...ply.RequestOption) (ply.DownloadResult, error), path string) {
+	t.Helper()
+	s = &breakingServer{content: randomContent(100_000), tag: tag, cut: 50_000}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	client, err := ply.New(ply.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	path = filepath.Join(t.TempDir(), "file")
+	download = func(opts ...ply.RequestOption) (ply.DownloadResult, error) {
+		return client.Download(t.Context(), path, server.URL, opts...)
+	}
+	got, err := download()
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.EqualValues(t, 50_000, got.Bytes)
+	require.NoFileExists(t, path)
+	s.cut = 0
+	return s, download, path
+}
+
+func assertDownloaded(t *testing.T, s *breakingServer, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(s.content, data), "the content of the file")
+	names, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Len(t, names, 1, "nothing but the file stays: %v", names)
+}
+
+func TestDownloadGoesOnWhereItBrokeOff(t *testing.T) {
+	s, download, path := breakingOff(t, `"a"`)
+	var progress []int64
+	got, err := download(ply.DownloadProgress(func(received, total int64) {
+		progress = append(progress, received)
+		assert.EqualValues(t, 100_000, total)
+	}))
+	require.NoError(t, err)
+	assert.EqualValues(t, 100_000, got.Bytes)
+	assert.EqualValues(t, 50_000, got.Resumed)
+	assert.Equal(t, []string{"", "bytes=45904-"}, s.ranges)
+	assert.Greater(t, progress[0], int64(45_904), "progress counts from the start of the file")
+	assert.EqualValues(t, 100_000, progress[len(progress)-1])
+	assertDownloaded(t, s, path)
+}
+
+func TestDownloadThatWasCompleteButForItsNameRequestsItsEndAlone(t *testing.T) {
+	s, download, path := breakingOff(t, `"a"`)
+	part, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".ply-*.part"))
+	require.NoError(t, err)
+	require.Len(t, part, 1)
+	require.NoError(t, os.WriteFile(part[0], s.content, 0o600))
+	_, err = download()
+	require.NoError(t, err)
+	assert.Equal(t, "bytes=95904-", s.ranges[1])
+	assertDownloaded(t, s, path)
+}
+
+func TestDownloadBeginsAnewWhereThePartIsOfNoUse(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		tag    string
+		change func(t *testing.T, s *breakingServer, dir string)
+		ranges []string
+	}{
+		{"the content has changed, with its tag", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
+			s.content, s.tag = append([]byte("new"), s.content...), `"b"`
+		}, []string{"", "bytes=45904-"}},
+		{"the content has changed and the tag has not", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
+			s.content = append([]byte("new"), s.content[3:]...)
+			s.content[49_000]++
+		}, []string{"", "bytes=45904-", ""}},
+		{"the tag is weak", `W/"a"`, func(*testing.T, *breakingServer, string) {}, []string{"", ""}},
+		{"no validator", "", func(*testing.T, *breakingServer, string) {}, []string{"", ""}},
+		{"the content is shorter now, at a server without If-Range", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
+			s.content = s.content[:1000]
+			s.rewrite = func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("If-Range"); return false }
+		}, []string{"", "bytes=45904-", ""}},
+		{"another length, at a server without If-Range", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
+			s.content = append(s.content, 1)
+			s.rewrite = func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("If-Range"); return false }
+		}, []string{"", "bytes=45904-", ""}},
+		{"the server sends another range", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
+			s.rewrite = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("Range") == "" {
+					return false
+				}
+				w.Header().Set("Content-Range", "bytes 45905-99999/100000")
+				w.WriteHeader(http.StatusPartialContent)
+				return true
+			}
+		}, []string{"", "bytes=45904-", ""}},
+		{"the last blocks of the part are empty", `"a"`, func(t *testing.T, _ *breakingServer, dir string) {
+			part, err := filepath.Glob(filepath.Join(dir, ".ply-*.part"))
+			require.NoError(t, err)
+			f, err := os.OpenFile(part[0], os.O_RDWR, 0)
+			require.NoError(t, err)
+			defer f.Close()
+			_, err = f.WriteAt(make([]byte, 1000), 49_000)
+			require.NoError(t, err)
+		}, []string{"", "bytes=45904-", ""}},
+		{"the state is damaged", `"a"`, func(t *testing.T, _ *breakingServer, dir string) {
+			part, err := filepath.Glob(filepath.Join(dir, ".ply-*.part"))
+			require.NoError(t, err)
+			require.NoError(t, os.Remove(part[0]))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "file.download"), []byte("{"), 0o600))
+		}, []string{"", ""}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, download, path := breakingOff(t, c.tag)
+			c.change(t, s, filepath.Dir(path))
+			got, err := download()
+			require.NoError(t, err)
+			assert.Zero(t, got.Resumed)
+			assert.EqualValues(t, len(s.content), got.Bytes)
+			assert.Equal(t, c.ranges, s.ranges)
+			assertDownloaded(t, s, path)
+		})
+	}
+}
+
+func TestDownloadKeepsThePartWhenTheServerFails(t *testing.T) {
+	s, download, path := breakingOff(t, `"a"`)
+	s.rewrite = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	_, err := download()
+	require.True(t, ply.StatusIs(err, http.StatusServiceUnavailable), err)
+	s.rewrite = nil
+	got, err := download()
+	require.NoError(t, err)
+	assert.EqualValues(t, 50_000, got.Resumed)
+	assertDownloaded(t, s, path)
+}
+
+func TestDownloadOfAnotherURLToThePathDropsThePart(t *testing.T) {
+	s, download, path := breakingOff(t, `"a"`)
+	other := httptest.NewServer(s)
+	defer other.Close()
+	client, err := ply.New(ply.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	got, err := client.Download(t.Context(), path, other.URL)
+	require.NoError(t, err)
+	assert.Zero(t, got.Resumed)
+	assertDownloaded(t, s, path)
+	_ = download
+}
+
+// The state is a file that others may have written: it must not lead out of the directory.
+func TestDownloadUsesAndRemovesNothingThatIsNotAPart(t *testing.T) {
+	s, download, path := breakingOff(t, `"a"`)
+	dir := filepath.Dir(path)
+	victim := filepath.Join(dir, "victim")
+	require.NoError(t, os.WriteFile(victim, s.content[:60_000], 0o600))
+	state, err := os.ReadFile(path + ".download")
+	require.NoError(t, err)
+	part, err := filepath.Glob(filepath.Join(dir, ".ply-*.part"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path+".download", []byte(strings.Replace(string(state), filepath.Base(part[0]), "../"+filepath.Base(dir)+"/victim", 1)), 0o600))
+	got, err := download()
+	require.NoError(t, err)
+	assert.Zero(t, got.Resumed)
+	assert.FileExists(t, victim)
+}
+
+func TestTwoDownloadsOfOnePartAtATimeBothSucceed(t *testing.T) {
+	s, download, path := breakingOff(t, `"a"`)
+	var wg sync.WaitGroup
+	errs := make([]error, 4)
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = download() })
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(s.content, data))
+}
+
+func ExampleClient_Download() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("an image"))
+	}))
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+
+	client, err := ply.New(ply.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	got, err := client.Download(context.Background(), filepath.Join(dir, "image.iso"), server.URL+"/image.iso")
+	fmt.Println(got.Bytes, got.Resumed, err)
+	// Output: 8 0 <nil>
+}
