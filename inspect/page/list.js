@@ -22,7 +22,7 @@ export class List {
     this.grid.addEventListener('focus', () => this.#begin());
     this.rows.addEventListener('click', (event) => this.#click(event));
     this.newer.addEventListener('click', () => { this.grid.scrollTop = 0; this.grid.focus(); });
-    new ResizeObserver(() => this.draw()).observe(this.grid);
+    new ResizeObserver(() => { this.height = null; this.draw(); }).observe(this.grid);
   }
 
   get length() { return this.calls.shown.length; }
