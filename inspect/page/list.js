@@ -60,12 +60,15 @@ export class List {
     for (let n = first; n < last; n++) inSight.set(this.calls.newest(n).id, n);
     const free = this.pool.filter((row) => !inSight.has(row.id));
     const kept = new Map(this.pool.filter((row) => inSight.has(row.id)).map((row) => [row.id, row]));
+    let before = null; // rows are in the document in the order in which they are read
     for (const [id, n] of inSight) {
       const row = kept.get(id) ?? free.pop() ?? this.#row();
       this.#fill(row, this.calls.get(id), n, height);
+      if (row.element.previousElementSibling !== before) before ? before.after(row.element) : this.rows.prepend(row.element);
+      before = row.element;
     }
     for (const row of free) {
-      row.id = null;
+      Object.assign(row, { id: null, call: null });
       row.element.hidden = true;
     }
     while (this.pool.length > 2 * inSight.size + 20 && free.length > 0) this.#remove(free.pop());

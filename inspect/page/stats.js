@@ -55,7 +55,7 @@ export class StatsView {
     const level = levels(row, [...this.buckets.values()].filter((bucket) => bucket.t < times[0]).at(-1));
     const open = this.place.querySelector('details')?.open ?? false;
     this.place.replaceChildren(tiles(this.totals, row), h('div', { class: 'plots' },
-      plot('Calls per second', times, stack(row), count), plot('Bytes received per second', times, [{ name: 'bytes', values: row.map((each) => each.bytes ?? 0), base: null }], bytes),
+      plot('Requests per second', times, stack(row), count), plot('Bytes received per second', times, [{ name: 'bytes', values: row.map((each) => each.bytes ?? 0), base: null }], bytes),
       plot('Entries of the cache', times, [{ name: 'entries', values: level, base: null }], count)), table(times, row, open));
   }
 }
@@ -81,8 +81,8 @@ function tiles(totals, row) {
   const served = (totals.hits ?? 0) + (totals.stale ?? 0) + (totals.collapsed ?? 0);
   const looked = (totals.requests ?? 0) - (totals.direct ?? 0);
   const last = row.findLast((each) => each.entries !== undefined);
-  const all = [['Calls', count(totals.requests ?? 0)], ['Served without the origin', looked > 0 ? `${Math.round((100 * served) / looked)} %` : 'none yet'], ['Errors', count(totals.errors ?? 0)],
-    ['Requests sent', count(totals.exchanges ?? 0)], ['Bytes received', bytes(totals.bytes ?? 0)], ['Entries', last ? count(last.entries) : '']];
+  const all = [['Requests', count(totals.requests ?? 0)], ['Served without the origin', looked > 0 ? `${Math.round((100 * served) / looked)} %` : 'none yet'], ['Errors', count(totals.errors ?? 0)],
+    ['Sent to origins', count(totals.exchanges ?? 0)], ['Bytes received', bytes(totals.bytes ?? 0)], ['Entries', last ? count(last.entries) : '']];
   return h('dl', { class: 'tiles' }, all.filter(([, value]) => value !== '').map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
 }
 
@@ -93,7 +93,7 @@ export function nice(n) {
 }
 
 function plot(title, times, all, unit) {
-  const top = nice(Math.max(1, ...times.map((_, n) => all.reduce((sum, each) => sum + each.values[n], 0))));
+  const top = nice(Math.max(2, ...times.map((_, n) => all.reduce((sum, each) => sum + each.values[n], 0))));
   const x = (n) => (n * width) / times.length;
   const y = (value) => height - (value * height) / top;
   const bars = all.map((each) => {
@@ -101,7 +101,7 @@ function plot(title, times, all, unit) {
       const base = each.base?.[n] ?? 0;
       return value > 0 ? `M${x(n).toFixed(1)} ${y(base).toFixed(1)}V${y(base + value).toFixed(1)}H${(x(n + 1) - 1).toFixed(1)}V${y(base).toFixed(1)}z` : '';
     }).join('');
-    return s('path', { d, class: 'bar', 'data-outcome': each.name });
+    return s('path', { d, class: 'mark', 'data-outcome': each.name });
   });
   const total = all.reduce((sum, each) => sum + each.values.reduce((a, b) => a + b, 0), 0);
   const picture = s('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${title} over the last two minutes, at most ${unit(top)}` },
@@ -116,6 +116,6 @@ function table(times, row, open) {
   const names = series.filter(([key]) => row.some((each) => each[key]));
   const rows = times.map((t, n) => [t, row[n]]).filter(([, each]) => each.requests || each.exchanges).slice(-30).reverse();
   return h('details', { open }, h('summary', {}, 'The same as a table'), rows.length === 0 ? h('p', { class: 'muted' }, 'Nothing in the last two minutes.') : h('div', { class: 'scroll-x', tabindex: '0', role: 'region', 'aria-label': 'Statistics as a table' },
-    h('table', { class: 'plain' }, h('caption', { class: 'hidden' }, 'Statistics of the last two minutes'), h('thead', {}, h('tr', {}, ['At', 'Calls', ...names.map(([, name]) => name), 'Bytes'].map((name) => h('th', { scope: 'col' }, name)))),
+    h('table', { class: 'plain' }, h('caption', { class: 'hidden' }, 'Statistics of the last two minutes'), h('thead', {}, h('tr', {}, ['At', 'Requests', ...names.map(([, name]) => name), 'Bytes'].map((name) => h('th', { scope: 'col' }, name)))),
       h('tbody', {}, rows.map(([t, each]) => h('tr', {}, h('th', { scope: 'row' }, clock(new Date(t))), [each.requests, ...names.map(([key]) => each[key])].map((value) => h('td', { class: 'num' }, count(value ?? 0))), h('td', { class: 'num' }, bytes(each.bytes ?? 0))))))));
 }

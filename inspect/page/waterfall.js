@@ -54,7 +54,7 @@ export function ticks(total) {
   const power = 10 ** Math.floor(Math.log10(total / 4));
   const step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => total / n <= 5);
   const all = [];
-  for (let n = 0; n * step <= total * 0.93; n++) all.push(n * step);
+  for (let n = 0; n * step <= total * 0.87; n++) all.push(n * step);
   return all;
 }
 

@@ -1,0 +1,83 @@
+package browsertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// shoot keeps a screenshot, in the directory that PLY_SCREENSHOTS names or among the artifacts of the test.
+func (p *tab) shoot(name string) {
+	p.t.Helper()
+	dir := os.Getenv("PLY_SCREENSHOTS")
+	if dir == "" {
+		dir = p.t.ArtifactDir()
+	}
+	frames(p)
+	picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// fits fails if anything must be scrolled sideways.
+func (p *tab) fits(what string) {
+	p.t.Helper()
+	wide := eval[[]string](p, `(() => {
+		const wide = [], page = document.documentElement;
+		if (page.scrollWidth > page.clientWidth) wide.push('the page: ' + page.scrollWidth + ' > ' + page.clientWidth);
+		for (const e of document.querySelectorAll('.view:not([hidden]) *, header *')) {
+			const box = e.getBoundingClientRect();
+			if (box.width > 1 && box.right > innerWidth + 1 && !e.closest('.chips, .scroll-x, .hidden')) wide.push(e.tagName + '.' + e.className + ' ends at ' + Math.round(box.right));
+		}
+		return wide.slice(0, 8);
+	})()`)
+	for _, each := range wide {
+		p.t.Errorf("%s, %d px wide: %s", what, eval[int](p, "innerWidth"), each)
+	}
+}
+
+// TestLooks shows each view in each width and colour scheme.
+func TestLooks(t *testing.T) {
+	s := newChain(t, 500)
+	p := open(t, s.inspector)
+	s.variety()
+	p.has("#filter-count", "16 calls")
+	flaky := eval[int](p, `Number([...document.querySelectorAll('#rows .row:not([hidden])')].find((row) => row.textContent.includes('/flaky')).id.slice(5))`)
+	for _, size := range []struct {
+		name          string
+		width, height int64
+		scale         float64
+	}{{"wide", 1600, 900, 1}, {"normal", 1280, 800, 1}, {"zoom-200", 640, 400, 2}, {"narrow", 360, 740, 1}} {
+		for _, dark := range []bool{false, true} {
+			name := size.name
+			if dark {
+				name += "-dark"
+			}
+			p.size(size.width, size.height, size.scale)
+			p.scheme(dark)
+			p.click("#tab-calls")
+			p.shoot(name + "-list")
+			p.fits(name + " list")
+			eval[any](p, fmt.Sprintf("document.getElementById('call-%d').click()", flaky))
+			p.wait(`document.querySelector('#detail .waterfall')`)
+			p.shoot(name + "-call")
+			p.fits(name + " call")
+			p.click("#detail .close")
+			p.click("#tab-cache")
+			p.wait(`document.querySelector('#cache-scroll .entries')`)
+			p.shoot(name + "-cache")
+			p.fits(name + " cache")
+			p.click("#tab-stats")
+			p.wait(`document.querySelector('#stats .plot')`)
+			p.shoot(name + "-stats")
+			p.fits(name + " statistics")
+		}
+	}
+}
