@@ -54,8 +54,9 @@ func TestMain(m *testing.M) {
 
 // tab is a tab with the page of an inspector in it.
 type tab struct {
-	t   *testing.T
-	ctx context.Context
+	t      *testing.T
+	ctx    context.Context
+	server *httptest.Server
 
 	mu       sync.Mutex
 	problems []string // what the console, or the browser itself, complained of
@@ -74,7 +75,7 @@ func open(t *testing.T, h http.Handler) *tab {
 	server := httptest.NewServer(h)
 	ctx, cancel := chromedp.NewContext(parent)
 	ctx, stop := context.WithTimeout(ctx, 60*time.Second)
-	p := &tab{t: t, ctx: ctx}
+	p := &tab{t: t, ctx: ctx, server: server}
 	t.Cleanup(func() {
 		stop()
 		cancel()
@@ -117,6 +118,9 @@ func (p *tab) listen(event any) {
 		}
 	}
 }
+
+// cut cuts all connections to the inspector.
+func cut(p *tab) { p.server.CloseClientConnections() }
 
 // forgive forgets complaints that have a part of a text, which the test has brought about.
 func (p *tab) forgive(part string) {

@@ -1,11 +1,24 @@
 package browsertest
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/plyhttp/ply"
 )
 
-// TestListGrowsAsCallsHappen makes calls while the page is open.
+// openCall opens the newest call whose row has a text.
+func (p *tab) openCall(part string) {
+	p.t.Helper()
+	eval[any](p, `[...document.querySelectorAll('#rows .row:not([hidden])')].find((row) => row.textContent.includes(%s)).click()`, part)
+	p.wait(`document.querySelector('#detail .waterfall') && document.querySelector('#detail h2').textContent.includes(%s)`, part)
+}
+
 func TestListGrowsAsCallsHappen(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
@@ -15,13 +28,344 @@ func TestListGrowsAsCallsHappen(t *testing.T) {
 	s.variety()
 	p.has("#filter-count", "17 calls")
 	p.wait(`!document.querySelector('#rows [data-outcome=open]')`)
-	got := strings.Join(p.shown("outcome"), " ")
-	for _, outcome := range []string{"hit", "miss", "revalidated", "error"} {
-		if !strings.Contains(got, outcome) {
+	got := p.shown("outcome")
+	for _, outcome := range []string{"hit", "miss", "revalidated", "bypass", "error"} {
+		if !slices.Contains(got, outcome) {
 			t.Errorf("outcomes are %s: no %s", got, outcome)
 		}
 	}
 	if newest := p.shown("url")[0]; !strings.HasSuffix(newest, "/users/1") {
 		t.Errorf("the newest call is %s", newest)
 	}
+	shapes := eval[[]string](p, `[...new Set([...document.querySelectorAll('#rows .row:not([hidden])')].map((row) => row.dataset.outcome + row.querySelector('use').getAttribute('href')))]`)
+	for _, each := range shapes {
+		if outcome, shape, _ := strings.Cut(each, "#shape-"); outcome != shape {
+			t.Errorf("an outcome %s has the shape of %s", outcome, shape)
+		}
+	}
+}
+
+func TestListOfTenThousandCallsHasFewElementsAndTestsEachCallOnce(t *testing.T) {
+	const calls = 10_000
+	s := newChain(t, calls)
+	for i := range calls {
+		s.get(fmt.Sprintf("/users/%d", i%100))
+	}
+	p := open(t, s.inspector)
+	p.wait(`document.getElementById('filter-count').textContent === '10,000 calls'`)
+	if n := eval[int](p, "document.getElementById('rows').children.length"); n > 80 {
+		t.Errorf("%d rows are elements", n)
+	}
+	if n := eval[int](p, "document.getElementsByTagName('*').length"); n > 1600 {
+		t.Errorf("the page has %d elements", n)
+	}
+	work := func(do string) (tested, rows int) {
+		t.Helper()
+		got := eval[[2]int](p, strings.Replace(`(async () => {
+			const { work } = await import('/calls.js');
+			const before = [work.tested, work.rows];
+			DO;
+			await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+			return [work.tested - before[0], work.rows - before[1]];
+		})()`, "DO", do, 1))
+		return got[0], got[1]
+	}
+	typed := func(text string) string {
+		return fmt.Sprintf(`{ const f = document.getElementById('filter'); f.value = %q; f.dispatchEvent(new Event('input')); }`, text)
+	}
+	if tested, rows := work(typed("users/4")); tested != calls || rows > 80 {
+		t.Errorf("a filter tested %d calls and filled %d rows", tested, rows)
+	}
+	p.has("#filter-count", "1,100 of 10,000") // users/4 and users/40 to users/49
+	if tested, _ := work(typed("users/42")); tested != 1100 {
+		t.Errorf("a filter that is narrower than the last tested %d calls, not the 1100 that were shown", tested)
+	}
+	p.has("#filter-count", "100 of 10,000")
+	if tested, _ := work(typed("users/42 status:5xx")); tested != 100 {
+		t.Errorf("a filter with one more condition tested %d calls", tested)
+	}
+	p.has("#empty", "No call passes the filter")
+	if tested, rows := work(typed("")); tested != 0 || rows > 80 {
+		t.Errorf("no filter tested %d calls and filled %d rows", tested, rows)
+	}
+	if _, rows := work(`document.getElementById('grid').scrollTop = 150000`); rows == 0 || rows > 80 {
+		t.Errorf("scrolling far filled %d rows", rows)
+	}
+	before := p.shown("url")[10]
+	if tested, rows := work(`0`); tested != 0 || rows != 0 {
+		t.Errorf("nothing happened, and %d calls were tested, %d rows filled", tested, rows)
+	}
+	s.get("/users/1")
+	p.wait(`!document.getElementById('newer').hidden`)
+	p.wait(`document.getElementById('filter-count').textContent === '10,000 calls'`) // the oldest has gone
+	if after := p.shown("url")[10]; after != before {
+		t.Errorf("a call came while the list was scrolled, and what was in sight moved: %s became %s", before, after)
+	}
+	p.click("#newer")
+	p.wait(`document.getElementById('grid').scrollTop === 0 && document.getElementById('newer').hidden`)
+}
+
+func TestFilterShowsWhatPassesAndChipsAreFilters(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	s.variety()
+	p.has("#filter-count", "16 calls")
+	for filter, want := range map[string][]string{
+		"method:post":                {"/orders"},
+		"status:5xx":                 {"/broken"},
+		"outcome:error":              {"/nothing-listens"},
+		"outcome:revalidated":        {"/news"},
+		"attempts:>1 -outcome:error": {"/broken", "/moved", "/flaky"},
+		"news -outcome:miss":         {"/news"},
+	} {
+		p.filter(filter)
+		p.has("#filter-count", " of 16")
+		got := p.shown("url")
+		if len(got) != len(want) || !slices.EqualFunc(got, want, strings.HasSuffix) {
+			t.Errorf("%s shows %s, not %s", filter, got, want)
+		}
+	}
+	p.filter("status:soon users")
+	p.has("#filter-problem", "status:soon cannot be read")
+	p.filter("users")
+	p.click(`.chip[data-outcome=hit]`)
+	p.wait(`document.getElementById('filter').value === 'users outcome:hit' && document.querySelector('.chip[data-outcome=hit]').ariaPressed === 'true'`)
+	p.has("#filter-count", "2 of 16")
+	p.click(`.chip[data-outcome=hit]`)
+	p.wait(`document.getElementById('filter').value === 'users'`)
+}
+
+func TestCallShowsWhyWaterfallAndBothMessages(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	s.variety()
+	p.has("#filter-count", "16 calls")
+	p.openCall("/flaky")
+	p.has("#detail .why", "RFC 9111 §5.2.2.5")
+	if link := eval[string](p, `document.querySelector('#detail .why a').href`); !strings.HasPrefix(link, "https://www.rfc-editor.org/rfc/rfc9111") {
+		t.Errorf("a reason leads to %s", link)
+	}
+	rows := eval[string](p, `[...document.querySelectorAll('#detail .waterfall tbody th')].map((cell) => cell.innerText).join('\n')`)
+	for _, want := range []string{"Request GET", "Attempt 1 503", "Wait before attempt 2", "Attempt 3 200", "Send", "Wait for answer", "Body"} {
+		if !strings.Contains(rows, want) {
+			t.Errorf("the waterfall has no %q:\n%s", want, rows)
+		}
+	}
+	bars := eval[[]float64](p, `[...document.querySelectorAll('#detail .waterfall [data-kind=wait] b')].map((bar) => bar.getBoundingClientRect().width / bar.parentNode.getBoundingClientRect().width)`)
+	if len(bars) != 2 || bars[0] < 0.2 || bars[0] > 0.6 {
+		t.Errorf("two waits of 20 ms in a call of some 40 take these parts of it: %v", bars)
+	}
+	p.openCall("/orders")
+	p.has("#detail .pair", "tea")
+	p.has("#detail .pair", "Content-Type")
+	p.openCall("/users/1")
+	p.has("#detail pre", `"balance": 12345678901234567890,`)
+	p.openCall("/moved")
+	p.has("#detail", "Hop 2: GET")
+	p.openCall("/nothing-listens")
+	p.has("#detail", "connection refused")
+	p.openCall("/image")
+	p.has("#detail .pair", "image/png")
+}
+
+func TestCurlAndArchiveAreWithoutSecrets(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	s.get("/users/1")
+	s.do(s.client.Post(s.t.Context(), s.origin+"/it's?password=hunter2", ply.BodyString(`it's "hunter1" $(x)`), ply.SetHeader("Authorization", "Bearer hunter3"), ply.SetHeader("Accept-Language", "it's; $HOME")))
+	p.has("#filter-count", "2 calls")
+	p.openCall("/it")
+	curl := eval[string](p, `(async () => { const { curl } = await import('/detail.js'), api = await import('/api.js'); return curl(await api.call(2)); })()`)
+	if strings.Contains(curl, "hunter2") || strings.Contains(curl, "hunter3") {
+		t.Errorf("a secret is in\n%s", curl)
+	}
+	for _, want := range []string{`--request 'POST'`, `--header 'Accept-Language: it'\''s; $HOME'`} {
+		if !strings.Contains(curl, want) {
+			t.Errorf("no %s in\n%s", want, curl)
+		}
+	}
+	next := p.downloads()
+	p.filter("users")
+	p.has("#filter-count", "1 of 2")
+	p.click("#har")
+	var archive struct {
+		Log struct {
+			Version string
+			Entries []struct{ Request struct{ Method, URL string } }
+		}
+	}
+	content := next()
+	if err := json.Unmarshal(content, &archive); err != nil {
+		t.Fatal(err)
+	}
+	if archive.Log.Version != "1.2" || len(archive.Log.Entries) != 1 || archive.Log.Entries[0].Request.URL != s.origin+"/users/1" {
+		t.Errorf("the archive is %s", content)
+	}
+	p.filter("")
+	p.click("#har")
+	if content := next(); strings.Count(string(content), `"startedDateTime"`) != 2 || strings.Contains(string(content), "hunter2") || strings.Contains(string(content), "hunter3") {
+		t.Errorf("the archive of all calls is %s", content)
+	}
+}
+
+func TestCacheShowsEntriesAndRemovesThem(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	for i := range 4 {
+		s.get(fmt.Sprintf("/users/%d", i))
+	}
+	s.get("/hostile")
+	p.click("#tab-cache")
+	p.has("#cache-count", "5 entries")
+	p.wait(`document.querySelector('#cache-scroll .says').innerText.startsWith('fresh for')`)
+	if part := eval[float64](p, `document.querySelector('#cache-scroll .meter b').offsetWidth / document.querySelector('#cache-scroll .meter').offsetWidth`); part < 0.9 {
+		t.Errorf("an entry that has just come is %v fresh", part)
+	}
+	p.click("#cache-scroll [data-action=more]")
+	p.has("#cache-scroll .entry-detail", "Key")
+	p.has("#cache-scroll .entry-detail", "URI")
+
+	p.click(`#cache-scroll [aria-label$="/users/1"][data-action=remove]`)
+	p.wait(`!document.querySelector('#cache-scroll').innerText.includes('/users/1')`)
+	if n := s.cache.Stats().Entries; n != 4 {
+		t.Errorf("%d entries are left of 5, of which one was removed", n)
+	}
+	if !eval[bool](p, `document.activeElement.dataset.action === 'remove'`) {
+		t.Errorf("the focus went to %s", eval[string](p, "document.activeElement.outerHTML.slice(0, 100)"))
+	}
+
+	eval[any](p, `document.getElementById('purge-value').value = 'users-2'; null`)
+	p.click("#purge button")
+	p.has("#confirm", "tag users-2")
+	p.click("#confirm button[value=no]")
+	p.wait(`!document.getElementById('confirm').open`)
+	if n := s.cache.Stats().Entries; n != 4 {
+		t.Errorf("%d entries are left, though nothing was to be removed", n)
+	}
+	p.click("#purge button")
+	p.click("#confirm button[value=yes]")
+	p.wait(`!document.querySelector('#cache-scroll').innerText.includes('/users/2')`)
+
+	eval[any](p, `{ const by = document.getElementById('purge-by'); by.value = 'all'; by.dispatchEvent(new Event('change')); null }`)
+	p.click("#purge button")
+	p.click("#confirm button[value=yes]")
+	p.has("#cache-scroll", "The cache is empty")
+	if n := s.cache.Stats().Entries; n != 0 {
+		t.Errorf("%d entries are left of none", n)
+	}
+}
+
+func TestStatisticsArePlotted(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	p.click("#tab-stats")
+	p.has("#stats", "Nothing yet")
+	s.variety()
+	p.wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
+	p.has("#stats .tiles", "Errors\n1")
+	if size := eval[float64](p, `document.querySelector('#stats .mark[data-outcome=miss]').getBoundingClientRect().height`); size < 3 {
+		t.Errorf("the bar of the misses is %v px high", size)
+	}
+}
+
+func TestKeyboardAloneDoesEverything(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	s.variety()
+	p.has("#filter-count", "16 calls")
+	focus := func(selector string) {
+		t.Helper()
+		p.wait(`document.activeElement.matches(%s)`, selector)
+		if eval[bool](p, `document.activeElement.matches('body') || getComputedStyle(document.activeElement).outlineStyle === 'none'`) {
+			t.Errorf("no outline shows that the focus is on %s", selector)
+		}
+	}
+	active := func() string {
+		t.Helper()
+		return eval[string](p, `document.getElementById(document.getElementById('grid').getAttribute('aria-activedescendant'))?.querySelector('.c-url').textContent ?? ''`)
+	}
+	p.keys("/")
+	focus("#filter")
+	p.keys("users")
+	p.has("#filter-count", "8 of 16")
+	p.keys(kb.ArrowDown)
+	focus("#grid")
+	p.keys("j")
+	p.keys(kb.ArrowDown)
+	p.keys("k")
+	if got := active(); !strings.HasSuffix(got, "/users/1") {
+		t.Errorf("the row is that of %s", got)
+	}
+	p.keys(kb.End)
+	if got := active(); !strings.HasSuffix(got, "/users/0") {
+		t.Errorf("the oldest is %s", got)
+	}
+	p.keys(kb.Enter)
+	focus("#detail")
+	p.has("#detail h2", "/users/0")
+
+	s.get("/users/5")
+	p.has("#filter-count", "9 of 17")
+	focus("#detail")
+	p.keys(kb.Escape)
+	focus("#grid")
+	if got := active(); !strings.HasSuffix(got, "/users/0") {
+		t.Errorf("a call came, and the row is that of %s", got)
+	}
+	p.keys(kb.Escape)
+	p.has("#filter-count", "17 calls")
+	p.keys("2")
+	focus("#tab-cache")
+	p.keys(kb.Tab)
+	focus("#help-open")
+	p.keys("?")
+	p.wait(`document.getElementById('help').open`)
+	p.keys("1") // is no key of the page while it reads about keys
+	p.keys(kb.Escape)
+	p.wait(`!document.getElementById('help').open && !document.getElementById('view-cache').hidden`)
+	p.keys("1")
+	focus("#tab-calls")
+	p.keys(kb.ArrowRight)
+	focus("#tab-cache")
+
+	eval[any](p, `document.getElementById('single-keys').click()`)
+	p.keys("3")
+	p.keys("1")
+	if eval[bool](p, `document.getElementById('view-cache').hidden`) {
+		t.Error("single letters are keys, though they have been switched off")
+	}
+	eval[any](p, `document.getElementById('single-keys').click()`)
+}
+
+func TestHostileTextsAreTexts(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	s.get("/hostile?q="+strings.ReplaceAll(hostile, "#", ""), ply.SetHeader("X-Sent", hostile))
+	p.wait(`document.querySelectorAll('#rows .row:not([hidden])').length === 1`)
+	p.openCall("/hostile")
+	p.has("#detail .pair", `<script>window.hacked=1</script>`)
+	p.filter(hostile)
+	p.filter("")
+	p.click("#tab-cache")
+	p.has("#cache-scroll", "<b>tag</b>")
+	p.click("#cache-scroll [data-action=more]")
+	p.click("#tab-stats")
+	frames(p)
+	if eval[bool](p, `window.hacked !== undefined || document.querySelector('main img, main script') !== null`) {
+		t.Error("a text of the origin has become markup")
+	}
+}
+
+func TestConnectionThatIsLostIsSeenAndComesBack(t *testing.T) {
+	s := newChain(t, 100)
+	p := open(t, s.inspector)
+	s.get("/users/1")
+	p.has("#filter-count", "1 call")
+	cut(p)
+	p.has("#connection", "Connection lost")
+	s.get("/users/2")
+	p.forgive("ERR_")
+	p.wait(`document.getElementById('connection').dataset.state === 'live'`)
+	p.has("#filter-count", "2 calls")
+	p.forgive("ERR_")
 }

@@ -193,7 +193,16 @@ function confirmed(title, text) {
   const dialog = field('confirm');
   field('confirm-title').textContent = title;
   field('confirm-text').textContent = text;
-  dialog.returnValue = '';
   dialog.showModal();
-  return new Promise((resolve) => { dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true }); });
+  return new Promise((resolve) => {
+    const listeners = new AbortController(); // the close event of an earlier question may still be on its way: it answers nothing
+    const end = (event) => {
+      event.preventDefault();
+      listeners.abort();
+      dialog.close();
+      resolve(event.submitter?.value === 'yes');
+    };
+    dialog.addEventListener('submit', end, { signal: listeners.signal });
+    dialog.addEventListener('cancel', end, { signal: listeners.signal });
+  });
 }
