@@ -193,12 +193,6 @@ func (p *tab) wait(script string, args ...any) {
 	}
 }
 
-// text is the visible text of the first element that a selector finds.
-func (p *tab) text(selector string) string {
-	p.t.Helper()
-	return eval[string](p, "document.querySelector(%s)?.innerText ?? ''", selector)
-}
-
 // has waits until an element's text has a part.
 func (p *tab) has(selector, part string) {
 	p.t.Helper()

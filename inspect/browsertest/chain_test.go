@@ -1,7 +1,6 @@
 package browsertest
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -89,11 +88,6 @@ func (s *chain) serve(w http.ResponseWriter, r *http.Request) {
 	case "image":
 		h.Set("Content-Type", "image/png")
 		w.Write([]byte("\x89PNG\r\n\x1a\n\x00\x01\x02\x03"))
-	case "slow":
-		select {
-		case <-r.Context().Done():
-		case <-time.After(time.Minute):
-		}
 	case "broken":
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, `{"error":"no such table: orders"}`)
@@ -139,6 +133,3 @@ func (s *chain) variety() {
 	s.do(s.client.Get(s.t.Context(), "http://127.0.0.1:1/nothing-listens"))
 	s.get("/users/1")
 }
-
-// canceled makes a call and gives it up.
-func (s *chain) canceled(ctx context.Context) { s.do(s.client.Get(ctx, s.origin+"/slow")) }

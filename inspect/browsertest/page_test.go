@@ -263,6 +263,7 @@ func TestStatisticsArePlotted(t *testing.T) {
 	s.variety()
 	p.wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
 	p.has("#stats .tiles", "Errors\n1")
+	p.has("#stats .tiles", fmt.Sprintf("Entries\n%d", s.cache.Stats().Entries))
 	if size := eval[float64](p, `document.querySelector('#stats .mark[data-outcome=miss]').getBoundingClientRect().height`); size < 3 {
 		t.Errorf("the bar of the misses is %v px high", size)
 	}

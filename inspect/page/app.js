@@ -185,5 +185,11 @@ by('help-open').addEventListener('click', () => by('help').showModal());
 by('single-keys').checked = localStorage.getItem('ply-single-keys') !== 'off';
 by('single-keys').addEventListener('change', (event) => localStorage.setItem('ply-single-keys', event.target.checked ? 'on' : 'off'));
 
+/** cacheChanged takes in what the cache counts. */
+function cacheChanged(counts) {
+  cacheView.changed();
+  statsView.counted(counts);
+}
+
 counted();
-new Live(calls, { changed, state, hello: () => {}, stats: (bucket) => statsView.put(bucket), cache: () => cacheView.changed() }).start();
+new Live(calls, { changed, state, hello: () => {}, stats: (bucket) => statsView.put(bucket), cache: cacheChanged }).start();

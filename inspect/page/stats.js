@@ -14,6 +14,7 @@ export class StatsView {
     this.place = document.getElementById('stats');
     this.buckets = new Map();
     this.open = false;
+    this.cache = null;
   }
 
   async show() {
@@ -23,7 +24,7 @@ export class StatsView {
       this.step = all.stepMs || 1000;
       this.buckets = new Map((all.buckets ?? []).map((bucket) => [bucket.t, bucket]));
       this.totals = all.totals ?? {};
-      this.kept = all.kept ?? {};
+      this.cache = all.cache ?? this.cache;
     } catch (failure) {
       this.place.replaceChildren(h('p', { class: 'problem', role: 'alert' }, failure.message));
       return;
@@ -46,6 +47,9 @@ export class StatsView {
     this.buckets.set(bucket.t, bucket);
   }
 
+  /** counted takes in the counts of the cache. */
+  counted(counts) { this.cache = counts; }
+
   #draw() {
     if (!this.open || this.place.querySelector('details[open]')?.contains(document.activeElement)) return;
     const newest = Math.max(Math.floor(Date.now() / this.step) * this.step, ...this.buckets.keys());
@@ -53,10 +57,11 @@ export class StatsView {
     for (const t of this.buckets.keys()) if (t < times[0] - 600 * this.step) this.buckets.delete(t);
     const row = times.map((t) => this.buckets.get(t) ?? {});
     const level = levels(row, [...this.buckets.values()].filter((bucket) => bucket.t < times[0]).at(-1));
+    if (this.cache) level[span - 1] = this.cache.entries ?? 0;
     const open = this.place.querySelector('details')?.open ?? false;
-    this.place.replaceChildren(tiles(this.totals, row), h('div', { class: 'plots' },
+    this.place.replaceChildren(tiles(this.totals, this.cache), h('div', { class: 'plots' },
       plot('Requests per second', times, stack(row), count), plot('Bytes received per second', times, [{ name: 'bytes', values: row.map((each) => each.bytes ?? 0), base: null }], bytes),
-      plot('Entries of the cache', times, [{ name: 'entries', values: level, base: null }], count)), table(times, row, open));
+      this.cache ? plot('Entries of the cache', times, [{ name: 'entries', values: level, base: null }], count) : null), table(times, row, open));
   }
 }
 
@@ -77,12 +82,11 @@ export function stack(row) {
   }).filter((each) => each.values.some((value) => value > 0));
 }
 
-function tiles(totals, row) {
+function tiles(totals, cache) {
   const served = (totals.hits ?? 0) + (totals.stale ?? 0) + (totals.collapsed ?? 0);
   const looked = (totals.requests ?? 0) - (totals.direct ?? 0);
-  const last = row.findLast((each) => each.entries !== undefined);
   const all = [['Requests', count(totals.requests ?? 0)], ['Served without the origin', looked > 0 ? `${Math.round((100 * served) / looked)} %` : 'none yet'], ['Errors', count(totals.errors ?? 0)],
-    ['Sent to origins', count(totals.exchanges ?? 0)], ['Bytes received', bytes(totals.bytes ?? 0)], ['Entries', last ? count(last.entries) : '']];
+    ['Sent to origins', count(totals.exchanges ?? 0)], ['Bytes received', bytes(totals.bytes ?? 0)], ['Entries', cache ? count(cache.entries ?? 0) : '']];
   return h('dl', { class: 'tiles' }, all.filter(([, value]) => value !== '').map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
 }
 
