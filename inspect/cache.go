@@ -181,6 +181,10 @@ func (in *Inspector) deleteEntry(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	key, _, one := strings.Cut(id, ".")
 	entries, err := in.o.Cache.Get(r.Context(), key)
+	if err != nil {
+		fail(w, http.StatusBadRequest, redact.Error(err))
+		return
+	}
 	deleted := 0
 	for _, e := range entries {
 		if err == nil && (!one || idOf(e) == id) {

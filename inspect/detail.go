@@ -91,25 +91,34 @@ func (k *look) detail() detail {
 	if k.recorded {
 		d.Waterfall = cleanText(k.info.String(), maxWaterfall)
 	}
-	captured := make([]bool, len(k.info.Hops))
-	for i := range k.hops {
-		if j := k.of[i]; j >= 0 {
-			captured[j] = true
+	d.HopList = k.hopList()
+	d.Incomplete = k.incomplete()
+	return d
+}
+
+// hopList shows the hops of the call: those that passed the layer, and those that only the record has.
+func (k *look) hopList() []hopView {
+	all := []hopView{}
+	if last := len(k.info.Hops) - 1; k.whole && last > 0 { // its request is that of the first hop, and its response that of the last
+		for j := range k.info.Hops {
+			all = append(all, k.recordView(j))
 		}
+		passed := k.hopView(0)
+		all[0].Request, all[last].Response = passed.Request, passed.Response
+		return all
 	}
 	next := 0
 	for i := range k.hops {
-		for ; next < k.of[i]; next++ { // records of hops that did not pass the layer
-			d.HopList = append(d.HopList, k.recordView(next))
+		for ; next < k.of[i]; next++ {
+			all = append(all, k.recordView(next))
 		}
 		next = max(next, k.of[i]+1)
-		d.HopList = append(d.HopList, k.hopView(i))
+		all = append(all, k.hopView(i))
 	}
 	for ; next < len(k.info.Hops); next++ {
-		d.HopList = append(d.HopList, k.recordView(next))
+		all = append(all, k.recordView(next))
 	}
-	d.Incomplete = k.incomplete()
-	return d
+	return all
 }
 
 // incomplete says what the record does not cover, and what to do about it.
@@ -152,7 +161,7 @@ func (k *look) phase(s ply.CallSpan) *spanView {
 func (k *look) recordView(j int) hopView {
 	r, redactor := &k.info.Hops[j], k.hops[0].redactor
 	v := hopView{
-		Method: cleanText(r.Method, maxWord), URL: cleanText(redactor.URLText(r.URL), maxURL), Status: r.Status, Error: cleanText(redactor.ErrorText(r.Err), maxText),
+		Method: cleanText(r.Method, maxWord), URL: cleanText(r.URL, maxURL), Status: r.Status, Error: cleanText(redactor.ErrorText(r.Err), maxText),
 		Header: k.at(r.Header), Body: k.phase(r.Body), Received: r.Received, ClosedEarly: r.ClosedEarly, Open: r.Open,
 	}
 	k.addRecord(&v, r, redactor)
@@ -162,18 +171,18 @@ func (k *look) recordView(j int) hopView {
 // addRecord adds what the layers did for a hop.
 func (k *look) addRecord(v *hopView, r *ply.CallHop, redactor *redact.Redactor) {
 	v.Decoded, v.Encoded = cleanText(r.Decoded, maxWord), r.Encoded
-	v.Cache, v.CacheReason = r.Cache, cleanText(redactor.Text(r.CacheReason), maxText)
-	v.Auth, v.AuthReason, v.Stop = r.Auth, cleanText(redactor.Text(r.AuthReason), maxText), r.Stop
+	v.Cache, v.CacheReason = r.Cache, cleanText(r.CacheReason, maxText)
+	v.Auth, v.AuthReason, v.Stop = r.Auth, cleanText(r.AuthReason, maxText), r.Stop
 	v.Requests, v.Omitted = r.Requests, r.Omitted
 	for _, x := range r.Exchanges {
 		v.Exchanges = append(v.Exchanges, exchangeView{
-			Attempt: x.Attempt, Hedge: x.Hedge, WaitMs: ms(x.Wait), Method: cleanText(x.Method, maxWord), URL: cleanText(redactor.URLText(x.URL), maxURL),
+			Attempt: x.Attempt, Hedge: x.Hedge, WaitMs: ms(x.Wait), Method: cleanText(x.Method, maxWord), URL: cleanText(x.URL, maxURL),
 			Status: x.Status, Proto: cleanText(x.Proto, maxWord), Error: cleanText(redactor.ErrorText(x.Err), maxText), Span: k.at(x.Span), Remote: x.Remote, Reused: x.Reused, IdleMs: ms(x.Idle),
 			Queue: k.phase(x.Queue), DNS: k.phase(x.DNS), Connect: k.phase(x.Connect), TLS: k.phase(x.TLS), Send: k.phase(x.Send), Answer: k.phase(x.Answer), Sent: x.Sent,
 		})
 	}
 	for _, n := range r.Notes {
-		v.Notes = append(v.Notes, noteView{cleanText(n.Layer, maxWord), cleanText(n.Event, maxWord), cleanText(redactor.Text(n.Detail), maxText), k.at(n.Span)})
+		v.Notes = append(v.Notes, noteView{cleanText(n.Layer, maxWord), cleanText(n.Event, maxWord), cleanText(n.Detail, maxText), k.at(n.Span)})
 	}
 }
 

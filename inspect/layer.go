@@ -23,7 +23,7 @@ func (in *Inspector) Middleware(next http.RoundTripper) http.RoundTripper {
 		l.calls = l.calls || part.Name == redirects
 	}
 	l.caches = hasCache(next)
-	l.recorded = ply.RecordCalls(&noted{next})
+	l.recorded = ply.RecordCalls(&noted{ply.RecordCalls(next)}) // the inner one records exchanges if next is a transport
 	return l
 }
 

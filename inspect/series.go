@@ -30,11 +30,7 @@ type bucket struct {
 func (b *bucket) add(word string, bytes int64) {
 	b.Requests++
 	b.Bytes += bytes
-	of := map[string]*int64{
-		"hit": &b.Hits, "stale": &b.Stale, "revalidated": &b.Revalidated, "refreshed": &b.Refreshed, outcomeCollapsed: &b.Collapsed, "miss": &b.Misses,
-		"bypassed": &b.Bypassed, "refused": &b.Refused, outcomeDirect: &b.Direct, outcomeError: &b.Errors,
-	}[word]
-	if of != nil {
+	if of := b.of(word); of != nil {
 		*of++
 	}
 	switch word {
@@ -42,6 +38,33 @@ func (b *bucket) add(word string, bytes int64) {
 	default:
 		b.Exchanges++
 	}
+}
+
+// of is the counter of an outcome.
+func (b *bucket) of(word string) *int64 {
+	switch word {
+	case "hit":
+		return &b.Hits
+	case "stale":
+		return &b.Stale
+	case "revalidated":
+		return &b.Revalidated
+	case "refreshed":
+		return &b.Refreshed
+	case outcomeCollapsed:
+		return &b.Collapsed
+	case "miss":
+		return &b.Misses
+	case "bypassed":
+		return &b.Bypassed
+	case "refused":
+		return &b.Refused
+	case outcomeDirect:
+		return &b.Direct
+	case outcomeError:
+		return &b.Errors
+	}
+	return nil
 }
 
 // series is a ring of buckets: what is older than the ring falls out of it.

@@ -54,9 +54,26 @@ func (c *call) look(version int64) *look {
 	c.mu.Unlock()
 	if record != nil {
 		k.info, k.recorded = ply.CallInfoFromContext(record)
+		k.clean()
 	}
 	k.of = matched(k.hops, k.info)
 	return k
+}
+
+// clean hides in the record what the call's redactor hides: the record was made with that of the context, and notes are as layers told them.
+func (k *look) clean() {
+	r := k.hops[0].redactor
+	k.info.Redactor, k.info.URL = r, r.URLText(k.info.URL)
+	for i := range k.info.Hops {
+		h := &k.info.Hops[i]
+		h.URL, h.CacheReason, h.AuthReason = r.URLText(h.URL), r.Text(h.CacheReason), r.Text(h.AuthReason)
+		for j := range h.Exchanges {
+			h.Exchanges[j].URL = r.URLText(h.Exchanges[j].URL)
+		}
+		for j := range h.Notes {
+			h.Notes[j].Detail = r.Text(h.Notes[j].Detail)
+		}
+	}
 }
 
 // matched finds the record of each hop: the one that began nearest to it. Conditional layers can hide hops from the inspector, so that there are more records than hops.

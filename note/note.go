@@ -19,7 +19,7 @@ type Note struct {
 	Layer    string        // the name of the layer, as ply.Layers shows it
 	Event    string        // what happened, one of few words: "waited"
 	Detail   string        // more for people, if there is more to say: "for the quota". Without secrets
-	Start    time.Time     // when it began
+	Start    time.Time     // when it began; zero means when it is told
 	Duration time.Duration // Zero means that it took no time
 }
 

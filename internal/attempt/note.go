@@ -30,8 +30,11 @@ func (n Note) String() string {
 // maxNotes bounds what a tally keeps of a call that is tried very often.
 const maxNotes = 100
 
-// Tell adds a note to all tallies of ctx.
+// Tell adds a note to all tallies of ctx. A note that does not say when it began is about this moment.
 func Tell(ctx context.Context, n Note) {
+	if n.Start.IsZero() {
+		n.Start = time.Now()
+	}
 	for t := tallyOf(ctx); t != nil; t = t.outer {
 		t.add(n)
 	}

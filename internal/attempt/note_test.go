@@ -46,3 +46,12 @@ func TestNotesInWords(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func TestNoteWithoutAStartIsAboutTheMomentItIsTold(t *testing.T) {
+	ctx, tally := attempt.WithTally(t.Context())
+	before := time.Now()
+	attempt.Tell(ctx, attempt.Note{Layer: "limit", Event: "refused"})
+	if start := tally.Notes()[0].Start; start.Before(before) || start.After(time.Now()) {
+		t.Errorf("the note begins at %v", start)
+	}
+}
