@@ -94,8 +94,8 @@ func TestPageIsToldOfEachChange(t *testing.T) {
 		page.until("event: hello")
 		go fetch(t, client, "/")
 		page.until(`"outcome":"pending"`)
-		text := page.until(`"outcome":"miss"`)
-		text = page.until("event: cache")
+		page.until(`"outcome":"miss"`)
+		text := page.until("event: cache")
 		require.Contains(t, text, "event: stats")
 		require.Contains(t, text, `"open":true`)
 
