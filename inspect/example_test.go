@@ -51,3 +51,22 @@ func Example() {
 	// hello <nil>
 	// 200 OK text/html; charset=utf-8
 }
+
+// The page beside what a program serves anyway: below a prefix, behind the program's own authentication.
+func ExampleInspector_ServeHTTP() {
+	in, err := inspect.New(inspect.Options{AllowRemote: true, Hosts: []string{"dev.example"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer in.Close()
+	onlyOperators := func(h http.Handler) http.Handler { return h } // the program's own
+
+	mux := http.NewServeMux()
+	mux.Handle("/debug/calls/", onlyOperators(http.StripPrefix("/debug/calls", in)))
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://dev.example/debug/calls/stats", nil))
+	fmt.Println(w.Code, w.Header().Get("Cache-Control"))
+	// Output: 200 no-store
+}
