@@ -134,7 +134,7 @@ func (k *look) incomplete() string {
 		if r == nil || len(r.Exchanges) > 0 || !k.hops[i].ended || k.hops[i].err != nil || k.hops[i].storeOnly() {
 			continue
 		}
-		return "The exchanges with the server are not recorded: make the client with ply.New, or mount the chain with ply.Wrap, so that its transport reports them."
+		return "No exchange with a server is recorded. Either a layer answered by itself, or the chain was mounted by hand: with ply.New or ply.Wrap the transport reports its exchanges."
 	}
 	return ""
 }

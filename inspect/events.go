@@ -30,6 +30,7 @@ func (in *Inspector) serveEvents(w http.ResponseWriter, r *http.Request) {
 	defer in.leave(reader)
 	w.Header().Set("Content-Type", "text/event-stream")
 	s := &stream{in: in, w: w, flush: http.NewResponseController(w), reader: reader, seen: in.resumed(r.Header.Get("Last-Event-ID"))}
+	defer s.flush.SetWriteDeadline(time.Time{}) //nolint:errcheck // the connection may serve other requests
 	s.hello()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()

@@ -63,7 +63,7 @@ func (w *eventReader) Write(p []byte) (int, error) {
 	return w.text.Write(p)
 }
 
-// until waits in a bubble until all is written that there is, and returns it.
+// until waits in a bubble until a part is written, and returns all that is; it returns "" if the part does not come.
 func (w *eventReader) until(part string) string {
 	for range 100 {
 		synctest.Wait()
@@ -75,7 +75,7 @@ func (w *eventReader) until(part string) string {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return "(no " + part + ")"
+	return ""
 }
 
 func (w *eventReader) stop() {
@@ -91,16 +91,16 @@ func TestPageIsToldOfEachChange(t *testing.T) {
 		client := newClient(t, ply.Options{BaseURL: "http://a.test", Transport: origin, Use: []ply.Middleware{in.Middleware, c.Middleware}})
 		page := newEventReader(in)
 		defer page.stop()
-		page.until("event: hello")
+		require.NotEmpty(t, page.until("event: hello"))
 		go fetch(t, client, "/")
-		page.until(`"outcome":"pending"`)
-		page.until(`"outcome":"miss"`)
+		require.NotEmpty(t, page.until(`"outcome":"pending"`))
+		require.NotEmpty(t, page.until(`"outcome":"miss"`))
 		text := page.until("event: cache")
 		require.Contains(t, text, "event: stats")
 		require.Contains(t, text, `"open":true`)
 
 		require.Equal(t, 204, ask(in, "DELETE", "calls", "").Code)
-		page.until("event: reset")
+		require.NotEmpty(t, page.until("event: reset"))
 		fetch(t, client, "/again")
 		require.Contains(t, page.until("/again"), `"oldest":2`)
 	})
@@ -137,7 +137,7 @@ func TestManyChangesReachAPageInFewBatches(t *testing.T) {
 		client := newClient(t, ply.Options{BaseURL: "http://a.test", Transport: plytest.NewOrigin(plytest.Text("a")), Use: []ply.Middleware{in.Middleware}})
 		page := newEventReader(in)
 		defer page.stop()
-		page.until("event: hello")
+		require.NotEmpty(t, page.until("event: hello"))
 		for range 1200 {
 			fetch(t, client, "/")
 		}
@@ -151,7 +151,7 @@ func TestSilentStreamIsKeptAliveAndEndsWithClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := newInspector(t, inspect.Options{})
 		page := newEventReader(in)
-		page.until("event: hello")
+		require.NotEmpty(t, page.until("event: hello"))
 		time.Sleep(time.Minute)
 		require.Contains(t, page.until("\n: \n"), "\n: \n")
 		in.Close()
@@ -200,4 +200,46 @@ func TestPageThatDoesNotReadHoldsNoCallUp(t *testing.T) {
 	}
 	l := get[list](t, in, "calls")
 	require.Len(t, l.Calls, 500)
+}
+
+// pipes is a listener whose connections are in memory, with no room for what is not read.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+
+// A reader that is gone without a word is given up, and its place is free again.
+func TestDeadReaderIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := newInspector(t, inspect.Options{AllowRemote: true})
+		listener := &pipes{make(chan net.Conn), make(chan struct{})}
+		server := &http.Server{Handler: in}
+		go server.Serve(listener)
+		defer server.Close()
+		for range 16 {
+			dead, conn := net.Pipe()
+			listener.conns <- conn
+			fmt.Fprintf(dead, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			defer dead.Close()
+		}
+		synctest.Wait()
+		require.Equal(t, 503, ask(in, "GET", "events", "").Code)
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		page := newEventReader(in)
+		require.Contains(t, page.until("event: hello"), "event: hello")
+		page.stop()
+	})
 }

@@ -90,3 +90,11 @@ func TestOptionsThatCannotBeCarriedOutAreErrors(t *testing.T) {
 		require.Contains(t, err.Error(), want)
 	}
 }
+
+// Without the slash at the end, the page's relative paths would lead elsewhere.
+func TestPageBelowAPrefixIsFoundWithoutItsSlash(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle("/debug/calls", http.StripPrefix("/debug/calls", newInspector(t, inspect.Options{})))
+	w := ask(mux, "GET", "debug/calls", "")
+	require.Equal(t, []any{301, "/debug/calls/"}, []any{w.Code, w.Header().Get("Location")})
+}

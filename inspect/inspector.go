@@ -149,7 +149,7 @@ func (in *Inspector) count(h *hop, now time.Time) {
 	}
 }
 
-// changedSince returns the calls that have changed after a version, and those that are open, in the order of their changes; how far that is; and the oldest id kept.
+// changedSince returns the calls that have changed after a version, in the order of their changes; how far that is; the oldest id kept; and whether the limit left some out.
 func (in *Inspector) changedSince(version int64, limit int) (calls []versioned, upTo, oldest int64, more bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

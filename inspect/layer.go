@@ -23,7 +23,7 @@ func (in *Inspector) Middleware(next http.RoundTripper) http.RoundTripper {
 		l.calls = l.calls || part.Name == redirects
 	}
 	l.caches = hasCache(next)
-	l.recorded = ply.RecordCalls(&noted{ply.RecordCalls(next)}) // the inner one records exchanges if next is a transport
+	l.recorded = ply.RecordCalls(&noted{in, ply.RecordCalls(next)}) // the inner one records exchanges if next is a transport
 	return l
 }
 
@@ -56,17 +56,12 @@ func (l *layer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.next.RoundTrip(req)
 	}
 	h := l.begin(req)
-	out := req.WithContext(context.WithValue(req.Context(), hopKey{}, h))
+	out := req.WithContext(context.WithValue(req.Context(), hopKey{l.in}, h))
 	h.copyRequest(out, l.in.o.MaxBodyBytes)
 	resp, err := l.recorded.RoundTrip(out)
 	if err != nil || resp == nil {
 		h.failed(err)
 		return resp, err
-	}
-	if resp.Request == out { // show the caller the bodies that it gave
-		shown := *out
-		shown.Body, shown.GetBody = req.Body, req.GetBody
-		resp.Request = &shown
 	}
 	h.responded(resp, l.caches)
 	switch {
@@ -78,19 +73,25 @@ func (l *layer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-type hopKey struct{}
+// hopKey finds the hop of an inspector in the context of its requests.
+type hopKey struct{ in *Inspector }
+
+func (in *Inspector) hopOf(ctx context.Context) *hop {
+	h, _ := ctx.Value(hopKey{in}).(*hop)
+	return h
+}
 
 // nested reports whether req is part of a hop that is under way: what passes the inspector twice is shown once.
 func (l *layer) nested(req *http.Request) bool {
-	outer, ok := req.Context().Value(hopKey{}).(*hop)
-	return ok && outer.call.in == l.in && outer.underWay()
+	outer := l.in.hopOf(req.Context())
+	return outer != nil && outer.underWay()
 }
 
 // begin makes the hop of a request, in the call that was redirected to it or in one of its own.
 func (l *layer) begin(req *http.Request) *hop {
 	h := l.in.newHop(req)
 	if req.Response != nil && req.Response.Request != nil {
-		if before, ok := req.Response.Request.Context().Value(hopKey{}).(*hop); ok && before.call.in == l.in && before.call.redirected(h) {
+		if before := l.in.hopOf(req.Response.Request.Context()); before != nil && before.call.redirected(h) {
 			l.in.changed(before.call)
 			return h
 		}
@@ -103,10 +104,13 @@ func (l *layer) begin(req *http.Request) *hop {
 }
 
 // noted stands inside the record, and keeps hold of it.
-type noted struct{ next http.RoundTripper }
+type noted struct {
+	in   *Inspector
+	next http.RoundTripper
+}
 
 func (n *noted) RoundTrip(req *http.Request) (*http.Response, error) {
-	if h, ok := req.Context().Value(hopKey{}).(*hop); ok {
+	if h := n.in.hopOf(req.Context()); h != nil {
 		h.call.recordedBy(req.Context())
 	}
 	return n.next.RoundTrip(req)

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -41,6 +43,15 @@ func (in *Inspector) routes() http.Handler {
 		harden(w.Header())
 		if err := in.admit(r); err != nil {
 			fail(w, http.StatusForbidden, err)
+			return
+		}
+		if r.URL.Path == "" { // mounted without the slash that relative paths need
+			asked, err := url.ParseRequestURI(r.RequestURI)
+			if err != nil {
+				fail(w, http.StatusNotFound, errors.New("there is no such file"))
+				return
+			}
+			http.Redirect(w, r, "/"+strings.Trim(asked.EscapedPath(), "/")+"/", http.StatusMovedPermanently)
 			return
 		}
 		if _, pattern := mux.Handler(r); pattern == "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
