@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,15 +21,13 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/plyhttp/ply/internal/testserver"
 )
 
 // chromium is the one browser of all tests; each has a tab of its own.
 var chromium = sync.OnceValues(func() (context.Context, error) {
-	at := slices.IndexFunc(browsers, func(name string) bool { _, err := exec.LookPath(name); return err == nil })
-	if at < 0 {
-		return nil, fmt.Errorf("none of %s is installed", strings.Join(browsers, ", "))
-	}
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(browsers[at]), chromedp.WindowSize(1280, 800),
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(program), chromedp.WindowSize(1280, 800),
 		chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("hide-scrollbars", true), chromedp.WSURLReadTimeout(30*time.Second))
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses to be root with one
@@ -42,7 +39,7 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 })
 
 var (
-	browsers    = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+	program     string // of the browser; set before chromium is called
 	stopBrowser = func() {}
 )
 
@@ -65,12 +62,10 @@ type tab struct {
 // open opens the page that a handler serves. At the end of the test, what the browser complained of is an error.
 func open(t *testing.T, h http.Handler) *tab {
 	t.Helper()
+	program = testserver.Find(t, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 	parent, err := chromium()
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("Chromium is needed: %v", err)
-		}
-		t.Skipf("Chromium is needed: %v", err)
+		t.Fatal(err)
 	}
 	server := httptest.NewServer(h)
 	ctx, cancel := chromedp.NewContext(parent)

@@ -1,8 +1,10 @@
 package browsertest
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -35,7 +37,17 @@ func newChain(t *testing.T, keep int) *chain {
 	s := &chain{t: t}
 	origin := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(origin.Close)
-	s.origin = origin.URL
+	s.origin = "http://api.example"
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if strings.HasPrefix(address, "down.example") {
+			address = "127.0.0.1:1" // nothing listens there
+		} else {
+			address = origin.Listener.Addr().String()
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	transport := &http.Transport{DialContext: dial}
+	t.Cleanup(transport.CloseIdleConnections)
 	c, err := cache.New(cache.Options{Tags: cache.SurrogateKey})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +56,7 @@ func newChain(t *testing.T, keep int) *chain {
 	if s.inspector, err = inspect.New(inspect.Options{Keep: keep, Cache: c}); err != nil {
 		t.Fatal(err)
 	}
-	s.client, err = ply.New(ply.Options{Use: []ply.Middleware{s.inspector.Middleware, c.Middleware, retry.New(retry.Options{Backoff: retry.Constant(20 * time.Millisecond)})}})
+	s.client, err = ply.New(ply.Options{Transport: transport, Use: []ply.Middleware{s.inspector.Middleware, c.Middleware, retry.New(retry.Options{Backoff: retry.Constant(20 * time.Millisecond)})}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +88,7 @@ func (s *chain) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		h.Set("Cache-Control", "no-store")
-		io.WriteString(w, `{"ok":true}`)
+		io.WriteString(w, `{"order":7,"customer":{"id":42,"name":"Ada Lovelace"},"lines":[{"item":"tea","count":3,"price":4.5},{"item":"cups","count":2,"price":12.0}],"total":37.5,"paid":true}`)
 	case "moved":
 		http.Redirect(w, r, "/users/9", http.StatusFound)
 	case "hostile":
@@ -124,12 +136,12 @@ func (s *chain) variety() {
 	s.get("/users/2?token=hunter2")
 	s.get("/news")
 	s.get("/news")
-	s.get("/flaky")
+	s.do(s.client.Get(s.t.Context(), s.origin+"/flaky/orders/7?page=2&api_key=hunter2", ply.SetHeader("Accept", "application/json"), ply.SetHeader("Authorization", "Bearer hunter2")))
 	s.get("/moved")
 	s.do(s.client.Post(s.t.Context(), s.origin+"/orders", ply.BodyJSON(map[string]any{"item": "tea", "count": 3})))
 	s.get("/users/1", ply.SetHeader("Authorization", "Bearer hunter2"))
 	s.get("/image")
 	s.get("/broken")
-	s.do(s.client.Get(s.t.Context(), "http://127.0.0.1:1/nothing-listens"))
+	s.do(s.client.Get(s.t.Context(), "http://down.example/nothing-listens"))
 	s.get("/users/1")
 }

@@ -49,7 +49,7 @@ func TestLooks(t *testing.T) {
 	p := open(t, s.inspector)
 	s.variety()
 	p.has("#filter-count", "16 calls")
-	flaky := eval[int](p, `Number([...document.querySelectorAll('#rows .row:not([hidden])')].find((row) => row.textContent.includes('/flaky')).id.slice(5))`)
+	flaky := eval[int](p, `Number([...document.querySelectorAll('#rows .row:not([hidden])')].find((row) => row.textContent.includes('/orders/7')).id.slice(5))`)
 	for _, size := range []struct {
 		name          string
 		width, height int64
@@ -69,9 +69,12 @@ func TestLooks(t *testing.T) {
 			p.wait(`document.querySelector('#detail .waterfall')`)
 			p.shoot(name + "-call")
 			p.fits(name + " call")
+			eval[any](p, `document.querySelector('#detail .pair').scrollIntoView()`)
+			p.shoot(name + "-messages")
 			p.click("#detail .close")
 			p.click("#tab-cache")
 			p.wait(`document.querySelector('#cache-scroll .entries')`)
+			eval[any](p, `document.querySelector('#cache-scroll [aria-expanded=false][data-action=more]').click()`)
 			p.shoot(name + "-cache")
 			p.fits(name + " cache")
 			p.click("#tab-stats")

@@ -151,7 +151,7 @@ function why(call) {
 }
 
 /** safeLink is a URL only if it is one of the documents that rules stand in. */
-function safeLink(url) {
+export function safeLink(url) {
   return typeof url === 'string' && /^https:\/\/(www\.rfc-editor\.org|datatracker\.ietf\.org|html\.spec\.whatwg\.org|fetch\.spec\.whatwg\.org)\//.test(url) ? url : null;
 }
 
