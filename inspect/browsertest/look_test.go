@@ -32,6 +32,7 @@ func (p *tab) fits(what string) {
 	wide := eval[[]string](p, `(() => {
 		const wide = [], page = document.documentElement;
 		if (page.scrollWidth > page.clientWidth) wide.push('the page: ' + page.scrollWidth + ' > ' + page.clientWidth);
+		if (innerHeight > 500 && page.scrollHeight > page.clientHeight) wide.push('the page is ' + page.scrollHeight + ' px high, more than ' + page.clientHeight);
 		for (const e of document.querySelectorAll('.view:not([hidden]) *, header *')) {
 			const box = e.getBoundingClientRect();
 			if (box.width > 1 && box.right > innerWidth + 1 && !e.closest('.chips, .scroll-x, .hidden')) wide.push(e.tagName + '.' + e.className + ' ends at ' + Math.round(box.right));
@@ -71,6 +72,7 @@ func TestLooks(t *testing.T) {
 			p.fits(name + " call")
 			eval[any](p, `document.querySelector('#detail .pair').scrollIntoView()`)
 			p.shoot(name + "-messages")
+			p.fits(name + " messages")
 			p.click("#detail .close")
 			p.click("#tab-cache")
 			p.wait(`document.querySelector('#cache-scroll .entries')`)

@@ -1,8 +1,7 @@
-// Bodies: JSON set out in lines, text, bytes in hexadecimal, and images of types that cannot run anything.
+// Bodies: JSON set out in lines, text, and bytes in hexadecimal.
 
 import { bytes, h } from './dom.js';
 
-const images = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif'];
 const most = 300000; // characters that are shown
 const hexMost = 16384; // bytes that are shown in hexadecimal
 
@@ -13,7 +12,7 @@ export function bodyView(body) {
   const facts = [bytes(body.size ?? 0), type, body.encoding && `encoded as ${body.encoding}`, body.truncated && 'only the beginning is kept', body.open && 'still arriving', body.closedEarly && 'closed before its end'];
   const head = h('p', { class: 'muted' }, facts.filter(Boolean).join(', '));
   const problem = body.error ? h('p', { class: 'problem' }, body.error) : null;
-  const views = viewsOf(body, type);
+  const views = viewsOf(body);
   if (views.length === 0) {
     const why = body.hidden || (body.binary ? 'Binary, not shown.' : body.size ? 'Not kept.' : 'Empty.');
     return h('div', { class: 'body' }, head, problem, h('p', { class: 'muted' }, why));
@@ -28,12 +27,7 @@ export function bodyView(body) {
   return h('div', { class: 'body' }, head, problem, views.length > 1 ? h('div', { class: 'choice', role: 'group', 'aria-label': 'How the body is shown' }, buttons) : null, place);
 }
 
-function viewsOf(body, type) {
-  if (body.base64) {
-    const hex = ['Hex', () => pre(hexDump(Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0))))];
-    if (!images.includes(type) || body.truncated || body.encoding) return [hex];
-    return [['Image', () => h('img', { class: 'preview', alt: 'The image of the body', src: `data:${type};base64,${body.base64}` })], hex];
-  }
+function viewsOf(body) {
   if (typeof body.text !== 'string' || body.text === '') return [];
   const text = body.text.length > most ? `${body.text.slice(0, most)}\n… ${bytes(body.text.length - most)} more` : body.text;
   const views = [['Text', () => pre(text)], ['Hex', () => pre(hexDump(new TextEncoder().encode(body.text.slice(0, hexMost))))]];

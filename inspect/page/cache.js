@@ -184,7 +184,7 @@ function parts(entry) {
   return h('div', { class: 'entry-detail' },
     h('dl', { class: 'facts' }, fact('Received', moment(new Date(entry.received))), fact('Expires', entry.expires && moment(new Date(entry.expires))), fact('Age', ago(entry.ageMs)),
       fact('Lifetime', ago(entry.lifetimeMs)), fact('Last used', entry.lastUsed && moment(new Date(entry.lastUsed)))),
-    h('h2', {}, 'Key'), h('p', { class: 'key' }, entry.key),
+    h('h2', {}, 'Key'), entry.parts?.some((part) => part.value === entry.key) ? null : h('p', { class: 'key' }, entry.key),
     entry.parts?.length ? h('table', { class: 'fields' }, h('caption', { class: 'hidden' }, 'Parts of the key'), h('tbody', {}, entry.parts.map((part) => h('tr', {}, h('th', { scope: 'row' }, part.name), h('td', {}, part.value ?? ''))))) : null,
     entry.headers?.length ? [h('h2', {}, 'Stored fields'), h('table', { class: 'fields' }, h('caption', { class: 'hidden' }, 'Fields of the stored response'), h('tbody', {}, entry.headers.map((each) => h('tr', {}, h('th', { scope: 'row' }, each.name), h('td', {}, each.value)))))] : null);
 }
