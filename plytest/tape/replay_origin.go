@@ -246,7 +246,7 @@ func (e *Exchange) method() string {
 // sleep waits in the time of the bubble.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()

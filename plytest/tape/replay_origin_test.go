@@ -53,6 +53,18 @@ func failed(seconds int, kind FailureKind) *Exchange {
 	return &Exchange{At: time.Duration(seconds) * time.Second, Request: Request{URL: pageURL}, Failure: &Failure{At: time.Second, Kind: kind, Text: string(kind)}}
 }
 
+func cut(seconds int, body string) *Exchange {
+	e := at(seconds, 200, body)
+	e.Failure = &Failure{At: time.Second, Kind: FailureReset, Text: "cut"}
+	return e
+}
+
+func posted(seconds int, content, body string) *Exchange {
+	e := at(seconds, 200, body)
+	e.Request.Method, e.Request.Body = "POST", []byte(content)
+	return e
+}
+
 func of(url string, e *Exchange) *Exchange {
 	e.Request.URL = url
 	return e
@@ -101,6 +113,7 @@ func TestOriginAnswersAtATime(t *testing.T) {
 		at     float64 // seconds
 		method string
 		url    string
+		body   string
 		fields []string
 		show   []string
 		want   string
@@ -121,6 +134,14 @@ func TestOriginAnswersAtATime(t *testing.T) {
 				{method: "POST", url: "https://a.example/form", want: "0s: tape: the tape has no answer to this request: POST https://a.example/form"},
 			},
 		},
+		"content is part of the request": {
+			[]*Exchange{posted(1, "a", "for a"), posted(2, "b", "for b")},
+			[]request{
+				{at: 9, method: "POST", body: "a", want: `1s: 200 "for a"`},
+				{at: 9, method: "POST", body: "b", want: `1s: 200 "for b"`},
+				{at: 9, method: "POST", body: "c", want: "0s: tape: the tape has no answer to this request: POST https://a.example/page"},
+			},
+		},
 		"principals are kept apart": {
 			[]*Exchange{asked(at(1, 200, "alice's"), "Authorization", "Bearer a"), asked(at(2, 200, "bob's"), "Authorization", "Bearer b")},
 			[]request{
@@ -136,6 +157,17 @@ func TestOriginAnswersAtATime(t *testing.T) {
 				{at: 9, fields: []string{"Accept-Language", "de"}, want: `1s: 200 "deutsch"`},
 				{at: 9, fields: []string{"Accept-Language", "en"}, want: "0s: tape: the tape has no answer to this request: GET https://a.example/page"},
 			},
+		},
+		"the names in Vary have no case, and lists may be written in several ways": {
+			[]*Exchange{asked(at(1, 200, "both", "Vary", "accept-language"), "Accept-Language", "de, fr")},
+			[]request{
+				{at: 9, fields: []string{"Accept-Language", "de,fr"}, want: `1s: 200 "both"`},
+				{at: 9, fields: []string{"Accept-Language", "de"}, want: "0s: tape: the tape has no answer to this request: GET https://a.example/page"},
+			},
+		},
+		"content without a coding is for all": {
+			[]*Exchange{asked(at(1, 200, "plain", "Vary", "Accept-Encoding"), "Accept-Encoding", "gzip"), at(5, 200, "identity", "Vary", "Accept-Encoding", "Content-Encoding", "Identity")},
+			[]request{{at: 2, fields: []string{"Accept-Encoding", "br"}, want: `1s: 200 "plain"`}, {at: 9, fields: []string{"Accept-Encoding", "br"}, want: `1s: 200 "identity"`}},
 		},
 		"more codings may be accepted than were": {
 			[]*Exchange{asked(at(1, 200, "zipped", "Vary", "Accept-Encoding", "Content-Encoding", "gzip"), "Accept-Encoding", "gzip")},
@@ -166,6 +198,20 @@ func TestOriginAnswersAtATime(t *testing.T) {
 				{at: 60, fields: []string{"If-None-Match", `"1"`}, want: `1s: 304 ""`},
 			},
 		},
+		"and so does one without an entity tag, by its date, of the same variant": {
+			[]*Exchange{
+				asked(at(1, 200, "un", "Last-Modified", clock(-9), "Vary", "Accept-Language"), "Accept-Language", "fr"),
+				asked(at(2, 200, "old", "Last-Modified", clock(-99), "Vary", "Accept-Language"), "Accept-Language", "en"),
+				asked(at(3, 200, "one", "Last-Modified", clock(-9), "Vary", "Accept-Language"), "Accept-Language", "en"),
+				asked(at(4, 404, "gone", "Last-Modified", clock(-9), "Vary", "Accept-Language"), "Accept-Language", "en"),
+				asked(at(50, 304, "", "Last-Modified", clock(-9)), "If-Modified-Since", clock(-9), "Accept-Language", "en"),
+			},
+			[]request{{at: 60, fields: []string{"Accept-Language", "en"}, want: `1s: 200 "one"`}},
+		},
+		"a cut body is no representation": {
+			[]*Exchange{at(1, 200, "one"), cut(5, "tw"), cut(7, "thr")},
+			[]request{{at: 6, want: `1s: 200 "tw" cut`}, {at: 8, want: `1s: 200 "one"`}},
+		},
 		"a 304 for content that the tape does not have answers only what asks for it": {
 			[]*Exchange{asked(at(1, 304, "", "Etag", `"1"`), "If-None-Match", `"1"`)},
 			[]request{
@@ -189,6 +235,10 @@ func TestOriginAnswersAtATime(t *testing.T) {
 			[]*Exchange{at(1, 200, "one"), at(5, 503, "no", "Retry-After", "3"), failed(7, FailureReset), at(9, 200, "two")},
 			[]request{{at: 6, show: []string{"Retry-After"}, want: `1s: 503 "no" Retry-After=3`}, {at: 7, want: "1s: reset"}, {at: 8, want: `1s: 200 "one"`}},
 		},
+		"every status of 500 and above, 408 and 429 are failures, and 404 is none": {
+			[]*Exchange{at(1, 200, "one"), at(5, 500, "a"), at(7, 408, "b"), at(9, 429, "c"), at(11, 404, "d"), at(13, 500, "e")},
+			[]request{{at: 6, want: `1s: 500 "a"`}, {at: 8, want: `1s: 408 "b"`}, {at: 10, want: `1s: 200 "one"`}, {at: 12, want: `1s: 404 "d"`}, {at: 14, want: `1s: 404 "d"`}},
+		},
 		"an outage concerns the whole host, but no content leaves its resource": {
 			[]*Exchange{at(1, 200, "one"), of("https://a.example/x", at(5, 503, "for x only", "Retry-After", "3", "Set-Cookie", "a=b")), of("https://a.example/y", failed(7, FailureRefused)), of("https://a.example/x", at(9, 200, "x"))},
 			[]request{{at: 6, show: []string{"Retry-After", "Set-Cookie"}, want: `1s: 503 "" Retry-After=3 Set-Cookie=`}, {at: 8, want: `1s: 200 "one"`}},
@@ -208,6 +258,18 @@ func TestOriginAnswersAtATime(t *testing.T) {
 				{at: 5, fields: []string{"Range", "bytes=7-"}, show: []string{"Content-Range"}, want: `1s: 206 "789" Content-Range=bytes 7-9/10`},
 				{at: 5, fields: []string{"Range", "bytes=-2"}, want: `1s: 206 "89"`},
 				{at: 5, fields: []string{"Range", "bytes=10-"}, show: []string{"Content-Range"}, want: `1s: 416 "" Content-Range=bytes */10`},
+				{at: 5, fields: []string{"Range", "bytes=5-99"}, show: []string{"Content-Range"}, want: `1s: 206 "56789" Content-Range=bytes 5-9/10`},
+				{at: 5, fields: []string{"Range", "Bytes=0-0"}, want: `1s: 206 "0"`},
+				{at: 5, fields: []string{"Range", "bytes=9-9"}, want: `1s: 206 "9"`},
+				{at: 5, fields: []string{"Range", "bytes=-99"}, want: `1s: 206 "0123456789"`},
+				{at: 5, fields: []string{"Range", "bytes=-0"}, want: `1s: 416 ""`},
+				{at: 5, fields: []string{"Range", "bytes=4-2"}, want: `1s: 200 "0123456789"`},
+				{at: 5, fields: []string{"Range", "bytes=x-2"}, want: `1s: 200 "0123456789"`},
+				{at: 5, fields: []string{"Range", "bytes=2-x"}, want: `1s: 200 "0123456789"`},
+				{at: 5, fields: []string{"Range", "bytes=-x"}, want: `1s: 200 "0123456789"`},
+				{at: 5, fields: []string{"Range", "bytes=2"}, want: `1s: 200 "0123456789"`},
+				{at: 5, fields: []string{"Range", "lines=2-4"}, want: `1s: 200 "0123456789"`},
+				{at: 5, fields: []string{"Range", "bytes=2-4", "If-None-Match", `"1"`}, want: `1s: 304 ""`},
 				{at: 5, fields: []string{"Range", "bytes=1-2,4-5"}, want: `1s: 200 "0123456789"`},
 				{at: 5, fields: []string{"Range", "bytes=1-", "If-Range", `"1"`}, want: `1s: 206 "123456789"`},
 				{at: 5, fields: []string{"Range", "bytes=1-", "If-Range", `"0"`}, want: `1s: 200 "0123456789"`},
@@ -226,14 +288,14 @@ func TestOriginAnswersAtATime(t *testing.T) {
 		},
 		"without a call the wait is that of the exchange nearest in time": {
 			[]*Exchange{wait(3*time.Second, at(1, 200, "one")), wait(2*time.Second, at(10, 200, "two"))},
-			[]request{{at: 8, want: `2s: 200 "one"`}},
+			[]request{{at: 1, want: `3s: 200 "one"`}, {at: 5.5, want: `3s: 200 "one"`}, {at: 5.6, want: `2s: 200 "one"`}, {at: 8, want: `2s: 200 "one"`}, {at: 20, want: `2s: 200 "two"`}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, q := range c.requests {
 				played(t, &Tape{Start: tapeStart, Exchanges: c.tape}, func(r *run) {
 					time.Sleep(time.Duration(q.at * float64(time.Second)))
-					req, err := http.NewRequest(cmp.Or(q.method, "GET"), cmp.Or(q.url, pageURL), strings.NewReader(""))
+					req, err := http.NewRequest(cmp.Or(q.method, "GET"), cmp.Or(q.url, pageURL), strings.NewReader(q.body))
 					if err != nil {
 						t.Fatal(err)
 					}
