@@ -2,6 +2,7 @@ package tape
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func (r *run) prepare(t *Tape) error {
 		}
 		r.exchange = append(r.exchange, e)
 	}
-	slices.SortStableFunc(r.exchange, func(a, b *Exchange) int { return int(a.At - b.At) })
+	slices.SortStableFunc(r.exchange, func(a, b *Exchange) int { return cmp.Compare(a.At, b.At) })
 	r.origin.setStart(startOf(t))
 	for _, e := range r.exchange {
 		req, err := r.request(context.Background(), e)
