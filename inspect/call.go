@@ -56,6 +56,7 @@ type hop struct {
 	cache                     cachestatus.Status
 	cached                    bool // cache is known
 	answered, ended, isClosed bool
+	lost                      bool // the program dropped the body without closing it
 	err                       error
 	headerAfter, endAfter     time.Duration
 }
@@ -208,6 +209,24 @@ func (h *hop) end(how func()) {
 	if !gone {
 		c.in.changed(c)
 	}
+}
+
+// lose ends a hop whose body the garbage collector has found. It runs on a goroutine of the runtime, which may be outside the bubble of a test: pages hear of it with the next change.
+func (h *hop) lose() {
+	c := h.call
+	c.mu.Lock()
+	lost := !h.ended
+	if lost {
+		h.ended, h.lost, h.isClosed, h.endAfter = true, true, true, h.headerAfter
+	}
+	c.mu.Unlock()
+	if !lost {
+		return
+	}
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	c.in.version++
+	c.version = c.in.version
 }
 
 // seen is what the outcome of a hop depends on.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/internal/cachestatus"
@@ -68,7 +69,9 @@ func (l *layer) RoundTrip(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode == http.StatusSwitchingProtocols || resp.Body == nil || resp.Body == http.NoBody:
 		h.done(nil, nil)
 	default:
-		resp.Body = &copied{ReadCloser: resp.Body, hop: h, trailer: resp}
+		body := &copied{ReadCloser: resp.Body, hop: h, trailer: resp}
+		body.lost = runtime.AddCleanup(body, (*hop).lose, h)
+		resp.Body = body
 	}
 	return resp, nil
 }
@@ -162,6 +165,7 @@ type copied struct {
 	io.ReadCloser
 	hop     *hop
 	trailer *http.Response // whose Trailer is complete at the end of the body
+	lost    runtime.Cleanup
 }
 
 // Unwrap returns the body that is read.
@@ -171,13 +175,18 @@ func (c *copied) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.hop.passed(p[:n])
 	if err != nil {
-		c.hop.done(err, c.trailer)
+		c.done(err)
 	}
 	return n, err
 }
 
 func (c *copied) Close() error {
 	err := c.ReadCloser.Close()
-	c.hop.done(errClosed, c.trailer)
+	c.done(errClosed)
 	return err
+}
+
+func (c *copied) done(err error) {
+	c.lost.Stop()
+	c.hop.done(err, c.trailer)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/inspect"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
@@ -188,6 +190,29 @@ func TestBrokenBodyIsAnError(t *testing.T) {
 		require.Equal(t, []any{"error", 200, int64(3), false}, []any{got.Outcome, got.Status, got.Size, got.Open})
 		require.NotEmpty(t, got.HopList[0].Response.Body.Error)
 	})
+}
+
+// dropBody makes a call and lets go of its response.
+func dropBody(t *testing.T, client *ply.Client) {
+	t.Helper()
+	_, err := client.Get(t.Context(), "/")
+	require.NoError(t, err)
+}
+
+func TestBodyThatIsNeverClosedIsFound(t *testing.T) {
+	in := newInspector(t, inspect.Options{})
+	transport := ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("hello")), ContentLength: 5, Request: req}, nil
+	})
+	client := newClient(t, ply.Options{BaseURL: "http://a.test", Transport: transport, Use: []ply.Middleware{in.Middleware}})
+	dropBody(t, client)
+	testutil.Eventually(t, "the body is found", func() bool {
+		runtime.GC()
+		return !calls(t, in)[0].Open
+	})
+	got := get[call](t, in, "calls/1")
+	require.Equal(t, []string{"body not closed"}, got.Layers)
+	require.Equal(t, "body", got.Why[0].Layer)
 }
 
 func TestTrailersAreShown(t *testing.T) {

@@ -149,6 +149,9 @@ func (k *look) work(s *summary) {
 		if k.hops[i].cached {
 			s.Layers = appendNew(s.Layers, "cache "+k.hops[i].cache.Word())
 		}
+		if k.hops[i].lost {
+			s.Layers = appendNew(s.Layers, "body not closed")
+		}
 	}
 	for _, h := range k.info.Hops {
 		if h.Auth != "" {

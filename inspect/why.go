@@ -36,6 +36,9 @@ func (k *look) why() []why {
 				say("cache", reason.Text, reason.Source)
 			}
 		}
+		if h.lost {
+			say("body", "The program dropped the response without closing its body, so that the connection cannot be used again.", "")
+		}
 		if r == nil {
 			continue
 		}
