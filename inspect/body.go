@@ -28,11 +28,10 @@ func (c *copyOf) keep(p []byte, at int64, limit int) int64 {
 }
 
 // copyRequest has the body of a request copied as it is sent. A body that is sent again is the same body: the copy grows only by what is new.
-func (h *hop) copyRequest(req *http.Request, limit int) {
-	if req.Body == nil || req.Body == http.NoBody {
+func (h *hop) copyRequest(req *http.Request) {
+	if !hasBody(req) {
 		return
 	}
-	h.request.body = true
 	req.Body = &sent{ReadCloser: req.Body, hop: h}
 	if again := req.GetBody; again != nil {
 		req.GetBody = func() (io.ReadCloser, error) {
@@ -44,6 +43,8 @@ func (h *hop) copyRequest(req *http.Request, limit int) {
 		}
 	}
 }
+
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
 
 // sent copies a request body as it is read. One goroutine reads it.
 type sent struct {

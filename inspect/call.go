@@ -45,9 +45,9 @@ type hop struct {
 	method, url   string // the URL is without secrets
 	redactor      *redact.Redactor
 	requestHeader http.Header
-	request       copyOf
 
 	// guarded by call.mu
+	request                   copyOf
 	status                    int
 	statusText, proto         string
 	header, trailer           http.Header
@@ -66,7 +66,7 @@ func (in *Inspector) newHop(req *http.Request) *hop {
 	if h.redactor == nil {
 		h.redactor = redact.From(req.Context())
 	}
-	h.url = h.redactor.URL(req.URL)
+	h.url, h.request.body = h.redactor.URL(req.URL), hasBody(req)
 	if h.method == "" {
 		h.method = http.MethodGet
 	}

@@ -58,7 +58,7 @@ func (l *layer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	h := l.begin(req)
 	out := req.WithContext(context.WithValue(req.Context(), hopKey{l.in}, h))
-	h.copyRequest(out, l.in.o.MaxBodyBytes)
+	h.copyRequest(out)
 	resp, err := l.recorded.RoundTrip(out)
 	if err != nil || resp == nil {
 		h.failed(err)
