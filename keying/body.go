@@ -242,7 +242,8 @@ func (p *bodyPart) canonical(s *scanner, format Format) (kind byte, canonical []
 
 func formatOf(mediaType string) Format {
 	switch {
-	case mediaType == "application/json", strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json"):
+	case mediaType == "application/json", strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json"),
+		strings.HasPrefix(mediaType, "application/x-amz-json-"): // the AWS SDKs write members in any order
 		return FormatJSON
 	case mediaType == "application/x-www-form-urlencoded":
 		return FormatForm

@@ -35,6 +35,7 @@ func TestBodyComparesByMeaning(t *testing.T) {
 		{"text that looks like a form is raw", request(t, "QUERY http://h/", "Content-Type: text/plain", "", `a=1&b=2`), request(t, "QUERY http://h/", "Content-Type: text/plain", "", `b=2&a=1`), false},
 		{"a type that only ends in +json is raw", request(t, "QUERY http://h/", "Content-Type: text/x+json", "", `{"a":1}`), request(t, "QUERY http://h/", "Content-Type: text/x+json", "", `{ "a":1}`), false},
 		{"another application type is raw", request(t, "QUERY http://h/", "Content-Type: application/jsonx", "", `{"a":1}`), request(t, "QUERY http://h/", "Content-Type: application/jsonx", "", `{ "a":1}`), false},
+		{"the JSON of AWS is JSON", request(t, "POST http://h/", "Content-Type: application/x-amz-json-1.0", "", `{"a":1,"b":2}`), request(t, "POST http://h/", "Content-Type: application/x-amz-json-1.0", "", `{"b":2,"a":1}`), true},
 		{"application/…+json is JSON", request(t, "QUERY http://h/", "Content-Type: application/problem+json", "", `{"a":1}`), request(t, "QUERY http://h/", "Content-Type: application/problem+json", "", `{ "a":1}`), true},
 		{"without a type it is raw", request(t, "QUERY http://h/", "", `{"a":1}`), request(t, "QUERY http://h/", "", `{ "a":1}`), false},
 		{"malformed types differ", request(t, "QUERY http://h/", "Content-Type: a/b; x", "", `{}`), request(t, "QUERY http://h/", "Content-Type: a/b; y", "", `{}`), false},

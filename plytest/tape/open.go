@@ -1,0 +1,147 @@
+package tape
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/plyhttp/ply/keying"
+	"github.com/plyhttp/ply/redact"
+)
+
+// Environment is the variable that chooses the mode of all tapes, over that of their options: PLY_TAPE=record go test ./...
+const Environment = "PLY_TAPE"
+
+// A Mode says whether a tape is recorded or replayed.
+type Mode int
+
+// The modes of a tape. [Environment] names them auto, record, replay and passthrough.
+const (
+	ModeAuto        Mode = iota // replays the file if it is there, and records it otherwise; with CI set it never records
+	ModeRecord                  // records the file anew; with CI set that fails the test
+	ModeReplay                  // replays the file, which must be there
+	ModePassthrough             // neither: requests go to the server, and nothing is written
+)
+
+var modes = map[string]Mode{"auto": ModeAuto, "record": ModeRecord, "replay": ModeReplay, "passthrough": ModePassthrough}
+
+// Options say how a tape is recorded and replayed. The zero Options suit most tests.
+type Options struct {
+	Mode Mode
+
+	// Match says which requests are the same. Nil compares method, URL and content, and no credentials. Requests are compared as they are on the tape, without secrets.
+	Match keying.Strategy
+
+	// Redactor hides more than [Tape.Redact] does with nil.
+	Redactor *redact.Redactor
+
+	// Scrub changes a copy of each exchange before it is written, and of each request before it is compared (then Response and Failure are nil): for secrets that have no telling name,
+	// and for what differs from run to run. A second time it must change nothing, for requests of the tape are compared through it as well. It must be safe for concurrent use.
+	Scrub func(*Exchange)
+
+	// Reuse answers a request again with the last exchange that it matches when all have been given. Zero answers each exchange once.
+	Reuse bool
+
+	// NoWait replays without the waits of the tape. Zero keeps them: in a bubble of testing/synctest, they cost no time.
+	NoWait bool
+}
+
+// A Session is a tape in a test, recorded or replayed. Make one with [Open]. It is safe for concurrent use.
+type Session struct {
+	t         testing.TB
+	path      string
+	o         Options
+	recording *recording // nil unless it records
+	player    *Player    // nil unless it replays
+}
+
+// Open opens the tape in a file for a test. What stands above [Session.Middleware] is recorded once, and replayed from then on without a server.
+//
+// The session ends with the test. Then a recording is written, without secrets, unless the test has failed. A replayed request that the tape does not have fails the test,
+// with the difference to the nearest request that it has. What is wrong with the file or with the options ends the test at once.
+func Open(t testing.TB, path string, o Options) *Session {
+	t.Helper()
+	s := &Session{t: t, path: path, o: o}
+	mode, err := o.mode(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch mode {
+	case ModeRecord:
+		s.recording = newRecording()
+		t.Cleanup(s.save)
+	case ModeReplay:
+		recorded, err := Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.player, err = recorded.Player(PlayerOptions{Match: o.Match, Redactor: o.Redactor, Scrub: o.Scrub, Reuse: o.Reuse, NoWait: o.NoWait}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// mode returns what is done: never ModeAuto.
+func (o *Options) mode(path string) (Mode, error) {
+	mode := o.Mode
+	if name := os.Getenv(Environment); name != "" {
+		named, ok := modes[name]
+		if !ok {
+			return 0, fmt.Errorf("tape: %s=%s is none of auto, record, replay and passthrough", Environment, name)
+		}
+		mode = named
+	}
+	ci := os.Getenv("CI") != ""
+	_, err := os.Stat(path)
+	switch {
+	case mode < ModeAuto || mode > ModePassthrough:
+		return 0, fmt.Errorf("tape: there is no mode %d", mode)
+	case mode == ModeRecord && ci:
+		return 0, errors.New("tape: CI never records; record on your machine, and commit the tape")
+	case mode == ModeAuto && err == nil:
+		return ModeReplay, nil
+	case mode == ModeAuto && ci, mode == ModeReplay && err != nil:
+		return 0, fmt.Errorf("tape: there is no tape %s; record it on your machine with %s=record, and commit it", path, Environment)
+	case mode == ModeAuto:
+		return ModeRecord, nil
+	}
+	return mode, nil
+}
+
+// Middleware is the layer that records or replays. It stands where the server should be seen from: at the end of a chain for what goes over the network. A replay never calls next.
+func (s *Session) Middleware(next http.RoundTripper) http.RoundTripper {
+	switch {
+	case s.recording != nil:
+		return s.recording.layer(next)
+	case s.player != nil:
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := s.player.RoundTrip(r)
+			var unmatched *UnmatchedError
+			if errors.As(err, &unmatched) {
+				s.t.Errorf("%s: %v", s.path, err)
+			}
+			return resp, err
+		})
+	}
+	return next
+}
+
+// save writes what was recorded.
+func (s *Session) save() {
+	if s.t.Failed() {
+		s.t.Logf("tape: %s is not written, because the test has failed", s.path)
+		return
+	}
+	written := &Tape{}
+	recorded := s.recording.tape()
+	written.Start = recorded.Start
+	for _, e := range recorded.Exchanges {
+		written.Exchanges = append(written.Exchanges, redaction{s.o.Redactor, s.o.Scrub}.exchange(e))
+	}
+	if err := written.Save(s.path); err != nil {
+		s.t.Error(err)
+	}
+}

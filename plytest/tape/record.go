@@ -1,0 +1,199 @@
+package tape
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/plyhttp/ply/internal/timeout"
+)
+
+// A recording is what comes by while it is recorded. The lock guards the exchanges and all that they have; it is not held while a request or a body is under way.
+type recording struct {
+	begun time.Time
+
+	mu        sync.Mutex
+	exchanges []*Exchange
+}
+
+func newRecording() *recording { return &recording{begun: time.Now()} }
+
+// tape returns what has come by so far. A body that is still being read ends there, as if it had been closed.
+func (r *recording) tape() *Tape {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := &Tape{Start: r.begun.UTC()}
+	for _, e := range r.exchanges {
+		c := *e
+		if c.Response == nil && c.Failure == nil {
+			c.Failure = &Failure{Kind: FailureOther, Text: "the recording ended before a response came"}
+		}
+		if e.Response != nil {
+			copied := *e.Response
+			copied.Chunks = slices.Clone(copied.Chunks)
+			c.Response = &copied
+		}
+		t.Exchanges = append(t.Exchanges, &c)
+	}
+	return t
+}
+
+// layer records what next says.
+func (r *recording) layer(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		sent := time.Now()
+		e := &Exchange{At: sent.Sub(r.begun), Request: describe(req)}
+		r.mu.Lock()
+		r.exchanges = append(r.exchanges, e)
+		r.mu.Unlock()
+		copied, err := r.copying(req, e)
+		var resp *http.Response
+		if err == nil {
+			resp, err = next.RoundTrip(copied)
+		} else {
+			req.Body.Close()
+		}
+		came := time.Now()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if err != nil {
+			e.Failure = &Failure{At: came.Sub(sent), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
+			return resp, err
+		}
+		e.Response = &Response{
+			Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header.Clone(), Wait: came.Sub(sent), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
+		}
+		if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
+			if resp.Body != http.NoBody && hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
+				e.Failure = &Failure{Kind: FailureClosed} // until the body has come
+			}
+			resp.Body = &recordedBody{ReadCloser: resp.Body, recording: r, exchange: e, resp: resp, came: came, ctx: req.Context()}
+		}
+		return resp, nil
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// copying returns a request whose body is on the tape: at once if it can be read twice (GetBody), and otherwise as far as it is sent.
+// A server may answer before it has read all of it.
+func (r *recording) copying(req *http.Request, e *Exchange) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	if req.GetBody == nil {
+		c := *req
+		c.Body = &sentBody{ReadCloser: req.Body, recording: r, exchange: e, trailer: req.Trailer}
+		return &c, nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	sent, err := io.ReadAll(body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.Request.Body, e.Request.Trailer = sent, req.Trailer.Clone()
+	return req, nil
+}
+
+// sentBody writes down what of a body is sent.
+type sentBody struct {
+	io.ReadCloser
+	recording *recording
+	exchange  *Exchange
+	trailer   http.Header
+}
+
+func (b *sentBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.recording.mu.Lock()
+	defer b.recording.mu.Unlock()
+	b.exchange.Request.Body = append(b.exchange.Request.Body, p[:n]...)
+	if err == io.EOF {
+		b.exchange.Request.Trailer = b.trailer.Clone()
+	}
+	return n, err
+}
+
+// recordedBody writes down what the caller reads, and when it came.
+type recordedBody struct {
+	io.ReadCloser
+	recording *recording
+	exchange  *Exchange
+	resp      *http.Response
+	came      time.Time
+	ctx       context.Context // of the request
+	read      int64
+}
+
+// together is the time in which what was read is one chunk: the reads of a caller divide a body that is there already.
+const together = time.Millisecond
+
+func (b *recordedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	at := time.Since(b.came)
+	b.recording.mu.Lock()
+	defer b.recording.mu.Unlock()
+	r := b.exchange.Response
+	if n > 0 {
+		b.read += int64(n)
+		if last := len(r.Chunks) - 1; last >= 0 && at-r.Chunks[last].At < together {
+			r.Chunks[last].Data = append(r.Chunks[last].Data[:len(r.Chunks[last].Data):len(r.Chunks[last].Data)], p[:n]...)
+		} else {
+			r.Chunks = append(r.Chunks, Chunk{At: at, Data: slices.Clone(p[:n])})
+		}
+	}
+	switch {
+	case err == io.EOF:
+		b.exchange.Failure, r.Trailer = nil, b.resp.Trailer.Clone()
+	case err != nil:
+		b.exchange.Failure = &Failure{At: at, Kind: kindOfError(b.ctx, err, true), Text: err.Error()}
+	case b.read == r.Length:
+		b.exchange.Failure = nil
+	case b.exchange.Failure != nil:
+		b.exchange.Failure.At = at
+	}
+	return n, err
+}
+
+// kindOfError returns what an error is replayed as.
+func kindOfError(ctx context.Context, err error, answered bool) FailureKind {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return FailureCanceled
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return FailureDeadline
+	case errors.As(err, &dns):
+		return FailureDNS
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return FailureRefused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return FailureReset
+	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record), errors.As(err, &alert):
+		return FailureTLS
+	case timeout.Is(err):
+		return FailureTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF) && !answered:
+		return FailureEOF
+	}
+	return FailureOther
+}

@@ -1,0 +1,243 @@
+package tape
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plyhttp/ply/redact"
+)
+
+// A redaction takes secrets out of exchanges. It is safe for concurrent use, as far as scrub is.
+type redaction struct {
+	redactor *redact.Redactor
+	scrub    func(*Exchange)
+}
+
+// inURLs hides what in a URL has the name of a secret, and what signs it. All other parameters stay, for they tell requests apart.
+var inURLs = &redact.Redactor{HideParams: redact.SignedURLs}
+
+// Redact returns a copy of the tape without secrets: header fields and parameters of URLs with the name of a secret, passwords in URLs, signatures of signed URLs,
+// and the members of JSON and the fields of forms with the name of a secret, in requests and responses. What it hides becomes REDACTED.
+// r hides more, if it is not nil: the fields in its HideHeaders, and of URLs all that it does not show.
+//
+// It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays.
+func (t *Tape) Redact(r *redact.Redactor) *Tape {
+	c := &Tape{Start: t.Start}
+	for _, e := range t.Exchanges {
+		c.Exchanges = append(c.Exchanges, redaction{redactor: r}.exchange(e))
+	}
+	return c
+}
+
+func (d redaction) exchange(e *Exchange) *Exchange {
+	c := &Exchange{At: e.At, Request: d.request(e.Request)}
+	if r := e.Response; r != nil {
+		copied := *r
+		copied.Header, copied.Trailer = d.header(r.Header), d.header(r.Trailer)
+		copied.Chunks = slices.Clone(r.Chunks)
+		copied.redact()
+		c.Response = &copied
+	}
+	if f := e.Failure; f != nil {
+		c.Failure = &Failure{At: f.At, Kind: f.Kind, Text: d.redactor.Text(f.Text)}
+	}
+	if d.scrub != nil {
+		d.scrub(c)
+	}
+	return c
+}
+
+func (d redaction) request(r Request) Request {
+	r.URL = d.url(r.URL)
+	r.Header, r.Trailer = d.header(r.Header), d.header(r.Trailer)
+	plain, coded := uncoded(r.Header, r.Body)
+	spans := secretSpans(r.Header.Get("Content-Type"), plain)
+	if len(spans) == 0 {
+		return r
+	}
+	r.Body, _ = replaced(plain, spans, nil)
+	if coded {
+		r.Header.Del("Content-Encoding")
+	}
+	if r.Header.Get("Content-Length") != "" {
+		r.Header.Set("Content-Length", strconv.Itoa(len(r.Body)))
+	}
+	return r
+}
+
+func (d redaction) url(address string) string {
+	r := d.redactor
+	if r == nil {
+		r = inURLs
+	}
+	return r.URLText(address)
+}
+
+func (d redaction) header(h http.Header) http.Header {
+	if h == nil {
+		return nil
+	}
+	c := make(http.Header, len(h))
+	for name, lines := range h {
+		hidden := redact.IsSecretHeader(name) || d.redactor != nil && slices.ContainsFunc(d.redactor.HideHeaders, func(s string) bool { return strings.EqualFold(s, name) })
+		for _, line := range lines {
+			switch {
+			case hidden:
+				line = redact.Placeholder
+			case name == "Location" || name == "Content-Location" || name == "Referer":
+				line = d.url(line)
+			}
+			c[name] = append(c[name], line)
+		}
+	}
+	return c
+}
+
+// uncoded returns content without a coding that can be removed, and whether it had one.
+func uncoded(h http.Header, body []byte) (plain []byte, coded bool) {
+	if coding := h.Get("Content-Encoding"); coding != "" && len(body) > 0 {
+		if plain, err := decode(body, coding); err == nil {
+			return plain, true
+		}
+	}
+	return body, false
+}
+
+// redact hides secrets in the body. A body with a content coding that has some comes decoded, as one chunk, as if the transport had removed the coding.
+func (r *Response) redact() {
+	body, coded := uncoded(r.Header, r.Body())
+	spans := secretSpans(r.Header.Get("Content-Type"), body)
+	if len(spans) == 0 {
+		return
+	}
+	if coded {
+		r.Chunks = []Chunk{{At: r.Chunks[len(r.Chunks)-1].At, Data: body}}
+		r.Length, r.Uncompressed = -1, true
+		r.Header.Del("Content-Encoding")
+		r.Header.Del("Content-Length")
+	}
+	r.hide(spans)
+}
+
+// hide replaces spans of the body. What was announced of its length follows.
+func (r *Response) hide(spans [][2]int) {
+	ends := make([]int, len(r.Chunks))
+	n := 0
+	for i, c := range r.Chunks {
+		n += len(c.Data)
+		ends[i] = n
+	}
+	body, ends := replaced(r.Body(), spans, ends)
+	begin := 0
+	for i := range r.Chunks {
+		r.Chunks[i].Data = body[begin:ends[i]:ends[i]]
+		begin = ends[i]
+	}
+	r.Chunks = slices.DeleteFunc(r.Chunks, func(c Chunk) bool { return len(c.Data) == 0 })
+	if r.Length >= 0 {
+		r.Length += int64(len(body) - n)
+	}
+	if r.Header.Get("Content-Length") != "" {
+		r.Header.Set("Content-Length", strconv.FormatInt(r.Length, 10))
+	}
+}
+
+// replaced puts the placeholder in the place of spans of a text, and moves offsets into it. An offset within a span becomes the end of what replaces it.
+func replaced(text []byte, spans [][2]int, offsets []int) ([]byte, []int) {
+	if len(spans) == 0 {
+		return text, offsets
+	}
+	var out []byte
+	begin, moved := 0, make([]int, 0, len(offsets))
+	for _, s := range spans {
+		for len(moved) < len(offsets) && offsets[len(moved)] <= s[0] {
+			moved = append(moved, len(out)+offsets[len(moved)]-begin)
+		}
+		out = append(append(out, text[begin:s[0]]...), redact.Placeholder...)
+		for len(moved) < len(offsets) && offsets[len(moved)] <= s[1] {
+			moved = append(moved, len(out))
+		}
+		begin = s[1]
+	}
+	for len(moved) < len(offsets) {
+		moved = append(moved, len(out)+offsets[len(moved)]-begin)
+	}
+	return append(out, text[begin:]...), moved
+}
+
+// secretSpans returns where the values of secrets are in content that is JSON or a form, in their order.
+func secretSpans(contentType string, body []byte) [][2]int {
+	mediaType, _, _ := mime.ParseMediaType(contentType)
+	switch {
+	case len(body) == 0:
+		return nil
+	case mediaType == "application/x-www-form-urlencoded":
+		return formSpans(body)
+	case mediaType == "", strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"):
+		return jsonSpans(body)
+	}
+	return nil
+}
+
+func formSpans(body []byte) (spans [][2]int) {
+	offset := 0
+	for part := range bytes.SplitSeq(body, []byte("&")) {
+		if name, value, ok := bytes.Cut(part, []byte("=")); ok && len(value) > 0 {
+			plain, err := url.QueryUnescape(string(name))
+			if err != nil || redact.IsSecretName(plain) {
+				spans = append(spans, [2]int{offset + len(name) + 1, offset + len(part)})
+			}
+		}
+		offset += len(part) + 1
+	}
+	return spans
+}
+
+// jsonSpans returns where the strings and numbers are that are members with the name of a secret, up to where the text is no JSON.
+func jsonSpans(body []byte) (spans [][2]int) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	type level struct{ object, value, secret bool } // value: the next token is a member's value; secret: its name is that of one
+	levels := []level{{}}
+	for {
+		before := int(d.InputOffset())
+		token, err := d.Token()
+		if err != nil {
+			return spans
+		}
+		top := &levels[len(levels)-1]
+		if delim, is := token.(json.Delim); is {
+			if delim == '{' || delim == '[' {
+				inherited := top.secret && (top.value || !top.object)
+				top.value = false
+				levels = append(levels, level{object: delim == '{', secret: inherited && delim == '['})
+			} else if levels = levels[:len(levels)-1]; len(levels) == 0 {
+				return spans
+			}
+			continue
+		}
+		if top.object && !top.value {
+			name, _ := token.(string)
+			top.value, top.secret = true, redact.IsSecretName(name)
+			continue
+		}
+		top.value = false
+		after := int(d.InputOffset())
+		if !top.secret {
+			continue
+		}
+		begin := before + bytes.IndexFunc(body[before:after], func(r rune) bool { return !strings.ContainsRune(" \t\r\n:,", r) })
+		switch token.(type) {
+		case string:
+			if begin+1 < after-1 {
+				spans = append(spans, [2]int{begin + 1, after - 1})
+			}
+		}
+	}
+}
