@@ -77,6 +77,11 @@ if ! command -v memcached >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get
   apt-get update -qq && apt-get install -y -qq --no-install-recommends memcached || true # the tests say so if there is none
 fi
 
+if ! command -v curl >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  step "install curl" # for the tests of cmd/ply
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends curl || true # the tests say so if there is none
+fi
+
 if { ! command -v node || ! command -v npm; } >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   step "install node and npm"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm || true # the tests say so if there is none

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -22,18 +23,49 @@ func Curl(req *http.Request) string { return CurlWith(nil, req) }
 
 // CurlWith is [Curl] with the redactor r. Nil means that of the request's context ([redact.With]), or else the default.
 func CurlWith(r *redact.Redactor, req *http.Request) string {
-	r = redactorFor(r, req)
+	return curl(redactorFor(r, req), MaskSecrets, req)
+}
+
+// CurlWithSecrets is [Curl] with the secrets, for the person who runs the command. Such a command does not belong in a log.
+func CurlWithSecrets(req *http.Request) string {
+	return curl(everything{}, func(_ string, body []byte) []byte { return body }, req)
+}
+
+// ShellQuote returns s as one word for a POSIX shell. Control characters other than line feeds and tabs become question marks.
+func ShellQuote(s string) string { return quote(s) }
+
+// shower decides what of a request a command shows.
+type shower interface {
+	URL(u *url.URL) string
+	HeaderValue(name, value string) string
+}
+
+// everything shows all.
+type everything struct{}
+
+func (everything) URL(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	sent := *u
+	sent.Fragment, sent.RawFragment = "", ""
+	return sent.String()
+}
+
+func (everything) HeaderValue(_, value string) string { return value }
+
+func curl(r shower, mask func(mediaType string, body []byte) []byte, req *http.Request) string {
 	hasBody := req.Body != nil && req.Body != http.NoBody
 	args := append([]string{"curl"}, curlMethod(req.Method, hasBody)...)
 	args = append(args, curlHeader(r, req)...)
 	if hasBody {
-		args = append(args, curlData(req)...)
+		args = append(args, curlData(req, mask)...)
 	}
-	url := r.URL(req.URL)
-	if strings.ContainsAny(url, "[]{}") {
+	target := r.URL(req.URL)
+	if strings.ContainsAny(target, "[]{}") {
 		args = append(args, "--globoff") // curl would read these as patterns
 	}
-	return strings.Join(append(args, quote(url)), " ")
+	return strings.Join(append(args, quote(target)), " ")
 }
 
 // curlMethod names a method that curl would not choose by itself: it sends GET, or POST with a body.
@@ -48,7 +80,7 @@ func curlMethod(method string, hasBody bool) []string {
 }
 
 // curlHeader names the fields of the header, sorted, and the Host if it is not that of the URL.
-func curlHeader(r *redact.Redactor, req *http.Request) (args []string) {
+func curlHeader(r shower, req *http.Request) (args []string) {
 	if req.Host != "" && req.URL != nil && req.Host != req.URL.Host {
 		args = append(args, "-H", quote(oneLine("Host: "+req.Host)))
 	}
@@ -72,11 +104,11 @@ func curlField(name, value string) string {
 }
 
 // curlData gives the body: its text, or a file of that name for a body that cannot be shown.
-func curlData(req *http.Request) (args []string) {
+func curlData(req *http.Request, mask func(string, []byte) []byte) (args []string) {
 	if len(req.Header["Content-Type"]) == 0 {
 		args = append(args, "-H", "Content-Type:") // curl would add one
 	}
-	text, ok := shownBody(req)
+	text, ok := shownBody(req, mask)
 	switch {
 	case !ok:
 		return append(args, "--data-binary", "@body")
@@ -86,8 +118,8 @@ func curlData(req *http.Request) (args []string) {
 	return append(args, "--data-binary", quote(text))
 }
 
-// shownBody returns the text of a body that comes from GetBody, is textual and not too long, without its secrets.
-func shownBody(req *http.Request) (string, bool) {
+// shownBody returns the text of a body that comes from GetBody, is textual and not too long, as mask shows it.
+func shownBody(req *http.Request, mask func(string, []byte) []byte) (string, bool) {
 	mediaType, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if req.GetBody == nil || !textual(mediaType) {
 		return "", false
@@ -101,7 +133,7 @@ func shownBody(req *http.Request) (string, bool) {
 	if err != nil || len(data) > curlBody {
 		return "", false
 	}
-	return string(MaskSecrets(mediaType, data)), true
+	return string(mask(mediaType, data)), true
 }
 
 // oneLine replaces line breaks, which no valid header field has, so that a forged value cannot add lines to a log or fields to a request.

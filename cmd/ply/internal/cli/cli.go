@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/plyhttp/ply/redact"
@@ -28,6 +29,7 @@ func Run(ctx context.Context, args []string, s Stdio) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil && err != nil {
+		e.say("%s interrupted", e.errStyle().red("ply:"))
 		return exitInterrupted
 	}
 	if err == nil || isBrokenPipe(err) {
@@ -43,7 +45,7 @@ func (e *env) report(err error) {
 	if errors.As(err, &coded) && coded.err == nil {
 		return
 	}
-	fmt.Fprintf(e.stderr, "%s %s\n", e.errStyle().red("ply:"), printable(redact.ErrorText(err)))
+	fmt.Fprintf(e.stderr, "%s %s\n", e.errStyle().red("ply:"), printable(strings.TrimPrefix(redact.ErrorText(err), "ply: ")))
 	if exitCode(err) == exitUsage {
 		fmt.Fprintln(e.stderr, `Run "ply help" or add --help to a command to see what it takes.`)
 	}

@@ -11,5 +11,8 @@
 //	client.go    the flags of the chain, and the client made of them
 //	stores.go    --cache: which stores there are and how they are named
 //	sigpipe_*.go a closed pipe is an error of a write, not the end of the process
-//	get*.go      ply get
+//	get*.go      ply get: the command, what is sent, what is written where, downloads with their bars
+//	secret.go    secrets that flags name
+//	har.go       --har: the layer that records exchanges
+//	version.go   what --version shows
 package cli

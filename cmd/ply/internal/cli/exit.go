@@ -26,8 +26,8 @@ const (
 	exitInterrupted = 130 // SIGINT or SIGTERM
 )
 
-// exitCodeHelp is the table of exit codes as --help shows it.
-const exitCodeHelp = `Exit codes:
+// ExitCodeHelp is the table of exit codes as --help shows it.
+const ExitCodeHelp = `Exit codes:
   0    all is well
   1    an error without a code of its own
   2    the command line is wrong

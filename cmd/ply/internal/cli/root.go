@@ -2,11 +2,17 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
+
+// NewRootCommand returns the ply command for those who document it.
+func NewRootCommand() *cobra.Command {
+	return newRootCommand(newEnv(Stdio{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }}))
+}
 
 // newRootCommand returns the ply command with all others below it.
 func newRootCommand(e *env) *cobra.Command {
@@ -28,6 +34,7 @@ are safe, redirects that leak nothing, and a record of what each layer did.`,
 			return usageErrorf("there is no command %q", args[0])
 		},
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:                    version(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -68,7 +75,7 @@ Flags:
 Flags of all commands:
 {{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
 
-` + exitCodeHelp + "\n"
+` + ExitCodeHelp + "\n"
 
 // check reports a value of a shared flag, or of its environment variable, that cannot be used.
 func (e *env) check() error {

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/redact"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/file"
 
@@ -46,4 +48,29 @@ func openDir(dir string) (store.Closer, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// completeCachedURL returns the URLs in a store on this machine that begin so. Those that a redactor would change may hold secrets and are left out.
+func completeCachedURL(ctx context.Context, name, begun string) (urls []string) {
+	if scheme, _, isURL := strings.Cut(name, ":"); name == noStore || isURL && scheme != "sqlite" && scheme != "file" {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
+	s, err := openStore(ctx, name)
+	if err != nil {
+		return nil
+	}
+	defer s.Close()
+	c, err := cache.New(cache.Options{Store: s})
+	if err != nil {
+		return nil
+	}
+	defer c.Close()
+	for u := range c.URLs(ctx) {
+		if strings.HasPrefix(u, begun) && redact.URLText(u) == u {
+			urls = append(urls, u)
+		}
+	}
+	return urls
 }

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// secret returns the secret that a flag names: env:NAME, file:PATH, or ask for a prompt on the terminal. The secret itself is refused,
+// for other users of the machine see the arguments of a process, and shells keep them.
+func (e *env) secret(flag, source string) (string, error) {
+	kind, name, _ := strings.Cut(source, ":")
+	secret := ""
+	switch {
+	case kind == "env":
+		secret = e.getenv(name)
+	case kind == "file":
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return "", usageErrorf("%s cannot be read: %w", flag, err)
+		}
+		secret = strings.TrimRight(string(data), "\r\n")
+	case source == "ask":
+		in, ok := e.stdin.(*os.File)
+		if !ok || !term.IsTerminal(int(in.Fd())) {
+			return "", usageErrorf("%s cannot be asked for without a terminal: give env:NAME or file:PATH", flag)
+		}
+		fmt.Fprintf(e.stderr, "%s: ", strings.TrimLeft(flag, "-"))
+		data, err := term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(e.stderr)
+		if err != nil {
+			return "", fmt.Errorf("%s cannot be asked for: %w", flag, err)
+		}
+		secret = string(data)
+	default:
+		return "", usageErrorf("%s takes no secret on the command line, where others can see it: give %s", flag, secretSources)
+	}
+	if secret == "" {
+		return "", usageErrorf("%s is empty: %s has nothing", flag, source)
+	}
+	return secret, nil
+}
