@@ -62,6 +62,12 @@ type tab struct {
 // open opens the page that a handler serves. At the end of the test, what the browser complained of is an error.
 func open(t *testing.T, h http.Handler) *tab {
 	t.Helper()
+	return openAt(t, h, "/")
+}
+
+// openAt is open for a page that is mounted below a path.
+func openAt(t *testing.T, h http.Handler, path string) *tab {
+	t.Helper()
 	program = testserver.Find(t, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 	parent, err := chromium()
 	if err != nil {
@@ -88,7 +94,7 @@ func open(t *testing.T, h http.Handler) *tab {
 	call(p, audits.Enable, cdp.Empty{})
 	call(p, log.Enable, cdp.Empty{})
 	call(p, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
-	p.do(chromedp.Navigate(server.URL))
+	p.do(chromedp.Navigate(server.URL + path))
 	p.wait(`document.getElementById('connection').dataset.state === 'live'`)
 	return p
 }

@@ -3,6 +3,7 @@ package browsertest
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -262,6 +263,11 @@ func TestStatisticsArePlotted(t *testing.T) {
 	p.has("#stats", "Nothing yet")
 	s.variety()
 	p.wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
+	p.click("#stats-range [value='60']")
+	p.has("#stats", "Requests per minute")
+	p.wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
+	p.click("#stats-range [value='1']")
+	p.has("#stats", "Requests per second")
 	p.has("#stats .tiles", "Errors\n1")
 	p.has("#stats .tiles", fmt.Sprintf("Entries\n%d", s.cache.Stats().Entries))
 	if size := eval[float64](p, `document.querySelector('#stats .mark[data-outcome=miss]').getBoundingClientRect().height`); size < 3 {
@@ -355,6 +361,26 @@ func TestHostileTextsAreTexts(t *testing.T) {
 	if eval[bool](p, `window.hacked !== undefined || document.querySelector('main img, main script') !== null`) {
 		t.Error("a text of the origin has become markup")
 	}
+}
+
+func TestPageWorksBelowAPathAndForgetsCalls(t *testing.T) {
+	s := newChain(t, 100)
+	mux := http.NewServeMux()
+	mux.Handle("/debug/calls/", http.StripPrefix("/debug/calls", s.inspector))
+	p := openAt(t, mux, "/debug/calls/")
+	s.variety()
+	p.has("#filter-count", "16 calls")
+	p.openCall("/users/3")
+	p.click("#tab-cache")
+	p.has("#cache-count", "8 entries")
+	p.click("#tab-calls")
+	p.click("#clear")
+	p.has("#empty", "Waiting for the first call")
+	if !eval[bool](p, `document.getElementById('detail').hidden && document.activeElement.id === 'grid'`) {
+		t.Error("the call is still open, or the focus got lost")
+	}
+	s.get("/users/1")
+	p.has("#filter-count", "1 call")
 }
 
 func TestConnectionThatIsLostIsSeenAndComesBack(t *testing.T) {

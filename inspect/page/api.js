@@ -33,4 +33,4 @@ export const har = async (ids) => (await request('har', post({ ids }))).blob();
 export const entries = (find) => json(`cache?${query({ limit: 100, ...find })}`);
 export const removeEntry = (id) => request(`cache/${encodeURIComponent(id)}`, { method: 'DELETE' });
 export const purge = (what) => json('cache/purge', post(what));
-export const stats = () => json('stats?step=1');
+export const stats = (step) => json(`stats?${query({ step })}`);

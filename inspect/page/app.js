@@ -36,6 +36,7 @@ function counted() {
   const shown = calls.shown.length;
   setText(by('filter-count'), all === 0 ? '' : shown === all ? `${count(all)} ${all === 1 ? 'call' : 'calls'}` : `${count(shown)} of ${count(all)}`);
   by('har').disabled = shown === 0;
+  by('clear').disabled = all === 0;
   by('empty').hidden = shown > 0;
   setText(by('empty-lead'), all === 0 ? 'Waiting for the first call.' : 'No call passes the filter.');
   setText(by('empty-more'), all === 0 ? 'Calls of the chain that has the inspector appear here as they happen.' : 'Esc clears it.');
@@ -72,10 +73,10 @@ function setFilter(text) {
 
 function filtered() {
   calls.setFilter(filter.value);
-  const problem = calls.filter.problem;
-  by('filter-problem').hidden = problem === '';
-  setText(by('filter-problem'), problem);
-  if (problem) filter.setAttribute('aria-invalid', 'true');
+  const unread = calls.filter.problem;
+  by('filter-problem').hidden = unread === '';
+  setText(by('filter-problem'), unread);
+  if (unread) filter.setAttribute('aria-invalid', 'true');
   else filter.removeAttribute('aria-invalid');
   list.filtered();
   counted();
@@ -100,9 +101,25 @@ async function saveHAR(ids = calls.shown) {
     download(await api.har(ids), 'ply.har');
     announce(`${count(ids.length)} saved as HAR.`);
   } catch (failure) {
-    announce(failure.message);
-    setText(by('filter-problem'), failure.message);
-    by('filter-problem').hidden = false;
+    problem(failure.message);
+  }
+}
+
+/** problem says in sight what failed. */
+function problem(text) {
+  announce(text);
+  setText(by('filter-problem'), text);
+  by('filter-problem').hidden = text === '';
+}
+
+async function clear() {
+  try {
+    await api.forgetCalls(); // the stream says so to all pages
+    closeCall();
+    announce('All calls are forgotten.');
+    by('grid').focus();
+  } catch (failure) {
+    problem(failure.message);
   }
 }
 
@@ -181,6 +198,7 @@ for (const name of views) by('tab-' + name).addEventListener('click', () => show
 filter.addEventListener('input', filtered);
 by('filter-form').addEventListener('submit', (event) => event.preventDefault());
 by('har').addEventListener('click', () => saveHAR());
+by('clear').addEventListener('click', clear);
 by('help-open').addEventListener('click', () => by('help').showModal());
 by('single-keys').checked = localStorage.getItem('ply-single-keys') !== 'off';
 by('single-keys').addEventListener('change', (event) => localStorage.setItem('ply-single-keys', event.target.checked ? 'on' : 'off'));

@@ -6,7 +6,7 @@ import { bytes, clock, count, h, s } from './dom.js';
 const series = [['hits', 'hit'], ['stale', 'stale'], ['revalidated', 'revalidated'], ['refreshed', 'refreshed'], ['collapsed', 'collapsed'], ['misses', 'miss'], ['bypassed', 'bypass'], ['refused', 'refused'], ['direct', 'none'], ['errors', 'error']];
 const width = 600;
 const height = 140;
-const span = 120; // buckets on the axis
+const ranges = { 1: { span: 120, per: 'second', says: 'the last two minutes' }, 60: { span: 1440, per: 'minute', says: 'the last day' } };
 
 /** StatsView is the view of the statistics. It is drawn while it is open. */
 export class StatsView {
@@ -15,13 +15,20 @@ export class StatsView {
     this.buckets = new Map();
     this.open = false;
     this.cache = null;
+    this.seconds = 1;
+    document.getElementById('stats-range').addEventListener('change', (event) => {
+      this.seconds = Number(event.target.value);
+      this.show();
+    });
   }
 
   async show() {
     this.open = true;
+    const seconds = this.seconds;
     try {
-      const all = await api.stats();
-      this.step = all.stepMs || 1000;
+      const all = await api.stats(seconds);
+      if (seconds !== this.seconds) return;
+      this.step = all.stepMs || 1000 * seconds;
       this.buckets = new Map((all.buckets ?? []).map((bucket) => [bucket.t, bucket]));
       this.totals = all.totals ?? {};
       this.cache = all.cache ?? this.cache;
@@ -42,6 +49,10 @@ export class StatsView {
   /** put takes in the bucket of now; what it has more than before is added to the totals. */
   put(bucket) {
     if (!this.open || !this.totals) return;
+    if (this.seconds !== 1) { // seconds come; minutes are asked for, once in a while
+      this.late ||= setTimeout(() => { this.late = 0; if (this.open && this.seconds !== 1) this.show(); }, 2000);
+      return;
+    }
     const before = this.buckets.get(bucket.t) ?? {};
     for (const name of ['requests', 'exchanges', 'bytes', ...series.map(([key]) => key)]) this.totals[name] = (this.totals[name] ?? 0) + (bucket[name] ?? 0) - (before[name] ?? 0);
     this.buckets.set(bucket.t, bucket);
@@ -52,6 +63,7 @@ export class StatsView {
 
   #draw() {
     if (!this.open || this.place.querySelector('details[open]')?.contains(document.activeElement)) return;
+    const { span, per, says } = ranges[this.seconds];
     const newest = Math.max(Math.floor(Date.now() / this.step) * this.step, ...this.buckets.keys());
     const times = Array.from({ length: span }, (_, n) => newest - (span - 1 - n) * this.step);
     for (const t of this.buckets.keys()) if (t < times[0] - 600 * this.step) this.buckets.delete(t);
@@ -60,8 +72,8 @@ export class StatsView {
     if (this.cache) level[span - 1] = this.cache.entries ?? 0;
     const open = this.place.querySelector('details')?.open ?? false;
     this.place.replaceChildren(tiles(this.totals, this.cache), h('div', { class: 'plots' },
-      plot('Requests per second', times, stack(row), count), plot('Bytes received per second', times, [{ name: 'bytes', values: row.map((each) => each.bytes ?? 0), base: null }], bytes),
-      this.cache ? plot('Entries of the cache', times, [{ name: 'entries', values: level, base: null }], count) : null), table(times, row, open));
+      plot(`Requests per ${per}`, says, times, stack(row), count), plot(`Bytes received per ${per}`, says, times, [{ name: 'bytes', values: row.map((each) => each.bytes ?? 0), base: null }], bytes),
+      this.cache ? plot('Entries of the cache', says, times, [{ name: 'entries', values: level, base: null }], count) : null), table(says, times, row, open));
   }
 }
 
@@ -96,19 +108,19 @@ export function nice(n) {
   return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= n);
 }
 
-function plot(title, times, all, unit) {
+function plot(title, says, times, all, unit) {
   const top = nice(Math.max(2, ...times.map((_, n) => all.reduce((sum, each) => sum + each.values[n], 0))));
   const x = (n) => (n * width) / times.length;
   const y = (value) => height - (value * height) / top;
   const bars = all.map((each) => {
     const d = each.values.map((value, n) => {
       const base = each.base?.[n] ?? 0;
-      return value > 0 ? `M${x(n).toFixed(1)} ${y(base).toFixed(1)}V${y(base + value).toFixed(1)}H${(x(n + 1) - 1).toFixed(1)}V${y(base).toFixed(1)}z` : '';
+      return value > 0 ? `M${x(n).toFixed(1)} ${y(base).toFixed(1)}V${y(base + value).toFixed(1)}H${(x(n + 1) - width / times.length / 5).toFixed(1)}V${y(base).toFixed(1)}z` : '';
     }).join('');
     return s('path', { d, class: 'mark', 'data-outcome': each.name });
   });
   const total = all.reduce((sum, each) => sum + each.values.reduce((a, b) => a + b, 0), 0);
-  const picture = s('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${title} over the last two minutes, at most ${unit(top)}` },
+  const picture = s('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${title} over ${says}, at most ${unit(top)}` },
     [0.5, 1].map((part) => s('path', { class: 'line', d: `M0 ${y(top * part)}H${width}` })), bars, s('path', { class: 'line base', d: `M0 ${height}H${width}` }));
   const legend = all.length > 1 || all[0]?.base ? h('p', { class: 'legend', 'aria-hidden': 'true' }, all.map((each) => h('span', { data: { outcome: each.name } }, h('i', {}), each.name))) : null;
   return h('figure', { class: 'plot' }, h('figcaption', {}, title, legend),
@@ -116,10 +128,10 @@ function plot(title, times, all, unit) {
     h('div', { class: 'span', 'aria-hidden': 'true' }, h('span', {}, clock(new Date(times[0]))), h('span', {}, clock(new Date(times.at(-1))))));
 }
 
-function table(times, row, open) {
+function table(says, times, row, open) {
   const names = series.filter(([key]) => row.some((each) => each[key]));
   const rows = times.map((t, n) => [t, row[n]]).filter(([, each]) => each.requests || each.exchanges).slice(-30).reverse();
-  return h('details', { open }, h('summary', {}, 'The same as a table'), rows.length === 0 ? h('p', { class: 'muted' }, 'Nothing in the last two minutes.') : h('div', { class: 'scroll-x', tabindex: '0', role: 'region', 'aria-label': 'Statistics as a table' },
-    h('table', { class: 'plain' }, h('caption', { class: 'hidden' }, 'Statistics of the last two minutes'), h('thead', {}, h('tr', {}, ['At', 'Requests', ...names.map(([, name]) => name), 'Bytes'].map((name) => h('th', { scope: 'col' }, name)))),
+  return h('details', { open }, h('summary', {}, 'The same as a table'), rows.length === 0 ? h('p', { class: 'muted' }, `Nothing in ${says}.`) : h('div', { class: 'scroll-x', tabindex: '0', role: 'region', 'aria-label': 'Statistics as a table' },
+    h('table', { class: 'plain' }, h('caption', { class: 'hidden' }, `Statistics of ${says}`), h('thead', {}, h('tr', {}, ['At', 'Requests', ...names.map(([, name]) => name), 'Bytes'].map((name) => h('th', { scope: 'col' }, name)))),
       h('tbody', {}, rows.map(([t, each]) => h('tr', {}, h('th', { scope: 'row' }, clock(new Date(t))), [each.requests, ...names.map(([key]) => each[key])].map((value) => h('td', { class: 'num' }, count(value ?? 0))), h('td', { class: 'num' }, bytes(each.bytes ?? 0))))))));
 }
