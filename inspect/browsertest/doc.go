@@ -6,6 +6,7 @@
 //	look_test.go       what it looks like: widths, zoom, dark and light; the screenshots
 //	access_test.go     who can use it: axe, contrast
 //	rules_test.go      the rules in the page's modules: filter, JSON, waterfall, plots
+//	docs_test.go       the pictures of docs/inspect.md
 //
 // With PLY_SCREENSHOTS set to a directory, the screenshots are written there.
 package browsertest

@@ -9,17 +9,21 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// shoot keeps a screenshot, in the directory that PLY_SCREENSHOTS names or among the artifacts of the test.
+// screenshots is the directory of screenshots: that which PLY_SCREENSHOTS names, or the artifacts of the test.
+func (p *tab) screenshots() string {
+	if dir := os.Getenv("PLY_SCREENSHOTS"); dir != "" {
+		return dir
+	}
+	return p.t.ArtifactDir()
+}
+
+// shoot keeps a screenshot.
 func (p *tab) shoot(name string) {
 	p.t.Helper()
-	dir := os.Getenv("PLY_SCREENSHOTS")
-	if dir == "" {
-		dir = p.t.ArtifactDir()
-	}
 	frames(p)
 	picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644)
+		err = os.WriteFile(filepath.Join(p.screenshots(), name+".png"), picture, 0o644)
 	}
 	if err != nil {
 		p.t.Fatal(err)

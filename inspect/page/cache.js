@@ -90,7 +90,7 @@ export class CacheView {
       return;
     }
     const head = ['', 'URL', 'Status', 'Freshness', 'Size', 'Tags', ''].map((name, n) => h('th', { scope: 'col', class: n === 4 ? 'num' : undefined }, name || h('span', { class: 'hidden' }, n ? 'Remove' : 'More')));
-    this.place.replaceChildren(h('table', { class: 'entries' }, h('caption', { class: 'hidden' }, 'Entries of the cache'), h('thead', {}, h('tr', {}, head)), h('tbody', {}, this.entries.map((entry) => this.#rows(entry)))),
+    this.place.replaceChildren(h('table', { class: 'entries', 'aria-label': 'Entries of the cache' }, h('thead', {}, h('tr', {}, head)), h('tbody', {}, this.entries.map((entry) => this.#rows(entry)))),
       this.next ? h('p', {}, h('button', { type: 'button', on: { click: () => this.#more() } }, 'Show more')) : '');
     this.#tick();
     if (focused && action) [...this.place.querySelectorAll('tr.entry')].find((row) => row.dataset.entry === focused)?.querySelector(`[data-action=${action}]`)?.focus({ preventScroll: true });
@@ -185,8 +185,8 @@ function parts(entry) {
     h('dl', { class: 'facts' }, fact('Received', moment(new Date(entry.received))), fact('Expires', entry.expires && moment(new Date(entry.expires))), fact('Age', ago(entry.ageMs)),
       fact('Lifetime', ago(entry.lifetimeMs)), fact('Last used', entry.lastUsed && moment(new Date(entry.lastUsed)))),
     h('h2', {}, 'Key'), entry.parts?.some((part) => part.value === entry.key) ? null : h('p', { class: 'key' }, entry.key),
-    entry.parts?.length ? h('table', { class: 'fields' }, h('caption', { class: 'hidden' }, 'Parts of the key'), h('tbody', {}, entry.parts.map((part) => h('tr', {}, h('th', { scope: 'row' }, part.name), h('td', {}, part.value ?? ''))))) : null,
-    entry.headers?.length ? [h('h2', {}, 'Stored fields'), h('table', { class: 'fields' }, h('caption', { class: 'hidden' }, 'Fields of the stored response'), h('tbody', {}, entry.headers.map((each) => h('tr', {}, h('th', { scope: 'row' }, each.name), h('td', {}, each.value)))))] : null);
+    entry.parts?.length ? h('table', { class: 'fields', 'aria-label': 'Parts of the key' }, h('tbody', {}, entry.parts.map((part) => h('tr', {}, h('th', { scope: 'row' }, part.name), h('td', {}, part.value ?? ''))))) : null,
+    entry.headers?.length ? [h('h2', {}, 'Stored fields'), h('table', { class: 'fields', 'aria-label': 'Fields of the stored response' }, h('tbody', {}, entry.headers.map((each) => h('tr', {}, h('th', { scope: 'row' }, each.name), h('td', {}, each.value)))))] : null);
 }
 
 function confirmed(title, text) {

@@ -140,7 +140,7 @@ export class Detail {
 
 function headerTable(fields, caption) {
   if (!fields?.length) return h('p', { class: 'muted' }, 'No fields.');
-  return h('table', { class: 'fields' }, h('caption', { class: 'hidden' }, caption), h('tbody', {}, fields.map((field) => h('tr', {}, h('th', { scope: 'row' }, field.name), h('td', {}, field.value)))));
+  return h('table', { class: 'fields', 'aria-label': caption }, h('tbody', {}, fields.map((field) => h('tr', {}, h('th', { scope: 'row' }, field.name), h('td', {}, field.value)))));
 }
 
 function why(call) {

@@ -132,6 +132,6 @@ function table(says, times, row, open) {
   const names = series.filter(([key]) => row.some((each) => each[key]));
   const rows = times.map((t, n) => [t, row[n]]).filter(([, each]) => each.requests || each.exchanges).slice(-30).reverse();
   return h('details', { open }, h('summary', {}, 'The same as a table'), rows.length === 0 ? h('p', { class: 'muted' }, `Nothing in ${says}.`) : h('div', { class: 'scroll-x', tabindex: '0', role: 'region', 'aria-label': 'Statistics as a table' },
-    h('table', { class: 'plain' }, h('caption', { class: 'hidden' }, `Statistics of ${says}`), h('thead', {}, h('tr', {}, ['At', 'Requests', ...names.map(([, name]) => name), 'Bytes'].map((name) => h('th', { scope: 'col' }, name)))),
+    h('table', { class: 'plain', 'aria-label': `Statistics of ${says}` }, h('thead', {}, h('tr', {}, ['At', 'Requests', ...names.map(([, name]) => name), 'Bytes'].map((name) => h('th', { scope: 'col' }, name)))),
       h('tbody', {}, rows.map(([t, each]) => h('tr', {}, h('th', { scope: 'row' }, clock(new Date(t))), [each.requests, ...names.map(([key]) => each[key])].map((value) => h('td', { class: 'num' }, count(value ?? 0))), h('td', { class: 'num' }, bytes(each.bytes ?? 0))))))));
 }

@@ -70,5 +70,5 @@ export function waterfall(call) {
     h('th', { scope: 'row' }, row.label, row.note ? h('span', { class: 'muted' }, ` ${row.note}`) : null),
     h('td', { class: 'track' }, h('div', {}, lines(), row.span ? h('b', { css: { left: percent(start(row.span)), width: percent(row.span.ms ?? 0) } }) : null)),
     h('td', { class: 'num' }, row.span ? duration(row.span.ms ?? 0) : '', row.span ? h('span', { class: 'hidden' }, ` from ${duration(start(row.span))}`) : null)));
-  return h('table', { class: 'waterfall' }, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Step'), h('th', { scope: 'col', class: 'track' }, h('span', { class: 'hidden' }, 'When'), axis), h('th', { scope: 'col', class: 'num' }, 'Time'))), h('tbody', {}, body));
+  return h('table', { class: 'waterfall', 'aria-label': 'Waterfall' }, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Step'), h('th', { scope: 'col', class: 'track' }, h('span', { class: 'hidden' }, 'When'), axis), h('th', { scope: 'col', class: 'num' }, 'Time'))), h('tbody', {}, body));
 }
