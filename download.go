@@ -212,7 +212,7 @@ func (d *download) write(resp *http.Response, s partState, first, size int64) (n
 }
 
 // openPart opens the part of size bytes that s names, or makes a new one. What says what a new part belongs to is on the disk before its first byte.
-// The name of a part is never used again: bytes under one name are those of one representation, whoever writes them.
+// The name of a part is never used again: bytes under one name are those of one representation, whichever process writes them.
 func (d *download) openPart(s *partState, size int64) (*os.File, error) {
 	if size > 0 {
 		f, err := os.OpenFile(d.partPath(s.Part), os.O_RDWR, 0)
