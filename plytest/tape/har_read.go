@@ -16,7 +16,7 @@ import (
 )
 
 // FromHAR makes a tape of an HTTP Archive (HAR 1.2), as browsers, proxies and [Tape.WriteHAR] write them. The tape begins with the first request.
-// It has the secrets that the archive has.
+// It has the secrets that the archive has; [Tape.Redact] takes them out.
 //
 // An exchange takes as long as the archive says, and its content comes as a whole, at the end of that time, unless WriteHAR has written when its pieces came.
 // Browsers record content decoded, and text in UTF-8: then the tape has no Content-Encoding, and names utf-8. Content that the archive lacks is a response whose body fails at once,

@@ -37,6 +37,10 @@ type Options struct {
 	// Redactor hides more than [Tape.Redact] does with nil.
 	Redactor *redact.Redactor
 
+	// ShowMembers lists members of JSON and fields of forms whose values are no secrets here, though their names are those of secrets: "key" and "nextToken" in many APIs.
+	// Case does not matter.
+	ShowMembers []string
+
 	// Scrub changes a copy of each exchange before it is written, and of each request before it is compared (then Response and Failure are nil): for secrets that have no telling name,
 	// and for what differs from run to run. A second time it must change nothing, for requests of the tape are compared through it as well. It must be safe for concurrent use.
 	Scrub func(*Exchange)
@@ -77,7 +81,7 @@ func Open(t testing.TB, path string, o Options) *Session {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.player, err = recorded.Player(PlayerOptions{Match: o.Match, Redactor: o.Redactor, Scrub: o.Scrub, Reuse: o.Reuse, NoWait: o.NoWait}); err != nil {
+		if s.player, err = recorded.Player(PlayerOptions{Match: o.Match, Redactor: o.Redactor, ShowMembers: o.ShowMembers, Scrub: o.Scrub, Reuse: o.Reuse, NoWait: o.NoWait}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -139,7 +143,7 @@ func (s *Session) save() {
 	recorded := s.recording.tape()
 	written.Start = recorded.Start
 	for _, e := range recorded.Exchanges {
-		written.Exchanges = append(written.Exchanges, redaction{s.o.Redactor, s.o.Scrub}.exchange(e))
+		written.Exchanges = append(written.Exchanges, redaction{s.o.Redactor, s.o.Scrub, s.o.ShowMembers}.exchange(e))
 	}
 	if err := written.Save(s.path); err != nil {
 		s.t.Error(err)

@@ -21,9 +21,12 @@ import (
 type PlayerOptions struct {
 	Match    keying.Strategy  // see Options.Match
 	Redactor *redact.Redactor // see Options.Redactor
-	Scrub    func(*Exchange)  // see Options.Scrub
-	Reuse    bool             // see Options.Reuse
-	NoWait   bool             // see Options.NoWait
+
+	ShowMembers []string // see Options.ShowMembers
+
+	Scrub  func(*Exchange) // see Options.Scrub
+	Reuse  bool            // see Options.Reuse
+	NoWait bool            // see Options.NoWait
 }
 
 // A Player answers requests as a tape says, byte for byte, with its waits and its failures. It is an http.RoundTripper, safe for concurrent use. Make one with [Tape.Player].
@@ -49,7 +52,7 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 	if byDefault {
 		o.Match = defaultMatch
 	}
-	p := &Player{o: o, byDefault: byDefault, redaction: redaction{o.Redactor, o.Scrub}, exchanges: t.Exchanges, used: make([]bool, len(t.Exchanges))}
+	p := &Player{o: o, byDefault: byDefault, redaction: redaction{o.Redactor, o.Scrub, o.ShowMembers}, exchanges: t.Exchanges, used: make([]bool, len(t.Exchanges))}
 	for i, e := range t.Exchanges {
 		r := p.redaction.exchange(&Exchange{Request: e.Request}).Request
 		key, err := p.key(r)

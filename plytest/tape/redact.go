@@ -17,6 +17,12 @@ import (
 type redaction struct {
 	redactor *redact.Redactor
 	scrub    func(*Exchange)
+	shown    []string // members of content with the name of a secret that are none
+}
+
+// hides reports whether a member of content has the name of a secret.
+func (d redaction) hides(name string) bool {
+	return redact.IsSecretName(name) && !slices.ContainsFunc(d.shown, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 // inURLs hides what in a URL has the name of a secret, and what signs it. All other parameters stay, for they tell requests apart.
@@ -41,7 +47,7 @@ func (d redaction) exchange(e *Exchange) *Exchange {
 		copied := *r
 		copied.Header, copied.Trailer = d.header(r.Header), d.header(r.Trailer)
 		copied.Chunks = slices.Clone(r.Chunks)
-		copied.redact()
+		copied.redact(d.hides)
 		c.Response = &copied
 	}
 	if f := e.Failure; f != nil {
@@ -57,7 +63,7 @@ func (d redaction) request(r Request) Request {
 	r.URL = d.url(r.URL)
 	r.Header, r.Trailer = d.header(r.Header), d.header(r.Trailer)
 	plain, coded := uncoded(r.Header, r.Body)
-	spans := secretSpans(r.Header.Get("Content-Type"), plain)
+	spans := secretSpans(r.Header.Get("Content-Type"), plain, d.hides)
 	if len(spans) == 0 {
 		return r
 	}
@@ -110,9 +116,9 @@ func uncoded(h http.Header, body []byte) (plain []byte, coded bool) {
 }
 
 // redact hides secrets in the body. A body with a content coding that has some comes decoded, as one chunk, as if the transport had removed the coding.
-func (r *Response) redact() {
+func (r *Response) redact(hides func(name string) bool) {
 	body, coded := uncoded(r.Header, r.Body())
-	spans := secretSpans(r.Header.Get("Content-Type"), body)
+	spans := secretSpans(r.Header.Get("Content-Type"), body, hides)
 	if len(spans) == 0 {
 		return
 	}
@@ -172,25 +178,25 @@ func replaced(text []byte, spans [][2]int, offsets []int) ([]byte, []int) {
 }
 
 // secretSpans returns where the values of secrets are in content that is JSON or a form, in their order.
-func secretSpans(contentType string, body []byte) [][2]int {
+func secretSpans(contentType string, body []byte, hides func(name string) bool) [][2]int {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	switch {
 	case len(body) == 0:
 		return nil
 	case mediaType == "application/x-www-form-urlencoded":
-		return formSpans(body)
+		return formSpans(body, hides)
 	case mediaType == "", strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"):
-		return jsonSpans(body)
+		return jsonSpans(body, hides)
 	}
 	return nil
 }
 
-func formSpans(body []byte) (spans [][2]int) {
+func formSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
 	offset := 0
 	for part := range bytes.SplitSeq(body, []byte("&")) {
 		if name, value, ok := bytes.Cut(part, []byte("=")); ok && len(value) > 0 {
 			plain, err := url.QueryUnescape(string(name))
-			if err != nil || redact.IsSecretName(plain) {
+			if err != nil || hides(plain) {
 				spans = append(spans, [2]int{offset + len(name) + 1, offset + len(part)})
 			}
 		}
@@ -199,8 +205,8 @@ func formSpans(body []byte) (spans [][2]int) {
 	return spans
 }
 
-// jsonSpans returns where the strings and numbers are that are members with the name of a secret, up to where the text is no JSON.
-func jsonSpans(body []byte) (spans [][2]int) {
+// jsonSpans returns where the strings are that are members with the name of a secret, up to where the text is no JSON.
+func jsonSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	type level struct{ object, value, secret bool } // value: the next token is a member's value; secret: its name is that of one
@@ -224,7 +230,7 @@ func jsonSpans(body []byte) (spans [][2]int) {
 		}
 		if top.object && !top.value {
 			name, _ := token.(string)
-			top.value, top.secret = true, redact.IsSecretName(name)
+			top.value, top.secret = true, hides(name)
 			continue
 		}
 		top.value = false

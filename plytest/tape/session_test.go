@@ -461,6 +461,23 @@ func TestTapeHasWhatCameAndWhen(t *testing.T) {
 	}
 }
 
+func TestMemberThatIsNoSecretStays(t *testing.T) {
+	mine(t)
+	path := filepath.Join(t.TempDir(), "a.tape")
+	const body = `{"key": "PLY-1", "nextToken": "2", "apiKey": "` + canary + `"}`
+	for range 2 {
+		require.Empty(t, run(path, tape.Options{ShowMembers: []string{"KEY", "nextToken"}}, func(_ *test, s *tape.Session) {
+			_, err := send(t, s.Middleware(answers(func(*http.Request) string { return body })), "POST", "http://h.example/", body)
+			require.NoError(t, err)
+		}))
+	}
+	tp, err := tape.Load(path)
+	require.NoError(t, err)
+	const want = `{"key": "PLY-1", "nextToken": "2", "apiKey": "REDACTED"}`
+	require.Equal(t, want, string(tp.Exchanges[0].Request.Body))
+	require.Equal(t, want, string(tp.Exchanges[0].Response.Body()))
+}
+
 func TestSecretsInPiecesAndInCodedContentAreHidden(t *testing.T) {
 	coded := zipped(`{"token": "` + canary + `"}`)
 	json := http.Header{"Content-Type": {"application/json"}}

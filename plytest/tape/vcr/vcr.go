@@ -1,6 +1,8 @@
 // Package vcr reads the cassettes of go-vcr, versions 1 to 4, as tapes of [github.com/plyhttp/ply/plytest/tape].
 //
 //	t, err := vcr.Load("testdata/users") // users.yaml
+//	…
+//	err = t.Redact(nil).Save("testdata/users.tape")
 //
 // It is a module of its own, so that programs without cassettes do not depend on a YAML library.
 package vcr
@@ -42,7 +44,7 @@ func Load(name string) (*tape.Tape, error) {
 	return t, nil
 }
 
-// Decode reads a cassette. The tape has everything that the cassette has, secrets included.
+// Decode reads a cassette. The tape has everything that the cassette has, secrets included; see [tape.Tape.Redact].
 //
 // A cassette does not know when its requests were sent: on the tape each follows the end of the one before it, and Start is zero.
 // Its duration is the time until the header came; the body comes with the header, as one chunk. Where a hook has changed a body, its length follows.
