@@ -30,7 +30,7 @@ func newRecording() *recording { return &recording{begun: time.Now()} }
 func (r *recording) tape() *Tape {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := &Tape{Start: r.begun.UTC()}
+	t := &Tape{Start: r.begun.UTC().Truncate(time.Millisecond)}
 	for _, e := range r.exchanges {
 		c := *e
 		if c.Response == nil && c.Failure == nil {
@@ -50,7 +50,7 @@ func (r *recording) tape() *Tape {
 func (r *recording) layer(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
 		sent := time.Now()
-		e := &Exchange{At: sent.Sub(r.begun), Request: describe(req)}
+		e := &Exchange{At: between(r.begun, sent), Request: describe(req)}
 		r.mu.Lock()
 		r.exchanges = append(r.exchanges, e)
 		r.mu.Unlock()
@@ -65,11 +65,11 @@ func (r *recording) layer(next http.RoundTripper) http.RoundTripper {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if err != nil {
-			e.Failure = &Failure{At: came.Sub(sent), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
+			e.Failure = &Failure{At: between(sent, came), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
 			return resp, err
 		}
 		e.Response = &Response{
-			Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header.Clone(), Wait: came.Sub(sent), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
+			Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
 		}
 		if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
 			if resp.Body != http.NoBody && hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
@@ -140,18 +140,18 @@ type recordedBody struct {
 	read      int64
 }
 
-// together is the time in which what was read is one chunk: the reads of a caller divide a body that is there already.
-const together = time.Millisecond
+// between is the time from one moment to another, in whole milliseconds: what is less differs from recording to recording.
+func between(from, to time.Time) time.Duration { return to.Sub(from).Truncate(time.Millisecond) }
 
 func (b *recordedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	at := time.Since(b.came)
+	at := between(b.came, time.Now())
 	b.recording.mu.Lock()
 	defer b.recording.mu.Unlock()
 	r := b.exchange.Response
 	if n > 0 {
 		b.read += int64(n)
-		if last := len(r.Chunks) - 1; last >= 0 && at-r.Chunks[last].At < together {
+		if last := len(r.Chunks) - 1; last >= 0 && at == r.Chunks[last].At { // the reads of a caller divide what came together
 			r.Chunks[last].Data = append(r.Chunks[last].Data[:len(r.Chunks[last].Data):len(r.Chunks[last].Data)], p[:n]...)
 		} else {
 			r.Chunks = append(r.Chunks, Chunk{At: at, Data: slices.Clone(p[:n])})
