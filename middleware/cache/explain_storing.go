@@ -42,7 +42,7 @@ func (c *Cache) storingRules(s *foreseen, x *StoringExplanation) (rules []Reason
 	}
 	say(true, "The response would be stored.", "RFC 9111 §3")
 	rules = append(rules, lifetimes[x.LifetimeFrom])
-	say(x.Age > 0, "It is "+x.Age.Round(time.Second).String()+" old on receipt, by Age or Date.", "RFC 9111 §4.2.3")
+	say(x.Age.Round(time.Second) > 0, "It is "+x.Age.Round(time.Second).String()+" old on receipt, by Age or Date.", "RFC 9111 §4.2.3")
 	say(x.NoCache, "no-cache: each use needs a validation.", "RFC 9111 §5.2.2.4")
 	say(x.MustRevalidate && !c.policy.Shared, "must-revalidate: it is never served stale.", "RFC 9111 §5.2.2.2")
 	say(x.MustRevalidate && c.policy.Shared, "must-revalidate, proxy-revalidate or s-maxage: it is never served stale.", "RFC 9111 §5.2.2.2, §5.2.2.8, §5.2.2.10")

@@ -15,4 +15,7 @@
 //	secret.go    secrets that flags name
 //	har.go       --har: the layer that records exchanges
 //	version.go   what --version shows
+//	explain.go, explain_text.go   ply explain
+//	lint.go      ply lint
+//	samples.go   exchanges to look at: from an origin, an archive, a file
 package cli

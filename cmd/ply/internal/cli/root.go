@@ -51,7 +51,9 @@ are safe, redirects that leak nothing, and a record of what each layer did.`,
 	complete(root, "format", "text", "json")
 	complete(root, "color", "auto", "always", "never")
 	root.AddCommand(
+		newExplainCommand(e),
 		newGetCommand(e),
+		newLintCommand(e),
 	)
 	return root
 }

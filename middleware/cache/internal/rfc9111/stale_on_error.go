@@ -20,7 +20,7 @@ func OnError(a *Request, e *stored.Entry, unreachable bool, p *Policy, now time.
 		return "", false
 	}
 	switch {
-	case staleness <= 0 && !a.Directives.MaxAge.Set:
+	case staleness < 0 && !a.Directives.MaxAge.Set: // fresh is a lifetime that is greater than the age (§4.2)
 		return "fresh", true
 	case e.Rules.StaleIfError > 0 && staleness <= e.Rules.StaleIfError:
 		return "stale-if-error", true

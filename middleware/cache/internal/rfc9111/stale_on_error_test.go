@@ -64,7 +64,7 @@ func TestStaleIfErrorReasons(t *testing.T) {
 		{"nothing stored", private, nil, modeDefault, "", 5, ""},
 		{"a part", private, part, modeDefault, "", 5, ""},
 		{"fresh", private, of("max-age=60", private), modeDefault, "", 5, "fresh"},
-		{"at the end of its lifetime", private, of("max-age=5", private), modeDefault, "", 5, "fresh"},
+		{"at the end of its lifetime", private, of("max-age=5", private), modeDefault, "", 5, ""},
 		{"one second later", private, of("max-age=5", private), modeDefault, "", 6, ""},
 		{"fresh, but older than request max-age", private, of("max-age=60", private), modeDefault, "Cache-Control: max-age=1", 5, ""},
 		{"fresh, older than request max-age, and stale-if-error", private, of("max-age=60, stale-if-error=1", private), modeDefault, "Cache-Control: max-age=1", 5, "stale-if-error"},
