@@ -88,6 +88,9 @@ func TestOriginObeysTheContext(t *testing.T) {
 			time.AfterFunc(after, func() { cancel(gone) })
 			began := time.Now()
 			resp, err := r.origin.RoundTrip(get(ctx, t))
+			if answered := after > time.Second; (err == nil) != answered {
+				t.Errorf("%s: %v, %v", name, resp, err)
+			}
 			if err == nil {
 				_, err = io.ReadAll(resp.Body)
 			}

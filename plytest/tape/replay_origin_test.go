@@ -313,28 +313,56 @@ func TestOriginAnswersAtATime(t *testing.T) {
 func TestOriginAnswersACall(t *testing.T) {
 	slow := wait(9*time.Second, at(5, 200, "slow"))
 	for name, c := range map[string]struct {
-		tape []*Exchange
-		call int       // the exchange whose call it is
-		at   []float64 // when it sends its requests
-		want []string
+		tape  []*Exchange
+		call  int       // the exchange whose call it is
+		at    []float64 // when it sends its requests
+		want  []string
+		added []string // fields that a layer adds to them
 	}{
 		"the first gets its own answer although another one comes at the same time": {
-			[]*Exchange{at(5, 200, "one"), at(5, 200, "two")}, 0, []float64{5}, []string{`1s: 200 "one"`},
+			[]*Exchange{at(5, 200, "one"), at(5, 200, "two")}, 0, []float64{5}, []string{`1s: 200 "one"`}, nil,
+		},
+		"a condition that a layer adds is evaluated, and the wait is the recorded one": {
+			[]*Exchange{at(1, 200, "old"), wait(9*time.Second, at(5, 200, "slow", "Etag", `"1"`))}, 1, []float64{5}, []string{`9s: 304 ""`}, []string{"If-None-Match", `"1"`},
+		},
+		"a failure fails it whatever a layer adds": {
+			[]*Exchange{at(1, 200, "one"), failed(5, FailureReset)}, 1, []float64{5}, []string{"1s: reset"}, []string{"If-None-Match", `"1"`},
+		},
+		"and so does the caller": {
+			[]*Exchange{at(1, 200, "one"), failed(5, FailureDeadline)}, 1, []float64{5}, []string{"1s: deadline"}, []string{"If-None-Match", `"1"`},
+		},
+		"a recorded 304 is not for a layer's own condition": {
+			[]*Exchange{at(1, 200, "one", "Etag", `"1"`), asked(at(5, 304, "", "Etag", `"1"`), "If-None-Match", `"1"`)}, 1, []float64{5}, []string{`1s: 200 "one"`}, []string{"If-None-Match", `"0"`},
+		},
+		"nor one for content that the tape does not have": {
+			[]*Exchange{asked(at(5, 304, "", "Etag", `"1"`), "If-None-Match", `"1"`)}, 0, []float64{5},
+			[]string{"0s: tape: the tape has no answer to this request: GET https://a.example/page"}, []string{"If-None-Match", `"0"`},
+		},
+		"another variant than the recorded one is not its own answer": {
+			[]*Exchange{at(5, 200, "none", "Vary", "Accept-Language")}, 0, []float64{5},
+			[]string{"0s: tape: the tape has no answer to this request: GET https://a.example/page"}, []string{"Accept-Language", "de"},
+		},
+		"a late request whose own answer would have been trouble waits as the nearest other": {
+			[]*Exchange{wait(2*time.Second, at(1, 200, "one")), wait(7*time.Second, at(5, 500, "bug"))}, 1, []float64{6}, []string{`2s: 200 "one"`}, nil,
+		},
+		"trouble and other methods say nothing of waits": {
+			[]*Exchange{of("https://a.example/x", wait(3*time.Second, at(4, 500, "x"))), posted(5, "", "posted"), wait(2*time.Second, of("https://a.example/y", at(1, 200, "y"))), slow}, 3, []float64{5, 15.5},
+			[]string{`9s: 200 "slow"`, `2s: 200 "slow"`}, nil,
 		},
 		"a retry after a failure succeeds": {
-			[]*Exchange{at(1, 200, "one"), failed(5, FailureReset)}, 1, []float64{5, 6.5}, []string{"1s: reset", `1s: 200 "one"`},
+			[]*Exchange{at(1, 200, "one"), failed(5, FailureReset)}, 1, []float64{5, 6.5}, []string{"1s: reset", `1s: 200 "one"`}, nil,
 		},
 		"a second request does not wait as long as the slow first": {
-			[]*Exchange{at(1, 200, "fast"), slow}, 1, []float64{5, 15.5}, []string{`9s: 200 "slow"`, `1s: 200 "slow"`},
+			[]*Exchange{at(1, 200, "fast"), slow}, 1, []float64{5, 15.5}, []string{`9s: 200 "slow"`, `1s: 200 "slow"`}, nil,
 		},
 		"nor if only other resources of the host were fast": {
-			[]*Exchange{of("https://a.example/x", wait(2*time.Second, at(1, 200, "x"))), slow}, 1, []float64{5, 15.5}, []string{`9s: 200 "slow"`, `2s: 200 "slow"`},
+			[]*Exchange{of("https://a.example/x", wait(2*time.Second, at(1, 200, "x"))), slow}, 1, []float64{5, 15.5}, []string{`9s: 200 "slow"`, `2s: 200 "slow"`}, nil,
 		},
 		"a first request that comes late waits as recorded, for what the origin has by then": {
-			[]*Exchange{slow, at(6, 200, "new")}, 0, []float64{7}, []string{`9s: 200 "new"`},
+			[]*Exchange{slow, at(6, 200, "new")}, 0, []float64{7}, []string{`9s: 200 "new"`}, nil,
 		},
 		"a call that the caller canceled gets nothing": {
-			[]*Exchange{at(1, 200, "one"), failed(5, FailureCanceled)}, 1, []float64{5, 6.5}, []string{"1s: canceled", `1s: 200 "one"`},
+			[]*Exchange{at(1, 200, "one"), failed(5, FailureCanceled)}, 1, []float64{5, 6.5}, []string{"1s: canceled", `1s: 200 "one"`}, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -345,6 +373,7 @@ func TestOriginAnswersACall(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				set(req.Header, c.added)
 				for _, at := range c.at {
 					time.Sleep(time.Duration(at*float64(time.Second)) - r.origin.now())
 					got = append(got, show(r.origin, req))

@@ -268,7 +268,7 @@ func (o *outcome) classify(resp *http.Response, c *call) {
 // A reference is what the origin had for a request at its time. The zero reference is unknown.
 type reference struct {
 	*Response
-	header http.Header // of the exchange that shows it, a 304 perhaps
+	header http.Header // of the exchange that shows it, a 304 perhaps, with the dates of the bubble
 }
 
 // reference returns what the recorded caller got, or if that was trouble, what the timeline says.
@@ -280,13 +280,18 @@ func (r *run) reference(req *http.Request, c *call) reference {
 	if m.trouble() || m.Response == nil {
 		m = r.origin.resources[c.key].nearest(m.At, func(m *moment) bool { return m.representation != nil && sameVariant(req.Header, m.Exchange) })
 	}
-	switch {
-	case m == nil:
+	if m == nil {
 		return reference{}
-	case m.representation != nil:
-		return reference{m.representation.Response, m.Response.Header}
 	}
-	return reference{m.Response, m.Response.Header}
+	ref := reference{m.Response, m.Response.Header}
+	if m.representation != nil {
+		ref.Response = m.representation.Response
+	}
+	if r.origin.shift != 0 {
+		ref.header = ref.header.Clone()
+		shiftDate(ref.header, "Last-Modified", r.origin.shift)
+	}
+	return ref
 }
 
 // A comparison reads a body and compares it with the reference.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +68,18 @@ func hedged(origin http.RoundTripper, r *http.Request) (*http.Response, error) {
 	go send()
 	got := <-results
 	return got.resp, got.err
+}
+
+// madeUp is a chain that asks no origin.
+func madeUp(body string) func(http.RoundTripper) (http.RoundTripper, error) {
+	return layer(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	})
+}
+
+// clock returns the date a number of seconds after the start of the tape.
+func clock(seconds int) string {
+	return traffic.Start.Add(time.Duration(seconds) * time.Second).Format(http.TimeFormat)
 }
 
 func TestReportCounts(t *testing.T) {
@@ -132,9 +145,7 @@ func TestReportCounts(t *testing.T) {
 			tape.Report{Requests: 2, OriginRequests: 3, BytesOrigin: 6, BytesToCallers: 6, Hedges: 1, Wait: time.Second, P90: time.Second, P99: time.Second, Max: time.Second},
 		},
 		"an answer made up by a layer is a hit": {
-			[]*tape.Exchange{page200(0, "one")}, layer(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("none")), Request: r}, nil
-			}),
+			[]*tape.Exchange{page200(0, "one")}, madeUp("none"),
 			tape.Report{Requests: 1, BytesToCallers: 4, Hits: 1, OutOfDate: 1},
 		},
 		"what a cache said when the tape was recorded does not count": {
@@ -150,6 +161,49 @@ func TestReportCounts(t *testing.T) {
 				return resp, err
 			}),
 			tape.Report{Requests: 1, OriginRequests: 1, BytesToCallers: 8},
+		},
+		"and without an entity tag by its date": {
+			[]*tape.Exchange{page200(0, "zip", "Content-Encoding", "gzip", "Last-Modified", clock(0)), page200(100, "zap", "Content-Encoding", "gzip", "Last-Modified", clock(90))},
+			layer(func(origin http.RoundTripper, r *http.Request) (*http.Response, error) {
+				resp, err := origin.RoundTrip(r)
+				if err == nil {
+					resp.Header.Del("Content-Encoding")
+					resp.Header.Set("Last-Modified", clock(0))
+					resp.Body = io.NopCloser(strings.NewReader("unzipped"))
+				}
+				return resp, err
+			}),
+			tape.Report{Requests: 2, OriginRequests: 2, BytesToCallers: 16, OutOfDate: 1},
+		},
+		"a shorter answer is another one": {
+			[]*tape.Exchange{page200(0, "one, two")}, madeUp("one"), tape.Report{Requests: 1, BytesToCallers: 3, Hits: 1, OutOfDate: 1},
+		},
+		"and a longer one": {
+			[]*tape.Exchange{page200(0, "one")}, madeUp("one, two"), tape.Report{Requests: 1, BytesToCallers: 8, Hits: 1, OutOfDate: 1},
+		},
+		"and one with another status": {
+			[]*tape.Exchange{status(page200(0, "one"), 404)}, madeUp("one"), tape.Report{Requests: 1, BytesToCallers: 3, Hits: 1, OutOfDate: 1},
+		},
+		"writes are not out of date": {
+			[]*tape.Exchange{with(page200(0, "one"), func(e *tape.Exchange) { e.Request.Method = "POST" })}, madeUp("two"), tape.Report{Requests: 1, BytesToCallers: 3, Hits: 1},
+		},
+		"an answer to HEAD is compared by its validators": {
+			[]*tape.Exchange{
+				page200(0, "one", "Etag", `"1"`),
+				with(page200(9, "", "Etag", `"2"`), func(e *tape.Exchange) { e.Request.Method = "HEAD" }),
+			}, cached(cache.Options{}),
+			tape.Report{Requests: 2, OriginRequests: 1, BytesOrigin: 3, BytesToCallers: 3, Hits: 1, OutOfDate: 1},
+		},
+		"a status of 500 without the origin is no hit": {
+			[]*tape.Exchange{page200(0, "one")}, layer(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 500, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+			}),
+			tape.Report{Requests: 1, ServerErrors: 1},
+		},
+		"a refresh in the background counts, also after the last answer": {
+			[]*tape.Exchange{page200(0, "one", "Cache-Control", "max-age=10, stale-while-revalidate=60"), page200(30, "two", "Cache-Control", "max-age=10, stale-while-revalidate=60")},
+			cached(cache.Options{}),
+			tape.Report{Requests: 2, OriginRequests: 2, BytesOrigin: 6, BytesToCallers: 6, Hits: 1, Stale: 1, OutOfDate: 1},
 		},
 		"what a layer makes up is unknown": {
 			[]*tape.Exchange{page200(0, "one")}, layer(func(origin http.RoundTripper, r *http.Request) (*http.Response, error) {
@@ -195,7 +249,7 @@ func TestReportListsTenUnknownRequests(t *testing.T) {
 // Each principal's answers name it. A layer above the cache looks at what its callers get.
 func TestNoPrincipalGetsTheAnswerOfAnother(t *testing.T) {
 	recorded := traffic.Week(8, 3000)
-	personal := 0
+	var personal atomic.Int64
 	replay(t, recorded, func(origin http.RoundTripper) (http.RoundTripper, error) {
 		below, err := cached(cache.Options{StaleIfError: 24 * time.Hour})(retry.New(retry.Options{})(origin))
 		if err != nil {
@@ -205,7 +259,7 @@ func TestNoPrincipalGetsTheAnswerOfAnother(t *testing.T) {
 			resp, err := below.RoundTrip(r)
 			if name, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer user-"); ok && err == nil && resp.StatusCode == 200 {
 				body, _ := io.ReadAll(resp.Body)
-				if personal++; !strings.Contains(string(body), "for user "+name+",") {
+				if personal.Add(1); !strings.Contains(string(body), "for user "+name+",") {
 					t.Errorf("user %s gets %.60q", name, body)
 				}
 				resp.Body = io.NopCloser(strings.NewReader(string(body)))
@@ -213,7 +267,72 @@ func TestNoPrincipalGetsTheAnswerOfAnother(t *testing.T) {
 			return resp, err
 		}), below.(io.Closer)}, nil
 	})
-	if personal < 100 {
-		t.Errorf("%d personal answers", personal)
+	if n := personal.Load(); n < 100 {
+		t.Errorf("%d personal answers", n)
+	}
+}
+
+// A tape need not be sorted, nor know when it began; requests have all that was recorded of them.
+func TestRequestsAreAsRecorded(t *testing.T) {
+	late, early := page200(90, "late"), page200(30, "early")
+	early.Request = tape.Request{
+		Method: "POST", URL: page, Host: "b.example", Header: http.Header{"Accept": {"a", "b"}}, Body: []byte("content"), Trailer: http.Header{"Checksum": {"1"}},
+	}
+	var got []string
+	r := replay(t, &tape.Tape{Exchanges: []*tape.Exchange{late, early}}, layer(func(origin http.RoundTripper, r *http.Request) (*http.Response, error) {
+		var body []byte
+		if r.Body != nil {
+			again, err := r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			body, _ = io.ReadAll(again)
+		}
+		got = append(got, strings.TrimSpace(fmt.Sprintln(time.Since(traffic.Start), r.Method, r.URL, r.Host, r.Header, string(body), r.ContentLength, r.Trailer)))
+		return origin.RoundTrip(r)
+	}))
+	want := []string{
+		"30s POST https://a.example/page b.example map[Accept:[a b]] content 7 map[Checksum:[1]]",
+		"1m30s GET https://a.example/page a.example map[]  0 map[]",
+	}
+	if d := cmp.Diff(want, got); d != "" || !r.Start.Equal(traffic.Start) || r.Errors != 0 {
+		t.Errorf("%s %s", r, d)
+	}
+}
+
+// The dates that callers send move with those of the tape.
+func TestConditionsOfAnOldTapeMove(t *testing.T) {
+	start := time.Date(1998, 5, 4, 3, 2, 1, 500e6, time.UTC)
+	date := func(seconds int) string {
+		return start.Add(time.Duration(seconds) * time.Second).Format(http.TimeFormat)
+	}
+	one := with(page200(1, "one"), func(e *tape.Exchange) {
+		e.Response.Header.Set("Date", date(1))
+		e.Response.Header.Set("Last-Modified", date(-9))
+	})
+	two := with(status(page200(200, ""), 304), func(e *tape.Exchange) {
+		e.Request.Header.Set("If-Modified-Since", date(-9))
+		e.Response.Header = http.Header{"Date": {date(200)}, "Last-Modified": {date(-9)}}
+	})
+	var dates []time.Duration
+	r := replay(t, &tape.Tape{Start: start, Exchanges: []*tape.Exchange{one, two}}, func(origin http.RoundTripper) (http.RoundTripper, error) {
+		below, err := cached(cache.Options{})(origin)
+		if err != nil {
+			return nil, err
+		}
+		return closingHandler{roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp, err := below.RoundTrip(r)
+			if err == nil {
+				generated, _ := http.ParseTime(resp.Header.Get("Date"))
+				dates = append(dates, time.Since(generated).Truncate(time.Second))
+			}
+			return resp, err
+		}), below.(io.Closer)}, nil
+	})
+	if r.OriginRequests != 2 || r.Errors != 0 || r.OutOfDate != 0 || r.BytesToCallers != 3 || !r.Start.Equal(start) {
+		t.Errorf("the origin confirms what both have:\n%s", r)
+	}
+	if len(dates) != 2 || dates[0] != 0 || dates[1] != 0 {
+		t.Errorf("the responses look %v old", dates)
 	}
 }
