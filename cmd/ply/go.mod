@@ -3,6 +3,7 @@ module github.com/plyhttp/ply/cmd/ply
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/plyhttp/ply v0.0.0
 	github.com/plyhttp/ply/middleware/decode v0.0.0
 	github.com/plyhttp/ply/store/memcached v0.0.0
@@ -39,6 +40,7 @@ require (
 	github.com/klauspost/compress v1.20.4 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
+	github.com/plyhttp/ply/resilience v0.0.0
 	github.com/redis/go-redis/v9 v9.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
@@ -62,3 +64,5 @@ replace (
 	github.com/plyhttp/ply/store/redis => ../../store/redis
 	github.com/plyhttp/ply/store/sqlite => ../../store/sqlite
 )
+
+replace github.com/plyhttp/ply/resilience => ../../resilience

@@ -25,7 +25,7 @@
 //	invalidate.go, tags.go, response_tags.go, resource.go, unsafe.go   what ends stored responses
 //	watch.go, principal.go, connection.go   who asks, and over which connection
 //	maintenance.go, purge.go, warm.go, explain.go, explain_text.go, explain_response.go, explain_storing.go, memory.go, memory_url.go, tiered.go   looking after what is stored
-//	entries.go, entry_open.go, by_key.go, save.go   one stored response, as programs see it
+//	entries.go, entry_match.go, entry_open.go, by_key.go, save.go   one stored response, as programs see it
 //	export.go, import.go             moving entries to another cache; the stream is in internal/transfer
 //	verify.go, entry_json.go, har.go   every record read and checked; an entry in JSON, and as one of an HTTP Archive
 //	mode.go, status.go, reasons.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says

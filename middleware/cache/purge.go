@@ -96,17 +96,9 @@ func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
 // Only a pattern that begins with "~" sees queries. Over a byte store it sees [redact.Placeholder] in the place of their values, and of a path's parameters (";v=1").
 // A store that cannot list what it holds is an error.
 func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) {
-	p, err := urlpattern.Compile(pattern)
+	fits, err := c.urlsThatFit(pattern)
 	if err != nil {
-		return 0, fmt.Errorf("cache: pattern %q: %w", pattern, err)
-	}
-	_, mirrored := c.key.(mirrorer)
-	fits := func(url string) bool {
-		if reaches, ok := p.ReachesText(url); ok && (reaches || !mirrored) {
-			return reaches
-		}
-		r, err := http.NewRequest(http.MethodGet, url, nil)
-		return err == nil && (p.Reaches(r) || slices.ContainsFunc(c.mirrors(r), p.Reaches))
+		return 0, err
 	}
 	c.removals.Add(1)
 	defer c.removals.Add(-1)
@@ -114,6 +106,22 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (int, error) 
 		return fits(url) || c.durable != nil && fits(redact.URLText(url)) // as it will be in the store
 	})
 	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return fits(e.URL) })
+}
+
+// urlsThatFit returns what reports whether a URL of an entry fits a pattern.
+func (c *Cache) urlsThatFit(pattern string) (func(url string) bool, error) {
+	p, err := urlpattern.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("cache: pattern %q: %w", pattern, err)
+	}
+	_, mirrored := c.key.(mirrorer)
+	return func(url string) bool {
+		if reaches, ok := p.ReachesText(url); ok && (reaches || !mirrored) {
+			return reaches
+		}
+		r, err := http.NewRequest(http.MethodGet, url, nil)
+		return err == nil && (p.Reaches(r) || slices.ContainsFunc(c.mirrors(r), p.Reaches))
+	}, nil
 }
 
 // DeleteOlderThan removes the stored responses that were received or validated longer than d ago, and returns how many there were.

@@ -22,7 +22,7 @@ const (
 	exitStatus4xx   = 4   // the answer's status is 4xx
 	exitStatus5xx   = 5   // the answer's status is 5xx
 	exitNetwork     = 6   // no answer: DNS, connection, TLS, timeout, or a body that broke off
-	exitCheck       = 7   // a check says no: explain --check, lint
+	exitCheck       = 7   // a check says no: explain --check, lint, cache verify
 	exitInterrupted = 130 // SIGINT or SIGTERM
 )
 
@@ -31,11 +31,11 @@ const ExitCodeHelp = `Exit codes:
   0    all is well
   1    an error without a code of its own
   2    the command line is wrong
-  3    --offline, and the cache has no answer
+  3    nothing is stored: --offline without an answer, cache show
   4    the status is 4xx
   5    the status is 5xx
   6    no answer, or a part of it: DNS, connection, TLS, timeout
-  7    a check says no: explain --check, lint
+  7    a check says no: explain --check, lint, cache verify
   130  interrupted`
 
 // A codedError ends the program with a code of its own. A nil err says nothing on stderr, for what has been said already.

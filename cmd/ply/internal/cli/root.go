@@ -54,6 +54,9 @@ are safe, redirects that leak nothing, and a record of what each layer did.`,
 		newExplainCommand(e),
 		newGetCommand(e),
 		newLintCommand(e),
+		newCacheCommand(e),
+		newProxyCommand(e),
+		newReplayCommand(e),
 	)
 	return root
 }
