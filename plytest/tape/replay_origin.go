@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,9 @@ func (o *origin) add(e *Exchange, r *http.Request) *call {
 		m.sent = r.Header
 	}
 	c := &call{recorded: m}
+	if redacted(e.Request.Header) {
+		o.report.Redacted++
+	}
 	host := hostOf(r.URL)
 	o.hosts[host] = append(o.hosts[host], m)
 	if key, ok := o.resourceKey(r, e.Request.Body); ok {
@@ -58,6 +62,16 @@ func (o *origin) add(e *Exchange, r *http.Request) *call {
 		o.resources[key] = append(o.resources[key], m)
 	}
 	return c
+}
+
+// redacted reports whether the request had credentials that are not on the tape.
+func redacted(h http.Header) bool {
+	for name, lines := range h {
+		if redact.IsSecretHeader(name) && strings.Contains(strings.Join(lines, " "), redact.Placeholder) {
+			return true
+		}
+	}
+	return false
 }
 
 // now returns the time since the start of the tape.

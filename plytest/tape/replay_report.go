@@ -40,6 +40,10 @@ type Report struct {
 	Unknown         int
 	UnknownRequests []string
 
+	// Redacted counts requests with credentials that the tape does not have, because they were redacted when it was recorded.
+	// Those with the same placeholder count as one principal's, for the origin and for a cache: figures of content that differs from principal to principal mean little.
+	Redacted int
+
 	// Wait is how long all callers together waited, from each request until the end of the body or the error. P50, P90, P99 and Max are of the same times.
 	Wait               time.Duration
 	P50, P90, P99, Max time.Duration
@@ -80,6 +84,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		ServerErrors    int       `json:"server_errors"`
 		Unknown         int       `json:"unknown"`
 		UnknownRequests []string  `json:"unknown_requests,omitempty"`
+		Redacted        int       `json:"redacted_credentials"`
 		Wait            float64   `json:"wait_ms"`
 		P50             float64   `json:"p50_ms"`
 		P90             float64   `json:"p90_ms"`
@@ -87,7 +92,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Max             float64   `json:"max_ms"`
 	}{
 		r.Name, r.Start, ms(r.Span), r.Requests, r.OriginRequests, r.BytesToCallers, r.BytesOrigin, r.Hits, r.Collapsed, r.Stale, r.OutOfDate, r.Revalidated,
-		r.Retries, r.Hedges, r.Amplification(), r.Errors, r.ServerErrors, r.Unknown, r.UnknownRequests, ms(r.Wait), ms(r.P50), ms(r.P90), ms(r.P99), ms(r.Max),
+		r.Retries, r.Hedges, r.Amplification(), r.Errors, r.ServerErrors, r.Unknown, r.UnknownRequests, r.Redacted, ms(r.Wait), ms(r.P50), ms(r.P90), ms(r.P99), ms(r.Max),
 	})
 }
 
@@ -148,6 +153,9 @@ func (c Comparison) String() string {
 	took("p90", time.Millisecond, func(r *Report) time.Duration { return r.P90 })
 	took("p99", time.Millisecond, func(r *Report) time.Duration { return r.P99 })
 	count("unknown to the tape", func(r *Report) int { return r.Unknown })
+	if slices.ContainsFunc(c, func(r *Report) bool { return r.Redacted > 0 }) {
+		count("redacted credentials", func(r *Report) int { return r.Redacted })
+	}
 	return table(rows)
 }
 

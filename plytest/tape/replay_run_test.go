@@ -16,6 +16,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest/tape"
+	"github.com/plyhttp/ply/redact"
 )
 
 const page = "https://a.example/page"
@@ -204,6 +205,14 @@ func TestReportCounts(t *testing.T) {
 			[]*tape.Exchange{page200(0, "one", "Cache-Control", "max-age=10, stale-while-revalidate=60"), page200(30, "two", "Cache-Control", "max-age=10, stale-while-revalidate=60")},
 			cached(cache.Options{}),
 			tape.Report{Requests: 2, OriginRequests: 2, BytesOrigin: 6, BytesToCallers: 6, Hits: 1, Stale: 1, OutOfDate: 1},
+		},
+		"credentials that the tape does not have are counted": {
+			[]*tape.Exchange{
+				with(page200(0, "alice's"), func(e *tape.Exchange) { e.Request.Header.Set("Authorization", redact.Placeholder) }),
+				with(page200(9, "bob's"), func(e *tape.Exchange) { e.Request.Header.Set("Cookie", "session="+redact.Placeholder) }),
+				with(page200(20, "REDACTED"), func(e *tape.Exchange) { e.Request.Header.Set("Accept", redact.Placeholder) }),
+			}, nil,
+			tape.Report{Requests: 3, OriginRequests: 3, BytesOrigin: 20, BytesToCallers: 20, Redacted: 2},
 		},
 		"what a layer makes up is unknown": {
 			[]*tape.Exchange{page200(0, "one")}, layer(func(origin http.RoundTripper, r *http.Request) (*http.Response, error) {
