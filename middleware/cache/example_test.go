@@ -473,6 +473,36 @@ func ExampleCache_Explain() {
 	// 200 the request has another Accept [{Accept (absent) text/html false}]
 }
 
+// An answer from an archive is judged at the time that it was received at. Each rule that decides has its section.
+func ExampleCache_ExplainResponseAt() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	r, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	received := time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
+	resp := reply(200, "hello", "Date: Wed, 01 Jan 2020 12:00:00 GMT", "Expires: Wed, 01 Jan 2020 13:00:00 GMT", `ETag: "1"`)
+	x, err := c.ExplainResponseAt(context.Background(), r, resp, received)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, rule := range x.Rules {
+		fmt.Printf("%s (%s)\n", rule.Text, rule.Source)
+	}
+	// Output:
+	// The response would be stored. (RFC 9111 §3)
+	// Expires gives the lifetime, counted from Date. (RFC 9111 §4.2.1, §5.3)
+	// Once stale it can be validated by a conditional request. (RFC 9111 §4.3.1)
+	// The cache is private: it is for the requests of this client with the same key. (RFC 9111 §1, §2)
+}
+
 // Would this be stored?
 func ExampleCache_ExplainResponse() {
 	c, err := cache.New(cache.Options{Shared: true})

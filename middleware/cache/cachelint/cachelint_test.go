@@ -196,7 +196,8 @@ var rules = map[string]struct{ broken, kept [][]string }{
 	},
 	"vary-many-values": {
 		broken: [][]string{times(4, "GET https://h/a ; Accept-Language: l%d -> 200 ; "+lifetimeAnd(" ; Vary: Accept-Language"))},
-		kept:   [][]string{times(3, "GET https://h/a ; Accept-Language: l%d -> 200 ; "+lifetimeAnd(" ; Vary: Accept-Language")), times(9, "GET https://h/a ; Accept-Language: l%d -> 200 ; "+lifetimeAnd(" ; Vary: Accept"))},
+		kept: [][]string{times(3, "GET https://h/a ; Accept-Language: l%d -> 200 ; "+lifetimeAnd(" ; Vary: Accept-Language")), times(9, "GET https://h/a ; Accept-Language: l%d -> 200 ; "+lifetimeAnd(" ; Vary: Accept")),
+			times(4, "GET https://h/a ; Accept-Language: l%d -> 200 ; "+valid+"Cache-Control: no-cache ; Vary: Accept-Language")},
 	},
 	"cors-origin-differs": {
 		broken: [][]string{{get(lifetimeAnd(" ; Access-Control-Allow-Origin: https://a")), get(lifetimeAnd(" ; Access-Control-Allow-Origin: https://b"))}},
@@ -343,4 +344,27 @@ func TestLintPassesOverWhatIsNoExchangeAndHidesSecrets(t *testing.T) {
 	if len(findings) != 1 || strings.Contains(fmt.Sprint(findings), "hidden") {
 		t.Errorf("%+v", findings)
 	}
+}
+
+// Whatever servers write, a finding has its texts, and Lint returns.
+func FuzzLint(f *testing.F) {
+	for _, cases := range rules {
+		f.Add(cases.broken[0][0], cases.kept[0][0])
+	}
+	f.Add("GET https://h/a -> 200 ; Vary: , ; ETag: W/ ; Cache-Control: max-age=\"", "HEAD https://h/a -> 304 ; Cache-Status: ;;; ; Age: -1")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		var all []cachelint.Exchange
+		for _, s := range []string{a, b} {
+			asked, answered, _ := strings.Cut(s, " -> ")
+			_, request := headerOf(asked)
+			first, response := headerOf(answered)
+			status, _ := strconv.Atoi(first)
+			all = append(all, cachelint.Exchange{Request: &http.Request{URL: &url.URL{Host: "h"}, Header: request}, Response: &http.Response{StatusCode: status, Header: response}, Received: received})
+		}
+		for _, finding := range cachelint.Lint(all...) {
+			if finding.Text == "" || finding.Section == "" || finding.Remedy == "" || finding.Rule == "" {
+				t.Errorf("%+v", finding)
+			}
+		}
+	})
 }

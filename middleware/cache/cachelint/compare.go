@@ -58,7 +58,7 @@ const manyValues = 4
 func varyManyValues(group []*view) (found *view, text, evidence string) {
 	last := group[len(group)-1]
 	for _, name := range last.members("Vary") {
-		if name == "*" || !last.cacheable() {
+		if name == "*" || !last.reused() {
 			continue
 		}
 		values := map[string]bool{}

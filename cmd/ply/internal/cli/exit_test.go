@@ -36,6 +36,8 @@ func TestExitCodesSayWhatWentWrong(t *testing.T) {
 		{"no server", []string{"get", "--retries", "0", closed}, exitNetwork},
 		{"no such name", []string{"get", "--retries", "0", "http://name.invalid"}, exitNetwork},
 		{"nothing in the cache", []string{"get", "--offline", s.URL + "/200"}, exitNotCached},
+		{"explain without a server", []string{"explain", closed}, exitNetwork},
+		{"lint without a server", []string{"lint", closed}, exitNetwork},
 		{"no URL", []string{"get"}, exitUsage},
 		{"an unknown flag", []string{"get", "--wrong", s.URL}, exitUsage},
 		{"an unknown command", []string{"git", s.URL}, exitUsage},
