@@ -117,20 +117,42 @@ func (o *Options) mode(path string) (Mode, error) {
 
 // Middleware is the layer that records or replays. It stands where the server should be seen from: at the end of a chain for what goes over the network. A replay never calls next.
 func (s *Session) Middleware(next http.RoundTripper) http.RoundTripper {
-	switch {
-	case s.recording != nil:
-		return s.recording.layer(next)
-	case s.player != nil:
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			resp, err := s.player.RoundTrip(r)
-			var unmatched *UnmatchedError
-			if errors.As(err, &unmatched) {
-				s.t.Errorf("%s: %v", s.path, err)
-			}
-			return resp, err
-		})
+	if next == nil {
+		next = http.DefaultTransport
 	}
-	return next
+	return &layer{s, next}
+}
+
+type layer struct {
+	*Session
+	next http.RoundTripper
+}
+
+// Unwrap returns the next handler, for walks through a chain.
+func (l *layer) Unwrap() http.RoundTripper { return l.next }
+
+// WrappedRoundTripper is Unwrap under the name that Kubernetes uses.
+func (l *layer) WrappedRoundTripper() http.RoundTripper { return l.next }
+
+func (l *layer) CloseIdleConnections() {
+	if c, ok := l.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch {
+	case l.recording != nil:
+		return l.recording.roundTrip(l.next, r)
+	case l.player == nil:
+		return l.next.RoundTrip(r)
+	}
+	resp, err := l.player.RoundTrip(r)
+	var unmatched *UnmatchedError
+	if errors.As(err, &unmatched) {
+		l.t.Errorf("%s: %v", l.path, err)
+	}
+	return resp, err
 }
 
 // save writes what was recorded.

@@ -46,44 +46,39 @@ func (r *recording) tape() *Tape {
 	return t
 }
 
-// layer records what next says.
-func (r *recording) layer(next http.RoundTripper) http.RoundTripper {
-	return roundTripper(func(req *http.Request) (*http.Response, error) {
-		sent := time.Now()
-		e := &Exchange{At: between(r.begun, sent), Request: describe(req)}
-		r.mu.Lock()
-		r.exchanges = append(r.exchanges, e)
-		r.mu.Unlock()
-		copied, err := r.copying(req, e)
-		var resp *http.Response
-		if err == nil {
-			resp, err = next.RoundTrip(copied)
-		} else {
-			req.Body.Close()
+// roundTrip records what next says.
+func (r *recording) roundTrip(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+	e := &Exchange{Request: describe(req)}
+	r.mu.Lock()
+	sent := time.Now() // under the lock, so that the times are in the order of the exchanges
+	e.At = between(r.begun, sent)
+	r.exchanges = append(r.exchanges, e)
+	r.mu.Unlock()
+	copied, err := r.copying(req, e)
+	var resp *http.Response
+	if err == nil {
+		resp, err = next.RoundTrip(copied)
+	} else {
+		req.Body.Close()
+	}
+	came := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		e.Failure = &Failure{At: between(sent, came), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
+		return resp, err
+	}
+	e.Response = &Response{
+		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
+		if resp.Body != http.NoBody && hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
+			e.Failure = &Failure{Kind: FailureClosed} // until the body has come
 		}
-		came := time.Now()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if err != nil {
-			e.Failure = &Failure{At: between(sent, came), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
-			return resp, err
-		}
-		e.Response = &Response{
-			Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
-		}
-		if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
-			if resp.Body != http.NoBody && hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
-				e.Failure = &Failure{Kind: FailureClosed} // until the body has come
-			}
-			resp.Body = &recordedBody{ReadCloser: resp.Body, recording: r, exchange: e, resp: resp, came: came, ctx: req.Context()}
-		}
-		return resp, nil
-	})
+		resp.Body = &recordedBody{ReadCloser: resp.Body, recording: r, exchange: e, resp: resp, came: came, ctx: req.Context()}
+	}
+	return resp, nil
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // copying returns a request whose body is on the tape: at once if it can be read twice (GetBody), and otherwise as far as it is sent.
 // A server may answer before it has read all of it.
