@@ -83,10 +83,20 @@ func TestLooks(t *testing.T) {
 			eval[any](p, `document.querySelector('#cache-scroll [aria-expanded=false][data-action=more]').click()`)
 			p.shoot(name + "-cache")
 			p.fits(name + " cache")
+			if moves := eval[string](p, `getComputedStyle(document.querySelector('.meter b')).transitionDuration`); moves != "0s" {
+				t.Errorf("the bar of an entry moves for %s, though less motion is wished", moves)
+			}
 			p.click("#tab-stats")
 			p.wait(`document.querySelector('#stats .plot')`)
 			p.shoot(name + "-stats")
 			p.fits(name + " statistics")
 		}
 	}
+	p.size(1280, 800, 1)
+	eval[any](p, `document.documentElement.style.setProperty('font-size', '200%'), null`)
+	for _, view := range []string{"calls", "cache", "stats"} {
+		p.click("#tab-" + view)
+		p.fits("text twice as large, " + view)
+	}
+	p.shoot("large-text-stats")
 }
