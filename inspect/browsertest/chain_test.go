@@ -93,7 +93,7 @@ func (s *chain) serve(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/users/9", http.StatusFound)
 	case "hostile":
 		h.Set("Content-Type", "text/html")
-		h.Set("X-Hostile", hostile)
+		h.Set("Server", hostile)
 		h.Set("Cache-Control", "max-age=600")
 		h.Set("Surrogate-Key", "<b>tag</b>")
 		io.WriteString(w, hostile)

@@ -359,6 +359,12 @@ func TestHostileTextsAreTexts(t *testing.T) {
 	p.wait(`document.querySelectorAll('#rows .row:not([hidden])').length === 1`)
 	p.openCall("/hostile")
 	p.has("#detail .pair", `<script>window.hacked=1</script>`)
+	if n := eval[int](p, `[...document.querySelectorAll('#detail .fields td, #detail pre')].filter((each) => each.textContent.includes('<img src=x onerror')).length`); n < 2 {
+		t.Errorf("the hostile text is in %d places, not in a field and in the body: the test tests nothing", n)
+	}
+	if eval[bool](p, `window.hacked !== undefined || document.querySelector('main img, main script') !== null`) {
+		t.Error("a text of the origin has become markup")
+	}
 	p.filter(hostile)
 	p.filter("")
 	p.click("#tab-cache")
