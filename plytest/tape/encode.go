@@ -108,11 +108,12 @@ func (e *Exchange) file() fileExchange {
 // Decode reads a tape that [Tape.Encode] has written.
 func Decode(r io.Reader) (*Tape, error) {
 	var f file
-	switch err := json.NewDecoder(r).Decode(&f); {
+	var read bytes.Buffer
+	switch err := json.NewDecoder(io.TeeReader(r, &read)).Decode(&f); {
 	case errors.Is(err, io.EOF):
 		return nil, ErrNoTape
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrNoTape, err)
+		return nil, fmt.Errorf("%w: %w%s", ErrNoTape, err, place(err, read.Bytes()))
 	case f.Version != version:
 		return nil, fmt.Errorf("%w: its version is %d", ErrNoTape, f.Version)
 	}
@@ -129,6 +130,24 @@ func Decode(r io.Reader) (*Tape, error) {
 		t.Exchanges = append(t.Exchanges, x.exchange())
 	}
 	return t, nil
+}
+
+// place says in which line of a text an error of its decoder is, or nothing if the error does not say.
+func place(err error, text []byte) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	var offset int64
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &kind):
+		offset = kind.Offset
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		offset = int64(len(text))
+	default:
+		return ""
+	}
+	return fmt.Sprintf(" (line %d)", 1+bytes.Count(text[:min(offset, int64(len(text)))], []byte("\n")))
 }
 
 // check reports what is against an exchange that follows one at a time.

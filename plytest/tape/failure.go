@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -19,8 +20,8 @@ import (
 //	refused    syscall.ECONNREFUSED, and *net.OpError of Op "dial"
 //	reset      syscall.ECONNRESET, and *net.OpError of Op "read"
 //	eof        io.ErrUnexpectedEOF, or io.EOF if no response came
-//	dns        *net.DNSError, with IsNotFound unless it was a timeout
-//	tls        *tls.CertificateVerificationError, or tls.AlertError for another failure of the handshake
+//	dns        *net.DNSError, with IsNotFound if the text says "no such host"
+//	tls        *tls.CertificateVerificationError if the text speaks of a certificate, and tls.AlertError otherwise
 //	closed     [ErrClosed]
 //
 // answered reports whether there is a response whose body the failure cuts.
@@ -53,13 +54,25 @@ func (f *Failure) cause(answered bool) error {
 		}
 		return io.EOF
 	case FailureDNS:
-		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
+		return &net.OpError{Op: "dial", Net: "tcp", Err: f.dnsError()}
 	case FailureTLS:
-		return &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+		if f.Text == "" || strings.Contains(f.Text, "certificate") || strings.Contains(f.Text, "x509") {
+			return &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+		}
+		return &net.OpError{Op: "remote error", Err: tls.AlertError(handshakeFailure)}
 	case FailureClosed:
 		return ErrClosed
 	}
 	return errOther
+}
+
+const handshakeFailure = 40 // the alert of RFC 8446 §6.2
+
+func (f *Failure) dnsError() *net.DNSError {
+	if f.Text == "" || strings.Contains(f.Text, "no such host") {
+		return &net.DNSError{Err: "no such host", IsNotFound: true}
+	}
+	return &net.DNSError{Err: "server misbehaving", IsTemporary: true}
 }
 
 var errOther = errors.New("tape: recorded failure")

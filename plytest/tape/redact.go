@@ -29,10 +29,10 @@ func (d redaction) hides(name string) bool {
 var inURLs = &redact.Redactor{HideParams: redact.SignedURLs}
 
 // Redact returns a copy of the tape without secrets: header fields and parameters of URLs with the name of a secret, passwords in URLs, signatures of signed URLs,
-// and the members of JSON and the fields of forms with the name of a secret, in requests and responses. What it hides becomes REDACTED.
+// and the members of JSON (also in server-sent events) and the fields of forms (also multipart) with the name of a secret, in requests and responses. What it hides becomes REDACTED.
 // r hides more, if it is not nil: the fields in its HideHeaders, and of URLs all that it does not show.
 //
-// It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays.
+// It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays, as do numbers, and content with a coding other than gzip and deflate.
 func (t *Tape) Redact(r *redact.Redactor) *Tape {
 	c := &Tape{Start: t.Start}
 	for _, e := range t.Exchanges {
@@ -78,11 +78,14 @@ func (d redaction) request(r Request) Request {
 }
 
 func (d redaction) url(address string) string {
-	r := d.redactor
-	if r == nil {
-		r = inURLs
+	return d.shows().URLText(address)
+}
+
+func (d redaction) shows() *redact.Redactor {
+	if d.redactor == nil {
+		return inURLs
 	}
-	return r.URLText(address)
+	return d.redactor
 }
 
 func (d redaction) header(h http.Header) http.Header {
@@ -98,6 +101,8 @@ func (d redaction) header(h http.Header) http.Header {
 				line = redact.Placeholder
 			case name == "Location" || name == "Content-Location" || name == "Referer":
 				line = d.url(line)
+			case name == "Link" || name == "Refresh" || strings.Contains(line, "://"):
+				line = d.shows().Text(line)
 			}
 			c[name] = append(c[name], line)
 		}
@@ -177,18 +182,78 @@ func replaced(text []byte, spans [][2]int, offsets []int) ([]byte, []int) {
 	return append(out, text[begin:]...), moved
 }
 
-// secretSpans returns where the values of secrets are in content that is JSON or a form, in their order.
+// secretSpans returns where the values of secrets are in content, in their order. Content is known by its type, and JSON also by its first character.
 func secretSpans(contentType string, body []byte, hides func(name string) bool) [][2]int {
-	mediaType, _, _ := mime.ParseMediaType(contentType)
+	mediaType, params, _ := mime.ParseMediaType(contentType)
 	switch {
 	case len(body) == 0:
 		return nil
 	case mediaType == "application/x-www-form-urlencoded":
 		return formSpans(body, hides)
-	case mediaType == "", strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"):
+	case mediaType == "multipart/form-data" && params["boundary"] != "":
+		return partSpans(body, params["boundary"], hides)
+	case mediaType == "text/event-stream":
+		return eventSpans(body, hides)
+	case mediaType == "", strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"), bytes.IndexAny(bytes.TrimLeft(body, " \t\r\n"), "{[") == 0:
 		return jsonSpans(body, hides)
 	}
 	return nil
+}
+
+// eventSpans looks into the data of server-sent events, line by line.
+func eventSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
+	offset := 0
+	for line := range bytes.SplitAfterSeq(body, []byte("\n")) {
+		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			spans = append(spans, moved(jsonSpans(data, hides), offset+len("data:"))...)
+		}
+		offset += len(line)
+	}
+	return spans
+}
+
+// partSpans hides the parts of a form whose names are those of secrets (RFC 7578), and looks into the others by their types.
+func partSpans(body []byte, boundary string, hides func(name string) bool) (spans [][2]int) {
+	offset := 0
+	for part := range bytes.SplitSeq(body, []byte("--"+boundary)) {
+		if head, content, ok := bytes.Cut(part, []byte("\r\n\r\n")); ok {
+			begin := offset + len(head) + len("\r\n\r\n")
+			content = bytes.TrimSuffix(content, []byte("\r\n"))
+			contentType, name := partHeader(head)
+			switch {
+			case len(content) == 0:
+			case hides(name):
+				spans = append(spans, [2]int{begin, begin + len(content)})
+			case contentType != "":
+				spans = append(spans, moved(secretSpans(contentType, content, hides), begin)...)
+			}
+		}
+		offset += len(part) + len("--"+boundary)
+	}
+	return spans
+}
+
+// partHeader returns the type of a part and the name of its field.
+func partHeader(head []byte) (contentType, name string) {
+	for line := range strings.SplitSeq(string(head), "\r\n") {
+		field, value, _ := strings.Cut(line, ":")
+		switch strings.ToLower(field) {
+		case "content-type":
+			contentType = strings.TrimSpace(value)
+		case "content-disposition":
+			_, params, _ := mime.ParseMediaType(value)
+			name = params["name"]
+		}
+	}
+	return contentType, name
+}
+
+func moved(spans [][2]int, by int) [][2]int {
+	for i := range spans {
+		spans[i][0] += by
+		spans[i][1] += by
+	}
+	return spans
 }
 
 func formSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
