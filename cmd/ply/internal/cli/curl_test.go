@@ -24,7 +24,7 @@ func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 		method, target, body string
 		header               http.Header
 	}
-	var last request
+	requests := make(chan request, 1)
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redirect" {
 			http.Redirect(w, r, "/there", http.StatusFound)
@@ -33,7 +33,7 @@ func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		r.Header.Del("Accept-Encoding") // both decode; which codings they know differs
 		r.Header.Del("Accept")          // curl sends */* where there is none
-		last = request{r.Method, r.URL.RequestURI(), string(body), r.Header}
+		requests <- request{r.Method, r.URL.RequestURI(), string(body), r.Header}
 	})
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a file"), []byte("from 'a' file\n"), 0o600))
@@ -49,14 +49,14 @@ func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 		{"-I", s.URL},
 	} {
 		require.Zero(t, p.run(t, append([]string{"get"}, args...)...).code)
-		sent := last
+		sent := <-requests
 		got := p.run(t, append([]string{"get", "--curl", "--show-secrets"}, args...)...)
 		require.Equal(t, exitOK, got.code, got.stderr)
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", got.stdout)
 		cmd.Dir, cmd.Env = dir, []string{"PATH=" + filepath.Dir(curl) + ":" + os.Getenv("PATH"), "HOME=" + dir}
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s%s", got.stdout, out)
-		assert.Equal(t, sent, last, got.stdout)
+		assert.Equal(t, sent, <-requests, got.stdout)
 	}
 }
 

@@ -198,7 +198,7 @@ func (g *getting) one(ctx context.Context, j job, before <-chan struct{}) error 
 	ctx = ply.WithCallInfo(ctx)
 	out := &outcome{job: j}
 	var err error
-	if j.file != "" && g.method == http.MethodGet {
+	if isRegular(j.file) && g.method == http.MethodGet {
 		err = g.download(ctx, out)
 		<-before
 	} else {

@@ -97,7 +97,9 @@ func TestDownloadThatASignalEndedIsContinuedByTheSameCommand(t *testing.T) {
 			}
 			s.mu.Unlock()
 			assert.Equal(t, result{}, p.run(t, "get", "-O", url))
+			s.mu.Lock()
 			assert.Equal(t, []string{"", fmt.Sprintf("bytes=%d-", size/2-4096)}, s.ranges)
+			s.mu.Unlock()
 			data, err := os.ReadFile(filepath.Join(p.dir, "image.iso"))
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(s.content, data))
@@ -141,4 +143,23 @@ func TestGetReportsAnOutputThatFails(t *testing.T) {
 	cmd.Run()
 	assert.Equal(t, exitError, cmd.ProcessState.ExitCode())
 	assert.Equal(t, "ply: the output cannot be written: write /dev/stdout: no space left on device\n", stderr.String())
+}
+
+func TestGetWritesToADeviceOrAPipeAsTheBodyComes(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("hello\n")) })
+	p := plyRun{env: plyEnv(t), dir: t.TempDir()}
+	assert.Equal(t, result{}, p.run(t, "get", "-o", os.DevNull, s.URL))
+	pipe := filepath.Join(p.dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	read := make(chan string, 1)
+	go func() {
+		data, _ := os.ReadFile(pipe)
+		read <- string(data)
+	}()
+	assert.Equal(t, result{}, p.run(t, "get", "-o", pipe, s.URL))
+	assert.Equal(t, "hello\n", <-read)
+	info, err := os.Lstat(pipe)
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&os.ModeNamedPipe, "the pipe stays")
+	assert.Equal(t, exitError, p.run(t, "get", "-o", p.dir, s.URL).code)
 }

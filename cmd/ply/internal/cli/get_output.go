@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -49,9 +50,7 @@ func (g *getting) write(out *outcome) error {
 		}
 	}
 	if out.file != "" {
-		n, err := ply.Save(out.file)(resp, nil)
-		out.bytes = n
-		return err
+		return out.save()
 	}
 	if g.env.json() {
 		data, err := io.ReadAll(io.LimitReader(resp.Body, maxJSONBody+1))
@@ -67,6 +66,29 @@ func (g *getting) write(out *outcome) error {
 		}
 	}
 	return g.writeBody(out)
+}
+
+// save writes the body to the file: whole or not at all, or, to a device or a named pipe, as it comes.
+func (out *outcome) save() (err error) {
+	if isRegular(out.file) {
+		out.bytes, err = ply.Save(out.file)(out.resp, nil)
+		return err
+	}
+	f, err := os.OpenFile(out.file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	out.bytes, err = copyTo(f, out.resp.Body)
+	return errors.Join(err, f.Close())
+}
+
+// isRegular reports whether a file of that name is or can become a regular one, as /dev/null cannot. The empty name stands for stdout.
+func isRegular(name string) bool {
+	if name == "" {
+		return false
+	}
+	info, err := os.Stat(name)
+	return err != nil || info.Mode().IsRegular() || info.IsDir()
 }
 
 // writeHeader writes the status line and the fields, sorted, each on its line.

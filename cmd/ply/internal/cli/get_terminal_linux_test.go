@@ -122,3 +122,21 @@ func TestPasswordIsAskedForWithoutEcho(t *testing.T) {
 	assert.Contains(t, screen.String(), "welcome")
 	assert.NotContains(t, screen.String(), "canary")
 }
+
+func TestInterruptEndsAProgressBarInOrder(t *testing.T) {
+	s := &slowServer{content: bytes.Repeat([]byte("x"), 12<<20), hold: true, halfSent: make(chan struct{}, 1)}
+	p := plyRun{env: plyEnv(t), dir: t.TempDir()}
+	cmd := p.command(t.Context(), t, "get", "-O", serve(t, s.ServeHTTP).URL+"/large.bin")
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 25, Cols: 100})
+	require.NoError(t, err)
+	defer terminal.Close()
+	go func() {
+		<-s.halfSent
+		io.WriteString(terminal, "\x03") // Ctrl-C
+	}()
+	var screen bytes.Buffer
+	io.Copy(&screen, terminal)
+	cmd.Wait()
+	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode(), screen.String())
+	assert.Contains(t, screen.String(), "interrupted")
+}

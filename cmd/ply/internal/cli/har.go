@@ -11,6 +11,7 @@ import (
 
 	"github.com/plyhttp/ply/har"
 	"github.com/plyhttp/ply/plytest/tape"
+	"github.com/plyhttp/ply/redact"
 )
 
 // maxHARBody bounds what an archive keeps of each body.
@@ -52,7 +53,7 @@ func (l harLayer) RoundTrip(r *http.Request) (*http.Response, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
-		x.Failure = &tape.Failure{At: time.Since(began), Kind: failureKind(err), Text: err.Error()}
+		x.Failure = &tape.Failure{At: time.Since(began), Kind: failureKind(err), Text: redact.ErrorText(err)}
 		return nil, err
 	}
 	headerAt := time.Now()
@@ -109,7 +110,7 @@ func (b *harBody) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) && b.exchange.Failure == nil {
-		b.exchange.Failure = &tape.Failure{At: time.Since(b.began), Kind: failureKind(err), Text: err.Error()}
+		b.exchange.Failure = &tape.Failure{At: time.Since(b.began), Kind: failureKind(err), Text: redact.ErrorText(err)}
 	}
 	return n, err
 }

@@ -20,7 +20,10 @@ func newRootCommand(e *env) *cobra.Command {
 		Use:   "ply",
 		Short: "HTTP from the terminal, through a cache that explains itself",
 		Long: `ply gets URLs through the chain of the ply library: an RFC 9111 cache, retries that
-are safe, redirects that leak nothing, and a record of what each layer did.`,
+are safe, redirects that leak nothing, and a record of what each layer did.
+
+The environment gives defaults: PLY_CACHE for --cache, PLY_FORMAT for --format, PLY_COLOR
+for --color. NO_COLOR, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NETRC mean what they always do.`,
 		Example: `  ply get https://example.com                 the body, from the cache if that may be
   ply get -v https://example.com              and what happened, as a waterfall on stderr
   ply get -O https://example.com/image.iso    a download, continued where the last one broke off`,
