@@ -51,6 +51,9 @@ func (s *syncBuffer) String() string {
 // startProxy starts a proxy and waits until it listens.
 func startProxy(t *testing.T, args ...string) *runningProxy {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGTERM that would end the proxy")
+	}
 	p := &runningProxy{cmd: plyRun{}.command(t.Context(), t, append([]string{"proxy", "--cache", "memory"}, args...)...), log: &syncBuffer{}}
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -328,9 +331,6 @@ func TestProxyPassesUpgradedConnectionsThrough(t *testing.T) {
 
 // SIGTERM lets a request have its answer, and takes no others.
 func TestProxyEndsOnceRequestsHaveTheirAnswers(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("there is no SIGTERM to send")
-	}
 	asked, answer := make(chan struct{}), make(chan struct{})
 	origin := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		close(asked)

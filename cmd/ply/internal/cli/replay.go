@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -19,9 +20,9 @@ func newReplayCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Send recorded traffic through other policies, in virtual time",
-		Long: `ply replay takes the traffic of FILE, an HTTP Archive as browsers save it, or stdin for
-"-", and runs it through each policy in virtual time: a week takes seconds. It asks no
-server. The table says what each policy would have cost, and how long callers would have
+		Long: `ply replay takes the traffic of FILE, or stdin for "-": an HTTP Archive as browsers save
+it, or a tape of package plytest/tape. It runs the traffic through each policy in virtual
+time: a week takes seconds. It asks no server. The table says what each policy would have cost, and how long callers would have
 waited; docs/tape.md says how the origin answers what it was not asked then.
 
 ` + policyHelp,
@@ -70,7 +71,12 @@ func (e *env) readTape(name string) (*tape.Tape, error) {
 		defer f.Close()
 		in = f
 	}
-	t, err := tape.FromHAR(bufio.NewReader(in))
+	r := bufio.NewReader(in)
+	decode := tape.FromHAR
+	if beginning, _ := r.Peek(64); bytes.Contains(beginning, []byte(`"tape":`)) { // the first member of a tape
+		decode = tape.Decode
+	}
+	t, err := decode(r)
 	if err != nil {
 		return nil, &codedError{exitError, fmt.Errorf("%s: %w", name, err)} // an archive that is cut off is no broken connection
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/plytest/tape"
 )
 
 var testTime = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
@@ -60,6 +62,16 @@ func TestReplayShowsWhatEachPolicyWouldHaveCost(t *testing.T) {
 	for i, want := range []float64{61, 11, 1} {
 		assert.EqualValues(t, want, reports[i]["origin_requests"], reports[i])
 	}
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	recorded, err := tape.FromHAR(f)
+	require.NoError(t, err)
+	saved := filepath.Join(t.TempDir(), "week.tape")
+	require.NoError(t, recorded.Save(saved))
+	again := ply("replay", saved, "--policy", "none", "--policy", "cache", "-p", "cache,fresh=24h", "--format", "json")
+	assert.Equal(t, got, again, "a tape says the same")
+
 	text := ply("replay", path)
 	assert.Equal(t, 0, text.code)
 	assert.Contains(t, text.stdout, "cache,retry=3")
