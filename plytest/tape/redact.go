@@ -29,10 +29,10 @@ func (d redaction) hides(name string) bool {
 var inURLs = &redact.Redactor{HideParams: redact.SignedURLs}
 
 // Redact returns a copy of the tape without secrets: header fields and parameters of URLs with the name of a secret, passwords in URLs, signatures of signed URLs,
-// and the members of JSON (also in server-sent events) and the fields of forms (also multipart) with the name of a secret, in requests and responses. What it hides becomes REDACTED.
+// and the members of JSON (also in server-sent events) and the fields of forms (also multipart) with the name of a secret, in requests and responses. What it hides becomes REDACTED, and a number 0.
 // r hides more, if it is not nil: the fields in its HideHeaders, and of URLs all that it does not show.
 //
-// It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays, as do numbers, and content with a coding other than gzip and deflate.
+// It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays, as does content with a coding other than gzip and deflate.
 func (t *Tape) Redact(r *redact.Redactor) *Tape {
 	c := &Tape{Start: t.Start}
 	for _, e := range t.Exchanges {
@@ -137,7 +137,7 @@ func (r *Response) redact(hides func(name string) bool) {
 }
 
 // hide replaces spans of the body. What was announced of its length follows.
-func (r *Response) hide(spans [][2]int) {
+func (r *Response) hide(spans []secret) {
 	ends := make([]int, len(r.Chunks))
 	n := 0
 	for i, c := range r.Chunks {
@@ -159,22 +159,28 @@ func (r *Response) hide(spans [][2]int) {
 	}
 }
 
-// replaced puts the placeholder in the place of spans of a text, and moves offsets into it. An offset within a span becomes the end of what replaces it.
-func replaced(text []byte, spans [][2]int, offsets []int) ([]byte, []int) {
+// A secret is where one is in a text, and what is shown in its place.
+type secret struct {
+	begin, end int
+	shown      string
+}
+
+// replaced puts what is shown in the place of secrets of a text, and moves offsets into it. An offset within a secret becomes the end of what replaces it.
+func replaced(text []byte, spans []secret, offsets []int) ([]byte, []int) {
 	if len(spans) == 0 {
 		return text, offsets
 	}
 	var out []byte
 	begin, moved := 0, make([]int, 0, len(offsets))
 	for _, s := range spans {
-		for len(moved) < len(offsets) && offsets[len(moved)] <= s[0] {
+		for len(moved) < len(offsets) && offsets[len(moved)] <= s.begin {
 			moved = append(moved, len(out)+offsets[len(moved)]-begin)
 		}
-		out = append(append(out, text[begin:s[0]]...), redact.Placeholder...)
-		for len(moved) < len(offsets) && offsets[len(moved)] <= s[1] {
+		out = append(append(out, text[begin:s.begin]...), s.shown...)
+		for len(moved) < len(offsets) && offsets[len(moved)] <= s.end {
 			moved = append(moved, len(out))
 		}
-		begin = s[1]
+		begin = s.end
 	}
 	for len(moved) < len(offsets) {
 		moved = append(moved, len(out)+offsets[len(moved)]-begin)
@@ -183,7 +189,7 @@ func replaced(text []byte, spans [][2]int, offsets []int) ([]byte, []int) {
 }
 
 // secretSpans returns where the values of secrets are in content, in their order. Content is known by its type, and JSON also by its first character.
-func secretSpans(contentType string, body []byte, hides func(name string) bool) [][2]int {
+func secretSpans(contentType string, body []byte, hides func(name string) bool) []secret {
 	mediaType, params, _ := mime.ParseMediaType(contentType)
 	switch {
 	case len(body) == 0:
@@ -201,7 +207,7 @@ func secretSpans(contentType string, body []byte, hides func(name string) bool) 
 }
 
 // eventSpans looks into the data of server-sent events, line by line.
-func eventSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
+func eventSpans(body []byte, hides func(name string) bool) (spans []secret) {
 	offset := 0
 	for line := range bytes.SplitAfterSeq(body, []byte("\n")) {
 		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
@@ -213,7 +219,7 @@ func eventSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
 }
 
 // partSpans hides the parts of a form whose names are those of secrets (RFC 7578), and looks into the others by their types.
-func partSpans(body []byte, boundary string, hides func(name string) bool) (spans [][2]int) {
+func partSpans(body []byte, boundary string, hides func(name string) bool) (spans []secret) {
 	offset := 0
 	for part := range bytes.SplitSeq(body, []byte("--"+boundary)) {
 		if head, content, ok := bytes.Cut(part, []byte("\r\n\r\n")); ok {
@@ -223,7 +229,7 @@ func partSpans(body []byte, boundary string, hides func(name string) bool) (span
 			switch {
 			case len(content) == 0:
 			case hides(name):
-				spans = append(spans, [2]int{begin, begin + len(content)})
+				spans = append(spans, secret{begin, begin + len(content), redact.Placeholder})
 			case contentType != "":
 				spans = append(spans, moved(secretSpans(contentType, content, hides), begin)...)
 			}
@@ -248,21 +254,21 @@ func partHeader(head []byte) (contentType, name string) {
 	return contentType, name
 }
 
-func moved(spans [][2]int, by int) [][2]int {
+func moved(spans []secret, by int) []secret {
 	for i := range spans {
-		spans[i][0] += by
-		spans[i][1] += by
+		spans[i].begin += by
+		spans[i].end += by
 	}
 	return spans
 }
 
-func formSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
+func formSpans(body []byte, hides func(name string) bool) (spans []secret) {
 	offset := 0
 	for part := range bytes.SplitSeq(body, []byte("&")) {
 		if name, value, ok := bytes.Cut(part, []byte("=")); ok && len(value) > 0 {
 			plain, err := url.QueryUnescape(string(name))
 			if err != nil || hides(plain) {
-				spans = append(spans, [2]int{offset + len(name) + 1, offset + len(part)})
+				spans = append(spans, secret{offset + len(name) + 1, offset + len(part), redact.Placeholder})
 			}
 		}
 		offset += len(part) + 1
@@ -270,8 +276,8 @@ func formSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
 	return spans
 }
 
-// jsonSpans returns where the strings are that are members with the name of a secret, up to where the text is no JSON.
-func jsonSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
+// jsonSpans returns where the strings and numbers are that are members with the name of a secret, up to where the text is no JSON.
+func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	type level struct{ object, value, secret bool } // value: the next token is a member's value; secret: its name is that of one
@@ -307,8 +313,10 @@ func jsonSpans(body []byte, hides func(name string) bool) (spans [][2]int) {
 		switch token.(type) {
 		case string:
 			if begin+1 < after-1 {
-				spans = append(spans, [2]int{begin + 1, after - 1})
+				spans = append(spans, secret{begin + 1, after - 1, redact.Placeholder})
 			}
+		case json.Number:
+			spans = append(spans, secret{begin, after, "0"})
 		}
 	}
 }

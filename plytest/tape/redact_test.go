@@ -34,6 +34,14 @@ func TestSecretsAreHiddenInEachKindOfContent(t *testing.T) {
 	}
 }
 
+func TestNumberThatIsASecretBecomesZero(t *testing.T) {
+	body := []byte(`{"pin": 1234, "total_tokens": 57, "otp":[12, 34e5 ],"verified":true}`)
+	tp := &tape.Tape{Exchanges: []*tape.Exchange{{Request: tape.Request{Method: "POST", URL: "http://h.example/", Body: body}}}}
+	once := tp.Redact(nil)
+	require.Equal(t, `{"pin": 0, "total_tokens": 57, "otp":[0, 0 ],"verified":true}`, string(once.Exchanges[0].Request.Body))
+	require.Equal(t, once, once.Redact(nil))
+}
+
 func TestSecretsOfURLsInFieldsAreHidden(t *testing.T) {
 	for name, tt := range map[string]struct{ line, want string }{
 		"Link":       {`<https://h.example/?page=2&access_token=c4n4ry>; rel="next"`, `<https://h.example/?page=2&access_token=REDACTED>; rel="next"`},
