@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,9 +49,14 @@ type Options struct {
 	// Reuse answers a request again with the last exchange that it matches when all have been given. Zero answers each exchange once.
 	Reuse bool
 
+	// MaxBodyBytes bounds each body that is recorded. A larger one reaches the caller, but fails the test, and no tape is written. Zero means 64 MiB.
+	MaxBodyBytes int64
+
 	// NoWait replays without the waits of the tape. Zero keeps them: in a bubble of testing/synctest, they cost no time.
 	NoWait bool
 }
+
+const defaultMaxBodyBytes = 64 << 20
 
 // A Session is a tape in a test, recorded or replayed. Make one with [Open]. It is safe for concurrent use.
 type Session struct {
@@ -69,12 +75,15 @@ func Open(t testing.TB, path string, o Options) *Session {
 	t.Helper()
 	s := &Session{t: t, path: path, o: o}
 	mode, err := o.mode(path)
+	if err == nil && o.MaxBodyBytes < 0 {
+		err = errors.New("tape: MaxBodyBytes is negative")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	switch mode {
 	case ModeRecord:
-		s.recording = newRecording()
+		s.recording = newRecording(cmp.Or(o.MaxBodyBytes, defaultMaxBodyBytes))
 		t.Cleanup(s.save)
 	case ModeReplay:
 		recorded, err := Load(path)
@@ -161,11 +170,16 @@ func (s *Session) save() {
 		s.t.Logf("tape: %s is not written, because the test has failed", s.path)
 		return
 	}
+	hidden := redaction{s.o.Redactor, s.o.Scrub, s.o.ShowMembers}
+	recorded, e := s.recording.tape()
+	if e != nil {
+		s.t.Errorf("tape: %s is not written: a body of %s %s has more than %d bytes; see Options.MaxBodyBytes", s.path, e.Request.Method, hidden.url(e.Request.URL), s.recording.limit)
+		return
+	}
 	written := &Tape{}
-	recorded := s.recording.tape()
 	written.Start = recorded.Start
 	for _, e := range recorded.Exchanges {
-		written.Exchanges = append(written.Exchanges, redaction{s.o.Redactor, s.o.Scrub, s.o.ShowMembers}.exchange(e))
+		written.Exchanges = append(written.Exchanges, hidden.exchange(e))
 	}
 	if err := written.Save(s.path); err != nil {
 		s.t.Error(err)

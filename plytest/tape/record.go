@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -19,18 +20,31 @@ import (
 // A recording is what comes by while it is recorded. The lock guards the exchanges and all that they have; it is not held while a request or a body is under way.
 type recording struct {
 	begun time.Time
+	limit int64 // of a body
 
 	mu        sync.Mutex
 	exchanges []*Exchange
+	tooLarge  *Exchange // the first that has a body above the limit
 }
 
-func newRecording() *recording { return &recording{begun: time.Now()} }
+func newRecording(limit int64) *recording {
+	return &recording{begun: time.Now(), limit: min(limit, math.MaxInt64-1)}
+}
+
+// keeps reports whether a body of n bytes is within the limit. r.mu is held.
+func (r *recording) keeps(e *Exchange, n int64) bool {
+	if n > r.limit && r.tooLarge == nil {
+		r.tooLarge = e
+	}
+	return n <= r.limit
+}
 
 // tape returns what has come by so far. A body that is still being read ends there, as if it had been closed.
-func (r *recording) tape() *Tape {
+// It also returns the first exchange that has a body above the limit, or nil.
+func (r *recording) tape() (t *Tape, tooLarge *Exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := &Tape{Start: r.begun.UTC().Truncate(time.Millisecond)}
+	t = &Tape{Start: r.begun.UTC().Truncate(time.Millisecond)}
 	for _, e := range r.exchanges {
 		c := *e
 		if c.Response == nil && c.Failure == nil {
@@ -43,7 +57,7 @@ func (r *recording) tape() *Tape {
 		}
 		t.Exchanges = append(t.Exchanges, &c)
 	}
-	return t
+	return t, r.tooLarge
 }
 
 // roundTrip records what next says.
@@ -95,13 +109,15 @@ func (r *recording) copying(req *http.Request, e *Exchange) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	sent, err := io.ReadAll(body)
+	sent, err := io.ReadAll(io.LimitReader(body, r.limit+1))
 	if err = errors.Join(err, body.Close()); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.Request.Body, e.Request.Trailer = sent, req.Trailer.Clone()
+	if r.keeps(e, int64(len(sent))) {
+		e.Request.Body, e.Request.Trailer = sent, req.Trailer.Clone()
+	}
 	return req, nil
 }
 
@@ -111,13 +127,16 @@ type sentBody struct {
 	recording *recording
 	exchange  *Exchange
 	trailer   http.Header
+	sent      int64
 }
 
 func (b *sentBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.recording.mu.Lock()
 	defer b.recording.mu.Unlock()
-	b.exchange.Request.Body = append(b.exchange.Request.Body, p[:n]...)
+	if b.sent += int64(n); b.recording.keeps(b.exchange, b.sent) {
+		b.exchange.Request.Body = append(b.exchange.Request.Body, p[:n]...)
+	}
 	if err == io.EOF {
 		b.exchange.Request.Trailer = b.trailer.Clone()
 	}
@@ -144,10 +163,10 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 	b.recording.mu.Lock()
 	defer b.recording.mu.Unlock()
 	r := b.exchange.Response
-	if n > 0 {
-		b.read += int64(n)
+	b.read += int64(n)
+	if n > 0 && b.recording.keeps(b.exchange, b.read) {
 		if last := len(r.Chunks) - 1; last >= 0 && at == r.Chunks[last].At { // the reads of a caller divide what came together
-			r.Chunks[last].Data = append(r.Chunks[last].Data[:len(r.Chunks[last].Data):len(r.Chunks[last].Data)], p[:n]...)
+			r.Chunks[last].Data = append(r.Chunks[last].Data, p[:n]...)
 		} else {
 			r.Chunks = append(r.Chunks, Chunk{At: at, Data: slices.Clone(p[:n])})
 		}
