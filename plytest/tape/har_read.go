@@ -109,6 +109,9 @@ func exchangeOf(entry *har.Entry, extension *harExtension) (*Exchange, error) {
 	e.Response.Wait = wait
 	if e.Failure != nil {
 		e.Failure.At = received
+		if n := len(e.Response.Chunks); n > 0 { // the times of an archive may contradict one another: a body fails after what came of it
+			e.Failure.At = max(received, e.Response.Chunks[n-1].At)
+		}
 	}
 	return e, nil
 }
