@@ -41,7 +41,7 @@ type DownloadResult struct {
 // The body is written to a hidden file in the directory of path, which replaces the file at path when the body is complete, as [Save] does it. If it breaks off and the response has
 // a strong validator (RFC 9110 §8.8), this file stays, and so does path+".download", which says what it is a part of. The next Download requests the rest
 // with Range and If-Range (RFC 9110 §14.2, §13.1.5); if the content has changed since then, the server sends the whole, and the part is dropped. Without a strong validator
-// nothing stays, and each Download begins anew. Removing the two files does so, too.
+// nothing stays, and each Download begins anew. Removing the two files does so, too. A file at path+".download" that no Download wrote is left alone, and no part is kept then.
 //
 // The request asks for no content coding, so that the bytes of the file are those that the server counts. The functions of [DownloadProgress] count from the start of the file.
 // Two Downloads to one path at the same time, in two processes even, do not damage the file.
@@ -100,20 +100,21 @@ func (c *Client) downloadOnce(ctx context.Context, d *download, url string, opts
 		opts = append(opts, SetHeader("Range", "bytes="+strconv.FormatInt(first, 10)+"-"), SetHeader("If-Range", state.Validator),
 			RequestOption{func(d *draft) error { d.settings.progressFrom = first; return nil }})
 	}
-	resp, err := ErrorForStatus(c.send(ctx, http.MethodGet, url, opts))
-	var failed *StatusError
-	if size > 0 && errors.As(err, &failed) && failed.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		return DownloadResult{}, errPartUseless
-	}
-	if err != nil {
-		return DownloadResult{}, err
+	resp, err := c.send(ctx, http.MethodGet, url, opts)
+	if _, err = ErrorForStatus(resp, err); err != nil {
+		if size > 0 && StatusIs(err, http.StatusRequestedRangeNotSatisfiable) {
+			err = errPartUseless
+		}
+		return DownloadResult{Response: resp}, err
 	}
 	switch {
 	case resp.StatusCode == http.StatusPartialContent && size > 0:
-		if !state.continuedBy(resp, first) {
+		whole, ok := state.continuedBy(resp, first)
+		if !ok {
 			drain.Response(resp)
 			return DownloadResult{Response: resp}, errPartUseless
 		}
+		state.Length = whole
 	case resp.StatusCode == http.StatusPartialContent || resp.StatusCode < 200 || resp.StatusCode > 299:
 		defer resp.Body.Close()
 		return DownloadResult{Response: resp}, statusError(resp)
@@ -127,11 +128,34 @@ func (c *Client) downloadOnce(ctx context.Context, d *download, url string, opts
 	return got, err
 }
 
+// errForeignState keeps a file that has the name of a state, and is none, from being replaced or removed.
+var errForeignState = errors.New("ply: Download did not write this file")
+
+// loadState reads the state of a part. One that a loss of power has damaged names no part.
+func (d *download) loadState() (s partState, err error) {
+	data, err := os.ReadFile(d.statePath())
+	if err != nil {
+		return partState{}, err
+	}
+	switch err := json.Unmarshal(data, &s); {
+	case err == nil && isPartName(s.Part):
+		return s, nil
+	case err != nil && isCutOffState(string(data)):
+		return partState{}, nil
+	}
+	return partState{}, errForeignState
+}
+
+// isCutOffState reports whether data is the beginning of a state, or what a file system may leave of one.
+func isCutOffState(data string) bool {
+	const beginning = `{"URL":"`
+	return strings.HasPrefix(data, beginning) || strings.HasPrefix(beginning, data) || strings.Trim(data, "\x00") == ""
+}
+
 // left returns what an earlier Download of this URL left, and how many bytes that has; zero means nothing that could be continued.
 func (d *download) left(sum string) (partState, int64) {
-	var s partState
-	data, err := os.ReadFile(d.statePath())
-	if err != nil || json.Unmarshal(data, &s) != nil || !isPartName(s.Part) {
+	s, err := d.loadState()
+	if err != nil || s.Part == "" {
 		return partState{}, 0
 	}
 	if d.anew && s.Part != d.useless {
@@ -148,24 +172,37 @@ func (d *download) left(sum string) (partState, int64) {
 // drop removes a part, and what says that it is there.
 func (d *download) drop(s partState) {
 	if s.Part != "" {
-		os.Remove(d.statePath())
+		d.removeState()
 		os.Remove(d.partPath(s.Part))
 	}
 }
 
-// continuedBy reports whether resp, a 206, is the rest of what the part is the beginning of, from first on.
-func (s partState) continuedBy(resp *http.Response, first int64) bool {
+// removeState removes the state, unless another file has its name by now.
+func (d *download) removeState() {
+	if _, err := d.loadState(); err == nil {
+		os.Remove(d.statePath())
+	}
+}
+
+// continuedBy reports whether resp, a 206, goes on at first with what the part is the beginning of, and how long the whole is. A server may send less
+// than the rest (RFC 9110 §15.3.7), so the end of the body is the end of the content only if the length of the whole is known.
+func (s partState) continuedBy(resp *http.Response, first int64) (whole int64, ok bool) {
 	unit, span, _ := strings.Cut(resp.Header.Get("Content-Range"), " ")
 	positions, complete, _ := strings.Cut(span, "/")
 	from, _, _ := strings.Cut(positions, "-")
 	if !strings.EqualFold(unit, "bytes") || from != strconv.FormatInt(first, 10) {
-		return false
+		return 0, false
 	}
-	if complete != "*" && s.Length >= 0 && complete != strconv.FormatInt(s.Length, 10) {
-		return false
+	whole = s.Length
+	if complete != "*" {
+		n, err := strconv.ParseInt(complete, 10, 64)
+		if err != nil || s.Length >= 0 && n != s.Length {
+			return 0, false
+		}
+		whole = n
 	}
 	tag := resp.Header.Get("Etag")
-	return tag == "" || !strings.HasPrefix(s.Validator, `"`) || tag == s.Validator
+	return whole, whole >= 0 && (tag == "" || !strings.HasPrefix(s.Validator, `"`) || tag == s.Validator)
 }
 
 // write writes the body of resp behind the part of size bytes, of which those from first on come again, and makes the whole the file at d.path.
@@ -206,7 +243,7 @@ func (d *download) write(resp *http.Response, s partState, first, size int64) (n
 	}
 	done = true
 	if s.Validator != "" {
-		os.Remove(d.statePath())
+		d.removeState()
 	}
 	return n, nil
 }
@@ -222,15 +259,16 @@ func (d *download) openPart(s *partState, size int64) (*os.File, error) {
 		return f, err
 	}
 	s.Part = partName()
-	if s.Validator != "" {
-		if err := d.saveState(*s); err != nil {
-			return nil, err
-		}
+	if s.Validator != "" && d.saveState(*s) != nil {
+		s.Validator = "" // it cannot be continued later: a file of the user has the name of the state, or that is too long
 	}
 	return os.OpenFile(d.partPath(s.Part), os.O_RDWR|os.O_CREATE|os.O_EXCL, d.mode.or(0o666))
 }
 
 func (d *download) saveState(s partState) error {
+	if _, err := d.loadState(); errors.Is(err, errForeignState) {
+		return err
+	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err

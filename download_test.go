@@ -236,6 +236,97 @@ func TestDownloadUsesAndRemovesNothingThatIsNotAPart(t *testing.T) {
 	assert.FileExists(t, victim)
 }
 
+func TestDownloadLeavesAFileAloneThatHasTheNameOfItsState(t *testing.T) {
+	for _, content := range []string{"precious", `{"a":1}`, `{"URL":"x"}`} {
+		t.Run(content, func(t *testing.T) {
+			s, download, path := breakingOff(t, "")
+			s.tag = `"a"`
+			require.NoError(t, os.WriteFile(path+".download", []byte(content), 0o600))
+			s.cut = 50_000
+			_, err := download()
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			s.cut = 0
+			got, err := download()
+			require.NoError(t, err)
+			assert.Zero(t, got.Resumed)
+			left, err := os.ReadFile(path + ".download")
+			require.NoError(t, err)
+			assert.Equal(t, content, string(left))
+			require.NoError(t, os.Remove(path+".download"))
+			assertDownloaded(t, s, path)
+		})
+	}
+}
+
+// A state with a name that is too long for the file system costs the continuation, not the download.
+func TestDownloadIntoAFileWithALongName(t *testing.T) {
+	s := &breakingServer{content: randomContent(100), tag: `"a"`}
+	server := httptest.NewServer(s)
+	defer server.Close()
+	client, err := ply.New(ply.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	path := filepath.Join(t.TempDir(), strings.Repeat("n", 250))
+	_, err = client.Download(t.Context(), path, server.URL)
+	require.NoError(t, err)
+	assertDownloaded(t, s, path)
+}
+
+// A server may send less than the rest. Where the first response had no length, Content-Range says whether the whole has come.
+func TestDownloadIsNotCompleteWithTheEndOfAShortPart(t *testing.T) {
+	for _, c := range []struct {
+		complete string // in Content-Range
+		ranges   []string
+	}{
+		{"100000", []string{"", "bytes=45904-", "bytes=55904-"}},
+		{"*", []string{"", "bytes=45904-", ""}}, // the part is of no use: its end could not be told
+	} {
+		t.Run(c.complete, func(t *testing.T) {
+			s := &breakingServer{content: randomContent(100_000), tag: `"a"`}
+			s.rewrite = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Etag", s.tag)
+				switch n := len(s.ranges); {
+				case n == 1:
+					w.Write(s.content[:50_000])
+					w.(http.Flusher).Flush() // with no Content-Length
+					panic(http.ErrAbortHandler)
+				case n == 2:
+					w.Header().Set("Content-Range", "bytes 45904-59999/"+c.complete)
+					w.WriteHeader(http.StatusPartialContent)
+					w.Write(s.content[45_904:60_000])
+					return true
+				}
+				return false
+			}
+			server := httptest.NewServer(s)
+			defer server.Close()
+			client, err := ply.New(ply.Options{})
+			require.NoError(t, err)
+			defer client.Close()
+			path := filepath.Join(t.TempDir(), "file")
+			for len(s.ranges) < len(c.ranges) {
+				require.NoFileExists(t, path)
+				_, err = client.Download(t.Context(), path, server.URL)
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.ranges, s.ranges)
+			assertDownloaded(t, s, path)
+		})
+	}
+}
+
+func TestDownloadReturnsTheResponseOfAStatusError(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	client, err := ply.New(ply.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	got, err := client.Download(t.Context(), filepath.Join(t.TempDir(), "file"), s.URL)
+	require.True(t, ply.StatusIs(err, http.StatusNotFound), err)
+	require.NotNil(t, got.Response)
+	assert.Equal(t, http.StatusNotFound, got.Response.StatusCode)
+}
+
 func TestTwoDownloadsOfOnePartAtATimeBothSucceed(t *testing.T) {
 	s, download, path := breakingOff(t, `"a"`)
 	var wg sync.WaitGroup
