@@ -279,7 +279,7 @@ func verifyStore(ctx context.Context, e *env, c *openCache, o cache.VerifyOption
 		if p.Deleted {
 			deleted = " (removed)"
 		}
-		e.say("%s %s %s: %v%s", p.Kind, printableLine(p.Record), printableLine(p.URL), p.Err, deleted)
+		e.say("%s %s %s: %v%s", p.Kind, printableLine(p.Record), printableLine(p.URL), printableLine(fmt.Sprint(p.Err)), deleted)
 	}
 	report, err := c.Verify(ctx, o)
 	progress.end()

@@ -65,7 +65,7 @@ func (f *rmFlags) run(ctx context.Context, e *env, c *openCache, what []string) 
 		return err
 	}
 	if n > unquestioned {
-		if err := e.confirm(f.yes, fmt.Sprintf("Remove %d entries?", n)); err != nil {
+		if err := e.confirm(ctx, f.yes, fmt.Sprintf("Remove %d entries?", n)); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func newCacheClearCommand(e *env) *cobra.Command {
 			if err := c.failed(cmd.Context()); err != nil {
 				return err
 			}
-			if err := e.confirm(yes, fmt.Sprintf("Remove all %d entries?", n)); err != nil {
+			if err := e.confirm(cmd.Context(), yes, fmt.Sprintf("Remove all %d entries?", n)); err != nil {
 				return err
 			}
 			return reportRemoved(e, n, c.Clear(cmd.Context()))
@@ -134,7 +134,7 @@ func reportRemoved(e *env, n int, err error) error {
 }
 
 // confirm asks a question on the terminal. Without one, only yes will do.
-func (e *env) confirm(yes bool, question string) error {
+func (e *env) confirm(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
@@ -143,7 +143,9 @@ func (e *env) confirm(yes bool, question string) error {
 		return usageErrorf("%s --yes says so; there is no terminal to ask on", question)
 	}
 	fmt.Fprintf(e.stderr, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(f).ReadString('\n')
+	in, stop := untilDone(ctx, f)
+	defer stop()
+	answer, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err
 	}

@@ -39,13 +39,22 @@ func Run(ctx context.Context, args []string, s Stdio) int {
 	return exitCode(err)
 }
 
-// report prints an error once, without secrets and without what could steer a terminal.
-func (e *env) report(err error) {
+// errorText returns what is said of an error, without secrets: nothing for one of which all has been said.
+func errorText(err error) string {
 	var coded *codedError
 	if errors.As(err, &coded) && coded.err == nil {
+		return ""
+	}
+	return strings.TrimPrefix(redact.ErrorText(err), "ply: ")
+}
+
+// report prints an error once, without secrets and without what could steer a terminal.
+func (e *env) report(err error) {
+	text := errorText(err)
+	if text == "" {
 		return
 	}
-	fmt.Fprintf(e.stderr, "%s %s\n", e.errStyle().red("ply:"), printable(strings.TrimPrefix(redact.ErrorText(err), "ply: ")))
+	fmt.Fprintf(e.stderr, "%s %s\n", e.errStyle().red("ply:"), printable(text))
 	if exitCode(err) == exitUsage {
 		fmt.Fprintln(e.stderr, `Run "ply help" or add --help to a command to see what it takes.`)
 	}

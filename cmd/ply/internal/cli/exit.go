@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 
 	"github.com/plyhttp/ply"
@@ -88,8 +90,16 @@ func statusCode(status int) int {
 	return exitOK
 }
 
-// isBrokenPipe reports whether the reader of the output has gone, as head does once it has its lines.
-func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+// isBrokenPipe reports whether the reader of the output has gone, as head does once it has its lines. A connection that the server has closed is another thing.
+func isBrokenPipe(err error) bool {
+	var output *fs.PathError
+	return errors.As(err, &output) && errors.Is(output.Err, syscall.EPIPE)
+}
+
+// isFileError reports whether err came from a file rather than from a connection.
+func isFileError(err error) bool {
+	return errors.As(err, new(*fs.PathError)) || errors.As(err, new(*os.LinkError))
+}
 
 // isTimeout reports whether err says that time ran out.
 func isTimeout(err error) bool {

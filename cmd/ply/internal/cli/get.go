@@ -86,7 +86,7 @@ func (f *getFlags) run(ctx context.Context, e *env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	method, opts, err := f.request.options(e)
+	method, opts, err := f.request.options(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,11 @@ func (f *getFlags) run(ctx context.Context, e *env, args []string) (err error) {
 	var below []ply.Middleware
 	var archive *harRecorder
 	if f.har != "" {
-		archive = newHARRecorder()
+		if archive, err = newHARRecorder(f.har); err != nil {
+			return err
+		}
 		below = append(below, ply.Named("har", archive.middleware))
+		defer func() { err = errors.Join(err, archive.save(f.showSecrets)) }()
 	}
 	c, err := f.open(ctx, cache.Options{}, below...)
 	if err != nil {
@@ -106,11 +109,7 @@ func (f *getFlags) run(ctx context.Context, e *env, args []string) (err error) {
 	g := &getting{f: f, env: e, chain: c, method: method, opts: opts, bars: newBars(e, f.noProgress)}
 	err = g.all(ctx, jobs)
 	g.bars.wait()
-	err = errors.Join(err, c.close())
-	if archive != nil {
-		err = errors.Join(err, archive.save(f.har, f.showSecrets))
-	}
-	return err
+	return errors.Join(err, c.close())
 }
 
 // jobs are the URLs with their files.
@@ -208,13 +207,14 @@ func (g *getting) one(ctx context.Context, j job, before <-chan struct{}) error 
 			err = g.write(out)
 		}
 	}
-	if err == nil || out.resp != nil {
-		err = errors.Join(err, g.describe(out))
+	err = g.verdict(out, err)
+	if failed := g.describe(ctx, out, err); failed != nil {
+		err = failed
 	}
 	if info, ok := ply.CallInfoFromContext(ctx); ok && g.f.verbose {
 		fmt.Fprintln(g.env.stderr, strings.TrimRight(printable(info.String()), "\n"))
 	}
-	return g.verdict(out, err)
+	return err
 }
 
 // verdict is the error for what came of a URL: statuses have exit codes, too.

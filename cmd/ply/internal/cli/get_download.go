@@ -18,7 +18,7 @@ func (g *getting) download(ctx context.Context, out *outcome) error {
 	got, err := g.chain.client.Download(ctx, out.file, out.url, opts...)
 	bar.end(err == nil)
 	out.resp, out.bytes, out.resumed = got.Response, got.Bytes, got.Resumed
-	return err
+	return savingError(got.Response, err)
 }
 
 // bars are the progress bars on the terminal. Without a terminal there are none.

@@ -72,7 +72,7 @@ func (g *getting) write(out *outcome) error {
 func (out *outcome) save() (err error) {
 	if isRegular(out.file) {
 		out.bytes, err = ply.Save(out.file)(out.resp, nil)
-		return err
+		return savingError(out.resp, err)
 	}
 	f, err := os.OpenFile(out.file, os.O_WRONLY, 0)
 	if err != nil {
@@ -166,6 +166,14 @@ func networkError(err error) error {
 	return &codedError{exitNetwork, fmt.Errorf("the body broke off: %w", err)}
 }
 
+// savingError gives an error of [ply.Save] or [ply.Client.Download] its exit code: once there was a response, it is that of a file, of the status, or of a body that broke off.
+func savingError(resp *http.Response, err error) error {
+	if err == nil || resp == nil || errors.Is(err, context.Canceled) || errors.As(err, new(*ply.StatusError)) || isFileError(err) {
+		return err
+	}
+	return &codedError{exitNetwork, err}
+}
+
 // isText reports whether content of a type that begins like this is text.
 func isText(contentType string, beginning []byte) bool {
 	if bytes.IndexByte(beginning, 0) >= 0 {
@@ -183,9 +191,10 @@ func isText(contentType string, beginning []byte) bool {
 // gotJSON is the line of --format json for a URL.
 type gotJSON struct {
 	URL     string       `json:"url"`
-	Status  int          `json:"status"`
-	Proto   string       `json:"proto"`
-	Header  http.Header  `json:"header"`
+	Error   string       `json:"error,omitempty"`  // without secrets
+	Status  int          `json:"status,omitempty"` // this and the next two are there if there was an answer
+	Proto   string       `json:"proto,omitempty"`
+	Header  http.Header  `json:"header,omitempty"`
 	Cache   string       `json:"cache,omitempty"`
 	Bytes   int64        `json:"bytes"`
 	Resumed int64        `json:"resumed,omitempty"`
@@ -195,25 +204,28 @@ type gotJSON struct {
 	Record  ply.CallInfo `json:"record"`
 }
 
-// describe writes what --format json shows of a response, or what -i does of a download.
-func (g *getting) describe(out *outcome) error {
+// describe writes what --format json shows of a URL, with the error if there is one, or what -i does of a download.
+func (g *getting) describe(ctx context.Context, out *outcome, failed error) error {
 	if !g.env.json() {
 		if out.file != "" && g.f.include && out.resp != nil {
 			return g.writeHeader(out.resp)
 		}
 		return nil
 	}
-	line := gotJSON{URL: out.url, Status: out.resp.StatusCode, Proto: out.resp.Proto, Header: out.resp.Header,
-		Bytes: out.bytes, Resumed: out.resumed, File: out.file}
-	if status, ok := cache.StatusOf(out.resp); ok {
-		line.Cache = status.Outcome()
+	line := gotJSON{URL: out.url, Bytes: out.bytes, Resumed: out.resumed, File: out.file}
+	line.Error = errorText(failed)
+	if resp := out.resp; resp != nil {
+		line.Status, line.Proto, line.Header = resp.StatusCode, resp.Proto, resp.Header
+		if status, ok := cache.StatusOf(resp); ok {
+			line.Cache = status.Outcome()
+		}
+		if text := string(out.body); out.file == "" && utf8.ValidString(text) {
+			line.Body = &text
+		} else {
+			line.Base64 = base64.StdEncoding.EncodeToString(out.body)
+		}
 	}
-	if text := string(out.body); out.file == "" && utf8.ValidString(text) {
-		line.Body = &text
-	} else {
-		line.Base64 = base64.StdEncoding.EncodeToString(out.body)
-	}
-	line.Record, _ = ply.CallInfoFrom(out.resp)
+	line.Record, _ = ply.CallInfoFromContext(ctx)
 	encoder := json.NewEncoder(g.env.stdout)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(line); err != nil {
@@ -222,7 +234,7 @@ func (g *getting) describe(out *outcome) error {
 	return nil
 }
 
-// remoteName is the name that -O gives a file: the last part of the path. It names nothing outside of the directory, and no hidden file.
+// remoteName is the name that -O gives a file: the last part of the path. It names nothing outside of the directory, no hidden file and no device, and other programs do not take it for a flag.
 func remoteName(u *url.URL) string {
 	name := path.Base(u.Path)
 	name = strings.Map(func(r rune) rune {
@@ -231,9 +243,22 @@ func remoteName(u *url.URL) string {
 		}
 		return r
 	}, name)
-	name = strings.TrimLeft(name, ".")
-	if strings.Trim(name, "_") == "" {
+	name = strings.TrimRight(strings.TrimLeft(name, "."), ". ") // Windows drops those at the end
+	stem, _, _ := strings.Cut(name, ".")
+	switch {
+	case strings.Trim(name, "_ ") == "":
 		return "index.html"
+	case name[0] == '-' || isDevice(stem):
+		return "_" + name
 	}
 	return name
+}
+
+// isDevice reports whether Windows has a device of that name in each directory.
+func isDevice(name string) bool {
+	name = strings.ToUpper(strings.TrimRight(name, " "))
+	if len(name) == 4 && '1' <= name[3] && name[3] <= '9' {
+		name = name[:3] + "1"
+	}
+	return slices.Contains([]string{"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}, name)
 }

@@ -18,7 +18,7 @@ import (
 // requestFlags are the flags that say what is sent.
 type requestFlags struct {
 	header   []string
-	data     string
+	data     []string
 	json     string
 	method   string
 	head     bool
@@ -34,7 +34,7 @@ const secretSources = "env:NAME, file:PATH or ask"
 func (f *requestFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "a header field, as \"Name: value\", or @FILE with one in each line; may be given again")
-	flags.StringVarP(&f.data, "data", "d", "", "the content of a POST; @FILE reads a file and - stdin")
+	flags.StringArrayVarP(&f.data, "data", "d", nil, "the content of a POST; @FILE reads a file and - stdin; given again, the parts are joined with &")
 	flags.StringVar(&f.json, "json", "", "as --data, with the types for JSON")
 	flags.StringVarP(&f.method, "request", "X", "", "the method")
 	flags.BoolVarP(&f.head, "head", "I", false, "HEAD: the status line and the header alone")
@@ -51,11 +51,11 @@ func (f *requestFlags) add(cmd *cobra.Command) {
 }
 
 // options returns the method and the options of a request. It reads stdin and files at most once, for all URLs.
-func (f *requestFlags) options(e *env) (method string, opts []ply.RequestOption, err error) {
+func (f *requestFlags) options(ctx context.Context, e *env) (method string, opts []ply.RequestOption, err error) {
 	method = http.MethodGet
 	if f.hasData() || f.hasJSON() {
 		method = http.MethodPost
-		body, err := f.body(e)
+		body, err := f.body(ctx, e)
 		if err != nil {
 			return "", nil, err
 		}
@@ -67,6 +67,9 @@ func (f *requestFlags) options(e *env) (method string, opts []ply.RequestOption,
 	if f.method != "" {
 		method = f.method
 	}
+	if !isToken(method) {
+		return "", nil, usageErrorf("--request is %q, which is no method", method)
+	}
 	header, err := f.fields()
 	if err != nil {
 		return "", nil, err
@@ -74,30 +77,56 @@ func (f *requestFlags) options(e *env) (method string, opts []ply.RequestOption,
 	for name, values := range header {
 		opts = append(opts, ply.SetHeader(name, values...))
 	}
-	credentials, err := f.credentials(e)
+	credentials, err := f.credentials(ctx, e)
 	return method, append(opts, credentials...), err
 }
 
 // body returns the content of --data or --json, with the type that a field of --header may replace.
-func (f *requestFlags) body(e *env) (opts []ply.RequestOption, err error) {
-	content, types := f.data, ply.SetHeader("Content-Type", "application/x-www-form-urlencoded")
+func (f *requestFlags) body(ctx context.Context, e *env) (opts []ply.RequestOption, err error) {
+	contents, types := f.data, ply.SetHeader("Content-Type", "application/x-www-form-urlencoded")
 	if f.hasJSON() {
-		content, types = f.json, ply.Combine(ply.SetHeader("Content-Type", "application/json"), ply.SetHeader("Accept", "application/json"))
+		contents, types = []string{f.json}, ply.Combine(ply.SetHeader("Content-Type", "application/json"), ply.SetHeader("Accept", "application/json"))
 	}
-	switch path, isFile := strings.CutPrefix(content, "@"); {
-	case content == "-" || content == "@-":
-		data, err := io.ReadAll(e.stdin)
-		if err != nil {
-			return nil, fmt.Errorf("stdin cannot be read: %w", err)
-		}
-		return []ply.RequestOption{ply.BodyBytes(data), types}, nil
-	case isFile:
+	if path, isFile := strings.CutPrefix(contents[0], "@"); isFile && path != "-" && len(contents) == 1 {
 		if _, err := os.Stat(path); err != nil {
 			return nil, usageErrorf("the content cannot be read: %w", err)
 		}
 		return []ply.RequestOption{ply.BodyFile(path), types}, nil
 	}
-	return []ply.RequestOption{ply.BodyString(content), types}, nil
+	parts, stdin := make([][]byte, len(contents)), false
+	for i, content := range contents {
+		if content == "-" || content == "@-" {
+			if stdin {
+				return nil, usageErrorf("stdin is the content twice: it can be read once")
+			}
+			stdin = true
+		}
+		if parts[i], err = readContent(ctx, e, content); err != nil {
+			return nil, err
+		}
+	}
+	return []ply.RequestOption{ply.BodyBytes(bytes.Join(parts, []byte("&"))), types}, nil
+}
+
+// readContent returns the content that one --data or --json stands for.
+func readContent(ctx context.Context, e *env, content string) ([]byte, error) {
+	switch path, isFile := strings.CutPrefix(content, "@"); {
+	case content == "-" || content == "@-":
+		in, stop := untilDone(ctx, e.stdin)
+		defer stop()
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return nil, fmt.Errorf("stdin cannot be read: %w", err)
+		}
+		return data, nil
+	case isFile:
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, usageErrorf("the content cannot be read: %w", err)
+		}
+		return data, nil
+	}
+	return []byte(content), nil
 }
 
 // fields returns the fields of --header.
@@ -121,22 +150,34 @@ func (f *requestFlags) fields() (http.Header, error) {
 			if !ok || strings.TrimSpace(name) == "" {
 				return nil, usageErrorf("a header field has no colon: write \"Name: value\"") // the line may be a secret
 			}
-			h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+			if !isToken(name) {
+				return nil, usageErrorf("%q is no name of a header field", name)
+			}
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return nil, usageErrorf("the value of the header field %s has control characters", name)
+			}
+			h.Add(name, value)
 		}
 	}
 	return h, nil
 }
 
-func (f *requestFlags) credentials(e *env) ([]ply.RequestOption, error) {
+// isToken reports whether s can be a method or the name of a field (RFC 9110 §5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) })
+}
+
+func (f *requestFlags) credentials(ctx context.Context, e *env) ([]ply.RequestOption, error) {
 	switch {
 	case f.bearer != "":
-		token, err := e.secret("--bearer", f.bearer)
+		token, err := e.secret(ctx, "--bearer", f.bearer)
 		return []ply.RequestOption{ply.Bearer(token)}, err
 	case f.user != "":
 		if strings.Contains(f.user, ":") {
 			return nil, usageErrorf("--user is a name without a password: give that with --password %s", secretSources)
 		}
-		password, err := e.secret("--password", f.password)
+		password, err := e.secret(ctx, "--password", f.password)
 		return []ply.RequestOption{ply.BasicAuth(f.user, password)}, err
 	}
 	return nil, nil
@@ -199,7 +240,7 @@ func (f *getFlags) curlResponse(e *env, r *http.Request, jobs []job) (*http.Resp
 		}
 	}
 	command = strings.Replace(command, "curl", "curl"+more, 1)
-	if file, isFile := strings.CutPrefix(f.request.data+f.request.json, "@"); isFile && file != "-" {
+	if file, isFile := strings.CutPrefix(strings.Join(f.request.data, "&")+f.request.json, "@"); isFile && file != "-" && len(f.request.data) <= 1 {
 		if i := strings.LastIndex(command, " --data-binary @body "); i >= 0 {
 			command = command[:i] + " --data-binary " + logging.ShellQuote("@"+file) + command[i+len(" --data-binary @body"):]
 		}

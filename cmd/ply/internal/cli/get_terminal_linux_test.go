@@ -123,6 +123,38 @@ func TestPasswordIsAskedForWithoutEcho(t *testing.T) {
 	assert.NotContains(t, screen.String(), "canary")
 }
 
+func TestInterruptEndsAQuestionAndLeavesTheEchoOn(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=60") })
+	p := plyRun{env: plyEnv(t), dir: t.TempDir()}
+	require.Zero(t, p.run(t, "get", "--cache", "store", s.URL).code)
+	for question, args := range map[string][]string{
+		"password: ":                  {"get", "--user", "me", s.URL},
+		"Remove all 1 entries? [y/N]": {"cache", "clear", "store"},
+	} {
+		cmd := p.command(t.Context(), t, args...)
+		terminal, err := pty.Start(cmd)
+		require.NoError(t, err)
+		defer terminal.Close()
+		var screen bytes.Buffer
+		b := make([]byte, 256)
+		for !bytes.Contains(screen.Bytes(), []byte(question)) {
+			n, err := terminal.Read(b)
+			require.NoError(t, err, screen.String())
+			screen.Write(b[:n])
+		}
+		if question == "password: " {
+			require.Eventually(t, func() bool { return !echoes(t, terminal) }, 10*time.Second, time.Millisecond)
+		}
+		_, err = io.WriteString(terminal, "\x03") // Ctrl-C
+		require.NoError(t, err)
+		io.Copy(&screen, terminal)
+		cmd.Wait()
+		assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode(), screen.String())
+		assert.True(t, echoes(t, terminal), question)
+	}
+	assert.Contains(t, p.run(t, "cache", "ls", "store").stdout, s.URL, "nothing was removed")
+}
+
 func TestInterruptEndsAProgressBarInOrder(t *testing.T) {
 	s := &slowServer{content: bytes.Repeat([]byte("x"), 12<<20), hold: true, halfSent: make(chan struct{}, 1)}
 	p := plyRun{env: plyEnv(t), dir: t.TempDir()}

@@ -63,6 +63,7 @@ func TestGetSendsWhatTheFlagsSay(t *testing.T) {
 		{[]string{"-d", "a=b"}, "POST application/x-www-form-urlencoded|||a=b"},
 		{[]string{"-d", ""}, "POST application/x-www-form-urlencoded|||"},
 		{[]string{"-d", "@body", "-H", "Content-Type: text/plain"}, "POST text/plain|||from a file"},
+		{[]string{"-d", "a=b", "-d", "@body", "-d", "-"}, "POST application/x-www-form-urlencoded|||a=b&from a file&from stdin"},
 		{[]string{"-d", "-"}, "POST application/x-www-form-urlencoded|||from stdin"},
 		{[]string{"--json", `{"a":1}`, "-X", "PUT"}, `PUT application/json|||{"a":1}`},
 		{[]string{"--bearer", "env:TOKEN"}, "GET ||Bearer canary|"},
@@ -142,6 +143,7 @@ func TestRemoteNamesStayInTheDirectory(t *testing.T) {
 	for path, want := range map[string]string{
 		"/a/image.iso": "image.iso", "": "index.html", "/": "index.html", "/..": "index.html", "/a/.bashrc": "bashrc",
 		"/%2e%2e%2fetc%2fpasswd": "passwd", "/a%5cb": "a_b", "/esc%1b%5b2J": "esc_[2J",
+		"/-rf": "_-rf", "/nul": "_nul", "/COM3.txt": "_COM3.txt", "/com10": "com10", "/a.": "a", "/a%20": "a", "/%20": "index.html", "/.%20.": "index.html", "/a%00b": "a_b",
 	} {
 		jobs, err := (&getFlags{remoteName: true, parallel: 1}).jobs([]string{"http://example.com" + path})
 		require.NoError(t, err)
@@ -176,6 +178,49 @@ func TestGetAsJSONIsOneObjectForEachURL(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &file))
 	assert.Equal(t, "text", file["file"])
 	assert.EqualValues(t, 3, file["bytes"])
+}
+
+func TestGetAsJSONHasAnObjectForWhatFailed(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cut" {
+			w.Header().Set("Content-Length", "10")
+			io.WriteString(w, "half")
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	})
+	closed := serve(t, nil)
+	closed.Close()
+	p := plyRun{env: plyEnv(t), dir: t.TempDir()}
+	for _, c := range []struct {
+		args   []string
+		status any
+		err    string
+		code   int
+	}{
+		{[]string{closed.URL + "/?token=canary"}, nil, "connection refused", exitNetwork},
+		{[]string{"-o", "file", closed.URL + "/?token=canary"}, nil, "connection refused", exitNetwork},
+		{[]string{s.URL + "/404"}, 404., "", exitStatus4xx},
+		{[]string{"--fail", s.URL + "/404"}, 404., "404 Not Found", exitStatus4xx},
+		{[]string{"-o", "file", s.URL + "/404"}, 404., "404 Not Found", exitStatus4xx},
+		{[]string{s.URL + "/cut"}, 200., "unexpected EOF", exitNetwork},
+		{[]string{"-o", "file", s.URL + "/cut"}, 200., "unexpected EOF", exitNetwork},
+		{[]string{"--offline", s.URL + "/absent"}, 504., "leave out --offline", exitNotCached},
+	} {
+		got := p.run(t, append([]string{"get", "--format", "json", "--retries", "0"}, c.args...)...)
+		assert.Equal(t, c.code, got.code, "%v", c.args)
+		var line map[string]any
+		require.NoError(t, json.Unmarshal([]byte(got.stdout), &line), "%v: %s", c.args, got.stdout)
+		assert.Equal(t, c.args[len(c.args)-1], line["url"])
+		assert.Equal(t, c.status, line["status"], "%v", c.args)
+		if c.err == "" {
+			assert.NotContains(t, line, "error")
+		} else {
+			assert.Contains(t, line["error"], c.err, "%v", c.args)
+			assert.NotContains(t, line["error"], "canary")
+		}
+		assert.Contains(t, line, "record")
+	}
 }
 
 func TestHARHasRedirectsAndRetriesAndNoSecrets(t *testing.T) {

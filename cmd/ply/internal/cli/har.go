@@ -20,12 +20,21 @@ const maxHARBody = 32 << 20
 // harRecorder records the exchanges with servers: it is the layer next to the transport, so that each redirect and each attempt is one.
 type harRecorder struct {
 	start time.Time
+	file  *os.File
 
 	mu        sync.Mutex
 	exchanges []*tape.Exchange // each with what mu guards until its body has ended
 }
 
-func newHARRecorder() *harRecorder { return &harRecorder{start: time.Now()} }
+// newHARRecorder returns a recorder for the file at path, which is opened before anything is sent: what cannot be kept is not done. save closes it.
+// The file is for the user alone: even without secrets it says what the user did.
+func newHARRecorder(path string) (*harRecorder, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &harRecorder{start: time.Now(), file: f}, nil
+}
 
 func (h *harRecorder) middleware(next http.RoundTripper) http.RoundTripper {
 	return harLayer{h, next}
@@ -115,19 +124,20 @@ func (b *harBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// save writes the archive. It is for the user alone: even without secrets it says what the user did.
-func (h *harRecorder) save(path string, secrets bool) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
+// save writes the archive in place of what the file had, and closes it.
+func (h *harRecorder) save(secrets bool) (err error) {
 	defer func() {
-		if closeErr := f.Close(); err == nil {
+		if closeErr := h.file.Close(); err == nil {
 			err = closeErr
 		}
 	}()
+	if info, statErr := h.file.Stat(); statErr == nil && info.Mode().IsRegular() {
+		if err := h.file.Truncate(0); err != nil {
+			return err
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := &tape.Tape{Start: h.start, Exchanges: h.exchanges}
-	return t.WriteHAR(f, har.Options{KeepSecrets: secrets, Creator: har.Creator{Name: "ply", Version: version()}})
+	return t.WriteHAR(h.file, har.Options{KeepSecrets: secrets, Creator: har.Creator{Name: "ply", Version: version()}})
 }

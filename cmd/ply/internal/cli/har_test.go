@@ -8,5 +8,5 @@ import (
 )
 
 func TestRecorderOfArchivesKeepsTheContractOfALayer(t *testing.T) {
-	plytest.CheckMiddleware(t, ply.Chain(newHARRecorder().middleware)) // as a client mounts it
+	plytest.CheckMiddleware(t, ply.Chain((&harRecorder{}).middleware)) // as a client mounts it
 }

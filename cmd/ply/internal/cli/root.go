@@ -43,14 +43,19 @@ for --color. NO_COLOR, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NETRC mean what the
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(e.stdin)
-	root.SetOut(e.stdout)
+	root.SetOut(quietPipe{e.stdout})
 	root.SetErr(e.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageErrorf("%w", err) })
 	root.SetHelpTemplate(helpTemplate)
 	shared := root.PersistentFlags()
 	shared.StringVar(&e.format, "format", orDefault(e.getenv("PLY_FORMAT"), "text"), "output for people (text) or programs (json)")
 	shared.StringVar(&e.color, "color", orDefault(e.getenv("PLY_COLOR"), "auto"), "colours: auto, always, never; auto heeds NO_COLOR")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return e.check() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateFlagGroups(); err != nil { // cobra would do so later, without the exit code
+			return usageErrorf("%w", err)
+		}
+		return e.check()
+	}
 	complete(root, "format", "text", "json")
 	complete(root, "color", "auto", "always", "never")
 	root.AddCommand(
@@ -61,7 +66,28 @@ for --color. NO_COLOR, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NETRC mean what the
 		newProxyCommand(e),
 		newReplayCommand(e),
 	)
+	refuseUnknownTopics(root)
 	return root
+}
+
+// refuseUnknownTopics has cobra's own commands, help and completion, refuse what they do not know, rather than show what they know and end with 0.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return usageErrorf("there is no command %q", strings.Join(args, " "))
+				}
+				return nil
+			}
+		case "completion":
+			cmd.Args = noSuchSubcommand
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
 
 // helpTemplate is cobra's, with the examples first: what a reader looks for.
@@ -106,6 +132,17 @@ func orDefault(value, otherwise string) string {
 		return otherwise
 	}
 	return value
+}
+
+// A quietPipe takes no offence at a reader that has gone, of which cobra would write an error when it shows a help text.
+type quietPipe struct{ w io.Writer }
+
+func (q quietPipe) Write(p []byte) (int, error) {
+	n, err := q.w.Write(p)
+	if isBrokenPipe(err) {
+		return len(p), nil
+	}
+	return n, err
 }
 
 // complete offers values of a flag to the shell.

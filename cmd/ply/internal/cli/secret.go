@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,7 +12,7 @@ import (
 
 // secret returns the secret that a flag names: env:NAME, file:PATH, or ask for a prompt on the terminal. The secret itself is refused,
 // for other users of the machine see the arguments of a process, and shells keep them.
-func (e *env) secret(flag, source string) (string, error) {
+func (e *env) secret(ctx context.Context, flag, source string) (string, error) {
 	kind, name, _ := strings.Cut(source, ":")
 	secret := ""
 	switch {
@@ -28,7 +30,7 @@ func (e *env) secret(flag, source string) (string, error) {
 			return "", usageErrorf("%s cannot be asked for without a terminal: give env:NAME or file:PATH", flag)
 		}
 		fmt.Fprintf(e.stderr, "%s: ", strings.TrimLeft(flag, "-"))
-		data, err := term.ReadPassword(int(in.Fd()))
+		data, err := readPassword(ctx, int(in.Fd()))
 		fmt.Fprintln(e.stderr)
 		if err != nil {
 			return "", fmt.Errorf("%s cannot be asked for: %w", flag, err)
@@ -41,4 +43,27 @@ func (e *env) secret(flag, source string) (string, error) {
 		return "", usageErrorf("%s is empty: %s has nothing", flag, source)
 	}
 	return secret, nil
+}
+
+// readPassword reads a line from the terminal, which does not show it. If ctx ends first, the terminal is left as it was; the goroutine that waits for the line ends with the process.
+func readPassword(ctx context.Context, terminal int) ([]byte, error) {
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return nil, err
+	}
+	type typed struct {
+		line []byte
+		err  error
+	}
+	read := make(chan typed, 1)
+	go func() {
+		line, err := term.ReadPassword(terminal)
+		read <- typed{line, err}
+	}()
+	select {
+	case t := <-read:
+		return t.line, t.err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(terminal, before))
+	}
 }
