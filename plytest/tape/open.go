@@ -170,18 +170,13 @@ func (s *Session) save() {
 		s.t.Logf("tape: %s is not written, because the test has failed", s.path)
 		return
 	}
-	hidden := redaction{s.o.Redactor, s.o.Scrub, s.o.ShowMembers}
+	hidden := redaction{redactor: s.o.Redactor, scrub: s.o.Scrub, shown: s.o.ShowMembers}
 	recorded, e := s.recording.tape()
 	if e != nil {
 		s.t.Errorf("tape: %s is not written: a body of %s %s has more than %d bytes; see Options.MaxBodyBytes", s.path, e.Request.Method, hidden.url(e.Request.URL), s.recording.limit)
 		return
 	}
-	written := &Tape{}
-	written.Start = recorded.Start
-	for _, e := range recorded.Exchanges {
-		written.Exchanges = append(written.Exchanges, hidden.exchange(e))
-	}
-	if err := written.Save(s.path); err != nil {
+	if err := hidden.tape(recorded).Save(s.path); err != nil {
 		s.t.Error(err)
 	}
 }

@@ -37,9 +37,11 @@ type Player struct {
 	exchanges []*Exchange // as they are answered
 	requests  []Request   // redacted, as they are matched
 	keys      []string    // "" matches nothing
+	callers   []string    // with whose credentials the requests were sent
 
-	mu   sync.Mutex
-	used []bool
+	mu       sync.Mutex
+	used     []bool
+	assigned assignment
 }
 
 // defaultMatch compares method, URL and content. Credentials do not count: they change from day to day, and are not on a tape.
@@ -52,14 +54,14 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 	if byDefault {
 		o.Match = defaultMatch
 	}
-	p := &Player{o: o, byDefault: byDefault, redaction: redaction{o.Redactor, o.Scrub, o.ShowMembers}, exchanges: t.Exchanges, used: make([]bool, len(t.Exchanges))}
+	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, used: make([]bool, len(t.Exchanges))}
 	for i, e := range t.Exchanges {
 		r := p.redaction.exchange(&Exchange{Request: e.Request}).Request
 		key, err := p.key(r)
 		if err != nil {
 			return nil, fmt.Errorf("tape: exchange %d: %w", i, redact.Error(err))
 		}
-		p.requests, p.keys = append(p.requests, r), append(p.keys, key)
+		p.requests, p.keys, p.callers = append(p.requests, r), append(p.keys, key), append(p.callers, p.redaction.callerOf(e.Request.Header))
 	}
 	return p, nil
 }
@@ -94,12 +96,13 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	caller := p.redaction.callerOf(sent.Header)
 	sent = p.redaction.exchange(&Exchange{Request: sent}).Request
 	key, err := p.key(sent)
 	if err != nil {
 		return nil, err
 	}
-	e := p.take(key)
+	e := p.take(key, caller)
 	if e == nil {
 		return nil, p.unmatched(sent)
 	}
@@ -116,24 +119,32 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.httpResponse(r), nil
 }
 
-// take returns the first exchange with a key that is left, or with Reuse the last one, or nil.
-func (p *Player) take(key string) *Exchange {
+// take returns the first exchange with a key that is left, or with Reuse the last one, or nil. Exchanges of the same caller go before those of others.
+func (p *Player) take(key, caller string) *Exchange {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last := -1
+	first, last := -1, -1
 	for i, k := range p.keys {
 		if k != key {
 			continue
 		}
-		if last = i; !p.used[i] {
-			p.used[i] = true
-			return p.exchanges[i]
+		rank := p.assigned.rank(caller, p.callers[i])
+		if !p.used[i] && (first < 0 || rank > p.assigned.rank(caller, p.callers[first])) {
+			first = i
+		}
+		if last < 0 || rank >= p.assigned.rank(caller, p.callers[last]) {
+			last = i
 		}
 	}
-	if last < 0 || !p.o.Reuse {
-		return nil
+	switch {
+	case first >= 0:
+		p.used[first] = true
+		p.assigned.assign(caller, p.callers[first])
+		return p.exchanges[first]
+	case last >= 0 && p.o.Reuse:
+		return p.exchanges[last]
 	}
-	return p.exchanges[last]
+	return nil
 }
 
 // Unused returns the exchanges of the tape that no request has asked for yet.

@@ -3,6 +3,7 @@ package tape
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ type redaction struct {
 	redactor *redact.Redactor
 	scrub    func(*Exchange)
 	shown    []string // members of content with the name of a secret that are none
+	callers  *callers // numbers the credentials of requests; nil if all look the same
 }
 
 // hides reports whether a member of content has the name of a secret.
@@ -30,13 +32,21 @@ var inURLs = &redact.Redactor{HideParams: redact.SignedURLs}
 
 // Redact returns a copy of the tape without secrets: header fields and parameters of URLs with the name of a secret, passwords in URLs, signatures of signed URLs,
 // and the members of JSON (also in server-sent events) and the fields of forms (also multipart) with the name of a secret, in requests and responses. What it hides becomes REDACTED, and a number 0.
+// The credentials of requests are numbered as they appear, REDACTED-1 and so on, so that the tape says which requests had the same.
 // r hides more, if it is not nil: the fields in its HideHeaders, and of URLs all that it does not show.
 //
 // It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays, as does content with a coding other than gzip and deflate.
-func (t *Tape) Redact(r *redact.Redactor) *Tape {
+func (t *Tape) Redact(r *redact.Redactor) *Tape { return redaction{redactor: r}.tape(t) }
+
+// tape hides the secrets of a tape. All credentials of requests get their numbers first: a login's answer comes before the requests that have its token.
+func (d redaction) tape(t *Tape) *Tape {
+	d.callers = &callers{}
+	for _, e := range t.Exchanges {
+		d.header(e.Request.Header, true)
+	}
 	c := &Tape{Start: t.Start}
 	for _, e := range t.Exchanges {
-		c.Exchanges = append(c.Exchanges, redaction{redactor: r}.exchange(e))
+		c.Exchanges = append(c.Exchanges, d.exchange(e))
 	}
 	return c
 }
@@ -45,9 +55,9 @@ func (d redaction) exchange(e *Exchange) *Exchange {
 	c := &Exchange{At: e.At, Request: d.request(e.Request)}
 	if r := e.Response; r != nil {
 		copied := *r
-		copied.Header, copied.Trailer = d.header(r.Header), d.header(r.Trailer)
+		copied.Header, copied.Trailer = d.header(r.Header, false), d.header(r.Trailer, false)
 		copied.Chunks = slices.Clone(r.Chunks)
-		copied.redact(d.hides)
+		copied.redact(d)
 		c.Response = &copied
 	}
 	if f := e.Failure; f != nil {
@@ -61,9 +71,9 @@ func (d redaction) exchange(e *Exchange) *Exchange {
 
 func (d redaction) request(r Request) Request {
 	r.URL = d.url(r.URL)
-	r.Header, r.Trailer = d.header(r.Header), d.header(r.Trailer)
+	r.Header, r.Trailer = d.header(r.Header, true), d.header(r.Trailer, false)
 	plain, coded := uncoded(r.Header, r.Body)
-	spans := secretSpans(r.Header.Get("Content-Type"), plain, d.hides)
+	spans := d.numbered(plain, secretSpans(r.Header.Get("Content-Type"), plain, d.hides))
 	if len(spans) == 0 {
 		return r
 	}
@@ -77,6 +87,16 @@ func (d redaction) request(r Request) Request {
 	return r
 }
 
+// numbered has those of the secrets in content that are credentials of requests stand there with their numbers.
+func (d redaction) numbered(body []byte, spans []secret) []secret {
+	for i, s := range spans {
+		if s.shown == redact.Placeholder {
+			spans[i].shown = d.callers.placeholder(string(body[s.begin:s.end]))
+		}
+	}
+	return spans
+}
+
 func (d redaction) url(address string) string {
 	return d.shows().URLText(address)
 }
@@ -88,15 +108,23 @@ func (d redaction) shows() *redact.Redactor {
 	return d.redactor
 }
 
-func (d redaction) header(h http.Header) http.Header {
+// hidesField reports whether the values of a header field are hidden.
+func (d redaction) hidesField(name string) bool {
+	return redact.IsSecretHeader(name) || d.redactor != nil && slices.ContainsFunc(d.redactor.HideHeaders, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
+// header hides the secrets of a header. Those of a request are its credentials, which get numbers.
+func (d redaction) header(h http.Header, ofRequest bool) http.Header {
 	if h == nil {
 		return nil
 	}
 	c := make(http.Header, len(h))
-	for name, lines := range h {
-		hidden := redact.IsSecretHeader(name) || d.redactor != nil && slices.ContainsFunc(d.redactor.HideHeaders, func(s string) bool { return strings.EqualFold(s, name) })
-		for _, line := range lines {
+	for _, name := range slices.Sorted(maps.Keys(h)) { // so that numbers come in the same order each time
+		hidden := d.hidesField(name)
+		for _, line := range h[name] {
 			switch {
+			case hidden && ofRequest && d.callers != nil:
+				line = d.callers.number(line)
 			case hidden:
 				line = redact.Placeholder
 			case name == "Location" || name == "Content-Location" || name == "Referer":
@@ -121,9 +149,9 @@ func uncoded(h http.Header, body []byte) (plain []byte, coded bool) {
 }
 
 // redact hides secrets in the body. A body with a content coding that has some comes decoded, as one chunk, as if the transport had removed the coding.
-func (r *Response) redact(hides func(name string) bool) {
+func (r *Response) redact(d redaction) {
 	body, coded := uncoded(r.Header, r.Body())
-	spans := secretSpans(r.Header.Get("Content-Type"), body, hides)
+	spans := d.numbered(body, secretSpans(r.Header.Get("Content-Type"), body, d.hides))
 	if len(spans) == 0 {
 		return
 	}

@@ -64,10 +64,13 @@ func (o *origin) add(e *Exchange, r *http.Request) *call {
 	return c
 }
 
-// redacted reports whether the request had credentials that are not on the tape.
+// redacted reports whether the request had credentials of which the tape does not even say whose they are.
 func redacted(h http.Header) bool {
 	for name, lines := range h {
-		if redact.IsSecretHeader(name) && strings.Contains(strings.Join(lines, " "), redact.Placeholder) {
+		if redact.IsSecretHeader(name) && slices.ContainsFunc(lines, func(line string) bool {
+			value := credential(line)
+			return strings.Contains(value, redact.Placeholder) && (value == redact.Placeholder || !isPlaceholder(value))
+		}) {
 			return true
 		}
 	}

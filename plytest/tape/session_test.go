@@ -473,7 +473,7 @@ func TestMemberThatIsNoSecretStays(t *testing.T) {
 	}
 	tp, err := tape.Load(path)
 	require.NoError(t, err)
-	const want = `{"key": "PLY-1", "nextToken": "2", "apiKey": "REDACTED"}`
+	const want = `{"key": "PLY-1", "nextToken": "2", "apiKey": "REDACTED-1"}` // the request's own credentials
 	require.Equal(t, want, string(tp.Exchanges[0].Request.Body))
 	require.Equal(t, want, string(tp.Exchanges[0].Response.Body()))
 }
