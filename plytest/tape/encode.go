@@ -2,7 +2,6 @@ package tape
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -36,23 +34,24 @@ type fileExchange struct {
 }
 
 type fileRequest struct {
-	Method  string      `json:"method"`
-	URL     string      `json:"url"`
-	Host    string      `json:"host,omitempty"`
-	Header  http.Header `json:"header,omitempty"`
-	Body    content     `json:"body,omitempty"`
-	Trailer http.Header `json:"trailer,omitempty"`
+	Method  string  `json:"method"`
+	URL     word    `json:"url"`
+	Host    word    `json:"host,omitempty"`
+	Header  fields  `json:"header,omitempty"`
+	Body    content `json:"body,omitempty"`
+	Trailer fields  `json:"trailer,omitempty"`
 }
 
 type fileResponse struct {
 	Status       int         `json:"status"`
+	Reason       word        `json:"reason,omitempty"`
 	Proto        string      `json:"proto"`
 	Wait         duration    `json:"wait"`
-	Header       http.Header `json:"header,omitempty"`
+	Header       fields      `json:"header,omitempty"`
 	Length       int64       `json:"length"`
 	Uncompressed bool        `json:"uncompressed,omitempty"`
 	Chunks       []fileChunk `json:"chunks,omitempty"`
-	Trailer      http.Header `json:"trailer,omitempty"`
+	Trailer      fields      `json:"trailer,omitempty"`
 }
 
 type fileChunk struct {
@@ -63,7 +62,7 @@ type fileChunk struct {
 type fileFailure struct {
 	At   duration    `json:"at"`
 	Kind FailureKind `json:"kind"`
-	Text string      `json:"text,omitempty"`
+	Text word        `json:"text,omitempty"`
 }
 
 // Encode writes the tape: JSON that people can read and compare, with bodies as lines of text where they are text. It writes what the tape has, secrets included.
@@ -84,13 +83,13 @@ func (t *Tape) Encode(w io.Writer) error {
 
 func (e *Exchange) file() fileExchange {
 	r := e.Request
-	f := fileExchange{At: duration(e.At), Request: fileRequest{Method: r.Method, URL: r.URL, Host: r.Host, Header: r.Header, Body: r.Body, Trailer: r.Trailer}}
+	f := fileExchange{At: duration(e.At), Request: fileRequest{Method: r.Method, URL: word(r.URL), Host: word(r.Host), Header: fields(r.Header), Body: r.Body, Trailer: fields(r.Trailer)}}
 	if f.Request.Method == "" {
 		f.Request.Method = http.MethodGet
 	}
 	if r := e.Response; r != nil {
 		f.Response = &fileResponse{
-			Status: r.Status, Proto: r.Proto, Wait: duration(r.Wait), Header: r.Header, Length: r.Length, Uncompressed: r.Uncompressed, Trailer: r.Trailer,
+			Status: r.Status, Reason: word(r.Reason), Proto: r.Proto, Wait: duration(r.Wait), Header: fields(r.Header), Length: r.Length, Uncompressed: r.Uncompressed, Trailer: fields(r.Trailer),
 		}
 		if r.Proto == "" {
 			f.Response.Proto = "HTTP/1.1"
@@ -100,54 +99,88 @@ func (e *Exchange) file() fileExchange {
 		}
 	}
 	if e.Failure != nil {
-		f.Failure = &fileFailure{duration(e.Failure.At), e.Failure.Kind, e.Failure.Text}
+		f.Failure = &fileFailure{duration(e.Failure.At), e.Failure.Kind, word(e.Failure.Text)}
 	}
 	return f
 }
 
-// Decode reads a tape that [Tape.Encode] has written.
+// Decode reads a tape that [Tape.Encode] has written. What is wrong with it is an error that names the line, and wraps [ErrNoTape].
 func Decode(r io.Reader) (*Tape, error) {
-	var f file
-	var read bytes.Buffer
-	switch err := json.NewDecoder(io.TeeReader(r, &read)).Decode(&f); {
-	case errors.Is(err, io.EOF):
-		return nil, ErrNoTape
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w%s", ErrNoTape, err, place(err, read.Bytes()))
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return decodeTape(text)
+}
+
+func decodeTape(text []byte) (*Tape, error) {
+	if i := invalid(text); i >= 0 {
+		return nil, damaged(text, i, "", errors.New("it is not in UTF-8"))
+	}
+	var f struct {
+		Version   int               `json:"tape"`
+		Start     *time.Time        `json:"start"`
+		Exchanges []json.RawMessage `json:"exchanges"`
+	}
+	switch err := json.Unmarshal(text, &f); {
+	case err != nil && f.Version <= version:
+		return nil, damaged(text, offsetOf(err), "", err)
 	case f.Version != version:
 		return nil, fmt.Errorf("%w: its version is %d", ErrNoTape, f.Version)
+	}
+	if err := strictly(text, &f); err != nil {
+		return nil, damaged(text, 0, "", err)
 	}
 	t := &Tape{}
 	if f.Start != nil {
 		t.Start = f.Start.UTC()
 	}
-	last := duration(0)
-	for i, x := range f.Exchanges {
-		if err := x.check(last); err != nil {
-			return nil, fmt.Errorf("%w: exchange %d: %w", ErrNoTape, i, err)
+	last, begin := duration(0), 0
+	for i, raw := range f.Exchanges {
+		begin += bytes.Index(text[begin:], raw) // only blanks and a comma are before it, and what precedes the first
+		var x fileExchange
+		err := strictly(raw, &x)
+		if err == nil {
+			err = x.check(last)
 		}
+		if err != nil {
+			return nil, damaged(text, begin+offsetOf(err), fmt.Sprintf("exchange %d: ", i), err)
+		}
+		begin += len(raw)
 		last = x.At
 		t.Exchanges = append(t.Exchanges, x.exchange())
 	}
 	return t, nil
 }
 
-// place says in which line of a text an error of its decoder is, or nothing if the error does not say.
-func place(err error, text []byte) string {
+// invalid returns where a text is no UTF-8, or -1.
+func invalid(text []byte) int {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// damaged is the error for a text that has something wrong at an offset, or after it.
+func damaged(text []byte, offset int, what string, err error) error {
+	return fmt.Errorf("%w: %s%w (line %d)", ErrNoTape, what, err, 1+bytes.Count(text[:min(max(offset, 0), len(text))], []byte("\n")))
+}
+
+// offsetOf returns the offset that an error of encoding/json has, or 0.
+func offsetOf(err error) int {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
-	var offset int64
 	switch {
 	case errors.As(err, &syntax):
-		offset = syntax.Offset
+		return int(syntax.Offset)
 	case errors.As(err, &kind):
-		offset = kind.Offset
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		offset = int64(len(text))
-	default:
-		return ""
+		return int(kind.Offset)
 	}
-	return fmt.Sprintf(" (line %d)", 1+bytes.Count(text[:min(offset, int64(len(text)))], []byte("\n")))
+	return 0
 }
 
 // check reports what is against an exchange that follows one at a time.
@@ -174,15 +207,17 @@ func (f *fileExchange) check(last duration) error {
 
 func (f *fileExchange) exchange() *Exchange {
 	r := f.Request
-	e := &Exchange{At: time.Duration(f.At), Request: Request{Method: r.Method, URL: r.URL, Host: r.Host, Header: r.Header, Body: r.Body, Trailer: r.Trailer}}
+	e := &Exchange{At: time.Duration(f.At), Request: Request{Method: r.Method, URL: string(r.URL), Host: string(r.Host), Header: http.Header(r.Header), Body: r.Body, Trailer: http.Header(r.Trailer)}}
 	if r := f.Response; r != nil {
-		e.Response = &Response{Status: r.Status, Proto: r.Proto, Header: r.Header, Trailer: r.Trailer, Wait: time.Duration(r.Wait), Length: r.Length, Uncompressed: r.Uncompressed}
+		e.Response = &Response{
+			Status: r.Status, Reason: string(r.Reason), Proto: r.Proto, Header: http.Header(r.Header), Trailer: http.Header(r.Trailer), Wait: time.Duration(r.Wait), Length: r.Length, Uncompressed: r.Uncompressed,
+		}
 		for _, c := range r.Chunks {
 			e.Response.Chunks = append(e.Response.Chunks, Chunk{time.Duration(c.At), c.Data})
 		}
 	}
 	if f.Failure != nil {
-		e.Failure = &Failure{time.Duration(f.Failure.At), f.Failure.Kind, f.Failure.Text}
+		e.Failure = &Failure{time.Duration(f.Failure.At), f.Failure.Kind, string(f.Failure.Text)}
 	}
 	return e
 }
@@ -211,89 +246,19 @@ func (t *Tape) Save(path string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	mode := os.FileMode(0o644) // a tape is for all who have the sources
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
 	f, err := os.CreateTemp(dir, ".tape-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(text.Bytes())
+	err = errors.Join(err, f.Chmod(mode))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)
-}
-
-// A duration is written as text, such as "1.5s".
-type duration time.Duration
-
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-func (d *duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
-	*d = duration(parsed)
-	return err
-}
-
-// content is written as text: as one string, or as a list of its lines. What is no text is an object with base64.
-type content []byte
-
-type binary struct {
-	Base64 []string `json:"base64"`
-}
-
-// lineBytes is how many bytes a line of base64 stands for.
-const lineBytes = 57
-
-func (c content) MarshalJSON() ([]byte, error) {
-	if !utf8.Valid(c) {
-		var b binary
-		for rest := []byte(c); len(rest) > 0; rest = rest[min(lineBytes, len(rest)):] {
-			b.Base64 = append(b.Base64, base64.StdEncoding.EncodeToString(rest[:min(lineBytes, len(rest))]))
-		}
-		return json.Marshal(b)
-	}
-	if lines := strings.SplitAfter(string(c), "\n"); len(lines) > 1 {
-		if lines[len(lines)-1] == "" {
-			lines = lines[:len(lines)-1]
-		}
-		return plainJSON(lines)
-	}
-	return plainJSON(string(c))
-}
-
-// plainJSON leaves <, > and & as they are.
-func plainJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	out := json.NewEncoder(&b)
-	out.SetEscapeHTML(false)
-	err := out.Encode(v)
-	return b.Bytes(), err
-}
-
-func (c *content) UnmarshalJSON(text []byte) error {
-	switch text[0] {
-	case '"':
-		var s string
-		err := json.Unmarshal(text, &s)
-		*c = content(s)
-		return err
-	case '[':
-		var lines []string
-		err := json.Unmarshal(text, &lines)
-		*c = content(strings.Join(lines, ""))
-		return err
-	}
-	var b binary
-	if err := json.Unmarshal(text, &b); err != nil {
-		return err
-	}
-	*c = nil
-	for _, line := range b.Base64 {
-		part, err := base64.StdEncoding.DecodeString(line)
-		if err != nil {
-			return err
-		}
-		*c = append(*c, part...)
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -55,6 +56,10 @@ func (r *recording) tape() (t *Tape, tooLarge *Exchange) {
 			copied.Chunks = slices.Clone(copied.Chunks)
 			c.Response = &copied
 		}
+		if e.Failure != nil {
+			copied := *e.Failure // its time follows the reads of a caller
+			c.Failure = &copied
+		}
 		t.Exchanges = append(t.Exchanges, &c)
 	}
 	return t, r.tooLarge
@@ -83,15 +88,24 @@ func (r *recording) roundTrip(next http.RoundTripper, req *http.Request) (*http.
 		return resp, err
 	}
 	e.Response = &Response{
-		Status: resp.StatusCode, Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
+		Status: resp.StatusCode, Reason: reason(resp), Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
 	}
-	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
-		if resp.Body != http.NoBody && hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
+	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil && resp.Body != http.NoBody {
+		if hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
 			e.Failure = &Failure{Kind: FailureClosed} // until the body has come
 		}
 		resp.Body = &recordedBody{ReadCloser: resp.Body, recording: r, exchange: e, resp: resp, came: came, ctx: req.Context()}
 	}
 	return resp, nil
+}
+
+// reason returns the reason phrase of a response if it is not that of its status.
+func reason(resp *http.Response) string {
+	_, phrase, _ := strings.Cut(resp.Status, " ")
+	if phrase == http.StatusText(resp.StatusCode) {
+		return ""
+	}
+	return phrase
 }
 
 // copying returns a request whose body is on the tape: at once if it can be read twice (GetBody), and otherwise as far as it is sent.
@@ -152,6 +166,7 @@ type recordedBody struct {
 	came      time.Time
 	ctx       context.Context // of the request
 	read      int64
+	ended     bool // the body has said how it ends; what it says after that is not what came
 }
 
 // between is the time from one moment to another, in whole milliseconds: what is less differs from recording to recording.
@@ -162,8 +177,12 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 	at := between(b.came, time.Now())
 	b.recording.mu.Lock()
 	defer b.recording.mu.Unlock()
+	if b.ended {
+		return n, err
+	}
 	r := b.exchange.Response
 	b.read += int64(n)
+	b.ended = err != nil
 	if n > 0 && b.recording.keeps(b.exchange, b.read) {
 		if last := len(r.Chunks) - 1; last >= 0 && at == r.Chunks[last].At { // the reads of a caller divide what came together
 			r.Chunks[last].Data = append(r.Chunks[last].Data, p[:n]...)

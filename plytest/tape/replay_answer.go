@@ -1,16 +1,12 @@
 package tape
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/plyhttp/ply/internal/field"
@@ -259,99 +255,4 @@ func slice(chunks []Chunk, from, to int64) []Chunk {
 		cut = append(cut, Chunk{At: c.At - wait, Data: c.Data[begin:end]})
 	}
 	return cut
-}
-
-// httpResponse returns the response with a body that comes as the chunks did, counted from now.
-func (a answer) httpResponse(r *http.Request) *http.Response {
-	proto := a.response.Proto
-	if proto == "" {
-		proto = "HTTP/1.1"
-	}
-	major, minor, _ := http.ParseHTTPVersion(proto)
-	header := a.response.Header.Clone()
-	if header == nil {
-		header = http.Header{}
-	}
-	resp := &http.Response{
-		Status: fmt.Sprintf("%d %s", a.response.Status, http.StatusText(a.response.Status)), StatusCode: a.response.Status,
-		Proto: proto, ProtoMajor: major, ProtoMinor: minor,
-		Header: header, ContentLength: a.response.Length, Uncompressed: a.response.Uncompressed, Request: r,
-	}
-	if len(a.response.Trailer) > 0 {
-		resp.Trailer = http.Header{}
-		for name := range a.response.Trailer {
-			resp.Trailer[name] = nil
-		}
-	}
-	resp.Body = &playedBody{ctx: r.Context(), began: time.Now(), answer: a, resp: resp}
-	return resp
-}
-
-// playedBody gives each chunk once its time has come.
-type playedBody struct {
-	ctx    context.Context
-	began  time.Time // when the header came
-	answer answer
-	resp   *http.Response
-
-	mu     sync.Mutex
-	next   int // the chunk that comes next
-	rest   bytes.Reader
-	closed bool
-}
-
-// Read waits for the next chunk without the lock, so that Close does not wait for it.
-func (b *playedBody) Read(p []byte) (int, error) {
-	for {
-		b.mu.Lock()
-		if b.closed {
-			b.mu.Unlock()
-			return 0, http.ErrBodyReadAfterClose
-		}
-		if b.rest.Len() > 0 {
-			n, err := b.rest.Read(p)
-			b.mu.Unlock()
-			return n, err
-		}
-		at, end := b.due()
-		b.mu.Unlock()
-		if err := sleep(b.ctx, at-time.Since(b.began)); err != nil {
-			return 0, err
-		}
-		if end {
-			return 0, b.end()
-		}
-		b.mu.Lock()
-		b.rest.Reset(b.answer.response.Chunks[b.next].Data)
-		b.next++
-		b.mu.Unlock()
-	}
-}
-
-// due returns when the next chunk comes, or the failure, or the end.
-func (b *playedBody) due() (at time.Duration, end bool) {
-	if chunks := b.answer.response.Chunks; b.next < len(chunks) {
-		return chunks[b.next].At, false
-	}
-	if b.answer.failure != nil {
-		return b.answer.failure.At, true
-	}
-	return 0, true
-}
-
-func (b *playedBody) end() error {
-	if b.answer.failure != nil {
-		return b.answer.failure.Err(true)
-	}
-	for name, lines := range b.answer.response.Trailer {
-		b.resp.Trailer[name] = slices.Clone(lines)
-	}
-	return io.EOF
-}
-
-func (b *playedBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	return nil
 }

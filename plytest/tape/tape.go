@@ -33,6 +33,7 @@ type Request struct {
 // A Response is what the recording layer got from the one below. Interim responses (1xx) are not part of it, but 101 is.
 type Response struct {
 	Status  int           // such as 200
+	Reason  string        // the reason phrase of the status line (RFC 9112 §4); "" is that which belongs to the status
 	Proto   string        // such as "HTTP/1.1" and "HTTP/2.0"; "" is HTTP/1.1
 	Header  http.Header   // with Content-Length, if the response had it
 	Trailer http.Header   // the fields after the body; nil if there were none
