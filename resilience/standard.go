@@ -13,6 +13,9 @@ import (
 // Options are those of the layers. The zero value is meant for production: three attempts; a copy of a GET that takes longer than 95 % of the others;
 // a breaker that opens when 70 % of ten requests or more have failed within ten seconds; an adaptive limit, from 20 requests under way to 1000;
 // and all that is sent beside the calls within a tenth of them.
+//
+// It has no timeout, since it cannot know how long an answer may take. Against a server that accepts requests and is silent for ever, set ply.Options.Timeouts, or Retry.AttemptTimeout,
+// which gives each attempt its own time; without either, such a call waits until its context ends, and holds its slot of the limit.
 type Options struct {
 	Retry   retry.Options
 	Hedge   hedge.Options

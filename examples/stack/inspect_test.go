@@ -47,7 +47,7 @@ func TestInspectorSaysWhatEachLayerDid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a copy that is not sent leaves /article without an answer
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // no layer has a timeout
 	defer cancel()
 	for _, path := range tour {
 		_ = ply.Discard(client.Get(ctx, path)) // the page shows what became of it

@@ -41,7 +41,8 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer store.Close()
 	var log bytes.Buffer
-	client, err := ply.New(ply.Options{BaseURL: origin.URL, Use: append([]ply.Middleware{
+	timeouts := ply.Timeouts{Total: 30 * time.Second} // no layer has one: a server that is silent for ever would be waited for as long
+	client, err := ply.New(ply.Options{BaseURL: origin.URL, Timeouts: timeouts, Use: append([]ply.Middleware{
 		logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}),
 		auth.New(auth.Options{Source: auth.SourceFunc(newToken), Origins: []string{origin.URL}}),
 		decode.New(decode.Options{}),

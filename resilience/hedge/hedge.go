@@ -4,6 +4,9 @@
 // the others are canceled, and their bodies closed. A response that asks for a retry, as a fast 503, is not usable: the layer waits for the others,
 // and only if none of them is better it returns what came first, a response rather than an error.
 // A request that fails before a copy was sent is returned at once, for a retry layer above to decide.
+// A copy that a layer below keeps, a limit without room or an open breaker, is not sent: another is tried after the same time again, and after twice the time each from then on.
+//
+// The layer has no timeout. If neither the request nor a copy is ever answered, the call waits until its context ends: see ply.Timeouts and retry.Options.AttemptTimeout.
 //
 // Only a request that is safe to send twice is hedged (see [retry.IsIdempotent]), and only if it has no body or one with GetBody. Each copy is paid for from a budget: see package budget.
 //

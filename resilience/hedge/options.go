@@ -14,6 +14,7 @@ import (
 // Options say when a request is sent a second time while it is under way. The zero value is meant for production.
 type Options struct {
 	// Delay is how long a request waits for the header of its response before a copy is sent, and each copy before the next.
+	// After a copy that was not sent, for want of room in a limit or because a breaker is open, it is the time to the next try, and doubles with each.
 	// Zero means the Quantile of what requests of its key have taken.
 	Delay time.Duration
 
@@ -27,7 +28,7 @@ type Options struct {
 	// Zero means 20, and 128 are kept at most.
 	MinSamples int
 
-	// MaxHedges is how many copies there are of one request at most. Zero means 1.
+	// MaxHedges is how many copies of one request are sent at most; one that a layer below has kept does not count. Zero means 1.
 	MaxHedges int
 
 	// Budget pays for copies. Give it the one that retry has, so that both together stay within bounds: see package budget.

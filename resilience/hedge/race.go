@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,8 @@ type race struct {
 
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
-	runners []*runner // the request itself first
+	again   time.Duration // from a copy that was not sent to the next try; doubled by each
+	runners []*runner     // the request itself first; no copy that was not sent
 	// Raised by enter, lowered by arrived. settle may wait for zero, so each copy must arrive.
 	running int     // copies under way
 	closed  bool    // no further copy begins
@@ -44,7 +46,7 @@ type race struct {
 // runner is one of those that race.
 // run or enter makes it, and it is not changed afterwards. handOver sees to the cancel of the winner, decide and drop to that of the others.
 type runner struct {
-	number int // zero for the request itself
+	number int // zero for the request itself; grows in the order of runners
 	cancel context.CancelCauseFunc
 }
 
@@ -130,12 +132,13 @@ func (r *race) unlock() {
 	}
 }
 
-// begin starts the time to the first copy.
+// begin starts the time to the first copy, and the one from a copy that was not sent to the next try.
 // The timer fires hedge on a goroutine of its own, even while begin still holds mu: hedge waits for it in isClosed.
 func (r *race) begin(first *runner) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.runners = append(r.runners, first)
+	r.again = r.delay
 	r.timer = time.AfterFunc(r.delay, r.hedge)
 }
 
@@ -224,7 +227,7 @@ func (r *race) hedge() {
 	}
 	ctx := r.req.Context()
 	refund, ok := r.hedger.opts.Budget.Allow(r.key, retry.Outcome{})
-	if !ok {
+	if !ok { // for good: copies that ask again would compete for what the next calls pay in
 		r.hedger.denied.Add(1)
 		note.Tell(ctx, note.Note{Layer: "hedge", Event: "denied", Detail: "by the budget", Start: time.Now()})
 		return
@@ -244,10 +247,10 @@ func (r *race) hedge() {
 	}
 }
 
-// unsent reports whether err says that a layer below has kept the request.
-func unsent(err error) bool {
+// unsent reports whether a layer below has kept the request, and says so.
+func (g result) unsent() bool {
 	var says interface{ Unsent() bool }
-	return errors.As(err, &says) && says.Unsent()
+	return g.panicked == nil && errors.As(g.err, &says) && says.Unsent()
 }
 
 func (r *race) isClosed() bool {
@@ -256,20 +259,20 @@ func (r *race) isClosed() bool {
 	return r.closed
 }
 
-// enter makes a copy one of those that race; nil if it is too late. The next one follows after the delay.
+// enter makes a copy one of those that race; nil if it is too late, or there are enough. The next one follows after the delay.
 // The copy shares nothing with the caller's request that the caller could write to, since it may outlive the call.
-// Only enter sets the timer again, so at most one copy is about to begin at a time.
+// Only enter and postpone set the timer again. Both may do so for one place, so enter looks again whether it is free.
 func (r *race) enter() (*runner, *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed || len(r.runners) > r.hedger.opts.MaxHedges {
 		return nil, nil
 	}
 	ctx, cancel := context.WithCancelCause(r.req.Context())
-	by := &runner{number: len(r.runners), cancel: cancel}
+	by := &runner{number: r.runners[len(r.runners)-1].number + 1, cancel: cancel}
 	r.runners = append(r.runners, by)
 	r.running++
-	if by.number < r.hedger.opts.MaxHedges {
+	if len(r.runners) <= r.hedger.opts.MaxHedges {
 		r.timer.Reset(r.delay)
 	}
 	return by, r.req.Clone(note.WithHedge(ctx, by.number))
@@ -296,7 +299,7 @@ func (r *race) send(by *runner, out *http.Request) (sent bool) {
 	sent = true
 	resp, err := r.next.RoundTrip(out)
 	got = r.judged(r.checked(by, out, resp, err))
-	return !unsent(got.err)
+	return !got.unsent()
 }
 
 // arrived decides what becomes of the result of a copy.
@@ -309,6 +312,9 @@ func (r *race) arrived(got result) {
 	switch {
 	case r.over: // too late: dropped by unlock
 		r.lost = append(r.lost, got)
+	case got.unsent(): // it ends nothing: the request itself may be one that never comes back
+		r.lost = append(r.lost, got)
+		r.postpone(got.by)
 	case got.useful:
 		r.hedger.won.Add(1)
 		note.Tell(r.req.Context(), note.Note{Layer: "hedge", Event: "won", Detail: "with a copy", Start: time.Now()})
@@ -325,6 +331,16 @@ func (r *race) arrived(got result) {
 	select {
 	case r.news <- struct{}{}:
 	default:
+	}
+}
+
+// postpone gives the place of a copy that a layer below has kept, for want of room or behind an open breaker, to a later one. mu is held.
+// The layer may have room then. With twice the time each, tries are few however long the request takes.
+func (r *race) postpone(by *runner) {
+	r.runners = slices.DeleteFunc(r.runners, func(other *runner) bool { return other == by })
+	if !r.closed {
+		r.timer.Reset(r.again)
+		r.again *= 2
 	}
 }
 
