@@ -80,15 +80,19 @@ func BenchmarkGrowth(b *testing.B) {
 					runtime.GC()
 				}
 			})
+			var took time.Duration // of the first call, the only one that has something to remove: a benchmark runs more than once
 			b.Run("Clear", func(b *testing.B) {
-				began := time.Now() // of one call: to fill the cache again takes much longer
+				began := time.Now()
 				if err := c.Clear(b.Context()); err != nil {
 					b.Fatal(err)
 				}
+				if took == 0 {
+					took = time.Since(began)
+				}
+				b.ReportMetric(float64(took), "ns/Clear")
 				if c.Stats().Entries != 0 {
 					b.Error("entries are left")
 				}
-				b.ReportMetric(float64(time.Since(began)), "ns/Clear")
 			})
 		})
 	}

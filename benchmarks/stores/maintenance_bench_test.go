@@ -85,12 +85,16 @@ func BenchmarkMaintenance(b *testing.B) {
 					}
 				}
 			})
+			var took time.Duration // of the first call, the only one that has something to remove: a benchmark runs more than once
 			b.Run("Clear", func(b *testing.B) {
-				began := time.Now() // of one call: to fill the store again takes much longer
+				began := time.Now()
 				if err := c.Clear(b.Context()); err != nil {
 					b.Fatal(err)
 				}
-				b.ReportMetric(float64(time.Since(began)), "ns/Clear")
+				if took == 0 {
+					took = time.Since(began)
+				}
+				b.ReportMetric(float64(took), "ns/Clear")
 				for range c.Entries(b.Context()) {
 					b.Fatal("an entry is left")
 				}

@@ -59,7 +59,9 @@ func credential(line string) string {
 
 // isToken reports whether a text may be the name of a scheme (RFC 9110 §11.1), and is not the beginning of parameters or cookies.
 func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-') })
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
+	})
 }
 
 // isPlaceholder reports whether a text is REDACTED, or REDACTED with a number.
