@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -19,6 +21,7 @@ func Main() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	ignoreBrokenPipe()
+	log.SetOutput(io.Discard) // net/http quotes there what servers send out of turn
 	return Run(ctx, os.Args[1:], Stdio{os.Stdin, os.Stdout, os.Stderr, os.Getenv})
 }
 

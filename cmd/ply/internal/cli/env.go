@@ -42,6 +42,13 @@ func isTerminal(w io.Writer) bool {
 // json reports whether the output is for programs.
 func (e *env) json() bool { return e.format == "json" }
 
+// guardTerminal has JSON on a terminal do nothing to it.
+func (e *env) guardTerminal() {
+	if e.json() && e.stdoutTTY {
+		e.stdout = &printableWriter{w: e.stdout, json: true}
+	}
+}
+
 // style returns the colours for stdout.
 func (e *env) style() style { return style{e.colored(e.stdoutTTY)} }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -50,6 +51,15 @@ func TestTerminalNeverGetsWhatAServerSentRaw(t *testing.T) {
 	assert.Contains(t, screen, `X-Evil: a\x9b31mred\u202e`)
 	assert.NotContains(t, screen, "\x1b")
 	assert.NotContains(t, screen, "\u009b")
+
+	screen, code = onTerminal(t, plyRun{}, "get", "--format", "json", s.URL+"/text")
+	assert.Equal(t, exitOK, code)
+	assert.NotContains(t, screen, "\x1b")
+	assert.NotContains(t, screen, "\u009b")
+	assert.NotContains(t, screen, "\u202e")
+	var line gotJSON
+	require.NoError(t, json.Unmarshal([]byte(screen), &line), screen)
+	assert.Equal(t, "a\u009b31mred\u202e", line.Header.Get("X-Evil"), "it is the same for a program")
 
 	screen, code = onTerminal(t, plyRun{}, "get", "--color", "never", s.URL+"/binary")
 	assert.Equal(t, exitError, code)

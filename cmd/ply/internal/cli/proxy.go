@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -186,7 +187,7 @@ func (f *proxyFlags) serve(ctx context.Context, e *env, servers []server) error 
 			Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 			BaseContext: func(net.Listener) context.Context { return requests }, ErrorLog: discardLog,
 		}
-		fmt.Fprintf(e.stdout, "%-10s http://%s/\n", s.name, s.listener.Addr())
+		s.announce(e)
 		go func() { ended <- running[i].Serve(s.listener) }()
 	}
 	var failed error
@@ -214,9 +215,21 @@ func (f *proxyFlags) serve(ctx context.Context, e *env, servers []server) error 
 	return failed
 }
 
-// isUpgrade reports whether a request asks for another protocol on its connection (RFC 9110 §7.8).
+// announce says where a server listens.
+func (s server) announce(e *env) {
+	url := "http://" + s.listener.Addr().String() + "/"
+	if e.json() {
+		json.NewEncoder(e.stdout).Encode(map[string]string{"name": s.name, "url": url})
+		return
+	}
+	fmt.Fprintf(e.stdout, "%-10s %s\n", s.name, url)
+}
+
+// isUpgrade reports whether a request asks for another protocol on its connection (RFC 9110 §7.8). HTTP by another version, or TLS, is none:
+// the requests that came there would pass by the proxy and its rules.
 func isUpgrade(r *http.Request) bool {
-	if r.Header.Get("Upgrade") == "" {
+	protocol := strings.ToLower(strings.Join(r.Header["Upgrade"], ","))
+	if protocol == "" || strings.Contains(protocol, "h2") || strings.Contains(protocol, "http/") || strings.Contains(protocol, "tls/") {
 		return false
 	}
 	for _, line := range r.Header["Connection"] {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -65,10 +67,11 @@ func (f *proxyFlags) bypassingTransport() (*http.Transport, error) {
 	return ply.NewTransport(ply.TransportOptions{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{InsecureSkipVerify: f.insecure}}) // as --insecure asks
 }
 
-// rewrite makes the request to the origin. ReverseProxy has removed the hop-by-hop fields, and what clients say of forwarding.
+// rewrite makes the request to the origin. ReverseProxy has removed the hop-by-hop fields.
 // What is not part of the cache's key must not come from the client where the origin may put it into an answer: X-Forwarded-Host is the proxy's own address.
 func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	r.SetURL(p.origin)
+	maps.DeleteFunc(r.Out.Header, func(name string, _ []string) bool { return saysWhoAsks(name) })
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
 	r.Out.Header["Via"] = append(slices.Clone(r.In.Header["Via"]), fmt.Sprintf("%d.%d %s", r.In.ProtoMajor, r.In.ProtoMinor, p.name))
 	if r.Out.Header.Get("Accept-Encoding") == "" { // net/http would ask for gzip, and decode it
@@ -91,6 +94,14 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
+// saysWhoAsks reports whether a field is for proxies alone to say who asks, and for which host, path or scheme: origins trust it, caches do not key on it.
+// Origins that get fields by way of CGI variables take an underscore for a hyphen.
+func saysWhoAsks(name string) bool {
+	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	return strings.HasPrefix(name, "x-forwarded-") || strings.HasPrefix(name, "x-original-") ||
+		slices.Contains([]string{"forwarded", "x-forwarded", "x-real-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-host", "x-rewrite-url"}, name)
+}
+
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &accessWriter{ResponseWriter: w, began: time.Now()}
 	defer p.log(a, r) // also when ReverseProxy ends a response that broke off by a panic
@@ -100,6 +111,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isUpgrade(r):
 		p.bypassed.ServeHTTP(a, r)
 	default:
+		r.Header.Del("Upgrade") // one that is not passed on; a server may ignore it
 		r.Body = http.MaxBytesReader(a, r.Body, p.f.maxBody)
 		p.cached.ServeHTTP(a, r)
 	}
@@ -108,7 +120,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refusal is the status for a request that is not forwarded, and why, or 0.
 func (p *proxy) refusal(r *http.Request) (status int, why string) {
 	switch {
-	case r.URL.IsAbs() || r.Method == http.MethodConnect:
+	case r.Method == http.MethodConnect:
 		return http.StatusBadRequest, "this is a reverse proxy: ask for a path"
 	case !p.f.shared && !p.knownHost(r.Host): // a hostile page could make its own name lead here (DNS rebinding)
 		return http.StatusMisdirectedRequest, "this proxy does not answer for that host: ask for localhost, or name the host with --host"
@@ -182,7 +194,16 @@ func (a *accessWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets an http.ResponseController flush and hijack.
+// Hijack gives the connection to one that speaks another protocol from here on.
+func (a *accessWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err == nil {
+		a.status = http.StatusSwitchingProtocols
+	}
+	return conn, buffered, err
+}
+
+// Unwrap lets an http.ResponseController flush.
 func (a *accessWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // An accessLine is one request in the log.
@@ -216,7 +237,9 @@ func (p *proxy) log(a *accessWriter, r *http.Request) {
 	p.logging.Lock()
 	defer p.logging.Unlock()
 	if p.e.json() {
-		json.NewEncoder(p.e.stderr).Encode(line)
+		if data, err := json.Marshal(line); err == nil {
+			fmt.Fprintln(p.e.stderr, printableJSON(string(data)))
+		}
 		return
 	}
 	text := fmt.Sprintf("%s %s %s %s %d %d %s %s", line.Time.Format(time.RFC3339), line.Client, line.Method, line.URL, line.Status, line.Bytes, orDefault(line.Cache, "-"), line.Took)

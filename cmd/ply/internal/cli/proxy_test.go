@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -120,7 +121,7 @@ func TestProxyAnswersFromTheCacheAndTellsTheOriginWhoAsks(t *testing.T) {
 		io.WriteString(w, r.URL.RequestURI())
 	})
 	p := startProxy(t, origin.URL)
-	spoofed := []string{"X-Forwarded-Host", "evil.test", "X-Forwarded-For", "6.6.6.6", "Forwarded", "for=6.6.6.6", "Connection", "X-Secret-Hop", "X-Secret-Hop", "1", "Via", "1.1 front"}
+	spoofed := []string{"X-Forwarded-Prefix", "/evil", "X_Forwarded_Host", "evil.test", "X-Original-Url", "/admin", "X-Rewrite-Url", "/admin", "X-Real-Ip", "6.6.6.6", "X-Forwarded-Host", "evil.test", "X-Forwarded-For", "6.6.6.6", "Forwarded", "for=6.6.6.6", "Connection", "X-Secret-Hop", "X-Secret-Hop", "1", "Via", "1.1 front"}
 	first, body := ask(t, p.url+"/a?x=1;y", spoofed...)
 	assert.Equal(t, "/a?x=1;y", body)
 	assert.Contains(t, first.Header.Get("Cache-Status"), "fwd=uri-miss")
@@ -138,6 +139,11 @@ func TestProxyAnswersFromTheCacheAndTellsTheOriginWhoAsks(t *testing.T) {
 	assert.Equal(t, "127.0.0.1", h.Get("X-Forwarded-For"))
 	assert.Equal(t, strings.TrimPrefix(p.url, "http://"), h.Get("X-Forwarded-Host"), "not what the client says: that could be stored for others")
 	assert.Empty(t, h.Get("Forwarded")+h.Get("X-Secret-Hop"))
+	for name, values := range h {
+		assert.NotContains(t, strings.Join(values, ","), "evil", name)
+		assert.NotContains(t, strings.Join(values, ","), "/admin", name)
+		assert.NotContains(t, strings.Join(values, ","), "6.6.6.6", name)
+	}
 	assert.Len(t, h["Via"], 2)
 	assert.Equal(t, 0, p.end(t))
 	for _, line := range []string{` 200 8 miss `, ` 200 8 hit `, ` 304 0 hit `} { // in any order: a line comes after the answer
@@ -325,8 +331,62 @@ func TestProxyPassesUpgradedConnectionsThrough(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "echo hello\n", line)
 	assert.Equal(t, 0, p.end(t), p.log.String())
+	assert.Contains(t, p.log.String(), "GET /ws 101 ")
 	_, err = in.ReadString('\n')
 	assert.Error(t, err, "the proxy has ended the connection")
+}
+
+// What is HTTP again behind an upgrade would pass by the proxy: requests for other hosts, answers that no cache sees.
+func TestProxyPassesNoUpgradeToHTTPThrough(t *testing.T) {
+	origin := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		assert.Empty(t, r.Header.Get("Upgrade")+r.Header.Get("Connection")+r.Header.Get("Http2-Settings"))
+		io.WriteString(w, "plain")
+	})
+	p := startProxy(t, origin.URL)
+	for _, protocol := range []string{"h2c", "H2C", "websocket, h2c", "HTTP/2.0", "TLS/1.2"} {
+		resp, body := ask(t, p.url+"/", "Connection", "Upgrade, HTTP2-Settings", "Upgrade", protocol, "HTTP2-Settings", "AAMAAABkAAQAAP__")
+		assert.Equal(t, http.StatusOK, resp.StatusCode, protocol)
+		assert.Equal(t, "plain", body)
+	}
+}
+
+// A server has to accept the absolute form of a URL (RFC 9112 §3.2.2). The host in it is the one that counts.
+func TestProxyAcceptsTheAbsoluteFormForItself(t *testing.T) {
+	origin := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
+	p := startProxy(t, origin.URL)
+	for target, want := range map[string]string{
+		"http://localhost/a?b": "200 /a?b", "http://evil.test/a": "421 ply proxy: this proxy does not answer for that host: ask for localhost, or name the host with --host\n",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		require.NoError(t, err)
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", target)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Equal(t, want, fmt.Sprint(resp.StatusCode, " ", string(body)))
+	}
+}
+
+// Where it listens is JSON, too.
+func TestProxyAsJSONWritesNothingElse(t *testing.T) {
+	origin := serve(t, func(http.ResponseWriter, *http.Request) {})
+	cmd := plyRun{}.command(t.Context(), t, "proxy", origin.URL, "--cache", "memory", "--format", "json")
+	log := &syncBuffer{}
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = log
+	require.NoError(t, cmd.Start())
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	var at struct{ Name, URL string }
+	require.NoError(t, json.NewDecoder(stdout).Decode(&at))
+	assert.Equal(t, "proxy", at.Name)
+	ask(t, at.URL+"\u009b31m")
+	var line accessLine
+	testutil.Eventually(t, "the log", func() bool { return strings.HasSuffix(log.String(), "\n") })
+	require.NoError(t, json.Unmarshal([]byte(log.String()), &line), log.String())
+	assert.Equal(t, http.StatusOK, line.Status)
 }
 
 // SIGTERM lets a request have its answer, and takes no others.

@@ -54,7 +54,11 @@ for --color. NO_COLOR, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NETRC mean what the
 		if err := cmd.ValidateFlagGroups(); err != nil { // cobra would do so later, without the exit code
 			return usageErrorf("%w", err)
 		}
-		return e.check()
+		if err := e.check(); err != nil {
+			return err
+		}
+		e.guardTerminal()
+		return nil
 	}
 	complete(root, "format", "text", "json")
 	complete(root, "color", "auto", "always", "never")

@@ -14,16 +14,24 @@ func printable(s string) string {
 	if strings.IndexFunc(s, steersTerminal) < 0 && utf8.ValidString(s) {
 		return s
 	}
+	return escaped(s, `\x%02x`)
+}
+
+// printableJSON is [printable] for JSON, where such characters stand in strings alone: escaped there, they remain what they are for programs.
+func printableJSON(s string) string { return escaped(s, `\u%04x`) }
+
+// escaped writes what could steer a terminal as low says, for what is below U+0100, and else as \u and its digits.
+func escaped(s, low string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
+			fmt.Fprintf(&b, low, s[i])
 		case !steersTerminal(r):
 			b.WriteString(s[i : i+n])
 		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
+			fmt.Fprintf(&b, low, r)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}
@@ -45,10 +53,11 @@ func steersTerminal(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
-// A printableWriter writes text to a terminal as [printable] shows it. A carriage return before a line feed is dropped.
+// A printableWriter writes text to a terminal as [printable] shows it, or JSON as [printableJSON] does. A carriage return before a line feed is dropped.
 // What may be the beginning of a longer character waits for the next Write, or for Close.
 type printableWriter struct {
 	w    io.Writer
+	json bool
 	rest []byte // at most utf8.UTFMax-1 bytes of a character, or a carriage return
 }
 
@@ -70,7 +79,11 @@ func (p *printableWriter) Close() error {
 }
 
 func (p *printableWriter) show(text []byte) error {
-	_, err := io.WriteString(p.w, printable(strings.ReplaceAll(string(text), "\r\n", "\n")))
+	show := printable
+	if p.json {
+		show = printableJSON
+	}
+	_, err := io.WriteString(p.w, show(strings.ReplaceAll(string(text), "\r\n", "\n")))
 	return err
 }
 
