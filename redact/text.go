@@ -45,15 +45,31 @@ const (
 // runEnd returns the length of the run that s begins with. before is the byte before s. Brackets that open in a query belong to the query, as do quotes inside them,
 // because JSON in a query need not be escaped. A quoted URL ends at its quote, whatever spaces it has. An unquoted query ends where it stops continuing in its line: "q=a b&token=x".
 func runEnd(s string, before byte) int {
-	end := strings.IndexAny(s, separators)
-	if end < 0 {
-		return len(s)
+	end := until(s, separators)
+	if n := addressEnd(s, end); n > 0 {
+		end = n + until(s[n:], separators)
+	}
+	if end == len(s) {
+		return end
 	}
 	quoted := strings.IndexByte(quotes, before) >= 0 && strings.Contains(s[:end], "://") && closes(s[end:], before)
 	if !quoted && !strings.Contains(s[:end], "?") {
 		return end
 	}
 	return bracketedEnd(s, end, before, quoted)
+}
+
+// addressEnd returns where an IPv6 address in brackets ends that is the host of a URL and begins at i, or 0 if there is none.
+func addressEnd(s string, i int) int {
+	if i == len(s) || s[i] != '[' {
+		return 0
+	}
+	_, authority, ok := strings.Cut(s[:i], "://")
+	n := strings.IndexByte(s[i:], ']')
+	if !ok || authority != "" && !strings.HasSuffix(authority, "@") || n < 0 || strings.ContainsAny(s[i+1:i+n], separators+"/?#") {
+		return 0
+	}
+	return i + n + 1
 }
 
 // bracketedEnd returns where a run ends that goes on beyond end with what is in brackets, or, if it is quoted, up to that quote.

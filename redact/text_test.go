@@ -36,6 +36,9 @@ func TestTextWithBrackets(t *testing.T) {
 		`(see https://h/?a=hush), please`:                  `(see https://h/?a=REDACTED), please`,
 		`{"next":"https://h/?a=hush","n":1}`:               `{"next":"https://h/?a=REDACTED","n":1}`,
 		`what? [nothing] (x=1)`:                            `what? [nothing] (x=1)`,
+		`GET http://[::1]:80/: 1 attempt`:                  `GET http://[::1]:80/: 1 attempt`,
+		`see http://u:hush@[fe80::1]/a?b=hush, (ok)`:       `see http://REDACTED:REDACTED@[fe80::1]/a?b=REDACTED, (ok)`,
+		`http://[::1] [http://h/?a=hush]`:                  `http://[::1] [http://h/?a=REDACTED]`,
 	} {
 		if got := redact.Text(in); got != want {
 			t.Errorf("%s\nreads %s\nwant  %s", in, got, want)

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -76,7 +75,7 @@ func (f *chainFlags) open(ctx context.Context, o cache.Options, below ...ply.Mid
 	layers := []ply.Middleware{decode.New(decode.Options{})}
 	if f.cache != noStore {
 		if c.store, err = openStore(ctx, f.cache); err != nil {
-			return nil, fmt.Errorf("the cache cannot be opened: %w", err)
+			return nil, &storeError{err}
 		}
 		o.Store, o.StoreTimeout, o.Mode = c.store, storeTimeout, f.mode()
 		if c.cache, err = cache.New(o); err != nil {
@@ -94,6 +93,12 @@ func (f *chainFlags) open(ctx context.Context, o cache.Options, below ...ply.Mid
 	})
 	return c, err
 }
+
+// A storeError says that the store of the cache could not be opened.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return "the cache cannot be opened: " + e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
 
 func (f *chainFlags) mode() cache.Mode {
 	switch {

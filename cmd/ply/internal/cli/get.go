@@ -102,7 +102,7 @@ func (f *getFlags) run(ctx context.Context, e *env, args []string) (err error) {
 		below = append(below, ply.Named("har", archive.middleware))
 		defer func() { err = errors.Join(err, archive.save(f.showSecrets)) }()
 	}
-	c, err := f.open(ctx, cache.Options{}, below...)
+	c, err := f.openOrWithout(ctx, e, below...)
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,18 @@ func (f *getFlags) run(ctx context.Context, e *env, args []string) (err error) {
 	err = g.all(ctx, jobs)
 	g.bars.wait()
 	return errors.Join(err, c.close())
+}
+
+// openOrWithout opens the chain. Where the user's cache directory cannot be used, as where there is no home, and nothing asked for it, a request can do without.
+func (f *getFlags) openOrWithout(ctx context.Context, e *env, below ...ply.Middleware) (*chain, error) {
+	c, err := f.open(ctx, cache.Options{}, below...)
+	if f.cache != "" || f.offline || !errors.As(err, new(*storeError)) {
+		return c, err
+	}
+	e.say("%s %s; going on without it, as --cache none does", e.errStyle().yellow("ply:"), printable(errorText(err)))
+	without := f.chainFlags
+	without.cache = noStore
+	return without.open(ctx, cache.Options{}, below...)
 }
 
 // jobs are the URLs with their files.

@@ -180,6 +180,24 @@ func TestGetAsJSONIsOneObjectForEachURL(t *testing.T) {
 	assert.EqualValues(t, 3, file["bytes"])
 }
 
+func TestGetGoesOnWithoutACacheThatNothingAskedFor(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })
+	home := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(home, nil, 0o600))
+	p := plyRun{env: append(plyEnv(t), "HOME="+home, "XDG_CACHE_HOME="+home, "LocalAppData="+home)}
+	got := p.run(t, "get", s.URL)
+	assert.Equal(t, 0, got.code, got.stderr)
+	assert.Equal(t, "hello", got.stdout)
+	assert.Contains(t, got.stderr, "the cache cannot be opened")
+	assert.Contains(t, got.stderr, "going on without it")
+	assert.Equal(t, result{stdout: "hello"}, p.run(t, "get", "--cache", "none", s.URL))
+	for _, args := range [][]string{{"--offline"}, {"--cache", home}} {
+		got := p.run(t, append([]string{"get", s.URL}, args...)...)
+		assert.Equal(t, exitError, got.code, "%v", args)
+		assert.Empty(t, got.stdout)
+	}
+}
+
 func TestGetAsJSONHasAnObjectForWhatFailed(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cut" {
