@@ -8,11 +8,8 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"sync"
 
-	"github.com/plyhttp/ply/har"
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/redact"
 )
@@ -36,10 +33,10 @@ type Player struct {
 	byDefault bool        // Match is defaultMatch
 	exchanges []*Exchange // as they are answered
 	requests  []Request   // redacted, as they are matched
-	keys      []string    // "" matches nothing
-	callers   []string    // with whose credentials the requests were sent
+	keys      []string    // of the requests
 
 	mu       sync.Mutex
+	queues   map[string][]*queue // by key
 	used     []bool
 	assigned assignment
 }
@@ -54,14 +51,15 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 	if byDefault {
 		o.Match = defaultMatch
 	}
-	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, used: make([]bool, len(t.Exchanges))}
+	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, queues: map[string][]*queue{}, used: make([]bool, len(t.Exchanges))}
 	for i, e := range t.Exchanges {
 		r := p.redaction.exchange(&Exchange{Request: e.Request}).Request
 		key, err := p.key(r)
 		if err != nil {
 			return nil, fmt.Errorf("tape: exchange %d: %w", i, redact.Error(err))
 		}
-		p.requests, p.keys, p.callers = append(p.requests, r), append(p.keys, key), append(p.callers, p.redaction.callerOf(e.Request.Header))
+		p.requests, p.keys = append(p.requests, r), append(p.keys, key)
+		p.enqueue(i, key, p.redaction.callerOf(e.Request.Header))
 	}
 	return p, nil
 }
@@ -119,30 +117,48 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.httpResponse(r), nil
 }
 
+// A queue has the exchanges of one key and one caller on the tape, as indices of Player.exchanges, in their order.
+type queue struct {
+	caller string
+	all    []int
+	given  int // so many of them, from the first on
+}
+
+// enqueue adds an exchange to its queue.
+func (p *Player) enqueue(i int, key, caller string) {
+	for _, q := range p.queues[key] {
+		if q.caller == caller {
+			q.all = append(q.all, i)
+			return
+		}
+	}
+	p.queues[key] = append(p.queues[key], &queue{caller: caller, all: []int{i}})
+}
+
 // take returns the first exchange with a key that is left, or with Reuse the last one, or nil. Exchanges of the same caller go before those of others.
 func (p *Player) take(key, caller string) *Exchange {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first, last := -1, -1
-	for i, k := range p.keys {
-		if k != key {
-			continue
+	var best, again *queue
+	bestRank, againRank := 0, 0
+	for _, q := range p.queues[key] {
+		rank := p.assigned.rank(caller, q.caller)
+		if q.given < len(q.all) && (best == nil || rank > bestRank || rank == bestRank && q.all[q.given] < best.all[best.given]) {
+			best, bestRank = q, rank
 		}
-		rank := p.assigned.rank(caller, p.callers[i])
-		if !p.used[i] && (first < 0 || rank > p.assigned.rank(caller, p.callers[first])) {
-			first = i
-		}
-		if last < 0 || rank >= p.assigned.rank(caller, p.callers[last]) {
-			last = i
+		if again == nil || rank > againRank || rank == againRank && q.all[len(q.all)-1] > again.all[len(again.all)-1] {
+			again, againRank = q, rank
 		}
 	}
 	switch {
-	case first >= 0:
-		p.used[first] = true
-		p.assigned.assign(caller, p.callers[first])
-		return p.exchanges[first]
-	case last >= 0 && p.o.Reuse:
-		return p.exchanges[last]
+	case best != nil:
+		i := best.all[best.given]
+		best.given++
+		p.used[i] = true
+		p.assigned.assign(caller, best.caller)
+		return p.exchanges[i]
+	case again != nil && p.o.Reuse:
+		return p.exchanges[again.all[len(again.all)-1]]
 	}
 	return nil
 }
@@ -197,112 +213,4 @@ func describe(r *http.Request) Request {
 		sent.Host = r.Host
 	}
 	return sent
-}
-
-// An UnmatchedError is the error for a request that a tape has no answer for, or none that is left. It has no secrets.
-type UnmatchedError struct {
-	Request Request  // as it is compared, without secrets
-	Nearest *Request // the request of the tape that is most like it, nil if the tape is empty
-	Used    bool     // Nearest is the same request, and has been answered already
-}
-
-func (e *UnmatchedError) Error() string {
-	name := e.Request.Method + " " + e.Request.URL
-	switch {
-	case e.Nearest == nil:
-		return "tape: the tape is empty: there is no answer to " + name
-	case e.Used:
-		return "tape: each answer to " + name + " has been given; record again, or set Reuse"
-	}
-	return "tape: no answer to " + name + "; record again, or see how it differs from the nearest request of the tape (-):\n" + difference(e.Nearest, &e.Request)
-}
-
-// difference shows how a request differs from another: by its fields only if by nothing else, for most of them do not count.
-func difference(before, after *Request) string {
-	b, a := before.lines(false), after.lines(false)
-	if slices.Equal(b, a) {
-		b, a = before.lines(true), after.lines(true)
-	}
-	return diff(b, a)
-}
-
-func (p *Player) unmatched(r Request) *UnmatchedError {
-	err := &UnmatchedError{Request: r}
-	best := -1
-	key, _ := p.key(r)
-	for i := range p.requests {
-		if score := r.likeness(&p.requests[i]); score > best {
-			best, err.Nearest, err.Used = score, &p.requests[i], p.keys[i] == key
-		}
-		if p.keys[i] == key {
-			err.Nearest, err.Used = &p.requests[i], true
-			return err
-		}
-	}
-	return err
-}
-
-// likeness is greater for requests that have more in common: path above all, then method, host, query and content.
-func (r *Request) likeness(other *Request) (score int) {
-	a, errA := url.Parse(r.URL)
-	b, errB := url.Parse(other.URL)
-	if errA != nil || errB != nil {
-		return 0
-	}
-	for _, c := range []struct {
-		same   bool
-		weight int
-	}{{a.Path == b.Path, 16}, {cmp.Or(r.Method, http.MethodGet) == cmp.Or(other.Method, http.MethodGet), 8}, {a.Host == b.Host, 4}, {a.RawQuery == b.RawQuery, 2}, {bytes.Equal(r.Body, other.Body), 1}} {
-		if c.same {
-			score += c.weight
-		}
-	}
-	return score
-}
-
-// maxDiffLines bounds what an error shows of a body.
-const maxDiffLines = 40
-
-// lines are what a request is compared by, one below the other.
-func (r *Request) lines(fields bool) []string {
-	address, query, _ := strings.Cut(r.URL, "?")
-	lines := []string{cmp.Or(r.Method, http.MethodGet) + " " + address}
-	for param := range strings.SplitSeq(query, "&") {
-		if param != "" {
-			lines = append(lines, "  "+param)
-		}
-	}
-	if fields {
-		for _, f := range har.Headers(r.Header) {
-			lines = append(lines, f.Name+": "+f.Value)
-		}
-	}
-	if len(r.Body) > 0 {
-		body := strings.Split(fmt.Sprintf("%.4096s", strings.ToValidUTF8(string(r.Body), "�")), "\n")
-		lines = append(lines, body[:min(len(body), maxDiffLines)]...)
-	}
-	return lines
-}
-
-// diff shows what differs between the beginnings and the ends that two lists have in common.
-func diff(before, after []string) string {
-	begin := 0
-	for begin < len(before) && begin < len(after) && before[begin] == after[begin] {
-		begin++
-	}
-	end := 0
-	for end < len(before)-begin && end < len(after)-begin && before[len(before)-1-end] == after[len(after)-1-end] {
-		end++
-	}
-	var b strings.Builder
-	write := func(sign string, lines []string) {
-		for _, line := range lines {
-			fmt.Fprintf(&b, "%s %s\n", sign, line)
-		}
-	}
-	write(" ", before[:begin])
-	write("-", before[begin:len(before)-end])
-	write("+", after[begin:len(after)-end])
-	write(" ", before[len(before)-end:])
-	return b.String()
 }
