@@ -118,3 +118,32 @@ func TestSilentProbeIsAnsweredByACopyOnceTheBreakerLetsOneThrough(t *testing.T) 
 		}
 	})
 }
+
+// A retry that meets a breaker which its first attempt has opened, or a caller who gave up before it, has sent nothing, and costs nothing.
+func TestRetryThatWasNotSentIsRefunded(t *testing.T) {
+	for name, o := range map[string]resilience.Options{
+		"the breaker has opened":    {Breaker: breaker.Options{MinRequests: 1}, NoLimit: true},
+		"the caller gave up before": {Retry: retry.Options{Backoff: retry.Constant(time.Hour)}, NoBreaker: true},
+		"the limit has no room":     {NoBreaker: true, Limit: limit.Options{Rate: 0.001, MaxWait: time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				origin := plytest.NewOrigin(plytest.Status(http.StatusServiceUnavailable))
+				chain, err := resilience.New(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Minute, cancel)
+				defer cancel()
+				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a.test/", nil)
+				if resp, err := ply.Chain(chain.Layers()...)(origin).RoundTrip(req); err == nil {
+					resp.Body.Close()
+				}
+				if s := chain.Budget.Stats(); s.Retries != 0 || s.Amplification != 1 || chain.Budget.Tokens("a.test") != 20 || origin.Count() != 1 {
+					t.Errorf("%+v, %v tokens, %d requests", s, chain.Budget.Tokens("a.test"), origin.Count())
+				}
+			})
+		})
+	}
+}

@@ -13,9 +13,10 @@ import (
 // Its methods are called concurrently and must not block. If it has a method Validate() error too, [Options.Validate] asks that.
 //
 // A Budget that also has a method Call(key string) is told of each call before its first attempt, so that it can set the retries beside the calls.
+// One that has a method NotMade(key string), and whose Allow returned a nil refund for a retry, is told if that is not made.
 type Budget interface {
 	// Allow pays for one retry after the given outcome. It reports false if the budget does not allow the retry.
-	// refund is called at most once, if the retry succeeds or is not made; it may be nil.
+	// refund is called at most once, if the retry succeeds or is not made: the caller gave up before, or a layer below did not send it. It may be nil.
 	Allow(key string, last Outcome) (refund func(), ok bool)
 
 	// Success is called after each call whose first attempt succeeded. What a cache fetches ahead of time, and has paid for, is no call.

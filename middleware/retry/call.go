@@ -30,7 +30,8 @@ type call struct {
 	replayable   bool
 	idemKey      string  // to be added; "" if none
 	buffer       *buffer // nil unless Options.BufferBody applies
-	refund       func()  // for the last retry; nil if there is nothing to give back
+	paid         bool    // for the last retry, which may not have been made yet
+	refund       func()  // of what was paid; nil if there is nothing to give back
 	tried        Attempt // the last one
 	failure      failure // what its error is, if it has one
 	firstAttempt attemptState

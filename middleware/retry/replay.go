@@ -33,10 +33,7 @@ func (c *call) firstBody() io.ReadCloser {
 func (c *call) nextBody(p plan) (io.ReadCloser, plan) {
 	body, err := c.freshBody()
 	if err != nil {
-		if c.refund != nil {
-			c.refund()
-			c.refund = nil
-		}
+		c.notMade()
 		return nil, plan{stop: StopBody, cause: err}
 	}
 	return body, p

@@ -119,6 +119,7 @@ func (d *download) resume(broken error) bool {
 		}
 		c.event(c.opts.OnRetry, p.wait)
 		if sleep(d.ctx, p.wait) != nil {
+			c.notMade()
 			return false
 		}
 		resp, again := d.rest(p.wait)
@@ -163,6 +164,7 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 	h.Set("Range", "bytes="+strconv.FormatInt(d.off, 10)+"-")
 	h.Set("If-Range", d.validator)
 	if c.prepare(r) != nil {
+		c.notMade()
 		s.end(nil)
 		return nil, false
 	}

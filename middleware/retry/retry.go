@@ -104,6 +104,7 @@ func (c *call) run() (*http.Response, error) {
 	for body := c.firstBody(); ; {
 		resp, err := c.try(body, wait)
 		if err != nil {
+			c.notMade()
 			return c.finish(nil, plan{stop: StopPrepare, cause: err})
 		}
 		p := c.decide(resp)
@@ -117,6 +118,7 @@ func (c *call) run() (*http.Response, error) {
 		drain.Response(resp)
 		if err := sleep(c, p.wait); err != nil {
 			closeBody(body)
+			c.notMade()
 			return c.finish(nil, gone(err))
 		}
 		wait = p.wait
@@ -153,6 +155,20 @@ func (c *call) settle(resp *http.Response) {
 		c.refund()
 	case c.sent() == 1 && !reqctx.From(c).PaidFor:
 		c.opts.Budget.Success(c.key)
+	}
+}
+
+// notMade gives back what was paid for a retry that no server has been asked for: the call ended before it, or a layer below has kept it.
+func (c *call) notMade() {
+	if !c.paid {
+		return
+	}
+	refund := c.refund
+	c.paid, c.refund = false, nil
+	if refund != nil {
+		refund()
+	} else if b, ok := c.opts.Budget.(interface{ NotMade(key string) }); ok {
+		b.NotMade(c.key)
 	}
 }
 

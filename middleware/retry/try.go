@@ -71,6 +71,9 @@ func (c *call) send(r *http.Request, s *attemptState, waited time.Duration) *htt
 		resp.Request = r
 	}
 	c.describe(r, s, resp, err, time.Since(start))
+	if !c.tried.Wrote && saysUnsent(err) {
+		c.notMade()
+	}
 	c.appendOutcome(Outcome{
 		Status:   statusOf(resp),
 		Err:      c.redactor().Error(err),

@@ -35,7 +35,7 @@ const (
 // So a server that answers gets at most Ratio more than the calls, and one that does not gets what is left in the account, and Floor in each FloorWindow after that.
 //
 // It is a [retry.Budget], that of retries; [Budget.For] gives those of the other kinds, which pay from the same accounts. A retry that succeeds is not refunded: it has been sent all the same.
-// A copy that was paid for and not sent, for want of room, is.
+// What was paid for and not sent is: a copy that a limit or breaker refused, a retry that they refused or whose caller gave up before it.
 // The zero value is ready to use. It is safe for concurrent use; its fields must not change once it is in use.
 type Budget struct {
 	// Ratio is what a call that succeeds pays in. Zero means 0.09: nine extra requests for a hundred calls, so that Reserve and Floor have room below 1.1 times the calls.
@@ -91,6 +91,9 @@ func (b *Budget) Allow(key string, last retry.Outcome) (refund func(), ok bool) 
 	return nil, b.allow(key, Retry)
 }
 
+// NotMade gives back what was paid for a retry that was not sent. The retry layer calls it.
+func (b *Budget) NotMade(key string) { b.refund(key, Retry) }
+
 // Call counts a call, before its first attempt. The retry layer does it, and the hedge layer where there is none.
 func (b *Budget) Call(key string) {
 	now := time.Now()
@@ -112,7 +115,7 @@ func (b *Budget) Success(key string) {
 }
 
 // For returns the budget for extra requests of a kind. All of them pay from the accounts of b.
-// It has the methods of a [retry.Budget] and Call, so that a layer that takes such an interface need not import this module.
+// It has the methods of a [retry.Budget], Call and NotMade, so that a layer that takes such an interface need not import this module.
 func (b *Budget) For(k Kind) retry.Budget {
 	if k < 0 || k >= kinds {
 		k = Retry

@@ -44,6 +44,21 @@ func TestACacheCanPayFromTheAccount(t *testing.T) {
 	}
 }
 
+// A retry that is given up after a long wait was counted in a minute that is over.
+func TestLateRefundMakesNoLessThanTheCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &budget.Budget{}
+		allowed(b, "a", 1)
+		time.Sleep(2 * time.Minute)
+		b.Call("a")
+		b.NotMade("a")
+		want := budget.Stats{Calls: 1, Amplification: 1}
+		if diff := cmp.Diff(want, b.Stats()) + cmp.Diff(want, b.StatsFor("a")); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestAllKindsPayFromOneAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &budget.Budget{Ratio: 0.5, Reserve: 10, Floor: -1}

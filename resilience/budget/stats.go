@@ -90,5 +90,5 @@ func (w *window) amplification(now time.Time) float64 {
 	if calls == 0 {
 		return 1
 	}
-	return 1 + float64(extra)/float64(calls)
+	return 1 + float64(max(0, extra))/float64(calls) // less than zero: what is refunded now was paid for before the window
 }
