@@ -64,6 +64,7 @@ func (s *sent) Read(p []byte) (int, error) {
 		c.chargeLocked(s.hop.request.keep(p[:n], s.at, c.limit()))
 		s.hop.request.eof = s.hop.request.eof || err == io.EOF
 		c.mu.Unlock()
+		c.in.trim()
 		s.at += int64(n)
 	}
 	return n, err

@@ -29,6 +29,7 @@ type call struct {
 	id, version int64 // guarded by Inspector.mu, but for the id, which does not change once it is added
 
 	charged atomic.Int64
+	leaving int64 // of Inspector.leaving; set by the goroutine that drops the call, before it does
 
 	mu     sync.Mutex // guards the fields below, and those of the hops
 	hops   []*hop
@@ -73,6 +74,9 @@ func (in *Inspector) newHop(req *http.Request) *hop {
 	return h
 }
 
+// bytes is what the hop is charged with before its request is sent.
+func (h *hop) bytes() int64 { return headerBytes(h.requestHeader) + int64(len(h.url)) }
+
 // recordedBy keeps the record of ctx, for the whole call.
 func (c *call) recordedBy(ctx context.Context) {
 	c.mu.Lock()
@@ -91,7 +95,7 @@ func (c *call) redirected(h *hop) bool {
 	}
 	h.call = c
 	c.hops = append(c.hops, h)
-	c.chargeLocked(headerBytes(h.requestHeader))
+	c.chargeLocked(h.bytes())
 	return true
 }
 
@@ -118,6 +122,7 @@ func (c *call) drop() {
 	}
 	c.gone, c.record = true, nil
 	c.in.bytes.Add(-c.charged.Load())
+	c.in.leaving.Add(-c.leaving)
 	for _, h := range c.hops {
 		h.request.data, h.response.data = nil, nil
 	}
@@ -139,6 +144,7 @@ func (h *hop) failed(err error) {
 
 var (
 	errNoResponse = errors.New("a layer returned neither a response nor an error")
+	errPanicked   = errors.New("a layer panicked, so that there is no response")
 	errClosed     = errors.New("closed")
 )
 

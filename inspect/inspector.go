@@ -20,6 +20,7 @@ type Inspector struct {
 	closed   atomic.Bool
 	watching atomic.Int32 // pages that follow; zero spares calls the telling
 	bytes    atomic.Int64 // that the calls are charged with
+	leaving  atomic.Int64 // of these, what is given back as soon as calls are dropped that are out of the list already: others must not be dropped for it as well
 
 	mu      sync.Mutex // guards the fields below; never held with that of a call, or over I/O
 	calls   []*call    // oldest first, by id
@@ -50,6 +51,11 @@ func (in *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serv
 // add makes a call known, and drops the oldest beyond what is kept.
 func (in *Inspector) add(c *call) {
 	in.mu.Lock()
+	if in.closed.Load() { // since the layer asked
+		in.mu.Unlock()
+		c.drop()
+		return
+	}
 	in.last++
 	in.version++
 	c.id, c.version = in.last, in.version
@@ -63,7 +69,7 @@ func (in *Inspector) add(c *call) {
 // surplus takes the oldest calls away that are beyond what is kept: never the newest. The caller holds mu, and drops them without it.
 func (in *Inspector) surplus() []*call {
 	n := max(0, len(in.calls)-in.o.Keep)
-	over := in.bytes.Load() - in.o.MaxBytes
+	over := in.bytes.Load() - in.leaving.Load() - in.o.MaxBytes
 	for _, c := range in.calls[:n] {
 		over -= c.charged.Load()
 	}
@@ -75,6 +81,10 @@ func (in *Inspector) surplus() []*call {
 		return nil
 	}
 	dropped := slices.Clone(in.calls[:n])
+	for _, c := range dropped {
+		c.leaving = c.charged.Load()
+		in.leaving.Add(c.leaving)
+	}
 	clear(in.calls[:n])
 	in.calls = in.calls[n:]
 	return dropped
@@ -93,13 +103,20 @@ func (in *Inspector) changed(c *call) {
 	c.version = in.version
 	in.signal()
 	in.mu.Unlock()
+	in.trim()
 }
 
 // grew is told that a body has passed in part. Pages see it grow; without one, it costs nothing but the look at the budget.
 func (in *Inspector) grew(c *call) {
 	if in.watching.Load() > 0 {
-		in.changed(c)
+		in.changed(c) // trims as well
+		return
 	}
+	in.trim()
+}
+
+// trim drops the oldest calls while all together take more than is allowed.
+func (in *Inspector) trim() {
 	if in.bytes.Load() <= in.o.MaxBytes {
 		return
 	}

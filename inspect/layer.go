@@ -59,7 +59,14 @@ func (l *layer) RoundTrip(req *http.Request) (*http.Response, error) {
 	h := l.begin(req)
 	out := req.WithContext(context.WithValue(req.Context(), hopKey{l.in}, h))
 	h.copyRequest(out)
+	returned := false
+	defer func() {
+		if !returned { // a layer below has panicked, or ended the goroutine
+			h.failed(errPanicked)
+		}
+	}()
 	resp, err := l.recorded.RoundTrip(out)
+	returned = true
 	if err != nil || resp == nil {
 		h.failed(err)
 		return resp, err
@@ -101,7 +108,7 @@ func (l *layer) begin(req *http.Request) *hop {
 	}
 	c := &call{in: l.in, start: h.start, chain: l.chain, whole: l.calls, hops: []*hop{h}}
 	h.call = c
-	c.charge(callBytes + headerBytes(h.requestHeader) + int64(len(h.url)))
+	c.charge(callBytes + h.bytes())
 	l.in.add(c)
 	return h
 }
@@ -181,9 +188,8 @@ func (c *copied) Read(p []byte) (int, error) {
 }
 
 func (c *copied) Close() error {
-	err := c.ReadCloser.Close()
-	c.done(errClosed)
-	return err
+	defer c.done(errClosed) // even if a layer's body panics
+	return c.ReadCloser.Close()
 }
 
 func (c *copied) done(err error) {

@@ -148,10 +148,10 @@ var urlHeaders = map[string]bool{"Location": true, "Content-Location": true, "Re
 
 var harmless = set(
 	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Accept-Patch", "Accept-Post", "Accept-Ranges", "Age", "Allow", "Alt-Svc",
-	"Cache-Control", "Cache-Status", "Cdn-Cache-Control", "Connection", "Content-Encoding", "Content-Language", "Content-Length", "Content-Range", "Content-Type",
-	"Date", "Etag", "Expect", "Expires", "Host", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
+	"Cache-Control", "Cache-Status", "Cache-Tag", "Cdn-Cache-Control", "Connection", "Content-Encoding", "Content-Language", "Content-Length", "Content-Range", "Content-Type",
+	"Date", "Edge-Cache-Tag", "Etag", "Expect", "Expires", "Host", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
 	"Keep-Alive", "Last-Modified", "Max-Forwards", "Pragma", "Prefer", "Range", "Ratelimit", "Ratelimit-Limit", "Ratelimit-Policy", "Ratelimit-Remaining", "Ratelimit-Reset",
-	"Retry-After", "Retry-After-Ms", "Server", "Server-Timing", "Strict-Transport-Security", "Te", "Traceparent", "Trailer", "Transfer-Encoding",
+	"Retry-After", "Retry-After-Ms", "Server", "Server-Timing", "Strict-Transport-Security", "Surrogate-Control", "Surrogate-Key", "Te", "Traceparent", "Trailer", "Transfer-Encoding",
 	"Upgrade", "User-Agent", "Vary", "Via", "Warning", "X-Cache", "X-Content-Type-Options", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "X-Request-Id",
 )
 

@@ -122,6 +122,11 @@ func TestHeaderValueByName(t *testing.T) {
 		{"Content-Type", "text/plain", "text/plain", "text/plain"},
 		{"content-type", "text/plain", "text/plain", "text/plain"},
 		{"Server", "nginx", "nginx", "REDACTED"},
+		{"Surrogate-Key", "users users-7", "users users-7", "users users-7"},
+		{"Cache-Tag", "users,token=hush", "users,token=REDACTED", "users,token=REDACTED"},
+		{"Xkey", "v", "REDACTED", "REDACTED"},            // some servers take it for a credential
+		{"X-Cache-Key", "v", "REDACTED", "REDACTED"},     // has the URL
+		{"Idempotency-Key", "v", "REDACTED", "REDACTED"}, // with it, a server may give out the answer to the request
 		{"X-Custom", "v", "REDACTED", "v"},
 		{"X-Other", "v", "REDACTED", "REDACTED"},
 		{"X-Api-Key", "v", "REDACTED", "REDACTED"},
