@@ -101,6 +101,11 @@ func (p *originResponse) foreseenEntry() (*stored.Entry, string) {
 	if reason := p.refusedByRequest(); reason != "" {
 		return nil, reason
 	}
+	if rfc9111.IsServerError(p.StatusCode) && p.parsed.Bypass == "" {
+		if _, stands := rfc9111.OnError(&p.parsed, p.selected, false, &p.cache.policy, p.received); stands {
+			return nil, "an error, and what is stored stands in for it"
+		}
+	}
 	e, reason := p.entry()
 	if reason == "" && rfc9111.DisplacesServable(p.selected, e, &p.cache.policy, p.received) {
 		reason = "an error, and what is stored can still be served"

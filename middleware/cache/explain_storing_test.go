@@ -90,3 +90,26 @@ func TestExplainHasReasonsWithTheirSections(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "RFC 9111 §5.2.1.7", x.Reasons[0].Source)
 }
+
+// An error that what is stored stands in for is not stored, also where the request allows that.
+func TestExplainResponseKnowsThatWhatIsStoredStandsIn(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x", "Cache-Control: max-age=5"), cache.Options{})
+		g.get(url)
+		time.Sleep(10 * time.Second)
+		r := must(http.NewRequest("GET", url, nil))
+		for _, test := range []struct {
+			control string
+			want    string
+		}{
+			{"stale-if-error=60", "an error, and what is stored stands in for it"},
+			{"stale-if-error=1", ""},
+			{"stale-if-error=60, no-cache", ""},
+		} {
+			r.Header.Set("Cache-Control", test.control)
+			x, err := g.ExplainResponse(t.Context(), r, reply(500, "sorry", "Cache-Control: max-age=60"))
+			require.NoError(t, err)
+			assert.Equal(t, test.want, x.Reason, test.control)
+		}
+	})
+}
