@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,8 +24,8 @@ func TestCLIPageShowsWhatTheWalkPrints(t *testing.T) {
 	build.Dir = filepath.Join("..", "..", "cmd", "ply")
 	built, err := build.CombinedOutput()
 	require.NoError(t, err, string(built))
-	if _, err := exec.LookPath("curl"); err != nil && os.Getenv("CI") == "" {
-		t.Skip("curl is not installed")
+	if _, err := exec.LookPath("curl"); err != nil {
+		testutil.SkipUnlessCI(t, "curl is not installed")
 	}
 	var out bytes.Buffer
 	require.NoError(t, (&walk{ply: program, dir: t.TempDir(), out: &out}).all(t.Context()), &out)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -15,10 +16,7 @@ import (
 func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("curl is needed with CI set")
-		}
-		t.Skip("there is no curl")
+		testutil.SkipUnlessCI(t, "curl is not installed")
 	}
 	type request struct {
 		method, target, body string

@@ -35,7 +35,7 @@ func newExplainCommand(e *env) *cobra.Command {
 	f := &explainFlags{}
 	cmd := &cobra.Command{
 		Use:   "explain URL | --har FILE [URL...]",
-		Short: "say whether an answer would be cached, why, for how long and for whom",
+		Short: "Say whether an answer would be cached, why, for how long and for whom",
 		Long: `explain says what the cache would do with a request now, and fetches it once, past the
 cache, to say whether the answer would be stored: why, for how long, under what key, for
 whom, and what would change that. Each rule has its section of the RFC. It stores nothing.`,

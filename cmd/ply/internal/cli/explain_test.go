@@ -101,7 +101,7 @@ func TestLintOfAnArchiveLooksAtWhatCameOverTheWire(t *testing.T) {
 	assert.Equal(t, exitCheck, got.code, got.stderr)
 	assert.Contains(t, got.stdout, "error encoding-without-vary")
 	assert.Contains(t, got.stdout, "warning no-validator")
-	assert.Contains(t, got.stdout, "1 errors, 1 warnings, 0 notes in 1 exchanges")
+	assert.Contains(t, got.stdout, "1 error, 1 warning, 0 notes in 1 exchange")
 }
 
 // An origin as old versions of Apache are, with gzip: found by the live probes alone.

@@ -36,7 +36,7 @@ func newGetCommand(e *env) *cobra.Command {
 	f := &getFlags{}
 	cmd := &cobra.Command{
 		Use:   "get [flags] URL...",
-		Short: "get URLs, from the cache if that may be",
+		Short: "Get URLs, from the cache if that may be",
 		Long: `get sends a request for each URL through the chain (decode, cache, retry) and writes the
 body to stdout, or to a file. A download that broke off is continued by the same command:
 the rest is requested with Range and If-Range, and all of it if the content has changed.

@@ -25,7 +25,7 @@ func newLintCommand(e *env) *cobra.Command {
 	f := &lintFlags{}
 	cmd := &cobra.Command{
 		Use:   "lint URL... | --har FILE [URL...]",
-		Short: "find mistakes in how an origin lets its answers be cached",
+		Short: "Find mistakes in how an origin lets its answers be cached",
 		Long: `lint asks an origin a few times for a URL: as it is, in other content codings, with a
 condition, by HEAD; and looks for what caches stumble over, in each answer and between them.
 With --har it looks at what a browser has recorded, and asks nothing. Each finding has what
@@ -186,7 +186,7 @@ func findingsText(findings []cachelint.Finding, exchanges int, s style) string {
 		}
 		fmt.Fprintf(&b, "    %s  %s\n", printableLine(f.Remedy), s.dim("["+f.Section+"]"))
 	}
-	fmt.Fprintf(&b, "%d errors, %d warnings, %d notes in %d exchanges\n", count[cachelint.Error], count[cachelint.Warning], count[cachelint.Note], exchanges)
+	fmt.Fprintf(&b, "%s, %s, %s in %s\n", counted(count[cachelint.Error], "error"), counted(count[cachelint.Warning], "warning"), counted(count[cachelint.Note], "note"), counted(exchanges, "exchange"))
 	return b.String()
 }
 

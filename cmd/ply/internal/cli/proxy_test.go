@@ -440,7 +440,7 @@ func TestProxyRefusesFlagsThatWouldLetOthersIn(t *testing.T) {
 func TestCurlGetsTheSameThroughTheProxy(t *testing.T) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		t.Skip("curl is not installed")
+		testutil.SkipUnlessCI(t, "curl is not installed")
 	}
 	origin := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

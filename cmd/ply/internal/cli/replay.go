@@ -22,8 +22,9 @@ func newReplayCommand(e *env) *cobra.Command {
 		Short: "Send recorded traffic through other policies, in virtual time",
 		Long: `ply replay takes the traffic of FILE, or stdin for "-": an HTTP Archive as browsers save
 it, or a tape of package plytest/tape. It runs the traffic through each policy in virtual
-time: a week takes seconds. It asks no server. The table says what each policy would have cost, and how long callers would have
-waited; docs/tape.md says how the origin answers what it was not asked then.
+time: a week takes seconds. It asks no server. The table says what each policy would have
+cost, and how long callers would have waited; docs/tape.md says how the origin answers what
+it was not asked then.
 
 ` + policyHelp,
 		Example: `  ply replay week.har

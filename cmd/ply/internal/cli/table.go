@@ -74,6 +74,14 @@ func (t *textTable) line(b *strings.Builder, row []string, widths []int, first, 
 	b.WriteByte('\n')
 }
 
+// counted is a number of things: "1 error", "2 errors".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 // byteSize is a number of bytes as people read it: "512 B", "1.5 KiB".
 func byteSize(n int64) string {
 	if n < 1024 {
