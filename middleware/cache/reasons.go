@@ -17,16 +17,7 @@ type Reason struct {
 // Each reason names the section of the RFC that it comes from. The texts are for people and may change.
 func (s Status) Reasons() []Reason {
 	var all []Reason
-	parts := strings.Split(s.Detail, "; ")
-	for i, part := range parts {
-		if strings.HasPrefix(part, notStored) { // its own text may have a semicolon
-			parts = append(parts[:i:i], strings.Join(parts[i:], "; "))
-			break
-		}
-	}
-	if parts[0] == "" {
-		parts = nil
-	}
+	parts := s.parts()
 	decided := false // by the detail, which says more than the word for the forward
 	for _, part := range parts {
 		decided = decided || !strings.HasPrefix(part, notStored) && !strings.HasPrefix(part, cachestatus.ServedInstead) && !strings.HasPrefix(part, "fetched by") && !strings.HasPrefix(part, "event stream")
@@ -47,6 +38,20 @@ func (s Status) Reasons() []Reason {
 		all = append(all, Reason{"The response was stored.", "RFC 9111 §3"})
 	}
 	return all
+}
+
+// parts are the parts of a detail.
+func (s Status) parts() []string {
+	if s.Detail == "" {
+		return nil
+	}
+	parts := strings.Split(s.Detail, "; ")
+	for i, part := range parts {
+		if strings.HasPrefix(part, notStored) { // its own text may have a semicolon
+			return append(parts[:i:i], strings.Join(parts[i:], "; "))
+		}
+	}
+	return parts
 }
 
 // notStored begins the part of a detail that says why a response was not stored.

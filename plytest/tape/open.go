@@ -30,6 +30,7 @@ var modes = map[string]Mode{"auto": ModeAuto, "record": ModeRecord, "replay": Mo
 
 // Options say how a tape is recorded and replayed. The zero Options suit most tests.
 type Options struct {
+	// Mode says whether the tape is recorded or replayed. Zero is [ModeAuto]. The variable [Environment] counts before it.
 	Mode Mode
 
 	// Match says which requests are the same. Nil compares method, URL and content, and no credentials. Requests are compared as they are on the tape, without secrets.

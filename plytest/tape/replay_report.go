@@ -130,9 +130,20 @@ func (c Comparison) String() string {
 		row(name, func(r *Report) string { return strconv.Itoa(value(r)) })
 	}
 	took := func(name string, unit time.Duration, value func(*Report) time.Duration) {
-		row(name, func(r *Report) string { return value(r).Round(unit).String() })
+		row(name, func(r *Report) string {
+			d := value(r)
+			if d < 10*time.Second {
+				return d.Round(time.Millisecond).String()
+			}
+			return d.Round(unit).String()
+		})
 	}
-	kB := func(n int64) string { return strconv.FormatInt((n+500)/1000, 10) }
+	kB := func(n int64) string {
+		if n < 10_000 {
+			return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64)
+		}
+		return strconv.FormatInt((n+500)/1000, 10)
+	}
 	row("policy", func(r *Report) string { return r.Name })
 	count("requests", func(r *Report) int { return r.Requests })
 	count("requests to the origin", func(r *Report) int { return r.OriginRequests })

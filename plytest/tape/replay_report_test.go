@@ -25,8 +25,8 @@ func TestReportIsATable(t *testing.T) {
 	want := `policy                    cache   nothing
 requests                     10         0
 requests to the origin        8         0
-kB from the origin            2         0
-kB to callers                 2         0
+kB from the origin          1.5         0
+kB to callers             2.499         0
 hits                          1         0
 collapsed                     2         0
 revalidated (304)             5         0
@@ -37,7 +37,7 @@ server errors (5xx)           7         0
 retries                       1         0
 hedges                        3         0
 amplification             2.000     1.000
-waited in all                5s        0s
+waited in all             5.05s        0s
 p50                        50ms        0s
 p90                        90ms        0s
 p99                        99ms        0s

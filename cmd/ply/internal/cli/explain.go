@@ -80,17 +80,11 @@ func (f *explainFlags) run(ctx context.Context, e *env, urls []string) (err erro
 	if err != nil {
 		return err
 	}
-	if err := f.checkURLs(urls); err != nil {
-		return err
-	}
-	if len(urls) > 1 && f.response != "" {
-		return usageErrorf("--response is the answer of one URL")
-	}
 	if f.har != "" {
 		f.cache = "memory" // of the past there is nothing to look up
 	}
-	if f.cache == noStore {
-		return usageErrorf("explain needs a cache to look at: leave out --cache none, or give memory")
+	if err := f.checkUse(urls); err != nil {
+		return err
 	}
 	var seen capture
 	c, err := f.chain(f.cache).open(ctx, o, seen.middleware)
@@ -116,6 +110,20 @@ func (f *explainFlags) run(ctx context.Context, e *env, urls []string) (err erro
 		return &codedError{exitCheck, nil}
 	}
 	return err
+}
+
+// checkUse says which flag or argument cannot be used.
+func (f *explainFlags) checkUse(urls []string) error {
+	if err := f.checkURLs(urls); err != nil {
+		return err
+	}
+	if len(urls) > 1 && f.response != "" {
+		return usageErrorf("--response is the answer of one URL")
+	}
+	if f.cache == noStore {
+		return usageErrorf("explain needs a cache to look at: leave out --cache none, or give memory")
+	}
+	return nil
 }
 
 func (f *explainFlags) explainURLs(ctx context.Context, e *env, c *chain, seen *capture, urls []string, show func(*explained) error) error {

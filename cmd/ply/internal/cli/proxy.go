@@ -114,6 +114,7 @@ func (f *proxyFlags) run(ctx context.Context, e *env, rawOrigin string) (err err
 }
 
 // check returns the origin, or says which flag or argument cannot be used.
+// Over 15 branches on purpose: it is a list of mistakes and their messages.
 func (f *proxyFlags) check(rawOrigin string) (*url.URL, error) {
 	origin, err := url.Parse(rawOrigin)
 	switch {
