@@ -139,6 +139,9 @@ func responseOf(e *Exchange, entry *har.Entry, extension *harExtension, received
 		Status: archived.Status, Proto: resp.Proto, Header: resp.Header, Trailer: headerOf(extension.Tape.Trailers), Length: -1,
 		Uncompressed: resp.Uncompressed && !extension.Encoded && hasBody(e.Request.Method, archived.Status),
 	}
+	if archived.StatusText != http.StatusText(archived.Status) {
+		r.Reason = archived.StatusText
+	}
 	announced := ""
 	for _, p := range archived.Headers {
 		switch {

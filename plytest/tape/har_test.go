@@ -272,3 +272,13 @@ func FuzzTapeOfAnArchiveKeepsItsMeaning(f *testing.F) {
 		}
 	})
 }
+
+func TestReasonPhraseStaysInAnArchive(t *testing.T) {
+	tp := &tape.Tape{Exchanges: []*tape.Exchange{{Request: tape.Request{URL: "http://h.example/"}, Response: &tape.Response{Status: 299, Reason: "Own Words", Length: -1}}}}
+	var archive bytes.Buffer
+	require.NoError(t, tp.WriteHAR(&archive, har.Options{}))
+	require.Contains(t, archive.String(), `"statusText":"Own Words"`)
+	have, err := tape.FromHAR(&archive)
+	require.NoError(t, err)
+	require.Equal(t, "Own Words", have.Exchanges[0].Response.Reason)
+}

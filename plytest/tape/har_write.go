@@ -100,7 +100,7 @@ func (r *Request) har() har.Request {
 
 func (r *Response) har(extension *harExtension) har.Response {
 	h := har.Response{
-		Status: r.Status, StatusText: http.StatusText(r.Status), HTTPVersion: cmp.Or(r.Proto, "HTTP/1.1"), Headers: har.Headers(r.Header),
+		Status: r.Status, StatusText: cmp.Or(r.Reason, http.StatusText(r.Status)), HTTPVersion: cmp.Or(r.Proto, "HTTP/1.1"), Headers: har.Headers(r.Header),
 		RedirectURL: r.Header.Get("Location"), HeadersSize: -1, BodySize: -1,
 	}
 	for _, line := range r.Header["Set-Cookie"] {

@@ -2,10 +2,17 @@ package tape
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/plyhttp/ply/keying"
@@ -66,6 +73,7 @@ type Session struct {
 	o         Options
 	recording *recording // nil unless it records
 	player    *Player    // nil unless it replays
+	ended     atomic.Bool
 }
 
 // Open opens the tape in a file for a test. What stands above [Session.Middleware] is recorded once, and replayed from then on without a server.
@@ -94,6 +102,7 @@ func Open(t testing.TB, path string, o Options) *Session {
 		if s.player, err = recorded.Player(PlayerOptions{Match: o.Match, Redactor: o.Redactor, ShowMembers: o.ShowMembers, Scrub: o.Scrub, Reuse: o.Reuse, NoWait: o.NoWait}); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { s.ended.Store(true) })
 	}
 	return s
 }
@@ -110,6 +119,9 @@ func (o *Options) mode(path string) (Mode, error) {
 	}
 	ci := os.Getenv("CI") != ""
 	_, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && mode != ModePassthrough {
+		return 0, fmt.Errorf("tape: %w", err)
+	}
 	switch {
 	case mode < ModeAuto || mode > ModePassthrough:
 		return 0, fmt.Errorf("tape: there is no mode %d", mode)
@@ -159,7 +171,7 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := l.player.RoundTrip(r)
 	var unmatched *UnmatchedError
-	if errors.As(err, &unmatched) {
+	if errors.As(err, &unmatched) && !l.ended.Load() { // a test that has ended can no longer fail
 		l.t.Errorf("%s: %v", l.path, err)
 	}
 	return resp, err
@@ -177,7 +189,60 @@ func (s *Session) save() {
 		s.t.Errorf("tape: %s is not written: a body of %s %s has more than %d bytes; see Options.MaxBodyBytes", s.path, e.Request.Method, hidden.url(e.Request.URL), s.recording.limit)
 		return
 	}
-	if err := hidden.tape(recorded).Save(s.path); err != nil {
+	switch ok, err := recordings.save(s.path, hidden.tape(recorded)); {
+	case !ok:
+		s.t.Errorf("tape: %s is not written, because another test has recorded it with other requests: give each test a tape of its own", s.path)
+	case err != nil:
 		s.t.Error(err)
 	}
+}
+
+// recordings are the tapes that this process has written. Tests that record the same file with other requests would replace each other's.
+var recordings written
+
+// written knows the requests of tapes by the paths of their files.
+type written struct {
+	mu    sync.Mutex
+	tapes map[string]writtenTape
+}
+
+type writtenTape struct {
+	requests [sha256.Size]byte
+	writing  bool // Save has not returned
+}
+
+// save writes a tape. It reports false if one with other requests has been written there, and has not been removed since.
+func (w *written) save(path string, t *Tape) (ok bool, err error) {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	requests := t.requests()
+	_, err = os.Stat(path)
+	w.mu.Lock()
+	before, known := w.tapes[path]
+	if ok = !known || before.requests == requests || err != nil && !before.writing; ok {
+		if w.tapes == nil {
+			w.tapes = map[string]writtenTape{}
+		}
+		w.tapes[path] = writtenTape{requests, true}
+	}
+	w.mu.Unlock()
+	if !ok {
+		return false, nil
+	}
+	err = t.Save(path)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tapes[path] = writtenTape{requests, false}
+	return true, err
+}
+
+// requests returns a hash of the requests of a tape, in any order.
+func (t *Tape) requests() [sha256.Size]byte {
+	var all []string
+	for _, e := range t.Exchanges {
+		all = append(all, fmt.Sprintf("%q %q %q %x", e.Request.Method, e.Request.URL, e.Request.Host, sha256.Sum256(e.Request.Body)))
+	}
+	slices.Sort(all)
+	return sha256.Sum256([]byte(strings.Join(all, "\n")))
 }

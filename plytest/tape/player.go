@@ -98,7 +98,7 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent = p.redaction.exchange(&Exchange{Request: sent}).Request
 	key, err := p.key(sent)
 	if err != nil {
-		return nil, err
+		return nil, &UnmatchedError{Request: sent, Refused: redact.Error(err)}
 	}
 	e := p.take(key, caller)
 	if e == nil {

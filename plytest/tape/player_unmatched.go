@@ -21,11 +21,14 @@ type UnmatchedError struct {
 	Request Request  // as it is compared, without secrets
 	Nearest *Request // the request of the tape that is most like it, nil if the tape is empty
 	Used    bool     // Nearest is the same request, and has been answered already
+	Refused error    // why Match has no key for the request; nil if it has one
 }
 
 func (e *UnmatchedError) Error() string {
 	name := e.Request.Method + " " + e.Request.URL
 	switch {
+	case e.Refused != nil:
+		return "tape: no answer to " + name + ", which cannot be compared: " + e.Refused.Error()
 	case e.Nearest == nil:
 		return "tape: the tape is empty: there is no answer to " + name
 	case e.Used:
@@ -33,6 +36,9 @@ func (e *UnmatchedError) Error() string {
 	}
 	return "tape: no answer to " + name + "; record again, or see how it differs from the nearest request of the tape (-):\n" + difference(e.Nearest, &e.Request)
 }
+
+// Unwrap returns Refused.
+func (e *UnmatchedError) Unwrap() error { return e.Refused }
 
 // difference shows how a request differs from another: by its fields only if by nothing else, for most of them do not count.
 func difference(before, after *Request) string {

@@ -90,6 +90,7 @@ type interaction struct {
 	} `yaml:"request"`
 	Response struct {
 		Proto        string      `yaml:"proto"`
+		Status       string      `yaml:"status"`
 		Code         int         `yaml:"code"`
 		Headers      http.Header `yaml:"headers"`
 		Trailer      http.Header `yaml:"trailer"`
@@ -111,6 +112,9 @@ func (i *interaction) exchange() (*tape.Exchange, error) {
 	r := &tape.Response{
 		Status: i.Response.Code, Proto: i.Response.Proto, Header: canonical(i.Response.Headers), Trailer: canonical(i.Response.Trailer),
 		Wait: time.Duration(i.Response.Duration), Length: -1, Uncompressed: i.Response.Uncompressed,
+	}
+	if _, reason, _ := strings.Cut(i.Response.Status, " "); reason != http.StatusText(i.Response.Code) {
+		r.Reason = reason
 	}
 	if body := i.Response.Body; body != "" {
 		r.Chunks = []tape.Chunk{{Data: []byte(body)}}

@@ -154,3 +154,11 @@ func FuzzCassette(f *testing.F) {
 		}
 	})
 }
+
+func TestReasonPhraseIsThatOfTheCassette(t *testing.T) {
+	for status, want := range map[string]string{"200 OK": "", "200 Own Words": "Own Words", "200": "", "": ""} {
+		tp, err := vcr.Decode(strings.NewReader("version: 2\ninteractions:\n- request: {url: \"http://h.example/\", method: GET}\n  response: {code: 200, status: \"" + status + "\"}\n"))
+		require.NoError(t, err)
+		require.Equal(t, want, tp.Exchanges[0].Response.Reason)
+	}
+}
