@@ -14,10 +14,10 @@ type counter struct {
 	shown time.Time
 }
 
-// progress returns a counter on stderr, which is silent unless that is a terminal. end removes it.
+// progress returns a counter on stderr, which is silent unless that is a terminal whose cursor can be moved. end removes it.
 func (e *env) progress(verb string) *counter {
 	c := &counter{verb: verb}
-	if e.stderrTTY {
+	if e.movesCursor() {
 		c.w = e.stderr
 	}
 	return c

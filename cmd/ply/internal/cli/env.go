@@ -66,6 +66,9 @@ func (e *env) colored(tty bool) bool {
 	return tty && e.getenv("NO_COLOR") == "" && e.getenv("TERM") != "dumb"
 }
 
+// movesCursor reports whether stderr is a terminal on which a line can be written again.
+func (e *env) movesCursor() bool { return e.stderrTTY && e.getenv("TERM") != "dumb" }
+
 // A style colours texts for a terminal, or leaves them as they are.
 type style struct{ on bool }
 

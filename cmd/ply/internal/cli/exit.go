@@ -70,7 +70,10 @@ func exitCode(err error) int {
 	case errors.As(err, &coded):
 		return coded.code
 	case errors.As(err, &status):
-		return statusCode(status.StatusCode)
+		if code := statusCode(status.StatusCode); code != exitOK {
+			return code
+		}
+		return exitError // a redirect, a 304 or a part is no content of a file
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case isTimeout(err), errors.As(err, new(*url.Error)), errors.Is(err, io.ErrUnexpectedEOF):

@@ -33,6 +33,7 @@ func TestExitCodesSayWhatWentWrong(t *testing.T) {
 			w.Header().Set("Content-Length", "10")
 			status = http.StatusOK
 		}
+		w.Header().Set("Location", "/204")
 		w.WriteHeader(status)
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,6 +54,9 @@ func TestExitCodesSayWhatWentWrong(t *testing.T) {
 		{"nothing in the cache", []string{"get", "--offline", s.URL + "/200"}, exitNotCached},
 		{"explain without a server", []string{"explain", closed}, exitNetwork},
 		{"lint without a server", []string{"lint", closed}, exitNetwork},
+		{"a redirect for a file", []string{"get", "--max-redirects", "0", "-o", filepath.Join(t.TempDir(), "file"), s.URL + "/302"}, exitError},
+		{"a part of a file, unasked", []string{"get", "-o", filepath.Join(t.TempDir(), "file"), s.URL + "/206"}, exitError},
+		{"a redirect that is shown", []string{"get", "--max-redirects", "0", s.URL + "/302"}, exitOK},
 		{"a download that breaks off", []string{"get", "--retries", "0", "-o", filepath.Join(t.TempDir(), "file"), s.URL + "/cut"}, exitNetwork},
 		{"a download that the server resets", []string{"get", "--retries", "0", "-o", filepath.Join(t.TempDir(), "file"), s.URL + "/reset"}, exitNetwork},
 		{"a download into a directory that is not there", []string{"get", "-o", "/no/such/dir/file", s.URL + "/200"}, exitError},

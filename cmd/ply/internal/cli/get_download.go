@@ -27,7 +27,7 @@ type bars struct {
 }
 
 func newBars(e *env, off bool) *bars {
-	if off || !e.stderrTTY || e.json() {
+	if off || !e.movesCursor() || e.json() {
 		return &bars{}
 	}
 	return &bars{mpb.New(mpb.WithOutput(e.stderr), mpb.WithAutoRefresh())}

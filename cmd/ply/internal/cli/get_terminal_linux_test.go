@@ -103,6 +103,9 @@ func TestProgressBarIsOnATerminalAlone(t *testing.T) {
 	screen, _ = onTerminal(t, p, "get", "--no-progress", "-O", s.URL+"/large.bin")
 	assert.Empty(t, screen)
 	assert.Equal(t, result{}, p.run(t, "get", "-O", s.URL+"/large.bin"))
+	p.env = append(p.env, "TERM=dumb")
+	screen, _ = onTerminal(t, p, "get", "-O", s.URL+"/large.bin")
+	assert.Empty(t, screen, "the cursor of this terminal cannot go back")
 }
 
 func TestPasswordIsAskedForWithoutEcho(t *testing.T) {
