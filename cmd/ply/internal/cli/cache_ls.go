@@ -59,6 +59,9 @@ func (f *lsFlags) run(ctx context.Context, e *env, c *openCache, what []string) 
 	if !ok {
 		return usageErrorf("--sort is %q: give url, size, age, expires or used", f.sort)
 	}
+	if f.limit < 0 {
+		return usageErrorf("--limit cannot be negative")
+	}
 	now := time.Now()
 	chosen, err := f.choose(c, what, now)
 	if err != nil {

@@ -104,8 +104,8 @@ func shortDuration(d time.Duration) string {
 		return d.Round(time.Millisecond).String()
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", d/time.Second)
-	case d < 10*time.Minute:
-		return strings.TrimSuffix(d.Truncate(time.Second).String(), "0s")
+	case d < 10*time.Minute && d%time.Minute >= time.Second:
+		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
 	case d < time.Hour:
 		return fmt.Sprintf("%dm", d/time.Minute)
 	case d < 2*day:
