@@ -100,11 +100,16 @@ func (f *getFlags) run(ctx context.Context, e *env, args []string) (err error) {
 			return err
 		}
 		below = append(below, ply.Named("har", archive.middleware))
-		defer func() { err = errors.Join(err, archive.save(f.showSecrets)) }()
 	}
 	c, err := f.openOrWithout(ctx, e, below...)
 	if err != nil {
+		if archive != nil {
+			archive.file.Close() // nothing was done: what the file had stays
+		}
 		return err
+	}
+	if archive != nil {
+		defer func() { err = errors.Join(err, archive.save(f.showSecrets)) }()
 	}
 	g := &getting{f: f, env: e, chain: c, method: method, opts: opts, bars: newBars(e, f.noProgress)}
 	err = g.all(ctx, jobs)

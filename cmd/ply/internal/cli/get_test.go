@@ -276,5 +276,9 @@ func TestHARHasRedirectsAndRetriesAndNoSecrets(t *testing.T) {
 		info, err := os.Stat(filepath.Join(p.dir, "all.har"))
 		require.NoError(t, err)
 		assert.Zero(t, info.Mode().Perm()&0o077, "the archive is for the user alone")
+		assert.Equal(t, exitUsage, p.run(t, "get", "--har", "all.har", "--retries", "-1", s.URL).code)
+		still, err := os.ReadFile(filepath.Join(p.dir, "all.har"))
+		require.NoError(t, err)
+		assert.Equal(t, data, still, "nothing was done")
 	}
 }
