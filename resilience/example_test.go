@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -24,7 +25,10 @@ func ExampleStandard() {
 		return
 	}
 	defer store.Close()
-	client, err := ply.New(ply.Options{Use: append([]ply.Middleware{store.Middleware}, resilience.Standard(resilience.Options{})...)})
+	client, err := ply.New(ply.Options{
+		Use:      append([]ply.Middleware{store.Middleware}, resilience.Standard(resilience.Options{})...),
+		Timeouts: ply.Timeouts{Total: 30 * time.Second}, // the layers have none
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
