@@ -27,7 +27,7 @@ var lifetimes = map[string]Reason{
 	"Expires":        {"Expires gives the lifetime, counted from Date.", "RFC 9111 §4.2.1, §5.3"},
 	"Last-Modified":  {"The server gives no lifetime: a tenth of the time since Last-Modified is taken, one week at most.", "RFC 9111 §4.2.2"},
 	"Options.Expiry": {"The expiry strategy gives the lifetime, whatever the server says.", "Options.Expiry"},
-	"":               {"Nothing gives a lifetime, so the response is stale at once, and each use needs a validation.", "RFC 9111 §4.2.4, §4.3"},
+	"":               {"Nothing gives a lifetime, so the response is stale at once, and the origin is asked again.", "RFC 9111 §4.2.4, §4.3"},
 }
 
 // storingRules are the rules that decide whether, for how long and for whom a response is stored.
@@ -41,9 +41,13 @@ func (c *Cache) storingRules(s *foreseen, x *StoringExplanation) (rules []Reason
 		return []Reason{{"The response would not be stored: " + x.Reason + ".", x.Source}}
 	}
 	say(true, "The response would be stored.", "RFC 9111 §3")
-	rules = append(rules, lifetimes[x.LifetimeFrom])
+	asked := x.Overruled && x.NoCache // by the strategy: what the server says does not count
+	if !asked {
+		rules = append(rules, lifetimes[x.LifetimeFrom])
+	}
 	say(x.Age.Round(time.Second) > 0, "It is "+x.Age.Round(time.Second).String()+" old on receipt, by Age or Date.", "RFC 9111 §4.2.3")
-	say(x.NoCache, "no-cache: each use needs a validation.", "RFC 9111 §5.2.2.4")
+	say(asked, "The expiry strategy has each use validated, whatever the server says.", "Options.Expiry")
+	say(x.NoCache && !asked, "no-cache: each use needs a validation.", "RFC 9111 §5.2.2.4")
 	say(x.MustRevalidate && !c.policy.Shared, "must-revalidate: it is never served stale.", "RFC 9111 §5.2.2.2")
 	say(x.MustRevalidate && c.policy.Shared, "must-revalidate, proxy-revalidate or s-maxage: it is never served stale.", "RFC 9111 §5.2.2.2, §5.2.2.8, §5.2.2.10")
 	say(x.Immutable, "immutable: while it is fresh, a reload does not validate it.", "RFC 8246 §2")
@@ -91,13 +95,14 @@ func storingChanges(x *StoringExplanation) (changes []string) {
 				return []string{r.change}
 			}
 		}
-		return []string{"what decides it: " + x.Source}
+		return []string{"see " + x.Source}
 	}
 	say(x.LifetimeFrom == "" || x.LifetimeFrom == "Last-Modified", "a lifetime of the server's: Cache-Control: max-age (RFC 9111 §5.2.2.1)")
 	say(x.NoCache && !x.Overruled, "a response without no-cache, or an expiry strategy that overrules the server")
+	say(x.NoCache && x.Overruled, "another expiry strategy")
 	say(x.LifetimeFrom != "" && !x.NoCache && x.FreshnessLifetime <= x.Age, "a lifetime that is longer than the age on receipt")
 	say(x.ETag == "" && x.LastModified == "", "an ETag or Last-Modified, so that it can be validated once stale (RFC 9110 §8.8)")
-	say(!x.MustRevalidate && !x.NoCache && x.StaleWhileRevalidate == 0, "stale-while-revalidate, so that nothing waits when it goes stale (RFC 5861 §3)")
+	say(!x.MustRevalidate && !x.NoCache && x.StaleWhileRevalidate == 0 && x.FreshnessLifetime < freshness.Forever, "stale-while-revalidate, so that nothing waits when it goes stale (RFC 5861 §3)")
 	return changes
 }
 
@@ -123,4 +128,18 @@ var remedies = []struct{ reason, change string }{
 	{"body exceeds MaxEntryBytes", "a larger Options.MaxEntryBytes"},
 	{"connection names", "a Connection that does not name what governs caches"},
 	{"an error, and what is stored", "the end of what is stored, or a status other than an error"},
+	{"expiry says", "another expiry strategy"},
+	{"an error without a lifetime", "a lifetime (Cache-Control: max-age), or another expiry strategy"},
+	{"status not allowed", "Options.Statuses with this status"},
+	{"status not cacheable", "a lifetime (Cache-Control: max-age), or expiry.ByStatus with this status"},
+	{"status not final", "a final response"},
+	{"filter", "an Options.Filter that lets it through"},
+	{"304", "a request without conditions"},
+	{"the answer to a condition", "a request without conditions and ranges"},
+	{"mode ", "another mode: WithMode, or Options.Mode"},
+	{"disabled", "a request for which the cache is not disabled"},
+	{"unsafe", "an Options.Unsafe that does not call the request unsafe"},
+	{"more than 128 tags", "fewer tags from Options.Tags"},
+	{"more than 128 cache groups", "fewer Cache-Groups in the response"},
+	{"varies", "a Vary with fewer fields"},
 }

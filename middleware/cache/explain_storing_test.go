@@ -39,6 +39,10 @@ func TestExplainResponseNamesTheRulesWithTheirSections(t *testing.T) {
 		{"a window for errors", private, "", []string{"Cache-Control: max-age=60, stale-if-error=30"}, "max-age", "in place of an error", "RFC 5861 §4", ""},
 		{"age", private, "", []string{"Cache-Control: max-age=60", "Age: 70"}, "max-age", "1m10s old on receipt", "RFC 9111 §4.2.3", "longer than the age"},
 		{"Vary", private, "", []string{"Cache-Control: max-age=60", "Vary: Accept"}, "max-age", "same Accept", "RFC 9111 §4.1", ""},
+		{"the strategy validates", cache.Options{Expiry: expiry.AlwaysRevalidate()}, "", []string{"Cache-Control: max-age=60", `ETag: "1"`}, "Options.Expiry", "each use validated", "Options.Expiry", "another expiry strategy"},
+		{"the strategy refuses", cache.Options{Expiry: expiry.NoStore()}, "", []string{"Cache-Control: max-age=60"}, "max-age", "would not be stored: expiry says", "Options.Expiry", "another expiry strategy"},
+		{"never stale", cache.Options{Expiry: expiry.NeverExpires()}, "", []string{`ETag: "1"`}, "Options.Expiry", "gives the lifetime", "Options.Expiry", ""},
+		{"a filter", cache.Options{Statuses: []int{404}}, "", []string{"Cache-Control: max-age=60"}, "max-age", "would not be stored: status not allowed", "Options.Statuses", "Options.Statuses with this status"},
 		{"overruled", hour, "", []string{"Cache-Control: no-store"}, "Options.Expiry", "whatever the server says", "Options.Expiry", ""},
 		{"credentials, private", private, "Authorization: Bearer x", []string{"Cache-Control: max-age=60"}, "max-age", "decides about Authorization", "RFC 9111 §2, Options.Key", ""},
 		{"credentials, shared", shared, "Authorization: Bearer x", []string{"Cache-Control: max-age=60"}, "max-age", "would not be stored", "RFC 9111 §3.5", "must-revalidate in the response"},
@@ -58,10 +62,12 @@ func TestExplainResponseNamesTheRulesWithTheirSections(t *testing.T) {
 			found := false
 			for _, rule := range x.Rules {
 				assert.NotEmpty(t, rule.Source, rule.Text)
+				assert.False(t, x.Overruled && strings.HasPrefix(rule.Source, "RFC 9111 §5.2.2"), "what the server says counts for nothing: %v", rule)
 				found = found || strings.Contains(rule.Text, test.rule) && rule.Source == test.source
 			}
 			assert.True(t, found, "%q (%s) in %v", test.rule, test.source, x.Rules)
 			assert.Contains(t, strings.Join(x.Changes, "\n"), test.change)
+			assert.False(t, test.name == "never stale" && len(x.Changes) > 0, "%q", x.Changes)
 		})
 	}
 }

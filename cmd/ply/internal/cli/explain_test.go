@@ -58,6 +58,7 @@ func TestExplainReadsAnAnswerFromAFileOrStdin(t *testing.T) {
 	got = p.run(t, "explain", "--expiry", "1h", "--response", "-", "https://h.test/a")
 	assert.Contains(t, got.stdout, "fresh for 1h0m0s")
 	assert.Contains(t, got.stdout, "[Options.Expiry]")
+	assert.Contains(t, p.run(t, "explain", "--expiry", "never", "--response", "-", "https://h.test/a").stdout, "fresh for ever")
 }
 
 func TestExplainReadsAnArchiveAtTheTimeOfItsExchanges(t *testing.T) {

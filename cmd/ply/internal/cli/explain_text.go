@@ -87,6 +87,9 @@ var doing = map[cache.Action]string{
 	cache.ActionComplete: "ask the origin for the bytes that a stored part lacks", cache.ActionRefuse: "answer 504, for only the store may be asked",
 }
 
+// forever is from when on a lifetime is one that does not end: caches count up to 2^31-1 seconds, 68 years (RFC 9111 §1.2.2).
+const forever = 50 * 365 * 24 * time.Hour
+
 // howLong says for how long an answer would be used.
 func howLong(r *cache.StoringExplanation) string {
 	left := (r.FreshnessLifetime - r.Age).Round(time.Second)
@@ -95,6 +98,8 @@ func howLong(r *cache.StoringExplanation) string {
 		return "and validated before each use"
 	case left <= 0:
 		return "stale from the start"
+	case left > forever:
+		return "fresh for ever"
 	}
 	return "fresh for " + left.String()
 }
