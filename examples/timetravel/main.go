@@ -56,7 +56,7 @@ var policies = []tape.ReplayOptions{
 		if err != nil {
 			return nil, err
 		}
-		again := retry.New(retry.Options{Budget: both, Backoff: retry.Exponential(100*time.Millisecond, 2*time.Second)}) // without jitter, so that the table is the same each time
+		again := retry.New(retry.Options{Budget: both, Backoff: retry.Exponential(100*time.Millisecond, 2*time.Second)}) // without jitter: what is left of chance is the tenth that retry adds to Retry-After
 		return chain{c.Middleware(again(h.Middleware(origin))), c}, nil
 	}},
 }

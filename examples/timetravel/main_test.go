@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var waited = regexp.MustCompile(`(?m)^waited in all.*\n`) // requests that meet at the same instant have no order
+var waited = regexp.MustCompile(`(?m)^waited in all.*\n`) // retry adds up to a tenth to Retry-After, at random
 
 // The table of docs/tape.md is what the program prints.
 func TestTableOfTheGuideIsPrinted(t *testing.T) {

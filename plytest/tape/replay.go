@@ -39,10 +39,13 @@ type ReplayOptions struct {
 //
 // Within a bubble of [testing/synctest] Replay runs in that bubble, otherwise in one of its own, which it also gets outside tests; see below for what that takes.
 // The clock stands at the recorded time: Replay sleeps until the start of the tape. If the bubble is past it already (a bubble starts in the year 2000),
-// it moves the dates in the header fields of requests and responses by the difference.
+// it moves the dates in the header fields of requests and responses by the difference. Requests of one instant are sent in the order of the tape, after what else happens
+// at that instant: the same tape and chain give the same report, unless a layer uses random numbers. For that Replay calls [synctest.Wait], so nothing else in the bubble may.
+//
+// A caller that gave up when the tape was recorded ([FailureDeadline], [FailureCanceled]) gives up after the same time again, if it has no answer by then: its context ends.
 //
 // The error is ctx's if ctx ends: Replay looks at it before each request. It is another one if the chain cannot be built or closed, panics, waits for what never comes,
-// or leaves goroutines behind that never end. The tape must not change meanwhile. Replays may run at the same time.
+// or leaves goroutines behind that never end; or the tape has times that a bubble does not: before its start, of more than 50 years, or after 2260. The tape must not change meanwhile. Replays may run at the same time.
 //
 // Outside tests, a bubble takes a [testing.T], which Replay gets by running [testing.Main] in the background, once per process: nothing is printed and no flag is added,
 // but the program must not parse the flags of package flag at the moment of the first Replay, nor have called [testing.Init]. A goroutine stays until the process ends,

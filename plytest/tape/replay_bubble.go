@@ -42,6 +42,13 @@ func bubbled() (is bool) {
 	return true
 }
 
+// settle returns once all else that happens in the bubble at this instant has happened, so that a replay is the same each time. It does not wait if another goroutine
+// of the bubble waits so, a second replay perhaps: that panics.
+func settle() {
+	defer func() { _ = recover() }()
+	synctest.Wait()
+}
+
 // newBubble runs f in a bubble. A deadlock of the bubble is a panic of synctest.Test in this goroutine.
 func newBubble(t *testing.T, f func()) (err error) {
 	err = errors.New("the testing package ended the replay")

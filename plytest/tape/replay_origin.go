@@ -32,7 +32,8 @@ type origin struct {
 // A call is a request of a caller: one exchange of the tape on its way through the chain. Requests to the origin find it in their context.
 type call struct {
 	recorded *moment
-	key      string // of the resource; "" if it has none
+	key      string        // of the resource; "" if it has none
+	gone     chan struct{} // closed once the context of a caller that gave up has ended; nil if the recorded caller did not
 
 	mu       sync.Mutex
 	sent     int // requests to the origin so far
@@ -93,11 +94,21 @@ func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
 	c, _ := r.Context().Value(callKey{}).(*call)
 	first := o.begin(c)
 	defer c.answered()
-	a, ok := o.choose(query{Request: r, body: body, call: c, first: first, at: o.now()})
+	at := o.now()
+	a, ok := o.choose(query{Request: r, body: body, call: c, first: first, at: at})
 	if !ok {
 		return nil, o.unknown(r)
 	}
-	if err := sleep(r.Context(), a.wait); err != nil {
+	err := sleep(r.Context(), a.wait)
+	if c.gaveUp(a) && o.now()-at >= a.wait {
+		<-c.gone // at this instant: a layer that gets the error sees that the caller is gone, and does not try again
+		later, ok := o.choose(query{Request: r, body: body, call: c, at: at})
+		if !ok || r.Context().Err() != nil {
+			return nil, a.failure.Err(false)
+		}
+		a, err = later, sleep(r.Context(), later.wait-(o.now()-at)) // a layer goes on without the caller, for others perhaps
+	}
+	if err != nil {
 		return nil, err
 	}
 	if a.response == nil {
@@ -139,6 +150,11 @@ func (c *call) answered() {
 		c.underWay--
 		c.mu.Unlock()
 	}
+}
+
+// gaveUp reports whether an answer is that the recorded caller gave up before one came.
+func (c *call) gaveUp(a answer) bool {
+	return c != nil && c.gone != nil && a.response == nil && a.failure == c.recorded.Failure
 }
 
 // requests returns how many requests to the origin the call has caused so far.

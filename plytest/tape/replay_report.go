@@ -23,7 +23,7 @@ type Report struct {
 	BytesToCallers int64 // what callers read
 	BytesOrigin    int64 // what the chain read from the origin
 
-	Hits        int // answers without a request to the origin that the caller waited for; those that share another caller's request are in Collapsed
+	Hits        int // answers from a store, by the Cache-Status of a ply cache, also those in place of an error of the origin; and answers below 500 for which nothing was sent to the origin
 	Collapsed   int // answers that shared the request of another caller, by the Cache-Status of a ply cache
 	Stale       int // answers past their freshness, by the Cache-Status of a ply cache
 	OutOfDate   int // answers to GET and HEAD with other content than the origin had for the request by then, fresh or not
@@ -44,13 +44,14 @@ type Report struct {
 	// Those with the same placeholder count as one principal's, for the origin and for a cache: figures of content that differs from principal to principal mean little.
 	Redacted int
 
-	// Wait is how long all callers together waited, from each request until the end of the body or the error. P50, P90, P99 and Max are of the same times.
+	// Wait is how long all callers together waited, from each request until the end of the body or the error. P50, P90, P99 and Max are of the same times:
+	// P90 is the least of them that 90 percent do not exceed (the nearest rank, without interpolation), and Max the longest.
 	Wait               time.Duration
 	P50, P90, P99, Max time.Duration
 }
 
 // Amplification returns how many requests the origin got for one that it would have got without retries and hedges: 1 without any.
-func (r *Report) Amplification() float64 {
+func (r Report) Amplification() float64 {
 	first := r.OriginRequests - r.Retries - r.Hedges
 	if first <= 0 {
 		return 1
@@ -59,10 +60,10 @@ func (r *Report) Amplification() float64 {
 }
 
 // String returns the report as a table of two columns.
-func (r *Report) String() string { return Comparison{r}.String() }
+func (r Report) String() string { return Comparison{&r}.String() }
 
 // MarshalJSON encodes the report with times in milliseconds.
-func (r *Report) MarshalJSON() ([]byte, error) {
+func (r Report) MarshalJSON() ([]byte, error) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return json.Marshal(struct {
 		Name            string    `json:"name"`

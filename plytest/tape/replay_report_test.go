@@ -2,6 +2,7 @@ package tape
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -58,6 +59,19 @@ func TestReportInJSONHasMilliseconds(t *testing.T) {
 		`"hits":1,"collapsed":2,"stale":3,"out_of_date":4,"revalidated":5,"retries":1,"hedges":3,"amplification":2,"errors":6,"server_errors":7,` +
 		`"unknown":12,"unknown_requests":["GET https://a.example/"],"redacted_credentials":9,"wait_ms":5050,"p50_ms":50,"p90_ms":90,"p99_ms":99,"max_ms":100}]`
 	if d := cmp.Diff(want, string(got)); err != nil || d != "" {
+		t.Error(err, d)
+	}
+}
+
+// A Report that is no pointer is shown in the same way.
+func TestReportIsItsOwnValue(t *testing.T) {
+	r := aReport()
+	value, err := json.Marshal(*r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pointer, err := json.Marshal(r)
+	if d := cmp.Diff(string(pointer), string(value)); err != nil || d != "" || fmt.Sprint(*r) != r.String() {
 		t.Error(err, d)
 	}
 }

@@ -64,8 +64,13 @@ func (r *run) prepare(t *Tape) error {
 		r.exchange = append(r.exchange, e)
 	}
 	slices.SortStableFunc(r.exchange, func(a, b *Exchange) int { return cmp.Compare(a.At, b.At) })
-	r.origin.setStart(startOf(t))
+	if err := r.origin.setStart(startOf(t)); err != nil {
+		return err
+	}
 	for _, e := range r.exchange {
+		if err := r.origin.checkTimes(e); err != nil {
+			return fmt.Errorf("exchange at %v: %w", e.At, err)
+		}
 		req, err := r.request(context.Background(), e)
 		if err != nil {
 			return fmt.Errorf("request at %v: %w", e.At, err)
@@ -116,21 +121,56 @@ func startOf(t *Tape) time.Time {
 	return time.Time{}
 }
 
+const (
+	farthest = 250 * 365 * 24 * time.Hour // how far ahead of the bubble a tape can begin at its own time
+	movable  = 290 * 365 * 24 * time.Hour // how far its dates can be moved: a Duration has 292 years
+)
+
 // setStart decides when the tape begins in the bubble: at its own time if that is still to come, or else now, in whole seconds, which is what dates have.
-func (o *origin) setStart(start time.Time) {
+func (o *origin) setStart(start time.Time) error {
 	now := time.Now()
 	if start.IsZero() {
 		o.start = now
-		return
+		return nil
 	}
-	const farthest = 250 * 365 * 24 * time.Hour // a Duration has 292 years
-	if late := now.Sub(start); late > 0 || late < -farthest {
+	late := now.Sub(start)
+	if late.Abs() > movable {
+		return fmt.Errorf("the tape begins in the year %d, too far from the clock of the replay, %d: correct Tape.Start", start.Year(), now.Year())
+	}
+	if late > 0 || late < -farthest {
 		o.shift = late.Truncate(time.Second)
 		if o.shift < late {
 			o.shift += time.Second
 		}
 	}
 	o.start = start.Add(o.shift)
+	return nil
+}
+
+// checkTimes refuses times that the clock of a bubble does not have. It counts nanoseconds from 1970 and ends in 2262.
+func (o *origin) checkTimes(e *Exchange) error {
+	const longest = 50 * 365 * 24 * time.Hour // so that their sum is a Duration
+	var end time.Duration
+	parts := []time.Duration{e.At}
+	if r := e.Response; r != nil {
+		parts = append(parts, r.Wait)
+		if n := len(r.Chunks); n > 0 {
+			parts = append(parts, r.Chunks[n-1].At)
+		}
+	}
+	if e.Failure != nil {
+		parts = append(parts, e.Failure.At)
+	}
+	for _, d := range parts {
+		if d < 0 || d > longest {
+			return fmt.Errorf("a time of %v, not between 0 and 50 years", d)
+		}
+		end += d
+	}
+	if o.start.Add(end).Year() > 2260 {
+		return errors.New("it would end after the year 2260, when virtual time does")
+	}
+	return nil
 }
 
 // build makes the chain.
@@ -157,6 +197,7 @@ func (r *run) send(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for i, e := range r.exchange {
 		time.Sleep(time.Until(r.origin.start.Add(e.At)))
+		settle()
 		if ctx.Err() != nil || r.failed() != nil {
 			cancel()
 			break
@@ -189,6 +230,8 @@ func (r *run) call(ctx context.Context, i int) {
 	}()
 	c := r.calls[i]
 	r.calls[i] = nil // what is done needs no memory
+	ctx, gone := c.caller(ctx)
+	defer gone()
 	req, err := r.request(context.WithValue(ctx, callKey{}, c), r.exchange[i])
 	if err != nil {
 		panic(err) // the same request could be made when the timelines were
@@ -204,6 +247,37 @@ func (r *run) call(ctx context.Context, i int) {
 	r.times = append(r.times, took)
 	r.mu.Unlock()
 	r.origin.count(result.add)
+}
+
+// caller returns the context of the caller. One that gave up when the tape was recorded does so again, after the same time. The function ends what waits for that.
+func (c *call) caller(ctx context.Context) (context.Context, context.CancelFunc) {
+	if f := c.recorded.Failure; f == nil || f.Kind != FailureDeadline && f.Kind != FailureCanceled {
+		return ctx, func() {}
+	}
+	patience := c.recorded.Failure.At
+	if c.recorded.Response != nil {
+		patience += c.recorded.Response.Wait
+	}
+	c.gone = make(chan struct{})
+	cancel := func() {}
+	if c.recorded.Failure.Kind == FailureDeadline {
+		ctx, cancel = context.WithTimeout(ctx, patience) // layers see the deadline
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	leave := sync.OnceFunc(func() { close(c.gone) })
+	timer := time.AfterFunc(patience, func() {
+		if c.recorded.Failure.Kind == FailureCanceled {
+			cancel()
+		}
+		<-ctx.Done()
+		leave()
+	})
+	return ctx, func() {
+		timer.Stop()
+		cancel()
+		leave()
+	}
 }
 
 // An outcome is what a caller got.
@@ -229,6 +303,9 @@ func (o outcome) add(r *Report) {
 	}
 }
 
+// buffers are for what callers read.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
 // read reads a response as the recorded caller did, and compares it with what the origin had by the time of the request.
 func (r *run) read(req *http.Request, resp *http.Response, c *call) outcome {
 	defer resp.Body.Close()
@@ -240,7 +317,9 @@ func (r *run) read(req *http.Request, resp *http.Response, c *call) outcome {
 		compared.partial = true
 		body = io.LimitReader(body, int64(len(c.recorded.Response.Body())))
 	}
-	o.bytes, o.err = io.Copy(compared, body)
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	o.bytes, o.err = io.CopyBuffer(compared, body, *buffer)
 	o.outOfDate = o.err == nil && o.status < 500 && compared.differs()
 	return o
 }

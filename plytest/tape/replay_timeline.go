@@ -113,21 +113,44 @@ func (l timeline) closest(at time.Duration, fits func(*moment) bool) *moment {
 	return before
 }
 
-// resolve finds for each 304 the representation that it confirms: the nearest with its validator.
+// resolve finds for each 304 the representation that it confirms: the nearest with its validator. That there may be many of both costs no more for each.
 func (l timeline) resolve() {
+	complete := map[string]timeline{}
 	for _, m := range l {
-		switch {
-		case m.Response == nil || m.Failure != nil || m.trouble():
-		case m.Response.Status == http.StatusNotModified:
-			if confirmed := l.nearest(m.At, func(c *moment) bool {
-				return c.Response != nil && c.Failure == nil && c.Response.Status == http.StatusOK && sameValidator(m.Response.Header, c.Response.Header) && sameVariant(m.Request.Header, c.Exchange)
-			}); confirmed != nil {
-				m.representation = confirmed.Exchange
+		if m.Response == nil || m.Failure != nil || m.trouble() || special(m.Response.Status) {
+			continue
+		}
+		m.representation = m.Exchange
+		if m.Response.Status == http.StatusOK {
+			for _, v := range validators(m.Response.Header) {
+				complete[v] = append(complete[v], m)
 			}
-		case !special(m.Response.Status):
-			m.representation = m.Exchange
 		}
 	}
+	for _, m := range l {
+		if m.Response == nil || m.Failure != nil || m.Response.Status != http.StatusNotModified {
+			continue
+		}
+		named := validators(m.Response.Header)
+		if len(named) == 0 {
+			continue
+		}
+		// The first: a date says nothing beside an entity tag.
+		if c := complete[named[0]].nearest(m.At, func(c *moment) bool { return sameVariant(m.Request.Header, c.Exchange) }); c != nil {
+			m.representation = c.Exchange
+		}
+	}
+}
+
+// validators returns what a 304 can be about: the entity tag, by weak comparison, and then the date (RFC 9111 §4.3.4).
+func validators(h http.Header) (list []string) {
+	if tag := field.ParseETag(h.Get("Etag")); tag.Opaque != "" {
+		list = append(list, "tag "+tag.Opaque)
+	}
+	if changed := h.Get("Last-Modified"); changed != "" {
+		list = append(list, "date "+changed)
+	}
+	return list
 }
 
 // special reports whether a status answers the conditions or the range of a request, not the resource.
@@ -155,15 +178,6 @@ func sameConditions(a, b http.Header) bool {
 		}
 	}
 	return true
-}
-
-// sameValidator reports whether a 304 is about a representation: by its entity tag, or else by its date (RFC 9111 §4.3.4).
-func sameValidator(notModified, stored http.Header) bool {
-	if tag := field.ParseETag(notModified.Get("Etag")); tag.Opaque != "" {
-		return tag.WeaklyEquals(field.ParseETag(stored.Get("Etag")))
-	}
-	changed := notModified.Get("Last-Modified")
-	return changed != "" && changed == stored.Get("Last-Modified")
 }
 
 // sameVariant reports whether a request has what the recorded one had in the fields that the response varies on (RFC 9110 §12.5.5).

@@ -88,6 +88,8 @@ func parsePolicy(text string) (*policy, error) {
 		read := policyWords[word]
 		_, twice := seen[word]
 		switch {
+		case word == "none":
+			return nil, policyError(text, start, "none stands alone: it is the policy without layers")
 		case word == "":
 			return nil, policyError(text, start, "a word is missing")
 		case read == nil:

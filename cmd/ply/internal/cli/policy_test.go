@@ -50,7 +50,9 @@ func TestPolicyErrorPointsAtThePlace(t *testing.T) {
 		{"attempt-timeout=1s", 0, "needs retry"},
 		{"cache,,retry=3", 6, "missing"},
 		{"", 0, "missing"},
-		{"cache,none", 6, "not known"},
+		{"cache,none", 6, "none stands alone"},
+		{"none,cache", 0, "none stands alone"},
+		{"none=1", 0, "none stands alone"},
 		{"retry=0", 6, "1 to 100"},
 		{"cache,stale-if-error=-1h", 21, "above zero"},
 	}
