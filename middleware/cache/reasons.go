@@ -29,7 +29,7 @@ func (s Status) Reasons() []Reason {
 		all = append(all, reasonOf(part))
 	}
 	if s.Collapsed {
-		all = append(all, Reason{"The request shared the answer to another one that was under way.", "RFC 9111 §4, RFC 9211 §2.7"})
+		all = append(all, Reason{"The request shared the answer to another one that was under way.", "RFC 9111 §4, RFC 9211 §2.6"})
 	}
 	if s.Fwd != "" && s.FwdStatus == http.StatusNotModified {
 		all = append(all, Reason{"The origin answered 304: what is stored still holds, and its header was brought up to date.", "RFC 9111 §4.3.3, §4.3.4"})

@@ -27,7 +27,7 @@ func TestReasonsOfAStatusNameTheirSections(t *testing.T) {
 		{"ply; fwd=uri-miss; fwd-status=200; stored", []string{"RFC 9111 §4", "RFC 9111 §3"}},
 		{`ply; fwd=uri-miss; fwd-status=200; detail="not stored: no-store"`, []string{"RFC 9111 §4", "RFC 9111 §5.2.2.5"}},
 		{`ply; fwd=uri-miss; detail="not stored: no key: a; b"`, []string{"RFC 9111 §4", "Options.Key"}},
-		{"ply; fwd=vary-miss; collapsed", []string{"RFC 9111 §4.1", "RFC 9111 §4, RFC 9211 §2.7"}},
+		{"ply; fwd=vary-miss; collapsed", []string{"RFC 9111 §4.1", "RFC 9111 §4, RFC 9211 §2.6"}},
 		{`ply; fwd=stale; fwd-status=304; stored; detail="no-cache"`, []string{"RFC 9111 §5.2.2.4", "RFC 9111 §4.3.3, §4.3.4"}},
 		{`ply; fwd=request; fwd-status=200; detail="request max-age"`, []string{"RFC 9111 §5.2.1.1"}},
 		{`ply; fwd=stale; fwd-status=503; ttl=-1; detail="served from store: stale-if-error"`, []string{"RFC 9111 §4.2.4, §4.3", "RFC 5861 §4"}},

@@ -90,6 +90,15 @@ var rules = map[string]struct{ broken, kept [][]string }{
 		broken: one("GET https://h/app.0123abcd.js -> 200 ; "+valid+"Cache-Control: immutable, no-cache, max-age=60", "GET https://h/app.0123abcd.js -> 200 ; "+valid+"Cache-Control: immutable"),
 		kept:   one("GET https://h/app.0123abcd.js -> 200 ; Cache-Control: immutable, max-age=60"),
 	},
+	"stale-window-contradicted": {
+		broken: one(get(lifetimeAnd(", must-revalidate, stale-while-revalidate=60")), get(valid+"Cache-Control: no-cache, stale-if-error=60")),
+		kept: one(get(lifetimeAnd(", stale-while-revalidate=60")), get(lifetimeAnd(", must-revalidate, stale-if-error=0")), get(lifetimeAnd(", proxy-revalidate, stale-if-error=60")),
+			get(lifetimeAnd(`, no-cache="set-cookie", stale-if-error=60`)), get("Cache-Control: no-store, must-revalidate, stale-if-error=60")),
+	},
+	"request-directive": {
+		broken: one(get(lifetimeAnd(", max-stale=10")), get(lifetimeAnd(", only-if-cached"))),
+		kept:   one(get(lifetimeAnd(", no-cache"))),
+	},
 	"must-understand-alone": {
 		broken: one(get(lifetimeAnd(", must-understand"))),
 		kept:   one(get(lifetimeAnd(", must-understand, no-store"))),
@@ -116,29 +125,33 @@ var rules = map[string]struct{ broken, kept [][]string }{
 	},
 	"expires-contradicts-max-age": {
 		broken: one(get(lifetimeAnd(" ; Expires: " + at(time.Hour)))),
-		kept:   one(get(lifetimeAnd(" ; Expires: "+at(61*time.Second))), get("Cache-Control: no-store, max-age=0 ; Expires: "+at(time.Hour)), get(valid+"Cache-Control: max-age=0 ; Expires: "+at(-1000*time.Hour))),
+		kept: one(get(lifetimeAnd(" ; Expires: "+at(61*time.Second))), get("Cache-Control: no-store, max-age=0 ; Expires: "+at(time.Hour)), get(valid+"Cache-Control: max-age=0 ; Expires: "+at(-1000*time.Hour)),
+			get(valid+"Cache-Control: max-age=600 ; Age: 300 ; Expires: "+at(300*time.Second))),
 	},
 	"stale-on-arrival": {
 		broken: one(get(lifetimeAnd(" ; Age: 61"))),
 		kept:   one(get(lifetimeAnd(" ; Age: 59")), get(valid+"Cache-Control: max-age=0, s-maxage=100 ; Age: 50"), get(valid+"Cache-Control: no-cache ; Age: 50")),
 	},
 	"permanent-redirect-forever": {
-		broken: one("GET https://h/a -> 301 ; Location: /b", "GET https://h/a -> 308 ; Location: /b ; Cache-Control: public"),
-		kept:   one("GET https://h/a -> 301 ; Location: /b ; Cache-Control: max-age=60", "GET https://h/a -> 302 ; Location: /b", "GET https://h/a -> 301 ; Location: /b ; Cache-Control: no-store"),
+		broken: one("GET https://h/a -> 301 ; Location: /b", "GET http://h/a -> 301 ; Location: https://www.h/a", "GET https://h/a -> 308 ; Location: /b ; Cache-Control: public"),
+		kept: one("GET https://h/a -> 301 ; Location: /b ; Cache-Control: max-age=60", "GET https://h/a -> 302 ; Location: /b", "GET https://h/a -> 301 ; Location: /b ; Cache-Control: no-store",
+			"GET http://h/a?q=1 -> 301 ; Location: https://h/a?q=1"),
 	},
 	"error-cached": {
 		broken: one("GET https://h/a -> 500 ; Cache-Control: max-age=3600", "GET https://h/a -> 404 ; Cache-Control: max-age=36000"),
 		kept:   one("GET https://h/a -> 503 ; Cache-Control: max-age=10", "GET https://h/a -> 404 ; Cache-Control: max-age=300", "GET https://h/a -> 500 ; Cache-Control: no-store, max-age=0"),
 	},
 	"immutable-without-fingerprint": {
-		broken: one("GET https://h/app.js -> 200 ; Cache-Control: max-age=60, immutable", "GET https://h/assets/main.css -> 200 ; Cache-Control: max-age=60, immutable"),
+		broken: one("GET https://h/app.js -> 200 ; Cache-Control: max-age=60, immutable", "GET https://h/assets/main.css -> 200 ; Cache-Control: max-age=60, immutable",
+			"GET https://h/assets/the-big-main.css -> 200 ; Cache-Control: max-age=60, immutable", "GET https://h/application-bundles/main.js -> 200 ; Cache-Control: max-age=60, immutable"),
 		kept: one("GET https://h/app.js?v=2 -> 200 ; Cache-Control: max-age=60, immutable", "GET https://h/app.3f2a9c1b.js -> 200 ; Cache-Control: max-age=60, immutable",
 			"GET https://h/lib/1.2.3/lib.js -> 200 ; Cache-Control: max-age=60, immutable", "GET https://h/assets/index-BqX_yZkw.js -> 200 ; Cache-Control: max-age=60, immutable",
+			"GET https://h/assets/app-QWERTYUIOP.css -> 200 ; Cache-Control: max-age=60, immutable", "GET https://h/assets/app-f9Qz-x_1.js -> 200 ; Cache-Control: max-age=60, immutable", "GET https://h/_next/static/KxHqLmZbWqPtYvRs/_buildManifest.js -> 200 ; Cache-Control: max-age=60, immutable",
 			"GET https://h/_next/static/chunks/4f6a1e3b7c9d0258.js -> 200 ; Cache-Control: max-age=60, immutable"),
 	},
 	"no-validator": {
 		broken: one(get("Cache-Control: max-age=60"), get("Cache-Control: no-cache"), get("Expires: "+at(time.Hour))),
-		kept:   one(get("Cache-Control: max-age=60 ; Last-Modified: "+at(-time.Hour)), get("Cache-Control: no-store"), "GET https://h/a -> 404 ; Cache-Control: max-age=60"),
+		kept:   one(get("Cache-Control: max-age=60 ; Last-Modified: "+at(-time.Hour)), get("Cache-Control: no-store"), "GET https://h/a -> 404 ; Cache-Control: max-age=60", get("Cache-Control: no-cache ; Content-Type: text/event-stream; charset=utf-8")),
 	},
 	"etag-malformed": {
 		broken: one(get("ETag: abc ; Cache-Control: max-age=60"), get(`ETag: W/abc ; Cache-Control: max-age=60`), get(`ETag: "a" ; ETag: "b" ; Cache-Control: max-age=60`)),
@@ -205,7 +218,8 @@ var rules = map[string]struct{ broken, kept [][]string }{
 	},
 	"head-differs": {
 		broken: [][]string{{get(lifetimeAnd("")), `HEAD https://h/a -> 200 ; ETag: "2" ; Cache-Control: max-age=60`}, {get(lifetimeAnd("")), `HEAD https://h/a -> 200 ; ETag: "1"`}},
-		kept:   [][]string{{get(lifetimeAnd(" ; Content-Length: 3")), "HEAD https://h/a -> 200 ; " + lifetimeAnd("")}, {get(lifetimeAnd("")), "HEAD https://h/a -> 405 ; Allow: GET"}},
+		kept: [][]string{{get(lifetimeAnd(" ; Content-Length: 3")), "HEAD https://h/a -> 200 ; " + lifetimeAnd("")}, {get(lifetimeAnd("")), "HEAD https://h/a -> 405 ; Allow: GET"},
+			{get(lifetimeAnd("")), `GET https://h/a -> 200 ; ETag: "2" ; Cache-Control: max-age=60`, `HEAD https://h/a -> 200 ; ETag: "2" ; Cache-Control: max-age=60`}},
 	},
 	"cdn-never-hits": {
 		broken: [][]string{times(3, "GET https://h/a ; X: %d -> 200 ; "+lifetimeAnd(" ; Cache-Status: edge; fwd=bypass"))},

@@ -1,6 +1,7 @@
 package cachelint
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,7 +14,7 @@ import (
 var compareRules = []severalRule{
 	{Rule{"vary-inconsistent", Warning, "RFC 9110 §12.5.5", "Send the same Vary with each answer of the URL, also with the default one: a cache that has that one gives it to all."}, varyInconsistent},
 	{Rule{"vary-many-values", Warning, "RFC 9111 §4.1", "Vary on what has few values, or bring the values together at the edge: each one is a response of its own in each cache."}, varyManyValues},
-	{Rule{"cors-origin-differs", Error, "RFC 9110 §12.5.5, Fetch §3.2.5", "Send Vary: Origin with each answer of the URL: a cache that has the one breaks the other."}, corsDiffers},
+	{Rule{"cors-origin-differs", Error, "RFC 9110 §12.5.5, Fetch: CORS protocol and HTTP caches", "Send Vary: Origin with each answer of the URL, or the same Access-Control-Allow-Origin: a cache that has the one breaks the other."}, corsDiffers},
 	{Rule{"head-differs", Warning, "RFC 9110 §9.3.2, RFC 9111 §4.3.5", "Answer HEAD with the fields of GET: a cache that sees them differ throws away what it has, or updates it wrongly."}, headDiffers},
 	{Rule{"cdn-never-hits", Note, "RFC 9211 §2", "Look at what the CDN says: its key may have a query or a cookie that differs, or its own rules may keep it out."}, cdnNeverHits},
 }
@@ -84,7 +85,7 @@ func corsDiffers(group []*view) (found *view, text, evidence string) {
 			continue
 		}
 		if a, b := first.header.Get(name), v.header.Get(name); a != b {
-			return v, "Answers of the URL allow different origins, and Vary does not say so.", fmt.Sprintf("%s: %s\n%s: %s", name, a, name, b)
+			return v, "Answers of the URL allow different origins, and Vary does not say so.", fmt.Sprintf("%s: %s\n%s: %s", name, cmp.Or(a, "(none)"), name, cmp.Or(b, "(none)"))
 		}
 	}
 	return nil, "", ""
@@ -98,20 +99,32 @@ func headDiffers(group []*view) (found *view, text, evidence string) {
 		if head.method != http.MethodHead || head.status != http.StatusOK {
 			continue
 		}
-		for _, get := range group {
-			if !get.complete() || get.coding() != head.coding() || !slices.Equal(get.request["Accept-Encoding"], head.request["Accept-Encoding"]) {
-				continue
+		for _, name := range describing {
+			a, known := agreed(name, head, group)
+			if b := head.joined(name); known && a != b {
+				return head, "HEAD has another " + name + " than GET.", fmt.Sprintf("GET: %s: %s\nHEAD: %s: %s", name, a, name, b)
 			}
-			for _, name := range describing {
-				if a, b := strings.Join(get.header[name], ", "), strings.Join(head.header[name], ", "); a != b {
-					return head, "HEAD has another " + name + " than GET.", fmt.Sprintf("GET: %s: %s\nHEAD: %s: %s", name, a, name, b)
-				}
-			}
-			break
 		}
 	}
 	return nil, "", ""
 }
+
+// agreed is what all answers to GET that HEAD compares with say in a field. Where they differ, the content has changed meanwhile, and HEAD may have another one, too.
+func agreed(name string, head *view, group []*view) (value string, known bool) {
+	for _, get := range group {
+		if !get.complete() || get.coding() != head.coding() || !slices.Equal(get.request["Accept-Encoding"], head.request["Accept-Encoding"]) {
+			continue
+		}
+		if known && get.joined(name) != value {
+			return "", false
+		}
+		value, known = get.joined(name), true
+	}
+	return value, known
+}
+
+// joined are the lines of a response field as one.
+func (v *view) joined(name string) string { return strings.Join(v.header[name], ", ") }
 
 // cdnNeverHits looks at three answers or more that a cache before the origin could have given, and says that it gave none.
 func cdnNeverHits(group []*view) (found *view, text, evidence string) {

@@ -15,6 +15,8 @@ var directiveRules = []singleRule{
 	{Rule{"no-store-contradicted", Warning, "RFC 9111 §5.2.2.5", "Decide: drop no-store to have it cached, or send no-store alone."}, noStoreContradicted},
 	{Rule{"private-contradicted", Warning, "RFC 9111 §5.2.2.7", "Decide: private for one user's cache, or public and s-maxage for shared ones."}, privateContradicted},
 	{Rule{"immutable-contradicted", Warning, "RFC 8246 §2", "Give immutable a max-age beside it and no no-cache: it says that nothing changes within the lifetime."}, immutableContradicted},
+	{Rule{"stale-window-contradicted", Warning, "RFC 9111 §4.2.4, RFC 5861 §3, §4", "Decide: drop must-revalidate or no-cache to have it served stale for a while, or drop the window."}, staleContradicted},
+	{Rule{"request-directive", Warning, "RFC 9111 §5.2.1", "Leave it out: requests send it, and in a response caches ignore it."}, requestDirective},
 	{Rule{"must-understand-alone", Note, "RFC 9111 §5.2.2.3", "Send no-store beside it, for caches that do not know must-understand."}, mustUnderstandAlone},
 	{Rule{"pragma-only", Warning, "RFC 9111 §5.4", "Send Cache-Control: Pragma means nothing in a response."}, pragmaOnly},
 }
@@ -99,6 +101,30 @@ func immutableContradicted(v *view) (text, evidence string) {
 		return "no-cache has each use validated, and immutable says that none need be.", v.lines("Cache-Control")
 	case !v.lifetime.Explicit || v.lifetime.Value == 0:
 		return "immutable counts while the response is fresh, and nothing gives it a lifetime.", v.lines("Cache-Control", "Expires")
+	}
+	return "", ""
+}
+
+func staleContradicted(v *view) (text, evidence string) {
+	d := &v.d
+	if window := d.StaleWhileRevalidate.Value > 0 || d.StaleIfError.Value > 0; !window || d.NoStore {
+		return "", ""
+	}
+	switch {
+	case d.MustRevalidate:
+		return "must-revalidate forbids that it is served stale, so stale-while-revalidate and stale-if-error mean nothing.", v.lines("Cache-Control")
+	case d.NoCache:
+		return "no-cache has each use validated, so stale-while-revalidate and stale-if-error mean nothing.", v.lines("Cache-Control")
+	}
+	return "", ""
+}
+
+func requestDirective(v *view) (text, evidence string) {
+	for _, d := range v.directives {
+		switch d.Name {
+		case "max-stale", "min-fresh", "only-if-cached":
+			return d.Name + " is a directive of requests, and means nothing in a response.", v.lines("Cache-Control")
+		}
 	}
 	return "", ""
 }

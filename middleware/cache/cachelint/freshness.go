@@ -61,7 +61,7 @@ func expiresContradicts(v *view) (text, evidence string) {
 		return "", ""
 	}
 	by := max(expires.Sub(v.generated()), 0) - v.d.MaxAge.Value
-	if by.Abs() <= time.Minute {
+	if by.Abs() <= time.Minute || (by+v.age).Abs() <= time.Minute { // some caches write the time of each answer into Date
 		return "", ""
 	}
 	return fmt.Sprintf("Expires and max-age differ by %v.", by.Abs()), v.lines("Cache-Control", "Date", "Expires")
@@ -76,10 +76,16 @@ func staleOnArrival(v *view) (text, evidence string) {
 }
 
 func permanentRedirect(v *view) (text, evidence string) {
-	if (v.status == http.StatusMovedPermanently || v.status == http.StatusPermanentRedirect) && !v.lifetime.Explicit && !v.d.NoStore && !v.d.NoCache {
+	if (v.status == http.StatusMovedPermanently || v.status == http.StatusPermanentRedirect) && !v.lifetime.Explicit && !v.d.NoStore && !v.d.NoCache && !v.secures() {
 		return fmt.Sprintf("A %d without a lifetime is kept for ever by browsers.", v.status), strings.TrimSpace(fmt.Sprintf("status %d\n%s", v.status, v.lines("Location", "Cache-Control")))
 	}
 	return "", ""
+}
+
+// secures reports whether a redirect leads to the same URL by https, which is meant for ever.
+func (v *view) secures() bool {
+	rest, plain := strings.CutPrefix(v.url, "http://")
+	return plain && v.header.Get("Location") == "https://"+rest
 }
 
 func errorCached(v *view) (text, evidence string) {
@@ -97,8 +103,29 @@ func errorCached(v *view) (text, evidence string) {
 // fingerprint finds a part of a URL that may be a hash or a version of the content.
 var fingerprint = regexp.MustCompile(`(?i)(?:^|[^a-z0-9])(?:[a-z0-9_]*[0-9][a-z0-9_]{5,}|[a-f0-9]{8,}|v?\d+(?:\.\d+)+|v\d+)(?:[^a-z0-9]|$)|[-.][a-z0-9_]{8}\.[a-z0-9]+$`)
 
+// token finds the hashes of bundlers, which have capitals and dashes, and identifiers of builds.
+var token = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[A-Za-z0-9_]{8,})\.[a-z0-9]+$|(?:^|/)([A-Za-z0-9_-]{16,})/`)
+
+// fingerprinted reports whether a path may have a hash or a version of the content in it.
+func fingerprinted(path string) bool {
+	if fingerprint.MatchString(path) {
+		return true
+	}
+	found := token.FindStringSubmatch(path)
+	return found != nil && (strings.ContainsAny(found[1], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") || capitals(found[2]) >= 4)
+}
+
+func capitals(s string) (n int) {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			n++
+		}
+	}
+	return n
+}
+
 func immutableWithoutFingerprint(v *view) (text, evidence string) {
-	if v.d.Immutable && v.status == http.StatusOK && !v.d.NoStore && !v.d.NoCache && !fingerprint.MatchString(v.path) && v.query == "" {
+	if v.d.Immutable && v.status == http.StatusOK && !v.d.NoStore && !v.d.NoCache && !fingerprinted(v.path) && v.query == "" {
 		return "The response is immutable, and nothing in its URL looks like a hash or a version of the content.", v.lines("Cache-Control")
 	}
 	return "", ""

@@ -14,13 +14,19 @@ var validatorRules = []singleRule{
 }
 
 func noValidator(v *view) (text, evidence string) {
-	if !v.complete() || v.has("Etag") || v.has("Last-Modified") || v.d.NoStore || v.d.Immutable || !v.d.Present && !v.has("Expires") {
+	if !v.complete() || v.streams() || v.has("Etag") || v.has("Last-Modified") || v.d.NoStore || v.d.Immutable || !v.d.Present && !v.has("Expires") {
 		return "", ""
 	}
 	if v.d.NoCache || v.lifetime.Explicit && v.lifetime.Value == 0 {
 		return "Each use must be validated, and there is no validator, so each use fetches the whole.", v.lines("Cache-Control", "Expires")
 	}
 	return "There is no validator, so the response is sent whole again when it goes stale, even if it has not changed.", v.lines("Cache-Control", "Expires")
+}
+
+// streams reports whether the response is an event stream, which no validator is for.
+func (v *view) streams() bool {
+	mediaType, _, _ := strings.Cut(v.header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
 }
 
 func etagMalformed(v *view) (text, evidence string) {

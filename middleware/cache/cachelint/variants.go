@@ -8,7 +8,7 @@ var variantRules = []singleRule{
 	{Rule{"vary-user-agent", Warning, "RFC 9110 §12.5.5", "Serve all browsers the same, or vary on a field with few values, such as Sec-CH-UA-Mobile: there are thousands of User-Agents, and each is a miss."}, varyUserAgent},
 	{Rule{"vary-cookie", Warning, "RFC 9110 §12.5.5", "Send private, or leave out cookies that do not matter here: with Vary: Cookie, each visitor is a miss."}, varyCookie},
 	{Rule{"encoding-without-vary", Error, "RFC 9110 §12.5.5, §12.5.3", "Send Vary: Accept-Encoding with each answer of the URL (gzip_vary on, in nginx): a cache may give this one to a client that cannot decode it."}, encodingWithoutVary},
-	{Rule{"cors-origin-without-vary", Error, "RFC 9110 §12.5.5, Fetch §3.2.5", "Send Vary: Origin with each answer of the URL, or Access-Control-Allow-Origin: *: a cache may give this one to another site, whose browser then refuses it."}, corsWithoutVary},
+	{Rule{"cors-origin-without-vary", Error, "RFC 9110 §12.5.5, Fetch: CORS protocol and HTTP caches", "Send Vary: Origin with each answer of the URL, or Access-Control-Allow-Origin: *: a cache may give this one to another site, whose browser then refuses it."}, corsWithoutVary},
 }
 
 func varyStar(v *view) (text, evidence string) {
