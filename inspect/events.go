@@ -21,6 +21,10 @@ const (
 // serveEvents tells a page what changes, for as long as it listens. It writes at its reader's pace, and makes each row when it writes it:
 // a slow reader misses nothing and holds nothing up. The stream ends with the request, with Close, or when nothing can be written for a while.
 func (in *Inspector) serveEvents(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", "text/event-stream")
+		return
+	}
 	reader := in.follow()
 	if reader == nil {
 		w.Header().Set("Retry-After", "30")

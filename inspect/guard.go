@@ -15,6 +15,7 @@ var (
 	errProxied    = errors.New("the request came through a proxy, so that it may be from another machine: inspect.Options.AllowRemote lets it in")
 	errHost       = errors.New("the page is not known by this name: ask for localhost or an address, or list the name in inspect.Options.Hosts")
 	errCrossSite  = errors.New("another site asks: open the page itself")
+	errNoFile     = errors.New("there is no such file")
 	errNotAllowed = errors.New("the method is not allowed here")
 )
 

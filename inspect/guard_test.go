@@ -98,3 +98,27 @@ func TestPageBelowAPrefixIsFoundWithoutItsSlash(t *testing.T) {
 	w := ask(mux, "GET", "debug/calls", "")
 	require.Equal(t, []any{301, "/debug/calls/"}, []any{w.Code, w.Header().Get("Location")})
 }
+
+// Whatever there is no handler for is refused in JSON as well, and says what would be allowed (RFC 9110 §15.5.6).
+func TestMethodsThatAreNotAllowedNameThoseThatAre(t *testing.T) {
+	in := newInspector(t, inspect.Options{})
+	for _, tt := range []struct {
+		method, target, allow string
+		status                int
+	}{
+		{"OPTIONS", "calls", "DELETE, GET, HEAD", 405},
+		{"TRACE", "", "GET, HEAD", 405},
+		{"PUT", "har", "GET, HEAD, POST", 405},
+		{"GET", "cache/purge", "DELETE, POST", 405},
+		{"GET", "a/b", "", 404},
+	} {
+		w := ask(in, tt.method, tt.target, "")
+		require.Equal(t, tt.status, w.Code, "%s %s", tt.method, tt.target)
+		require.Equal(t, tt.allow, w.Header().Get("Allow"), "%s %s", tt.method, tt.target)
+		require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+		require.Contains(t, w.Body.String(), `{"error":`)
+	}
+	w := ask(in, "HEAD", "events", "") // returns, and takes no page's place
+	require.Equal(t, 200, w.Code)
+	require.Equal(t, "text/event-stream", w.Header().Get("Content-Type"))
+}

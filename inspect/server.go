@@ -48,18 +48,41 @@ func (in *Inspector) routes() http.Handler {
 		if r.URL.Path == "" { // mounted without the slash that relative paths need
 			asked, err := url.ParseRequestURI(r.RequestURI)
 			if err != nil {
-				fail(w, http.StatusNotFound, errors.New("there is no such file"))
+				fail(w, http.StatusNotFound, errNoFile)
 				return
 			}
 			http.Redirect(w, r, "/"+strings.Trim(asked.EscapedPath(), "/")+"/", http.StatusMovedPermanently)
 			return
 		}
-		if _, pattern := mux.Handler(r); pattern == "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
-			fail(w, http.StatusMethodNotAllowed, errNotAllowed)
-			return
+		if _, pattern := mux.Handler(r); pattern == "" {
+			w = &refusal{ResponseWriter: w}
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// refusal writes what a mux answers to a request that it has no handler for as JSON, with the mux's status and Allow.
+type refusal struct {
+	http.ResponseWriter
+	refused bool
+}
+
+func (f *refusal) WriteHeader(status int) {
+	switch f.refused = status >= http.StatusBadRequest; {
+	case status == http.StatusMethodNotAllowed:
+		fail(f.ResponseWriter, status, errNotAllowed)
+	case f.refused:
+		fail(f.ResponseWriter, status, errNoFile)
+	default:
+		f.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (f *refusal) Write(p []byte) (int, error) {
+	if f.refused {
+		return len(p), nil
+	}
+	return f.ResponseWriter.Write(p)
 }
 
 func (in *Inspector) servePage(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +93,7 @@ func (in *Inspector) servePage(w http.ResponseWriter, r *http.Request) {
 	mediaType, known := pageTypes[path.Ext(name)]
 	content, err := fs.ReadFile(embedded, "page/"+name)
 	if err != nil || !known {
-		fail(w, http.StatusNotFound, errors.New("there is no such file"))
+		fail(w, http.StatusNotFound, errNoFile)
 		return
 	}
 	w.Header().Set("Content-Type", mediaType)

@@ -22,7 +22,7 @@ import (
 // hostile is in everything that an origin can choose. If it were markup, it would run.
 const hostile = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'&lt;`
 
-// chain is a client whose chain has an inspector, a cache and retry, and an origin.
+// chain is a client whose chain has an inspector, a cache, retry and what a test adds, and an origin.
 type chain struct {
 	t         *testing.T
 	client    *ply.Client
@@ -32,7 +32,7 @@ type chain struct {
 	tries     atomic.Int64
 }
 
-func newChain(t *testing.T, keep int) *chain {
+func newChain(t *testing.T, keep int, inside ...ply.Middleware) *chain {
 	t.Helper()
 	s := &chain{t: t}
 	origin := httptest.NewServer(http.HandlerFunc(s.serve))
@@ -56,7 +56,7 @@ func newChain(t *testing.T, keep int) *chain {
 	if s.inspector, err = inspect.New(inspect.Options{Keep: keep, Cache: c}); err != nil {
 		t.Fatal(err)
 	}
-	s.client, err = ply.New(ply.Options{Transport: transport, Use: []ply.Middleware{s.inspector.Middleware, c.Middleware, retry.New(retry.Options{Backoff: retry.Constant(20 * time.Millisecond)})}})
+	s.client, err = ply.New(ply.Options{Transport: transport, Use: append([]ply.Middleware{s.inspector.Middleware, c.Middleware, retry.New(retry.Options{Backoff: retry.Constant(20 * time.Millisecond)})}, inside...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +89,12 @@ func (s *chain) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		h.Set("Cache-Control", "no-store")
 		io.WriteString(w, `{"order":7,"customer":{"id":42,"name":"Ada Lovelace"},"lines":[{"item":"tea","count":3,"price":4.5},{"item":"cups","count":2,"price":12.0}],"total":37.5,"paid":true}`)
+	case "late":
+		if s.tries.Add(1) == 1 {
+			<-r.Context().Done() // the first request is never answered
+			return
+		}
+		io.WriteString(w, `{"late":true}`)
 	case "moved":
 		http.Redirect(w, r, "/users/9", http.StatusFound)
 	case "hostile":

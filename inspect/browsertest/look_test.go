@@ -74,6 +74,12 @@ func TestLooks(t *testing.T) {
 			p.wait(`document.querySelector('#detail .waterfall')`)
 			p.shoot(name + "-call")
 			p.fits(name + " call")
+			if over := eval[[]string](p, `(() => {
+				const labels = [...document.querySelectorAll('#detail .axis span')].filter((label) => label.getClientRects().length > 0), end = document.querySelector('#detail .axis').getBoundingClientRect().right;
+				return labels.filter((label, n) => label.getBoundingClientRect().right > (labels[n + 1]?.getBoundingClientRect().left ?? end) + 1).map((label) => label.textContent);
+			})()`); len(over) > 0 {
+				t.Errorf("%s: labels of the axis run into what is beside them: %q", name, over)
+			}
 			eval[any](p, `document.querySelector('#detail .pair').scrollIntoView()`)
 			p.shoot(name + "-messages")
 			p.fits(name + " messages")

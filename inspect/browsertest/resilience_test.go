@@ -1,0 +1,54 @@
+package browsertest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/plyhttp/ply/internal/testutil"
+	"github.com/plyhttp/ply/resilience/breaker"
+	"github.com/plyhttp/ply/resilience/hedge"
+)
+
+// A refused call says that the breaker is open, and names it; the probe that tries the server again says so as well.
+func TestBreakerThatIsOpenIsTheReason(t *testing.T) {
+	b, err := breaker.New(breaker.Options{MinRequests: 3, OpenFor: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newChain(t, 100, b.Middleware)
+	p := open(t, s.inspector)
+	get := func(path string) { s.do(s.client.Get(t.Context(), "http://down.example"+path)) }
+	get("/first") // three attempts, which open the breaker
+	get("/second")
+	p.has("#filter-count", "2 calls")
+	p.openCall("/second")
+	p.has("#detail .why", "The circuit breaker is open: nothing was sent")
+	p.has("#detail", "down.example has failed too often: open until")
+	p.has("#detail .waterfall", "breaker refused")
+	p.filter("layer:breaker")
+	p.has("#filter-count", "1 of 2")
+	p.shoot("breaker-open")
+	p.filter("")
+	testutil.Eventually(t, "the breaker is half-open", func() bool { return b.State("down.example") == breaker.HalfOpen })
+	get("/third")
+	p.has("#filter-count", "3 calls")
+	p.openCall("/third")
+	p.has("#detail .why", "let this request through to try the server")
+}
+
+// The copy of a late request is a row of the waterfall beside the request that it was sent for, and a reason.
+func TestHedgeIsShownBesideItsRequest(t *testing.T) {
+	hedger, err := hedge.New(hedge.Options{Delay: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newChain(t, 100, hedger.Middleware)
+	p := open(t, s.inspector)
+	s.get("/late/1")
+	p.has("#filter-count", "1 call")
+	p.openCall("/late")
+	p.has("#detail .why", "a copy of the request was sent beside it")
+	p.has("#detail .why", "A copy of the request was answered first")
+	p.has("#detail .waterfall", "hedge 1")
+	p.shoot("hedge")
+}
