@@ -181,6 +181,27 @@ func TestStatisticsCountByOutcomeOverTime(t *testing.T) {
 	})
 }
 
+// While a page follows, each second has the size of the cache as it has without one.
+func TestStatisticsHaveTheCacheWhileAPageFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, client := stored(t)
+		page := newEventReader(in)
+		defer page.stop()
+		for range 3 {
+			time.Sleep(time.Second)
+			fetch(t, client, "http://a.test/x")
+			time.Sleep(time.Second)
+			resp, err := client.Get(t.Context(), "http://a.test/x")
+			require.NoError(t, err)
+			time.Sleep(500 * time.Millisecond) // the page looks while the body is open
+			discard(resp)
+		}
+		for _, b := range get[stats](t, in, "stats").Buckets[1:] {
+			require.Equal(t, int64(5), b["entries"])
+		}
+	})
+}
+
 type archive struct {
 	Log struct {
 		Entries []struct {

@@ -157,11 +157,7 @@ func (s *stream) changes() {
 
 func (s *stream) counters() {
 	s.in.mu.Lock()
-	b, _ := s.in.seconds.at(time.Now())
-	now := bucket{}
-	if b != nil {
-		now = *b
-	}
+	now := s.in.seconds.peek(time.Now())
 	s.in.mu.Unlock()
 	if now.Requests > 0 && now != s.bucket {
 		s.bucket = now

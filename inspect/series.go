@@ -89,6 +89,15 @@ func (s *series) at(now time.Time) (b *bucket, first bool) {
 	return b, first
 }
 
+// peek returns a copy of the bucket of a moment, zero if nothing has ended in it. It begins none: that is for the hop which is the first of it.
+func (s *series) peek(now time.Time) bucket {
+	step := now.Unix() / s.step
+	if b := s.ring[int(step%int64(len(s.ring)))]; b.T == step*s.step*1000 {
+		return b
+	}
+	return bucket{}
+}
+
 // add counts a hop, and reports whether it is the first of its bucket.
 func (s *series) add(now time.Time, word string, bytes int64) (first bool) {
 	b, first := s.at(now)

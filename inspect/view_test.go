@@ -102,6 +102,24 @@ func TestCutNeverSplitsACharacter(t *testing.T) {
 	}
 }
 
+// A page that looks takes nothing from the first hop of a second, which looks at the cache.
+func TestLookAtASecondDoesNotBeginIt(t *testing.T) {
+	s := newSeries(1, 3)
+	now := time.Unix(1000, 0)
+	if got := s.peek(now); got != (bucket{}) {
+		t.Errorf("nothing has ended, and there is %v", got)
+	}
+	if !s.add(now, "hit", 1) {
+		t.Error("the first hop of a second is not its first")
+	}
+	if got := s.peek(now); got.Hits != 1 {
+		t.Errorf("%d hits, want 1", got.Hits)
+	}
+	if got := s.peek(now.Add(3 * time.Second)); got != (bucket{}) { // the same place of the ring
+		t.Errorf("nothing has ended in a later second, and there is %v", got)
+	}
+}
+
 func TestSeriesForgetsWhatFellOutOfItsRing(t *testing.T) {
 	s := newSeries(1, 3)
 	start := time.Unix(1000, 0)

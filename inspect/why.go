@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/plyhttp/ply"
@@ -117,7 +118,9 @@ func noteText(n ply.CallNote) string {
 	switch {
 	case text == "":
 		text = n.String()
-	case n.Detail != "":
+	case strings.Contains(text, "%s"):
+		text = strings.Replace(text, "%s", n.Detail, 1)
+	case n.Detail != "" && !said[n.Detail]:
 		text += " (" + n.Detail + ")"
 	}
 	if n.Span.Duration > 0 {
@@ -126,16 +129,20 @@ func noteText(n ply.CallNote) string {
 	return text + "."
 }
 
+// notes are sentences about what layers tell. The detail stands in the place of %s, or in brackets behind the sentence.
 var notes = map[string]string{
 	"hedge sent":      "The answer was late, so that a copy of the request was sent beside it",
 	"hedge won":       "A copy of the request was answered first",
-	"hedge denied":    "The answer was late, and no copy of the request was allowed",
+	"hedge denied":    "The answer was late, and no copy of the request was allowed %s",
 	"breaker probed":  "The circuit breaker was open, and let this request through to try the server",
-	"breaker refused": "The circuit breaker is open: nothing was sent",
+	"breaker refused": "The circuit breaker is open %s: nothing was sent",
 	"limit refused":   "There was no room for the request: nothing was sent",
 	"limit waited":    "The request waited for its turn",
 	"auth waited":     "The request waited for a token",
 }
+
+// said are details that the sentences have already.
+var said = map[string]bool{"a copy": true, "with a copy": true, "for a token": true}
 
 var rfcSection = regexp.MustCompile(`^RFC (\d+) §(\d+(?:\.\d+)*)`)
 

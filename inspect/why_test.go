@@ -49,7 +49,11 @@ func TestNoteOfALayerIsASentence(t *testing.T) {
 		want string
 	}{
 		{ply.CallNote{Layer: "limit", Event: "waited", Span: ply.CallSpan{Duration: 12345 * time.Microsecond}}, "The request waited for its turn, 12.3ms."},
-		{ply.CallNote{Layer: "breaker", Event: "refused", Detail: "open"}, "The circuit breaker is open: nothing was sent (open)."},
+		{ply.CallNote{Layer: "breaker", Event: "refused", Detail: "for 1s"}, "The circuit breaker is open for 1s: nothing was sent."},
+		{ply.CallNote{Layer: "breaker", Event: "refused", Detail: "while others probe"}, "The circuit breaker is open while others probe: nothing was sent."},
+		{ply.CallNote{Layer: "hedge", Event: "denied", Detail: "by the budget"}, "The answer was late, and no copy of the request was allowed by the budget."},
+		{ply.CallNote{Layer: "hedge", Event: "won", Detail: "with a copy"}, "A copy of the request was answered first."},
+		{ply.CallNote{Layer: "limit", Event: "refused", Detail: "queue full"}, "There was no room for the request: nothing was sent (queue full)."},
 		{ply.CallNote{Layer: "quota", Event: "asked", Detail: "for more"}, "quota asked for more."},
 	} {
 		if got := noteText(tt.note); got != tt.want {

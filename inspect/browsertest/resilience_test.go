@@ -22,7 +22,7 @@ func TestBreakerThatIsOpenIsTheReason(t *testing.T) {
 	get("/second")
 	p.has("#filter-count", "2 calls")
 	p.openCall("/second")
-	p.has("#detail .why", "The circuit breaker is open: nothing was sent")
+	p.has("#detail .why", "The circuit breaker is open for")
 	p.has("#detail", "down.example has failed too often: open until")
 	p.has("#detail .waterfall", "breaker refused")
 	p.filter("layer:breaker")
