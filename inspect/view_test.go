@@ -120,6 +120,27 @@ func TestLookAtASecondDoesNotBeginIt(t *testing.T) {
 	}
 }
 
+// Between taking calls out of the list and dropping them, another goroutine may ask what is too much: the same bytes must not cost more calls.
+func TestSurplusIsTakenOnce(t *testing.T) {
+	in, err := New(Options{MaxBytes: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		c := &call{in: in}
+		c.charge(4)
+		in.calls = append(in.calls, c)
+	}
+	dropped := in.surplus()
+	if again := in.surplus(); len(dropped) != 1 || again != nil {
+		t.Errorf("%d calls were taken, then %d, want 1 and none", len(dropped), len(again))
+	}
+	drop(dropped)
+	if in.bytes.Load() != 8 || in.leaving.Load() != 0 {
+		t.Errorf("%d bytes are charged, and %d leaving, want 8 and none", in.bytes.Load(), in.leaving.Load())
+	}
+}
+
 func TestSeriesForgetsWhatFellOutOfItsRing(t *testing.T) {
 	s := newSeries(1, 3)
 	start := time.Unix(1000, 0)
