@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/plyhttp/ply/internal/timeout"
 )
 
 // Err returns the error to replay. Its text is Text. As far as the kind says it, it satisfies what programs ask of the error that was recorded:
@@ -100,3 +102,34 @@ func (e *replayedError) Timeout() bool {
 
 // Temporary is there for net.Error only.
 func (e *replayedError) Temporary() bool { return e.Timeout() }
+
+// KindOf returns the kind of a failure with this error, for programs that make tapes of what they record themselves: [Failure.Err] gives back an error that answers
+// the same questions. answered reports whether there is a response whose body the failure cuts. The error must not be nil.
+func KindOf(err error, answered bool) FailureKind {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case errors.Is(err, ErrClosed): // of a replay that is recorded
+		return FailureClosed
+	case errors.Is(err, context.Canceled):
+		return FailureCanceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return FailureDeadline
+	case errors.As(err, &dns):
+		return FailureDNS
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return FailureRefused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return FailureReset
+	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record), errors.As(err, &alert):
+		return FailureTLS
+	case timeout.Is(err):
+		return FailureTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF) && !answered:
+		return FailureEOF
+	}
+	return FailureOther
+}

@@ -64,6 +64,13 @@ func TestFailureErrSatisfiesWhatProgramsAsk(t *testing.T) {
 				t.Errorf("%s (answered %v): check %d fails for %#v", tt.kind, tt.answered, i, errors.Unwrap(err))
 			}
 		}
+		want := tt.kind
+		if want == "unheard of" {
+			want = tape.FailureOther
+		}
+		if kind := tape.KindOf(err, tt.answered); kind != want {
+			t.Errorf("%s (answered %v): the kind of its error is %s", tt.kind, tt.answered, kind)
+		}
 		var n net.Error
 		if !errors.As(err, &n) || n.Timeout() != tt.timeout {
 			t.Errorf("%s: Timeout is not %v", tt.kind, tt.timeout)

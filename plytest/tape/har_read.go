@@ -142,17 +142,11 @@ func responseOf(e *Exchange, entry *har.Entry, extension *harExtension, received
 	if archived.StatusText != http.StatusText(archived.Status) {
 		r.Reason = archived.StatusText
 	}
-	announced := ""
-	for _, p := range archived.Headers {
-		switch {
-		case strings.EqualFold(p.Name, "Content-Length"):
-			announced = p.Value
-		case strings.EqualFold(p.Name, "Content-Encoding") && resp.Uncompressed && !r.Uncompressed:
-			r.Header.Add("Content-Encoding", p.Value)
-		}
+	if resp.Uncompressed && !r.Uncompressed {
+		r.Header["Content-Encoding"] = valuesOf(archived.Headers, "Content-Encoding")
 	}
 	r.Header.Del("Content-Length")
-	if n, err := strconv.ParseInt(announced, 10, 64); err == nil && n >= 0 && !r.Uncompressed {
+	if n, ok := announcedLength(archived.Headers); ok && !r.Uncompressed {
 		if hasBody(e.Request.Method, archived.Status) && e.Failure == nil {
 			n = int64(len(body)) // text that was in another charset has another length
 		}
@@ -161,6 +155,25 @@ func responseOf(e *Exchange, entry *har.Entry, extension *harExtension, received
 	}
 	r.Chunks = chunksOf(body, extension.Tape.Chunks, received)
 	return r, nil
+}
+
+// announcedLength returns the last Content-Length that is there, if it is a length.
+func announcedLength(fields []har.Pair) (int64, bool) {
+	values := valuesOf(fields, "Content-Length")
+	if len(values) == 0 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(values[len(values)-1], 10, 64)
+	return n, err == nil && n >= 0
+}
+
+func valuesOf(fields []har.Pair, name string) (values []string) {
+	for _, p := range fields {
+		if strings.EqualFold(p.Name, name) {
+			values = append(values, p.Value)
+		}
+	}
+	return values
 }
 
 // times returns how long the header of a response took, from when the request was to be sent, and how long its content took after that.

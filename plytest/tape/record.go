@@ -2,20 +2,14 @@ package tape
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
-
-	"github.com/plyhttp/ply/internal/timeout"
 )
 
 // A recording is what comes by while it is recorded. The lock guards the exchanges and all that they have; it is not held while a request or a body is under way.
@@ -203,30 +197,10 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// kindOfError returns what an error is replayed as.
+// kindOfError is KindOf for a request with a context, whose deadline may show as an error of another kind.
 func kindOfError(ctx context.Context, err error, answered bool) FailureKind {
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	switch {
-	case errors.Is(err, context.Canceled):
-		return FailureCanceled
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return FailureDeadline
-	case errors.As(err, &dns):
-		return FailureDNS
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return FailureRefused
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return FailureReset
-	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &record), errors.As(err, &alert):
-		return FailureTLS
-	case timeout.Is(err):
-		return FailureTimeout
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF) && !answered:
-		return FailureEOF
 	}
-	return FailureOther
+	return KindOf(err, answered)
 }

@@ -333,18 +333,22 @@ func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
 			continue
 		}
 		top.value = false
-		after := int(d.InputOffset())
-		if !top.secret {
-			continue
-		}
-		begin := before + bytes.IndexFunc(body[before:after], func(r rune) bool { return !strings.ContainsRune(" \t\r\n:,", r) })
-		switch token.(type) {
-		case string:
-			if begin+1 < after-1 {
-				spans = append(spans, secret{begin + 1, after - 1, redact.Placeholder})
-			}
-		case json.Number:
-			spans = append(spans, secret{begin, after, "0"})
+		if top.secret {
+			spans = append(spans, valueSpans(token, body, before, int(d.InputOffset()))...)
 		}
 	}
+}
+
+// valueSpans returns where a string or a number is: within the bytes that were read for it, which begin with white space and separators.
+func valueSpans(token json.Token, body []byte, before, after int) []secret {
+	begin := before + bytes.IndexFunc(body[before:after], func(r rune) bool { return !strings.ContainsRune(" \t\r\n:,", r) })
+	switch token.(type) {
+	case string:
+		if begin+1 < after-1 {
+			return []secret{{begin + 1, after - 1, redact.Placeholder}}
+		}
+	case json.Number:
+		return []secret{{begin, after, "0"}}
+	}
+	return nil
 }

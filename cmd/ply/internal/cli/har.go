@@ -62,7 +62,7 @@ func (l harLayer) RoundTrip(r *http.Request) (*http.Response, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
-		x.Failure = &tape.Failure{At: time.Since(began), Kind: failureKind(err), Text: redact.ErrorText(err)}
+		x.Failure = &tape.Failure{At: time.Since(began), Kind: tape.KindOf(err, false), Text: redact.ErrorText(err)}
 		return nil, err
 	}
 	headerAt := time.Now()
@@ -91,14 +91,6 @@ func bodyOf(r *http.Request) []byte {
 	return data
 }
 
-// failureKind says of what kind an error is, as far as an archive needs it.
-func failureKind(err error) tape.FailureKind {
-	if isTimeout(err) {
-		return tape.FailureTimeout
-	}
-	return tape.FailureOther
-}
-
 // harBody copies a body as it is read.
 type harBody struct {
 	io.ReadCloser
@@ -119,7 +111,7 @@ func (b *harBody) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) && b.exchange.Failure == nil {
-		b.exchange.Failure = &tape.Failure{At: time.Since(b.began), Kind: failureKind(err), Text: redact.ErrorText(err)}
+		b.exchange.Failure = &tape.Failure{At: time.Since(b.began), Kind: tape.KindOf(err, true), Text: redact.ErrorText(err)}
 	}
 	return n, err
 }
