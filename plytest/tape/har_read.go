@@ -136,11 +136,8 @@ func responseOf(e *Exchange, entry *har.Entry, extension *harExtension, received
 	}
 	body, _ := io.ReadAll(resp.Body)
 	r := &Response{
-		Status: archived.Status, Proto: resp.Proto, Header: resp.Header, Trailer: headerOf(extension.Tape.Trailers), Length: -1,
+		Status: archived.Status, Reason: reason(archived.Status, archived.StatusText), Proto: resp.Proto, Header: resp.Header, Trailer: headerOf(extension.Tape.Trailers), Length: -1,
 		Uncompressed: resp.Uncompressed && !extension.Encoded && hasBody(e.Request.Method, archived.Status),
-	}
-	if archived.StatusText != http.StatusText(archived.Status) {
-		r.Reason = archived.StatusText
 	}
 	if resp.Uncompressed && !r.Uncompressed {
 		r.Header["Content-Encoding"] = valuesOf(archived.Headers, "Content-Encoding")

@@ -81,8 +81,9 @@ func (r *recording) roundTrip(next http.RoundTripper, req *http.Request) (*http.
 		e.Failure = &Failure{At: between(sent, came), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
 		return resp, err
 	}
+	_, phrase, _ := strings.Cut(resp.Status, " ")
 	e.Response = &Response{
-		Status: resp.StatusCode, Reason: reason(resp), Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
+		Status: resp.StatusCode, Reason: reason(resp.StatusCode, phrase), Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil && resp.Body != http.NoBody {
 		if hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
@@ -94,9 +95,8 @@ func (r *recording) roundTrip(next http.RoundTripper, req *http.Request) (*http.
 }
 
 // reason returns the reason phrase of a response if it is not that of its status.
-func reason(resp *http.Response) string {
-	_, phrase, _ := strings.Cut(resp.Status, " ")
-	if phrase == http.StatusText(resp.StatusCode) {
+func reason(status int, phrase string) string {
+	if phrase == http.StatusText(status) {
 		return ""
 	}
 	return phrase
