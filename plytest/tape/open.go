@@ -107,18 +107,27 @@ func Open(t testing.TB, path string, o Options) *Session {
 	return s
 }
 
+// chosen returns the mode of the environment, or that of the options.
+func (o *Options) chosen() (Mode, error) {
+	name := os.Getenv(Environment)
+	if name == "" {
+		return o.Mode, nil
+	}
+	mode, ok := modes[name]
+	if !ok {
+		return 0, fmt.Errorf("tape: %s=%s is none of auto, record, replay and passthrough", Environment, name)
+	}
+	return mode, nil
+}
+
 // mode returns what is done: never ModeAuto.
 func (o *Options) mode(path string) (Mode, error) {
-	mode := o.Mode
-	if name := os.Getenv(Environment); name != "" {
-		named, ok := modes[name]
-		if !ok {
-			return 0, fmt.Errorf("tape: %s=%s is none of auto, record, replay and passthrough", Environment, name)
-		}
-		mode = named
+	mode, err := o.chosen()
+	if err != nil {
+		return 0, err
 	}
 	ci := os.Getenv("CI") != ""
-	_, err := os.Stat(path)
+	_, err = os.Stat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && mode != ModePassthrough {
 		return 0, fmt.Errorf("tape: %w", err)
 	}

@@ -3,10 +3,12 @@ package tape
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,15 +123,16 @@ func (d redaction) header(h http.Header, ofRequest bool) http.Header {
 	c := make(http.Header, len(h))
 	for _, name := range slices.Sorted(maps.Keys(h)) { // so that numbers come in the same order each time
 		hidden := d.hidesField(name)
+		field := http.CanonicalHeaderKey(name)
 		for _, line := range h[name] {
 			switch {
 			case hidden && ofRequest && d.callers != nil:
 				line = d.callers.number(line)
 			case hidden:
 				line = redact.Placeholder
-			case name == "Location" || name == "Content-Location" || name == "Referer":
+			case field == "Location" || field == "Content-Location" || field == "Referer":
 				line = d.url(line)
-			case name == "Link" || name == "Refresh" || strings.Contains(line, "://"):
+			case field == "Link" || field == "Refresh" || strings.Contains(line, "://"):
 				line = d.shows().Text(line)
 			}
 			c[name] = append(c[name], line)
@@ -138,10 +141,10 @@ func (d redaction) header(h http.Header, ofRequest bool) http.Header {
 	return c
 }
 
-// uncoded returns content without a coding that can be removed, and whether it had one.
+// uncoded returns content without a coding that can be removed, and whether it had one. Of content that was cut it returns what there is.
 func uncoded(h http.Header, body []byte) (plain []byte, coded bool) {
 	if coding := h.Get("Content-Encoding"); coding != "" && len(body) > 0 {
-		if plain, err := decode(body, coding); err == nil {
+		if plain, err := decode(body, coding); err == nil || len(plain) > 0 {
 			return plain, true
 		}
 	}
@@ -182,8 +185,12 @@ func (r *Response) hide(spans []secret) {
 	if r.Length >= 0 {
 		r.Length += int64(len(body) - n)
 	}
-	if r.Header.Get("Content-Length") != "" {
+	switch {
+	case r.Header.Get("Content-Length") == "":
+	case r.Length >= 0:
 		r.Header.Set("Content-Length", strconv.FormatInt(r.Length, 10))
+	default:
+		r.Header.Del("Content-Length")
 	}
 }
 
@@ -234,15 +241,42 @@ func secretSpans(contentType string, body []byte, hides func(name string) bool) 
 	return nil
 }
 
-// eventSpans looks into the data of server-sent events, line by line.
+// eventSpans looks into the data of server-sent events. The lines of an event are one text.
 func eventSpans(body []byte, hides func(name string) bool) (spans []secret) {
+	type piece struct{ at, from int } // where a line is in data, and where in the body
+	var data []byte
+	var pieces []piece
+	end := func() {
+		found := jsonSpans(data, hides)
+		for i, p := range pieces {
+			next := len(data)
+			if i+1 < len(pieces) {
+				next = pieces[i+1].at
+			}
+			for len(found) > 0 && found[0].begin < next {
+				if begin, end := max(found[0].begin, p.at), min(found[0].end, next-len("\n")); begin < end {
+					spans = append(spans, secret{p.from + begin - p.at, p.from + end - p.at, found[0].shown})
+				}
+				if found[0].end > next { // it goes on in the next line
+					break
+				}
+				found = found[1:]
+			}
+		}
+		data, pieces = nil, nil
+	}
 	offset := 0
 	for line := range bytes.SplitAfterSeq(body, []byte("\n")) {
-		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
-			spans = append(spans, moved(jsonSpans(data, hides), offset+len("data:"))...)
+		text := bytes.TrimRight(line, "\r\n")
+		if content, ok := bytes.CutPrefix(text, []byte("data:")); ok {
+			pieces = append(pieces, piece{len(data), offset + len("data:")})
+			data = append(append(data, content...), '\n')
+		} else if len(text) == 0 {
+			end()
 		}
 		offset += len(line)
 	}
+	end()
 	return spans
 }
 
@@ -310,13 +344,15 @@ func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
 	d.UseNumber()
 	type level struct{ object, value, secret bool } // value: the next token is a member's value; secret: its name is that of one
 	levels := []level{{}}
+	previous := 0
 	for {
 		before := int(d.InputOffset())
 		token, err := d.Token()
-		if err != nil {
-			return spans
-		}
 		top := &levels[len(levels)-1]
+		if err != nil {
+			return append(spans, restSpans(body, previous, before, top.secret && !top.object, err, hides)...)
+		}
+		previous = before
 		if delim, is := token.(json.Delim); is {
 			if delim == '{' || delim == '[' {
 				inherited := top.secret && (top.value || !top.object)
@@ -339,9 +375,43 @@ func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
 	}
 }
 
+// restSpans returns the secrets from where the text is no JSON: from the token before that, which may be the name of a member. The rest of a list of secrets is hidden whole.
+func restSpans(body []byte, previous, before int, inSecrets bool, err error, hides func(name string) bool) []secret {
+	switch {
+	case err == io.EOF:
+		return nil
+	case inSecrets:
+		return []secret{{before + blanks(body[before:]), len(body), redact.Placeholder}}
+	}
+	return moved(memberSpans(body[previous:], hides), previous)
+}
+
+// member is what looks like a member of an object: a name and a value, which may be cut.
+var member = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"\s*:\s*(?:"((?:[^"\\]|\\.)*\\?)|([^\s"{}\[\],]+))`)
+
+// memberSpans finds the values of secrets in what is no JSON, or not all of it: a body that was cut, a part of one, or a mistake of its author.
+func memberSpans(text []byte, hides func(name string) bool) (spans []secret) {
+	for _, at := range member.FindAllSubmatchIndex(text, -1) {
+		var name string
+		if json.Unmarshal(text[at[2]-1:at[3]+1], &name) != nil {
+			name = string(text[at[2]:at[3]])
+		}
+		begin, end := max(at[4], at[6]), max(at[5], at[7])
+		if begin < end && hides(name) {
+			spans = append(spans, secret{begin, end, redact.Placeholder})
+		}
+	}
+	return spans
+}
+
+// blanks returns how many bytes are before the next token of JSON.
+func blanks(text []byte) int {
+	return len(text) - len(bytes.TrimLeft(text, " \t\r\n:,"))
+}
+
 // valueSpans returns where a string or a number is: within the bytes that were read for it, which begin with white space and separators.
 func valueSpans(token json.Token, body []byte, before, after int) []secret {
-	begin := before + bytes.IndexFunc(body[before:after], func(r rune) bool { return !strings.ContainsRune(" \t\r\n:,", r) })
+	begin := before + blanks(body[before:after])
 	switch token.(type) {
 	case string:
 		if begin+1 < after-1 {

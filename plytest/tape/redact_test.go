@@ -1,7 +1,11 @@
 package tape_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,4 +67,65 @@ func TestDecodeNamesTheLineOfAnError(t *testing.T) {
 		_, err := tape.Decode(strings.NewReader(text))
 		require.ErrorContains(t, err, line)
 	}
+}
+
+// A body that was cut, or that is not quite JSON, must not show what a whole one hides.
+func TestSecretIsHiddenInContentThatIsCutOrDamaged(t *testing.T) {
+	gzipped := func(text string) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(text))
+		_ = w.Close()
+		return b.String()
+	}
+	const whole = `{"a": [1, {"x": "y"}], "access_token" : "c4n4ry\"c4n4ry", "tokens": ["c4n4ry", "c4n4ry"], "pin": 4711, "z": true}`
+	for name, tt := range map[string]struct{ contentType, coding, body string }{
+		"JSON":                           {"application/json", "", whole},
+		"JSON in gzip":                   {"application/json", "gzip", gzipped(whole)},
+		"an event of several lines":      {"text/event-stream", "", "data: {\ndata: \"token\": \"c4n4ry\",\ndata: \"password\"\ndata: : \"c4n4ry\"}\n\n"},
+		"a mistake before":               {"application/json", "", `{"a": oops, "token": "c4n4ry"}`},
+		"a mistake in its place":         {"application/json", "", `{"token": c4n4ry, "password": 'c4n4ry'}`},
+		"a form of several parts":        {"multipart/form-data; boundary=b", "", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nc4n4ry\r\n--b--"},
+		"a form":                         {"application/x-www-form-urlencoded", "", "a=1&password=c4n4ry&token=c4n4ry"},
+		"a name with an escaped letter":  {"application/json", "", `{"t\u006fken": "c4n4ry", "b": oops`},
+		"a name in the middle of a text": {"application/json", "", `"token": "c4n4ry"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for cut := 1; cut <= len(tt.body); cut++ {
+				h := http.Header{"Content-Type": {tt.contentType}, "Content-Length": {strconv.Itoa(len(tt.body))}}
+				if tt.coding != "" {
+					h.Set("Content-Encoding", tt.coding)
+				}
+				body := []byte(tt.body[:cut])
+				tp := &tape.Tape{Exchanges: []*tape.Exchange{{
+					Request:  tape.Request{Method: "POST", URL: "http://h.example/", Header: h, Body: body},
+					Response: &tape.Response{Status: 200, Header: h, Length: -1, Chunks: []tape.Chunk{{Data: body}}},
+				}}}
+				e := tp.Redact(nil).Exchanges[0]
+				for _, hidden := range []http.Header{e.Request.Header, e.Response.Header} {
+					require.NotEqual(t, "-1", hidden.Get("Content-Length"))
+				}
+				for at, text := range map[string][]byte{"request": e.Request.Body, "response": e.Response.Body()} {
+					if tt.coding != "" && (at == "request" && e.Request.Header.Get("Content-Encoding") != "" || at == "response" && !e.Response.Uncompressed) {
+						plain := cutGzip(text)
+						require.NotContains(t, plain, "c4n", "%s of %d bytes", at, cut)
+						continue
+					}
+					if strings.Contains(string(text), "c4n") || strings.Contains(string(text), "471") && !strings.Contains(tt.body[:cut], "4711,") && tt.coding == "" {
+						t.Fatalf("%s of %d bytes: %s", at, cut, text)
+					}
+				}
+			}
+		})
+	}
+}
+
+// cutGzip decodes as far as that is possible.
+func cutGzip(text []byte) string {
+	r, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		return ""
+	}
+	plain, _ := io.ReadAll(r)
+	return string(plain)
 }
