@@ -53,6 +53,9 @@ func filled(t *testing.T, name string) (plyRun, string) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		w.Header().Set("Content-Type", "text/plain")
+		if r.URL.Path == "/a" {
+			w.Header().Set("Surrogate-Key", "first letters")
+		}
 		if r.URL.Path == "/stale" {
 			w.Header().Set("Cache-Control", "max-age=0")
 			w.Header().Set("ETag", `"1"`)
@@ -112,6 +115,7 @@ func TestCacheLsListsWhatTheArgumentsAndFlagsChoose(t *testing.T) {
 			{[]string{"--older-than", "1h"}, nil},
 			{[]string{"--principal", "alice"}, nil},
 			{[]string{"--tag", "t"}, nil},
+			{[]string{"--tag", "letters"}, []string{"/a"}},
 			{[]string{"--reverse", "--limit", "2"}, []string{"/stale", "/lang"}},
 			{[]string{"--sort", "expires", "--limit", "1"}, []string{"/stale"}},
 		}

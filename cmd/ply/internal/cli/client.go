@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,7 +78,7 @@ func (f *chainFlags) open(ctx context.Context, o cache.Options, below ...ply.Mid
 		if c.store, err = openStore(ctx, f.cache); err != nil {
 			return nil, &storeError{err}
 		}
-		o.Store, o.StoreTimeout, o.Mode = c.store, storeTimeout, f.mode()
+		o.Store, o.StoreTimeout, o.Mode, o.Tags = c.store, storeTimeout, f.mode(), tagsOf
 		if c.cache, err = cache.New(o); err != nil {
 			return nil, err
 		}
@@ -92,6 +93,11 @@ func (f *chainFlags) open(ctx context.Context, o cache.Options, below ...ply.Mid
 		Defaults: f.defaults(),
 	})
 	return c, err
+}
+
+// tagsOf returns the tags of a response that its server wrote for a CDN, under any of the usual names.
+func tagsOf(resp *http.Response) []string {
+	return slices.Concat(cache.SurrogateKey(resp), cache.CacheTag(resp), cache.XKey(resp))
 }
 
 // A storeError says that the store of the cache could not be opened.

@@ -151,7 +151,7 @@ func (f *proxyFlags) chain(ctx context.Context, c *chain) (inspector *inspect.In
 	if c.store, err = openStore(ctx, f.cache); err != nil {
 		return nil, fmt.Errorf("the cache cannot be opened: %w", err)
 	}
-	c.cache, err = cache.New(cache.Options{Store: c.store, StoreTimeout: storeTimeout, Shared: f.shared, StaleIfError: f.staleIfError, MaxStaleDisconnected: f.staleIfError})
+	c.cache, err = cache.New(cache.Options{Store: c.store, StoreTimeout: storeTimeout, Shared: f.shared, StaleIfError: f.staleIfError, MaxStaleDisconnected: f.staleIfError, Tags: tagsOf})
 	if err != nil {
 		return nil, err
 	}

@@ -395,6 +395,31 @@ func TestProxyAsJSONWritesNothingElse(t *testing.T) {
 	assert.Equal(t, http.StatusOK, line.Status)
 }
 
+func TestInspectorOfTheProxyPurgesByTag(t *testing.T) {
+	var asked atomic.Int64
+	origin := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set(strings.TrimPrefix(r.URL.Path, "/"), "news")
+	})
+	p := startProxy(t, origin.URL, "--inspect", "127.0.0.1:0")
+	paths := []string{"/Surrogate-Key", "/Cache-Tag", "/Xkey", "/None"}
+	wants := func(n int64) {
+		t.Helper()
+		for _, path := range paths {
+			ask(t, p.url+path)
+		}
+		require.Equal(t, n, asked.Load())
+	}
+	wants(4)
+	wants(4)
+	resp, err := http.Post(p.inspector+"/cache/purge", "application/json", strings.NewReader(`{"tag":"news"}`))
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Less(t, resp.StatusCode, 300)
+	wants(7)
+}
+
 // SIGTERM lets a request have its answer, and takes no others.
 func TestProxyEndsOnceRequestsHaveTheirAnswers(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
