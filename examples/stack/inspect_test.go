@@ -61,7 +61,7 @@ func TestInspectorSaysWhatEachLayerDid(t *testing.T) {
 		"cache: Nothing was stored for the URI.", "cache: The stored response is fresh.",
 		"cache: The exchange failed, and the response's stale-if-error allows the stored one in its place.",
 		"retry: 2 attempts were made.", "hedge: A copy of the request was answered first",
-		"breaker: The circuit breaker is open: nothing was sent", "limit: The request waited for its turn",
+		"breaker: The circuit breaker is open for ", "limit: The request waited for its turn",
 	} {
 		if !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, want) }) {
 			t.Errorf("no %q in\n%s", want, strings.Join(said, "\n"))

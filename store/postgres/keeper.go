@@ -83,8 +83,8 @@ func (s *Store) tidy() error {
 			return err
 		}
 	}
-	if s.room.begin(false) {
-		if err := s.try(s.ctx, s.measured); err != nil {
+	if from, ok := s.room.begin(false); ok {
+		if err := s.try(s.ctx, func(ctx context.Context) error { return s.count(ctx, s.pool, from) }); err != nil {
 			return err
 		}
 	}
@@ -93,20 +93,18 @@ func (s *Store) tidy() error {
 
 // measure counts what the table holds.
 func (s *Store) measure(ctx context.Context, q querier) error {
-	s.room.begin(true)
-	return s.count(ctx, q)
+	from, _ := s.room.begin(true)
+	return s.count(ctx, q, from)
 }
 
-// measured ends the measurement that has begun.
-func (s *Store) measured(ctx context.Context) error { return s.count(ctx, s.pool) }
-
-func (s *Store) count(ctx context.Context, q querier) error {
+// count ends the measurement that began with from.
+func (s *Store) count(ctx context.Context, q querier, from int64) error {
 	var records, bytes int64
 	rows, err := q.Query(ctx, s.sql.size)
 	if err == nil {
 		_, err = pgx.ForEachRow(rows, []any{&records, &bytes}, func() error { return nil })
 	}
-	s.room.end(bytes, err)
+	s.room.end(bytes, from, err)
 	return err
 }
 

@@ -22,14 +22,13 @@ func charge(key string, r store.Record) int64 {
 type room struct {
 	most int64
 
-	mu        sync.Mutex // guards the fields below
-	held      int64
-	underway  int64 // of Puts that may be made by now, or not yet
-	added     int64 // since the last measurement began
-	known     bool  // the table was measured
-	measuring int   // measurements under way: the keeper's, and those of Puts that find nothing to remove
-	meanwhile int64 // underway when the first of them began, and added since
-	ended     int64 // measurements
+	mu       sync.Mutex // guards the fields below
+	held     int64
+	underway int64 // of Puts that may be made by now, or not yet
+	added    int64 // since the last measurement began
+	put      int64 // by all Puts so far, whether they were made or not
+	known    bool  // the table was measured
+	ended    int64 // measurements
 }
 
 // reserve counts a Put that begins, and returns by how many bytes the store is too full then.
@@ -39,7 +38,7 @@ func (r *room) reserve(size int64) (over int64) {
 	r.held += size
 	r.underway += size
 	r.added += size
-	r.meanwhile += size
+	r.put += size
 	return r.held - r.most
 }
 
@@ -92,30 +91,26 @@ func (r *room) crowded() bool {
 // due reports whether it is time to measure. The caller holds mu.
 func (r *room) due() bool { return !r.known || r.added > r.most/16 }
 
-// begin begins a measurement, unless it is not due.
-func (r *room) begin(always bool) bool {
+// begin begins a measurement, unless it is not due. What has been put after from may be in it or not: the Puts that are under way, and those that begin before it ends.
+// The keeper and Puts that find nothing to remove may measure at the same time, each from its own beginning.
+func (r *room) begin(always bool) (from int64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !always && !r.due() {
-		return false
+		return 0, false
 	}
-	if r.measuring == 0 {
-		r.meanwhile = r.underway
-	}
-	r.measuring++
 	r.added = 0
-	return true
+	return r.put - r.underway, true
 }
 
-// end ends a measurement that has found so many bytes, or failed, and returns how many are held.
-func (r *room) end(bytes int64, err error) int64 {
+// end ends a measurement that began with from and has found so many bytes, or failed, and returns how many are held.
+func (r *room) end(bytes, from int64, err error) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.measuring--
 	r.ended++
 	r.known = err == nil
 	if err == nil {
-		r.held = bytes + r.meanwhile
+		r.held = bytes + r.put - from
 	}
 	return r.held
 }
