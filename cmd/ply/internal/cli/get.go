@@ -52,7 +52,7 @@ process: --bearer env:TOKEN, --user NAME --password file:PATH, -H @FILE, or a ne
   ply get --offline https://example.com              what the cache has, however old
   ply get --json '{"name":"x"}' https://example.com  POST of JSON; @FILE and - are its sources, too
   ply get --bearer env:TOKEN --curl https://example.com   the curl command that does the same
-  ply get --har all.har https://example.com          each exchange in an archive, without secrets
+  ply get --har all.har https://example.com          an archive: fields without secrets, bodies as they came
   ply get --parallel 4 -O $(cat urls)                four downloads at a time`,
 		Args:              atLeastOneURL,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), e, args) },
