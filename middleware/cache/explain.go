@@ -13,6 +13,7 @@ import (
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/credential"
+	"github.com/plyhttp/ply/middleware/cache/internal/durable"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/redact"
@@ -105,6 +106,7 @@ type foreseen struct {
 	key     []byte
 	lookup  lookup
 	d       rfc9111.Decision
+	hashes  *stored.HashKey // of the credentials that a response varies on; nil if the store does not return its own
 	fault   error
 	now     time.Time
 }
@@ -158,14 +160,16 @@ func (c *Cache) peek(ctx context.Context, s *foreseen) (fault error) {
 		return set
 	}
 	f.Fwd = cachestatus.FwdURIMiss
+	var unhashed error
+	s.hashes, unhashed = c.foreseenHashKey(ctx)
 	if f.Variants = load(s.key); f.Variants != nil {
 		f.Fwd = cachestatus.FwdVary
-		f.Entry = rfc9111.Select(f.Variants, a, r, c.hashKey())
+		f.Entry = rfc9111.Select(f.Variants, a, r, s.hashes)
 	}
 	if f.Entry == nil && c.searches.Load() && fault == nil {
 		if search, err := c.searchKey(r, a.Path); err == nil {
 			set := load(search)
-			if e := selectFrom(set, a, r, c.hashKey()); e != nil {
+			if e := selectFrom(set, a, r, s.hashes); e != nil {
 				f.Lookup = rfc9111.Lookup{Entry: e, Variants: set, Key: string(search)}
 			}
 		}
@@ -179,7 +183,23 @@ func (c *Cache) peek(ctx context.Context, s *foreseen) (fault error) {
 			fault = errors.Join(fault, err)
 		}
 	}
+	if fault == nil {
+		fault = unhashed
+	}
 	return fault
+}
+
+// foreseenHashKey returns the key of the hashes of credentials that a request of this moment would be looked up and stored with, and puts none into the store:
+// this process's, else the store's, else one of no consequence in the place of that which the first request would put there.
+func (c *Cache) foreseenHashKey(ctx context.Context) (*stored.HashKey, error) {
+	if key := c.hashKey(); key != nil {
+		return key, nil
+	}
+	key, _, err := c.durable.KnownHashKey(ctx)
+	if key == nil && err == nil {
+		key = durable.NewHashKey()
+	}
+	return key, err
 }
 
 // peekBody reports why a body cannot be read that the answer to a request needs.
@@ -300,9 +320,9 @@ func (c *Cache) explainStored(s *foreseen, e *stored.Entry, now time.Time) Expla
 		x.EventStream = c.eventStreams.String() + ", " + e.Pacing.Duration().String()
 	}
 	for _, selector := range e.Selectors {
-		value, present := rfc9111.Selecting(s.request, selector.Name, c.hashKey())
+		value, present := rfc9111.Selecting(s.request, selector.Name, s.hashes)
 		x.Varies = append(x.Varies, ExplainedField{
-			Name: selector.Name, Matches: rfc9111.Matches(e, selector, s.request, c.hashKey()),
+			Name: selector.Name, Matches: rfc9111.Matches(e, selector, s.request, s.hashes),
 			Stored: shownValue(selector.Name, selector.Value, selector.Present), Request: shownValue(selector.Name, value, present),
 		})
 	}

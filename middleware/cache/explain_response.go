@@ -74,7 +74,7 @@ func (c *Cache) ExplainResponseAt(ctx context.Context, r *http.Request, resp *ht
 		shown.Header = http.Header{}
 	}
 	p := &originResponse{
-		exchange: (&layer{cache: c}).newExchange(r, &s.parsed, s.key, s.lookup, received), Response: &shown, requested: received, received: received, dry: true,
+		exchange: (&layer{cache: c}).newExchange(r, &s.parsed, s.key, s.lookup, received), Response: &shown, requested: received, received: received, foreseen: s,
 	}
 	e, reason := p.foreseenEntry()
 	x := &StoringExplanation{Stored: reason == "", Reason: redact.Text(reason), Age: rfc9111.InitialAge(shown.Header, received, received)}

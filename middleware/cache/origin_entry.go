@@ -101,12 +101,15 @@ func (p *originResponse) entry() (*stored.Entry, string) {
 
 // newEntry makes the entry of a response that the expiry strategy has judged.
 func (p *originResponse) newEntry(judged *rfc9111.Candidate) *stored.Entry {
-	c := p.cache
+	c, hashes := p.cache, p.cache.hashKey()
+	if p.foreseen != nil {
+		hashes = p.foreseen.hashes
+	}
 	return &stored.Entry{
 		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Reason: p.Status,
 		Proto: p.Proto, Major: byte(p.ProtoMajor), Minor: byte(p.ProtoMinor), Uncompressed: p.Uncompressed, Unnamed: p.parsed.Path.Unnamed() != "",
 		Header:    stored.NewHeader(rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.policy)),
-		Selectors: rfc9111.NewSelectors(p.varies(), p.request, c.hashKey()),
+		Selectors: rfc9111.NewSelectors(p.varies(), p.request, hashes),
 		Search:    stored.NewSearchVariance(p.Header, stored.QueryOf(p.request)),
 		Requested: p.requested, Received: p.received, InitialAge: judged.Age, Rules: rfc9111.NewRules(judged, &c.policy),
 	}
@@ -163,7 +166,7 @@ func (p *originResponse) index(e *stored.Entry, h http.Header) string {
 		return "no key: " + err.Error()
 	}
 	e.Tags = c.resourceTags(append(e.Tags, rfc9111.SearchTag(p.request)), rfc9111.SearchKind, stored.WithoutQuery(p.request))
-	if !p.dry {
+	if p.foreseen == nil {
 		c.searches.Store(true)
 	}
 	p.storeKey = string(key)

@@ -19,7 +19,7 @@ type originResponse struct {
 	began               invalidation.Moment // the request's, in the history of invalidations
 	followed            bool                // it is the answer of another URI
 	apart               string              // why requests with the same key must not share it: their connections may be other ones. Empty if they may
-	dry                 bool                // nothing is stored; see ExplainResponse
+	foreseen            *foreseen           // nothing is stored, and this is known beforehand; see ExplainResponse. Nil of a real response
 	tagged              int                 // how many tags of the program it has
 	merged              http.Response       // the stored response that it confirms, brought up to date
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 func TestExplainSaysWhatIsStoredAndWhatTheOriginSaysAndStoresNothing(t *testing.T) {
@@ -38,6 +40,44 @@ func TestExplainSaysWhatIsStoredAndWhatTheOriginSaysAndStoresNothing(t *testing.
 	assert.Contains(t, got.stdout, "would answer from the store")
 	assert.Contains(t, got.stdout, "The stored response is fresh.  [RFC 9111 §4.2]")
 	assert.EqualValues(t, 3, requests.Load())
+}
+
+// A new store has no key yet for the hashes of credentials, and the process that explains a filled one has sent nothing: what ply explain says is what ply get then does.
+func TestExplainAgreesWithGetOverEachStoreNewAndFilled(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Cookie, X-Api-Key")
+		io.WriteString(w, "for "+r.Header.Get("Cookie"))
+	})
+	eachStore(t, func(t *testing.T, name string) {
+		p := plyRun{env: plyEnv(t)}
+		explain := func(cookie string) (x explained) {
+			t.Helper()
+			got := p.run(t, "explain", "--format", "json", "--cache", name, "-H", "Cookie: "+cookie, s.URL)
+			require.Equal(t, exitOK, got.code, got.stderr)
+			require.NoError(t, json.Unmarshal([]byte(got.stdout), &x))
+			return x
+		}
+		get := func(cookie string) string {
+			t.Helper()
+			got := p.run(t, "get", "--format", "json", "--cache", name, "-H", "Cookie: "+cookie, s.URL)
+			require.Equal(t, exitOK, got.code, got.stderr)
+			var line gotJSON
+			require.NoError(t, json.Unmarshal([]byte(got.stdout), &line))
+			assert.Equal(t, "for "+cookie, *line.Body)
+			return line.Cache
+		}
+		for _, cookie := range []string{"a=1", "a=2"} {
+			x := explain(cookie)
+			assert.Equal(t, []any{cache.ActionFetch, true, ""}, []any{x.Now.Action, x.Response.Stored, x.Response.Reason})
+			assert.Equal(t, "miss", get(cookie))
+		}
+		for _, cookie := range []string{"a=1", "a=2"} {
+			x := explain(cookie)
+			assert.Equal(t, []any{cache.ActionServe, true}, []any{x.Now.Action, x.Response.Stored})
+			assert.Equal(t, "hit", get(cookie))
+		}
+	})
 }
 
 func TestExplainReadsAnAnswerFromAFileOrStdin(t *testing.T) {

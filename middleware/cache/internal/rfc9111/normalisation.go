@@ -156,7 +156,6 @@ func Hashed(s stored.Selector) bool {
 }
 
 // UnhashedReason is the reason for which such a response is not stored.
-// UnhashedReason is the reason for which such a response is not stored.
 const UnhashedReason = "varies on credentials, and the store has given no secret for their hashes"
 
 // prefersLanguage reports whether a response is in the one language that a request ranks above all others:
