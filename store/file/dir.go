@@ -97,7 +97,7 @@ func makeDir(dir string) error {
 	return err
 }
 
-// enter opens the directory and makes it the store's place. If no other process has it open, all of it is counted, and what is older than since
+// enter opens the directory and makes it the store's place. If no other process has it open, what is older than since
 // was written by processes that have ended. Otherwise since is zero.
 func (s *Store) enter(ctx context.Context) (since time.Time, err error) {
 	dir, err := s.open(s.dir)
@@ -133,7 +133,7 @@ func (s *Store) prepare(ctx context.Context, p *place) (since time.Time, err err
 		return since, err
 	}
 	if alone {
-		if since, err = s.recountAll(ctx, p); err != nil {
+		if since, err = s.settleAlone(ctx, p); err != nil {
 			return since, err
 		}
 	}
@@ -147,12 +147,17 @@ func (s *Store) prepare(ctx context.Context, p *place) (since time.Time, err err
 	return since, err
 }
 
-// recountAll returns the time when it was done, by the clock that stamps files: it is behind the one that time.Now reads.
-func (s *Store) recountAll(ctx context.Context, p *place) (time.Time, error) {
-	for shard := range shards {
-		if err := s.recount(ctx, p, shard); err != nil {
-			return time.Time{}, err
-		}
+// settleAlone counts the shards whose slots do not say what is there: they are new, or a process was killed in them. Those that do are believed,
+// so that a large directory is open at once; sweepInBackground counts all of them, since a loss of power or a deletion by hand leaves slots that are wrong.
+// It returns the time when it was done, by the clock that stamps files: it is behind the one that time.Now reads.
+func (s *Store) settleAlone(ctx context.Context, p *place) (time.Time, error) {
+	if _, err := s.settled(ctx, p); err != nil {
+		return time.Time{}, err
+	}
+	// To write a slot as it is stamps the file.
+	err := s.locked(ctx, p, 0, func(h *lockedShard) error { return h.write(h.slot) })
+	if err != nil {
+		return time.Time{}, err
 	}
 	info, err := p.state.Stat()
 	if err != nil {
@@ -162,16 +167,6 @@ func (s *Store) recountAll(ctx context.Context, p *place) (time.Time, error) {
 }
 
 const countingTakes = 30 * time.Second // at most
-
-// recount makes the state of a shard that of its files, and removes what writers left that were killed.
-func (s *Store) recount(ctx context.Context, p *place, shard int) error {
-	h, err := s.lockShard(ctx, p, shard)
-	if err != nil {
-		return err
-	}
-	defer h.unlock()
-	return h.count()
-}
 
 // checkFormat refuses directories that are not this package's, and writes its name into new ones, and into those that a power failure has left a part of it in.
 func checkFormat(dir filesystem) error {

@@ -79,6 +79,17 @@ func (f flaky) Open(name string, flag int) (handle, error) {
 	return flakyFile{h, f.faults}, nil
 }
 
+func (f flaky) Sub(name string) (filesystem, error) {
+	if err := f.faults.check("sub"); err != nil {
+		return nil, err
+	}
+	sub, err := f.filesystem.Sub(name)
+	if err != nil {
+		return nil, err
+	}
+	return flaky{sub, f.faults}, nil
+}
+
 func (f flaky) Mkdir(name string) error {
 	if err := f.faults.check("mkdir"); err != nil {
 		return err

@@ -100,6 +100,9 @@ func lengths(b []byte, size int64) (names int, ok bool) {
 	return names, data < 1<<48 && headSize+int64(names)+int64(data) == size
 }
 
+// isKind reports whether a file that begins with b is a record of this kind, if it is one at all: no checksum is looked at.
+func isKind(b []byte, kind store.Kind) bool { return len(b) >= headSize && store.Kind(b[5]) == kind }
+
 // decodeHead reads what precedes the data. b holds it all, and maybe more.
 func decodeHead(b []byte, size int64) (head, error) {
 	names, ok := lengths(b, size)

@@ -15,6 +15,8 @@ type filesystem interface {
 	Rename(from, to string) error
 	Remove(name string) error
 	Touch(name string, now time.Time) error
+	// Sub opens a directory in it. A name in what it returns is looked up in one step; "3f/name" takes three, of which two open and close 3f.
+	Sub(name string) (filesystem, error)
 	Close() error
 }
 
@@ -66,6 +68,14 @@ func (r rooted) ReadDir(name string) ([]fs.DirEntry, error) {
 	}
 	defer f.Close()
 	return f.ReadDir(-1)
+}
+
+func (r rooted) Sub(name string) (filesystem, error) {
+	sub, err := r.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return rooted{sub}, nil
 }
 
 func (r rooted) Lstat(name string) (fs.FileInfo, error) { return r.root.Lstat(name) }

@@ -25,7 +25,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	shard, name := nameOf(key)
 	now := time.Now()
 	// No lock: a file is whole under its name, and a writer that replaces it leaves this one open to us until we have read it.
-	h, r, used, err := s.read(p, name)
+	h, r, used, err := read(p.fs, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return store.Record{}, nil
@@ -42,10 +42,17 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 }
 
 // read returns the record in a file. A file is never written to once it has its name.
-func (s *Store) read(p *place, name string) (h head, r store.Record, used time.Time, err error) {
-	f, err := p.fs.Open(name, os.O_RDONLY)
+func read(dir filesystem, name string) (h head, r store.Record, used time.Time, err error) {
+	return readIf(dir, name, func([]byte) bool { return true })
+}
+
+var errUnwanted = errors.New("file: a record of another kind")
+
+// readIf returns errUnwanted if wanted refuses the first block of the file, and reads no more of it then.
+func readIf(dir filesystem, name string, wanted func(first []byte) bool) (h head, r store.Record, used time.Time, err error) {
+	f, err := dir.Open(name, os.O_RDONLY)
 	if err != nil {
-		return head{}, store.Record{}, time.Time{}, odd(p, name, err)
+		return head{}, store.Record{}, time.Time{}, odd(dir, name, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -55,7 +62,7 @@ func (s *Store) read(p *place, name string) (h head, r store.Record, used time.T
 	if !info.Mode().IsRegular() {
 		return head{}, store.Record{}, time.Time{}, errCorrupt
 	}
-	b, err := readAll(f, info.Size())
+	b, err := readAll(f, info.Size(), wanted)
 	if err != nil {
 		return head{}, store.Record{}, time.Time{}, err
 	}
@@ -64,10 +71,13 @@ func (s *Store) read(p *place, name string) (h head, r store.Record, used time.T
 }
 
 // readAll reads a file of this size. It checks the lengths in the head first, so that a wrong one allocates nothing.
-func readAll(f handle, size int64) ([]byte, error) {
+func readAll(f handle, size int64, wanted func(first []byte) bool) ([]byte, error) {
 	first := make([]byte, min(size, block))
 	if _, err := io.ReadFull(f, first); err != nil {
 		return nil, short(err)
+	}
+	if !wanted(first) {
+		return nil, errUnwanted
 	}
 	if size <= block {
 		return first, nil
@@ -91,15 +101,15 @@ func short(err error) error {
 }
 
 // odd explains why a name cannot be opened. It returns errCorrupt if the name is no regular file, such as a symlink that leads out of the directory.
-func odd(p *place, name string, err error) error {
+func odd(dir filesystem, name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		info, statErr := p.fs.Lstat(name)
+		info, statErr := dir.Lstat(name)
 		if statErr == nil && !info.Mode().IsRegular() {
 			return errCorrupt
 		}
 		return err
 	}
-	info, statErr := p.fs.Lstat(name)
+	info, statErr := dir.Lstat(name)
 	switch {
 	case errors.Is(statErr, fs.ErrNotExist):
 		return statErr // it was removed in between
@@ -110,10 +120,10 @@ func odd(p *place, name string, err error) error {
 }
 
 // readHead reads the part of a file before the data.
-func readHead(p *place, name string) (head, error) {
-	f, err := p.fs.Open(name, os.O_RDONLY)
+func readHead(dir filesystem, name string) (head, error) {
+	f, err := dir.Open(name, os.O_RDONLY)
 	if err != nil {
-		return head{}, odd(p, name, err)
+		return head{}, odd(dir, name, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -143,7 +153,7 @@ func readHead(p *place, name string) (head, error) {
 // and another writer may have replaced it since. If that fails, the next Put looks again.
 func (s *Store) discard(ctx context.Context, p *place, shard int, name string) {
 	_ = s.locked(ctx, p, shard, func(h *lockedShard) error {
-		if _, _, _, err := s.read(p, name); !errors.Is(err, errCorrupt) {
+		if _, _, _, err := read(p.fs, name); !errors.Is(err, errCorrupt) {
 			return nil
 		}
 		return h.drop(name)
@@ -183,9 +193,9 @@ func (h *lockedShard) look(key, name, version string, now time.Time) (there, err
 		return there{}, h.place.fs.Remove(name)
 	}
 	found := there{size: info.Size()}
-	hd, err := readHead(h.place, name)
+	hd, err := readHead(h.place.fs, name)
 	if err == nil && version == "" {
-		hd, _, _, err = h.store.read(h.place, name)
+		hd, _, _, err = read(h.place.fs, name)
 	}
 	switch {
 	case errors.Is(err, errCorrupt) || errors.Is(err, fs.ErrNotExist):

@@ -238,22 +238,22 @@ func TestReadHeadRefusesWhatIsNoRecord(t *testing.T) {
 	_, name := nameOf(key)
 	path := pathOf(dir, key)
 	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
-	if _, err := readHead(p, name); !errors.Is(err, os.ErrNotExist) {
+	if _, err := readHead(p.fs, name); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v, want ErrNotExist", err)
 	}
 	require.NoError(t, os.WriteFile(path, whole, 0o600))
-	if h, err := readHead(p, name); err != nil || h.key != key || h.data != 4 {
+	if h, err := readHead(p.fs, name); err != nil || h.key != key || h.data != 4 {
 		t.Errorf("a record: a key of %d bytes, %d bytes of data, %v", len(h.key), h.data, err)
 	}
 	for _, n := range []int{0, 1, headSize - 1, headSize, block, block + 1, len(whole) - 1} {
 		require.NoError(t, os.WriteFile(path, whole[:n], 0o600))
-		if _, err := readHead(p, name); !errors.Is(err, errCorrupt) {
+		if _, err := readHead(p.fs, name); !errors.Is(err, errCorrupt) {
 			t.Errorf("the first %d bytes: %v, want errCorrupt", n, err)
 		}
 	}
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.Mkdir(path, 0o700))
-	if _, err := readHead(p, name); !errors.Is(err, errCorrupt) {
+	if _, err := readHead(p.fs, name); !errors.Is(err, errCorrupt) {
 		t.Errorf("a directory: %v, want errCorrupt", err)
 	}
 }

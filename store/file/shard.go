@@ -158,35 +158,51 @@ type stored struct {
 	used int64
 }
 
+// inShard is the name in the shard's directory.
+func (f stored) inShard() string { return f.name[len("00/"):] }
+
+// openShard opens the directory of a shard, for those who look at many of its files. It is nil if there is none. The caller closes it.
+func openShard(p *place, shard int) (filesystem, error) {
+	dir, err := p.fs.Sub(shardName(shard))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return dir, err
+}
+
 // list returns the files of the shard, the ones first that were used longest ago. What does not belong there it removes:
 // as the lock is held, a temporary file was left by a process that was killed.
 func (h *lockedShard) list() ([]stored, error) {
-	return list(h.place, h.shard, h.place.fs.Remove)
-}
-
-// list returns the files of a shard, and gives to odd what does not belong there.
-func list(p *place, shard int, odd func(name string) error) ([]stored, error) {
-	dir := shardName(shard)
-	entries, err := p.fs.ReadDir(dir)
+	dir, err := h.place.fs.Sub(shardName(h.shard)) // it is there: it holds the lock file
 	if err != nil {
 		return nil, err
 	}
+	defer dir.Close()
+	return list(dir, h.shard, dir.Remove)
+}
+
+// list returns the files in a shard's directory, and gives to odd what does not belong there.
+func list(dir filesystem, shard int, odd func(name string) error) ([]stored, error) {
+	entries, err := dir.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	prefix := shardName(shard) + "/"
 	found := make([]stored, 0, len(entries))
 	for _, e := range entries {
 		if e.Name() == lockName {
 			continue
 		}
-		name := dir + "/" + e.Name()
 		// Even with the lock, a Get may touch the file at this moment, so used is only about right.
-		info, err := p.fs.Lstat(name)
+		info, err := dir.Lstat(e.Name())
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return nil, err
 		case isRecord(e.Name()) && info.Mode().IsRegular():
-			found = append(found, stored{name, info.Size(), info.ModTime().UnixNano()})
+			found = append(found, stored{prefix + e.Name(), info.Size(), info.ModTime().UnixNano()})
 		case strings.HasPrefix(e.Name(), tempPrefix) || !info.IsDir():
-			if err := odd(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := odd(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}

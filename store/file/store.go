@@ -34,9 +34,10 @@ type Store struct {
 	eviction chan struct{} // of one at a time
 	oldest   atomic.Int64  // since when the record that was used longest ago has been, about
 
-	end   context.CancelFunc
-	swept chan struct{} // closed when the sweeper has been everywhere
-	ended chan struct{} // closed when the sweeper has ended
+	end     context.CancelFunc
+	counted chan struct{} // closed when the sweeper has counted what Open found
+	swept   chan struct{} // closed when the sweeper has been everywhere
+	ended   chan struct{} // closed when the sweeper has ended
 }
 
 // place is a directory that is open. When it was deleted and made again, there is a new one.
@@ -77,7 +78,7 @@ func open(dir string, o Options, fs func(string) (filesystem, error)) (*Store, e
 	case o.MaxBytes < minBytes:
 		return nil, fmt.Errorf("file: MaxBytes is %d: use %d at least, or 0 for 1 GiB", o.MaxBytes, minBytes)
 	}
-	s := &Store{dir: dir, maxBytes: o.MaxBytes, sync: o.Sync, open: fs, eviction: make(chan struct{}, 1), swept: make(chan struct{}), ended: make(chan struct{})}
+	s := &Store{dir: dir, maxBytes: o.MaxBytes, sync: o.Sync, open: fs, eviction: make(chan struct{}, 1), counted: make(chan struct{}), swept: make(chan struct{}), ended: make(chan struct{})}
 	for i := range s.shards {
 		s.shards[i] = make(chan struct{}, 1)
 	}

@@ -16,11 +16,15 @@ const (
 )
 
 // sweepInBackground gives back the room of records that are over and of parts whose owner is gone: of everything when no other process had the directory open,
-// and of one shard after the other from then on.
+// which it counts first, and of one shard after the other from then on.
 // Open starts it once, on a goroutine of its own. It is the only sweeper of this Store; those of other processes may sweep the same shard, one after the other under its lock.
 func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 	defer close(s.ended)
 	// No other process has the directory open: a part that is older than since and has no owner will never get one, so it need not stay for partsStay.
+	if !since.IsZero() {
+		s.countAll(ctx)
+	}
+	close(s.counted)
 	if !since.IsZero() {
 		s.sweepAll(ctx, time.Now(), since)
 	}
@@ -36,6 +40,21 @@ func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 		case now := <-tick.C:
 			s.sweepNext(ctx, shard, now)
 		}
+	}
+}
+
+// countAll makes each slot that of the shard's files, and removes what writers left that were killed.
+// What fails is counted by the sweep of that shard. It holds the lock of one shard at a time.
+func (s *Store) countAll(ctx context.Context) {
+	p, err := s.place()
+	if err != nil {
+		return
+	}
+	for shard := range shards {
+		if ctx.Err() != nil {
+			return
+		}
+		_ = s.locked(ctx, p, shard, (*lockedShard).count)
 	}
 }
 
@@ -76,7 +95,14 @@ func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, 
 // and what is no record. It reads without the lock, and looks again with it before it removes something.
 // The lock is taken anew for each file, so that callers of the shard wait for one removal and not for all of them.
 func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore time.Time) (expired int, err error) {
-	files, err := s.peek(ctx, p, shard)
+	dir, err := openShard(p, shard)
+	if err != nil {
+		return 0, err
+	}
+	if dir != nil {
+		defer dir.Close()
+	}
+	files, err := s.peek(ctx, p, shard, dir)
 	if err != nil {
 		return 0, err
 	}
@@ -85,13 +111,13 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 			return expired, err
 		}
 		// Most files stay, so most are looked at without the lock, and writers of the shard do not notice the sweep.
-		if why := whyRemovable(p, f, now, partsBefore); why == "" {
+		if why := whyRemovable(p, dir, f, now, partsBefore); why == "" {
 			continue
 		}
 		// Between the look without the lock and this one, another process may have written the record anew:
 		//	we: list, the record is over      they: put it again      we: lock, look again, leave it
 		err := s.locked(ctx, p, shard, func(h *lockedShard) error {
-			why := whyRemovable(p, f, now, partsBefore)
+			why := whyRemovable(p, dir, f, now, partsBefore)
 			if why == "" {
 				return nil
 			}
@@ -107,26 +133,25 @@ func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore
 	return expired, nil
 }
 
-// peek returns the files of a shard as they are at the moment. It takes no lock, and makes nothing that is not there.
+// peek returns the files of a shard as they are at the moment. dir is the shard's directory, or nil if it has none. It takes no lock, and makes nothing that is not there.
 // It is for those who only read, and for the sweep, which looks again under the lock before it removes anything.
 // A file may go between its listing and its use, so each reader must expect fs.ErrNotExist.
-func peek(p *place, shard int) ([]stored, error) {
-	files, err := list(p, shard, func(string) error { return nil })
-	if errors.Is(err, fs.ErrNotExist) {
+func peek(dir filesystem, shard int) ([]stored, error) {
+	if dir == nil {
 		return nil, nil
 	}
-	return files, err
+	return list(dir, shard, func(string) error { return nil })
 }
 
 // peek has the shard counted if its slot does not say what is there: after a crash, or when files were deleted by hand.
 // What it returns may be outdated at once. A caller that changes something looks again under the lock.
-func (s *Store) peek(ctx context.Context, p *place, shard int) ([]stored, error) {
+func (s *Store) peek(ctx context.Context, p *place, shard int, dir filesystem) ([]stored, error) {
 	all, err := readState(p.state)
 	if err != nil {
 		return nil, err
 	}
 	// The list is read without the lock, so it may have a file that is gone by now, or lack one that has just come.
-	files, err := peek(p, shard)
+	files, err := peek(dir, shard)
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +171,11 @@ const (
 	isOrphan  = "a part without an owner"
 )
 
-// whyRemovable says why a file is not needed any more, or returns "".
+// whyRemovable says why a file is not needed any more, or returns "". dir is the directory of its shard.
 // It reads the files each time, with the shard's lock or without it. Only with the lock does its answer last.
 // An owner may be in another shard, whose lock is not held: partsBefore leaves the parts of an owner that is being written alone.
-func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
-	h, err := readHead(p, f.name)
+func whyRemovable(p *place, dir filesystem, f stored, now, partsBefore time.Time) string {
+	h, err := readHead(dir, f.inShard())
 	switch {
 	case errors.Is(err, errCorrupt):
 		return isNothing
@@ -167,7 +192,7 @@ func whyRemovable(p *place, f stored, now, partsBefore time.Time) string {
 	//	we: no owner there      they: touch the part, put the owner      we: remove the part, whose used we read before
 	// partsBefore leaves a day in between, which no writer takes from a part to its owner.
 	_, owner := nameOf(h.owner)
-	of, err := readHead(p, owner)
+	of, err := readHead(p.fs, owner)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errCorrupt) || err == nil && of.expired(now) {
 		return isOrphan
 	}
@@ -199,19 +224,26 @@ func (s *Store) Clear(ctx context.Context) error {
 
 // The lock is held, so no record comes or goes meanwhile.
 func (h *lockedShard) clear() error {
-	files, err := h.list()
+	dir, err := h.place.fs.Sub(shardName(h.shard)) // it is there: it holds the lock file
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(".")
 	// Files that were deleted by hand leave a slot that counts them still, so that is made right even if no file is left.
-	if err != nil || len(files) == 0 && h.slot == (slot{}) {
+	if err != nil || len(entries) <= 1 && h.slot == (slot{}) {
 		return err
 	}
 	if err := h.begin(0); err != nil {
 		return err
 	}
 	// The slot is dirty from begin to end, so a crash in between has the shard counted again.
-	// What could not be removed is counted still: files[i:] are the ones that are left.
-	for i, f := range files {
-		if err := h.place.fs.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			h.end(tally(files[i:]))
+	for _, e := range entries {
+		if e.Name() == lockName || e.IsDir() {
+			continue
+		}
+		if err := dir.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			h.abandon() // counts what is left
 			return err
 		}
 	}
@@ -228,39 +260,62 @@ func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r
 	}
 	// A record may be replaced between its listing and its reading: what is given to f is what its file held when it was opened.
 	for shard := range shards {
-		files, err := peek(p, shard)
+		more, err := p.rangeShard(ctx, shard, kind, f)
 		if err != nil {
 			return wrap("range", err)
 		}
-		for _, file := range files {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if file.size > block { // of what is small, the data comes with the head
-				if hd, err := readHead(p, file.name); err != nil || hd.kind != kind {
-					continue
-				}
-			}
-			// What went meanwhile, or is damaged, is left out. The time is read anew for each, because f may be slow.
-			hd, r, _, err := s.read(p, file.name)
-			if err != nil || hd.kind != kind || hd.expired(time.Now()) {
-				continue
-			}
-			// A file that was copied to another name by hand would come twice.
-			if _, name := nameOf(hd.key); name == file.name && !f(hd.key, r) {
-				return nil
-			}
+		if !more {
+			return nil
 		}
 	}
 	return nil
 }
 
+// rangeShard calls f with the records of a shard, until f returns false: then more is false.
+func (p *place) rangeShard(ctx context.Context, shard int, kind store.Kind, f func(key string, r store.Record) bool) (more bool, err error) {
+	dir, err := openShard(p, shard)
+	if err != nil || dir == nil {
+		return true, err
+	}
+	defer dir.Close()
+	// Not list: neither the size nor the last use of a file is asked for, and each would cost a call of the system.
+	entries, err := dir.ReadDir(".")
+	if err != nil {
+		return false, err
+	}
+	prefix := shardName(shard) + "/"
+	wanted := func(first []byte) bool { return isKind(first, kind) }
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		if !isRecord(e.Name()) || !e.Type().IsRegular() {
+			continue
+		}
+		// What went meanwhile, or is damaged, is left out. The time is read anew for each, because f may be slow.
+		hd, r, _, err := readIf(dir, e.Name(), wanted)
+		if err != nil || hd.expired(time.Now()) {
+			continue
+		}
+		// A file that was copied to another name by hand would come twice.
+		if _, name := nameOf(hd.key); name == prefix+e.Name() && !f(hd.key, r) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // Size returns how many records there are, and the bytes of the blocks that they take.
-// Records that are over and not yet removed count, too.
+// Records that are over and not yet removed count, too. After Open it waits until they have been counted, or ctx is done.
 func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
 	p, err := s.place()
 	if err != nil {
 		return 0, 0, err
+	}
+	select {
+	case <-s.counted:
+	case <-ctx.Done():
+		return 0, 0, ctx.Err()
 	}
 	// A slot that is dirty belongs to a change that is under way, or to a process that was killed. To wait for its lock settles either.
 	all, err := s.settled(ctx, p)

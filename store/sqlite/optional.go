@@ -70,6 +70,11 @@ func (c *conn) listed(last int64, kind store.Kind) (batch []listed, err error) {
 	return batch, err
 }
 
+// clearSome deletes the first records up to an id, as many as a short transaction removes: up to 1,024 of ?2 bytes, and one at least.
+const clearSome = `DELETE FROM records WHERE id IN (
+	SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (SELECT id, size FROM records WHERE id <= ?1 ORDER BY id LIMIT 1024))
+	WHERE before < ?2)`
+
 // Clear forgets everything that was put before. Others may read and write meanwhile: it takes many short transactions.
 // If it returns an error, some of it may be gone.
 func (s *Store) Clear(ctx context.Context) error {
@@ -83,7 +88,7 @@ func (s *Store) Clear(ctx context.Context) error {
 						return err
 					}
 				}
-				n, err := tx.exec(background, "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE id <= ?1 ORDER BY id LIMIT 64)", last)
+				n, err := tx.exec(background, clearSome, last, int64(4<<20))
 				left = n > 0
 				return err
 			})
