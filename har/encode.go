@@ -120,9 +120,15 @@ func (o *Options) shown(e *Entry) *Entry {
 		c.Response.RedirectURL = o.Redactor.URLText(e.Response.RedirectURL)
 	}
 	c.Comment, c.Request.Comment, c.Response.Comment = o.Redactor.Text(e.Comment), o.Redactor.Text(e.Request.Comment), o.Redactor.Text(e.Response.Comment)
-	c.Response.Error, c.Response.FailureText = o.Redactor.Text(e.Response.Error), o.Redactor.Text(e.Response.FailureText)
+	c.Response.StatusText = o.Redactor.Text(e.Response.StatusText)
+	c.Response.Error, c.Response.FailureText = o.errorText(e.Response.Error), o.errorText(e.Response.FailureText)
 	c.Request.PostData = hidden(e.Request.PostData)
 	return &c
+}
+
+// errorText hides the secrets in the text of an error: what it quotes of a message, too.
+func (o *Options) errorText(text string) string {
+	return o.Redactor.ErrorText(errors.New(text))
 }
 
 func (o *Options) cookies(all []Cookie) []Cookie {

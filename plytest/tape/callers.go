@@ -2,8 +2,9 @@ package tape
 
 import (
 	"crypto/sha256"
-	"maps"
-	"net/http"
+	"encoding/base64"
+	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,58 +12,55 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// A callers numbers the credentials of requests, in the order in which they appear on a tape: REDACTED-1, REDACTED-2. So a tape without secrets still says
-// which requests had the same credentials, and which had others. The zero value knows none. It is not safe for concurrent use.
-type callers struct {
+// A numbering numbers the secrets of requests in the order in which they appear on a tape: REDACTED-1, REDACTED-2. So a tape without secrets still says which requests had the same
+// credentials, and which had others. The zero value knows none. It is not safe for concurrent use.
+type numbering struct {
+	noted   []string // identities, in their order
 	numbers map[string]int
+	taken   map[string]bool // placeholders with a number that are on the tape already
 }
 
-// number is for the line of a hidden field of a request. What stands for a secret already stays as it is.
-func (c *callers) number(line string) string {
-	value := credential(line)
-	if isPlaceholder(value) {
-		return value
+// note takes down a secret.
+func (n *numbering) note(_, value string) string {
+	id := identity(value)
+	if n.numbers == nil {
+		n.numbers, n.taken = map[string]int{}, map[string]bool{}
 	}
-	n, ok := c.numbers[value]
-	if !ok {
-		if c.numbers == nil {
-			c.numbers = map[string]int{}
-		}
-		n = len(c.numbers) + 1
-		c.numbers[value] = n
-	}
-	return redact.Placeholder + "-" + strconv.Itoa(n)
-}
-
-// placeholder is what stands for a secret of content: the number of the request's credentials that it becomes, such as an access token, or no number.
-func (c *callers) placeholder(value string) string {
-	if c == nil {
-		return redact.Placeholder
-	}
-	if n, ok := c.numbers[value]; ok {
-		return redact.Placeholder + "-" + strconv.Itoa(n)
-	}
-	if isPlaceholder(value) {
-		return value
+	_, known := n.numbers[id]
+	switch {
+	case isPlaceholder(id):
+		n.taken[id] = true
+	case !known:
+		n.noted, n.numbers[id] = append(n.noted, id), 0
 	}
 	return redact.Placeholder
 }
 
-// credential returns what of a field's line is secret: "Bearer abc" is abc, which a login's answer may have by itself.
-func credential(line string) string {
-	line = strings.TrimSpace(line)
-	if scheme, rest, ok := strings.Cut(line, " "); ok && isToken(scheme) {
-		return strings.TrimSpace(rest)
+// assign gives the secrets that were noted their numbers: none that the tape has for others.
+func (n *numbering) assign() {
+	next := 1
+	for _, id := range n.noted {
+		for n.taken[numbered(next)] {
+			next++
+		}
+		n.numbers[id] = next
+		next++
 	}
-	return line
 }
 
-// isToken reports whether a text may be the name of a scheme (RFC 9110 §11.1), and is not the beginning of parameters or cookies.
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
-	})
+// pseudonym is what stands for a secret. One that no request has, and what stands for a secret already, has no number of the tape's.
+func (n *numbering) pseudonym(_, value string) string {
+	id := identity(value)
+	if number := n.numbers[id]; number > 0 {
+		return numbered(number)
+	}
+	if isPlaceholder(id) {
+		return id
+	}
+	return redact.Placeholder
 }
+
+func numbered(n int) string { return redact.Placeholder + "-" + strconv.Itoa(n) }
 
 // isPlaceholder reports whether a text is REDACTED, or REDACTED with a number.
 func isPlaceholder(s string) bool {
@@ -71,56 +69,169 @@ func isPlaceholder(s string) bool {
 		return ok
 	}
 	n, err := strconv.Atoi(strings.TrimPrefix(rest, "-"))
-	return err == nil && n > 0 && rest == "-"+strconv.Itoa(n)
+	return err == nil && n > 0 && s == numbered(n)
 }
 
-// callerOf says with whose credentials a request was sent: "" for none, and otherwise the placeholders of a tape, or a hash that stays in memory.
-func (d redaction) callerOf(h http.Header) string {
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if d.hidesField(name) {
-			for _, line := range h[name] {
-				lines = append(lines, name+": "+credential(line))
-			}
+// credential returns what of a field's line is secret: "Bearer abc" is abc, which a login's answer may have by itself.
+func credential(line string) string {
+	line = strings.TrimSpace(line)
+	scheme, rest, ok := strings.Cut(line, " ")
+	if !ok || !isToken(scheme) {
+		return line
+	}
+	rest = strings.TrimSpace(rest)
+	if signed.MatchString(rest) {
+		if who := signers.FindAllString(rest, -1); who != nil {
+			return strings.Join(who, ",")
 		}
 	}
-	if len(lines) == 0 {
-		return ""
+	if account, _, ok := strings.Cut(rest, ":"); ok && slices.Contains([]string{"SharedKey", "SharedKeyLite", "AWS", "GOOG1", "OSS"}, scheme) {
+		return account // its signature follows
 	}
-	caller := strings.Join(lines, "\n")
-	if slices.ContainsFunc(lines, func(line string) bool { _, value, _ := strings.Cut(line, ": "); return !isPlaceholder(value) }) {
-		sum := sha256.Sum256([]byte(caller))
-		return string(sum[:])
-	}
-	return caller
+	return rest
 }
 
-// An assignment says which callers of a replay are which of the tape. Credentials of a replay differ from those of the recording,
-// so a caller becomes the one of the first exchange that it gets. The zero value has none. It is not safe for concurrent use.
-type assignment struct {
-	onTape map[string]string // by the caller of the replay
-	taken  map[string]bool   // callers of the tape
+// What of the parameters of a signature says whose it is. The others change with each request: AWS Signature Version 4, RFC 7616, RFC 5849, RFC 9421.
+var (
+	signed  = regexp.MustCompile(`(?i)(?:signature|response|mac|sig)=`)
+	signers = regexp.MustCompile(`(?i)\b(?:credential|keyid|username|oauth_consumer_key|oauth_token|id)="?[^",;&/\s]+`)
+)
+
+// isToken reports whether a text may be the name of a scheme (RFC 9110 §11.1), and is not the beginning of parameters or cookies.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-')
+	})
 }
 
-// rank says how well an exchange of a caller on the tape suits a caller of the replay: 2 for the caller's own, 1 for that of a caller who has not come yet, 0 for that of another.
-func (a *assignment) rank(caller, onTape string) int {
-	mine, known := a.onTape[caller]
+// changing are words in the names of secrets that say nothing of a person: they are others with each request.
+var changing = regexp.MustCompile(`(?i)signature|nonce|[cx]srf|otp|dpop|verifier|challenge|timestamp|hmac|policy|\b(?:sig|se|st)$`)
+
+// changes reports whether the value of a name is another one with each request, whoever sends it.
+func changes(name string) bool { return changing.MatchString(name) }
+
+// identity is a secret without what changes when it is renewed: the times of a JSON Web Token that says whose it is (RFC 7519 §4.1), and the scope of a signature after the key.
+func identity(secret string) string {
+	if key, scope, ok := strings.Cut(secret, "/"); ok && strings.HasSuffix(scope, "_request") {
+		return key // of X-Amz-Credential and X-Goog-Credential
+	}
+	parts := strings.Split(secret, ".")
+	if len(parts) != 3 {
+		return secret
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims map[string]any
+	if err != nil || json.Unmarshal(text, &claims) != nil {
+		return secret
+	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		delete(claims, name)
+	}
+	if _, ok := claims["sub"]; ok { // otherwise its number may be what says whose it is
+		delete(claims, "jti")
+	}
+	if text, err = json.Marshal(claims); err != nil || len(claims) == 0 {
+		return secret
+	}
+	return string(text)
+}
+
+// credentials are the secrets of a request by where they are: the placeholders of a tape, or hashes that stay in memory. Those of which a tape does not say whose they are are none.
+type credentials map[string]string
+
+// add takes down a secret.
+func (c credentials) add(name, value string) string {
+	id := identity(value)
 	switch {
-	case caller == onTape || known && mine == onTape:
-		return 2
-	case !known && !a.taken[onTape]:
-		return 1
+	case id == redact.Placeholder:
+		return redact.Placeholder
+	case !isPlaceholder(id):
+		sum := sha256.Sum256([]byte(id))
+		id = string(sum[:])
 	}
-	return 0
+	for n := 1; ; n++ {
+		key := name + " " + strconv.Itoa(n)
+		if _, used := c[key]; !used {
+			c[key] = id
+			return redact.Placeholder
+		}
+	}
 }
 
-// assign has a caller be the one of an exchange that it got.
-func (a *assignment) assign(caller, onTape string) {
-	if _, known := a.onTape[caller]; known || a.taken[onTape] || caller == "" || onTape == "" {
-		return
+// without returns a request without its secrets, and these.
+func (d redaction) without(r Request) (Request, credentials) {
+	c := credentials{}
+	d.pseudonym = c.add
+	return d.exchange(&Exchange{Request: r}).Request, c
+}
+
+// An assignment says which secrets of a replay are which of the tape. Those of a replay may be others than those of the recording: each becomes the one that it gets an answer of first.
+// The zero value has none. It is not safe for concurrent use.
+type assignment struct {
+	onTape map[string]string // by secret of the replay
+	taken  map[string]string // the other way around: the first
+}
+
+// see takes down the secrets that a caller of the replay has from the tape itself.
+func (a *assignment) see(caller credentials) {
+	for _, secret := range caller {
+		if isPlaceholder(secret) {
+			a.set(secret, secret)
+		}
 	}
+}
+
+func (a *assignment) set(secret, onTape string) {
 	if a.onTape == nil {
-		a.onTape, a.taken = map[string]string{}, map[string]bool{}
+		a.onTape, a.taken = map[string]string{}, map[string]string{}
 	}
-	a.onTape[caller], a.taken[onTape] = onTape, true
+	a.onTape[secret] = onTape
+	if _, taken := a.taken[onTape]; !taken {
+		a.taken[onTape] = secret
+	}
+}
+
+// rank says how well an exchange that was recorded with some credentials suits a caller: the more, the better.
+// It reports false if the exchange is another's for certain: the caller is known as one of the tape, and the other one is in the replay as well.
+func (a *assignment) rank(caller, onTape credentials) (rank int, ok bool) {
+	for where, secret := range caller {
+		want, both := onTape[where]
+		if !both {
+			rank--
+			continue
+		}
+		mine, known := a.onTape[secret]
+		_, taken := a.taken[want]
+		switch {
+		case secret == want || mine == want:
+			rank += 4
+		case known && taken:
+			return 0, false
+		case known || taken:
+			rank -= 2
+		}
+	}
+	for where, want := range onTape {
+		if _, both := caller[where]; both {
+			continue
+		}
+		if _, taken := a.taken[want]; taken && len(caller) == 0 {
+			return 0, false
+		}
+		rank--
+	}
+	return rank, true
+}
+
+// assign has the secrets of a caller be those of an exchange that it got.
+func (a *assignment) assign(caller, onTape credentials) {
+	for where, secret := range caller {
+		want, both := onTape[where]
+		if _, known := a.onTape[secret]; known || !both {
+			continue
+		}
+		if _, taken := a.taken[want]; !taken {
+			a.set(secret, want)
+		}
+	}
 }

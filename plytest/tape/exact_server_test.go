@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply/plytest/tape"
+	"github.com/plyhttp/ply/redact"
 )
 
 // odd is a server whose responses differ in how they are sent.
@@ -58,7 +59,7 @@ func odd(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestResponsesOfARealServerAreReplayedAsTheyCame compares all that a caller of net/http sees.
+// TestResponsesOfARealServerAreReplayedAsTheyCame compares all that a caller of net/http sees, but for what errors quote of a response.
 func TestResponsesOfARealServerAreReplayedAsTheyCame(t *testing.T) {
 	mine(t)
 	server := httptest.NewServer(http.HandlerFunc(odd))
@@ -90,12 +91,12 @@ func TestResponsesOfARealServerAreReplayedAsTheyCame(t *testing.T) {
 				}
 				resp, err := rt.RoundTrip(r)
 				if err != nil {
-					seen[i] = append(seen[i], fmt.Sprintf("%v: %s", c, class(err)))
+					seen[i] = append(seen[i], fmt.Sprintf("%v: %s", c, class(redact.Error(err))))
 					continue
 				}
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				seen[i] = append(seen[i], fmt.Sprintf("%v: %q %s %v %d %v %q %s %v", c, resp.Status, resp.Proto, resp.Header, resp.ContentLength, resp.Uncompressed, body, class(err), resp.Trailer))
+				seen[i] = append(seen[i], fmt.Sprintf("%v: %q %s %v %d %v %q %s %v", c, resp.Status, resp.Proto, resp.Header, resp.ContentLength, resp.Uncompressed, body, class(redact.Error(err)), resp.Trailer))
 			}
 		}))
 	}

@@ -195,7 +195,7 @@ func (s *Session) save() {
 	hidden := redaction{redactor: s.o.Redactor, scrub: s.o.Scrub, shown: s.o.ShowMembers}
 	recorded, e := s.recording.tape()
 	if e != nil {
-		s.t.Errorf("tape: %s is not written: a body of %s %s has more than %d bytes; see Options.MaxBodyBytes", s.path, e.Request.Method, hidden.url(e.Request.URL), s.recording.limit)
+		s.t.Errorf("tape: %s is not written: a body of %s %s has more than %d bytes; see Options.MaxBodyBytes", s.path, e.Request.Method, hidden.url("", e.Request.URL), s.recording.limit)
 		return
 	}
 	switch ok, err := recordings.save(s.path, hidden.tape(recorded)); {

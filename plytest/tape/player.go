@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -53,13 +54,13 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 	}
 	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, queues: map[string][]*queue{}, used: make([]bool, len(t.Exchanges))}
 	for i, e := range t.Exchanges {
-		r := p.redaction.exchange(&Exchange{Request: e.Request}).Request
+		r, caller := p.redaction.without(e.Request)
 		key, err := p.key(r)
 		if err != nil {
 			return nil, fmt.Errorf("tape: exchange %d: %w", i, redact.Error(err))
 		}
 		p.requests, p.keys = append(p.requests, r), append(p.keys, key)
-		p.enqueue(i, key, p.redaction.callerOf(e.Request.Header))
+		p.enqueue(i, key, caller)
 	}
 	return p, nil
 }
@@ -94,15 +95,16 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller := p.redaction.callerOf(sent.Header)
-	sent = p.redaction.exchange(&Exchange{Request: sent}).Request
+	sent, caller := p.redaction.without(sent)
 	key, err := p.key(sent)
 	if err != nil {
 		return nil, &UnmatchedError{Request: sent, Refused: redact.Error(err)}
 	}
-	e := p.take(key, caller)
+	e, others := p.take(key, caller)
 	if e == nil {
-		return nil, p.unmatched(sent)
+		err := p.unmatched(sent)
+		err.OfOthers = others
+		return nil, err
 	}
 	if p.o.NoWait {
 		e = e.atOnce()
@@ -117,17 +119,17 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.httpResponse(r), nil
 }
 
-// A queue has the exchanges of one key and one caller on the tape, as indices of Player.exchanges, in their order.
+// A queue has the exchanges of one key and the same credentials, as indices of Player.exchanges, in their order.
 type queue struct {
-	caller string
+	caller credentials
 	all    []int
 	given  int // so many of them, from the first on
 }
 
 // enqueue adds an exchange to its queue.
-func (p *Player) enqueue(i int, key, caller string) {
+func (p *Player) enqueue(i int, key string, caller credentials) {
 	for _, q := range p.queues[key] {
-		if q.caller == caller {
+		if maps.Equal(q.caller, caller) {
 			q.all = append(q.all, i)
 			return
 		}
@@ -135,14 +137,20 @@ func (p *Player) enqueue(i int, key, caller string) {
 	p.queues[key] = append(p.queues[key], &queue{caller: caller, all: []int{i}})
 }
 
-// take returns the first exchange with a key that is left, or with Reuse the last one, or nil. Exchanges of the same caller go before those of others.
-func (p *Player) take(key, caller string) *Exchange {
+// take returns the first exchange with a key that is left, or with Reuse the last one, or nil. Exchanges with the caller's credentials go before those with none or others.
+// It reports whether there would be one that is another caller's.
+func (p *Player) take(key string, caller credentials) (_ *Exchange, ofOthers bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.assigned.see(caller)
 	var best, again *queue
 	bestRank, againRank := 0, 0
 	for _, q := range p.queues[key] {
-		rank := p.assigned.rank(caller, q.caller)
+		rank, ok := p.assigned.rank(caller, q.caller)
+		if !ok {
+			ofOthers = ofOthers || p.o.Reuse || q.given < len(q.all)
+			continue
+		}
 		if q.given < len(q.all) && (best == nil || rank > bestRank || rank == bestRank && q.all[q.given] < best.all[best.given]) {
 			best, bestRank = q, rank
 		}
@@ -156,11 +164,11 @@ func (p *Player) take(key, caller string) *Exchange {
 		best.given++
 		p.used[i] = true
 		p.assigned.assign(caller, best.caller)
-		return p.exchanges[i]
+		return p.exchanges[i], false
 	case again != nil && p.o.Reuse:
-		return p.exchanges[again.all[len(again.all)-1]]
+		return p.exchanges[again.all[len(again.all)-1]], false
 	}
-	return nil
+	return nil, ofOthers
 }
 
 // Unused returns the exchanges of the tape that no request has asked for yet.

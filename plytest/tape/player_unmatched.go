@@ -21,7 +21,10 @@ type UnmatchedError struct {
 	Request Request  // as it is compared, without secrets
 	Nearest *Request // the request of the tape that is most like it, nil if the tape is empty
 	Used    bool     // Nearest is the same request, and has been answered already
-	Refused error    // why Match has no key for the request; nil if it has one
+	// OfOthers says that there are answers left, which were recorded with the credentials of another caller who is in the replay, too.
+	OfOthers bool
+
+	Refused error // why Match has no key for the request; nil if it has one
 }
 
 func (e *UnmatchedError) Error() string {
@@ -31,6 +34,8 @@ func (e *UnmatchedError) Error() string {
 		return "tape: no answer to " + name + ", which cannot be compared: " + e.Refused.Error()
 	case e.Nearest == nil:
 		return "tape: the tape is empty: there is no answer to " + name
+	case e.OfOthers:
+		return "tape: the answers that are left to " + name + " are those of other callers, who have other credentials; record again"
 	case e.Used:
 		return "tape: each answer to " + name + " has been given; record again, or set Reuse"
 	}

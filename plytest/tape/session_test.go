@@ -490,11 +490,11 @@ func TestSecretsInPiecesAndInCodedContentAreHidden(t *testing.T) {
 		{Request: tape.Request{URL: "http://h.example/"}, Response: &tape.Response{Status: 200, Header: http.Header{"Content-Encoding": {"gzip"}}, Chunks: []tape.Chunk{{Data: zipped("no secret")}}}},
 	}}
 	have := tp.Redact(nil)
-	require.Equal(t, []tape.Chunk{{At: 1, Data: []byte(`{"a": 1, "token": "REDACTED`)}, {At: 3, Data: []byte(`", "b"`)}, {At: 4, Data: []byte(`: 2}`)}}, have.Exchanges[0].Response.Chunks)
+	require.Equal(t, []tape.Chunk{{At: 1, Data: []byte(`{"a": 1, "token": "REDACTED-1`)}, {At: 3, Data: []byte(`", "b"`)}, {At: 4, Data: []byte(`: 2}`)}}, have.Exchanges[0].Response.Chunks)
 	hidden := have.Exchanges[1]
-	require.Equal(t, `{"token": "REDACTED"}`, string(hidden.Request.Body))
-	require.Equal(t, http.Header{"Content-Type": {"application/json"}, "Content-Length": {"21"}}, hidden.Request.Header)
-	require.Equal(t, &tape.Response{Status: 200, Header: json, Length: -1, Uncompressed: true, Chunks: []tape.Chunk{{At: 2, Data: []byte(`{"token": "REDACTED"}`)}}}, hidden.Response)
+	require.Equal(t, `{"token": "REDACTED-1"}`, string(hidden.Request.Body))
+	require.Equal(t, http.Header{"Content-Type": {"application/json"}, "Content-Length": {"23"}}, hidden.Request.Header)
+	require.Equal(t, &tape.Response{Status: 200, Header: json, Length: -1, Uncompressed: true, Chunks: []tape.Chunk{{At: 2, Data: []byte(`{"token": "REDACTED-1"}`)}}}, hidden.Response)
 	require.Equal(t, tp.Exchanges[2], have.Exchanges[2])
 	require.Equal(t, coded, tp.Exchanges[1].Request.Body, "the tape has changed")
 	require.Equal(t, "gzip", codedJSON.Get("Content-Encoding"), "the tape has changed")

@@ -1,0 +1,316 @@
+package tape
+
+import (
+	"bytes"
+	"encoding/json"
+	"html"
+	"io"
+	"mime"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/plyhttp/ply/redact"
+)
+
+// A secret is where one is in a text, and what is shown in its place.
+type secret struct {
+	begin, end int
+	shown      string
+	name       string // of the member, the field or the element that it is the value of
+	value      string // decoded
+}
+
+// replaced puts what is shown in the place of secrets of a text, and moves offsets into it. An offset within a secret becomes the end of what replaces it.
+func replaced(text []byte, spans []secret, offsets []int) ([]byte, []int) {
+	if len(spans) == 0 {
+		return text, offsets
+	}
+	var out []byte
+	begin, moved := 0, make([]int, 0, len(offsets))
+	for _, s := range spans {
+		for len(moved) < len(offsets) && offsets[len(moved)] <= s.begin {
+			moved = append(moved, len(out)+offsets[len(moved)]-begin)
+		}
+		out = append(append(out, text[begin:s.begin]...), s.shown...)
+		for len(moved) < len(offsets) && offsets[len(moved)] <= s.end {
+			moved = append(moved, len(out))
+		}
+		begin = s.end
+	}
+	for len(moved) < len(offsets) {
+		moved = append(moved, len(out)+offsets[len(moved)]-begin)
+	}
+	return append(out, text[begin:]...), moved
+}
+
+// secretSpans returns where the values of secrets are in content, in their order. Content is known by its type, and JSON also by its first character.
+func secretSpans(contentType string, body []byte, hides func(name string) bool) []secret {
+	mediaType, params, _ := mime.ParseMediaType(contentType)
+	switch {
+	case len(body) == 0:
+		return nil
+	case mediaType == "application/x-www-form-urlencoded":
+		return formSpans(body, hides)
+	case mediaType == "multipart/form-data" && params["boundary"] != "":
+		return partSpans(body, params["boundary"], hides)
+	case mediaType == "text/event-stream":
+		return eventSpans(body, hides)
+	case strings.HasSuffix(mediaType, "xml"), bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<?xml")):
+		return xmlSpans(body, hides)
+	case mediaType == "", strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"), bytes.IndexAny(bytes.TrimLeft(body, " \t\r\n"), "{[") == 0:
+		return jsonSpans(body, hides)
+	}
+	return nil
+}
+
+// eventSpans looks into the data of server-sent events. The lines of an event are one text.
+func eventSpans(body []byte, hides func(name string) bool) (spans []secret) {
+	type piece struct{ at, from int } // where a line is in data, and where in the body
+	var data []byte
+	var pieces []piece
+	end := func() {
+		found := jsonSpans(data, hides)
+		for i, p := range pieces {
+			next := len(data)
+			if i+1 < len(pieces) {
+				next = pieces[i+1].at
+			}
+			for len(found) > 0 && found[0].begin < next {
+				if begin, end := max(found[0].begin, p.at), min(found[0].end, next-len("\n")); begin < end {
+					s := found[0]
+					s.begin, s.end = p.from+begin-p.at, p.from+end-p.at
+					spans = append(spans, s)
+				}
+				if found[0].end > next { // it goes on in the next line
+					break
+				}
+				found = found[1:]
+			}
+		}
+		data, pieces = nil, nil
+	}
+	offset := 0
+	for line := range bytes.SplitAfterSeq(body, []byte("\n")) {
+		text := bytes.TrimRight(line, "\r\n")
+		if content, ok := bytes.CutPrefix(text, []byte("data:")); ok {
+			pieces = append(pieces, piece{len(data), offset + len("data:")})
+			data = append(append(data, content...), '\n')
+		} else if len(text) == 0 {
+			end()
+		}
+		offset += len(line)
+	}
+	end()
+	return spans
+}
+
+// partSpans hides the parts of a form whose names are those of secrets (RFC 7578), and looks into the others by their types.
+func partSpans(body []byte, boundary string, hides func(name string) bool) (spans []secret) {
+	offset := 0
+	for part := range bytes.SplitSeq(body, []byte("--"+boundary)) {
+		if head, content, ok := bytes.Cut(part, []byte("\r\n\r\n")); ok {
+			begin := offset + len(head) + len("\r\n\r\n")
+			content = bytes.TrimSuffix(content, []byte("\r\n"))
+			contentType, name := partHeader(head)
+			switch {
+			case len(content) == 0:
+			case hides(name):
+				spans = append(spans, secret{begin, begin + len(content), redact.Placeholder, name, string(content)})
+			case contentType != "":
+				spans = append(spans, moved(secretSpans(contentType, content, hides), begin)...)
+			}
+		}
+		offset += len(part) + len("--"+boundary)
+	}
+	return spans
+}
+
+// partHeader returns the type of a part and the name of its field.
+func partHeader(head []byte) (contentType, name string) {
+	for line := range strings.SplitSeq(string(head), "\r\n") {
+		field, value, _ := strings.Cut(line, ":")
+		switch strings.ToLower(field) {
+		case "content-type":
+			contentType = strings.TrimSpace(value)
+		case "content-disposition":
+			_, params, _ := mime.ParseMediaType(value)
+			name = params["name"]
+		}
+	}
+	return contentType, name
+}
+
+func moved(spans []secret, by int) []secret {
+	for i := range spans {
+		spans[i].begin += by
+		spans[i].end += by
+	}
+	return spans
+}
+
+func formSpans(body []byte, hides func(name string) bool) (spans []secret) {
+	offset := 0
+	for part := range bytes.SplitSeq(body, []byte("&")) {
+		if name, value, ok := bytes.Cut(part, []byte("=")); ok && len(value) > 0 {
+			plain, err := url.QueryUnescape(string(name))
+			if err != nil || hides(plain) {
+				decoded, err := url.QueryUnescape(string(value))
+				if err != nil {
+					decoded = string(value)
+				}
+				spans = append(spans, secret{offset + len(name) + 1, offset + len(part), redact.Placeholder, plain, decoded})
+			}
+		}
+		offset += len(part) + 1
+	}
+	return spans
+}
+
+// jsonSpans returns where the strings and numbers are that are members with the name of a secret, up to where the text is no JSON.
+func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	type level struct {
+		object, value, secret bool // value: the next token is a member's value; secret: its name is that of one
+		name                  string
+	}
+	levels := []level{{}}
+	previous := 0
+	for {
+		before := int(d.InputOffset())
+		token, err := d.Token()
+		top := &levels[len(levels)-1]
+		if err != nil {
+			return append(spans, restSpans(body, previous, before, top.secret && !top.object, err, hides)...)
+		}
+		previous = before
+		if delim, is := token.(json.Delim); is {
+			if delim == '{' || delim == '[' {
+				inherited := top.secret && (top.value || !top.object)
+				top.value = false
+				levels = append(levels, level{object: delim == '{', secret: inherited && delim == '[', name: top.name})
+			} else if levels = levels[:len(levels)-1]; len(levels) == 0 {
+				return spans
+			}
+			continue
+		}
+		if top.object && !top.value {
+			name, _ := token.(string)
+			top.value, top.secret, top.name = true, hides(name), name
+			continue
+		}
+		top.value = false
+		if top.secret {
+			spans = append(spans, valueSpans(top.name, token, body, before, int(d.InputOffset()))...)
+		}
+	}
+}
+
+// restSpans returns the secrets from where the text is no JSON: from the token before that, which may be the name of a member. The rest of a list of secrets is hidden whole.
+func restSpans(body []byte, previous, before int, inSecrets bool, err error, hides func(name string) bool) []secret {
+	switch {
+	case err == io.EOF:
+		return nil
+	case inSecrets:
+		begin := before + blanks(body[before:])
+		return []secret{{begin, len(body), redact.Placeholder, "", string(body[begin:])}}
+	}
+	return moved(memberSpans(body[previous:], hides), previous)
+}
+
+// member is what looks like a member of an object: a name and a value, which may be cut.
+var member = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"\s*:\s*(?:"((?:[^"\\]|\\.)*\\?)|([^\s"{}\[\],]+))`)
+
+// memberSpans finds the values of secrets in what is no JSON, or not all of it: a body that was cut, a part of one, or a mistake of its author.
+func memberSpans(text []byte, hides func(name string) bool) (spans []secret) {
+	for _, at := range member.FindAllSubmatchIndex(text, -1) {
+		var name string
+		if json.Unmarshal(text[at[2]-1:at[3]+1], &name) != nil {
+			name = string(text[at[2]:at[3]])
+		}
+		begin, end := max(at[4], at[6]), max(at[5], at[7])
+		if begin < end && hides(name) {
+			spans = append(spans, secret{begin, end, redact.Placeholder, name, string(text[begin:end])})
+		}
+	}
+	return spans
+}
+
+// blanks returns how many bytes are before the next token of JSON.
+func blanks(text []byte) int {
+	return len(text) - len(bytes.TrimLeft(text, " \t\r\n:,"))
+}
+
+// valueSpans returns where a string or a number is: within the bytes that were read for it, which begin with white space and separators.
+func valueSpans(name string, token json.Token, body []byte, before, after int) []secret {
+	begin := before + blanks(body[before:after])
+	switch token := token.(type) {
+	case string:
+		if begin+1 < after-1 {
+			return []secret{{begin + 1, after - 1, redact.Placeholder, name, token}}
+		}
+	case json.Number:
+		return []secret{{begin, after, "0", name, ""}}
+	}
+	return nil
+}
+
+// xmlSpans returns where the text of elements and the values of attributes are that have the name of a secret, without their prefix. An element with others in it is none.
+// The name Key alone is that of an object in the APIs of object stores.
+func xmlSpans(body []byte, hides func(name string) bool) (spans []secret) {
+	secretName := func(name string) bool { return !strings.EqualFold(name, "key") && hides(name) }
+	for _, at := range tag.FindAllSubmatchIndex(body, -1) {
+		name := string(body[at[2]:at[3]])
+		for _, a := range attribute.FindAllSubmatchIndex(body[at[3]:at[1]], -1) {
+			begin, end := at[3]+max(a[4], a[6]), at[3]+max(a[5], a[7])
+			if name := string(body[at[3]+a[2] : at[3]+a[3]]); begin < end && secretName(name) {
+				spans = append(spans, secret{begin, end, redact.Placeholder, name, html.UnescapeString(string(body[begin:end]))})
+			}
+		}
+		if body[at[1]-1] != '>' || body[at[1]-2] == '/' || !secretName(name) {
+			continue
+		}
+		text := body[at[1] : at[1]+textLength(body[at[1]:])]
+		if value := bytes.TrimSpace(text); len(value) > 0 {
+			begin := at[1] + bytes.Index(text, value)
+			spans = append(spans, secret{begin, begin + len(value), redact.Placeholder, name, html.UnescapeString(string(value))})
+		}
+	}
+	return spans
+}
+
+var (
+	tag       = regexp.MustCompile(`<(?:[\pL_][\pL\d_.-]*:)?([\pL_][\pL\d_.-]*)(?:[^<>"']|"[^"]*"?|'[^']*'?)*>?`)
+	attribute = regexp.MustCompile(`[\s:]([\pL_][\pL\d_.-]*)\s*=\s*(?:"([^"]*)|'([^']*))`)
+)
+
+// textLength returns the length of the text that an element begins with, comments and sections of CDATA included, or 0 if another element follows it.
+func textLength(rest []byte) int {
+	for i := 0; i < len(rest); {
+		n := bytes.IndexByte(rest[i:], '<')
+		if n < 0 {
+			break
+		}
+		i += n
+		end := ""
+		switch after := rest[i+1:]; {
+		case bytes.HasPrefix(after, []byte("/")), len(after) == 0:
+			return i
+		case bytes.HasPrefix(after, []byte("![CDATA[")):
+			end = "]]>"
+		case bytes.HasPrefix(after, []byte("!")):
+			end = "-->"
+		case bytes.HasPrefix(after, []byte("?")):
+			end = "?>"
+		default:
+			return 0
+		}
+		n = bytes.Index(rest[i:], []byte(end))
+		if n < 0 {
+			break
+		}
+		i += n + len(end)
+	}
+	return len(rest)
+}
