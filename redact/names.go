@@ -192,7 +192,7 @@ var openKeys = set(
 	"primary", "foreign", "public", "pub", "partition", "sort", "order", "cache", "surrogate", "object", "row", "range", "group", "composite", "unique", "natural",
 	"index", "lookup", "dedup", "dedupe", "deduplication", "idempotency", "idempotent", "socket", "websocket", "translation", "message", "locale", "label", "shard", "sharding",
 	"column", "field", "attribute", "property", "search", "metadata", "meta", "tag", "blob", "file", "document", "record", "item", "entry", "map", "hot", "arrow",
-	"start", "end", "evaluated", "next", "previous", "page", "issue",
+	"start", "end", "evaluated", "next", "previous", "page", "issue", "max", "min",
 )
 
 // secretCompound reports whether a name written as one word is that of a secret: "dbpass", "signingkey", "pincode".

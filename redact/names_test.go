@@ -40,7 +40,7 @@ func TestSecretName(t *testing.T) {
 	}
 	for _, name := range []string{
 		"", "-", "\xff", "id", "name", "keyboard", "monkey", "Monkey", "turkeys", "whiskey", "hotkey", "keyCode", "key_id", "keyId", "KeyName", "keyType", "keys", "key_value",
-		"primary_key", "primaryKey", "PRIMARY KEY", "primarykey", "foreign_key", "publicKey", "public_keys", "cacheKey", "sort_key", "partitionKey", "idempotency_key", "LastEvaluatedKey",
+		"primary_key", "primaryKey", "PRIMARY KEY", "primarykey", "foreign_key", "publicKey", "public_keys", "cacheKey", "sort_key", "partitionKey", "idempotency_key", "LastEvaluatedKey", "max-keys", "MaxKeys",
 		"Surrogate-Key", "Sec-WebSocket-Key", "Sec-Websocket-Key", "bypass", "compass", "passed", "passenger", "pass_rate", "passport", "pinned", "opinion", "spin", "pin_count",
 		"author", "authority", "authenticated", "design", "signal", "sasha", "option", "pattern", "pat", "accountSid", "code", "country_code", "error_code", "postcode", "adsense",
 		"max_tokens", "totalTokens", "prompt_tokens", "token_type", "tokenType", "token_count", "token_endpoint", "session_duration", "password_length",

@@ -107,7 +107,7 @@ func isToken(s string) bool {
 // changing are words in the names of secrets that say nothing of a person: they are others with each request.
 var changing = regexp.MustCompile(`(?i)signature|nonce|[cx]srf|otp|dpop|verifier|challenge|timestamp|hmac|policy|\b(?:sig|se|st)$`)
 
-// changes reports whether the value of a name is another one with each request, whoever sends it.
+// changes reports whether the value of a name differs from request to request of the same caller.
 func changes(name string) bool { return changing.MatchString(name) }
 
 // identity is a secret without what changes when it is renewed: the times of a JSON Web Token that says whose it is (RFC 7519 §4.1), and the scope of a signature after the key.

@@ -59,7 +59,7 @@ func odd(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestResponsesOfARealServerAreReplayedAsTheyCame compares all that a caller of net/http sees, but for what errors quote of a response.
+// TestResponsesOfARealServerAreReplayedAsTheyCame compares all that a caller of net/http sees. A replay has the errors without what they quote of a response, as [redact.Error] shows them.
 func TestResponsesOfARealServerAreReplayedAsTheyCame(t *testing.T) {
 	mine(t)
 	server := httptest.NewServer(http.HandlerFunc(odd))
@@ -77,9 +77,9 @@ func TestResponsesOfARealServerAreReplayedAsTheyCame(t *testing.T) {
 	var seen [2][]string
 	for i := range seen {
 		require.Empty(t, run(path, tape.Options{NoWait: true}, func(_ *test, s *tape.Session) {
-			next := http.RoundTripper(server.Client().Transport)
+			next, shown := http.RoundTripper(server.Client().Transport), redact.Error
 			if i == 1 {
-				next = noServer(t)
+				next, shown = noServer(t), func(err error) error { return err }
 			}
 			rt := s.Middleware(next)
 			for _, c := range requests {
@@ -91,12 +91,12 @@ func TestResponsesOfARealServerAreReplayedAsTheyCame(t *testing.T) {
 				}
 				resp, err := rt.RoundTrip(r)
 				if err != nil {
-					seen[i] = append(seen[i], fmt.Sprintf("%v: %s", c, class(redact.Error(err))))
+					seen[i] = append(seen[i], fmt.Sprintf("%v: %s", c, class(shown(err))))
 					continue
 				}
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				seen[i] = append(seen[i], fmt.Sprintf("%v: %q %s %v %d %v %q %s %v", c, resp.Status, resp.Proto, resp.Header, resp.ContentLength, resp.Uncompressed, body, class(redact.Error(err)), resp.Trailer))
+				seen[i] = append(seen[i], fmt.Sprintf("%v: %q %s %v %d %v %q %s %v", c, resp.Status, resp.Proto, resp.Header, resp.ContentLength, resp.Uncompressed, body, class(shown(err)), resp.Trailer))
 			}
 		}))
 	}

@@ -265,7 +265,7 @@ func xmlSpans(body []byte, hides func(name string) bool) (spans []secret) {
 		for _, a := range attribute.FindAllSubmatchIndex(body[at[3]:at[1]], -1) {
 			begin, end := at[3]+max(a[4], a[6]), at[3]+max(a[5], a[7])
 			if name := string(body[at[3]+a[2] : at[3]+a[3]]); begin < end && secretName(name) {
-				spans = append(spans, secret{begin, end, redact.Placeholder, name, html.UnescapeString(string(body[begin:end]))})
+				spans = append(spans, xmlSecret(begin, body[begin:end], name))
 			}
 		}
 		if body[at[1]-1] != '>' || body[at[1]-2] == '/' || !secretName(name) {
@@ -274,10 +274,18 @@ func xmlSpans(body []byte, hides func(name string) bool) (spans []secret) {
 		text := body[at[1] : at[1]+textLength(body[at[1]:])]
 		if value := bytes.TrimSpace(text); len(value) > 0 {
 			begin := at[1] + bytes.Index(text, value)
-			spans = append(spans, secret{begin, begin + len(value), redact.Placeholder, name, html.UnescapeString(string(value))})
+			spans = append(spans, xmlSecret(begin, value, name))
 		}
 	}
 	return spans
+}
+
+// xmlSecret is the secret that is a text. XML does not say which text is a number: one of digits becomes 0, as in JSON, so that it still decodes.
+func xmlSecret(begin int, text []byte, name string) secret {
+	if len(bytes.Trim(text, "0123456789")) == 0 {
+		return secret{begin, begin + len(text), "0", name, ""}
+	}
+	return secret{begin, begin + len(text), redact.Placeholder, name, html.UnescapeString(string(text))}
 }
 
 var (

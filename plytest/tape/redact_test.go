@@ -121,6 +121,16 @@ func TestSecretIsHiddenInContentThatIsCutOrDamaged(t *testing.T) {
 	}
 }
 
+// XML has numbers that a client decodes as such.
+func TestNumberInXMLBecomesZero(t *testing.T) {
+	h := http.Header{"Content-Type": {"text/xml"}}
+	tp := &tape.Tape{Exchanges: []*tape.Exchange{{
+		Request:  tape.Request{URL: "http://h.example/"},
+		Response: &tape.Response{Status: 200, Header: h, Length: -1, Chunks: []tape.Chunk{{Data: []byte(`<list><MaxKeys>1000</MaxKeys><Key>a</Key><pin>4711</pin><user pin="4711"/><pin>4711a</pin></list>`)}}},
+	}}}
+	require.Equal(t, `<list><MaxKeys>1000</MaxKeys><Key>a</Key><pin>0</pin><user pin="0"/><pin>REDACTED</pin></list>`, string(tp.Redact(nil).Exchanges[0].Response.Body()))
+}
+
 // cutGzip decodes as far as that is possible.
 func cutGzip(text []byte) string {
 	r, err := gzip.NewReader(bytes.NewReader(text))
