@@ -28,6 +28,10 @@ func newCacheShowCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show STORE WHAT...",
 		Short: "Show stored responses: key, freshness, header, body",
+		Long: `ply cache show is for looking: credentials in the header, the URL and the body are hidden as
+far as their names give them away (token, password, api_key…; XML as a whole), bodies are
+decoded, and nothing steers the terminal. --raw writes the body as it is stored; the header
+as it came is that of ply get --offline --include URL.`,
 		Example: `  ply cache show default https://api.example.com/users
   ply cache show default 3f9a2c11 --raw > body.bin
   ply cache show sqlite:cache.db 'api.example.com/**' --format json`,
@@ -36,8 +40,8 @@ func newCacheShowCommand(e *env) *cobra.Command {
 	}
 	f.cacheFlags.add(cmd)
 	f.selectFlags.add(cmd)
-	cmd.Flags().Int64Var(&f.body, "body", 4<<10, "how many bytes of each body are shown; 0 means none")
-	cmd.Flags().BoolVar(&f.raw, "raw", false, "write the body of one response as it is stored, and nothing else")
+	cmd.Flags().Int64Var(&f.body, "body", 4<<10, "how many bytes of each body are shown, without secrets; 0 means none")
+	cmd.Flags().BoolVar(&f.raw, "raw", false, "write the body of one response as it is stored, secrets and content codings included, and nothing else")
 	return cmd
 }
 
@@ -64,16 +68,22 @@ func (f *showFlags) run(ctx context.Context, e *env, c *openCache, what []string
 	case f.raw && len(found) > 1:
 		return usageErrorf("%d responses fit: --raw shows one, so give the beginning of its key, as ply cache ls --long shows it", len(found))
 	case f.raw:
-		return copyBody(ctx, e.stdout, found[0], -1)
+		return copyBody(ctx, e.stdout, found[0])
 	}
 	for i, entry := range found {
+		var body *shownBody
+		if f.body > 0 {
+			if body, err = beginningOf(ctx, entry, f.body); err != nil {
+				return err
+			}
+		}
 		if e.json() {
-			err = cache.WriteJSON(ctx, e.stdout, entry, cache.JSONOptions{MaxBody: cmp.Or(f.body, -1)})
+			err = writeEntryJSON(e.stdout, entry, body)
 		} else {
 			if i > 0 {
 				fmt.Fprintln(e.stdout)
 			}
-			err = f.text(ctx, e, entry)
+			err = showEntry(e, entry, body)
 		}
 		if err != nil {
 			return err
@@ -82,23 +92,19 @@ func (f *showFlags) run(ctx context.Context, e *env, c *openCache, what []string
 	return nil
 }
 
-// copyBody writes the body of an entry, or its first limit bytes.
-func copyBody(ctx context.Context, w io.Writer, entry *cache.Entry, limit int64) error {
+// copyBody writes the body of an entry as it is stored.
+func copyBody(ctx context.Context, w io.Writer, entry *cache.Entry) error {
 	resp, err := entry.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if limit >= 0 {
-		_, err = io.Copy(w, io.LimitReader(resp.Body, limit))
-	} else {
-		_, err = io.Copy(w, resp.Body)
-	}
+	_, err = io.Copy(w, resp.Body)
 	return err
 }
 
-// text writes an entry for people. Credentials are hidden, and those that the key has stand there as the hash that the store has.
-func (f *showFlags) text(ctx context.Context, e *env, entry *cache.Entry) error {
+// showEntry writes an entry for people, with its body unless that is nil. Credentials are hidden, and those that the key has stand there as the hash that the store has.
+func showEntry(e *env, entry *cache.Entry, body *shownBody) error {
 	now, s := time.Now(), e.style()
 	parts := entry.KeyParts()
 	state := s.green("fresh") + " for " + shortDuration(entry.Expires().Sub(now))
@@ -122,19 +128,11 @@ func (f *showFlags) text(ctx context.Context, e *env, entry *cache.Entry) error 
 			fmt.Fprintf(w, "%s %s\n", s.cyan(name+":"), printableLine(value))
 		}
 	}
-	if f.body <= 0 {
+	if body == nil {
 		return nil
 	}
 	fmt.Fprintln(w)
-	body := &printableWriter{w: w}
-	if err := copyBody(ctx, body, entry, f.body); err != nil {
-		return err
-	}
-	if err := body.Close(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(w)
-	return err
+	return body.write(w)
 }
 
 // storeStats is what ply cache stats shows.

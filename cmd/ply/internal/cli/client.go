@@ -47,7 +47,8 @@ func (f *chainFlags) add(cmd *cobra.Command, e *env) {
 
 // addStoreFlag gives cmd the flag --cache, whose default is PLY_CACHE or else the user's cache directory.
 func addStoreFlag(cmd *cobra.Command, e *env, name *string) {
-	cmd.Flags().StringVar(name, "cache", e.getenv("PLY_CACHE"), "the cache: "+storeNames+" (default: ply in the user's cache directory)")
+	cmd.Flags().StringVar(name, "cache", e.getenv("PLY_CACHE"), "the cache: "+storeNames+" (default: PLY_CACHE, or ply in the user's cache directory)")
+	cmd.Flags().Lookup("cache").DefValue = "" // --help shows it, and PLY_CACHE may have a password
 	complete(cmd, "cache", "memory", "none", "sqlite:", "redis://", "postgres://", "memcached://", "file:")
 }
 

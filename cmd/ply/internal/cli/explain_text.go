@@ -23,10 +23,15 @@ func cachingFields(h http.Header) http.Header {
 	shown := http.Header{}
 	for _, name := range aboutCaching {
 		for _, value := range h[name] {
-			if redact.IsSecretHeader(name) {
+			switch {
+			case redact.IsSecretHeader(name):
 				value = redact.Placeholder
+			case name == "Location", name == "Content-Location":
+				value = redact.URLText(value)
+			default:
+				value = redact.Text(value)
 			}
-			shown.Add(name, redact.Text(value))
+			shown.Add(name, value)
 		}
 	}
 	return shown

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 
@@ -140,9 +139,9 @@ func (f *getFlags) jobs(args []string) ([]job, error) {
 	jobs := make([]job, len(args))
 	taken := map[string]bool{}
 	for i, arg := range args {
-		u, err := url.Parse(arg)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return nil, usageErrorf("%q is no URL: write https://HOST/PATH", printableLine(arg))
+		u, err := parseURL(arg)
+		if err != nil {
+			return nil, err
 		}
 		jobs[i].url = arg
 		switch {

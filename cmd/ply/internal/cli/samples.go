@@ -45,12 +45,26 @@ func (f *sampleFlags) chain(store string) *chainFlags {
 	return &chainFlags{cache: store, timeout: f.timeout, insecure: f.insecure}
 }
 
-// checkURLs refuses arguments without a URL to look at.
+// checkURLs refuses arguments without a URL to look at, or with what is none.
 func (f *sampleFlags) checkURLs(urls []string) error {
 	if len(urls) == 0 && f.har == "" {
 		return usageErrorf("give a URL, or an archive by --har")
 	}
+	for _, arg := range urls {
+		if _, err := parseURL(arg); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// parseURL reads a URL of HTTP from the command line.
+func parseURL(arg string) (*url.URL, error) {
+	u, err := url.Parse(arg)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, usageErrorf("%q is no URL: write https://HOST/PATH", printableLine(arg))
+	}
+	return u, nil
 }
 
 // A capture is a layer below all others: it keeps the last exchange as it went over the wire.
