@@ -4,6 +4,6 @@
 //
 //	go run ./benchmarks/table
 //
-// prints the table; docs/performance.md explains it. The tests prove that each contender returns the right bytes,
+// prints the table; docs/performance-methods.md explains it. The tests prove that each contender returns the right bytes,
 // and that each benchmark measures what its name says.
 package benchmarks

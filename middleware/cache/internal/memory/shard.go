@@ -15,7 +15,7 @@ import (
 // New slots join the recent segment. When room is needed, a recent slot that has been used again moves to the lasting segment; one that has not
 // is evicted, and its hash is remembered for a while: if the key comes back in that time it was evicted too early, and joins the lasting segment at once.
 // Lasting slots are evicted only when they have nearly all of the room, and those that were used since the last look get another chance.
-// A use only increments a counter in the slot, so readers take no lock and move nothing. docs/performance.md has the figures that led to this.
+// A use only increments a counter in the slot, so readers take no lock and move nothing. docs/performance-methods.md has the figures that led to this.
 type shard struct {
 	index keyIndex // read without a lock, written under mu
 	_     [56]byte // keeps what readers read out of the cache line of the lock
