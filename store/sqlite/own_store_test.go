@@ -90,7 +90,7 @@ func TestGuideShowsTheStoreThatIsTested(t *testing.T) {
 	require.NoError(t, err)
 	code, err := os.ReadFile("own_store_test.go")
 	require.NoError(t, err)
-	_, block, _ := strings.Cut(string(guide), "```go\n// Table is a store")
+	_, block, _ := strings.Cut(string(guide), "```go\nimport \"crypto/rand\"\n\n")
 	block, _, found := strings.Cut(block, "```")
 	if !found || !strings.Contains(string(code), block) {
 		t.Errorf("docs/stores.md shows another Table than own_store_test.go has:\n%s", block)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -115,6 +116,7 @@ func TestSpansOfACallAboveCacheAndRetry(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 		oneTree(t, s.spans.Ended()[:4])
+		guideShowsOnly(t, want[:4])
 		for _, x := range origin.Exchanges()[:3] {
 			if !slices.ContainsFunc(s.spans.Ended(), func(span trace.ReadOnlySpan) bool {
 				return strings.Contains(x.Header.Get("Traceparent"), span.SpanContext().SpanID().String())
@@ -123,6 +125,22 @@ func TestSpansOfACallAboveCacheAndRetry(t *testing.T) {
 			}
 		}
 	})
+}
+
+// guideShowsOnly looks for each attribute that the tree in docs/observability.md has in the spans.
+func guideShowsOnly(t *testing.T, spans []string) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/observability.md")
+	require.NoError(t, err)
+	_, tree, found := strings.Cut(string(page), "\ncall GET /users/{id}")
+	require.True(t, found, "the guide shows no tree of spans")
+	tree, _, _ = strings.Cut(tree, "```")
+	printed := strings.Join(spans, "\n")
+	for word := range strings.FieldsSeq(tree) {
+		if strings.Contains(word, "=") && !strings.Contains(printed, word) {
+			t.Errorf("docs/observability.md shows %s, which no span has", word)
+		}
+	}
 }
 
 func TestTheSpansOfACallTellWhatLayersTold(t *testing.T) {
