@@ -6,14 +6,18 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/plyhttp/ply/internal/mdcode"
 )
 
-// The code in docs/ecosystem.md is code that the tests run, and each library in its table has a test.
-func TestTheGuideShowsWhatRuns(t *testing.T) {
-	page, err := os.ReadFile("../../docs/ecosystem.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+// libraries are what the blocks know by name beside the standard library and ply.
+var libraries = []string{
+	"github.com/google/go-github/v89/github", "github.com/gregjones/httpcache", "github.com/hashicorp/go-retryablehttp",
+}
+
+// sources returns the text of all tests of this package.
+func sources(t *testing.T) string {
+	t.Helper()
 	var code strings.Builder
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
@@ -26,19 +30,58 @@ func TestTheGuideShowsWhatRuns(t *testing.T) {
 		}
 		code.Write(b)
 	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	same(t, "blocks of code", len(blocks), 5)
-	for _, block := range blocks {
-		if !strings.Contains(code.String(), block[1]) {
-			t.Errorf("no test runs\n%s", block[1])
+	return code.String()
+}
+
+// Each block of a page that needs other libraries is code that a test of this package runs, or at least code that compiles with them.
+func TestPagesShowWhatRuns(t *testing.T) {
+	checker, err := mdcode.New(t.Context(), ".", libraries...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(uncached); err != nil {
+		t.Fatal(err)
+	}
+	code := sources(t)
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, compiled := 0, 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		others := func(b mdcode.Block) bool {
+			if !b.Ecosystem {
+				return false
+			}
+			if strings.Contains(code, b.Code) {
+				run++
+				return false
+			}
+			compiled++
+			return true
+		}
+		for _, problem := range checker.Check(t.Context(), mdcode.Blocks(page, string(text)), others) {
+			t.Error(problem)
 		}
 	}
+	if run < 12 {
+		t.Errorf("the tests run %d blocks, and %d compile: has a page, or a test, lost its blocks?", run, compiled)
+	}
+}
+
+// Each library that go.mod names has a test.
+func TestEachLibraryIsTested(t *testing.T) {
+	code := sources(t)
 	requires, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(requires), -1) {
-		if !strings.Contains(code.String(), `"`+m[1]) {
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+( // [^i].*)?$`).FindAllStringSubmatch(string(requires), -1) {
+		if !strings.Contains(code, `"`+m[1]) {
 			t.Errorf("no test imports %s", m[1])
 		}
 	}

@@ -15,13 +15,11 @@ require (
 	github.com/elastic/elastic-transport-go/v8 v8.9.0
 	github.com/elastic/go-elasticsearch/v8 v8.19.7
 	github.com/failsafe-go/failsafe-go v0.9.8
-	github.com/go-resty/resty/v2 v2.17.2
 	github.com/gocolly/colly/v2 v2.3.0
 	github.com/google/go-github/v89 v89.0.0
 	github.com/gregjones/httpcache v0.0.0-20190611155906-901d90724c79
 	github.com/h2non/gock v1.2.0
 	github.com/hashicorp/go-retryablehttp v0.7.8
-	github.com/imroc/req/v3 v3.61.0
 	github.com/jarcoal/httpmock v1.4.2
 	github.com/johannesboyne/gofakes3 v1.2.0
 	github.com/klauspost/compress v1.20.4
@@ -40,14 +38,12 @@ require (
 	gopkg.in/dnaeon/go-vcr.v4 v4.0.8
 	k8s.io/apimachinery v0.37.2
 	k8s.io/client-go v0.37.2
-	resty.dev/v3 v3.0.0-rc.4
 )
 
 require (
-	github.com/andybalholm/brotli v1.2.2 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/endpoint-discovery v1.13.12 // indirect
-	github.com/icholy/digest v1.2.0 // indirect
-	github.com/refraction-networking/utls v1.8.2 // indirect
+	github.com/google/go-cmp v0.7.0 // indirect
+	go.uber.org/mock v0.6.0 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
