@@ -54,7 +54,7 @@ func tour(ctx context.Context, out io.Writer) error {
 		{"/news", ""},         // stale at once
 		{"/profile", "ada"},   // Cache-Control: private, and a request with credentials
 		{"/profile", "ada"},   // so that a shared cache stores nothing
-		{"/published", "ada"}, // Cache-Control: public, whoever asked first
+		{"/published", "ada"}, // Cache-Control: public, although the request has credentials
 		{"/published", "bob"}, // so that all may have it
 		{"/redirected", ""},   // a redirect goes to the browser
 	} {

@@ -4,8 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // CheckShown fails the test unless a page of the guide shows what a command has printed: the block of text that follows the line "`command` prints:".
@@ -21,7 +19,7 @@ func CheckShown(t testing.TB, page, command, printed string) {
 		t.Fatalf("%s does not say what %q prints, which is\n%s", page, command, printed)
 	}
 	shown, _, _ = strings.Cut(shown, "```")
-	if d := cmp.Diff(shown, printed); d != "" {
-		t.Errorf("(-%s +printed by %s)\n%s", page, command, d)
+	if shown != printed {
+		t.Errorf("%s shows\n%s\nand %q prints\n%s", page, shown, command, printed)
 	}
 }
