@@ -10,7 +10,7 @@
 # it is installed if that is possible; otherwise the tests run without -race, or, with CI set, not at all.
 # The tests of store/redis start a redis-server, those of store/memcached a memcached, and those of store/postgres a PostgreSQL: where there is none, it is installed if that is possible;
 # otherwise they are skipped, or, with CI set, fail. Those of store/mongodb, store/nats and store/s3 build their servers from modules outside the workspace.
-# Those of store/dynamodb install dynalite with npm, in the user's cache directory, those of internal/ecosystem what reads HTTP Archives, which opens them in Chromium, and those of inspect/browsertest axe, beside Chromium for the page: node, npm and chromium are treated like those servers.
+# Those of store/dynamodb install dynalite with npm, in the user's cache directory, those of internal/ecosystem what reads HTTP Archives, which opens them in Chromium, those of site what builds the documentation, and those of site and inspect/browsertest axe, beside Chromium for the pages: node, npm and chromium are treated like those servers.
 set -euo pipefail
 cd "$(dirname "$0")"
 FUZZTIME=${FUZZTIME:-10000x} # a number of inputs: on a busy machine go test may report a time that ran out as a failure

@@ -3,66 +3,45 @@ package browsertest
 import (
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/plyhttp/ply/internal/testserver"
+	"github.com/plyhttp/ply/internal/browser"
 )
 
-// violation is what axe says of an element that a person could not use.
-type violation struct {
-	Rule, Help, Target, Message string
-}
-
-// axe runs all of axe's rules on what is on the page.
-func (p *tab) axe(what string) {
-	p.t.Helper()
-	found := eval[[]violation](p, `axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations.flatMap((each) =>
-		each.nodes.slice(0, 3).map((node) => ({ rule: each.id, help: each.help, target: node.target.join(' '), message: node.failureSummary }))))`)
-	for _, v := range found {
-		p.t.Errorf("%s: %s (%s): %s: %s", what, v.Help, v.Rule, v.Target, v.Message)
-	}
-}
-
 func TestAxeFindsNothingThatShutsPeopleOut(t *testing.T) {
-	script, err := os.ReadFile(filepath.Join(testserver.NPM(t, "axe", os.DirFS("testdata/axe")), "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
-	evaluate(p, string(script)+"; null")
-	p.axe("the empty list")
+	p.LoadAxe()
+	p.Axe("the empty list")
 	s.variety()
-	p.has("#filter-count", "16 calls")
+	p.Has("#filter-count", "16 calls")
 	for _, dark := range []bool{false, true} {
-		p.scheme(dark)
+		p.Scheme(dark)
 		scheme := map[bool]string{false: "light", true: "dark"}[dark]
-		p.click("#tab-calls")
+		p.Click("#tab-calls")
 		p.filter("status:x users")
-		p.axe(scheme + ", a filter with a problem")
+		p.Axe(scheme + ", a filter with a problem")
 		p.filter("")
 		p.openCall("/flaky")
-		p.axe(scheme + ", a call")
+		p.Axe(scheme + ", a call")
 		p.openCall("/orders")
-		p.axe(scheme + ", a call with a body")
-		p.click("#tab-cache")
-		p.wait(`document.querySelector('#cache-scroll .entries')`)
-		p.click("#cache-scroll [data-action=more]")
-		p.axe(scheme + ", the cache")
-		p.click("#tab-stats")
-		p.wait(`document.querySelector('#stats .plot')`)
-		p.click("#stats summary")
-		p.axe(scheme + ", the statistics")
-		p.click("#stats summary")
-		p.click("#help-open")
-		p.axe(scheme + ", the keys")
-		p.click("#help form button")
+		p.Axe(scheme + ", a call with a body")
+		p.Click("#tab-cache")
+		p.Wait(`document.querySelector('#cache-scroll .entries')`)
+		p.Click("#cache-scroll [data-action=more]")
+		p.Axe(scheme + ", the cache")
+		p.Click("#tab-stats")
+		p.Wait(`document.querySelector('#stats .plot')`)
+		p.Click("#stats summary")
+		p.Axe(scheme + ", the statistics")
+		p.Click("#stats summary")
+		p.Click("#help-open")
+		p.Axe(scheme + ", the keys")
+		p.Click("#help form button")
 	}
-	p.size(360, 740, 1)
-	p.click("#tab-calls")
-	p.axe("narrow, a call")
+	p.Size(360, 740, 1)
+	p.Click("#tab-calls")
+	p.Axe("narrow, a call")
 }
 
 // luminance is the relative luminance of a colour, and contrast the ratio of two (WCAG 2.2).
@@ -95,9 +74,9 @@ func TestEachColourStandsOutFromEachSurface(t *testing.T) {
 	s := newChain(t, 10)
 	p := open(t, s.inspector)
 	for _, dark := range []bool{false, true} {
-		p.scheme(dark)
+		p.Scheme(dark)
 		color := func(name string) string {
-			return eval[string](p, "getComputedStyle(document.documentElement).getPropertyValue('--' + %s).trim()", name)
+			return browser.Eval[string](p.Tab, "getComputedStyle(document.documentElement).getPropertyValue('--' + %s).trim()", name)
 		}
 		for _, surface := range []string{"page", "surface", "raised", "selected"} {
 			under := color(surface)

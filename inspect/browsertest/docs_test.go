@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/plyhttp/ply/internal/browser"
 )
 
 // TestScreenshotsOfDocs makes the pictures of docs/inspect.md, which says how.
@@ -22,19 +24,19 @@ func TestScreenshotsOfDocs(t *testing.T) {
 	s.variety()
 	s.get("/flaky/orders/7")
 	s.get("/flaky/orders/7")
-	p.has("#filter-count", "18 calls")
-	p.size(1120, 640, 1)
-	p.scheme(false)
+	p.Has("#filter-count", "18 calls")
+	p.Size(1120, 640, 1)
+	p.Scheme(false)
 	p.small("inspect-list")
-	p.scheme(true)
+	p.Scheme(true)
 	p.openCall("/flaky/orders/7")
-	p.size(1200, 840, 1)
+	p.Size(1200, 840, 1)
 	p.small("inspect-call")
-	p.scheme(false)
-	p.size(1120, 640, 1)
-	p.click("#tab-cache")
-	p.wait(`document.querySelector('#cache-scroll .entries')`)
-	eval[any](p, `document.querySelectorAll('#cache-scroll [data-action=more]')[1].click()`)
+	p.Scheme(false)
+	p.Size(1120, 640, 1)
+	p.Click("#tab-cache")
+	p.Wait(`document.querySelector('#cache-scroll .entries')`)
+	browser.Eval[any](p.Tab, `document.querySelectorAll('#cache-scroll [data-action=more]')[1].click()`)
 	p.small("inspect-cache")
 	for _, name := range []string{"inspect-list", "inspect-call", "inspect-cache"} {
 		info, err := os.Stat(filepath.Join("..", "..", "docs", "images", name+".png"))
@@ -46,22 +48,22 @@ func TestScreenshotsOfDocs(t *testing.T) {
 
 // small keeps a screenshot in the 256 colours that it has most of, which is a third of the bytes.
 func (p *tab) small(name string) {
-	p.t.Helper()
-	frames(p)
-	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	p.T.Helper()
+	browser.Frames(p.Tab)
+	shot, err := chromedp.Run(p.Context, chromedp.CaptureScreenshot())
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	full, err := png.Decode(bytes.NewReader(shot))
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	var out bytes.Buffer
 	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, inFewColours(full)); err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(p.screenshots(), name+".png"), out.Bytes(), 0o644); err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 }
 

@@ -6,6 +6,7 @@ require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/plyhttp/ply v0.0.0
+	github.com/plyhttp/ply/internal/browser v0.0.0
 	github.com/plyhttp/ply/resilience v0.0.0
 )
 
@@ -16,5 +17,7 @@ require (
 )
 
 replace github.com/plyhttp/ply => ../..
+
+replace github.com/plyhttp/ply/internal/browser => ../../internal/browser
 
 replace github.com/plyhttp/ply/resilience => ../../resilience

@@ -11,24 +11,25 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/browser"
 )
 
 // openCall opens the newest call whose row has a text.
 func (p *tab) openCall(part string) {
-	p.t.Helper()
-	eval[any](p, `[...document.querySelectorAll('#rows .row:not([hidden])')].find((row) => row.textContent.includes(%s)).click()`, part)
-	p.wait(`document.querySelector('#detail .waterfall') && document.querySelector('#detail h2').textContent.includes(%s)`, part)
+	p.T.Helper()
+	browser.Eval[any](p.Tab, `[...document.querySelectorAll('#rows .row:not([hidden])')].find((row) => row.textContent.includes(%s)).click()`, part)
+	p.Wait(`document.querySelector('#detail .waterfall') && document.querySelector('#detail h2').textContent.includes(%s)`, part)
 }
 
 func TestListGrowsAsCallsHappen(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
-	p.has("#empty", "Waiting for the first call")
+	p.Has("#empty", "Waiting for the first call")
 	s.get("/users/1")
-	p.wait(`document.querySelectorAll('#rows .row:not([hidden])').length === 1`)
+	p.Wait(`document.querySelectorAll('#rows .row:not([hidden])').length === 1`)
 	s.variety()
-	p.has("#filter-count", "17 calls")
-	p.wait(`!document.querySelector('#rows [data-outcome=open]')`)
+	p.Has("#filter-count", "17 calls")
+	p.Wait(`!document.querySelector('#rows [data-outcome=open]')`)
 	got := p.shown("outcome")
 	for _, outcome := range []string{"hit", "miss", "revalidated", "bypass", "error"} {
 		if !slices.Contains(got, outcome) {
@@ -38,7 +39,7 @@ func TestListGrowsAsCallsHappen(t *testing.T) {
 	if newest := p.shown("url")[0]; !strings.HasSuffix(newest, "/users/1") {
 		t.Errorf("the newest call is %s", newest)
 	}
-	shapes := eval[[]string](p, `[...new Set([...document.querySelectorAll('#rows .row:not([hidden])')].map((row) => row.dataset.outcome + row.querySelector('use').getAttribute('href')))]`)
+	shapes := browser.Eval[[]string](p.Tab, `[...new Set([...document.querySelectorAll('#rows .row:not([hidden])')].map((row) => row.dataset.outcome + row.querySelector('use').getAttribute('href')))]`)
 	for _, each := range shapes {
 		if outcome, shape, _ := strings.Cut(each, "#shape-"); outcome != shape {
 			t.Errorf("an outcome %s has the shape of %s", outcome, shape)
@@ -53,16 +54,16 @@ func TestListOfTenThousandCallsHasFewElementsAndTestsEachCallOnce(t *testing.T) 
 		s.get(fmt.Sprintf("/users/%d", i%100))
 	}
 	p := open(t, s.inspector)
-	p.wait(`document.getElementById('filter-count').textContent === '10,000 calls'`)
-	if n := eval[int](p, "document.getElementById('rows').children.length"); n > 80 {
+	p.Wait(`document.getElementById('filter-count').textContent === '10,000 calls'`)
+	if n := browser.Eval[int](p.Tab, "document.getElementById('rows').children.length"); n > 80 {
 		t.Errorf("%d rows are elements", n)
 	}
-	if n := eval[int](p, "document.getElementsByTagName('*').length"); n > 1600 {
+	if n := browser.Eval[int](p.Tab, "document.getElementsByTagName('*').length"); n > 1600 {
 		t.Errorf("the page has %d elements", n)
 	}
 	work := func(do string) (tested, rows int) {
 		t.Helper()
-		got := eval[[2]int](p, strings.Replace(`(async () => {
+		got := browser.Eval[[2]int](p.Tab, strings.Replace(`(async () => {
 			const { work } = await import('/calls.js');
 			const before = [work.tested, work.rows];
 			DO;
@@ -77,15 +78,15 @@ func TestListOfTenThousandCallsHasFewElementsAndTestsEachCallOnce(t *testing.T) 
 	if tested, rows := work(typed("users/4")); tested != calls || rows > 80 {
 		t.Errorf("a filter tested %d calls and filled %d rows", tested, rows)
 	}
-	p.has("#filter-count", "1,100 of 10,000") // users/4 and users/40 to users/49
+	p.Has("#filter-count", "1,100 of 10,000") // users/4 and users/40 to users/49
 	if tested, _ := work(typed("users/42")); tested != 1100 {
 		t.Errorf("a filter that is narrower than the last tested %d calls, not the 1100 that were shown", tested)
 	}
-	p.has("#filter-count", "100 of 10,000")
+	p.Has("#filter-count", "100 of 10,000")
 	if tested, _ := work(typed("users/42 status:5xx")); tested != 100 {
 		t.Errorf("a filter with one more condition tested %d calls", tested)
 	}
-	p.has("#empty", "No call passes the filter")
+	p.Has("#empty", "No call passes the filter")
 	if tested, rows := work(typed("")); tested != 0 || rows > 80 {
 		t.Errorf("no filter tested %d calls and filled %d rows", tested, rows)
 	}
@@ -97,20 +98,20 @@ func TestListOfTenThousandCallsHasFewElementsAndTestsEachCallOnce(t *testing.T) 
 		t.Errorf("nothing happened, and %d calls were tested, %d rows filled", tested, rows)
 	}
 	s.get("/users/1")
-	p.wait(`!document.getElementById('newer').hidden`)
-	p.wait(`document.getElementById('filter-count').textContent === '10,000 calls'`) // the oldest has gone
+	p.Wait(`!document.getElementById('newer').hidden`)
+	p.Wait(`document.getElementById('filter-count').textContent === '10,000 calls'`) // the oldest has gone
 	if after := p.shown("url")[10]; after != before {
 		t.Errorf("a call came while the list was scrolled, and what was in sight moved: %s became %s", before, after)
 	}
-	p.click("#newer")
-	p.wait(`document.getElementById('grid').scrollTop === 0 && document.getElementById('newer').hidden`)
+	p.Click("#newer")
+	p.Wait(`document.getElementById('grid').scrollTop === 0 && document.getElementById('newer').hidden`)
 }
 
 func TestFilterShowsWhatPassesAndChipsAreFilters(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
 	s.variety()
-	p.has("#filter-count", "16 calls")
+	p.Has("#filter-count", "16 calls")
 	for filter, want := range map[string][]string{
 		"method:post":                {"/orders"},
 		"status:5xx":                 {"/broken"},
@@ -120,39 +121,39 @@ func TestFilterShowsWhatPassesAndChipsAreFilters(t *testing.T) {
 		"news -outcome:miss":         {"/news"},
 	} {
 		p.filter(filter)
-		p.has("#filter-count", " of 16")
+		p.Has("#filter-count", " of 16")
 		got := p.shown("url")
 		if len(got) != len(want) || !slices.EqualFunc(got, want, strings.Contains) {
 			t.Errorf("%s shows %s, not %s", filter, got, want)
 		}
 	}
 	p.filter("status:soon users")
-	p.has("#filter-problem", "status:soon cannot be read")
+	p.Has("#filter-problem", "status:soon cannot be read")
 	p.filter("users")
-	p.click(`.chip[data-outcome=hit]`)
-	p.wait(`document.getElementById('filter').value === 'users outcome:hit' && document.querySelector('.chip[data-outcome=hit]').ariaPressed === 'true'`)
-	p.has("#filter-count", "2 of 16")
-	p.click(`.chip[data-outcome=hit]`)
-	p.wait(`document.getElementById('filter').value === 'users'`)
+	p.Click(`.chip[data-outcome=hit]`)
+	p.Wait(`document.getElementById('filter').value === 'users outcome:hit' && document.querySelector('.chip[data-outcome=hit]').ariaPressed === 'true'`)
+	p.Has("#filter-count", "2 of 16")
+	p.Click(`.chip[data-outcome=hit]`)
+	p.Wait(`document.getElementById('filter').value === 'users'`)
 }
 
 func TestCallShowsWhyWaterfallAndBothMessages(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
 	s.variety()
-	p.has("#filter-count", "16 calls")
+	p.Has("#filter-count", "16 calls")
 	p.openCall("/flaky")
-	p.has("#detail .why", "RFC 9111 §5.2.2.5")
-	if link := eval[string](p, `document.querySelector('#detail .why a').href`); !strings.HasPrefix(link, "https://www.rfc-editor.org/rfc/rfc9111") {
+	p.Has("#detail .why", "RFC 9111 §5.2.2.5")
+	if link := browser.Eval[string](p.Tab, `document.querySelector('#detail .why a').href`); !strings.HasPrefix(link, "https://www.rfc-editor.org/rfc/rfc9111") {
 		t.Errorf("a reason leads to %s", link)
 	}
-	rows := eval[string](p, `[...document.querySelectorAll('#detail .waterfall tbody th')].map((cell) => cell.innerText).join('\n')`)
+	rows := browser.Eval[string](p.Tab, `[...document.querySelectorAll('#detail .waterfall tbody th')].map((cell) => cell.innerText).join('\n')`)
 	for _, want := range []string{"Request GET", "Attempt 1 503", "Wait before attempt 2", "Attempt 3 200", "Send", "Wait for answer", "Body"} {
 		if !strings.Contains(rows, want) {
 			t.Errorf("the waterfall has no %q:\n%s", want, rows)
 		}
 	}
-	off := eval[[]float64](p, `(async () => {
+	off := browser.Eval[[]float64](p.Tab, `(async () => {
 		const api = await import('/api.js');
 		const id = Number(document.querySelector('#rows [aria-selected=true]').id.slice(5)), call = await api.call(id);
 		const want = call.hopList[0].exchanges.filter((x) => x.waitMs > 0).map((x) => x.waitMs / call.durationMs);
@@ -162,19 +163,19 @@ func TestCallShowsWhyWaterfallAndBothMessages(t *testing.T) {
 	if len(off) != 2 || max(off[0], off[1]) > 0.02 || min(off[0], off[1]) < -0.02 {
 		t.Errorf("the bars of two waits differ by these parts of the call from what they stand for: %v", off)
 	}
-	p.click("#detail .actions button")
-	p.has("#detail .actions", "Copied")
+	p.Click("#detail .actions button")
+	p.Has("#detail .actions", "Copied")
 	p.openCall("/orders")
-	p.has("#detail .pair", "tea")
-	p.has("#detail .pair", "Content-Type")
+	p.Has("#detail .pair", "tea")
+	p.Has("#detail .pair", "Content-Type")
 	p.openCall("/users/1")
-	p.has("#detail pre", `"balance": 12345678901234567890,`)
+	p.Has("#detail pre", `"balance": 12345678901234567890,`)
 	p.openCall("/moved")
-	p.has("#detail", "Hop 2: GET")
+	p.Has("#detail", "Hop 2: GET")
 	p.openCall("/nothing-listens")
-	p.has("#detail", "refused")
+	p.Has("#detail", "refused")
 	p.openCall("/image")
-	p.has("#detail .pair", "image/png")
+	p.Has("#detail .pair", "image/png")
 }
 
 func TestCurlAndArchiveAreWithoutSecrets(t *testing.T) {
@@ -182,9 +183,9 @@ func TestCurlAndArchiveAreWithoutSecrets(t *testing.T) {
 	p := open(t, s.inspector)
 	s.get("/users/1")
 	s.do(s.client.Post(s.t.Context(), s.origin+"/it's?password=hunter2", ply.BodyString(`it's "hunter1" $(x)`), ply.SetHeader("Authorization", "Bearer hunter3"), ply.SetHeader("Accept-Language", "it's; $HOME")))
-	p.has("#filter-count", "2 calls")
+	p.Has("#filter-count", "2 calls")
 	p.openCall("/it")
-	curl := eval[string](p, `(async () => { const { curl } = await import('/detail.js'), api = await import('/api.js'); return curl(await api.call(2)); })()`)
+	curl := browser.Eval[string](p.Tab, `(async () => { const { curl } = await import('/detail.js'), api = await import('/api.js'); return curl(await api.call(2)); })()`)
 	if strings.Contains(curl, "hunter2") || strings.Contains(curl, "hunter3") {
 		t.Errorf("a secret is in\n%s", curl)
 	}
@@ -195,8 +196,8 @@ func TestCurlAndArchiveAreWithoutSecrets(t *testing.T) {
 	}
 	next := p.downloads()
 	p.filter("users")
-	p.has("#filter-count", "1 of 2")
-	p.click("#har")
+	p.Has("#filter-count", "1 of 2")
+	p.Click("#har")
 	var archive struct {
 		Log struct {
 			Version string
@@ -211,7 +212,7 @@ func TestCurlAndArchiveAreWithoutSecrets(t *testing.T) {
 		t.Errorf("the archive is %s", content)
 	}
 	p.filter("")
-	p.click("#har")
+	p.Click("#har")
 	if content := next(); strings.Count(string(content), `"startedDateTime"`) != 2 || strings.Contains(string(content), "hunter2") || strings.Contains(string(content), "hunter3") {
 		t.Errorf("the archive of all calls is %s", content)
 	}
@@ -224,41 +225,41 @@ func TestCacheShowsEntriesAndRemovesThem(t *testing.T) {
 		s.get(fmt.Sprintf("/users/%d", i))
 	}
 	s.get("/hostile")
-	p.click("#tab-cache")
-	p.has("#cache-count", "5 entries")
-	p.wait(`document.querySelector('#cache-scroll .says').innerText.startsWith('fresh for')`)
-	if part := eval[float64](p, `document.querySelector('#cache-scroll .meter b').offsetWidth / document.querySelector('#cache-scroll .meter').offsetWidth`); part < 0.9 {
+	p.Click("#tab-cache")
+	p.Has("#cache-count", "5 entries")
+	p.Wait(`document.querySelector('#cache-scroll .says').innerText.startsWith('fresh for')`)
+	if part := browser.Eval[float64](p.Tab, `document.querySelector('#cache-scroll .meter b').offsetWidth / document.querySelector('#cache-scroll .meter').offsetWidth`); part < 0.9 {
 		t.Errorf("an entry that has just come is %v fresh", part)
 	}
-	p.click("#cache-scroll [data-action=more]")
-	p.has("#cache-scroll .entry-detail", "Key")
-	p.has("#cache-scroll .entry-detail", "URI")
+	p.Click("#cache-scroll [data-action=more]")
+	p.Has("#cache-scroll .entry-detail", "Key")
+	p.Has("#cache-scroll .entry-detail", "URI")
 
-	p.click(`#cache-scroll [aria-label$="/users/1"][data-action=remove]`)
-	p.wait(`!document.querySelector('#cache-scroll').innerText.includes('/users/1')`)
+	p.Click(`#cache-scroll [aria-label$="/users/1"][data-action=remove]`)
+	p.Wait(`!document.querySelector('#cache-scroll').innerText.includes('/users/1')`)
 	if n := s.cache.Stats().Entries; n != 4 {
 		t.Errorf("%d entries are left of 5, of which one was removed", n)
 	}
-	if !eval[bool](p, `document.activeElement.dataset.action === 'remove'`) {
-		t.Errorf("the focus went to %s", eval[string](p, "document.activeElement.outerHTML.slice(0, 100)"))
+	if !browser.Eval[bool](p.Tab, `document.activeElement.dataset.action === 'remove'`) {
+		t.Errorf("the focus went to %s", browser.Eval[string](p.Tab, "document.activeElement.outerHTML.slice(0, 100)"))
 	}
 
-	eval[any](p, `document.getElementById('purge-value').value = 'users-2'; null`)
-	p.click("#purge button")
-	p.has("#confirm", "tag users-2")
-	p.click("#confirm button[value=no]")
-	p.wait(`!document.getElementById('confirm').open`)
+	browser.Eval[any](p.Tab, `document.getElementById('purge-value').value = 'users-2'; null`)
+	p.Click("#purge button")
+	p.Has("#confirm", "tag users-2")
+	p.Click("#confirm button[value=no]")
+	p.Wait(`!document.getElementById('confirm').open`)
 	if n := s.cache.Stats().Entries; n != 4 {
 		t.Errorf("%d entries are left, though nothing was to be removed", n)
 	}
-	p.click("#purge button")
-	p.click("#confirm button[value=yes]")
-	p.wait(`!document.querySelector('#cache-scroll').innerText.includes('/users/2')`)
+	p.Click("#purge button")
+	p.Click("#confirm button[value=yes]")
+	p.Wait(`!document.querySelector('#cache-scroll').innerText.includes('/users/2')`)
 
-	eval[any](p, `{ const by = document.getElementById('purge-by'); by.value = 'all'; by.dispatchEvent(new Event('change')); null }`)
-	p.click("#purge button")
-	p.click("#confirm button[value=yes]")
-	p.has("#cache-scroll", "The cache is empty")
+	browser.Eval[any](p.Tab, `{ const by = document.getElementById('purge-by'); by.value = 'all'; by.dispatchEvent(new Event('change')); null }`)
+	p.Click("#purge button")
+	p.Click("#confirm button[value=yes]")
+	p.Has("#cache-scroll", "The cache is empty")
 	if n := s.cache.Stats().Entries; n != 0 {
 		t.Errorf("%d entries are left of none", n)
 	}
@@ -267,18 +268,18 @@ func TestCacheShowsEntriesAndRemovesThem(t *testing.T) {
 func TestStatisticsArePlotted(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
-	p.click("#tab-stats")
-	p.has("#stats", "Nothing yet")
+	p.Click("#tab-stats")
+	p.Has("#stats", "Nothing yet")
 	s.variety()
-	p.wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
-	p.click("#stats-range [value='60']")
-	p.has("#stats", "Requests per minute")
-	p.wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
-	p.click("#stats-range [value='1']")
-	p.has("#stats", "Requests per second")
-	p.has("#stats .tiles", "Errors\n1")
-	p.has("#stats .tiles", fmt.Sprintf("Entries\n%d", s.cache.Stats().Entries))
-	if size := eval[float64](p, `document.querySelector('#stats .mark[data-outcome=miss]').getBoundingClientRect().height`); size < 3 {
+	p.Wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
+	p.Click("#stats-range [value='60']")
+	p.Has("#stats", "Requests per minute")
+	p.Wait(`document.querySelectorAll('#stats .mark[data-outcome=hit][d^=M]').length === 1`)
+	p.Click("#stats-range [value='1']")
+	p.Has("#stats", "Requests per second")
+	p.Has("#stats .tiles", "Errors\n1")
+	p.Has("#stats .tiles", fmt.Sprintf("Entries\n%d", s.cache.Stats().Entries))
+	if size := browser.Eval[float64](p.Tab, `document.querySelector('#stats .mark[data-outcome=miss]').getBoundingClientRect().height`); size < 3 {
 		t.Errorf("the bar of the misses is %v px high", size)
 	}
 }
@@ -287,92 +288,92 @@ func TestKeyboardAloneDoesEverything(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
 	s.variety()
-	p.has("#filter-count", "16 calls")
+	p.Has("#filter-count", "16 calls")
 	focus := func(selector string) {
 		t.Helper()
-		p.wait(`document.activeElement.matches(%s)`, selector)
-		if eval[bool](p, `document.activeElement.matches('body') || getComputedStyle(document.activeElement).outlineStyle === 'none'`) {
+		p.Wait(`document.activeElement.matches(%s)`, selector)
+		if browser.Eval[bool](p.Tab, `document.activeElement.matches('body') || getComputedStyle(document.activeElement).outlineStyle === 'none'`) {
 			t.Errorf("no outline shows that the focus is on %s", selector)
 		}
 	}
 	active := func() string {
 		t.Helper()
-		return eval[string](p, `document.getElementById(document.getElementById('grid').getAttribute('aria-activedescendant'))?.querySelector('.c-url').textContent ?? ''`)
+		return browser.Eval[string](p.Tab, `document.getElementById(document.getElementById('grid').getAttribute('aria-activedescendant'))?.querySelector('.c-url').textContent ?? ''`)
 	}
-	p.keys("/")
+	p.Keys("/")
 	focus("#filter")
-	p.keys("users")
-	p.has("#filter-count", "8 of 16")
-	p.keys(kb.ArrowDown)
+	p.Keys("users")
+	p.Has("#filter-count", "8 of 16")
+	p.Keys(kb.ArrowDown)
 	focus("#grid")
-	p.keys("j")
-	p.keys(kb.ArrowDown)
-	p.keys("k")
+	p.Keys("j")
+	p.Keys(kb.ArrowDown)
+	p.Keys("k")
 	if got := active(); !strings.HasSuffix(got, "/users/1") {
 		t.Errorf("the row is that of %s", got)
 	}
-	p.keys(kb.End)
+	p.Keys(kb.End)
 	if got := active(); !strings.HasSuffix(got, "/users/0") {
 		t.Errorf("the oldest is %s", got)
 	}
-	p.keys(kb.Enter)
+	p.Keys(kb.Enter)
 	focus("#detail")
-	p.has("#detail h2", "/users/0")
+	p.Has("#detail h2", "/users/0")
 
 	s.get("/users/5")
-	p.has("#filter-count", "9 of 17")
+	p.Has("#filter-count", "9 of 17")
 	focus("#detail")
-	p.keys(kb.Escape)
+	p.Keys(kb.Escape)
 	focus("#grid")
 	if got := active(); !strings.HasSuffix(got, "/users/0") {
 		t.Errorf("a call came, and the row is that of %s", got)
 	}
-	p.keys(kb.Escape)
-	p.has("#filter-count", "17 calls")
-	p.keys("2")
+	p.Keys(kb.Escape)
+	p.Has("#filter-count", "17 calls")
+	p.Keys("2")
 	focus("#tab-cache")
-	p.keys(kb.Tab)
+	p.Keys(kb.Tab)
 	focus("#help-open")
-	p.keys("?")
-	p.wait(`document.getElementById('help').open`)
-	p.keys("1") // is no key of the page while it reads about keys
-	p.keys(kb.Escape)
-	p.wait(`!document.getElementById('help').open && !document.getElementById('view-cache').hidden`)
-	p.keys("1")
+	p.Keys("?")
+	p.Wait(`document.getElementById('help').open`)
+	p.Keys("1") // is no key of the page while it reads about keys
+	p.Keys(kb.Escape)
+	p.Wait(`!document.getElementById('help').open && !document.getElementById('view-cache').hidden`)
+	p.Keys("1")
 	focus("#tab-calls")
-	p.keys(kb.ArrowRight)
+	p.Keys(kb.ArrowRight)
 	focus("#tab-cache")
 
-	eval[any](p, `document.getElementById('single-keys').click()`)
-	p.keys("3")
-	p.keys("1")
-	if eval[bool](p, `document.getElementById('view-cache').hidden`) {
+	browser.Eval[any](p.Tab, `document.getElementById('single-keys').click()`)
+	p.Keys("3")
+	p.Keys("1")
+	if browser.Eval[bool](p.Tab, `document.getElementById('view-cache').hidden`) {
 		t.Error("single letters are keys, though they have been switched off")
 	}
-	eval[any](p, `document.getElementById('single-keys').click()`)
+	browser.Eval[any](p.Tab, `document.getElementById('single-keys').click()`)
 }
 
 func TestHostileTextsAreTexts(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
 	s.get("/hostile?q="+strings.ReplaceAll(hostile, "#", ""), ply.SetHeader("X-Sent", hostile))
-	p.wait(`document.querySelectorAll('#rows .row:not([hidden])').length === 1`)
+	p.Wait(`document.querySelectorAll('#rows .row:not([hidden])').length === 1`)
 	p.openCall("/hostile")
-	p.has("#detail .pair", `<script>window.hacked=1</script>`)
-	if n := eval[int](p, `[...document.querySelectorAll('#detail .fields td, #detail pre')].filter((each) => each.textContent.includes('<img src=x onerror')).length`); n < 2 {
+	p.Has("#detail .pair", `<script>window.hacked=1</script>`)
+	if n := browser.Eval[int](p.Tab, `[...document.querySelectorAll('#detail .fields td, #detail pre')].filter((each) => each.textContent.includes('<img src=x onerror')).length`); n < 2 {
 		t.Errorf("the hostile text is in %d places, not in a field and in the body: the test tests nothing", n)
 	}
-	if eval[bool](p, `window.hacked !== undefined || document.querySelector('main img, main script') !== null`) {
+	if browser.Eval[bool](p.Tab, `window.hacked !== undefined || document.querySelector('main img, main script') !== null`) {
 		t.Error("a text of the origin has become markup")
 	}
 	p.filter(hostile)
 	p.filter("")
-	p.click("#tab-cache")
-	p.has("#cache-scroll", "<b>tag</b>")
-	p.click("#cache-scroll [data-action=more]")
-	p.click("#tab-stats")
-	frames(p)
-	if eval[bool](p, `window.hacked !== undefined || document.querySelector('main img, main script') !== null`) {
+	p.Click("#tab-cache")
+	p.Has("#cache-scroll", "<b>tag</b>")
+	p.Click("#cache-scroll [data-action=more]")
+	p.Click("#tab-stats")
+	browser.Frames(p.Tab)
+	if browser.Eval[bool](p.Tab, `window.hacked !== undefined || document.querySelector('main img, main script') !== null`) {
 		t.Error("a text of the origin has become markup")
 	}
 }
@@ -383,30 +384,30 @@ func TestPageWorksBelowAPathAndForgetsCalls(t *testing.T) {
 	mux.Handle("/debug/calls/", http.StripPrefix("/debug/calls", s.inspector))
 	p := openAt(t, mux, "/debug/calls/")
 	s.variety()
-	p.has("#filter-count", "16 calls")
+	p.Has("#filter-count", "16 calls")
 	p.openCall("/users/3")
-	p.click("#tab-cache")
-	p.has("#cache-count", "8 entries")
-	p.click("#tab-calls")
-	p.click("#clear")
-	p.has("#empty", "Waiting for the first call")
-	if !eval[bool](p, `document.getElementById('detail').hidden && document.activeElement.id === 'grid'`) {
+	p.Click("#tab-cache")
+	p.Has("#cache-count", "8 entries")
+	p.Click("#tab-calls")
+	p.Click("#clear")
+	p.Has("#empty", "Waiting for the first call")
+	if !browser.Eval[bool](p.Tab, `document.getElementById('detail').hidden && document.activeElement.id === 'grid'`) {
 		t.Error("the call is still open, or the focus got lost")
 	}
 	s.get("/users/1")
-	p.has("#filter-count", "1 call")
+	p.Has("#filter-count", "1 call")
 }
 
 func TestConnectionThatIsLostIsSeenAndComesBack(t *testing.T) {
 	s := newChain(t, 100)
 	p := open(t, s.inspector)
 	s.get("/users/1")
-	p.has("#filter-count", "1 call")
+	p.Has("#filter-count", "1 call")
 	cut(p)
-	p.has("#connection", "Connection lost")
+	p.Has("#connection", "Connection lost")
 	s.get("/users/2")
-	p.forgive("ERR_")
-	p.wait(`document.getElementById('connection').dataset.state === 'live'`)
-	p.has("#filter-count", "2 calls")
-	p.forgive("ERR_")
+	p.Forgive("ERR_")
+	p.Wait(`document.getElementById('connection').dataset.state === 'live'`)
+	p.Has("#filter-count", "2 calls")
+	p.Forgive("ERR_")
 }

@@ -20,20 +20,20 @@ func TestBreakerThatIsOpenIsTheReason(t *testing.T) {
 	get := func(path string) { s.do(s.client.Get(t.Context(), "http://down.example"+path)) }
 	get("/first") // three attempts, which open the breaker
 	get("/second")
-	p.has("#filter-count", "2 calls")
+	p.Has("#filter-count", "2 calls")
 	p.openCall("/second")
-	p.has("#detail .why", "The circuit breaker is open for")
-	p.has("#detail", "down.example has failed too often: open until")
-	p.has("#detail .waterfall", "breaker refused")
+	p.Has("#detail .why", "The circuit breaker is open for")
+	p.Has("#detail", "down.example has failed too often: open until")
+	p.Has("#detail .waterfall", "breaker refused")
 	p.filter("layer:breaker")
-	p.has("#filter-count", "1 of 2")
+	p.Has("#filter-count", "1 of 2")
 	p.shoot("breaker-open")
 	p.filter("")
 	testutil.Eventually(t, "the breaker is half-open", func() bool { return b.State("down.example") == breaker.HalfOpen })
 	get("/third")
-	p.has("#filter-count", "3 calls")
+	p.Has("#filter-count", "3 calls")
 	p.openCall("/third")
-	p.has("#detail .why", "let this request through to try the server")
+	p.Has("#detail .why", "let this request through to try the server")
 }
 
 // The copy of a late request is a row of the waterfall beside the request that it was sent for, and a reason.
@@ -45,10 +45,10 @@ func TestHedgeIsShownBesideItsRequest(t *testing.T) {
 	s := newChain(t, 100, hedger.Middleware)
 	p := open(t, s.inspector)
 	s.get("/late/1")
-	p.has("#filter-count", "1 call")
+	p.Has("#filter-count", "1 call")
 	p.openCall("/late")
-	p.has("#detail .why", "a copy of the request was sent beside it")
-	p.has("#detail .why", "A copy of the request was answered first")
-	p.has("#detail .waterfall", "hedge 1")
+	p.Has("#detail .why", "a copy of the request was sent beside it")
+	p.Has("#detail .why", "A copy of the request was answered first")
+	p.Has("#detail .waterfall", "hedge 1")
 	p.shoot("hedge")
 }

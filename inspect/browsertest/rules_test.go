@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
+
+	"github.com/plyhttp/ply/internal/browser"
 )
 
 // TestRules runs the rules of the page's modules, which touch no element.
 func TestRules(t *testing.T) {
 	s := newChain(t, 10)
 	p := open(t, s.inspector)
-	eval[any](p, `(async () => {
+	browser.Eval[any](p.Tab, `(async () => {
 		for (const name of ['filter', 'calls', 'body', 'waterfall', 'stats', 'dom', 'detail']) window[name + 'Module'] = await import('/' + name + '.js');
 		window.example = callsModule.normal({ id: 1, method: 'POST', url: 'https://API.example:8443/users/7?q=Tea', outcome: 'bypassed', status: 503, durationMs: 150, size: 20000, attempts: 3, hops: 2, layers: ['cache bypassed', 'retry 3 attempts'], mediaType: 'application/json', error: '' });
 		window.passes = (text) => filterModule.matches(filterModule.parse(text), example);
@@ -56,7 +58,7 @@ func TestRules(t *testing.T) {
 		if err := json.Unmarshal([]byte(c.want), &want); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if got = eval[any](p, c.script); !reflect.DeepEqual(got, want) {
+		if got = browser.Eval[any](p.Tab, c.script); !reflect.DeepEqual(got, want) {
 			g, _ := json.Marshal(got)
 			t.Errorf("%s:\n got %s\nwant %s", c.name, g, c.want)
 		}
