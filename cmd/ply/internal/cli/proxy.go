@@ -47,8 +47,8 @@ the cache did stands in Cache-Status, and in a line for each request on stderr.
 Without --shared the cache is private: it listens on loopback addresses only, answers only
 requests for localhost (or a --host), and keeps the answers of different credentials and
 cookies apart. With --shared it serves anyone, as RFC 9111 lets a shared cache: it obeys
-s-maxage and private, and stores no answer to a request with Authorization unless the
-origin permits it.
+s-maxage and private, and stores no answer to a request with credentials or cookies unless
+the origin permits it.
 
 Upgraded connections, WebSockets, pass by the cache. SIGINT or SIGTERM ends the proxy once
 the requests under way have their answers.`,
