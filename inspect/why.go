@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (k *look) why() []why {
 		if text, section := retryText(r); text != "" {
 			say("retry", text, section)
 		}
-		for _, n := range r.Notes {
+		for _, n := range withoutWithdrawn(r.Notes) {
 			say(n.Layer, noteText(n), "")
 		}
 	}
@@ -112,6 +113,24 @@ func retryText(r *ply.CallHop) (text, section string) {
 	return text, ""
 }
 
+// withoutWithdrawn leaves out, for each copy that was not sent after all, that it was sent: the note of its withdrawal says all of it.
+func withoutWithdrawn(all []ply.CallNote) []ply.CallNote {
+	var left []ply.CallNote
+	withdrawn := 0
+	for _, n := range slices.Backward(all) {
+		switch {
+		case n.Layer == "hedge" && n.Event == "withdrew":
+			withdrawn++
+		case n.Layer == "hedge" && n.Event == "sent" && withdrawn > 0:
+			withdrawn--
+			continue
+		}
+		left = append(left, n)
+	}
+	slices.Reverse(left)
+	return left
+}
+
 // noteText puts the note of a layer into a sentence.
 func noteText(n ply.CallNote) string {
 	text := notes[n.Layer+" "+n.Event]
@@ -132,6 +151,7 @@ func noteText(n ply.CallNote) string {
 // notes are sentences about what layers tell. The detail stands in the place of %s, or in brackets behind the sentence.
 var notes = map[string]string{
 	"hedge sent":      "The answer was late, so that a copy of the request was sent beside it",
+	"hedge withdrew":  "The answer was late, and a copy of the request was kept back by a layer below: it was not sent",
 	"hedge won":       "A copy of the request was answered first",
 	"hedge denied":    "The answer was late, and no copy of the request was allowed %s",
 	"breaker probed":  "The circuit breaker was open, and let this request through to try the server",

@@ -62,6 +62,24 @@ func TestNoteOfALayerIsASentence(t *testing.T) {
 	}
 }
 
+func TestCopyThatWasNotSentIsNotSaidToHaveBeen(t *testing.T) {
+	sent, withdrew := ply.CallNote{Layer: "hedge", Event: "sent", Detail: "a copy"}, ply.CallNote{Layer: "hedge", Event: "withdrew", Detail: "a copy"}
+	refused := ply.CallNote{Layer: "limit", Event: "refused"}
+	for _, tt := range []struct{ notes, want []ply.CallNote }{
+		{nil, nil},
+		{[]ply.CallNote{sent, refused, withdrew}, []ply.CallNote{refused, withdrew}},
+		{[]ply.CallNote{sent, withdrew, sent}, []ply.CallNote{withdrew, sent}},
+		{[]ply.CallNote{sent, sent, withdrew}, []ply.CallNote{sent, withdrew}},
+	} {
+		if diff := cmp.Diff(tt.want, withoutWithdrawn(tt.notes)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+	if got, want := noteText(withdrew), "The answer was late, and a copy of the request was kept back by a layer below: it was not sent."; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // Each reason to stop and each note of ply's own layers has a sentence of its own.
 func TestEveryStopAndNoteOfPlyIsExplained(t *testing.T) {
 	for name := range constantsOf(t, "../middleware/retry", "Stop") {

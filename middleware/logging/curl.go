@@ -56,10 +56,11 @@ func (everything) HeaderValue(_, value string) string { return value }
 
 func curl(r shower, mask func(mediaType string, body []byte) []byte, req *http.Request) string {
 	hasBody := req.Body != nil && req.Body != http.NoBody
-	args := append([]string{"curl"}, curlMethod(req.Method, hasBody)...)
+	sendsData := hasBody || saysThatEmpty(req.Method)
+	args := append([]string{"curl"}, curlMethod(req.Method, sendsData)...)
 	args = append(args, curlHeader(r, req)...)
-	if hasBody {
-		args = append(args, curlData(req, mask)...)
+	if sendsData {
+		args = append(args, curlData(req, hasBody, mask)...)
 	}
 	target := r.URL(req.URL)
 	if strings.ContainsAny(target, "[]{}") {
@@ -68,12 +69,17 @@ func curl(r shower, mask func(mediaType string, body []byte) []byte, req *http.R
 	return strings.Join(append(args, quote(target)), " ")
 }
 
-// curlMethod names a method that curl would not choose by itself: it sends GET, or POST with a body.
-func curlMethod(method string, hasBody bool) []string {
+// saysThatEmpty reports whether a request of the method without content has Content-Length: 0, as net/http sends it (RFC 9110 §8.6). curl sends that for data that are empty.
+func saysThatEmpty(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// curlMethod names a method that curl would not choose by itself: it sends GET, or POST with data.
+func curlMethod(method string, sendsData bool) []string {
 	switch {
 	case method == http.MethodHead:
 		return []string{"--head"}
-	case method == "", method == http.MethodGet && !hasBody, method == http.MethodPost && hasBody:
+	case method == "", method == http.MethodGet && !sendsData, method == http.MethodPost && sendsData:
 		return nil
 	}
 	return []string{"-X", quote(method)}
@@ -103,10 +109,13 @@ func curlField(name, value string) string {
 	return oneLine(name + ": " + value)
 }
 
-// curlData gives the body: its text, or a file of that name for a body that cannot be shown.
-func curlData(req *http.Request, mask func(string, []byte) []byte) (args []string) {
+// curlData gives the body: its text, or a file of that name for a body that cannot be shown, or none.
+func curlData(req *http.Request, hasBody bool, mask func(string, []byte) []byte) (args []string) {
 	if len(req.Header["Content-Type"]) == 0 {
 		args = append(args, "-H", "Content-Type:") // curl would add one
+	}
+	if !hasBody {
+		return append(args, "--data-binary", "''")
 	}
 	text, ok := shownBody(req, mask)
 	switch {

@@ -75,7 +75,9 @@ func TestCurlOfUnusualRequests(t *testing.T) {
 		req  *http.Request
 		want string
 	}{
-		{"a body without a type has none in curl either", &http.Request{Method: "POST", URL: u, Body: http.NoBody}, "curl -X POST http://h"},
+		{"a body without a type has none in curl either", &http.Request{Method: "POST", URL: u, Body: http.NoBody}, "curl -H Content-Type: --data-binary '' http://h"},
+		{"no content that has a type", &http.Request{Method: "PUT", URL: u, Header: http.Header{"Content-Type": {"text/plain"}}}, "curl -X PUT -H 'Content-Type: text/plain' --data-binary '' http://h"},
+		{"no content", &http.Request{Method: "DELETE", URL: u}, "curl -X DELETE http://h"},
 		{"", &http.Request{Method: "POST", URL: u, Body: http.MaxBytesReader(nil, nil, 1)}, "curl -H Content-Type: --data-binary @body http://h"},
 		{"an empty value", &http.Request{URL: u, Header: http.Header{"Accept": {""}}}, "curl -H 'Accept;' http://h"},
 		{"a name that curl takes for a file", &http.Request{URL: u, Header: http.Header{"@/etc/passwd": {"x"}}}, "curl -H '?/etc/passwd: REDACTED' http://h"},

@@ -286,6 +286,9 @@ func (r *race) send(by *runner, out *http.Request) (sent bool) {
 		if p := recover(); p != nil {
 			got.panicked = p
 		}
+		if !sent { // before arrived, after which the call may end
+			note.Tell(r.req.Context(), note.Note{Layer: "hedge", Event: "withdrew", Detail: "a copy", Start: time.Now()})
+		}
 		r.arrived(got)
 	}()
 	if out.Body != nil && out.Body != http.NoBody {

@@ -102,3 +102,21 @@ func TestCallWhoseCopyWasNotSentPaysForCopies(t *testing.T) {
 		}
 	})
 }
+
+// The notes of a call say of each copy whether it has left. What a copy is told to have been, it was when it began.
+func TestNotesSayThatACopyWasNotSentAfterAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, notes := note.Collect(t.Context())
+		next := &keeper{refuse: 2, start: time.Now()}
+		send(ctx, newHedger(t, hedge.Options{Delay: time.Second, MaxHedges: 1}).Middleware(next), http.MethodGet, "")
+		synctest.Wait()
+		var told []string
+		for _, n := range notes() {
+			told = append(told, n.String())
+		}
+		want := []string{"hedge sent a copy", "hedge withdrew a copy", "hedge sent a copy", "hedge withdrew a copy", "hedge sent a copy", "hedge won with a copy"}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

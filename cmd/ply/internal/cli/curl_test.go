@@ -45,6 +45,10 @@ func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 		{"-H", "X-Quote: it's $HOME", "-H", "X-Empty:", s.URL},
 		{"--bearer", "env:TOKEN", s.URL},
 		{"-I", s.URL},
+		{"-X", "POST", s.URL},
+		{"-d", "", s.URL},
+		{"-X", "PUT", "-H", "Content-Type: text/plain", s.URL},
+		{"-X", "DELETE", s.URL},
 	} {
 		require.Zero(t, p.run(t, append([]string{"get"}, args...)...).code)
 		sent := <-requests

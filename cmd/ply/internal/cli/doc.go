@@ -19,7 +19,7 @@
 //	lint.go      ply lint
 //	samples.go   exchanges to look at: from an origin, an archive, a file
 //	cache*.go    ply cache: the store and what its entries mean (cache.go), which entries (cache_select.go), and its commands
-//	proxy*.go    ply proxy: flags and servers, and what becomes of a request (proxy_handler.go)
+//	proxy*.go    ply proxy: flags and servers, what becomes of a request (proxy_handler.go), Max-Forwards (proxy_forwards.go)
 //	replay.go, policy.go   ply replay, and the grammar of --policy
 //	table.go, counter.go   tables, and progress where no end is known
 package cli

@@ -16,6 +16,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -74,6 +75,9 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	maps.DeleteFunc(r.Out.Header, func(name string, _ []string) bool { return saysWhoAsks(name) })
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
 	r.Out.Header["Via"] = append(slices.Clone(r.In.Header["Via"]), fmt.Sprintf("%d.%d %s", r.In.ProtoMajor, r.In.ProtoMinor, p.name))
+	if left, limited := forwardsLeft(r.In); limited {
+		r.Out.Header.Set("Max-Forwards", strconv.FormatUint(left-1, 10))
+	}
 	if r.Out.Header.Get("Accept-Encoding") == "" { // net/http would ask for gzip, and decode it
 		r.Out.Header.Set("Accept-Encoding", "identity")
 	}
@@ -105,9 +109,12 @@ func saysWhoAsks(name string) bool {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &accessWriter{ResponseWriter: w, began: time.Now()}
 	defer p.log(a, r) // also when ReverseProxy ends a response that broke off by a panic
+	left, limited := forwardsLeft(r)
 	switch refusal, why := p.refusal(r); {
 	case refusal != 0:
 		refuse(a, refusal, why)
+	case limited && left == 0:
+		p.answerAsLast(a, r)
 	case isUpgrade(r):
 		p.bypassed.ServeHTTP(a, r)
 	default:
