@@ -5,15 +5,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-var fenced = regexp.MustCompile("(?s)```go\n(.*?)```")
+var fenced = regexp.MustCompile("(?s)```(go|text)\n(.*?)```")
 
-// TestREADME follows the instructions of README in a new module, with README's own code.
+// TestREADME follows the instructions of README in a new folder: its program, its commands, its output.
 func TestREADME(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -22,16 +23,17 @@ func TestREADME(t *testing.T) {
 	}
 	checkout, err := os.Getwd()
 	require.NoError(t, err)
+	blocks := fenced.FindAllStringSubmatch(string(readme), 2)
+	require.Len(t, blocks, 2)
+	program, output := blocks[0][2], blocks[1][2]
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program(t, string(readme))), 0o600))
-
-	runIn(t, dir, "go", "mod", "init", "example.com/app")
-	for _, command := range setupCommands(t, string(readme))[:2] {
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600))
+	for _, command := range setupCommands(t, string(readme))[:3] {
 		runIn(t, dir, strings.Fields(strings.ReplaceAll(command, "/path/to/ply", checkout))...)
 	}
 	runIn(t, dir, "go", "vet", ".")
-	if out := runIn(t, dir, "go", "run", "."); out != "ply works\n" {
-		t.Errorf("the program prints %q", out)
+	if out := runIn(t, dir, "go", "run", "."); out != output {
+		t.Errorf("the program prints %q, README shows %q", out, output)
 	}
 }
 
@@ -41,7 +43,8 @@ func TestREADMESetsUpEachSubmodule(t *testing.T) {
 	require.NoError(t, err)
 	checkout, err := os.Getwd()
 	require.NoError(t, err)
-	commands := setupCommands(t, string(readme))[2:]
+	commands := setupCommands(t, string(readme))
+	commands = slices.Delete(commands, 2, 3) // one go mod tidy, at the end
 	for module, body := range map[string]string{
 		"store/redis": `s, err := redis.Open("redis://127.0.0.1:1", redis.Options{})
 			if err == nil { err = s.Close() }`,
@@ -59,7 +62,6 @@ func TestREADMESetsUpEachSubmodule(t *testing.T) {
 			main := "package main\n\nimport (\n\"fmt\"\n\"github.com/plyhttp/ply\"\n\"github.com/plyhttp/ply/" + module + "\"\n)\n\n" +
 				"var _ = ply.New\n\nfunc main() {\n" + body + "\nfmt.Println(err)\n}\n"
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(main), 0o600))
-			runIn(t, dir, "go", "mod", "init", "example.com/app")
 			for _, command := range commands {
 				command = strings.ReplaceAll(strings.ReplaceAll(command, "store/sqlite", module), "/path/to/ply", checkout)
 				runIn(t, dir, strings.Fields(command)...)
@@ -72,66 +74,17 @@ func TestREADMESetsUpEachSubmodule(t *testing.T) {
 	}
 }
 
-// setupCommands returns the commands with which README sets up a module: two for the root, then two for a submodule.
+// setupCommands returns the commands with which README sets up a module: three for the root, then two for a submodule.
 func setupCommands(t *testing.T, readme string) []string {
 	t.Helper()
 	var commands []string
 	for _, c := range regexp.MustCompile(`(?m)^    (go mod .*)$`).FindAllStringSubmatch(readme, -1) {
 		commands = append(commands, c[1])
 	}
-	if len(commands) != 4 {
-		t.Fatalf("%d commands that set up a module, want 4", len(commands))
+	if len(commands) != 5 {
+		t.Fatalf("%d commands that set up a module, want 5", len(commands))
 	}
 	return commands
-}
-
-// program makes a whole program of the pieces in README.
-func program(t *testing.T, readme string) string {
-	t.Helper()
-	pieces := fenced.FindAllStringSubmatch(readme, -1)
-	if len(pieces) != 3 {
-		t.Fatalf("%d pieces of Go, want 3", len(pieces))
-	}
-	return `package main
-
-import (
-	"context"
-	"errors"
-	"fmt"
-	"net/http"
-
-	"github.com/plyhttp/ply"
-	"github.com/plyhttp/ply/middleware/cache"
-	"github.com/plyhttp/ply/middleware/logging"
-	"github.com/plyhttp/ply/middleware/retry"
-)
-
-type (
-	User    struct{ Name string }
-	Problem struct{ Title string }
-)
-
-func main() { fmt.Println("ply works") }
-
-func first(ctx context.Context) error {
-` + pieces[0][1] + `
-	_ = user
-	return err
-}
-
-func second(c *cache.Cache) *http.Client {
-` + pieces[1][1] + `
-	return hc
-}
-
-func third(ctx context.Context, client *ply.Client) error {
-` + pieces[2][1] + `
-	resp.Body.Close()
-	return err
-}
-
-var _ = []any{first, second, third}
-`
 }
 
 func runIn(t *testing.T, dir string, command ...string) string {

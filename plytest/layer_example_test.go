@@ -29,13 +29,6 @@ type agent struct {
 	next http.RoundTripper
 }
 
-type agentKey struct{}
-
-// WithUserAgent names the program differently for the requests made with the context.
-func WithUserAgent(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, agentKey{}, name)
-}
-
 func (a *agent) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, set := req.Header["User-Agent"]; set {
 		return a.next.RoundTrip(req)
@@ -55,6 +48,13 @@ func (a *agent) CloseIdleConnections() {
 	if c, ok := a.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
+}
+
+type agentKey struct{}
+
+// WithUserAgent names the program differently for the requests made with the context.
+func WithUserAgent(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, agentKey{}, name)
 }
 
 func TestUserAgentContract(t *testing.T) { plytest.CheckMiddleware(t, userAgent("demo/1.0")) }
