@@ -79,7 +79,7 @@ func parse(b Block) (*source, error) {
 
 var (
 	packageClause = regexp.MustCompile(`^(//[^\n]*\n|\s)*package \w+`)
-	declaration   = regexp.MustCompile(`^(//[^\n]*\n|\s)*(func \w|func \(|type \w)`)
+	declaration   = regexp.MustCompile(`^(//[^\n]*\n|\s)*func (\w|\()`)
 	bareReturn    = regexp.MustCompile(`(?m)^\s*return$`)
 )
 
