@@ -108,10 +108,10 @@ func detailsInSource(t *testing.T) []string {
 }
 
 // reasonFuncs return reasons as texts, beside the functions whose name begins with unstorable.
-var reasonFuncs = []string{"Unacceptable", "OnError", "refusedByRequest", "entry", "wantedEntry", "foreseenEntry", "index", "worthless", "refusal"}
+var reasonFuncs = []string{"Unacceptable", "OnError", "refusedByRequest", "entry", "wantedEntry", "foreseenEntry", "index", "worthless", "refusal", "apart"}
 
 // namedReasons are constants for reasons.
-var namedReasons = []string{"methodBypass", "overrideBypass", "SwitchedOff", "UnsafeBypass", "credentialsBelow", "unnamedConnection", "bodyRefused"}
+var namedReasons = []string{"methodBypass", "overrideBypass", "SwitchedOff", "UnsafeBypass", "credentialsBelow", "unnamedConnection", "bodyRefused", "tooLarge", "tooLargeToFilter"}
 
 func reasonsIn(n ast.Node) (said []string) {
 	add := func(e ast.Expr) {
@@ -137,7 +137,9 @@ func reasonsIn(n ast.Node) (said []string) {
 		}
 	case *ast.AssignStmt:
 		for i, left := range n.Lhs {
-			if sel, ok := left.(*ast.SelectorExpr); ok && sel.Sel.Name == "Detail" && i < len(n.Rhs) {
+			sel, isDetail := left.(*ast.SelectorExpr)
+			name, isReason := left.(*ast.Ident)
+			if i < len(n.Rhs) && (isDetail && sel.Sel.Name == "Detail" || isReason && name.Name == "reason") {
 				add(n.Rhs[i])
 			}
 		}
