@@ -27,7 +27,7 @@ type JSONOptions struct {
 	MaxBody int64
 }
 
-// jsonEntry is the readable form of an entry. docs/caching.md has its fields: names may be added, and stay.
+// jsonEntry is the readable form of an entry. docs/cache-reference.md has its fields: names may be added, and stay.
 type jsonEntry struct {
 	URL      string
 	Method   string
@@ -72,7 +72,7 @@ func (e *Entry) MarshalJSON() ([]byte, error) {
 }
 
 // WriteJSON writes the readable form of an entry, for people and their tools: what it is, under which key it is stored, its times in RFC 3339, how fresh it is at this moment,
-// its header, and the beginning of its body, as text if it is UTF-8, and otherwise in base64. docs/caching.md lists the fields. The end is a newline.
+// its header, and the beginning of its body, as text if it is UTF-8, and otherwise in base64. docs/cache-reference.md lists the fields. The end is a newline.
 //
 // Secrets of the URL and the header are hidden, as the options say; the body is shown as it is. As [Entry.Open] does, it reads the body without a request, and its error is that of Open, or of w.
 func WriteJSON(ctx context.Context, w io.Writer, e *Entry, o JSONOptions) error {

@@ -41,7 +41,7 @@ func TestModeOfTheOptionsIsThatOfEachRequest(t *testing.T) {
 	}
 }
 
-// Who says more of a request counts before who says less: see the table in docs/caching.md.
+// Who says more of a request counts before who says less: see the table in docs/scopes.md.
 func TestPrecedenceOfModes(t *testing.T) {
 	type scope = func(context.Context) context.Context
 	mode := func(m cache.Mode) scope {
