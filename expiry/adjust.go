@@ -24,7 +24,9 @@ func Clamp(s Strategy, least, most time.Duration) Strategy {
 // The fraction is between 0 and 1. The URL and the time of receipt decide how much is taken off, so that the same response always gets the same lifetime.
 // A nil s, and a silent verdict of s, stand for [Default].
 func Jitter(s Strategy, fraction float64) Strategy {
-	fraction = min(max(fraction, 0), 1)
+	if fraction = min(max(fraction, 0), 1); fraction != fraction {
+		fraction = 0 // not a number
+	}
 	return adjusted(s, func(x Exchange, v Verdict) Verdict {
 		v.lifetime -= time.Duration(float64(v.lifetime) * fraction * chance(x))
 		return v

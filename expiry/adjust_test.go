@@ -2,6 +2,7 @@ package expiry_test
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ func TestAdjustments(t *testing.T) {
 		{"Clamp of silence from above", expiry.Clamp(nil, 0, time.Minute), "X: y", "silent"},
 		{"Clamp of silence, the lower bound above the upper one", expiry.Clamp(nil, time.Hour, time.Minute), "X: y", "1m0s"},
 		{"Jitter of nothing", expiry.Jitter(minute, 0), "X: y", "overrule 1m0s"},
+		{"Jitter by what is no number", expiry.Jitter(minute, math.NaN()), "X: y", "overrule 1m0s"},
 		{"Jitter of silence", expiry.Jitter(nil, 0.5), "X: y", "silent"},
 		{"Sliding of silence", expiry.Sliding(nil), "X: y", "silent"},
 		{"StaleWindows of silence", expiry.StaleWindows(nil, time.Minute, 0), "X: y", "0s"},
