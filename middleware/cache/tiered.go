@@ -10,7 +10,8 @@ import (
 // A copy is used without asking l2 for [Options.L1TTL]. If l2 is a [store.Notifier], a copy goes at once when another process changes the response
 // or invalidates it. What l2 does not have is not remembered: each miss asks l2 once.
 // A store does not tell of what it has changed itself: two caches of one process each need a Notifier of their own, opened twice.
-// While l2 is down, copies are served, and invalidations that other processes make meanwhile are not noticed.
+// While l2 is down, copies are served, and invalidations that other processes make meanwhile are not noticed. Before a store.Notifier copies go
+// when the connection to l2 is lost, for what it would have told of cannot be known.
 //
 // Used as a [store.Store] without a cache, it is l2.
 func Tiered(l1 *Memory, l2 store.Store) store.Store { return &tiered{Store: l2, l1: l1} }
