@@ -19,14 +19,14 @@ import (
 
 // The four layers in their order, below a cache and whatever else there is.
 func ExampleStandard() {
-	store, err := cache.New(cache.Options{})
+	c, err := cache.New(cache.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer store.Close()
+	defer c.Close()
 	client, err := ply.New(ply.Options{
-		Use:      append([]ply.Middleware{store.Middleware}, resilience.Standard(resilience.Options{})...),
+		Use:      append([]ply.Middleware{c.Middleware}, resilience.Standard(resilience.Options{})...),
 		Timeouts: ply.Timeouts{Total: 30 * time.Second}, // the layers have none
 	})
 	if err != nil {
@@ -106,4 +106,54 @@ func ExampleOptions_budget() {
 	s := b.Stats()
 	fmt.Println(s.Hedges, "hedges and", s.Refreshes, "refreshes; left:", b.Tokens("example.com"))
 	// Output: 6 hedges and 6 refreshes; left: 0
+}
+
+// Limits of one's own, and a breaker that is slower to open.
+func ExampleOptions() {
+	client := ply.Wrap(http.DefaultClient, resilience.Standard(resilience.Options{
+		Retry:   retry.Options{MaxAttempts: 2, AttemptTimeout: 2 * time.Second},
+		Breaker: breaker.Options{FailureRate: 0.9, MinRequests: 50},
+		Limit:   limit.Options{Rate: 50, InFlight: 20},
+		NoHedge: true,
+	})...)
+	for _, l := range ply.Layers(client.Transport) {
+		fmt.Println(l)
+	}
+	// Output:
+	// retry
+	// breaker
+	// limit
+	// *http.Transport
+}
+
+// While the breaker is open, the cache above serves what it has.
+func ExampleStandard_stale() {
+	c, err := cache.New(cache.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	origin := plytest.NewOrigin(plytest.Text("hello", "Cache-Control", "max-age=0, stale-if-error=600", "Etag", `"v1"`), plytest.Status(503))
+	layers := resilience.Standard(resilience.Options{
+		Retry:   retry.Options{Backoff: retry.Constant(0)},
+		Breaker: breaker.Options{MinRequests: 5}, // opens when four of five have failed
+	})
+	client := ply.Wrap(&http.Client{Transport: origin}, append([]ply.Middleware{c.Middleware}, layers...)...)
+
+	for range 4 {
+		resp, err := client.Get("http://example.com/")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		body, err := ply.Text(resp, err)
+		status, _ := cache.StatusOf(resp)
+		fmt.Println(body, err, status.Outcome(), "after", origin.Count(), "requests")
+	}
+	// Output:
+	// hello <nil> miss after 1 requests
+	// hello <nil> stale after 4 requests
+	// hello <nil> stale after 5 requests
+	// hello <nil> stale after 5 requests
 }

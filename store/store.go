@@ -83,7 +83,7 @@ const (
 	KindSetup                      // what the cache itself keeps, such as the secret of its hashes
 )
 
-// String returns the kind in lower case.
+// String returns the kind as stores show it to people: "entry", "body", "mark" for a generation, "lock" for a lease, "setup", and "other" for what is not known.
 func (k Kind) String() string {
 	if names := [...]string{"other", "entry", "body", "mark", "lock", "setup"}; int(k) < len(names) {
 		return names[k]
@@ -119,6 +119,7 @@ type Ranger interface {
 
 // A Clearer is a [Store] that can forget everything at once.
 type Clearer interface {
+	// Clear removes every record. What others put meanwhile may stay. If it returns an error, some of them may be gone.
 	Clear(ctx context.Context) error
 }
 

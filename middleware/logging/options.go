@@ -22,7 +22,7 @@ type Options struct {
 	// A call passes untouched if the logger is not enabled for [slog.LevelError]. Nil means [slog.Default] at the time of each call.
 	Logger *slog.Logger
 
-	// Level returns the level of a record. It must not block. Nil means [DefaultLevel].
+	// Level returns the level of a record. It must not block, and calls come concurrently. Nil means [DefaultLevel].
 	Level func(Outcome) slog.Level
 
 	// Slow is the shortest duration of a slow call. The record of a slow call says so, and is one level higher.
@@ -51,7 +51,7 @@ type Options struct {
 	// Only bodies of a textual media type without a content coding are added, and no event streams. Zero means none.
 	BodyBytes int
 
-	// Mask hides secrets in the beginning of a body, which can end anywhere. It may change body in place. Nil means [MaskSecrets].
+	// Mask hides secrets in the beginning of a body, which can end anywhere. It may change body in place, and calls come concurrently. Nil means [MaskSecrets].
 	Mask func(mediaType string, body []byte) []byte
 }
 

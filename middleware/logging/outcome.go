@@ -149,7 +149,7 @@ func redirects(req *http.Request, resp *http.Response) (hops int) {
 //	404, 409, 412, 416                          Info    Debug
 //	other 4xx                                   Warn    Warn
 //	429, 5xx                                    Error   Warn
-//	the caller cancelled                        Info    Info
+//	the caller canceled                         Info    Info
 //	a deadline passed                           Warn    Warn
 //	any other error, of the body too            Error   Warn
 //	a panic of the next handler                 Error   Error

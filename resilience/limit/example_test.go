@@ -59,3 +59,46 @@ func ExampleLimiter_StatsFor() {
 	// refused
 	// 2 of 2 under way
 }
+
+// How many requests the server bears is found out by how it answers.
+func ExampleAdaptive() {
+	limiter, err := limit.New(limit.Options{InFlight: 100, Adaptive: &limit.Adaptive{Initial: 10}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	overloaded := plytest.NewOrigin(plytest.Status(http.StatusTooManyRequests))
+	client := &http.Client{Transport: limiter.Middleware(overloaded)}
+	resp, err := client.Get("http://example.com/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	s, _ := limiter.StatsFor("example.com")
+	fmt.Println("10 before the 429,", s.Limit, "after it")
+	// Output: 10 before the 429, 7 after it
+}
+
+// An error of a limit says what a program may do about it.
+func ExampleError() {
+	limiter, err := limit.New(limit.Options{InFlight: 1, Queue: -1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := &http.Client{Transport: limiter.Middleware(plytest.NewOrigin(plytest.Text("a large download")))}
+	first, err := client.Get("http://example.com/")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer first.Body.Close() // only then the slot is free
+
+	_, err = client.Get("http://example.com/")
+	var refused *limit.Error
+	if errors.As(err, &refused) {
+		fmt.Println(refused.Key, refused.Reason, "unsent:", refused.Unsent())
+	}
+	// Output: example.com queue full unsent: true
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/store"
@@ -69,4 +70,22 @@ func ExampleStore_CreateTable() {
 		fmt.Println(err)
 		return
 	}
+}
+
+// A fleet fetches each response once, and each process keeps copies of what it asks for most.
+func ExampleOpen_fleet() {
+	shared, err := dynamodb.Open(context.Background(), "http-cache", dynamodb.Options{Region: "eu-west-1", EventuallyConsistent: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	copies := cache.NewMemory(cache.MemoryOptions{MaxBytes: 64 << 20})
+	c, err := cache.New(cache.Options{Store: cache.Tiered(copies, shared), Lease: 10 * time.Second})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	// client := &http.Client{Transport: c.Middleware(http.DefaultTransport)}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/plyhttp/ply"
@@ -124,4 +125,81 @@ func ExampleUserCacheDir() {
 		log.Fatal(err)
 	}
 	defer s.Close()
+}
+
+// By URL, as a configuration may name it. A misspelled option is an error.
+func ExampleOpen_url() {
+	_, err := store.OpenURL(context.Background(), "file:///var/cache/app?max_bites=512MiB")
+	fmt.Println(err)
+	// Output: file: the URL has options that are not known: "max_bites"; known are max_bytes, sync
+}
+
+// How full a store is.
+func ExampleStore_Size() {
+	s, err := file.OpenTemp(file.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	ctx := context.Background()
+	if err := s.Put(ctx, "k", store.Record{Data: []byte("one byte or 4,000: a file takes a block")}); err != nil {
+		log.Fatal(err)
+	}
+	records, bytes, err := s.Size(ctx)
+	fmt.Println(records, bytes, err)
+	// Output: 1 4096 <nil>
+}
+
+// Expired records are never returned, and go by themselves. A program can have them go now.
+func ExampleStore_DeleteExpired() {
+	s, err := file.OpenTemp(file.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	ctx, soon := context.Background(), time.Now().Add(time.Hour)
+	for key, expires := range map[string]time.Time{"a": soon, "b": soon.Add(time.Hour), "c": {}} { // c never expires
+		if err := s.Put(ctx, key, store.Record{Data: []byte("…"), Expires: expires}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(s.DeleteExpired(ctx, soon.Add(time.Minute)))
+	// Output: 1 <nil>
+}
+
+// A directory that others may write to is refused, and so is one that holds other things.
+func ExampleOpen_refused() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600); err != nil {
+		log.Fatal(err)
+	}
+	_, err = file.Open(dir, file.Options{})
+	fmt.Println(strings.ReplaceAll(err.Error(), dir, "DIR"))
+	// Output: file: open DIR: it holds other things, such as "notes.txt": use an empty directory
+}
+
+// Everything is encrypted on the disk.
+func ExampleOpen_encrypted() {
+	files, err := file.OpenTemp(file.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer files.Close()
+	key, err := store.ParseEncryptionKey(strings.Repeat("4b", 32)) // os.Getenv("CACHE_KEY")
+	if err != nil {
+		log.Fatal(err)
+	}
+	private, err := store.Encrypted(files, key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := cache.New(cache.Options{Store: private})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
 }

@@ -1,11 +1,13 @@
 package nats_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/nats"
 )
 
@@ -56,4 +58,32 @@ func ExampleOpen_tiered() {
 		return
 	}
 	defer c.Close()
+}
+
+// A program may want to say at its start that its NATS is away. It can go on all the same.
+func ExampleStore_Ping() {
+	shared, err := nats.Open("nats://127.0.0.1:1", nats.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := shared.Ping(ctx); err != nil {
+		fmt.Println("without a cache for the moment")
+	}
+	// Output: without a cache for the moment
+}
+
+// By URL, as a configuration may name it.
+func ExampleOpen_url() {
+	shared, err := store.OpenURL(context.Background(), "nats://app:password@nats1:4222,nats2:4222?bucket=shop&max_bytes=4GiB&replicas=3")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	fmt.Printf("%T\n", shared)
+	// Output: *nats.Store
 }

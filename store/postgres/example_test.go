@@ -10,6 +10,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/postgres"
 )
 
@@ -86,4 +87,32 @@ func ExampleSQL() {
 	}
 	fmt.Println(sql[:len(`CREATE SCHEMA IF NOT EXISTS "http_cache";`)])
 	// Output: CREATE SCHEMA IF NOT EXISTS "http_cache";
+}
+
+// A program may want to say at its start that its database is away. It can go on all the same.
+func ExampleStore_Ping() {
+	shared, err := postgres.Open("postgres://app@127.0.0.1:1/app", postgres.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := shared.Ping(ctx); err != nil {
+		fmt.Println("without a cache for the moment")
+	}
+	// Output: without a cache for the moment
+}
+
+// By URL, as a configuration may name it.
+func ExampleOpen_url() {
+	shared, err := store.OpenURL(context.Background(), "postgres://app@db.internal/app?schema=http_cache&max_bytes=4GiB&logged=true")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	fmt.Printf("%T\n", shared)
+	// Output: *postgres.Store
 }

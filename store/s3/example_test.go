@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -77,4 +78,30 @@ func ExampleNew() {
 		return
 	}
 	defer shared.Close()
+}
+
+// What is in the bucket is encrypted. For encryption by the server there is Options.KMSKey.
+func ExampleOpen_encrypted() {
+	shared, err := s3.Open("s3://my-bucket/http-cache?region=eu-central-1", s3.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer shared.Close()
+	key, err := store.ParseEncryptionKey(os.Getenv("CACHE_KEY"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	private, err := store.Encrypted(shared, key)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := cache.New(cache.Options{Store: private, StoreTimeout: time.Second})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
 }

@@ -1,6 +1,14 @@
 // Package sqlite keeps a cache's bytes in one SQLite file, which survives restarts and which several processes may share.
 // It is a [github.com/plyhttp/ply/store.Store], and needs no cgo.
 //
+//	file, err := sqlite.Open("/var/cache/app/cache.db", sqlite.Options{MaxBytes: 512 << 20})
+//	…
+//	defer file.Close()                                        // after the cache
+//	c, err := cache.New(cache.Options{Store: file})
+//
+// The directory must be this user's alone, and on a local disk. Importing the package registers the scheme sqlite with store.OpenURL.
+// To keep what is in the file from those who read the disk, wrap the store with store.Encrypted.
+//
 // # What holds
 //
 //   - A record is returned exactly as it was put, or not at all. Each has a checksum over its bytes, its key, its version and all else that comes back:

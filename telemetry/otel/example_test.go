@@ -14,6 +14,7 @@ import (
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/redact"
 	plyotel "github.com/plyhttp/ply/telemetry/otel"
 )
 
@@ -146,4 +147,58 @@ func ExampleTelemetry_ObserveBudget() {
 	// ply.retry.budget.refused 1
 	// ply.retry.budget.in_trouble 1
 	// ply.retry.budget.empty 1
+}
+
+// What counts for itself, as the budget, breaker, hedger and limiter of the module resilience do, is shown under its own names.
+func ExampleTelemetry_Observe() {
+	reader := metric.NewManualReader()
+	telemetry, err := plyotel.New(plyotel.Options{MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stop, err := telemetry.Observe("main", downloads{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stop()
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		fmt.Println(err)
+		return
+	}
+	m := collected.ScopeMetrics[0].Metrics[0]
+	fmt.Println(m.Name, m.Data.(metricdata.Sum[int64]).DataPoints[0].Value)
+	// Output: app.downloads 7
+}
+
+type downloads struct{}
+
+func (downloads) Counts(yield func(name, unit, description string, level bool, value int64)) {
+	yield("app.downloads", "{download}", "Downloads that have ended.", false, 7)
+}
+
+// What a span shows of a URL is the redactor's choice.
+func ExampleOptions_redactor() {
+	spans := tracetest.NewSpanRecorder()
+	telemetry, err := plyotel.New(plyotel.Options{
+		TracerProvider: trace.NewTracerProvider(trace.WithSpanProcessor(spans)),
+		Redactor:       &redact.Redactor{ShowParams: []string{"page"}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hc := &http.Client{Transport: telemetry.Attempt(plytest.NewOrigin(plytest.Text("ok")))}
+	if err := ply.Discard(hc.Get("https://example.com/?page=2&key=hunter2")); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, a := range spans.Ended()[0].Attributes() {
+		if a.Key == "url.full" {
+			fmt.Println(a.Value.AsString())
+		}
+	}
+	// Output: https://example.com/?page=2&key=REDACTED
 }
