@@ -1,7 +1,6 @@
 package tape
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
@@ -13,7 +12,7 @@ import (
 )
 
 // A numbering numbers the secrets of requests in the order in which they appear on a tape: REDACTED-1, REDACTED-2. So a tape without secrets still says which requests had the same
-// credentials, and which had others. The zero value knows none. It is not safe for concurrent use.
+// credentials, and which had others. It is not safe for concurrent use.
 type numbering struct {
 	noted   []string // identities, in their order
 	numbers map[string]int
@@ -23,15 +22,20 @@ type numbering struct {
 // note takes down a secret.
 func (n *numbering) note(_, value string) string {
 	id := identity(value)
-	if n.numbers == nil {
-		n.numbers, n.taken = map[string]int{}, map[string]bool{}
-	}
 	_, known := n.numbers[id]
 	switch {
 	case isPlaceholder(id):
 		n.taken[id] = true
 	case !known:
 		n.noted, n.numbers[id] = append(n.noted, id), 0
+	}
+	return redact.Placeholder
+}
+
+// keep takes down what stands on the tape for a secret already, with a number that no other secret gets.
+func (n *numbering) keep(_, value string) string {
+	if id := identity(value); isPlaceholder(id) {
+		n.taken[id] = true
 	}
 	return redact.Placeholder
 }
@@ -134,104 +138,4 @@ func identity(secret string) string {
 		return secret
 	}
 	return string(text)
-}
-
-// credentials are the secrets of a request by where they are: the placeholders of a tape, or hashes that stay in memory. Those of which a tape does not say whose they are are none.
-type credentials map[string]string
-
-// add takes down a secret.
-func (c credentials) add(name, value string) string {
-	id := identity(value)
-	switch {
-	case id == redact.Placeholder:
-		return redact.Placeholder
-	case !isPlaceholder(id):
-		sum := sha256.Sum256([]byte(id))
-		id = string(sum[:])
-	}
-	for n := 1; ; n++ {
-		key := name + " " + strconv.Itoa(n)
-		if _, used := c[key]; !used {
-			c[key] = id
-			return redact.Placeholder
-		}
-	}
-}
-
-// without returns a request without its secrets, and these.
-func (d redaction) without(r Request) (Request, credentials) {
-	c := credentials{}
-	d.pseudonym = c.add
-	return d.exchange(&Exchange{Request: r}).Request, c
-}
-
-// An assignment says which secrets of a replay are which of the tape. Those of a replay may be others than those of the recording: each becomes the one that it gets an answer of first.
-// The zero value has none. It is not safe for concurrent use.
-type assignment struct {
-	onTape map[string]string // by secret of the replay
-	taken  map[string]string // the other way around: the first
-}
-
-// see takes down the secrets that a caller of the replay has from the tape itself.
-func (a *assignment) see(caller credentials) {
-	for _, secret := range caller {
-		if isPlaceholder(secret) {
-			a.set(secret, secret)
-		}
-	}
-}
-
-func (a *assignment) set(secret, onTape string) {
-	if a.onTape == nil {
-		a.onTape, a.taken = map[string]string{}, map[string]string{}
-	}
-	a.onTape[secret] = onTape
-	if _, taken := a.taken[onTape]; !taken {
-		a.taken[onTape] = secret
-	}
-}
-
-// rank says how well an exchange that was recorded with some credentials suits a caller: the more, the better.
-// It reports false if the exchange is another's for certain: the caller is known as one of the tape, and the other one is in the replay as well.
-func (a *assignment) rank(caller, onTape credentials) (rank int, ok bool) {
-	for where, secret := range caller {
-		want, both := onTape[where]
-		if !both {
-			rank--
-			continue
-		}
-		mine, known := a.onTape[secret]
-		_, taken := a.taken[want]
-		switch {
-		case secret == want || mine == want:
-			rank += 4
-		case known && taken:
-			return 0, false
-		case known || taken:
-			rank -= 2
-		}
-	}
-	for where, want := range onTape {
-		if _, both := caller[where]; both {
-			continue
-		}
-		if _, taken := a.taken[want]; taken && len(caller) == 0 {
-			return 0, false
-		}
-		rank--
-	}
-	return rank, true
-}
-
-// assign has the secrets of a caller be those of an exchange that it got.
-func (a *assignment) assign(caller, onTape credentials) {
-	for where, secret := range caller {
-		want, both := onTape[where]
-		if _, known := a.onTape[secret]; known || !both {
-			continue
-		}
-		if _, taken := a.taken[want]; !taken {
-			a.set(secret, want)
-		}
-	}
 }

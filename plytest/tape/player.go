@@ -31,15 +31,16 @@ type PlayerOptions struct {
 type Player struct {
 	o         PlayerOptions
 	redaction redaction
-	byDefault bool        // Match is defaultMatch
-	exchanges []*Exchange // as they are answered
-	requests  []Request   // redacted, as they are matched
-	keys      []string    // of the requests
+	byDefault bool          // Match is defaultMatch
+	exchanges []*Exchange   // as they are answered
+	requests  []Request     // redacted, as they are matched
+	keys      []string      // of the requests
+	issued    []credentials // by the answers
 
 	mu       sync.Mutex
 	queues   map[string][]*queue // by key
 	used     []bool
-	assigned assignment
+	assigned *assignment
 }
 
 // defaultMatch compares method, URL and content. Credentials do not count: they change from day to day, and are not on a tape.
@@ -52,16 +53,18 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 	if byDefault {
 		o.Match = defaultMatch
 	}
-	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, queues: map[string][]*queue{}, used: make([]bool, len(t.Exchanges))}
+	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, queues: map[string][]*queue{}, used: make([]bool, len(t.Exchanges)), assigned: newAssignment()}
 	for i, e := range t.Exchanges {
-		r, caller := p.redaction.without(e.Request)
+		r, secrets := p.redaction.without(e.Request)
 		key, err := p.key(r)
 		if err != nil {
 			return nil, fmt.Errorf("tape: exchange %d: %w", i, redact.Error(err))
 		}
 		p.requests, p.keys = append(p.requests, r), append(p.keys, key)
-		p.enqueue(i, key, caller)
+		p.enqueue(i, key, secrets)
+		p.issued = append(p.issued, p.assigned.learn(callerOf(r, secrets), p.redaction.issued(e.Response)))
 	}
+	p.assigned.learned()
 	return p, nil
 }
 
@@ -95,15 +98,15 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	sent, caller := p.redaction.without(sent)
+	sent, secrets := p.redaction.without(sent)
 	key, err := p.key(sent)
 	if err != nil {
 		return nil, &UnmatchedError{Request: sent, Refused: redact.Error(err)}
 	}
-	e, others := p.take(key, caller)
+	e, others := p.take(key, callerOf(sent, secrets))
 	if e == nil {
 		err := p.unmatched(sent)
-		err.OfOthers = others
+		err.OfOthers, err.whose = others != "", others
 		return nil, err
 	}
 	if p.o.NoWait {
@@ -119,56 +122,88 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.httpResponse(r), nil
 }
 
-// A queue has the exchanges of one key and the same credentials, as indices of Player.exchanges, in their order.
+// A queue has the exchanges of one key and the same secrets, as indices of Player.exchanges, in their order.
 type queue struct {
-	caller credentials
-	all    []int
-	given  int // so many of them, from the first on
+	secrets credentials
+	all     []int
+	given   int // so many of them, from the first on
 }
 
+// left reports whether an exchange has not been given, or may be again.
+func (q *queue) left(again bool) bool { return again || q.given < len(q.all) }
+
+// at returns the exchange that is next, or the last one.
+func (q *queue) at() int { return q.all[min(q.given, len(q.all)-1)] }
+
 // enqueue adds an exchange to its queue.
-func (p *Player) enqueue(i int, key string, caller credentials) {
+func (p *Player) enqueue(i int, key string, secrets credentials) {
 	for _, q := range p.queues[key] {
-		if maps.Equal(q.caller, caller) {
+		if maps.Equal(q.secrets, secrets) {
 			q.all = append(q.all, i)
 			return
 		}
 	}
-	p.queues[key] = append(p.queues[key], &queue{caller: caller, all: []int{i}})
+	p.queues[key] = append(p.queues[key], &queue{secrets: secrets, all: []int{i}})
 }
 
-// take returns the first exchange with a key that is left, or with Reuse the last one, or nil. Exchanges with the caller's credentials go before those with none or others.
-// It reports whether there would be one that is another caller's.
-func (p *Player) take(key string, caller credentials) (_ *Exchange, ofOthers bool) {
+// take returns the first exchange with a key that is left of those that are the caller's own, or if it has none of those that may be; or with Reuse the last one; or nil.
+// Then it says of the first that is left whose it is.
+func (p *Player) take(key string, c caller) (_ *Exchange, whose string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.assigned.see(caller)
-	var best, again *queue
-	bestRank, againRank := 0, 0
+	p.assigned.see(c.secrets)
+	var best, again, others choice
 	for _, q := range p.queues[key] {
-		rank, ok := p.assigned.rank(caller, q.caller)
-		if !ok {
-			ofOthers = ofOthers || p.o.Reuse || q.given < len(q.all)
+		rank, own, ok := p.assigned.rank(c, q.secrets)
+		this := choice{q, rank, own}
+		switch {
+		case !ok:
+			if others.queue == nil && q.left(p.o.Reuse) {
+				others.queue = q
+			}
 			continue
+		case q.left(false) && (best.queue == nil || this.before(best) || !best.before(this) && q.at() < best.at()):
+			best = this
 		}
-		if q.given < len(q.all) && (best == nil || rank > bestRank || rank == bestRank && q.all[q.given] < best.all[best.given]) {
-			best, bestRank = q, rank
+		if again.queue == nil || this.before(again) || !again.before(this) && q.at() > again.at() {
+			again = this
 		}
-		if again == nil || rank > againRank || rank == againRank && q.all[len(q.all)-1] > again.all[len(again.all)-1] {
-			again, againRank = q, rank
+	}
+	if again.own && !best.own { // what is left is not the caller's
+		if others.queue == nil {
+			others = best
 		}
+		best.queue = nil
 	}
 	switch {
-	case best != nil:
-		i := best.all[best.given]
+	case best.queue != nil:
+		i := best.at()
 		best.given++
 		p.used[i] = true
-		p.assigned.assign(caller, best.caller)
-		return p.exchanges[i], false
-	case again != nil && p.o.Reuse:
-		return p.exchanges[again.all[len(again.all)-1]], false
+		p.assigned.assign(c, best.secrets)
+		p.assigned.see(p.issued[i])
+		return p.exchanges[i], ""
+	case again.queue != nil && p.o.Reuse:
+		return p.exchanges[again.at()], ""
+	case others.queue != nil:
+		return nil, p.assigned.whose(c, others.secrets)
 	}
-	return nil, ofOthers
+	return nil, ""
+}
+
+// A choice is a queue that may have the answer to a caller.
+type choice struct {
+	*queue
+	rank int
+	own  bool
+}
+
+// before reports whether a choice is better.
+func (c choice) before(other choice) bool {
+	if c.own != other.own {
+		return c.own
+	}
+	return c.rank > other.rank
 }
 
 // Unused returns the exchanges of the tape that no request has asked for yet.

@@ -21,10 +21,11 @@ type UnmatchedError struct {
 	Request Request  // as it is compared, without secrets
 	Nearest *Request // the request of the tape that is most like it, nil if the tape is empty
 	Used    bool     // Nearest is the same request, and has been answered already
-	// OfOthers says that there are answers left, which were recorded with the credentials of another caller who is in the replay, too.
+	// OfOthers says that there are answers left to the request, and that they are another caller's for certain: they were recorded with other secrets.
 	OfOthers bool
+	Refused  error // why Match has no key for the request; nil if it has one
 
-	Refused error // why Match has no key for the request; nil if it has one
+	whose string // how the secrets of such an answer differ
 }
 
 func (e *UnmatchedError) Error() string {
@@ -35,7 +36,7 @@ func (e *UnmatchedError) Error() string {
 	case e.Nearest == nil:
 		return "tape: the tape is empty: there is no answer to " + name
 	case e.OfOthers:
-		return "tape: the answers that are left to " + name + " are those of other callers, who have other credentials; record again"
+		return "tape: the answers that are left to " + name + " are those of other callers; record again, or see which secrets they have on the tape (-), and which this caller is (+):\n" + e.whose
 	case e.Used:
 		return "tape: each answer to " + name + " has been given; record again, or set Reuse"
 	}

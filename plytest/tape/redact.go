@@ -1,7 +1,9 @@
 package tape
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -40,10 +42,14 @@ func (t *Tape) Redact(r *redact.Redactor) *Tape { return redaction{redactor: r}.
 
 // tape hides the secrets of a tape. All secrets of requests get their numbers first: a login's answer comes before the requests that have its token.
 func (d redaction) tape(t *Tape) *Tape {
-	n := &numbering{}
-	d.pseudonym = n.note
+	n := &numbering{numbers: map[string]int{}, taken: map[string]bool{}}
 	for _, e := range t.Exchanges {
+		d.pseudonym = n.note
 		d.request(e.Request)
+		if e.Response.hasNumbers() {
+			d.pseudonym = n.keep
+			d.response(e.Response)
+		}
 	}
 	n.assign()
 	d.pseudonym = n.pseudonym
@@ -56,13 +62,8 @@ func (d redaction) tape(t *Tape) *Tape {
 
 func (d redaction) exchange(e *Exchange) *Exchange {
 	c := &Exchange{At: e.At, Request: d.request(e.Request)}
-	if r := e.Response; r != nil {
-		copied := *r
-		copied.Header, copied.Trailer = d.header(r.Header), d.header(r.Trailer)
-		copied.Reason = d.shows().Text(r.Reason)
-		copied.Chunks = slices.Clone(r.Chunks)
-		copied.redact(d)
-		c.Response = &copied
+	if e.Response != nil {
+		c.Response = d.response(e.Response)
 	}
 	if f := e.Failure; f != nil {
 		c.Failure = &Failure{At: f.At, Kind: f.Kind, Text: d.redactor.ErrorText(errors.New(f.Text))}
@@ -71,6 +72,21 @@ func (d redaction) exchange(e *Exchange) *Exchange {
 		d.scrub(c)
 	}
 	return c
+}
+
+func (d redaction) response(r *Response) *Response {
+	c := *r
+	c.Header, c.Trailer = d.header(r.Header), d.header(r.Trailer)
+	c.Reason = d.shows().Text(r.Reason)
+	c.Chunks = slices.Clone(r.Chunks)
+	c.redact(d)
+	return &c
+}
+
+// hasNumbers reports whether a response may have something with a number in the place of a secret.
+func (r *Response) hasNumbers() bool {
+	const beginning = redact.Placeholder + "-"
+	return r != nil && (bytes.Contains(r.Body(), []byte(beginning)) || strings.Contains(fmt.Sprint(r.Header, r.Trailer), beginning))
 }
 
 func (d redaction) request(r Request) Request {
