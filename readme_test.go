@@ -29,7 +29,7 @@ func TestREADME(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600))
 	for _, command := range setupCommands(t, string(readme))[:3] {
-		runIn(t, dir, strings.Fields(strings.ReplaceAll(command, "/path/to/ply", checkout))...)
+		runIn(t, dir, strings.Fields(strings.ReplaceAll(command, "$HOME/ply", checkout))...)
 	}
 	runIn(t, dir, "go", "vet", ".")
 	if out := runIn(t, dir, "go", "run", "."); out != output {
@@ -63,7 +63,7 @@ func TestREADMESetsUpEachSubmodule(t *testing.T) {
 				"var _ = ply.New\n\nfunc main() {\n" + body + "\nfmt.Println(err)\n}\n"
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(main), 0o600))
 			for _, command := range commands {
-				command = strings.ReplaceAll(strings.ReplaceAll(command, "store/sqlite", module), "/path/to/ply", checkout)
+				command = strings.ReplaceAll(strings.ReplaceAll(command, "store/sqlite", module), "$HOME/ply", checkout)
 				runIn(t, dir, strings.Fields(command)...)
 			}
 			runIn(t, dir, "go", "vet", ".")
