@@ -37,6 +37,29 @@ func TestREADME(t *testing.T) {
 	}
 }
 
+// Each module that others can require is named in README: the last element of its path, at least.
+func TestREADMENamesEachModule(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var found int
+	for _, pattern := range []string{"*/go.mod", "*/*/go.mod", "*/*/*/go.mod"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			module := filepath.ToSlash(filepath.Dir(file))
+			first, rest, _ := strings.Cut(module, "/")
+			if slices.Contains([]string{"benchmarks", "cmd", "examples", "internal", "site", "tools"}, first) || strings.Contains(rest, "test") || rest == "sqlite/drivers" {
+				continue
+			}
+			found++
+			if name := "`" + filepath.Base(file[:len(file)-len("/go.mod")]) + "`"; !strings.Contains(string(readme), name) && !strings.Contains(string(readme), module+"`") {
+				t.Errorf("README does not say that %s is a module of its own", module)
+			}
+		}
+	}
+	require.Greater(t, found, 12)
+}
+
 // TestREADMESetsUpEachSubmodule follows README's instructions for a submodule in an empty folder, once for each submodule.
 func TestREADMESetsUpEachSubmodule(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
