@@ -177,36 +177,63 @@ func Eval[T any](p *Tab, script string, args ...any) T {
 // Evaluate is Eval as JSON. Each argument is written as JSON in the place of its verb %s.
 func Evaluate(p *Tab, script string, args ...any) []byte {
 	p.T.Helper()
-	for i, arg := range args {
-		text, err := json.Marshal(arg)
-		if err != nil {
-			p.T.Fatal(err)
-		}
-		args[i] = text
-	}
-	if len(args) > 0 {
-		script = fmt.Sprintf(script, args...)
-	}
-	yes := true
-	result, err := chromedp.Run(p.Context, chromedp.Evaluate[*runtime.RemoteObject](script, chromedp.EvalAwaitPromise, func(e *runtime.EvaluateParams) { e.UserGesture, e.ReturnByValue = &yes, &yes }))
+	result, err := p.evaluate(script, args...)
 	if err != nil {
 		p.T.Fatalf("%v: in %s", err, script)
 	}
-	if len(result.Value) == 0 {
-		return []byte("null")
-	}
-	return result.Value
+	return result
 }
 
-// Wait waits until JavaScript is true.
+func (p *Tab) evaluate(script string, args ...any) ([]byte, error) {
+	texts := make([]any, len(args))
+	for i, arg := range args {
+		text, err := json.Marshal(arg)
+		if err != nil {
+			return nil, err
+		}
+		texts[i] = text
+	}
+	if len(args) > 0 {
+		script = fmt.Sprintf(script, texts...)
+	}
+	yes := true
+	result, err := chromedp.Run(p.Context, chromedp.Evaluate[*runtime.RemoteObject](script, chromedp.EvalAwaitPromise, func(e *runtime.EvaluateParams) { e.UserGesture, e.ReturnByValue = &yes, &yes }))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(result.Value) == 0:
+		return []byte("null"), nil
+	}
+	return result.Value, nil
+}
+
+// untilTrue looks at each frame that the page draws.
+const untilTrue = `new Promise((done, fail) => {
+	const end = performance.now() + 10_000
+	const look = () => {
+		try {
+			if (%s) done(true)
+			else if (performance.now() > end) done(false)
+			else requestAnimationFrame(look)
+		} catch (e) { fail(e) }
+	}
+	look()
+})`
+
+// Wait waits until JavaScript is true, also beyond the end of the page: on the one that comes after it.
 func (p *Tab) Wait(script string, args ...any) {
 	p.T.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !Eval[bool](p, "Boolean("+script+")", slices.Clone(args)...) {
-		if time.Now().After(deadline) {
+	for {
+		result, err := p.evaluate(strings.Replace(untilTrue, "%s", script, 1), args...)
+		switch {
+		case err != nil && p.Context.Err() == nil && (strings.Contains(err.Error(), "navigated") || strings.Contains(err.Error(), "context was destroyed") || strings.Contains(err.Error(), "Promise was collected")):
+			continue
+		case err != nil:
+			p.T.Fatalf("%v: in %s", err, script)
+		case string(result) != "true":
 			p.T.Fatalf("never true: "+strings.ReplaceAll(script, "%s", "%v")+"\nthe page: %s", append(args, Eval[string](p, "document.body.innerText.slice(0, 1500)"))...)
 		}
-		time.Sleep(10 * time.Millisecond) // another process changes it: there is nothing to wait on
+		return
 	}
 }
 
