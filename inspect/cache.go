@@ -1,12 +1,16 @@
 package inspect
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache"
@@ -65,6 +69,7 @@ type entryView struct {
 type entryList struct {
 	Entries []entryView `json:"entries"`
 	Next    string      `json:"next,omitempty"`
+	Fault   string      `json:"fault,omitempty"` // why there may be more
 	Now     time.Time   `json:"now"`
 	Stats   *cacheStats `json:"stats"`
 }
@@ -126,12 +131,73 @@ var errNoCache = errors.New("the inspector has no cache: give it one in inspect.
 
 const maxEntries = 1000
 
-// serveCache lists entries by URL and id. A cursor is the last one that a page has: what was stored or removed in between disturbs no page after it.
-func (in *Inspector) serveCache(w http.ResponseWriter, r *http.Request) {
+const (
+	maxLooks   = 4                // requests that look at the cache at once: of a store that hangs, whatever its context says, no more wait
+	lookWithin = 30 * time.Second // after which a store that hangs is given up
+)
+
+var errBusy = errors.New("the store of the cache has not answered earlier requests yet: try again")
+
+// A glance is one look at the cache, and what its store failed at.
+type glance struct {
+	ctx   context.Context
+	end   func()
+	mu    sync.Mutex // guards fault
+	fault error      // the first
+}
+
+// glance begins a look at the cache, which the caller ends. If there is no cache, or its store hangs, it answers the request and returns nil.
+func (in *Inspector) glance(w http.ResponseWriter, r *http.Request) *glance {
 	if in.o.Cache == nil {
 		fail(w, http.StatusNotFound, errNoCache)
+		return nil
+	}
+	if in.looking.Add(1) > maxLooks {
+		in.looking.Add(-1)
+		w.Header().Set("Retry-After", "30")
+		fail(w, http.StatusServiceUnavailable, errBusy)
+		return nil
+	}
+	g := &glance{}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), lookWithin, fmt.Errorf("the store of the cache took longer than %v", lookWithin))
+	g.ctx = cache.WithTrace(ctx, &cache.Trace{Fault: func(_ string, err error) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.fault = cmp.Or(g.fault, err)
+	}})
+	g.end = func() { cancel(); in.looking.Add(-1) }
+	return g
+}
+
+// failed is what the store failed at, without secrets, or nil.
+func (g *glance) failed() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.fault == nil:
+		return nil
+	case g.ctx.Err() != nil:
+		return context.Cause(g.ctx)
+	}
+	return redact.Error(g.fault)
+}
+
+// refused answers a request that the cache did not carry out: because of its store, or of what was asked.
+func (g *glance) refused(w http.ResponseWriter, err error) {
+	if failed := g.failed(); failed != nil {
+		fail(w, http.StatusBadGateway, failed)
 		return
 	}
+	fail(w, http.StatusBadRequest, redact.Error(err))
+}
+
+// serveCache lists entries by URL and id. A cursor is the last one that a page has: what was stored or removed in between disturbs no page after it.
+func (in *Inspector) serveCache(w http.ResponseWriter, r *http.Request) {
+	g := in.glance(w, r)
+	if g == nil {
+		return
+	}
+	defer g.end()
 	limit, err := number(r, "limit")
 	if err != nil {
 		fail(w, http.StatusBadRequest, err)
@@ -147,7 +213,7 @@ func (in *Inspector) serveCache(w http.ResponseWriter, r *http.Request) {
 		entry *cache.Entry
 	}
 	var found []placed
-	for e := range in.o.Cache.Entries(r.Context()) {
+	for e := range in.o.Cache.Entries(g.ctx) {
 		url := in.o.Redactor.URLText(e.URL())
 		if !strings.HasPrefix(url, wanted) || query.Has("tag") && !e.HasTag(query.Get("tag")) {
 			continue
@@ -161,10 +227,18 @@ func (in *Inspector) serveCache(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	slices.SortFunc(found, func(a, b placed) int { return strings.Compare(a.at, b.at) })
+	fault := g.failed()
+	if fault != nil && len(found) == 0 { // an empty cache is another thing
+		fail(w, http.StatusBadGateway, fault)
+		return
+	}
 	l := entryList{Entries: []entryView{}, Now: moment(time.Now()), Stats: in.cacheStats()}
 	if int64(len(found)) > limit {
 		found = found[:limit]
 		l.Next = found[limit-1].at
+	}
+	if fault != nil {
+		l.Fault = cleanText(fault.Error(), maxText)
 	}
 	for _, p := range found {
 		l.Entries = append(l.Entries, in.entryOf(p.entry, l.Now))
@@ -174,27 +248,28 @@ func (in *Inspector) serveCache(w http.ResponseWriter, r *http.Request) {
 
 // deleteEntry removes one variant ("KEY.VARIANT") or all of a key ("KEY").
 func (in *Inspector) deleteEntry(w http.ResponseWriter, r *http.Request) {
-	if in.o.Cache == nil {
-		fail(w, http.StatusNotFound, errNoCache)
+	g := in.glance(w, r)
+	if g == nil {
 		return
 	}
+	defer g.end()
 	id := r.PathValue("id")
 	key, _, one := strings.Cut(id, ".")
-	entries, err := in.o.Cache.Get(r.Context(), key)
+	entries, err := in.o.Cache.Get(g.ctx, key)
 	if err != nil {
-		fail(w, http.StatusBadRequest, redact.Error(err))
+		g.refused(w, err)
 		return
 	}
 	deleted := 0
 	for _, e := range entries {
 		if err == nil && (!one || idOf(e) == id) {
-			err = in.o.Cache.DeleteEntry(r.Context(), e)
+			err = in.o.Cache.DeleteEntry(g.ctx, e)
 			deleted++
 		}
 	}
 	switch {
 	case err != nil:
-		fail(w, http.StatusInternalServerError, redact.Error(err))
+		g.refused(w, err)
 	case deleted == 0:
 		fail(w, http.StatusNotFound, errors.New("there is no such entry any more"))
 	default:
@@ -210,10 +285,11 @@ type purgeRequest struct {
 }
 
 func (in *Inspector) purge(w http.ResponseWriter, r *http.Request) {
-	if in.o.Cache == nil {
-		fail(w, http.StatusNotFound, errNoCache)
+	g := in.glance(w, r)
+	if g == nil {
 		return
 	}
+	defer g.end()
 	var p purgeRequest
 	if !readJSON(w, r, &p) {
 		return
@@ -232,16 +308,16 @@ func (in *Inspector) purge(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch {
 	case p.Tag != "":
-		err = in.o.Cache.DeleteTag(r.Context(), p.Tag)
+		err = in.o.Cache.DeleteTag(g.ctx, p.Tag)
 	case p.URL != "":
-		err = in.o.Cache.DeleteURL(r.Context(), p.URL)
+		err = in.o.Cache.DeleteURL(g.ctx, p.URL)
 	case p.Pattern != "":
-		deleted["deleted"], err = in.o.Cache.DeletePattern(r.Context(), p.Pattern)
+		deleted["deleted"], err = in.o.Cache.DeletePattern(g.ctx, p.Pattern)
 	default:
-		err = in.o.Cache.Clear(r.Context())
+		err = in.o.Cache.Clear(g.ctx)
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, redact.Error(err))
+		g.refused(w, err)
 		return
 	}
 	writeJSON(w, deleted)

@@ -19,6 +19,7 @@ type Inspector struct {
 
 	closed   atomic.Bool
 	watching atomic.Int32 // pages that follow; zero spares calls the telling
+	looking  atomic.Int32 // requests that look at the cache; at most maxLooks
 	bytes    atomic.Int64 // that the calls are charged with
 	leaving  atomic.Int64 // of these, what is given back as soon as calls are dropped that are out of the list already: others must not be dropped for it as well
 

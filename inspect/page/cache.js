@@ -67,7 +67,7 @@ export class CacheView {
     this.next = list.next ?? '';
     const stats = list.stats ?? {};
     setText(field('cache-count'), this.entries.length === 0 ? 'No entries.' :
-      `${count(this.entries.length)} ${this.entries.length === 1 ? 'entry' : 'entries'}${this.next ? ', and more' : ''}${stats.bytes ? `, ${bytes(stats.bytes)} in memory` : ''}`);
+      `${count(this.entries.length)} ${this.entries.length === 1 ? 'entry' : 'entries'}${this.next ? ', and more' : ''}${stats.bytes ? `, ${bytes(stats.bytes)} in memory` : ''}${list.fault ? `, not all: ${list.fault}` : ''}`);
     this.#draw();
   }
 
