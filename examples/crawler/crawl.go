@@ -122,25 +122,21 @@ func links(resp *http.Response) (found []string, err error) {
 	}
 }
 
-// download gets a file that is not there yet. A transfer that breaks off goes on where it was, here or at the next start.
+// download gets a file that is not there yet. A transfer that breaks off goes on at the next start, from where it was.
 func (c *crawler) download(ctx context.Context, u string) (string, error) {
 	name := filepath.Join(c.dir, url.PathEscape(pathOf(u)))
 	if _, err := os.Stat(name); err == nil {
 		return "is there", nil
 	}
 	// The cache would have to hold all of the file a second time.
-	ctx = cache.Disable(ctx)
-	var got ply.DownloadResult
-	var err error
-	for range 3 {
-		if got, err = c.client.Download(ctx, name, u); err == nil || !errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		}
+	got, err := c.client.Download(cache.Disable(ctx), name, u)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "broke off", nil // retry.Options.Resume would have gone on at once
 	}
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d bytes, %d of them before it broke off", got.Bytes, got.Resumed), nil
+	return fmt.Sprintf("%d bytes, %d of them from before", got.Bytes, got.Resumed), nil
 }
 
 func pathOf(u string) string {

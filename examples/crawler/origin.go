@@ -39,6 +39,7 @@ func newSite() *site {
 		if s.reports.Add(1) == 1 {
 			w.Header().Set("Content-Length", fmt.Sprint(len(report)))
 			w.Write(report[:len(report)/2])
+			http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}
 		http.ServeContent(w, r, "report.pdf", time.Time{}, bytes.NewReader(report))

@@ -1,6 +1,7 @@
 // Inspect serves the live page of a client that keeps calling a server which it starts itself: hits and misses, retries, redirects, streams and errors.
 //
 //	go run ./examples/inspect             and open http://127.0.0.1:7117
+//	go run ./examples/inspect URL…        calls your own instead
 //	go run ./examples/inspect -addr 127.0.0.1:0 -once
 package main
 
@@ -28,13 +29,13 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:7117", "where the page is served")
 	once := flag.Bool("once", false, "make each call once, print what the page would show, and end")
 	flag.Parse()
-	if err := run(ctx, os.Stdout, *addr, *once); err != nil {
+	if err := run(ctx, os.Stdout, *addr, *once, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "inspect:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, addr string, once bool) error {
+func run(ctx context.Context, out io.Writer, addr string, once bool, urls []string) error {
 	base, stop, err := startOrigin()
 	if err != nil {
 		return err
@@ -71,12 +72,12 @@ func run(ctx context.Context, out io.Writer, addr string, once bool) error {
 		page.Close()
 	}()
 	if once {
-		tour(ctx, client)
+		tour(ctx, client, urls)
 		return report(ctx, out, "http://"+listener.Addr().String())
 	}
 	fmt.Fprintf(out, "http://%s shows what the client does; Ctrl-C ends it\n", listener.Addr())
 	for ctx.Err() == nil {
-		tour(ctx, client)
+		tour(ctx, client, urls)
 		select {
 		case err := <-served:
 			return err
@@ -87,8 +88,14 @@ func run(ctx context.Context, out io.Writer, addr string, once bool) error {
 	return nil
 }
 
-// tour makes each kind of call that the page has a colour for.
-func tour(ctx context.Context, client *ply.Client) {
+// tour makes each kind of call that the page has a colour for, or those of the user.
+func tour(ctx context.Context, client *ply.Client, urls []string) {
+	for _, url := range urls {
+		_ = ply.Discard(client.Get(ctx, url)) // what came of it is on the page
+	}
+	if len(urls) > 0 {
+		return
+	}
 	for _, path := range []string{"/users/7", "/users/7", "/news", "/news", "/private", "/flaky", "/old", "/feed", "/down", "/report?token=secret"} {
 		// The page shows what came of each call, errors included.
 		_ = ply.Discard(client.Get(ctx, path))

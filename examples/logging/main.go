@@ -1,6 +1,7 @@
 // Logging prints what the logging layer writes: one record for a call, and one for each of its attempts.
 //
-//	go run ./examples/logging
+//	go run ./examples/logging           of calls to a server that it starts itself
+//	go run ./examples/logging URL…      of calls to your own
 package main
 
 import (
@@ -21,15 +22,22 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "logging:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out io.Writer, urls []string) error {
 	origin := httptest.NewServer(handler())
 	defer origin.Close()
+	steps := tour
+	if len(urls) > 0 {
+		steps = nil
+		for _, u := range urls {
+			steps = append(steps, step{"a call", u}, step{"the same again", u})
+		}
+	}
 	c, err := cache.New(cache.Options{})
 	if err != nil {
 		return err
@@ -46,17 +54,24 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer client.Close()
 
-	for _, step := range []struct{ title, url string }{
-		{"an answer at the second attempt", "/greeting?key=hunter2"},
-		{"the same from the cache", "/greeting?key=hunter2"},
-		{"a download that breaks off", "/broken"},
-		{"no listener", "http://127.0.0.1:1/"},
-	} {
+	for _, step := range steps {
 		fmt.Fprintf(out, "# %s\n", step.title)
 		// What went wrong is in the log.
 		_ = ply.Discard(client.Get(ctx, step.url))
 	}
+	if len(urls) > 0 {
+		return nil
+	}
 	return login(ctx, out, origin.URL)
+}
+
+type step struct{ title, url string }
+
+var tour = []step{
+	{"an answer at the second attempt", "/greeting?key=hunter2"},
+	{"the same from the cache", "/greeting?key=hunter2"},
+	{"a download that breaks off", "/broken"},
+	{"no listener", "http://127.0.0.1:1/"},
 }
 
 // login shows fields and bodies, which are full of secrets, and a request as a command.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -11,7 +12,7 @@ import (
 
 func TestWhatTheGuideShows(t *testing.T) {
 	var out bytes.Buffer
-	if err := run(t.Context(), &out); err != nil {
+	if err := run(t.Context(), &out, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -37,7 +38,7 @@ func TestTheGuideShowsRealLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), &out); err != nil {
+	if err := run(t.Context(), &out, nil); err != nil {
 		t.Fatal(err)
 	}
 	printed := strings.Split(changing.ReplaceAllString(out.String(), "$1…"), "\n")
@@ -57,3 +58,15 @@ func TestTheGuideShowsRealLines(t *testing.T) {
 }
 
 var changing = regexp.MustCompile(`(127\.0\.0\.1:|(?:duration|ttfb|call\.id|port)=| in |date=)(?:[\w.µ]+|"[^"]*")`)
+
+func TestOwnURL(t *testing.T) {
+	server := httptest.NewServer(handler())
+	defer server.Close()
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, []string{server.URL + "/greeting"}); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.Count(text, "# ") != 2 || !strings.Contains(text, "cache.status=hit") {
+		t.Error(text)
+	}
+}

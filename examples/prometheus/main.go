@@ -2,6 +2,7 @@
 //
 //	go run ./examples/prometheus        # makes a few calls to a server of its own, asks its own /metrics and prints the text
 //	go run ./examples/prometheus -all   # the same with the buckets of histograms
+//	go run ./examples/prometheus URL…   # makes its calls to your own
 package main
 
 import (
@@ -30,13 +31,13 @@ import (
 func main() {
 	all := flag.Bool("all", false, "print the buckets of histograms, too")
 	flag.Parse()
-	if err := run(context.Background(), os.Stdout, *all); err != nil {
+	if err := run(context.Background(), os.Stdout, *all, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "prometheus:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, all bool) error {
+func run(ctx context.Context, out io.Writer, all bool, urls []string) error {
 	registry := prometheus.NewRegistry()
 	reader, err := exporter.New(exporter.WithRegisterer(registry), exporter.WithoutScopeInfo(), exporter.WithoutTargetInfo())
 	if err != nil {
@@ -47,14 +48,14 @@ func run(ctx context.Context, out io.Writer, all bool) error {
 	metrics := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	defer metrics.Close()
 
-	if err := makeCalls(ctx, meters); err != nil {
+	if err := makeCalls(ctx, meters, urls); err != nil {
 		return err
 	}
 	return scrape(ctx, out, metrics.URL, all)
 }
 
-// makeCalls makes calls of each kind, through a client that is measured.
-func makeCalls(ctx context.Context, meters *metric.MeterProvider) error {
+// makeCalls makes calls of each kind, or those of the user, through a client that is measured.
+func makeCalls(ctx context.Context, meters *metric.MeterProvider, urls []string) error {
 	origin := httptest.NewServer(handler())
 	defer origin.Close()
 	telemetry, err := plyotel.New(plyotel.Options{MeterProvider: meters})
@@ -82,6 +83,14 @@ func makeCalls(ctx context.Context, meters *metric.MeterProvider) error {
 		return err
 	}
 	defer client.Close()
+	for _, url := range urls {
+		if err := ply.Discard(client.Get(ctx, url)); err != nil {
+			return err
+		}
+	}
+	if len(urls) > 0 {
+		return nil
+	}
 	for _, id := range []string{"1", "2", "1", "1"} { // the first one at the second attempt, and two from the cache
 		if err := ply.Discard(client.Get(ctx, "/users/{id}", ply.PathValue("id", id))); err != nil {
 			return err

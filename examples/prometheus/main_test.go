@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -12,7 +14,7 @@ import (
 func output(t *testing.T, all bool) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := run(t.Context(), &out, all); err != nil {
+	if err := run(t.Context(), &out, all, nil); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -88,4 +90,16 @@ var (
 
 func stripped(s string) string {
 	return seconds.ReplaceAllString(port.ReplaceAllString(s, `server_port="…"`), "$1 …")
+}
+
+func TestOwnURL(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, false, []string{server.URL}); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !strings.Contains(text, "http_client_request_duration_seconds_count") || strings.Contains(text, "users") {
+		t.Error(text)
+	}
 }

@@ -1,6 +1,7 @@
-// Stack makes a few calls through all layers, to a server in trouble that it starts itself, and prints the record of each.
+// Stack makes a few calls through all layers, and prints the record of each.
 //
-//	cd examples/stack && go run .
+//	go run ./examples/stack          to a server in trouble that it starts itself
+//	go run ./examples/stack URL…     to your own, without credentials
 package main
 
 import (
@@ -26,13 +27,13 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	if err := run(context.Background(), os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "stack:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out io.Writer, urls []string) error {
 	origin := startOrigin()
 	defer origin.Close()
 	store, err := cache.New(cache.Options{})
@@ -44,7 +45,7 @@ func run(ctx context.Context, out io.Writer) error {
 	timeouts := ply.Timeouts{Total: 30 * time.Second} // no layer has one: a server that is silent for ever would be waited for as long
 	client, err := ply.New(ply.Options{BaseURL: origin.URL, Timeouts: timeouts, Use: append([]ply.Middleware{
 		logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}),
-		auth.New(auth.Options{Source: auth.SourceFunc(newToken), Origins: []string{origin.URL}}),
+		auth.New(auth.Options{Source: auth.SourceFunc(newToken), Origins: []string{origin.URL}}), // no other server gets the token
 		decode.New(decode.Options{}),
 		store.Middleware,
 	}, resilience.Standard(resilience.Options{ // the zero Options would do: these are for a tour of two seconds
@@ -58,9 +59,12 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer client.Close()
 	fmt.Fprintf(out, "layers: %s\n", strings.Join(names(client), " → "))
-	for _, path := range tour {
+	if len(urls) == 0 {
+		urls = tour
+	}
+	for _, url := range urls {
 		ctx := ply.WithCallInfo(ctx)
-		text, err := ply.Text(client.Get(ctx, path))
+		text, err := ply.Text(client.Get(ctx, url))
 		info, _ := ply.CallInfoFromContext(ctx)
 		fmt.Fprintf(out, "\n%s\nthe caller has %d bytes and the error %v; %.0f requests\n", info, len(text), err, info.Amplification)
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -12,7 +14,7 @@ import (
 func parts(t *testing.T) (layers string, records []string, log string) {
 	t.Helper()
 	var out bytes.Buffer
-	if err := run(t.Context(), &out); err != nil {
+	if err := run(t.Context(), &out, nil); err != nil {
 		t.Fatal(err)
 	}
 	calls, log, _ := strings.Cut(out.String(), "\nthe log:\n")
@@ -78,4 +80,21 @@ var (
 
 func withoutNumbers(s string) string {
 	return strings.TrimSpace(numbers.ReplaceAllString(phases.ReplaceAllString(s, ""), " …"))
+}
+
+func TestOwnURL(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("a server that is not the program's own got its token")
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+	}))
+	defer server.Close()
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, []string{server.URL, server.URL}); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.Count(text, "the caller has 0 bytes") != 2 || !strings.Contains(text, "cache: hit") {
+		t.Error(text)
+	}
 }

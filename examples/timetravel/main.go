@@ -1,6 +1,6 @@
 // Timetravel replays a week of traffic, 10,000 requests, under three policies in virtual time, and prints what each would have done.
 //
-//	cd examples/timetravel && go run .
+//	go run ./examples/timetravel
 //
 // The traffic is made up, always the same.
 package main
