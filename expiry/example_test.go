@@ -8,6 +8,27 @@ import (
 	"github.com/plyhttp/ply/expiry"
 )
 
+// See what a strategy makes of responses, without a server. Whether one is stored at all, cache.Cache.ExplainResponse says.
+func Example() {
+	s := expiry.First(
+		expiry.ByStatus(map[int]expiry.Strategy{http.StatusNotFound: expiry.After(10 * time.Second)}),
+		expiry.Default(),
+		expiry.After(time.Minute),
+	)
+	for _, resp := range []*http.Response{
+		{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=3600"}}},
+		{StatusCode: 200, Header: http.Header{}},
+		{StatusCode: 404, Header: http.Header{}},
+	} {
+		v := s.Expiry(expiry.Exchange{Request: &http.Request{}, Response: resp, Now: time.Now()})
+		fmt.Println(resp.StatusCode, resp.Header, v.For(0), "overrules the server:", v.Overrules())
+	}
+	// Output:
+	// 200 map[Cache-Control:[max-age=3600]] 1h0m0s overrules the server: false
+	// 200 map[] 1m0s overrules the server: true
+	// 404 map[] 10s overrules the server: true
+}
+
 // Ignore what the server says, keep for an hour.
 func ExampleAfter() {
 	v := expiry.After(time.Hour).Expiry(exchange("http://example.com/", 200, "Cache-Control: no-store"))
@@ -56,10 +77,14 @@ func ExampleFirst_default() {
 	// 0s
 }
 
+// Follow the server, but keep nothing for less than ten seconds or more than a minute.
 func ExampleClamp() {
 	s := expiry.Clamp(expiry.Default(), 10*time.Second, time.Minute)
 	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Cache-Control: max-age=3600")).For(0))
-	// Output: 1m0s
+	fmt.Println(s.Expiry(exchange("http://example.com/", 200, "Cache-Control: max-age=1")).For(0))
+	// Output:
+	// 1m0s
+	// 10s
 }
 
 func ExamplePrecedence() {
@@ -89,10 +114,14 @@ func ExampleNoStore() {
 	// Output: true
 }
 
+// Keep a 404 for a minute: errors are kept only if their status is named. The server decides about all others.
 func ExampleByStatus() {
-	s := expiry.ByStatus(map[int]expiry.Strategy{503: expiry.After(time.Second)})
-	fmt.Println(s.Expiry(exchange("http://example.com/", 503)).For(0))
-	// Output: 1s
+	s := expiry.First(expiry.ByStatus(map[int]expiry.Strategy{404: expiry.After(time.Minute)}), expiry.Default())
+	fmt.Println(s.Expiry(exchange("http://example.com/", 404)).For(0))
+	fmt.Println(s.Expiry(exchange("http://example.com/", 503)).Silent())
+	// Output:
+	// 1m0s
+	// true
 }
 
 func ExampleByType() {
@@ -113,10 +142,12 @@ func ExampleSliding() {
 	// Output: true
 }
 
+// A minute in which an old answer comes at once while a new one is fetched, and an hour in which it stands in for an error.
 func ExampleStaleWindows() {
-	s := expiry.StaleWindows(expiry.Default(), time.Minute, time.Hour)
-	fmt.Println(s.Expiry(exchange("http://example.com/", 200)).StaleIfError)
-	// Output: 1h0m0s
+	s := expiry.StaleWindows(expiry.First(expiry.Default(), expiry.After(10*time.Second)), time.Minute, time.Hour)
+	v := s.Expiry(exchange("http://example.com/", 200))
+	fmt.Println(v.For(0), v.StaleWhileRevalidate, v.StaleIfError)
+	// Output: 10s 1m0s 1h0m0s
 }
 
 func ExampleNeverExpires() {

@@ -1,6 +1,7 @@
 package keying_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -96,16 +97,96 @@ func ExampleBody() {
 	// Output: true
 }
 
+// requestKey returns the key of a request with header fields, given as name, value, name, value; or the error that says why there is none.
+func requestKey(s keying.Strategy, method, url, body string, header ...string) string {
+	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	key, err := s.AppendKey(nil, r)
+	if err != nil {
+		return err.Error()
+	}
+	return string(key)
+}
+
+// A server that answers by a field which it does not name in Vary.
 func ExampleHeader() {
 	s := keying.New(keying.Header("X-Api-Version"))
-	fmt.Println(sameKey(s, "http://example.com/", "http://example.com/"))
-	// Output: true
+	v1 := requestKey(s, "GET", "http://example.com/", "", "X-Api-Version", "1", "Accept", "text/html")
+	fmt.Println(v1 == requestKey(s, "GET", "http://example.com/", "", "X-Api-Version", "1"))
+	fmt.Println(v1 == requestKey(s, "GET", "http://example.com/", "", "X-Api-Version", "2"))
+	// Output:
+	// true
+	// false
+}
+
+// A server that sends no Vary at all: all fields count but those that differ each time.
+func ExampleAllHeaders() {
+	s := keying.New(keying.AllHeaders("Traceparent"))
+	english := requestKey(s, "GET", "http://example.com/", "", "Accept-Language", "en", "Traceparent", "00-1-1-00")
+	fmt.Println(english == requestKey(s, "GET", "http://example.com/", "", "Accept-Language", "en", "Traceparent", "00-2-2-00"))
+	fmt.Println(english == requestKey(s, "GET", "http://example.com/", "", "Accept-Language", "de"))
+	// Output:
+	// true
+	// false
 }
 
 func ExampleMethod() {
 	s := keying.New(keying.Method(), keying.Body(keying.BodyOptions{}))
-	fmt.Println(sameKey(s, "http://example.com/", "http://example.com/"))
-	// Output: true
+	fmt.Println(requestKey(s, "POST", "http://example.com/", "x") == requestKey(s, "PATCH", "http://example.com/", "x"))
+	// Output: false
+}
+
+// How to test a strategy: what is to share has one key, and two users have not.
+func Example() {
+	s := keying.New(keying.URL(keying.URLOptions{Ignore: []string{"utm_source"}}))
+	alice := requestKey(s, "GET", "https://news.example/7", "", "Authorization", "Bearer alice")
+	fmt.Println("a link in a mail shares:", alice == requestKey(s, "GET", "https://news.example/7?utm_source=mail", "", "Authorization", "Bearer alice"))
+	fmt.Println("bob shares:", alice == requestKey(s, "GET", "https://news.example/7", "", "Authorization", "Bearer bob"))
+	// Output:
+	// a link in a mail shares: true
+	// bob shares: false
+}
+
+// GraphQL over POST: documents are compared by their tokens, and a mutation has no key. The cache needs POST in its Methods.
+func ExampleBody_graphQL() {
+	s := keying.New(keying.Body(keying.BodyOptions{Format: keying.FormatGraphQL}))
+	me := requestKey(s, "POST", "https://api.example/graphql", `{"query": "{me{id}}"}`, "Content-Type", "application/json")
+	fmt.Println(me == requestKey(s, "POST", "https://api.example/graphql", `{"query": "{ me { id } }"}`, "Content-Type", "application/json"))
+	fmt.Println(requestKey(s, "POST", "https://api.example/graphql", `{"query": "mutation { rename }"}`, "Content-Type", "application/json"))
+	// Output:
+	// true
+	// the GraphQL request is not a query
+}
+
+// The users of one tenant share. A request without a tenant has no key, and is not cached.
+func ExamplePrincipal_tenant() {
+	s := keying.New(keying.Principal(func(r *http.Request) (string, error) {
+		if tenant := r.Header.Get("X-Tenant"); tenant != "" {
+			return tenant, nil
+		}
+		return "", errors.New("the request has no tenant")
+	}))
+	ada := requestKey(s, "GET", "https://api.example/prices", "", "X-Tenant", "acme", "Authorization", "Bearer ada")
+	fmt.Println(ada == requestKey(s, "GET", "https://api.example/prices", "", "X-Tenant", "acme", "Authorization", "Bearer bob"))
+	fmt.Println(requestKey(s, "GET", "https://api.example/prices", "", "Authorization", "Bearer ada"))
+	// Output:
+	// true
+	// the request has no tenant
+}
+
+// A part of one's own beside the others: the day for which a menu is asked.
+func ExamplePartFunc() {
+	s := keying.New(keying.PartFunc(func(dst []byte, r *http.Request) ([]byte, error) {
+		return append(dst, r.Header.Get("X-Day")...), nil
+	}))
+	monday := requestKey(s, "GET", "https://api.example/menu", "", "X-Day", "monday")
+	fmt.Println(monday == requestKey(s, "GET", "https://api.example/menu", "", "X-Day", "tuesday"))
+	// Output: false
 }
 
 func ExamplePrefix() {

@@ -65,7 +65,7 @@ type Cache struct {
 	imported  atomic.Bool  // memory may have responses under the hashes of their keys; see adopt
 }
 
-// New returns a cache. Its error says which option is wrong.
+// New returns a cache. Close it when it is used no more. Its error is an [*OptionError], which says which option is wrong and what to give instead.
 func New(o Options) (*Cache, error) {
 	if err := o.check(); err != nil {
 		return nil, err

@@ -1,11 +1,52 @@
 // Package cache is an HTTP cache for clients (RFC 9111), as a layer that mounts in any [net/http.Client].
 //
 //	c, err := cache.New(cache.Options{})
-//	…
-//	client := &http.Client{Transport: c.Middleware(nil)}
+//	if err != nil {
+//		return err
+//	}
+//	defer c.Close()
+//	client := &http.Client{Transport: c.Middleware(nil)} // or ply.Wrap, or Use of ply.Options
 //
-// The zero [Options] make a private cache in memory that follows the servers' word. What the cache did for a response stands in
-// its Cache-Status field, which [StatusOf] reads. [Disable] and [WithMode] change the treatment of single requests or of whole scopes.
+// The zero [Options] make a private cache in memory, 64 MiB at most, that follows the servers' word. One [Cache] can stand in several clients.
+// A response is stored when its body has been read to its end: read it, then close it.
+//
+// # What happened
+//
+// Each response says in its Cache-Status field what the cache did (RFC 9211). [StatusOf] reads it: [Status.Outcome] is one word, such as "hit" or "miss",
+// and [Status.Reasons] explains it in sentences. [Cache.Explain] says what would be done with a request, [Cache.ExplainResponse] whether an answer would be stored,
+// and [Cache.Stats] counts. A [Trace] hears of events as they happen.
+//
+// # What is stored, and for how long
+//
+// Responses that the server gives a lifetime or a validator. [Options].Expiry has strategies for all others, and overrules the server where you know better:
+// see package [github.com/plyhttp/ply/expiry]. [WithExpiry] does so for one request. Errors are never kept by a lifetime of your own,
+// unless [expiry.ByStatus] names their status.
+//
+// # Who shares
+//
+// Requests with equal keys share stored responses. The default key has the URL and a hash of the credentials, so users are kept apart.
+// Responses that came over different kinds of connections stay apart, too. [Options].Key says otherwise: see package [github.com/plyhttp/ply/keying].
+// [WithPrincipal] names the user. Whatever adds credentials belongs above the cache.
+//
+// # Scopes
+//
+// [Disable] keeps the cache out of all requests with a context, [WithMode] treats them in another way: [ModeReload], [ModeOnlyIfCached] for a program without
+// a network, [ModeReadOnly] and others. [Cache.SetMode] and [Cache.SetEnabled] do so for all requests. None of it is sent to the server.
+//
+// # Where it is stored
+//
+// In a [Memory], or in any [github.com/plyhttp/ply/store.Store]: files, SQLite, Redis and others, which survive a restart or are shared by a fleet.
+// [Tiered] puts a memory before one. A store that fails never fails a request.
+//
+// # Looking after it
+//
+// [Cache.DeleteURL], [Cache.DeletePattern], [Cache.DeleteTag], [Cache.DeletePrincipal] and [Cache.Clear] remove what is stored, and keep out what is on its way.
+// [Cache.Entries] lists it, [Warm] fills it, [Cache.Export] and [Copy] move it, [Cache.Verify] checks it.
+//
+// The guides are docs/caching.md, keying.md, expiry.md, scopes.md and auth.md of the repository; docs/troubleshooting.md has the twenty commonest surprises,
+// and docs/cache-reference.md every detail of Cache-Status.
+//
+// # Where to look
 //
 // The rules are in internal/rfc9111, pure functions in files named for the sections of the RFC; stored responses in internal/stored, the stores in internal/memory
 // and internal/durable, bodies in internal/stream. Here are the effects:

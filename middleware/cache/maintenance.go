@@ -55,7 +55,7 @@ func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// DeleteStale removes the stored responses that are stale at this moment, and returns how many there were.
+// DeleteStale removes the stored responses that are stale at this moment, and returns how many there were. A store that cannot list what it holds is an error.
 func (c *Cache) DeleteStale(ctx context.Context) (int, error) {
 	now := time.Now()
 	return c.deleteWhere(ctx, func(e *stored.Entry) bool { return e.FreshFor(now) <= 0 })
@@ -118,7 +118,8 @@ func (c *Cache) judgeAgain(ctx context.Context, e *stored.Entry) *stored.Entry {
 	return again
 }
 
-// Clear removes everything.
+// Clear removes everything, for every principal. No response that this cache has under way from the origin meanwhile is stored. The error is that of the store.
+// To clear an empty cache is no error.
 func (c *Cache) Clear(ctx context.Context) error {
 	c.removals.Add(1)
 	defer c.removals.Add(-1)

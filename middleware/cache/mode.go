@@ -74,7 +74,8 @@ func choosing(ctx context.Context, change func(*choices)) context.Context {
 }
 
 // WithExpiry returns a context for requests whose answers stay fresh for as long as s says, rather than the cache's own strategy
-// ([expiry.Precedence] asks both in its order). Where s is silent, the cache's own strategy counts. It is never sent to the server.
+// ([expiry.Precedence] asks both in its order). Where s is silent, the cache's own strategy counts.
+// It decides when a response is fetched or validated: a hit on what is stored keeps its lifetime. A nil s undoes an outer one. It is never sent to the server.
 func WithExpiry(ctx context.Context, s expiry.Strategy) context.Context {
 	return choosing(ctx, func(c *choices) { c.expiry = s })
 }
@@ -82,8 +83,11 @@ func WithExpiry(ctx context.Context, s expiry.Strategy) context.Context {
 func expiryOf(ctx context.Context) expiry.Strategy { return choicesOf(ctx).expiry }
 
 // WithMode returns a context for requests that the cache treats as m says. The mode of the innermost context counts, and before that of [Options.Mode]
-// and [Cache.SetMode]: ModeDefault undoes an outer one. It is never sent to the server.
+// and [Cache.SetMode]: ModeDefault undoes an outer one. A number that is no mode is ModeDefault. It is never sent to the server.
 func WithMode(ctx context.Context, m Mode) context.Context {
+	if !m.valid() {
+		m = ModeDefault
+	}
 	return choosing(ctx, func(c *choices) { c.mode, c.moded = m, true })
 }
 

@@ -25,6 +25,7 @@ func TestModes(t *testing.T) {
 		{cache.ModeForceCache, "miss", "hit", "stale"},
 		{cache.ModeOnlyIfCached, "refused", "hit", "stale"},
 		{cache.ModeReadOnly, "miss", "hit", "refreshed"},
+		{cache.ModeReadOnly + 1, "miss", "hit", "refreshed"}, // no mode
 	} {
 		t.Run(test.mode.String(), func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {

@@ -24,6 +24,7 @@ type NotStoredError struct {
 	Err    error  // of the body or of the store, or nil
 }
 
+// Error has the reason and its source. What it shows of Err is redacted.
 func (e *NotStoredError) Error() string {
 	text := fmt.Sprintf("cache: save: not stored: %s (%s)", e.Reason, e.Source)
 	if e.Err != nil {

@@ -36,7 +36,7 @@ type Trace struct {
 	// has not paid for it: then nothing follows.
 	RefreshAhead func(r *http.Request, paid bool)
 
-	// Fault is called when a store fails. The request goes on as if nothing were stored.
+	// Fault is called when a store fails, with the operation in a word, such as "get", "update" or "clear". The request goes on as if nothing were stored.
 	// That a store has dropped a part of a body for room, or another process has replaced it, is no failure.
 	Fault func(operation string, err error)
 }
