@@ -47,7 +47,7 @@ func TestGuideListsWhyThereIsNoKey(t *testing.T) {
 		{keying.New(keying.Body(keying.BodyOptions{})), stream},
 		{keying.New(keying.Body(keying.BodyOptions{MaxBytes: 1})), request("{}")},
 		{graphQL, request(`{"query": "mutation { rename }"}`)},
-		{graphQL, request("{}")},
+		{graphQL, request("{me}")},
 		{graphQL, twice},
 		{keying.Default(), signed},
 	} {
