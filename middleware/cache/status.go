@@ -41,8 +41,11 @@ type Status struct {
 // Outcome names what happened in one word: "hit", "stale" (answered from the store past its freshness),
 // "revalidated" (the origin confirmed what is stored, or what the caller has in its place), "refreshed" (the origin replaced it), "miss",
 // "bypassed" (the cache was not used) or "refused" (only the store was allowed, and had nothing).
-// Records of calls, logs and telemetry use the same words, and [Stats] counts by them.
+// Records of calls, logs and telemetry use the same words, and [Stats] counts by them. The zero Status, that of a response which no cache has seen, has none: "".
 func (s Status) Outcome() string {
+	if s == (Status{}) {
+		return ""
+	}
 	return s.member().Word()
 }
 

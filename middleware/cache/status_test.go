@@ -21,3 +21,16 @@ func TestCacheStatusIsRemovedFrom101(t *testing.T) {
 		}
 	})
 }
+
+// A response that no cache has seen was not refused by one.
+func TestStatusOfAResponseThatNoCacheHasSeenHasNoOutcome(t *testing.T) {
+	for name, resp := range map[string]*http.Response{
+		"none":              nil,
+		"without the field": {Header: http.Header{}},
+		"of another cache":  {Header: http.Header{"Cache-Status": {"other; hit"}}},
+	} {
+		if s, ok := cache.StatusOf(resp); ok || s.Outcome() != "" {
+			t.Errorf("%s: %q, %t", name, s.Outcome(), ok)
+		}
+	}
+}
