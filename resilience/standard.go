@@ -17,9 +17,9 @@ import (
 // It has no timeout, since it cannot know how long an answer may take. Against a server that accepts requests and is silent for ever, set ply.Options.Timeouts, or Retry.AttemptTimeout,
 // which gives each attempt its own time; without either, such a call waits until its context ends, and holds its slot of the limit.
 type Options struct {
-	Retry   retry.Options
-	Hedge   hedge.Options
-	Breaker breaker.Options
+	Retry   retry.Options   // zero means three attempts with full jitter
+	Hedge   hedge.Options   // zero means a copy of what takes longer than 95 % of the others
+	Breaker breaker.Options // zero means open at 70 % of ten requests or more within ten seconds
 
 	// Limit is what the server gets at most. Zero means Adaptive.
 	Limit limit.Options
@@ -32,17 +32,17 @@ type Options struct {
 	// Zero means the host and port of the URL.
 	Key func(*http.Request) string
 
-	// NoHedge, NoBreaker and NoLimit leave out a layer. For a call without retries there is retry.Disable.
+	// NoHedge, NoBreaker and NoLimit leave out a layer. Zero means all of them. For a call without retries there is retry.Disable.
 	NoHedge, NoBreaker, NoLimit bool
 }
 
 // Chain is the layers and what they share, for a program that wants to see how they stand. Those that were left out are nil.
 type Chain struct {
-	Retry   func(http.RoundTripper) http.RoundTripper
-	Hedge   *hedge.Hedger
-	Breaker *breaker.Breaker
-	Limit   *limit.Limiter
-	Budget  *budget.Budget
+	Retry   func(http.RoundTripper) http.RoundTripper // the outermost of the four
+	Hedge   *hedge.Hedger                             // says how slow is slow, by host
+	Breaker *breaker.Breaker                          // says for which hosts it is open
+	Limit   *limit.Limiter                            // says how many requests wait and are under way
+	Budget  *budget.Budget                            // that of Options, or the new one; says what was sent beside the calls
 }
 
 // New makes the layers. The error is that of the first whose options cannot mean anything.

@@ -40,11 +40,11 @@ type Options struct {
 	// that are not on the list of harmless ones, show as REDACTED.
 	Redactor *redact.Redactor
 
-	// Headers adds the header fields of request and response, each value as the Redactor shows it.
+	// Headers adds the header fields of request and response, each value as the Redactor shows it. False means none.
 	Headers bool
 
 	// Connection adds the address at the other end of the connection, and whether the connection was reused,
-	// if the transport supports [net/http/httptrace].
+	// if the transport supports [net/http/httptrace]. False means neither.
 	Connection bool
 
 	// BodyBytes is how many bytes of each body are added. They are copied as the body passes: nothing is read ahead or held back.

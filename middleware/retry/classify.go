@@ -21,13 +21,13 @@ type Rule func(a *Attempt) Verdict
 
 // Attempt describes one attempt to a [Rule]. Either Response or Err is set.
 type Attempt struct {
-	Request    *http.Request // as sent
-	Response   *http.Response
-	Err        error
-	Number     int           // counts from 1
-	Idempotent bool          // the request is safe to send twice, by method, key or [WithIdempotent]
-	Wrote      bool          // false only if the request was provably not written
-	Duration   time.Duration // to the response's header, or to the error
+	Request    *http.Request  // as sent
+	Response   *http.Response // its body is the layer's to read and to close; nil with Err
+	Err        error          // of the layers below; nil with Response
+	Number     int            // counts from 1
+	Idempotent bool           // the request is safe to send twice, by method, key or [WithIdempotent]
+	Wrote      bool           // false only if the request was provably not written
+	Duration   time.Duration  // to the response's header, or to the error
 }
 
 // DefaultRule is the rule after all others: the table in docs/retry.md.

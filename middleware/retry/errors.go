@@ -18,10 +18,10 @@ import (
 // [context.DeadlineExceeded] if the next wait did not fit before a deadline, the error of the caller's context if that is done,
 // or what Options.Prepare or the request's GetBody returned. Its text has no secret of the URL.
 type Error struct {
-	Method   string
-	URL      string // redacted
-	Attempts []Outcome
-	Stop     Stop
+	Method   string        // of the request
+	URL      string        // redacted
+	Attempts []Outcome     // in order
+	Stop     Stop          // why no attempt followed the last one
 	Elapsed  time.Duration // of the whole call
 
 	last     error

@@ -101,5 +101,5 @@ func WithInfo(ctx context.Context) (_ context.Context, info func() (Info, bool))
 type Event struct {
 	Attempt Attempt       // the last one
 	Wait    time.Duration // before the next one; zero when giving up
-	Info    Info
+	Info    Info          // of the call so far
 }

@@ -39,7 +39,7 @@ func (s State) String() string { return gobreaker.State(s).String() }
 
 // OpenError reports a request that was not sent, because the breaker of its key is open, or half-open with all its probes under way.
 type OpenError struct {
-	Key   string
+	Key   string    // the host, or what Options.Key returned
 	Until time.Time // when the next probe may be sent; zero if probes are under way
 }
 

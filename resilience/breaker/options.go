@@ -54,9 +54,9 @@ type Options struct {
 
 // Change is one change of the state of one key.
 type Change struct {
-	Key      string
-	From, To State
-	At       time.Time
+	Key      string    // the host, or what Options.Key returned
+	From, To State     // before and after it
+	At       time.Time // when
 }
 
 // OptionError reports a field of [Options] that cannot be carried out. Its Package is "breaker".

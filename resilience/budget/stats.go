@@ -6,8 +6,8 @@ import "time"
 type Stats struct {
 	Calls     int64 // pass of a request into the retry layer, the hops of redirects included
 	Retries   int64 // extra requests that were paid for, by their kind
-	Hedges    int64
-	Refreshes int64
+	Hedges    int64 // copies of slow requests
+	Refreshes int64 // what a cache fetched ahead of time
 	Refused   int64 // extra requests of any kind that were not allowed
 
 	// Amplification is what was sent in the last minute for each call: 1.05 if there were five extra requests for a hundred calls.

@@ -42,9 +42,9 @@ const (
 
 // Error reports a request that was not sent, because its key had no room for it.
 type Error struct {
-	Key    string // the host, or what Options.Key returned
-	Reason Reason
-	Waited time.Duration
+	Key    string        // the host, or what Options.Key returned
+	Reason Reason        // why
+	Waited time.Duration // before it was given up
 
 	cause error // of a context that is done
 }

@@ -40,10 +40,12 @@ type Options struct {
 	MaxRecordBytes int
 
 	// EventuallyConsistent has reads cost half as much. A Get may then miss what was put in the second before, so that an invalidation may take effect that much later.
+	// Zero means consistent reads.
 	EventuallyConsistent bool
 
 	// CreateTable has the store create the table, in the background, when a call finds that there is none; see [Store.CreateTable].
 	// Until the table is active, which takes some seconds, calls return errors. It needs the right to do so, which a program in production need not have.
+	// Zero means that calls return errors until the table is there.
 	CreateTable bool
 
 	// Timeout is the longest that one call to DynamoDB may take if its context has more time, retries included. Zero means two seconds. The cache brings its own, shorter one.

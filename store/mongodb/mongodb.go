@@ -34,7 +34,7 @@ type Options struct {
 	// MaxRecordBytes bounds the records that the store writes and reads. Zero means 2 MiB, which is what the cache needs. A document of MongoDB has 16 MB at most.
 	MaxRecordBytes int
 
-	// Journal has each change wait until it is in the journal on the disks of a majority, instead of in their memory.
+	// Journal has each change wait until it is in the journal on the disks of a majority. Zero means that their memory is enough.
 	Journal bool
 
 	// Timeout is the longest that one call may take if its context has more time. Zero means two seconds. The cache brings its own, shorter one.

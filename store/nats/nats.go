@@ -46,7 +46,7 @@ type Options struct {
 	// Calls is the number of calls that may run at once. Others wait until their context is done. Zero means 64.
 	Calls int
 
-	// Connect has further options for the connection that [Open] makes, such as UserCredentials, Secure or RootCAs of nats.go.
+	// Connect has further options for the connection that [Open] makes, such as UserCredentials, Secure or RootCAs of nats.go. Nil means none.
 	Connect []natsgo.Option
 }
 

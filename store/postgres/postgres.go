@@ -31,6 +31,7 @@ type Options struct {
 
 	// Logged makes a table that the server logs, like others: it survives a crash of the server, goes to replicas, and every change waits for the disk.
 	// It counts when the table is made. ALTER TABLE … SET LOGGED or UNLOGGED changes one that is there.
+	// Zero means an UNLOGGED table, which a crash of the server empties.
 	Logged bool
 
 	// OrphanAge is how long the pieces of a body may wait for the entry that they belong to. Those that wait longer are what a crash has left.

@@ -11,7 +11,7 @@
 //
 //	$ redis-cli --scan --pattern 'ply:*'
 //	$ redis-cli getrange ply:KEY 0 300
-//	ply1 4be1d2ba09f2c357 001794480000000 entry owner= key=KEY label=GET https://example.com/
+//	ply1 4be1d2ba09f2c357 001794480000000 entry owner= key=KEY label=https://example.com/
 //
 // which is the format, the record's version, its end in milliseconds since 1970 (0 is never), and what the record is for. All changes are compare-and-swap in one round trip,
 // by a script of one key, which clusters like, or by SET with NX for what is large and new. A key that holds something else than a string is left alone, a string that no ply wrote is replaced.

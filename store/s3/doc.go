@@ -15,7 +15,7 @@
 // Each record is one object, PREFIX/KEY.ply, which begins with a line that people can read:
 //
 //	$ aws s3api get-object --bucket my-bucket --key ply/KEY.ply --range bytes=0-1023 /dev/stdout
-//	ply1 5ad1c0f3 nonce=4be1d2ba09f2c357 expires=1794480000000 kind=1/entry size=1830 sum=9d2b71c4 owner= key=KEY label=GET https://example.com/
+//	ply1 5ad1c0f3 nonce=4be1d2ba09f2c357 expires=1794480000000 kind=1/entry size=1830 sum=9d2b71c4 owner= key=KEY label=https://example.com/
 //
 // with checksums (CRC-32C) of the line and the data, a nonce by which no two objects are alike, and the time at which the record ends, in milliseconds since 1970 (0 is never).
 // All of it is in the object and none in its metadata: a GET of the first KiB costs what a HEAD does. A record has less than 2 MiB, and a server takes parts of an upload

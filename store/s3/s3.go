@@ -37,7 +37,7 @@ type Options struct {
 	// Zero means Amazon S3, or what the SDK finds in AWS_ENDPOINT_URL_S3.
 	Endpoint string
 
-	// PathStyle puts the bucket into the path of a URL and not into its host, as most servers other than Amazon's need.
+	// PathStyle puts the bucket into the path of a URL and not into its host, as most servers other than Amazon's need. Zero means into the host.
 	PathStyle bool
 
 	// Credentials sign the requests. Zero means the SDK's chain: the environment, the shared files, the roles of containers and machines.

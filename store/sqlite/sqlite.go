@@ -26,6 +26,7 @@ type Options struct {
 	OrphanAge time.Duration
 
 	// OnReset is called when the file turned out to be damaged, and everything in it was dropped. It may be called from several goroutines, and must not call the store.
+	// Nil means that no function is.
 	OnReset func(reason error)
 }
 
