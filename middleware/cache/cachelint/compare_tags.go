@@ -14,8 +14,8 @@ var tagRules = []severalRule{
 	{Rule{"304-without-etag", Warning, "RFC 9110 §15.4.5", "Send with 304 the ETag that a 200 would have."}, noTagIn304},
 	{Rule{"condition-ignored", Warning, "RFC 9110 §13.1.2, §13.1.3", "Compare If-None-Match with the tag that you send, weakly (Apache before 2.4.26 does not know its own -gzip: ModDeflate's DeflateAlterETag), and answer 304."}, conditionIgnored},
 	{Rule{"etag-shared-by-encodings", Error, "RFC 9110 §8.8.3.3", "Give each content coding a tag of its own, or a weak one: a strong tag says that the bytes are the same, and they are not."}, tagShared},
-	{Rule{"etag-weakened-by-encoding", Note, "RFC 9110 §8.8.3, §13.1.5", "Nothing, if ranges and If-Match do not matter: nginx weakens the tag of what it compresses. Otherwise send content that was compressed beforehand (gzip_static)."}, tagWeakened},
-	{Rule{"encoding-drops-etag", Warning, "RFC 9110 §8.8.3", "Keep the tag when compressing, weakened if need be: without it the compressed variant, which most clients get, cannot be validated."}, tagDropped},
+	{Rule{"etag-weakened-by-encoding", Note, "RFC 9110 §8.8.3, §13.1.1, §13.1.5", "Nothing, if ranges and If-Match do not matter: nginx weakens the tag of what it compresses. Otherwise send content that was compressed beforehand (gzip_static)."}, tagWeakened},
+	{Rule{"encoding-drops-etag", Warning, "RFC 9110 §8.8.3.1", "Keep the tag when compressing, weakened if need be: without it the compressed variant, which most clients get, cannot be validated."}, tagDropped},
 	{Rule{"etag-unstable", Warning, "RFC 9110 §8.8.1", "Make the tag of the content alone, not of an inode or a start time: servers behind one balancer must agree on it."}, tagUnstable},
 }
 

@@ -5,7 +5,7 @@ import "github.com/plyhttp/ply/internal/field"
 // scopeRules are about whom a response is for, and about fields for one kind of cache.
 var scopeRules = []singleRule{
 	{Rule{"set-cookie-shared", Error, "RFC 9111 §7.3", "Send private or no-store with what sets a cookie, or do not set it here: a shared cache may give the cookie to all who ask."}, setCookieShared},
-	{Rule{"surrogate-control-leaks", Note, "Edge Architecture Specification, RFC 9213 §2", "Have the CDN remove it, or send CDN-Cache-Control, which may go further: Surrogate-Control is for the next proxy alone."}, surrogateLeaks},
+	{Rule{"surrogate-control-leaks", Note, "Edge Architecture Specification, RFC 9213 §3", "Have the CDN remove it, or send CDN-Cache-Control, which may go further: Surrogate-Control is for the next proxy alone."}, surrogateLeaks},
 	{Rule{"cdn-cache-control-malformed", Error, "RFC 9213 §2.1", "Write it as a structured dictionary: lower case, whole numbers without quotes. One mistake voids the whole field."}, cdnMalformed},
 	{Rule{"connection-names-caching-field", Error, "RFC 9110 §7.6.1", "Take the name out of Connection: proxies remove the field, and what governs caches gets lost."}, connectionNames},
 }

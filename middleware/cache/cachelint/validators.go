@@ -7,7 +7,7 @@ import (
 
 // validatorRules are about ETag and Last-Modified (RFC 9110 §8.8).
 var validatorRules = []singleRule{
-	{Rule{"no-validator", Warning, "RFC 9110 §8.8, RFC 9111 §4.3.1", "Send an ETag or Last-Modified, and answer If-None-Match and If-Modified-Since with 304: without them, what is stale is sent whole again."}, noValidator},
+	{Rule{"no-validator", Warning, "RFC 9110 §8.8.2.1, §8.8.3.1, RFC 9111 §4.3.1", "Send an ETag or Last-Modified, and answer If-None-Match and If-Modified-Since with 304: without them, what is stale is sent whole again."}, noValidator},
 	{Rule{"etag-malformed", Error, "RFC 9110 §8.8.3", "Put the tag into double quotes: ETag: \"abc\"."}, etagMalformed},
 	{Rule{"last-modified-invalid", Warning, "RFC 9110 §8.8.2", "Send a date in the format Sun, 06 Nov 1994 08:49:37 GMT."}, lastModifiedInvalid},
 	{Rule{"last-modified-in-future", Warning, "RFC 9110 §8.8.2.1", "Send no later time than Date: a server must take Date in its place, and caches can neither validate by it nor guess from it."}, lastModifiedInFuture},
