@@ -45,14 +45,14 @@ shown. Into a file or a pipe each byte goes as it is.
 
 Secrets come from the environment or a file, for other users can read the arguments of a
 process: --bearer env:TOKEN, --user NAME --password file:PATH, -H @FILE, or a netrc file.`,
-		Example: `  ply get https://example.com                        the body on stdout
-  ply get -v https://example.com                     and the record of the call on stderr
-  ply get -O https://example.com/image.iso           into image.iso, continued after a break
-  ply get --offline https://example.com              what the cache has, however old
-  ply get --json '{"name":"x"}' https://example.com  POST of JSON; @FILE and - are its sources, too
+		Example: `  ply get https://example.com                         the body on stdout
+  ply get -v https://example.com                      and the record of the call on stderr
+  ply get -O https://example.com/image.iso            into image.iso, continued after a break
+  ply get --offline https://example.com               what the cache has, however old
+  ply get --json '{"name":"x"}' https://example.com   POST of JSON; @FILE and - are its sources, too
   ply get --bearer env:TOKEN --curl https://example.com   the curl command that does the same
-  ply get --har all.har https://example.com          an archive: fields without secrets, bodies as they came
-  ply get --parallel 4 -O $(cat urls)                four downloads at a time`,
+  ply get --har all.har https://example.com           an archive: fields without secrets, bodies as they came
+  ply get --parallel 4 -O $(cat urls)                 four downloads at a time`,
 		Args:              atLeastOneURL,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), e, args) },
 		ValidArgsFunction: f.completeURL,

@@ -34,6 +34,9 @@ for --color. NO_COLOR, HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NETRC mean what the
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				return usageErrorf("there is no command %q: did you mean %s?", args[0], strings.Join(near, " or "))
 			}
+			if strings.Contains(args[0], "://") {
+				return usageErrorf("there is no command %q: to get a URL, write ply get URL", args[0])
+			}
 			return usageErrorf("there is no command %q", args[0])
 		},
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

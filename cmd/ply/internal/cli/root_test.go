@@ -86,6 +86,22 @@ func TestEnvironmentGivesDefaultsThatFlagsOverride(t *testing.T) {
 	assert.Equal(t, exitUsage, got.code)
 	assert.Contains(t, got.stderr, `--format is "xml": give text, json`)
 	assert.Equal(t, exitOK, p.run(t, "get", "--format", "text", "--curl", "http://example.com").code)
+}
+
+// A slip is refused with what was meant, as far as that can be guessed, and without its secrets.
+func TestWhatIsNoCommandAndNoURLIsRefusedWithAHint(t *testing.T) {
 	assert.Contains(t, runPly(t, "gte").stderr, `there is no command "gte": did you mean get?`)
+	assert.Contains(t, runPly(t, "https://h.test/?token=canary").stderr, `there is no command "https://h.test/?token=REDACTED": to get a URL, write ply get URL`)
+	for arg, want := range map[string]string{
+		"h.test/a?token=canary": `"h.test/a?token=REDACTED" is no URL: write https://h.test/a?token=REDACTED`, "ftp://h.test": `"ftp://h.test" is no URL: write https://HOST/PATH`,
+		"u:canary@h.test": "is no URL: write https://HOST/PATH", "localhost:80": `"localhost:80" is no URL: write https://HOST/PATH`,
+	} {
+		for _, command := range []string{"get", "explain", "lint"} {
+			got := runPly(t, command, arg)
+			assert.Equal(t, exitUsage, got.code)
+			assert.Contains(t, got.stderr, want)
+			assert.NotContains(t, got.stderr, "canary")
+		}
+	}
 	assert.Contains(t, runPly(t, "--version").stdout, "ply version ")
 }

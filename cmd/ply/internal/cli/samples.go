@@ -62,6 +62,9 @@ func (f *sampleFlags) checkURLs(urls []string) error {
 func parseURL(arg string) (*url.URL, error) {
 	u, err := url.Parse(arg)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		if u, err := url.Parse("https://" + arg); err == nil && u.User == nil && u.Host != "" && !strings.Contains(arg, ":") {
+			return nil, usageErrorf("%q is no URL: write https://%s", printableLine(arg), printableLine(arg))
+		}
 		return nil, usageErrorf("%q is no URL: write https://HOST/PATH", printableLine(arg))
 	}
 	return u, nil
