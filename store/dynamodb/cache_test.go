@@ -81,7 +81,7 @@ func TestThrottledStoreFailsNoRequest(t *testing.T) {
 	testutil.Eventually(t, "a hit", func() bool { return fetch(t, client, "/100/y", "max-age=600") })
 }
 
-// What a cache asks of DynamoDB, which docs/stores.md states as what it costs.
+// What a cache asks of DynamoDB, which docs/stores-operating.md states as what it costs.
 func TestCallsOfACache(t *testing.T) {
 	srv := startServer(t)
 	s, calls := openIntercepted(t, srv.Addr, dynamodb.Options{})
@@ -106,7 +106,7 @@ func TestCallsOfACache(t *testing.T) {
 	}
 }
 
-// What each call costs in calls of DynamoDB, which docs/stores.md states.
+// What each call costs in calls of DynamoDB, which docs/stores-operating.md states.
 func TestCallsOfEachOperation(t *testing.T) {
 	srv := startServer(t)
 	s, calls := openIntercepted(t, srv.Addr, dynamodb.Options{})

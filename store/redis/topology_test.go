@@ -208,7 +208,7 @@ func TestSentinel(t *testing.T) {
 	})
 }
 
-// rights make a user who may do what docs/stores.md says is needed.
+// rights make a user who may do what docs/stores-operating.md says is needed.
 func rights(password string) []any {
 	return []any{"ACL", "SETUSER", "app", "on", ">" + password, "~ply:*", "resetchannels", "-@all",
 		"+getrange", "+evalsha", "+eval", "+set", "+unlink", "+scan", "+ping", "+hello", "+select", "+client|tracking", "+client|setname"}

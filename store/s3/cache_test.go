@@ -148,7 +148,7 @@ func TestProcessesShareResponsesAndInvalidations(t *testing.T) {
 	}
 }
 
-// What the table of costs in docs/stores.md says.
+// What the table of costs in docs/stores-operating.md says.
 func TestRequestsOfACache(t *testing.T) {
 	t.Parallel()
 	f, s := fakeServer(t, s3.Options{})

@@ -8,7 +8,7 @@
 // Importing the package registers the scheme s3 with store.OpenURL.
 //
 // A bucket is slow (tens of milliseconds) and each request has its price: take it for large and long-lived answers, with copies in memory before it,
-// and give the cache a StoreTimeout that it can keep. docs/stores.md says what a hit and a miss cost.
+// and give the cache a StoreTimeout that it can keep. docs/stores-operating.md says what a hit and a miss cost.
 //
 // # What is where
 //
