@@ -40,7 +40,7 @@ func (x *StoringExplanation) String() string {
 	if !x.Stored {
 		return fmt.Sprintf("not stored: %s (%s)\n", x.Reason, x.Source)
 	}
-	text := fmt.Sprintf("stored: fresh for %v, of a lifetime of %v\n", (x.FreshnessLifetime - x.Age).Round(time.Second), x.FreshnessLifetime)
+	text := fmt.Sprintf("stored: fresh for %v, of a lifetime of %v\n", (x.FreshnessLifetime - x.Age).Round(time.Second), shownLifetime(x.FreshnessLifetime))
 	if x.Overruled {
 		text += "  the expiry strategy overrules the server\n"
 	}

@@ -119,3 +119,17 @@ func TestExplainResponseKnowsThatWhatIsStoredStandsIn(t *testing.T) {
 		}
 	})
 }
+
+// A tenth of the time since Last-Modified has fractions of a second that say nothing to a reader.
+func TestExplainedHeuristicLifetimeHasWholeSeconds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says("x"), cache.Options{})
+		defer g.Close()
+		time.Sleep(333 * time.Millisecond)
+		modified := time.Now().Add(-100 * time.Hour).UTC().Format(http.TimeFormat)
+		x, err := g.ExplainResponse(t.Context(), g.request(url), reply(200, "x", "Last-Modified: "+modified))
+		if want := "stored: fresh for 10h0m0s, of a lifetime of 10h0m0s\n"; err != nil || x.String() != want {
+			t.Errorf("%v, %v; want %s", x, err, want)
+		}
+	})
+}

@@ -42,7 +42,7 @@ func (s *ExplainedStored) write(b *strings.Builder) {
 	if s.FreshFor <= 0 {
 		left = "stale for " + (-s.FreshFor).Round(time.Second).String()
 	}
-	fmt.Fprintf(b, "  age %v of %v, %s\n", s.Age.Round(time.Second), s.FreshnessLifetime, left)
+	fmt.Fprintf(b, "  age %v of %v, %s\n", s.Age.Round(time.Second), shownLifetime(s.FreshnessLifetime), left)
 	for _, rule := range []struct {
 		on   bool
 		text string
@@ -62,4 +62,12 @@ func (s *ExplainedStored) write(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "  varies on %s: %s %s %s\n", f.Name, f.Request, verb, f.Stored)
 	}
+}
+
+// shownLifetime is a lifetime as people read it: a heuristic one (RFC 9111 §4.2.2) has fractions of a second that say nothing.
+func shownLifetime(d time.Duration) time.Duration {
+	if d < time.Minute {
+		return d
+	}
+	return d.Round(time.Second)
 }
