@@ -124,7 +124,9 @@ var troubles = []trouble{
 			w.Header().Set("Etag", `"v1"`)
 			http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader("x"))
 		}))
-		return c.get(troubleURL) + c.get(troubleURL)
+		bare := newTroubled(t, cache.Options{}, plytest.Text("x", "Cache-Control", "no-cache, max-age=60"))
+		bare.get(troubleURL)
+		return c.get(troubleURL) + c.get(troubleURL) + bare.get(troubleURL)
 	}},
 	{"The server is asked each time: the request demands it", func(t *testing.T) string {
 		c := newTroubled(t, cache.Options{}, plytest.Text("x", "Cache-Control", "max-age=60"))
@@ -137,12 +139,15 @@ var troubles = []trouble{
 	{"The lifetime is shorter than max-age", func(t *testing.T) string {
 		return newTroubled(t, cache.Options{}, plytest.Text("x", "Cache-Control", "max-age=60", "Age", "50")).get(troubleURL)
 	}},
-	{"The answer is old though it has expired", func(t *testing.T) string {
-		c := newTroubled(t, cache.Options{}, plytest.Text("x", "Cache-Control", "max-age=60, stale-while-revalidate=600"))
-		c.get(troubleURL)
-		time.Sleep(65 * time.Second)
-		defer synctest.Wait()
-		return c.get(troubleURL)
+	{"The answer is old though it has expired", func(t *testing.T) (lines string) {
+		for _, header := range [][]string{nil, {"Cache-Control", "max-stale=0"}} {
+			c := newTroubled(t, cache.Options{}, plytest.Text("x", "Cache-Control", "max-age=60, stale-while-revalidate=600"))
+			c.get(troubleURL)
+			time.Sleep(65 * time.Second)
+			lines += c.get(troubleURL, header...)
+			synctest.Wait()
+		}
+		return lines
 	}},
 	{"The answer is old after a write", func(t *testing.T) string {
 		c := newTroubled(t, cache.Options{}, plytest.Text("x", "Cache-Control", "max-age=60"))
