@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -222,4 +223,50 @@ func TestEntryHasTheTagsThatItsResponseGave(t *testing.T) {
 			require.Equal(t, 1, n)
 		})
 	}
+}
+
+// Right after a removal by tag, processes that had no part in it share one fetch as before, and store what it brings:
+// what they know of the tags is in the record that was invalidated, also after one of them has found it so.
+func TestAfterDeleteTagOtherProcessesStoreWhatTheyFetch(t *testing.T) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
+		body := sealed(url, 1, 2000)
+		o := &busy{answer: func(r *http.Request, _ int) (*http.Response, error) {
+			return slowly(r, body, "Cache-Control: max-age=60", "Surrogate-Key: prices"), nil
+		}}
+		caches, chains := newFleet(t, 4, o, open, cache.Options{Tags: cache.SurrogateKey})
+		together(t, 10, chains, url)
+		require.NoError(t, caches[0].DeleteTag(t.Context(), "prices"))
+		time.Sleep(2 * time.Second) // copies in memory are looked at again
+		if a := fetches(cache.WithMode(t.Context(), cache.ModeOnlyIfCached), chains[1], url); a.err != nil || a.Status != 504 {
+			t.Fatalf("%+v", a)
+		}
+		synctest.Wait()
+		outcomes, slowest := together(t, 10, chains[1:], url)
+		if diff := cmp.Diff(map[string]int{"miss": 1, "collapsed": 29}, outcomes); diff != "" || o.asked.Load() != 2 {
+			t.Errorf("the origin was asked %d times, the slowest took %v\n%s", o.asked.Load(), slowest, diff)
+		}
+		noLeases(t, m)
+	})
+}
+
+// Where the tags of an answer could not be known, no process but the one that has removed can store it for a moment.
+// Then each process asks for itself, and none waits for all before it.
+func TestAfterDeleteTagProcessesDoNotWaitForWhatCannotBeStored(t *testing.T) {
+	inEachWay(t, func(t *testing.T, m *storetest.Map, open func() store.Store) {
+		body := sealed(url, 1, 2000)
+		o := &busy{answer: func(r *http.Request, _ int) (*http.Response, error) {
+			return slowly(r, body, "Cache-Control: max-age=60", "Surrogate-Key: prices"), nil // it takes a second
+		}}
+		caches, chains := newFleet(t, 9, o, open, cache.Options{Tags: cache.SurrogateKey})
+		require.NoError(t, caches[0].DeleteTag(t.Context(), "prices"))
+		outcomes, slowest := together(t, 10, chains[1:], url)
+		if diff := cmp.Diff(map[string]int{"miss": 8, "collapsed": 72}, outcomes); diff != "" || slowest > 3*time.Second+contention {
+			t.Errorf("the slowest took %v\n%s", slowest, diff)
+		}
+		time.Sleep(6 * time.Second)
+		if outcomes, _ = together(t, 10, chains[1:], url); outcomes["miss"] != 1 {
+			t.Errorf("after the moment: %v", outcomes)
+		}
+		noLeases(t, m)
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -156,6 +157,14 @@ func (s *Snapshot) current(e *stored.Entry) bool {
 	return true
 }
 
+// changedSince reports whether one of the tags has been invalidated since a time.
+func (s *Snapshot) changedSince(tags []invalidation.Tag, t time.Time) bool {
+	return slices.ContainsFunc(tags, func(tag invalidation.Tag) bool {
+		m, _ := s.Generation(tag)
+		return m.changed.After(t)
+	})
+}
+
 // OlderThan reports whether one of the tags has been invalidated between s and a later snapshot. A generation that came with a stored response
 // is no invalidation.
 func (s *Snapshot) OlderThan(later *Snapshot, tags []invalidation.Tag) bool {
@@ -202,6 +211,10 @@ func (d *Store) madeGeneration(n stored.Generation) bool { return [8]byte(n[:8])
 // ErrOvertaken is why a response is not stored whose tags have other generations now than when its request was sent.
 var ErrOvertaken = errors.New("invalidated meanwhile")
 
+// ErrPerhapsOvertaken is an ErrOvertaken for a response with a tag that was not looked for when its request was sent, and that another process has invalidated
+// since then, or so shortly before that clocks cannot say. Another request that is sent now would not fare better.
+var ErrPerhapsOvertaken = fmt.Errorf("%w, or a moment before", ErrOvertaken)
+
 // generationsFor returns the generations that the tags of e had when its request was sent, where they have those of now at present.
 // It makes those that are missing, and has the store keep all of them as long as e; now has them afterwards.
 func (d *Store) generationsFor(ctx context.Context, e *stored.Entry, seen, now *Snapshot, until time.Time) ([]stored.Generation, error) {
@@ -238,8 +251,10 @@ func (a *adoption) refuses(m *GenerationRecord, own bool) error {
 	case a.known && !a.before.absent() && m.Generation != a.before.Generation:
 		return ErrOvertaken
 	case m.changed.IsZero():
-	case a.known && a.before.absent(), !a.known && !own && m.changed.After(a.requested.Add(-clockSkew)):
+	case a.known && a.before.absent():
 		return ErrOvertaken
+	case !a.known && !own && m.changed.After(a.requested.Add(-clockSkew)):
+		return ErrPerhapsOvertaken
 	}
 	if m.absent() && !a.foreign && time.Since(a.requested) > generationTTL-clockSkew {
 		return ErrOvertaken // a generation may have come and gone

@@ -61,6 +61,8 @@ func (d *Store) Get(ctx context.Context, keys [2][]byte, r *http.Request) (sets 
 }
 
 // arrived keeps a copy of what was read, and has the store forget what is of no use any more. It returns an error for a damaged record.
+//
+// What has tags that were invalidated a moment ago stays: the next response probably has them too, and may be stored if they were looked for; see adoption.refuses.
 func (d *Store) arrived(at *stored.RecordKey, h *readResult) error {
 	d.L1.keep(*at, h.current, h.version, h.began, time.Now())
 	switch {
@@ -68,7 +70,7 @@ func (d *Store) arrived(at *stored.RecordKey, h *readResult) error {
 		name, version := at.Name, h.version
 		d.Workers.GoOnce(name, func(ctx context.Context) { d.Client.DeleteVersion(ctx, name, version) })
 		return ErrDamaged
-	case h.set != nil && h.current == nil && !h.newer:
+	case h.set != nil && h.current == nil && !h.newer && !h.recent:
 		d.forgetInvalidated(*at)
 	}
 	return nil
@@ -96,6 +98,7 @@ type readResult struct {
 	began   invalidation.Moment // in the history of L1, before it was read
 	damaged bool
 	newer   bool // a later version of this module has written the record, or a generation: it stays as it is
+	recent  bool // tags that are not those of the request were invalidated a moment ago
 }
 
 // read reads what is under a key, together with the generations of some tags.
@@ -131,11 +134,13 @@ func (d *Store) readAll(ctx context.Context, all []wanted, tags []invalidation.T
 	if err := d.readGenerations(ctx, seen, missing.Tags); err != nil {
 		return err
 	}
+	recent := seen.changedSince(missing.Tags, now.Add(-2*clockSkew))
 	for i := range all {
 		h := &results[i]
 		if h.set == nil {
 			continue
 		}
+		h.recent = recent
 		if h.newer = seen.newer(tags, h.set); h.newer {
 			continue // processes that can read the generations may know the response to be usable
 		}

@@ -45,7 +45,7 @@ type Release uint8
 
 const (
 	ReleaseInTurn        Release = iota // one of them acquires it
-	ReleaseOnePerProcess                // one of each process goes on without a lease, so that they do not fail one after the other if the origin does
+	ReleaseOnePerProcess                // one of each process goes on without a lease, so that they do not fail one after the other if the origin does, or wait for what none can store
 	ReleaseAll                          // all go on without a lease: what the origin answers is not for several requests
 )
 
@@ -233,6 +233,8 @@ func (l *Lease) release(ctx context.Context, p Release) {
 // ReleaseAfter says how the waiters go on, by what became of the answer in the store: err is nil if it is there.
 func ReleaseAfter(err error) Release {
 	switch {
+	case errors.Is(err, durable.ErrPerhapsOvertaken): // none of the waiters could store its answer, so that each would wait for all before it
+		return ReleaseOnePerProcess
 	case err == nil, errors.Is(err, ErrOlder), errors.Is(err, durable.ErrOvertaken):
 		return ReleaseInTurn
 	case errors.Is(err, store.ErrTooLarge), errors.Is(err, durable.ErrUnfit):
