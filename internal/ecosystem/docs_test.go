@@ -14,6 +14,9 @@ import (
 var libraries = []string{
 	"github.com/google/go-github/v89/github", "github.com/gregjones/httpcache", "github.com/hashicorp/go-retryablehttp",
 	"github.com/imroc/req/v3", "resty.dev/v3",
+	"github.com/failsafe-go/failsafe-go/failsafehttp", "github.com/failsafe-go/failsafe-go/adaptivelimiter", "github.com/failsafe-go/failsafe-go/budget",
+	"github.com/failsafe-go/failsafe-go/cachepolicy", "github.com/failsafe-go/failsafe-go/circuitbreaker", "github.com/failsafe-go/failsafe-go/hedgepolicy",
+	"github.com/failsafe-go/failsafe-go/ratelimiter",
 }
 
 // sources returns the text of all tests of this package.
@@ -85,5 +88,24 @@ func TestEachLibraryIsTested(t *testing.T) {
 		if !strings.Contains(code, `"`+m[1]) {
 			t.Errorf("no test imports %s", m[1])
 		}
+	}
+}
+
+// The names of other libraries for Go that docs/comparison.md gives are exported by the versions that it compares with.
+func TestComparisonNamesWhatOthersHave(t *testing.T) {
+	page, err := os.ReadFile("../../docs/comparison.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker, err := mdcode.New(t.Context(), ".", libraries...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range regexp.MustCompile("`((?:resty|req|retryablehttp|failsafehttp|[a-z]+policy|circuitbreaker|ratelimiter|adaptivelimiter|budget)(?:\\.[A-Z]\\w*){1,2})`").FindAllStringSubmatch(string(page), -1) {
+		names = append(names, m[1])
+	}
+	if undefined := checker.Undefined(t.Context(), names...); len(undefined) > 0 || len(names) < 40 {
+		t.Errorf("of %d names these do not exist: %q", len(names), undefined)
 	}
 }

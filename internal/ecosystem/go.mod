@@ -49,7 +49,6 @@ require (
 require (
 	github.com/andybalholm/brotli v1.2.2 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/endpoint-discovery v1.13.12 // indirect
-	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/icholy/digest v1.2.0 // indirect
 	github.com/refraction-networking/utls v1.8.2 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect

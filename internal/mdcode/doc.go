@@ -16,6 +16,6 @@
 //	block.go     the blocks of a page, with what stands around them
 //	source.go    a block as a file: its kind, its unresolved names and where they come from
 //	packages.go  packages by name, and their export data, from the go command
-//	check.go     the type check; race.go is for tests with -race
+//	check.go     the type check; names.go asks it for single names; race.go is for tests with -race
 //	run.go       programs and tests, run
 package mdcode

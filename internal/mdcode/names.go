@@ -1,0 +1,30 @@
+package mdcode
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Undefined returns those of the names, written pkg.Name or pkg.Type.Member, that no package that blocks know by name exports.
+func (c *Checker) Undefined(ctx context.Context, names ...string) (undefined []string) {
+	blocks := make([]Block, len(names))
+	for i, name := range names {
+		code := "_ = " + name
+		if parts := strings.SplitN(name, ".", 3); len(parts) == 3 {
+			code = "var value " + parts[0] + "." + parts[1] + "\n_ = value." + parts[2]
+		}
+		blocks[i] = Block{Page: name, Line: 1, Code: code + "\n"}
+	}
+	problems := c.Check(ctx, blocks, func(Block) bool { return true })
+	for _, name := range names {
+		// A type is no expression, and a generic function is none without its types; both are defined.
+		if slices.ContainsFunc(problems, func(err error) bool {
+			text, here := strings.CutPrefix(err.Error(), name+":")
+			return here && (strings.Contains(text, "undefined") || strings.Contains(text, "not exported"))
+		}) {
+			undefined = append(undefined, name)
+		}
+	}
+	return undefined
+}
