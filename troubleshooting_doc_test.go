@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 	"github.com/plyhttp/ply/store/storetest"
@@ -54,6 +56,45 @@ func TestTroubleshootingShowsWhatIsPrinted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The table of places to look shows what each of them says.
+func TestTroubleshootingShowsEachPlaceToLook(t *testing.T) {
+	page, err := os.ReadFile("docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "\n| where |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	synctest.Test(t, func(t *testing.T) {
+		for i, row := range strings.Split(table, "\n")[2:] {
+			cell := strings.Split(row, " | ")[1]
+			for _, shown := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1) {
+				if said := placesToLook(t)[i]; !strings.Contains(said, shown[1]) {
+					t.Errorf("%q does not say %q", said, shown[1])
+				}
+			}
+		}
+	})
+}
+
+// placesToLook returns what Cache-Status, a log, the reasons of a status and an explanation say of a response with no-store.
+func placesToLook(t *testing.T) [4]string {
+	var log strings.Builder
+	c := newTroubled(t, cache.Options{}, plytest.Text("x", "Cache-Control", "no-store"))
+	c.client = ply.Wrap(&http.Client{Transport: c.origin}, logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}), c.cache.Middleware)
+	r := c.request("GET", troubleURL, nil)
+	resp, err := c.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := c.line(resp, nil)
+	status, _ := cache.StatusOf(resp)
+	why, err := c.cache.ExplainResponse(t.Context(), r, resp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [4]string{line, log.String(), fmt.Sprint(status.Reasons()), fmt.Sprint(why.Rules, why.Changes)}
 }
 
 // The table at the top leads to each section.
