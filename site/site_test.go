@@ -138,7 +138,7 @@ func pages(t *testing.T) (names []string) {
 func TestIndexHasEachPageOnce(t *testing.T) {
 	index := read(t, "../docs/README.md")
 	linked := map[string]int{}
-	for _, link := range regexp.MustCompile(`\(([\w-]+)\.md[)#]`).FindAllStringSubmatch(index, -1) {
+	for _, link := range regexp.MustCompile(`\(([\w.-]+)\.md[)#]`).FindAllStringSubmatch(index, -1) {
 		linked[link[1]]++
 	}
 	for _, name := range pages(t) {

@@ -74,7 +74,7 @@ export function navigation(index: string): Entry[] {
   let entries: Entry[] = []
   for (const line of index.split('\n')) {
     const heading = /^(##|###) (.+)/.exec(line)
-    const page = /^- \[([^\]]+)\]\(([\w-]+)\.md\)/.exec(line)
+    const page = /^- \[([^\]]+)\]\(([\w.-]+)\.md\)/.exec(line)
     if (heading) {
       const into = heading[1] === '##' ? sections : sections.at(-1).items
       entries = []

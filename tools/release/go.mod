@@ -1,0 +1,3 @@
+module github.com/plyhttp/ply/tools/release
+
+go 1.26.0
