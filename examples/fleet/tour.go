@@ -65,15 +65,11 @@ func tour(ctx context.Context, out io.Writer, storeURL string, stop func() error
 	}
 	say("a sixth one joins:", len(answers))
 
-	// The prices change. One member is told: it removes all that is made of them, and gets anew what is asked for most.
+	// The prices change. One member is told, and removes all that is made of them. The store tells the others that their copies are old.
 	prices.version.Add(1)
 	if err := fleet[0].cache.DeleteTag(ctx, "prices"); err != nil {
 		return err
 	}
-	if _, err := ask(ctx, fleet[:1], "/tea", 1); err != nil {
-		return err
-	}
-	// The store tells the others that their copies are old.
 	if answers, err = untilAllSay(ctx, fleet, "/tea", "prices, version 1"); err != nil {
 		return err
 	}
