@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/redact"
@@ -92,7 +93,8 @@ func Open(t testing.TB, path string, o Options) *Session {
 	}
 	switch mode {
 	case ModeRecord:
-		s.recording = newRecording(cmp.Or(o.MaxBodyBytes, defaultMaxBodyBytes))
+		s.recording = newRecording(cmp.Or(o.MaxBodyBytes, defaultMaxBodyBytes), time.Millisecond) // what is less differs from recording to recording
+		s.recording.strict = true
 		t.Cleanup(s.save)
 	case ModeReplay:
 		recorded, err := Load(path)
@@ -148,40 +150,20 @@ func (o *Options) mode(path string) (Mode, error) {
 
 // Middleware is the layer that records or replays. It stands where the server should be seen from: at the end of a chain for what goes over the network. A replay never calls next.
 func (s *Session) Middleware(next http.RoundTripper) http.RoundTripper {
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	return &layer{s, next}
+	return newLayer(next, s.roundTrip)
 }
 
-type layer struct {
-	*Session
-	next http.RoundTripper
-}
-
-// Unwrap returns the next handler, for walks through a chain.
-func (l *layer) Unwrap() http.RoundTripper { return l.next }
-
-// WrappedRoundTripper is Unwrap under the name that Kubernetes uses.
-func (l *layer) WrappedRoundTripper() http.RoundTripper { return l.next }
-
-func (l *layer) CloseIdleConnections() {
-	if c, ok := l.next.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
-
-func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *Session) roundTrip(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 	switch {
-	case l.recording != nil:
-		return l.recording.roundTrip(l.next, r)
-	case l.player == nil:
-		return l.next.RoundTrip(r)
+	case s.recording != nil:
+		return s.recording.roundTrip(next, r)
+	case s.player == nil:
+		return next.RoundTrip(r)
 	}
-	resp, err := l.player.RoundTrip(r)
+	resp, err := s.player.RoundTrip(r)
 	var unmatched *UnmatchedError
-	if errors.As(err, &unmatched) && !l.ended.Load() { // a test that has ended can no longer fail
-		l.t.Errorf("%s: %v", l.path, err)
+	if errors.As(err, &unmatched) && !s.ended.Load() { // a test that has ended can no longer fail
+		s.t.Errorf("%s: %v", s.path, err)
 	}
 	return resp, err
 }

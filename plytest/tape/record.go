@@ -3,6 +3,7 @@ package tape
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -14,17 +15,23 @@ import (
 
 // A recording is what comes by while it is recorded. The lock guards the exchanges and all that they have; it is not held while a request or a body is under way.
 type recording struct {
-	begun time.Time
-	limit int64 // of a body
+	begun  time.Time
+	limit  int64         // of a body
+	grain  time.Duration // of times; zero keeps them as they were
+	strict bool          // a request whose GetBody fails is not sent
 
 	mu        sync.Mutex
 	exchanges []*Exchange
-	tooLarge  *Exchange // the first that has a body above the limit
+	tooLarge  *Exchange          // the first that has a body above the limit
+	cut       map[*Exchange]bool // those of which the end of the response's body is left out for the limit
 }
 
-func newRecording(limit int64) *recording {
-	return &recording{begun: time.Now(), limit: min(limit, math.MaxInt64-1)}
+func newRecording(limit int64, grain time.Duration) *recording {
+	return &recording{begun: time.Now(), limit: min(limit, math.MaxInt64-1), grain: grain, cut: map[*Exchange]bool{}}
 }
+
+// between is the time from one moment to another, in whole grains.
+func (r *recording) between(from, to time.Time) time.Duration { return to.Sub(from).Truncate(r.grain) }
 
 // keeps reports whether a body of n bytes is within the limit. r.mu is held.
 func (r *recording) keeps(e *Exchange, n int64) bool {
@@ -39,7 +46,7 @@ func (r *recording) keeps(e *Exchange, n int64) bool {
 func (r *recording) tape() (t *Tape, tooLarge *Exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t = &Tape{Start: r.begun.UTC().Truncate(time.Millisecond)}
+	t = &Tape{Start: r.begun.UTC().Truncate(r.grain)}
 	for _, e := range r.exchanges {
 		c := *e
 		if c.Response == nil && c.Failure == nil {
@@ -54,6 +61,12 @@ func (r *recording) tape() (t *Tape, tooLarge *Exchange) {
 			copied := *e.Failure // its time follows the reads of a caller
 			c.Failure = &copied
 		}
+		if chunks := e.Response; r.cut[e] {
+			c.Failure = &Failure{Kind: FailureOther, Text: fmt.Sprintf("the recording has no more than %d bytes of a body", r.limit)}
+			if n := len(chunks.Chunks); n > 0 {
+				c.Failure.At = chunks.Chunks[n-1].At
+			}
+		}
 		t.Exchanges = append(t.Exchanges, &c)
 	}
 	return t, r.tooLarge
@@ -64,7 +77,7 @@ func (r *recording) roundTrip(next http.RoundTripper, req *http.Request) (*http.
 	e := &Exchange{Request: describe(req)}
 	r.mu.Lock()
 	sent := time.Now() // under the lock, so that the times are in the order of the exchanges
-	e.At = between(r.begun, sent)
+	e.At = r.between(r.begun, sent)
 	r.exchanges = append(r.exchanges, e)
 	r.mu.Unlock()
 	copied, err := r.copying(req, e)
@@ -78,12 +91,12 @@ func (r *recording) roundTrip(next http.RoundTripper, req *http.Request) (*http.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
-		e.Failure = &Failure{At: between(sent, came), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
+		e.Failure = &Failure{At: r.between(sent, came), Kind: kindOfError(req.Context(), err, false), Text: err.Error()}
 		return resp, err
 	}
 	_, phrase, _ := strings.Cut(resp.Status, " ")
 	e.Response = &Response{
-		Status: resp.StatusCode, Reason: reason(resp.StatusCode, phrase), Proto: resp.Proto, Header: resp.Header.Clone(), Wait: between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
+		Status: resp.StatusCode, Reason: reason(resp.StatusCode, phrase), Proto: resp.Proto, Header: resp.Header.Clone(), Wait: r.between(sent, came), Length: resp.ContentLength, Uncompressed: resp.Uncompressed,
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil && resp.Body != http.NoBody {
 		if hasBody(req.Method, resp.StatusCode) && resp.ContentLength != 0 {
@@ -108,18 +121,14 @@ func (r *recording) copying(req *http.Request, e *Exchange) (*http.Request, erro
 	if req.Body == nil || req.Body == http.NoBody {
 		return req, nil
 	}
-	if req.GetBody == nil {
+	sent, err := r.again(req)
+	switch {
+	case err != nil && r.strict && req.GetBody != nil:
+		return nil, err
+	case err != nil:
 		c := *req
 		c.Body = &sentBody{ReadCloser: req.Body, recording: r, exchange: e, trailer: req.Trailer}
 		return &c, nil
-	}
-	body, err := req.GetBody()
-	if err != nil {
-		return nil, err
-	}
-	sent, err := io.ReadAll(io.LimitReader(body, r.limit+1))
-	if err = errors.Join(err, body.Close()); err != nil {
-		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,6 +136,19 @@ func (r *recording) copying(req *http.Request, e *Exchange) (*http.Request, erro
 		e.Request.Body, e.Request.Trailer = sent, req.Trailer.Clone()
 	}
 	return req, nil
+}
+
+// again reads the body of a request a second time, or its beginning of one byte above the limit.
+func (r *recording) again(req *http.Request) ([]byte, error) {
+	if req.GetBody == nil {
+		return nil, errors.ErrUnsupported
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	sent, err := io.ReadAll(io.LimitReader(body, r.limit+1))
+	return sent, errors.Join(err, body.Close())
 }
 
 // sentBody writes down what of a body is sent.
@@ -163,12 +185,9 @@ type recordedBody struct {
 	ended     bool // the body has said how it ends; what it says after that is not what came
 }
 
-// between is the time from one moment to another, in whole milliseconds: what is less differs from recording to recording.
-func between(from, to time.Time) time.Duration { return to.Sub(from).Truncate(time.Millisecond) }
-
 func (b *recordedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	at := between(b.came, time.Now())
+	at := b.recording.between(b.came, time.Now())
 	b.recording.mu.Lock()
 	defer b.recording.mu.Unlock()
 	if b.ended {
@@ -177,7 +196,9 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 	r := b.exchange.Response
 	b.read += int64(n)
 	b.ended = err != nil
-	if n > 0 && b.recording.keeps(b.exchange, b.read) {
+	if kept := b.recording.keeps(b.exchange, b.read); !kept {
+		b.recording.cut[b.exchange] = true
+	} else if n > 0 {
 		if last := len(r.Chunks) - 1; last >= 0 && at == r.Chunks[last].At { // the reads of a caller divide what came together
 			r.Chunks[last].Data = append(r.Chunks[last].Data, p[:n]...)
 		} else {

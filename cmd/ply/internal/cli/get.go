@@ -93,12 +93,12 @@ func (f *getFlags) run(ctx context.Context, e *env, args []string) (err error) {
 		return f.writeCurl(ctx, e, jobs, method, opts)
 	}
 	var below []ply.Middleware
-	var archive *harRecorder
+	var archive *harFile
 	if f.har != "" {
-		if archive, err = newHARRecorder(f.har); err != nil {
+		if archive, err = newHARFile(f.har); err != nil {
 			return err
 		}
-		below = append(below, ply.Named("har", archive.middleware))
+		below = append(below, ply.Named("har", archive.recorder.Middleware))
 	}
 	c, err := f.openOrWithout(ctx, e, below...)
 	if err != nil {

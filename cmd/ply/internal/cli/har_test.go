@@ -6,16 +6,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/plyhttp/ply"
-	"github.com/plyhttp/ply/plytest"
 	"github.com/plyhttp/ply/plytest/tape"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestRecorderOfArchivesKeepsTheContractOfALayer(t *testing.T) {
-	plytest.CheckMiddleware(t, ply.Chain((&harRecorder{}).middleware)) // as a client mounts it
-}
 
 func TestArchiveSaysOfWhatKindAFailureIs(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
