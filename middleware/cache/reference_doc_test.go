@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/eventstream"
@@ -87,13 +88,47 @@ func numbered(n int) (names []string) {
 
 // The table of options has each field of Options, in its order.
 func TestReferenceListsEachOption(t *testing.T) {
-	var fields []string
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[Options]()) {
-		fields = append(fields, f.Name)
-	}
-	if diff := cmp.Diff(fields, codesOf(t, referencePage(t), "## Each option", 0)); diff != "" {
+	if diff := cmp.Diff(fieldsOf(reflect.TypeFor[Options]()), codesOf(t, referencePage(t), "## Each option", 0)); diff != "" {
 		t.Errorf("-Options +table\n%s", diff)
 	}
+}
+
+// The table of counts has each field of Stats, in its order.
+func TestReferenceListsEachCount(t *testing.T) {
+	if diff := cmp.Diff(fieldsOf(reflect.TypeFor[Stats]()), codesOf(t, referencePage(t), "## Each count", 0)); diff != "" {
+		t.Errorf("-Stats +table\n%s", diff)
+	}
+}
+
+// The tables of a stored response have each method of an Entry, and each field of its readable form.
+func TestReferenceListsAllOfAnEntry(t *testing.T) {
+	page := referencePage(t)
+	var listed []string
+	for _, name := range codesOf(t, page, "## One stored response, in full", 0) {
+		name, _, _ = strings.Cut(name, "(")
+		listed = append(listed, name)
+	}
+	var methods []string
+	for m := range reflect.TypeFor[*Entry]().NumMethod() {
+		if name := reflect.TypeFor[*Entry]().Method(m).Name; name != "MarshalJSON" {
+			methods = append(methods, name)
+		}
+	}
+	slices.Sort(listed)
+	if diff := cmp.Diff(methods, listed); diff != "" {
+		t.Errorf("-Entry +table\n%s", diff)
+	}
+	_, below, _ := strings.Cut(page, "`json.Marshal(e)` has all of this")
+	if diff := cmp.Diff(fieldsOf(reflect.TypeFor[jsonEntry]()), codesOf(t, "\n## JSON\n"+below, "## JSON", 0), cmpopts.SortSlices(strings.Compare)); diff != "" {
+		t.Errorf("-JSON +table\n%s", diff)
+	}
+}
+
+func fieldsOf(of reflect.Type) (names []string) {
+	for _, f := range reflect.VisibleFields(of) {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // The tables of outcomes and of parameters have each word of them.
