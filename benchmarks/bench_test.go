@@ -102,7 +102,7 @@ func BenchmarkHit(b *testing.B) {
 		contender
 		fields int
 	}{
-		{transport, 8}, {floor, 8}, {ply, 8}, {gregjones, 8}, {failsafe, 8}, {byHand, 8},
+		{transport, 8}, {floor, 8}, {ply, 8}, {gregjones, 8}, {bartventer, 8}, {sandrolain, 8}, {failsafe, 8}, {byHand, 8},
 		{transport, 16}, {floor, 16}, {ply, 16}, {gregjones, 16}, {failsafe, 16},
 	}
 	for _, n := range sizes {
@@ -187,7 +187,7 @@ func BenchmarkHitReadThroughABuffer(b *testing.B) {
 // BenchmarkMissAndStore fetches what is not stored, and stores it in a full store: each time around, a URL has been evicted and forgotten.
 func BenchmarkMissAndStore(b *testing.B) {
 	for _, n := range sizes {
-		for _, c := range []contender{transport, plyFull, gregjones, failsafe} {
+		for _, c := range []contender{transport, plyFull, gregjones, bartventer, sandrolain, failsafe} {
 			b.Run(fmt.Sprintf("%s/serial/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, c, n) })
 			b.Run(fmt.Sprintf("%s/parallel/%s", n, c.name), func(b *testing.B) { benchmarkParallelMisses(b, c, n) })
 		}
@@ -237,7 +237,7 @@ func benchmarkParallelMisses(b *testing.B, c contender, n size) {
 
 // BenchmarkRevalidation has a stored answer of 1 KiB confirmed by a 304 each time. The origin's own work is part of it.
 func BenchmarkRevalidation(b *testing.B) {
-	for _, c := range []contender{ply, gregjones} {
+	for _, c := range []contender{ply, gregjones, bartventer, sandrolain} {
 		b.Run(c.name, func(b *testing.B) {
 			paths := numbered(1)
 			o := newOrigin(says{size: KiB, fields: 8, control: "max-age=0"}, paths...)
@@ -273,7 +273,7 @@ func BenchmarkSharedRevalidation(b *testing.B) {
 
 // BenchmarkVaryHit asks for two variants of one URL by turns.
 func BenchmarkVaryHit(b *testing.B) {
-	for _, c := range []contender{ply, gregjones} {
+	for _, c := range []contender{ply, gregjones, bartventer, sandrolain} {
 		b.Run(c.name, func(b *testing.B) {
 			paths := numbered(1)
 			o := newOrigin(says{size: KiB, fields: 8 - c.adds, control: "max-age=86400", vary: "Accept-Language"}, paths...)
@@ -298,7 +298,7 @@ const herd = 10_000
 
 // BenchmarkHerd lets all callers loose on one cold URL whose origin takes 200 ms. One operation is the whole herd.
 func BenchmarkHerd(b *testing.B) {
-	for _, c := range []contender{transport, ply, gregjones, failsafe} {
+	for _, c := range []contender{transport, ply, gregjones, bartventer, sandrolain, failsafe} {
 		b.Run(fmt.Sprintf("%d callers/%s", herd, c.name), func(b *testing.B) {
 			answering := says{size: KiB, fields: 6, control: "max-age=86400", latency: 200 * time.Millisecond}
 			paths := numbered(1)

@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"testing"
 
+	bartventercache "github.com/bartventer/httpcache"
+	bartventerstore "github.com/bartventer/httpcache/store"
+	"github.com/bartventer/httpcache/store/driver"
 	"github.com/failsafe-go/failsafe-go/cachepolicy"
 	"github.com/failsafe-go/failsafe-go/failsafehttp"
 	"github.com/gregjones/httpcache"
 	lru "github.com/hashicorp/golang-lru/v2"
+	sandrolaincache "github.com/sandrolain/httpcache"
 
 	"github.com/plyhttp/ply/middleware/cache"
 )
@@ -31,11 +36,13 @@ type contender struct {
 }
 
 var (
-	transport = contender{name: "transport", mount: bare}
-	floor     = contender{name: "floor", mount: mountFloor, caches: true}
-	ply       = contender{name: "ply", mount: mountPly, adds: 2, caches: true, validates: true, separates: true, collapses: true}
-	gregjones = contender{name: "gregjones httpcache", mount: mountGregjones, adds: 1, caches: true, validates: true}
-	failsafe  = contender{name: "failsafe-go", mount: mountFailsafe, caches: true}
+	transport  = contender{name: "transport", mount: bare}
+	floor      = contender{name: "floor", mount: mountFloor, caches: true}
+	ply        = contender{name: "ply", mount: mountPly, adds: 2, caches: true, validates: true, separates: true, collapses: true}
+	gregjones  = contender{name: "gregjones httpcache", mount: mountGregjones, adds: 1, caches: true, validates: true}
+	bartventer = contender{name: "bartventer httpcache", mount: mountBartventer, adds: 3, caches: true, validates: true, separates: true}
+	sandrolain = contender{name: "sandrolain httpcache", mount: mountSandrolain, adds: 6, caches: true, validates: true}
+	failsafe   = contender{name: "failsafe-go", mount: mountFailsafe, caches: true}
 
 	// plyFull is ply with a store that holds as much as the peers' do.
 	plyFull = contender{name: "ply", mount: mountFullPly, adds: 2, caches: true, validates: true, separates: true, collapses: true}
@@ -43,7 +50,7 @@ var (
 	// byHand is what one writes without a library for HTTP caching.
 	byHand = contender{name: "golang-lru by hand", mount: mountByHand, caches: true}
 
-	contenders = []contender{transport, floor, ply, plyFull, gregjones, failsafe, byHand}
+	contenders = []contender{transport, floor, ply, plyFull, gregjones, bartventer, sandrolain, failsafe, byHand}
 )
 
 func bare(_ testing.TB, o *origin) http.RoundTripper { return o }
@@ -107,6 +114,40 @@ func (l *latest[V]) Delete(key string) {
 
 func mountGregjones(_ testing.TB, o *origin) http.RoundTripper {
 	return &httpcache.Transport{Transport: o, Cache: newLatest[[]byte](), MarkCachedResponses: true}
+}
+
+// conn is the store of bartventer/httpcache, whose own one in memory has no bound.
+type conn struct{ *latest[[]byte] }
+
+func (c conn) Get(key string) ([]byte, error) {
+	value, ok := c.latest.Get(key)
+	if !ok {
+		return nil, driver.ErrNotExist
+	}
+	return value, nil
+}
+
+func (c conn) Set(key string, value []byte) error {
+	c.latest.Set(key, value)
+	return nil
+}
+
+func (c conn) Delete(key string) error {
+	c.latest.Delete(key)
+	return nil
+}
+
+var registerConn = sync.OnceFunc(func() {
+	bartventerstore.Register("latest", driver.DriverFunc(func(*url.URL) (driver.Conn, error) { return conn{newLatest[[]byte]()}, nil }))
+})
+
+func mountBartventer(_ testing.TB, o *origin) http.RoundTripper {
+	registerConn()
+	return bartventercache.NewTransport("latest://", bartventercache.WithUpstream(o))
+}
+
+func mountSandrolain(_ testing.TB, o *origin) http.RoundTripper {
+	return &sandrolaincache.Transport{Transport: o, Cache: newLatest[[]byte](), MarkCachedResponses: true}
 }
 
 // answer is a response as failsafe-go's user must keep it.
