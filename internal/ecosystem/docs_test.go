@@ -72,7 +72,7 @@ func TestPagesShowWhatRuns(t *testing.T) {
 			t.Error(problem)
 		}
 	}
-	if run < 17 {
+	if run < 21 {
 		t.Errorf("the tests run %d blocks, and %d compile: has a page, or a test, lost its blocks?", run, compiled)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/middleware/retry"
 )
 
 // go-vcr stands at the end of a chain: it records once what the origin said, replays it afterwards, and hits of the cache never reach it.
@@ -41,12 +42,23 @@ func TestGoVCR(t *testing.T) {
 	same(t, "recorded exchanges", strings.Count(string(b), "status: 200 OK"), 1)
 }
 
+func mockedClient(mock *httpmock.MockTransport, c *cache.Cache) (*ply.Client, error) {
+	return ply.New(ply.Options{
+		BaseURL:   "https://api.test",
+		Transport: mock,
+		Use:       []ply.Middleware{c.Middleware, retry.New(retry.Options{})},
+	})
+}
+
 // httpmock's transport is a transport like any other. httpmock.Activate replaces http.DefaultTransport alone,
 // so a client with a transport of its own, as ply.New makes it, goes past it.
 func TestHttpmock(t *testing.T) {
 	mock := httpmock.NewMockTransport()
 	mock.RegisterResponder(http.MethodGet, "https://api.test/users/7", httpmock.NewStringResponder(200, `{"name":"Ada"}`).HeaderSet(http.Header{"Cache-Control": {"max-age=60"}}))
-	client := newClient(t, ply.Options{BaseURL: "https://api.test", Transport: mock, Use: []ply.Middleware{newCache(t, cache.Options{}).Middleware, eager(2)}})
+	client, err := mockedClient(mock, newCache(t, cache.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
 	type user struct{ Name string }
 	for range 3 {
 		got, err := ply.JSON[user](client.Get(t.Context(), "/users/7"))

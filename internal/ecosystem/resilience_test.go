@@ -53,7 +53,28 @@ func TestFailsafeTimeoutOfAPost(t *testing.T) {
 	origin.saw(t, 1)
 }
 
-// A breaker of gobreaker stands in a chain in six lines. Once it is open the origin has peace, and stale answers are served.
+var errStatus = errors.New("the server answered 500 or more")
+
+// breaking makes a layer of a breaker, for which a status of 500 or more is a failure, too.
+func breaking(breaker *gobreaker.CircuitBreaker[*http.Response]) ply.Middleware {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
+			resp, err := breaker.Execute(func() (*http.Response, error) {
+				resp, err := next.RoundTrip(r)
+				if err == nil && resp.StatusCode >= 500 {
+					return resp, errStatus
+				}
+				return resp, err
+			})
+			if errors.Is(err, errStatus) {
+				return resp, nil
+			}
+			return resp, err
+		})
+	}
+}
+
+// A breaker of gobreaker is a layer of a few lines. Once it is open the origin has peace, and stale answers are served.
 func TestGobreakerBelowTheCache(t *testing.T) {
 	var down atomic.Bool
 	origin := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -68,23 +89,7 @@ func TestGobreakerBelowTheCache(t *testing.T) {
 	breaker := gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
 	})
-	errStatus := errors.New("5xx")
-	breaking := func(next http.RoundTripper) http.RoundTripper {
-		return ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
-			resp, err := breaker.Execute(func() (*http.Response, error) {
-				resp, err := next.RoundTrip(r)
-				if err == nil && resp.StatusCode >= 500 {
-					return resp, errStatus
-				}
-				return resp, err
-			})
-			if err == errStatus {
-				return resp, nil
-			}
-			return resp, err
-		})
-	}
-	client := newClient(t, ply.Options{BaseURL: origin.URL, Use: []ply.Middleware{newCache(t, cache.Options{}).Middleware, breaking}})
+	client := newClient(t, ply.Options{BaseURL: origin.URL, Use: []ply.Middleware{newCache(t, cache.Options{}).Middleware, breaking(breaker)}})
 	resp, err := client.Get(t.Context(), "/")
 	same(t, "body", textOf(t, resp, err), "good")
 	down.Store(true)

@@ -42,6 +42,14 @@ func fromCache(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
+func githubClient(c *cache.Cache, token string) (*github.Client, error) {
+	client, err := ply.New(ply.Options{Use: []ply.Middleware{fromCache, c.Middleware, retry.New(retry.Options{})}})
+	if err != nil {
+		return nil, err
+	}
+	return github.NewClient(github.WithHTTPClient(client.HTTPClient()), github.WithAuthToken(token))
+}
+
 // go-github: answers are revalidated with their ETag, which costs nothing of the rate limit; hits leave the rate state alone;
 // and a method that wants to see the redirect itself does.
 func TestGoGithub(t *testing.T) {
@@ -67,8 +75,11 @@ func TestGoGithub(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"login":%q}`, r.URL.Path)
 	})
-	client := newClient(t, ply.Options{Use: []ply.Middleware{fromCache, newCache(t, cache.Options{}).Middleware, eager(2)}})
-	gh, err := github.NewClient(github.WithHTTPClient(client.HTTPClient()), github.WithAuthToken("t0k3n"), github.WithEnterpriseURLs(origin.URL, origin.URL))
+	gh, err := githubClient(newCache(t, cache.Options{}), "t0k3n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gh, err = gh.Clone(github.WithEnterpriseURLs(origin.URL, origin.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +99,12 @@ func TestGoGithub(t *testing.T) {
 	}
 }
 
+func cacheForS3() (*cache.Cache, error) {
+	return cache.New(cache.Options{
+		Key: keying.New(keying.URL(keying.URLOptions{Ignore: []string{"x-id"}})),
+	})
+}
+
 // The AWS SDK signs each request anew. The cache keeps what it may under the key id and does not fill up with signatures.
 // The SDK names the operation in the query, so that reading and writing an object are two URLs: a key without that name makes them one,
 // and a write ends what was read.
@@ -98,9 +115,11 @@ func TestS3(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		handler.ServeHTTP(w, r)
 	})
-	apiCache := newCache(t, cache.Options{
-		Key: keying.New(keying.URL(keying.URLOptions{Ignore: []string{"x-id"}})),
-	})
+	apiCache, err := cacheForS3()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { apiCache.Close() })
 	client := newClient(t, ply.Options{Use: []ply.Middleware{apiCache.Middleware}})
 	store := s3.New(s3.Options{
 		BaseEndpoint: aws.String(origin.URL), Region: "eu-central-1", UsePathStyle: true, HTTPClient: client.HTTPClient(),
