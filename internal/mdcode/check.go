@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/format"
 	"go/importer"
 	"go/parser"
 	"go/scanner"
@@ -45,6 +46,9 @@ func (c *Checker) Check(ctx context.Context, page []Block, wanted func(Block) bo
 	var sources, all []*source
 	for _, b := range page {
 		src, err := parse(b)
+		if err == nil && wanted(b) {
+			problems = append(problems, unformatted(b)...)
+		}
 		switch {
 		case err == nil:
 			all = append(all, src)
@@ -74,6 +78,21 @@ func (c *Checker) Check(ctx context.Context, page []Block, wanted func(Block) bo
 		problems = append(problems, c.check(u)...)
 	}
 	return problems
+}
+
+// unformatted returns an error for a block that gofmt would change.
+func unformatted(b Block) []error {
+	formatted, err := format.Source([]byte(b.Code))
+	if err != nil {
+		return nil // reported by the parser
+	}
+	want, got := strings.Split(string(formatted), "\n"), strings.Split(b.Code, "\n")
+	for i := range min(len(want), len(got)) {
+		if want[i] != got[i] {
+			return []error{fmt.Errorf("%s:%d: not formatted: gofmt writes %q", b.Page, b.Line+i, want[i])}
+		}
+	}
+	return nil
 }
 
 func syntax(err error) []error {

@@ -36,6 +36,7 @@ func TestBrokenBlocksAreReportedAtTheirLines(t *testing.T) {
 	want := []string{
 		`broken.md:19: syntax: expected ')', found '{'`,
 		`broken.md:47: syntax: illegal character U+2026 '…'`,
+		"broken.md:52: not formatted: gofmt writes \"resp, err := client.Get(ctx, url)\"",
 		`broken.md:34: the comment above, "int", has a name without a type`,
 		`broken.md:4: client.Gett undefined (type *ply.Client has no field or method Gett)`,
 		`broken.md:9: cannot use "text" (untyped string constant) as int value in assignment`,

@@ -1,4 +1,4 @@
-// Package mdcode checks the Go in Markdown: it type-checks each block, and runs whole programs and compares what they print.
+// Package mdcode checks the Go in Markdown: that each block compiles and is formatted. It runs whole programs, too, and compares what they print.
 // Nothing is built for a type check: the export data of all imports is loaded once, and the blocks are checked in this process.
 //
 // A block is what stands between ```go and ```. It is one of three:
