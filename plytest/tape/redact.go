@@ -32,12 +32,14 @@ func (d redaction) hides(name string) bool {
 // inURLs hides what in a URL has the name of a secret, and what signs it. All other parameters stay, for they tell requests apart.
 var inURLs = &redact.Redactor{HideParams: redact.SignedURLs}
 
-// Redact returns a copy of the tape without secrets: header fields and parameters of URLs with the name of a secret, passwords in URLs, signatures of signed URLs,
-// and the members of JSON (also in server-sent events) and the fields of forms (also multipart) with the name of a secret, in requests and responses. What it hides becomes REDACTED, and a number 0.
-// The credentials of requests are numbered as they appear, REDACTED-1 and so on, so that the tape says which requests had the same.
+// Redact returns a copy of the tape without secrets: header fields, cookies and parameters of URLs with the name of a secret, userinfo, signatures of signed URLs,
+// the members of JSON (also in server-sent events), the elements of XML and the fields of forms (also multipart) with the name of a secret, in requests and in responses,
+// and what reason phrases and errors quote. What it hides becomes REDACTED, and a number 0.
+// The secrets of requests are numbered as they appear, REDACTED-1 and so on, so that the tape says which requests had the same. A tape without secrets stays as it is.
 // r hides more, if it is not nil: the fields in its HideHeaders, and of URLs all that it does not show.
 //
-// It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays, as does content with a coding other than gzip and deflate.
+// It knows secrets by their names. What a server says in the middle of a text, or calls by another name, stays, as does content with a coding other than gzip and deflate;
+// docs/tape.md has what is not searched.
 func (t *Tape) Redact(r *redact.Redactor) *Tape { return redaction{redactor: r}.tape(t) }
 
 // tape hides the secrets of a tape. All secrets of requests get their numbers first: a login's answer comes before the requests that have its token.
@@ -90,9 +92,10 @@ func (r *Response) hasNumbers() bool {
 }
 
 func (d redaction) request(r Request) Request {
-	r.Header, r.URL, r.Trailer = d.header(r.Header), d.url("query", r.URL), d.header(r.Trailer)
+	address, _, _ := strings.Cut(r.URL, "#") // which is not sent
+	r.Header, r.URL, r.Trailer = d.header(r.Header), d.url("query", address), d.header(r.Trailer)
 	plain, coded := uncoded(r.Header, r.Body)
-	spans := d.numbered(secretSpans(r.Header.Get("Content-Type"), plain, d.hides))
+	spans := d.numbered("content ", d.secretSpans(r.Header.Get("Content-Type"), plain))
 	if len(spans) == 0 {
 		return r
 	}
@@ -115,22 +118,32 @@ func (d redaction) hide(name, value string) string {
 }
 
 // numbered has the secrets in content stand there with their numbers.
-func (d redaction) numbered(spans []secret) []secret {
+func (d redaction) numbered(prefix string, spans []secret) []secret {
 	for i, s := range spans {
 		if s.shown == redact.Placeholder {
-			spans[i].shown = d.hide("content "+s.name, s.value)
+			spans[i].shown = d.hide(prefix+s.name, s.value)
 		}
 	}
 	return spans
 }
 
-// url hides the secrets of a URL, which is the value of a name.
+// url hides the secrets of a URL, which is the value of a name. One that does not parse has its secrets anywhere; what stands for it does not parse either.
 func (d redaction) url(name, address string) string {
-	hidden := d.shows().URLText(address)
 	u, err := url.Parse(address)
-	if d.pseudonym == nil || err != nil {
-		return hidden
+	if err != nil {
+		return "://" + redact.Placeholder
 	}
+	hidden := d.query(name, u, d.shows().URLText(address))
+	if _, fragment, ok := strings.Cut(address, "#"); ok {
+		text := []byte("#" + fragment)
+		text, _ = replaced(text, d.numbered(name+" ", d.paramSpans(text)), nil)
+		hidden += string(text)
+	}
+	return hidden
+}
+
+// query numbers what is hidden of a URL: its userinfo, and parameters.
+func (d redaction) query(name string, u *url.URL, hidden string) string {
 	if u.User != nil {
 		value := u.User.Username()
 		password, both := u.User.Password()
@@ -151,9 +164,20 @@ func (d redaction) url(name, address string) string {
 		return hidden
 	}
 	for i := range shown {
+		if d.authorizes(sent[i], u.RawQuery) {
+			shown[i] = "code=" + redact.Placeholder
+		}
 		shown[i] = d.param(name, sent[i], shown[i])
 	}
 	return base + "?" + strings.Join(shown, "&")
+}
+
+// authorizes reports whether a parameter is an authorization code (RFC 6749 §4.1.2), by those beside it: by itself, a code may be any.
+func (d redaction) authorizes(param, query string) bool {
+	return strings.HasPrefix(param, "code=") && len(param) > len("code=") && !slices.Contains(d.shown, "code") &&
+		slices.ContainsFunc(strings.Split(query, "&"), func(p string) bool {
+			return strings.HasPrefix(p, "state=") || strings.HasPrefix(p, "session_state=") || strings.HasPrefix(p, "code_verifier=") || p == "grant_type=authorization_code"
+		})
 }
 
 // param has the secret of a part of a query stand there with its number.
@@ -162,8 +186,10 @@ func (d redaction) param(name, sent, shown string) string {
 	switch {
 	case shown == redact.Placeholder:
 		return d.hide(name, sent)
-	case value != redact.Placeholder:
-		return shown
+	case value != redact.Placeholder: // it may be a URL, or JSON
+		inner := inForm([]byte(value))
+		text, _ := replaced([]byte(value), d.numbered(name+" ", inner.outer(d.textSpans(inner.text))), nil)
+		return shown[:len(shown)-len(value)] + string(text)
 	}
 	_, value, _ = strings.Cut(sent, "=")
 	if plain, err := url.QueryUnescape(value); err == nil {
@@ -254,7 +280,7 @@ func uncoded(h http.Header, body []byte) (plain []byte, coded bool) {
 // redact hides secrets in the body. A body with a content coding that has some comes decoded, as one chunk, as if the transport had removed the coding.
 func (r *Response) redact(d redaction) {
 	body, coded := uncoded(r.Header, r.Body())
-	spans := d.numbered(secretSpans(r.Header.Get("Content-Type"), body, d.hides))
+	spans := d.numbered("content ", d.secretSpans(r.Header.Get("Content-Type"), body))
 	if len(spans) == 0 {
 		return
 	}

@@ -44,33 +44,35 @@ func replaced(text []byte, spans []secret, offsets []int) ([]byte, []int) {
 	return append(out, text[begin:]...), moved
 }
 
-// secretSpans returns where the values of secrets are in content, in their order. Content is known by its type, and JSON also by its first character.
-func secretSpans(contentType string, body []byte, hides func(name string) bool) []secret {
+// secretSpans returns where the values of secrets are in content, in their order. Content is known by its type, and JSON also by its first character. Of other text, URLs are looked into.
+func (d redaction) secretSpans(contentType string, body []byte) []secret {
 	mediaType, params, _ := mime.ParseMediaType(contentType)
 	switch {
 	case len(body) == 0:
 		return nil
 	case mediaType == "application/x-www-form-urlencoded":
-		return formSpans(body, hides)
+		return d.formSpans(body)
 	case mediaType == "multipart/form-data" && params["boundary"] != "":
-		return partSpans(body, params["boundary"], hides)
+		return d.partSpans(body, params["boundary"])
 	case mediaType == "text/event-stream":
-		return eventSpans(body, hides)
+		return merged(d.eventSpans(body), d.urlSpans(body))
 	case strings.HasSuffix(mediaType, "xml"), bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<?xml")):
-		return xmlSpans(body, hides)
+		return merged(d.xmlSpans(body), d.urlSpans(body))
 	case mediaType == "", strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"), bytes.IndexAny(bytes.TrimLeft(body, " \t\r\n"), "{[") == 0:
-		return jsonSpans(body, hides)
+		return d.jsonSpans(body)
+	case strings.HasPrefix(mediaType, "text/"):
+		return d.urlSpans(body)
 	}
 	return nil
 }
 
 // eventSpans looks into the data of server-sent events. The lines of an event are one text.
-func eventSpans(body []byte, hides func(name string) bool) (spans []secret) {
+func (d redaction) eventSpans(body []byte) (spans []secret) {
 	type piece struct{ at, from int } // where a line is in data, and where in the body
 	var data []byte
 	var pieces []piece
 	end := func() {
-		found := jsonSpans(data, hides)
+		found := d.jsonSpans(data)
 		for i, p := range pieces {
 			next := len(data)
 			if i+1 < len(pieces) {
@@ -106,7 +108,7 @@ func eventSpans(body []byte, hides func(name string) bool) (spans []secret) {
 }
 
 // partSpans hides the parts of a form whose names are those of secrets (RFC 7578), and looks into the others by their types.
-func partSpans(body []byte, boundary string, hides func(name string) bool) (spans []secret) {
+func (d redaction) partSpans(body []byte, boundary string) (spans []secret) {
 	offset := 0
 	for part := range bytes.SplitSeq(body, []byte("--"+boundary)) {
 		if head, content, ok := bytes.Cut(part, []byte("\r\n\r\n")); ok {
@@ -115,10 +117,12 @@ func partSpans(body []byte, boundary string, hides func(name string) bool) (span
 			contentType, name := partHeader(head)
 			switch {
 			case len(content) == 0:
-			case hides(name):
+			case d.hides(name):
 				spans = append(spans, secret{begin, begin + len(content), redact.Placeholder, name, string(content)})
 			case contentType != "":
-				spans = append(spans, moved(secretSpans(contentType, content, hides), begin)...)
+				spans = append(spans, moved(d.secretSpans(contentType, content), begin)...)
+			default:
+				spans = append(spans, moved(d.textSpans(content), begin)...)
 			}
 		}
 		offset += len(part) + len("--"+boundary)
@@ -149,17 +153,20 @@ func moved(spans []secret, by int) []secret {
 	return spans
 }
 
-func formSpans(body []byte, hides func(name string) bool) (spans []secret) {
+func (d redaction) formSpans(body []byte) (spans []secret) {
 	offset := 0
 	for part := range bytes.SplitSeq(body, []byte("&")) {
 		if name, value, ok := bytes.Cut(part, []byte("=")); ok && len(value) > 0 {
 			plain, err := url.QueryUnescape(string(name))
-			if err != nil || hides(plain) {
+			if err != nil || d.hides(plain) || d.authorizes(string(part), string(body)) {
 				decoded, err := url.QueryUnescape(string(value))
 				if err != nil {
 					decoded = string(value)
 				}
 				spans = append(spans, secret{offset + len(name) + 1, offset + len(part), redact.Placeholder, plain, decoded})
+			} else {
+				inner := inForm(value)
+				spans = append(spans, moved(inner.outer(d.textSpans(inner.text)), offset+len(name)+1)...)
 			}
 		}
 		offset += len(part) + 1
@@ -168,9 +175,9 @@ func formSpans(body []byte, hides func(name string) bool) (spans []secret) {
 }
 
 // jsonSpans returns where the strings and numbers are that are members with the name of a secret, up to where the text is no JSON.
-func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
+func (d redaction) jsonSpans(body []byte) (spans []secret) {
+	tokens := json.NewDecoder(bytes.NewReader(body))
+	tokens.UseNumber()
 	type level struct {
 		object, value, secret bool // value: the next token is a member's value; secret: its name is that of one
 		name                  string
@@ -178,11 +185,11 @@ func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
 	levels := []level{{}}
 	previous := 0
 	for {
-		before := int(d.InputOffset())
-		token, err := d.Token()
+		before := int(tokens.InputOffset())
+		token, err := tokens.Token()
 		top := &levels[len(levels)-1]
 		if err != nil {
-			return append(spans, restSpans(body, previous, before, top.secret && !top.object, err, hides)...)
+			return merged(spans, d.restSpans(body, previous, before, top.secret && !top.object, err))
 		}
 		previous = before
 		if delim, is := token.(json.Delim); is {
@@ -197,18 +204,23 @@ func jsonSpans(body []byte, hides func(name string) bool) (spans []secret) {
 		}
 		if top.object && !top.value {
 			name, _ := token.(string)
-			top.value, top.secret, top.name = true, hides(name), name
+			top.value, top.secret, top.name = true, d.hides(name), name
 			continue
 		}
 		top.value = false
+		after := int(tokens.InputOffset())
 		if top.secret {
-			spans = append(spans, valueSpans(top.name, token, body, before, int(d.InputOffset()))...)
+			spans = append(spans, valueSpans(top.name, token, body, before, after)...)
+		} else if text, is := token.(string); is && strings.ContainsAny(text, "{[/") {
+			begin := before + blanks(body[before:after]) + 1
+			inner := inJSON(body[begin : after-1])
+			spans = append(spans, moved(inner.outer(d.textSpans(inner.text)), begin)...)
 		}
 	}
 }
 
 // restSpans returns the secrets from where the text is no JSON: from the token before that, which may be the name of a member. The rest of a list of secrets is hidden whole.
-func restSpans(body []byte, previous, before int, inSecrets bool, err error, hides func(name string) bool) []secret {
+func (d redaction) restSpans(body []byte, previous, before int, inSecrets bool, err error) []secret {
 	switch {
 	case err == io.EOF:
 		return nil
@@ -216,21 +228,31 @@ func restSpans(body []byte, previous, before int, inSecrets bool, err error, hid
 		begin := before + blanks(body[before:])
 		return []secret{{begin, len(body), redact.Placeholder, "", string(body[begin:])}}
 	}
-	return moved(memberSpans(body[previous:], hides), previous)
+	rest := body[previous:]
+	found := d.memberSpans(rest)
+	inner := inJSON(rest)
+	for range maxNested { // it may be JSON in a string of JSON
+		found = merged(found, inner.outer(d.memberSpans(inner.text)), inner.outer(d.urlSpans(inner.text)), inner.outer(d.paramSpans(inner.text)))
+		inner = inner.inside()
+	}
+	return moved(found, previous)
 }
+
+// maxNested is how deep JSON in strings of JSON is looked into where it is damaged.
+const maxNested = 3
 
 // member is what looks like a member of an object: a name and a value, which may be cut.
 var member = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"\s*:\s*(?:"((?:[^"\\]|\\.)*\\?)|([^\s"{}\[\],]+))`)
 
 // memberSpans finds the values of secrets in what is no JSON, or not all of it: a body that was cut, a part of one, or a mistake of its author.
-func memberSpans(text []byte, hides func(name string) bool) (spans []secret) {
+func (d redaction) memberSpans(text []byte) (spans []secret) {
 	for _, at := range member.FindAllSubmatchIndex(text, -1) {
 		var name string
 		if json.Unmarshal(text[at[2]-1:at[3]+1], &name) != nil {
 			name = string(text[at[2]:at[3]])
 		}
 		begin, end := max(at[4], at[6]), max(at[5], at[7])
-		if begin < end && hides(name) {
+		if begin < end && d.hides(name) {
 			spans = append(spans, secret{begin, end, redact.Placeholder, name, string(text[begin:end])})
 		}
 	}
@@ -258,8 +280,8 @@ func valueSpans(name string, token json.Token, body []byte, before, after int) [
 
 // xmlSpans returns where the text of elements and the values of attributes are that have the name of a secret, without their prefix. An element with others in it is none.
 // The name Key alone is that of an object in the APIs of object stores.
-func xmlSpans(body []byte, hides func(name string) bool) (spans []secret) {
-	secretName := func(name string) bool { return !strings.EqualFold(name, "key") && hides(name) }
+func (d redaction) xmlSpans(body []byte) (spans []secret) {
+	secretName := func(name string) bool { return !strings.EqualFold(name, "key") && d.hides(name) }
 	for _, at := range tag.FindAllSubmatchIndex(body, -1) {
 		name := string(body[at[2]:at[3]])
 		for _, a := range attribute.FindAllSubmatchIndex(body[at[3]:at[1]], -1) {
