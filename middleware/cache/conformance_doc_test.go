@@ -35,3 +35,44 @@ func TestConformancePageNamesExistingTests(t *testing.T) {
 		}
 	}
 }
+
+// What the page says of where a rule is implemented is there: `name`, `Type.method` or `package.Name`, declared in one of the packages that the page names.
+func TestConformancePageNamesExistingCode(t *testing.T) {
+	page, err := os.ReadFile("../../docs/conformance.md")
+	require.NoError(t, err)
+	var code strings.Builder
+	for _, dir := range []string{".", "../../expiry", "../../keying", "../../internal"} {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+				var text []byte
+				text, err = os.ReadFile(path)
+				code.Write(text)
+			}
+			return err
+		}))
+	}
+	rules, _, _ := strings.Cut(string(page), "## Where ply departs")
+	checked := 0
+	for line := range strings.Lines(rules) {
+		if !strings.HasPrefix(line, "| ") {
+			continue
+		}
+		for _, name := range regexp.MustCompile("`([A-Za-z][A-Za-z0-9.]*)`").FindAllStringSubmatch(line, -1) {
+			if strings.HasPrefix(name[1], "Test") || strings.HasPrefix(name[1], "Fuzz") {
+				continue
+			}
+			checked++
+			of, last, qualified := strings.Cut(name[1], ".")
+			declared := `(?m)^(func|type) ` + of + `\b`
+			if qualified {
+				declared = `(?m)^(func (\(\w* ?\*?` + of + `\) )?|type |\t)` + last + `\b` // of a package or a type, or a field
+			}
+			if !regexp.MustCompile(declared).MatchString(code.String()) {
+				t.Errorf("%s is not there", name[1])
+			}
+		}
+	}
+	if checked < 80 {
+		t.Errorf("only %d names were checked", checked)
+	}
+}
