@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,38 +86,33 @@ func isPage(u string) bool {
 }
 
 func (c *crawler) read(ctx context.Context, u string) (v visit, err error) {
-	resp, err := ply.ErrorForStatus(c.client.Get(ctx, u))
+	resp, err := c.client.Get(ctx, u)
+	page, err := ply.Bytes(resp, err) // of 10 MiB at most; a status of 400 or more is an error
 	if err != nil {
 		return v, err
 	}
-	defer resp.Body.Close()
+	v.links = links(resp.Request.URL, page) // where redirects have led
 	status, _ := cache.StatusOf(resp)
-	v.links, err = links(resp)
 	v.said = fmt.Sprintf("%d links, %s", len(v.links), status.Outcome())
-	return v, err
+	return v, nil
 }
 
 // links returns the URLs of the same host that a page links to.
-func links(resp *http.Response) (found []string, err error) {
-	for z := html.NewTokenizer(resp.Body); ; {
+func links(base *url.URL, page []byte) (found []string) {
+	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
 		switch z.Next() {
-		case html.ErrorToken:
-			if err := z.Err(); err != io.EOF {
-				return nil, err
-			}
-			return found, nil
+		case html.ErrorToken: // the end
+			return found
 		case html.StartTagToken:
 			token := z.Token()
 			for _, a := range token.Attr {
 				if token.Data != "a" || a.Key != "href" {
 					continue
 				}
-				link, err := resp.Request.URL.Parse(a.Val) // relative to where redirects have led
-				if err != nil || link.Host != resp.Request.URL.Host {
-					continue
+				if link, err := base.Parse(a.Val); err == nil && link.Host == base.Host {
+					link.Fragment = ""
+					found = append(found, link.String())
 				}
-				link.Fragment = ""
-				found = append(found, link.String())
 			}
 		}
 	}

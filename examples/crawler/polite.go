@@ -31,7 +31,7 @@ func (l *robots) Middleware(next ply.Handler) ply.Handler {
 		if err != nil {
 			return refuse(req, fmt.Errorf("robots.txt: %w", err)) // §2.3.1.4: what cannot be read disallows everything
 		}
-		if !data.TestAgent(req.URL.EscapedPath(), agent) {
+		if !data.TestAgent(req.URL.RequestURI(), agent) {
 			return refuse(req, errDisallowed)
 		}
 		return next.RoundTrip(req)

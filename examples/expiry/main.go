@@ -76,21 +76,21 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 	}
 	defer client.Close()
 	for _, url := range urls {
-		if err := show(ctx, out, client, url, url); err != nil {
+		if err := show(ctx, out, client, url); err != nil {
 			return err
 		}
 	}
 	// A choice for one request counts before the strategy. It decides how long this response is kept, for all who ask later.
-	url := urls[0] + "?for=me"
-	return show(cache.WithExpiry(ctx, expiry.After(5*time.Minute)), out, client, url, url+", an expiry of its own")
+	fmt.Fprintln(out, "with an expiry of its own, and a query")
+	return show(cache.WithExpiry(ctx, expiry.After(5*time.Minute)), out, client, urls[0], ply.Query("for", "me"))
 }
 
 // show requests a URL twice: for the first time it may be stored, for the second it says for how long it is fresh.
-func show(ctx context.Context, out io.Writer, client *ply.Client, url, name string) error {
+func show(ctx context.Context, out io.Writer, client *ply.Client, url string, options ...ply.RequestOption) error {
 	var status cache.Status
 	var code int
 	for range 2 {
-		resp, err := client.Get(ctx, url)
+		resp, err := client.Get(ctx, url, options...)
 		if err != nil {
 			return err
 		}
@@ -104,6 +104,6 @@ func show(ctx context.Context, out io.Writer, client *ply.Client, url, name stri
 	if status.Hit {
 		kept = "fresh for " + status.TTL.Round(time.Minute).String()
 	}
-	_, err := fmt.Fprintf(out, "%-43s  %d  %s\n", name, code, kept)
+	_, err := fmt.Fprintf(out, "%-10s  %d  %s\n", url, code, kept)
 	return err
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/plyhttp/ply"
 )
 
+// tag names the prices. A tag is about the whole store, which may be one of yours.
+const tag = "prices-of-the-fleet-example"
+
 // An origin answers with prices of a version, which takes it a moment.
 type origin struct{ requests, version atomic.Int64 }
 
@@ -21,7 +24,7 @@ func (o *origin) serve(w http.ResponseWriter, _ *http.Request) {
 	o.requests.Add(1)
 	time.Sleep(50 * time.Millisecond)
 	w.Header().Set("Cache-Control", "max-age=3600")
-	w.Header().Set("Surrogate-Key", "prices")
+	w.Header().Set("Surrogate-Key", tag)
 	fmt.Fprintf(w, "prices, version %d", o.version.Load())
 }
 
@@ -67,7 +70,7 @@ func tour(ctx context.Context, out io.Writer, storeURL string, stop func() error
 
 	// The prices change. One member is told, and removes all that is made of them. The store tells the others that their copies are old.
 	prices.version.Add(1)
-	if err := fleet[0].cache.DeleteTag(ctx, "prices"); err != nil {
+	if err := fleet[0].cache.DeleteTag(ctx, tag); err != nil {
 		return err
 	}
 	if answers, err = untilAllSay(ctx, fleet, "/tea", "prices, version 1"); err != nil {
