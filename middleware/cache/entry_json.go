@@ -63,7 +63,7 @@ type jsonBody struct {
 	Truncated bool    `json:",omitempty"`
 }
 
-// MarshalJSON returns the readable form of the entry without its body; see [WriteJSON].
+// MarshalJSON returns the readable form of the entry without its body; see [WriteJSON]. An Entry that comes from no cache is an error.
 func (e *Entry) MarshalJSON() ([]byte, error) {
 	if e.stored == nil {
 		return nil, errors.New("cache: the Entry comes from no cache: take one that Entries yields")

@@ -53,6 +53,7 @@ func (x *StoringExplanation) String() string {
 // ExplainResponse says whether the cache would store a response of the origin to r that was received now, and why not. Like [Cache.Explain] it changes nothing:
 // resp is not stored, its body is not read. What is known only with the body's end is left out: that it breaks off, that its bytes are too many, [Options.FilterBody];
 // and so is what a layer below the cache has added to the request.
+// An error says that r has no URL with a scheme and a host, or that there is no response.
 func (c *Cache) ExplainResponse(ctx context.Context, r *http.Request, resp *http.Response) (*StoringExplanation, error) {
 	return c.ExplainResponseAt(ctx, r, resp, time.Now())
 }

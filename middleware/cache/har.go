@@ -35,6 +35,8 @@ const (
 //
 // The request of an entry has the method, the URL, and those fields that the response varies on and that are no credentials. Secrets are hidden as o says;
 // over a byte store, the values of queries are hidden in any case. A body with a content coding is written as it is stored, in base64; a comment says so.
+//
+// The error says that w or the store has failed; the report counts what had been written by then. ExportHAR does not close w.
 func (c *Cache) ExportHAR(ctx context.Context, w io.Writer, o har.Options) (MoveReport, error) {
 	var report MoveReport
 	out := har.NewEncoder(w, o)

@@ -77,6 +77,7 @@ func (c *Cache) Import(ctx context.Context, r io.Reader) (MoveReport, error) {
 
 // Copy puts what is stored in src into dst, whose Store may be of another kind: from memory into files, from files into a database.
 // It is [Cache.Export] and [Cache.Import] without the stream, and what they say of caches, entries and secrets holds. Both caches may be in use meanwhile.
+// The error is [ErrOtherCache] if their Options differ in what entries mean, and otherwise that of a store; what had been copied by then stays.
 func Copy(ctx context.Context, dst, src *Cache) (MoveReport, error) {
 	if dst == nil || src == nil || dst == src {
 		return MoveReport{}, errors.New("cache: copy: give two caches, one to copy into and another one to copy from")

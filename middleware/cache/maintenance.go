@@ -39,7 +39,8 @@ func (c *Cache) Contains(r *http.Request) bool {
 
 // DeleteExpired removes the stored responses that are stale and past the windows in which a stale response may still be used,
 // and returns how many there were. The origin could still have confirmed them: a cache that is not short of room need not call it.
-// A [store.Expirer] frees the room of its expired records as well. One that cannot list its records does only that, and DeleteExpired returns their number.
+// A [store.Expirer] frees the room of its expired records as well. One that cannot list its records does only that, and DeleteExpired returns their number;
+// a store that can do neither is an error.
 func (c *Cache) DeleteExpired(ctx context.Context) (int, error) {
 	now := time.Now()
 	n, err := c.deleteWhere(ctx, func(e *stored.Entry) bool {

@@ -70,7 +70,7 @@ func (c *Cache) DeleteURL(ctx context.Context, url string) error {
 }
 
 // DeleteGroup removes the stored responses of a cache group (RFC 9875), in all processes that share the store. The URL is any whole one of the origin whose group is meant.
-// A response of the group that is under way from the origin meanwhile is not stored.
+// A response of the group that is under way from the origin meanwhile is not stored. A URL without a scheme or a host is an error.
 func (c *Cache) DeleteGroup(ctx context.Context, url, group string) error {
 	r, err := requestFor(url)
 	if err != nil {

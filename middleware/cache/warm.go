@@ -60,6 +60,7 @@ var (
 
 // Warm fetches what is not fresh; see the function of that name.
 // It returns only when each of its goroutines has ended, so Client and Edit are not called afterwards.
+// Its error joins those of all URLs; it is an error, too, if Client is nil.
 func (w *Warmer) Warm(ctx context.Context, urls ...string) error {
 	if w.Client == nil {
 		return errNoClient
