@@ -291,6 +291,18 @@ func cacheProbes() map[string]probe {
 			}
 			return true
 		}},
+		"a body of 9 MiB is stored": {func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, strings.Repeat("x", 9<<20))
+		}, func(c *cacheUnderProbe) bool {
+			c.get("")
+			return c.hit("")
+		}},
+		"a hit sets the cookies that the stored response has set": {answering("Cache-Control: max-age=60\nSet-Cookie: session=1"), func(c *cacheUnderProbe) bool {
+			c.get("")
+			_, _, h := c.do(http.MethodGet, "")
+			return h.Get("Set-Cookie") != ""
+		}},
 		"`Cache-Status` (RFC 9211) says what happened": {minute, func(c *cacheUnderProbe) bool {
 			c.get("")
 			_, _, h := c.do(http.MethodGet, "")
