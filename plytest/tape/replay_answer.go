@@ -93,10 +93,7 @@ func (o *origin) dated(a answer, m *moment, at time.Duration) answer {
 
 // fixedExpiry reports whether another response of the resource has the same Expires with another Date.
 func (o *origin) fixedExpiry(m *moment) bool {
-	h := m.Response.Header
-	return slices.ContainsFunc(o.resources[m.key], func(other *moment) bool {
-		return other.Response != nil && other.Response.Header.Get("Expires") == h.Get("Expires") && other.Response.Header.Get("Date") != h.Get("Date")
-	})
+	return len(o.expiries[expiry{m.key, m.Response.Header.Get("Expires")}]) > 1
 }
 
 // shiftDate moves the date in a field that has one; what is none stays as it is.
@@ -118,7 +115,7 @@ func evaluate(r *http.Request, resp *Response) {
 	case !unchanged(r.Header, tag, changed):
 		without(resp, http.StatusPreconditionFailed)
 	case modified(r.Header, tag, changed, safe):
-		if r.Method == http.MethodGet && rangeable(resp) && ifRange(r.Header.Get("If-Range"), tag, changed) {
+		if r.Method == http.MethodGet && rangeable(resp) && ifRange(r.Header.Get("If-Range"), tag, resp.Header) {
 			cutRange(r.Header.Get("Range"), resp)
 		}
 	case safe:
@@ -172,13 +169,14 @@ func strongMatch(lines []string, tag field.ETag) bool {
 	return false
 }
 
-// ifRange reports whether Range counts: If-Range is absent or names the representation strongly (RFC 9110 §13.1.5).
-func ifRange(value string, tag field.ETag, changed time.Time) bool {
+// ifRange reports whether Range counts: If-Range is absent or names the representation strongly (RFC 9110 §13.1.5). A date does so if it is at least a second before
+// that of the response, for nothing can have changed twice in its second then (RFC 9110 §8.8.2.2).
+func ifRange(value string, tag field.ETag, h http.Header) bool {
 	if value == "" {
 		return true
 	}
 	if t, err := http.ParseTime(value); err == nil {
-		return t.Equal(changed)
+		return t.Equal(date(h, "Last-Modified")) && date(h, "Date").Sub(t) >= time.Second
 	}
 	return field.ParseETag(value).StronglyEquals(tag)
 }

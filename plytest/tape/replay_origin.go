@@ -25,6 +25,9 @@ type origin struct {
 	shift     time.Duration // from the recorded start to that, in whole seconds; zero if the dates of the tape hold
 	resources map[string]timeline
 	hosts     map[string]timeline
+	good      map[string]timeline // of a resource, what was no trouble: there may be many failed tries between
+	goodHosts map[string]timeline
+	expiries  map[expiry][]string // the first two values of Date in responses with an Expires
 
 	mu     sync.Mutex
 	report *Report // what of it the origin counts
@@ -43,8 +46,14 @@ type call struct {
 
 type callKey struct{}
 
+// An expiry is a value of Expires that a resource has had.
+type expiry struct{ key, expires string }
+
 func newOrigin(t *Tape, match keying.Strategy) *origin {
-	return &origin{match: match, resources: map[string]timeline{}, hosts: map[string]timeline{}, report: &Report{Requests: len(t.Exchanges)}}
+	return &origin{
+		match: match, resources: map[string]timeline{}, hosts: map[string]timeline{}, good: map[string]timeline{}, goodHosts: map[string]timeline{}, expiries: map[expiry][]string{},
+		report: &Report{Requests: len(t.Exchanges)},
+	}
 }
 
 // add puts an exchange into the timelines. Those of a tape come in the order of their times.
@@ -64,6 +73,26 @@ func (o *origin) add(e *Exchange, r *http.Request) *call {
 		o.resources[key] = append(o.resources[key], m)
 	}
 	return c
+}
+
+// complete ends the timelines.
+func (o *origin) complete() {
+	for key, l := range o.resources {
+		l.resolve()
+		o.good[key] = l.good()
+		for _, m := range l {
+			if m.Response == nil || m.Response.Header.Get("Expires") == "" {
+				continue
+			}
+			at := expiry{key, m.Response.Header.Get("Expires")}
+			if dates := o.expiries[at]; len(dates) < 2 && !slices.Contains(dates, m.Response.Header.Get("Date")) {
+				o.expiries[at] = append(dates, m.Response.Header.Get("Date"))
+			}
+		}
+	}
+	for host, l := range o.hosts {
+		o.goodHosts[host] = l.good()
+	}
 }
 
 // redacted reports whether the request had credentials of which the tape does not even say whose they are.
@@ -215,13 +244,12 @@ func (o *origin) choose(q query) (answer, bool) {
 	if m := resource.interval(q.at, (*moment).trouble); m != nil {
 		return o.dated(asRecorded(m), m, q.at), true
 	}
-	host := o.hosts[hostOf(q.URL)]
-	if m := host.interval(q.at, (*moment).outage); m != nil {
+	if m := o.hosts[hostOf(q.URL)].interval(q.at, (*moment).outage); m != nil {
 		return o.dated(withoutContent(m), m, q.at), true
 	}
-	if m := resource.nearest(q.at, func(m *moment) bool { return m.fits(q.Request) }); m != nil {
+	if m := o.good[key].nearest(q.at, func(m *moment) bool { return m.fits(q.Request) }); m != nil {
 		a := o.represent(q.Request, m, q.at)
-		a.wait = q.waitAs(m, resource, host)
+		a.wait = q.waitAs(m, o.good[key], o.goodHosts[hostOf(q.URL)])
 		return a, true
 	}
 	m := resource.nearest(q.at, func(m *moment) bool { return m.trouble() && sameVariant(q.Header, m.Exchange) })
@@ -263,7 +291,7 @@ func (q query) waitAs(m *moment, resource, host timeline) time.Duration {
 	if q.first && own.Response != nil && !own.trouble() {
 		return own.Response.Wait
 	}
-	other := func(s *moment) bool { return s != own && s.Response != nil && !s.trouble() && s.method() == m.method() }
+	other := func(s *moment) bool { return s != own && s.method() == m.method() }
 	for _, l := range []timeline{resource, host} {
 		if s := l.closest(q.at, other); s != nil {
 			return s.Response.Wait

@@ -275,6 +275,21 @@ func TestOriginAnswersAtATime(t *testing.T) {
 				{at: 5, fields: []string{"Range", "bytes=1-", "If-Range", `"0"`}, want: `1s: 200 "0123456789"`},
 			},
 		},
+		"a date of If-Range counts if it is older than the response": {
+			[]*Exchange{at(1, 200, "0123456789", "Accept-Ranges", "bytes", "Last-Modified", clock(-9))},
+			[]request{
+				{at: 5, fields: []string{"Range", "bytes=1-", "If-Range", clock(-9)}, want: `1s: 206 "123456789"`},
+				{at: 5, fields: []string{"Range", "bytes=1-", "If-Range", clock(-8)}, want: `1s: 200 "0123456789"`},
+			},
+		},
+		"and not if the content may have changed again in its second": {
+			[]*Exchange{at(1, 200, "0123456789", "Accept-Ranges", "bytes", "Last-Modified", clock(2)), at(9, 200, "0123456789", "Accept-Ranges", "bytes", "Last-Modified", clock(2), "Date", "")},
+			[]request{
+				{at: 1, fields: []string{"Range", "bytes=1-", "If-Range", clock(2)}, want: `1s: 200 "0123456789"`},
+				{at: 2, fields: []string{"Range", "bytes=1-", "If-Range", clock(2)}, want: `1s: 206 "123456789"`},
+				{at: 9, fields: []string{"Range", "bytes=1-", "If-Range", clock(2)}, want: `1s: 200 "0123456789"`},
+			},
+		},
 		"and ignored if it does not": {
 			[]*Exchange{at(1, 200, "0123456789")},
 			[]request{{at: 5, fields: []string{"Range", "bytes=2-4"}, want: `1s: 200 "0123456789"`}},

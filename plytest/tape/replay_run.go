@@ -23,6 +23,7 @@ type run struct {
 	chain    http.RoundTripper
 	exchange []*Exchange // in the order of their times
 	calls    []*call
+	ended    func() error // whether the caller of the replay has ended it; set before calls are sent
 
 	mu    sync.Mutex
 	times []time.Duration // how long each call took
@@ -77,9 +78,7 @@ func (r *run) prepare(t *Tape) error {
 		}
 		r.calls = append(r.calls, r.origin.add(e, req))
 	}
-	for _, l := range r.origin.resources {
-		l.resolve()
-	}
+	r.origin.complete()
 	return nil
 }
 
@@ -192,6 +191,7 @@ func (r *run) build(chain func(http.RoundTripper) (http.RoundTripper, error)) (e
 
 // send sends each request at its time, and returns when all are answered.
 func (r *run) send(ctx context.Context) error {
+	r.ended = ctx.Err
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx)) // ctx's channel is not the bubble's: the clock would stand still while a goroutine waits for it
 	defer cancel()
 	var wg sync.WaitGroup
@@ -312,7 +312,7 @@ func (r *run) read(req *http.Request, resp *http.Response, c *call) outcome {
 	o := outcome{status: resp.StatusCode}
 	o.classify(resp, c)
 	compared := r.reference(req, c).comparison(resp)
-	body := io.Reader(resp.Body)
+	body := io.Reader(&endedBody{resp.Body, r.ended})
 	if f := c.recorded.Failure; f != nil && f.Kind == FailureClosed && c.recorded.Response != nil {
 		compared.partial = true
 		body = io.LimitReader(body, int64(len(c.recorded.Response.Body())))
@@ -322,6 +322,19 @@ func (r *run) read(req *http.Request, resp *http.Response, c *call) outcome {
 	o.bytes, o.err = io.CopyBuffer(compared, body, *buffer)
 	o.outOfDate = o.err == nil && o.status < 500 && compared.differs()
 	return o
+}
+
+// endedBody is a body that ends with the context of the replay: a layer may make one that has no end.
+type endedBody struct {
+	io.Reader
+	ended func() error
+}
+
+func (b *endedBody) Read(p []byte) (int, error) {
+	if err := b.ended(); err != nil {
+		return 0, err
+	}
+	return b.Reader.Read(p)
 }
 
 // classify says whether a cache answered: by the Cache-Status of a ply cache, or else because nothing was sent to the origin.
@@ -357,7 +370,7 @@ func (r *run) reference(req *http.Request, c *call) reference {
 		return reference{}
 	}
 	if m.trouble() || m.Response == nil {
-		m = r.origin.resources[c.key].nearest(m.At, func(m *moment) bool { return m.representation != nil && sameVariant(req.Header, m.Exchange) })
+		m = r.origin.good[c.key].nearest(m.At, func(m *moment) bool { return m.representation != nil && sameVariant(req.Header, m.Exchange) })
 	}
 	if m == nil {
 		return reference{}

@@ -233,6 +233,35 @@ func TestReplayEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// endless is a body without an end.
+type endless struct{ read func() }
+
+func (e endless) Read(p []byte) (int, error) {
+	e.read()
+	return len(p), nil
+}
+func (endless) Close() error { return nil }
+
+func TestReplayOfABodyWithoutAnEndEndsWithItsContext(t *testing.T) {
+	recorded := traffic.Week(5, 1)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		reads := 0
+		r, err := tape.Replay(ctx, recorded, tape.ReplayOptions{Chain: func(http.RoundTripper) (http.RoundTripper, error) {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r, ContentLength: -1, Body: endless{func() {
+					if reads++; reads == 10 {
+						cancel()
+					}
+				}}}, nil
+			}), nil
+		}})
+		if r != nil || !errors.Is(err, context.Canceled) || reads != 10 {
+			t.Errorf("%v, %v after %d reads", r, err, reads)
+		}
+	})
+}
+
 func TestReplayReportsWhatAChainDoesWrong(t *testing.T) {
 	recorded := traffic.Week(6, 20)
 	broken := errors.New("no such policy")

@@ -82,6 +82,16 @@ func (l timeline) interval(at time.Duration, bad func(*moment) bool) *moment {
 	return nil
 }
 
+// good returns the moments with a response that is no trouble.
+func (l timeline) good() (good timeline) {
+	for _, m := range l {
+		if m.Response != nil && !m.trouble() {
+			good = append(good, m)
+		}
+	}
+	return good
+}
+
 // nearest returns the last moment not after at that fits, or else the first after it.
 func (l timeline) nearest(at time.Duration, fits func(*moment) bool) *moment {
 	i := l.last(at)
