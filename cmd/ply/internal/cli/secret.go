@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -41,6 +42,9 @@ func (e *env) secret(ctx context.Context, flag, source string) (string, error) {
 	}
 	if secret == "" {
 		return "", usageErrorf("%s is empty: %s has nothing", flag, source)
+	}
+	if strings.ContainsFunc(secret, unicode.IsControl) { // RFC 7617 §2 for passwords, RFC 6750 §2.1 for tokens
+		return "", usageErrorf("%s has more than one line, or a control character: %s must have the secret alone", flag, source)
 	}
 	return secret, nil
 }

@@ -195,3 +195,53 @@ func TestStoreOfTheEnvironmentKeepsItsPassword(t *testing.T) {
 		assert.Empty(t, plantedIn(got.stdout+got.stderr, false), "%v: %s%s", args, got.stdout, got.stderr)
 	}
 }
+
+// What the environment and files hold beside the command line: passwords of netrc and of a proxy, tokens, and keys of encryption that are none.
+func TestSecretsOfTheEnvironmentAndOfFilesAreNotShown(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+		if user, _, ok := r.BasicAuth(); !ok || user != "c4n4ry-netrclogin" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"netrc": "machine 127.0.0.1 login c4n4ry-netrclogin password c4n4ry-netrcpassword\n", "keys": "c4n4ry-encryptionkey\n", "token": "c4n4ry-line\nc4n4ry-secondline\n", "empty": "",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	p := plyRun{env: plyEnv(t, "NETRC="+filepath.Join(dir, "netrc"), "HTTP_PROXY=http://c4n4ry-proxyuser:c4n4ry-proxypassword@127.0.0.1:1", "TOKEN=c4n4ry-token"), dir: dir}
+	for _, test := range []struct {
+		code int
+		args []string
+	}{
+		{0, []string{"get", "-v", "--har", "1.har", s.URL}},
+		{0, []string{"get", "--curl", s.URL}},
+		{0, []string{"get", "-v", "--format", "json", s.URL}},
+		{0, []string{"explain", s.URL}},
+		{0, []string{"explain", "--format", "json", s.URL}},
+		{0, []string{"lint", "--fail-on", "never", s.URL}},
+		{0, []string{"cache", "ls", "default", "--long"}},
+		{0, []string{"cache", "show", "default", strings.TrimPrefix(s.URL, "http://") + "/**"}},
+		{exitNetwork, []string{"get", "-v", "--har", "2.har", "--retries", "0", "http://h.test/"}},
+		{exitNetwork, []string{"explain", "http://h.test/"}},
+		{exitError, []string{"cache", "ls", "default", "--encryption-key-file", "keys"}},
+		{exitError, []string{"cache", "ls", "default", "--encryption-key-file", "empty"}},
+		{exitUsage, []string{"get", "--bearer", "file:token", s.URL}},
+		{exitUsage, []string{"get", "--bearer", "env:NONE", s.URL}},
+		{exitUsage, []string{"get", "--bearer", "c4n4ry-argument", s.URL}},
+		{exitUsage, []string{"get", "--user", "me:c4n4ry-argument", s.URL}},
+		{exitUsage, []string{"get", "--user", "me", "--password", "c4n4ry-argument", s.URL}},
+		{exitUsage, []string{"get", "--bearer", "file:empty", s.URL}},
+	} {
+		got := p.run(t, test.args...)
+		assert.Equal(t, test.code, got.code, "%v: %s", test.args, got.stderr)
+		assert.NotEmpty(t, got.stdout+got.stderr, test.args)
+		assert.Empty(t, plantedIn(got.stdout+got.stderr, false), "%v: %s%s", test.args, got.stdout, got.stderr)
+	}
+	for _, name := range []string{"1.har", "2.har"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Empty(t, plantedIn(string(text), false), name)
+	}
+}
