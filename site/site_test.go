@@ -48,7 +48,6 @@ func TestSite(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *browser.Tab){
 		"search finds a section and opens it": searchFindsASection,
 		"navigation leads to each page":       navigationLeadsToEachPage,
-		"each page fits a phone":              eachPageFitsAPhone,
 		"dark and light":                      darkAndLight,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,6 +205,7 @@ func navigationLeadsToEachPage(t *testing.T, p *browser.Tab) {
 	}
 	p.LoadAxe()
 	p.Axe("the index", "serious", "critical")
+	fitsAPhone(p, "the index")
 	for _, each := range links {
 		p.Click(fmt.Sprintf(".VPSidebar nav a[href=%q]", each.Path))
 		p.Wait(`location.pathname === %s && document.querySelector('.VPSidebar .is-active.is-link a')?.pathname === %s`, each.Path, each.Path)
@@ -213,6 +213,7 @@ func navigationLeadsToEachPage(t *testing.T, p *browser.Tab) {
 		if slices.Contains(judged, each.Path) {
 			p.Axe(each.Text, "serious", "critical")
 		}
+		fitsAPhone(p, each.Path)
 	}
 }
 
@@ -222,20 +223,18 @@ func drawn(p *browser.Tab) {
 	p.Wait(`document.querySelector('.vp-doc h1') && !document.querySelector('pre.mermaid:not(.failed)')`)
 }
 
-func eachPageFitsAPhone(t *testing.T, p *browser.Tab) {
+// fitsAPhone makes the page as wide as a phone for a moment, and fails if anything but code, tables and diagrams must be scrolled sideways there.
+func fitsAPhone(p *browser.Tab, page string) {
+	p.T.Helper()
 	p.Size(360, 740, 1)
-	origin := browser.Eval[string](p, "location.origin")
-	for _, name := range append([]string{"index"}, pages(t)...) {
-		p.Navigate(origin + "/" + name + ".html")
-		drawn(p)
-		for _, each := range browser.Eval[[]string](p, `(() => {
-			const page = document.documentElement;
-			if (page.scrollWidth <= page.clientWidth) return [];
-			return [...document.querySelectorAll('.Layout *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, table, .mermaid')).map((e) => e.outerHTML.slice(0, 100)).slice(0, 3).concat('the page');
-		})()`) {
-			t.Errorf("%s must be scrolled sideways: %s", name, each)
-		}
+	for _, each := range browser.Eval[[]string](p, `(() => {
+		const page = document.documentElement;
+		if (page.scrollWidth <= page.clientWidth) return [];
+		return [...document.querySelectorAll('.Layout *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, table, .mermaid')).map((e) => e.outerHTML.slice(0, 100)).slice(0, 3).concat('the page');
+	})()`) {
+		p.T.Errorf("%s must be scrolled sideways on a phone: %s", page, each)
 	}
+	p.Size(1280, 800, 1)
 }
 
 func darkAndLight(t *testing.T, p *browser.Tab) {
