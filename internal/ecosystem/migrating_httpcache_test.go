@@ -107,6 +107,26 @@ func TestMigratingHTTPCacheTheSecondGetIsAHitOfBoth(t *testing.T) {
 	})
 }
 
+func TestMigratingHTTPCacheAConfirmedResponse(t *testing.T) {
+	validated := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=0")
+		w.Header().Set("Etag", `"v1"`)
+		if r.Header.Get("If-None-Match") == `"v1"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, "hello")
+	}
+	bothCaches(t, validated, func(t *testing.T, hc *http.Client, s *server, ours bool) {
+		getWith(t, hc, s.URL, "", "")
+		resp := getWith(t, hc, s.URL, "", "")
+		s.saw(t, 2)
+		same(t, "X-From-Cache", resp.Header.Get(httpcache.XFromCache), choose(ours, "", "1"))
+		status, _ := cache.StatusOf(resp)
+		same(t, "outcome", status.Outcome(), choose(ours, "revalidated", ""))
+	})
+}
+
 func TestMigratingHTTPCacheUsersAreKeptApart(t *testing.T) {
 	bothCaches(t, fresh("hello"), func(t *testing.T, hc *http.Client, s *server, ours bool) {
 		getWith(t, hc, s.URL, "Authorization", "Bearer alice")
