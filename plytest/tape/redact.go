@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -206,65 +205,6 @@ func (d redaction) shows() *redact.Redactor {
 		return inURLs
 	}
 	return d.redactor
-}
-
-// hidesField reports whether the values of a header field are hidden.
-func (d redaction) hidesField(name string) bool {
-	return redact.IsSecretHeader(name) || d.redactor != nil && slices.ContainsFunc(d.redactor.HideHeaders, func(s string) bool { return strings.EqualFold(s, name) })
-}
-
-// header hides the secrets of a header.
-func (d redaction) header(h http.Header) http.Header {
-	if h == nil {
-		return nil
-	}
-	c := make(http.Header, len(h))
-	for _, name := range slices.Sorted(maps.Keys(h)) { // so that numbers come in the same order each time
-		hidden := d.hidesField(name)
-		field := http.CanonicalHeaderKey(name)
-		for _, line := range h[name] {
-			switch {
-			case hidden:
-				line = d.line(field, line)
-			case field == "Location" || field == "Content-Location" || field == "Referer":
-				line = d.url(field, line)
-			case field == "Link" || field == "Refresh" || strings.Contains(line, "://") || strings.Contains(line, "?"):
-				line = d.shows().Text(line)
-			}
-			c[name] = append(c[name], line)
-		}
-	}
-	return c
-}
-
-// line hides a line of a field that is hidden. Of cookies the names stay, so that the cookies of a replay come and go as they did.
-func (d redaction) line(field, line string) string {
-	switch field {
-	case "Cookie":
-		pairs := strings.Split(line, ";")
-		for i, pair := range pairs {
-			blanks := pair[:len(pair)-len(strings.TrimLeft(pair, " "))]
-			pairs[i] = blanks + d.cookie(strings.TrimSpace(pair))
-		}
-		return strings.Join(pairs, ";")
-	case "Set-Cookie":
-		pair, attributes, more := strings.Cut(line, ";")
-		shown := d.cookie(strings.TrimSpace(pair))
-		if !more || !strings.Contains(shown, "=") {
-			return shown
-		}
-		return shown + ";" + d.shows().Text(attributes)
-	}
-	return d.hide(field, credential(line))
-}
-
-// cookie hides the value of a pair, or all of it if its name may be a secret.
-func (d redaction) cookie(pair string) string {
-	name, value, named := strings.Cut(pair, "=")
-	if !named || !strings.HasSuffix(redact.Query(name+"=1"), "="+redact.Placeholder) {
-		return d.hide("Cookie", pair)
-	}
-	return name + "=" + d.hide("Cookie "+name, value)
 }
 
 // uncoded returns content without a coding that can be removed, and whether it had one. Of content that was cut it returns what there is.

@@ -171,7 +171,7 @@ func (d redaction) paramSpans(text []byte) (spans []secret) {
 	return spans
 }
 
-// urlSpan returns the place of a URL if it has secrets. In markup, it may have references to characters.
+// urlSpan returns the place of a URL if it has secrets, or something in their place. In markup, it may have references to characters.
 func (d redaction) urlSpan(text []byte, begin, end int) []secret {
 	was := string(text[begin:end])
 	plain, markup := was, strings.Contains(was, "&amp;") || strings.Contains(was, "&#")
@@ -182,10 +182,12 @@ func (d redaction) urlSpan(text []byte, begin, end int) []secret {
 		return moved(merged(d.userSpans(text[begin:end]), d.paramSpans(text[begin:end])), begin)
 	}
 	shown := d.url("content", plain)
-	if shown == plain || !strings.Contains(shown, redact.Placeholder) {
+	switch {
+	case !strings.Contains(shown, redact.Placeholder):
 		return nil
-	}
-	if markup {
+	case shown == plain:
+		shown = was
+	case markup:
 		shown = html.EscapeString(shown)
 	}
 	return []secret{{begin: begin, end: end, shown: shown}}
