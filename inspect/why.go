@@ -156,7 +156,7 @@ var notes = map[string]string{
 	"hedge denied":    "The answer was late, and no copy of the request was allowed %s",
 	"breaker probed":  "The circuit breaker was open, and let this request through to try the server",
 	"breaker refused": "The circuit breaker is open %s: nothing was sent",
-	"limit refused":   "There was no room for the request: nothing was sent",
+	"limit refused":   "There was no room for the request: it was not sent",
 	"limit waited":    "The request waited for its turn",
 	"auth waited":     "The request waited for a token",
 }

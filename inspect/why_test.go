@@ -53,7 +53,7 @@ func TestNoteOfALayerIsASentence(t *testing.T) {
 		{ply.CallNote{Layer: "breaker", Event: "refused", Detail: "while others probe"}, "The circuit breaker is open while others probe: nothing was sent."},
 		{ply.CallNote{Layer: "hedge", Event: "denied", Detail: "by the budget"}, "The answer was late, and no copy of the request was allowed by the budget."},
 		{ply.CallNote{Layer: "hedge", Event: "won", Detail: "with a copy"}, "A copy of the request was answered first."},
-		{ply.CallNote{Layer: "limit", Event: "refused", Detail: "queue full"}, "There was no room for the request: nothing was sent (queue full)."},
+		{ply.CallNote{Layer: "limit", Event: "refused", Detail: "queue full"}, "There was no room for the request: it was not sent (queue full)."},
 		{ply.CallNote{Layer: "quota", Event: "asked", Detail: "for more"}, "quota asked for more."},
 	} {
 		if got := noteText(tt.note); got != tt.want {

@@ -13,7 +13,7 @@
 //	sigpipe_*.go a closed pipe is an error of a write, not the end of the process
 //	get*.go      ply get: the command, what is sent, what is written where, downloads with their bars
 //	secret.go    secrets that flags name
-//	har.go       --har: the layer that records exchanges
+//	har.go       --har: the file of what a tape.Recorder records
 //	version.go   what --version shows
 //	explain.go, explain_text.go   ply explain
 //	lint.go      ply lint
