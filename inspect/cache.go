@@ -285,15 +285,15 @@ type purgeRequest struct {
 }
 
 func (in *Inspector) purge(w http.ResponseWriter, r *http.Request) {
+	var p purgeRequest
+	if !readJSON(w, r, &p) { // before the glance: a page that is slow to send keeps no other from looking
+		return
+	}
 	g := in.glance(w, r)
 	if g == nil {
 		return
 	}
 	defer g.end()
-	var p purgeRequest
-	if !readJSON(w, r, &p) {
-		return
-	}
 	chosen := 0
 	for _, given := range []bool{p.Tag != "", p.URL != "", p.Pattern != "", p.All} {
 		if given {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -111,6 +113,25 @@ func TestCacheViewOfAStoreThatHangsIsBounded(t *testing.T) {
 		stuck.Wait()
 		s.list = nil
 		require.Len(t, get[entries](t, in, "cache").Entries, 2)
+	})
+}
+
+// Pages that are slow to send what they want removed keep no other from looking at the cache.
+func TestSlowRemovalsKeepNoneFromTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, _ := overTroubled(t, 2)
+		content, end := io.Pipe()
+		var slow sync.WaitGroup
+		for range 10 {
+			r := httptest.NewRequest("POST", "http://localhost:7117/cache/purge", content)
+			r.RemoteAddr = "127.0.0.1:50000"
+			r.Header.Set("Content-Type", "application/json")
+			slow.Go(func() { in.ServeHTTP(httptest.NewRecorder(), r) })
+		}
+		synctest.Wait()
+		require.Len(t, get[entries](t, in, "cache").Entries, 2)
+		require.NoError(t, end.Close())
+		slow.Wait()
 	})
 }
 

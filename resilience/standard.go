@@ -32,7 +32,7 @@ type Options struct {
 	// Zero means the host and port of the URL.
 	Key func(*http.Request) string
 
-	// NoHedge, NoBreaker and NoLimit leave out a layer. Zero means all of them. For a call without retries there is retry.Disable.
+	// NoHedge, NoBreaker and NoLimit leave out a layer; false keeps it. For a call without retries there is retry.Disable.
 	NoHedge, NoBreaker, NoLimit bool
 }
 

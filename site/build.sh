@@ -20,8 +20,12 @@ if [ -z "$packages" ]; then
   packages=${XDG_CACHE_HOME:-$HOME/.cache}/ply-site/$(cat package.json package-lock.json | cksum | cut -d' ' -f1)
   if [ ! -d "$packages/node_modules" ]; then
     mkdir -p "$packages"
-    cp package.json package-lock.json "$packages"
-    (cd "$packages" && npm ci --no-audit --no-fund --ignore-scripts)
+    made=$(mktemp -d "$packages/install-XXXXXX") # node_modules gets its name when it is whole
+    trap 'rm -rf "$made"' EXIT
+    cp package.json package-lock.json "$made"
+    (cd "$made" && npm ci --no-audit --no-fund --ignore-scripts)
+    mv "$made/node_modules" "$packages" || [ -d "$packages/node_modules" ] # another build was faster
+    rm -rf "$made"
   fi
 fi
 

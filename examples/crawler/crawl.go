@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/net/html"
@@ -120,7 +121,7 @@ func links(base *url.URL, page []byte) (found []string) {
 
 // download gets a file that is not there yet. A transfer that breaks off goes on at the next start, from where it was.
 func (c *crawler) download(ctx context.Context, u string) (string, error) {
-	name := filepath.Join(c.dir, url.PathEscape(pathOf(u)))
+	name := filepath.Join(c.dir, fileOf(u))
 	if _, err := os.Stat(name); err == nil {
 		return "is there", nil
 	}
@@ -133,6 +134,12 @@ func (c *crawler) download(ctx context.Context, u string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%d bytes, %d of them from before", got.Bytes, got.Resumed), nil
+}
+
+// fileOf is the name of the file for a URL: with its host and query, so that no two URLs have the same, and without what would lead to another directory.
+func fileOf(u string) string {
+	_, rest, _ := strings.Cut(u, "://")
+	return url.QueryEscape(rest)
 }
 
 func pathOf(u string) string {

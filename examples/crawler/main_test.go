@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -76,5 +77,43 @@ func TestRobotsThatCannotBeReadDisallowEverything(t *testing.T) {
 		if err := ply.Discard(client.Get("http://broken.test/")); err == nil || origin.Count() != 1 {
 			t.Errorf("%v after %d requests", err, origin.Count())
 		}
+	}
+}
+
+func TestRobotsAreAskedForInTheNameOfTheCrawler(t *testing.T) {
+	origin := plytest.NewOrigin(plytest.Status(http.StatusNotFound))
+	client, err := ply.New(ply.Options{Transport: origin, Header: http.Header{"User-Agent": {agent}}, Use: []ply.Middleware{(&robots{pace: &pacer{}}).Middleware}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := ply.Discard(ply.AnyStatus(client.Get(t.Context(), "http://site.test/"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range origin.Exchanges() {
+		if got := x.Header.Get("User-Agent"); got != agent {
+			t.Errorf("%s is asked for by %q, want %q", x.URL, got, agent)
+		}
+	}
+}
+
+func TestEachURLIsAFileOfItsOwn(t *testing.T) {
+	origin := plytest.NewOrigin(plytest.Text("one"), plytest.Text("two"), plytest.Text("three"))
+	client, err := ply.New(ply.Options{Transport: origin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c := &crawler{client: client, dir: t.TempDir()}
+	for _, u := range []string{"http://a.test/report.pdf", "http://b.test/report.pdf", "http://b.test/report.pdf?of=2026"} {
+		if said, err := c.download(t.Context(), u); err != nil || said == "is there" {
+			t.Errorf("%s: %q, %v", u, said, err)
+		}
+	}
+	if said, err := c.download(t.Context(), "http://a.test/report.pdf"); err != nil || said != "is there" {
+		t.Errorf("the same again: %q, %v", said, err)
+	}
+	if name := fileOf("http://a.test/../../x.pdf"); name != filepath.Base(name) || !filepath.IsLocal(name) {
+		t.Errorf("%q leads to another directory", name)
 	}
 }

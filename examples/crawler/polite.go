@@ -56,7 +56,7 @@ func (l *robots) rulesFor(req *http.Request, next ply.Handler) (*robotstxt.Robot
 	rules, ok := l.rules[origin]
 	if !ok {
 		rules = sync.OnceValues(func() (*robotstxt.RobotsData, error) {
-			data, err := fetchRobots(req.Context(), next, origin)
+			data, err := fetchRobots(req, next, origin)
 			if err == nil {
 				l.pace.set(req.URL.Host, data.FindGroup(agent).CrawlDelay)
 			}
@@ -68,11 +68,13 @@ func (l *robots) rulesFor(req *http.Request, next ply.Handler) (*robotstxt.Robot
 	return rules()
 }
 
-func fetchRobots(ctx context.Context, next ply.Handler, origin string) (*robotstxt.RobotsData, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+"/robots.txt", nil)
+// fetchRobots gets the file for a request, in its name: the client has given the request its fields before the first layer.
+func fetchRobots(asking *http.Request, next ply.Handler, origin string) (*robotstxt.RobotsData, error) {
+	req, err := http.NewRequestWithContext(asking.Context(), http.MethodGet, origin+"/robots.txt", nil)
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set("User-Agent", asking.UserAgent())
 	resp, err := (&http.Client{Transport: next}).Do(req) // follows redirects (§2.3.1.2)
 	text, err := ply.Bytes(ply.AnyStatus(resp, err))
 	if err != nil {

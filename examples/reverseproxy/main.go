@@ -11,12 +11,14 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/plyhttp/ply"
@@ -77,7 +79,9 @@ func newProxy(upstream string) (*proxy, error) {
 			Transport: client, // as a RoundTripper, a client makes single exchanges: redirects go to the caller
 			Rewrite: func(r *httputil.ProxyRequest) {
 				r.SetURL(target)
+				maps.DeleteFunc(r.Out.Header, func(name string, _ []string) bool { return saysWhichURL(name) })
 				r.SetXForwarded()
+				r.Out.Header.Del("X-Forwarded-Host") // what the client has in Host
 			},
 			ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 				if r.Context().Err() != nil {
@@ -88,6 +92,12 @@ func newProxy(upstream string) (*proxy, error) {
 			},
 		},
 	}, nil
+}
+
+// saysWhichURL reports whether servers take a field for the host or the path that is asked for. Such fields are not part of the cache's key:
+// if a client might send one, all would get what the server has made of it.
+func saysWhichURL(name string) bool {
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-") || name == "X-Host" || name == "X-Rewrite-Url"
 }
 
 func (p *proxy) Close() error { return errors.Join(p.client.Close(), p.cache.Close()) }

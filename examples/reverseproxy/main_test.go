@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -44,4 +45,32 @@ func TestServesUntilItsContextIsDone(t *testing.T) {
 func TestUpstreamThatIsNoURL(t *testing.T) {
 	_, err := newProxy("localhost:3000")
 	require.ErrorContains(t, err, "is not the URL of a server")
+}
+
+// What is not part of the cache's key must not come from the client where the server puts it into its answer: the next one would get that.
+func TestClientCannotChangeWhatTheNextOneGets(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Prefix", "X-Original-Url", "X-Host"} {
+			fmt.Fprintln(w, r.Header.Get(name))
+		}
+	}))
+	defer upstream.Close()
+	p, err := newProxy(upstream.URL)
+	require.NoError(t, err)
+	defer p.Close()
+	front := httptest.NewServer(p)
+	defer front.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front.URL, nil)
+	require.NoError(t, err)
+	req.Host = "evil.example"
+	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Prefix", "X-Original-Url", "X-Host"} {
+		req.Header.Set(name, "evil.example")
+	}
+	text, err := ply.Text(front.Client().Do(req))
+	require.NoError(t, err)
+	require.NotContains(t, text, "evil")
+	text, err = ply.Text(front.Client().Get(front.URL))
+	require.NoError(t, err)
+	require.NotContains(t, text, "evil")
 }

@@ -21,9 +21,10 @@ type Block struct {
 var (
 	fence = regexp.MustCompile("^( *)(```+|~~~+)\\s*([\\w-]*)")
 	note  = regexp.MustCompile(`(?s)<!--\s*go:\s*(.*?)\s*-->\s*$`)
-	// A program's output follows within this many lines, with no heading between.
-	outputWithin = 6
 )
+
+// outputWithin is how many lines after a program its output begins at most, with no heading between.
+const outputWithin = 6
 
 // Blocks returns the blocks of Go on a page, in their order.
 func Blocks(page, text string) []Block {

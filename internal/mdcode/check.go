@@ -15,7 +15,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 )
 
 var raceFlags []string
@@ -25,8 +24,7 @@ type Checker struct {
 	dir      string
 	packages *packages
 	fset     *token.FileSet
-	mu       sync.Mutex // guards importer, which is shared by all checks
-	importer types.Importer
+	importer types.Importer // shared by all checks
 }
 
 // New returns a checker of blocks that import what the module in dir can import. The blocks know the packages of the standard library, those of ply,
@@ -236,8 +234,6 @@ func (c *Checker) prelude(used map[string]string) (file string, imports []string
 
 // check type-checks a unit and returns the errors that are in its block, or in the comment above it.
 func (c *Checker) check(u *unit) (problems []error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	var files []*ast.File
 	for i, text := range u.files {
 		name := fmt.Sprintf("unit%d.go", i)

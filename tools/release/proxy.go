@@ -36,7 +36,7 @@ func (p *proxy) environment(work, prefix string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return []string{"GOMODCACHE=" + own, "GOPROXY=file://" + p.dir + "," + others, "GONOSUMDB=" + prefix + "," + prefix + "/*", "GONOSUMCHECK=1", "GOFLAGS=-modcacherw"}, nil
+	return []string{"GOMODCACHE=" + own, "GOPROXY=file://" + p.dir + "," + others, "GONOSUMDB=" + prefix + "," + prefix + "/*", "GOFLAGS=-modcacherw"}, nil
 }
 
 // linkAllBut makes a directory with a link to each entry of another one, but for those of some names.
