@@ -6,5 +6,4 @@
 //	go test ./internal/docs -run '/^caching$'
 //
 // What a block may use without declaring it stands in package internal/mdcode. Blocks that need the libraries of internal/ecosystem are checked there.
-// A page named in testdata/pending may still break the rules for blocks and width; a page that no longer does is taken out.
 package docs

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -64,44 +63,4 @@ func asked(page document) bool {
 	pattern, _, _ = strings.Cut(pattern, "/")
 	ok, err := regexp.MatchString(pattern, page.name)
 	return ok || err != nil
-}
-
-// pending reports whether a page may still break a rule.
-func pending(page document) bool {
-	_, err := os.Stat(filepath.Join("testdata", "pending", page.name))
-	return err == nil
-}
-
-// report fails the test of a page with its problems. A page that is pending must have some.
-func report(t *testing.T, page document, problems []error) {
-	t.Helper()
-	for _, err := range problems {
-		if pending(page) {
-			t.Log(err)
-		} else {
-			t.Error(err)
-		}
-	}
-}
-
-// Pages are taken from the list as they are mended, and never added to it.
-func TestPendingPagesStillBreakARule(t *testing.T) {
-	list, err := os.ReadDir(filepath.Join("testdata", "pending"))
-	if os.IsNotExist(err) {
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := pages(t)
-	for _, e := range list {
-		i := slices.IndexFunc(all, func(page document) bool { return page.name == e.Name() })
-		if i < 0 {
-			t.Errorf("testdata/pending/%s is no page", e.Name())
-			continue
-		}
-		if len(wide(all[i])) == 0 && len(problemsOfBlocks(t, all[i])) == 0 {
-			t.Errorf("%s keeps the rules: remove internal/docs/testdata/pending/%s", all[i].path, e.Name())
-		}
-	}
 }
