@@ -51,9 +51,12 @@ func start(program string) (context.Context, error) {
 	return chromium.ctx, chromium.err
 }
 
-// Main runs the tests of a package, and ends the browser after them: TestMain calls it.
-func Main(m *testing.M) {
+// Main runs the tests of a package, ends the browser after them, and calls what else comes then: TestMain calls it.
+func Main(m *testing.M, after ...func()) {
 	code := m.Run()
+	for _, f := range after {
+		f()
+	}
 	if chromium.stop != nil {
 		chromium.stop()
 	}

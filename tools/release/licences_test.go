@@ -44,10 +44,7 @@ func TestDependencyWithoutAKnownLicenceIsAnError(t *testing.T) {
 
 // docs/licences.md is what the modules are made of now. It needs the modules in the cache, or the network.
 func TestPageOfLicencesIsUpToDate(t *testing.T) {
-	root, err := repositoryRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := checkout(t)
 	var now bytes.Buffer
 	if err := writeLicences(root, &now); err != nil {
 		if os.Getenv("CI") == "" && strings.Contains(err.Error(), "dial tcp") {
