@@ -18,6 +18,7 @@ type redaction struct {
 	redactor *redact.Redactor
 	scrub    func(*Exchange)
 	shown    []string // members of content with the name of a secret that are none
+	depth    int      // of URLs in parameters of URLs
 
 	// pseudonym returns what stands for a secret: the value of a name. It is called for the secrets of requests in the order in which they appear. Nil is REDACTED for each.
 	pseudonym func(name, value string) string
@@ -185,7 +186,13 @@ func (d redaction) param(name, sent, shown string) string {
 	switch {
 	case shown == redact.Placeholder:
 		return d.hide(name, sent)
+	case value != redact.Placeholder && d.depth == maxNested:
+		if looksNested(string(inForm([]byte(value)).text)) {
+			return shown[:len(shown)-len(value)] + redact.Placeholder
+		}
+		return shown
 	case value != redact.Placeholder: // it may be a URL, or JSON
+		d.depth++
 		inner := inForm([]byte(value))
 		text, _ := replaced([]byte(value), d.numbered(name+" ", inner.outer(d.textSpans(inner.text))), nil)
 		return shown[:len(shown)-len(value)] + string(text)

@@ -52,15 +52,17 @@ func (d redaction) secretSpans(contentType string, body []byte) []secret {
 		return nil
 	case mediaType == "application/x-www-form-urlencoded":
 		return d.formSpans(body)
-	case mediaType == "multipart/form-data" && params["boundary"] != "":
+	case strings.HasPrefix(mediaType, "multipart/") && params["boundary"] != "":
 		return d.partSpans(body, params["boundary"])
+	case mediaType == "application/http", mediaType == "message/http":
+		return d.messageSpans(body)
 	case mediaType == "text/event-stream":
 		return merged(d.eventSpans(body), d.urlSpans(body))
 	case strings.HasSuffix(mediaType, "xml"), bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<?xml")):
 		return merged(d.xmlSpans(body), d.urlSpans(body))
-	case mediaType == "", strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"), bytes.IndexAny(bytes.TrimLeft(body, " \t\r\n"), "{[") == 0:
+	case strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"), bytes.IndexAny(bytes.TrimLeft(body, " \t\r\n\ufeff"), "{[") == 0:
 		return d.jsonSpans(body)
-	case strings.HasPrefix(mediaType, "text/"):
+	case mediaType == "", strings.HasPrefix(mediaType, "text/"):
 		return d.urlSpans(body)
 	}
 	return nil
@@ -130,6 +132,31 @@ func (d redaction) partSpans(body []byte, boundary string) (spans []secret) {
 	return spans
 }
 
+// messageSpans looks into a message of HTTP/1.1 (RFC 9112 §10), as batches of requests have them.
+func (d redaction) messageSpans(body []byte) (spans []secret) {
+	head, content, _ := bytes.Cut(body, []byte("\r\n\r\n"))
+	offset, contentType := 0, ""
+	for line := range bytes.SplitAfterSeq(head, []byte("\r\n")) {
+		text := bytes.TrimRight(line, "\r\n")
+		name, value, ok := strings.Cut(string(text), ":")
+		switch begin := offset + len(text) - len(strings.TrimLeft(value, " \t")); {
+		case offset == 0: // the request line
+			for _, at := range link.FindAllSubmatchIndex(text, -1) {
+				spans = append(spans, d.urlSpan(text, max(at[2], at[4]), max(at[3], at[5]))...)
+			}
+			spans = merged(spans, d.urlSpans(text))
+		case ok && d.hidesField(name) && begin < offset+len(text):
+			spans = append(spans, secret{begin, offset + len(text), redact.Placeholder, name, credential(string(body[begin : offset+len(text)]))})
+		case ok && strings.EqualFold(name, "Content-Type"):
+			contentType = strings.TrimSpace(value)
+		case ok:
+			spans = append(spans, d.referenceSpans(body, offset, offset+len(text))...)
+		}
+		offset += len(line)
+	}
+	return append(spans, moved(d.secretSpans(contentType, content), len(body)-len(content))...)
+}
+
 // partHeader returns the type of a part and the name of its field.
 func partHeader(head []byte) (contentType, name string) {
 	for line := range strings.SplitSeq(string(head), "\r\n") {
@@ -164,8 +191,7 @@ func (d redaction) formSpans(body []byte) (spans []secret) {
 					decoded = string(value)
 				}
 				spans = append(spans, secret{offset + len(name) + 1, offset + len(part), redact.Placeholder, plain, decoded})
-			} else {
-				inner := inForm(value)
+			} else if inner := inForm(value); looksNested(string(inner.text)) {
 				spans = append(spans, moved(inner.outer(d.textSpans(inner.text)), offset+len(name)+1)...)
 			}
 		}
@@ -211,7 +237,7 @@ func (d redaction) jsonSpans(body []byte) (spans []secret) {
 		after := int(tokens.InputOffset())
 		if top.secret {
 			spans = append(spans, valueSpans(top.name, token, body, before, after)...)
-		} else if text, is := token.(string); is && strings.ContainsAny(text, "{[/") {
+		} else if text, is := token.(string); is && looksNested(text) {
 			begin := before + blanks(body[before:after]) + 1
 			inner := inJSON(body[begin : after-1])
 			spans = append(spans, moved(inner.outer(d.textSpans(inner.text)), begin)...)
@@ -238,7 +264,7 @@ func (d redaction) restSpans(body []byte, previous, before int, inSecrets bool, 
 	return moved(found, previous)
 }
 
-// maxNested is how deep JSON in strings of JSON is looked into where it is damaged.
+// maxNested is how deep JSON in strings of JSON is looked into where it is damaged, and URLs in parameters of URLs.
 const maxNested = 3
 
 // member is what looks like a member of an object: a name and a value, which may be cut.
@@ -282,7 +308,11 @@ func valueSpans(name string, token json.Token, body []byte, before, after int) [
 // The name Key alone is that of an object in the APIs of object stores.
 func (d redaction) xmlSpans(body []byte) (spans []secret) {
 	secretName := func(name string) bool { return !strings.EqualFold(name, "key") && d.hides(name) }
+	hidden := 0 // so far
 	for _, at := range tag.FindAllSubmatchIndex(body, -1) {
+		if at[0] < hidden { // in a comment of a text that is hidden
+			continue
+		}
 		name := string(body[at[2]:at[3]])
 		for _, a := range attribute.FindAllSubmatchIndex(body[at[3]:at[1]], -1) {
 			begin, end := at[3]+max(a[4], a[6]), at[3]+max(a[5], a[7])
@@ -294,6 +324,7 @@ func (d redaction) xmlSpans(body []byte) (spans []secret) {
 			continue
 		}
 		text := body[at[1] : at[1]+textLength(body[at[1]:])]
+		hidden = at[1] + len(text)
 		if value := bytes.TrimSpace(text); len(value) > 0 {
 			begin := at[1] + bytes.Index(text, value)
 			spans = append(spans, xmlSecret(begin, value, name))

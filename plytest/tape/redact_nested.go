@@ -122,6 +122,12 @@ func inForm(raw []byte) *encoding {
 	return e
 }
 
+// looksNested reports whether a text may have secrets that textSpans finds.
+func looksNested(text string) bool {
+	text = strings.TrimLeft(text, " \t\r\n")
+	return text != "" && strings.IndexByte("{[/", text[0]) >= 0 || strings.Contains(text, "://")
+}
+
 // textSpans returns where secrets are in a text that stands in other content: in JSON, and in the URLs of any other text.
 func (d redaction) textSpans(text []byte) []secret {
 	if bytes.IndexAny(bytes.TrimLeft(text, " \t\r\n"), "{[") == 0 {

@@ -89,6 +89,7 @@ func FuzzContentWithSecrets(f *testing.F) {
 		f.Add(s.contentType, s.body)
 	}
 	f.Add("application/json", `{"inner":"{\"password\":\"c4n4ry\",\"u\":\"http:\\/\\/h.example?a=1\\u0026token=c4n4ry\"}"`)
+	f.Add("application/http", "POST /a?token=c4n4ry HTTP/1.1\r\nAuthorization: Bearer c4n4ry\r\nLink: </b?token=c4n4ry>\r\n\r\n{\"token\":\"c4n4ry\"}")
 	f.Add("text/html", "<a href='https://h.example/?a=&lt;&amp;token=c4n4ry&#38;b=1'>x</a>")
 	f.Fuzz(func(t *testing.T, contentType, body string) {
 		r := hiddenIn(contentType, body)

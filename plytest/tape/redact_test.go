@@ -88,6 +88,7 @@ func TestSecretIsHiddenInContentThatIsCutOrDamaged(t *testing.T) {
 		"JSON in JSON":                   {"application/json", "", `{"inner":"{\"password\":\"c4n4ry\",\"u\":\"http:\\/\\/h.example?a=1\\u0026token=c4n4ry\"}"}`},
 		"JSON and a URL in a form":       {"application/x-www-form-urlencoded", "", "payload=%7b%22token%22:+%22c4n4ry%22%7D&u=https%3A%2F%2Fh.example%2F%3Ftoken%3Dc4n4ry&x=1"},
 		"JSON in a part of a form":       {"multipart/form-data; boundary=b", "", "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{\"token\":\"c4n4ry\"}\r\n--b--"},
+		"a batch of requests":            {"multipart/mixed; boundary=b", "", "--b\r\nContent-Type: application/http\r\n\r\nPOST /a?token=c4n4ry HTTP/1.1\r\nHost: h.example\r\nAuthorization: Bearer c4n4ry\r\nX-Original-Url: /b?token=c4n4ry\r\nContent-Type: application/json\r\n\r\n{\"token\":\"c4n4ry\"}\r\n--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 302 Found\r\nLocation: http://h.example/?token=c4n4ry\r\n\r\n\r\n--b--"},
 		"URLs in text":                   {"text/plain", "", "see https://h.example/?token=c4n4ry. \xff (http://u:c4n4ry@h.example/)"},
 		"URLs in HTML":                   {"text/html", "", "<a href='https://h.example/?a=&lt;&amp;token=c4n4ry&#38;b=1'>x</a>"},
 		"URLs in events":                 {"text/event-stream", "", "data: https://h.example/?token=c4n4ry\n\ndata: {\"a\":\"/?a=1\\u0026token=c4n4ry\"}\n\n"},
