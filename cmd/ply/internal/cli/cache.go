@@ -30,8 +30,8 @@ other processes use it. STORE is ` + storeNames + `,
 or "default" for the cache that ply get uses.
 
 WHAT chooses entries: a whole URL (https://api.example.com/users?page=2), a pattern
-(api.example.com/users/**, *.png, ~regexp), or the beginning of a key as ls --long
-shows it, of eight digits or more.
+(api.example.com/users/** for a path, */logo.png for any host, ~\.png$ for a regular
+expression), or the beginning of a key as ls --long shows it, of eight digits or more.
 
 A store holds keys and principals as hashes, and no values of a query: they are
 shown as REDACTED. Bodies and most header fields are there in clear.`,
