@@ -118,13 +118,14 @@ func (t *inflightFetches) find(x *exchange) *inflightFetch {
 	return nil
 }
 
-// invalidatedSince reports whether what x asks for has been invalidated since a fetch began, here or by another process.
+// invalidatedSince reports whether what x asks for has been invalidated since a fetch began, here or by another process: by a tag that the answer has for certain,
+// or, by another process, one of what was stored when the fetch began, which the answer most likely has too.
 // find calls it under the table's lock. join has had the strategy called before, if there is one.
 func (t *inflightFetches) invalidatedSince(f *inflightFetch, x *exchange) bool {
 	history := &x.cache.history
 	return history.Since(f.began, x.knownTags()) ||
 		history.FilteredSince(f.began, func() string { return rfc9111.DisplayURL(f.request) }, f.started) ||
-		f.seen.OlderThan(x.seen, x.knownTags())
+		x.seen != nil && f.seen.OlderThan(x.seen, x.seen.Tags)
 }
 
 // remove takes a fetch from the table. Removing it again does nothing.

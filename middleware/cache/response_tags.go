@@ -37,6 +37,7 @@ func XKey(resp *http.Response) []string {
 
 // DeleteTag removes the stored responses that have one of these tags, in all processes that share the store; see [Options.Tags].
 // A response with such a tag that is under way from the origin meanwhile is not stored. Case makes no difference.
+// Requests that come afterwards do not share it either, but for those of other processes to which nothing stored has shown that it has the tag.
 //
 // A tag is about the whole store, whatever origin its responses come from, as a tag is about a whole service with the CDNs. Where origins must not share tags,
 // have Options.Tags put the origin into them. An empty name is an error, and so is one that no stored response can have, of more than 1024 bytes.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,5 +269,27 @@ func TestAfterDeleteTagProcessesDoNotWaitForWhatCannotBeStored(t *testing.T) {
 			t.Errorf("after the moment: %v", outcomes)
 		}
 		noLeases(t, m)
+	})
+}
+
+// A request that comes after a removal by tag in another process does not join a fetch that began before it, where what was stored has shown which tags the answer has.
+func TestRequestAfterDeleteTagElsewhereDoesNotJoinAnEarlierFetch(t *testing.T) {
+	inEachWay(t, func(t *testing.T, _ *storetest.Map, open func() store.Store) {
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			time.Sleep(10 * time.Second)
+			return slowly(r, sealed(url, n, 2000), "Cache-Control: max-age=1", "Surrogate-Key: prices"), nil
+		}}
+		caches, chains := newFleet(t, 2, o, open, cache.Options{Tags: cache.SurrogateKey})
+		require.Equal(t, "miss", fetches(t.Context(), chains[1], url).Outcome)
+		time.Sleep(5 * time.Second)
+		var all sync.WaitGroup
+		all.Go(func() { fetches(t.Context(), chains[1], url) })
+		time.Sleep(time.Second) // it is under way
+		require.NoError(t, caches[0].DeleteTag(t.Context(), "prices"))
+		time.Sleep(2 * time.Second) // copies in memory are looked at again
+		if a := fetches(t.Context(), chains[1], url); a.err != nil || a.Outcome != "miss" || o.asked.Load() != 3 {
+			t.Errorf("%s, %v after %d requests to the origin", a.Outcome, a.err, o.asked.Load())
+		}
+		all.Wait()
 	})
 }

@@ -19,10 +19,10 @@ type plan struct {
 	problems []string  // what must be mended first
 }
 
-var (
-	released   = regexp.MustCompile(`^v[01]\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$`)
-	unreleases = "v0.0.0" // what modules of the repository require of each other between releases
-)
+var released = regexp.MustCompile(`^v[01]\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$`)
+
+// placeholder is what modules of the repository require of each other between releases.
+const placeholder = "v0.0.0"
 
 // tag is the tag of a module: its directory and the version.
 func (m *module) tag(version string) string {
@@ -80,8 +80,8 @@ func (p *plan) checkRequirements(m *module, siblings, hidden map[string]*module)
 		if sibling == nil {
 			continue
 		}
-		if require.Version != unreleases {
-			p.problemf("%s requires %s %s, want %s until the release", m.goMod(), require.Path, require.Version, unreleases)
+		if require.Version != placeholder {
+			p.problemf("%s requires %s %s, want %s until the release", m.goMod(), require.Path, require.Version, placeholder)
 		}
 		if version.Compare("go"+m.Go, "go"+sibling.Go) < 0 {
 			p.problemf("%s says go %s, and requires %s, which says go %s", m.goMod(), m.Go, require.Path, sibling.Go)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -49,11 +50,7 @@ func linkAllBut(from, to string, names ...string) error {
 		return err
 	}
 	for _, e := range entries {
-		skip := false
-		for _, name := range names {
-			skip = skip || e.Name() == name
-		}
-		if skip {
+		if slices.Contains(names, e.Name()) {
 			continue
 		}
 		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
