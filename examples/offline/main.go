@@ -35,11 +35,12 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	unplug, base := func() {}, ""
+	unplug, base, then := func() {}, "", "after a restart"
 	if len(urls) == 0 {
 		server := httptest.NewServer(http.HandlerFunc(serve))
 		defer server.Close() // closing it twice is fine
-		unplug, base, urls = server.Close, server.URL, []string{"/article", "/news", "/never-seen"}
+		unplug, base, then = server.Close, server.URL, "the server is gone"
+		urls = []string{"/article", "/news", "/never-seen"}
 	}
 	seen := urls[:max(1, len(urls)-1)]
 
@@ -49,7 +50,7 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 	}
 	// A program that finds out by itself: a fresh response needs no network, and a stale one is served if the origin cannot be reached.
 	unplug()
-	fmt.Fprintln(out, "the server is gone")
+	fmt.Fprintln(out, then)
 	if err := session(ctx, out, dir, base, cache.ModeDefault, urls); err != nil {
 		return err
 	}

@@ -27,4 +27,5 @@ func TestOwnURLs(t *testing.T) {
 	require.NoError(t, run(t.Context(), &out, []string{server.URL + "/a", server.URL + "/b"}))
 	_, offline, _ := strings.Cut(out.String(), "offline mode\n")
 	require.Contains(t, offline, "/a  200, hit\n")
+	require.NotContains(t, out.String(), "the server is gone")
 }

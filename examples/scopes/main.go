@@ -84,7 +84,7 @@ func get(ctx context.Context, out io.Writer, client *ply.Client, name, url strin
 		return err
 	}
 	status, _ := cache.StatusOf(resp)
-	if err := ply.Discard(resp, nil); err != nil { // an error if the status is 400 or more
+	if err := ply.Discard(ply.AnyStatus(resp, nil)); err != nil { // 504 is what ModeOnlyIfCached says of what is not stored
 		return err
 	}
 	line := fmt.Sprintf("%-42s  %-11s  %s", name, status.Outcome(), status.Detail)
