@@ -105,6 +105,10 @@ func (k *kinds) openFile() (store.Store, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// Size waits for the count behind Open, which is not to be measured with what comes then.
+	if _, _, err := s.Size(context.Background()); err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
 	return s, func() error { return errors.Join(s.Close(), os.RemoveAll(dir)) }, nil
 }
 
