@@ -1,21 +1,22 @@
 // Command cli walks through ply cache, ply proxy and ply replay at a server of its own, and prints what a terminal would show.
 //
-//	go build -o ply ./cmd/ply && PATH=$PWD:$PATH go run ./examples/cli
+//	go install ./cmd/ply && go run ./examples/cli
 //
-// docs/cli.md shows its output. It needs curl as well.
+// It needs ply and curl in PATH, and runs them in a temporary directory. docs/cli.md shows its output.
 package main
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -25,15 +26,25 @@ import (
 )
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Stdout, "ply"); err != nil {
+		fmt.Fprintln(os.Stderr, "cli:", err)
+		os.Exit(1)
+	}
+}
+
+// run walks with a program, in a directory that is there for as long.
+func run(ctx context.Context, out io.Writer, program string) error {
+	if _, err := exec.LookPath(program); err != nil {
+		return fmt.Errorf("%w; go install ./cmd/ply builds it", err)
+	}
 	dir, err := os.MkdirTemp("", "ply-walk-")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer os.RemoveAll(dir)
-	w := walk{ply: "ply", dir: dir, out: os.Stdout}
-	if err := w.all(context.Background()); err != nil {
-		log.Print(err)
-	}
+	return (&walk{ply: program, dir: dir, out: out}).all(ctx)
 }
 
 // A walk runs commands in a directory and writes each with its output.
@@ -102,6 +113,8 @@ func (w *walk) cache(ctx context.Context, origin string) error {
 
 // proxy starts a proxy, has curl ask it as two persons and as none, and ends it.
 func (w *walk) proxy(ctx context.Context, origin string) error {
+	ctx, kill := context.WithCancel(ctx)
+	defer kill()
 	cmd := w.command(ctx, "proxy", origin, "--cache", "./proxied")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -114,6 +127,10 @@ func (w *walk) proxy(ctx context.Context, origin string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	defer func() { // whatever fails, the proxy does not outlive the walk
+		kill()
+		cmd.Wait() // waited for already, if all went well
+	}()
 	first, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		return fmt.Errorf("the proxy does not listen: %w", err)
@@ -156,10 +173,7 @@ func (w *walk) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := week().WriteHAR(f, har.Options{}); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(week().WriteHAR(f, har.Options{}), f.Close()); err != nil {
 		return err
 	}
 	return w.run(ctx, "replay", "week.har", "-p", "none", "-p", "cache", "-p", "cache,retry=3", "-p", "cache,stale-if-error=1h,retry=3,hedge=300ms")

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/plyhttp/ply/internal/testutil"
@@ -16,19 +18,12 @@ import (
 
 // What docs/cli.md shows of the walk is what the commands print: each block that begins with a prompt, but for ports, times, keys and lengths.
 func TestCLIPageShowsWhatTheWalkPrints(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("there is no SIGINT that would end the proxy")
-	}
-	program := filepath.Join(t.TempDir(), "ply.exe")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = filepath.Join("..", "..", "cmd", "ply")
-	built, err := build.CombinedOutput()
-	require.NoError(t, err, string(built))
+	program := buildPly(t)
 	if _, err := exec.LookPath("curl"); err != nil {
 		testutil.SkipUnlessCI(t, "curl is not installed")
 	}
 	var out bytes.Buffer
-	require.NoError(t, (&walk{ply: program, dir: t.TempDir(), out: &out}).all(t.Context()), &out)
+	require.NoError(t, run(t.Context(), &out, program), &out)
 	if strings.Contains(out.String(), "s3cret\n") || strings.Contains(out.String(), "key=s3cret ") {
 		t.Errorf("a secret is shown:\n%s", &out)
 	}
@@ -42,6 +37,32 @@ func TestCLIPageShowsWhatTheWalkPrints(t *testing.T) {
 			t.Errorf("docs/cli.md shows what was not printed:\n%s\n\nprinted:\n%s", block, &out)
 		}
 	}
+}
+
+func TestFailureInTheWalkEndsTheProxy(t *testing.T) {
+	program, bin := buildPly(t), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "curl"), []byte("#!/bin/sh\nexit 7\n"), 0o700))
+	t.Setenv("PATH", bin)
+	var out bytes.Buffer
+	require.ErrorContains(t, run(t.Context(), &out, program), "exit status 7")
+	listening := regexp.MustCompile(`(?s)\$ ply proxy .*http://(127\.0\.0\.1:\d+)/`).FindStringSubmatch(out.String())
+	require.NotEmpty(t, listening, &out)
+	_, err := net.Dial("tcp", listening[1])
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
+
+// buildPly builds the command, and returns its path.
+func buildPly(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGINT that would end the proxy")
+	}
+	program := filepath.Join(t.TempDir(), "ply.exe")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Dir = filepath.Join("..", "..", "cmd", "ply")
+	built, err := build.CombinedOutput()
+	require.NoError(t, err, string(built))
+	return program
 }
 
 // promptBlocks are the commands of the page's sections on cache, proxy and replay, each with its output.

@@ -70,7 +70,7 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 		return err
 	}
 	defer c.Close()
-	client, err := ply.New(ply.Options{BaseURL: base, Use: []ply.Middleware{c.Middleware}})
+	client, err := ply.New(ply.Options{BaseURL: base, Timeouts: ply.Timeouts{Total: 30 * time.Second}, Use: []ply.Middleware{c.Middleware}})
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,9 @@ func run(ctx context.Context, out io.Writer, addr string, once bool, urls []stri
 	}
 	defer in.Close()
 	client, err := ply.New(ply.Options{
-		BaseURL: base,
-		Use:     []ply.Middleware{in.Middleware, c.Middleware, retry.New(retry.Options{Backoff: retry.Constant(20 * time.Millisecond)})},
+		BaseURL:  base,
+		Timeouts: ply.Timeouts{Total: 30 * time.Second},
+		Use:      []ply.Middleware{in.Middleware, c.Middleware, retry.New(retry.Options{Backoff: retry.Constant(20 * time.Millisecond)})},
 	})
 	if err != nil {
 		return err

@@ -13,7 +13,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/signal"
 	"sync/atomic"
+	"time"
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -22,7 +24,9 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout, os.Args[1:]); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "logging:", err)
 		os.Exit(1)
 	}
@@ -45,7 +49,8 @@ func run(ctx context.Context, out io.Writer, urls []string) error {
 	defer c.Close()
 	log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime}))})
 	client, err := ply.New(ply.Options{
-		BaseURL: origin.URL,
+		BaseURL:  origin.URL,
+		Timeouts: ply.Timeouts{Total: 30 * time.Second},
 		// The same layer outside and inside retry: calls, and attempts.
 		Use: []ply.Middleware{log, c.Middleware, retry.New(retry.Options{MaxAttempts: 2}), log},
 	})

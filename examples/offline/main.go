@@ -76,7 +76,7 @@ func session(ctx context.Context, out io.Writer, dir, base string, mode cache.Mo
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }() // before the store: deferred calls run last to first
-	client, err := ply.New(ply.Options{BaseURL: base, Use: []ply.Middleware{c.Middleware}})
+	client, err := ply.New(ply.Options{BaseURL: base, Timeouts: ply.Timeouts{Total: 30 * time.Second}, Use: []ply.Middleware{c.Middleware}})
 	if err != nil {
 		return err
 	}

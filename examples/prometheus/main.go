@@ -14,8 +14,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -31,7 +33,9 @@ import (
 func main() {
 	all := flag.Bool("all", false, "print the buckets of histograms, too")
 	flag.Parse()
-	if err := run(context.Background(), os.Stdout, *all, flag.Args()); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Stdout, *all, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "prometheus:", err)
 		os.Exit(1)
 	}
@@ -75,9 +79,10 @@ func makeCalls(ctx context.Context, meters *metric.MeterProvider, urls []string)
 		return err
 	}
 	client, err := ply.New(ply.Options{
-		BaseURL: origin.URL,
-		UseCall: []ply.Middleware{telemetry.Call},
-		Use:     []ply.Middleware{c.Middleware, retry.New(retry.Options{Budget: budget}), telemetry.Attempt},
+		BaseURL:  origin.URL,
+		Timeouts: ply.Timeouts{Total: 30 * time.Second},
+		UseCall:  []ply.Middleware{telemetry.Call},
+		Use:      []ply.Middleware{c.Middleware, retry.New(retry.Options{Budget: budget}), telemetry.Attempt},
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -41,7 +42,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 		return err
 	}
 	defer c.Close()
-	client, err := ply.New(ply.Options{Use: []ply.Middleware{c.Middleware}})
+	client, err := ply.New(ply.Options{Timeouts: ply.Timeouts{Total: 30 * time.Second}, Use: []ply.Middleware{c.Middleware}})
 	if err != nil {
 		return err
 	}

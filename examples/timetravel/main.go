@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"time"
 
 	"github.com/plyhttp/ply/internal/traffic"
@@ -22,7 +23,9 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout, 10_000); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Stdout, 10_000); err != nil {
 		fmt.Fprintln(os.Stderr, "timetravel:", err)
 		os.Exit(1)
 	}
