@@ -157,7 +157,7 @@ func CallInfoFromContext(ctx context.Context) (CallInfo, bool) {
 func (c *callRecord) snapshot() CallInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := CallInfo{Method: c.method, URL: c.url, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted, Redactor: c.redactor}
+	i := CallInfo{Method: c.method, URL: c.url.text, Err: c.err, Start: c.start, Total: c.total, Omitted: c.omitted, Redactor: c.url.redactor}
 	for _, h := range c.hops {
 		i.Hops = append(i.Hops, h.snapshot())
 	}
@@ -173,7 +173,7 @@ func (c *callRecord) snapshot() CallInfo {
 		i.Open, i.Total = true, c.now()
 	}
 	i.Amplification = amplification(i.Hops)
-	i.Err = c.redactor.Error(i.Err)
+	i.Err = c.url.redactor.Error(i.Err)
 	return i
 }
 
@@ -204,9 +204,9 @@ func (h *hopRecord) snapshot() CallHop {
 	for i, o := range h.tally.Outcomes() {
 		s.addAttempt(i+1, o.Status, o.Err, o.Wait, o.Duration)
 	}
-	s.Err = h.call.redactor.Error(s.Err)
+	s.Err = h.call.url.redactor.Error(s.Err)
 	for i := range s.Exchanges {
-		s.Exchanges[i].Err = h.call.redactor.Error(s.Exchanges[i].Err)
+		s.Exchanges[i].Err = h.call.url.redactor.Error(s.Exchanges[i].Err)
 	}
 	return s
 }

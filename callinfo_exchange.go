@@ -9,7 +9,6 @@ import (
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/body"
 	"github.com/plyhttp/ply/internal/reqctx"
-	"github.com/plyhttp/ply/redact"
 )
 
 type exchangeRecord struct {
@@ -46,6 +45,7 @@ func newExchangeRecord(req *http.Request) *exchangeRecord {
 	default:
 		return nil
 	}
+	url := urlTextOf(req, &h.url) // without the lock: a redactor may call the program's functions
 	h.call.mu.Lock()
 	defer h.call.mu.Unlock()
 	if h.ended {
@@ -54,7 +54,13 @@ func newExchangeRecord(req *http.Request) *exchangeRecord {
 	if outer != nil {
 		outer.outermost = true
 	}
-	x := &exchangeRecord{hop: h, CallExchange: CallExchange{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Hedge: attempt.Hedge(req.Context()), Span: CallSpan{Start: h.call.now()}}}
+	x := &h.first
+	if h.exchanges == nil {
+		h.exchanges = h.room[:0]
+	} else {
+		x = &exchangeRecord{}
+	}
+	x.hop, x.CallExchange = h, CallExchange{Method: methodOf(req), URL: url.text, Hedge: attempt.Hedge(req.Context()), Span: CallSpan{Start: h.call.now()}}
 	if r, ok := attempt.Of(req.Context()); ok {
 		if x.Attempt = r.Number; r.Stop != "" {
 			x.Attempt++ // the response was returned already: this exchange fetches the rest of a broken body
@@ -68,8 +74,23 @@ func newExchangeRecord(req *http.Request) *exchangeRecord {
 	return x
 }
 
+// tracedRequest is a request, the context in which an exchange hears of it, and the hooks for the transport: one allocation for the three.
+type tracedRequest struct {
+	req    http.Request
+	record reqctx.RecordContext
+	trace  httptrace.ClientTrace
+}
+
+// request returns a copy of req that is noted in x, and that calls x's hooks.
+func (x *exchangeRecord) request(req *http.Request) *http.Request {
+	r := &tracedRequest{trace: x.trace()}
+	r.record.Fill(req.Context(), x)
+	r.req = *req.WithContext(httptrace.WithClientTrace(&r.record, &r.trace))
+	return &r.req
+}
+
 func (x *exchangeRecord) record(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
-	out := req.WithContext(httptrace.WithClientTrace(reqctx.WithRecord(req.Context(), x), x.trace()))
+	out := x.request(req)
 	if req.Body != nil && req.Body != http.NoBody {
 		out.Body = body.Watch(req.Body, body.Hooks{Read: func(n int, err error) error {
 			x.update(func(time.Duration) { x.Sent += int64(n) })
@@ -108,7 +129,7 @@ func (x *exchangeRecord) updateConnecting(change func(now time.Duration)) {
 }
 
 // trace returns the hooks that the transport calls, from goroutines of its own and possibly after the exchange.
-func (x *exchangeRecord) trace() *httptrace.ClientTrace {
+func (x *exchangeRecord) trace() httptrace.ClientTrace {
 	start := func(s *CallSpan) func(time.Duration) {
 		return func(now time.Duration) {
 			if *s == (CallSpan{}) { // only the first: there may be one handshake with a proxy and one with the server
@@ -119,7 +140,7 @@ func (x *exchangeRecord) trace() *httptrace.ClientTrace {
 	end := func(s *CallSpan) func(time.Duration) {
 		return func(now time.Duration) { s.Duration = now - s.Start }
 	}
-	return &httptrace.ClientTrace{
+	return httptrace.ClientTrace{
 		GetConn:           func(string) { x.update(x.getConn) },
 		DNSStart:          func(httptrace.DNSStartInfo) { x.updateConnecting(start(&x.DNS)) },
 		DNSDone:           func(httptrace.DNSDoneInfo) { x.updateConnecting(end(&x.DNS)) },

@@ -8,14 +8,16 @@ import (
 	"github.com/plyhttp/ply/internal/body"
 	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/reqctx"
-	"github.com/plyhttp/ply/redact"
 )
 
 type hopRecord struct {
 	CallHop
 	call      *callRecord
-	tally     *attempt.Tally // receives what a retry layer reports
-	exchanges []*exchangeRecord
+	url       urlText
+	tally     attempt.Tally     // receives what a retry layer reports
+	exchanges []*exchangeRecord // the first of them in room
+	room      [1]*exchangeRecord
+	first     exchangeRecord
 	ended     bool
 	length    int64        // of the response, as ContentLength says it
 	decoding  body.Decoded // nil without a decode layer
@@ -36,10 +38,9 @@ func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h == nil {
 		return r.next.RoundTrip(req)
 	}
-	ctx, tally := attempt.WithTally(reqctx.WithRecord(req.Context(), h))
-	h.tally = tally
-	h.call.add(h)
-	resp, err := r.next.RoundTrip(req.WithContext(ctx))
+	out := h.request(req)
+	ctx := out.Context()
+	resp, err := r.next.RoundTrip(out)
 	if resp == nil || err != nil {
 		h.failed(err)
 		return resp, err
@@ -61,6 +62,22 @@ func (r *hopRecorder) WrappedRoundTripper() http.RoundTripper { return r.next }
 
 func (r *hopRecorder) CloseIdleConnections() { closeIdle(r.next) }
 
+// hopRequest is a request and the context in which a hop hears of it: one allocation for the two.
+type hopRequest struct {
+	req    http.Request
+	record reqctx.RecordContext
+	tally  attempt.Context
+}
+
+// request returns a copy of req that is noted in h, and of which h hears what a retry layer reports.
+func (h *hopRecord) request(req *http.Request) *http.Request {
+	r := &hopRequest{}
+	r.record.Fill(req.Context(), h)
+	r.tally.Fill(&r.record, &h.tally)
+	r.req = *req.WithContext(&r.tally)
+	return &r.req
+}
+
 func newHopRecord(req *http.Request) *hopRecord {
 	call, ok := reqctx.Record(req.Context()).(*callRecord)
 	if !ok {
@@ -72,7 +89,7 @@ func newHopRecord(req *http.Request) *hopRecord {
 			call = recorder.start(req)
 		}
 	}
-	return &hopRecord{call: call, CallHop: CallHop{Method: methodOf(req), URL: redact.From(req.Context()).URL(req.URL), Header: CallSpan{Start: call.now()}}}
+	return call.add(methodOf(req), urlTextOf(req, &call.url))
 }
 
 // redirectedCall returns the call that was redirected to req, or nil. An *http.Client gives each hop the context of the first request,

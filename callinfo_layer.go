@@ -54,7 +54,7 @@ func (r *callsRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if r.redirects {
 		return recorder.recordCall(req, r.next.RoundTrip)
 	}
-	return r.hops.RoundTrip(req.WithContext(reqctx.WithRecord(req.Context(), recorder)))
+	return r.hops.RoundTrip(withRecord(req, recorder))
 }
 
 // recorderBefore returns the recorder of the call that was redirected to req, or nil.

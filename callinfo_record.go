@@ -3,6 +3,7 @@ package ply
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 //	*exchangeRecord  one exchange, in the transport
 //
 // A call that begins with the context of a hop that has ended is a new call, with a record of its own.
+//
+// Contexts and requests refer to records, never the other way round: what keeps a record, as package inspect does, keeps nothing of the program's.
+// A record has room for one hop and that for one exchange, which is what most calls have; a request is made in one allocation with its context.
 
 // callRecorder is what WithCallInfo puts into a context. It makes the records of the calls that begin with that context.
 type callRecorder struct {
@@ -27,13 +31,15 @@ type callRecorder struct {
 
 // callRecord is the record of a call.
 type callRecord struct {
-	recorder    *callRecorder
-	start       time.Time
-	method, url string // of the caller's request; the hops have what was sent
-	redactor    *redact.Redactor
+	recorder *callRecorder
+	start    time.Time
+	method   string  // of the caller's request; the hops have what was sent
+	url      urlText // of that request
 
-	mu      sync.Mutex // guards the fields below, those of the hops and those of their exchanges
-	hops    []*hopRecord
+	mu      sync.Mutex   // guards the fields below, those of the hops and those of their exchanges
+	hops    []*hopRecord // the first of them in room
+	room    [1]*hopRecord
+	first   hopRecord
 	omitted int
 	err     error
 	total   time.Duration // if err is not nil
@@ -43,12 +49,30 @@ type callRecord struct {
 const maxRecorded = 100
 
 func (a *callRecorder) start(req *http.Request) *callRecord {
-	r := redact.From(req.Context())
-	c := &callRecord{recorder: a, start: time.Now(), method: methodOf(req), url: r.URL(req.URL), redactor: r}
+	c := &callRecord{recorder: a, start: time.Now(), method: methodOf(req), url: urlTextOf(req, nil)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.last = c
 	return c
+}
+
+// urlText is the text of a URL without its secrets. It doesn't change.
+type urlText struct {
+	text     string
+	url      url.URL // what the text was made of
+	redactor *redact.Redactor
+}
+
+// urlTextOf returns the text for the URL of req: that of before, if it is of the same URL.
+func urlTextOf(req *http.Request, before *urlText) urlText {
+	r := redact.From(req.Context())
+	if req.URL == nil {
+		return urlText{redactor: r}
+	}
+	if before != nil && before.redactor == r && before.url == *req.URL {
+		return *before
+	}
+	return urlText{r.URL(req.URL), *req.URL, r}
 }
 
 func methodOf(req *http.Request) string {
@@ -95,23 +119,51 @@ func recorderOf(ctx context.Context) *callRecorder {
 // recordCall performs a call and records it.
 func (a *callRecorder) recordCall(req *http.Request, do func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	c := a.start(req)
-	resp, err := do(req.WithContext(reqctx.WithRecord(req.Context(), c)))
+	resp, err := do(withRecord(req, c))
 	if err != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.err, c.total = err, c.now()
+		c.failed(err)
 	}
 	return resp, err
 }
 
-func (c *callRecord) now() time.Duration { return time.Since(c.start) }
+// recordedRequest is a request and a context with a part of a record: one allocation for the two.
+type recordedRequest struct {
+	req http.Request
+	ctx reqctx.RecordContext
+}
 
-func (c *callRecord) add(h *hopRecord) {
+// withRecord returns a copy of req that is noted in part.
+func withRecord(req *http.Request, part any) *http.Request {
+	r := &recordedRequest{}
+	r.ctx.Fill(req.Context(), part)
+	r.req = *req.WithContext(&r.ctx)
+	return &r.req
+}
+
+func (c *callRecord) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.err, c.total = err, c.now()
+}
+
+func (c *callRecord) now() time.Duration { return time.Since(c.start) }
+
+// add returns the record of another hop.
+func (c *callRecord) add(method string, url urlText) *hopRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := &c.first
+	if c.hops == nil {
+		c.hops = c.room[:0]
+	} else {
+		h = &hopRecord{}
+	}
+	h.call, h.url = c, url
+	h.CallHop = CallHop{Method: method, URL: url.text, Header: CallSpan{Start: c.now()}}
 	if len(c.hops) == maxRecorded {
 		c.omitted++
-		return
+	} else {
+		c.hops = append(c.hops, h)
 	}
-	c.hops = append(c.hops, h)
+	return h
 }

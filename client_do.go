@@ -46,9 +46,20 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 	if r := c.options.Redactor; r != nil && !redact.HasRedactor(req.Context()) {
 		req = req.WithContext(redact.With(req.Context(), r))
 	}
-	if recorder := recorderOf(req.Context()); recorder != nil {
-		return recorder.recordCall(req, func(req *http.Request) (*http.Response, error) { return c.do(req, single) })
+	recorder := recorderOf(req.Context())
+	if recorder == nil {
+		return c.perform(req, nil, single)
 	}
+	record := recorder.start(req)
+	resp, err := c.perform(req, record, single)
+	if err != nil {
+		record.failed(err)
+	}
+	return resp, err
+}
+
+// perform makes the call, which is noted in record unless that is nil.
+func (c *Client) perform(req *http.Request, record *callRecord, single bool) (*http.Response, error) {
 	if req.GetBody != nil {
 		taken, release := takeBodyRelease(req)
 		req = taken
@@ -56,7 +67,7 @@ func (c *Client) do(req *http.Request, single bool) (*http.Response, error) {
 			defer release()
 		}
 	}
-	out, s, err := c.prepare(req, single)
+	out, s, err := c.prepare(req, record, single)
 	if err != nil {
 		closeBody(req)
 		return nil, err

@@ -62,14 +62,15 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.GetBody != nil {
 		req, _ = takeBodyRelease(req) // the *http.Client, or a layer around it, may send the body again
 	}
-	out, s, err := c.prepare(req, true)
+	out, s, err := c.prepare(req, nil, true)
 	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
 	around := *s
 	around.underHTTPClient = true
-	ctx, s := withOwnSettings(out.Context(), around)
+	own := withOwnSettings(out.Context(), around)
+	ctx, s := context.Context(own), &own.settings
 	if c.retries {
 		if call.tally == nil {
 			_, call.tally = attempt.WithTally(ctx)
@@ -79,7 +80,7 @@ func (t *asTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.timeouts.Total > 0 && call.end.IsZero() {
 		call.end = time.Now().Add(s.timeouts.Total)
 	}
-	out = out.WithContext(context.WithValue(ctx, callStateKey{}, call))
+	out = own.request(context.WithValue(ctx, callStateKey{}, call), out)
 	finish := checkContract
 	if s.timeouts.Total > 0 {
 		out, finish = withTotal(out, s.timeouts.Total, call.end)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/plyhttp/ply/internal/attempt"
 	"github.com/plyhttp/ply/internal/connection"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // Prepare returns req as the exchange layers of a call would see its first hop: with base URL, default parameters, fields and credentials,
@@ -16,7 +17,7 @@ import (
 //
 // The error is [ErrClientClosed] or an [*OptionError], as from Do.
 func (c *Client) Prepare(req *http.Request) (*http.Request, error) {
-	out, s, err := c.prepare(req, false)
+	out, s, err := c.prepare(req, nil, false)
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +53,28 @@ func (c *Client) resolve(own settings) (settings, error) {
 
 // prepare returns a copy of a request with what the client adds to it. It runs before any layer, so that a cache's key is made of the request
 // that is sent. s is nil if neither the request nor the client has settings.
-func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *settings, err error) {
+// The copy is noted in record, unless that is nil.
+func (c *Client) prepare(req *http.Request, record *callRecord, single bool) (out *http.Request, s *settings, err error) {
 	if c.closed.Load() {
 		return nil, nil, ErrClientClosed
 	}
-	ctx, s, err := c.withSettingsFor(req.Context(), single)
-	if err != nil {
+	ctx := req.Context()
+	own, shared, err := c.settingsFor(ctx, single)
+	switch {
+	case err != nil:
 		return nil, nil, err
+	case own != nil:
+		ctx, s = own, &own.settings
+	case shared != nil:
+		ctx, s = withSettings(ctx, shared), shared
+	}
+	switch {
+	case record == nil:
+	case own != nil:
+		own.record.Fill(ctx, record)
+		ctx = &own.record
+	default:
+		ctx = reqctx.WithRecord(ctx, record)
 	}
 	if req.URL == nil {
 		return nil, nil, &OptionError{Option: "url", Reason: "is nil"}
@@ -71,7 +87,7 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	}
 	out = req
 	if ctx != req.Context() {
-		out = req.WithContext(ctx)
+		out = own.request(ctx, req)
 	}
 	if out, err = c.complete(out, req); err == nil && c.options.HTTPSOnly && !isHTTPS(out.URL) {
 		err = newHTTPSOnlyError(out, false)
@@ -79,28 +95,26 @@ func (c *Client) prepare(req *http.Request, single bool) (out *http.Request, s *
 	return out, s, err
 }
 
-// withSettingsFor returns ctx, the context of a request, with the settings of that request, and these settings.
-// Without settings of the request or the client it returns ctx itself and nil.
-func (c *Client) withSettingsFor(ctx context.Context, single bool) (context.Context, *settings, error) {
-	own := settingsOf(ctx)
+// settingsFor returns the settings for a request with the context ctx: those that are its own in a context made of ctx, or those that requests share.
+// Without settings of the request or the client it returns neither.
+func (c *Client) settingsFor(ctx context.Context, single bool) (own *settingsContext, shared *settings, err error) {
+	given := settingsOf(ctx)
 	var s settings
-	var err error
 	switch {
-	case own != nil && !own.resolved:
-		s, err = c.resolve(*own)
-	case single || own != nil && c.resolved == nil, c.resolved != nil && c.resolved.transport != nil:
+	case given != nil && !given.resolved:
+		s, err = c.resolve(*given)
+	case single || given != nil && c.resolved == nil, c.resolved != nil && c.resolved.transport != nil:
 		s, err = c.resolve(settings{}) // look the variant up each time, so that it stays the most recently used
 	case c.resolved == nil:
-		return ctx, nil, nil
+		return nil, nil, nil
 	default: // its single is false, as the request's
-		return withSettings(ctx, c.resolved), c.resolved, nil
+		return nil, c.resolved, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	s.single = single
-	with, kept := withOwnSettings(ctx, s)
-	return with, kept, nil
+	return withOwnSettings(ctx, s), nil, nil
 }
 
 // connection returns the identity of the connections that a request with these settings takes, by which caches keep responses apart, or nil for the common one.

@@ -80,8 +80,7 @@ func (d *draft) request(ctx context.Context, method, given string) (*http.Reques
 	}
 	ctx = withTemplate(ctx, template)
 	u.Host = strings.TrimSuffix(u.Host, ":") // RFC 3986 §6.2.3
-	ctx, _ = withOwnSettings(ctx, d.settings)
-	req, err := newBareRequest(ctx, method)
+	req, err := newBareRequest(withOwnSettings(ctx, d.settings), method)
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +102,11 @@ func (d *draft) request(ctx context.Context, method, given string) (*http.Reques
 }
 
 // newBareRequest returns a request that has neither URL nor header. The error is that of [http.NewRequestWithContext].
-func newBareRequest(ctx context.Context, method string) (*http.Request, error) {
+func newBareRequest(ctx *settingsContext, method string) (*http.Request, error) {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		// Valid, and so is all that net/http would set: nothing has to be made only to be replaced.
-		req := (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
-		req.Method = method
-		return req, nil
+		return ctx.request(ctx, &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}), nil
 	}
 	return http.NewRequestWithContext(ctx, method, "", nil)
 }

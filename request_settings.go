@@ -3,6 +3,8 @@ package ply
 import (
 	"context"
 	"net/http"
+
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 // settings are the choices of one request that are not in the request itself. They travel in its context,
@@ -36,10 +38,12 @@ const noRedirects = -1
 
 type settingsKey struct{}
 
-// settingsContext is a context that holds the settings of one request: one allocation for the two.
+// settingsContext is a context that holds the settings of one request. It has room for the request, too: one allocation for all.
 type settingsContext struct {
 	context.Context
 	settings settings
+	record   reqctx.RecordContext
+	room     http.Request
 }
 
 func (c *settingsContext) Value(key any) any {
@@ -52,10 +56,18 @@ func (c *settingsContext) Value(key any) any {
 // String is what fmt prints for the context: settings may hold secrets.
 func (c *settingsContext) String() string { return "ply.settingsContext" }
 
-// withOwnSettings returns a context with a copy of s, and that copy.
-func withOwnSettings(ctx context.Context, s settings) (context.Context, *settings) {
-	c := &settingsContext{ctx, s}
-	return c, &c.settings
+// withOwnSettings returns a context with a copy of s.
+func withOwnSettings(ctx context.Context, s settings) *settingsContext {
+	return &settingsContext{Context: ctx, settings: s}
+}
+
+// request returns a copy of req with the context ctx, which was made of c. It is called once; with a nil c the copy is an allocation of its own.
+func (c *settingsContext) request(ctx context.Context, req *http.Request) *http.Request {
+	if c == nil {
+		return req.WithContext(ctx)
+	}
+	c.room = *req.WithContext(ctx)
+	return &c.room
 }
 
 // withSettings returns a context with settings that requests share.

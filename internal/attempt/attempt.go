@@ -79,6 +79,29 @@ func Continue(ctx context.Context, t *Tally) context.Context {
 	return context.WithValue(ctx, tallyKey{}, t)
 }
 
+// Context is a context with a tally, for callers that have room for both in things of their own: Fill allocates nothing.
+type Context struct {
+	context.Context
+	tally *Tally
+}
+
+// Fill makes c a context with the tally t, which [Report] reaches in addition to those that ctx has. It is called once, before either is used.
+func (c *Context) Fill(ctx context.Context, t *Tally) {
+	t.outer = tallyOf(ctx)
+	c.Context, c.tally = ctx, t
+}
+
+// Value returns the tally of c, and everything else from the context that it was made of.
+func (c *Context) Value(key any) any {
+	if key == (tallyKey{}) {
+		return c.tally
+	}
+	return c.Context.Value(key)
+}
+
+// String is what fmt prints for the context.
+func (c *Context) String() string { return "attempt.Context" }
+
 func tallyOf(ctx context.Context) *Tally {
 	t, _ := ctx.Value(tallyKey{}).(*Tally)
 	return t

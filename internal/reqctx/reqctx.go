@@ -58,8 +58,28 @@ type recordKey struct{}
 
 // WithRecord returns a context whose requests are noted in part, which is a part of the record of a call. Its type is the root package's own.
 func WithRecord(ctx context.Context, part any) context.Context {
-	return context.WithValue(ctx, recordKey{}, part)
+	return &RecordContext{ctx, part}
 }
+
+// RecordContext is what WithRecord returns, for callers that have room for it in something of their own: Fill allocates nothing.
+type RecordContext struct {
+	context.Context
+	part any
+}
+
+// Fill makes c a context whose requests are noted in part. It is called once, before c is used.
+func (c *RecordContext) Fill(ctx context.Context, part any) { c.Context, c.part = ctx, part }
+
+// Value returns the part of c, and everything else from the context that it was made of.
+func (c *RecordContext) Value(key any) any {
+	if key == (recordKey{}) {
+		return c.part
+	}
+	return c.Context.Value(key)
+}
+
+// String is what fmt prints for the context.
+func (c *RecordContext) String() string { return "reqctx.RecordContext" }
 
 // Record returns the part that the requests of ctx are noted in, or nil if their call is not recorded.
 func Record(ctx context.Context) any { return ctx.Value(recordKey{}) }
