@@ -63,8 +63,8 @@ func TestACallAllocatesLittleMoreThanThatOfHTTPClient(t *testing.T) {
 		return testing.AllocsPerRun(200, func() { fetchBy(t, ctx, fetchers[name]) })
 	}
 	bare := allocations("http.Client")
-	// Get makes 4 more, 5 where the race detector keeps a function from being inlined.
-	for name, more := range map[string]float64{"Do": 0, "Get": 5, "Get, recorded": 40} {
+	// Get makes 2 more and a recorded one 24; the race detector keeps functions from being inlined, which costs Get one more.
+	for name, more := range map[string]float64{"Do": 0, "Get": 3, "Get, recorded": 25} {
 		if got := allocations(name) - bare; got > more {
 			t.Errorf("%s: %v allocations more than http.Client, want %v at most", name, got, more)
 		}

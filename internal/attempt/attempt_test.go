@@ -34,6 +34,17 @@ func TestTallyHearsOfCallsBelow(t *testing.T) {
 	attempt.Report(context.Background(), c) // without a tally it has no effect
 }
 
+func TestReportReachesATallyOfItsOwnAndThoseAround(t *testing.T) {
+	outer, call := attempt.WithTally(t.Context())
+	var own attempt.Tally
+	var inner attempt.Context
+	inner.Fill(outer, &own)
+	attempt.Tell(&inner, attempt.Note{Layer: "limit"})
+	if len(call.Notes()) != 1 || len(own.Notes()) != 1 {
+		t.Errorf("the call has %v, the tally %v", call.Notes(), own.Notes())
+	}
+}
+
 func TestOf(t *testing.T) {
 	c := &call{attempt.Record{Number: 1}}
 	if r, ok := attempt.Of(context.WithValue(t.Context(), attempt.Key{}, c)); !ok || r != c.Record {
