@@ -29,6 +29,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	listen := flag.String("listen", "localhost:0", "the address to listen on")
 	flag.Parse()
 	err := error(nil)
@@ -102,6 +103,9 @@ func saysWhichURL(name string) bool {
 
 func (p *proxy) Close() error { return errors.Join(p.client.Close(), p.cache.Close()) }
 
+// grace is how long requests that are under way may take when the proxy ends.
+const grace = 10 * time.Second
+
 // serve runs the proxy until ctx is done, and lets requests end that are under way then.
 func serve(ctx context.Context, out io.Writer, listen, upstream string) error {
 	p, err := newProxy(upstream)
@@ -122,7 +126,10 @@ func serve(ctx context.Context, out io.Writer, listen, upstream string) error {
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	return server.Shutdown(grace)
+	if err := server.Shutdown(ending); err != nil {
+		return errors.Join(fmt.Errorf("requests were still under way after %v: %w", grace, err), server.Close())
+	}
+	return nil
 }
