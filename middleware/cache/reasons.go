@@ -35,7 +35,7 @@ func (s Status) Reasons() []Reason {
 		all = append(all, Reason{"The origin answered 304: what is stored still holds, and its header was brought up to date.", "RFC 9111 §4.3.3, §4.3.4"})
 	}
 	if s.Stored && s.FwdStatus != http.StatusNotModified {
-		all = append(all, Reason{"The response was stored.", "RFC 9111 §3"})
+		all = append(all, Reason{"The response is stored once its body, of Options.MaxEntryBytes at most, has been read to its end.", "RFC 9111 §3"})
 	}
 	return all
 }

@@ -4,6 +4,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -178,4 +180,44 @@ func returnsReason(f *ast.FuncDecl) bool {
 		}
 	}
 	return false
+}
+
+// The header is written before the body: that it says stored must not read as if the body had been stored already.
+func TestReasonsPromiseNoStoredBodyBeforeItIsRead(t *testing.T) {
+	c, err := New(Options{MaxEntryBytes: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var notStored string
+	ctx := WithTrace(t.Context(), &Trace{NotStored: func(_ *http.Request, reason string) { notStored = reason }})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := originFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: -1,
+			Header: http.Header{"Cache-Control": {"max-age=60"}},
+			Body:   io.NopCloser(strings.NewReader("longer than MaxEntryBytes")),
+		}, nil
+	})
+	resp, err := c.Middleware(origin).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+
+	status, _ := StatusOf(resp)
+	if !status.Stored || notStored != "body exceeds MaxEntryBytes" {
+		t.Fatalf("Stored is %v, NotStored hears %q", status.Stored, notStored)
+	}
+	want := []Reason{
+		{"Nothing was stored for the URI.", "RFC 9111 §4"},
+		{"The response is stored once its body, of Options.MaxEntryBytes at most, has been read to its end.", "RFC 9111 §3"},
+	}
+	if diff := cmp.Diff(want, status.Reasons()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
 }
