@@ -16,11 +16,13 @@ type Options struct {
 	// BaseURL completes the relative URLs of requests. Their path is joined below its path, whether it begins with a slash or not;
 	// ".." (and "%2e%2e") leads up to BaseURL and no further. "" and "?page=2" request BaseURL itself, with no slash added.
 	// A URL that begins with two slashes names another host and is refused: a base joined with a hostile identifier would look like that.
-	// BaseURL is also the origin that default credentials are for. Zero means that URLs must be absolute.
+	// BaseURL is also the origin that default credentials are for. Zero means that URLs must be absolute, and that Header and Defaults
+	// go to the origin of each request, whatever it is.
 	BaseURL string
 
 	// Header is added to each request, except for fields that the request has itself.
 	// Only fields that are known to be harmless go to another origin than BaseURL's: see CrossOrigin.
+	// Without a BaseURL all of them go to the origin of each request, and the harmless ones along with its redirects to others.
 	// Zero means no fields beyond those of net/http.
 	Header http.Header
 
