@@ -109,10 +109,18 @@ func isToken(s string) bool {
 }
 
 // changing are words in the names of secrets that say nothing of a person: they are others with each request.
-var changing = regexp.MustCompile(`(?i)signature|nonce|[cx]srf|otp|dpop|verifier|challenge|timestamp|hmac|policy|\b(?:sig|se|st)$`)
+// A key or a password is none of these, whatever it is for; "otp" is a word of its own, not a part of "hubspotToken".
+var (
+	changing = regexp.MustCompile(`(?i)signature|nonce|[cx]srf|authenticity|requestverification|dpop|verifier|challenge|timestamp|hmac|policy$|\b(?:sig|se|st|_token)$|` +
+		`(?-i:(?:^|[^A-Za-z])[Tt]?(?:otp|OTP|Otp)(?:$|[^a-z])|[a-z]T?O(?:TP|tp)(?:$|[^a-z]))`)
+	lasting = regexp.MustCompile(`(?i)(?:key|password|passphrase|secret)$`)
+)
 
 // changes reports whether the value of a name differs from request to request of the same caller.
-func changes(name string) bool { return changing.MatchString(name) }
+func changes(name string) bool { return changing.MatchString(name) && !lasting.MatchString(name) }
+
+// renewedClaims are the claims of a JSON Web Token that are others in each token of the same subject: its number, and what is said of a login (OpenID Connect Core §2, §3.3.2.11).
+var renewedClaims = []string{"jti", "auth_time", "nonce", "at_hash", "c_hash", "s_hash", "sid", "session_state", "origin_jti", "event_id", "uti", "aio", "rh"}
 
 // identity is a secret without what changes when it is renewed: the times of a JSON Web Token that says whose it is (RFC 7519 §4.1), and the scope of a signature after the key.
 func identity(secret string) string {
@@ -131,8 +139,10 @@ func identity(secret string) string {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		delete(claims, name)
 	}
-	if _, ok := claims["sub"]; ok { // otherwise its number may be what says whose it is
-		delete(claims, "jti")
+	if _, ok := claims["sub"]; ok { // otherwise these may be what says whose it is
+		for _, name := range renewedClaims {
+			delete(claims, name)
+		}
 	}
 	if text, err = json.Marshal(claims); err != nil || len(claims) == 0 {
 		return secret

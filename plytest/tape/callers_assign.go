@@ -42,7 +42,7 @@ func (c credentials) places() []string { return slices.Sorted(maps.Keys(c)) }
 func (d redaction) without(r Request) (Request, credentials) {
 	c := credentials{}
 	d.pseudonym = c.add
-	return d.exchange(&Exchange{Request: r}).Request, c
+	return d.exchange(&Exchange{Request: r}).Request.withBoundary("boundary"), c
 }
 
 // issued returns the secrets of a response that requests of the tape have.
@@ -82,6 +82,8 @@ type assignment struct {
 	renewed map[string]string // what a secret has followed
 	sent    map[spot]bool     // where those of a line are sent, by its first
 	issued  map[string]bool   // what an answer has, so that a replay has it from there
+	beside  map[company][]string
+	shared  map[string]bool // what several callers have, such as the key of an application: it says of none who it is
 
 	// What the replay has shown.
 	is    map[spot]string     // the secret of the tape that one of the replay is, where it is sent
@@ -89,9 +91,12 @@ type assignment struct {
 	owner map[string]string   // the secret of the replay that has become a line
 }
 
+// A company is a secret, and a place where requests with it have another one.
+type company struct{ secret, place string }
+
 func newAssignment() *assignment {
 	return &assignment{
-		onTape: map[string]bool{}, renewed: map[string]string{}, sent: map[spot]bool{}, issued: map[string]bool{},
+		onTape: map[string]bool{}, renewed: map[string]string{}, sent: map[spot]bool{}, issued: map[string]bool{}, beside: map[company][]string{}, shared: map[string]bool{},
 		is: map[spot]string{}, lines: map[string][]string{}, owner: map[string]string{},
 	}
 }
@@ -115,6 +120,11 @@ func (a *assignment) follows(secret, before string) {
 func (a *assignment) learn(c caller, issued credentials) credentials {
 	for place, secret := range c.secrets {
 		a.onTape[secret], a.sent[spot{c.host, place, secret}] = true, true
+		for other, beside := range c.secrets {
+			if with := (company{secret, other}); other != place && !slices.Contains(a.beside[with], beside) {
+				a.beside[with] = append(a.beside[with], beside)
+			}
+		}
 	}
 	maps.DeleteFunc(issued, func(_, secret string) bool { return a.onTape[secret] })
 	for _, place := range issued.places() {
@@ -150,6 +160,11 @@ func refreshes(place string) bool { return strings.Contains(strings.ToLower(plac
 func (a *assignment) learned() {
 	for at := range maps.Clone(a.sent) {
 		a.sent[spot{at.host, at.place, a.line(at.secret)}] = true
+	}
+	for with, others := range a.beside {
+		if slices.ContainsFunc(others, func(other string) bool { return a.line(other) != a.line(others[0]) }) {
+			a.shared[with.secret] = true
+		}
 	}
 }
 
@@ -214,33 +229,53 @@ func (a *assignment) suits(at spot, want string) (rank int, ok bool) {
 	return possible, true
 }
 
-// rank says how well an exchange that was recorded with some secrets suits a caller: the more, the better. It reports whether it is the caller's own, as far as that is known,
-// and false for ok if it is another's for certain.
-func (a *assignment) rank(c caller, recorded credentials) (rank int, own, ok bool) {
-	own = len(c.secrets) == 0 && len(recorded) == 0
+// A fit says how well an exchange that was recorded with some secrets suits a caller.
+type fit struct {
+	exact bool // it was recorded with the same secrets, no more and no fewer
+	own   bool // it is the caller's own, as far as that is known
+	rank  int  // the more, the better
+}
+
+// before reports whether a fit is better.
+func (f fit) before(other fit) bool {
+	switch {
+	case f.exact != other.exact:
+		return f.exact
+	case f.own != other.own:
+		return f.own
+	}
+	return f.rank > other.rank
+}
+
+// fits says how well an exchange that was recorded with some secrets suits a caller. It reports false if it is another's for certain.
+func (a *assignment) fits(c caller, recorded credentials) (f fit, ok bool) {
+	f.exact = len(c.secrets) == len(recorded)
 	for place, secret := range c.secrets {
 		want, both := recorded[place]
 		if !both {
-			rank += lacking
+			f.rank, f.exact = f.rank+lacking, false
 			continue
 		}
 		n, ok := a.suits(spot{c.host, place, secret}, want)
 		if !ok {
-			return 0, false, false
+			return fit{}, false
 		}
-		rank += n
-		own = own || n >= renewed
+		f.rank += n
+		f.exact = f.exact && n >= renewed
+		f.own = f.own || n >= renewed && !a.shared[want]
 	}
+	f.own = f.own || f.exact
 	for place, want := range recorded {
 		if _, both := c.secrets[place]; both {
 			continue
 		}
-		if _, taken := a.owner[a.line(want)]; taken && !own {
-			return 0, false, false
+		// A user may lack what an answer has issued, for requests overlap otherwise than they did. What no answer has issued is there from the beginning.
+		if _, taken := a.owner[a.line(want)]; taken && !(f.own && a.issued[want]) {
+			return fit{}, false
 		}
-		rank += lacking
+		f.rank += lacking
 	}
-	return rank, own, true
+	return f, true
 }
 
 // assign has the secrets of a caller be those of an exchange that it got.

@@ -7,8 +7,10 @@ import (
 	"io"
 	"maps"
 	"math"
+	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/plyhttp/ply/keying"
@@ -92,6 +94,20 @@ func (p *Player) key(r Request) (string, error) {
 	return string(key), err
 }
 
+// withBoundary returns a request whose content, if it has parts, has another boundary between them: most clients choose one at random (RFC 2046 §5.1.1).
+func (r Request) withBoundary(boundary string) Request {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	before := params["boundary"]
+	if err != nil || before == "" || !strings.HasPrefix(mediaType, "multipart/") {
+		return r
+	}
+	params["boundary"] = boundary
+	r.Header = r.Header.Clone()
+	r.Header.Set("Content-Type", mime.FormatMediaType(mediaType, params))
+	r.Body = bytes.ReplaceAll(r.Body, []byte("--"+before), []byte("--"+boundary))
+	return r
+}
+
 // RoundTrip answers a request. Its error is that of the tape, that of the request's context, or an [*UnmatchedError].
 func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent, err := requestOf(r)
@@ -154,22 +170,22 @@ func (p *Player) take(key string, c caller) (_ *Exchange, whose string) {
 	p.assigned.see(c.secrets)
 	var best, again, others choice
 	for _, q := range p.queues[key] {
-		rank, own, ok := p.assigned.rank(c, q.secrets)
-		this := choice{q, rank, own}
+		f, ok := p.assigned.fits(c, q.secrets)
+		this := choice{q, f}
 		switch {
 		case !ok:
 			if others.queue == nil && q.left(p.o.Reuse) {
 				others.queue = q
 			}
 			continue
-		case q.left(false) && (best.queue == nil || this.before(best) || !best.before(this) && q.at() < best.at()):
+		case q.left(false) && (best.queue == nil || this.before(best.fit) || !best.before(this.fit) && q.at() < best.at()):
 			best = this
 		}
-		if again.queue == nil || this.before(again) || !again.before(this) && q.at() > again.at() {
+		if again.queue == nil || this.before(again.fit) || !again.before(this.fit) && q.at() > again.at() {
 			again = this
 		}
 	}
-	if again.own && !best.own { // what is left is not the caller's
+	if again.exact && !best.exact || again.own && !best.own { // what is left is not the caller's
 		if others.queue == nil {
 			others = best
 		}
@@ -194,16 +210,7 @@ func (p *Player) take(key string, c caller) (_ *Exchange, whose string) {
 // A choice is a queue that may have the answer to a caller.
 type choice struct {
 	*queue
-	rank int
-	own  bool
-}
-
-// before reports whether a choice is better.
-func (c choice) before(other choice) bool {
-	if c.own != other.own {
-		return c.own
-	}
-	return c.rank > other.rank
+	fit
 }
 
 // Unused returns the exchanges of the tape that no request has asked for yet.
