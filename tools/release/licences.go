@@ -191,7 +191,7 @@ func contents(m *module, all []*dependency) string {
 	return strings.Join(parts, "; ")
 }
 
-// writeTexts writes the texts of the licences of all dependencies.
+// writeTexts writes the texts of the licences of ply, of Go, whose standard library each program contains, and of all dependencies.
 func writeTexts(root string, out io.Writer) error {
 	r, err := open(root)
 	if err != nil {
@@ -201,13 +201,21 @@ func writeTexts(root string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	goroot, err := output(root, "go", "env", "GOROOT")
+	if err != nil {
+		return err
+	}
+	all = append([]*dependency{
+		{Path: "github.com/plyhttp/ply", Dir: root, files: []string{"LICENSE"}},
+		{Path: "Go", Dir: strings.TrimSpace(goroot), files: []string{"LICENSE"}},
+	}, all...)
 	for _, d := range all {
 		for _, name := range d.files {
 			text, err := os.ReadFile(filepath.Join(d.Dir, filepath.FromSlash(name)))
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(out, "==== %s %s, %s\n\n%s\n", d.Path, d.Version, name, text); err != nil {
+			if _, err := fmt.Fprintf(out, "==== %s, %s\n\n%s\n", strings.TrimSpace(d.Path+" "+d.Version), name, text); err != nil {
 				return err
 			}
 		}

@@ -42,6 +42,25 @@ func TestDependencyWithoutAKnownLicenceIsAnError(t *testing.T) {
 	}
 }
 
+// A program contains Go's standard library and ply, besides what it requires.
+func TestTextsAreThoseOfAllThatAProgramContains(t *testing.T) {
+	var texts bytes.Buffer
+	if err := writeTexts(checkout(t), &texts); err != nil {
+		if os.Getenv("CI") == "" && strings.Contains(err.Error(), "dial tcp") {
+			t.Skipf("modules are missing, and the network: %v", err)
+		}
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"==== github.com/plyhttp/ply, LICENSE\n\nMIT License", "==== Go, LICENSE\n\nCopyright 2009 The Go Authors",
+		"==== github.com/spf13/cobra v", "==== github.com/hashicorp/golang-lru/v2 v",
+	} {
+		if !strings.Contains(texts.String(), want) {
+			t.Errorf("the texts lack %q", want)
+		}
+	}
+}
+
 // docs/licences.md is what the modules are made of now. It needs the modules in the cache, or the network.
 func TestPageOfLicencesIsUpToDate(t *testing.T) {
 	root := checkout(t)
