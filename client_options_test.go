@@ -15,6 +15,7 @@ import (
 	"github.com/plyhttp/ply"
 	"github.com/plyhttp/ply/middleware/auth"
 	"github.com/plyhttp/ply/middleware/retry"
+	"github.com/plyhttp/ply/plytest"
 )
 
 func TestInvalidOptionsAreErrors(t *testing.T) {
@@ -131,6 +132,32 @@ func TestDefaultCredentialsGoToTheBaseURLOnly(t *testing.T) {
 		if h.Get("Accept-Language") != "en" {
 			t.Errorf("%s: a harmless default was left out", to.url)
 		}
+	}
+}
+
+func TestWithoutABaseURLDefaultsGoToTheOriginOfEachRequestAndNotAlongWithItsRedirects(t *testing.T) {
+	origin := plytest.NewOrigin(plytest.Status(http.StatusNoContent))
+	away := plytest.Reply{Status: http.StatusFound, Header: http.Header{"Location": {"https://evil.test/"}}}
+	origin.Paths = map[string][]plytest.Reply{"/away": {away}}
+	c := newClient(t, ply.Options{
+		Header:    http.Header{"X-Api-Key": {"k"}, "Accept-Language": {"en"}},
+		Defaults:  []ply.RequestOption{ply.Bearer("token"), ply.Query("lang", "en")},
+		Transport: origin,
+	})
+	for _, url := range []string{"https://a.test/", "https://b.test/away"} {
+		get(t, c, url)
+	}
+	var got []string
+	for _, e := range origin.Exchanges() {
+		got = append(got, strings.Join([]string{e.URL.String(), e.Header.Get("X-Api-Key"), e.Header.Get("Authorization"), e.Header.Get("Accept-Language")}, " "))
+	}
+	want := []string{
+		"https://a.test/?lang=en k Bearer token en",
+		"https://b.test/away?lang=en k Bearer token en",
+		"https://evil.test/   en",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

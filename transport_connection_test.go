@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
@@ -396,6 +397,8 @@ func TestClientCertificateBelowAnOpaqueTransport(t *testing.T) {
 					if got, status := plain(t.Context(), path); got != "" {
 						t.Errorf("without a certificate: the answer for %q: %v", got, status)
 					}
+					// The key has had answers that could not be shared, so the second request does not wait for the first: it is a hit once that is stored.
+					testutil.Eventually(t, "stored", func() bool { return c.Contains(httptest.NewRequest(http.MethodGet, s.URL+path, nil)) })
 				}
 				if n := requests.Load() - before; n != 1 {
 					t.Errorf("without a certificate: %d requests to the origin", n)
