@@ -282,3 +282,14 @@ func TestReasonPhraseStaysInAnArchive(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Own Words", have.Exchanges[0].Response.Reason)
 }
+
+func TestArchiveHasNoSecretsInContentOfResponses(t *testing.T) {
+	tp := &tape.Tape{Exchanges: []*tape.Exchange{{Request: tape.Request{URL: "http://h.example/"}, Response: &tape.Response{
+		Status: 200, Header: http.Header{"Content-Type": {"application/vnd.api+json"}}, Length: -1, Chunks: []tape.Chunk{{Data: []byte(`{"access_token":"` + canary + `"}`)}},
+	}}}}
+	for _, keep := range []bool{false, true} {
+		var archive strings.Builder
+		require.NoError(t, tp.WriteHAR(&archive, har.Options{KeepSecrets: keep}))
+		require.Equal(t, keep, strings.Contains(archive.String(), canary))
+	}
+}

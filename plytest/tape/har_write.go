@@ -15,13 +15,16 @@ import (
 	"github.com/plyhttp/ply/har"
 )
 
-// WriteHAR writes the tape as an HTTP Archive (HAR 1.2), for the tools of browsers and others. What it has of secrets is hidden as o says, the content of requests included;
-// with o.KeepSecrets, the archive has what the tape has.
+// WriteHAR writes the tape as an HTTP Archive (HAR 1.2), for the tools of browsers and others. What it has of secrets is hidden as by [Tape.Redact] and as o says, the content of requests
+// included; with o.KeepSecrets, the archive has what the tape has.
 //
 // As in the archives of browsers, content is decoded where it came with gzip or deflate; with another coding it is written as it came. An exchange without a response has the status 0,
 // and one whose body was cut has its beginning; "_error" says why. [FromHAR] reads what HAR has no place for, such as the times of chunks, from members of "_ply".
 // A tape without Start begins at the Unix epoch.
 func (t *Tape) WriteHAR(w io.Writer, o har.Options) error {
+	if !o.KeepSecrets {
+		t = t.Redact(o.Redactor) // har hides none in the content of responses
+	}
 	start := t.Start.UTC()
 	if start.IsZero() {
 		start = time.Unix(0, 0).UTC()

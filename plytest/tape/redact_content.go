@@ -50,7 +50,7 @@ func (d redaction) secretSpans(contentType string, body []byte) []secret {
 	switch {
 	case len(body) == 0:
 		return nil
-	case mediaType == "application/x-www-form-urlencoded":
+	case mediaType == "application/x-www-form-urlencoded" && !startsJSON(body): // as curl -d sends it
 		return d.formSpans(body)
 	case strings.HasPrefix(mediaType, "multipart/") && params["boundary"] != "":
 		return d.partSpans(body, params["boundary"])
@@ -60,13 +60,26 @@ func (d redaction) secretSpans(contentType string, body []byte) []secret {
 		return merged(d.eventSpans(body), d.urlSpans(body))
 	case strings.HasSuffix(mediaType, "xml"), bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<?xml")):
 		return merged(d.xmlSpans(body), d.urlSpans(body))
-	case strings.HasSuffix(mediaType, "json"), strings.HasPrefix(mediaType, "application/x-amz-json-"), bytes.IndexAny(bytes.TrimLeft(body, " \t\r\n\ufeff"), "{[") == 0:
+	case strings.HasPrefix(mediaType, "application/") && strings.Contains(mediaType, "json") && !form.Match(body), startsJSON(body):
 		return d.jsonSpans(body)
-	case mediaType == "", strings.HasPrefix(mediaType, "text/"):
+	case mediaType == "" || mediaType == "text/plain" || mediaType == "text/html" || strings.Contains(mediaType, "json"):
+		if form.Match(body) {
+			return d.formSpans(body)
+		}
+		return d.urlSpans(body)
+	case strings.HasPrefix(mediaType, "text/"):
 		return d.urlSpans(body)
 	}
 	return nil
 }
+
+// startsJSON reports whether content begins as an object or a list of JSON, whatever its type says.
+func startsJSON(body []byte) bool {
+	return bytes.IndexAny(bytes.TrimLeft(body, " \t\r\n\ufeff\x1e"), "{[") == 0
+}
+
+// form is a form that has another type, or none: the token endpoints of many servers answer with one as text.
+var form = regexp.MustCompile(`^[\w.~%+\[\]-]+=[^\s&<>"{}]*(?:&(?:[\w.~%+\[\]-]+(?:=[^\s&<>"{}]*)?)?)*\s*$`)
 
 // eventSpans looks into the data of server-sent events. The lines of an event are one text.
 func (d redaction) eventSpans(body []byte) (spans []secret) {

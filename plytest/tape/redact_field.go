@@ -28,6 +28,8 @@ func (d redaction) header(h http.Header) http.Header {
 			switch {
 			case hidden:
 				line = d.line(field, line)
+			case inAnyField.MatchString(line):
+				line = d.hide(field, credential(line))
 			case field == "Location" || field == "Content-Location" || field == "Referer":
 				line = d.url(field, line)
 			case field == "Link" || field == "Refresh" || strings.Contains(line, "://") || strings.Contains(line, "?"):
@@ -38,6 +40,9 @@ func (d redaction) header(h http.Header) http.Header {
 	}
 	return c
 }
+
+// inAnyField are credentials that show by themselves what they are, in a field of any name: those of a proxy, say, or the JSON Web Token of a load balancer.
+var inAnyField = regexp.MustCompile(`^(?:(?i:bearer|basic|dpop) +[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*)$`)
 
 // line hides a line of a field that is hidden. Of cookies the names stay, so that the cookies of a replay come and go as they did.
 func (d redaction) line(field, line string) string {

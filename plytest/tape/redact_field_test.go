@@ -32,6 +32,9 @@ func TestFieldsWithSecretsKeepWhatIsNone(t *testing.T) {
 		{"Refresh", "5; url=/next?token=known", "5; url=/next?token=REDACTED-1"},
 		{"X-Original-Url", "/a?page=1&token=known", "/a?page=1&token=REDACTED-1"},
 		{"Location", "/a?token=known#access_token=known&x=1", "/a?token=REDACTED-1#access_token=REDACTED-1&x=1"},
+		{"X-Upstream", "Bearer hush", "REDACTED"},
+		{"X-Amzn-Oidc-Data", "eyJhbGciOiJFUzI1NiJ9.hush.hush", "REDACTED"},
+		{"X-Fwd", "basic known", "REDACTED-1"},
 		{"Location", "/a#top", "/a#top"},
 		{"Location", "http://[hush", "://REDACTED"},
 	} {
