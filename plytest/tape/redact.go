@@ -26,7 +26,12 @@ type redaction struct {
 
 // hides reports whether a member of content has the name of a secret.
 func (d redaction) hides(name string) bool {
-	return redact.IsSecretName(name) && !slices.ContainsFunc(d.shown, func(s string) bool { return strings.EqualFold(s, name) })
+	return redact.IsSecretName(name) && !d.isShown(name)
+}
+
+// isShown reports whether a member is none of a secret in this API, whatever its name.
+func (d redaction) isShown(name string) bool {
+	return slices.ContainsFunc(d.shown, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 // inURLs hides what in a URL has the name of a secret, and what signs it. All other parameters stay, for they tell requests apart.

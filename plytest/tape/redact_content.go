@@ -2,12 +2,11 @@ package tape
 
 import (
 	"bytes"
-	"encoding/json"
 	"html"
-	"io"
 	"mime"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/plyhttp/ply/redact"
@@ -213,134 +212,50 @@ func (d redaction) formSpans(body []byte) (spans []secret) {
 	return spans
 }
 
-// jsonSpans returns where the strings and numbers are that are members with the name of a secret, up to where the text is no JSON.
-func (d redaction) jsonSpans(body []byte) (spans []secret) {
-	tokens := json.NewDecoder(bytes.NewReader(body))
-	tokens.UseNumber()
-	type level struct {
-		object, value, secret bool // value: the next token is a member's value; secret: its name is that of one
-		name                  string
-	}
-	levels := []level{{}}
-	previous := 0
-	for {
-		before := int(tokens.InputOffset())
-		token, err := tokens.Token()
-		top := &levels[len(levels)-1]
-		if err != nil {
-			return merged(spans, d.restSpans(body, previous, before, top.secret && !top.object, err))
-		}
-		previous = before
-		if delim, is := token.(json.Delim); is {
-			if delim == '{' || delim == '[' {
-				inherited := top.secret && (top.value || !top.object)
-				top.value = false
-				levels = append(levels, level{object: delim == '{', secret: inherited && delim == '[', name: top.name})
-			} else if levels = levels[:len(levels)-1]; len(levels) == 0 {
-				return spans
-			}
-			continue
-		}
-		if top.object && !top.value {
-			name, _ := token.(string)
-			top.value, top.secret, top.name = true, d.hides(name), name
-			continue
-		}
-		top.value = false
-		after := int(tokens.InputOffset())
-		if top.secret {
-			spans = append(spans, valueSpans(top.name, token, body, before, after)...)
-		} else if text, is := token.(string); is && looksNested(text) {
-			begin := before + blanks(body[before:after]) + 1
-			inner := inJSON(body[begin : after-1])
-			spans = append(spans, moved(inner.outer(d.textSpans(inner.text)), begin)...)
-		}
-	}
-}
-
-// restSpans returns the secrets from where the text is no JSON: from the token before that, which may be the name of a member. The rest of a list of secrets is hidden whole.
-func (d redaction) restSpans(body []byte, previous, before int, inSecrets bool, err error) []secret {
-	switch {
-	case err == io.EOF:
-		return nil
-	case inSecrets:
-		begin := before + blanks(body[before:])
-		return []secret{{begin, len(body), redact.Placeholder, "", string(body[begin:])}}
-	}
-	rest := body[previous:]
-	found := d.memberSpans(rest)
-	inner := inJSON(rest)
-	for range maxNested { // it may be JSON in a string of JSON
-		found = merged(found, inner.outer(d.memberSpans(inner.text)), inner.outer(d.urlSpans(inner.text)), inner.outer(d.paramSpans(inner.text)))
-		inner = inner.inside()
-	}
-	return moved(found, previous)
-}
-
-// maxNested is how deep JSON in strings of JSON is looked into where it is damaged, and URLs in parameters of URLs.
-const maxNested = 3
-
-// member is what looks like a member of an object: a name and a value, which may be cut.
-var member = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"\s*:\s*(?:"((?:[^"\\]|\\.)*\\?)|([^\s"{}\[\],]+))`)
-
-// memberSpans finds the values of secrets in what is no JSON, or not all of it: a body that was cut, a part of one, or a mistake of its author.
-func (d redaction) memberSpans(text []byte) (spans []secret) {
-	for _, at := range member.FindAllSubmatchIndex(text, -1) {
-		var name string
-		if json.Unmarshal(text[at[2]-1:at[3]+1], &name) != nil {
-			name = string(text[at[2]:at[3]])
-		}
-		begin, end := max(at[4], at[6]), max(at[5], at[7])
-		if begin < end && d.hides(name) {
-			spans = append(spans, secret{begin, end, redact.Placeholder, name, string(text[begin:end])})
-		}
-	}
-	return spans
-}
-
-// blanks returns how many bytes are before the next token of JSON.
-func blanks(text []byte) int {
-	return len(text) - len(bytes.TrimLeft(text, " \t\r\n:,"))
-}
-
-// valueSpans returns where a string or a number is: within the bytes that were read for it, which begin with white space and separators.
-func valueSpans(name string, token json.Token, body []byte, before, after int) []secret {
-	begin := before + blanks(body[before:after])
-	switch token := token.(type) {
-	case string:
-		if begin+1 < after-1 {
-			return []secret{{begin + 1, after - 1, redact.Placeholder, name, token}}
-		}
-	case json.Number:
-		return []secret{{begin, after, "0", name, ""}}
-	}
-	return nil
-}
-
-// xmlSpans returns where the text of elements and the values of attributes are that have the name of a secret, without their prefix. An element with others in it is none.
+// xmlSpans returns where the text of elements and the values of attributes are that have the name of a secret, without their prefix. Of an element with others in it,
+// those are secrets that hold its value.
 // The name Key alone is that of an object in the APIs of object stores.
 func (d redaction) xmlSpans(body []byte) (spans []secret) {
 	secretName := func(name string) bool { return !strings.EqualFold(name, "key") && d.hides(name) }
-	hidden := 0 // so far
+	hidden, within := 0, 0 // up to where a text is hidden, and an element is that has the name of a secret and others in it
 	for _, at := range tag.FindAllSubmatchIndex(body, -1) {
 		if at[0] < hidden { // in a comment of a text that is hidden
 			continue
 		}
 		name := string(body[at[2]:at[3]])
-		for _, a := range attribute.FindAllSubmatchIndex(body[at[3]:at[1]], -1) {
-			begin, end := at[3]+max(a[4], a[6]), at[3]+max(a[5], a[7])
-			if name := string(body[at[3]+a[2] : at[3]+a[3]]); begin < end && secretName(name) {
-				spans = append(spans, xmlSecret(begin, body[begin:end], name))
-			}
-		}
-		if body[at[1]-1] != '>' || body[at[1]-2] == '/' || !secretName(name) {
+		spans = append(spans, d.attributeSpans(body, at[3], at[1], secretName)...)
+		isSecret := secretName(name)
+		if body[at[1]-1] != '>' || body[at[1]-2] == '/' || !isSecret && (at[0] >= within || !d.holds(name)) {
 			continue
 		}
 		text := body[at[1] : at[1]+textLength(body[at[1]:])]
 		hidden = at[1] + len(text)
-		if value := bytes.TrimSpace(text); len(value) > 0 {
+		value := bytes.TrimSpace(text)
+		if len(value) > 0 {
 			begin := at[1] + bytes.Index(text, value)
 			spans = append(spans, xmlSecret(begin, value, name))
+		} else if isSecret { // up to its end, or that of content that was cut
+			end := bytes.Index(body[at[1]:], []byte(name+">"))
+			if end < 0 {
+				end = len(body) - at[1]
+			}
+			within = max(within, at[1]+end)
+		}
+	}
+	return spans
+}
+
+// attributeSpans looks into the attributes of a tag: those with the name of a secret, and the value of one that another names, as in <add key="password" value="…"/>.
+func (d redaction) attributeSpans(body []byte, from, to int, secretName func(string) bool) (spans []secret) {
+	all := attribute.FindAllSubmatchIndex(body[from:to], -1)
+	labelled := slices.ContainsFunc(all, func(a []int) bool {
+		value := string(body[from+max(a[4], a[6]) : from+max(a[5], a[7])])
+		return labels(string(body[from+a[2]:from+a[3]])) && secretName(value)
+	})
+	for _, a := range all {
+		begin, end := from+max(a[4], a[6]), from+max(a[5], a[7])
+		if name := string(body[from+a[2] : from+a[3]]); begin < end && (secretName(name) || labelled && d.holds(name)) {
+			spans = append(spans, xmlSecret(begin, body[begin:end], name))
 		}
 	}
 	return spans

@@ -32,7 +32,11 @@ func (d redaction) header(h http.Header) http.Header {
 				line = d.hide(field, credential(line))
 			case field == "Location" || field == "Content-Location" || field == "Referer":
 				line = d.url(field, line)
-			case field == "Link" || field == "Refresh" || strings.Contains(line, "://") || strings.Contains(line, "?"):
+			case startsJSON([]byte(line)):
+				line = d.json(line)
+			case field == "Sec-Websocket-Protocol":
+				line = d.subprotocols(line)
+			case field == "Link" || field == "Refresh" || strings.HasPrefix(field, "X-") && strings.Contains(line, "=") || strings.Contains(line, "://") || strings.Contains(line, "?"):
 				line = d.text(line)
 			}
 			c[name] = append(c[name], line)
@@ -43,6 +47,27 @@ func (d redaction) header(h http.Header) http.Header {
 
 // inAnyField are credentials that show by themselves what they are, in a field of any name: those of a proxy, say, or the JSON Web Token of a load balancer.
 var inAnyField = regexp.MustCompile(`^(?:(?i:bearer|basic|dpop) +[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*)$`)
+
+// json hides the secrets of a field that is JSON.
+func (d redaction) json(line string) string {
+	text, _ := replaced([]byte(line), d.numbered("", d.jsonSpans([]byte(line))), nil)
+	return string(text)
+}
+
+// inSubprotocols is a token among the protocols of a WebSocket, where browsers can send none in a field of its own: after a word for one, or as a Kubernetes server has it.
+var inSubprotocols = regexp.MustCompile(`(?i)((?:^|[\s,])(?:bearer|access_token|token|auth|authorization)\s*,\s*|bearer\.authorization\.k8s\.io\.)([^\s,]+)`)
+
+func (d redaction) subprotocols(line string) string {
+	var spans []secret
+	for _, at := range inSubprotocols.FindAllStringSubmatchIndex(line, -1) {
+		spans = append(spans, secret{at[4], at[5], redact.Placeholder, "Sec-Websocket-Protocol", line[at[4]:at[5]]})
+	}
+	text, _ := replaced([]byte(line), d.numbered("", spans), nil)
+	return string(text)
+}
+
+// folded is a further cookie in a line of Set-Cookie, where a server or a library has put several into one.
+var folded = regexp.MustCompile("," + `[ \t]*[\w!#$%&'*+.^|~` + "`" + `-]+=[^;,]*`)
 
 // line hides a line of a field that is hidden. Of cookies the names stay, so that the cookies of a replay come and go as they did.
 func (d redaction) line(field, line string) string {
@@ -60,7 +85,9 @@ func (d redaction) line(field, line string) string {
 		if !more || !strings.Contains(shown, "=") {
 			return shown
 		}
-		return shown + ";" + d.shows().Text(attributes)
+		return shown + ";" + folded.ReplaceAllStringFunc(d.shows().Text(attributes), func(next string) string {
+			return ", " + d.cookie(strings.TrimLeft(next, ", "))
+		})
 	case "Www-Authenticate", "Proxy-Authenticate":
 		return d.challenge(field, line)
 	}

@@ -35,6 +35,11 @@ func TestFieldsWithSecretsKeepWhatIsNone(t *testing.T) {
 		{"X-Upstream", "Bearer hush", "REDACTED"},
 		{"X-Amzn-Oidc-Data", "eyJhbGciOiJFUzI1NiJ9.hush.hush", "REDACTED"},
 		{"X-Fwd", "basic known", "REDACTED-1"},
+		{"X-Data", `{"token":"hush","n":1}`, `{"token":"REDACTED","n":1}`},
+		{"X-Params", "n=1&token=hush", "n=1&token=REDACTED"},
+		{"Sec-Websocket-Protocol", "chat, bearer, hush", "chat, bearer, REDACTED"},
+		{"Sec-Websocket-Protocol", "base64url.bearer.authorization.k8s.io.hush, base64.channel.k8s.io", "base64url.bearer.authorization.k8s.io.REDACTED, base64.channel.k8s.io"},
+		{"Set-Cookie", "a=hush; Path=/, b=hush; Expires=Wed, 21 Oct 2026 07:28:00 GMT, c=hush", "a=REDACTED; Path=/, b=REDACTED; Expires=Wed, 21 Oct 2026 07:28:00 GMT, c=REDACTED"},
 		{"Location", "/a#top", "/a#top"},
 		{"Location", "http://[hush", "://REDACTED"},
 	} {

@@ -98,6 +98,11 @@ func TestSecretIsHiddenInContentThatIsCutOrDamaged(t *testing.T) {
 		"URLs in HTML":                   {"text/html", "", "<a href='https://h.example/?a=&lt;&amp;token=c4n4ry&#38;b=1'>x</a>"},
 		"URLs in events":                 {"text/event-stream", "", "data: https://h.example/?token=c4n4ry\n\ndata: {\"a\":\"/?a=1\\u0026token=c4n4ry\"}\n\n"},
 		"URLs in XML":                    {"application/xml", "", "<a><u>https://h.example/?a=1&amp;token=c4n4ry</u></a>"},
+		"an object in a secret":          {"application/json", "", `{"a":{"password":{"meta":{"x":"y"},"old":"c4n4ry","new":"c4n4ry"},"credentials":[{"value":"c4n4ry"}],"token":{"n":1,"value":"c4n4ry"}}}`},
+		"a name and its value":           {"application/json", "", `[{"name":"password","value":"c4n4ry"},{"field":"Authorization","x":1,"value":"c4n4ry"}]`},
+		"elements in a secret":           {"application/xml", "", `<a><password><value>c4n4ry</value></password><o:token xmlns:o="x"><o:data n="1">c4n4ry</o:data></o:token><value>shown</value></a>`},
+		"an attribute and its value":     {"application/xml", "", `<a><add key="password" value="c4n4ry"/></a>`},
+		"a document of GraphQL":          {"application/json", "", `{"query":"mutation { login(user: \"ada\", password: \"c4n4ry\", input: {token:\"c4n4ry\"}) { id } }","n":1}`},
 		"a mistake before":               {"application/json", "", `{"a": oops, "token": "c4n4ry"}`},
 		"a mistake in its place":         {"application/json", "", `{"token": c4n4ry, "password": 'c4n4ry'}`},
 		"a form of several parts":        {"multipart/form-data; boundary=b", "", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nc4n4ry\r\n--b--"},
@@ -143,6 +148,17 @@ func TestNumberInXMLBecomesZero(t *testing.T) {
 		Response: &tape.Response{Status: 200, Header: h, Length: -1, Chunks: []tape.Chunk{{Data: []byte(`<list><MaxKeys>1000</MaxKeys><Key>a</Key><pin>4711</pin><user pin="4711"/><pin>4711a</pin></list>`)}}},
 	}}}
 	require.Equal(t, `<list><MaxKeys>1000</MaxKeys><Key>a</Key><pin>0</pin><user pin="0"/><pin>REDACTED</pin></list>`, string(tp.Redact(nil).Exchanges[0].Response.Body()))
+}
+
+// What only looks like the value of a secret stays: a client needs it.
+func TestValueBesideAnotherNameStays(t *testing.T) {
+	const body = `{"value":"a","name":"size","data":{"new":"b"},"list":[{"value":"c","name":"password"},{"name":"Key West","text":"d"}],"password":{"minLength":8,"pattern":"e"}}`
+	tp := &tape.Tape{Exchanges: []*tape.Exchange{{
+		Request:  tape.Request{URL: "http://h.example/"},
+		Response: &tape.Response{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Length: -1, Chunks: []tape.Chunk{{Data: []byte(body)}}},
+	}}}
+	want := strings.Replace(body, `"value":"c"`, `"value":"REDACTED"`, 1) // its name comes after it
+	require.Equal(t, want, string(tp.Redact(nil).Exchanges[0].Response.Body()))
 }
 
 // cutGzip decodes as far as that is possible.
