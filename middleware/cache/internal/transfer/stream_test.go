@@ -118,10 +118,28 @@ func FuzzFramesWithRightChecksums(f *testing.F) {
 		w.frames.write(second, b)
 		w.Close()
 		written, _, err := again(bytes.NewReader(out.Bytes()))
-		if err == nil && !bytes.HasPrefix(out.Bytes(), written) {
+		if err != nil || bytes.HasPrefix(out.Bytes(), written) {
+			return
+		}
+		// A record that this version does not write, such as one whose URL cannot be shown, is written as the codec has it. That lasts.
+		if canonical(a) && canonical(b) {
 			t.Errorf("%q became %q", out.Bytes(), written)
 		}
+		if twice, _, err := again(bytes.NewReader(written)); err != nil || !bytes.Equal(twice, written) {
+			t.Errorf("%q became %q, and that %q, %v", out.Bytes(), written, twice, err)
+		}
 	})
+}
+
+// canonical reports whether a frame is none of an entry, or one whose record the codec writes in the same bytes.
+func canonical(frame []byte) bool {
+	record := frame[min(32, len(frame)):]
+	e, err := durable.DecodeEntry(record)
+	if err != nil {
+		return true
+	}
+	encoded, err := durable.EncodeEntry(nil, e)
+	return err == nil && bytes.Equal(encoded, record)
 }
 
 func TestStreamHoldsWhatWasWritten(t *testing.T) {
