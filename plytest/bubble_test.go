@@ -2,9 +2,12 @@ package plytest
 
 import (
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // A failing check must not take the test binary down, nor hang: a bubble that cannot end is left behind.
@@ -56,3 +59,28 @@ func TestDeadlockedBubbleIsAbandoned(t *testing.T) {
 type function func(*http.Request) (*http.Response, error)
 
 func (f function) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// A goroutine that has not come to its mutex yet is waited for, and one that waits there is not.
+func TestWaitParkedEndsAtAMutex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var there atomic.Bool
+		done := make(chan struct{})
+		mu.Lock()
+		go func() {
+			defer close(done)
+			for range 1000 {
+				runtime.Gosched()
+			}
+			there.Store(true)
+			mu.Lock()
+			defer mu.Unlock()
+		}()
+		waitParked()
+		if !there.Load() {
+			t.Error("the goroutine was still on its way")
+		}
+		mu.Unlock()
+		<-done
+	})
+}

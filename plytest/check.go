@@ -381,6 +381,9 @@ func (c *check) returns(f func()) bool {
 			runtime.Gosched()
 		}
 	}
+	if c.bubbled {
+		waitParked()
+	}
 	if c.locked() {
 		c.stuck = true
 		return false

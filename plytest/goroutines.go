@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// storeTimeout is how long goroutines have to end, in real time, outside a synctest bubble.
+// patience is how long goroutines have to end, in real time, outside a synctest bubble.
 const patience = 5 * time.Second
 
 // CheckGoroutines fails the test if goroutines that it started are still there when it and its cleanups have ended.
@@ -116,4 +116,41 @@ func inBubble() (yes bool) {
 	defer func() { recover() }()
 	synctest.Wait()
 	return true
+}
+
+// waitParked waits until each other goroutine of the caller's bubble is parked, also by a mutex, for which [synctest.Wait] would wait for ever.
+// On a busy machine one that is about to wait for a mutex may not have run yet: the look for it would come too soon, and no timer would end the wait for it, because it stops the clock.
+// A goroutine that never parks ends the wait after many looks.
+func waitParked() {
+	for range 2000 {
+		if !othersRun() {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// othersRun reports whether a goroutine of this bubble, other than the caller, is running or about to.
+func othersRun() bool {
+	stacks := make([]byte, 64<<10)
+	for {
+		n := runtime.Stack(stacks, true)
+		if n < len(stacks) {
+			stacks = stacks[:n]
+			break
+		}
+		stacks = make([]byte, 2*len(stacks))
+	}
+	own, others, _ := strings.Cut(string(stacks), "\n") // the caller comes first
+	_, bubble, ok := strings.Cut(own, "synctest bubble ")
+	if !ok {
+		return false
+	}
+	bubble = "synctest bubble " + bubble // with the bracket, so that 1 is not 12
+	for line := range strings.Lines(others) {
+		if strings.HasPrefix(line, "goroutine ") && strings.Contains(line, bubble) && (strings.Contains(line, "[running") || strings.Contains(line, "[runnable")) {
+			return true
+		}
+	}
+	return false
 }
