@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -12,11 +13,16 @@ func TestAllocationsOfAHit(t *testing.T) {
 	for _, kind := range k.all {
 		t.Run(kind.name, func(t *testing.T) { // so that its store is closed before the server ends
 			u := warmed(t, kind)
-			allocations[kind.name] = testing.AllocsPerRun(200, func() {
-				if err := u.wants(t.Context(), "/fresh/hit", "hit"); err != nil {
-					t.Error(err)
-				}
-			})
+			// The least of several: a store that has just been opened works in the background, and what that allocates is counted, too.
+			least := math.Inf(1)
+			for range 5 {
+				least = min(least, testing.AllocsPerRun(200, func() {
+					if err := u.wants(t.Context(), "/fresh/hit", "hit"); err != nil {
+						t.Error(err)
+					}
+				}))
+			}
+			allocations[kind.name] = least
 		})
 	}
 	for name, got := range allocations {

@@ -285,7 +285,8 @@ func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 // Resume lets them go on.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
-// signal sends a signal to the postmaster first, which starts no others then, and to its children.
+// signal sends a signal to the postmaster and to its children. The postmaster is stopped first, so that it starts no others meanwhile:
+// a child that is missed would keep the shared memory, and no new server could start.
 func (s *Server) signal(sig syscall.Signal) {
 	s.mu.Lock()
 	cmd := s.cmd
@@ -293,11 +294,20 @@ func (s *Server) signal(sig syscall.Signal) {
 	if cmd == nil {
 		return
 	}
-	children := childrenOf(cmd.Process.Pid) // before: a child whose parent has died has another
-	_ = cmd.Process.Signal(sig)
-	for _, pid := range append(children, childrenOf(cmd.Process.Pid)...) {
-		_ = syscall.Kill(pid, sig)
+	if sig != syscall.SIGCONT {
+		_ = cmd.Process.Signal(syscall.SIGSTOP)
 	}
+	told := map[int]bool{}
+	for more := true; more; { // a child that was on its way when the postmaster stopped shows in the next look
+		more = false
+		for _, pid := range childrenOf(cmd.Process.Pid) {
+			if !told[pid] {
+				told[pid], more = true, true
+				_ = syscall.Kill(pid, sig)
+			}
+		}
+	}
+	_ = cmd.Process.Signal(sig)
 }
 
 // childrenOf returns the children of a process, where there is a /proc.
