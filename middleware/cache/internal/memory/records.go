@@ -76,9 +76,8 @@ func (m *Store) Delete(_ context.Context, key, version string) error {
 // Range calls f with each record of a kind until f returns false.
 func (m *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r store.Record) bool) error {
 	now := time.Now()
-	return m.walk(ctx, func(found *slot) bool {
-		return !found.holdsRecord(now) || found.record.Kind != kind || f(found.key, found.record.copied())
-	})
+	wanted := func(x *slot) bool { return x.holdsRecord(now) && x.record.Kind == kind }
+	return m.walk(ctx, wanted, func(x *slot) bool { return f(x.key, x.record.copied()) })
 }
 
 // shard returns where a key with this hash belongs. The number of shards is a power of two.

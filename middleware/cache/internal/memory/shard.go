@@ -86,8 +86,6 @@ func (s *shard) bytes() int64 { return s.recent.bytes + s.lasting.bytes }
 
 func (s *shard) len() int { return s.recent.Len() + s.lasting.Len() }
 
-func (s *shard) slots() []*slot { return append(s.recent.Keys(), s.lasting.Keys()...) }
-
 func (s *shard) segmentOf(x *slot) *segment {
 	if x.lasting {
 		return &s.lasting

@@ -310,34 +310,6 @@ func (m *Store) Clear(context.Context) error {
 	return nil
 }
 
-// Each calls f with the variants of each key that are wanted, all if wanted is nil, until f returns false. It holds no lock during the calls.
-func (m *Store) Each(ctx context.Context, wanted func(*stored.Variants) bool, f func(string, *stored.Variants, stored.Updater) bool) error {
-	return m.walk(ctx, func(found *slot) bool {
-		if found.set == nil || wanted != nil && !wanted(found.set) {
-			return true
-		}
-		return f(found.key, found.set, func(change func(*stored.Variants) *stored.Variants) error { return m.Update(ctx, found.key, change) })
-	})
-}
-
-func (m *Store) walk(ctx context.Context, f func(*slot) bool) error {
-	for i := range m.shards {
-		s := &m.shards[i]
-		s.mu.Lock()
-		slots := s.slots()
-		s.mu.Unlock()
-		for _, found := range slots {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if !f(found) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
 // Bytes returns how many bytes the stored entries are charged with.
 func (m *Store) Bytes() int64 { return m.bytes.Load() }
 
