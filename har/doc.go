@@ -9,8 +9,9 @@
 //
 // Both go entry by entry, so that an archive may be larger than memory. What is written has no secrets, as far as package redact knows them; see [Options].
 //
-//	types.go     the objects of the format
-//	encode.go    writing, and what is hidden
-//	decode.go    reading
-//	http.go      between entries and net/http
+//	types.go        the objects of the format
+//	encode.go       writing, and what is hidden
+//	placeholder.go  what stands for a secret already
+//	decode.go       reading
+//	http.go         between entries and net/http
 package har

@@ -15,6 +15,7 @@ import (
 type Options struct {
 	// Redactor decides what is shown of URLs, queries and header fields. Nil hides everything that may be secret.
 	// Values of cookies and of forms, and other content of requests, are hidden in any case.
+	// What stands for a secret in an entry already, REDACTED or REDACTED with a number (REDACTED-2), stays.
 	Redactor *redact.Redactor
 
 	// KeepSecrets writes everything as it is, the content of requests included. An archive with secrets is like a password: who has it can act as the user.
@@ -115,9 +116,9 @@ func (o *Options) shown(e *Entry) *Entry {
 	if o.KeepSecrets {
 		return &c
 	}
-	c.Request.URL, c.Request.QueryString = o.Redactor.URLText(e.Request.URL), o.query(e.Request.QueryString)
+	c.Request.URL, c.Request.QueryString = o.url(e.Request.URL), o.query(e.Request.QueryString)
 	if e.Response.RedirectURL != "" {
-		c.Response.RedirectURL = o.Redactor.URLText(e.Response.RedirectURL)
+		c.Response.RedirectURL = o.url(e.Response.RedirectURL)
 	}
 	c.Comment, c.Request.Comment, c.Response.Comment = o.Redactor.Text(e.Comment), o.Redactor.Text(e.Request.Comment), o.Redactor.Text(e.Response.Comment)
 	c.Response.StatusText = o.Redactor.Text(e.Response.StatusText)
@@ -134,7 +135,7 @@ func (o *Options) errorText(text string) string {
 func (o *Options) cookies(all []Cookie) []Cookie {
 	shown := append([]Cookie{}, all...)
 	for i := range shown {
-		if !o.KeepSecrets {
+		if !o.KeepSecrets && !isPlaceholder(shown[i].Value) {
 			shown[i].Value = redact.Placeholder
 		}
 	}
@@ -144,9 +145,7 @@ func (o *Options) cookies(all []Cookie) []Cookie {
 func (o *Options) headers(all []Pair) []Pair {
 	shown := append([]Pair{}, all...)
 	for i, p := range shown {
-		if !o.KeepSecrets {
-			shown[i].Value = o.Redactor.HeaderValue(p.Name, p.Value)
-		}
+		shown[i].Value = o.HeaderValue(p.Name, p.Value)
 	}
 	return shown
 }
@@ -162,7 +161,9 @@ func (o *Options) query(all []Pair) []Pair {
 			continue
 		}
 		p.Name, _ = url.QueryUnescape(name)
-		p.Value, _ = url.QueryUnescape(value)
+		if value, _ = url.QueryUnescape(value); value != redact.Placeholder || !isPlaceholder(p.Value) {
+			p.Value = value
+		}
 		shown = append(shown, p)
 	}
 	return shown

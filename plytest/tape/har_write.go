@@ -16,7 +16,8 @@ import (
 )
 
 // WriteHAR writes the tape as an HTTP Archive (HAR 1.2), for the tools of browsers and others. What it has of secrets is hidden as by [Tape.Redact] and as o says, the content of requests
-// included; with o.KeepSecrets, the archive has what the tape has.
+// included; with o.KeepSecrets, the archive has what the tape has. Secrets of fields, cookies and URLs keep their numbers, REDACTED-1 and so on, so that the archive says which requests
+// had the same.
 //
 // As in the archives of browsers, content is decoded where it came with gzip or deflate; with another coding it is written as it came. An exchange without a response has the status 0,
 // and one whose body was cut has its beginning; "_error" says why. [FromHAR] reads what HAR has no place for, such as the times of chunks, from members of "_ply".
@@ -174,9 +175,7 @@ func trailers(t http.Header, o *har.Options) []har.Pair {
 	}
 	pairs := har.Headers(t)
 	for i, p := range pairs {
-		if !o.KeepSecrets {
-			pairs[i].Value = o.Redactor.HeaderValue(p.Name, p.Value)
-		}
+		pairs[i].Value = o.HeaderValue(p.Name, p.Value)
 	}
 	return pairs
 }
