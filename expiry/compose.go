@@ -72,6 +72,7 @@ type URLRule struct {
 //     A port must be given unless it is the scheme's default. Hosts compare as a whole: "site.com" does not match "site.com.evil.org".
 //   - In a path, "*" stands for one segment or a piece of one, and "**" as the last segment for all that follows. A pattern without a path matches every path.
 //   - The query is ignored.
+//   - It is one of whole URLs: "*.png" is any subdomain of the host "png", "*/img/*.png" are the images in a directory of any host.
 //
 // A pattern of "~" followed by a regular expression is matched against the whole URL without fragment and userinfo. It matches anywhere in the URL:
 // write ^ and $ where you mean them.

@@ -91,6 +91,7 @@ func (c *Cache) DeletePrincipal(ctx context.Context, name string) error {
 }
 
 // DeletePattern removes the stored responses whose URL fits a pattern of the kind that expiry.ByURL takes, and returns how many there were.
+// A pattern is one of whole URLs: "*.png" is any subdomain of the host "png"; "example.com/img/*.png" and "~[.]png$" are images. That none fits is no error.
 // A path with dot segments fits if it does as it was sent or without them, and a URL fits if it does by another host that [Options.Key] takes for the same. A response that this cache has under way from the origin meanwhile is not stored.
 //
 // Only a pattern that begins with "~" sees queries. Over a byte store it sees [redact.Placeholder] in the place of their values, and of a path's parameters (";v=1").

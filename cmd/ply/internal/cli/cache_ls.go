@@ -69,7 +69,7 @@ func (f *lsFlags) run(ctx context.Context, e *env, c *openCache, what []string) 
 	}
 	var rows []lsRow
 	for entry := range c.Entries(ctx) {
-		if !chosen(entry) {
+		if !chosen.has(entry) {
 			continue
 		}
 		row, err := newLsRow(entry, e.json())
@@ -81,6 +81,7 @@ func (f *lsFlags) run(ctx context.Context, e *env, c *openCache, what []string) 
 	if err := c.failed(ctx); err != nil {
 		return err
 	}
+	chosen.hintUnfit(e)
 	slices.SortFunc(rows, func(a, b lsRow) int {
 		return cmp.Or(order(&a, &b), strings.Compare(a.url, b.url), strings.Compare(a.key, b.key))
 	})

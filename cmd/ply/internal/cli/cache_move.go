@@ -75,7 +75,7 @@ func (f *exportFlags) run(ctx context.Context, e *env, c *openCache, name string
 		}
 		report, err = c.ExportFunc(ctx, w, func(entry *cache.Entry) bool {
 			progress.add(1)
-			return chosen(entry)
+			return chosen.has(entry)
 		})
 		return err
 	})
@@ -83,6 +83,7 @@ func (f *exportFlags) run(ctx context.Context, e *env, c *openCache, name string
 	if err != nil {
 		return err
 	}
+	chosen.hintUnfit(e)
 	return e.reportMove("exported", report, name != "-")
 }
 

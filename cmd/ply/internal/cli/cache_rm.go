@@ -53,7 +53,7 @@ func (f *rmFlags) run(ctx context.Context, e *env, c *openCache, what []string) 
 	}
 	n := 0
 	for entry := range c.Entries(ctx) {
-		if !chosen(entry) {
+		if !chosen.has(entry) {
 			continue
 		}
 		n++
@@ -61,15 +61,19 @@ func (f *rmFlags) run(ctx context.Context, e *env, c *openCache, what []string) 
 			fmt.Fprintf(e.stdout, "would remove %s %s\n", entry.Method(), printableLine(entry.KeyParts()[1].Value))
 		}
 	}
-	if err := c.failed(ctx); err != nil || f.dryRun {
+	if err := c.failed(ctx); err != nil {
 		return err
+	}
+	chosen.hintUnfit(e)
+	if f.dryRun {
+		return nil
 	}
 	if n > unquestioned {
 		if err := e.confirm(ctx, f.yes, fmt.Sprintf("Remove %d entries?", n)); err != nil {
 			return err
 		}
 	}
-	removed, err := c.DeleteFunc(ctx, chosen)
+	removed, err := c.DeleteFunc(ctx, chosen.has)
 	if err == nil {
 		err = f.invalidate(ctx, c, what)
 	}

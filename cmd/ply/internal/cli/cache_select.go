@@ -32,31 +32,59 @@ func (f *selectFlags) all(what []string) bool {
 	return len(what) == 0 && *f == selectFlags{}
 }
 
-// choose returns the condition for an entry of c.
-func (f *selectFlags) choose(c *openCache, what []string, now time.Time) (func(*cache.Entry) bool, error) {
+// A selection is what WHAT and flags choose of a store. It is not safe for concurrent use.
+type selection struct {
+	either []*wanted
+	flags  func(*cache.Entry) bool
+}
+
+// wanted is one WHAT.
+type wanted struct {
+	what string
+	fits func(*cache.Entry) bool
+	any  bool // it has fitted an entry
+}
+
+// choose returns what is chosen of c.
+func (f *selectFlags) choose(c *openCache, what []string, now time.Time) (*selection, error) {
 	if f.olderThan < 0 {
 		return nil, usageErrorf("--older-than cannot be negative")
 	}
-	var either []func(*cache.Entry) bool
+	s := &selection{flags: func(e *cache.Entry) bool {
+		return (f.tag == "" || e.HasTag(f.tag)) && (f.principal == "" || e.PrincipalIs(f.principal)) &&
+			(!f.stale || !e.Fresh(now)) && (f.olderThan == 0 || now.Sub(e.Received()) > f.olderThan)
+	}}
 	for _, w := range what {
 		fits, err := fitting(c, w)
 		if err != nil {
 			return nil, err
 		}
-		either = append(either, fits)
+		s.either = append(s.either, &wanted{what: w, fits: fits})
 	}
-	return func(e *cache.Entry) bool {
-		if f.tag != "" && !e.HasTag(f.tag) || f.principal != "" && !e.PrincipalIs(f.principal) ||
-			f.stale && e.Fresh(now) || f.olderThan > 0 && now.Sub(e.Received()) <= f.olderThan {
-			return false
+	return s, nil
+}
+
+// has reports whether an entry is chosen.
+func (s *selection) has(e *cache.Entry) bool {
+	chosen := len(s.either) == 0
+	for _, w := range s.either {
+		if (!chosen || !w.any) && w.fits(e) {
+			chosen, w.any = true, true
 		}
-		for _, fits := range either {
-			if fits(e) {
-				return true
-			}
+	}
+	return chosen && s.flags(e)
+}
+
+// patternForm says how a pattern is written.
+const patternForm = "a pattern is a host, or a host and a path, as api.example.com/img/*.png, or ~ and a regular expression for the whole URL, as ~[.]png$"
+
+// hintUnfit says which patterns have fitted no entry, whatever the flags leave out, once has has been asked about all.
+func (s *selection) hintUnfit(e *env) {
+	for _, w := range s.either {
+		if !w.any && isPattern(w.what) {
+			e.say("no entry fits the pattern %s: %s", printableLine(w.what), patternForm)
 		}
-		return len(either) == 0
-	}, nil
+	}
 }
 
 // fitting returns the condition of one WHAT.
@@ -74,6 +102,8 @@ func fitting(c *openCache, what string) (func(*cache.Entry) bool, error) {
 	}
 	return fits, nil
 }
+
+func isPattern(what string) bool { return !isKey(what) && !isURL(what) }
 
 func isKey(what string) bool {
 	return len(what) >= minKeyDigits && strings.Trim(what, "0123456789abcdefABCDEF") == ""

@@ -52,13 +52,14 @@ func (f *showFlags) run(ctx context.Context, e *env, c *openCache, what []string
 	}
 	var found []*cache.Entry
 	for entry := range c.Entries(ctx) {
-		if chosen(entry) {
+		if chosen.has(entry) {
 			found = append(found, entry)
 		}
 	}
 	if err := c.failed(ctx); err != nil {
 		return err
 	}
+	chosen.hintUnfit(e)
 	slices.SortFunc(found, func(a, b *cache.Entry) int {
 		return cmp.Or(cmp.Compare(a.URL(), b.URL()), cmp.Compare(a.Key(), b.Key()), a.Received().Compare(b.Received()))
 	})

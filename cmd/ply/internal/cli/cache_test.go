@@ -173,6 +173,26 @@ func TestCacheRmRemovesWhatIsChosenAndAsksBeforeMuch(t *testing.T) {
 	})
 }
 
+func TestCacheCommandsSayHowAPatternThatFitsNothingIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	p, origin := filled(t, dir)
+	host := strings.TrimPrefix(origin, "http://")
+	for _, args := range [][]string{{"ls", dir}, {"rm", dir}, {"rm", dir, "--dry-run"}, {"show", dir}, {"export", dir, "out"}} {
+		got := p.run(t, append([]string{"cache", args[0]}, append(args[1:], "*.png", host+"/a")...)...)
+		assert.Equal(t, 0, got.code, args)
+		assert.Equal(t, 1, strings.Count(got.stderr, "no entry fits the pattern"), got.stderr)
+		assert.Contains(t, got.stderr, "no entry fits the pattern *.png: a pattern is a host, or a host and a path, as api.example.com/img/*.png", args)
+		if args[0] == "rm" && len(args) == 2 {
+			through(t, dir, cache.ModeDefault, origin+"/a")
+		}
+	}
+	assert.Contains(t, p.run(t, "cache", "show", dir, "*.png").stderr, "as api.example.com/img/*.png")
+	for _, args := range [][]string{{origin + "/none"}, {host + "/a", "--tag", "none"}} { // a URL is no pattern, and this one fits
+		got := p.run(t, append([]string{"cache", "rm", dir}, args...)...)
+		assert.Equal(t, "removed 0\n", got.stderr)
+	}
+}
+
 func TestCacheClearNeedsAYes(t *testing.T) {
 	dir := t.TempDir()
 	p, origin := filled(t, dir)
