@@ -22,6 +22,9 @@ const userAgent = "ply"
 // storeTimeout bounds a call of the store. A person waits rather than miss the cache.
 const storeTimeout = 5 * time.Second
 
+// maxEntryBytes bounds what is stored of a response's body, as a cache.Cache does by default.
+const maxEntryBytes = 8 << 20
+
 // chainFlags are the flags of commands that send requests.
 type chainFlags struct {
 	cache            string
@@ -79,7 +82,7 @@ func (f *chainFlags) open(ctx context.Context, o cache.Options, below ...ply.Mid
 		if c.store, err = openStore(ctx, f.cache); err != nil {
 			return nil, &storeError{err}
 		}
-		o.Store, o.StoreTimeout, o.Mode, o.Tags = c.store, storeTimeout, f.mode(), tagsOf
+		o.Store, o.StoreTimeout, o.Mode, o.Tags, o.MaxEntryBytes = c.store, storeTimeout, f.mode(), tagsOf, maxEntryBytes
 		if c.cache, err = cache.New(o); err != nil {
 			return nil, err
 		}

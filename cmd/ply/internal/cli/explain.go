@@ -38,7 +38,8 @@ func newExplainCommand(e *env) *cobra.Command {
 		Short: "Say whether an answer would be cached, why, for how long and for whom",
 		Long: `explain says what the cache would do with a request now, and fetches it once, past the
 cache, to say whether the answer would be stored: why, for how long, under what key, for
-whom, and what would change that. Each rule has its section of the RFC. It stores nothing.`,
+whom, and what would change that. Each rule has its section of the RFC. It stores nothing.
+A body without a Content-Length is read up to the 8 MiB that are stored at most.`,
 		Example: `  ply explain https://example.com                     what the cache has, and what the origin says
   ply explain --shared -H 'Cookie: a=b' URL           as a shared cache, for a request with a cookie
   ply explain --expiry 1h URL                         what an expiry strategy of your own would do
@@ -167,11 +168,25 @@ func (f *explainFlags) explainURL(ctx context.Context, e *env, c *chain, seen *c
 	case !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, "QUERY"}, f.method):
 		return nil, usageErrorf("%s may change something, so explain does not send it: give the answer by --response, or --no-fetch", f.method)
 	}
-	x, err := fetch(c.client, req.WithContext(cache.Disable(ctx)), seen)
+	s, closed, err := fetch(c.client, req.WithContext(cache.Disable(ctx)), seen)
 	if err != nil {
 		return nil, err
 	}
-	return explainExchange(ctx, c.cache, prepared, x.Response, x.Received)
+	defer closed()
+	x, err := explainExchange(ctx, c.cache, prepared, s.Response, s.Received)
+	body, ok := s.Response.Body.(*unannounced)
+	if err != nil || !ok || !x.Response.Stored {
+		return x, err
+	}
+	n, err := body.measure(maxEntryBytes)
+	if err != nil {
+		return nil, networkError(err)
+	}
+	if n <= maxEntryBytes {
+		return x, nil
+	}
+	s.Response.ContentLength = n // as far as that counts
+	return explainExchange(ctx, c.cache, prepared, s.Response, s.Received)
 }
 
 func (f *explainFlags) explainArchive(ctx context.Context, c *chain, urls []string, show func(*explained) error) error {

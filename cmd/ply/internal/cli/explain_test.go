@@ -42,6 +42,55 @@ func TestExplainSaysWhatIsStoredAndWhatTheOriginSaysAndStoresNothing(t *testing.
 	assert.EqualValues(t, 3, requests.Load())
 }
 
+// Whether a body without a length is stored shows at its end: ply explain reads as far, and says what ply get then does.
+func TestBodyThatGrowsTooLargeWithoutALengthIsSaidNotToBeStored(t *testing.T) {
+	const tooLong = "body exceeds MaxEntryBytes"
+	bytes := map[string]int64{"/limit": maxEntryBytes, "/more": maxEntryBytes + 1, "/much": 4 * maxEntryBytes}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		io.CopyN(w, zeros{}, bytes[r.URL.Path])
+	})
+	p := plyRun{env: plyEnv(t)}
+	for path := range bytes {
+		explained := p.run(t, "explain", "--check", s.URL+path)
+		got := p.run(t, "get", "-v", "-o", filepath.Join(t.TempDir(), "body"), s.URL+path)
+		require.Equal(t, exitOK, got.code, got.stderr)
+		if again := p.run(t, "get", "--offline", "-o", os.DevNull, s.URL+path); path == "/limit" {
+			assert.Equal(t, exitOK, explained.code, explained.stdout)
+			assert.NotContains(t, got.stderr, "not stored")
+			assert.Equal(t, exitOK, again.code)
+			continue
+		} else {
+			assert.Equal(t, exitNotCached, again.code)
+		}
+		assert.Equal(t, exitCheck, explained.code)
+		assert.Contains(t, explained.stdout, "The response would not be stored: "+tooLong+".  [Options.MaxEntryBytes]")
+		assert.Contains(t, got.stderr, "\n  not stored, as the end of the body shows: "+tooLong+"\n")
+	}
+	var line gotJSON
+	require.NoError(t, json.Unmarshal([]byte(p.run(t, "get", "--format", "json", "-o", os.DevNull, s.URL+"/more").stdout), &line))
+	assert.Equal(t, tooLong, line.NotStored)
+}
+
+func TestExplainOfABodyThatBreaksOffFails(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "a beginning")
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	got := plyRun{env: plyEnv(t)}.run(t, "explain", "--check", s.URL)
+	assert.Equal(t, exitNetwork, got.code)
+	assert.Contains(t, got.stderr, "the body broke off")
+}
+
+// zeros is an endless body.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
 // A new store has no key yet for the hashes of credentials, and the process that explains a filled one has sent nothing: what ply explain says is what ply get then does.
 func TestExplainAgreesWithGetOverEachStoreNewAndFilled(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {

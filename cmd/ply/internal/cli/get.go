@@ -210,8 +210,8 @@ func reportAllButLast(e *env, errs []error) (last error) {
 
 // one gets one URL. It writes to stdout and stderr once before is closed.
 func (g *getting) one(ctx context.Context, j job, before <-chan struct{}) error {
-	ctx = ply.WithCallInfo(ctx)
-	out := &outcome{job: j}
+	ctx, stored := withStorings(ply.WithCallInfo(ctx))
+	out := &outcome{job: j, stored: stored}
 	var err error
 	if isRegular(j.file) && g.method == http.MethodGet {
 		err = g.download(ctx, out)
@@ -229,6 +229,9 @@ func (g *getting) one(ctx context.Context, j job, before <-chan struct{}) error 
 	}
 	if info, ok := ply.CallInfoFromContext(ctx); ok && g.f.verbose {
 		fmt.Fprintln(g.env.stderr, strings.TrimRight(printable(info.String()), "\n"))
+		if reason := stored.refused(); reason != "" {
+			g.env.say("  not stored, as the end of the body shows: %s", printableLine(reason))
+		}
 	}
 	return err
 }

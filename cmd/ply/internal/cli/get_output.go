@@ -32,6 +32,7 @@ type outcome struct {
 	bytes   int64  // of the body, or of the file
 	resumed int64  // of these, what was there
 	body    []byte // for --format json
+	stored  *storings
 }
 
 // An outputError says that stdout or the terminal failed, rather than the network.
@@ -190,12 +191,15 @@ func isText(contentType string, beginning []byte) bool {
 
 // gotJSON is the line of --format json for a URL.
 type gotJSON struct {
-	URL     string       `json:"url"`
-	Error   string       `json:"error,omitempty"`  // without secrets
-	Status  int          `json:"status,omitempty"` // this and the next two are there if there was an answer
-	Proto   string       `json:"proto,omitempty"`
-	Header  http.Header  `json:"header,omitempty"`
-	Cache   string       `json:"cache,omitempty"`
+	URL    string      `json:"url"`
+	Error  string      `json:"error,omitempty"`  // without secrets
+	Status int         `json:"status,omitempty"` // this and the next two are there if there was an answer
+	Proto  string      `json:"proto,omitempty"`
+	Header http.Header `json:"header,omitempty"`
+	Cache  string      `json:"cache,omitempty"`
+	// NotStored says why an answer was not stored after all that its header had be stored, such as for its length.
+	NotStored string `json:"notStored,omitempty"`
+
 	Bytes   int64        `json:"bytes"`
 	Resumed int64        `json:"resumed,omitempty"`
 	File    string       `json:"file,omitempty"`
@@ -213,7 +217,7 @@ func (g *getting) describe(ctx context.Context, out *outcome, failed error) erro
 		return nil
 	}
 	line := gotJSON{URL: out.url, Bytes: out.bytes, Resumed: out.resumed, File: out.file}
-	line.Error = errorText(failed)
+	line.Error, line.NotStored = errorText(failed), out.stored.refused()
 	if resp := out.resp; resp != nil {
 		line.Status, line.Proto, line.Header = resp.StatusCode, resp.Proto, resp.Header
 		if status, ok := cache.StatusOf(resp); ok {

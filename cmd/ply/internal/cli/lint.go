@@ -100,11 +100,12 @@ func (f *lintFlags) samples(ctx context.Context, urls []string) (samples []sampl
 			for i := 0; i < len(fields); i += 2 {
 				req.Header.Set(fields[i], fields[i+1])
 			}
-			s, err := fetch(c.client, req, &seen)
-			if err == nil {
-				samples = append(samples, s)
+			s, closed, err := fetch(c.client, req, &seen)
+			if err != nil {
+				return sample{}, err
 			}
-			return s, err
+			samples = append(samples, s)
+			return s, closed()
 		}
 		if err := probe(send); err != nil {
 			return nil, err

@@ -92,8 +92,12 @@ func (l *captured) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	seen := *resp
 	seen.Header, seen.Body = resp.Header.Clone(), unread{}
-	if resp.ContentLength == 0 {
+	switch {
+	case resp.ContentLength == 0:
 		seen.Body = http.NoBody
+	case resp.ContentLength < 0 && resp.StatusCode >= http.StatusOK:
+		body := &unannounced{ReadCloser: resp.Body}
+		seen.Body, resp.Body = body, body
 	}
 	l.seen.mu.Lock()
 	defer l.seen.mu.Unlock()
@@ -110,16 +114,36 @@ type unread struct{}
 func (unread) Read([]byte) (int, error) { return 0, io.EOF }
 func (unread) Close() error             { return nil }
 
-// fetch sends a request and returns the exchange as seen below all layers. The body of the answer is not read.
-func fetch(client *ply.Client, req *http.Request, seen *capture) (sample, error) {
+// unannounced is a body whose length no field has announced. It is read by one goroutine at a time.
+type unannounced struct {
+	io.ReadCloser
+	read int64
+}
+
+func (u *unannounced) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	u.read += int64(n)
+	return n, err
+}
+
+// measure reads up to limit bytes and one, and returns how many the body has as far as that.
+func (u *unannounced) measure(limit int64) (int64, error) {
+	_, err := io.CopyN(io.Discard, u, limit+1-u.read)
+	if err == io.EOF {
+		err = nil
+	}
+	return u.read, err
+}
+
+// fetch sends a request and returns the exchange as seen below all layers. The body of the answer is not read; closed ends it.
+func fetch(client *ply.Client, req *http.Request, seen *capture) (_ sample, closed func() error, err error) {
 	resp, err := client.Do(req)
 	if err != nil {
-		return sample{}, err
+		return sample{}, nil, err
 	}
-	resp.Body.Close()
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
-	return seen.last, nil
+	return seen.last, resp.Body.Close, nil
 }
 
 // eachOfArchive calls do with each exchange of the archive that had an answer: with all, or with those of the URLs.
