@@ -13,8 +13,13 @@ require (
 )
 
 require (
+	github.com/Yiling-J/theine-go v0.6.3 // indirect
 	github.com/bits-and-blooms/bitset v1.24.4 // indirect
 	github.com/influxdata/tdigest v0.0.1 // indirect
+	github.com/klauspost/cpuid/v2 v2.0.9 // indirect
+	github.com/maypok86/otter/v2 v2.4.0 // indirect
+	github.com/zeebo/xxh3 v1.0.2 // indirect
+	golang.org/x/sys v0.45.0 // indirect
 )
 
 replace github.com/plyhttp/ply => ../

@@ -6,73 +6,110 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// list is keys in an order, each with the number of its uses.
-type list = *simplelru.LRU[uint64, *int]
+// queue is keys in an order, each with the number of its uses, and what they cost together.
+type queue struct {
+	keys *simplelru.LRU[uint64, *int]
+	cost func(uint64) int64
+	held int64
+}
 
-func newList() list {
-	l, _ := simplelru.NewLRU[uint64, *int](math.MaxInt32, nil)
-	return l
+func newQueue(r room) *queue {
+	keys, _ := simplelru.NewLRU[uint64, *int](math.MaxInt32, nil)
+	return &queue{keys: keys, cost: r.cost}
+}
+
+func (q *queue) has(key uint64) bool { return q.keys.Contains(key) }
+
+// use makes a key that is there the latest.
+func (q *queue) use(key uint64) (had bool) {
+	_, had = q.keys.Get(key)
+	return had
+}
+
+// push adds a key that is not there.
+func (q *queue) push(key uint64, uses *int) {
+	q.keys.Add(key, uses)
+	q.held += q.cost(key)
+}
+
+func (q *queue) drop(key uint64) bool {
+	had := q.keys.Remove(key)
+	if had {
+		q.held -= q.cost(key)
+	}
+	return had
+}
+
+// pop removes the oldest key.
+func (q *queue) pop() (key uint64, uses *int, some bool) {
+	key, uses, some = q.keys.RemoveOldest()
+	if some {
+		q.held -= q.cost(key)
+	}
+	return key, uses, some
 }
 
 // lru gives up what was used longest ago.
 type lru struct {
-	size int
-	keys list
+	room
+	*queue
 }
 
-func newLRU(size int) store { return &lru{size, newList()} }
+func newLRU(r room) store { return &lru{r, newQueue(r)} }
 
 func (l *lru) ask(key uint64) bool {
-	if _, had := l.keys.Get(key); had {
+	if l.use(key) {
 		return true
 	}
-	if l.keys.Len() == l.size {
-		l.keys.RemoveOldest()
+	for l.held+l.room.cost(key) > l.limit {
+		l.pop()
 	}
-	l.keys.Add(key, nil)
+	l.push(key, nil)
 	return false
 }
 
 // segmented gives up what was used once before it gives up what was used twice.
 type segmented struct {
-	size, protected int
-	once, more      list
+	room
+	protected  int64
+	once, more *queue
 }
 
-func newSegmented(size int) store { return newSegments(size) }
+func newSegmented(r room) store { return newSegments(r) }
 
-func newSegments(size int) *segmented {
-	return &segmented{size, size - size/5, newList(), newList()}
+func newSegments(r room) *segmented {
+	return &segmented{r, r.limit - r.limit/5, newQueue(r), newQueue(r)}
 }
 
-func (s *segmented) has(key uint64) bool { return s.once.Contains(key) || s.more.Contains(key) }
+func (s *segmented) has(key uint64) bool { return s.once.has(key) || s.more.has(key) }
 
-func (s *segmented) full() bool { return s.once.Len()+s.more.Len() >= s.size }
+// full reports whether something has to go before key can come.
+func (s *segmented) full(key uint64) bool { return s.once.held+s.more.held+s.cost(key) > s.limit }
 
 func (s *segmented) ask(key uint64) bool {
 	if !s.has(key) {
 		s.put(key)
 		return false
 	}
-	if _, protected := s.more.Get(key); protected {
+	if s.more.use(key) {
 		return true
 	}
-	s.once.Remove(key)
-	s.more.Add(key, nil)
-	if s.more.Len() > s.protected {
-		demoted, _, _ := s.more.RemoveOldest()
-		s.once.Add(demoted, nil)
+	s.once.drop(key)
+	s.more.push(key, nil)
+	for s.more.held > s.protected {
+		demoted, _, _ := s.more.pop()
+		s.once.push(demoted, nil)
 	}
 	return true
 }
 
 func (s *segmented) put(key uint64) {
-	if s.full() {
-		if _, _, removed := s.once.RemoveOldest(); !removed {
-			s.more.RemoveOldest()
+	for s.full(key) {
+		if _, _, removed := s.once.pop(); !removed {
+			s.more.pop()
 		}
 	}
-	s.once.Add(key, nil)
+	s.once.push(key, nil)
 }
 
 // sketch counts how often keys were asked for, roughly and not for ever.
@@ -82,12 +119,12 @@ type sketch struct {
 	limit  int
 }
 
-func newSketch(size int) *sketch {
+func newSketch(r room) *sketch {
 	n := 1
-	for n < size {
+	for n < r.entries {
 		n *= 2
 	}
-	s := &sketch{limit: 10 * size}
+	s := &sketch{limit: 10 * r.entries}
 	for i := range s.counts {
 		s.counts[i] = make([]uint8, n)
 	}
@@ -125,98 +162,113 @@ func (s *sketch) counted(key uint64) uint8 {
 	return least
 }
 
-// tinyLFU is an lru that takes in only what was asked for more often than what would have to go.
+// tinyLFU is an lru that takes in only what was asked for more often than each key that would have to go.
 type tinyLFU struct {
 	*lru
 	*sketch
 }
 
-func newTinyLFU(size int) store { return &tinyLFU{&lru{size, newList()}, newSketch(size)} }
+func newTinyLFU(r room) store { return &tinyLFU{&lru{r, newQueue(r)}, newSketch(r)} }
 
 func (t *tinyLFU) ask(key uint64) bool {
 	t.count(key)
-	if t.keys.Len() == t.size && !t.keys.Contains(key) {
+	for !t.has(key) && t.held+t.room.cost(key) > t.room.limit {
 		if oldest, _, _ := t.keys.GetOldest(); t.counted(key) <= t.counted(oldest) {
 			return false
 		}
+		t.pop()
 	}
 	return t.lru.ask(key)
 }
 
 // windowed has a small lru in front of a segmented store with such a condition.
 type windowed struct {
-	size   int
-	window list
+	limit  int64
+	window *queue
 	main   *segmented
 	*sketch
 }
 
-func newWindowed(size int) store {
-	window := max(size/100, 1)
-	return &windowed{window, newList(), newSegments(size - window), newSketch(size)}
+func newWindowed(r room) store {
+	window := max(r.limit/100, 1)
+	rest := r
+	rest.limit -= window
+	return &windowed{window, newQueue(r), newSegments(rest), newSketch(r)}
 }
 
 func (w *windowed) ask(key uint64) bool {
 	w.count(key)
-	if _, had := w.window.Get(key); had {
+	if w.window.use(key) {
 		return true
 	}
 	if w.main.has(key) {
 		return w.main.ask(key)
 	}
-	w.window.Add(key, nil)
-	if w.window.Len() > w.size {
-		key, _, _ := w.window.RemoveOldest()
-		oldest, _, some := w.main.once.GetOldest()
-		if !w.main.full() || !some || w.counted(key) > w.counted(oldest) {
-			w.main.put(key)
-		}
+	w.window.push(key, nil)
+	for w.window.held > w.limit {
+		candidate, _, _ := w.window.pop()
+		w.admit(candidate)
 	}
 	return false
 }
 
-// s3fifo has two queues in which nothing is moved when it is used, and remembers what it gave up.
-type s3fifo struct {
-	size              int
-	small, main, gone list
+// admit puts a key into the segments if it was asked for more often than each key that has to go.
+func (w *windowed) admit(key uint64) {
+	for w.main.full(key) {
+		oldest, _, some := w.main.once.keys.GetOldest()
+		if !some {
+			break
+		}
+		if w.counted(key) <= w.counted(oldest) {
+			return
+		}
+		w.main.once.pop()
+	}
+	w.main.put(key)
 }
 
-func newS3FIFO(size int) store { return &s3fifo{size, newList(), newList(), newList()} }
+// s3fifo has two queues in which nothing is moved when it is used, and remembers as much of what it gave up as fits into the store.
+type s3fifo struct {
+	room
+	small, main, gone *queue
+}
+
+func newS3FIFO(r room) store { return &s3fifo{r, newQueue(r), newQueue(r), newQueue(r)} }
 
 func (s *s3fifo) ask(key uint64) bool {
-	for _, queue := range [...]list{s.small, s.main} {
-		if uses, had := queue.Peek(key); had {
+	for _, queue := range [...]*queue{s.small, s.main} {
+		if uses, had := queue.keys.Peek(key); had {
 			*uses = min(*uses+1, 3)
 			return true
 		}
 	}
-	for s.small.Len()+s.main.Len() >= s.size {
+	for s.small.held+s.main.held+s.cost(key) > s.limit {
 		s.evict()
 	}
-	if s.gone.Remove(key) {
-		s.main.Add(key, new(int))
+	if s.gone.drop(key) {
+		s.main.push(key, new(int))
 	} else {
-		s.small.Add(key, new(int))
+		s.small.push(key, new(int))
 	}
 	return false
 }
 
 func (s *s3fifo) evict() {
-	if s.small.Len() < s.size/10 && s.main.Len() > 0 {
-		if key, uses, _ := s.main.RemoveOldest(); *uses > 0 {
+	if s.small.held < s.limit/10 && s.main.held > 0 {
+		if key, uses, _ := s.main.pop(); *uses > 0 {
 			*uses--
-			s.main.Add(key, uses)
+			s.main.push(key, uses)
 		}
 		return
 	}
-	key, uses, _ := s.small.RemoveOldest()
+	key, uses, _ := s.small.pop()
 	if *uses > 0 {
 		*uses = 0
-		s.main.Add(key, uses)
+		s.main.push(key, uses)
 		return
 	}
-	if s.gone.Len() >= s.size {
-		s.gone.RemoveOldest()
+	s.gone.push(key, nil)
+	for s.gone.held > s.limit {
+		s.gone.pop()
 	}
-	s.gone.Add(key, nil)
 }

@@ -113,7 +113,7 @@ func (s *shard) succeed(next, old *slot) {
 		next.uses.Store(old.uses.Load())
 		s.tags.remove(old)
 	} else {
-		next.lasting = s.gone.forget(next.hash)
+		next.lasting = s.gone.forget(next.hash, s.bytes())
 	}
 	s.link(next)
 	s.tags.add(next)
@@ -131,7 +131,7 @@ func (s *shard) victim() *slot {
 		switch {
 		case uses == 0 || chances == maxChances:
 			if !oldest.lasting {
-				s.gone.remember(oldest.hash, s.len())
+				s.gone.remember(oldest, s.len())
 			}
 			return oldest
 		case oldest.lasting:
@@ -154,29 +154,42 @@ func (s *shard) oldest() *slot {
 	return oldest
 }
 
-// ghosts remembers the hashes of keys that were evicted lately, about as many as there are slots. A hash stays until another one takes its place.
+// ghosts remembers the hashes of keys that were evicted lately: the latest that had as many bytes together as the shard has now,
+// or fewer, for a hash may take the place of another one. A key that comes back later than that would not have stayed long enough in any case.
 type ghosts struct {
-	hashes []uint64
+	cells   []uint64 // the upper half of a hash, and when it was evicted; zero is free
+	evicted int64    // how many bytes were, which is the clock here
 }
 
-// remember adds a hash to a table for this many slots.
-func (g *ghosts) remember(hash uint64, slots int) {
-	if slots >= len(g.hashes) {
-		g.hashes = make([]uint64, max(2*len(g.hashes), 16))
+// ghostUnit is how many evicted bytes are one tick of the clock, which has 32 bits: a hash that is there still after 256 GiB seems to be a new one.
+const ghostUnit = 64
+
+func (g *ghosts) now() uint32 { return uint32(g.evicted / ghostUnit) }
+
+// remember adds the hash of a slot to a table for this many slots.
+func (g *ghosts) remember(gone *slot, slots int) {
+	if slots >= len(g.cells) {
+		g.cells = make([]uint64, max(2*len(g.cells), 16))
 	}
-	g.hashes[g.place(hash)] = hash
+	g.evicted += gone.size
+	g.cells[g.place(gone.hash)] = uint64(mark(gone.hash))<<32 | uint64(g.now())
 }
 
-// forget removes a hash, and reports whether it was there.
-func (g *ghosts) forget(hash uint64) bool {
-	if len(g.hashes) == 0 || g.hashes[g.place(hash)] != hash {
+// forget removes a hash, and reports whether it is one of those that were evicted with the latest so many bytes.
+func (g *ghosts) forget(hash uint64, bytes int64) bool {
+	if len(g.cells) == 0 {
 		return false
 	}
-	g.hashes[g.place(hash)] = 0
-	return true
+	cell := &g.cells[g.place(hash)]
+	if *cell == 0 || uint32(*cell>>32) != mark(hash) {
+		return false
+	}
+	age := g.now() - uint32(*cell)
+	*cell = 0
+	return int64(age) <= bytes/ghostUnit
 }
 
 // place is the index of a hash. The lowest bits of all hashes of a shard are the same, so it does not use them.
 func (g *ghosts) place(hash uint64) int {
-	return int(hash >> 8 & uint64(len(g.hashes)-1))
+	return int(hash >> 8 & uint64(len(g.cells)-1))
 }

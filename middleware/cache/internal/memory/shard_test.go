@@ -38,3 +38,32 @@ func TestShardEvictionOrder(t *testing.T) {
 		t.Errorf("%d bytes, %d slots are left", s.bytes(), s.len())
 	}
 }
+
+// What is remembered of evicted slots is as much as the shard has: so a set that fits comes in again, and what comes back later than that is new.
+func TestGhostsAreRememberedForAsManyEvictedBytesAsThereAre(t *testing.T) {
+	hash := func(i int) uint64 { return uint64(i+1)<<32 | uint64(i)<<8 }
+	for _, test := range []struct {
+		name  string
+		after int // so many others were evicted
+		bytes int64
+		want  bool
+	}{
+		{"at once", 0, 1000, true},
+		{"within the room", 9, 1000, true},
+		{"after more than the room", 12, 1000, false},
+		{"nothing is left", 1, 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var g ghosts
+			for i := range test.after + 1 {
+				g.remember(&slot{hash: hash(i), size: 100}, 15)
+			}
+			if got := g.forget(hash(0), test.bytes); got != test.want {
+				t.Errorf("remembered: %v, want %v", got, test.want)
+			}
+			if g.forget(hash(0), test.bytes) {
+				t.Error("it is still remembered")
+			}
+		})
+	}
+}

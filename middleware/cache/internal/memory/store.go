@@ -53,7 +53,7 @@ const maxShards = 16
 // shardsFor returns the number of shards, a power of two. Each has room for many entries: among few, chance would decide
 // which shard is full, and what is evicted would not be what was used longest ago.
 func shardsFor(maxBytes, maxEntries int64) int {
-	const bytesEach, entriesEach = 4 << 20, 1024
+	const bytesEach, entriesEach = 8 << 20, 1024
 	n := 1
 	for n < maxShards && maxBytes >= int64(2*n)*bytesEach && maxEntries >= int64(2*n)*entriesEach {
 		n *= 2
@@ -172,7 +172,7 @@ func (m *Store) replace(u *update, old, next *slot) (evicted []*stored.Variants,
 		s.unlink(old) // so that it is not evicted to make room for its own successor
 	}
 	for !m.reserve(next.size-has, next.entries-entries) {
-		if !u.alone && s.bytes()*int64(2*len(m.shards)) < m.bytes.Load() { // the others have more to give
+		if !u.alone && m.hasLess(s, 7, 8) { // the others have more to give
 			err = errNoRoom
 			break
 		}
@@ -223,6 +223,11 @@ func reserve(total *atomic.Int64, n, limit int64) bool {
 	}
 }
 
+// hasLess reports whether a shard has less than a part of an equal share of all bytes. The caller holds the shard's lock.
+func (m *Store) hasLess(s *shard, part, of int64) bool {
+	return s.bytes()*int64(len(m.shards))*of < m.bytes.Load()*part
+}
+
 // remove removes a slot, which may be nil. The caller holds the shard's lock.
 func (m *Store) remove(s *shard, gone *slot) {
 	if gone != nil {
@@ -239,25 +244,34 @@ func (m *Store) release(s *shard, gone *slot) {
 	m.entries.Add(-gone.entries)
 }
 
-// evictElsewhere evicts a slot from another shard than full, taking the shards in turn. It reports false if they are all empty.
+// evictElsewhere evicts a slot from another shard than full, taking the shards in turn: in the first round those that have their share or more.
+// So all shards keep about as much. It reports false if they are all empty.
 func (m *Store) evictElsewhere(full *shard) bool {
-	for range m.shards {
+	for i := range 2 * len(m.shards) {
 		s := &m.shards[m.turn.Add(1)%uint32(len(m.shards))]
 		if s == full {
 			continue
 		}
-		s.mu.Lock()
-		victim := s.victim()
-		if victim != nil {
-			m.release(s, victim)
-		}
-		s.mu.Unlock()
-		if victim != nil {
+		if victim := m.evictFrom(s, i < len(m.shards)); victim != nil {
 			m.tell([]*stored.Variants{victim.set})
 			return true
 		}
 	}
 	return false
+}
+
+// evictFrom evicts a slot of a shard, unless it has less than its share and that counts, or has none.
+func (m *Store) evictFrom(s *shard, counts bool) *slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if counts && m.hasLess(s, 1, 1) {
+		return nil
+	}
+	victim := s.victim()
+	if victim != nil {
+		m.release(s, victim)
+	}
+	return victim
 }
 
 // DeleteTagged removes all variants of each key that has an entry with one of these tags. It looks for them under the shard's lock, which an update holds

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -38,5 +39,31 @@ func TestInvalidationDuringUpdateRemovesTheResult(t *testing.T) {
 	<-done
 	if set := m.Lookup([]byte("key")); set != nil {
 		t.Error("an invalidated response has come back")
+	}
+}
+
+// A victim that is larger than what comes leaves room that any shard may take. Shards that lose by that get room back from the others.
+func TestShardsKeepAboutAsMuchAsEachOther(t *testing.T) {
+	const room = 64 << 20
+	m := New(room, 0, nil)
+	for i := range 12_000 {
+		size := int64(1 << 10)
+		if i%10 == 0 {
+			size = 256 << 10
+		}
+		err := m.Update(t.Context(), strconv.Itoa(i), func(*stored.Variants) *stored.Variants {
+			return &stored.Variants{Entries: []*stored.Entry{{Size: size}}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(m.shards) < 8 {
+		t.Fatalf("%d shards", len(m.shards))
+	}
+	for i := range m.shards {
+		if has, share := m.shards[i].bytes(), int64(room/len(m.shards)); has < share*3/4 || has > share*5/4 {
+			t.Errorf("shard %d has %d bytes of a share of %d", i, has, share)
+		}
 	}
 }
