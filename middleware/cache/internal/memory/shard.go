@@ -14,7 +14,7 @@ import (
 //
 // New slots join the recent segment. When room is needed, a recent slot that has been used again moves to the lasting segment; one that has not
 // is evicted, and its hash is remembered for a while: if the key comes back in that time it was evicted too early, and joins the lasting segment at once.
-// Lasting slots are evicted only when they have nearly all of the room, and those that were used since the last look get another chance.
+// Lasting slots are evicted only when they have nearly all of the room, and those that were used since the last look get more chances, large ones fewer.
 // A use only increments a counter in the slot, so readers take no lock and move nothing. docs/performance-methods.md has the figures that led to this.
 type shard struct {
 	index keyIndex // read without a lock, written under mu
@@ -54,7 +54,7 @@ type slot struct {
 // slotOverhead is charged for each key beside its entries: slot, variants, list element, and cells of the indexes.
 const slotOverhead = 320
 
-// maxUses is how many uses are counted: each gives a lasting slot one more chance.
+// maxUses is how many uses are counted: each gives a lasting slot one more chance, or two of them do; see priceOfAChance.
 const maxUses = 3
 
 // use counts a use. Two concurrent ones may count as one, and a slot at maxUses is not written to.
@@ -135,13 +135,21 @@ func (s *shard) victim() *slot {
 			}
 			return oldest
 		case oldest.lasting:
-			oldest.uses.Store(uses - 1)
+			oldest.uses.Store(uses - min(uses, s.priceOfAChance(oldest)))
 		default:
 			oldest.lasting = true
 			oldest.uses.Store(0)
 		}
 		s.link(oldest)
 	}
+}
+
+// priceOfAChance is how many uses a lasting slot gives for one more chance. A large one, which holds the room of several others, gives two if it has them.
+func (s *shard) priceOfAChance(x *slot) uint32 {
+	if x.size > 2*s.bytes()/int64(max(s.len(), 1)) {
+		return 2
+	}
+	return 1
 }
 
 // oldest is the slot to look at next: a recent one, unless these have less than their share.

@@ -39,6 +39,25 @@ func TestShardEvictionOrder(t *testing.T) {
 	}
 }
 
+// A slot that holds the room of several others has to be used more often than they are to last as long.
+func TestALargeSlotGivesTwoUsesForEachChance(t *testing.T) {
+	var s shard
+	s.init()
+	for i, size := range []int64{100, 1000, 100, 100} {
+		x := &slot{key: string(rune('a' + i)), hash: uint64(i) << 8, size: size, lasting: true}
+		x.uses.Store(2)
+		s.link(x)
+		s.tags.add(x)
+	}
+	var order string
+	for range 4 {
+		order += s.victim().key
+	}
+	if order != "bacd" {
+		t.Errorf("evicted in the order %s, want bacd", order)
+	}
+}
+
 // What is remembered of evicted slots is as much as the shard has: so a set that fits comes in again, and what comes back later than that is new.
 func TestGhostsAreRememberedForAsManyEvictedBytesAsThereAre(t *testing.T) {
 	hash := func(i int) uint64 { return uint64(i+1)<<32 | uint64(i)<<8 }
