@@ -41,7 +41,9 @@ type Options struct {
 	// Mode says whether the tape is recorded or replayed. Zero is [ModeAuto]. The variable [Environment] counts before it.
 	Mode Mode
 
-	// Match says which requests are the same. Nil compares method, URL and content, and no credentials. Requests are compared as they are on the tape, without secrets.
+	// Match says which requests are the same. Requests are compared as they are on the tape, without secrets.
+	// Nil compares method, URL and content, and no credentials. A request that differs from one of the tape in nothing but what its protocol makes new each time gets the answer of that:
+	// the time and the nonce of a signature, the state, nonce and code_challenge of an authorization request (RFC 6749 §4.1.1). If several could be meant, it gets none.
 	Match keying.Strategy
 
 	// Redactor hides more than [Tape.Redact] does with nil.

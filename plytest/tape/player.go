@@ -41,6 +41,7 @@ type Player struct {
 
 	mu       sync.Mutex
 	queues   map[string][]*queue // by key
+	alike    map[string]*alike   // by what they have in common
 	used     []bool
 	assigned *assignment
 }
@@ -55,7 +56,7 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 	if byDefault {
 		o.Match = defaultMatch
 	}
-	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, queues: map[string][]*queue{}, used: make([]bool, len(t.Exchanges)), assigned: newAssignment()}
+	p := &Player{o: o, byDefault: byDefault, redaction: redaction{redactor: o.Redactor, scrub: o.Scrub, shown: o.ShowMembers}, exchanges: t.Exchanges, queues: map[string][]*queue{}, alike: map[string]*alike{}, used: make([]bool, len(t.Exchanges)), assigned: newAssignment()}
 	for i, e := range t.Exchanges {
 		r, secrets := p.redaction.without(e.Request)
 		key, err := p.key(r)
@@ -64,6 +65,9 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 		}
 		p.requests, p.keys = append(p.requests, r), append(p.keys, key)
 		p.enqueue(i, key, secrets)
+		if byDefault {
+			p.liken(i, r, key)
+		}
 		p.issued = append(p.issued, p.assigned.learn(callerOf(r, secrets), p.redaction.issued(e.Response)))
 	}
 	p.assigned.learned()
@@ -71,7 +75,9 @@ func (t *Tape) Player(o PlayerOptions) (*Player, error) {
 }
 
 // key returns what a request without secrets is compared by.
-func (p *Player) key(r Request) (string, error) {
+func (p *Player) key(r Request) (string, error) { return r.key(p.o.Match, p.byDefault) }
+
+func (r Request) key(match keying.Strategy, byDefault bool) (string, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return "", err
@@ -83,14 +89,14 @@ func (p *Player) key(r Request) (string, error) {
 	if req.Header = r.Header.Clone(); req.Header == nil {
 		req.Header = http.Header{}
 	}
-	if len(r.Body) == 0 && p.byDefault {
+	if len(r.Body) == 0 && byDefault {
 		req.Header.Del("Content-Type") // of no content
 	}
 	if len(r.Body) > 0 {
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
 	}
-	key, err := p.o.Match.AppendKey(nil, req)
+	key, err := match.AppendKey(nil, req)
 	return string(key), err
 }
 
@@ -119,9 +125,10 @@ func (p *Player) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, &UnmatchedError{Request: sent, Refused: redact.Error(err)}
 	}
-	e, others := p.take(key, callerOf(sent, secrets))
+	queues, alike := p.candidates(sent, key)
+	e, others := p.take(queues, callerOf(sent, secrets))
 	if e == nil {
-		err := p.unmatched(sent)
+		err := p.unmatched(sent, alike, len(queues) > 0)
 		err.OfOthers, err.whose = others != "", others
 		return nil, err
 	}
@@ -162,14 +169,14 @@ func (p *Player) enqueue(i int, key string, secrets credentials) {
 	p.queues[key] = append(p.queues[key], &queue{secrets: secrets, all: []int{i}})
 }
 
-// take returns the first exchange with a key that is left of those that are the caller's own, or if it has none of those that may be; or with Reuse the last one; or nil.
+// take returns the first exchange of queues that is left of those that are the caller's own, or if it has none of those that may be; or with Reuse the last one; or nil.
 // Then it says of the first that is left whose it is.
-func (p *Player) take(key string, c caller) (_ *Exchange, whose string) {
+func (p *Player) take(queues []*queue, c caller) (_ *Exchange, whose string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.assigned.see(c.secrets)
 	var best, again, others choice
-	for _, q := range p.queues[key] {
+	for _, q := range queues {
 		f, ok := p.assigned.fits(c, q.secrets)
 		this := choice{q, f}
 		switch {

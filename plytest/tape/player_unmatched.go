@@ -17,6 +17,7 @@ import (
 )
 
 // An UnmatchedError is the error for a request that a tape has no answer for, or none that is left. It has no secrets.
+// Its text shows how the request differs from the nearest one of the tape, and where that is a matter of some parameters, which Options.Match leaves them out.
 type UnmatchedError struct {
 	Request Request  // as it is compared, without secrets
 	Nearest *Request // the request of the tape that is most like it, nil if the tape is empty
@@ -25,7 +26,9 @@ type UnmatchedError struct {
 	OfOthers bool
 	Refused  error // why Match has no key for the request; nil if it has one
 
-	whose string // how the secrets of such an answer differ
+	whose     string // how the secrets of such an answer differ
+	byDefault bool   // Options.Match is nil
+	alike     int    // how many requests of the tape differ in nothing but what is volatile
 }
 
 func (e *UnmatchedError) Error() string {
@@ -40,7 +43,7 @@ func (e *UnmatchedError) Error() string {
 	case e.Used:
 		return "tape: each answer to " + name + " has been given; record again, or set Reuse"
 	}
-	return "tape: no answer to " + name + "; record again, or see how it differs from the nearest request of the tape (-):\n" + difference(e.Nearest, &e.Request)
+	return "tape: no answer to " + name + "; record again, or see how it differs from the nearest request of the tape (-):\n" + difference(e.Nearest, &e.Request) + e.remedy()
 }
 
 // Unwrap returns Refused.
@@ -58,8 +61,13 @@ func difference(before, after *Request) string {
 	return diff(b, a)
 }
 
-func (p *Player) unmatched(r Request) *UnmatchedError {
-	err := &UnmatchedError{Request: r}
+// unmatched returns the error for a request. Those of the tape that are alike but for what is volatile, if there are any, are the nearest; answered says that it would have had their answer.
+func (p *Player) unmatched(r Request, alike *alike, answered bool) *UnmatchedError {
+	err := &UnmatchedError{Request: r, byDefault: p.byDefault}
+	if alike != nil {
+		err.Nearest, err.Used, err.alike = &p.requests[alike.exchanges[0]], answered, len(alike.exchanges)
+		return err
+	}
 	best := -1.0
 	key, _ := p.key(r)
 	for i := range p.requests {
