@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/cachepolicy"
+
+	"github.com/plyhttp/ply/middleware/cache"
 )
 
 const host = "http://origin.example"
@@ -269,6 +271,59 @@ func BenchmarkSharedRevalidation(b *testing.B) {
 		get(b, h, r, o.size)
 	}
 	countOrigin(b, o, before)
+}
+
+// passing are requests whose answers the cache passes on without storing them.
+var passing = []struct {
+	name    string
+	control string // of the answer
+	method  string
+	urls    int // how many there are: more than a cache remembers, or one
+	keepOut func(context.Context, *cache.Cache) context.Context
+}{
+	{name: "no-store", control: "no-store", method: http.MethodGet, urls: 1},
+	{name: "no-store, each URL once", control: "no-store", method: http.MethodGet, urls: 4096},
+	{name: "POST", control: "max-age=60", method: http.MethodPost, urls: 1},
+	{name: "Disable", control: "max-age=60", method: http.MethodGet, urls: 1, keepOut: disable},
+	{name: "off", control: "max-age=60", method: http.MethodGet, urls: 1, keepOut: switchOff},
+}
+
+// BenchmarkPassThrough has the cache pass on what it does not store, for callers who can leave and for callers who cannot.
+func BenchmarkPassThrough(b *testing.B) {
+	for _, test := range passing {
+		for _, leaves := range []bool{false, true} {
+			for _, cached := range []bool{false, true} {
+				name := fmt.Sprintf("%s/%s/%s", test.name, map[bool]string{false: "endless context", true: "cancelable context"}[leaves], map[bool]string{false: transport.name, true: ply.name}[cached])
+				b.Run(name, func(b *testing.B) {
+					paths := numbered(test.urls)
+					o := newOrigin(says{size: KiB, fields: 8, control: test.control}, paths...)
+					ctx, cancel := context.WithCancel(b.Context())
+					defer cancel()
+					if !leaves {
+						ctx = context.Background()
+					}
+					var h http.RoundTripper = o
+					if cached {
+						c := newPly(b, cache.Options{})
+						if h = c.Middleware(o); test.keepOut != nil {
+							ctx = test.keepOut(ctx, c)
+						}
+					}
+					rs := requests(b, paths)
+					for i, r := range rs {
+						rs[i] = r.WithContext(ctx)
+						rs[i].Method = test.method
+					}
+					i := 0
+					b.ReportAllocs()
+					for b.Loop() {
+						get(b, h, rs[i%len(rs)], KiB)
+						i++
+					}
+				})
+			}
+		}
+	}
 }
 
 // BenchmarkVaryHit asks for two variants of one URL by turns.

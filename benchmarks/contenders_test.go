@@ -64,12 +64,17 @@ func mountFullPly(tb testing.TB, o *origin) http.RoundTripper {
 
 func mountPlyOf(tb testing.TB, o *origin, options cache.Options) http.RoundTripper {
 	tb.Helper()
+	return newPly(tb, options).Middleware(o)
+}
+
+func newPly(tb testing.TB, options cache.Options) *cache.Cache {
+	tb.Helper()
 	c, err := cache.New(options)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { c.Close() })
-	return c.Middleware(o)
+	return c
 }
 
 // latest is a map that holds the latest values: the peers bring no store with a bound.

@@ -82,14 +82,18 @@ func Foreign(lines []string) []string {
 }
 
 // WithMember returns a copy of h whose Cache-Status has the members in inbound, and then member. Nothing of h is shared with it.
-// It makes room for one field more than h has, and for all values at once.
+// A copy, because h may not be for this response alone: recorders and fake transports answer several requests with one header.
+// It makes room for all fields and for all values at once.
 func WithMember(h http.Header, inbound []string, member string) http.Header {
-	n := len(inbound) + 1
+	fields, n := len(h), len(inbound)+1
+	if _, ok := h[Field]; !ok {
+		fields++
+	}
 	for _, lines := range h {
 		n += len(lines)
 	}
 	room := make([]string, 0, n)
-	own := make(http.Header, len(h)+1)
+	own := make(http.Header, fields)
 	for name, lines := range h {
 		if name == Field {
 			continue

@@ -55,6 +55,7 @@ type Cache struct {
 	mounts     mounts
 	ahead      aheadTries
 	stats      counters
+	said       said
 	closed     atomic.Bool
 	off        atomic.Bool
 	mode       atomic.Uint32 // a Mode; see SetMode

@@ -139,7 +139,7 @@ func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Respo
 		return nil, false // a canceled caller must not lead; it gets what the layers below make of its request
 	}
 	// The fetch works on a copy of the exchange. This one goes on with the caller, who may leave before the fetch ends.
-	f.lead = *x
+	f.lead = x.copied()
 	f.lead.request, f.lead.inflight = f.request, f
 	// Two bodies: the fetch sends one of its own, and the caller's is closed, as a transport closes what it has sent.
 	if stream.Rewind(f.request) != nil {

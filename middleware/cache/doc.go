@@ -52,7 +52,7 @@
 // and internal/durable, bodies in internal/stream. Here are the effects:
 //
 //	options.go, cache.go, mount.go   what a cache is made of, and its place in a chain
-//	roundtrip.go                     a request: key, look up, decide, serve or exchange
+//	roundtrip.go, pass.go            a request: key, look up, decide, serve or exchange; or pass it by
 //	key.go, lookup.go, lookup_durable.go, serve.go   these steps; looking into a byte store
 //	exchange.go                      one exchange: who makes it, who ends it
 //	origin_response.go               what becomes of the origin's answer:
@@ -69,5 +69,5 @@
 //	entries.go, entry_match.go, entry_open.go, by_key.go, save.go   one stored response, as programs see it
 //	export.go, import.go             moving entries to another cache; the stream is in internal/transfer
 //	verify.go, entry_json.go, har.go   every record read and checked; an entry in JSON, and as one of an HTTP Archive
-//	mode.go, status.go, reasons.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says
+//	mode.go, status.go, said.go, reasons.go, stats.go, tally.go, trace.go   what requests choose, and what the cache says
 package cache

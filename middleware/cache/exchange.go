@@ -43,6 +43,7 @@ type exchange struct {
 	background bool          // a refresh: no caller waits
 	ahead      *aheadRefresh // such a refresh of what is still fresh, or nil
 	sent       http.Request  // the conditional request, if one was sent
+	room       *sending      // for what is sent first; nil once that is in use, or a copy has it
 	watch      *watch        // on what was sent last, or nil
 	written    bool          // the store has taken what came of it; commit's own
 
@@ -58,9 +59,36 @@ type exchange struct {
 
 // newExchange makes the exchange of a request that the first lookup has not answered. The key is copied: its bytes are the caller's, who uses them again.
 func (l *layer) newExchange(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) *exchange {
-	x := &exchange{layer: l, request: r, parsed: *a, ownKey: string(key)}
+	made := &struct {
+		exchange
+		first sending
+	}{exchange: exchange{layer: l, request: r, parsed: *a, ownKey: string(key)}}
+	x := &made.exchange
+	x.room = &made.first
 	x.found(&f, now)
 	return x
+}
+
+// A sending is one request to the origin with what comes back, in the memory of the exchange: most exchanges send one.
+type sending struct {
+	watch  watch
+	answer originResponse
+}
+
+// sending returns memory for a request that is to be sent. That of an earlier one may still be in use: a transport can write after it has answered.
+func (x *exchange) sending() *sending {
+	s := x.room
+	if x.room = nil; s == nil {
+		s = new(sending)
+	}
+	return s
+}
+
+// copied returns a copy of x, for another goroutine to carry out. The room goes with it: the copy is what sends.
+func (x *exchange) copied() exchange {
+	y := *x
+	x.room = nil
+	return y
 }
 
 // found takes in the result of a lookup.
@@ -142,8 +170,10 @@ func (x *exchange) mayComplete() bool {
 func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, error) {
 	// began comes before the request is sent: an invalidation from here on may have come too late for the answer, so the answer is not stored after it.
 	//	we: began      they: POST, invalidate      the origin: answers us with the state before the POST      we: find the invalidation after began
-	p := &originResponse{exchange: x, began: x.cache.history.Now(), requested: time.Now()}
-	r = x.watched(target.OnWire(r))
+	s := x.sending()
+	p := &s.answer
+	p.exchange, p.began, p.requested = x, x.cache.history.Now(), time.Now()
+	r = x.watched(target.OnWire(r), &s.watch)
 	x.noteSent()
 	resp, err := x.next.RoundTrip(r)
 	// What the layers below have added to the request is known only now. It must be known before anything of the answer is shared or stored.

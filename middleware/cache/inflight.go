@@ -304,7 +304,7 @@ func (f *inflightFetch) outdated(history *invalidation.History) bool {
 		return false
 	}
 	// Its own URIs were looked at when this request joined (invalidatedSince); here it is about what else the answer belongs to.
-	own := rfc9111.URITags(f.request)
+	own := rfc9111.URITags(nil, f.request)
 	groups := slices.DeleteFunc(slices.Clone(f.entry.Tags), func(t invalidation.Tag) bool { return slices.Contains(own, t) })
 	return len(groups) > 0 && history.Since(f.began, groups)
 }

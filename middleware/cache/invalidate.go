@@ -15,14 +15,18 @@ func (p *originResponse) invalidate() {
 		return
 	}
 	c.stats.invalidated.Add(1)
-	tags := append(c.invalidated(p.request, p.Header), c.groupsEnded(p.request, p.Header)...)
+	tags := append(c.invalidated(p.tagRoom[:0], p.request, p.Header), c.groupsEnded(p.request, p.Header)...)
 	if c.policy.Answers(p.request.Method) {
 		tags = c.endpointTags(tags, p.request)
 	}
 	c.removals.Add(1)
 	defer c.removals.Add(-1)
 	p.began = c.history.AddAt(p.began, tags...)
-	ctx, cancel := c.within(context.WithoutCancel(p.request.Context())) // for all tags together
+	ctx := p.request.Context()
+	if c.durable != nil { // a memory takes no time
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := c.within(ctx) // for all tags together
 	defer cancel()
 	c.deleteTagged(ctx, tags)
 	c.traces(p.request.Context(), func(t *Trace) {
@@ -47,10 +51,10 @@ func (c *Cache) deleteTagged(ctx context.Context, tags []invalidation.Tag) error
 	return err
 }
 
-// invalidated returns the tags of the URIs that an answer makes invalid (RFC 9111 §4.4):
+// invalidated appends the tags of the URIs that an answer makes invalid (RFC 9111 §4.4):
 // the target URI, and those that Location and Content-Location name if they are of the same origin.
-func (c *Cache) invalidated(r *http.Request, h http.Header) []invalidation.Tag {
-	found := invalidation.TagList{Tags: c.tagsOf(r)}
+func (c *Cache) invalidated(tags []invalidation.Tag, r *http.Request, h http.Header) []invalidation.Tag {
+	found := invalidation.TagList{Tags: c.appendTags(tags, r)}
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if other := c.located(r, h[name]); other != nil {
 			for _, t := range c.tagsOf(other) {

@@ -18,7 +18,7 @@ func TestInvalidatedURIsOfUnsafeRequests(t *testing.T) {
 	uri := func(path string) []invalidation.Tag {
 		u := *requestOf("GET", "")
 		u.URL = &url.URL{Scheme: "http", Host: "h", Path: path}
-		return rfc9111.URITags(&u)
+		return rfc9111.URITags(nil, &u)
 	}
 	for _, test := range []struct {
 		name, fields string
@@ -34,7 +34,7 @@ func TestInvalidatedURIsOfUnsafeRequests(t *testing.T) {
 		{"two lines", "Location: /b | Location: /c", []string{"/a"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := (&Cache{wholeURI: true}).invalidated(r, headerOf(test.fields))
+			got := (&Cache{wholeURI: true}).invalidated(nil, r, headerOf(test.fields))
 			var want []invalidation.Tag
 			for _, path := range test.want {
 				want = append(want, uri(path)...)

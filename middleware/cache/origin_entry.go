@@ -16,7 +16,7 @@ func (p *originResponse) store(s *Status) {
 	noBody := p.Body == http.NoBody && p.ContentLength <= 0
 	e, reason := p.wantedEntry(noBody)
 	if reason != "" {
-		p.noteNotStored(s, reason)
+		p.noteNotStored(reason)
 		if reason != bodyRefused && p.selected != nil && rfc9111.Ends(p.selected, p.StatusCode, p.received) {
 			p.remove(p.selected)
 		}

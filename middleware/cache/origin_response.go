@@ -20,9 +20,14 @@ type originResponse struct {
 	followed            bool                // it is the answer of another URI
 	apart               string              // why requests with the same key must not share it: their connections may be other ones. Empty if they may
 	foreseen            *foreseen           // nothing is stored, and this is known beforehand; see ExplainResponse. Nil of a real response
+	unstored            string              // why it is not stored, or empty; see noteNotStored
 	tagged              int                 // how many tags of the program it has
+	tagRoom             [4]invalidation.Tag // for what it makes invalid
 	merged              http.Response       // the stored response that it confirms, brought up to date
 }
+
+// notFinal is why the answer to an upgrade is not stored.
+const notFinal = "status not final"
 
 // handle returns the caller's answer: the response, or a stored one that it confirms or fails to replace.
 func (p *originResponse) handle(d rfc9111.Decision) (*http.Response, error) {
@@ -32,7 +37,7 @@ func (p *originResponse) handle(d rfc9111.Decision) (*http.Response, error) {
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
 		p.report(accounting{counter: &p.cache.stats.bypassed})
-		p.cache.traceNotStored(p.request, "status not final")
+		p.cache.traceNotStored(p.request, notFinal)
 		p.Header = cachestatus.WithoutForgery(p.Header)
 		return p.Response, nil
 	case d.Action == rfc9111.Validate && p.StatusCode == http.StatusNotModified:
@@ -59,11 +64,11 @@ func (p *originResponse) passOn(d rfc9111.Decision, status int) *http.Response {
 	case !p.parsed.MayStore() && p.parsed.Bypass != "":
 		p.cache.traceNotStored(p.request, p.parsed.Bypass) // Cache-Status says it already
 	case !p.parsed.MayStore():
-		p.noteNotStored(&s, "mode "+p.parsed.Mode.String())
+		p.noteNotStored("mode " + p.parsed.Mode.String())
 	case p.apart != "":
-		p.noteNotStored(&s, p.apart)
+		p.noteNotStored(p.apart)
 	case p.misattributed():
-		p.noteNotStored(&s, credentialsBelow)
+		p.noteNotStored(credentialsBelow)
 	case p.parsed.Head && p.parsed.Bypass == "":
 		p.learnFromHead()
 	default:
@@ -77,18 +82,15 @@ func (p *originResponse) passOn(d rfc9111.Decision, status int) *http.Response {
 	case p.unshared && !s.Stored && p.received.Sub(p.requested) > lease.HitForMissTime/2:
 		p.cache.fetches.setHitForMiss(p.ownKey, true) // the origin is so slow that requests would wait for one another again before the next answer
 	}
-	p.Header = cachestatus.WithMember(p.Header, inbound, s.String())
+	s, member := p.cache.said.of(s, p.unstored)
+	p.Header = cachestatus.WithMember(p.Header, inbound, member)
 	p.report(accounting{counter: p.cache.stats.of(s), status: s})
 	return p.Response
 }
 
-// noteNotStored says why the response is not stored.
-func (p *originResponse) noteNotStored(s *Status, reason string) {
-	what := "not stored: "
-	if s.Detail != "" {
-		what = "; not stored: "
-	}
-	s.Detail += what + reason
+// noteNotStored notes why the response is not stored.
+func (p *originResponse) noteNotStored(reason string) {
+	p.unstored = reason
 	p.cache.traceNotStored(p.request, reason)
 }
 

@@ -41,7 +41,7 @@ func (x *exchange) refreshInBackground() bool {
 		r.Method = http.MethodGet
 	}
 	// The goroutine works on a copy. x is the caller's, who goes on to serve the stale response at the same time.
-	refresh := *x
+	refresh := x.copied()
 	refresh.background = true
 	refresh.parsed = rfc9111.ReadRequest(c.modeFor(choicesOf(r.Context())), r, &c.policy)
 	refresh.parsed.Path, refresh.parsed.Principal, refresh.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named

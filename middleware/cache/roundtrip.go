@@ -23,21 +23,23 @@ func (l *layer) RoundTrip(r *http.Request) (*http.Response, error) {
 	var room [keyRoom]byte
 	var key []byte
 	if a.Bypass == "" {
-		key = c.anonymousKey(room[:0], &a, r)
-	}
-	if key == nil {
-		buffer := keys.Get().(*[]byte)
-		defer putKey(buffer)
-		key = c.keyIn(buffer, &a, r)
+		if key = c.anonymousKey(room[:0], &a, r); key == nil {
+			buffer := keys.Get().(*[]byte)
+			defer putKey(buffer)
+			key = c.keyIn(buffer, &a, r)
+		}
 	}
 
 	// Look up, and decide.
 	now := time.Now()
 	var f lookup
 	d := a.Bypassed()
-	if key != nil {
+	switch {
+	case key != nil:
 		c.find(&f, &a, key, r, now)
 		d = rfc9111.Decide(&a, &f.Lookup, now)
+	case d.Action == rfc9111.Fetch && passes(&a, r):
+		return l.pass(r, d)
 	}
 
 	// Serve, or exchange.

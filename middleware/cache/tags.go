@@ -81,8 +81,11 @@ func withPrincipal(ctx context.Context, tags []invalidation.Tag) []invalidation.
 }
 
 // tagsOf are the tags of all responses that can answer a request for a URI, or for one that the strategy takes for the same.
-func (c *Cache) tagsOf(r *http.Request) []invalidation.Tag {
-	tags := rfc9111.URITags(r)
+func (c *Cache) tagsOf(r *http.Request) []invalidation.Tag { return c.appendTags(nil, r) }
+
+// appendTags appends tagsOf.
+func (c *Cache) appendTags(tags []invalidation.Tag, r *http.Request) []invalidation.Tag {
+	tags = rfc9111.URITags(tags, r)
 	if c.wholeURI {
 		return tags
 	}

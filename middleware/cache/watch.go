@@ -1,10 +1,12 @@
 package cache
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/plyhttp/ply/internal/connection"
 	"github.com/plyhttp/ply/internal/credential"
@@ -22,9 +24,11 @@ const credentialsBelow = "credentials were added below the cache"
 //
 // A nil watch has seen nothing.
 type watch struct {
-	hooks   httptrace.ClientTrace
-	request http.Request   // that is watched
-	context reqctx.Context // of the request, if layers below may have something to tell
+	context.Context                // of the request that is watched: the exchange's, or values
+	request         http.Request   // that is watched; its context is the watch
+	values          reqctx.Context // if layers below may have something to tell
+	unseen          bool           // the connections have to be looked at, too
+	trace           atomic.Pointer[httptrace.ClientTrace]
 
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
 	keyed   credential.Set
@@ -33,29 +37,77 @@ type watch struct {
 	socket  bool // a connection went to a Unix socket
 }
 
-// watched returns the request to send in r's place, with a watch on it if it matters what is sent.
-func (x *exchange) watched(r *http.Request) *http.Request {
+// watched returns the request to send in r's place, with the watch w on it if it matters what is sent.
+func (x *exchange) watched(r *http.Request, w *watch) *http.Request {
 	x.watch = nil
 	a, p := &x.parsed, &x.cache.policy
 	unseen := a.Path.Unseen()
 	if a.Bypass != "" && !a.MayStore() || !unseen && !p.Shared && (p.OneIdentity || a.Named) {
 		return r
 	}
-	w := &watch{keyed: credential.Of(x.request)}
-	w.hooks.WroteHeaderField = w.wrote
-	if unseen {
-		w.hooks.GotConn = w.got
-	}
 	x.watch = w
-	ctx := httptrace.WithClientTrace(r.Context(), &w.hooks)
+	w.keyed, w.unseen = credential.Of(x.request), unseen
+	w.Context = r.Context()
 	if unseen || a.Path.Credentialed() {
-		v := reqctx.From(ctx)
+		v := reqctx.From(w.Context)
 		v.Signatures = w
-		w.context.Fill(ctx, v)
-		ctx = &w.context
+		w.values.Fill(w.Context, v)
+		w.Context = &w.values
 	}
-	w.request = *r.WithContext(ctx)
+	if traceKey == nil {
+		w.Context = httptrace.WithClientTrace(w.Context, w.hooks())
+	}
+	w.request = *r.WithContext(w)
 	return &w.request
+}
+
+// traceKey is the key under which package httptrace looks for the trace of a context, which it does not export. It is nil if that is found in another way.
+var traceKey = func() any {
+	var asked lookedFor
+	httptrace.ContextClientTrace(&asked)
+	trace := new(httptrace.ClientTrace)
+	if asked.key == nil || httptrace.ContextClientTrace(context.WithValue(context.Background(), asked.key, trace)) != trace {
+		return nil
+	}
+	return asked.key
+}()
+
+// lookedFor is a context without values that notes which one is looked for.
+type lookedFor struct {
+	context.Context
+	key any
+}
+
+func (l *lookedFor) Value(key any) any {
+	l.key = key
+	return nil
+}
+
+// Value returns the trace of w, and everything else from the context that w was made of. The trace is made when it is first asked for:
+// only a transport that writes to a connection does so, and each hook is an allocation.
+func (w *watch) Value(key any) any {
+	if key != traceKey || key == nil {
+		return w.Context.Value(key)
+	}
+	if w.trace.Load() == nil {
+		trace := w.hooks()
+		if httptrace.ContextClientTrace(w.Context) != nil { // an outer one hears what it would hear without the watch
+			trace = httptrace.ContextClientTrace(httptrace.WithClientTrace(w.Context, trace))
+		}
+		w.trace.CompareAndSwap(nil, trace)
+	}
+	return w.trace.Load()
+}
+
+// String is what fmt prints for the context.
+func (w *watch) String() string { return "cache.watch" }
+
+func (w *watch) hooks() *httptrace.ClientTrace {
+	t := &httptrace.ClientTrace{WroteHeaderField: w.wrote}
+	if w.unseen {
+		t.GotConn = w.got
+	}
+	return t
 }
 
 // Signed is called by signers below that have said for whom they sign: the name of the path, and so the key, has that principal.

@@ -54,9 +54,9 @@ func SearchTag(r *http.Request) invalidation.Tag {
 // noQuery is the URI of a request without its query, as far as that is asked for.
 var noQuery url.URL
 
-// URITags are the tags of all responses that can be the answer to a request for a URI.
-func URITags(r *http.Request) []invalidation.Tag {
-	return []invalidation.Tag{URITag(r), SearchTag(r)}
+// URITags appends the tags of all responses that can be the answer to a request for a URI.
+func URITags(tags []invalidation.Tag, r *http.Request) []invalidation.Tag {
+	return append(tags, URITag(r), SearchTag(r))
 }
 
 // SameOrigin resolves a field that holds a URI reference. It returns a request for that URI, or nil if the origin is another one.

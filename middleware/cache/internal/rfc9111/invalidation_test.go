@@ -96,7 +96,7 @@ func TestInvalidationTags(t *testing.T) {
 	if got := fmt.Sprintf("%x", URITag(query)); got != "95ad08fd5d1d96ce4784ac1d2f681b94" {
 		t.Errorf("the tag that is stored for a URI has changed: %s", got)
 	}
-	if tags := URITags(query); len(tags) != 2 || tags[0] != URITag(query) || tags[1] != SearchTag(query) {
+	if tags := URITags(nil, query); len(tags) != 2 || tags[0] != URITag(query) || tags[1] != SearchTag(query) {
 		t.Error("a URI has one tag of each kind")
 	}
 }

@@ -1,0 +1,68 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The watch is in the context of what is sent, as an httptrace that hears beside the caller's own. It needs the key of package httptrace, and does without where that has another one.
+func TestWatchHearsCredentialsBelowBesideTheCallersOwnTrace(t *testing.T) {
+	known := traceKey
+	require.NotNil(t, known, "package httptrace looks for its trace in another way: each exchange costs a context more")
+	defer func() { traceKey = known }()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }))
+	defer server.Close()
+	for _, key := range []any{known, nil} {
+		for _, traced := range []bool{false, true} {
+			for _, signed := range []bool{false, true} {
+				t.Run(fmt.Sprintf("key found %v, traced %v, signed %v", key != nil, traced, signed), func(t *testing.T) {
+					traceKey = key
+					c, err := New(Options{})
+					require.NoError(t, err)
+					defer c.Close()
+					hidden := roundTripperFunc(func(r *http.Request) (*http.Response, error) {
+						sent := r.Clone(r.Context())
+						if signed {
+							sent.Header.Set("Authorization", "Bearer below")
+						}
+						resp, err := server.Client().Transport.RoundTrip(sent)
+						if resp != nil {
+							resp.Request = r // so only the trace shows what was written
+						}
+						return resp, err
+					})
+					ctx, heard := context.Background(), 0
+					if traced {
+						ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+							GotConn:              func(httptrace.GotConnInfo) { heard++ },
+							GotFirstResponseByte: func() { heard++ },
+							WroteRequest:         func(httptrace.WroteRequestInfo) { heard++ },
+						})
+					}
+					r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+					require.NoError(t, err)
+					resp, err := c.Middleware(hidden).RoundTrip(r)
+					require.NoError(t, err)
+					resp.Body.Close()
+					status, _ := StatusOf(resp)
+					if status.Stored == signed {
+						t.Errorf("Cache-Status: %s", status)
+					}
+					if want := map[bool]int{true: 3}[traced]; heard != want {
+						t.Errorf("the caller's own trace heard of %d events, want %d", heard, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+type roundTripperFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripperFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
