@@ -17,7 +17,8 @@ func (c *Cache) within(ctx context.Context) (context.Context, context.CancelFunc
 	if c.durable == nil {
 		return ctx, func() {}
 	}
-	return c.durable.Client.Within(ctx)
+	limit := c.durable.Client.Within(ctx)
+	return limit, limit.End
 }
 
 // lookup is what the cache found for a request.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 )
 
@@ -17,8 +18,8 @@ func (c *Cache) findDurable(f *lookup, a *rfc9111.Request, key []byte, r *http.R
 		c.filterFound(f, r)
 		return
 	}
-	ctx, cancel := c.within(r.Context())
-	defer cancel()
+	ctx := c.durable.Client.Within(r.Context())
+	defer ctx.End()
 	complete := false
 	if copied == nil {
 		complete = c.readOwn(ctx, f, a, key, r)
@@ -34,11 +35,14 @@ func (c *Cache) findDurable(f *lookup, a *rfc9111.Request, key []byte, r *http.R
 // readOwn reads what is stored under the request's own key and, unless that is likely to be enough, what does not vary on the whole query, in one call of the store.
 // complete means that readAlike need not be tried: it has been read, or the store fails.
 func (c *Cache) readOwn(ctx context.Context, f *lookup, a *rfc9111.Request, key []byte, r *http.Request) (complete bool) {
-	keys := [2][]byte{key}
-	if !c.foundKeys.has(key) {
+	keys, tags := [2][]byte{key}, []invalidation.Tag(nil)
+	if c.foundKeys.has(key) {
+		tags = c.ownTags(r)
+	} else {
 		keys[1], _ = c.searchKey(r, a.Path) // without such a key, nothing is alike
+		tags = c.knownTags(r)
 	}
-	sets, seen, err := c.durable.Get(ctx, keys, r)
+	sets, seen, err := c.durable.Get(ctx, keys, tags)
 	c.fault(ctx, "get", err)
 	c.foundKeys.note(key, sets[0] != nil)
 	f.seen = seen
@@ -54,10 +58,14 @@ func (c *Cache) readAlike(ctx context.Context, f *lookup, a *rfc9111.Request, r 
 	if err != nil {
 		return
 	}
-	sets, seen, err := c.durable.Get(ctx, [2][]byte{key}, r)
+	sets, seen, err := c.durable.Get(ctx, [2][]byte{key}, c.knownTags(r))
 	c.fault(ctx, "get", err)
-	if c.selectAlike(f, sets[0], key, a, r); f.Entry != nil || f.seen == nil && f.Variants == nil {
-		f.seen = seen // otherwise what is under the own key says more: it has the tags of what is there
+	c.selectAlike(f, sets[0], key, a, r)
+	switch {
+	case f.Entry != nil || f.seen == nil && f.Variants == nil:
+		f.seen = seen
+	case f.seen != nil && seen != nil: // what is under the own key says more: it has the tags of what is there
+		f.seen.AddFrom(seen)
 	}
 }
 

@@ -170,7 +170,7 @@ func (c *Cache) lookBeforeSave(ctx context.Context, s *foreseen, r *http.Request
 	default:
 		limited, cancel := c.within(ctx)
 		defer cancel()
-		sets, seen, err := c.durable.Get(limited, [2][]byte{s.key}, r)
+		sets, seen, err := c.durable.Get(limited, [2][]byte{s.key}, c.knownTags(r))
 		if err != nil {
 			c.fault(r.Context(), "get", err)
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,4 +150,32 @@ func TestCallsOfAByteStoreThatIsSearched(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A hit of what was found under its key before reads two records: the responses, and the generation of their tag.
+func TestRecordsThatAHitReads(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := &perRecord{Store: storetest.NewMap(1 << 24)}
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: s})
+		for _, outcome := range []string{"miss", "hit"} {
+			if got, _ := g.get(url); got.Outcome != outcome {
+				t.Fatalf("a %s, not a %s", got.Outcome, outcome)
+			}
+		}
+		s.records.Store(0)
+		if got, _ := g.get(url); got.Outcome != "hit" || s.records.Load() != 2 {
+			t.Errorf("a %s, which has read %d records", got.Outcome, s.records.Load())
+		}
+	})
+}
+
+// perRecord is a store that counts the records it is asked for.
+type perRecord struct {
+	store.Store
+	records atomic.Int32
+}
+
+func (s *perRecord) Get(ctx context.Context, key string) (store.Record, error) {
+	s.records.Add(1)
+	return s.Store.Get(ctx, key)
 }

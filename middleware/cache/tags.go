@@ -27,6 +27,14 @@ func (c *Cache) knownTags(r *http.Request) []invalidation.Tag {
 	return withPrincipal(r.Context(), c.endpointTags(c.tagsOf(r), r))
 }
 
+// ownTags are those of the known tags that what is stored under the request's own key can have. Others may be among them.
+func (c *Cache) ownTags(r *http.Request) []invalidation.Tag {
+	if !c.wholeURI {
+		return c.knownTags(r)
+	}
+	return withPrincipal(r.Context(), c.endpointTags([]invalidation.Tag{rfc9111.URITag(r)}, r))
+}
+
 // groupsOf returns the tags of the groups that a response belongs to, and the one of all groups of its origin.
 func (c *Cache) groupsOf(r *http.Request, h http.Header) []invalidation.Tag {
 	names, _ := invalidation.GroupNames(h["Cache-Groups"])

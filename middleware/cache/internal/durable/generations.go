@@ -49,9 +49,16 @@ const (
 	clockSkew = 5 * time.Second
 )
 
+// generationKeyBytes is the length of a generation's key.
+const generationKeyBytes = len("m1.") + 2*len(invalidation.Tag{})
+
 func generationKey(t invalidation.Tag) string {
-	var room [len("m1.") + 2*len(t)]byte
-	return string(hex.AppendEncode(append(room[:0], "m1."...), t[:]))
+	var room [generationKeyBytes]byte
+	return string(appendGenerationKey(room[:0], t))
+}
+
+func appendGenerationKey(dst []byte, t invalidation.Tag) []byte {
+	return hex.AppendEncode(append(dst, "m1."...), t[:])
 }
 
 func (m *GenerationRecord) record(t invalidation.Tag) store.Record {
@@ -73,12 +80,16 @@ func readGeneration(r store.Record, t invalidation.Tag) GenerationRecord {
 		m.newer = err == ErrNewer
 		return m
 	}
-	w := Wire{Rest: string(payload)}
-	about, generation, changed, until := invalidation.Tag(w.ID()), stored.Generation(w.ID()), w.int(), w.int()
-	if w.Bad || w.Rest != "" || about != t {
+	const ids = len(t) + len(m.Generation)
+	if len(payload) < ids || len(payload) > ids+2*binary.MaxVarintLen64 || invalidation.Tag(payload[:len(t)]) != t {
 		return m
 	}
-	m.Generation, m.until = generation, time.Unix(0, until)
+	w := Wire{Rest: string(payload[ids:])} // short enough to be on the stack
+	changed, until := w.int(), w.int()
+	if w.Bad || w.Rest != "" {
+		return m
+	}
+	m.Generation, m.until = stored.Generation(payload[len(t):ids]), time.Unix(0, until)
 	if changed != 0 {
 		m.changed = time.Unix(0, changed)
 	}
@@ -89,14 +100,19 @@ func readGeneration(r store.Record, t invalidation.Tag) GenerationRecord {
 type Snapshot struct {
 	invalidation.TagList
 	generations []GenerationRecord // of each tag, in the order of Tags
+
+	// Room for the tags of most requests.
+	tags  [2]invalidation.Tag
+	found [2]GenerationRecord
 }
 
 // newSnapshot returns an empty snapshot with room for the generations of n tags.
 func newSnapshot(n int) *Snapshot {
-	if n == 0 {
-		return &Snapshot{}
+	s := &Snapshot{}
+	if s.Tags, s.generations = s.tags[:0], s.found[:0]; n > len(s.tags) {
+		s.Tags, s.generations = make([]invalidation.Tag, 0, n), make([]GenerationRecord, 0, n)
 	}
-	return &Snapshot{TagList: invalidation.TagList{Tags: make([]invalidation.Tag, 0, n)}, generations: make([]GenerationRecord, 0, n)}
+	return s
 }
 
 // Generation returns the generation of a tag, if it was looked for.
@@ -115,6 +131,13 @@ func (s *Snapshot) Generation(t invalidation.Tag) (GenerationRecord, bool) {
 func (s *Snapshot) Add(t invalidation.Tag, m GenerationRecord) {
 	if s.TagList.Add(t); len(s.Tags) > len(s.generations) {
 		s.generations = append(s.generations, m)
+	}
+}
+
+// AddFrom adds what a later snapshot has and s does not.
+func (s *Snapshot) AddFrom(later *Snapshot) {
+	for i, t := range later.Tags {
+		s.Add(t, later.generations[i])
 	}
 }
 
@@ -179,9 +202,16 @@ func generationKeys(tags []invalidation.Tag) []string {
 	return appendGenerationKeys(make([]string, 0, len(tags)), tags)
 }
 
+// The keys share their bytes.
 func appendGenerationKeys(keys []string, tags []invalidation.Tag) []string {
+	var room [4 * generationKeyBytes]byte
+	bytes := room[:0]
 	for _, t := range tags {
-		keys = append(keys, generationKey(t))
+		bytes = appendGenerationKey(bytes, t)
+	}
+	all := string(bytes)
+	for range tags {
+		keys, all = append(keys, all[:generationKeyBytes]), all[generationKeyBytes:]
 	}
 	return keys
 }

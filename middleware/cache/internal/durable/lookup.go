@@ -1,9 +1,9 @@
 package durable
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
@@ -23,9 +23,9 @@ func (d *Store) Copied(key []byte) *stored.Variants {
 	return nil
 }
 
-// Get returns the responses under two keys of a request, of which the second may be nil, and the generations that their tags and those of the request have.
-// It asks the store once. The snapshot is nil if the store failed.
-func (d *Store) Get(ctx context.Context, keys [2][]byte, r *http.Request) (sets [2]*stored.Variants, seen *Snapshot, failed error) {
+// Get returns the responses under two keys of a request, of which the second may be nil, and the generations that their tags and the given ones have.
+// It asks the store once, but for tags of the responses that are not among the given ones. The snapshot is nil if the store failed.
+func (d *Store) Get(ctx context.Context, keys [2][]byte, tags []invalidation.Tag) (sets [2]*stored.Variants, seen *Snapshot, failed error) {
 	failed = d.ensureHashKey(ctx) // without the key, only what varies on credentials is missing
 	var room [2]wanted
 	var results [2]readResult
@@ -41,7 +41,7 @@ func (d *Store) Get(ctx context.Context, keys [2][]byte, r *http.Request) (sets 
 		}
 		all = append(all, w)
 	}
-	if err := d.readAll(ctx, all, d.TagsOf(r), results[:]); err != nil {
+	if err := d.readAll(ctx, all, tags, results[:]); err != nil {
 		for i := range all {
 			if sets[i] = all[i].copied; sets[i] != nil && seen == nil {
 				seen = SnapshotOf(sets[i])
@@ -113,7 +113,8 @@ func (d *Store) read(ctx context.Context, at stored.RecordKey, tags []invalidati
 // what is invalidated meanwhile is seen in one of them, or in the generations.
 func (d *Store) readAll(ctx context.Context, all []wanted, tags []invalidation.Tag, results []readResult) error {
 	pending, began := d.Pending.snapshot(), d.L1.began()
-	keys := make([]string, 0, len(all)+len(tags))
+	var room [6]string
+	keys := room[:0]
 	for i := range all {
 		keys = append(keys, all[i].at.Name)
 	}
@@ -192,6 +193,9 @@ func (d *Store) prepare(set *stored.Variants, at stored.RecordKey, now time.Time
 		}
 		if e.Body.Chunks != nil {
 			e.Body.Chunks.Opener = d
+		}
+		if d.L1 != nil {
+			e.Body.Bytes = bytes.Clone(e.Body.Bytes) // so that a copy in memory does not hold all of the record
 		}
 		if e.FromFuture(now) {
 			e.InitialAge = stored.Longest // its age cannot be known

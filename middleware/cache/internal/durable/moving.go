@@ -38,7 +38,8 @@ func EncodeEntry(dst []byte, e *stored.Entry) ([]byte, error) {
 // DecodeEntry reads what EncodeEntry has written. The body is still to come: the entry knows its size, by Body.
 func DecodeEntry(data []byte) (*stored.Entry, error) {
 	w, items := Wire{Rest: string(data)}, maxItems
-	e, _ := decodeEntry(&w, &items)
+	e := &stored.Entry{}
+	decodeEntry(&w, &items, e)
 	if w.Bad || w.Rest != "" || len(data) > maxRecord {
 		return nil, ErrDamaged
 	}

@@ -273,7 +273,7 @@ func (d *Store) retryPending(ctx context.Context) {
 // retryClear clears the store, because the invalidations themselves are forgotten. A store that cannot be cleared is not asked again.
 func (d *Store) retryClear(ctx context.Context, since time.Time) error {
 	client := d.Client.Patient(clearPatience)
-	_, err := storeclient.Call(ctx, client, client.Writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, d.Clear(ctx) })
+	err := storeclient.Call(ctx, client, client.Writes, d.Clear)
 	if err == nil || errors.Is(err, errors.ErrUnsupported) {
 		d.Pending.cleared(since)
 	}

@@ -1,7 +1,6 @@
 package durable
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -79,7 +78,7 @@ func encode(hash [32]byte, set *stored.Variants) ([]byte, error) {
 // fits reports whether e can be put into a record: whether decoding accepts what encoding makes of it.
 func fits(e *stored.Entry) bool {
 	w, items := Wire{Rest: string(appendEntry(nil, e))}, maxItems
-	decodeEntry(&w, &items)
+	decodeEntry(&w, &items, &stored.Entry{})
 	return !w.Bad && w.Rest == ""
 }
 
@@ -184,8 +183,17 @@ func appendSelectors(dst []byte, selectors []stored.Selector) []byte {
 	return dst
 }
 
+// lone is a set of one response in one piece of memory, with room for the tag that most have.
+type lone struct {
+	stored.Variants
+	entries     [1]*stored.Entry
+	entry       stored.Entry
+	tags        [1]invalidation.Tag
+	generations [1]stored.Generation
+}
+
 // decode reads the record that was put for a key with this hash.
-// It checks each length before it allocates, and keeps nothing of the record.
+// It checks each length before it allocates. Bodies are parts of the record; nothing else is.
 func decode(record []byte, hash [32]byte) (*stored.Variants, error) {
 	payload, err := Unseal(record, entryKind)
 	if err != nil {
@@ -203,14 +211,21 @@ func decode(record []byte, hash [32]byte) (*stored.Variants, error) {
 	if n == 0 || n > stored.MaxVariants {
 		return nil, ErrDamaged
 	}
-	set, items := &stored.Variants{Entries: make([]*stored.Entry, 0, n)}, maxItems
-	for range n {
-		e, inline := decodeEntry(&w, &items)
+	first := &lone{}
+	set, items := &first.Variants, maxItems
+	set.Entries = first.entries[:0]
+	first.entry.Tags, first.entry.Generations = first.tags[:0], first.generations[:0]
+	for i := range n {
+		e := &first.entry
+		if i > 0 {
+			e = &stored.Entry{}
+		}
+		inline := decodeEntry(&w, &items, e)
 		if w.Bad || inline > int64(len(bodies)) {
 			return nil, ErrDamaged
 		}
-		if e.Body.Chunks == nil {
-			e.Body.Bytes, bodies = bytes.Clone(bodies[:inline]), bodies[inline:]
+		if e.Body.Chunks == nil && inline > 0 {
+			e.Body.Bytes, bodies = bodies[:inline:inline], bodies[inline:]
 		}
 		e.Derive()
 		set.Entries = append(set.Entries, e)
@@ -221,12 +236,12 @@ func decode(record []byte, hash [32]byte) (*stored.Variants, error) {
 	return set, nil
 }
 
-// decodeEntry reads what appendEntry wrote, and returns how many bytes of the body are in the record.
+// decodeEntry reads what appendEntry wrote into e, which is empty but for room in its slices, and returns how many bytes of the body are in the record.
 // The wire is bad if it does not hold an entry.
 // Over 15 branches on purpose: it reads field after field in the order of appendEntry, one flag and one branch for each optional field.
-func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
+func decodeEntry(w *Wire, items *int, e *stored.Entry) (inline int64) {
 	flags := w.uint()
-	e = &stored.Entry{Status: int(w.size()), Reason: w.line(), Proto: w.line(), URL: w.line()}
+	e.Status, e.Reason, e.Proto, e.URL = int(w.size()), w.line(), w.line(), w.line()
 	if flags&hasMethod != 0 {
 		e.Method = w.line()
 	}
@@ -238,15 +253,7 @@ func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 	w.ahead(flags, &e.Rules)
 	e.Header, e.Trailer = w.header(items), w.header(items)
 	e.Selectors = w.selectors(items)
-	n := w.count(len(invalidation.Tag{}) + len(stored.Generation{}))
-	if n > maxTags {
-		w.fail()
-		n = 0
-	}
-	for range n {
-		e.Tags = append(e.Tags, invalidation.Tag(w.ID()))
-		e.Generations = append(e.Generations, stored.Generation(w.ID()))
-	}
+	w.tags(e)
 	if flags&isPart != 0 {
 		e.Part = &stored.ContentRange{First: w.int(), Last: w.int(), Complete: w.int()}
 	}
@@ -272,7 +279,25 @@ func decodeEntry(w *Wire, items *int) (e *stored.Entry, inline int64) {
 	if flags != uint64(flagsOf(e)) || e.Status < 200 || e.Status > 599 || e.Part != nil && !fitsBody(e.Part, size) || e.Pacing != "" && !e.Pacing.Paces(size) {
 		w.fail()
 	}
-	return e, inline
+	return inline
+}
+
+// tags reads the tags of a response, and their generations.
+func (w *Wire) tags(e *stored.Entry) {
+	n := w.count(len(invalidation.Tag{}) + len(stored.Generation{}))
+	switch {
+	case n > maxTags:
+		w.fail()
+		n = 0
+	case n == 0:
+		e.Tags, e.Generations = nil, nil
+	case n > cap(e.Tags):
+		e.Tags, e.Generations = make([]invalidation.Tag, 0, n), make([]stored.Generation, 0, n)
+	}
+	for range n {
+		e.Tags = append(e.Tags, invalidation.Tag(w.ID()))
+		e.Generations = append(e.Generations, stored.Generation(w.ID()))
+	}
 }
 
 // ahead reads when the response is refreshed before it expires.

@@ -75,54 +75,52 @@ func (g *Client) Patient(timeout time.Duration) *Client {
 	return &p
 }
 
-// Within returns a context in which all calls of a request together take no longer than the timeout.
-// The caller must call the function that it returns; that ends the calls under way in this context, too.
-func (g *Client) Within(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeoutCause(ctx, g.Timeout, ErrStoreHangs)
-	return limited{ctx, g.Timeout}, cancel
-}
-
-// limited is a context that Within has made: a call in it needs no timeout of its own.
-type limited struct {
-	context.Context
-	timeout time.Duration
-}
-
-// limit is Within, unless ctx ends that soon anyway.
-func (g *Client) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if l, ok := ctx.(limited); ok && l.timeout <= g.Timeout {
-		return ctx, func() {}
-	}
-	return g.Within(ctx)
-}
-
 // Get returns the records under some keys.
 func (g *Client) Get(ctx context.Context, keys ...string) ([]store.Record, error) {
-	return guarded(ctx, g, g.Reads, func(ctx context.Context) ([]store.Record, error) { return g.getAll(ctx, keys) })
+	r := &reading{client: g}
+	r.keys = append(r.names[:0], keys...)
+	if err := g.guard(ctx, g.Reads, r); err != nil {
+		return nil, err
+	}
+	return r.records, nil
 }
 
-// It runs on the call's goroutine, which may outlive the caller: what it returns then is dropped.
-func (g *Client) getAll(ctx context.Context, keys []string) ([]store.Record, error) {
-	if g.multi != nil && len(keys) > 1 {
-		records, err := g.multi.GetMulti(ctx, keys)
-		if err == nil && len(records) != len(keys) {
+// A reading is a call that reads some records. It has room for those of a lookup: its own and its alike, and the generations of two tags.
+type reading struct {
+	outcome
+	client  *Client
+	keys    []string
+	records []store.Record
+	names   [4]string
+	found   [4]store.Record
+}
+
+func (r *reading) call(ctx context.Context) error {
+	g := r.client
+	if g.multi != nil && len(r.keys) > 1 {
+		records, err := g.multi.GetMulti(ctx, r.keys)
+		if err == nil && len(records) != len(r.keys) {
 			err = errWrongRecordCount
 		}
 		if !errors.Is(err, store.ErrNewer) {
-			return records, err
+			r.records = records
+			return err
 		}
 	}
-	records := make([]store.Record, len(keys))
-	for i, key := range keys {
-		var err error
-		if records[i], err = g.store.Get(ctx, key); errors.Is(err, store.ErrNewer) {
-			records[i], err = g.newer, nil // it is lost itself, but not the other records
+	if r.records = r.found[:0]; len(r.keys) > len(r.found) {
+		r.records = make([]store.Record, 0, len(r.keys))
+	}
+	for _, key := range r.keys {
+		record, err := g.store.Get(ctx, key)
+		if errors.Is(err, store.ErrNewer) {
+			record, err = g.newer, nil // it is lost itself, but not the other records
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
+		r.records = append(r.records, record)
 	}
-	return records, nil
+	return nil
 }
 
 // Put stores a record. The caller must not change the record's bytes afterwards: a store that hangs may still read them.
@@ -149,25 +147,33 @@ func (g *Client) DeleteVersion(ctx context.Context, key, version string) error {
 }
 
 func (g *Client) change(ctx context.Context, f func(context.Context) error) error {
-	_, err := guarded(ctx, g, g.Writes, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
-	return err
+	return g.guard(ctx, g.Writes, &changing{f: f})
 }
 
-// guarded makes one call of the store, unless it is left alone, and learns from the outcome.
+// changing is a call that changes something.
+type changing struct {
+	outcome
+	f func(context.Context) error
+}
+
+func (c *changing) call(ctx context.Context) error { return c.f(ctx) }
+
+// guard makes one call of the store, unless it is left alone, and learns from the outcome.
 // It blocks no longer than the context and the timeout allow, whatever the store does. The caller holds no lock.
-func guarded[T any](ctx context.Context, g *Client, l *lane, call func(context.Context) (T, error)) (result T, err error) {
+func (g *Client) guard(ctx context.Context, l *lane, t task) error {
 	began := time.Now()
 	if g.skips(l, began) {
-		return result, ErrStoreDown
+		return ErrStoreDown
 	}
 	// What a retry with more patience finds out says nothing about calls that a request waits for, so the breaker does not hear of it.
-	if result, err = Call(ctx, g, l, call); !g.ignoreBreaker {
+	err := g.do(ctx, l, t)
+	if !g.ignoreBreaker {
 		g.observe(l, err, began, time.Now())
 	}
 	if err == nil {
 		g.OnAnswer()
 	}
-	return result, err
+	return err
 }
 
 // skips reports whether the store is not to be called now, and starts a probe if it is time for one. The probe ends with its call, or with the timeout;
@@ -210,43 +216,86 @@ func (g *Client) observe(l *lane, err error, began, now time.Time) {
 	}
 }
 
-// Call runs call on a goroutine of its own and waits for it no longer than the timeout. The goroutine, and the slot, stay while the store hangs:
+// A task is a call of the store. Its goroutine writes what comes of it until it closes done, and its caller reads that afterwards.
+type task interface {
+	call(context.Context) error
+	result() *outcome
+}
+
+// outcome is the part of a task that all have.
+type outcome struct {
+	err  error
+	done chan struct{}
+}
+
+func (o *outcome) result() *outcome { return o }
+
+// Call runs f, which may call the store several times, as do runs a task.
+func Call(ctx context.Context, g *Client, l *lane, f func(context.Context) error) error {
+	return g.do(ctx, l, &changing{f: f})
+}
+
+// do runs a task on a goroutine of its own and waits for it no longer than the timeout. The goroutine, and the slot, stay while the store hangs,
+// and what comes of the task then is dropped:
 //
 //	caller: takes a slot, starts the goroutine   timeout: the caller returns ErrStoreHangs   store returns: the goroutine gives the slot back
-func Call[T any](ctx context.Context, g *Client, l *lane, call func(context.Context) (T, error)) (result T, err error) {
-	type outcome struct {
-		result T
-		err    error
+func (g *Client) do(ctx context.Context, l *lane, t task) error {
+	limit, end := g.limit(ctx)
+	if end {
+		defer limit.End()
 	}
-	ctx, cancel := g.limit(ctx)
-	defer cancel()
-	// A full lane counts as a store that hangs, and costs the caller no more than that does.
+	if !l.enter(limit) {
+		return ContextError(limit)
+	}
+	o := t.result()
+	o.done = make(chan struct{})
+	go func() {
+		// It runs last, after done is closed, also if the store ends the goroutine. So a full lane means that many calls are truly under way.
+		defer func() { <-l.slots }()
+		o.err = errOf(limit, t)
+		close(o.done)
+	}()
+	if !limit.wait(o.done) {
+		return ContextError(limit)
+	}
+	if o.err != nil && limit.Err() != nil {
+		return ContextError(limit) // the store obeys its context, and its error says so in its own words
+	}
+	return o.err
+}
+
+// enter takes a slot. A full lane counts as a store that hangs, and costs the caller no more than that does.
+func (l *lane) enter(limit *Limit) bool {
 	select {
 	case l.slots <- struct{}{}:
-	case <-ctx.Done():
-		return result, ContextError(ctx)
+		return true
+	default:
 	}
-	done := make(chan outcome, 1) // buffered, so that the goroutine ends though the caller has gone
-	go func() {
-		// It runs last, after the outcome is sent, also if the store ends the goroutine. So a full lane means that many calls are truly under way.
-		defer func() { <-l.slots }()
-		result, err := Recovered(ctx, call)
-		done <- outcome{result, err}
-	}()
 	select {
-	case o := <-done:
-		if o.err != nil && ctx.Err() != nil {
-			o.err = ContextError(ctx) // the store obeys its context, and its error says so in its own words
-		}
-		return o.result, o.err
-	// result is still the zero value: what the goroutine writes is its own, and goes with the channel.
-	case <-ctx.Done():
-		return result, ContextError(ctx)
+	case l.slots <- struct{}{}:
+		return true
+	case <-limit.Done():
+		return false
+	}
+}
+
+// errOf makes the call, and turns its panic into an error.
+func errOf(ctx context.Context, t task) (err error) {
+	defer recovered(&err)
+	return t.call(ctx)
+}
+
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("a panic: %v", v)
 	}
 }
 
 // ContextError says why a call was not waited for: the store hangs, or the caller has gone.
 func ContextError(ctx context.Context) error {
+	if l, ok := ctx.(*Limit); ok && l.hangs() {
+		return ErrStoreHangs
+	}
 	if cause := context.Cause(ctx); cause != ErrStoreHangs {
 		return fmt.Errorf("%w: %w", ErrCallerGone, cause)
 	}
@@ -255,11 +304,7 @@ func ContextError(ctx context.Context) error {
 
 // Recovered runs call, and turns its panic into an error.
 func Recovered[T any](ctx context.Context, call func(context.Context) (T, error)) (result T, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("a panic: %v", v)
-		}
-	}()
+	defer recovered(&err)
 	return call(ctx)
 }
 
@@ -291,7 +336,7 @@ func (g *Client) Close() {
 // It runs on a goroutine of its own, which ends with the call's timeout at the latest. claim has raised probes for it.
 func (g *Client) probe(l *lane) {
 	defer l.Breaker.probes.Done()
-	_, err := Call(context.Background(), g, l, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.probe(ctx) })
+	err := Call(context.Background(), g, l, l.probe)
 	up := err == nil || errors.Is(err, store.ErrNewer) || l == g.Writes && !errors.Is(err, ErrStoreHangs)
 	l.Breaker.probed(up, time.Now())
 	if up {

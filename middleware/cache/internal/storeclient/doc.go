@@ -1,6 +1,7 @@
 // Package storeclient stands between a cache and a store.Store, which may hang, fail, panic or lie: no request waits for it beyond a deadline.
 //
-//	client.go    deadlines, room for calls that hang, probes
+//	client.go    calls: room for those that hang, probes
+//	limit.go     the time that calls of a request may take together
 //	breaker.go   when the store is left alone
 //	workers.go   what is done in the background, bounded
 package storeclient

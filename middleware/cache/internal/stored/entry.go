@@ -76,10 +76,11 @@ func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.
 func (e *Entry) Derive() {
 	e.Etag = field.ParseETag(e.Header.Get("Etag"))
 	e.modified, e.date = noDate, e.Received.Unix()
-	if modified, ok := field.DateField(e.Header.Lines("Last-Modified"), e.Received); ok && !modified.IsZero() {
+	var room [1]string
+	if modified, ok := field.DateField(e.Header.appendLines(room[:0], "Last-Modified"), e.Received); ok && !modified.IsZero() {
 		e.modified = modified.Unix()
 	}
-	if date, ok := field.DateField(e.Header.Lines("Date"), e.Received); ok {
+	if date, ok := field.DateField(e.Header.appendLines(room[:0], "Date"), e.Received); ok {
 		e.date = date.Unix()
 	}
 	e.lines = int32(e.Header.lineCount())

@@ -156,6 +156,16 @@ func (h Header) Lines(name string) []string {
 	return nil
 }
 
+// appendLines appends the lines of the field with this name, which is canonical.
+func (h Header) appendLines(dst []string, name string) []string {
+	for n, lines := range h.All() {
+		if n == name {
+			return lines.AppendTo(dst)
+		}
+	}
+	return dst
+}
+
 // Get returns the first line of the field with this name, which is canonical, or "".
 func (h Header) Get(name string) string {
 	for n, lines := range h.All() {
