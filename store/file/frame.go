@@ -104,7 +104,10 @@ func lengths(b []byte, size int64) (names int, ok bool) {
 func isKind(b []byte, kind store.Kind) bool { return len(b) >= headSize && store.Kind(b[5]) == kind }
 
 // decodeHead reads what precedes the data. b holds it all, and maybe more.
-func decodeHead(b []byte, size int64) (head, error) {
+func decodeHead(b []byte, size int64) (head, error) { return decodeHeadOf(b, size, "") }
+
+// decodeHeadOf is decodeHead for a caller who expects a key: it is not copied if it is the one.
+func decodeHeadOf(b []byte, size int64, expected string) (head, error) {
 	names, ok := lengths(b, size)
 	if !ok || len(b) < headSize+names {
 		return head{}, errCorrupt
@@ -114,13 +117,19 @@ func decodeHead(b []byte, size int64) (head, error) {
 	if le.Uint32(b[48:]) != headSum(b) {
 		return head{}, errCorrupt
 	}
-	key, owner := int(le.Uint16(b[6:])), int(le.Uint16(b[8:]))
+	names = headSize + int(le.Uint16(b[6:]))
+	key, owner := expected, b[names:names+int(le.Uint16(b[8:]))]
+	if string(b[headSize:names]) != expected {
+		key = string(b[headSize:names])
+	}
+	var version [2 * versionSize]byte
+	hex.Encode(version[:], b[28:28+versionSize])
 	return head{
 		kind:    store.Kind(b[5]),
-		key:     string(b[headSize : headSize+key]),
-		owner:   string(b[headSize+key : headSize+key+owner]),
+		key:     key,
+		owner:   string(owner),
 		expires: int64(le.Uint64(b[20:])),
-		version: hex.EncodeToString(b[28 : 28+versionSize]),
+		version: string(version[:]),
 		data:    int64(le.Uint64(b[12:])),
 		sum:     le.Uint32(b[44:]),
 		size:    size,
@@ -128,8 +137,11 @@ func decodeHead(b []byte, size int64) (head, error) {
 }
 
 // decode returns the record in a whole file. Its data is a part of b.
-func decode(b []byte) (head, store.Record, error) {
-	h, err := decodeHead(b, int64(len(b)))
+func decode(b []byte) (head, store.Record, error) { return decodeOf(b, "") }
+
+// decodeOf is decode for a caller who expects a key.
+func decodeOf(b []byte, expected string) (head, store.Record, error) {
+	h, err := decodeHeadOf(b, int64(len(b)), expected)
 	if err != nil {
 		return head{}, store.Record{}, err
 	}

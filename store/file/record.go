@@ -25,7 +25,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	shard, name := nameOf(key)
 	now := time.Now()
 	// No lock: a file is whole under its name, and a writer that replaces it leaves this one open to us until we have read it.
-	h, r, used, err := read(p.fs, name)
+	h, r, used, err := p.read(shard, name, key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return store.Record{}, nil
@@ -39,6 +39,21 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	}
 	s.touch(p, name, used, now)
 	return r, nil
+}
+
+// errIndirect sends a reader the long way, which says what is wrong with a file.
+var errIndirect = errors.New("file: it cannot be read directly")
+
+// read returns the record in the file with a name, which is expected to be that of key.
+func (p *place) read(shard int, name, key string) (h head, r store.Record, used time.Time, err error) {
+	b, used, err := p.direct.load(p.fs, shard, name)
+	if errors.Is(err, errIndirect) {
+		return read(p.fs, name)
+	}
+	if err == nil {
+		h, r, err = decodeOf(b, key)
+	}
+	return h, r, used, err
 }
 
 // read returns the record in a file. A file is never written to once it has its name.
@@ -71,7 +86,7 @@ func readIf(dir filesystem, name string, wanted func(first []byte) bool) (h head
 }
 
 // readAll reads a file of this size. It checks the lengths in the head first, so that a wrong one allocates nothing.
-func readAll(f handle, size int64, wanted func(first []byte) bool) ([]byte, error) {
+func readAll(f io.Reader, size int64, wanted func(first []byte) bool) ([]byte, error) {
 	first := make([]byte, min(size, block))
 	if _, err := io.ReadFull(f, first); err != nil {
 		return nil, short(err)
@@ -153,7 +168,7 @@ func readHead(dir filesystem, name string) (head, error) {
 // and another writer may have replaced it since. If that fails, the next Put looks again.
 func (s *Store) discard(ctx context.Context, p *place, shard int, name string) {
 	_ = s.locked(ctx, p, shard, func(h *lockedShard) error {
-		if _, _, _, err := read(p.fs, name); !errors.Is(err, errCorrupt) {
+		if _, _, _, err := p.read(shard, name, ""); !errors.Is(err, errCorrupt) {
 			return nil
 		}
 		return h.drop(name)

@@ -45,10 +45,12 @@ type place struct {
 	fs    filesystem
 	state handle
 	alive handle // locked as long as the place is in use
+
+	direct direct
 }
 
 func (p *place) close() error {
-	return errors.Join(p.state.Close(), p.alive.Close(), p.fs.Close())
+	return errors.Join(p.state.Close(), p.alive.Close(), p.fs.Close(), p.direct.close()) // fs before direct: a shard is opened in it
 }
 
 const (
