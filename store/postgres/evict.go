@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func (s *Store) makeRoom(ctx context.Context, keep, owner string) error {
 		if n > 0 {
 			continue
 		}
-		gone, err := s.evict(ctx, s.pool, max(s.room.over(), 1), keep, endOfTime)
+		gone, err := s.evict(ctx, s.pool, max(s.room.over(), 1), candidates{s.sql.oldestFree, keep, endOfTime})
 		if err != nil {
 			return err
 		}
@@ -95,15 +96,24 @@ func (s *Store) evicted(g gone) {
 	}
 }
 
+// candidates say among which records an eviction looks.
+type candidates struct {
+	// A statement by itself leaves out what others have locked, which is what they evict now. Within a transaction its own locks would last to the end, and others
+	// would evict what was used later: there it is the one that locks nothing.
+	sql    string
+	keep   string    // a key that stays
+	before time.Time // what was used later stays
+}
+
 // evict removes those records that were used longest ago, as many as have need bytes, but no more than it looks at in one step.
-// What this process has used since is written down instead, and stays, and so does what was used after the time before.
-func (s *Store) evict(ctx context.Context, q querier, need int64, keep string, before time.Time) (g gone, err error) {
+// What this process has used since is written down instead, and stays.
+func (s *Store) evict(ctx context.Context, q querier, need int64, among candidates) (g gone, err error) {
 	type candidate struct {
 		key  string
 		used time.Time
 		size int64
 	}
-	rows, _ := q.Query(ctx, s.sql.candidates, keep, int64(evictRows), before)
+	rows, _ := q.Query(ctx, among.sql, among.keep, int64(evictRows), among.before)
 	candidates, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c candidate, err error) {
 		err = row.Scan(&c.key, &c.used, &c.size)
 		return c, err
@@ -111,6 +121,8 @@ func (s *Store) evict(ctx context.Context, q querier, need int64, keep string, b
 	if err != nil || len(candidates) == 0 {
 		return gone{}, err
 	}
+	// What another process writes down as used while the rows are being locked comes with its new time at its old place.
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return a.used.Compare(b.used) })
 	used := make(map[string]time.Time)
 	var victims []string
 	var at []time.Time

@@ -83,8 +83,8 @@ func (s *Store) tidy() error {
 			return err
 		}
 	}
-	if from, ok := s.room.begin(false); ok {
-		if err := s.try(s.ctx, func(ctx context.Context) error { return s.count(ctx, s.pool, from) }); err != nil {
+	if s.room.due() {
+		if err := s.try(s.ctx, func(ctx context.Context) error { return s.measure(ctx, s.pool) }); err != nil {
 			return err
 		}
 	}
@@ -93,18 +93,14 @@ func (s *Store) tidy() error {
 
 // measure counts what the table holds.
 func (s *Store) measure(ctx context.Context, q querier) error {
-	from, _ := s.room.begin(true)
-	return s.count(ctx, q, from)
-}
-
-// count ends the measurement that began with from.
-func (s *Store) count(ctx context.Context, q querier, from int64) error {
-	var records, bytes int64
-	rows, err := q.Query(ctx, s.sql.size)
+	var bytes int64
+	var saw snapshot
+	from := s.room.begin()
+	rows, err := q.Query(ctx, s.sql.measure)
 	if err == nil {
-		_, err = pgx.ForEachRow(rows, []any{&records, &bytes}, func() error { return nil })
+		_, err = pgx.ForEachRow(rows, []any{&bytes, &saw.next, &saw.running}, func() error { return nil })
 	}
-	s.room.end(bytes, from, err)
+	s.room.end(bytes, saw, from, err)
 	return err
 }
 
@@ -148,7 +144,7 @@ func (s *Store) thinStep(ctx context.Context) error {
 	}
 	all := make([]gone, 0, thinSteps)
 	for need > 0 && len(all) < thinSteps {
-		g, err := s.evict(ctx, tx, need, "", time.Now().Add(-thinAge))
+		g, err := s.evict(ctx, tx, need, candidates{sql: s.sql.oldest, before: time.Now().Add(-thinAge)})
 		if err != nil {
 			return err
 		}

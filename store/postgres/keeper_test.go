@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,11 @@ func TestMain(m *testing.M) {
 	server.Cleanup()
 	os.Exit(code)
 }
+
+var kept atomic.Int64
+
+// newSchema returns the name of a schema that no other test uses, and no other run of this one.
+func newSchema() string { return fmt.Sprint("kept-", kept.Add(1)) }
 
 func openKept(t *testing.T, schema string, o Options) *Store {
 	t.Helper()
@@ -41,10 +47,12 @@ func (s *Store) mustPut(t *testing.T, key string, r store.Record) {
 	require.NoError(t, s.Put(t.Context(), key, r))
 }
 
+func (s *Store) table() string { return pgx.Identifier{s.opt.Schema, "records"}.Sanitize() }
+
 // there returns the keys in the table, expired ones too.
 func (s *Store) there(t *testing.T) map[string]bool {
 	t.Helper()
-	rows, err := s.pool.Query(t.Context(), "SELECT key FROM "+pgx.Identifier{s.opt.Schema, "records"}.Sanitize())
+	rows, err := s.pool.Query(t.Context(), "SELECT key FROM "+s.table())
 	require.NoError(t, err)
 	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -56,7 +64,7 @@ func (s *Store) there(t *testing.T) map[string]bool {
 }
 
 func TestSweepRemovesWhatIsExpiredAndOrphaned(t *testing.T) {
-	s := openKept(t, "sweep", Options{OrphanAge: time.Nanosecond})
+	s := openKept(t, newSchema(), Options{OrphanAge: time.Nanosecond})
 	past := time.Now().Add(-time.Minute)
 	for i := range 2*sweepRows + 10 {
 		s.mustPut(t, fmt.Sprint("expired-", i), store.Record{Expires: past})
@@ -92,7 +100,7 @@ func (s *Store) sizeOf(t *testing.T) int64 {
 
 // Pieces that wait for their entry are left alone until they are old.
 func TestSweepLeavesYoungParts(t *testing.T) {
-	s := openKept(t, "young", Options{})
+	s := openKept(t, newSchema(), Options{})
 	s.mustPut(t, "part", store.Record{Kind: store.KindBody, Owner: "to-come"})
 	_, err := s.sweep(orphan{})
 	require.NoError(t, err)
@@ -101,7 +109,7 @@ func TestSweepLeavesYoungParts(t *testing.T) {
 
 // While another process sweeps, this one does not.
 func TestOneProcessSweepsAtATime(t *testing.T) {
-	s := openKept(t, "alone", Options{OrphanAge: time.Nanosecond})
+	s := openKept(t, newSchema(), Options{OrphanAge: time.Nanosecond})
 	s.mustPut(t, "expired", store.Record{Expires: time.Now().Add(-time.Minute)})
 	s.mustPut(t, "orphan", store.Record{Owner: "nothing"})
 	tx, err := s.pool.Begin(t.Context())
@@ -119,7 +127,7 @@ func TestOneProcessSweepsAtATime(t *testing.T) {
 
 // The parts of a record go with it, and those of the body that comes in its place stay.
 func TestPartsGoWithTheirOwner(t *testing.T) {
-	s := openKept(t, "parts", Options{})
+	s := openKept(t, newSchema(), Options{})
 	for i := range 2 * partRows {
 		s.mustPut(t, fmt.Sprint("old-", i), store.Record{Kind: store.KindBody, Owner: "owner"})
 	}
@@ -134,11 +142,11 @@ func TestPartsGoWithTheirOwner(t *testing.T) {
 
 // A use is written down once a minute at most, and when the store is closed.
 func TestUsesAreWrittenOnceAMinute(t *testing.T) {
-	s, ctx := openKept(t, "uses", Options{}), t.Context()
+	s, ctx := openKept(t, newSchema(), Options{}), t.Context()
 	s.mustPut(t, "k", store.Record{})
 	usedAt := func() (at time.Time) {
 		t.Helper()
-		require.NoError(t, s.pool.QueryRow(ctx, "SELECT used_at FROM uses.records WHERE key = 'k'").Scan(&at))
+		require.NoError(t, s.pool.QueryRow(ctx, "SELECT used_at FROM "+s.table()+" WHERE key = 'k'").Scan(&at))
 		return at
 	}
 	first := usedAt()
@@ -150,7 +158,7 @@ func TestUsesAreWrittenOnceAMinute(t *testing.T) {
 	}
 	use()
 	require.Equal(t, first, usedAt(), "used a moment after it was written")
-	_, err := s.pool.Exec(ctx, "UPDATE uses.records SET used_at = used_at - interval '2 minutes'")
+	_, err := s.pool.Exec(ctx, "UPDATE "+s.table()+" SET used_at = used_at - interval '2 minutes'")
 	require.NoError(t, err)
 	use()
 	second := usedAt()
@@ -161,11 +169,13 @@ func TestUsesAreWrittenOnceAMinute(t *testing.T) {
 
 // A full store drops what no process has used for longest.
 func TestEvictionGoesByTheUsesOfAllProcesses(t *testing.T) {
-	one, two := openKept(t, "evict", Options{MaxBytes: 4 << 20}), openKept(t, "evict", Options{MaxBytes: 4 << 20})
+	schema := newSchema()
+	one, two := openKept(t, schema, Options{MaxBytes: 4 << 20}), openKept(t, schema, Options{MaxBytes: 4 << 20})
 	data := make([]byte, 100_000)
 	for i := range 30 {
 		one.mustPut(t, fmt.Sprint("k-", i), store.Record{Data: data, Kind: store.KindEntry})
 	}
+	require.Len(t, one.there(t), 30, "the store is not full yet")
 	// Another process uses the oldest, and says so. Its keeper, which may run at this moment, forgets uses within a minute of the last one that was written:
 	// then they are used again.
 	testutil.Eventually(t, "the uses are written down", func() bool {
@@ -174,23 +184,58 @@ func TestEvictionGoesByTheUsesOfAllProcesses(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, two.writeUses(t.Context(), 0))
-		var later int
-		require.NoError(t, one.pool.QueryRow(t.Context(), `SELECT count(*) FROM evict.records WHERE key IN ('k-0', 'k-1', 'k-2')
-			AND used_at > (SELECT used_at FROM evict.records WHERE key = 'k-29')`).Scan(&later))
-		return later == 3
+		return count(t, one, "SELECT count(*) FROM "+one.table()+" WHERE key IN ('k-0', 'k-1', 'k-2') AND used_at > (SELECT used_at FROM "+one.table()+" WHERE key = 'k-29')") == 3
 	})
-	for i := range 30 {
+	// Besides the ten that have to go, the keepers of both drop an eighth, and each what the other has not told it yet.
+	for i := range 20 {
 		one.mustPut(t, fmt.Sprint("new-", i), store.Record{Data: data, Kind: store.KindEntry})
 	}
 	there := one.there(t)
-	if !there["k-0"] || !there["k-2"] || there["k-3"] || !there["new-29"] {
+	if !there["k-0"] || !there["k-1"] || !there["k-2"] || there["k-3"] || !there["new-19"] {
 		t.Errorf("there are %v", there)
 	}
 }
 
+// While the keeper of one process drops what was used longest ago, a Put of another drops what was used after that, and not what was used last.
+func TestPutsEvictTheOldestBesidesThoseThatAreBeingEvicted(t *testing.T) {
+	s := openKept(t, newSchema(), Options{MaxBytes: 1 << 20})
+	data, ctx := make([]byte, 10_000), t.Context()
+	for i := range 30 {
+		s.mustPut(t, fmt.Sprint("k-", i), store.Record{Data: data, Kind: store.KindEntry})
+	}
+	tx, err := s.pool.Begin(ctx)
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(ctx) }()
+	keeper, err := s.evict(ctx, tx, 15_000, candidates{sql: s.sql.oldest, before: endOfTime})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"k-0", "k-1"}, keeper.keys)
+	put, err := s.evict(ctx, s.pool, 25_000, candidates{sql: s.sql.oldestFree, before: endOfTime})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"k-2", "k-3", "k-4"}, put.keys)
+}
+
+// A store that is not full drops nothing, though the table is measured while it is filled.
+func TestNothingIsEvictedBeforeTheStoreIsFull(t *testing.T) {
+	s := openKept(t, newSchema(), Options{MaxBytes: 1 << 20})
+	data, ctx := make([]byte, 10_000), t.Context()
+	from := s.room.begin()
+	for i := range 40 {
+		s.mustPut(t, fmt.Sprint("before-", i), store.Record{Data: data, Kind: store.KindEntry})
+	}
+	var bytes int64
+	var saw snapshot
+	require.NoError(t, s.pool.QueryRow(ctx, s.sql.measure).Scan(&bytes, &saw.next, &saw.running))
+	for i := range 40 {
+		s.mustPut(t, fmt.Sprint("after-", i), store.Record{Data: data, Kind: store.KindEntry})
+	}
+	held := s.room.end(bytes, saw, from, nil)
+	require.Equal(t, s.sizeOf(t), held)
+	require.Len(t, s.there(t), 80)
+}
+
 // A body that is larger than the store is given up, and pushes out no other one's parts for ever.
 func TestPartsWithoutAnOwnerFillNoStore(t *testing.T) {
-	s := openKept(t, "fill", Options{MaxBytes: 1 << 20})
+	s := openKept(t, newSchema(), Options{MaxBytes: 1 << 20})
 	data := make([]byte, 100_000)
 	var err error
 	for i := 0; err == nil && i < 20; i++ {
@@ -204,8 +249,9 @@ func TestPartsWithoutAnOwnerFillNoStore(t *testing.T) {
 // Statements on many rows that several processes make at once end no transaction by a deadlock, and count right.
 func TestManyProcessesWithoutDeadlocks(t *testing.T) {
 	var stores []*Store
+	schema := newSchema()
 	for range 4 {
-		stores = append(stores, openKept(t, "deadlock", Options{MaxBytes: 1 << 20, OrphanAge: time.Nanosecond}))
+		stores = append(stores, openKept(t, schema, Options{MaxBytes: 1 << 20, OrphanAge: time.Nanosecond}))
 	}
 	require.NoError(t, stores[0].Ping(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
@@ -256,7 +302,8 @@ func count(t *testing.T, s *Store, sql string) (n int64) {
 
 // What was changed is announced even if the table has to be looked at again first.
 func TestChangesAreAnnouncedAfterTheTableWasLost(t *testing.T) {
-	s, other := openKept(t, "lost", Options{}), openKept(t, "lost", Options{})
+	schema := newSchema()
+	s, other := openKept(t, schema, Options{}), openKept(t, schema, Options{})
 	told := make(chan string, 100)
 	defer other.Notify(func(key string) { told <- key })()
 	require.Empty(t, <-told, "the store hears")

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/plyhttp/ply/store"
@@ -18,18 +19,35 @@ func charge(key string, r store.Record) int64 {
 // room counts how full the store is. Exactly, as far as this process has filled it, and what others have done as of the last measurement:
 // a common counter would be one row that every Put of every process waits for.
 //
-// The count errs to the full side: what was put while the table was measured may be counted twice, and what was removed meanwhile counts as there.
+// Whether a measurement has seen a Put is known by the number of its transaction, however long the measurement takes:
+//
+//	keeper: begin   Put: INSERT   keeper: SELECT sum   Put: INSERT   keeper: end
+//
+// Only what was removed while the table was measured may count as there until the next measurement.
 type room struct {
 	most int64
 
-	mu       sync.Mutex // guards the fields below
-	held     int64
-	underway int64 // of Puts that may be made by now, or not yet
-	added    int64 // since the last measurement began
-	put      int64 // by all Puts so far, whether they were made or not
-	known    bool  // the table was measured
-	ended    int64 // measurements
+	mu        sync.Mutex // guards the fields below
+	held      int64
+	underway  int64    // of Puts that may be made by now, or not yet
+	added     int64    // since the last measurement began
+	known     bool     // the table was measured
+	ended     int64    // measurements
+	saw       snapshot // of the measurement that held is from
+	measuring int      // measurements under way
+	puts      []made   // while there are any
 }
+
+// made is a Put that has ended.
+type made struct{ tx, bytes int64 }
+
+// snapshot says which transactions a statement has seen: those below next that were not running. Its zero value has seen none.
+type snapshot struct {
+	next    int64
+	running []int64
+}
+
+func (s snapshot) has(tx int64) bool { return tx < s.next && !slices.Contains(s.running, tx) }
 
 // reserve counts a Put that begins, and returns by how many bytes the store is too full then.
 func (r *room) reserve(size int64) (over int64) {
@@ -38,7 +56,6 @@ func (r *room) reserve(size int64) (over int64) {
 	r.held += size
 	r.underway += size
 	r.added += size
-	r.put += size
 	return r.held - r.most
 }
 
@@ -50,12 +67,18 @@ func (r *room) unwritten(size int64) {
 	r.held = max(r.held-size, 0)
 }
 
-// written counts the end of a Put that was reserved and has replaced a record of the size old. It began with since.
-func (r *room) written(size, old, since int64) {
+// written counts the end of a Put that was reserved and has replaced a record of the size old in the transaction tx.
+func (r *room) written(size, old, tx int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.underway -= size
-	r.free(old, since)
+	if r.measuring > 0 {
+		r.puts = append(r.puts, made{tx, size - old})
+	}
+	if r.saw.has(tx) { // the measurement that ended meanwhile has counted the record, and not the old one
+		old = size
+	}
+	r.held = max(r.held-old, 0)
 }
 
 // freed counts what was removed by a statement that began with since.
@@ -85,32 +108,45 @@ func (r *room) now() int64 {
 func (r *room) crowded() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.due() || r.held > r.most-r.most/16
+	return r.unsure() || r.held > r.most-r.most/16
 }
 
-// due reports whether it is time to measure. The caller holds mu.
-func (r *room) due() bool { return !r.known || r.added > r.most/16 }
-
-// begin begins a measurement, unless it is not due. What has been put after from may be in it or not: the Puts that are under way, and those that begin before it ends.
-// The keeper and Puts that find nothing to remove may measure at the same time, each from its own beginning.
-func (r *room) begin(always bool) (from int64, ok bool) {
+// due reports whether it is time to measure.
+func (r *room) due() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !always && !r.due() {
-		return 0, false
-	}
+	return r.unsure()
+}
+
+// unsure is due for those who hold mu.
+func (r *room) unsure() bool { return !r.known || r.added > r.most/16 }
+
+// begin begins a measurement, whose end has to come, and returns from where on in puts it may have missed some.
+// The keeper and Puts that find nothing to remove may measure at the same time, each from its own beginning.
+func (r *room) begin() (from int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.added = 0
-	return r.put - r.underway, true
+	r.measuring++
+	return len(r.puts)
 }
 
 // end ends a measurement that began with from and has found so many bytes, or failed, and returns how many are held.
-func (r *room) end(bytes, from int64, err error) int64 {
+func (r *room) end(bytes int64, saw snapshot, from int, err error) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended++
 	r.known = err == nil
 	if err == nil {
-		r.held = bytes + r.put - from
+		r.held, r.saw = bytes+r.underway, saw
+		for _, p := range r.puts[from:] {
+			if !saw.has(p.tx) {
+				r.held += p.bytes
+			}
+		}
+	}
+	if r.measuring--; r.measuring == 0 {
+		r.puts = nil
 	}
 	return r.held
 }

@@ -19,9 +19,10 @@ type statements struct {
 	remove, removeAny           string
 	list                        string
 	cut, clear                  string
-	size                        string
+	size, measure               string
 	expired, expiredAlone       string
-	candidates, touch, evict    string
+	oldest, oldestFree          string
+	touch, evict                string
 	partsBesides, doom, orphans string
 	inspect, columns            string
 }
@@ -41,6 +42,7 @@ func newStatements(schema string) statements {
 		return sql("DELETE FROM RECORDS d WHERE d.key = ANY(" +
 			locked("SELECT r.key FROM RECORDS r WHERE r.expires_at <= $1::timestamptz"+condition+" ORDER BY r.expires_at LIMIT $2::bigint") + ") RETURNING d.key, d.size::bigint, d.owner")
 	}
+	oldest := sql("SELECT r.key, r.used_at, r.size::bigint FROM RECORDS r WHERE r.owner = '' AND r.key <> $1::text AND r.used_at <= $3::timestamptz ORDER BY r.used_at LIMIT $2::bigint")
 	return statements{
 		get:      sql("SELECT " + columns + " FROM RECORDS r WHERE r.key = $1::text AND " + fmt.Sprintf(live, 2)),
 		getMulti: sql("SELECT " + columns + " FROM RECORDS r WHERE r.key = ANY($1::text[]) AND " + fmt.Sprintf(live, 2)),
@@ -50,12 +52,12 @@ func newStatements(schema string) statements {
 			ON CONFLICT (key) DO UPDATE SET version = excluded.version, kind = excluded.kind, owner = excluded.owner, url = excluded.url, size = excluded.size,
 				stored_at = excluded.stored_at, used_at = excluded.used_at, expires_at = excluded.expires_at, data = excluded.data
 			WHERE r.expires_at <= $6::timestamptz
-			RETURNING coalesce((SELECT old.size FROM old), 0)::bigint`),
+			RETURNING coalesce((SELECT old.size FROM old), 0)::bigint, txid_current()`),
 		replace: sql(`WITH old AS (SELECT o.size FROM RECORDS o WHERE o.key = $1::text)
 			UPDATE RECORDS AS r SET version = DEFAULT, kind = $2::text, owner = $3::text, url = $4::text, size = $5::integer,
 				stored_at = $6::timestamptz, used_at = $6::timestamptz, expires_at = $7::timestamptz, data = $8::bytea
 			WHERE r.key = $1::text AND r.version = $9::bigint AND ` + fmt.Sprintf(live, 6) + `
-			RETURNING coalesce((SELECT old.size FROM old), 0)::bigint`),
+			RETURNING coalesce((SELECT old.size FROM old), 0)::bigint, txid_current()`),
 		// The outer SELECT sees the table as it was before: a live record that was there and has not gone was changed by another, or is another version.
 		remove: sql(`WITH gone AS (DELETE FROM RECORDS r WHERE r.key = $1::text AND (r.version = $3::bigint OR r.expires_at <= $2::timestamptz)
 				RETURNING r.size, r.version, r.kind)
@@ -72,10 +74,13 @@ func newStatements(schema string) statements {
 		clear: sql(`WITH gone AS (DELETE FROM RECORDS d WHERE d.key = ANY(ARRAY(
 				SELECT r.key FROM RECORDS r WHERE r.key > $1::text AND r.version < $2::bigint ORDER BY r.key LIMIT $3::bigint FOR UPDATE OF r)) RETURNING d.key, d.size)
 			SELECT coalesce(max(gone.key), ''), coalesce(sum(gone.size), 0)::bigint FROM gone`),
-		size:         sql("SELECT count(*), coalesce(sum(r.size), 0)::bigint FROM RECORDS r"),
+		size: sql("SELECT count(*), coalesce(sum(r.size), 0)::bigint FROM RECORDS r"),
+		measure: sql(`SELECT (SELECT coalesce(sum(r.size), 0)::bigint FROM RECORDS r), txid_snapshot_xmax(s), ARRAY(SELECT txid_snapshot_xip(s))
+			FROM txid_current_snapshot() s`),
 		expired:      expired(""),
 		expiredAlone: expired(alone),
-		candidates:   sql("SELECT r.key, r.used_at, r.size::bigint FROM RECORDS r WHERE r.owner = '' AND r.key <> $1::text AND r.used_at <= $3::timestamptz ORDER BY r.used_at LIMIT $2::bigint FOR UPDATE OF r SKIP LOCKED"),
+		oldest:       oldest,
+		oldestFree:   oldest + " FOR UPDATE OF r SKIP LOCKED",
 		touch: sql(`WITH due AS (SELECT r.key, u.at FROM RECORDS r JOIN unnest($1::text[], $2::timestamptz[]) u (key, at) ON u.key = r.key
 				WHERE r.used_at < u.at - $3::bigint * interval '1 microsecond' FOR UPDATE OF r SKIP LOCKED)
 			UPDATE RECORDS r SET used_at = due.at FROM due WHERE r.key = due.key`),

@@ -125,7 +125,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 	if !ok {
 		return store.ErrConflict // no version of this store
 	}
-	over, old, since := s.room.reserve(size), int64(0), int64(0)
+	over, old, tx := s.room.reserve(size), int64(0), int64(0)
 	asked := false
 	err := s.call(ctx, "put", func(ctx context.Context) error {
 		if over > 0 {
@@ -138,8 +138,8 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 		if r.Version != "" {
 			sql, args = s.sql.replace, append(args, replaced)
 		}
-		since, asked = s.room.now(), true
-		return conflict(s.pool.QueryRow(ctx, sql, args...).Scan(&old))
+		asked = true
+		return conflict(s.pool.QueryRow(ctx, sql, args...).Scan(&old, &tx))
 	})
 	if err != nil {
 		s.room.unwritten(size)
@@ -148,7 +148,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 		}
 		return err
 	}
-	s.room.written(size, old, since)
+	s.room.written(size, old, tx)
 	s.announceKey(key)
 	if s.room.crowded() {
 		s.wake()
