@@ -182,13 +182,13 @@ func checkFormat(dir filesystem) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	entries, err := dir.ReadDir(".")
+	names, err := dir.Names(".")
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tempPrefix) && !isOurs(e.Name()) {
-			return fmt.Errorf("it holds other things, such as %q: use an empty directory", e.Name())
+	for _, name := range names {
+		if !strings.HasPrefix(name, tempPrefix) && !isOurs(name) {
+			return fmt.Errorf("it holds other things, such as %q: use an empty directory", name)
 		}
 	}
 	if err := writeFile(dir, "", formatName, []byte(formatOfThis), true); err != nil {

@@ -24,9 +24,10 @@
 //
 // # Where to find what
 //
-// store.go has Open, Close and the options, userdir.go the directories that need no name, url.go the URL form; record.go has Get, Put and Delete; sweep.go has what Range, Clear, Size and
-// DeleteExpired do, and the sweeper. dir.go opens a directory and checks that it is ours; owner_*.go says whose it must be.
+// store.go has Open, Close and the options, userdir.go the directories that need no name, url.go the URL form; record.go has Get, Put and Delete;
+// sweep.go has DeleteExpired and the sweeper, clear.go Clear, scan.go Range and a look at all files of a shard, scan_*.go what that takes on each system.
+// dir.go opens a directory and checks that it is ours; owner_*.go says whose it must be.
 // frame.go is the format of a file, state.go the format of the state that processes share. shard.go has the locks and the counts of a shard,
-// lock_*.go the locks of each system, room.go the eviction. direct_*.go reads a record in the fewest calls of the system. fs.go is the file system that tests
-// replace by one that fails.
+// lock_*.go the locks of each system, room.go the eviction and Size. direct_*.go reads a record in the fewest calls of the system. fs.go is the file system
+// that tests replace by one that fails.
 package file

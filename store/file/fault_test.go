@@ -90,6 +90,36 @@ func (f flaky) Sub(name string) (filesystem, error) {
 	return flaky{sub, f.faults}, nil
 }
 
+func (f flaky) Scan(name string) (scanner, error) {
+	if err := f.faults.check("scan"); err != nil {
+		return nil, err
+	}
+	s, err := f.filesystem.Scan(name)
+	if err != nil {
+		return nil, err
+	}
+	return flakyScanner{s, f.faults}, nil
+}
+
+type flakyScanner struct {
+	scanner
+	faults *faults
+}
+
+func (f flakyScanner) Names() ([]string, error) {
+	if err := f.faults.check("readdir"); err != nil {
+		return nil, err
+	}
+	return f.scanner.Names()
+}
+
+func (f flakyScanner) Start(name string, b []byte) (int, error) {
+	if err := f.faults.check("read"); err != nil {
+		return 0, err
+	}
+	return f.scanner.Start(name, b)
+}
+
 func (f flaky) Mkdir(name string) error {
 	if err := f.faults.check("mkdir"); err != nil {
 		return err
@@ -104,11 +134,11 @@ func (f flaky) Lstat(name string) (fs.FileInfo, error) {
 	return f.filesystem.Lstat(name)
 }
 
-func (f flaky) ReadDir(name string) ([]fs.DirEntry, error) {
+func (f flaky) Names(dir string) ([]string, error) {
 	if err := f.faults.check("readdir"); err != nil {
 		return nil, err
 	}
-	return f.filesystem.ReadDir(name)
+	return f.filesystem.Names(dir)
 }
 
 func (f flaky) Rename(from, to string) error {
@@ -327,6 +357,7 @@ func checkDir(t *testing.T, dir string, s *Store, what string) {
 	if size > s.maxBytes {
 		t.Fatalf("%s: %d bytes, want at most %d", what, size, s.maxBytes)
 	}
+	checkDue(t, dir, s, what)
 }
 
 // TestEveryOperationMayFail has the same story told again and again, and each time another operation of the file system fails:

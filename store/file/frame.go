@@ -81,6 +81,12 @@ func headSum(b []byte) uint32 {
 	return crc32.Update(crc32.Update(0, castagnoli, b[:48]), castagnoli, b[headSize:])
 }
 
+// dueOfFile is dueOf for a file that encode has made, which is about to be written. The clock that stamps files may be a little behind.
+func dueOfFile(b []byte) int64 {
+	le := binary.LittleEndian
+	return dueOf(int64(le.Uint64(b[20:])), le.Uint16(b[8:]) > 0, time.Now().Add(-time.Minute))
+}
+
 // millis returns t in the format's unit: 0 stands for never, and no time becomes it.
 func millis(t time.Time) int64 {
 	if t.IsZero() {

@@ -11,12 +11,15 @@ type filesystem interface {
 	Open(name string, flag int) (handle, error)
 	Mkdir(name string) error
 	Lstat(name string) (fs.FileInfo, error)
-	ReadDir(name string) ([]fs.DirEntry, error)
+	// Names returns what is in a directory, in no order.
+	Names(dir string) ([]string, error)
 	Rename(from, to string) error
 	Remove(name string) error
 	Touch(name string, now time.Time) error
 	// Sub opens a directory in it. A name in what it returns is looked up in one step; "3f/name" takes three, of which two open and close 3f.
 	Sub(name string) (filesystem, error)
+	// Scan opens a directory in it, for a look at all of its files.
+	Scan(name string) (scanner, error)
 	Close() error
 }
 
@@ -61,13 +64,14 @@ func (r rooted) Mkdir(name string) error {
 	return r.root.Chmod(name, 0o700)
 }
 
-func (r rooted) ReadDir(name string) ([]fs.DirEntry, error) {
-	f, err := r.root.Open(name)
+// Names does not ask what the names lead to, as ReadDir does: that is a call of the system for each.
+func (r rooted) Names(dir string) ([]string, error) {
+	f, err := r.root.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return f.ReadDir(-1)
+	return f.Readdirnames(-1)
 }
 
 func (r rooted) Sub(name string) (filesystem, error) {

@@ -187,8 +187,10 @@ func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 		t.Fatal("parts are gone at once")
 	}
 	long := time.Now().Add(-2 * partsStay)
-	require.NoError(t, os.Chtimes(pathOf(dir, "lost"), long, long))
-	require.NoError(t, os.Chtimes(pathOf(dir, "part"), long, long))
+	for _, key := range []string{"lost", "part"} {
+		require.NoError(t, os.Chtimes(pathOf(dir, key), long, long))
+		foretell(t, s, key, long.Add(partsStay)) // as a Put would have, so long ago
+	}
 	if n, err := s.DeleteExpired(t.Context(), time.Now()); err != nil || n != 0 {
 		t.Errorf("DeleteExpired: %d, %v, want 0: nothing is over", n, err)
 	}
@@ -206,6 +208,25 @@ func TestPartsWithoutOwnerAreReclaimed(t *testing.T) {
 		t.Error("a part without owner is there after a restart")
 	}
 	checkDir(t, dir, s, "afterwards")
+}
+
+// foretell has the slot of a key's shard say when something will be due in it.
+func foretell(t *testing.T, s *Store, key string, due time.Time) {
+	t.Helper()
+	shard, _ := nameOf(key)
+	changeSlot(t, s, shard, func(now *slot) { now.due = due.UnixMilli() })
+}
+
+func changeSlot(t *testing.T, s *Store, shard int, change func(*slot)) {
+	t.Helper()
+	p, err := s.place()
+	require.NoError(t, err)
+	require.NoError(t, s.locked(t.Context(), p, shard, func(h *lockedShard) error {
+		now := h.slot
+		change(&now)
+		h.end(now)
+		return nil
+	}))
 }
 
 // A process that was stopped while it held a lock delays no caller beyond its context.

@@ -336,6 +336,7 @@ func (h *lockedShard) replace(name string, data []byte, found there) error {
 	now := h.slot
 	need := charge(int64(len(data))) - charge(found.size)
 	now.bytes += need
+	now.due, now.stamp = h.slot.with(dueOfFile(data)), 0
 	if found.size == 0 {
 		now.records++
 	}

@@ -72,6 +72,7 @@ func (h *lockedShard) evict(bytes, next int64, keep string) (freed int64, err er
 		return 0, err
 	}
 	now := tally(files)
+	now.due, now.stamp = h.slot.due, h.slot.stamp // too early by what goes
 	quota := now.bytes / 16
 	now.oldest = 0
 	for i, f := range files {
@@ -94,4 +95,43 @@ func (h *lockedShard) evict(bytes, next int64, keep string) (freed int64, err er
 	}
 	h.end(now)
 	return freed, nil
+}
+
+// Size returns how many records there are, and the bytes of the blocks that they take.
+// Records that are over and not yet removed count, too. After Open it waits until they have been counted, or ctx is done.
+func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
+	p, err := s.place()
+	if err != nil {
+		return 0, 0, err
+	}
+	select {
+	case <-s.counted:
+	case <-ctx.Done():
+		return 0, 0, ctx.Err()
+	}
+	// A slot that is dirty belongs to a change that is under way, or to a process that was killed. To wait for its lock settles either.
+	all, err := s.settled(ctx, p)
+	if err != nil {
+		return 0, 0, wrap("size", err)
+	}
+	return all.records(), all.bytes(), nil
+}
+
+// settled returns the state when every slot has been clean: one that is not is counted as soon as its lock is free.
+// It holds one shard's lock at a time, so its numbers are not of one moment while others change the store.
+func (s *Store) settled(ctx context.Context, p *place) (*state, error) {
+	all, err := s.countUnknown(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	for shard := range all.slots {
+		if !all.slots[shard].dirty {
+			continue
+		}
+		// lockShard counts a slot that is still dirty then, so h.slot is clean.
+		if err := s.locked(ctx, p, shard, func(h *lockedShard) error { all.slots[shard] = h.slot; return nil }); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }

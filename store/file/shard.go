@@ -151,23 +151,18 @@ func (h *lockedShard) end(now slot) {
 	}
 }
 
+// mark puts the number of a sweep into the slot.
+func (h *lockedShard) mark(stamp uint64) {
+	now := h.slot
+	now.stamp = stamp
+	h.end(now)
+}
+
 // stored is a record's file, as a directory lists it.
 type stored struct {
 	name string // with the shard
 	size int64
 	used int64
-}
-
-// inShard is the name in the shard's directory.
-func (f stored) inShard() string { return f.name[len("00/"):] }
-
-// openShard opens the directory of a shard, for those who look at many of its files. It is nil if there is none. The caller closes it.
-func openShard(p *place, shard int) (filesystem, error) {
-	dir, err := p.fs.Sub(shardName(shard))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return dir, err
 }
 
 // list returns the files of the shard, the ones first that were used longest ago. What does not belong there it removes:
@@ -183,26 +178,26 @@ func (h *lockedShard) list() ([]stored, error) {
 
 // list returns the files in a shard's directory, and gives to odd what does not belong there.
 func list(dir filesystem, shard int, odd func(name string) error) ([]stored, error) {
-	entries, err := dir.ReadDir(".")
+	names, err := dir.Names(".")
 	if err != nil {
 		return nil, err
 	}
 	prefix := shardName(shard) + "/"
-	found := make([]stored, 0, len(entries))
-	for _, e := range entries {
-		if e.Name() == lockName {
+	found := make([]stored, 0, len(names))
+	for _, name := range names {
+		if name == lockName {
 			continue
 		}
 		// Even with the lock, a Get may touch the file at this moment, so used is only about right.
-		info, err := dir.Lstat(e.Name())
+		info, err := dir.Lstat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return nil, err
-		case isRecord(e.Name()) && info.Mode().IsRegular():
-			found = append(found, stored{prefix + e.Name(), info.Size(), info.ModTime().UnixNano()})
-		case strings.HasPrefix(e.Name(), tempPrefix) || !info.IsDir():
-			if err := odd(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		case isRecord(name) && info.Mode().IsRegular():
+			found = append(found, stored{prefix + name, info.Size(), info.ModTime().UnixNano()})
+		case strings.HasPrefix(name, tempPrefix) || !info.IsDir():
+			if err := odd(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}
@@ -227,7 +222,11 @@ func (h *lockedShard) count() error {
 	return nil
 }
 
+// tally does not say when something will be due, for it has not read the files.
 func tally(files []stored) (s slot) {
+	if len(files) == 0 {
+		s.due = never
+	}
 	for _, f := range files {
 		s.bytes += charge(f.size)
 		s.records++

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"math"
+	"time"
 )
 
 // The state of a directory is in one file: a slot of 64 bytes for each shard, written by the process that holds the shard's lock, and read by all.
@@ -23,6 +25,40 @@ type slot struct {
 	records int64
 	oldest  int64 // not later than the last use of any record, in nanoseconds since 1970; 0 if there is none
 	dirty   bool
+
+	// due is not later than when a sweep may find something to remove, in milliseconds since 1970: never if there is nothing, and 0 if it is not known.
+	// As it is in the slot before the files are there that it is about, a process that is killed leaves it too early, or the slot dirty.
+	due int64
+	// stamp is the number of the sweep that has been reading the shard since something was added to it the last time, or 0.
+	stamp uint64
+}
+
+// never is due where nothing will be.
+const never = math.MaxInt64
+
+// dueOf is due for one record: when it is over, or when it goes if it is a part without an owner.
+func dueOf(expires int64, part bool, used time.Time) int64 {
+	due := int64(never)
+	if expires != 0 {
+		due = expires
+	}
+	if part {
+		due = min(due, used.Add(partsStay).UnixMilli())
+	}
+	return due
+}
+
+// with is due if a record comes to a shard for which it is s.due.
+func (s slot) with(due int64) int64 {
+	if s.due == 0 { // not known
+		return 0
+	}
+	return min(s.due, due)
+}
+
+// mayBeDue reports whether a sweep of what is over at now may find something.
+func (s slot) mayBeDue(now time.Time) bool {
+	return s.dirty || s.due == 0 || s.due <= max(now.UnixMilli(), time.Now().UnixMilli())
 }
 
 func (s slot) encode(shard int) []byte {
@@ -35,6 +71,8 @@ func (s slot) encode(shard int) []byte {
 	le.PutUint64(b[8:], uint64(s.bytes))
 	le.PutUint64(b[16:], uint64(s.records))
 	le.PutUint64(b[24:], uint64(s.oldest))
+	le.PutUint64(b[32:], uint64(s.due))
+	le.PutUint64(b[40:], s.stamp)
 	le.PutUint32(b[slotSize-4:], crc32.Checksum(b[:slotSize-4], castagnoli))
 	return b
 }
@@ -50,6 +88,8 @@ func decodeSlot(b []byte, shard int) (slot, bool) {
 		records: int64(le.Uint64(b[16:])),
 		oldest:  int64(le.Uint64(b[24:])),
 		dirty:   b[2] != 0,
+		due:     int64(le.Uint64(b[32:])),
+		stamp:   le.Uint64(b[40:]),
 	}, true
 }
 

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"time"
-
-	"github.com/plyhttp/ply/store"
 )
 
 const (
@@ -94,75 +93,129 @@ func (s *Store) sweepAll(ctx context.Context, now, partsBefore time.Time) (int, 
 // sweep removes from a shard the records that are over at now, which it counts, the parts that were used last before partsBefore and have no owner,
 // and what is no record. It reads without the lock, and looks again with it before it removes something.
 // The lock is taken anew for each file, so that callers of the shard wait for one removal and not for all of them.
+//
+// While it reads, its stamp is in the slot. A Put takes that away, so a sweep that finds it again has seen everything that is there,
+// and says in the slot when there will be something to remove: until then DeleteExpired passes the shard over.
+//
+//	we: stamp, list      they: put, which takes the stamp away      we: find none, and leave the slot as it is
 func (s *Store) sweep(ctx context.Context, p *place, shard int, now, partsBefore time.Time) (expired int, err error) {
-	dir, err := openShard(p, shard)
-	if err != nil {
-		return 0, err
+	g := &sweeping{place: p, shard: shard, now: now, partsBefore: partsBefore, due: never, stamp: rand.Uint64() | 1}
+	if !g.isThere() { // nothing is made that is not there
+		return 0, nil
 	}
-	if dir != nil {
-		defer dir.Close()
+	err = s.locked(ctx, p, shard, func(h *lockedShard) error { h.mark(g.stamp); return nil })
+	if err == nil {
+		err = g.look(ctx)
 	}
-	files, err := s.peek(ctx, p, shard, dir)
-	if err != nil {
-		return 0, err
+	if err == nil {
+		err = s.locked(ctx, p, shard, g.correct)
 	}
-	for _, f := range files {
-		if err := ctx.Err(); err != nil {
-			return expired, err
+	for _, path := range g.removable {
+		if err == nil {
+			err = ctx.Err()
 		}
-		// Most files stay, so most are looked at without the lock, and writers of the shard do not notice the sweep.
-		if why := whyRemovable(p, dir, f, now, partsBefore); why == "" {
+		if err == nil {
+			err = s.locked(ctx, p, shard, func(h *lockedShard) error { return g.remove(h, path) })
+		}
+	}
+	if err == nil && !g.unsure {
+		err = s.locked(ctx, p, shard, g.foretell)
+	}
+	return g.expired, err
+}
+
+// sweeping is a sweep of one shard.
+type sweeping struct {
+	place            *place
+	shard            int
+	now, partsBefore time.Time
+	stamp            uint64
+
+	there     slot     // bytes and records of what was listed
+	odd       bool     // there is something else than records
+	removable []string // paths
+	due       int64    // of what stays
+	unsure    bool     // a file could not be read
+	expired   int      // have been removed
+}
+
+func (g *sweeping) isThere() bool {
+	info, err := g.place.fs.Lstat(shardName(g.shard))
+	return err == nil && info.IsDir()
+}
+
+// look goes through the files. The lock is not held: a file may go between its listing and its reading.
+func (g *sweeping) look(ctx context.Context) error {
+	scan, err := g.place.scan(g.shard, make([]byte, block))
+	if err != nil || scan == nil {
+		return err
+	}
+	defer scan.close()
+	for _, name := range scan.names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !isRecord(name) {
+			g.odd = g.odd || name != lockName
 			continue
 		}
-		// Between the look without the lock and this one, another process may have written the record anew:
-		//	we: list, the record is over      they: put it again      we: lock, look again, leave it
-		err := s.locked(ctx, p, shard, func(h *lockedShard) error {
-			why := whyRemovable(p, dir, f, now, partsBefore)
-			if why == "" {
-				return nil
-			}
-			if why == isOver { // by the second look: the first one may have been at another record
-				expired++
-			}
-			return h.drop(f.name)
-		})
-		if err != nil {
-			return expired, err
+		path := scan.path(name)
+		h, err := scan.head(name)
+		if err == nil {
+			g.there.bytes += charge(h.size)
+			g.there.records++
+		}
+		used, why := g.why(h, err, path)
+		switch {
+		case why != "":
+			g.odd = g.odd || why == isNothing // its size is not known
+			g.removable = append(g.removable, path)
+		case err == nil:
+			g.due = min(g.due, dueOf(h.expires, h.owner != "", used))
+		case !errors.Is(err, fs.ErrNotExist):
+			g.unsure = true
 		}
 	}
-	return expired, nil
+	return nil
 }
 
-// peek returns the files of a shard as they are at the moment. dir is the shard's directory, or nil if it has none. It takes no lock, and makes nothing that is not there.
-// It is for those who only read, and for the sweep, which looks again under the lock before it removes anything.
-// A file may go between its listing and its use, so each reader must expect fs.ErrNotExist.
-func peek(dir filesystem, shard int) ([]stored, error) {
-	if dir == nil {
-		return nil, nil
+// correct has the shard counted if its slot does not say what is there: when files were deleted by hand, or the power has failed.
+// It does not look at what comes and goes while the sweep reads: the next sweep does.
+func (g *sweeping) correct(h *lockedShard) error {
+	if h.slot.stamp != g.stamp || !g.odd && h.slot.bytes == g.there.bytes && h.slot.records == g.there.records {
+		return nil
 	}
-	return list(dir, shard, func(string) error { return nil })
+	if err := h.count(); err != nil { // this removes what writers left that were killed
+		return err
+	}
+	h.mark(g.stamp)
+	return nil
 }
 
-// peek has the shard counted if its slot does not say what is there: after a crash, or when files were deleted by hand.
-// What it returns may be outdated at once. A caller that changes something looks again under the lock.
-func (s *Store) peek(ctx context.Context, p *place, shard int, dir filesystem) ([]stored, error) {
-	all, err := readState(p.state)
-	if err != nil {
-		return nil, err
+// remove removes a file that is still not needed.
+// Between the look without the lock and this one, another process may have written the record anew:
+//
+//	we: list, the record is over      they: put it again      we: lock, look again, leave it
+func (g *sweeping) remove(h *lockedShard, path string) error {
+	hd, err := readHead(g.place.fs, path)
+	_, why := g.why(hd, err, path)
+	if why == "" {
+		return nil
 	}
-	// The list is read without the lock, so it may have a file that is gone by now, or lack one that has just come.
-	files, err := peek(dir, shard)
-	if err != nil {
-		return nil, err
+	if why == isOver { // by the second look: the first one may have been at another record
+		g.expired++
 	}
-	// A writer between begin and end has its slot dirty, and one that is done may have changed the slot after all was read.
-	// Either looks like a wrong slot here. The lock waits for the first, and to count once more than needed harms neither.
-	there, said := tally(files), all.slots[shard]
-	if there.bytes == said.bytes && there.records == said.records && !said.dirty {
-		return files, nil
+	return h.drop(path)
+}
+
+// foretell says in the slot when there will be something to remove.
+func (g *sweeping) foretell(h *lockedShard) error {
+	if h.slot.stamp == g.stamp {
+		now := h.slot
+		now.due, now.stamp = g.due, 0
+		h.end(now)
 	}
-	err = s.locked(ctx, p, shard, (*lockedShard).count)
-	return files, err // the list from before: a caller that removes something of it looks again
+	return nil
 }
 
 const (
@@ -171,20 +224,26 @@ const (
 	isOrphan  = "a part without an owner"
 )
 
-// whyRemovable says why a file is not needed any more, or returns "". dir is the directory of its shard.
-// It reads the files each time, with the shard's lock or without it. Only with the lock does its answer last.
+// why says why a file is not needed any more, or returns "", and when a part was used last. h and err are what readHead has returned for it.
+// Only with the shard's lock does its answer last.
 // An owner may be in another shard, whose lock is not held: partsBefore leaves the parts of an owner that is being written alone.
-func whyRemovable(p *place, dir filesystem, f stored, now, partsBefore time.Time) string {
-	h, err := readHead(dir, f.inShard())
+func (g *sweeping) why(h head, err error, path string) (used time.Time, why string) {
 	switch {
 	case errors.Is(err, errCorrupt):
-		return isNothing
+		return used, isNothing
 	case err != nil: // gone meanwhile, or not readable now: the next round sees
-		return ""
-	case h.expired(now):
-		return isOver
-	case h.owner == "" || f.used >= partsBefore.UnixNano(): // the parts are written before their owner, which may be still to come
-		return ""
+		return used, ""
+	case h.expired(g.now):
+		return used, isOver
+	case h.owner == "":
+		return used, ""
+	}
+	info, err := g.place.fs.Lstat(path)
+	if err != nil { // the same
+		return used, ""
+	}
+	if used = info.ModTime(); !used.Before(g.partsBefore) { // the parts are written before their owner, which may be still to come
+		return used, ""
 	}
 	// A file gets its name when it is whole, so an owner that is being written is absent, never half there.
 	// One that cannot be read counts as there: a part that stays costs room, one that goes costs the response.
@@ -192,154 +251,56 @@ func whyRemovable(p *place, dir filesystem, f stored, now, partsBefore time.Time
 	//	we: no owner there      they: touch the part, put the owner      we: remove the part, whose used we read before
 	// partsBefore leaves a day in between, which no writer takes from a part to its owner.
 	_, owner := nameOf(h.owner)
-	of, err := readHead(p.fs, owner)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errCorrupt) || err == nil && of.expired(now) {
-		return isOrphan
+	of, err := readHead(g.place.fs, owner)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errCorrupt) || err == nil && of.expired(g.now) {
+		return used, isOrphan
 	}
-	return ""
+	return used, ""
 }
 
 // DeleteExpired removes the records whose time is over at now, and counts those that it has removed itself: of two sweeps that find one, the second finds it gone.
 // It takes each lock for moments, and blocks while other processes hold it, until ctx is done.
+//
+// It does not read what is in a shard, a sixty-fourth of the store, as long as nothing in that can be over. After Open it waits until that is known, or ctx is done.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	n, err := s.sweepAll(ctx, now, time.Now().Add(-partsStay))
-	return n, wrap("delete expired", err)
-}
-
-// Clear removes everything.
-// It locks one shard at a time: what is put meanwhile into a shard that is done stays.
-func (s *Store) Clear(ctx context.Context) error {
-	p, err := s.place()
-	if err != nil {
-		return err
-	}
-	// Shard by shard, so that a caller waits for the removal of a sixty-fourth of the files at most.
-	for shard := range shards {
-		if err := s.locked(ctx, p, shard, (*lockedShard).clear); err != nil {
-			return wrap("clear", err)
-		}
-	}
-	return nil
-}
-
-// The lock is held, so no record comes or goes meanwhile.
-func (h *lockedShard) clear() error {
-	dir, err := h.place.fs.Sub(shardName(h.shard)) // it is there: it holds the lock file
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(".")
-	// Files that were deleted by hand leave a slot that counts them still, so that is made right even if no file is left.
-	if err != nil || len(entries) <= 1 && h.slot == (slot{}) {
-		return err
-	}
-	if err := h.begin(0); err != nil {
-		return err
-	}
-	// The slot is dirty from begin to end, so a crash in between has the shard counted again.
-	for _, e := range entries {
-		if e.Name() == lockName || e.IsDir() {
-			continue
-		}
-		if err := dir.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			h.abandon() // counts what is left
-			return err
-		}
-	}
-	h.end(slot{})
-	return nil
-}
-
-// Range calls f with what is in one shard after the other. No lock is held while f runs.
-// f may call the store, or be slow: no other caller waits for it.
-func (s *Store) Range(ctx context.Context, kind store.Kind, f func(key string, r store.Record) bool) error {
-	p, err := s.place()
-	if err != nil {
-		return err
-	}
-	// A record may be replaced between its listing and its reading: what is given to f is what its file held when it was opened.
-	for shard := range shards {
-		more, err := p.rangeShard(ctx, shard, kind, f)
-		if err != nil {
-			return wrap("range", err)
-		}
-		if !more {
-			return nil
-		}
-	}
-	return nil
-}
-
-// rangeShard calls f with the records of a shard, until f returns false: then more is false.
-func (p *place) rangeShard(ctx context.Context, shard int, kind store.Kind, f func(key string, r store.Record) bool) (more bool, err error) {
-	dir, err := openShard(p, shard)
-	if err != nil || dir == nil {
-		return true, err
-	}
-	defer dir.Close()
-	// Not list: neither the size nor the last use of a file is asked for, and each would cost a call of the system.
-	entries, err := dir.ReadDir(".")
-	if err != nil {
-		return false, err
-	}
-	prefix := shardName(shard) + "/"
-	wanted := func(first []byte) bool { return isKind(first, kind) }
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		if !isRecord(e.Name()) || !e.Type().IsRegular() {
-			continue
-		}
-		// What went meanwhile, or is damaged, is left out. The time is read anew for each, because f may be slow.
-		hd, r, _, err := readIf(dir, e.Name(), wanted)
-		if err != nil || hd.expired(time.Now()) {
-			continue
-		}
-		// A file that was copied to another name by hand would come twice.
-		if _, name := nameOf(hd.key); name == prefix+e.Name() && !f(hd.key, r) {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// Size returns how many records there are, and the bytes of the blocks that they take.
-// Records that are over and not yet removed count, too. After Open it waits until they have been counted, or ctx is done.
-func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
-	p, err := s.place()
-	if err != nil {
-		return 0, 0, err
-	}
 	select {
-	case <-s.counted:
+	case <-s.swept:
 	case <-ctx.Done():
-		return 0, 0, ctx.Err()
+		return 0, ctx.Err()
 	}
-	// A slot that is dirty belongs to a change that is under way, or to a process that was killed. To wait for its lock settles either.
-	all, err := s.settled(ctx, p)
+	p, err := s.place()
 	if err != nil {
-		return 0, 0, wrap("size", err)
+		return 0, err
 	}
-	return all.records(), all.bytes(), nil
-}
-
-// settled returns the state when every slot has been clean: one that is not is counted as soon as its lock is free.
-// It holds one shard's lock at a time, so its numbers are not of one moment while others change the store.
-func (s *Store) settled(ctx context.Context, p *place) (*state, error) {
-	all, err := s.countUnknown(ctx, p)
+	all, err := readState(p.state)
 	if err != nil {
-		return nil, err
+		return 0, wrap("delete expired", err)
 	}
-	for shard := range all.slots {
-		if !all.slots[shard].dirty {
+	n := 0
+	for shard := range shards {
+		if all.known[shard] && p.isAsFound(shard, all.slots[shard]) && !all.slots[shard].mayBeDue(now) {
 			continue
 		}
-		// lockShard counts a slot that is still dirty then, so h.slot is clean.
-		if err := s.locked(ctx, p, shard, func(h *lockedShard) error { all.slots[shard] = h.slot; return nil }); err != nil {
-			return nil, err
+		expired, err := s.sweep(ctx, p, shard, now, time.Now().Add(-partsStay))
+		n += expired
+		if err != nil {
+			return n, wrap("delete expired", err)
 		}
 	}
-	return all, nil
+	return n, nil
+}
+
+// isAsFound reports whether a shard has as many records as its slot says: files may have been deleted by hand.
+func (p *place) isAsFound(shard int, said slot) bool {
+	names, err := p.fs.Names(shardName(shard))
+	if errors.Is(err, fs.ErrNotExist) {
+		return said.records == 0
+	}
+	n := int64(0)
+	for _, name := range names {
+		if isRecord(name) {
+			n++
+		}
+	}
+	return err == nil && n == said.records
 }
