@@ -260,17 +260,32 @@ func BenchmarkRevalidation(b *testing.B) {
 
 // BenchmarkSharedRevalidation has a stored answer confirmed by a 304 that other requests could share meanwhile.
 func BenchmarkSharedRevalidation(b *testing.B) {
-	paths := numbered(1)
-	o := newOrigin(says{size: KiB, fields: 8, control: "max-age=60"}, paths...)
-	h, r := ply.mount(b, o), request(b, paths[0], "")
-	get(b, h, r, o.size)
-	r.Header.Set("Cache-Control", "max-age=0")
-	before := o.requests.Load()
-	b.ReportAllocs()
-	for b.Loop() {
-		get(b, h, r, o.size)
+	for _, leaves := range []bool{false, true} {
+		b.Run(contextName(leaves), func(b *testing.B) {
+			paths := numbered(1)
+			o := newOrigin(says{size: KiB, fields: 8, control: "max-age=60"}, paths...)
+			h, r := ply.mount(b, o), request(b, paths[0], "")
+			if leaves {
+				r = r.WithContext(b.Context())
+			}
+			get(b, h, r, o.size)
+			r.Header.Set("Cache-Control", "max-age=0")
+			before := o.requests.Load()
+			b.ReportAllocs()
+			for b.Loop() {
+				get(b, h, r, o.size)
+			}
+			countOrigin(b, o, before)
+		})
 	}
-	countOrigin(b, o, before)
+}
+
+// contextName says whether a caller can leave before it has its answer.
+func contextName(leaves bool) string {
+	if leaves {
+		return "cancelable context"
+	}
+	return "endless context"
 }
 
 // passing are requests whose answers the cache passes on without storing them.
@@ -293,7 +308,7 @@ func BenchmarkPassThrough(b *testing.B) {
 	for _, test := range passing {
 		for _, leaves := range []bool{false, true} {
 			for _, cached := range []bool{false, true} {
-				name := fmt.Sprintf("%s/%s/%s", test.name, map[bool]string{false: "endless context", true: "cancelable context"}[leaves], map[bool]string{false: transport.name, true: ply.name}[cached])
+				name := fmt.Sprintf("%s/%s/%s", test.name, contextName(leaves), map[bool]string{false: transport.name, true: ply.name}[cached])
 				b.Run(name, func(b *testing.B) {
 					paths := numbered(test.urls)
 					o := newOrigin(says{size: KiB, fields: 8, control: test.control}, paths...)

@@ -21,19 +21,24 @@ func TestAllocationsStayWithinWhatIsPromised(t *testing.T) {
 		languages []string
 		want      float64
 		demand    string // Cache-Control of the request
+		leaves    bool   // its context can end
 	}{
-		{"hit, 1 KiB, 8 fields", says{size: KiB, fields: 6, control: lasting}, []string{""}, 3, ""},
-		{"hit, 1 MiB, 8 fields", says{size: MiB, fields: 6, control: lasting}, []string{""}, 3, ""},
-		{"hit, 16 fields", says{size: KiB, fields: 14, control: lasting}, []string{""}, 5, ""},
-		{"hit among variants", says{size: KiB, fields: 6, control: lasting, vary: "Accept-Language"}, []string{"en", "fr"}, 3, ""},
-		{"304, the origin's part included", says{size: KiB, fields: 8, control: "max-age=0"}, []string{""}, 27, ""},
-		{"304 that others could share", says{size: KiB, fields: 8, control: "max-age=60"}, []string{""}, 34, "max-age=0"},
+		{"hit, 1 KiB, 8 fields", says{size: KiB, fields: 6, control: lasting}, []string{""}, 3, "", false},
+		{"hit, 1 MiB, 8 fields", says{size: MiB, fields: 6, control: lasting}, []string{""}, 3, "", false},
+		{"hit, 16 fields", says{size: KiB, fields: 14, control: lasting}, []string{""}, 5, "", false},
+		{"hit among variants", says{size: KiB, fields: 6, control: lasting, vary: "Accept-Language"}, []string{"en", "fr"}, 3, "", false},
+		{"304, the origin's part included", says{size: KiB, fields: 8, control: "max-age=0"}, []string{""}, 22, "", false},
+		{"304 that others could share", says{size: KiB, fields: 8, control: "max-age=60"}, []string{""}, 28, "max-age=0", false},
+		{"304 that others could share, for a caller who can leave", says{size: KiB, fields: 8, control: "max-age=60"}, []string{""}, 29, "max-age=0", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := ply.mount(t, newOrigin(test.answering, numbered(1)...))
 			var rs []*http.Request
 			for _, language := range test.languages {
 				r := request(t, "/page/0", language)
+				if test.leaves {
+					r = r.WithContext(t.Context())
+				}
 				if test.demand != "" {
 					r.Header.Set("Cache-Control", test.demand)
 				}
@@ -178,8 +183,8 @@ func TestAllocationsBeyondTheTransportStayWithinWhatIsPromised(t *testing.T) {
 		fields  int
 		want    float64
 	}{
-		{name: "stored miss, 1 KiB", control: "max-age=60", method: http.MethodGet, once: true, fields: 8, want: 50},
-		{name: "no-store answer, the first for its URL", control: "no-store", method: http.MethodGet, once: true, fields: 8, want: 20},
+		{name: "stored miss, 1 KiB", control: "max-age=60", method: http.MethodGet, once: true, fields: 8, want: 48},
+		{name: "no-store answer, the first for its URL", control: "no-store", method: http.MethodGet, once: true, fields: 8, want: 19},
 		{name: "no-store answer", control: "no-store", method: http.MethodGet, fields: 8, want: 7},
 		{name: "POST", control: "max-age=60", method: http.MethodPost, fields: 8, want: 6},
 		{name: "Disable", control: "max-age=60", method: http.MethodGet, off: disable, fields: 8, want: 5},

@@ -43,6 +43,7 @@ type exchange struct {
 	background bool          // a refresh: no caller waits
 	ahead      *aheadRefresh // such a refresh of what is still fresh, or nil
 	sent       http.Request  // the conditional request, if one was sent
+	offered    [1]string     // room for its If-None-Match
 	room       *sending      // for what is sent first; nil once that is in use, or a copy has it
 	watch      *watch        // on what was sent last, or nil
 	written    bool          // the store has taken what came of it; commit's own
@@ -144,7 +145,7 @@ func (x *exchange) fetch(d rfc9111.Decision) (*http.Response, error) {
 	case d.Action == rfc9111.Validate && x.mayValidate():
 		// A copy with a header of its own: the caller's request is not to be changed, and what is sent must stay as it is while the layers below use it.
 		x.sent = *x.request
-		x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, &x.parsed)
+		x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, &x.parsed, &x.offered)
 		return x.send(&x.sent, d)
 	case d.Action == rfc9111.Complete && x.mayComplete():
 		r := *x.request

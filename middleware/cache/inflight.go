@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/middleware/cache/internal/durable"
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 	"github.com/plyhttp/ply/middleware/cache/internal/lease"
@@ -38,6 +39,7 @@ type inflightFetch struct {
 	sent    http.Request
 	lead    exchange // the leader's, as the goroutine of the fetch carries it out
 	url     url.URL
+	lines   [10]string // room for those of the header that is sent
 	context inflightContext
 	values  detached
 	cancel  context.CancelCauseFunc
@@ -128,7 +130,7 @@ func newInflightFetch(x *exchange) *inflightFetch {
 	// The header and the URL are copies: a caller that has left may change or reuse its own while the fetch is still being sent.
 	f.sent = *x.request.WithContext(&f.context)
 	f.request = &f.sent
-	f.request.Header = x.request.Header.Clone()
+	f.request.Header = field.Clone(x.request.Header, f.lines[:0])
 	withoutCancel(f.request)
 	f.url = *x.request.URL
 	f.request.URL = &f.url

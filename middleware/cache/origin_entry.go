@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/plyhttp/ply/internal/eventstream"
-	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 	"github.com/plyhttp/ply/middleware/cache/internal/stream"
@@ -138,8 +137,21 @@ func endsWithConnection(resp *http.Response) bool {
 
 // index sets the tags of an entry with this header, and the key that it is stored under. It returns why there is none.
 func (p *originResponse) index(e *stored.Entry, h http.Header) string {
+	before := e.Tags
+	e.Tags = p.tagRoom[4:4]
+	reason := p.indexInRoom(e, h)
+	if slices.Equal(before, e.Tags) {
+		e.Tags = before // those of the response that it is made of
+	} else {
+		e.Tags = slices.Clone(e.Tags) // what is stored keeps nothing of the exchange
+	}
+	return reason
+}
+
+// indexInRoom is index, with the tags in the memory that e.Tags has.
+func (p *originResponse) indexInRoom(e *stored.Entry, h http.Header) string {
 	c := p.cache
-	e.Tags = append(c.resourceTags([]invalidation.Tag{rfc9111.URITag(p.request)}, rfc9111.URIKind, p.request), c.groupsOf(p.request, h)...)
+	e.Tags = append(c.resourceTags(append(e.Tags, rfc9111.URITag(p.request)), rfc9111.URIKind, p.request), c.groupsOf(p.request, h)...)
 	e.Tags = c.endpointTags(withPrincipal(p.request.Context(), e.Tags), p.request)
 	if reason := p.tag(e, h); reason != "" {
 		return reason

@@ -22,8 +22,9 @@ type originResponse struct {
 	foreseen            *foreseen           // nothing is stored, and this is known beforehand; see ExplainResponse. Nil of a real response
 	unstored            string              // why it is not stored, or empty; see noteNotStored
 	tagged              int                 // how many tags of the program it has
-	tagRoom             [4]invalidation.Tag // for what it makes invalid
+	tagRoom             [8]invalidation.Tag // the first half for what it makes invalid, the second for what it is stored under
 	merged              http.Response       // the stored response that it confirms, brought up to date
+	lineRoom            [12]string          // for the header of that
 }
 
 // notFinal is why the answer to an upgrade is not stored.

@@ -42,7 +42,8 @@ func (p *originResponse) notModified(d rfc9111.Decision) (*http.Response, error)
 	now := time.Now()
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.TTL(now), HasTTL: true, Detail: d.Detail}
 	p.report(accounting{counter: c.stats.of(s), status: s})
-	resp := p.answer(&p.parsed, fresh, p.request, now, s.String())
+	_, member := c.said.of(s, "")
+	resp := p.answer(&p.parsed, fresh, p.request, now, member)
 	rfc9111.AddValidatedFields(resp.Header, p.Header, &c.policy)
 	rfc9111.AddCookies(resp.Header, p.Header)
 	return resp, nil
@@ -67,7 +68,7 @@ func (p *originResponse) refetch(d rfc9111.Decision, why string) (*http.Response
 func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may bool) {
 	c := p.cache
 	merged := &p.merged
-	*merged = http.Response{StatusCode: old.Status, ContentLength: old.Body.Size(), Header: rfc9111.FreshenedHeader(old.Header, p.Header, p.received)}
+	*merged = http.Response{StatusCode: old.Status, ContentLength: old.Body.Size(), Header: rfc9111.FreshenedHeader(old.Header, p.Header, p.received, p.lineRoom[:])}
 	judged := c.judge(p.request, merged, rfc9111.InitialAge(merged.Header, p.requested, p.received), p.received)
 	judged.Confirmed, judged.Carried = true, judged.Carried|p.watch.carries()
 	reason, _ := rfc9111.Storable(&judged, &c.policy)
@@ -79,7 +80,7 @@ func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may 
 	e.Requested, e.Received, e.InitialAge, e.Rules = p.requested, p.received, judged.Age, rfc9111.NewRules(&judged, &c.policy)
 	rfc9111.KeepStored(merged.Header, p.received, judged.Verdict.Overrules(), &c.policy)
 	e.Header = stored.NewHeader(merged.Header)
-	e.URL, e.Search = rfc9111.DisplayURL(p.request), stored.NewSearchVariance(merged.Header, stored.QueryOf(p.request))
+	e.URL, e.Search = rfc9111.DisplayURLAs(old.URL, p.request), stored.NewSearchVariance(merged.Header, stored.QueryOf(p.request))
 	e.Derive()
 	switch {
 	case p.parsed.Mode == rfc9111.ModeReadOnly:

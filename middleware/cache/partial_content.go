@@ -42,7 +42,7 @@ func (p *originResponse) completed(d rfc9111.Decision) (*http.Response, error) {
 		io.Closer
 	}{io.MultiReader(bodies...), closers{p.Body, have}}
 	sent := p.Header
-	p.Header = rfc9111.FreshenedHeader(part.Header, sent, p.received)
+	p.Header = rfc9111.FreshenedHeader(part.Header, sent, p.received, nil)
 	rfc9111.AddCookies(p.Header, sent)
 	delete(p.Header, "Content-Range")
 	p.Header["Content-Length"] = []string{strconv.FormatInt(rest.Complete, 10)}

@@ -33,7 +33,7 @@ func TestSaidIsWhatWouldBeWritten(t *testing.T) {
 				}
 				want := s.of
 				want.Detail = detail
-				for range 2 {
+				for range 3 {
 					if got, member := table.of(s.of, s.reason); got != want || member != want.String() {
 						t.Errorf("%+v is written as %s", got, member)
 					}
@@ -43,7 +43,7 @@ func TestSaidIsWhatWouldBeWritten(t *testing.T) {
 	}
 	callers.Wait()
 	for i := range table {
-		if kept := table[i].Load(); kept != nil && len(kept.status.Detail) > maxSaid+len("; not stored: ") {
+		if kept := table[i].kept.Load(); kept != nil && len(kept.status.Detail) > maxSaid+len("; not stored: ") {
 			t.Errorf("%d bytes are kept", len(kept.status.Detail))
 		}
 	}

@@ -1,8 +1,10 @@
 package rfc9111
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/internal/target"
@@ -89,6 +91,24 @@ func Resolved(r *http.Request, lines []string) *url.URL {
 func locatesItself(r *http.Request, resp *http.Response) bool {
 	located := SameOrigin(r, resp.Header["Content-Location"])
 	return located != nil && URITag(located) == URITag(r)
+}
+
+// DisplayURLAs returns DisplayURL(r): the given one, if that is it, without making it again.
+func DisplayURLAs(known string, r *http.Request) string {
+	u, rest := r.URL, known
+	if u.Opaque != "" || u.ForceQuery {
+		return DisplayURL(r)
+	}
+	for _, part := range [...]string{u.Scheme, "://", cmp.Or(r.Host, u.Host), u.EscapedPath()} {
+		var ok bool
+		if rest, ok = strings.CutPrefix(rest, part); !ok {
+			return DisplayURL(r)
+		}
+	}
+	if query, ok := strings.CutPrefix(rest, "?"); query != u.RawQuery || ok != (u.RawQuery != "") {
+		return DisplayURL(r)
+	}
+	return known
 }
 
 // DisplayURL is the target URI for people: without fragment and userinfo.

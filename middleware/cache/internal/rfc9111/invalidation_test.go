@@ -116,6 +116,36 @@ func TestInvalidationShowsURLsWithoutUserinfo(t *testing.T) {
 	}
 }
 
+// Whatever is known, the result is that of DisplayURL; and what is known is found to be it, or a revalidation makes it once more.
+func TestDisplayURLAsIsDisplayURL(t *testing.T) {
+	var all []*http.Request
+	for _, raw := range []string{
+		"http://a.example", "http://a.example/", "http://A.example/", "http://a.example:80/x", "http://a.example/x?", "http://a.example/x", "http://a.example/x?y", "http://a.example/x?y?",
+		"http://a.example/x??y", "http://a.example/%7Eb", "http://a.example/~b", "http://a.example/a%2Fb", "http://a.example/a/b", "https://a.example/x", "http://a.example//x", "http://[::1%25eth0]/x",
+		"http://u:p@a.example/x?y#z", "http://bücher.example/ü?ü", "http://a.example/a b", "http://a.example/x%3Fy",
+	} {
+		r, err := http.NewRequest(http.MethodGet, raw, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosted := r.Clone(t.Context())
+		hosted.Host = "v.example"
+		all = append(all, r, hosted)
+	}
+	all = append(all, &http.Request{URL: &url.URL{Scheme: "http", Host: "a.example", Opaque: "/x"}}, &http.Request{URL: &url.URL{Scheme: "http", Host: "a.example", Path: "x"}})
+	for _, r := range all {
+		for _, other := range all {
+			if got, want := DisplayURLAs(DisplayURL(other), r), DisplayURL(r); got != want {
+				t.Errorf("%s, known as %s, is shown as %s", want, DisplayURL(other), got)
+			}
+		}
+	}
+	known, again := DisplayURL(all[12]), all[12]
+	if n := testing.AllocsPerRun(10, func() { DisplayURLAs(known, again) }); n != 0 {
+		t.Errorf("%v allocations for what is known", n)
+	}
+}
+
 func TestSearchTagIsTheOneOfTheURIWithoutItsQuery(t *testing.T) {
 	for _, raw := range []string{
 		"http://a.example", "http://a.example/", "http://A.example:80/x?", "http://a.example/x?q=%7e&b", "https://a.example/%7Eb/../c?q",

@@ -14,7 +14,8 @@ import (
 // ConditionalHeader returns the header of a request with which the origin can confirm stored responses (RFC 9111 §4.3.1):
 // If-None-Match lists the tags of all variants beside those of the caller; If-Modified-Since is for the selected response,
 // or the caller's own where there is no validator. A nil selected response means that no stored response fits the request.
-func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored.Entry, a *Request) http.Header {
+// line is room for one line, which is the header's from then on.
+func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored.Entry, a *Request, line *[1]string) http.Header {
 	h = maps.Clone(h)
 	if h == nil {
 		h = make(http.Header, 2)
@@ -29,7 +30,8 @@ func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored
 		}
 	}
 	if len(tags) > 0 {
-		h["If-None-Match"] = []string{strings.Join(tags, ", ")}
+		line[0] = strings.Join(tags, ", ")
+		h["If-None-Match"] = line[:]
 	}
 	if selected != nil && !selected.Modified().IsZero() {
 		h["If-Modified-Since"] = []string{selected.Header.Get("Last-Modified")}
@@ -141,8 +143,8 @@ func describesContent(name string) bool {
 }
 
 // FreshenedHeader returns the stored header brought up to date by a response without content, a 304 or a 200 to HEAD (RFC 9111 §3.2, §4.3.4, §4.3.5).
-// It still has the new response's Age, from which the age of the entry is counted.
-func FreshenedHeader(kept stored.Header, update http.Header, received time.Time) http.Header {
+// It still has the new response's Age, from which the age of the entry is counted. If all lines find room there, they are in room, which is the header's from then on.
+func FreshenedHeader(kept stored.Header, update http.Header, received time.Time, room []string) http.Header {
 	update = field.WithoutHopByHop(update)
 	fields, lines := kept.Len()+1, 0
 	for _, values := range update {
@@ -159,7 +161,10 @@ func FreshenedHeader(kept stored.Header, update http.Header, received time.Time)
 		fields--
 	}
 	merged := make(http.Header, fields)
-	copied := make([]string, 0, lines)
+	copied := room[:0]
+	if lines > cap(room) {
+		copied = make([]string, 0, lines)
+	}
 	for name, values := range update {
 		if !describesContent(name) && !stored.SetsCookies(name) { // cookies are for the caller alone
 			from := len(copied)

@@ -28,7 +28,7 @@ func TestConditionalHeader(t *testing.T) {
 		{"no variant fits", "", nil, []*stored.Entry{a, b}, `If-None-Match: "a", W/"b"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := ConditionalHeader(header(test.request), test.selected, test.variants, asks(test.request))
+			got := ConditionalHeader(header(test.request), test.selected, test.variants, asks(test.request), new([1]string))
 			if diff := cmp.Diff(header(test.want), got); diff != "" {
 				t.Errorf("header (-want +got)\n%s", diff)
 			}
@@ -85,7 +85,7 @@ func TestUpdatingStoredHeaderFields(t *testing.T) {
 	storedFields := header("A: 1 | B: 2 | Content-Encoding: gzip | Content-Length: 5 | Content-Range: bytes 0-4/5 | Content-Type: a/b | Date: " + date(-100))
 	update := header("B: 3 | C: 4 | Connection: D | D: 5 | Content-Encoding: br | Content-Length: 0 | Content-Range: x | Content-Type: a/c | Age: 7")
 	want := header("A: 1 | B: 3 | C: 4 | Content-Encoding: gzip | Content-Length: 5 | Content-Range: bytes 0-4/5 | Content-Type: a/c | Age: 7 | Date: " + date(0))
-	if diff := cmp.Diff(want, FreshenedHeader(stored.NewHeader(storedFields), update, t0)); diff != "" {
+	if diff := cmp.Diff(want, FreshenedHeader(stored.NewHeader(storedFields), update, t0, nil)); diff != "" {
 		t.Errorf("header (-want +got)\n%s", diff)
 	}
 	if storedFields.Get("B") != "2" {
@@ -133,7 +133,7 @@ func FuzzUpdate(f *testing.F) {
 	f.Add("Content-Encoding", "gzip", "Connection", "X")
 	f.Fuzz(func(t *testing.T, name1, value1, name2, value2 string) {
 		kept := stored.NewHeader(http.Header{"Content-Encoding": {"br"}, "Content-Length": {"5"}, "X": {"1"}})
-		merged := FreshenedHeader(kept, http.Header{http.CanonicalHeaderKey(name1): {value1}, http.CanonicalHeaderKey(name2): {value2}}, time.Unix(0, 0))
+		merged := FreshenedHeader(kept, http.Header{http.CanonicalHeaderKey(name1): {value1}, http.CanonicalHeaderKey(name2): {value2}}, time.Unix(0, 0), nil)
 		for _, h := range []http.Header{kept.Map(), merged} {
 			if h.Get("Content-Encoding") != "br" || h.Get("Content-Length") != "5" {
 				t.Fatalf("%v", h)
@@ -171,7 +171,7 @@ func TestConditionalHeaderReplacesTheCallersConditions(t *testing.T) {
 	} {
 		kept := test.request.Clone()
 		a := ReadRequest(modeDefault, &http.Request{Header: test.request}, private)
-		if diff := cmp.Diff(test.want, ConditionalHeader(test.request, test.selected, test.variants, &a)); diff != "" {
+		if diff := cmp.Diff(test.want, ConditionalHeader(test.request, test.selected, test.variants, &a, new([1]string))); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", test.name, diff)
 		}
 		if diff := cmp.Diff(kept, test.request); diff != "" {
@@ -180,7 +180,7 @@ func TestConditionalHeaderReplacesTheCallersConditions(t *testing.T) {
 	}
 	since := header("If-Modified-Since: " + date(-5))
 	a := ReadRequest(modeDefault, &http.Request{Header: since}, private)
-	ConditionalHeader(since, undated, nil, &a)["If-Modified-Since"][0] = "changed"
+	ConditionalHeader(since, undated, nil, &a, new([1]string))["If-Modified-Since"][0] = "changed"
 	if since.Get("If-Modified-Since") != date(-5) {
 		t.Error("the lines of the caller's header are shared")
 	}
@@ -219,22 +219,22 @@ func TestUpdatingStoredHeaderFieldsThatStay(t *testing.T) {
 		{"the strong form of the weak tag", `ETag: "a"`, `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: W/"a" | Set-Cookie: a=b | Date: ` + date(0)},
 		{"another tag", `ETag: "b"`, `Content-Digest: old | Content-Md5: old | Content-Encoding: gzip | ETag: "b" | Set-Cookie: a=b | Date: ` + date(0)},
 	} {
-		if diff := cmp.Diff(header(test.want), FreshenedHeader(stored.NewHeader(kept), header(test.update), t0)); diff != "" {
+		if diff := cmp.Diff(header(test.want), FreshenedHeader(stored.NewHeader(kept), header(test.update), t0, nil)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", test.name, diff)
 		}
 	}
 	strong := header(`ETag: "a" | Date: ` + date(0))
-	if got := FreshenedHeader(stored.NewHeader(strong), header(`ETag: W/"a"`), t0).Get("Etag"); got != `W/"a"` {
+	if got := FreshenedHeader(stored.NewHeader(strong), header(`ETag: W/"a"`), t0, nil).Get("Etag"); got != `W/"a"` {
 		t.Errorf("a strong tag that the origin weakens is %s", got)
 	}
-	if got := FreshenedHeader(stored.NewHeader(header("A: 1")), header("Etag: \"a\""), t0).Get("Etag"); got != `"a"` {
+	if got := FreshenedHeader(stored.NewHeader(header("A: 1")), header("Etag: \"a\""), t0, nil).Get("Etag"); got != `"a"` {
 		t.Errorf("a tag where none was stored is %s", got)
 	}
-	if diff := cmp.Diff(header("A: 1 | Date: "+date(0)), FreshenedHeader(stored.NewHeader(header("A: 1")), nil, t0)); diff != "" {
+	if diff := cmp.Diff(header("A: 1 | Date: "+date(0)), FreshenedHeader(stored.NewHeader(header("A: 1")), nil, t0, nil)); diff != "" {
 		t.Errorf("an update without fields (-want +got)\n%s", diff)
 	}
 	update := header("A: 1 | A: 2 | B: 3")
-	merged := FreshenedHeader(stored.NewHeader(header("C: 4")), update, t0)
+	merged := FreshenedHeader(stored.NewHeader(header("C: 4")), update, t0, nil)
 	merged["A"] = append(merged["A"], "more")
 	if merged.Get("B") != "3" || len(update["A"]) != 2 {
 		t.Error("a field that is appended to runs into another")
