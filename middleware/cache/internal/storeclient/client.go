@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/plyhttp/ply/internal/timelimit"
 	"github.com/plyhttp/ply/store"
 )
 
@@ -73,6 +74,19 @@ func (g *Client) Patient(timeout time.Duration) *Client {
 	p := *g
 	p.Timeout, p.ignoreBreaker = timeout, true
 	return &p
+}
+
+// Within returns a context in which all calls of a request together take no longer than the timeout. The caller must call its End.
+func (g *Client) Within(ctx context.Context) *timelimit.Context {
+	return timelimit.Guarded(ctx, g.Timeout, ErrStoreHangs)
+}
+
+// limit returns ctx if Within has made it, and a call in it needs no limit of its own. Otherwise it makes one, which the caller must end.
+func (g *Client) limit(ctx context.Context) (l *timelimit.Context, end bool) {
+	if l, ok := ctx.(*timelimit.Context); ok && l.Limit <= g.Timeout && timelimit.IsGuarded(l) {
+		return l, false
+	}
+	return g.Within(ctx), true
 }
 
 // Get returns the records under some keys.
@@ -255,7 +269,7 @@ func (g *Client) do(ctx context.Context, l *lane, t task) error {
 		o.err = errOf(limit, t)
 		close(o.done)
 	}()
-	if !limit.wait(o.done) {
+	if !limit.Wait(o.done) {
 		return ContextError(limit)
 	}
 	if o.err != nil && limit.Err() != nil {
@@ -265,7 +279,7 @@ func (g *Client) do(ctx context.Context, l *lane, t task) error {
 }
 
 // enter takes a slot. A full lane counts as a store that hangs, and costs the caller no more than that does.
-func (l *lane) enter(limit *Limit) bool {
+func (l *lane) enter(limit *timelimit.Context) bool {
 	select {
 	case l.slots <- struct{}{}:
 		return true
@@ -293,7 +307,7 @@ func recovered(err *error) {
 
 // ContextError says why a call was not waited for: the store hangs, or the caller has gone.
 func ContextError(ctx context.Context) error {
-	if l, ok := ctx.(*Limit); ok && l.hangs() {
+	if l, ok := ctx.(*timelimit.Context); ok && l.Exceeded() {
 		return ErrStoreHangs
 	}
 	if cause := context.Cause(ctx); cause != ErrStoreHangs {

@@ -1,7 +1,6 @@
 // Package storeclient stands between a cache and a store.Store, which may hang, fail, panic or lie: no request waits for it beyond a deadline.
 //
-//	client.go    calls: room for those that hang, probes
-//	limit.go     the time that calls of a request may take together
+//	client.go    deadlines, room for calls that hang, probes
 //	breaker.go   when the store is left alone
 //	workers.go   what is done in the background, bounded
 package storeclient

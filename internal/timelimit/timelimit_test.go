@@ -1,0 +1,79 @@
+package timelimit
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var errLate = errors.New("the time is over")
+
+// A Context is as those of package context makes them, whether its timer has been made before it ends or not.
+func TestContextEndsAsThoseOfPackageContext(t *testing.T) {
+	gone := errors.New("the user has gone")
+	for name, test := range map[string]struct {
+		end        func(l *Context, caller context.CancelCauseFunc)
+		err, cause error
+	}{
+		"End":                 {func(l *Context, _ context.CancelCauseFunc) { l.End() }, context.Canceled, context.Canceled},
+		"the caller":          {func(_ *Context, caller context.CancelCauseFunc) { caller(gone) }, context.Canceled, gone},
+		"the time":            {func(*Context, context.CancelCauseFunc) { time.Sleep(time.Minute) }, context.DeadlineExceeded, errLate},
+		"the time, then End":  {func(l *Context, _ context.CancelCauseFunc) { time.Sleep(time.Minute); _ = l.Err(); l.End() }, context.DeadlineExceeded, errLate},
+		"the caller, and End": {func(l *Context, caller context.CancelCauseFunc) { caller(gone); _ = l.Err(); l.End() }, context.Canceled, gone},
+	} {
+		for _, used := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				parent, caller := context.WithCancelCause(t.Context())
+				defer caller(nil)
+				l := New(parent, time.Minute, errLate)
+				defer l.End()
+				var below context.Context
+				if used {
+					child, end := context.WithCancel(l)
+					defer end()
+					below = child
+				}
+				if l.Err() != nil || context.Cause(l) != nil {
+					t.Fatalf("%s: ended at once: %v", name, l.Err())
+				}
+				test.end(l, caller)
+				synctest.Wait()
+				if err := l.Err(); err != test.err {
+					t.Errorf("%s, used %t: %v, want %v", name, used, err, test.err)
+				}
+				if exceeded := l.Exceeded(); exceeded != (test.cause == errLate) {
+					t.Errorf("%s, used %t: its time is over: %t", name, used, exceeded)
+				}
+				if below == nil {
+					child, end := context.WithCancel(l)
+					defer end()
+					below = child
+				}
+				<-l.Done()
+				<-below.Done()
+				for what, ctx := range map[string]context.Context{"the limit": l, "a context below": below} {
+					if err, cause := ctx.Err(), context.Cause(ctx); err != test.err || !errors.Is(cause, test.cause) {
+						t.Errorf("%s, used %t, %s: %v, because %v, want %v, because %v", name, used, what, err, cause, test.err, test.cause)
+					}
+				}
+			})
+		}
+	}
+}
+
+// The earlier of two deadlines is the one that a store sees.
+func TestContextHasTheEarlierDeadline(t *testing.T) {
+	for _, seconds := range []time.Duration{30, 90} {
+		synctest.Test(t, func(t *testing.T) {
+			parent, cancel := context.WithTimeout(t.Context(), seconds*time.Second)
+			defer cancel()
+			l := New(parent, time.Minute, errLate)
+			defer l.End()
+			if at, ok := l.Deadline(); !ok || time.Until(at) != min(seconds*time.Second, time.Minute) {
+				t.Errorf("in %v", time.Until(at))
+			}
+		})
+	}
+}
