@@ -35,9 +35,10 @@ func (c *Cache) findDurable(f *lookup, a *rfc9111.Request, key []byte, r *http.R
 // readOwn reads what is stored under the request's own key and, unless that is likely to be enough, what does not vary on the whole query, in one call of the store.
 // complete means that readAlike need not be tried: it has been read, or the store fails.
 func (c *Cache) readOwn(ctx context.Context, f *lookup, a *rfc9111.Request, key []byte, r *http.Request) (complete bool) {
-	keys, tags := [2][]byte{key}, []invalidation.Tag(nil)
+	var room [2]invalidation.Tag
+	keys, tags := [2][]byte{key}, room[:0]
 	if c.foundKeys.has(key) {
-		tags = c.ownTags(r)
+		tags = c.ownTags(tags, r)
 	} else {
 		keys[1], _ = c.searchKey(r, a.Path) // without such a key, nothing is alike
 		tags = c.knownTags(r)

@@ -27,12 +27,12 @@ func (c *Cache) knownTags(r *http.Request) []invalidation.Tag {
 	return withPrincipal(r.Context(), c.endpointTags(c.tagsOf(r), r))
 }
 
-// ownTags are those of the known tags that what is stored under the request's own key can have. Others may be among them.
-func (c *Cache) ownTags(r *http.Request) []invalidation.Tag {
+// ownTags appends those of the known tags that what is stored under the request's own key can have. Others may be among them.
+func (c *Cache) ownTags(dst []invalidation.Tag, r *http.Request) []invalidation.Tag {
 	if !c.wholeURI {
-		return c.knownTags(r)
+		return append(dst, c.knownTags(r)...)
 	}
-	return withPrincipal(r.Context(), c.endpointTags([]invalidation.Tag{rfc9111.URITag(r)}, r))
+	return withPrincipal(r.Context(), c.endpointTags(append(dst, rfc9111.URITag(r)), r))
 }
 
 // groupsOf returns the tags of the groups that a response belongs to, and the one of all groups of its origin.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plyhttp/ply/internal/timelimit"
 )
 
 // newCallStore is a store with what calls need, and no connection.
@@ -109,6 +111,73 @@ func TestPanicOfClientIsAnError(t *testing.T) {
 		}
 		if len(s.slots) != 0 {
 			t.Error("the slot is still taken")
+		}
+	})
+}
+
+// A caller that has a goroutine for the call and does not wait beyond its context, as a cache has, lends it: the client ends with Options.Timeout.
+func TestReadOnTheGoroutineOfACaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCallStore(1)
+		caller, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ctx := timelimit.Guarded(caller, 100*time.Millisecond, context.DeadlineExceeded)
+		defer ctx.End()
+		var inner context.Context
+		begun := time.Now()
+		_, err := read(s, ctx, func(ctx context.Context) (int, error) {
+			inner = ctx
+			below, end := context.WithCancel(ctx)
+			defer end()
+			if at, ok := ctx.Deadline(); !ok || time.Until(at) != time.Second || ctx.Err() != nil {
+				t.Errorf("%v is left, %v", time.Until(at), ctx.Err())
+			}
+			cancel()
+			<-ctx.Done()
+			<-below.Done()
+			return 0, errors.New("i/o timeout")
+		})
+		if waited := time.Since(begun); err != context.DeadlineExceeded || waited != time.Second {
+			t.Errorf("%v after %v", err, waited)
+		}
+		if len(s.slots) != 0 {
+			t.Error("the slot is still taken")
+		}
+		if inner.Err() != context.DeadlineExceeded {
+			t.Errorf("the client's context: %v", inner.Err())
+		}
+		if _, err := read(s, ctx, func(context.Context) (int, error) { t.Error("the work began"); return 0, nil }); err == nil {
+			t.Error("a caller that has gone can begin")
+		}
+	})
+}
+
+// The context of a client ends with its call, and one that waits for a slot with its caller.
+func TestReadOnTheGoroutineOfACallerEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCallStore(1)
+		ctx := timelimit.Guarded(t.Context(), 100*time.Millisecond, context.DeadlineExceeded)
+		defer ctx.End()
+		for _, waits := range []bool{false, true} {
+			var inner context.Context
+			got, err := read(s, ctx, func(ctx context.Context) (int, error) {
+				if inner = ctx; waits {
+					ctx.Done()
+				}
+				return 7, nil
+			})
+			if got != 7 || err != nil || inner.Err() != context.Canceled {
+				t.Errorf("%d, %v, and then %v", got, err, inner.Err())
+			}
+			<-inner.Done()
+		}
+		if s.answered.Load() != 2 {
+			t.Errorf("%d answers", s.answered.Load())
+		}
+		s.slots <- struct{}{}
+		begun := time.Now()
+		if _, err := read(s, ctx, func(context.Context) (int, error) { t.Error("the work began"); return 0, nil }); err != context.DeadlineExceeded || time.Since(begun) != 100*time.Millisecond {
+			t.Errorf("%v after %v", err, time.Since(begun))
 		}
 	})
 }

@@ -33,6 +33,7 @@
 //	store.go, scan.go            the calls of a store; listing
 //	record.go, script.go         the format of a record; changes by compare-and-swap
 //	call.go, limit.go, resp.go   calls that end with their context; replies that announce too much
+//	mget.go                      several records in one reply
 //	notify.go, track.go, echo.go   changes that others make, and those that this store makes itself
 //	log.go                       what go-redis logs
 //

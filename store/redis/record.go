@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/plyhttp/ply/internal/storetext"
@@ -50,29 +49,33 @@ func decode(key string, value []byte) (store.Record, error) {
 	if !ok || len(value) == len(line)+1 {
 		return store.Record{}, errForeign
 	}
-	r, named, ok := decodeHead(string(line))
-	if !ok || named != key {
+	r, named, ok := decodeHead(line)
+	if !ok || string(named) != key {
 		return store.Record{}, errForeign
 	}
 	r.Data = value[len(line)+1:]
 	return r, nil
 }
 
-// decodeHead returns what the first line of a value says of its record, and the key that it names.
-func decodeHead(line string) (r store.Record, key string, ok bool) {
-	line, isOurs := strings.CutPrefix(line, magic)
-	fields := strings.SplitN(line, " ", 6)
-	if !isOurs || len(fields) != 6 || !isVersion(fields[0]) || len(fields[1]) != 15 || !strings.HasPrefix(fields[5], "label=") {
-		return store.Record{}, "", false
+// decodeHead returns what the first line of a value says of its record, and the key that it names, which is a part of the line.
+func decodeHead(line []byte) (r store.Record, key []byte, ok bool) {
+	line, isOurs := bytes.CutPrefix(line, []byte(magic))
+	version, line, _ := bytes.Cut(line, []byte(" "))
+	ends, line, _ := bytes.Cut(line, []byte(" "))
+	name, line, _ := bytes.Cut(line, []byte(" "))
+	owner, line, _ := bytes.Cut(line, []byte(" "))
+	key, label, _ := bytes.Cut(line, []byte(" "))
+	if !isOurs || !isVersion(version) || len(ends) != 15 || !bytes.HasPrefix(label, []byte("label=")) {
+		return store.Record{}, nil, false
 	}
-	expires, err := strconv.ParseUint(fields[1], 10, 63)
-	kind, isKind := kindOf(fields[2])
-	owner, hasOwner := strings.CutPrefix(fields[3], "owner=")
-	key, hasKey := strings.CutPrefix(fields[4], "key=")
-	if err != nil || !isKind || !hasOwner || owner != "" && !storetext.ValidKey(owner) || !hasKey {
-		return store.Record{}, "", false
+	expires, err := strconv.ParseUint(string(ends), 10, 63)
+	kind, isKind := kindOf(name)
+	owner, hasOwner := bytes.CutPrefix(owner, []byte("owner="))
+	key, hasKey := bytes.CutPrefix(key, []byte("key="))
+	if err != nil || !isKind || !hasOwner || len(owner) > 0 && !storetext.ValidKey(string(owner)) || !hasKey {
+		return store.Record{}, nil, false
 	}
-	r = store.Record{Version: fields[0], Kind: kind, Owner: owner}
+	r = store.Record{Version: string(version), Kind: kind, Owner: string(owner)}
 	if expires != 0 {
 		r.Expires = time.UnixMilli(int64(expires))
 	}
@@ -92,20 +95,20 @@ func kindName(k store.Kind) string {
 }
 
 // kindOf returns the kind with a name, 0 for names of kinds that are not known yet.
-func kindOf(name string) (store.Kind, bool) {
+func kindOf(name []byte) (store.Kind, bool) {
 	for k := store.KindEntry; k <= store.KindSetup; k++ {
-		if name == k.String() {
+		if string(name) == k.String() {
 			return k, true
 		}
 	}
-	n, _ := strconv.ParseUint(name, 10, 8)
-	return store.Kind(n), name != "" && !strings.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	n, _ := strconv.ParseUint(string(name), 10, 8)
+	return store.Kind(n), len(name) > 0 && !bytes.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 }
 
-func isVersion(text string) bool {
+func isVersion(text []byte) bool {
 	if len(text) != 16 {
 		return false
 	}
-	_, err := strconv.ParseUint(text, 16, 64)
+	_, err := strconv.ParseUint(string(text), 16, 64)
 	return err == nil
 }

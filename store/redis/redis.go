@@ -81,6 +81,7 @@ func setDefault[T comparable](field *T, value T) {
 type Store struct {
 	client goredis.UniversalClient
 	own    bool // Open made the client
+	single bool // and it is one server's
 	prefix string
 	opt    Options
 	slots  chan struct{} // a token for each call that runs
@@ -152,6 +153,8 @@ func New(client goredis.UniversalClient, o Options) (*Store, error) {
 
 func newStore(client goredis.UniversalClient, own bool, o Options) *Store {
 	s := &Store{client: client, own: own, prefix: o.Namespace + ":", opt: o, slots: make(chan struct{}, o.Connections)}
+	_, one := client.(*goredis.Client)
+	s.single = own && one
 	s.listeners.store = s
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -145,34 +146,52 @@ const pipelined = 16
 
 // GetMulti implements [store.MultiGetter]. What is not a string counts as absent.
 func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
-	records := make([]store.Record, 0, len(keys))
+	m := &manyReply{store: s}
+	records := m.records[:0]
 	for len(keys) > 0 {
 		n := min(len(keys), pipelined)
-		values, err := s.values(ctx, keys[:n], s.lastByte())
-		if err != nil {
+		var err error
+		m.keys = keys[:n]
+		if records, err = s.appendRecords(ctx, records, m); err != nil {
 			return nil, wrap("get", err)
-		}
-		now := time.Now()
-		for i, value := range values {
-			r, err := s.record(keys[i], value, now)
-			if err != nil {
-				return nil, wrap("get", err)
-			}
-			records = append(records, r)
 		}
 		keys = keys[n:]
 	}
 	return records, nil
 }
 
-// values returns the values under some keys, each up to its byte number last.
-func (s *Store) values(ctx context.Context, keys []string, last int64) ([][]byte, error) {
-	names := make([]string, len(keys))
-	for i, key := range keys {
-		if err := storetext.CheckKey("redis", key); err != nil {
+// appendRecords appends the records under m's keys, which it reads in one go.
+func (s *Store) appendRecords(ctx context.Context, records []store.Record, m *manyReply) ([]store.Record, error) {
+	keys := m.keys
+	if s.single {
+		if reply, err := read(s, ctx, m.read); err == nil {
+			if all, err := m.append(records, reply); !errors.Is(err, errReply) {
+				return all, err
+			}
+		} else if ctx.Err() != nil {
 			return nil, err
 		}
-		names[i] = s.prefix + key
+	}
+	values, err := s.values(ctx, keys, s.lastByte())
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	for i, value := range values {
+		r, err := s.record(keys[i], value, now)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, nil
+}
+
+// values returns the values under some keys, each up to its byte number last.
+func (s *Store) values(ctx context.Context, keys []string, last int64) ([][]byte, error) {
+	names, err := s.names(make([]string, 0, len(keys)), keys)
+	if err != nil {
+		return nil, err
 	}
 	return read(s, ctx, func(ctx context.Context) ([][]byte, error) {
 		pipe := s.client.Pipeline()
@@ -192,4 +211,24 @@ func (s *Store) values(ctx context.Context, keys []string, last int64) ([][]byte
 		}
 		return values, nil
 	})
+}
+
+// names appends what keys are called in Redis. The names share their bytes.
+func (s *Store) names(names, keys []string) ([]string, error) {
+	bytes := 0
+	for _, key := range keys {
+		if err := storetext.CheckKey("redis", key); err != nil {
+			return nil, err
+		}
+		bytes += len(s.prefix) + len(key)
+	}
+	var all strings.Builder
+	all.Grow(bytes)
+	for _, key := range keys {
+		from := all.Len()
+		all.WriteString(s.prefix)
+		all.WriteString(key)
+		names = append(names, all.String()[from:])
+	}
+	return names, nil
 }

@@ -70,7 +70,7 @@ func (w *walk) add(ctx context.Context, name string, r store.Record) bool {
 	if l.set == nil {
 		return true
 	}
-	w.store.prepare(l.set, at, now)
+	w.store.prepare(l.set, now)
 	if w.wanted != nil && !w.wanted(l.set) {
 		return true
 	}

@@ -147,7 +147,7 @@ func (d *Store) readAll(ctx context.Context, all []wanted, tags []invalidation.T
 		}
 		h.current = seen.currentOf(h.set, &pending)
 		if h.set != all[i].copied {
-			d.prepare(h.set, all[i].at, now)
+			d.prepare(h.set, now)
 		}
 	}
 	return nil
@@ -162,14 +162,18 @@ func (h *readResult) open(w *wanted, data []byte, now time.Time) {
 		h.set = c
 		return
 	}
-	set, err := decode(data, w.at.Hash)
+	set, err := decodeLone(data, w.at.Hash)
 	switch {
 	case errors.Is(err, ErrNewer):
 		h.newer = true
 	case err != nil:
 		h.damaged = true
 	default:
-		h.set = set
+		set.at = w.at
+		for _, e := range set.Entries {
+			e.RecordKey = &set.at
+		}
+		h.set = &set.Variants
 	}
 }
 
@@ -184,9 +188,8 @@ func (s *Snapshot) currentOf(set *stored.Variants, pending *pendingSnapshot) *st
 }
 
 // prepare completes responses that were read from the store.
-func (d *Store) prepare(set *stored.Variants, at stored.RecordKey, now time.Time) {
+func (d *Store) prepare(set *stored.Variants, now time.Time) {
 	for _, e := range set.Entries {
-		e.RecordKey = &at
 		if h, had := e.Header.WithoutCookies(); had && !d.Cookies { // another process, or an older version, has stored them
 			e.Header = h
 			e.Derive()

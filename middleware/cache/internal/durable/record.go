@@ -190,11 +190,21 @@ type lone struct {
 	entry       stored.Entry
 	tags        [1]invalidation.Tag
 	generations [1]stored.Generation
+	at          stored.RecordKey
 }
 
 // decode reads the record that was put for a key with this hash.
 // It checks each length before it allocates. Bodies are parts of the record; nothing else is.
 func decode(record []byte, hash [32]byte) (*stored.Variants, error) {
+	set, err := decodeLone(record, hash)
+	if err != nil {
+		return nil, err
+	}
+	return &set.Variants, nil
+}
+
+// decodeLone is decode for one who has a use for the rest of the memory.
+func decodeLone(record []byte, hash [32]byte) (*lone, error) {
 	payload, err := Unseal(record, entryKind)
 	if err != nil {
 		return nil, err
@@ -233,7 +243,7 @@ func decode(record []byte, hash [32]byte) (*stored.Variants, error) {
 	if w.Rest != "" || len(bodies) > 0 {
 		return nil, ErrDamaged
 	}
-	return set, nil
+	return first, nil
 }
 
 // decodeEntry reads what appendEntry wrote into e, which is empty but for room in its slices, and returns how many bytes of the body are in the record.

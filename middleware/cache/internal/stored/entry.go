@@ -189,10 +189,19 @@ func (e *Entry) HitFields(age, left time.Duration) *hitFields {
 	if s := e.hitFields.Load(); s != nil && s.second == second && !e.Rules.Sliding {
 		return s
 	}
-	s := &hitFields{second: second, Age: strconv.FormatInt(second, 10)}
-	s.Status = cachestatus.Status{Hit: true, TTL: TTL(left), HasTTL: true}.String()
-	e.hitFields.Store(s)
-	return s
+	s := hitFieldsAt(second, left)
+	e.hitFields.Store(&s)
+	return &s
+}
+
+// HitFieldsOnce is HitFields of an entry that is not served again.
+func HitFieldsOnce(age, left time.Duration) hitFields {
+	return hitFieldsAt(int64(age/time.Second), left)
+}
+
+func hitFieldsAt(second int64, left time.Duration) hitFields {
+	status := cachestatus.Status{Hit: true, TTL: TTL(left), HasTTL: true}
+	return hitFields{second: second, Age: strconv.FormatInt(second, 10), Status: status.String()}
 }
 
 // TTL is the remaining freshness at now; see the function of that name.
