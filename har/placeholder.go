@@ -2,6 +2,7 @@ package har
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/plyhttp/ply/redact"
@@ -15,6 +16,9 @@ const (
 
 var (
 	onlyPlaceholder = regexp.MustCompile(`^` + placeholder + `$`)
+
+	// someNumber is a placeholder with a number in a longer text.
+	someNumber = regexp.MustCompile(`\b` + redact.Placeholder + `-[1-9][0-9]*\b`)
 
 	// onlyUserinfo is the userinfo of a URL that has no secrets, and what is before it.
 	onlyUserinfo = regexp.MustCompile(`^[^/?#]*//` + placeholder + `(?::` + placeholder + `)?@`)
@@ -39,7 +43,11 @@ func (o *Options) HeaderValue(name, value string) string {
 	case strings.EqualFold(name, "Set-Cookie"):
 		return setCookieLine(value)
 	}
-	return withPlaceholders(value, o.Redactor.HeaderValue(name, value))
+	shown := withPlaceholders(value, o.Redactor.HeaderValue(name, value))
+	if numbers := slices.Compact(someNumber.FindAllString(value, -1)); shown == redact.Placeholder && len(numbers) == 1 {
+		return numbers[0] // it has one secret, and what else it has is hidden
+	}
+	return shown
 }
 
 // cookieLine returns a line of Cookie with the pairs that have no secrets.

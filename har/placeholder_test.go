@@ -26,7 +26,9 @@ func TestPlaceholdersWithNumbersStay(t *testing.T) {
 		"an attribute of its own":          {"Set-Cookie", "sid=REDACTED-1; hush; x=hush", "sid=REDACTED-1"},
 		"more than a placeholder":          {"Authorization", "REDACTED-1hush", "REDACTED"},
 		"a number that is none":            {"Authorization", "REDACTED-01", "REDACTED"},
-		"several lines":                    {"Authorization", "REDACTED-1\nhush", "REDACTED"},
+		"several lines":                    {"Authorization", "REDACTED-1\nhush", "REDACTED-1"},
+		"a placeholder among others":       {"Sec-Websocket-Protocol", "hush, bearer, REDACTED-2", "REDACTED-2"},
+		"several placeholders":             {"X-Context", `["REDACTED-2","hush","REDACTED-3"]`, "REDACTED"},
 		"a value before the placeholder":   {"Location", "/?token=hush&token=REDACTED-1", "/?token=REDACTED&token=REDACTED-1"},
 		"a password":                       {"Location", "https://REDACTED-1:hush@h.example/", "https://REDACTED:REDACTED@h.example/"},
 	} {

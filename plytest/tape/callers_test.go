@@ -224,6 +224,18 @@ var waysToSayWho = map[string]func(t *testing.T, h http.RoundTripper, user strin
 	"a cookie": func(t *testing.T, h http.RoundTripper, user string) (string, error) {
 		return sendWith(t, h, "GET", "http://h.example/me", "", "Cookie", "theme=dark; sid=s-"+user)
 	},
+	"a pair in content": func(t *testing.T, h http.RoundTripper, user string) (string, error) {
+		return sendWith(t, h, "POST", "http://h.example/me", `[["Authorization","Bearer t-`+user+`"],["Accept","a"]]`)
+	},
+	"a document in content": func(t *testing.T, h http.RoundTripper, user string) (string, error) {
+		return sendWith(t, h, "POST", "http://h.example/me", `query={me(token:"t-`+user+`"){id}}`)
+	},
+	"a certificate": func(t *testing.T, h http.RoundTripper, user string) (string, error) {
+		return sendWith(t, h, "GET", "http://h.example/me", "", "X-Forwarded-Client-Cert", "By=spiffe://h.example;URI=spiffe://"+user)
+	},
+	"a protocol of a WebSocket": func(t *testing.T, h http.RoundTripper, user string) (string, error) {
+		return sendWith(t, h, "GET", "http://h.example/me", "", "Sec-WebSocket-Protocol", "chat, bearer, t-"+user)
+	},
 	"a key beside what both have": func(t *testing.T, h http.RoundTripper, user string) (string, error) {
 		return sendWith(t, h, "GET", "http://h.example/me", "", "Authorization", "Basic app", "X-Api-Key", "k-"+user)
 	},
@@ -267,6 +279,7 @@ func TestUsersWhoDifferOnlyInSecretsOfAnyPlaceStayApart(t *testing.T) {
 			require.Equal(t, 4, strings.Count(text.String(), "ada")+strings.Count(text.String(), "bob"), "as answers alone")
 			for _, e := range recorded.Exchanges {
 				e.Response.Header.Set("Cache-Control", "private, max-age=3600")
+				e.Response.Header.Set("Vary", "X-Forwarded-Client-Cert, Sec-WebSocket-Protocol")
 				e.Request.Method, e.Response.Length = "GET", -1
 			}
 			report, err := tape.Replay(t.Context(), recorded, tape.ReplayOptions{Chain: cached(cache.Options{})})

@@ -30,7 +30,7 @@ func throughArchive(t *testing.T, record func(h http.RoundTripper), origin handl
 func TestArchiveWithoutSecretsKeepsUsersApart(t *testing.T) {
 	mine(t)
 	for name, send := range waysToSayWho {
-		if name == "content" { // which no archive without secrets has
+		if strings.HasSuffix(name, "content") { // which no archive without secrets has
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

@@ -61,6 +61,8 @@ func (d redaction) secretSpans(contentType string, body []byte) []secret {
 		return merged(d.xmlSpans(body), d.urlSpans(body))
 	case strings.HasPrefix(mediaType, "application/") && strings.Contains(mediaType, "json") && !form.Match(body), startsJSON(body):
 		return d.jsonSpans(body)
+	case mediaType == "application/graphql":
+		return merged(d.argumentSpans(body), d.urlSpans(body))
 	case mediaType == "" || mediaType == "text/plain" || mediaType == "text/html" || strings.Contains(mediaType, "json"):
 		if form.Match(body) {
 			return d.formSpans(body)
@@ -125,9 +127,9 @@ func (d redaction) eventSpans(body []byte) (spans []secret) {
 func (d redaction) partSpans(body []byte, boundary string) (spans []secret) {
 	offset := 0
 	for part := range bytes.SplitSeq(body, []byte("--"+boundary)) {
-		if head, content, ok := bytes.Cut(part, []byte("\r\n\r\n")); ok {
-			begin := offset + len(head) + len("\r\n\r\n")
-			content = bytes.TrimSuffix(content, []byte("\r\n"))
+		if head, content, ok := cutHead(part); ok {
+			begin := offset + len(part) - len(content)
+			content = bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))
 			contentType, name := partHeader(head)
 			switch {
 			case len(content) == 0:
@@ -142,6 +144,14 @@ func (d redaction) partSpans(body []byte, boundary string) (spans []secret) {
 		offset += len(part) + len("--"+boundary)
 	}
 	return spans
+}
+
+// cutHead cuts a part after its header. Some clients end lines with a line feed alone.
+func cutHead(part []byte) (head, content []byte, ok bool) {
+	if head, content, ok = bytes.Cut(part, []byte("\r\n\r\n")); ok {
+		return head, content, ok
+	}
+	return bytes.Cut(part, []byte("\n\n"))
 }
 
 // messageSpans looks into a message of HTTP/1.1 (RFC 9112 §10), as batches of requests have them.
@@ -171,8 +181,8 @@ func (d redaction) messageSpans(body []byte) (spans []secret) {
 
 // partHeader returns the type of a part and the name of its field.
 func partHeader(head []byte) (contentType, name string) {
-	for line := range strings.SplitSeq(string(head), "\r\n") {
-		field, value, _ := strings.Cut(line, ":")
+	for line := range strings.Lines(string(head)) {
+		field, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		switch strings.ToLower(field) {
 		case "content-type":
 			contentType = strings.TrimSpace(value)
@@ -203,7 +213,7 @@ func (d redaction) formSpans(body []byte) (spans []secret) {
 					decoded = string(value)
 				}
 				spans = append(spans, secret{offset + len(name) + 1, offset + len(part), redact.Placeholder, plain, decoded})
-			} else if inner := inForm(value); looksNested(string(inner.text)) {
+			} else if inner := inForm(value); looksNested(string(inner.text)) || looksGraphQL(inner.text) {
 				spans = append(spans, moved(inner.outer(d.textSpans(inner.text)), offset+len(name)+1)...)
 			}
 		}
@@ -212,53 +222,81 @@ func (d redaction) formSpans(body []byte) (spans []secret) {
 	return spans
 }
 
+// inXML has the state of a search through elements.
+type inXML struct {
+	redaction
+	body   []byte
+	hidden int  // up to where a text is hidden
+	within int  // up to where an element is that has the name of a secret and others in it
+	beside bool // the element before is the name of a secret: the next text that holds is its value
+}
+
 // xmlSpans returns where the text of elements and the values of attributes are that have the name of a secret, without their prefix. Of an element with others in it,
-// those are secrets that hold its value.
-// The name Key alone is that of an object in the APIs of object stores.
+// those are secrets that hold its value; beside an element that has such a name for its text, the next one.
 func (d redaction) xmlSpans(body []byte) (spans []secret) {
-	secretName := func(name string) bool { return !strings.EqualFold(name, "key") && d.hides(name) }
-	hidden, within := 0, 0 // up to where a text is hidden, and an element is that has the name of a secret and others in it
+	x := &inXML{redaction: d, body: body}
 	for _, at := range tag.FindAllSubmatchIndex(body, -1) {
-		if at[0] < hidden { // in a comment of a text that is hidden
+		if at[0] < x.hidden { // in a comment of a text that is hidden
 			continue
 		}
 		name := string(body[at[2]:at[3]])
-		spans = append(spans, d.attributeSpans(body, at[3], at[1], secretName)...)
-		isSecret := secretName(name)
-		if body[at[1]-1] != '>' || body[at[1]-2] == '/' || !isSecret && (at[0] >= within || !d.holds(name)) {
-			continue
-		}
-		text := body[at[1] : at[1]+textLength(body[at[1]:])]
-		hidden = at[1] + len(text)
-		value := bytes.TrimSpace(text)
-		if len(value) > 0 {
-			begin := at[1] + bytes.Index(text, value)
-			spans = append(spans, xmlSecret(begin, value, name))
-		} else if isSecret { // up to its end, or that of content that was cut
-			end := bytes.Index(body[at[1]:], []byte(name+">"))
-			if end < 0 {
-				end = len(body) - at[1]
-			}
-			within = max(within, at[1]+end)
+		attributes, labelled := x.attributeSpans(at[3], at[1])
+		spans = append(spans, attributes...)
+		if body[at[1]-1] == '>' && body[at[1]-2] != '/' {
+			spans = append(spans, x.elementSpans(at, name)...)
+			x.beside = x.beside || labelled
 		}
 	}
 	return spans
 }
 
+// secretName reports whether a name is that of a secret. The name Key alone is that of an object in the APIs of object stores.
+func (x *inXML) secretName(name string) bool { return !strings.EqualFold(name, "key") && x.hides(name) }
+
+// elementSpans returns the text of an element if it is a secret, and takes down what it says of those after it.
+func (x *inXML) elementSpans(at []int, name string) []secret {
+	isSecret := x.secretName(name)
+	holds := at[0] < x.within && x.holds(name) || x.beside && (x.holds(name) || slices.Contains(ofXMLRPC, strings.ToLower(name)))
+	if !isSecret && !holds && !x.beside && !labels(name) {
+		return nil
+	}
+	text := x.body[at[1] : at[1]+textLength(x.body[at[1]:])]
+	value := bytes.TrimSpace(text)
+	switch {
+	case len(value) == 0 && isSecret: // up to its end, or that of content that was cut
+		end := bytes.Index(x.body[at[1]:], []byte(name+">"))
+		if end < 0 {
+			end = len(x.body) - at[1]
+		}
+		x.within = max(x.within, at[1]+end)
+	case len(value) == 0:
+	case isSecret || holds:
+		x.hidden, x.beside = at[1]+len(text), false
+		return []secret{xmlSecret(at[1]+bytes.Index(text, value), value, name)}
+	default:
+		x.beside = labels(name) && x.namesSecret(string(value)) && x.secretName(string(value))
+	}
+	return nil
+}
+
+// ofXMLRPC are the elements of values in XML-RPC and in property lists.
+var ofXMLRPC = []string{"string", "base64", "int", "i4", "integer"}
+
 // attributeSpans looks into the attributes of a tag: those with the name of a secret, and the value of one that another names, as in <add key="password" value="…"/>.
-func (d redaction) attributeSpans(body []byte, from, to int, secretName func(string) bool) (spans []secret) {
-	all := attribute.FindAllSubmatchIndex(body[from:to], -1)
-	labelled := slices.ContainsFunc(all, func(a []int) bool {
-		value := string(body[from+max(a[4], a[6]) : from+max(a[5], a[7])])
-		return labels(string(body[from+a[2]:from+a[3]])) && secretName(value)
+// labelled reports whether one names a secret.
+func (x *inXML) attributeSpans(from, to int) (spans []secret, labelled bool) {
+	all := attribute.FindAllSubmatchIndex(x.body[from:to], -1)
+	labelled = slices.ContainsFunc(all, func(a []int) bool {
+		value := string(x.body[from+max(a[4], a[6]) : from+max(a[5], a[7])])
+		return labels(string(x.body[from+a[2]:from+a[3]])) && x.secretName(value)
 	})
 	for _, a := range all {
 		begin, end := from+max(a[4], a[6]), from+max(a[5], a[7])
-		if name := string(body[from+a[2] : from+a[3]]); begin < end && (secretName(name) || labelled && d.holds(name)) {
-			spans = append(spans, xmlSecret(begin, body[begin:end], name))
+		if name := string(x.body[from+a[2] : from+a[3]]); begin < end && (x.secretName(name) || labelled && x.holds(name)) {
+			spans = append(spans, xmlSecret(begin, x.body[begin:end], name))
 		}
 	}
-	return spans
+	return spans, labelled
 }
 
 // xmlSecret is the secret that is a text. XML does not say which text is a number: one of digits becomes 0, as in JSON, so that it still decodes.

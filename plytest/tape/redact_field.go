@@ -10,9 +10,12 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
+// certificates are fields in which a proxy says what certificate its client has shown (RFC 9440): whose the request is.
+var certificates = []string{"X-Forwarded-Client-Cert", "Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "X-Client-Certificate", "X-Ssl-Cert", "X-Ssl-Client-Cert", "Ssl-Client-Cert", "X-Amzn-Mtls-Clientcert", "X-Amzn-Mtls-Clientcert-Leaf", "X-Arr-Clientcert"}
+
 // hidesField reports whether the values of a header field are hidden.
 func (d redaction) hidesField(name string) bool {
-	return redact.IsSecretHeader(name) || d.redactor != nil && slices.ContainsFunc(d.redactor.HideHeaders, func(s string) bool { return strings.EqualFold(s, name) })
+	return redact.IsSecretHeader(name) || slices.ContainsFunc(certificates, func(s string) bool { return strings.EqualFold(s, name) }) || d.redactor != nil && slices.ContainsFunc(d.redactor.HideHeaders, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 // header hides the secrets of a header.
@@ -25,19 +28,10 @@ func (d redaction) header(h http.Header) http.Header {
 		hidden := d.hidesField(name)
 		field := http.CanonicalHeaderKey(name)
 		for _, line := range h[name] {
-			switch {
-			case hidden:
+			if hidden {
 				line = d.line(field, line)
-			case inAnyField.MatchString(line):
-				line = d.hide(field, credential(line))
-			case field == "Location" || field == "Content-Location" || field == "Referer":
-				line = d.url(field, line)
-			case startsJSON([]byte(line)):
-				line = d.json(line)
-			case field == "Sec-Websocket-Protocol":
-				line = d.subprotocols(line)
-			case field == "Link" || field == "Refresh" || strings.HasPrefix(field, "X-") && strings.Contains(line, "=") || strings.Contains(line, "://") || strings.Contains(line, "?"):
-				line = d.text(line)
+			} else {
+				line = d.otherLine(field, line)
 			}
 			c[name] = append(c[name], line)
 		}
@@ -45,8 +39,48 @@ func (d redaction) header(h http.Header) http.Header {
 	return c
 }
 
+// otherLine hides the secrets in a line of a field that is not hidden itself.
+func (d redaction) otherLine(field, line string) string {
+	switch {
+	case inAnyField.MatchString(line), isPlaceholder(line): // of an archive, which has no more of it
+		return d.hide(field, credential(line))
+	case field == "Location" || field == "Content-Location" || field == "Referer":
+		return d.url(field, line)
+	case startsJSON([]byte(line)):
+		return d.json(line)
+	case inLine.MatchString(line):
+		return d.fieldLine(line)
+	case field == "Sec-Websocket-Protocol":
+		return d.subprotocols(line)
+	case mayHaveURLs(field, line):
+		return d.text(line)
+	}
+	return line
+}
+
+func mayHaveURLs(field, line string) bool {
+	return field == "Link" || field == "Refresh" || strings.HasPrefix(field, "X-") && strings.Contains(line, "=") || strings.Contains(line, "://") || strings.Contains(line, "?")
+}
+
 // inAnyField are credentials that show by themselves what they are, in a field of any name: those of a proxy, say, or the JSON Web Token of a load balancer.
-var inAnyField = regexp.MustCompile(`^(?:(?i:bearer|basic|dpop) +[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*)$`)
+var (
+	inAnyField     = regexp.MustCompile(`^(?:` + itself + `)$`)
+	someCredential = regexp.MustCompile(`\b(?:` + itself + `)`)
+)
+
+const itself = `(?i:bearer|basic|dpop) +[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*`
+
+// inLine is a line of a header with credentials, in a field that has another.
+var inLine = regexp.MustCompile(`^(?i:((?:proxy-)?authorization|cookie|set-cookie|x-[\w-]+)):[ \t]*(\S.*)$`)
+
+// fieldLine hides the value of a line of a header, if its field is hidden.
+func (d redaction) fieldLine(line string) string {
+	at := inLine.FindStringSubmatchIndex(line)
+	if !d.hidesField(line[at[2]:at[3]]) {
+		return d.text(line)
+	}
+	return line[:at[4]] + d.line(http.CanonicalHeaderKey(line[at[2]:at[3]]), line[at[4]:])
+}
 
 // json hides the secrets of a field that is JSON.
 func (d redaction) json(line string) string {
@@ -54,20 +88,43 @@ func (d redaction) json(line string) string {
 	return string(text)
 }
 
-// inSubprotocols is a token among the protocols of a WebSocket, where browsers can send none in a field of its own: after a word for one, or as a Kubernetes server has it.
-var inSubprotocols = regexp.MustCompile(`(?i)((?:^|[\s,])(?:bearer|access_token|token|auth|authorization)\s*,\s*|bearer\.authorization\.k8s\.io\.)([^\s,]+)`)
+// subprotocol is one of those that a WebSocket offers: browsers can send credentials in no other field.
+var subprotocol = regexp.MustCompile(`[^\s,]+`)
 
+// subprotocols hides tokens among the protocols of a WebSocket: those after a word for one (bearer, abc), behind one (openai-insecure-api-key.abc), JSON Web Tokens,
+// and a header in base64, as AppSync has it (header-abc).
 func (d redaction) subprotocols(line string) string {
 	var spans []secret
-	for _, at := range inSubprotocols.FindAllStringSubmatchIndex(line, -1) {
-		spans = append(spans, secret{at[4], at[5], redact.Placeholder, "Sec-Websocket-Protocol", line[at[4]:at[5]]})
+	named := false // by the one before
+	for _, at := range subprotocol.FindAllStringIndex(line, -1) {
+		word, begin := line[at[0]:at[1]], at[0]
+		behind := strings.LastIndexAny(word, ".=:~")
+		switch {
+		case named, inAnyField.MatchString(word):
+			named = false
+		case strings.HasPrefix(strings.ToLower(word), "header-"):
+			begin += len("header-")
+		case behind >= 0 && namesToken(word[:behind]):
+			begin += behind + 1
+		default:
+			named = namesToken(word)
+			continue
+		}
+		if begin < at[1] {
+			spans = append(spans, secret{begin, at[1], redact.Placeholder, "Sec-Websocket-Protocol", line[begin:at[1]]})
+		}
 	}
 	text, _ := replaced([]byte(line), d.numbered("", spans), nil)
 	return string(text)
 }
 
+// namesToken reports whether a protocol of a WebSocket, or what is before a dot in it, is a word for a token.
+func namesToken(word string) bool {
+	return redact.IsSecretName(word) || strings.EqualFold(word, "authorization") || strings.HasSuffix(word, "bearer.authorization.k8s.io")
+}
+
 // folded is a further cookie in a line of Set-Cookie, where a server or a library has put several into one.
-var folded = regexp.MustCompile("," + `[ \t]*[\w!#$%&'*+.^|~` + "`" + `-]+=[^;,]*`)
+var folded = regexp.MustCompile(`,[ \t]*[^\s=;,]+[ \t]*=[^;,]*`)
 
 // line hides a line of a field that is hidden. Of cookies the names stay, so that the cookies of a replay come and go as they did.
 func (d redaction) line(field, line string) string {

@@ -17,18 +17,36 @@ type jsonLevel struct {
 	name                  string
 
 	within bool     // it is the value of a secret, or in one: {"password": {"new": "…"}}
+	held   bool     // it is the value of a member that holds
 	named  bool     // a member says the name of a secret: {"name": "password", "value": "…"}
 	values []secret // of the members that are secrets if so
+
+	listed bool     // it is a list in a list, or in no other value, as a pair of a name and a value is
+	count  int      // of the elements of a list before the next one
+	after  bool     // the element before the next one is the name of a secret
+	pair   []secret // the second element of a pair
 }
+
+// typed are the members in which an API has a value by its type: DynamoDB, Firestore.
+var typed = []string{"S", "N", "B", "SS", "NS", "BS", "stringValue", "integerValue", "bytesValue"}
 
 // holds reports whether a member or an element of a secret, or one beside the name of a secret, has its value.
 func (d redaction) holds(name string) bool {
-	return slices.Contains([]string{"value", "values", "val", "v", "new", "old", "current", "previous", "raw", "plain", "plaintext", "text", "data", "content"}, strings.ToLower(name)) && !d.isShown(name)
+	return (slices.Contains([]string{"value", "values", "val", "v", "new", "old", "current", "previous", "raw", "plain", "plaintext", "text", "data", "content", "parametervalue", "headervalue"}, strings.ToLower(name)) ||
+		slices.Contains(typed, name)) && !d.isShown(name)
 }
 
 // labels reports whether a member or an attribute says the name of another.
 func labels(name string) bool {
-	return slices.Contains([]string{"name", "key", "field", "header", "parameter", "param", "variable", "property", "attribute", "k"}, strings.ToLower(name))
+	return slices.Contains([]string{"name", "key", "field", "header", "parameter", "param", "variable", "property", "attribute", "k", "parameterkey", "parametername", "headername"}, strings.ToLower(name))
+}
+
+// aName is what may be the name of a member, of a header field or of a parameter in a hierarchy.
+var aName = regexp.MustCompile(`^[\pL\d_./$:\[\]-]{1,100}$`)
+
+// namesSecret reports whether a text is the name of a secret or of a header field with one.
+func (d redaction) namesSecret(text string) bool {
+	return aName.MatchString(text) && (d.hides(text) || d.hidesField(text))
 }
 
 // begin takes down the name of a member.
@@ -38,32 +56,63 @@ func (l *jsonLevel) begin(d redaction, name string) {
 }
 
 // inner returns the level of an object or a list that is the next value.
-func (l *jsonLevel) inner(object bool) jsonLevel {
+func (l *jsonLevel) inner(d redaction, object bool) jsonLevel {
 	inherited := l.secret && (l.value || !l.object)
-	l.value = false
-	return jsonLevel{object: object, secret: inherited && !object, within: l.within || inherited, name: l.name}
+	held := l.held && !l.object || l.object && d.holds(l.name)
+	l.value, l.after = false, false
+	l.count++
+	return jsonLevel{object: object, secret: inherited && !object, within: l.within || inherited, held: held, listed: !object && !l.object, name: l.name}
 }
 
 // scalar takes down a value that is no object and no list: what of it is secret is in spans.
 func (l *jsonLevel) scalar(d redaction, token json.Token, spans []secret) (secrets []secret) {
-	if text, _ := token.(string); l.object && labels(l.name) && !strings.Contains(text, " ") && (d.hides(text) || d.hidesField(text)) {
+	text, _ := token.(string)
+	if !l.object {
+		if l.element(d, text, spans) {
+			return spans
+		}
+	} else if labels(l.name) && d.namesSecret(text) {
 		l.named = true
 	}
-	if l.secret {
+	if l.secret || text != "" && isCredential(text) {
 		return spans
 	}
-	if l.object && d.holds(l.name) {
+	if l.object && d.holds(l.name) || !l.object && l.held {
 		l.values = append(l.values, spans...)
 	}
 	return nil
 }
 
-// end returns the secrets that only the whole object tells.
-func (l *jsonLevel) end() []secret {
-	if !l.named {
+// element takes down an element of a list that is no object and no list. It reports whether the one before it says that it is a secret, as in a list of the names and values of fields.
+// Of a pair, such as ["Authorization", "…"] among others, only the end says that it is one.
+func (l *jsonLevel) element(d redaction, text string, spans []secret) (isSecret bool) {
+	fields := !l.listed && slices.Contains([]string{"headers", "rawheaders", "fields"}, strings.ToLower(l.name))
+	if l.after {
+		l.pair = append(l.pair, spans...)
+	}
+	isSecret = l.after && fields
+	l.after = l.count%2 == 0 && (fields || l.listed && l.count == 0) && d.namesSecret(text)
+	l.count++
+	return isSecret
+}
+
+// isCredential reports whether a text shows by itself that it is a secret: "Basic plan" does not.
+func isCredential(text string) bool {
+	return inAnyField.MatchString(text) && (strings.HasPrefix(text, "eyJ") || redact.Text(text) != text)
+}
+
+// end returns the secrets that only the whole object tells. If it is the value of a member that holds, it is for the object around it to say.
+func (l *jsonLevel) end(around *jsonLevel) []secret {
+	switch {
+	case l.named:
+		return l.values
+	case l.held:
+		around.values = append(around.values, l.values...)
+	}
+	if l.count > 2 {
 		return nil
 	}
-	return l.values
+	return l.pair
 }
 
 // jsonSpans returns where the strings and numbers are that are members with the name of a secret, up to where the text is no JSON.
@@ -77,21 +126,23 @@ func (d redaction) jsonSpans(body []byte) (spans []secret) {
 		token, err := tokens.Token()
 		top := &levels[len(levels)-1]
 		if err != nil {
-			for i := range levels {
-				spans = merged(spans, levels[i].end())
+			named := isNamed(levels)
+			for i := len(levels) - 1; i > 0; i-- {
+				spans = append(spans, levels[i].end(&levels[i-1])...)
 			}
-			return merged(spans, d.restSpans(body, previous, before, top, err))
+			return merged(spans, d.restSpans(body, previous, before, top, named, err))
 		}
 		previous = before
 		if delim, is := token.(json.Delim); is {
 			if delim == '{' || delim == '[' {
-				levels = append(levels, top.inner(delim == '{'))
+				levels = append(levels, top.inner(d, delim == '{'))
 				continue
 			}
-			spans = append(spans, top.end()...)
-			if levels = levels[:len(levels)-1]; len(levels) == 0 {
+			if len(levels) == 1 { // the decoder refuses that before
 				return merged(spans)
 			}
+			spans = append(spans, top.end(&levels[len(levels)-2])...)
+			levels = levels[:len(levels)-1]
 			continue
 		}
 		if top.object && !top.value {
@@ -103,7 +154,7 @@ func (d redaction) jsonSpans(body []byte) (spans []secret) {
 		after := int(tokens.InputOffset())
 		found := top.scalar(d, token, valueSpans(top.name, token, body, before, after))
 		spans = append(spans, found...)
-		if text, is := token.(string); is && len(found) == 0 && (looksNested(text) || strings.Contains(text, ":")) {
+		if text, is := token.(string); is && len(found) == 0 && (looksNested(text) || strings.ContainsAny(text, ":=")) {
 			begin := before + blanks(body[before:after]) + 1
 			inner := inJSON(body[begin : after-1])
 			spans = append(spans, moved(inner.outer(merged(d.argumentSpans(inner.text), d.textSpans(inner.text))), begin)...)
@@ -111,23 +162,60 @@ func (d redaction) jsonSpans(body []byte) (spans []secret) {
 	}
 }
 
+// isNamed reports whether the last level is the value of a member that stands beside the name of a secret, or in one, or has such a name itself.
+func isNamed(levels []jsonLevel) bool {
+	i := len(levels) - 1
+	for ; levels[i].held && !levels[i].named; i-- {
+	}
+	return levels[i].named
+}
+
 // restSpans returns the secrets from where the text is no JSON: from the token before that, which may be the name of a member. The rest of a list of secrets is hidden whole.
-func (d redaction) restSpans(body []byte, previous, before int, top *jsonLevel, err error) []secret {
+// named reports whether it is in what stands beside the name of a secret.
+func (d redaction) restSpans(body []byte, previous, before int, top *jsonLevel, named bool, err error) []secret {
 	switch {
 	case err == io.EOF:
 		return nil
-	case top.secret && !top.object:
+	case !top.object && (top.secret || top.after || named):
 		begin := before + blanks(body[before:])
 		return []secret{{begin, len(body), redact.Placeholder, "", string(body[begin:])}}
 	}
 	rest := body[previous:]
-	found := d.memberSpans(rest, top.within || top.named)
+	found := d.memberSpans(rest, top.within || named)
 	inner := inJSON(rest)
 	for range maxNested { // it may be JSON in a string of JSON
-		found = merged(found, inner.outer(d.memberSpans(inner.text, false)), inner.outer(d.argumentSpans(inner.text)), inner.outer(d.urlSpans(inner.text)), inner.outer(d.paramSpans(inner.text)))
+		found = merged(found, inner.outer(d.memberSpans(inner.text, false)), inner.outer(d.pairSpans(inner.text)), inner.outer(d.argumentSpans(inner.text)), inner.outer(d.urlSpans(inner.text)), inner.outer(d.paramSpans(inner.text)))
 		inner = inner.inside()
 	}
-	return moved(found, previous)
+	found = moved(merged(found, d.pairSpans(rest), credentialSpans(rest)), previous)
+	if begin := before + blanks(body[before:]); begin < len(body) && body[begin] == '"' { // a string that was cut
+		cut := inJSON(body[begin+1:])
+		found = merged(found, moved(cut.outer(d.lineSpans(cut.text)), begin+1))
+	}
+	return found
+}
+
+// credentialSpans finds what shows by itself that it is a secret, in what is no JSON.
+func credentialSpans(text []byte) (spans []secret) {
+	for _, at := range someCredential.FindAllIndex(text, -1) {
+		if value := string(text[at[0]:at[1]]); isCredential(value) {
+			spans = append(spans, secret{at[0], at[1], redact.Placeholder, "", credential(value)})
+		}
+	}
+	return spans
+}
+
+// pair is what looks like a list of a name and a value, which may be cut.
+var pair = regexp.MustCompile(`\[\s*"((?:[^"\\]|\\.)*)"\s*,\s*"((?:[^"\\]|\\.)+\\?)`)
+
+// pairSpans finds the values of secrets in pairs, in what is no JSON.
+func (d redaction) pairSpans(text []byte) (spans []secret) {
+	for _, at := range pair.FindAllSubmatchIndex(text, -1) {
+		if name := string(text[at[2]:at[3]]); d.namesSecret(name) {
+			spans = append(spans, secret{at[4], at[5], redact.Placeholder, name, string(text[at[4]:at[5]])})
+		}
+	}
+	return spans
 }
 
 // maxNested is how deep JSON in strings of JSON is looked into where it is damaged, and URLs in parameters of URLs.
@@ -152,19 +240,6 @@ func (d redaction) memberSpans(text []byte, within bool) (spans []secret) {
 	return spans
 }
 
-// argument is an argument or a field of GraphQL with a string (GraphQL §2.6, §2.9.4), which may be cut.
-var argument = regexp.MustCompile(`(?:^|[\s,({])([A-Za-z_]\w*)\s*:\s*"{1,3}((?:[^"\\]|\\.)+\\?)`)
-
-// argumentSpans finds the values of secrets in a document of GraphQL.
-func (d redaction) argumentSpans(text []byte) (spans []secret) {
-	for _, at := range argument.FindAllSubmatchIndex(text, -1) {
-		if name := string(text[at[2]:at[3]]); d.hides(name) {
-			spans = append(spans, secret{at[4], at[5], redact.Placeholder, name, string(text[at[4]:at[5]])})
-		}
-	}
-	return spans
-}
-
 // blanks returns how many bytes are before the next token of JSON.
 func blanks(text []byte) int {
 	return len(text) - len(bytes.TrimLeft(text, " \t\r\n:,"))
@@ -175,6 +250,9 @@ func valueSpans(name string, token json.Token, body []byte, before, after int) [
 	begin := before + blanks(body[before:after])
 	switch token := token.(type) {
 	case string:
+		if isCredential(token) {
+			token = credential(token)
+		}
 		if begin+1 < after-1 {
 			return []secret{{begin + 1, after - 1, redact.Placeholder, name, token}}
 		}

@@ -136,7 +136,23 @@ func (d redaction) textSpans(text []byte) []secret {
 	if len(text) > 0 && text[0] == '/' && !bytes.ContainsAny(text, " \t\r\n\"<>") {
 		return d.urlSpan(text, 0, len(text))
 	}
-	return d.urlSpans(text)
+	return merged(d.lineSpans(text), d.argumentSpans(text), d.urlSpans(text))
+}
+
+// variable is an assignment of a variable of the environment.
+var variable = regexp.MustCompile(`^([A-Z][A-Z0-9_]*)=(\S.*)$`)
+
+// lineSpans returns the value of a text that is a line of a header or a variable of the environment, if its name is that of a secret.
+func (d redaction) lineSpans(text []byte) []secret {
+	at := inLine.FindSubmatchIndex(text)
+	if at == nil {
+		at = variable.FindSubmatchIndex(text)
+	}
+	if at == nil || !d.namesSecret(string(text[at[2]:at[3]])) {
+		return nil
+	}
+	value := string(text[at[4]:at[5]])
+	return []secret{{at[4], at[5], redact.Placeholder, string(text[at[2]:at[3]]), credential(value)}}
 }
 
 // address is a URL in a text.

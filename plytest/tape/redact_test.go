@@ -103,6 +103,21 @@ func TestSecretIsHiddenInContentThatIsCutOrDamaged(t *testing.T) {
 		"elements in a secret":           {"application/xml", "", `<a><password><value>c4n4ry</value></password><o:token xmlns:o="x"><o:data n="1">c4n4ry</o:data></o:token><value>shown</value></a>`},
 		"an attribute and its value":     {"application/xml", "", `<a><add key="password" value="c4n4ry"/></a>`},
 		"a document of GraphQL":          {"application/json", "", `{"query":"mutation { login(user: \"ada\", password: \"c4n4ry\", input: {token:\"c4n4ry\"}) { id } }","n":1}`},
+		"a list in a document":           {"application/json", "", `{"query":"mutation M($token: String = \"c4n4ry\") { a(tokens: [\"c4n4ry\", \"c4n4ry\"], password: {new: \"c4n4ry\"}) { id } }"}`},
+		"a document alone":               {"application/graphql", "", "mutation { login(user: \"ada\", password: # its\n \"\"\"c4n4ry\"\"\") { id } }"},
+		"a document in a form":           {"application/x-www-form-urlencoded", "", "query=mutation+%7B+login%28password%3A+%22c4n4ry%22%29+%7D&x=1"},
+		"a document in a part of a form": {"multipart/form-data; boundary=b", "", "--b\nContent-Disposition: form-data; name=\"query\"\n\nmutation { login(password: \"c4n4ry\") }\n--b--"},
+		"pairs":                          {"application/json", "", `{"headers":[["Authorization","Bearer c4n4ry"],["Accept","a"]],"x":"[[\"X-Api-Key\",\"c4n4ry\"]]"}`},
+		"pairs alone":                    {"text/event-stream", "", "data: [[\"Cookie\",\"sid=c4n4ry\"],[\"a\",\"b\"]]\n\n"},
+		"pairs after a mistake":          {"application/json", "", `{"a": oops, "h": [["X-Api-Key","c4n4ry"]]}`},
+		"a list of names and values":     {"application/json", "", `{"rawHeaders":["Accept","a","Cookie","sid=c4n4ry","X-Api-Key","c4n4ry"]}`},
+		"a name and its values":          {"application/json", "", `[{"name":"X-Api-Key","values":["c4n4ry"]},{"name":"password","value":{"raw":"c4n4ry"}},{"ParameterKey":"DBPassword","ParameterValue":"c4n4ry"}]`},
+		"values by their types":          {"application/x-amz-json-1.0", "", `{"Item":{"password":{"S":"c4n4ry"},"tokens":{"SS":["c4n4ry"]},"secret":{"M":{"x":{"S":"c4n4ry"}}}},"fields":{"token":{"stringValue":"c4n4ry"}}}`},
+		"credentials of any name":        {"application/json", "", `{"x":"Bearer c4n4ry","y":["Basic dTpjNG40cnk=c4n4ry","eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c4n4ry"]}`},
+		"lines of a header":              {"application/json", "", `{"headers":["Authorization: Bearer c4n4ry","X-Api-Key: c4n4ry"],"Env":["DB_PASSWORD=c4n4ry"]}`},
+		"a struct of XML-RPC":            {"text/xml", "", `<struct><member><name>password</name><value><string>c4n4ry</string></value></member><member><name>token</name><value>c4n4ry</value></member></struct>`},
+		"a property list":                {"text/xml", "", `<dict><key>password</key><string>c4n4ry</string><key>n</key><integer>1</integer></dict>`},
+		"an element with a name":         {"application/xml", "", `<a><setting name="password"><value>c4n4ry</value></setting><Tag><Key>ApiToken</Key><Value>c4n4ry</Value></Tag></a>`},
 		"a mistake before":               {"application/json", "", `{"a": oops, "token": "c4n4ry"}`},
 		"a mistake in its place":         {"application/json", "", `{"token": c4n4ry, "password": 'c4n4ry'}`},
 		"a form of several parts":        {"multipart/form-data; boundary=b", "", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nc4n4ry\r\n--b--"},
@@ -140,6 +155,28 @@ func TestSecretIsHiddenInContentThatIsCutOrDamaged(t *testing.T) {
 	}
 }
 
+// A secret in an element beside its name ends with that.
+func TestElementsBesideAnotherNameStay(t *testing.T) {
+	const body = `<dict><key>password</key><string>hush</string><string>shown</string><name>size</name><value>shown</value><name>token</name><other>shown</other><value>shown</value><key>key</key><value>shown</value></dict>`
+	tp := &tape.Tape{Exchanges: []*tape.Exchange{{
+		Request:  tape.Request{URL: "http://h.example/"},
+		Response: &tape.Response{Status: 200, Header: http.Header{"Content-Type": {"text/xml"}}, Length: -1, Chunks: []tape.Chunk{{Data: []byte(body)}}},
+	}}}
+	require.Equal(t, strings.ReplaceAll(body, "hush", "REDACTED"), string(tp.Redact(nil).Exchanges[0].Response.Body()))
+}
+
+// Content of any depth takes time in proportion to its length. A server may send what it likes.
+func TestDeepContentIsSearchedInOnePass(t *testing.T) {
+	many := strings.Repeat(`{"token":"x"},`, 20_000)
+	for name, body := range map[string]string{
+		"lists that are cut":   "[" + many + strings.Repeat("[", 9_000),
+		"objects that are cut": "[" + many + strings.Repeat(`{"name":"password","value":`, 4_000),
+	} {
+		tp := &tape.Tape{Exchanges: []*tape.Exchange{{Request: tape.Request{URL: "http://h.example/", Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}}}}
+		require.NotContains(t, string(tp.Redact(nil).Exchanges[0].Request.Body), `"x"`, name) // took minutes when each level was a pass of its own
+	}
+}
+
 // XML has numbers that a client decodes as such.
 func TestNumberInXMLBecomesZero(t *testing.T) {
 	h := http.Header{"Content-Type": {"text/xml"}}
@@ -152,7 +189,8 @@ func TestNumberInXMLBecomesZero(t *testing.T) {
 
 // What only looks like the value of a secret stays: a client needs it.
 func TestValueBesideAnotherNameStays(t *testing.T) {
-	const body = `{"value":"a","name":"size","data":{"new":"b"},"list":[{"value":"c","name":"password"},{"name":"Key West","text":"d"}],"password":{"minLength":8,"pattern":"e"}}`
+	const body = `{"value":"a","name":"size","data":{"new":"b"},"list":[{"value":"c","name":"password"},{"name":"Key West","text":"d"}],"password":{"minLength":8,"pattern":"e"},` +
+		`"required":["password","token"],"rows":[["token","f","g"],["size","h"]],"plan":"Basic monthly","type":"Bearer token","help":"Password: eight letters","expr":"A=1","note":"see (a: b)","query":"{ a(first: 10, filter: \"i\") }"}`
 	tp := &tape.Tape{Exchanges: []*tape.Exchange{{
 		Request:  tape.Request{URL: "http://h.example/"},
 		Response: &tape.Response{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Length: -1, Chunks: []tape.Chunk{{Data: []byte(body)}}},
