@@ -222,14 +222,15 @@ func (x *exchange) deliver(f *inflightFetch, d rfc9111.Decision) (*http.Response
 	f.response = nil // the only reference: a body that the caller drops can be collected while the fetch goes on
 	resp.Request = x.request
 	switch {
-	case f.fanout != nil:
-		reader := x.newReader(f, resp)
-		if f.fanout.Attach(reader, 0, -1) == nil {
+	case f.body != nil:
+		reader := &f.body.leader
+		reader.init(x, f, resp)
+		if f.body.Attach(&reader.Reader, 0, -1) == nil {
 			// The others have read on so far that the beginning is gone, before this goroutine had its turn.
 			f.drop()
 			return x.sendAgain(rfc9111.Decision{Action: rfc9111.Fetch, Fwd: cachestatus.FwdMiss})
 		}
-		resp.Body = reader
+		resp.Body = &reader.Reader
 	case resp.StatusCode == http.StatusSwitchingProtocols: // the body is the connection, and no one else reads it
 	case f.entry != nil || resp.Body == http.NoBody || fromStore(resp.Body):
 		x.resumable(resp, x.request) // it was made for the request of the fetch, which ends here

@@ -12,7 +12,6 @@ import (
 	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/middleware/cache/internal/rfc9111"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
-	"github.com/plyhttp/ply/middleware/cache/internal/stream"
 )
 
 // share waits for the fetch of another request and answers from it, if the answer is for this request, too.
@@ -184,8 +183,8 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 	}
 	// Of a body that is on its way, the entry knows no size yet.
 	length := e.Body.Size()
-	if f.fanout != nil {
-		length = f.fanout.Length
+	if f.body != nil {
+		length = f.body.Length
 	}
 	// A part or a 304 of it, if the request asks for one: the fetch was sent without such conditions, so the whole is here.
 	form := rfc9111.ShapedAs(&x.parsed, e, length, now)
@@ -217,7 +216,7 @@ func (x *exchange) deliverShared(resp *http.Response, s Status) *http.Response {
 // attachBody gives a response its body, if that is still on its way. It is false if the beginning is gone, and then the reference remains.
 // After true, the reference is gone: it is a reader's, or was given back because no body is needed.
 func (x *exchange) attachBody(f *inflightFetch, resp *http.Response, form stored.Form) bool {
-	if f.fanout == nil {
+	if f.body == nil {
 		return true
 	}
 	first, end := int64(0), int64(-1)
@@ -230,40 +229,23 @@ func (x *exchange) attachBody(f *inflightFetch, resp *http.Response, form stored
 	case f.entry.Uncompressed:
 		resp.ContentLength = -1
 	default:
-		resp.ContentLength = f.fanout.Length
+		resp.ContentLength = f.body.Length
 	}
 	if x.parsed.Head {
 		f.drop()
 		return true
 	}
-	// Attach publishes the reader: OnEnd and all else must be set before.
-	reader := x.newReader(f, resp)
-	if form.Status == 0 {
-		resp.Trailer = f.fanout.Announced.Clone()
-	} else {
-		reader.OnEnd = nil
+	// Attach publishes the reader: all of it must be set before.
+	reader := &sharedReader{part: form.Status != 0}
+	reader.init(x, f, resp)
+	if !reader.part {
+		resp.Trailer = f.body.Announced.Clone()
 	}
-	if f.fanout.Attach(reader, first, end) == nil {
+	if f.body.Attach(&reader.Reader, first, end) == nil {
 		return false
 	}
-	resp.Body = reader
+	resp.Body = &reader.Reader
 	return true
-}
-
-// newReader makes the body of a response whose bytes come from a fetch that others share.
-// The body may be read after the exchange is over. So Resume keeps the request and the fetch, and not x.
-func (x *exchange) newReader(f *inflightFetch, resp *http.Response) *stream.Reader {
-	s, next, r := f.fanout, x.next, x.request
-	// The reader ends with the caller's context, not with that of the fetch, which others may still need.
-	t := &stream.Reader{Ctx: r.Context()}
-	t.OnEnd = func() { addTrailers(resp, s.Final) }
-	t.Resume = func() *stream.Continuation {
-		return &stream.Continuation{
-			Next: next, Request: r, Status: f.entry.Status, Header: f.entry.Header.Map(),
-			Length: s.Length, Uncompressed: f.entry.Uncompressed,
-		}
-	}
-	return t
 }
 
 // knownSelectors returns the selectors of the variants that are known for the request's key.

@@ -60,6 +60,7 @@ type inflightFetch struct {
 	published  bool
 	refs       int       // waiters, the leader included, until it is published
 	leaderless bool      // the leader has left
+	joined     bool      // a request has joined, now or before: it may be reading entry, which is not written to any more
 	late       bool      // a waiter's deadline has passed
 	forever    bool      // one waits without a deadline
 	deadline   time.Time // the latest of the waiters'
@@ -68,10 +69,10 @@ type inflightFetch struct {
 
 // fetchResult is what came of a fetch, for those who share it.
 type fetchResult struct {
-	entry    *stored.Entry  // what can be shared, or nil. It is stored, or will be
-	fanout   *stream.FanOut // its body, if that is still on its way
-	status   int            // the origin's, or 0 if it did not answer
-	unstored bool           // entry is an answer of an origin in trouble: for the waiters, and not to be stored
+	entry    *stored.Entry // what can be shared, or nil. It is stored, or will be
+	body     *sharedBody   // its body, if that is still on its way
+	status   int           // the origin's, or 0 if it did not answer
+	unstored bool          // entry is an answer of an origin in trouble: for the waiters, and not to be stored
 
 	misattributed bool // what was sent had credentials that the key does not show
 	apart         bool // the answer is for the leader alone: the connections of the others may be other ones
@@ -179,7 +180,7 @@ func (f *inflightFetch) run(d rfc9111.Decision) {
 			value := recover()
 			f.panicked = &stream.Panic{Value: value, Exited: value == nil}
 			// send has closed the body by then, so nothing of it may be shared.
-			f.entry, f.fanout = nil, nil
+			f.entry, f.body = nil, nil
 		}
 		f.endLease()
 		f.publish()
@@ -192,7 +193,7 @@ func (f *inflightFetch) run(d rfc9111.Decision) {
 // It takes the table's lock and mu one after the other. The caller holds neither.
 func (f *inflightFetch) publish() {
 	// A body on its way can be joined after ready is closed, so its fetch stays in the table until it is stored, or its copy is dropped.
-	if f.fanout == nil || f.unstored {
+	if f.body == nil || f.unstored {
 		f.table.remove(f) // before a request that is released here looks for a fetch again
 	}
 	switch {
@@ -205,17 +206,17 @@ func (f *inflightFetch) publish() {
 	f.mu.Lock()
 	f.published = true
 	refs, leaderless := f.refs, f.leaderless
-	if f.fanout != nil {
-		f.fanout.Refs = refs
+	if f.body != nil {
+		f.body.Refs = refs
 	}
 	f.mu.Unlock()
 	close(f.ready)
 	switch {
 	// All waiters have left before. None is there to become a reader, so the source and the copy end here.
-	case f.fanout != nil && refs == 0:
-		stream.WithoutPanic(func() { f.fanout.Finish(context.Canceled) })
+	case f.body != nil && refs == 0:
+		stream.WithoutPanic(func() { f.body.Finish(context.Canceled) })
 	// Only the leader would have taken the response; deliver will not run.
-	case f.fanout == nil && leaderless:
+	case f.body == nil && leaderless:
 		stream.WithoutPanic(func() { stream.CloseBody(f.response) })
 		f.cancel(nil)
 	}
@@ -276,8 +277,8 @@ func (f *inflightFetch) leave(ctx context.Context, led bool) leaveResult {
 // drop gives back the reference of a request that the published result is not for.
 // It is called once for a reference, after ready is closed. Without a fan-out there is nothing to give back: the references ended with the wait.
 func (f *inflightFetch) drop() {
-	if f.fanout != nil {
-		f.fanout.Leave(context.Canceled)
+	if f.body != nil {
+		f.body.Leave(context.Canceled)
 	}
 }
 
@@ -287,7 +288,7 @@ func (f *inflightFetch) join(x *exchange) bool {
 	defer f.mu.Unlock()
 	switch {
 	// The fan-out counts this one. Its Join fails if the beginning of the body is gone.
-	case f.published && (f.entry == nil || f.fanout == nil || !f.fanout.Join(x.now)):
+	case f.published && (f.entry == nil || f.body == nil || !f.body.Join(x.now)):
 		return false
 	// A fetch without references is canceled, or about to be, and one that is late or stalled may never answer.
 	case !f.published && (f.refs == 0 || f.late || x.now.Sub(f.started) > stream.StalledAfter):
@@ -295,6 +296,7 @@ func (f *inflightFetch) join(x *exchange) bool {
 	case !f.published:
 		f.refs++
 	}
+	f.joined = true
 	f.addWaiter(x.request.Context())
 	return true
 }

@@ -43,19 +43,16 @@ var errCredentialsBelow = errors.New(credentialsBelow)
 // put stores an entry, unless its URI has been invalidated since began, and gives the lease of the exchange back. It reports whether it has stored it,
 // or still may: a byte store that is slow takes it in the background.
 //
-// ended, if it is not nil, is called exactly once on each path, panics of hooks included: when other requests find the entry, or never will.
-func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment, ended func()) bool {
+// b is the shared body that e has, or nil. It is settled exactly once on each path, panics of hooks included: when other requests find the entry, or never will.
+func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment, b *sharedBody) bool {
 	ctx := x.request.Context()
 	if c.durable != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	if ended == nil {
-		ended = func() {}
-	}
 	pending := false
 	defer func() {
 		if !pending {
-			ended()
+			b.settled()
 		}
 	}()
 	e.Used.Store(e.Received.UnixNano())
@@ -71,7 +68,7 @@ func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment, end
 		done := make(chan error, 1)
 		pending = c.durable.Workers.Go(func(limited context.Context) {
 			_, err := storeclient.Recovered(limited, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.commit(ctx, x, e, began) })
-			ended() // before the caller goes on: its next request must not join this fetch
+			b.settled() // before the caller goes on: its next request must not join this fetch
 			done <- err
 			x.lease().EndIn(limited, releaseAfterPut(err))
 		})

@@ -85,10 +85,11 @@ func (p *originResponse) shareUnstored() {
 		f.entry = e
 		return
 	}
-	d := p.newBodyCopy(e, nil)
+	b := new(sharedBody)
+	b.BodyCopy = p.newBodyCopy(e, nil, &b.claim)
 	// Memory only: an answer that is not to be stored must not reach a store, not even in pieces.
-	d.Limit, d.OpenSink = min(d.Limit, maxUnstoredBytes), nil
-	p.fanOut(e, d).Decided = func(stream.Outcome) {}
+	b.Limit, b.OpenSink = min(b.Limit, maxUnstoredBytes), nil
+	b.share(p, e)
 }
 
 // mayShareUnstored reports whether an answer that is not stored may be used for requests which have the same key, and have waited for it (RFC 9111 §5.2.2).

@@ -85,6 +85,17 @@ func (e *Entry) Derive() {
 	}
 	e.lines = int32(e.Header.lineCount())
 	e.Reason, e.Proto = reason(e.Status, e.Reason), proto(e.Proto)
+	e.measure()
+}
+
+// Complete gives a derived entry what has come after its header. Nothing else of it is written to.
+func (e *Entry) Complete(body Content, trailer Header, pacing Pacing) {
+	e.Body, e.Trailer, e.Pacing = body, trailer, pacing
+	e.measure()
+}
+
+// measure sets Size.
+func (e *Entry) measure() {
 	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)+len(e.Pacing)+len(e.Header)+len(e.Trailer)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
 	e.Size += int64(cap(e.Selectors)) * int64(unsafe.Sizeof(Selector{}))
 	for _, s := range e.Selectors {

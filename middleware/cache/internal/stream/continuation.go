@@ -19,7 +19,7 @@ import (
 // Continuation is a body that broke off for one reader, while the caller has seen the header and the first bytes.
 // The rest comes from another answer, if that is provably one of the same representation: it has the same strong tag,
 // or it begins with the bytes that have been read.
-// For a reader of a fan-out, Resume makes one; the reader sets Offset, End and Prefix. It has no goroutine and no lock; one goroutine uses it.
+// For a reader of a fan-out, Answer.Resume makes one; the reader sets Offset, End and Prefix. It has no goroutine and no lock; one goroutine uses it.
 type Continuation struct {
 	Next    http.RoundTripper
 	Request *http.Request // the caller's

@@ -2,6 +2,8 @@
 //
 //	recorder.go        a body that is copied as its one caller reads it
 //	fanout.go          one body for several readers, each at its own pace
+//	fanout_reads.go    how it is read from its source
+//	fanout_window.go   what is kept of it once the copy is not
 //	fanout_reader.go   one of these readers
 //	event_stream.go    an event stream that is copied, and its replay
 //	continuation.go    the rest of a body that broke off, from another answer

@@ -22,8 +22,7 @@ import (
 type Reader struct {
 	*FanOut
 	Ctx    context.Context
-	OnEnd  func()               // called before the reader hears of a clean end; nil for none
-	Resume func() *Continuation // makes the request of its own
+	Answer Answer
 	// Set once, by Attach under mu.
 	stop func() bool // stops waiting for the end of ctx
 
@@ -40,6 +39,15 @@ type Reader struct {
 	// Written by open. It is read and closed without the lock.
 	rest  io.ReadCloser
 	abort context.CancelFunc // makes the request of its own
+}
+
+// An Answer is the response that a reader is the body of.
+type Answer interface {
+	// Ended is called before the reader hears of a clean end.
+	Ended()
+
+	// Resume makes the request of its own, for a reader that is cut off.
+	Resume() *Continuation
 }
 
 // depart ends a reader. The first reason counts. It closes what is the reader's own without the lock, and the fan-out if it was the last.
@@ -152,7 +160,7 @@ func (t *Reader) next(p []byte) (b []byte, n int, err error) {
 		s.mu.Lock()
 		done, err := t.state()
 		if done {
-			s.mu.Unlock() // conclude calls OnEnd, and may panic
+			s.mu.Unlock() // conclude calls Answer.Ended, and may panic
 			return nil, 0, t.conclude(err)
 		}
 		if t.off < s.size {
@@ -216,7 +224,7 @@ func (t *Reader) state() (bool, error) {
 }
 
 // conclude ends the reader, and repeats a panic of the read that it has asked for.
-// It runs on the goroutine that reads, without the lock. OnEnd runs before depart, so that the trailers are there when the reader hears of the end.
+// It runs on the goroutine that reads, without the lock. Answer.Ended runs before depart, so that the trailers are there when the reader hears of the end.
 func (t *Reader) conclude(err error) error {
 	if err == errCut {
 		return err
@@ -230,8 +238,8 @@ func (t *Reader) conclude(err error) error {
 		t.panicked = nil
 	}
 	t.mu.Unlock()
-	if first && err == io.EOF && t.OnEnd != nil {
-		t.OnEnd()
+	if first && err == io.EOF {
+		t.Answer.Ended()
 	}
 	t.depart(err)
 	if mine {
@@ -275,7 +283,7 @@ func (t *Reader) open() (rest io.ReadCloser, gone error) {
 		return nil, gone
 	}
 	// off, end and proof stay as they are from the cut on: next reads nothing more, so they need no lock here.
-	c := t.Resume()
+	c := t.Answer.Resume()
 	c.Request = c.Request.WithContext(ctx)
 	c.Offset, c.End, c.Prefix = t.off, t.end, t.proof
 	rest, err := c.Open()
