@@ -23,14 +23,21 @@ func RemoveHopByHop(h http.Header) {
 
 // WithoutHopByHop returns h without what RemoveHopByHop removes. It does not change h: it returns a copy, or h itself if there is nothing to remove.
 func WithoutHopByHop(h http.Header) http.Header {
-	for _, name := range hopByHop {
-		if _, found := h[name]; found {
-			h = h.Clone()
-			RemoveHopByHop(h)
-			return h
-		}
+	if HasHopByHop(h) {
+		h = h.Clone()
+		RemoveHopByHop(h)
 	}
 	return h
+}
+
+// HasHopByHop reports whether RemoveHopByHop would remove anything from h.
+func HasHopByHop(h http.Header) bool {
+	for _, name := range hopByHop {
+		if _, found := h[name]; found {
+			return true
+		}
+	}
+	return false
 }
 
 // IsHopByHop reports whether a field belongs to a connection or a proxy, whatever Connection names.

@@ -58,7 +58,7 @@
 //	origin_response.go               what becomes of the origin's answer:
 //	origin_entry.go, origin_body.go, origin_validation.go, partial_content.go, judge.go, filter.go
 //	collapse.go, collapse_wait.go    one fetch for several requests (RFC 9111 §4): who may lead or share; waiting for it
-//	inflight.go, inflight_table.go, hit_for_miss.go   that fetch, all of them, and what cannot be shared
+//	inflight.go, shared_body.go, inflight_table.go, hit_for_miss.go   that fetch, its body, all of them, and what cannot be shared
 //	lease_wait.go                    one fetch for several processes
 //	refresh.go, refresh_ahead.go, trouble.go   refreshes in the background; an origin in trouble
 //	event_streams.go                 event streams that are stored: which, and how they are replayed

@@ -1,6 +1,7 @@
 package rfc9111
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -12,18 +13,38 @@ import (
 
 // StoredHeader returns the header of a response as it is stored (RFC 9111 §3.1): without fields of a connection or a proxy
 // and without those that a qualified no-cache or, in a shared cache, a qualified private names.
-func StoredHeader(h http.Header, received time.Time, overruled bool, p *Policy) http.Header {
-	stored := h.Clone()
-	if stored == nil {
-		stored = make(http.Header, 1)
+func StoredHeader(h http.Header, received time.Time, overruled bool, p *Policy) stored.Header {
+	d, _ := field.Controlling(h, p.Targeted)
+	if keptWhole(h, &d, overruled, p) {
+		return stored.NewHeader(h)
 	}
-	KeepStored(stored, received, overruled, p)
-	return stored
+	kept := make(http.Header, len(h)+1)
+	maps.Copy(kept, h) // not the lines, which are not written to
+	keepStored(kept, &d, received, overruled, p)
+	return stored.NewHeader(kept)
+}
+
+// keptWhole reports whether keepStored would leave h as it is.
+func keptWhole(h http.Header, d *field.Response, overruled bool, p *Policy) bool {
+	if len(h["Date"]) == 0 || len(d.NoCacheFields) > 0 && !overruled || len(d.PrivateFields) > 0 && p.Shared {
+		return false
+	}
+	for _, name := range [...]string{"Age", cachestatus.Field, "Set-Cookie", "Set-Cookie2"} {
+		if _, found := h[name]; found {
+			return false
+		}
+	}
+	return !field.HasHopByHop(h)
 }
 
 // KeepStored changes h in place to the header that StoredHeader returns.
 func KeepStored(h http.Header, received time.Time, overruled bool, p *Policy) {
 	d, _ := field.Controlling(h, p.Targeted)
+	keepStored(h, &d, received, overruled, p)
+}
+
+// keepStored is KeepStored with what controls the response.
+func keepStored(h http.Header, d *field.Response, received time.Time, overruled bool, p *Policy) {
 	field.RemoveHopByHop(h)
 	if !overruled {
 		removeNamed(h, d.NoCacheFields)
