@@ -190,7 +190,8 @@ func BenchmarkHitReadThroughABuffer(b *testing.B) {
 func BenchmarkMissAndStore(b *testing.B) {
 	for _, n := range sizes {
 		for _, c := range []contender{transport, plyFull, gregjones, bartventer, sandrolain, failsafe} {
-			b.Run(fmt.Sprintf("%s/serial/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, c, n) })
+			b.Run(fmt.Sprintf("%s/serial/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, context.Background(), c, n) })
+			b.Run(fmt.Sprintf("%s/cancelable/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, b.Context(), c, n) })
 			b.Run(fmt.Sprintf("%s/parallel/%s", n, c.name), func(b *testing.B) { benchmarkParallelMisses(b, c, n) })
 		}
 	}
@@ -204,10 +205,17 @@ func warm(b *testing.B, h http.RoundTripper, rs []*http.Request, n size) {
 	}
 }
 
-func benchmarkMiss(b *testing.B, c contender, n size) {
+func benchmarkMiss(b *testing.B, ctx context.Context, c contender, n size) {
 	paths := numbered(kept)
 	o := newOrigin(says{size: n, fields: 8, control: "max-age=86400"}, paths...)
 	h, rs := c.mount(b, o), requests(b, spellings(paths))
+	if ctx.Done() != nil {
+		for i, r := range rs {
+			ending, cancel := context.WithCancel(r.Context())
+			b.Cleanup(cancel)
+			rs[i] = r.WithContext(ending)
+		}
+	}
 	warm(b, h, rs, n)
 	before, i := o.requests.Load(), 0
 	b.ReportAllocs()

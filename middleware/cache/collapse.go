@@ -150,7 +150,7 @@ func (x *exchange) begin(f *inflightFetch, d rfc9111.Decision) (resp *http.Respo
 	if x.request.Context().Done() == nil {
 		f.run(d) // the caller cannot leave before the answer; those who join wait for f.ready in any case
 	} else {
-		go f.run(d) // ends with the answer of the next handler; f.cancel hastens it
+		go f.runApart(d)
 	}
 	return nil, true
 }

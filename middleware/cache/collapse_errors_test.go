@@ -98,9 +98,10 @@ func TestCollapseBrokenBodyIsTheSameForAll(t *testing.T) {
 	for cut := range len(body) + 1 {
 		for _, declared := range []bool{true, false} {
 			synctest.Test(t, func(t *testing.T) {
+				all := make(chan struct{})
 				o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
 					resp := sends("", "Cache-Control: max-age=60")
-					resp.Body = io.NopCloser(io.MultiReader(iotest.OneByteReader(strings.NewReader(body[:cut])), failing{reset}))
+					resp.Body = io.NopCloser(io.MultiReader(after{all}, iotest.OneByteReader(strings.NewReader(body[:cut])), failing{reset}))
 					if resp.ContentLength = -1; declared {
 						resp.ContentLength = int64(len(body))
 					}
@@ -111,6 +112,7 @@ func TestCollapseBrokenBodyIsTheSameForAll(t *testing.T) {
 				for range 4 {
 					responses = append(responses, roundTrip(t, rt, ask(t, t.Context())))
 				}
+				close(all)
 				for i, resp := range responses {
 					got, err := io.ReadAll(resp.Body)
 					resp.Body.Close()

@@ -441,15 +441,15 @@ func TestFanoutCloseEndsABlockedRead(t *testing.T) {
 func TestFanoutCopyBeyondBudgetIsNotStored(t *testing.T) {
 	for _, collapse := range []bool{true, false} {
 		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
-			resp := sends(sealed(r.URL.Path, 1, map[string]int{"/large": 9000, "/small": 2000}[r.URL.Path]), "Cache-Control: max-age=60")
+			resp := sends(sealed(r.URL.Path, 1, map[string]int{"/large": 90_000, "/small": 20_000}[r.URL.Path]), "Cache-Control: max-age=60")
 			if r.URL.Path == "/large" {
 				resp.Body = io.NopCloser(iotest.HalfReader(resp.Body))
 			}
 			return resp, nil
 		}}
-		c, rt := newBusy(t, o, cache.Options{MaxInFlightBytes: 10_000, NoCollapse: !collapse})
+		c, rt := newBusy(t, o, cache.Options{MaxInFlightBytes: 100_000, NoCollapse: !collapse})
 		get := func(path string) *http.Response {
-			r := ask(t, t.Context())
+			r := ask(t, context.Background()) // read ahead by no exchange
 			r.URL.Path = path
 			return roundTrip(t, rt, r)
 		}
@@ -493,10 +493,11 @@ func TestFanoutStoresBodiesOfAllSizes(t *testing.T) {
 					return resp, nil
 				}}
 				c, rt := newBusy(t, o, cache.Options{})
-				first, second := roundTrip(t, rt, ask(t, t.Context())), roundTrip(t, rt, ask(t, t.Context()))
+				asks := func() *http.Response { return roundTrip(t, rt, ask(t, context.Background())) } // read ahead by no exchange
+				first, second := asks(), asks()
 				for i, resp := range []*http.Response{first, second, nil} {
 					if resp == nil {
-						resp = roundTrip(t, rt, ask(t, t.Context()))
+						resp = asks()
 					}
 					got, err := io.ReadAll(resp.Body)
 					if string(got) != body || err != nil {

@@ -224,6 +224,14 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
+// after has nothing to read, and ends once the channel is closed.
+type after struct{ c <-chan struct{} }
+
+func (a after) Read([]byte) (int, error) {
+	<-a.c
+	return 0, io.EOF
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -170,6 +170,16 @@ func (f *inflightFetch) addWaiter(ctx context.Context) {
 	}
 }
 
+// runApart is run on a goroutine of its own, which ends with the answer of the next handler, or with a small body; f.cancel hastens that.
+func (f *inflightFetch) runApart(d rfc9111.Decision) {
+	stream.GrowStack()
+	f.run(d)
+	// The answer has been published: an origin that sends its header and then waits holds up no caller.
+	if f.body != nil {
+		f.body.ReadAhead()
+	}
+}
+
 // run does the exchange and publishes what came of it. A panic below, or a runtime.Goexit, is published too: it happens again in the leader.
 // It is called once, after begin has filled lead, and blocks as long as the handlers below do. No lock is held.
 func (f *inflightFetch) run(d rfc9111.Decision) {

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,7 +115,7 @@ func TestModeReadOnlyStartsNoRefresh(t *testing.T) {
 // What is under way when an operator switches the cache off leaves the store as it is.
 func TestDisableDuringExchangeStoresNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{})
+		g := newRig(t, says(strings.Repeat("x", 100<<10), "Cache-Control: max-age=60"), cache.Options{})
 		r, _ := http.NewRequestWithContext(t.Context(), "GET", url, nil)
 		resp, err := g.rt.RoundTrip(r)
 		require.NoError(t, err)

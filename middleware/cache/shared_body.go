@@ -34,6 +34,8 @@ func (p *originResponse) shareBody(e *stored.Entry) {
 	}
 	b := new(sharedBody)
 	b.BodyCopy, b.events = p.newBodyCopy(e, events, &b.claim), events
+	// What is stored before its caller has read it must not be heard of before the answer.
+	b.Ahead = events == nil && p.cache.trace == nil && !p.parsed.Traced && p.cache.filterBody == nil
 	b.share(p, e)
 }
 

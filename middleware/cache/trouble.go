@@ -86,7 +86,7 @@ func (p *originResponse) shareUnstored() {
 		return
 	}
 	b := new(sharedBody)
-	b.BodyCopy = p.newBodyCopy(e, nil, &b.claim)
+	b.BodyCopy, b.Ahead = p.newBodyCopy(e, nil, &b.claim), true
 	// Memory only: an answer that is not to be stored must not reach a store, not even in pieces.
 	b.Limit, b.OpenSink = min(b.Limit, maxUnstoredBytes), nil
 	b.share(p, e)

@@ -5,6 +5,7 @@
 //	fanout_reads.go    how it is read from its source
 //	fanout_window.go   what is kept of it once the copy is not
 //	fanout_reader.go   one of these readers
+//	stack.go           the stack of a goroutine that reads
 //	event_stream.go    an event stream that is copied, and its replay
 //	continuation.go    the rest of a body that broke off, from another answer
 //	body_copy.go       the copy, and when it is complete: a body that breaks off is not stored (RFC 9111 §3.3)

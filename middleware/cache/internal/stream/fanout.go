@@ -11,13 +11,13 @@ import (
 
 // FanOut is the body of one answer on its way to several readers, each at its own pace, and into a copy for the store.
 //
-// Nothing is read ahead: a reader that has used up what is there has more read, on a goroutine that lives as long as that one read.
-// So a reader that does not read costs no goroutine, and one that is canceled does not wait for the origin.
-// At most one such goroutine runs, for reading is zero if none does:
+// A reader that has used up what is there has more read, on a goroutine that lives as long as that one read: one that is canceled does not wait for the origin.
+// Only a small body is read ahead, in one go: by the goroutine of the first read, or by that of the exchange (ReadAhead), which has brought the header.
+// Of any other, a reader that does not read costs no goroutine. At most one goroutine reads, for reading is zero if none does:
 //
 //	reader A: has used up what is there, sets reading, starts pull, waits for progress
 //	reader B: has used it up, too, finds reading set, waits for progress
-//	pull:     reads without the lock; publishes under it; closes progress; clears reading; ends
+//	pull:     reads without the lock; publishes under it; closes progress; clears reading; ends, or sets reading again and reads on
 //
 // mu guards all state below it. It is not held while the source is read or closed, nor over a call of the owner or a write to a sink.
 //
@@ -31,6 +31,7 @@ type FanOut struct {
 	Source io.ReadCloser
 	Owner  Owner
 	Tagged bool // a strong tag proves what another answer continues
+	Ahead  bool // it may be read ahead of its readers, and the owner hear of its copy at any time
 
 	Announced http.Header // the trailers, before the body has ended; nil if there are none
 	Final     http.Header // the trailers; written by Owner.Ended, read by readers that have seen io.EOF
@@ -54,14 +55,15 @@ type FanOut struct {
 	waiting int        // readers that wait for more
 	// Each channel is made by the first that waits (addDemand), closed once (wake), and then forgotten: the next wait makes another.
 	progress chan struct{} // closed when there is more; nil if none waits
-	// It is the token of pull: who sets it under mu starts the goroutine, and that goroutine clears it (publish, broke).
-	reading time.Time // since when a read is under way, or zero
+	// It is the token of pull: who sets it under mu starts pull, which clears it (publish, broke).
+	reading  time.Time // since when a read is under way, or zero
+	deciding bool      // the read under way has brought what decides about the copy, and the owner hears of it
 	// Set once, by Finish. Nothing resets it, and room, take and openSink leave the copy alone from then on.
 	over  bool // the last has left: the source is closed, or will be
 	whole bool // the copy is complete, and all of it is in body
 	late  bool // a reader's deadline has passed while it waited
 
-	reader   *Reader // that the read under way is for: a panic in the read happens again in its goroutine
+	reader   *Reader // that the read under way is for, or nil if none has asked: a panic in the read happens again in its goroutine
 	panicked *Panic
 }
 

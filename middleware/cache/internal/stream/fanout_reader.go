@@ -233,7 +233,7 @@ func (t *Reader) conclude(err error) error {
 	t.mu.Lock()
 	first := t.gone == nil
 	r := t.panicked
-	mine := first && r != nil && r.to == t
+	mine := first && r != nil && (r.to == t || r.to == nil && t.off >= t.size)
 	if mine {
 		t.panicked = nil
 	}
@@ -322,7 +322,13 @@ func (t *Reader) lastOfACopy() bool {
 	s := t.FanOut
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return t.gone == nil && !t.cut && s.Refs == 1 && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.nearEnd(s.size) && t.Ctx.Err() == nil && !t.waits
+	alone := s.Refs == 1 || s.deciding && len(s.readers) == 1 // the owner adds a reference for what it stores
+	return t.gone == nil && !t.cut && alone && s.unfinished() && s.nearEnd(s.size) && t.Ctx.Err() == nil && !t.waits
+}
+
+// unfinished reports whether another read, or the end of the one under way, may tell what becomes of the copy. The lock is held.
+func (s *FanOut) unfinished() bool {
+	return s.err == nil && (!s.BodyCopy.settled || s.moving || s.deciding || s.whole && !s.reading.IsZero())
 }
 
 // drain has the rest read, within bounds of bytes and time. It waits without the lock.
@@ -335,7 +341,7 @@ func (t *Reader) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The lock is held at each check, and released for each wait.
-	for most := s.size + drainLimit; t.gone == nil && (!s.BodyCopy.settled || s.moving) && s.err == nil && s.size <= most; {
+	for most := s.size + drainLimit; t.gone == nil && s.unfinished() && s.size <= most; {
 		more := s.addDemand(t)
 		s.mu.Unlock()
 		select {

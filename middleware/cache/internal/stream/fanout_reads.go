@@ -15,22 +15,55 @@ var scratches = sync.Pool{New: func() any { return new([ScratchSize]byte) }}
 const ScratchSize = 4 << 10
 
 // addDemand has more read, unless a read is under way, and returns the channel that is closed when there is more. The lock is held.
-// t becomes the reader that answers for a panic only if it starts the read.
+// t becomes the reader that answers for a panic if it starts the read, or is the first to ask for what is read ahead.
 func (s *FanOut) addDemand(t *Reader) <-chan struct{} {
 	if s.progress == nil {
 		s.progress = make(chan struct{})
 	}
 	// reading is checked and set under one lock, so two readers never start two reads.
 	s.waiting++
-	if s.reading.IsZero() {
+	switch {
+	case s.reading.IsZero():
 		s.reading, s.reader = time.Now(), t
-		go s.pull()
+		go s.pullApart()
+	case s.reader == nil:
+		s.reader = t
 	}
 	return s.progress
 }
 
-// pull reads once from the source, on a goroutine of its own. It ends when it has published something: bytes, an error, or that no reader waits.
-// addDemand has set reading for it. Nothing waits for its end; Cancel and the source's Close hasten it.
+// aheadLimit is up to where a body is read ahead of its readers.
+const aheadLimit = 64 << 10
+
+// readsAhead reports whether the next read waits for no reader: the body is small as far as is known, and its copy still needs it, or only the end can come.
+// The lock is held.
+func (s *FanOut) readsAhead() bool {
+	return s.Ahead && !s.over && (!s.BodyCopy.settled || s.whole) && s.err == nil && s.size < aheadLimit && s.Length <= aheadLimit
+}
+
+// ReadAhead begins to read a small body on the caller's goroutine, which has nothing else to do any more: it returns with the end of the body, or when that
+// turns out not to be small. Readers see what has come after each read, as if they had asked for it, so one that waits is held up by no later read.
+// The caller has published the fan-out, and holds no lock.
+func (s *FanOut) ReadAhead() {
+	s.mu.Lock()
+	begins := s.reading.IsZero() && s.readsAhead()
+	if begins {
+		s.reading = time.Now()
+	}
+	s.mu.Unlock()
+	if begins {
+		s.pull()
+	}
+}
+
+// pullApart is pull on a goroutine that has just begun.
+func (s *FanOut) pullApart() {
+	GrowStack()
+	s.pull()
+}
+
+// pull reads from the source. It ends when it has published something, bytes, an error, or that no reader waits, and does not read ahead.
+// addDemand has set reading for it, and gives it a goroutine, or ReadAhead has, which lends it that of its caller. Nothing waits for its end; Cancel and the source's Close hasten it.
 func (s *FanOut) pull() {
 	// A panic and a runtime.Goexit look the same here but for the value; either would leave the readers waiting for ever.
 	returned := false
@@ -41,6 +74,9 @@ func (s *FanOut) pull() {
 	}()
 	for empty := 0; ; empty++ {
 		n, err := s.read()
+		if n > 0 {
+			empty = 0
+		}
 		if n == 0 && err == nil && empty == 100 {
 			err = io.ErrNoProgress
 		}
@@ -74,6 +110,7 @@ func (s *FanOut) read() (int, error) {
 	before := s.openSink(n)
 	o := s.take(scratch, n, err)
 	moving := s.moving
+	s.deciding = moving || o.Complete || o.Reason != ""
 	s.mu.Unlock()
 	if err == io.EOF {
 		s.Owner.Ended()
@@ -183,7 +220,7 @@ func (s *FanOut) take(scratch *[ScratchSize]byte, n int, err error) Outcome {
 	return o
 }
 
-// publish shows readers what has been read, and wakes them. It is false if that was nothing and a reader still waits for more.
+// publish shows readers what has been read, and wakes them. It is false if pull is to read on: that was nothing, and a reader still waits, or the body is read ahead.
 // Only pull calls it. After true, another read may start at once, so pull touches nothing of the read any more.
 func (s *FanOut) publish(n int, err error) bool {
 	s.mu.Lock()
@@ -194,9 +231,13 @@ func (s *FanOut) publish(n int, err error) bool {
 	// size and err change together: a reader that sees the last bytes sees the end with them, and asks for no further read.
 	s.size += int64(n)
 	s.err = err
-	s.reading, s.reader = time.Time{}, nil
+	s.reading, s.reader, s.deciding = time.Time{}, nil, false
 	s.wake()
-	return true
+	if n == 0 || !s.readsAhead() {
+		return true
+	}
+	s.reading = time.Now()
+	return false
 }
 
 // broke ends the body when reading it has panicked: in the goroutine of the reader it was for that happens again, for the others it is an error.
@@ -211,7 +252,7 @@ func (s *FanOut) broke(r *Panic) {
 	} else if s.moving {
 		o = s.stopMoving("the body broke off")
 	}
-	s.reading, s.reader = time.Time{}, nil
+	s.reading, s.reader, s.deciding = time.Time{}, nil, false
 	s.wake()
 	s.mu.Unlock()
 	defer func() { recover() }() // a panic of a hook is dropped: the first panic is the one that is passed on

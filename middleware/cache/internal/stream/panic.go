@@ -8,7 +8,7 @@ import (
 // Panic is a panic below the cache, or a call of runtime.Goexit, on its way to the goroutine that it would have happened on without a cache.
 type Panic struct {
 	// Of a fan-out's readers, only the one that asked for the read repeats the panic; see Reader.conclude.
-	to *Reader // nil for the first to ask
+	to *Reader // nil if none had asked: then the first to come so far does
 	// With Exited the goroutine has ended by runtime.Goexit, and Value is nil.
 	Value  any
 	Exited bool
