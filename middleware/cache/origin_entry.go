@@ -107,7 +107,7 @@ func (p *originResponse) newEntry(judged *rfc9111.Candidate) *stored.Entry {
 	return &stored.Entry{
 		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Reason: p.Status,
 		Proto: p.Proto, Major: byte(p.ProtoMajor), Minor: byte(p.ProtoMinor), Uncompressed: p.Uncompressed, Unnamed: p.parsed.Path.Unnamed() != "",
-		Header:    rfc9111.StoredHeader(p.Header, p.received, judged.Verdict.Overrules(), &c.policy),
+		Header:    rfc9111.StoredHeader(judged, p.received, &c.policy),
 		Selectors: rfc9111.NewSelectors(p.varies(), p.request, hashes),
 		Search:    stored.NewSearchVariance(p.Header, stored.QueryOf(p.request)),
 		Requested: p.requested, Received: p.received, InitialAge: judged.Age, Rules: rfc9111.NewRules(judged, &c.policy),

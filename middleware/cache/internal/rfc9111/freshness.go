@@ -60,7 +60,7 @@ func servable(e *stored.Entry, p *Policy, now time.Time) bool {
 
 // NewRules returns the rules for the use of a response that is to be stored (RFC 9111 §5.2.2).
 func NewRules(c *Candidate, p *Policy) stored.Rules {
-	d, _ := field.Controlling(c.Response.Header, p.Targeted)
+	d := c.controlling(p)
 	ownWhileRevalidate, ownIfError := p.StaleWhileRevalidate, p.StaleIfError
 	if c.failure {
 		ownWhileRevalidate, ownIfError = 0, 0 // the cache's own windows never keep an error either

@@ -50,7 +50,7 @@ func storedBy(s expiry.Strategy, method string, status int, response, request st
 	x := expiry.Exchange{Request: r, Response: resp, Now: t0, Shared: p.Shared, Targeted: p.Targeted}
 	judged := Judge(x, s, InitialAge(resp.Header, t0, t0), CarriedBy(r))
 	e := &stored.Entry{
-		Status: status, Header: StoredHeader(resp.Header, t0, judged.Verdict.Overrules(), p), Body: stored.Content{Bytes: []byte("hello")},
+		Status: status, Header: StoredHeader(&judged, t0, p), Body: stored.Content{Bytes: []byte("hello")},
 		Selectors: NewSelectors(resp.Header["Vary"], r, &stored.HashKey{}), Received: t0, InitialAge: judged.Age, Rules: NewRules(&judged, p),
 	}
 	e.Derive()

@@ -13,14 +13,14 @@ import (
 
 // StoredHeader returns the header of a response as it is stored (RFC 9111 §3.1): without fields of a connection or a proxy
 // and without those that a qualified no-cache or, in a shared cache, a qualified private names.
-func StoredHeader(h http.Header, received time.Time, overruled bool, p *Policy) stored.Header {
-	d, _ := field.Controlling(h, p.Targeted)
-	if keptWhole(h, &d, overruled, p) {
+func StoredHeader(c *Candidate, received time.Time, p *Policy) stored.Header {
+	h, d, overruled := c.Response.Header, c.controlling(p), c.Verdict.Overrules()
+	if keptWhole(h, d, overruled, p) {
 		return stored.NewHeader(h)
 	}
 	kept := make(http.Header, len(h)+1)
 	maps.Copy(kept, h) // not the lines, which are not written to
-	keepStored(kept, &d, received, overruled, p)
+	keepStored(kept, d, received, overruled, p)
 	return stored.NewHeader(kept)
 }
 

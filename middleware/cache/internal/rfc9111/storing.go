@@ -15,16 +15,16 @@ func Storable(c *Candidate, p *Policy) (reason string, ok bool) {
 	if why := UnstorableSize(c.Response.Header); why != "" {
 		return why, false // before anything of it is read
 	}
-	d, _ := field.Controlling(c.Response.Header, p.Targeted)
+	d := c.controlling(p)
 	for _, why := range [...]string{
-		unstorableStatus(c, &d, p),
-		unstorableDirective(c, &d, p),
+		unstorableStatus(c, d, p),
+		unstorableDirective(c, d, p),
 		UnstorableVary(c.Response.Header),
 		unstorableConnection(c.Response.Header, p),
 		UnstorableKind(c, p),
 		invalidation.UnstorableGroups(c.Response.Header),
 		unstorableMethod(c, p),
-		worthless(c, &d, p),
+		worthless(c, d, p),
 	} {
 		if why != "" {
 			return why, false
