@@ -138,6 +138,28 @@ func TestLastCallerThatLeavesEndsAReadAhead(t *testing.T) {
 	}
 }
 
+// Once a body is there, the exchange ends, though no caller has read it. A caller whose context ends gets nothing of it.
+func TestExchangeEndsWithTheEndOfItsBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exchange context.Context
+		o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+			exchange = r.Context()
+			return sends(sealed("k", n, 100), "Cache-Control: max-age=60"), nil
+		}}
+		_, rt := newBusy(t, o, cache.Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := roundTrip(t, rt, ask(t, ctx))
+		synctest.Wait()
+		if !errors.Is(exchange.Err(), context.Canceled) || o.leftOpen() != 0 {
+			t.Errorf("the exchange's context says %v, %d bodies are open", exchange.Err(), o.leftOpen())
+		}
+		cancel()
+		if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || !errors.Is(err, context.Canceled) {
+			t.Errorf("read %d bytes, %v", n, err)
+		}
+	})
+}
+
 // A panic while the body is read ahead happens again in the first caller that comes so far, and in no other.
 func TestPanicOfAReadAheadReachesOneCaller(t *testing.T) {
 	for name, upset := range map[string]func(){"panic": func() { panic("body") }, "Goexit": runtime.Goexit} {

@@ -80,8 +80,8 @@ type Owner interface {
 }
 
 // Attach adds a reader of the bytes from first up to end, -1 for the end of the body. It takes over a reference, which t.Close or the end of t.Ctx
-// gives back. It returns nil, and leaves the reference, if the beginning of the body is no longer here.
-// The caller owns a reference. The AfterFunc may run before Attach returns; it waits for mu in depart.
+// gives back; of a body that is whole by now, t.Close or a Read does. It returns nil, and leaves the reference, if the beginning of the body is no longer here.
+// The caller owns a reference. An AfterFunc may run before Attach returns; it waits for mu in depart.
 func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,8 @@ func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 	}
 	t.FanOut, t.off, t.end, t.at = s, first, end, len(s.readers)
 	s.readers = append(s.readers, t)
-	if t.Ctx.Done() != nil {
+	// Of a body that is whole and has ended, a reader holds nothing but memory: the end of its context frees nothing more, and Read looks at it.
+	if t.Ctx.Done() != nil && !(s.whole && s.err != nil) {
 		t.stop = context.AfterFunc(t.Ctx, func() { WithoutPanic(func() { t.depart(context.Cause(t.Ctx)) }) })
 	}
 	return t

@@ -66,7 +66,7 @@ func (s *FanOut) pullApart() {
 // addDemand has set reading for it, and gives it a goroutine, or ReadAhead has, which lends it that of its caller. Nothing waits for its end; Cancel and the source's Close hasten it.
 func (s *FanOut) pull() {
 	// A panic and a runtime.Goexit look the same here but for the value; either would leave the readers waiting for ever.
-	returned := false
+	returned, ended := false, error(nil)
 	defer func() {
 		if !returned {
 			s.broke(&Panic{Value: recover(), Exited: true})
@@ -81,10 +81,14 @@ func (s *FanOut) pull() {
 			err = io.ErrNoProgress
 		}
 		if s.publish(n, err) {
+			ended = err
 			break
 		}
 	}
 	returned = true
+	if ended != nil {
+		WithoutPanic(func() { s.Owner.Cancel(ended) }) // nothing more is needed of the exchange, whatever becomes of the readers
+	}
 	WithoutPanic(func() { s.Finish(context.Canceled) }) // if the last readers have been cut off meanwhile, and so could not call it
 }
 
