@@ -183,7 +183,7 @@ func TestAllocationsBeyondTheTransportStayWithinWhatIsPromised(t *testing.T) {
 		fields  int
 		want    float64
 	}{
-		{name: "stored miss, 1 KiB", control: "max-age=60", method: http.MethodGet, once: true, fields: 8, want: 48},
+		{name: "stored miss, 1 KiB", control: "max-age=60", method: http.MethodGet, once: true, fields: 8, want: 29},
 		{name: "no-store answer, the first for its URL", control: "no-store", method: http.MethodGet, once: true, fields: 8, want: 19},
 		{name: "no-store answer", control: "no-store", method: http.MethodGet, fields: 8, want: 7},
 		{name: "POST", control: "max-age=60", method: http.MethodPost, fields: 8, want: 6},
