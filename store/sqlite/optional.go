@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"strings"
 	"time"
 
 	"github.com/plyhttp/ply/store"
@@ -70,34 +71,24 @@ func (c *conn) listed(last int64, kind store.Kind) (batch []listed, err error) {
 	return batch, err
 }
 
-// clearSome deletes the first records up to an id, as many as a short transaction removes: up to 1,024 of ?2 bytes, and one at least.
-const clearSome = `DELETE FROM records WHERE id IN (
-	SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (SELECT id, size FROM records WHERE id <= ?1 ORDER BY id LIMIT 1024))
-	WHERE before < ?2)`
+// clearSQL forgets everything. A DELETE of all rows of a table without triggers gives its pages back as they are, and those of its indexes, and looks at no row:
+// so the trigger is taken away meanwhile. Nothing outside of the transaction sees the file without it.
+var clearSQL = "DROP TRIGGER IF EXISTS record_removed; DELETE FROM records; DELETE FROM data; DELETE FROM doomed; UPDATE totals SET records = 0, bytes = 0;" + statement("CREATE TRIGGER record_removed", "END;")
 
-// Clear forgets everything that was put before. Others may read and write meanwhile: it takes many short transactions.
-// If it returns an error, some of it may be gone.
+// statement returns the statement of the schema that begins and ends so, as it stands there: the text is compared when the file is opened.
+func statement(begin, end string) string {
+	_, rest, _ := strings.Cut(schemaSQL, begin)
+	text, _, _ := strings.Cut(rest, end)
+	return begin + text + end
+}
+
+// Clear forgets everything, in one transaction. Others may read meanwhile.
 func (s *Store) Clear(ctx context.Context) error {
-	last := int64(-1)
-	for {
-		var left bool
-		err := s.use(ctx, "clear", func(db *database) error {
-			return s.write(ctx, db, func(tx *tx) (err error) {
-				if last < 0 {
-					if last, err = tx.number(background, "SELECT max(id) FROM records"); err != nil {
-						return err
-					}
-				}
-				n, err := tx.exec(background, clearSome, last, int64(4<<20))
-				left = n > 0
-				return err
-			})
-		})
-		if err != nil || !left {
-			s.wake()
-			return err
-		}
-	}
+	err := s.use(ctx, "clear", func(db *database) error {
+		return s.write(ctx, db, func(tx *tx) error { return tx.script(clearSQL) })
+	})
+	s.wake()
+	return err
 }
 
 // DeleteExpired removes the records whose time is over at now, and returns how many there were. It gives their room back to the file system step by step.
