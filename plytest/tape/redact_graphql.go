@@ -8,7 +8,7 @@ import (
 )
 
 // argument is the beginning of an argument, a field or the default of a variable in a document of GraphQL (GraphQL §2.6, §2.9, §2.10), up to its value.
-var argument = regexp.MustCompile(`(?:^|[\s,({$])([A-Za-z_]\w*)` + ignored + `:` + ignored + `(?:[\w!\[\]]+` + ignored + `=` + ignored + `)?`)
+var argument = regexp.MustCompile(`(?:^|[\s,({$])([A-Za-z_]\w*)` + ignored + `:` + ignored + `(?:\[*[A-Za-z_]\w*[!\]]*` + ignored + `=` + ignored + `)?`)
 
 // ignored is what says nothing between the tokens of a document (GraphQL §2.1).
 const ignored = `(?:[\s,]|#[^\n]*\n)*`

@@ -86,7 +86,7 @@ func (l *jsonLevel) scalar(d redaction, token json.Token, spans []secret) (secre
 // element takes down an element of a list that is no object and no list. It reports whether the one before it says that it is a secret, as in a list of the names and values of fields.
 // Of a pair, such as ["Authorization", "…"] among others, only the end says that it is one.
 func (l *jsonLevel) element(d redaction, text string, spans []secret) (isSecret bool) {
-	fields := !l.listed && slices.Contains([]string{"headers", "rawheaders", "fields"}, strings.ToLower(l.name))
+	fields := !l.listed && strings.EqualFold(l.name, "rawHeaders") // of Node.js; a list "headers" has names alone
 	if l.after {
 		l.pair = append(l.pair, spans...)
 	}

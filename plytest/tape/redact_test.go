@@ -190,7 +190,7 @@ func TestNumberInXMLBecomesZero(t *testing.T) {
 // What only looks like the value of a secret stays: a client needs it.
 func TestValueBesideAnotherNameStays(t *testing.T) {
 	const body = `{"value":"a","name":"size","data":{"new":"b"},"list":[{"value":"c","name":"password"},{"name":"Key West","text":"d"}],"password":{"minLength":8,"pattern":"e"},` +
-		`"required":["password","token"],"rows":[["token","f","g"],["size","h"]],"plan":"Basic monthly","type":"Bearer token","help":"Password: eight letters","expr":"A=1","note":"see (a: b)","query":"{ a(first: 10, filter: \"i\") }"}`
+		`"required":["password","token"],"headers":["Authorization","Accept"],"rows":[["token","f","g"],["size","h"]],"plan":"Basic monthly","type":"Bearer token","help":"Password: eight letters","expr":"A=1","note":"see (a: b)","query":"{ a(first: 10, filter: \"i\") }"}`
 	tp := &tape.Tape{Exchanges: []*tape.Exchange{{
 		Request:  tape.Request{URL: "http://h.example/"},
 		Response: &tape.Response{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Length: -1, Chunks: []tape.Chunk{{Data: []byte(body)}}},
