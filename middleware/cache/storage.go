@@ -81,7 +81,7 @@ func (c *Cache) put(x *exchange, e *stored.Entry, began invalidation.Moment, b *
 	return c.settle(ctx, x, e, err)
 }
 
-// awaitPut waits a moment for a worker that stores an entry, so that the next request of the caller finds it. If the store is slow,
+// awaitPut waits a moment for a worker that stores an entry, so that the next request of the caller finds it. If the store is slow, or the caller's context ends,
 // another worker settles the result. Save waits for the end.
 func (c *Cache) awaitPut(ctx context.Context, x *exchange, e *stored.Entry, done <-chan error) bool {
 	if saving := choicesOf(x.request.Context()).saving; saving != nil {
@@ -96,10 +96,11 @@ func (c *Cache) awaitPut(ctx context.Context, x *exchange, e *stored.Entry, done
 	select {
 	case err := <-done:
 		return c.settle(ctx, x, e, err)
+	case <-x.request.Context().Done(): // not ctx, which never ends: a caller at its deadline waits for no store
 	case <-timer.C:
-		c.durable.Workers.Then(func() { c.settle(ctx, x, e, <-done) })
-		return true
 	}
+	c.durable.Workers.Then(func() { c.settle(ctx, x, e, <-done) })
+	return true
 }
 
 // commit writes an entry to the store, unless it was invalidated or something later is stored. The chunks of a body that is not stored after all go.
@@ -217,7 +218,7 @@ func (x *exchange) remove(old *stored.Entry) {
 		ended(remove(ctx))
 		return
 	}
-	c.durable.Workers.Await(remove, ended)
+	c.durable.Workers.Await(x.request.Context(), remove, ended)
 }
 
 // removeIfTooLarge removes what was stored if the answer in its place turned out to be too large for the store: it has been replaced all the same.

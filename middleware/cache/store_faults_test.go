@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -285,6 +286,26 @@ func newTroubled() *troubled { return &troubled{Map: storetest.NewMap(1 << 26)} 
 func hangs(ctx context.Context, _, _ string) error { <-ctx.Done(); return ctx.Err() }
 
 func refuses(context.Context, string, string) error { return errors.New("refused") }
+
+// A caller whose deadline passes while the store takes what it has read waits for it no longer.
+func TestReaderAtItsDeadlineWaitsForNoStore(t *testing.T) {
+	inFreshBubble(t, func(t *testing.T) {
+		s := newTroubled()
+		g := newRig(t, says("x", "Cache-Control: max-age=60"), cache.Options{Store: s})
+		s.trouble(changesHang)
+		ctx, cancel := context.WithTimeout(cache.WithoutCollapsing(t.Context()), time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		resp, err := g.rt.RoundTrip(must(http.NewRequestWithContext(ctx, "GET", url, nil)))
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err, "all of it has come")
+		require.NoError(t, resp.Body.Close())
+		if took := time.Since(began); string(body) != "x" || took != time.Millisecond {
+			t.Errorf("%q after %v", body, took)
+		}
+	})
+}
 
 // What a program asks for is the store's fault, too, if the store fails at it, and no fault if the store never could.
 func TestStoreRemovalThatFailsIsAFault(t *testing.T) {

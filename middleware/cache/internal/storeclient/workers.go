@@ -99,10 +99,10 @@ func (c *Workers) Then(f func()) {
 	})
 }
 
-// Await runs job, and waits for it a moment. ended is called once with its error: before Await returns or, if the job takes longer, on a goroutine
+// Await runs job, and waits for it a moment, and no longer than ctx lasts. ended is called once with its error: before Await returns or, if the job takes longer, on a goroutine
 // of its own, unless Shutdown comes before. Of job and caller, whichever is late finds the result in the buffered channel.
 // It blocks for MaxWait at most, besides ended. The caller holds no lock that job or ended may need.
-func (c *Workers) Await(job func(context.Context) error, ended func(error)) {
+func (c *Workers) Await(ctx context.Context, job func(context.Context) error, ended func(error)) {
 	done := make(chan error, 1)
 	started := c.Go(func(ctx context.Context) {
 		err := errExited
@@ -118,10 +118,12 @@ func (c *Workers) Await(job func(context.Context) error, ended func(error)) {
 	select {
 	case err := <-done:
 		ended(err)
+		return
+	case <-ctx.Done():
 	case <-timer.C:
-		// The job sends once, on each way out, so this goroutine ends when the job does.
-		c.Then(func() { ended(<-done) })
 	}
+	// The job sends once, on each way out, so this goroutine ends when the job does.
+	c.Then(func() { ended(<-done) })
 }
 
 // It runs before wg counts the goroutine as ended, so there are never more jobs counted than goroutines.

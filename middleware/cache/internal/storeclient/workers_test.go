@@ -28,7 +28,7 @@ func TestAwaitTellsTheEndOfEachJobOnce(t *testing.T) {
 					var w Workers
 					w.Init(time.Hour)
 					told := make(chan error, 2)
-					w.Await(func(context.Context) error {
+					w.Await(t.Context(), func(context.Context) error {
 						time.Sleep(takes)
 						return test.end()
 					}, func(err error) { told <- err })
@@ -44,4 +44,24 @@ func TestAwaitTellsTheEndOfEachJobOnce(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A caller that leaves waits for a job no longer, and the job goes on.
+func TestAwaitLastsNoLongerThanItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Workers
+		w.Init(time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		told := make(chan error, 1)
+		began := time.Now()
+		w.Await(ctx, func(context.Context) error { time.Sleep(5 * time.Millisecond); return nil }, func(err error) { told <- err })
+		if took := time.Since(began); took != time.Millisecond {
+			t.Errorf("it waited %v", took)
+		}
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+		w.Shutdown(time.Minute)
+	})
 }
