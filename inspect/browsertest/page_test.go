@@ -256,6 +256,12 @@ func TestCacheShowsEntriesAndRemovesThem(t *testing.T) {
 	p.Click("#confirm button[value=yes]")
 	p.Wait(`!document.querySelector('#cache-scroll').innerText.includes('/users/2')`)
 
+	browser.Eval[any](p.Tab, `{ const by = document.getElementById('purge-by'); by.value = 'pattern'; by.dispatchEvent(new Event('change')); document.getElementById('purge-value').value = '*.png'; null }`)
+	p.Click("#purge button")
+	p.Click("#confirm button[value=yes]")
+	p.Has("#cache-count", "No entry fits *.png. A pattern is a host and a path, as example.com/img/*.png.")
+	p.Has("#announce", "No entry fits *.png")
+
 	browser.Eval[any](p.Tab, `{ const by = document.getElementById('purge-by'); by.value = 'all'; by.dispatchEvent(new Event('change')); null }`)
 	p.Click("#purge button")
 	p.Click("#confirm button[value=yes]")

@@ -167,7 +167,13 @@ export class CacheView {
     if (!await confirmed(by === 'all' ? 'Remove everything?' : 'Remove entries?', text)) return;
     try {
       const { deleted } = await api.purge(by === 'all' ? { all: true } : { [by]: value });
-      announce(deleted === undefined ? 'Removed.' : deleted === 0 ? `No entry fits ${value}. A pattern is a host and a path, as example.com/img/*.png.` : `${count(deleted)} removed.`);
+      if (deleted === 0) {
+        const unfit = `No entry fits ${value}. A pattern is a host and a path, as example.com/img/*.png.`;
+        announce(unfit);
+        setText(field('cache-count'), unfit);
+        return;
+      }
+      announce(deleted === undefined ? 'Removed.' : `${count(deleted)} removed.`);
       field('purge-value').value = '';
     } catch (failure) {
       announce(failure.message);
