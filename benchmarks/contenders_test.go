@@ -273,7 +273,11 @@ func (r *rest) WriteTo(w io.Writer) (int64, error) {
 func (r *rest) Close() error { return nil }
 
 func mountFloor(_ testing.TB, o *origin) http.RoundTripper {
-	return &lookup{next: o, pages: make(map[string]*template)}
+	return floorOver(o)
+}
+
+func floorOver(next http.RoundTripper) http.RoundTripper {
+	return &lookup{next: next, pages: make(map[string]*template)}
 }
 
 func (l *lookup) RoundTrip(r *http.Request) (*http.Response, error) {

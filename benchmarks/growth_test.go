@@ -57,6 +57,44 @@ func (r numberedRequest) of(n int) *http.Request {
 	return r.Request
 }
 
+// BenchmarkManyURLs is a hit of one of many URLs, at random, beside the floor:
+//
+//	go test -run '^$' -bench ManyURLs -benchtime 400000x -count 5 ./benchmarks
+//
+// What counts here is how much memory a hit touches, and how much of it a garbage collection looks at.
+func BenchmarkManyURLs(b *testing.B) {
+	for _, n := range []int{1, 8192, 100_000} {
+		for _, c := range []struct {
+			name  string
+			mount func(next http.RoundTripper) http.RoundTripper
+		}{
+			{floor.name, floorOver},
+			{ply.name, func(next http.RoundTripper) http.RoundTripper {
+				c, err := cache.New(cache.Options{Store: cache.NewMemory(cache.MemoryOptions{MaxBytes: 1 << 30})})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(func() { c.Close() })
+				return c.Middleware(next)
+			}},
+		} {
+			b.Run(fmt.Sprintf("%d/%s", n, c.name), func(b *testing.B) {
+				h, r := c.mount(newEndless()), newNumberedRequest(b)
+				for i := range n {
+					get(b, h, r.of(i), 304)
+				}
+				runtime.GC()
+				b.ReportAllocs()
+				before := processorTime(b)
+				for b.Loop() {
+					get(b, h, r.of(rand.IntN(n)), 304)
+				}
+				b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+			})
+		}
+	}
+}
+
 // BenchmarkGrowth says how the cost of each operation grows with the number of entries. The cache of a size is filled once, and each operation has it full:
 //
 //	go test -run '^$' -bench Growth -benchtime 200ms -cpu 1,2 ./benchmarks

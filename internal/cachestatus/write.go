@@ -15,6 +15,11 @@ func (s Status) String() string {
 	return string(s.append(room[:0]))
 }
 
+// AppendHit appends what a Status says of a fresh hit that has so many seconds left.
+func AppendHit(b []byte, ttl int64) []byte {
+	return strconv.AppendInt(append(b, Name+"; hit; ttl="...), ttl, 10)
+}
+
 func (s *Status) append(b []byte) []byte {
 	b = append(b, Name...)
 	if s.Hit {

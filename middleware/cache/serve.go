@@ -43,11 +43,7 @@ func (l *layer) serve(a *rfc9111.Request, e *stored.Entry, r *http.Request, now 
 			return l.answer(a, e, r, now, s.String())
 		}
 	}
-	if c.durable != nil && c.durable.L1 == nil {
-		s := stored.HitFieldsOnce(age, left)
-		return l.resumable(e.Response(r, a.Head, s.Age, s.Status, rfc9111.Shaped(a, e, now)), r)
-	}
-	s := e.HitFields(age, left)
+	s := stored.HitFields(age, left)
 	return l.resumable(e.Response(r, a.Head, s.Age, s.Status, rfc9111.Shaped(a, e, now)), r) // no event stream: those have a detail
 }
 

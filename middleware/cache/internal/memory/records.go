@@ -27,9 +27,8 @@ func (m *Store) Put(_ context.Context, key string, r store.Record) error {
 	kept := keptRecord{r}
 	kept.Record = kept.copied()
 	kept.Version = strconv.FormatInt(m.version.Add(1), 36)
-	next := &slot{key: key, hash: hash, record: &kept, entries: 1}
-	next.size = slotOverhead + int64(len(key)+len(r.Data)+len(r.Owner)+len(r.Label))
-	if next.size > m.maxBytes || m.maxEntries < 1 {
+	next := &slot{key: key, hash: hash, record: &kept}
+	if next.size() > m.maxBytes || m.maxEntries < 1 {
 		return store.ErrTooLarge
 	}
 	u := update{key: key, hash: hash, shard: m.shard(hash)}

@@ -1,11 +1,8 @@
 package memory
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
@@ -28,31 +25,86 @@ type shard struct {
 	_       [56]byte // keeps two shards out of one cache line
 }
 
-// segment is a list of slots, the latest first.
+// segment is a list of slots, linked through them: a list with elements of its own, and a map from slots to these, would take more memory than the slots.
 type segment struct {
-	*simplelru.LRU[*slot, struct{}]
-	bytes int64
+	latest, oldest *slot
+	length         int
+	bytes          int64
 }
 
-// slot is what is stored under one key.
+// add puts a slot that is in no segment first.
+func (g *segment) add(x *slot) {
+	x.older, g.latest = g.latest, x
+	if x.older != nil {
+		x.older.newer = x
+	} else {
+		g.oldest = x
+	}
+	g.length++
+	g.bytes += x.size()
+}
+
+// remove takes out a slot that is there.
+func (g *segment) remove(x *slot) {
+	if x.newer != nil {
+		x.newer.older = x.older
+	} else {
+		g.latest = x.older
+	}
+	if x.older != nil {
+		x.older.newer = x.newer
+	} else {
+		g.oldest = x.newer
+	}
+	x.newer, x.older = nil, nil
+	g.length--
+	g.bytes -= x.size()
+}
+
+// slot is what is stored under one key. It has the size of a cache line of the CPU, for a hit reads it.
 type slot struct {
 	key    string
 	set    *stored.Variants
 	record *keptRecord // instead of variants
-	tags   []uint64
+
+	newer, older *slot // in its segment; guarded by the shard's lock
 
 	// What holds no pointer stands last, so that a garbage collection does not look at it.
 	hash    uint64
-	size    int64
-	entries int64
-	one     [1]uint64 // room for the tags, of which there is mostly one
-	lasting bool      // which segment it is in; guarded by the shard's lock
-
-	uses atomic.Uint32 // since it was last looked at for eviction, up to maxUses
+	uses    atomic.Uint32 // since it was last looked at for eviction, up to maxUses
+	lasting bool          // which segment it is in; guarded by the shard's lock
 }
 
-// slotOverhead is charged for each key beside its entries: slot, variants, list element, and cells of the indexes.
-const slotOverhead = 320
+// size is how many bytes the slot is charged with. It never changes, as nothing that it counts does.
+func (x *slot) size() int64 {
+	size := slotOverhead + int64(len(x.key)) + x.set.Size()
+	if x.record != nil {
+		size += int64(len(x.record.Data) + len(x.record.Owner) + len(x.record.Label))
+	}
+	return size
+}
+
+// entries is how many entries the slot counts as.
+func (x *slot) entries() int64 {
+	if x.record != nil {
+		return 1
+	}
+	return int64(len(x.set.All()))
+}
+
+// tags are the short tags of all entries, some of them more than once.
+func (x *slot) tags(yield func(uint64) bool) {
+	for _, e := range x.set.All() {
+		for _, tag := range e.Tags {
+			if !yield(tag.Short()) {
+				return
+			}
+		}
+	}
+}
+
+// slotOverhead is charged for each key beside its entries: the slot, and cells of the index and of what is remembered of evicted ones.
+const slotOverhead = 112
 
 // maxUses is how many uses are counted: each gives a lasting slot one more chance, or two of them do; see priceOfAChance.
 const maxUses = 3
@@ -74,17 +126,14 @@ func (s *shard) init() { s.empty() }
 
 // empty drops all slots. What was evicted before is remembered.
 func (s *shard) empty() {
-	// The size of simplelru counts keys, which is no bound here: bytes and entries are.
-	s.recent.LRU, _ = simplelru.NewLRU[*slot, struct{}](math.MaxInt, nil)
-	s.lasting.LRU, _ = simplelru.NewLRU[*slot, struct{}](math.MaxInt, nil)
-	s.recent.bytes, s.lasting.bytes = 0, 0
+	s.recent, s.lasting = segment{}, segment{}
 	s.tags = make(tagIndex)
 	s.index.clear()
 }
 
 func (s *shard) bytes() int64 { return s.recent.bytes + s.lasting.bytes }
 
-func (s *shard) len() int { return s.recent.Len() + s.lasting.Len() }
+func (s *shard) len() int { return s.recent.length + s.lasting.length }
 
 func (s *shard) segmentOf(x *slot) *segment {
 	if x.lasting {
@@ -94,17 +143,9 @@ func (s *shard) segmentOf(x *slot) *segment {
 }
 
 // link puts a slot first in its segment.
-func (s *shard) link(x *slot) {
-	segment := s.segmentOf(x)
-	segment.Add(x, struct{}{})
-	segment.bytes += x.size
-}
+func (s *shard) link(x *slot) { s.segmentOf(x).add(x) }
 
-func (s *shard) unlink(x *slot) {
-	segment := s.segmentOf(x)
-	segment.Remove(x)
-	segment.bytes -= x.size
-}
+func (s *shard) unlink(x *slot) { s.segmentOf(x).remove(x) }
 
 // succeed links next in the place of old, which is unlinked already, or nil.
 func (s *shard) succeed(next, old *slot) {
@@ -146,7 +187,7 @@ func (s *shard) victim() *slot {
 
 // priceOfAChance is how many uses a lasting slot gives for one more chance. A large one, which holds the room of several others, gives two if it has them.
 func (s *shard) priceOfAChance(x *slot) uint32 {
-	if x.size > 2*s.bytes()/int64(max(s.len(), 1)) {
+	if x.size() > 2*s.bytes()/int64(max(s.len(), 1)) {
 		return 2
 	}
 	return 1
@@ -155,11 +196,10 @@ func (s *shard) priceOfAChance(x *slot) uint32 {
 // oldest is the slot to look at next: a recent one, unless these have less than their share.
 func (s *shard) oldest() *slot {
 	segment := &s.recent
-	if s.lasting.Len() > 0 && s.recent.bytes*recentShare < s.bytes() {
+	if s.lasting.length > 0 && s.recent.bytes*recentShare < s.bytes() {
 		segment = &s.lasting
 	}
-	oldest, _, _ := segment.GetOldest()
-	return oldest
+	return segment.oldest
 }
 
 // ghosts remembers the hashes of keys that were evicted lately: the latest that had as many bytes together as the shard has now,
@@ -179,7 +219,7 @@ func (g *ghosts) remember(gone *slot, slots int) {
 	if slots >= len(g.cells) {
 		g.cells = make([]uint64, max(2*len(g.cells), 16))
 	}
-	g.evicted += gone.size
+	g.evicted += gone.size()
 	g.cells[g.place(gone.hash)] = uint64(mark(gone.hash))<<32 | uint64(g.now())
 }
 

@@ -4,14 +4,23 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
+
+// slotOf returns a slot that is charged with so many bytes, 112 at least.
+func slotOf(key string, hash uint64, size int64) *slot {
+	x := &slot{key: key, hash: hash}
+	x.set = &stored.Variants{Entries: []*stored.Entry{{Size: size - x.size()}}}
+	return x
+}
 
 // A lasting slot has as many more chances as it was used, and one that came back soon after it was evicted is lasting at once.
 func TestShardEvictionOrder(t *testing.T) {
 	var s shard
 	s.init()
 	put := func(key string, uses uint32) *slot {
-		x := &slot{key: key, hash: uint64(key[0]) << 8, size: 100}
+		x := slotOf(key, uint64(key[0])<<8, 500)
 		x.uses.Store(uses)
 		s.succeed(x, nil)
 		return x
@@ -26,11 +35,11 @@ func TestShardEvictionOrder(t *testing.T) {
 	evict()     // c moves on, d goes
 	put("b", 0) // came back
 	put("e", 0)
-	evict()                   // e: what is recent has more than its share
-	s.lasting.Keys()[0].use() // a
-	evict()                   // a has another chance, c goes
-	evict()                   // b
-	evict()                   // a
+	evict()                // e: what is recent has more than its share
+	s.lasting.oldest.use() // a
+	evict()                // a has another chance, c goes
+	evict()                // b
+	evict()                // a
 	if diff := cmp.Diff([]string{"b", "d", "e", "c", "b", "a"}, order); diff != "" {
 		t.Errorf("evicted (-want +got)\n%s", diff)
 	}
@@ -43,8 +52,9 @@ func TestShardEvictionOrder(t *testing.T) {
 func TestALargeSlotGivesTwoUsesForEachChance(t *testing.T) {
 	var s shard
 	s.init()
-	for i, size := range []int64{100, 1000, 100, 100} {
-		x := &slot{key: string(rune('a' + i)), hash: uint64(i) << 8, size: size, lasting: true}
+	for i, size := range []int64{500, 5000, 500, 500} {
+		x := slotOf(string(rune('a'+i)), uint64(i)<<8, size)
+		x.lasting = true
 		x.uses.Store(2)
 		s.link(x)
 		s.tags.add(x)
@@ -67,15 +77,15 @@ func TestGhostsAreRememberedForAsManyEvictedBytesAsThereAre(t *testing.T) {
 		bytes int64
 		want  bool
 	}{
-		{"at once", 0, 1000, true},
-		{"within the room", 9, 1000, true},
-		{"after more than the room", 12, 1000, false},
+		{"at once", 0, 5000, true},
+		{"within the room", 9, 5000, true},
+		{"after more than the room", 12, 5000, false},
 		{"nothing is left", 1, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var g ghosts
 			for i := range test.after + 1 {
-				g.remember(&slot{hash: hash(i), size: 100}, 15)
+				g.remember(slotOf("", hash(i), 500), 15)
 			}
 			if got := g.forget(hash(0), test.bytes); got != test.want {
 				t.Errorf("remembered: %v, want %v", got, test.want)

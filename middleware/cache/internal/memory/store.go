@@ -135,29 +135,20 @@ func (m *Store) attempt(u *update) (evicted []*stored.Variants, err error) {
 		m.remove(u.shard, old)
 		return nil, nil
 	}
-	next := &slot{key: u.key, hash: u.hash, set: after, entries: int64(len(after.Entries))}
-	next.size = slotOverhead + int64(len(u.key)) + after.Size()
+	next := &slot{key: u.key, hash: u.hash, set: after}
 	if !m.shrink(next) {
 		m.remove(u.shard, old) // it is out of date
 		return nil, store.ErrTooLarge
-	}
-	next.tags = next.one[:0]
-	for _, e := range next.set.Entries {
-		for _, tag := range e.Tags { // a tag of several entries counts once
-			next.tags = append(next.tags, tag.Short())
-		}
 	}
 	return m.replace(u, old, next)
 }
 
 // shrink leaves as many variants in a slot as the store can hold, the newest ones. It is false if it cannot hold any.
 func (m *Store) shrink(next *slot) bool {
-	for next.size > m.maxBytes || next.entries > m.maxEntries {
+	for next.size() > m.maxBytes || next.entries() > m.maxEntries {
 		if len(next.set.Entries) == 1 {
 			return false
 		}
-		next.size -= next.set.Entries[0].Size
-		next.entries--
 		next.set = &stored.Variants{Entries: next.set.Entries[1:]}
 	}
 	return true
@@ -168,10 +159,11 @@ func (m *Store) replace(u *update, old, next *slot) (evicted []*stored.Variants,
 	s := u.shard
 	var has, entries int64
 	if old != nil {
-		has, entries = old.size, old.entries
+		has, entries = old.size(), old.entries()
 		s.unlink(old) // so that it is not evicted to make room for its own successor
 	}
-	for !m.reserve(next.size-has, next.entries-entries) {
+	needs := next.size() - has
+	for !m.reserve(needs, next.entries()-entries) {
 		if !u.alone && m.hasLess(s, 7, 8) { // the others have more to give
 			err = errNoRoom
 			break
@@ -240,8 +232,8 @@ func (m *Store) remove(s *shard, gone *slot) {
 func (m *Store) release(s *shard, gone *slot) {
 	s.index.remove(gone)
 	s.tags.remove(gone)
-	m.bytes.Add(-gone.size)
-	m.entries.Add(-gone.entries)
+	m.bytes.Add(-gone.size())
+	m.entries.Add(-gone.entries())
 }
 
 // evictElsewhere evicts a slot from another shard than full, taking the shards in turn: in the first round those that have their share or more.

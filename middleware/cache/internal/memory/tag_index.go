@@ -16,7 +16,7 @@ type slotSet struct {
 }
 
 func (x tagIndex) add(stored *slot) {
-	for _, tag := range stored.tags {
+	for tag := range stored.tags {
 		switch set, ok := x[tag]; {
 		case !ok:
 			x[tag] = slotSet{one: stored}
@@ -29,7 +29,7 @@ func (x tagIndex) add(stored *slot) {
 }
 
 func (x tagIndex) remove(gone *slot) {
-	for _, tag := range gone.tags {
+	for tag := range gone.tags {
 		set, ok := x[tag]
 		if !ok {
 			continue

@@ -95,7 +95,7 @@ func sameWays(t *testing.T, p *Policy, m Mode, r *http.Request, e *stored.Entry,
 	if one, other := Shaped(&short, f.Entry, now), Shaped(long, f.Entry, now); one != other {
 		t.Fatalf("%s: shape %+v, want %+v", says, one, other)
 	}
-	stamp := f.Entry.HitFields(f.Entry.Age(now), f.Entry.FreshFor(now))
+	stamp := stored.HitFields(f.Entry.Age(now), f.Entry.FreshFor(now))
 	status := cachestatus.Status{Hit: true, TTL: f.Entry.TTL(now), HasTTL: true}.String()
 	resp := f.Entry.Response(r, false, stamp.Age, stamp.Status, stored.Form{})
 	if diff := cmp.Diff(answeredPlainly(f.Entry, f.Entry.Age(now), status), resp.Header); diff != "" {

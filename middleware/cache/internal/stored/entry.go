@@ -9,7 +9,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/plyhttp/ply/internal/cachestatus"
 	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
@@ -19,7 +18,6 @@ import (
 // What a plain hit reads stands together: in an entry that has not been read lately, each cache line of the CPU costs as much as the rest of the hit.
 // What holds no pointer stands last, so that a garbage collection does not look at it.
 type Entry struct {
-	hitFields atomic.Pointer[hitFields]
 	Header    Header          // as stored
 	Search    *SearchVariance // how far the query counts, or nil if it counts as a whole
 	Part      *ContentRange   // which part of the representation body is, or nil if it is whole
@@ -28,7 +26,11 @@ type Entry struct {
 	Reason    string // "200 OK"
 	Proto     string
 	Trailer   Header
-	Pacing    Pacing     // of an event stream, or empty
+	Pacing    Pacing // of an event stream, or empty
+
+	alone  Variants  // what is stored under a key that has this entry and no other, from Derive on
+	myself [1]*Entry // its entries
+
 	RecordKey *RecordKey // in a byte store
 
 	URL         string // the target URI, without fragment and userinfo
@@ -67,7 +69,7 @@ func (e *Entry) Modified() time.Time {
 func (e *Entry) Date() time.Time { return time.Unix(e.date, 0) }
 
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
-const entryOverhead = 432
+const entryOverhead = 480
 
 // Expires is until when the response is fresh.
 func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.InitialAge) }
@@ -84,6 +86,8 @@ func (e *Entry) Derive() {
 		e.date = date.Unix()
 	}
 	e.lines = int32(e.Header.lineCount())
+	e.myself[0] = e
+	e.alone.Entries = e.myself[:]
 	e.Reason, e.Proto = reason(e.Status, e.Reason), proto(e.Proto)
 	e.measure()
 }
@@ -186,34 +190,6 @@ func (e *Entry) Touch(now time.Time) {
 }
 
 const touchEvery = time.Millisecond
-
-// hitFields is the two field values of a hit that change with time. They hold for one second.
-type hitFields struct {
-	second int64
-	Age    string
-	Status string
-}
-
-// HitFields returns the Age and the Cache-Status of a plain hit at an age.
-func (e *Entry) HitFields(age, left time.Duration) *hitFields {
-	second := int64(age / time.Second)
-	if s := e.hitFields.Load(); s != nil && s.second == second && !e.Rules.Sliding {
-		return s
-	}
-	s := hitFieldsAt(second, left)
-	e.hitFields.Store(&s)
-	return &s
-}
-
-// HitFieldsOnce is HitFields of an entry that is not served again.
-func HitFieldsOnce(age, left time.Duration) hitFields {
-	return hitFieldsAt(int64(age/time.Second), left)
-}
-
-func hitFieldsAt(second int64, left time.Duration) hitFields {
-	status := cachestatus.Status{Hit: true, TTL: TTL(left), HasTTL: true}
-	return hitFields{second: second, Age: strconv.FormatInt(second, 10), Status: status.String()}
-}
 
 // TTL is the remaining freshness at now; see the function of that name.
 func (e *Entry) TTL(now time.Time) time.Duration { return TTL(e.FreshFor(now)) }

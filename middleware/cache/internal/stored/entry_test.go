@@ -218,28 +218,6 @@ func TestEntryHasValidator(t *testing.T) {
 	}
 }
 
-// The fields of a hit that change with time hold for a second, and for one use only if each use restarts the lifetime.
-func TestEntryHitFields(t *testing.T) {
-	e := &Entry{}
-	first := e.HitFields(2500*time.Millisecond, 7500*time.Millisecond)
-	if first.Age != "2" || first.Status != "ply; hit; ttl=7" {
-		t.Errorf("%+v", first)
-	}
-	if e.HitFields(2900*time.Millisecond, 7100*time.Millisecond) != first {
-		t.Error("within one second they are made again")
-	}
-	if next := e.HitFields(30*time.Second, 7*time.Second); next.Age != "30" || next.Status != "ply; hit; ttl=7" {
-		t.Errorf("a second later: %+v", next)
-	}
-	if early := e.HitFields(0, time.Second); early.Age != "0" {
-		t.Errorf("a clock that was set back: %+v", early)
-	}
-	sliding := &Entry{Rules: Rules{Sliding: true}}
-	if a, b := sliding.HitFields(2*time.Second, 9*time.Second), sliding.HitFields(2*time.Second, 5*time.Second); a.Status == b.Status {
-		t.Errorf("a lifetime that was restarted: %+v", b)
-	}
-}
-
 // A sliding lifetime restarts with each use, so each is recorded.
 func TestEntrySlidingRecordsEachUse(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)

@@ -12,8 +12,15 @@ import (
 // Variants are the responses that are stored under one key, at most 64: all variants of one resource, for one principal. They are immutable.
 type Variants struct {
 	Entries []*Entry
-	Source  *Source   // of a copy of what a byte store has
-	one     [1]*Entry // room for the entries, of which there is mostly one
+	Source  *Source // of a copy of what a byte store has
+}
+
+// variantsOf returns the set of these entries. Of one entry, which is what most keys have, it is a part of that entry: one object, which a hit finds beside the rest.
+func variantsOf(entries []*Entry) *Variants {
+	if len(entries) == 1 && entries[0].alone.Entries != nil {
+		return &entries[0].alone
+	}
+	return &Variants{Entries: entries}
 }
 
 // MaxVariants bounds the stored responses under one key. A client can create many by changing one field that a response varies on.
@@ -72,12 +79,10 @@ func (s *Variants) With(e *Entry, limit int64) *Variants {
 		first := LeastUsed(entries)
 		entries = slices.DeleteFunc(entries, func(old *Entry) bool { return old == first })
 	}
-	if len(entries) == 0 {
-		next := &Variants{one: [1]*Entry{e}}
-		next.Entries = next.one[:]
-		return next
+	if len(entries) == 0 && e.alone.Entries != nil {
+		return &e.alone
 	}
-	return &Variants{Entries: append(entries, e)}
+	return variantsOf(append(entries, e))
 }
 
 // WithoutBeforeLast returns s without those entries before the last for which drop is true.
@@ -131,7 +136,7 @@ func (s *Variants) Without(drop func(*Entry) bool) *Variants {
 	case len(s.Entries):
 		return s
 	}
-	return &Variants{Entries: entries}
+	return variantsOf(entries)
 }
 
 func LeastUsed(entries []*Entry) *Entry {
