@@ -17,10 +17,15 @@ func TestContextEndsAsThoseOfPackageContext(t *testing.T) {
 		end        func(l *Context, caller context.CancelCauseFunc)
 		err, cause error
 	}{
-		"End":                 {func(l *Context, _ context.CancelCauseFunc) { l.End() }, context.Canceled, context.Canceled},
-		"the caller":          {func(_ *Context, caller context.CancelCauseFunc) { caller(gone) }, context.Canceled, gone},
-		"the time":            {func(*Context, context.CancelCauseFunc) { time.Sleep(time.Minute) }, context.DeadlineExceeded, errLate},
-		"the time, then End":  {func(l *Context, _ context.CancelCauseFunc) { time.Sleep(time.Minute); _ = l.Err(); l.End() }, context.DeadlineExceeded, errLate},
+		"End":        {func(l *Context, _ context.CancelCauseFunc) { l.End() }, context.Canceled, context.Canceled},
+		"the caller": {func(_ *Context, caller context.CancelCauseFunc) { caller(gone) }, context.Canceled, gone},
+		"the time":   {func(*Context, context.CancelCauseFunc) { time.Sleep(time.Minute) }, context.DeadlineExceeded, errLate},
+		"the time, then End": {func(l *Context, _ context.CancelCauseFunc) {
+			time.Sleep(time.Minute)
+			synctest.Wait() // the timer of l fires at the moment at which the sleep ends, before or after it
+			_ = l.Err()
+			l.End()
+		}, context.DeadlineExceeded, errLate},
 		"the caller, and End": {func(l *Context, caller context.CancelCauseFunc) { caller(gone); _ = l.Err(); l.End() }, context.Canceled, gone},
 	} {
 		for _, used := range []bool{false, true} {
