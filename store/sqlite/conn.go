@@ -1,22 +1,50 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
-	"io"
-	"net/url"
-	"path/filepath"
+	"fmt"
+	"sync"
+	"time"
+	"unsafe"
 
-	driversqlite "modernc.org/sqlite"
+	"modernc.org/libc"
+	_ "modernc.org/sqlite" // what it does when it starts, SQLite's code needs on some systems
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// conn is one connection, and the statements that it has prepared. It is used by one goroutine at a time.
+// conn is one connection, and the statements that it has prepared. It is used by one goroutine at a time, so SQLite takes no lock for it.
 //
-// It stands directly on the driver: what database/sql adds, a pool that grows and shrinks, the store must do without, because it has to know which connection writes.
+// It stands directly on SQLite's own functions. What database/sql adds, a pool that grows and shrinks, the store must do without, because it has to know
+// which connection writes; and what a driver adds, the names and types of all columns for each query, takes longer than to read a record.
 type conn struct {
-	raw        driver.Conn
-	statements map[string]driver.Stmt
+	tls        *libc.TLS // of SQLite's code: the stack of whoever uses the connection
+	db         uintptr   // *sqlite3
+	room       uintptr   // SQLite's memory: two pointers, for what its functions return by them
+	statements map[string]*statement
+	lookups    []*lookup
+}
+
+// statement is a prepared statement. Its rows are read until it is reset.
+type statement struct {
+	conn    *conn
+	ptr     uintptr   // *sqlite3_stmt
+	bound   []uintptr // SQLite's memory with the texts and blobs of its arguments
+	columns int
+}
+
+const pointerBytes = int(unsafe.Sizeof(uintptr(0)))
+
+// memory is n bytes of SQLite's memory, which the garbage collector does not know. They are good for as long as SQLite says.
+func memory(p uintptr, n int) []byte {
+	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&p))), n) // go vet knows no addresses but Go's
+}
+
+// pointerAt is the pointer in SQLite's memory.
+func pointerAt(p uintptr) uintptr {
+	return *(*uintptr)(unsafe.Pointer(unsafe.SliceData(memory(p, pointerBytes))))
 }
 
 // pragmas are set on every connection, before it is known whose file this is: none of them writes.
@@ -35,15 +63,11 @@ var pragmas = []string{
 
 // connect opens the database file at path, which must exist.
 func connect(path string, sync Sync) (*conn, error) {
-	connector, err := driversqlite.NewConnector("file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?mode=rw")
-	if err != nil {
+	c := &conn{tls: libc.NewTLS(), statements: make(map[string]*statement)}
+	if err := c.open(path); err != nil {
+		c.close()
 		return nil, err
 	}
-	raw, err := connector.Connect(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{raw: raw, statements: make(map[string]driver.Stmt)}
 	for _, p := range append(pragmas, "synchronous = "+sync.String()) {
 		if err := c.script("PRAGMA " + p); err != nil {
 			c.close()
@@ -53,44 +77,216 @@ func connect(path string, sync Sync) (*conn, error) {
 	return c, nil
 }
 
+func (c *conn) open(path string) (err error) {
+	if c.room, err = c.allocated(2 * pointerBytes); err != nil {
+		return err
+	}
+	name, err := text(c, path)
+	if err != nil {
+		return err
+	}
+	defer libc.Xfree(c.tls, name)
+	code := sqlite3.Xsqlite3_open_v2(c.tls, name, c.room, sqlite3.SQLITE_OPEN_READWRITE|sqlite3.SQLITE_OPEN_NOMUTEX, 0)
+	c.db = pointerAt(c.room) // also after an error, which it has the text of
+	if code != sqlite3.SQLITE_OK {
+		return failed(c.tls, c.db, code)
+	}
+	return c.check(sqlite3.Xsqlite3_extended_result_codes(c.tls, c.db, 1))
+}
+
 // close closes the connection. It is the end of any transaction.
 func (c *conn) close() {
 	for _, s := range c.statements {
-		_ = s.Close()
+		s.close()
 	}
-	_ = c.raw.Close()
+	for _, l := range c.lookups {
+		l.close()
+	}
+	if c.db != 0 {
+		sqlite3.Xsqlite3_close_v2(c.tls, c.db)
+	}
+	if c.room != 0 {
+		libc.Xfree(c.tls, c.room)
+	}
+	c.tls.Close()
+}
+
+// check returns the error for a result code.
+func (c *conn) check(code int32) error {
+	if code == sqlite3.SQLITE_OK {
+		return nil
+	}
+	return failed(c.tls, c.db, code)
+}
+
+var errMemory = errors.New("no memory is left for SQLite")
+
+// allocated returns so many bytes of SQLite's memory, for libc.Xfree.
+func (c *conn) allocated(n int) (uintptr, error) {
+	if p := libc.Xmalloc(c.tls, libc.Tsize_t(max(n, 1))); p != 0 {
+		return p, nil
+	}
+	return 0, errMemory
+}
+
+// text returns a copy of a string that ends as those of C do.
+func text[T string | []byte](c *conn, s T) (uintptr, error) {
+	p, err := c.allocated(len(s) + 1)
+	if err == nil {
+		b := memory(p, len(s)+1)
+		b[copy(b, s)] = 0
+	}
+	return p, err
 }
 
 // script runs statements that are needed once.
 func (c *conn) script(sql string) error {
-	_, err := c.raw.(driver.ExecerContext).ExecContext(context.Background(), sql, nil)
-	return err
+	script, err := text(c, sql)
+	if err != nil {
+		return err
+	}
+	defer libc.Xfree(c.tls, script)
+	return c.check(sqlite3.Xsqlite3_exec(c.tls, c.db, script, 0, 0, 0))
 }
 
-func (c *conn) statement(sql string) (driver.Stmt, error) {
+// prepare makes a statement of the first one in sql.
+func (c *conn) prepare(sql string) (*statement, error) {
+	source, err := text(c, sql)
+	if err != nil {
+		return nil, err
+	}
+	defer libc.Xfree(c.tls, source)
+	if err := c.check(sqlite3.Xsqlite3_prepare_v2(c.tls, c.db, source, -1, c.room, 0)); err != nil {
+		return nil, err
+	}
+	s := &statement{conn: c, ptr: pointerAt(c.room)}
+	s.columns = int(sqlite3.Xsqlite3_column_count(c.tls, s.ptr))
+	return s, nil
+}
+
+func (c *conn) statement(sql string) (*statement, error) {
 	if s, ok := c.statements[sql]; ok {
 		return s, nil
 	}
-	s, err := c.raw.Prepare(sql)
+	s, err := c.prepare(sql)
 	if err == nil {
 		c.statements[sql] = s
 	}
 	return s, err
 }
 
+func (s *statement) close() { sqlite3.Xsqlite3_finalize(s.conn.tls, s.ptr) }
+
+// reset ends the use of the statement, and the transaction that it began.
+func (s *statement) reset() error {
+	code := sqlite3.Xsqlite3_reset(s.conn.tls, s.ptr)
+	sqlite3.Xsqlite3_clear_bindings(s.conn.tls, s.ptr)
+	for _, p := range s.bound {
+		libc.Xfree(s.conn.tls, p)
+	}
+	s.bound = s.bound[:0]
+	return s.conn.check(code)
+}
+
+// step reports whether there is another row.
+func (s *statement) step() (bool, error) {
+	switch code := sqlite3.Xsqlite3_step(s.conn.tls, s.ptr); code {
+	case sqlite3.SQLITE_ROW:
+		return true, nil
+	case sqlite3.SQLITE_DONE:
+		return false, nil
+	default:
+		return false, s.conn.check(code)
+	}
+}
+
+// bind sets the arguments.
+func (s *statement) bind(args []any) error {
+	for i, a := range args {
+		if err := s.bindOne(int32(i+1), a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *statement) bindOne(i int32, arg any) error {
+	tls := s.conn.tls
+	switch a := arg.(type) {
+	case nil:
+		return s.conn.check(sqlite3.Xsqlite3_bind_null(tls, s.ptr, i))
+	case int64:
+		return s.conn.check(sqlite3.Xsqlite3_bind_int64(tls, s.ptr, i, a))
+	case string:
+		p, err := copied(s, a)
+		if err != nil {
+			return err
+		}
+		return s.conn.check(sqlite3.Xsqlite3_bind_text(tls, s.ptr, i, p, int32(len(a)), 0))
+	case []byte:
+		p, err := copied(s, a)
+		if err != nil {
+			return err
+		}
+		return s.conn.check(sqlite3.Xsqlite3_bind_blob(tls, s.ptr, i, p, int32(len(a)), 0))
+	}
+	return fmt.Errorf("an argument that is a %T", arg)
+}
+
+// copied returns a copy of an argument that lasts until reset.
+func copied[T string | []byte](s *statement, arg T) (uintptr, error) {
+	p, err := text(s.conn, arg)
+	if err == nil {
+		s.bound = append(s.bound, p)
+	}
+	return p, err
+}
+
+// column returns a value of the present row.
+func (s *statement) column(i int) driver.Value {
+	tls, at := s.conn.tls, int32(i)
+	switch sqlite3.Xsqlite3_column_type(tls, s.ptr, at) {
+	case sqlite3.SQLITE_INTEGER:
+		return s.integer(i)
+	case sqlite3.SQLITE_FLOAT:
+		return sqlite3.Xsqlite3_column_double(tls, s.ptr, at)
+	case sqlite3.SQLITE_TEXT:
+		return string(s.bytes(i))
+	case sqlite3.SQLITE_BLOB:
+		return bytes.Clone(s.bytes(i))
+	}
+	return nil
+}
+
+// integer returns a number of the present row.
+func (s *statement) integer(i int) int64 {
+	return sqlite3.Xsqlite3_column_int64(s.conn.tls, s.ptr, int32(i))
+}
+
+// bytes returns a text or blob of the present row, in SQLite's memory until the next step.
+func (s *statement) bytes(i int) []byte {
+	p := sqlite3.Xsqlite3_column_blob(s.conn.tls, s.ptr, int32(i)) // of a text, too
+	n := int(sqlite3.Xsqlite3_column_bytes(s.conn.tls, s.ptr, int32(i)))
+	if p == 0 || n == 0 {
+		return []byte{}
+	}
+	return memory(p, n)
+}
+
+// isNull reports whether a value of the present row is NULL.
+func (s *statement) isNull(i int) bool {
+	return sqlite3.Xsqlite3_column_type(s.conn.tls, s.ptr, int32(i)) == sqlite3.SQLITE_NULL
+}
+
 // exec runs a statement and returns how many rows it changed.
 //
 // ctx is for those statements that may take long: it costs a goroutine, and what is over within microseconds never hears of it.
 func (c *conn) exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	s, err := c.statement(sql)
+	err := c.each(ctx, sql, func([]driver.Value) bool { return true }, args...)
 	if err != nil {
 		return 0, err
 	}
-	result, err := s.(driver.StmtExecContext).ExecContext(ctx, named(args))
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return int64(sqlite3.Xsqlite3_changes(c.tls, c.db)), nil
 }
 
 // each calls f with every row of a query until f returns false. The row is f's for the time of the call; blobs are f's for good.
@@ -99,21 +295,73 @@ func (c *conn) each(ctx context.Context, sql string, f func(row []driver.Value) 
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, named(args))
-	if err != nil {
+	return c.interruptible(ctx, func() error {
+		err := s.bind(args)
+		if err == nil {
+			err = s.rows(f)
+		}
+		if e := s.reset(); err == nil {
+			err = e
+		}
 		return err
-	}
-	row := make([]driver.Value, len(rows.Columns()))
+	})
+}
+
+func (s *statement) rows(f func(row []driver.Value) bool) error {
+	row := make([]driver.Value, s.columns)
 	for {
-		if err = rows.Next(row); err != nil || !f(row) {
-			break
+		more, err := s.step()
+		if err != nil || !more {
+			return err
+		}
+		for i := range row {
+			row[i] = s.column(i)
+		}
+		if !f(row) {
+			return nil
 		}
 	}
-	closeErr := rows.Close()
-	if err == nil || err == io.EOF {
-		err = closeErr
+}
+
+// interruptible runs f, and has SQLite end the statement in it when ctx is done. An interruption that comes before the statement has begun is lost,
+// so it is repeated until f has returned.
+func (c *conn) interruptible(ctx context.Context, f func() error) error {
+	if ctx.Done() == nil {
+		return f()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	over := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() { c.interruptWhenDone(ctx, over) })
+	err := f()
+	close(over)
+	watcher.Wait()
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return err
+}
+
+func (c *conn) interruptWhenDone(ctx context.Context, over <-chan struct{}) {
+	select {
+	case <-over:
+		return
+	case <-ctx.Done():
+	}
+	tls := libc.NewTLS() // c's own is in use
+	defer tls.Close()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for {
+		sqlite3.Xsqlite3_interrupt(tls, c.db)
+		select {
+		case <-over:
+			return
+		case <-again.C:
+		}
+	}
 }
 
 // first returns the first row of a query, or nil if there is none.
@@ -133,67 +381,4 @@ func (c *conn) number(ctx context.Context, sql string, args ...any) (int64, erro
 	}
 	n, _ := row[0].(int64)
 	return n, nil
-}
-
-func named(args []any) []driver.NamedValue {
-	values := make([]driver.NamedValue, len(args))
-	for i, a := range args {
-		values[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
-	}
-	return values
-}
-
-// Result codes of SQLite, without their extensions.
-const (
-	codeError    = 1
-	codeBusy     = 5
-	codeLocked   = 6
-	codeCorrupt  = 11
-	codeFull     = 13
-	codeProtocol = 15
-	codeNotADB   = 26
-)
-
-// Result codes with their extensions: the disk works, but a file is shorter than it was, or than it says. It was cut off in place.
-const (
-	codeShortRead = 10 | 2<<8  // of the database
-	codeShmSize   = 10 | 19<<8 // of the shared memory
-	codeCorruptFS = 10 | 33<<8 // the file system says so
-	codeInPage    = 10 | 34<<8 // a page of the shared memory is there no more
-)
-
-// code returns SQLite's result code for an error without its extension, or 0.
-func code(err error) int { return extendedCode(err) & 0xff }
-
-func extendedCode(err error) int {
-	var e *driversqlite.Error
-	if errors.As(err, &e) {
-		return e.Code()
-	}
-	return 0
-}
-
-// busy reports whether another connection is in the way, and waiting helps.
-func busy(err error) bool {
-	switch code(err) {
-	case codeBusy, codeLocked, codeProtocol:
-		return true
-	}
-	return errors.Is(err, errInTheWay)
-}
-
-// errInTheWay stands for SQLITE_BUSY where SQLite reports no error: patiently tries again.
-var errInTheWay = errors.New("another connection uses the file")
-
-// damaged reports whether the file is not what it should be.
-func damaged(err error) bool {
-	switch code(err) {
-	case codeCorrupt, codeNotADB:
-		return true
-	}
-	switch extendedCode(err) {
-	case codeShortRead, codeShmSize, codeCorruptFS, codeInPage:
-		return true
-	}
-	return errors.Is(err, errSchema) || errors.Is(err, errIndexes)
 }

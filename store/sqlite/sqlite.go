@@ -269,18 +269,42 @@ func (s *Store) reopen() error {
 	return nil
 }
 
-// read calls f with a connection to read from.
+// read calls f with a connection to read from, and again for as long as another connection is in the way.
 func (s *Store) read(ctx context.Context, db *database, f func(c *conn) error) error {
-	var c *conn
-	select {
-	case c = <-db.readers:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-s.closing:
-		return ErrClosed
+	c, err := s.reader(ctx, db)
+	if err != nil {
+		return err
 	}
 	defer func() { db.readers <- c }()
-	return patiently(ctx, s.closing, func() (err error) {
+	if c != nil { // mostly, once is enough
+		if err := f(c); !busy(err) {
+			return err
+		}
+	}
+	c, err = s.readPatiently(ctx, db, c, f)
+	return err
+}
+
+// reader takes a connection from those that are free. It is nil if it is to be connected.
+func (s *Store) reader(ctx context.Context, db *database) (*conn, error) {
+	select {
+	case c := <-db.readers:
+		return c, nil
+	default:
+	}
+	select {
+	case c := <-db.readers:
+		return c, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-s.closing:
+		return nil, ErrClosed
+	}
+}
+
+// readPatiently connects c if it is nil, and returns it.
+func (s *Store) readPatiently(ctx context.Context, db *database, c *conn, f func(c *conn) error) (*conn, error) {
+	err := patiently(ctx, s.closing, func() (err error) {
 		if c == nil {
 			if c, err = db.reader(); err != nil {
 				return err
@@ -288,6 +312,7 @@ func (s *Store) read(ctx context.Context, db *database, f func(c *conn) error) e
 		}
 		return f(c)
 	})
+	return c, err
 }
 
 func (db *database) reader() (*conn, error) {
