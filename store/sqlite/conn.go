@@ -23,12 +23,12 @@ type conn struct {
 	tls        *libc.TLS // of SQLite's code: the stack of whoever uses the connection
 	db         uintptr   // *sqlite3
 	room       uintptr   // SQLite's memory: two pointers, for what its functions return by them
-	statements map[string]*statement
+	statements map[string]*prepared
 	lookups    []*lookup
 }
 
-// statement is a prepared statement. Its rows are read until it is reset.
-type statement struct {
+// prepared is a statement that is prepared. Its rows are read until it is reset.
+type prepared struct {
 	conn    *conn
 	ptr     uintptr   // *sqlite3_stmt
 	bound   []uintptr // SQLite's memory with the texts and blobs of its arguments
@@ -63,7 +63,7 @@ var pragmas = []string{
 
 // connect opens the database file at path, which must exist.
 func connect(path string, sync Sync) (*conn, error) {
-	c := &conn{tls: libc.NewTLS(), statements: make(map[string]*statement)}
+	c := &conn{tls: libc.NewTLS(), statements: make(map[string]*prepared)}
 	if err := c.open(path); err != nil {
 		c.close()
 		return nil, err
@@ -150,7 +150,7 @@ func (c *conn) script(sql string) error {
 }
 
 // prepare makes a statement of the first one in sql.
-func (c *conn) prepare(sql string) (*statement, error) {
+func (c *conn) prepare(sql string) (*prepared, error) {
 	source, err := text(c, sql)
 	if err != nil {
 		return nil, err
@@ -159,12 +159,12 @@ func (c *conn) prepare(sql string) (*statement, error) {
 	if err := c.check(sqlite3.Xsqlite3_prepare_v2(c.tls, c.db, source, -1, c.room, 0)); err != nil {
 		return nil, err
 	}
-	s := &statement{conn: c, ptr: pointerAt(c.room)}
+	s := &prepared{conn: c, ptr: pointerAt(c.room)}
 	s.columns = int(sqlite3.Xsqlite3_column_count(c.tls, s.ptr))
 	return s, nil
 }
 
-func (c *conn) statement(sql string) (*statement, error) {
+func (c *conn) statement(sql string) (*prepared, error) {
 	if s, ok := c.statements[sql]; ok {
 		return s, nil
 	}
@@ -175,10 +175,10 @@ func (c *conn) statement(sql string) (*statement, error) {
 	return s, err
 }
 
-func (s *statement) close() { sqlite3.Xsqlite3_finalize(s.conn.tls, s.ptr) }
+func (s *prepared) close() { sqlite3.Xsqlite3_finalize(s.conn.tls, s.ptr) }
 
 // reset ends the use of the statement, and the transaction that it began.
-func (s *statement) reset() error {
+func (s *prepared) reset() error {
 	code := sqlite3.Xsqlite3_reset(s.conn.tls, s.ptr)
 	sqlite3.Xsqlite3_clear_bindings(s.conn.tls, s.ptr)
 	for _, p := range s.bound {
@@ -189,7 +189,7 @@ func (s *statement) reset() error {
 }
 
 // step reports whether there is another row.
-func (s *statement) step() (bool, error) {
+func (s *prepared) step() (bool, error) {
 	switch code := sqlite3.Xsqlite3_step(s.conn.tls, s.ptr); code {
 	case sqlite3.SQLITE_ROW:
 		return true, nil
@@ -201,7 +201,7 @@ func (s *statement) step() (bool, error) {
 }
 
 // bind sets the arguments.
-func (s *statement) bind(args []any) error {
+func (s *prepared) bind(args []any) error {
 	for i, a := range args {
 		if err := s.bindOne(int32(i+1), a); err != nil {
 			return err
@@ -210,7 +210,7 @@ func (s *statement) bind(args []any) error {
 	return nil
 }
 
-func (s *statement) bindOne(i int32, arg any) error {
+func (s *prepared) bindOne(i int32, arg any) error {
 	tls := s.conn.tls
 	switch a := arg.(type) {
 	case nil:
@@ -234,7 +234,7 @@ func (s *statement) bindOne(i int32, arg any) error {
 }
 
 // copied returns a copy of an argument that lasts until reset.
-func copied[T string | []byte](s *statement, arg T) (uintptr, error) {
+func copied[T string | []byte](s *prepared, arg T) (uintptr, error) {
 	p, err := text(s.conn, arg)
 	if err == nil {
 		s.bound = append(s.bound, p)
@@ -243,7 +243,7 @@ func copied[T string | []byte](s *statement, arg T) (uintptr, error) {
 }
 
 // column returns a value of the present row.
-func (s *statement) column(i int) driver.Value {
+func (s *prepared) column(i int) driver.Value {
 	tls, at := s.conn.tls, int32(i)
 	switch sqlite3.Xsqlite3_column_type(tls, s.ptr, at) {
 	case sqlite3.SQLITE_INTEGER:
@@ -259,12 +259,12 @@ func (s *statement) column(i int) driver.Value {
 }
 
 // integer returns a number of the present row.
-func (s *statement) integer(i int) int64 {
+func (s *prepared) integer(i int) int64 {
 	return sqlite3.Xsqlite3_column_int64(s.conn.tls, s.ptr, int32(i))
 }
 
 // bytes returns a text or blob of the present row, in SQLite's memory until the next step.
-func (s *statement) bytes(i int) []byte {
+func (s *prepared) bytes(i int) []byte {
 	p := sqlite3.Xsqlite3_column_blob(s.conn.tls, s.ptr, int32(i)) // of a text, too
 	n := int(sqlite3.Xsqlite3_column_bytes(s.conn.tls, s.ptr, int32(i)))
 	if p == 0 || n == 0 {
@@ -274,7 +274,7 @@ func (s *statement) bytes(i int) []byte {
 }
 
 // isNull reports whether a value of the present row is NULL.
-func (s *statement) isNull(i int) bool {
+func (s *prepared) isNull(i int) bool {
 	return sqlite3.Xsqlite3_column_type(s.conn.tls, s.ptr, int32(i)) == sqlite3.SQLITE_NULL
 }
 
@@ -307,7 +307,7 @@ func (c *conn) each(ctx context.Context, sql string, f func(row []driver.Value) 
 	})
 }
 
-func (s *statement) rows(f func(row []driver.Value) bool) error {
+func (s *prepared) rows(f func(row []driver.Value) bool) error {
 	row := make([]driver.Value, s.columns)
 	for {
 		more, err := s.step()

@@ -19,7 +19,7 @@ const lookupSQL = `SELECT r.kind, r.owner, r.expires_at, r.version, r.checksum, 
 // lookup reads one record. A connection has one for each record that is read in one transaction, which lasts from the first step to the last reset:
 // it begins and ends once for all of them, and they are of one moment.
 type lookup struct {
-	*statement
+	*prepared
 	key uintptr // SQLite's memory, with room for a key
 }
 
@@ -37,7 +37,7 @@ func (c *conn) lookupAt(i int) (*lookup, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lookup{statement: s}
+	l := &lookup{prepared: s}
 	if l.key, err = c.allocated(maxKey); err != nil {
 		s.close()
 		return nil, err
@@ -47,7 +47,7 @@ func (c *conn) lookupAt(i int) (*lookup, error) {
 }
 
 func (l *lookup) close() {
-	l.statement.close()
+	l.prepared.close()
 	libc.Xfree(l.conn.tls, l.key)
 }
 
