@@ -30,9 +30,15 @@ type conn struct {
 // prepared is a statement that is prepared. Its rows are read until it is reset.
 type prepared struct {
 	conn    *conn
-	ptr     uintptr   // *sqlite3_stmt
-	bound   []uintptr // SQLite's memory with the texts and blobs of its arguments
+	ptr     uintptr // *sqlite3_stmt
+	bound   []argument
 	columns int
+}
+
+// argument is a text or a blob that is bound to a statement.
+type argument struct {
+	number int32
+	memory uintptr // SQLite's
 }
 
 const pointerBytes = int(unsafe.Sizeof(uintptr(0)))
@@ -180,9 +186,9 @@ func (s *prepared) close() { sqlite3.Xsqlite3_finalize(s.conn.tls, s.ptr) }
 // reset ends the use of the statement, and the transaction that it began.
 func (s *prepared) reset() error {
 	code := sqlite3.Xsqlite3_reset(s.conn.tls, s.ptr)
-	sqlite3.Xsqlite3_clear_bindings(s.conn.tls, s.ptr)
-	for _, p := range s.bound {
-		libc.Xfree(s.conn.tls, p)
+	for _, a := range s.bound { // not sqlite3_clear_bindings, after which a statement may be prepared again, for each use of it
+		sqlite3.Xsqlite3_bind_null(s.conn.tls, s.ptr, a.number)
+		libc.Xfree(s.conn.tls, a.memory)
 	}
 	s.bound = s.bound[:0]
 	return s.conn.check(code)
@@ -218,13 +224,13 @@ func (s *prepared) bindOne(i int32, arg any) error {
 	case int64:
 		return s.conn.check(sqlite3.Xsqlite3_bind_int64(tls, s.ptr, i, a))
 	case string:
-		p, err := copied(s, a)
+		p, err := copied(s, i, a)
 		if err != nil {
 			return err
 		}
 		return s.conn.check(sqlite3.Xsqlite3_bind_text(tls, s.ptr, i, p, int32(len(a)), 0))
 	case []byte:
-		p, err := copied(s, a)
+		p, err := copied(s, i, a)
 		if err != nil {
 			return err
 		}
@@ -234,10 +240,10 @@ func (s *prepared) bindOne(i int32, arg any) error {
 }
 
 // copied returns a copy of an argument that lasts until reset.
-func copied[T string | []byte](s *prepared, arg T) (uintptr, error) {
+func copied[T string | []byte](s *prepared, number int32, arg T) (uintptr, error) {
 	p, err := text(s.conn, arg)
 	if err == nil {
-		s.bound = append(s.bound, p)
+		s.bound = append(s.bound, argument{number, p})
 	}
 	return p, err
 }
