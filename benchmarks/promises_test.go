@@ -200,7 +200,7 @@ func TestAllocationsBeyondTheTransportStayWithinWhatIsPromised(t *testing.T) {
 		want    float64
 	}{
 		{name: "stored miss, 1 KiB", control: "max-age=60", method: http.MethodGet, once: true, fields: 8, want: 26},
-		{name: "no-store answer, the first for its URL", control: "no-store", method: http.MethodGet, once: true, fields: 8, want: 19},
+		{name: "no-store answer, the first for its URL", control: "no-store", method: http.MethodGet, once: true, fields: 8, want: 18},
 		{name: "no-store answer", control: "no-store", method: http.MethodGet, fields: 8, want: 7},
 		{name: "POST", control: "max-age=60", method: http.MethodPost, fields: 8, want: 6},
 		{name: "Disable", control: "max-age=60", method: http.MethodGet, off: disable, fields: 8, want: 5},

@@ -267,15 +267,22 @@ func handOver(resp *http.Response, last func()) {
 // live is the body of an answer that only the leader gets: the fetch ends with the body, or with the caller's context.
 func (f *inflightFetch) live(ctx context.Context, rc io.ReadCloser) io.ReadCloser {
 	// Whichever comes first ends the fetch. To end it again does nothing.
-	if ctx.Done() == nil {
-		return body.Watch(rc, body.Hooks{Done: func(error) { f.cancel(nil) }})
-	}
 	// The caller may leave without closing the body. Then its context ends the fetch, on a goroutine of the AfterFunc.
-	stop := context.AfterFunc(ctx, func() { f.end(ctx) })
-	return body.Watch(rc, body.Hooks{Done: func(error) {
-		stop()
-		f.cancel(nil)
-	}})
+	if ctx.Done() != nil {
+		f.unwatch = context.AfterFunc(ctx, func() { f.end(ctx) })
+	}
+	return body.WatchBy(rc, f, nil)
+}
+
+// BodyRead is called for each read of a live body.
+func (f *inflightFetch) BodyRead(_ int, err error) error { return err }
+
+// BodyDone is called when a live body has ended, or is closed.
+func (f *inflightFetch) BodyDone(error) {
+	if f.unwatch != nil {
+		f.unwatch()
+	}
+	f.cancel(nil)
 }
 
 // sendAgain sends by itself a request whose body has been closed.

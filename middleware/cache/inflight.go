@@ -39,7 +39,8 @@ type inflightFetch struct {
 	sent    http.Request
 	lead    exchange // the leader's, as the goroutine of the fetch carries it out
 	url     url.URL
-	lines   [10]string // room for those of the header that is sent
+	lines   [10]string  // room for those of the header that is sent
+	unwatch func() bool // ends what live has the context of the leader do, or nil
 	context inflightContext
 	values  detached
 	cancel  context.CancelCauseFunc
