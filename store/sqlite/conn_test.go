@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -130,11 +131,16 @@ func TestAllocationsOfAGet(t *testing.T) {
 		require.NoError(t, s.Put(ctx, key, store.Record{Data: make([]byte, 1<<10)}))
 	}
 	keys := []string{"a", "b"}
-	if n := testing.AllocsPerRun(100, func() {
-		if records, err := s.GetMulti(ctx, keys); err != nil || records[1].Version == "" {
-			t.Error(err)
-		}
-	}); n > 13 {
-		t.Errorf("two records: %v allocations", n)
+	// The least of several: the store's keepers work in the background, and what that allocates is counted, too.
+	least := math.Inf(1)
+	for range 20 {
+		least = min(least, testing.AllocsPerRun(20, func() {
+			if records, err := s.GetMulti(ctx, keys); err != nil || records[1].Version == "" {
+				t.Error(err)
+			}
+		}))
+	}
+	if least > 12 {
+		t.Errorf("two records: %v allocations", least)
 	}
 }
