@@ -20,7 +20,7 @@ import (
 // It stands directly on SQLite's own functions. What database/sql adds, a pool that grows and shrinks, the store must do without, because it has to know
 // which connection writes; and what a driver adds, the names and types of all columns for each query, takes longer than to read a record.
 type conn struct {
-	tls        *libc.TLS // of SQLite's code: the stack of whoever uses the connection
+	tls        *libc.TLS // what SQLite's code has for a thread
 	db         uintptr   // *sqlite3
 	room       uintptr   // SQLite's memory: two pointers, for what its functions return by them
 	statements map[string]*prepared
