@@ -2,51 +2,115 @@ package file
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
+	"strings"
 )
 
-// Clear removes everything.
+// Clear removes everything. When it returns, no process finds any of it; the files go behind its back, and Close waits until they have.
 // It locks one shard at a time: what is put meanwhile into a shard that is done stays.
 func (s *Store) Clear(ctx context.Context) error {
 	p, err := s.place()
 	if err != nil {
 		return err
 	}
-	// Shard by shard, so that a caller waits for the removal of a sixty-fourth of the files at most.
 	for shard := range shards {
-		if err := s.locked(ctx, p, shard, (*lockedShard).clear); err != nil {
+		moved := false
+		err := s.locked(ctx, p, shard, func(h *lockedShard) (err error) {
+			moved, err = h.clear()
+			return err
+		})
+		if moved && err == nil {
+			// The lock has gone with the directory. Who takes it next makes another directory, counts it, and has the slot clean again:
+			// this call, or another that comes in between.
+			err = s.locked(ctx, p, shard, func(*lockedShard) error { return nil })
+		}
+		if err != nil {
 			return wrap("clear", err)
 		}
+	}
+	select {
+	case s.cleared <- struct{}{}:
+	default: // the sweeper has not begun with the last ones: it takes these along
 	}
 	return nil
 }
 
-// The lock is held, so no record comes or goes meanwhile.
-func (h *lockedShard) clear() error {
-	dir, err := h.place.fs.Sub(shardName(h.shard)) // it is there: it holds the lock file
+// clear moves the directory of the shard away, for the sweeper to remove, or removes the files where that cannot be done: on Windows no directory moves
+// that has an open file in it, such as our lock.
+//
+// The slot is dirty from here on until the shard is counted, so it does not matter where this process is killed. Others wait for the lock that is moved away,
+// and see that it has lost its name when they get it:
+//
+//	they: open the lock, wait      we: move, unlock      they: lock, see that it is another one, open that
+func (h *lockedShard) clear() (moved bool, err error) {
+	names, err := h.place.fs.Names(shardName(h.shard))
+	// Files that were deleted by hand leave a slot that counts them still, so that is made right even if no file is left.
+	if err != nil || len(names) <= 1 && h.slot.records == 0 && h.slot.bytes == 0 {
+		return false, err
+	}
+	if err := h.begin(0); err != nil {
+		return false, err
+	}
+	if h.place.fs.Rename(shardName(h.shard), tempPrefix+rand.Text()) == nil {
+		return true, nil
+	}
+	return false, h.removeAll(names)
+}
+
+// removeAll removes the files with these names one by one.
+func (h *lockedShard) removeAll(names []string) error {
+	dir, err := h.place.fs.Sub(shardName(h.shard))
 	if err != nil {
+		h.abandon()
 		return err
 	}
 	defer dir.Close()
-	names, err := dir.Names(".")
-	// Files that were deleted by hand leave a slot that counts them still, so that is made right even if no file is left.
-	if err != nil || len(names) <= 1 && h.slot.records == 0 && h.slot.bytes == 0 {
-		return err
-	}
-	if err := h.begin(0); err != nil {
-		return err
-	}
-	// The slot is dirty from begin to end, so a crash in between has the shard counted again.
 	for _, name := range names {
 		if name == lockName {
 			continue
 		}
 		if err := dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if info, e := dir.Lstat(name); e == nil && info.IsDir() {
+				continue // it is not ours
+			}
 			h.abandon() // counts what is left
 			return err
 		}
 	}
-	h.end(tally(nil))
+	now := tally(nil)
+	now.epoch = h.slot.epoch
+	h.end(now)
 	return nil
+}
+
+// removeCleared removes the directories that Clear has moved away, of this process and of those that were killed meanwhile. Several processes may do it at once.
+// What cannot be removed stays until the next time. It reports whether there was one that has gone.
+func (p *place) removeCleared() (gone bool) {
+	names, err := p.fs.Names(".")
+	if err != nil {
+		return false
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, tempPrefix) {
+			continue
+		}
+		if info, err := p.fs.Lstat(name); err != nil || !info.IsDir() {
+			continue
+		}
+		dir, err := p.fs.Sub(name)
+		if err != nil {
+			continue
+		}
+		files, _ := dir.Names(".")
+		for _, file := range files {
+			_ = dir.Remove(file)
+		}
+		_ = dir.Close()
+		if err := p.fs.Remove(name); err == nil || errors.Is(err, fs.ErrNotExist) {
+			gone = true
+		}
+	}
+	return gone
 }

@@ -10,34 +10,40 @@ import (
 	"time"
 )
 
-// direct reads records with four calls of the system each: open, look, read, close. What os.Root and os.File do takes three times as many, because they
+// direct reads records with five calls of the system each: open, compare, look, read, close. What os.Root and os.File do takes three times as many, because they
 // open the shard's directory for each file, and ask whether the file can be polled.
 //
 // It keeps the directories of shards open that have been read from: at most one descriptor for each of the 64. Nothing leads out of such a directory:
 // a record is opened by a name without a slash, and not through a symlink. The zero direct has none open.
+//
+// Clear moves directories away. So what was found in an open one counts only if the shard's epoch is still the one that it had before it was opened:
+//
+//	we: read the epoch, open the directory      they: move it, write another epoch, return      we: find a file, compare, look where the name leads now
 type direct struct {
 	shards [shards]atomic.Pointer[openDir]
 }
 
 // openDir is an open directory of a shard. It is immutable; closing the file while it is used is safe, as os.File counts its users.
 type openDir struct {
-	file *os.File
-	raw  syscall.RawConn
-	info fs.FileInfo
+	file  *os.File
+	raw   syscall.RawConn
+	info  fs.FileInfo
+	epoch [8]byte // of the shard, before it was opened
 }
 
 // load returns the file under a name, and when it was used. It returns fs.ErrNotExist if there is none, errCorrupt for what is no file or one of another length
 // than it says, and errIndirect if it cannot say.
-func (d *direct) load(dir filesystem, shard int, name string) (b []byte, used time.Time, err error) {
-	root, ok := dir.(rooted)
+func (d *direct) load(p *place, shard int, name string) (b []byte, used time.Time, err error) {
+	root, ok := p.fs.(rooted)
 	if !ok {
 		return nil, used, errIndirect
 	}
-	in, err := d.dir(root, shard)
+	in, err := d.dir(p, root, shard)
 	if err != nil {
 		return nil, used, errIndirect
 	}
-	f, err := in.open(name[len("00/"):])
+	o := &opening{name: name[len("00/"):]}
+	f, err := in.open(o)
 	if err == syscall.ENOENT && d.isStill(root, shard, in) {
 		return nil, used, fs.ErrNotExist
 	}
@@ -45,6 +51,10 @@ func (d *direct) load(dir filesystem, shard int, name string) (b []byte, used ti
 		return nil, used, errIndirect
 	}
 	defer f.close()
+	if o.readEpoch(p.state, shard) != nil || o.epoch != in.epoch {
+		d.forget(shard, in)
+		return nil, used, errIndirect
+	}
 	var info syscall.Stat_t
 	if retried(func() error { return syscall.Fstat(int(f), &info) }) != nil {
 		return nil, used, errIndirect
@@ -60,15 +70,20 @@ func (d *direct) load(dir filesystem, shard int, name string) (b []byte, used ti
 }
 
 // dir returns the open directory of a shard. Of two callers that open it at once, the slower closes its own.
-func (d *direct) dir(root rooted, shard int) (*openDir, error) {
+func (d *direct) dir(p *place, root rooted, shard int) (*openDir, error) {
 	slot := &d.shards[shard]
 	if in := slot.Load(); in != nil {
 		return in, nil
+	}
+	o := &opening{}
+	if err := o.readEpoch(p.state, shard); err != nil {
+		return nil, err
 	}
 	in, err := openShardDir(root, shard)
 	if err != nil {
 		return nil, err
 	}
+	in.epoch = o.epoch
 	if !slot.CompareAndSwap(nil, in) {
 		in.file.Close()
 		if in = slot.Load(); in == nil {
@@ -103,10 +118,15 @@ func (d *direct) isStill(root rooted, shard int, in *openDir) bool {
 	if err == nil && os.SameFile(now, in.info) {
 		return true
 	}
+	d.forget(shard, in)
+	return false
+}
+
+// forget closes the directory of a shard, if that is still the open one.
+func (d *direct) forget(shard int, in *openDir) {
 	if d.shards[shard].CompareAndSwap(in, nil) {
 		in.file.Close()
 	}
-	return false
 }
 
 // close closes the directories. Calls that still use them get errIndirect, and then an error of the place.
@@ -121,8 +141,7 @@ func (d *direct) close() error {
 }
 
 // open opens a file in the directory for reading. What is no regular file does not hold it up.
-func (in *openDir) open(name string) (descriptor, error) {
-	o := opening{name: name}
+func (in *openDir) open(o *opening) (descriptor, error) {
 	if err := in.raw.Control(o.open); err != nil {
 		return 0, err
 	}
@@ -130,9 +149,19 @@ func (in *openDir) open(name string) (descriptor, error) {
 }
 
 type opening struct {
-	name string
-	file descriptor
-	err  error
+	name  string
+	file  descriptor
+	err   error
+	epoch [8]byte
+}
+
+// readEpoch reads the epoch of a shard as it is in the state now. One that is not there yet is zero.
+func (o *opening) readEpoch(state handle, shard int) error {
+	_, err := state.ReadAt(o.epoch[:], int64(shard*slotSize+epochAt))
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 func (o *opening) open(dir uintptr) {

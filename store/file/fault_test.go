@@ -336,6 +336,7 @@ func (st *story) check(s *Store, what string) {
 // checkDir compares what the store says of its size with the files, of which none may be temporary.
 func checkDir(t *testing.T, dir string, s *Store, what string) {
 	t.Helper()
+	waitUntilRemoved(t, dir, what)
 	records, size, err := s.Size(context.Background())
 	if err != nil {
 		t.Fatalf("%s: Size: %v", what, err)
@@ -398,6 +399,7 @@ func failOne(t *testing.T, dir string, o Options, f *faults, what string) {
 	t.Helper()
 	s := openFlaky(t, dir, o, f)
 	require.NoError(t, s.Clear(t.Context()))
+	waitUntilRemoved(t, dir, what) // so that the fault meets the story
 	st := begin(t, s)
 	f.turn(true)
 	st.tell()

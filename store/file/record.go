@@ -46,7 +46,7 @@ var errIndirect = errors.New("file: it cannot be read directly")
 
 // read returns the record in the file with a name, which is expected to be that of key.
 func (p *place) read(shard int, name, key string) (h head, r store.Record, used time.Time, err error) {
-	b, used, err := p.direct.load(p.fs, shard, name)
+	b, used, err := p.direct.load(p, shard, name)
 	if errors.Is(err, errIndirect) {
 		return read(p.fs, name)
 	}
@@ -297,6 +297,7 @@ func (s *Store) change(ctx context.Context, key string, f func(h *lockedShard, n
 			}
 		case errors.Is(err, store.ErrConflict):
 			return store.ErrConflict
+		case errors.Is(err, syscall.ENOSPC) && p.removeCleared(): // now there may be room
 		default:
 			return wrap("write", err)
 		}

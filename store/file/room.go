@@ -72,7 +72,7 @@ func (h *lockedShard) evict(bytes, next int64, keep string) (freed int64, err er
 		return 0, err
 	}
 	now := tally(files)
-	now.due, now.stamp = h.slot.due, h.slot.stamp // too early by what goes
+	now.due, now.stamp, now.epoch = h.slot.due, h.slot.stamp, h.slot.epoch // due is too early by what goes
 	quota := now.bytes / 16
 	now.oldest = 0
 	for i, f := range files {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"slices"
 	"strings"
 )
@@ -215,6 +216,7 @@ func (h *lockedShard) count() error {
 		return err
 	}
 	now := tally(files)
+	now.epoch = rand.Uint64()            // the directory may have been made again, or moved away by a Clear that was killed then
 	if err := h.write(now); err != nil { // the slot in the file stays dirty or unknown, so the next holder counts, too
 		return err
 	}

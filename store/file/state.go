@@ -17,6 +17,7 @@ const (
 	shards    = 64
 	slotSize  = 64
 	stateSize = shards * slotSize
+	epochAt   = 48 // in a slot
 )
 
 // slot is what is known of a shard.
@@ -29,6 +30,8 @@ type slot struct {
 	// due is not later than when a sweep may find something to remove, in milliseconds since 1970: never if there is nothing, and 0 if it is not known.
 	// As it is in the slot before the files are there that it is about, a process that is killed leaves it too early, or the slot dirty.
 	due int64
+	// epoch is another number whenever the shard's directory may be another one. Those who keep it open compare.
+	epoch uint64
 	// stamp is the number of the sweep that has been reading the shard since something was added to it the last time, or 0.
 	stamp uint64
 }
@@ -73,6 +76,7 @@ func (s slot) encode(shard int) []byte {
 	le.PutUint64(b[24:], uint64(s.oldest))
 	le.PutUint64(b[32:], uint64(s.due))
 	le.PutUint64(b[40:], s.stamp)
+	le.PutUint64(b[epochAt:], s.epoch)
 	le.PutUint32(b[slotSize-4:], crc32.Checksum(b[:slotSize-4], castagnoli))
 	return b
 }
@@ -90,6 +94,7 @@ func decodeSlot(b []byte, shard int) (slot, bool) {
 		dirty:   b[2] != 0,
 		due:     int64(le.Uint64(b[32:])),
 		stamp:   le.Uint64(b[40:]),
+		epoch:   le.Uint64(b[epochAt:]),
 	}, true
 }
 

@@ -35,6 +35,7 @@ type Store struct {
 	oldest   atomic.Int64  // since when the record that was used longest ago has been, about
 
 	end     context.CancelFunc
+	cleared chan struct{} // wakes the sweeper when Clear has moved something away
 	counted chan struct{} // closed when the sweeper has counted what Open found
 	swept   chan struct{} // closed when the sweeper has been everywhere
 	ended   chan struct{} // closed when the sweeper has ended
@@ -80,7 +81,7 @@ func open(dir string, o Options, fs func(string) (filesystem, error)) (*Store, e
 	case o.MaxBytes < minBytes:
 		return nil, fmt.Errorf("file: MaxBytes is %d: use %d at least, or 0 for 1 GiB", o.MaxBytes, minBytes)
 	}
-	s := &Store{dir: dir, maxBytes: o.MaxBytes, sync: o.Sync, open: fs, eviction: make(chan struct{}, 1), counted: make(chan struct{}), swept: make(chan struct{}), ended: make(chan struct{})}
+	s := &Store{dir: dir, maxBytes: o.MaxBytes, sync: o.Sync, open: fs, eviction: make(chan struct{}, 1), cleared: make(chan struct{}, 1), counted: make(chan struct{}), swept: make(chan struct{}), ended: make(chan struct{})}
 	for i := range s.shards {
 		s.shards[i] = make(chan struct{}, 1)
 	}
@@ -95,7 +96,7 @@ func open(dir string, o Options, fs func(string) (filesystem, error)) (*Store, e
 	return s, nil
 }
 
-// Close ends the use of the directory. Calls that are under way end soon, some of them with an error. It is safe to call it twice.
+// Close ends the use of the directory, and waits until what Clear has taken away is removed. Calls that are under way end soon, some of them with an error. It is safe to call it twice.
 func (s *Store) Close() error {
 	s.end()
 	<-s.ended

@@ -27,6 +27,7 @@ func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 	if !since.IsZero() {
 		s.sweepAll(ctx, time.Now(), since)
 	}
+	s.removeCleared() // what processes have left that were killed
 	close(s.swept)
 	// The goroutine belongs to the Store: Close ends ctx and waits for ended.
 	// A tick that comes while a shard is swept waits, and further ones are dropped: a slow disk gets fewer rounds, not a queue of them.
@@ -35,10 +36,25 @@ func (s *Store) sweepInBackground(ctx context.Context, since time.Time) {
 	for shard := 0; ; shard = (shard + 1) % shards {
 		select {
 		case <-ctx.Done():
+			select { // what was cleared before Close goes before Close returns
+			case <-s.cleared:
+				s.removeCleared()
+			default:
+			}
 			return
+		case <-s.cleared:
+			s.removeCleared()
+			shard--
 		case now := <-tick.C:
 			s.sweepNext(ctx, shard, now)
+			s.removeCleared()
 		}
+	}
+}
+
+func (s *Store) removeCleared() {
+	if p := s.here.Load(); p != nil {
+		p.removeCleared()
 	}
 }
 

@@ -1,0 +1,173 @@
+package file
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/plyhttp/ply/internal/testutil"
+	"github.com/plyhttp/ply/store"
+)
+
+// movedAway returns the directories that Clear has moved away.
+func movedAway(t testing.TB, dir string) (paths []string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
+	require.NoError(t, err)
+	for _, path := range all {
+		if info, err := os.Lstat(path); err == nil && info.IsDir() {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+func waitUntilRemoved(t testing.TB, dir, what string) {
+	t.Helper()
+	testutil.Eventually(t, what+": what was cleared is removed", func() bool { return len(movedAway(t, dir)) == 0 })
+}
+
+// clearShard clears the shard of a key as Clear does, and leaves what was moved away.
+func clearShard(t *testing.T, s *Store, key string) {
+	t.Helper()
+	p, err := s.place()
+	require.NoError(t, err)
+	shard, _ := nameOf(key)
+	require.NoError(t, s.locked(t.Context(), p, shard, func(h *lockedShard) error {
+		moved, err := h.clear()
+		if err == nil && !moved {
+			t.Error("the directory was not moved")
+		}
+		return err
+	}))
+	require.NoError(t, s.locked(t.Context(), p, shard, func(*lockedShard) error { return nil }))
+}
+
+// A reader keeps directories open. What Clear has moved away is not found in them, whoever has cleared, and long before it is removed.
+func TestWhatWasClearedIsNotFoundBeforeItIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	reader, clearer := openIn(t, dir, Options{}), openIn(t, dir, Options{})
+	for _, s := range []*Store{reader, clearer} {
+		mustPut(t, s, "k", store.Record{Data: []byte("before")})
+		for _, r := range []*Store{reader, clearer} {
+			if got := mustGet(t, r, "k"); string(got.Data) != "before" {
+				t.Fatalf("got %q", got.Data)
+			}
+		}
+		clearShard(t, clearer, "k")
+		if len(movedAway(t, dir)) == 0 {
+			t.Fatal("nothing is there that could be found")
+		}
+		for _, r := range []*Store{reader, clearer} {
+			if got := mustGet(t, r, "k"); got.Version != "" {
+				t.Errorf("%q was found after it was cleared", got.Data)
+			}
+		}
+		mustPut(t, s, "k", store.Record{Data: []byte("after")})
+		for _, r := range []*Store{reader, clearer} {
+			if got := mustGet(t, r, "k"); string(got.Data) != "after" {
+				t.Errorf("got %q, want what was put after the clearing", got.Data)
+			}
+		}
+		require.NoError(t, clearer.Clear(t.Context()))
+	}
+	checkDir(t, dir, reader, "afterwards")
+}
+
+// Close waits until what was cleared is removed.
+func TestCloseRemovesWhatWasCleared(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	for i := range 200 {
+		mustPut(t, s, fmt.Sprint("k-", i), store.Record{Data: []byte("x")})
+	}
+	require.NoError(t, s.Clear(t.Context()))
+	require.NoError(t, s.Close())
+	if left := movedAway(t, dir); len(left) > 0 {
+		t.Errorf("%d directories are left", len(left))
+	}
+}
+
+// What a process has moved away that was killed then, the next one removes that opens the directory. A directory of other origin that is not empty stays.
+func TestOpenRemovesWhatWasCleared(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	mustPut(t, s, "k", store.Record{Data: []byte("x")})
+	clearShard(t, s, "k")
+	left := movedAway(t, dir)
+	require.Len(t, left, 1)
+	other := openIn(t, dir, Options{})
+	<-other.swept
+	require.Empty(t, movedAway(t, dir))
+	checkDir(t, dir, s, "afterwards")
+}
+
+// Where a directory cannot be moved, as on Windows, Clear removes the files one by one. What is not its own stays.
+func TestClearWhereNoDirectoryMoves(t *testing.T) {
+	dir := t.TempDir()
+	f := &faults{err: syscall.EACCES, only: "rename", forGood: true}
+	s := openQuiet(t, dir, Options{}, f)
+	for i := range 50 {
+		mustPut(t, s, fmt.Sprint("k-", i), store.Record{Data: []byte("x")})
+	}
+	_, path := nameOf("k-1")
+	foreign := filepath.Join(dir, path[:2], "notes", "of-mine")
+	require.NoError(t, os.MkdirAll(foreign, 0o700))
+	f.failNext(1)
+	require.NoError(t, s.Clear(t.Context()))
+	f.turn(false)
+	f.mu.Lock()
+	tried := strings.Contains(strings.Join(f.ops, " "), "rename")
+	f.mu.Unlock()
+	if !tried {
+		t.Fatal("it was not tried")
+	}
+	n, bytes, err := s.Size(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n+bytes)
+	require.DirExists(t, foreign)
+	checkDir(t, dir, s, "afterwards")
+}
+
+// A Clear that fails at any operation, alone or with all that follow it, as when the process is killed, leaves each record whole or gone, and the sizes right.
+func TestClearMayFailAtEveryOperation(t *testing.T) {
+	for _, forGood := range []bool{false, true} {
+		for k := 1; ; k++ {
+			if k > 60 && k%41 != 0 && !*long {
+				continue
+			}
+			dir := t.TempDir()
+			f := &faults{err: syscall.EIO, forGood: forGood}
+			s := openQuiet(t, dir, Options{}, f)
+			for i := range 8 {
+				mustPut(t, s, fmt.Sprint("k-", i), store.Record{Data: []byte("x")})
+			}
+			f.failNext(k)
+			err := s.Clear(t.Context())
+			s.Close()
+			f.turn(false)
+			ops := len(f.ops)
+			again := openIn(t, dir, Options{})
+			<-again.swept
+			what := fmt.Sprintf("operation %d of %d fails, for good %t", k, ops, forGood)
+			checkDir(t, dir, again, what)
+			for i := range 8 {
+				if r := mustGet(t, again, fmt.Sprint("k-", i)); err == nil && r.Version != "" {
+					t.Fatalf("%s: Clear returned nil, and %q is there", what, r.Data)
+				} else if r.Version == "" {
+					mustPut(t, again, fmt.Sprint("k-", i), store.Record{Data: []byte("again")})
+				}
+			}
+			checkDir(t, dir, again, what)
+			again.Close()
+			if k > ops {
+				break
+			}
+		}
+	}
+}
