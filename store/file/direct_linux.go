@@ -62,7 +62,7 @@ func (d *direct) load(p *place, shard int, name string) (b []byte, used time.Tim
 	if info.Mode&syscall.S_IFMT != syscall.S_IFREG {
 		return nil, used, errCorrupt
 	}
-	b, err = readAll(f, info.Size, func([]byte) bool { return true })
+	b, err = readAll(f, info.Size)
 	if err != nil && !errors.Is(err, errCorrupt) {
 		err = errIndirect
 	}

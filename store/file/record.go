@@ -58,13 +58,6 @@ func (p *place) read(shard int, name, key string) (h head, r store.Record, used 
 
 // read returns the record in a file. A file is never written to once it has its name.
 func read(dir filesystem, name string) (h head, r store.Record, used time.Time, err error) {
-	return readIf(dir, name, func([]byte) bool { return true })
-}
-
-var errUnwanted = errors.New("file: a record of another kind")
-
-// readIf returns errUnwanted if wanted refuses the first block of the file, and reads no more of it then.
-func readIf(dir filesystem, name string, wanted func(first []byte) bool) (h head, r store.Record, used time.Time, err error) {
 	f, err := dir.Open(name, os.O_RDONLY)
 	if err != nil {
 		return head{}, store.Record{}, time.Time{}, odd(dir, name, err)
@@ -77,7 +70,7 @@ func readIf(dir filesystem, name string, wanted func(first []byte) bool) (h head
 	if !info.Mode().IsRegular() {
 		return head{}, store.Record{}, time.Time{}, errCorrupt
 	}
-	b, err := readAll(f, info.Size(), wanted)
+	b, err := readAll(f, info.Size())
 	if err != nil {
 		return head{}, store.Record{}, time.Time{}, err
 	}
@@ -86,13 +79,10 @@ func readIf(dir filesystem, name string, wanted func(first []byte) bool) (h head
 }
 
 // readAll reads a file of this size. It checks the lengths in the head first, so that a wrong one allocates nothing.
-func readAll(f io.Reader, size int64, wanted func(first []byte) bool) ([]byte, error) {
+func readAll(f io.Reader, size int64) ([]byte, error) {
 	first := make([]byte, min(size, block))
 	if _, err := io.ReadFull(f, first); err != nil {
 		return nil, short(err)
-	}
-	if !wanted(first) {
-		return nil, errUnwanted
 	}
 	if size <= block {
 		return first, nil

@@ -381,7 +381,7 @@ func TestFileThatEndsEarlyIsNoRecord(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "record"), whole[:n], 0o600))
 		f, err := root.Open("record", os.O_RDONLY)
 		require.NoError(t, err)
-		if b, err := readAll(f, int64(len(whole)), func([]byte) bool { return true }); !errors.Is(err, errCorrupt) || b != nil {
+		if b, err := readAll(f, int64(len(whole))); !errors.Is(err, errCorrupt) || b != nil {
 			t.Errorf("%d of %d bytes: %d bytes, %v, want errCorrupt", n, len(whole), len(b), err)
 		}
 		require.NoError(t, f.Close())

@@ -15,7 +15,7 @@ type scanner interface {
 	// Names returns the names in it, in no order. It is called once.
 	Names() ([]string, error)
 	// Start reads the beginning of a file in it into b. A name that is no record's must not be given. A symlink is an error.
-	// Where it returns less than b takes, that is the whole file, but for file systems that return less than they have; see Start's callers.
+	// Less than b takes is mostly the whole file, but a file system may return less than it has.
 	Start(name string, b []byte) (int, error)
 	Close() error
 }
@@ -64,6 +64,8 @@ func (s *scan) head(name string) (head, error) {
 	}
 	return readHead(s.place.fs, s.path(name))
 }
+
+var errUnwanted = errors.New("file: a record of another kind")
 
 // record returns the record of a kind in a file, from its first block where that will do, and errUnwanted for others.
 func (s *scan) record(name string, kind store.Kind) (head, store.Record, error) {

@@ -21,7 +21,7 @@ func (d openDirectory) Names() ([]string, error) { return d.Readdirnames(-1) }
 // Start opens the file without following a symlink, so that nothing leads out of the directory, and without waiting for a writer, as a named pipe would have it.
 func (d openDirectory) Start(name string, b []byte) (n int, err error) {
 	fd := -1
-	err = again(func() (err error) {
+	err = retried(func() (err error) {
 		fd, err = syscall.Openat(int(d.Fd()), name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 		return err
 	})
@@ -29,18 +29,9 @@ func (d openDirectory) Start(name string, b []byte) (n int, err error) {
 		return 0, err
 	}
 	defer syscall.Close(fd)
-	err = again(func() (err error) {
+	err = retried(func() (err error) {
 		n, err = syscall.Read(fd, b)
 		return err
 	})
 	return max(n, 0), err
-}
-
-// again calls f until no signal interrupts it.
-func again(f func() error) error {
-	for {
-		if err := f(); err != syscall.EINTR {
-			return err
-		}
-	}
 }
