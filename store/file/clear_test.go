@@ -52,6 +52,8 @@ func clearShard(t *testing.T, s *Store, key string) {
 func TestWhatWasClearedIsNotFoundBeforeItIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	reader, clearer := openIn(t, dir, Options{}), openIn(t, dir, Options{})
+	<-reader.swept // then no sweeper removes what is moved away before it is told to
+	<-clearer.swept
 	for _, s := range []*Store{reader, clearer} {
 		mustPut(t, s, "k", store.Record{Data: []byte("before")})
 		for _, r := range []*Store{reader, clearer} {
@@ -75,6 +77,7 @@ func TestWhatWasClearedIsNotFoundBeforeItIsRemoved(t *testing.T) {
 			}
 		}
 		require.NoError(t, clearer.Clear(t.Context()))
+		waitUntilRemoved(t, dir, "at the end of a round")
 	}
 	checkDir(t, dir, reader, "afterwards")
 }
@@ -97,6 +100,7 @@ func TestCloseRemovesWhatWasCleared(t *testing.T) {
 func TestOpenRemovesWhatWasCleared(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, Options{})
+	<-s.swept
 	mustPut(t, s, "k", store.Record{Data: []byte("x")})
 	clearShard(t, s, "k")
 	left := movedAway(t, dir)
