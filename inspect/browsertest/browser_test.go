@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
@@ -81,7 +82,7 @@ func (p *tab) downloads() (next func() []byte) {
 				p.T.Fatal(err)
 			}
 			return content
-		case <-p.Context.Done():
+		case <-time.After(time.Minute): // a browser that hangs
 			p.T.Fatal("no file was downloaded")
 			return nil
 		}

@@ -50,7 +50,9 @@ func TestScreenshotsOfDocs(t *testing.T) {
 func (p *tab) small(name string) {
 	p.T.Helper()
 	browser.Frames(p.Tab)
-	shot, err := chromedp.Run(p.Context, chromedp.CaptureScreenshot())
+	ctx, cancel := p.Step()
+	defer cancel()
+	shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		p.T.Fatal(err)
 	}

@@ -23,7 +23,9 @@ func (p *tab) screenshots() string {
 func (p *tab) shoot(name string) {
 	p.T.Helper()
 	browser.Frames(p.Tab)
-	picture, err := chromedp.Run(p.Context, chromedp.CaptureScreenshot())
+	ctx, cancel := p.Step()
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err == nil {
 		err = os.WriteFile(filepath.Join(p.screenshots(), name+".png"), picture, 0o644)
 	}

@@ -66,7 +66,7 @@ func Main(m *testing.M, after ...func()) {
 // Tab is a tab of the browser, for one test and its goroutine.
 type Tab struct {
 	T       *testing.T
-	Context context.Context // for chromedp; it ends with the test, or after a minute
+	Context context.Context // for chromedp; it ends with the test. See Step
 
 	mu       sync.Mutex
 	problems []string // what the console, or the browser itself, complained of
@@ -82,10 +82,8 @@ func Open(t *testing.T, url string) *Tab {
 		t.Fatal(err)
 	}
 	ctx, cancel := chromedp.NewContext(parent)
-	ctx, stop := context.WithTimeout(ctx, 60*time.Second)
 	p := &Tab{T: t, Context: ctx}
 	t.Cleanup(func() {
-		stop()
 		cancel()
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -149,9 +147,16 @@ func (p *Tab) Forgive(part string) {
 	p.problems = slices.DeleteFunc(p.problems, func(problem string) bool { return strings.Contains(problem, part) })
 }
 
+// Step returns a context for one command of the browser. Its minute is for a browser that hangs: a test of many pages may take longer.
+func (p *Tab) Step() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(p.Context, time.Minute)
+}
+
 func (p *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 	p.T.Helper()
-	if err := chromedp.Do(p.Context, steps...); err != nil {
+	ctx, cancel := p.Step()
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.T.Fatal(err)
 	}
 }
@@ -159,7 +164,9 @@ func (p *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 // Call calls a command of the browser's protocol.
 func Call[P, R any](p *Tab, command cdp.Command[P, R], params P) R {
 	p.T.Helper()
-	result, err := chromedp.Call(p.Context, command, params)
+	ctx, cancel := p.Step()
+	defer cancel()
+	result, err := chromedp.Call(ctx, command, params)
 	if err != nil {
 		p.T.Fatal(err)
 	}
@@ -200,7 +207,9 @@ func (p *Tab) evaluate(script string, args ...any) ([]byte, error) {
 		script = fmt.Sprintf(script, texts...)
 	}
 	yes := true
-	result, err := chromedp.Run(p.Context, chromedp.Evaluate[*runtime.RemoteObject](script, chromedp.EvalAwaitPromise, func(e *runtime.EvaluateParams) { e.UserGesture, e.ReturnByValue = &yes, &yes }))
+	ctx, cancel := p.Step()
+	defer cancel()
+	result, err := chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject](script, chromedp.EvalAwaitPromise, func(e *runtime.EvaluateParams) { e.UserGesture, e.ReturnByValue = &yes, &yes }))
 	switch {
 	case err != nil:
 		return nil, err
@@ -226,10 +235,10 @@ const untilTrue = `new Promise((done, fail) => {
 // Wait waits until JavaScript is true, also beyond the end of the page: on the one that comes after it.
 func (p *Tab) Wait(script string, args ...any) {
 	p.T.Helper()
-	for {
+	for began := time.Now(); ; {
 		result, err := p.evaluate(strings.Replace(untilTrue, "%s", script, 1), args...)
 		switch {
-		case err != nil && p.Context.Err() == nil && (strings.Contains(err.Error(), "navigated") || strings.Contains(err.Error(), "context was destroyed") || strings.Contains(err.Error(), "Promise was collected")):
+		case err != nil && time.Since(began) < time.Minute && (strings.Contains(err.Error(), "navigated") || strings.Contains(err.Error(), "context was destroyed") || strings.Contains(err.Error(), "Promise was collected")):
 			continue
 		case err != nil:
 			p.T.Fatalf("%v: in %s", err, script)

@@ -176,6 +176,7 @@ func (f *scheduledStore) before(ctx context.Context) error {
 		f.faults.Add(1)
 		switch f.n(3) {
 		case 0:
+			f.takes(pausesFor)
 			return store.ErrConflict
 		case 1:
 			panic(errInjected)
@@ -252,14 +253,19 @@ func (f *scheduledStore) change(ctx context.Context, do func() error) error {
 	if err := f.before(ctx); err != nil {
 		return err
 	}
-	if f.lies() {
-		if f.n(2) == 0 {
-			return nil
-		}
-		if err := do(); err != nil {
-			return err
-		}
+	lies := f.lies()
+	if lies && f.n(2) == 0 {
+		return nil
+	}
+	err := do()
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		f.takes(pausesFor)
+	case err == nil && lies:
 		return errors.New("the reply was lost")
 	}
-	return do()
+	return err
 }
+
+// pausesFor is how many milliseconds a caller waits at most while the cache pauses before it tries again to make a change that another was in the way of.
+const pausesFor = 10
