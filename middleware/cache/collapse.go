@@ -43,13 +43,13 @@ func withoutCancel(r *http.Request) {
 // mayLead reports whether others can wait for the answer to this request. They cannot if the answer is about a part or a copy that only its caller has,
 // or is not to be stored.
 func (x *exchange) mayLead() bool {
-	a := &x.parsed
+	a := x.parsed
 	return !a.Head && !a.Conditional() && len(a.Ranges) == 0 && a.Mode != rfc9111.ModeReadOnly && stream.Replayable(x.request)
 }
 
 // mayShare reports whether the answer to an earlier request can be the answer to this one. It cannot if the caller demands one from the origin.
 func (x *exchange) mayShare() bool {
-	a := &x.parsed
+	a := x.parsed
 	return a.Mode != rfc9111.ModeReload && a.Mode != rfc9111.ModeNoCache && !a.Directives.NoCache && !a.Pragma && !(a.Directives.MaxAge.Set && a.Directives.MaxAge.Value == 0)
 }
 
@@ -162,7 +162,7 @@ func (x *exchange) lookAgain() *http.Response {
 	if d.Action != rfc9111.Serve {
 		return nil
 	}
-	return x.serve(&x.parsed, x.selected, x.request, x.now, d.Detail)
+	return x.serve(x.parsed, x.selected, x.request, x.now, d.Detail)
 }
 
 // departed answers a caller that has left a fetch: with a stale response if its deadline has passed, and else with an error.

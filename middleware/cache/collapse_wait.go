@@ -156,7 +156,7 @@ func (x *exchange) errorIsPrivate(f *inflightFetch) bool {
 // couldUse reports whether a stored response could answer the request at this moment, without asking the origin.
 // find calls it under the table's lock: it only computes.
 func (x *exchange) couldUse(e *stored.Entry, now time.Time) bool {
-	d := rfc9111.Decide(&x.parsed, &rfc9111.Lookup{Entry: e, Variants: &stored.Variants{Entries: []*stored.Entry{e}}}, now)
+	d := rfc9111.Decide(x.parsed, &rfc9111.Lookup{Entry: e, Variants: &stored.Variants{Entries: []*stored.Entry{e}}}, now)
 	return d.Action == rfc9111.Serve || d.Action == rfc9111.ServeStale
 }
 
@@ -187,7 +187,7 @@ func (x *exchange) shareAnswer(f *inflightFetch, d rfc9111.Decision, waited bool
 		length = f.body.Length
 	}
 	// A part or a 304 of it, if the request asks for one: the fetch was sent without such conditions, so the whole is here.
-	form := rfc9111.ShapedAs(&x.parsed, e, length, now)
+	form := rfc9111.ShapedAs(x.parsed, e, length, now)
 	if form == rfc9111.Unshapable {
 		return nil
 	}

@@ -27,8 +27,8 @@ import (
 type exchange struct {
 	*layer
 	request *http.Request
-	parsed  rfc9111.Request // what the rules read in the request
-	now     time.Time       // of the latest lookup
+	parsed  *rfc9111.Request // what the rules read in the request; copies share it, and it is not written to
+	now     time.Time        // of the latest lookup
 
 	ownKey   string // the request's own key, or empty if the cache does not look anything up for it
 	foundKey string // the key that variants are stored under
@@ -42,8 +42,6 @@ type exchange struct {
 
 	background bool          // a refresh: no caller waits
 	ahead      *aheadRefresh // such a refresh of what is still fresh, or nil
-	sent       http.Request  // the conditional request, if one was sent
-	offered    [1]string     // room for its If-None-Match
 	room       *sending      // for what is sent first; nil once that is in use, or a copy has it
 	watch      *watch        // on what was sent last, or nil
 	written    bool          // the store has taken what came of it; commit's own
@@ -62,18 +60,21 @@ type exchange struct {
 func (l *layer) newExchange(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) *exchange {
 	made := &struct {
 		exchange
-		first sending
-	}{exchange: exchange{layer: l, request: r, parsed: *a, ownKey: string(key)}}
+		parsed rfc9111.Request
+		first  sending
+	}{exchange: exchange{layer: l, request: r, ownKey: string(key)}, parsed: *a}
 	x := &made.exchange
-	x.room = &made.first
+	x.parsed, x.room = &made.parsed, &made.first
 	x.found(&f, now)
 	return x
 }
 
 // A sending is one request to the origin with what comes back, in the memory of the exchange: most exchanges send one.
 type sending struct {
-	watch  watch
-	answer originResponse
+	conditional http.Request // if it is one
+	offered     [1]string    // room for its If-None-Match
+	watch       watch
+	answer      originResponse
 }
 
 // sending returns memory for a request that is to be sent. That of an earlier one may still be in use: a transport can write after it has answered.
@@ -107,9 +108,9 @@ func (x *exchange) found(f *lookup, now time.Time) {
 func (x *exchange) relookup(r *http.Request) rfc9111.Decision {
 	now := time.Now()
 	var f lookup
-	x.cache.find(&f, &x.parsed, []byte(x.ownKey), r, now)
+	x.cache.find(&f, x.parsed, []byte(x.ownKey), r, now)
 	x.found(&f, now)
-	return rfc9111.Decide(&x.parsed, &f.Lookup, now)
+	return rfc9111.Decide(x.parsed, &f.Lookup, now)
 }
 
 // knownTags are the tags that the answer has for certain, before it is there.
@@ -129,7 +130,7 @@ func (x *exchange) do(d rfc9111.Decision) (*http.Response, error) {
 	case d.Action == rfc9111.ServeStale:
 		// It works on a copy of x made before it starts, so x is still this goroutine's alone.
 		x.refreshInBackground()
-		return x.serve(&x.parsed, x.selected, x.request, x.now, d.Detail), nil
+		return x.serve(x.parsed, x.selected, x.request, x.now, d.Detail), nil
 	case d.Action == rfc9111.Refuse:
 		return x.refused(d), nil
 	// A refresh collapses, too, so that a caller who must have the answer joins it, or it joins the caller's fetch.
@@ -144,9 +145,12 @@ func (x *exchange) fetch(d rfc9111.Decision) (*http.Response, error) {
 	switch {
 	case d.Action == rfc9111.Validate && x.mayValidate():
 		// A copy with a header of its own: the caller's request is not to be changed, and what is sent must stay as it is while the layers below use it.
-		x.sent = *x.request
-		x.sent.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, &x.parsed, &x.offered)
-		return x.send(&x.sent, d)
+		s := x.sending()
+		r := &s.conditional
+		*r = *x.request
+		r.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, x.parsed, &s.offered)
+		x.room = s // for send
+		return x.send(r, d)
 	case d.Action == rfc9111.Complete && x.mayComplete():
 		r := *x.request
 		r.Header = rfc9111.CompletingHeader(x.request.Header, x.selected)

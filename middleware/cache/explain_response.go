@@ -103,7 +103,7 @@ func (p *originResponse) foreseenEntry() (*stored.Entry, string) {
 		return nil, reason
 	}
 	if rfc9111.IsServerError(p.StatusCode) && p.parsed.Bypass == "" {
-		if _, stands := rfc9111.OnError(&p.parsed, p.selected, false, &p.cache.policy, p.received); stands {
+		if _, stands := rfc9111.OnError(p.parsed, p.selected, false, &p.cache.policy, p.received); stands {
 			return nil, "an error, and what is stored stands in for it"
 		}
 	}
@@ -116,7 +116,7 @@ func (p *originResponse) foreseenEntry() (*stored.Entry, string) {
 
 // refusedByRequest says why no answer to the request is stored, or is empty.
 func (p *originResponse) refusedByRequest() string {
-	switch a := &p.parsed; {
+	switch a := p.parsed; {
 	case !a.MayStore() && a.Bypass != "":
 		return a.Bypass
 	case !a.MayStore():

@@ -167,7 +167,7 @@ func (x *exchange) answerFromStore(e *stored.Entry, d rfc9111.Decision, detail s
 		a.status.Detail = joined(d.Detail, "fetched by another process")
 	}
 	x.report(a)
-	return x.answer(&x.parsed, e, x.request, now, a.status.String())
+	return x.answer(x.parsed, e, x.request, now, a.status.String())
 }
 
 // lease is the lease of the fetch that this exchange is, or nil. A nil lease can be ended.

@@ -16,13 +16,13 @@ func (p *originResponse) notModified(d rfc9111.Decision) (*http.Response, error)
 		return p.refetch(d, "304 of another URI")
 	}
 	if p.misattributed() {
-		if rfc9111.AnswersCaller(p.Header, &p.parsed) {
+		if rfc9111.AnswersCaller(p.Header, p.parsed) {
 			return p.passOn(d, p.StatusCode), nil
 		}
 		return p.refetch(d, credentialsBelow)
 	}
-	e := rfc9111.Confirmed(p.Header, p.selected, p.variants.Entries, &p.parsed)
-	if e == nil && rfc9111.AnswersCaller(p.Header, &p.parsed) {
+	e := rfc9111.Confirmed(p.Header, p.selected, p.variants.Entries, p.parsed)
+	if e == nil && rfc9111.AnswersCaller(p.Header, p.parsed) {
 		return p.passOn(d, p.StatusCode), nil
 	}
 	if e == nil {
@@ -30,7 +30,7 @@ func (p *originResponse) notModified(d rfc9111.Decision) (*http.Response, error)
 	}
 	c := p.cache
 	if !e.Body.InMemory() && e != p.selected {
-		if e = c.withBody(p.request.Context(), &p.parsed, e, p.received); e == nil {
+		if e = c.withBody(p.request.Context(), p.parsed, e, p.received); e == nil {
 			return p.refetch(d, "the stored body is gone")
 		}
 	}
@@ -43,7 +43,7 @@ func (p *originResponse) notModified(d rfc9111.Decision) (*http.Response, error)
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: http.StatusNotModified, Stored: stored, TTL: fresh.TTL(now), HasTTL: true, Detail: d.Detail}
 	p.report(accounting{counter: c.stats.of(s), status: s})
 	_, member := c.said.of(s, "")
-	resp := p.answer(&p.parsed, fresh, p.request, now, member)
+	resp := p.answer(p.parsed, fresh, p.request, now, member)
 	rfc9111.AddValidatedFields(resp.Header, p.Header, &c.policy)
 	rfc9111.AddCookies(resp.Header, p.Header)
 	return resp, nil

@@ -43,8 +43,9 @@ func (x *exchange) refreshInBackground() bool {
 	// The goroutine works on a copy. x is the caller's, who goes on to serve the stale response at the same time.
 	refresh := x.copied()
 	refresh.background = true
-	refresh.parsed = rfc9111.ReadRequest(c.modeFor(choicesOf(r.Context())), r, &c.policy)
-	refresh.parsed.Path, refresh.parsed.Principal, refresh.parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
+	parsed := rfc9111.ReadRequest(c.modeFor(choicesOf(r.Context())), r, &c.policy)
+	parsed.Path, parsed.Principal, parsed.Named = x.parsed.Path, x.parsed.Principal, x.parsed.Named
+	refresh.parsed = &parsed
 	// From here on r and its body are the refresh's, if it starts.
 	// The table of fetches owns the goroutine: its context ends with the cache, and Close waits for it. Another refresh of the key starts when this one has ended.
 	started := c.fetches.startRefresh(x.ownKey, x.storeKey, func() {

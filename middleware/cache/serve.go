@@ -100,13 +100,13 @@ func (x *exchange) staleInstead(d rfc9111.Decision, status int, unreachable bool
 		return nil
 	}
 	now := time.Now()
-	why, ok := rfc9111.OnError(&x.parsed, x.selected, unreachable, &x.cache.policy, now)
+	why, ok := rfc9111.OnError(x.parsed, x.selected, unreachable, &x.cache.policy, now)
 	if !ok {
 		return nil
 	}
 	s := Status{Fwd: Forward(d.Fwd), FwdStatus: status, TTL: x.selected.TTL(now), HasTTL: true, Detail: cachestatus.ServedInstead + why}
 	x.report(accounting{counter: x.cache.stats.of(s), stale: s.TTL <= 0, status: s})
-	resp := x.answer(&x.parsed, x.selected, durable.Outliving(x.request), now, s.String())
+	resp := x.answer(x.parsed, x.selected, durable.Outliving(x.request), now, s.String())
 	if replay, ok := resp.Body.(*stream.Paced); ok && x.request.Context().Err() != nil {
 		replay.AtOnce() // the caller has no time left
 	}

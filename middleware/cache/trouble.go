@@ -50,7 +50,7 @@ func (x *exchange) hasStandIn() bool {
 		return false
 	}
 	// As if the origin could not be reached at all: that is the most that a stale response may stand in for.
-	_, ok := rfc9111.OnError(&x.parsed, x.selected, true, &x.cache.policy, x.now)
+	_, ok := rfc9111.OnError(x.parsed, x.selected, true, &x.cache.policy, x.now)
 	return ok
 }
 

@@ -40,7 +40,7 @@ type watch struct {
 // watched returns the request to send in r's place, with the watch w on it if it matters what is sent.
 func (x *exchange) watched(r *http.Request, w *watch) *http.Request {
 	x.watch = nil
-	a, p := &x.parsed, &x.cache.policy
+	a, p := x.parsed, &x.cache.policy
 	unseen := a.Path.Unseen()
 	if a.Bypass != "" && !a.MayStore() || !unseen && !p.Shared && (p.OneIdentity || a.Named) {
 		return r
