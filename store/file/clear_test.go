@@ -48,7 +48,7 @@ func clearShard(t *testing.T, s *Store, key string) {
 	require.NoError(t, s.locked(t.Context(), p, shard, func(*lockedShard) error { return nil }))
 }
 
-// A reader keeps directories open. What Clear has moved away is not found in them, whoever has cleared, and long before it is removed.
+// A reader keeps directories open. What Clear has moved away is not found in them, also when another process has cleared, and long before it is removed.
 func TestWhatWasClearedIsNotFoundBeforeItIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	reader, clearer := openIn(t, dir, Options{}), openIn(t, dir, Options{})
