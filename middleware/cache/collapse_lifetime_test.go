@@ -527,3 +527,39 @@ func TestCollapseContextEndsWithTheAnswer(t *testing.T) {
 		})
 	}
 }
+
+// The same where there is no answer, whose end would be that of the exchange: a caller may wait for its next attempt with the context that it has.
+func TestCollapseContextEndsWithAnError(t *testing.T) {
+	for name, answer := range map[string]func() (*http.Response, error){
+		"an error":    func() (*http.Response, error) { return nil, errors.New("connection reset") },
+		"no response": func() (*http.Response, error) { return nil, nil },
+		"a panic":     func() (*http.Response, error) { panic("below") },
+	} {
+		for _, endless := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, endless caller %t", name, endless), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					freed := 0
+					o := &busy{answer: func(r *http.Request, _ int) (*http.Response, error) {
+						context.AfterFunc(r.Context(), func() { freed++ })
+						return answer()
+					}}
+					_, rt := newBusy(t, o, cache.Options{})
+					ctx := t.Context()
+					if endless {
+						ctx = context.Background()
+					}
+					func() {
+						defer func() { recover() }()
+						if _, err := rt.RoundTrip(ask(t, ctx)); err == nil {
+							t.Error("an answer")
+						}
+					}()
+					synctest.Wait()
+					if freed != 1 {
+						t.Errorf("what hangs on the context below was freed %d times", freed)
+					}
+				})
+			})
+		}
+	}
+}

@@ -25,7 +25,7 @@ import (
 // The leader makes it (inflightFetches.join) and starts its goroutine (begin, run). That ends when the next handler has answered. The fetch itself
 // goes on with the body, if several read that, and ends
 //   - when its last waiter has left before the answer (leave), or its last reader before the end of the body (FanOut.Finish): its context is canceled;
-//   - when the answer, or the copy of the body, needs nothing more of the origin: its context is canceled then, too, to free what hangs on it.
+//   - when the answer, or the copy of the body, needs nothing more of the origin, or there is an error: its context is canceled then, too, to free what hangs on it.
 //
 // It is in the table from join until publish, or, if its body is shared, until that is stored or its copy is dropped.
 //
@@ -221,6 +221,7 @@ func (f *inflightFetch) publish() {
 		f.body.Refs = refs
 	}
 	f.mu.Unlock()
+	answered := f.response != nil // read here: deliver takes the response once ready is closed
 	close(f.ready)
 	switch {
 	// All waiters have left before. None is there to become a reader, so the source and the copy end here.
@@ -229,6 +230,9 @@ func (f *inflightFetch) publish() {
 	// Only the leader would have taken the response; deliver will not run.
 	case f.body == nil && leaderless:
 		stream.WithoutPanic(func() { stream.CloseBody(f.response) })
+		f.cancel(nil)
+	// An error or a panic, or nothing was sent. No response is there whose end would end the context.
+	case !answered:
 		f.cancel(nil)
 	}
 }

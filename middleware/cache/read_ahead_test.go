@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -157,6 +158,27 @@ func TestExchangeEndsWithTheEndOfItsBody(t *testing.T) {
 		if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || !errors.Is(err, context.Canceled) {
 			t.Errorf("read %d bytes, %v", n, err)
 		}
+	})
+}
+
+// What comes behind the declared length has room of the budget, which goes back with the caller, also if that never closes the body.
+func TestBodyLongerThanDeclaredKeepsNoRoomOfACallerThatHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &busy{answer: func(*http.Request, int) (*http.Response, error) {
+			resp := sends("declared", "Cache-Control: max-age=60")
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("declared"), strings.NewReader("and more")))
+			return resp, nil
+		}}
+		c, rt := newBusy(t, o, cache.Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := roundTrip(t, rt, ask(t, ctx))
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if flights, bytes := c.InFlight(); flights != 0 || bytes != 0 {
+			t.Errorf("%d exchanges, %d bytes are left", flights, bytes)
+		}
+		runtime.KeepAlive(resp)
 	})
 }
 

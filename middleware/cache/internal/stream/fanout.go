@@ -95,7 +95,8 @@ func (s *FanOut) Attach(t *Reader, first, end int64) *Reader {
 	t.FanOut, t.off, t.end, t.at = s, first, end, len(s.readers)
 	s.readers = append(s.readers, t)
 	// Of a body that is whole and has ended, a reader holds nothing but memory: the end of its context frees nothing more, and Read looks at it.
-	if t.Ctx.Done() != nil && !(s.whole && s.err != nil) {
+	// One that was longer than declared is whole as far as the copy is concerned, and has room of the budget for the rest.
+	if t.Ctx.Done() != nil && !(s.whole && s.err != nil && s.array == nil) {
 		t.stop = context.AfterFunc(t.Ctx, func() { WithoutPanic(func() { t.depart(context.Cause(t.Ctx)) }) })
 	}
 	return t
