@@ -207,6 +207,8 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 	}()
 	answer, err := p.handle(d)
 	handled = true
+	// p lies in the memory of the watch, and so of the context that the layers below had: one that is kept must not keep the body.
+	p.Response = nil
 	return answer, err
 }
 
