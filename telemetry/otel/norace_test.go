@@ -1,0 +1,5 @@
+//go:build !race
+
+package plyotel_test
+
+const underRace = false
