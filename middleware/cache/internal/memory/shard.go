@@ -1,8 +1,11 @@
 package memory
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
@@ -25,49 +28,35 @@ type shard struct {
 	_       [56]byte // keeps two shards out of one cache line
 }
 
-// segment is a list of slots, linked through them: a list with elements of its own, and a map from slots to these, would take more memory than the slots.
+// segment is a list of slots, the latest first.
 type segment struct {
-	latest, oldest *slot
-	length         int
-	bytes          int64
+	*simplelru.LRU[*slot, struct{}]
+	bytes int64
+}
+
+// newSegment returns an empty segment. The size of simplelru counts keys, which is no bound here: bytes and entries are.
+func newSegment() segment {
+	slots, _ := simplelru.NewLRU[*slot, struct{}](math.MaxInt, nil)
+	return segment{LRU: slots}
 }
 
 // add puts a slot that is in no segment first.
 func (g *segment) add(x *slot) {
-	x.older, g.latest = g.latest, x
-	if x.older != nil {
-		x.older.newer = x
-	} else {
-		g.oldest = x
-	}
-	g.length++
+	g.Add(x, struct{}{})
 	g.bytes += x.size()
 }
 
 // remove takes out a slot that is there.
 func (g *segment) remove(x *slot) {
-	if x.newer != nil {
-		x.newer.older = x.older
-	} else {
-		g.latest = x.older
-	}
-	if x.older != nil {
-		x.older.newer = x.newer
-	} else {
-		g.oldest = x.newer
-	}
-	x.newer, x.older = nil, nil
-	g.length--
+	g.Remove(x)
 	g.bytes -= x.size()
 }
 
-// slot is what is stored under one key. It has the size of a cache line of the CPU, for a hit reads it.
+// slot is what is stored under one key. It is no larger than a cache line of the CPU, for a hit reads it.
 type slot struct {
 	key    string
 	set    *stored.Variants
 	record *keptRecord // instead of variants
-
-	newer, older *slot // in its segment; guarded by the shard's lock
 
 	// What holds no pointer stands last, so that a garbage collection does not look at it.
 	hash    uint64
@@ -103,8 +92,8 @@ func (x *slot) tags(yield func(uint64) bool) {
 	}
 }
 
-// slotOverhead is charged for each key beside its entries: the slot, and cells of the index and of what is remembered of evicted ones.
-const slotOverhead = 112
+// slotOverhead is charged for each key beside its entries: the slot, its place in a segment, and cells of the index and of what is remembered of evicted ones.
+const slotOverhead = 224
 
 // maxUses is how many uses are counted: each gives a lasting slot one more chance, or two of them do; see priceOfAChance.
 const maxUses = 3
@@ -126,14 +115,14 @@ func (s *shard) init() { s.empty() }
 
 // empty drops all slots. What was evicted before is remembered.
 func (s *shard) empty() {
-	s.recent, s.lasting = segment{}, segment{}
+	s.recent, s.lasting = newSegment(), newSegment()
 	s.tags = make(tagIndex)
 	s.index.clear()
 }
 
 func (s *shard) bytes() int64 { return s.recent.bytes + s.lasting.bytes }
 
-func (s *shard) len() int { return s.recent.length + s.lasting.length }
+func (s *shard) len() int { return s.recent.Len() + s.lasting.Len() }
 
 func (s *shard) segmentOf(x *slot) *segment {
 	if x.lasting {
@@ -196,10 +185,11 @@ func (s *shard) priceOfAChance(x *slot) uint32 {
 // oldest is the slot to look at next: a recent one, unless these have less than their share.
 func (s *shard) oldest() *slot {
 	segment := &s.recent
-	if s.lasting.length > 0 && s.recent.bytes*recentShare < s.bytes() {
+	if s.lasting.Len() > 0 && s.recent.bytes*recentShare < s.bytes() {
 		segment = &s.lasting
 	}
-	return segment.oldest
+	oldest, _, _ := segment.GetOldest()
+	return oldest
 }
 
 // ghosts remembers the hashes of keys that were evicted lately: the latest that had as many bytes together as the shard has now,
