@@ -3,7 +3,7 @@
 // Input is not trusted. A value that cannot be read is reported as such, never repaired into one that grants more than was written.
 //
 // Where to look: field.go has lists, tokens and quoted strings; directive.go Cache-Control (RFC 9111 §5.2), targeted.go targeted fields (RFC 9213);
-// date.go HTTP-date (RFC 9110 §5.6.7), number.go delta-seconds and Age, etag.go entity tags, validator.go which of them suits If-Range, sf.go structured fields (RFC 9651), hop.go connection fields.
+// date.go HTTP-date (RFC 9110 §5.6.7), number.go delta-seconds and Age, etag.go entity tags, validator.go which of them suits If-Range, sf.go structured fields (RFC 9651), hop.go connection fields, clone.go copies of a header.
 package field
 
 import (

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plyhttp/ply/internal/credential"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
 )
 
@@ -89,6 +90,7 @@ func TestSelectionPrefersTheMostRecentResponse(t *testing.T) {
 func FuzzVary(f *testing.F) {
 	f.Add("Accept", "a, b", "b,a")
 	f.Add("X", "1", "")
+	f.Add("SAS", ",", "0")
 	f.Fuzz(func(t *testing.T, name, one, two string) {
 		if !validName(name) {
 			return
@@ -106,6 +108,9 @@ func FuzzVary(f *testing.F) {
 		other := http.Header{canonical: {two}}
 		if Selects(e, &http.Request{Header: other}, key) != (normalise(canonical, []string{one}) == normalise(canonical, []string{two})) {
 			t.Fatalf("%s: %q and %q", name, one, two)
+		}
+		if credential.Named(canonical) {
+			return // a comma in credentials separates nothing
 		}
 		if lines := strings.Split(one, ","); !strings.Contains(one, `"`) && !Selects(e, &http.Request{Header: http.Header{canonical: lines}}, key) && strings.Contains(one, ",") {
 			t.Fatalf("%s: %q in lines does not select", name, one)
