@@ -43,7 +43,7 @@ func TestInvalidationDuringUpdateRemovesTheResult(t *testing.T) {
 }
 
 // A victim that is larger than what comes leaves room that any shard may take. Shards that lose by that get room back from the others.
-func TestShardsKeepAboutAsMuchAsEachOther(t *testing.T) {
+func TestNoShardFallsFarBelowItsShare(t *testing.T) {
 	const room = 64 << 20
 	m := New(room, 0, nil)
 	for i := range 12_000 {
@@ -62,7 +62,7 @@ func TestShardsKeepAboutAsMuchAsEachOther(t *testing.T) {
 		t.Fatalf("%d shards", len(m.shards))
 	}
 	for i := range m.shards {
-		if has, share := m.shards[i].bytes(), int64(room/len(m.shards)); has < share*3/4 || has > share*5/4 {
+		if has, share := m.shards[i].bytes(), int64(room/len(m.shards)); has < share*3/4 {
 			t.Errorf("shard %d has %d bytes of a share of %d", i, has, share)
 		}
 	}
