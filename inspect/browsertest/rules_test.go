@@ -45,7 +45,7 @@ func TestRules(t *testing.T) {
 		{"JSON is set out without changing a token", `[bodyModule.prettyJSON('{"a":[1.0,12345678901234567890,{}],"a":"x:,{}\\"","b":[]}'), bodyModule.prettyJSON('no'), bodyModule.prettyJSON('{"a":'), bodyModule.prettyJSON('{"a":[1,"tr', true)]`,
 			`["{\n  \"a\": [\n    1.0,\n    12345678901234567890,\n    {}\n  ],\n  \"a\": \"x:,{}\\\"\",\n  \"b\": []\n}", null, null, "{\n  \"a\": [\n    1,\n    \"tr"]`},
 		{"bytes are shown as such", `bodyModule.hexDump(new Uint8Array([0, 65, 255, 10, 32, 66, 67, 68, 69]))`, `"000000  00 41 ff 0a 20 42 43 44  45                       ·A·· BCDE"`},
-		{"times of an axis are round and few", `[waterfallModule.ticks(43), waterfallModule.ticks(0), waterfallModule.ticks(1000).length <= 5]`, `[[0, 10, 20, 30], [0], true]`},
+		{"times of an axis are round and few", `[waterfallModule.ticks(43), waterfallModule.ticks(46), waterfallModule.ticks(0), waterfallModule.ticks(1000).length <= 5]`, `[[0, 10, 20, 30], [0, 10, 20, 30], [0], true]`},
 		{"a scale ends at a round number", `[1, 2, 3, 11, 99, 100, 101].map(statsModule.nice)`, `[1, 2, 5, 20, 100, 100, 200]`},
 		{"outcomes stand on each other", `statsModule.stack([{ hits: 2, misses: 1 }, { misses: 3 }]).map((each) => [each.name, each.values, each.base])`, `[["hit", [2, 0], [0, 0]], ["miss", [1, 3], [2, 0]]]`},
 		{"durations", `[0, 0.0123, 0.5, 1.23, 43, 999.4, 1234, 65000, 3700000].map(domModule.duration)`, `["0 ms", "12 µs", "500 µs", "1.2 ms", "43 ms", "999 ms", "1.23 s", "1 min 5 s", "1 h 1 min"]`},

@@ -48,13 +48,13 @@ function cover(spans) {
   return { startMs, ms: Math.max(...there.map(end)) - startMs };
 }
 
-/** ticks returns round times on an axis, four or five of them. */
+/** ticks returns round times on an axis, three to five of them. The last fifth has none, for the text of the one before it needs that room. */
 export function ticks(total) {
   if (!(total > 0)) return [0];
   const power = 10 ** Math.floor(Math.log10(total / 4));
   const step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => total / n <= 5);
   const all = [];
-  for (let n = 0; n * step <= total * 0.87; n++) all.push(n * step);
+  for (let n = 0; n * step <= total * 0.8; n++) all.push(n * step);
   return all;
 }
 
