@@ -224,28 +224,38 @@ func (s *prepared) bindOne(i int32, arg any) error {
 	case int64:
 		return s.conn.check(sqlite3.Xsqlite3_bind_int64(tls, s.ptr, i, a))
 	case string:
-		p, err := copied(s, i, a)
+		p, n, err := copied(s, i, a)
 		if err != nil {
 			return err
 		}
-		return s.conn.check(sqlite3.Xsqlite3_bind_text(tls, s.ptr, i, p, int32(len(a)), 0))
+		return s.conn.check(sqlite3.Xsqlite3_bind_text(tls, s.ptr, i, p, n, 0))
 	case []byte:
-		p, err := copied(s, i, a)
+		p, n, err := copied(s, i, a)
 		if err != nil {
 			return err
 		}
-		return s.conn.check(sqlite3.Xsqlite3_bind_blob(tls, s.ptr, i, p, int32(len(a)), 0))
+		return s.conn.check(sqlite3.Xsqlite3_bind_blob(tls, s.ptr, i, p, n, 0))
 	}
 	return fmt.Errorf("an argument that is a %T", arg)
 }
 
-// copied returns a copy of an argument that lasts until reset.
-func copied[T string | []byte](s *prepared, number int32, arg T) (uintptr, error) {
-	p, err := text(s.conn, arg)
-	if err == nil {
+// copied returns a copy of an argument that lasts until reset, and its length.
+func copied[T string | []byte](s *prepared, number int32, arg T) (p uintptr, n int32, err error) {
+	if n, err = boundLength(len(arg)); err != nil {
+		return 0, 0, err
+	}
+	if p, err = text(s.conn, arg); err == nil {
 		s.bound = append(s.bound, argument{number, p})
 	}
-	return p, err
+	return p, n, err
+}
+
+// boundLength is the length of an argument as SQLite counts, which takes a negative one, and any that is 4 GiB more, for another.
+func boundLength(n int) (int32, error) {
+	if n > sqlite3.SQLITE_MAX_LENGTH {
+		return 0, fmt.Errorf("a value has %d bytes, and SQLite takes %d at most", n, sqlite3.SQLITE_MAX_LENGTH)
+	}
+	return int32(n), nil
 }
 
 // column returns a value of the present row.
@@ -269,7 +279,7 @@ func (s *prepared) integer(i int) int64 {
 	return sqlite3.Xsqlite3_column_int64(s.conn.tls, s.ptr, int32(i))
 }
 
-// bytes returns a text or blob of the present row, in SQLite's memory until the next step.
+// bytes returns a text or blob of the present row, in SQLite's memory until the next step. If SQLite has no memory for it, bytes returns none, and reset the error.
 func (s *prepared) bytes(i int) []byte {
 	p := sqlite3.Xsqlite3_column_blob(s.conn.tls, s.ptr, int32(i)) // of a text, too
 	n := int(sqlite3.Xsqlite3_column_bytes(s.conn.tls, s.ptr, int32(i)))

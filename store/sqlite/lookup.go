@@ -24,8 +24,8 @@ type lookup struct {
 }
 
 const (
-	maxKey     = 128
-	maxLookups = 16 // in one transaction
+	maxKey     = 128 // of storetext.ValidKey
+	maxLookups = 16  // in one transaction
 )
 
 // lookupAt returns the connection's lookup with a number, which is that of the last one at most.
@@ -52,7 +52,7 @@ func (l *lookup) close() {
 }
 
 // get returns the record under a valid key, none if it has expired, and errChecksum if it is not what was written. It may return after the first step:
-// the caller resets the lookup.
+// the caller resets the lookup, and does not believe errChecksum if that fails.
 func (l *lookup) get(key string) (store.Record, error) {
 	copy(memory(l.key, maxKey), key)
 	if err := l.conn.check(sqlite3.Xsqlite3_bind_text(l.conn.tls, l.ptr, 1, l.key, int32(len(key)), 0)); err != nil {

@@ -64,6 +64,9 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 // Delete removes the record under key if its version is this one; "" stands for any version. The parts that it owns are removed later.
 func (s *Store) Delete(ctx context.Context, key, version string) error {
 	return s.use(ctx, "delete", func(db *database) error {
+		if !storetext.ValidKey(key) {
+			return nil // no record has it
+		}
 		return s.write(ctx, db, func(tx *tx) error {
 			old, err := tx.current(key)
 			switch {
