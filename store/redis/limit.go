@@ -21,6 +21,13 @@ type limitedConn struct {
 	bad    error
 }
 
+// boundError says which bound of a limitedConn a reply would exceed.
+type boundError string
+
+func (e boundError) Error() string { return string(e) }
+
+func boundErrorf(format string, args ...any) error { return boundError(fmt.Sprintf(format, args...)) }
+
 const (
 	maxElements  = 1 << 17
 	maxLine      = 64 << 10 // bytes
@@ -56,7 +63,7 @@ func (c *limitedConn) check(p []byte) error {
 				c.line = append(c.line, b)
 			}
 			if c.length++; c.length > maxLine {
-				return fmt.Errorf("redis: a reply has a line of more than %d bytes", maxLine)
+				return boundErrorf("redis: a reply has a line of more than %d bytes", maxLine)
 			}
 			continue
 		}
@@ -87,7 +94,7 @@ func (c *limitedConn) announced() error {
 	}
 	n, null, ok := announcedLength(c.line[1:], limit)
 	if !ok {
-		return fmt.Errorf("redis: a reply announces %.*q, which is more than the limit of %d", maxAnnounced, c.line, limit)
+		return boundErrorf("redis: a reply announces %.*q, which is more than the limit of %d", maxAnnounced, c.line, limit)
 	}
 	switch {
 	case isString && !null:
@@ -127,9 +134,9 @@ func (c *limitedConn) begin(n int64) error {
 		c.came()
 		return nil
 	case len(c.open) == maxNesting:
-		return fmt.Errorf("redis: a reply nests deeper than the limit of %d", maxNesting)
+		return boundErrorf("redis: a reply nests deeper than the limit of %d", maxNesting)
 	case c.owed+n > maxElements:
-		return fmt.Errorf("redis: a reply announces more values than the limit of %d", maxElements)
+		return boundErrorf("redis: a reply announces more values than the limit of %d", maxElements)
 	}
 	c.open, c.owed = append(c.open, n), c.owed+n
 	return nil

@@ -15,43 +15,83 @@ import (
 // manyReply reads records with MGET: one command, whose reply is taken as it comes, where a pipeline of GETRANGE makes five objects for each record.
 // MGET has no bound for a value. It is for connections that have one of their own, see limitedConn, and for one server, since the slots of a cluster
 // may be on several. Whatever is not a list of values, such as an error, is for the pipeline to say.
+//
+// Its fields are read's while read runs, which may be longer than the caller waits: after an error of the call it is not used again.
 type manyReply struct {
-	store *Store
-	keys  []string
+	store   *Store
+	names   []string       // in Redis, of the records to read
+	records []store.Record // that have been read
 
 	// Room for those of a lookup.
-	names   [4]string
-	args    [5]any
-	records [4]store.Record
+	someNames   [4]string
+	someArgs    [5]any
+	someRecords [4]store.Record
 }
 
 // errReply is a reply that is not a list of as many values as were asked for.
 var errReply = errors.New("redis: the reply is not a list of values")
 
-func (m *manyReply) read(ctx context.Context) ([]byte, error) {
-	names, err := m.store.names(m.names[:0], m.keys)
+// read appends the records under m's names to m's records. A pipeline runs within the same call, so that both together take no longer than one may.
+func (m *manyReply) read(ctx context.Context) ([]store.Record, error) {
+	if m.store.single {
+		records, err := m.mget(ctx)
+		if err == nil {
+			m.records = records
+			return records, nil
+		}
+		if !isRefusal(err) {
+			return nil, err
+		}
+	}
+	values, err := m.store.pipeline(ctx, m.names, m.store.lastByte())
 	if err != nil {
 		return nil, err
 	}
-	args := append(m.args[:0], "mget")
-	for i := range names {
-		args = append(args, &names[i]) // a pointer is no allocation
+	now := time.Now()
+	for i, value := range values {
+		r, err := m.store.record(m.key(i), value, now)
+		if err != nil {
+			return nil, err
+		}
+		m.records = append(m.records, r)
+	}
+	return m.records, nil
+}
+
+// isRefusal reports whether an MGET that failed with err leaves something to ask a pipeline for. What got no reply, such as from a server that hangs, does not.
+func isRefusal(err error) bool {
+	var bound boundError
+	return isReply(err) || errors.Is(err, errReply) || errors.As(err, &bound)
+}
+
+// key returns the key whose name is m.names[i]. It is part of the name: the keys of a lookup are their caller's.
+func (m *manyReply) key(i int) string { return m.names[i][len(m.store.prefix):] }
+
+// mget returns m's records, and behind them those that an MGET returns.
+func (m *manyReply) mget(ctx context.Context) ([]store.Record, error) {
+	args := append(m.someArgs[:0], "mget")
+	for i := range m.names {
+		args = append(args, &m.names[i]) // a pointer is no allocation
 	}
 	cmd := goredis.NewRawCmd(ctx, args...)
 	if err := m.store.client.Process(ctx, cmd); err != nil {
 		return nil, err
 	}
-	return cmd.Bytes()
+	reply, err := cmd.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return m.append(m.records, reply)
 }
 
 // append appends the records in a reply. Their data are parts of it.
 func (m *manyReply) append(records []store.Record, reply []byte) ([]store.Record, error) {
 	kind, n, reply, ok := replyLine(reply)
-	if !ok || kind != '*' || n != len(m.keys) {
+	if !ok || kind != '*' || n != len(m.names) {
 		return nil, errReply
 	}
 	now := time.Now()
-	for _, key := range m.keys {
+	for i := range m.names {
 		kind, n, rest, ok := replyLine(reply)
 		switch {
 		case ok && n == -1:
@@ -60,7 +100,7 @@ func (m *manyReply) append(records []store.Record, reply []byte) ([]store.Record
 		case !ok || kind != '$' || n < 0 || n > len(rest)-2:
 			return nil, errReply
 		}
-		r, err := m.store.record(key, rest[:n:n], now)
+		r, err := m.store.record(m.key(i), rest[:n:n], now)
 		if err != nil {
 			return nil, err
 		}

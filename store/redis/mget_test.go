@@ -36,7 +36,7 @@ func TestReplyWithManyValues(t *testing.T) {
 		"":                                           nil,
 		"*2":                                         nil,
 	} {
-		m := &manyReply{store: &Store{opt: Options{MaxRecordBytes: 1 << 10}}, keys: []string{"a", "b"}}
+		m := &manyReply{store: &Store{prefix: "ply:", opt: Options{MaxRecordBytes: 1 << 10}}, names: []string{"ply:a", "ply:b"}}
 		got, err := m.append(nil, []byte(reply))
 		if (want == nil) != errors.Is(err, errReply) || want != nil && err != nil {
 			t.Errorf("%q: %v", reply, err)

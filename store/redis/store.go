@@ -147,44 +147,19 @@ const pipelined = 16
 // GetMulti implements [store.MultiGetter]. What is not a string counts as absent.
 func (s *Store) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
 	m := &manyReply{store: s}
-	records := m.records[:0]
+	m.records = m.someRecords[:0]
 	for len(keys) > 0 {
 		n := min(len(keys), pipelined)
 		var err error
-		m.keys = keys[:n]
-		if records, err = s.appendRecords(ctx, records, m); err != nil {
+		if m.names, err = s.names(m.someNames[:0], keys[:n]); err != nil {
+			return nil, wrap("get", err)
+		}
+		if _, err = read(s, ctx, m.read); err != nil {
 			return nil, wrap("get", err)
 		}
 		keys = keys[n:]
 	}
-	return records, nil
-}
-
-// appendRecords appends the records under m's keys, which it reads in one go.
-func (s *Store) appendRecords(ctx context.Context, records []store.Record, m *manyReply) ([]store.Record, error) {
-	keys := m.keys
-	if s.single {
-		if reply, err := read(s, ctx, m.read); err == nil {
-			if all, err := m.append(records, reply); !errors.Is(err, errReply) {
-				return all, err
-			}
-		} else if ctx.Err() != nil {
-			return nil, err
-		}
-	}
-	values, err := s.values(ctx, keys, s.lastByte())
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	for i, value := range values {
-		r, err := s.record(keys[i], value, now)
-		if err != nil {
-			return nil, err
-		}
-		records = append(records, r)
-	}
-	return records, nil
+	return m.records, nil
 }
 
 // values returns the values under some keys, each up to its byte number last.
@@ -193,24 +168,27 @@ func (s *Store) values(ctx context.Context, keys []string, last int64) ([][]byte
 	if err != nil {
 		return nil, err
 	}
-	return read(s, ctx, func(ctx context.Context) ([][]byte, error) {
-		pipe := s.client.Pipeline()
-		cmds := make([]*goredis.StringCmd, len(names))
-		for i, name := range names {
-			cmds[i] = pipe.GetRange(ctx, name, 0, last)
-		}
-		if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+	return read(s, ctx, func(ctx context.Context) ([][]byte, error) { return s.pipeline(ctx, names, last) })
+}
+
+// pipeline returns the values that have some names, each up to its byte number last. It is the inside of a call.
+func (s *Store) pipeline(ctx context.Context, names []string, last int64) ([][]byte, error) {
+	pipe := s.client.Pipeline()
+	cmds := make([]*goredis.StringCmd, len(names))
+	for i, name := range names {
+		cmds[i] = pipe.GetRange(ctx, name, 0, last)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+		return nil, err
+	}
+	values := make([][]byte, len(cmds))
+	for i, cmd := range cmds {
+		var err error
+		if values[i], err = cmd.Bytes(); err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") {
 			return nil, err
 		}
-		values := make([][]byte, len(cmds))
-		for i, cmd := range cmds {
-			var err error
-			if values[i], err = cmd.Bytes(); err != nil && !goredis.HasErrorPrefix(err, "WRONGTYPE") {
-				return nil, err
-			}
-		}
-		return values, nil
-	})
+	}
+	return values, nil
 }
 
 // names appends what keys are called in Redis. The names share their bytes.
