@@ -37,7 +37,8 @@ func (c *Cache) findDurable(f *lookup, a *rfc9111.Request, key []byte, r *http.R
 func (c *Cache) readOwn(ctx context.Context, f *lookup, a *rfc9111.Request, key []byte, r *http.Request) (complete bool) {
 	var room [2]invalidation.Tag
 	keys, tags := [2][]byte{key}, room[:0]
-	if c.foundKeys.has(key) {
+	own := c.foundKeys.has(key)
+	if own {
 		tags = c.ownTags(tags, r)
 	} else {
 		keys[1], _ = c.searchKey(r, a.Path) // without such a key, nothing is alike
@@ -46,7 +47,9 @@ func (c *Cache) readOwn(ctx context.Context, f *lookup, a *rfc9111.Request, key 
 	sets, seen, err := c.durable.Get(ctx, keys, tags)
 	c.fault(ctx, "get", err)
 	c.foundKeys.note(key, sets[0] != nil)
-	f.seen = seen
+	if f.seen = seen; seen != nil {
+		seen.Partial = own
+	}
 	if c.selectOwn(f, sets[0], a, r); f.Entry == nil && keys[1] != nil {
 		c.selectAlike(f, sets[1], keys[1], a, r)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 func TestNoVarySearchAnswersOtherQueries(t *testing.T) {
@@ -62,5 +63,49 @@ func TestNoVarySearchKeepsPrincipalsApart(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// An answer that says No-Vary-Search for the first time replaces one under its own key, whose lookup read nothing of other queries. Another process invalidates
+// one of those before the request is sent, and long enough before that the times of both do not show it.
+func TestNoVarySearchFromAValidationKeepsInvalidationsOfOtherProcesses(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		version := "1"
+		o := &origin{}
+		o.answer = func(r *http.Request) *http.Response {
+			switch {
+			case r.Method == "POST":
+				version = "3"
+				return reply(200, "")
+			case r.Header.Get("If-None-Match") != "":
+				return reply(200, "2", "Cache-Control: max-age=60", `Etag: "2"`, "No-Vary-Search: params")
+			}
+			return reply(200, version, "Cache-Control: max-age=1", `Etag: "1"`)
+		}
+		s := storetest.NewMap(0)
+		other := newRig(t, o, cache.Options{Store: s})
+		pause := false
+		g := newRig(t, o, cache.Options{Store: s, Filter: func(*http.Request, *http.Response) bool {
+			if pause { // between the lookup and the request to the origin
+				pause = false
+				other.do("POST", "http://h/a?x=2")
+				time.Sleep(10 * time.Second)
+			}
+			return true
+		}})
+		g.get("http://h/a?x=1")
+		g.get("http://h/a?x=1") // is a hit: the next lookup reads what is under this key only
+		time.Sleep(2 * time.Second)
+		pause = true
+		have, _ := g.get("http://h/a?x=1")
+		g.want(have, 200, "2", "refreshed", 3)
+		have, _ = g.get("http://h/a?x=2")
+		g.want(have, 200, "3", "miss", 4)
+
+		time.Sleep(2 * time.Second) // the old answer is there, and the lookup reads more now
+		have, _ = g.get("http://h/a?x=1")
+		g.want(have, 200, "2", "refreshed", 5)
+		have, _ = g.get("http://h/a?x=1")
+		g.want(have, 200, "2", "hit", 5)
 	})
 }

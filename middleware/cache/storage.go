@@ -118,7 +118,7 @@ func (c *Cache) commit(ctx context.Context, x *exchange, given *stored.Entry, be
 		c.adoptFor(x.request, []byte(x.storeKey))
 		err = c.store.Update(ctx, x.storeKey, x.placing(e, began, now))
 	} else {
-		e, err = c.durable.Add(ctx, x.storeKey, given, x.seen, func(e *stored.Entry) func(*stored.Variants) *stored.Variants { return x.placing(e, began, now) })
+		e, err = c.addDurable(ctx, x, given, func(e *stored.Entry) func(*stored.Variants) *stored.Variants { return x.placing(e, began, now) })
 	}
 	switch {
 	case err != nil:
@@ -134,6 +134,20 @@ func (c *Cache) commit(ctx context.Context, x *exchange, given *stored.Entry, be
 	c.fetches.noteStored(x.ownKey)
 	c.clearOtherKeys(ctx, x)
 	return nil
+}
+
+// addDurable adds an entry to a byte store. What varies on a part of the query has a tag that the lookup has not read if it went by the request's own key:
+// if that tag was ever invalidated, the entry is not stored, and the next lookup reads the tag, too.
+func (c *Cache) addDurable(ctx context.Context, x *exchange, given *stored.Entry, change func(*stored.Entry) func(*stored.Variants) *stored.Variants) (*stored.Entry, error) {
+	seen := x.seen
+	if given.Search != nil {
+		seen = seen.WithAbsent(rfc9111.SearchTag(x.request))
+	}
+	e, err := c.durable.Add(ctx, x.storeKey, given, seen, change)
+	if seen != x.seen && errors.Is(err, durable.ErrOvertaken) {
+		c.foundKeys.note([]byte(x.ownKey), false)
+	}
+	return e, err
 }
 
 // placing returns what puts an entry among those that are stored, unless it was invalidated or something later is stored.

@@ -101,6 +101,9 @@ type Snapshot struct {
 	invalidation.TagList
 	generations []GenerationRecord // of each tag, in the order of Tags
 
+	// Partial means that tags which the answer may have were left out, to read less. See WithAbsent.
+	Partial bool
+
 	// Room for the tags of most requests.
 	tags  [2]invalidation.Tag
 	found [2]GenerationRecord
@@ -139,6 +142,18 @@ func (s *Snapshot) AddFrom(later *Snapshot) {
 	for i, t := range later.Tags {
 		s.Add(t, later.generations[i])
 	}
+}
+
+// WithAbsent returns s or, if it is Partial and a tag was left out, a copy in which that tag has no generation. So a response with the tag is stored only
+// if nothing in the store says that the tag was ever invalidated: when that was, the clock of another process cannot tell.
+func (s *Snapshot) WithAbsent(t invalidation.Tag) *Snapshot {
+	if s == nil || !s.Partial || s.Find(t) >= 0 {
+		return s
+	}
+	more := newSnapshot(len(s.Tags) + 1)
+	more.AddFrom(s)
+	more.Add(t, GenerationRecord{})
+	return more
 }
 
 // read adds the generations that a store has returned for the keys of tags.
