@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -38,7 +39,7 @@ func (s *Store) Clear(ctx context.Context) error {
 }
 
 // clear moves the directory of the shard away, for the sweeper to remove, or removes the files where that cannot be done: on Windows no directory moves
-// that has an open file in it, such as our lock.
+// that has an open file in it, such as our lock. Nor may a directory move that holds what is not the store's own, which stays where it is.
 //
 // The slot is dirty from here on until the shard is counted, so it does not matter where this process is killed. Others wait for the lock that is moved away,
 // and see that it has lost its name when they get it:
@@ -53,7 +54,7 @@ func (h *lockedShard) clear() (moved bool, err error) {
 	if err := h.begin(0); err != nil {
 		return false, err
 	}
-	if h.place.fs.Rename(shardName(h.shard), tempPrefix+rand.Text()) == nil {
+	if !slices.ContainsFunc(names, isForeign) && h.place.fs.Rename(shardName(h.shard), tempPrefix+rand.Text()) == nil {
 		return true, nil
 	}
 	return false, h.removeAll(names)
@@ -68,7 +69,7 @@ func (h *lockedShard) removeAll(names []string) error {
 	}
 	defer dir.Close()
 	for _, name := range names {
-		if name == lockName {
+		if name == lockName || isForeign(name) {
 			continue
 		}
 		if err := dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -86,31 +87,53 @@ func (h *lockedShard) removeAll(names []string) error {
 }
 
 // removeCleared removes the directories that Clear has moved away, of this process and of those that were killed meanwhile. Several processes may do it at once.
-// What cannot be removed stays until the next time. It reports whether there was one that has gone.
+// What cannot be removed stays until the next time; where that is not the store's own, it stays for as long as the place is open. It reports whether there was one that has gone.
 func (p *place) removeCleared() (gone bool) {
 	names, err := p.fs.Names(".")
 	if err != nil {
 		return false
 	}
 	for _, name := range names {
-		if !strings.HasPrefix(name, tempPrefix) {
+		if _, kept := p.kept.Load(name); kept || !strings.HasPrefix(name, tempPrefix) {
 			continue
 		}
 		if info, err := p.fs.Lstat(name); err != nil || !info.IsDir() {
 			continue
 		}
-		dir, err := p.fs.Sub(name)
+		foreign, err := p.removeOwn(name)
 		if err != nil {
 			continue
 		}
-		files, _ := dir.Names(".")
-		for _, file := range files {
-			_ = dir.Remove(file)
-		}
-		_ = dir.Close()
 		if err := p.fs.Remove(name); err == nil || errors.Is(err, fs.ErrNotExist) {
 			gone = true
+		} else if foreign {
+			p.kept.Store(name, true)
 		}
 	}
 	return gone
+}
+
+// removeOwn removes from a directory that was moved away what is the store's own. It reports whether there is something else in it, as there is
+// if that came between the listing and the moving of the shard. A directory is something else whatever its name, unless it is empty.
+func (p *place) removeOwn(name string) (foreign bool, err error) {
+	dir, err := p.fs.Sub(name)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	files, err := dir.Names(".")
+	if err != nil {
+		return false, err
+	}
+	for _, file := range files {
+		if isForeign(file) {
+			foreign = true
+			continue
+		}
+		if dir.Remove(file) != nil {
+			info, err := dir.Lstat(file)
+			foreign = foreign || err == nil && info.IsDir()
+		}
+	}
+	return foreign, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -136,6 +137,66 @@ func TestClearWhereNoDirectoryMoves(t *testing.T) {
 	require.Zero(t, n+bytes)
 	require.DirExists(t, foreign)
 	checkDir(t, dir, s, "afterwards")
+}
+
+// What is in the directory of a shard and not the store's own stays where it is, whether a directory can be moved or not: Clear, a count and the sweeper leave it.
+func TestWhatIsNotTheStoresOwnStays(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	<-s.swept
+	mustPut(t, s, "k", store.Record{Data: []byte("x")})
+	shard, path := nameOf("k")
+	in := filepath.Join(dir, path[:2])
+	require.NoError(t, os.MkdirAll(filepath.Join(in, "notes", "of-mine"), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(in, "empty"), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(in, tempPrefix+"empty"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(in, tempPrefix+"notes", "of-mine"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(in, "thesis.tex"), []byte("x"), 0o600))
+	p, err := s.place()
+	require.NoError(t, err)
+	for what, do := range map[string]func() error{
+		"a sweep": func() error { _, err := s.sweep(t.Context(), p, shard, time.Now(), time.Now()); return err },
+		"a count": func() error { return s.locked(t.Context(), p, shard, (*lockedShard).count) },
+		"Clear":   func() error { return s.Clear(t.Context()) },
+		"again":   func() error { return s.Clear(t.Context()) },
+	} {
+		require.NoError(t, do(), what)
+		p.removeCleared()
+		require.FileExists(t, filepath.Join(in, "thesis.tex"), what)
+		require.DirExists(t, filepath.Join(in, "empty"), what)
+		require.DirExists(t, filepath.Join(in, "notes", "of-mine"), what)
+		require.DirExists(t, filepath.Join(in, tempPrefix+"notes", "of-mine"), what)
+	}
+	require.Empty(t, mustGet(t, s, "k").Version)
+	waitUntilRemoved(t, dir, "afterwards")
+	mustPut(t, s, "k", store.Record{Data: []byte("x")})
+}
+
+// What comes into a shard at the moment when that is moved away stays in the directory that was moved. The rest of it goes, and it is not tried each minute.
+func TestWhatWasMovedAwayAndIsNotTheStoresOwnStays(t *testing.T) {
+	for _, foreign := range []string{"notes/of-mine", "empty", strings.Repeat("ab", 32) + "/of-mine"} {
+		t.Run(foreign, func(t *testing.T) {
+			dir := t.TempDir()
+			f := &faults{}
+			s := openQuiet(t, dir, Options{}, f)
+			mustPut(t, s, "k", store.Record{Data: []byte("x")})
+			clearShard(t, s, "k")
+			left := movedAway(t, dir)
+			require.Len(t, left, 1)
+			require.NoError(t, os.MkdirAll(filepath.Join(left[0], foreign), 0o700))
+			p, err := s.place()
+			require.NoError(t, err)
+			require.False(t, p.removeCleared())
+			require.DirExists(t, filepath.Join(left[0], foreign))
+			names, err := p.fs.Names(filepath.Base(left[0]))
+			require.NoError(t, err)
+			require.Len(t, names, 1, "what is the store's own has gone")
+			f.failNext(0)
+			require.False(t, p.removeCleared())
+			f.turn(false)
+			require.Len(t, f.ops, 1, "the second time, the directory is left alone: %v", f.ops)
+		})
+	}
 }
 
 // A Clear that fails at any operation, alone or with all that follow it, as when the process is killed, leaves each record whole or gone, and the sizes right.

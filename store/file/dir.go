@@ -45,6 +45,11 @@ func isRecord(name string) bool {
 	return err == nil && len(name) == 2*sha256.Size
 }
 
+// isForeign reports whether a name in a shard is none that the store makes: what has it is not touched.
+func isForeign(name string) bool {
+	return name != lockName && !isRecord(name) && !strings.HasPrefix(name, tempPrefix)
+}
+
 // openRoot opens dir itself, and not what it is a symlink to.
 func openRoot(dir string) (filesystem, error) {
 	if err := makeDir(dir); err != nil {

@@ -51,7 +51,11 @@ func (d *direct) load(p *place, shard int, name string) (b []byte, used time.Tim
 		return nil, used, errIndirect
 	}
 	defer f.close()
-	if o.readEpoch(p.state, shard) != nil || o.epoch != in.epoch {
+	err = o.readEpoch(p.state, shard)
+	if err == nil && o.epoch == [8]byte{} && !d.isStill(root, shard, in) {
+		return nil, used, errIndirect
+	}
+	if err != nil || o.epoch != in.epoch {
 		d.forget(shard, in)
 		return nil, used, errIndirect
 	}
@@ -155,7 +159,7 @@ type opening struct {
 	epoch [8]byte
 }
 
-// readEpoch reads the epoch of a shard as it is in the state now. One that is not there yet is zero.
+// readEpoch reads the epoch of a shard as it is in the state now. It is zero if the state does not have one: then a directory is compared with its name.
 func (o *opening) readEpoch(state handle, shard int) error {
 	_, err := state.ReadAt(o.epoch[:], int64(shard*slotSize+epochAt))
 	if err == io.EOF {

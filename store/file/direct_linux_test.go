@@ -50,6 +50,26 @@ func TestGetSeesAShardThatWasDeletedAndMadeAgain(t *testing.T) {
 	}
 }
 
+// A slot without an epoch, which no count of this version has written, does not hide that a directory was moved away.
+func TestGetOfAMovedShardWithoutAnEpoch(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	<-s.swept
+	mustPut(t, s, "k", store.Record{Data: []byte("before")})
+	p, err := s.place()
+	require.NoError(t, err)
+	shard, path := nameOf("k")
+	require.NoError(t, s.locked(t.Context(), p, shard, func(h *lockedShard) error {
+		h.slot.epoch = 0
+		return h.write(h.slot)
+	}))
+	for range 2 { // the first one opens the directory
+		require.Equal(t, "before", string(mustGet(t, s, "k").Data))
+	}
+	require.NoError(t, os.Rename(filepath.Join(dir, path[:2]), filepath.Join(dir, tempPrefix+"away")))
+	require.Empty(t, mustGet(t, s, "k").Version)
+}
+
 func mustOpen(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := Open(dir, Options{})

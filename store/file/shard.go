@@ -166,7 +166,7 @@ type stored struct {
 	used int64
 }
 
-// list returns the files of the shard, the ones first that were used longest ago. What does not belong there it removes:
+// list returns the files of the shard, the ones first that were used longest ago. What has a name of the store's and is no record it removes:
 // as the lock is held, a temporary file was left by a process that was killed.
 func (h *lockedShard) list() ([]stored, error) {
 	dir, err := h.place.fs.Sub(shardName(h.shard)) // it is there: it holds the lock file
@@ -177,7 +177,7 @@ func (h *lockedShard) list() ([]stored, error) {
 	return list(dir, h.shard, dir.Remove)
 }
 
-// list returns the files in a shard's directory, and gives to odd what does not belong there.
+// list returns the records in a shard's directory, and gives to odd what has a name of the store's and is none. What is not the store's own it passes over.
 func list(dir filesystem, shard int, odd func(name string) error) ([]stored, error) {
 	names, err := dir.Names(".")
 	if err != nil {
@@ -186,7 +186,7 @@ func list(dir filesystem, shard int, odd func(name string) error) ([]stored, err
 	prefix := shardName(shard) + "/"
 	found := make([]stored, 0, len(names))
 	for _, name := range names {
-		if name == lockName {
+		if name == lockName || isForeign(name) {
 			continue
 		}
 		// Even with the lock, a Get may touch the file at this moment, so used is only about right.
@@ -197,8 +197,8 @@ func list(dir filesystem, shard int, odd func(name string) error) ([]stored, err
 			return nil, err
 		case isRecord(name) && info.Mode().IsRegular():
 			found = append(found, stored{prefix + name, info.Size(), info.ModTime().UnixNano()})
-		case strings.HasPrefix(name, tempPrefix) || !info.IsDir():
-			if err := odd(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		case !info.IsDir() || strings.HasPrefix(name, tempPrefix):
+			if err := odd(name); err != nil && !errors.Is(err, fs.ErrNotExist) && !info.IsDir() {
 				return nil, err
 			}
 		}

@@ -48,6 +48,7 @@ type place struct {
 	alive handle // locked as long as the place is in use
 
 	direct direct
+	kept   sync.Map // names of directories that were moved away, and stay because what is left in them is not the store's own
 }
 
 func (p *place) close() error {

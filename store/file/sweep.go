@@ -172,7 +172,7 @@ func (g *sweeping) look(ctx context.Context) error {
 			return err
 		}
 		if !isRecord(name) {
-			g.odd = g.odd || name != lockName
+			g.odd = g.odd || name != lockName && !isForeign(name)
 			continue
 		}
 		path := scan.path(name)
