@@ -53,6 +53,9 @@ func fillTheDisk(dir string) error {
 	return nil
 }
 
+// setTo sets a limit of the system, which has a sign on FreeBSD.
+func setTo[T int64 | uint64](limit *T, n uint64) { *limit = T(n) }
+
 func fillUpTo(path string, limit uint64) error {
 	s, err := sqlite.Open(path, sqlite.Options{Sync: sqlite.SyncOff, OnReset: func(err error) { panic(err) }})
 	if err != nil {
@@ -63,7 +66,9 @@ func fillUpTo(path string, limit uint64) error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
 		return err
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: old.Max}); err != nil {
+	now := old
+	setTo(&now.Cur, limit)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &now); err != nil {
 		return err
 	}
 	failed, stored := 0, make(map[string]bool)
