@@ -230,14 +230,7 @@ func (f *scheduledStore) Get(ctx context.Context, key string) (store.Record, err
 }
 
 func (f *scheduledStore) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
-	records := make([]store.Record, len(keys))
-	for i, key := range keys {
-		var err error
-		if records[i], err = f.Get(ctx, key); err != nil {
-			return nil, err
-		}
-	}
-	return records, nil
+	return oneByOne(ctx, f.Get, keys)
 }
 
 func (f *scheduledStore) Put(ctx context.Context, key string, r store.Record) error {

@@ -158,10 +158,15 @@ func (f *faulty) Get(ctx context.Context, key string) (store.Record, error) {
 }
 
 func (f *faulty) GetMulti(ctx context.Context, keys []string) ([]store.Record, error) {
+	return oneByOne(ctx, f.Get, keys)
+}
+
+// oneByOne is GetMulti of a store whose Get counts, fails or lies for each record.
+func oneByOne(ctx context.Context, get func(context.Context, string) (store.Record, error), keys []string) ([]store.Record, error) {
 	records := make([]store.Record, len(keys))
 	for i, key := range keys {
 		var err error
-		if records[i], err = f.Get(ctx, key); err != nil {
+		if records[i], err = get(ctx, key); err != nil {
 			return nil, err
 		}
 	}
