@@ -229,7 +229,7 @@ func (s *Store) evict(ctx context.Context, key string, need int64) (evicted, err
 	if e.found = len(ids); e.found == 0 {
 		return e, nil
 	}
-	result, err := s.collection.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, {Key: "$or", Value: bson.A{
+	result, err := s.deleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, {Key: "$or", Value: bson.A{
 		bson.D{{Key: "u", Value: bson.D{{Key: "$lte", Value: e.last}}}}, bson.D{{Key: "u", Value: bson.D{{Key: "$exists", Value: false}}}},
 	}}})
 	if err != nil {

@@ -89,7 +89,7 @@ func (s *Store) deleteSome(ctx context.Context, filter bson.D) (deleted int, mor
 		ids[i] = raw.Lookup("_id")
 	}
 	// The filter once more, for what has been replaced meanwhile.
-	result, err := s.collection.DeleteMany(ctx, append(bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, filter...))
+	result, err := s.deleteMany(ctx, append(bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, filter...))
 	if err != nil {
 		return 0, false, err
 	}

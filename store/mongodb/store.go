@@ -63,7 +63,7 @@ func (s *Store) discard(ctx context.Context, key string, raw bson.Raw) error {
 	if v, err := raw.LookupErr("v"); err == nil {
 		filter[1].Value = v
 	}
-	_, err := s.collection.DeleteOne(ctx, filter)
+	_, err := s.deleteOne(ctx, filter)
 	return err
 }
 
@@ -132,6 +132,20 @@ func again[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	return result, err
 }
 
+// change makes a change. Where the driver dropped its connections before it had sent the change, which happens to all calls that are about to take one
+// when another call's or its own heartbeat's ends, change makes it anew: the driver does so itself only where a server says that it knows retryable writes.
+// A change that may have been sent is made once.
+func change[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	result, err := do()
+	for range 3 {
+		if unsent := interface{ Retryable() bool }(nil); !errors.As(err, &unsent) || !unsent.Retryable() || ctx.Err() != nil {
+			break
+		}
+		result, err = do() // waits until the driver sees a server again
+	}
+	return result, err
+}
+
 // Put implements [store.Store]. It is one change of one document, by a filter that names the version.
 func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 	if err := storetext.CheckKey("mongodb", key); err != nil {
@@ -164,7 +178,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 func (s *Store) replace(ctx context.Context, d document, version string, now time.Time) error {
 	filter := bson.D{{Key: "_id", Value: d.Key}, {Key: "f", Value: bson.D{{Key: "$lte", Value: format}}}}
 	if version == "" {
-		_, err := s.collection.InsertOne(ctx, d)
+		_, err := change(ctx, func() (*mongo.InsertOneResult, error) { return s.collection.InsertOne(ctx, d) })
 		if err == nil || !mongo.IsDuplicateKeyError(err) {
 			return err
 		}
@@ -172,7 +186,7 @@ func (s *Store) replace(ctx context.Context, d document, version string, now tim
 	} else {
 		filter = append(filter, bson.E{Key: "v", Value: version}, bson.E{Key: "e", Value: bson.D{{Key: "$gt", Value: now}}})
 	}
-	result, err := s.collection.ReplaceOne(ctx, filter, d)
+	result, err := change(ctx, func() (*mongo.UpdateResult, error) { return s.collection.ReplaceOne(ctx, filter, d) })
 	if err != nil || result.MatchedCount > 0 {
 		return err
 	}
@@ -189,7 +203,7 @@ func (s *Store) bury(ctx context.Context, key, version string, now time.Time) er
 			return nil
 		})
 	}
-	result, err := s.collection.DeleteOne(ctx, bson.D{{Key: "_id", Value: key}, {Key: "v", Value: version}, {Key: "e", Value: bson.D{{Key: "$gt", Value: now}}},
+	result, err := s.deleteOne(ctx, bson.D{{Key: "_id", Value: key}, {Key: "v", Value: version}, {Key: "e", Value: bson.D{{Key: "$gt", Value: now}}},
 		{Key: "f", Value: bson.D{{Key: "$lte", Value: format}}}})
 	if err != nil || result.DeletedCount > 0 {
 		return err
@@ -206,11 +220,11 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 	defer cancel()
 	filter := bson.D{{Key: "_id", Value: key}}
 	if version == "" {
-		_, err := s.collection.DeleteOne(ctx, filter)
+		_, err := s.deleteOne(ctx, filter)
 		return wrap(ctx, "delete", err)
 	}
 	filter = append(filter, bson.E{Key: "v", Value: version}, bson.E{Key: "f", Value: bson.D{{Key: "$lte", Value: format}}})
-	result, err := s.collection.DeleteOne(ctx, filter)
+	result, err := s.deleteOne(ctx, filter)
 	if err == nil && result.DeletedCount == 0 {
 		err = s.conflict(ctx, key, func(live bool) error {
 			if live {
@@ -220,6 +234,14 @@ func (s *Store) Delete(ctx context.Context, key, version string) error {
 		})
 	}
 	return wrap(ctx, "delete", err)
+}
+
+func (s *Store) deleteOne(ctx context.Context, filter bson.D) (*mongo.DeleteResult, error) {
+	return change(ctx, func() (*mongo.DeleteResult, error) { return s.collection.DeleteOne(ctx, filter) })
+}
+
+func (s *Store) deleteMany(ctx context.Context, filter bson.D) (*mongo.DeleteResult, error) {
+	return change(ctx, func() (*mongo.DeleteResult, error) { return s.collection.DeleteMany(ctx, filter) })
 }
 
 // conflict returns what it means that a filter found nothing: store.ErrNewer, or what meaning says, which is told if a record is there whose time is not over.
