@@ -132,7 +132,7 @@ func (c *Cache) atKeyOf(ctx context.Context, e *Entry, f func(set *stored.Varian
 		}
 		return f(set, func(change func(*stored.Variants) *stored.Variants) error { return c.memory.Update(ctx, e.key, change) })
 	}
-	at := e.stored.RecordKey
+	at := e.stored.RecordKey()
 	if at == nil { // it was told of while it was stored
 		place := c.durable.RecordKey(e.key)
 		at = &place

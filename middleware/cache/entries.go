@@ -32,7 +32,7 @@ func (c *Cache) shown(key string, e *stored.Entry) *Entry {
 //
 // In a byte store the name of the record is "e1." and the key.
 func (e *Entry) Key() string {
-	switch at := e.stored.RecordKey; {
+	switch at := e.stored.RecordKey(); {
 	case at != nil:
 		return hex.EncodeToString(at.Hash[:])
 	case e.cache == nil:

@@ -166,7 +166,7 @@ func directivesOf(s *stored.Entry) []string {
 		on   bool
 	}{
 		{"no-cache", s.Rules.NoCache}, {"must-revalidate", s.Rules.MustRevalidate}, {"immutable", s.Rules.Immutable},
-		{"sliding", s.Rules.Sliding}, {"refreshed-ahead", s.Rules.RefreshesAhead()}, {"event-stream", s.Pacing != ""},
+		{"sliding", s.Rules.Sliding}, {"refreshed-ahead", s.Rules.RefreshesAhead()}, {"event-stream", s.Pacing() != ""},
 	} {
 		if d.on {
 			all = append(all, d.name)

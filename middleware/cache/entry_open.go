@@ -35,8 +35,8 @@ func (e *Entry) Open(ctx context.Context) (*http.Response, error) {
 	if s.Uncompressed {
 		resp.Uncompressed, resp.ContentLength = true, -1
 	}
-	if s.Trailer != "" {
-		resp.Trailer = s.Trailer.Map()
+	if s.Trailer() != "" {
+		resp.Trailer = s.Trailer().Map()
 	}
 	if s.Body.Size() > 0 {
 		resp.Body = s.Content(r)

@@ -50,8 +50,8 @@ func (p *originResponse) recordEvents() *stream.EventStream {
 
 // replayed gives a stored event stream its pacing. It leaves any other response alone, and with it a part, or a 304.
 func (c *Cache) replayed(resp *http.Response, e *stored.Entry, r *http.Request) *http.Response {
-	if e.Pacing != "" && c.eventStreams == EventStreamsPaced && resp.Body != http.NoBody && resp.StatusCode == e.Status {
-		resp.Body = stream.NewPaced(r.Context(), resp.Body, e.Pacing)
+	if e.Pacing() != "" && c.eventStreams == EventStreamsPaced && resp.Body != http.NoBody && resp.StatusCode == e.Status {
+		resp.Body = stream.NewPaced(r.Context(), resp.Body, e.Pacing())
 	}
 	return resp
 }

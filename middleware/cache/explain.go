@@ -316,8 +316,8 @@ func (c *Cache) explainStored(s *foreseen, e *stored.Entry, now time.Time) Expla
 		NoCache: e.Rules.NoCache, MustRevalidate: e.Rules.MustRevalidate, Immutable: e.Rules.Immutable,
 		ETag: e.Header.Get("Etag"), LastModified: e.Header.Get("Last-Modified"),
 	}
-	if e.Pacing != "" {
-		x.EventStream = c.eventStreams.String() + ", " + e.Pacing.Duration().String()
+	if e.Pacing() != "" {
+		x.EventStream = c.eventStreams.String() + ", " + e.Pacing().Duration().String()
 	}
 	for _, selector := range e.Selectors {
 		value, present := rfc9111.Selecting(s.request, selector.Name, s.hashes)

@@ -178,8 +178,8 @@ func (c *Cache) exportEntry(ctx context.Context, key string, e *stored.Entry, re
 	}
 	defer body.Close()
 	hash := c.keyHash(key)
-	if e.RecordKey != nil {
-		hash = e.RecordKey.Hash
+	if e.RecordKey() != nil {
+		hash = e.RecordKey().Hash
 	}
 	return f(&foreign{hash: hash, encoded: encoded, size: e.Body.Size(), body: body})
 }

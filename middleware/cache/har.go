@@ -101,10 +101,10 @@ func (e *Entry) har(ctx context.Context) (*har.Entry, error) {
 	return &har.Entry{
 		Started: s.Requested.Round(0).UTC(), Time: wait, Timings: har.Timings{Wait: wait}, Ply: extension,
 		Request: har.Request{
-			Method: e.Method(), URL: s.URL, HTTPVersion: s.Proto, Headers: har.Headers(selecting), QueryString: har.Query(resp.Request.URL), HeadersSize: -1, BodySize: -1,
+			Method: e.Method(), URL: s.URL, HTTPVersion: s.Line.Proto, Headers: har.Headers(selecting), QueryString: har.Query(resp.Request.URL), HeadersSize: -1, BodySize: -1,
 		},
 		Response: har.Response{
-			Status: s.Status, StatusText: http.StatusText(s.Status), HTTPVersion: s.Proto, Headers: har.Headers(e.Header()), Content: content,
+			Status: s.Status, StatusText: http.StatusText(s.Status), HTTPVersion: s.Line.Proto, Headers: har.Headers(e.Header()), Content: content,
 			RedirectURL: s.Header.Get("Location"), HeadersSize: -1, BodySize: int64(len(body)),
 		},
 		Cache: har.Cache{After: &har.CacheState{

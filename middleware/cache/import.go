@@ -283,7 +283,7 @@ func (m *importer) addToMemory(ctx context.Context, at stored.RecordKey, e *stor
 	if err != nil {
 		return "", err
 	}
-	e.Body, e.Generations, e.RecordKey = stored.Content{Bytes: bytes}, nil, nil
+	e.Body, e.Record = stored.Content{Bytes: bytes}, nil
 	if e.FromFuture(time.Now()) {
 		e.InitialAge = stored.Longest // its age cannot be known
 	}
@@ -301,7 +301,7 @@ func (m *importer) addToMemory(ctx context.Context, at stored.RecordKey, e *stor
 
 // addDurable stores the body and puts the entry into the record of its key. A small body goes with it.
 func (m *importer) addDurable(ctx context.Context, at stored.RecordKey, e *stored.Entry, size int64, body io.Reader) (why Skip, err error) {
-	e.RecordKey = &at
+	e.Record.Key = &at
 	there, err := m.durable.At(ctx, at)
 	if err != nil {
 		return "", err

@@ -84,7 +84,7 @@ func (f *lookup) snapshot() *durable.Snapshot {
 // refuses reports whether the options do not allow a stored response to be served: they may have changed since it was stored, or be those of another cache
 // that shares the store.
 func (c *Cache) refuses(r *http.Request, e *stored.Entry) bool {
-	if e.Pacing != "" && c.eventStreams == EventStreamsNotStored {
+	if e.Pacing() != "" && c.eventStreams == EventStreamsNotStored {
 		return true
 	}
 	return c.filtersHits && !c.admits(r, e)
@@ -126,12 +126,12 @@ func (c *Cache) withBody(ctx context.Context, a *rfc9111.Request, e *stored.Entr
 	if err != nil {
 		c.fault(ctx, "get", err)
 		if durable.Missing(err) {
-			c.durable.Forget(e.RecordKey, e.Body.Chunks.ID)
+			c.durable.Forget(e.RecordKey(), e.Body.Chunks.ID)
 		}
 		return nil
 	}
 	if ready.Body.InMemory() {
-		c.durable.L1.Improve(e.RecordKey, e, ready)
+		c.durable.L1.Improve(e.RecordKey(), e, ready)
 	}
 	return ready
 }

@@ -43,12 +43,8 @@ func (p *originResponse) copyBody(e *stored.Entry) {
 			x.cache.traceNotStored(x.request, bodyRefused)
 			return
 		}
-		e.Body = body
-		if len(made.Trailer) > 0 {
-			e.Trailer = stored.NewHeader(made.Trailer)
-		}
-		e.Pacing = events.Pacing()
 		e.Derive()
+		e.Complete(body, stored.NewHeader(made.Trailer), events.Pacing())
 		x.cache.put(x, e, began, nil)
 	}
 	recorder.Abandon = func(reason string) {

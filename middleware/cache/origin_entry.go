@@ -105,8 +105,8 @@ func (p *originResponse) newEntry(judged *rfc9111.Candidate) *stored.Entry {
 		hashes = p.foreseen.hashes
 	}
 	return &stored.Entry{
-		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Reason: p.Status,
-		Proto: p.Proto, Major: byte(p.ProtoMajor), Minor: byte(p.ProtoMinor), Uncompressed: p.Uncompressed, Unnamed: p.parsed.Path.Unnamed() != "",
+		URL: rfc9111.DisplayURL(p.request), Status: p.StatusCode, Line: stored.NewStatusLine(p.StatusCode, p.Status, p.Proto, byte(p.ProtoMajor), byte(p.ProtoMinor)),
+		Uncompressed: p.Uncompressed, Unnamed: p.parsed.Path.Unnamed() != "",
 		Header:    rfc9111.StoredHeader(judged, p.received, &c.policy),
 		Selectors: rfc9111.NewSelectors(p.varies(), p.request, hashes),
 		Search:    stored.NewSearchVariance(p.Header, stored.QueryOf(p.request)),

@@ -178,7 +178,7 @@ func (c *Cache) DeleteEntry(ctx context.Context, e *Entry) error {
 	c.removals.Add(1)
 	defer c.removals.Add(-1)
 	c.history.Add(e.stored.Tags[0])
-	if c.durable != nil && e.cache == c && e.stored.RecordKey == nil { // a hook has been told of it
+	if c.durable != nil && e.cache == c && e.stored.RecordKey() == nil { // a hook has been told of it
 		return c.reported(ctx, "delete", c.store.Update(ctx, e.key, func(set *stored.Variants) *stored.Variants { return set.Without(e.stored.SameVariant) }))
 	}
 	return c.reported(ctx, "delete", c.store.DeleteEntry(ctx, e.stored))

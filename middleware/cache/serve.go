@@ -27,7 +27,7 @@ func (l *layer) serve(a *rfc9111.Request, e *stored.Entry, r *http.Request, now 
 	if c.durable != nil {
 		c.durable.Touch(e, time.Unix(0, used), now)
 	}
-	if e.Pacing != "" {
+	if e.Pacing() != "" {
 		detail = joined(detail, c.eventStreams.detail())
 	}
 	age := e.Age(now)

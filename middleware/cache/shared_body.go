@@ -46,7 +46,7 @@ func (b *sharedBody) share(p *originResponse, e *stored.Entry) {
 	b.Owner, b.fetch, b.made, b.began = b, f, made, p.began
 	b.Source, b.Announced = made.Body, made.Trailer.Clone()
 	e.Derive()
-	b.Tagged = e.Etag.Strong()
+	b.Tagged = e.Etag().Strong()
 	f.entry, f.body = e, b
 	b.given = *made
 	b.given.Trailer = made.Trailer.Clone()
@@ -77,10 +77,6 @@ func (b *sharedBody) Decided(o stream.Outcome) {
 
 // completed is the entry of the fetch with its body. It is the one that the requests of the fetch share, unless one has joined, which may be reading it.
 func (b *sharedBody) completed(o *stream.Outcome) *stored.Entry {
-	var trailer stored.Header
-	if len(b.Final) > 0 {
-		trailer = stored.NewHeader(b.Final)
-	}
 	f := b.fetch
 	// A request that joins from here on finds the entry as it stays:
 	//	we: find that none has joined, complete the entry   they: join, read it
@@ -92,7 +88,7 @@ func (b *sharedBody) completed(o *stream.Outcome) *stored.Entry {
 		e = e.Clone()
 		e.Derive()
 	}
-	e.Complete(o.Content(), trailer, b.events.Pacing())
+	e.Complete(o.Content(), stored.NewHeader(b.Final), b.events.Pacing())
 	return e
 }
 

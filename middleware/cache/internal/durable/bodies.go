@@ -33,8 +33,7 @@ func (d *Store) Add(ctx context.Context, key string, given *stored.Entry, seen *
 // withGenerations returns e as it is stored.
 func withGenerations(e *stored.Entry, at *stored.RecordKey, generations []stored.Generation) *stored.Entry {
 	p := e.Clone()
-	p.RecordKey = at
-	p.URL, p.Generations = redact.URLText(e.URL), generations
+	p.URL, p.Record = redact.URLText(e.URL), &stored.Record{Key: at, Generations: generations}
 	if stored := e.Body.Chunks; stored != nil && stored.Fresh {
 		owned := *stored
 		owned.Fresh = false
@@ -49,10 +48,11 @@ func withGenerations(e *stored.Entry, at *stored.RecordKey, generations []stored
 //
 //	we: read the record   they: replace it, remove its body   we: read the body
 func (d *Store) Replaced(ctx context.Context, e *stored.Entry) bool {
-	if e.RecordKey == nil {
+	at := e.RecordKey()
+	if at == nil {
 		return false
 	}
-	h, err := d.read(ctx, *e.RecordKey, nil, nil)
+	h, err := d.read(ctx, *at, nil, nil)
 	return err == nil && !h.current.HasChunks(e.Body.Chunks.ID)
 }
 

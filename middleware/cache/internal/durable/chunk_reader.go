@@ -94,7 +94,7 @@ func (r *ChunkReader) section() ([]byte, error) {
 	}
 	start := n * chunkBytes
 	section := bytes[r.next-start : min(r.end-start, int64(len(bytes)))]
-	if r.next == 0 && !r.entry.Etag.Strong() {
+	if r.next == 0 && !r.entry.Etag().Strong() {
 		r.proof = stream.NewProof()
 	}
 	if r.proof != nil {
@@ -148,7 +148,7 @@ func (r *ChunkReader) continueFromOrigin(p []byte) (int, error) {
 		return 0, r.err
 	}
 	if Missing(r.err) {
-		r.durable.Forget(r.entry.RecordKey, r.ID)
+		r.durable.Forget(r.entry.RecordKey(), r.ID)
 	}
 	r.err = io.ErrUnexpectedEOF
 	if r.Origin == nil {

@@ -187,8 +187,9 @@ func (s *Snapshot) newer(tags []invalidation.Tag, set *stored.Variants) bool {
 
 // current reports whether all of a response's tags still have the generations that it remembers.
 func (s *Snapshot) current(e *stored.Entry) bool {
+	generations := e.Generations()
 	for i, t := range e.Tags {
-		if m, _ := s.Generation(t); m.absent() || m.Generation != e.Generations[i] {
+		if m, _ := s.Generation(t); m.absent() || m.Generation != generations[i] {
 			return false
 		}
 	}
@@ -344,10 +345,10 @@ func (d *Store) adoptGeneration(ctx context.Context, a *adoption, m GenerationRe
 // If another process changes one meanwhile, or the store fails, that costs a fetch later.
 func (d *Store) extendGenerations(ctx context.Context, set *stored.Variants, seen *Snapshot, now time.Time) {
 	for _, e := range set.Entries {
-		until := d.until(e, now)
+		until, generations := d.until(e, now), e.Generations()
 		for i, t := range e.Tags {
 			m, known := seen.Generation(t)
-			if !known || m.absent() || m.Generation != e.Generations[i] || !m.until.Before(until) {
+			if !known || m.absent() || m.Generation != generations[i] || !m.until.Before(until) {
 				continue
 			}
 			if m.version == "" {

@@ -290,7 +290,7 @@ func TestExtendingGenerationsRevivesNone(t *testing.T) {
 	s := newScripted()
 	d := New(s, time.Second, time.Hour, false)
 	tag, generation := newTag("a"), stored.Generation{1}
-	e := &stored.Entry{Tags: []invalidation.Tag{tag}, Generations: []stored.Generation{generation}, Rules: stored.Rules{Lifetime: 24 * time.Hour}}
+	e := &stored.Entry{Tags: []invalidation.Tag{tag}, Record: &stored.Record{Generations: []stored.Generation{generation}}, Rules: stored.Rules{Lifetime: 24 * time.Hour}}
 	seen := &Snapshot{}
 	seen.Add(tag, GenerationRecord{Generation: generation, until: time.Now().Add(time.Minute)})
 	d.extendGenerations(t.Context(), &stored.Variants{Entries: []*stored.Entry{e}}, seen, time.Now())
@@ -328,7 +328,7 @@ func TestGenerationsSnapshotsCompared(t *testing.T) {
 	if before.OlderThan(brought, []invalidation.Tag{known}) {
 		t.Error("a generation that a stored response has brought is no invalidation")
 	}
-	e := &stored.Entry{Tags: []invalidation.Tag{known}, Generations: []stored.Generation{{2}}}
+	e := &stored.Entry{Tags: []invalidation.Tag{known}, Record: &stored.Record{Generations: []stored.Generation{{2}}}}
 	if !later.current(e) || before.current(e) || (&Snapshot{}).current(e) {
 		t.Error("a response is current if all of its tags have the generations that it remembers")
 	}

@@ -168,10 +168,8 @@ func (n *L1) Improve(at *stored.RecordKey, old, next *stored.Entry) {
 func SnapshotOf(set *stored.Variants) *Snapshot {
 	s := &Snapshot{}
 	for _, e := range set.Entries {
-		for i, t := range e.Tags {
-			if i < len(e.Generations) {
-				s.Add(t, GenerationRecord{Generation: e.Generations[i]})
-			}
+		for i, generation := range e.Generations() {
+			s.Add(e.Tags[i], GenerationRecord{Generation: generation})
 		}
 	}
 	return s

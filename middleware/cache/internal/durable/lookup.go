@@ -171,7 +171,7 @@ func (h *readResult) open(w *wanted, data []byte, now time.Time) {
 	default:
 		set.at = w.at
 		for _, e := range set.Entries {
-			e.RecordKey = &set.at
+			e.Record.Key = &set.at
 		}
 		h.set = &set.Variants
 	}

@@ -23,7 +23,7 @@ func HashIn(name string) ([32]byte, bool) {
 // It fails for an entry that cannot be decoded again.
 func EncodeEntry(dst []byte, e *stored.Entry) ([]byte, error) {
 	bare := e.Clone()
-	bare.URL, bare.Generations = redact.URLText(e.URL), nil
+	bare.URL, bare.Record = redact.URLText(e.URL), nil
 	bare.Body = stored.Content{Chunks: &stored.Chunks{Size: e.Body.Size(), Until: time.Unix(0, 0)}}
 	bare.Used.Store(e.Used.Load())
 	if !fits(bare) {
@@ -38,7 +38,7 @@ func EncodeEntry(dst []byte, e *stored.Entry) ([]byte, error) {
 // DecodeEntry reads what EncodeEntry has written. The body is still to come: the entry knows its size, by Body.
 func DecodeEntry(data []byte) (*stored.Entry, error) {
 	w, items := Wire{Rest: string(data)}, maxItems
-	e := &stored.Entry{}
+	e := newEntry()
 	decodeEntry(&w, &items, e)
 	if w.Bad || w.Rest != "" || len(data) > maxRecord {
 		return nil, ErrDamaged
@@ -47,7 +47,7 @@ func DecodeEntry(data []byte) (*stored.Entry, error) {
 	if len(e.Tags) == 0 {
 		return nil, ErrDamaged // nothing could invalidate it
 	}
-	if p == nil || p.ID != [16]byte{} || p.Until.UnixNano() != 0 || slices.ContainsFunc(e.Generations, func(g stored.Generation) bool { return g != stored.Generation{} }) {
+	if p == nil || p.ID != [16]byte{} || p.Until.UnixNano() != 0 || slices.ContainsFunc(e.Generations(), func(g stored.Generation) bool { return g != stored.Generation{} }) {
 		return nil, ErrDamaged // it could be written in another way
 	}
 	return e, nil

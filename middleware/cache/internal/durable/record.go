@@ -78,7 +78,7 @@ func encode(hash [32]byte, set *stored.Variants) ([]byte, error) {
 // fits reports whether e can be put into a record: whether decoding accepts what encoding makes of it.
 func fits(e *stored.Entry) bool {
 	w, items := Wire{Rest: string(appendEntry(nil, e))}, maxItems
-	decodeEntry(&w, &items, &stored.Entry{})
+	decodeEntry(&w, &items, newEntry())
 	return !w.Bad && w.Rest == ""
 }
 
@@ -86,13 +86,13 @@ func appendEntry(dst []byte, e *stored.Entry) []byte {
 	flags := flagsOf(e)
 	dst = binary.AppendUvarint(dst, uint64(flags))
 	dst = binary.AppendUvarint(dst, uint64(e.Status))
-	for _, s := range [...]string{e.Reason, e.Proto, e.URL} {
+	for _, s := range [...]string{e.Line.Reason, e.Line.Proto, e.URL} {
 		dst = AppendText(dst, s)
 	}
 	if e.Method != "" {
 		dst = AppendText(dst, e.Method)
 	}
-	dst = append(dst, e.Major, e.Minor)
+	dst = append(dst, e.Line.Major, e.Line.Minor)
 	for _, t := range [...]time.Time{e.Requested, e.Received, time.Unix(0, e.Used.Load())} {
 		dst = binary.AppendVarint(dst, t.UnixNano())
 	}
@@ -103,13 +103,14 @@ func appendEntry(dst []byte, e *stored.Entry) []byte {
 		dst = binary.AppendVarint(dst, int64(e.Rules.RefreshWithin))
 		dst = binary.AppendUvarint(dst, math.Float64bits(e.Rules.XFetch))
 	}
-	dst = appendHeader(appendHeader(dst, e.Header), e.Trailer)
+	dst = appendHeader(appendHeader(dst, e.Header), e.Trailer())
 	dst = appendSelectors(dst, e.Selectors)
 	dst = binary.AppendUvarint(dst, uint64(len(e.Tags)))
+	generations := e.Generations()
 	for i, tag := range e.Tags {
 		var generation stored.Generation
-		if i < len(e.Generations) {
-			generation = e.Generations[i]
+		if i < len(generations) {
+			generation = generations[i]
 		}
 		dst = append(append(dst, tag[:]...), generation[:]...)
 	}
@@ -126,8 +127,8 @@ func appendEntry(dst []byte, e *stored.Entry) []byte {
 		dst = append(dst, e.Body.Chunks.ID[:]...)
 		dst = binary.AppendVarint(dst, e.Body.Chunks.Until.UnixNano())
 	}
-	if e.Pacing != "" {
-		dst = AppendText(dst, string(e.Pacing))
+	if pacing := e.Pacing(); pacing != "" {
+		dst = AppendText(dst, string(pacing))
 	}
 	return dst
 }
@@ -150,7 +151,7 @@ func flagsOf(e *stored.Entry) (flags uint) {
 	set(e.Body.Chunks != nil, inChunks)
 	set(e.Method != "", hasMethod)
 	set(e.Rules.RefreshesAhead(), isAhead)
-	set(e.Pacing != "", isPaced)
+	set(e.Pacing() != "", isPaced)
 	return flags
 }
 
@@ -188,6 +189,7 @@ type lone struct {
 	stored.Variants
 	entries     [1]*stored.Entry
 	entry       stored.Entry
+	record      stored.Record
 	tags        [1]invalidation.Tag
 	generations [1]stored.Generation
 	at          stored.RecordKey
@@ -224,11 +226,12 @@ func decodeLone(record []byte, hash [32]byte) (*lone, error) {
 	first := &lone{}
 	set, items := &first.Variants, maxItems
 	set.Entries = first.entries[:0]
-	first.entry.Tags, first.entry.Generations = first.tags[:0], first.generations[:0]
+	first.entry.Tags, first.entry.Record = first.tags[:0], &first.record
+	first.record.Generations = first.generations[:0]
 	for i := range n {
 		e := &first.entry
 		if i > 0 {
-			e = &stored.Entry{}
+			e = newEntry()
 		}
 		inline := decodeEntry(&w, &items, e)
 		if w.Bad || inline > int64(len(bodies)) {
@@ -246,22 +249,34 @@ func decodeLone(record []byte, hash [32]byte) (*lone, error) {
 	return first, nil
 }
 
-// decodeEntry reads what appendEntry wrote into e, which is empty but for room in its slices, and returns how many bytes of the body are in the record.
+// newEntry makes an entry that decodeEntry can read into.
+func newEntry() *stored.Entry {
+	e := &struct {
+		stored.Entry
+		record stored.Record
+	}{}
+	e.Record = &e.record
+	return &e.Entry
+}
+
+// decodeEntry reads what appendEntry wrote into e, which is empty but for its Record and room in its slices, and returns how many bytes of the body are in the record.
 // The wire is bad if it does not hold an entry.
 // Over 15 branches on purpose: it reads field after field in the order of appendEntry, one flag and one branch for each optional field.
 func decodeEntry(w *Wire, items *int, e *stored.Entry) (inline int64) {
 	flags := w.uint()
-	e.Status, e.Reason, e.Proto, e.URL = int(w.size()), w.line(), w.line(), w.line()
+	status, reason, proto, url := int(w.size()), w.line(), w.line(), w.line()
+	e.Status, e.URL = status, url
 	if flags&hasMethod != 0 {
 		e.Method = w.line()
 	}
-	e.Major, e.Minor = w.Byte(), w.Byte()
+	e.Line = stored.NewStatusLine(status, reason, proto, w.Byte(), w.Byte())
 	e.Requested, e.Received = time.Unix(0, w.int()), time.Unix(0, w.int())
 	e.Used.Store(w.int())
 	e.InitialAge = w.duration()
 	e.Rules = stored.Rules{Lifetime: w.duration(), StaleWhileRevalidate: w.duration(), StaleIfError: w.duration()}
 	w.ahead(flags, &e.Rules)
-	e.Header, e.Trailer = w.header(items), w.header(items)
+	e.Header = w.header(items)
+	trailer, pacing := w.header(items), stored.Pacing("")
 	e.Selectors = w.selectors(items)
 	w.tags(e)
 	if flags&isPart != 0 {
@@ -284,9 +299,10 @@ func decodeEntry(w *Wire, items *int, e *stored.Entry) (inline int64) {
 		inline = size
 	}
 	if flags&isPaced != 0 {
-		e.Pacing = stored.Pacing(w.text())
+		pacing = stored.Pacing(w.text())
 	}
-	if flags != uint64(flagsOf(e)) || e.Status < 200 || e.Status > 599 || e.Part != nil && !fitsBody(e.Part, size) || e.Pacing != "" && !e.Pacing.Paces(size) {
+	e.Ending = stored.NewEnding(trailer, pacing)
+	if flags != uint64(flagsOf(e)) || e.Status < 200 || e.Status > 599 || e.Part != nil && !fitsBody(e.Part, size) || pacing != "" && !pacing.Paces(size) {
 		w.fail()
 	}
 	return inline
@@ -300,13 +316,13 @@ func (w *Wire) tags(e *stored.Entry) {
 		w.fail()
 		n = 0
 	case n == 0:
-		e.Tags, e.Generations = nil, nil
+		e.Tags, e.Record.Generations = nil, nil
 	case n > cap(e.Tags):
-		e.Tags, e.Generations = make([]invalidation.Tag, 0, n), make([]stored.Generation, 0, n)
+		e.Tags, e.Record.Generations = make([]invalidation.Tag, 0, n), make([]stored.Generation, 0, n)
 	}
 	for range n {
 		e.Tags = append(e.Tags, invalidation.Tag(w.ID()))
-		e.Generations = append(e.Generations, stored.Generation(w.ID()))
+		e.Record.Generations = append(e.Record.Generations, stored.Generation(w.ID()))
 	}
 }
 

@@ -66,7 +66,7 @@ func FuzzHeaderOfARecord(f *testing.F) {
 		}
 		for _, e := range set.Entries {
 			checkHeader(t, e.Header)
-			checkHeader(t, e.Trailer)
+			checkHeader(t, e.Trailer())
 			checkServed(t, e)
 		}
 	})

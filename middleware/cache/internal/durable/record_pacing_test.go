@@ -16,7 +16,8 @@ import (
 // streamed is sample with a pacing for its first entry, whose body has 22 bytes.
 func streamed(pacing stored.Pacing) *stored.Variants {
 	set := sample()
-	set.Entries[0].Pacing = pacing
+	e := set.Entries[0]
+	e.Ending = stored.NewEnding(e.Trailer(), pacing)
 	return set
 }
 
@@ -44,11 +45,11 @@ func TestRecordsKeepThePacingOfEventStreams(t *testing.T) {
 	again, err := decode(kept, goldenHash)
 	require.NoError(t, err)
 	for i, e := range again.Entries {
-		if want := set.Entries[i].Pacing; e.Pacing != want {
-			t.Errorf("entry %d: pacing %x, want %x", i, e.Pacing, want)
+		if want := set.Entries[i].Pacing(); e.Pacing() != want {
+			t.Errorf("entry %d: pacing %x, want %x", i, e.Pacing(), want)
 		}
 	}
-	if diff := len(record) - len(mustEncode(t, sample())); diff != 1+1+len(set.Entries[0].Pacing) {
+	if diff := len(record) - len(mustEncode(t, sample())); diff != 1+1+len(set.Entries[0].Pacing()) {
 		t.Errorf("the pacing takes %d bytes, with its flag and its length", diff)
 	}
 }

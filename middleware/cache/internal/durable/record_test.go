@@ -34,27 +34,27 @@ var goldenHash = newRecordKey("private", "key").Hash
 func sample() *stored.Variants {
 	at := time.Unix(1_700_000_000, 123_000_000)
 	whole := &stored.Entry{
-		URL: "http://h/a?q=REDACTED", Status: 200, Reason: "200 OK", Proto: "HTTP/1.1", Major: 1, Minor: 1,
-		Header:  stored.NewHeader(http.Header{"Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Etag": {`"v1"`}, "Set-Cookie": {"a=1", "b=2"}, "X-Empty": {""}}),
-		Trailer: stored.NewHeader(http.Header{"X-Sum": {"42"}}), Body: stored.Content{Bytes: []byte("the body of a response")}, Uncompressed: true,
+		URL: "http://h/a?q=REDACTED", Status: 200, Line: stored.NewStatusLine(200, "200 OK", "HTTP/1.1", 1, 1),
+		Header: stored.NewHeader(http.Header{"Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}, "Etag": {`"v1"`}, "Set-Cookie": {"a=1", "b=2"}, "X-Empty": {""}}),
+		Ending: stored.NewEnding(stored.NewHeader(http.Header{"X-Sum": {"42"}}), ""), Body: stored.Content{Bytes: []byte("the body of a response")}, Uncompressed: true,
 		Selectors: []stored.Selector{{Name: "Accept", Present: true, Value: "text/html", Raw: "text/html"}, {Name: "Cookie", Present: true, Value: "\x00\xffhash"}, {Name: "Dnt"}},
-		Tags:      []invalidation.Tag{invalidation.NewTag([]byte("uri")), invalidation.NewTag([]byte("group"))}, Generations: []stored.Generation{{1, 2, 3}, {4, 5, 6}},
+		Tags:      []invalidation.Tag{invalidation.NewTag([]byte("uri")), invalidation.NewTag([]byte("group"))}, Record: &stored.Record{Generations: []stored.Generation{{1, 2, 3}, {4, 5, 6}}},
 		Requested: at, Received: at.Add(time.Second), InitialAge: 7 * time.Second,
 		Rules: stored.Rules{Lifetime: time.Hour, NoCache: true, MustRevalidate: true, Immutable: true, Sliding: true, StaleWhileRevalidate: time.Minute, StaleIfError: time.Hour},
 	}
 	whole.Used.Store(at.Add(time.Minute).UnixNano())
 	part := &stored.Entry{
-		URL: "http://h/b", Status: 206, Reason: "206 Partial Content", Proto: "HTTP/2.0", Major: 2,
+		URL: "http://h/b", Status: 206, Line: stored.NewStatusLine(206, "206 Partial Content", "HTTP/2.0", 2, 0),
 		Header: stored.NewHeader(http.Header{"Content-Range": {"bytes 10-600009/700000"}, "Etag": {`"v2"`}}),
 		Search: &stored.SearchVariance{Query: "a=1&b=2", AnyOrder: true, All: true, AllBut: []string{"a"}},
 		Part:   &stored.ContentRange{First: 10, Last: 600_009, Complete: 700_000},
 		Body:   stored.Content{Chunks: &stored.Chunks{ID: [16]byte{9, 8, 7}, Size: 600_000, Until: at.Add(24 * time.Hour)}},
-		Tags:   []invalidation.Tag{invalidation.NewTag([]byte("uri"))}, Generations: []stored.Generation{{7}},
+		Tags:   []invalidation.Tag{invalidation.NewTag([]byte("uri"))}, Record: &stored.Record{Generations: []stored.Generation{{7}}},
 		Requested: at, Received: at, Rules: stored.Rules{Lifetime: -time.Second},
 	}
 	part.Used.Store(at.UnixNano())
 	empty := &stored.Entry{
-		URL: "http://h/c", Status: 404, Reason: "404 Not Found", Proto: "HTTP/1.0", Major: 1, Header: stored.NewHeader(http.Header{}), Requested: at, Received: at,
+		URL: "http://h/c", Status: 404, Line: stored.NewStatusLine(404, "404 Not Found", "HTTP/1.0", 1, 0), Header: stored.NewHeader(http.Header{}), Requested: at, Received: at,
 		Search: &stored.SearchVariance{Parameter: []string{"x", "y"}},
 	}
 	set := &stored.Variants{Entries: []*stored.Entry{whole, part, empty}}
@@ -74,8 +74,8 @@ func pieceRecord(p *chunkBuilder, text string) []byte {
 func shown(set *stored.Variants) string {
 	var b strings.Builder
 	for _, e := range set.Entries {
-		fmt.Fprintf(&b, "%s %d %q %q %d.%d %v\n%q %q %q\n", e.URL, e.Status, e.Reason, e.Proto, e.Major, e.Minor, e.Uncompressed, e.Header.Map(), e.Trailer.Map(), e.Body.Bytes)
-		fmt.Fprintf(&b, "%+v %+v %x %x %v\n", e.Selectors, e.Search, e.Tags, e.Generations, e.Part)
+		fmt.Fprintf(&b, "%s %d %q %q %d.%d %v\n%q %q %q\n", e.URL, e.Status, e.Line.Reason, e.Line.Proto, e.Line.Major, e.Line.Minor, e.Uncompressed, e.Header.Map(), e.Trailer().Map(), e.Body.Bytes)
+		fmt.Fprintf(&b, "%+v %+v %x %x %v\n", e.Selectors, e.Search, e.Tags, e.Generations(), e.Part)
 		fmt.Fprintf(&b, "%d %d %d %v %+v\n", e.Requested.UnixNano(), e.Received.UnixNano(), e.Used.Load(), e.InitialAge, e.Rules)
 		if p := e.Body.Chunks; p != nil {
 			fmt.Fprintf(&b, "%x %d %d\n", p.ID, p.Size, p.Until.UnixNano())
@@ -256,8 +256,8 @@ func TestRecordForgedWithValidChecksumIsAMiss(t *testing.T) {
 		"an empty name":             field("", "a"),
 		"hop-by-hop":                field("Transfer-Encoding", "chunked"),
 		"hop-by-hop, in lower case": field("connection", "close"),
-		"line feed in a trailer":    func(e *stored.Entry) { e.Trailer = stored.NewHeader(http.Header{"X": {"a\nb"}}) },
-		"line feed in the status":   func(e *stored.Entry) { e.Reason = "200 OK\r\nX: y" },
+		"line feed in a trailer":    func(e *stored.Entry) { e.Ending = stored.NewEnding(stored.NewHeader(http.Header{"X": {"a\nb"}}), "") },
+		"line feed in the status":   func(e *stored.Entry) { e.Line = &stored.StatusLine{Reason: "200 OK\r\nX: y"} },
 		"line feed in the URL":      func(e *stored.Entry) { e.URL = "http://h/\n" },
 		"status 99":                 func(e *stored.Entry) { e.Status = 99 },
 		"status 600":                func(e *stored.Entry) { e.Status = 600 },
@@ -348,6 +348,7 @@ func TestRecordAtItsBounds(t *testing.T) {
 		set := &stored.Variants{}
 		for range n {
 			e := &stored.Entry{Status: 200, Header: stored.NewHeader(http.Header{})}
+			e.Derive()
 			set.Entries = append(set.Entries, e)
 		}
 		return set
@@ -368,9 +369,9 @@ func TestRecordAtItsBounds(t *testing.T) {
 		"one variant too many":                {variants(stored.MaxVariants + 1), false},
 		"no variants":                         {variants(0), false},
 		"a method of its own":                 {one(func(e *stored.Entry) { e.Method = "QUERY" }), true},
-		"fewer generations than tags":         {one(func(e *stored.Entry) { e.Generations = e.Generations[:1] }), true},
+		"fewer generations than tags":         {one(func(e *stored.Entry) { e.Record.Generations = e.Record.Generations[:1] }), true},
 		"an empty body":                       {one(func(e *stored.Entry) { e.Body.Bytes = nil }), true},
-		"without a header":                    {one(func(e *stored.Entry) { e.Header, e.Trailer = "", "" }), true},
+		"without a header":                    {one(func(e *stored.Entry) { e.Header, e.Ending = "", nil }), true},
 		"a part of one byte":                  {one(part(0, 0, 1, 1)), true},
 		"the last byte":                       {one(part(4, 4, 5, 1)), true},
 		"a part of an unknown whole":          {one(part(3, 5, -1, 3)), true},
@@ -382,7 +383,7 @@ func TestRecordAtItsBounds(t *testing.T) {
 		"parameters that are not in order":    {one(func(e *stored.Entry) { e.Search = &stored.SearchVariance{Parameter: []string{"b", "a"}} }), false},
 		"exceptions that are not in order":    {one(func(e *stored.Entry) { e.Search = &stored.SearchVariance{All: true, AllBut: []string{"b", "a"}} }), false},
 		"as many lines as there may be": {one(func(e *stored.Entry) {
-			e.Trailer, e.Selectors, e.Header = "", nil, stored.NewHeader(http.Header{"A": make([]string, maxItems-1)})
+			e.Ending, e.Selectors, e.Header = nil, nil, stored.NewHeader(http.Header{"A": make([]string, maxItems-1)})
 		}), true},
 	} {
 		record := mustEncode(t, test.set)
@@ -480,7 +481,7 @@ func TestRecordTagsAreBounded(t *testing.T) {
 	for n, taken := range map[int]bool{maxTags: true, maxTags + 1: false} {
 		set := sample()
 		e := set.Entries[0]
-		e.Tags, e.Generations = make([]invalidation.Tag, n), make([]stored.Generation, n)
+		e.Tags, e.Record.Generations = make([]invalidation.Tag, n), make([]stored.Generation, n)
 		_, err := decode(mustEncode(t, set), goldenHash)
 		if (err == nil) != taken || fits(e) != taken {
 			t.Errorf("%d tags: %v, fits: %t", n, err, fits(e))

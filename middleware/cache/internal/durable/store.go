@@ -73,11 +73,12 @@ func (d *Store) Touch(e *stored.Entry, before, now time.Time) {
 	} else if e.Selectors == nil {
 		return
 	}
-	if e.RecordKey == nil || now.Sub(before) < every {
+	at := e.RecordKey()
+	if at == nil || now.Sub(before) < every {
 		return
 	}
-	d.Workers.GoOnce(e.RecordKey.Name, func(ctx context.Context) {
-		d.UpdateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants {
+	d.Workers.GoOnce(at.Name, func(ctx context.Context) {
+		d.UpdateAt(ctx, *at, func(set *stored.Variants) *stored.Variants {
 			for i, old := range set.All() {
 				if old.SameAs(e) {
 					used := old.Clone()
@@ -242,10 +243,11 @@ func (d *Store) until(e *stored.Entry, now time.Time) time.Time {
 
 // DeleteEntry removes an entry, and what is in its place by now.
 func (d *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
-	if e.RecordKey == nil {
+	at := e.RecordKey()
+	if at == nil {
 		return stored.ErrForeignEntry
 	}
-	return d.UpdateAt(ctx, *e.RecordKey, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) })
+	return d.UpdateAt(ctx, *at, func(set *stored.Variants) *stored.Variants { return set.Without(e.SameVariant) })
 }
 
 // DeleteExpired has the store free the room of its expired records.

@@ -205,7 +205,7 @@ func (v *Verification) checkBodies(ctx context.Context, key string, set *stored.
 			continue
 		}
 		at, _ := parseRecordKey(key)
-		e.RecordKey = &at
+		e.Record.Key = &at
 		if v.store.Replaced(ctx, e) {
 			continue // since it was listed
 		}

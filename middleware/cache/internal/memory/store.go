@@ -284,7 +284,7 @@ func (m *Store) DeleteTagged(_ context.Context, tags []invalidation.Tag) error {
 
 // DeleteEntry removes one entry. It finds the entry by its first tag, for an entry does not know its key, and leaves others with that tag alone.
 func (m *Store) DeleteEntry(ctx context.Context, e *stored.Entry) error {
-	if e.RecordKey != nil {
+	if e.RecordKey() != nil {
 		return stored.ErrForeignEntry
 	}
 	for i := range m.shards {

@@ -46,7 +46,7 @@ func (f *Lookup) offers() bool {
 		return false
 	}
 	for _, e := range f.Variants.Entries {
-		if e.Etag.Opaque != "" && e.Part == nil {
+		if e.Etag().Opaque != "" && e.Part == nil {
 			return true
 		}
 	}

@@ -123,7 +123,7 @@ func ifRangeHolds(a *Request, e *stored.Entry) bool {
 	}
 	validator := field.TrimOWS(a.ifRange[0])
 	if strings.HasSuffix(validator, `"`) {
-		return field.ParseETag(validator).StronglyEquals(e.Etag)
+		return field.ParseETag(validator).StronglyEquals(e.Etag())
 	}
 	date, ok := field.Date(validator, e.Received)
 	return ok && date.Equal(e.Modified()) && e.Date().Sub(e.Modified()) >= time.Second
@@ -133,7 +133,7 @@ func ifRangeHolds(a *Request, e *stored.Entry) bool {
 // A part with a weak tag is never completed: the rest might be of another representation.
 func remainder(e *stored.Entry) (string, bool) {
 	p := e.Part
-	if p == nil || p.Complete < 0 || e.Etag.Weak {
+	if p == nil || p.Complete < 0 || e.Etag().Weak {
 		return "", false
 	}
 	switch {
@@ -149,7 +149,7 @@ func remainder(e *stored.Entry) (string, bool) {
 // (RFC 9110 §15.3.7.3, RFC 9111 §3.4).
 func Completes(e *stored.Entry, h http.Header) (stored.ContentRange, bool) {
 	s, ok := ParseContentRange(h["Content-Range"])
-	if !ok || !field.ParseETag(h.Get("Etag")).StronglyEquals(e.Etag) || s.Complete != e.Part.Complete {
+	if !ok || !field.ParseETag(h.Get("Etag")).StronglyEquals(e.Etag()) || s.Complete != e.Part.Complete {
 		return stored.ContentRange{}, false
 	}
 	head := e.Part.First == 0 && s.First == e.Part.Last+1 && s.Last == s.Complete-1

@@ -25,7 +25,7 @@ func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored
 	var few [8]string // room, so that few tags allocate nothing
 	tags := append(few[:0], callersTags(a)...)
 	for _, e := range variants {
-		if tag := e.Etag.String(); offerable(e, selected) && !containsMember(tags, tag) {
+		if tag := e.Etag().String(); offerable(e, selected) && !containsMember(tags, tag) {
 			tags = append(tags, tag)
 		}
 	}
@@ -43,7 +43,7 @@ func ConditionalHeader(h http.Header, selected *stored.Entry, variants []*stored
 
 // offerable reports whether the tag of a stored response belongs in a conditional request: that of the selected one, and those of whole variants.
 func offerable(e, selected *stored.Entry) bool {
-	return e.Etag.Opaque != "" && (e == selected || e.Part == nil)
+	return e.Etag().Opaque != "" && (e == selected || e.Part == nil)
 }
 
 // callersTags returns the tags that the caller's own If-None-Match lists. An asterisk asks about existence, not about a tag.
@@ -92,10 +92,10 @@ func Confirmed(h http.Header, selected *stored.Entry, variants []*stored.Entry, 
 	sole := offered(selected, variants) == 1
 	matches := func(e *stored.Entry) bool {
 		switch {
-		case tag.Strong() && !(sole && tag.WeaklyEquals(e.Etag) && asksNothingElse(a, e)):
-			return tag.StronglyEquals(e.Etag)
+		case tag.Strong() && !(sole && tag.WeaklyEquals(e.Etag()) && asksNothingElse(a, e)):
+			return tag.StronglyEquals(e.Etag())
 		case tag.Opaque != "":
-			return tag.WeaklyEquals(e.Etag)
+			return tag.WeaklyEquals(e.Etag())
 		}
 		modified, _ := field.DateField(h["Last-Modified"], e.Received) // a date with a two-digit year is read as the stored one was
 		return e.Modified().Equal(modified)
@@ -115,7 +115,7 @@ func Confirmed(h http.Header, selected *stored.Entry, variants []*stored.Entry, 
 // asksNothingElse reports whether the caller's own tags, which are sent too, name no other response than e.
 func asksNothingElse(a *Request, e *stored.Entry) bool {
 	for _, tag := range callersTags(a) {
-		if !field.ParseETag(tag).WeaklyEquals(e.Etag) {
+		if !field.ParseETag(tag).WeaklyEquals(e.Etag()) {
 			return false
 		}
 	}
@@ -196,7 +196,7 @@ func notModified(a *Request, e *stored.Entry, now time.Time) bool {
 		return false
 	}
 	if len(a.noneMatch) > 0 {
-		return !field.NoneMatch(a.noneMatch, e.Etag)
+		return !field.NoneMatch(a.noneMatch, e.Etag())
 	}
 	since, ok := field.DateField(a.modifiedSince, now)
 	if !ok {
@@ -227,7 +227,7 @@ func Describes(h http.Header, e *stored.Entry) bool {
 		return false
 	}
 	tag := field.ParseETag(h.Get("Etag"))
-	if tag.Opaque != "" && !tag.WeaklyEquals(e.Etag) {
+	if tag.Opaque != "" && !tag.WeaklyEquals(e.Etag()) {
 		return false
 	}
 	if lines := h["Last-Modified"]; len(lines) > 0 {
@@ -237,7 +237,7 @@ func Describes(h http.Header, e *stored.Entry) bool {
 		}
 	}
 	length, ok := position(h.Get("Content-Length"))
-	sameBytes := tag == e.Etag || tag.Opaque == "" // another weakness: a server that compresses for GET and not for HEAD has another length for each
+	sameBytes := tag == e.Etag() || tag.Opaque == "" // another weakness: a server that compresses for GET and not for HEAD has another length for each
 	return !ok || !sameBytes || e.Uncompressed || length == e.Body.Size()
 }
 
@@ -250,8 +250,8 @@ func CompletingHeader(h http.Header, part *stored.Entry) http.Header {
 	}
 	missing, _ := remainder(part)
 	h["Range"] = []string{missing}
-	if part.Etag.Strong() {
-		h["If-Range"] = []string{part.Etag.String()}
+	if part.Etag().Strong() {
+		h["If-Range"] = []string{part.Etag().String()}
 	}
 	return h
 }

@@ -151,7 +151,7 @@ func TestConditionalHeaderReplacesTheCallersConditions(t *testing.T) {
 	undated, _ := entryOf(200, "Cache-Control: max-age=1", "", private)
 	part := partOf(0, 4, 10)
 	other := partOf(5, 9, 10)
-	other.Etag.Opaque = "b"
+	retag(other, "b")
 	for _, test := range []struct {
 		name     string
 		request  http.Header

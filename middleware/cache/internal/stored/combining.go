@@ -49,7 +49,7 @@ func (j *rangeBuffer) body(part ContentRange) []byte {
 // It returns the part that they are together, and its bytes.
 // Over 15 branches on purpose: the conditions stand together, each says why two parts are not one.
 func combineRanges(stored, e *Entry, limit int64) (ContentRange, *rangeBuffer, bool) {
-	if stored.Part == nil || e.Part == nil || !stored.Body.InMemory() || !e.Body.InMemory() || !stored.Etag.StronglyEquals(e.Etag) || stored.Part.Complete != e.Part.Complete {
+	if stored.Part == nil || e.Part == nil || !stored.Body.InMemory() || !e.Body.InMemory() || !stored.Etag().StronglyEquals(e.Etag()) || stored.Part.Complete != e.Part.Complete {
 		return ContentRange{}, nil, false
 	}
 	have, got := *stored.Part, *e.Part

@@ -11,7 +11,7 @@
 //	content_range.go     which bytes of the whole it has (RFC 9110 §14.4)
 //	combining.go         when two parts are one, and how they are combined (RFC 9111 §3.4)
 //	header.go            its header, in one string, and as it is served
-//	status_line.go       reason phrases and protocols that keep nothing else in memory
+//	status_line.go       status lines, of which the usual ones are one for all entries
 //	hit_fields.go        the Age and Cache-Status of hits, made once for many
 //	header_fields.go     cookies, which are not served again, and the fields that a 304 leaves out
 //	keys.go, source.go   where it stands in a store, and which record a copy was read from

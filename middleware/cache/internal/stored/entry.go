@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -18,40 +19,51 @@ import (
 // What a plain hit reads stands together: in an entry that has not been read lately, each cache line of the CPU costs as much as the rest of the hit.
 // What holds no pointer stands last, so that a garbage collection does not look at it.
 type Entry struct {
-	Header    Header          // as stored
+	Header    Header // as stored
+	Body      Content
+	Line      *StatusLine     // of the usual ones, one is shared by all entries
 	Search    *SearchVariance // how far the query counts, or nil if it counts as a whole
 	Part      *ContentRange   // which part of the representation body is, or nil if it is whole
 	Selectors []Selector
-	Body      Content
-	Reason    string // "200 OK"
-	Proto     string
-	Trailer   Header
-	Pacing    Pacing // of an event stream, or empty
+	Ending    *Ending // nil for most
 
 	alone  Variants  // what is stored under a key that has this entry and no other, from Derive on
 	myself [1]*Entry // its entries
 
-	RecordKey *RecordKey // in a byte store
+	Record *Record // where a byte store has it, or nil
 
-	URL         string // the target URI, without fragment and userinfo
-	Method      string // of the requests that it answers; "" for GET, and for HEAD, which the response to a GET answers
-	Tags        []invalidation.Tag
-	Generations []Generation // the generations of the tags, for a byte store
-	Etag        field.ETag
-	Requested   time.Time
-	Received    time.Time
+	URL       string // the target URI, without fragment and userinfo
+	Method    string // of the requests that it answers; "" for GET, and for HEAD, which the response to a GET answers
+	Tags      []invalidation.Tag
+	Requested time.Time
+	Received  time.Time
 
 	Used         atomic.Int64  // when it was last used, for the choice of the variant that goes first
 	InitialAge   time.Duration // corrected_initial_age (RFC 9111 §4.2.3)
 	Rules        Rules
 	Status       int
-	lines        int32 // of Header
-	Major, Minor byte  // of the protocol
-	Uncompressed bool
-	Unnamed      bool  // its key names a connection as only this process knows it
 	modified     int64 // Last-Modified, or noDate
 	date         int64 // Date, or the time of receipt
 	Size         int64
+	lines        int32 // of Header
+	tagAt, tagN  int32 // where the opaque part of the entity tag is in Header, and how long
+	tagWeak      bool
+	Uncompressed bool
+	Unnamed      bool // its key names a connection as only this process knows it
+}
+
+// Ending is what came after the header beside the body.
+type Ending struct {
+	Trailer Header
+	Pacing  Pacing // of an event stream, or empty
+}
+
+// NewEnding returns nil for an ending that has nothing.
+func NewEnding(trailer Header, pacing Pacing) *Ending {
+	if trailer == "" && pacing == "" {
+		return nil
+	}
+	return &Ending{trailer, pacing}
 }
 
 // noDate stands for a date that is absent, among dates in seconds since 1970.
@@ -69,14 +81,14 @@ func (e *Entry) Modified() time.Time {
 func (e *Entry) Date() time.Time { return time.Unix(e.date, 0) }
 
 // entryOverhead is charged for each entry beside its bytes: the structs, maps and slices that hold them.
-const entryOverhead = 480
+const entryOverhead = 384
 
 // Expires is until when the response is fresh.
 func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.InitialAge) }
 
 // Derive fills in what is derived from the rest.
 func (e *Entry) Derive() {
-	e.Etag = field.ParseETag(e.Header.Get("Etag"))
+	e.findTag()
 	e.modified, e.date = noDate, e.Received.Unix()
 	var room [1]string
 	if modified, ok := field.DateField(e.Header.appendLines(room[:0], "Last-Modified"), e.Received); ok && !modified.IsZero() {
@@ -88,19 +100,63 @@ func (e *Entry) Derive() {
 	e.lines = int32(e.Header.lineCount())
 	e.myself[0] = e
 	e.alone.Entries = e.myself[:]
-	e.Reason, e.Proto = reason(e.Status, e.Reason), proto(e.Proto)
+	if e.Line == nil {
+		e.Line = &noLine
+	}
 	e.measure()
+}
+
+// findTag remembers where in the header the entity tag is. What it has of it takes no pointer, at which a garbage collection would look.
+func (e *Entry) findTag() {
+	e.tagAt, e.tagN, e.tagWeak = 0, 0, false
+	line, end := e.Header.find("Etag")
+	tag := field.ParseETag(line)
+	if tag.Opaque == "" {
+		return
+	}
+	at := end - len(line) + strings.Index(line, tag.Opaque)
+	e.tagAt, e.tagN, e.tagWeak = int32(at), int32(len(tag.Opaque)), tag.Weak
+}
+
+// Etag is the entity tag.
+func (e *Entry) Etag() field.ETag {
+	return field.ETag{Opaque: string(e.Header[e.tagAt : e.tagAt+e.tagN]), Weak: e.tagWeak}
+}
+
+// Trailer is the trailer section.
+func (e *Entry) Trailer() Header {
+	if e.Ending == nil {
+		return ""
+	}
+	return e.Ending.Trailer
+}
+
+// Pacing is that of an event stream, or empty.
+func (e *Entry) Pacing() Pacing {
+	if e.Ending == nil {
+		return ""
+	}
+	return e.Ending.Pacing
 }
 
 // Complete gives a derived entry what has come after its header. Nothing else of it is written to.
 func (e *Entry) Complete(body Content, trailer Header, pacing Pacing) {
-	e.Body, e.Trailer, e.Pacing = body, trailer, pacing
+	e.Body, e.Ending = body, NewEnding(trailer, pacing)
 	e.measure()
 }
 
 // measure sets Size.
 func (e *Entry) measure() {
-	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)+len(e.Pacing)+len(e.Header)+len(e.Trailer)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
+	e.Size = entryOverhead + int64(len(e.URL)+len(e.Method)+len(e.Header)) + e.Body.held() + int64(len(e.Tags))*invalidation.TagOverhead
+	if end := e.Ending; end != nil {
+		e.Size += int64(unsafe.Sizeof(*end)) + int64(len(end.Trailer)+len(end.Pacing))
+	}
+	if r := e.Record; r != nil {
+		e.Size += int64(unsafe.Sizeof(*r)) + int64(len(r.Generations)*len(Generation{}))
+	}
+	if !e.Line.shared {
+		e.Size += int64(unsafe.Sizeof(*e.Line)) + int64(len(e.Line.Reason)+len(e.Line.Proto))
+	}
 	e.Size += int64(cap(e.Selectors)) * int64(unsafe.Sizeof(Selector{}))
 	for _, s := range e.Selectors {
 		e.Size += int64(len(s.Name) + len(s.Value) + len(s.Raw))
@@ -113,16 +169,16 @@ func (e *Entry) measure() {
 // Clone returns a new entry with the contents of e, to be changed before it is published. Derive fills in its derived parts.
 func (e *Entry) Clone() *Entry {
 	return &Entry{
-		URL: e.URL, Method: e.Method, Status: e.Status, Reason: e.Reason, Proto: e.Proto, Major: e.Major, Minor: e.Minor,
-		Header: e.Header, Trailer: e.Trailer, Body: e.Body, Uncompressed: e.Uncompressed, Unnamed: e.Unnamed,
-		Selectors: e.Selectors, Search: e.Search, Tags: e.Tags, Generations: e.Generations, Part: e.Part, RecordKey: e.RecordKey,
-		Requested: e.Requested, Received: e.Received, InitialAge: e.InitialAge, Rules: e.Rules, Pacing: e.Pacing,
+		URL: e.URL, Method: e.Method, Status: e.Status, Line: e.Line, Uncompressed: e.Uncompressed, Unnamed: e.Unnamed,
+		Header: e.Header, Body: e.Body, Ending: e.Ending,
+		Selectors: e.Selectors, Search: e.Search, Tags: e.Tags, Part: e.Part, Record: e.Record,
+		Requested: e.Requested, Received: e.Received, InitialAge: e.InitialAge, Rules: e.Rules,
 	}
 }
 
 // HasValidator reports whether the entry can be validated (RFC 9111 §4.3.1).
 func (e *Entry) HasValidator() bool {
-	return e.Etag.Opaque != "" || e.modified != noDate
+	return e.tagN > 0 || e.modified != noDate
 }
 
 // NewerThan reports whether the origin made e later than other (RFC 9111 §4). Date has a resolution of one second; within it, the later receipt decides.
@@ -205,16 +261,17 @@ func TTL(left time.Duration) time.Duration {
 // whole makes a copy of the stored response for r. The copy shares only the bytes of the body, which cannot be written to through it.
 func (e *Entry) whole(r *http.Request, head bool, age, status string) *http.Response {
 	resp, body, lines := blank(int(e.lines) + 2)
-	resp.Status, resp.StatusCode = e.Reason, e.Status
-	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = e.Proto, int(e.Major), int(e.Minor)
+	line := e.Line
+	resp.Status, resp.StatusCode = line.Reason, e.Status
+	resp.Proto, resp.ProtoMajor, resp.ProtoMinor = line.Proto, int(line.Major), int(line.Minor)
 	resp.Header = e.Header.served(lines, age, status)
 	resp.Request = r
 	resp.ContentLength = e.Body.Size()
 	if e.Uncompressed {
 		resp.Uncompressed, resp.ContentLength = true, -1
 	}
-	if e.Trailer != "" && !head {
-		resp.Trailer = e.Trailer.Map()
+	if trailer := e.Trailer(); trailer != "" && !head {
+		resp.Trailer = trailer.Map()
 	}
 	switch {
 	case head || e.Body.Size() == 0:
@@ -266,7 +323,7 @@ func (e *Entry) First() int64 {
 // WithoutBody returns the response without its body, for the user's filters.
 func (e *Entry) WithoutBody(r *http.Request, length int64) *http.Response {
 	return &http.Response{
-		Status: e.Reason, StatusCode: e.Status, Proto: e.Proto, ProtoMajor: int(e.Major), ProtoMinor: int(e.Minor),
+		Status: e.Line.Reason, StatusCode: e.Status, Proto: e.Line.Proto, ProtoMajor: int(e.Line.Major), ProtoMinor: int(e.Line.Minor),
 		Header: e.Header.Map(), ContentLength: length, Body: http.NoBody, Request: r,
 	}
 }

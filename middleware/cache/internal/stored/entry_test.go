@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/internal/field"
 	"github.com/plyhttp/ply/middleware/cache/internal/invalidation"
 )
 
@@ -107,8 +109,8 @@ func TestEntryDerives(t *testing.T) {
 	received := time.Unix(1_700_000_000, 0)
 	e := &Entry{Received: received, Header: NewHeader(http.Header{"Etag": {`W/"a"`}, "Last-Modified": {"Tue, 14 Nov 2023 00:00:00 GMT"}, "Date": {"Tue, 14 Nov 2023 01:00:00 GMT"}})}
 	e.Derive()
-	if e.Etag.Opaque != `"a"` || !e.Etag.Weak || e.Modified().Unix() != 1_699_920_000 || e.Date().Unix() != 1_699_923_600 || !e.HasValidator() {
-		t.Errorf("%+v, %v, %v", e.Etag, e.Modified(), e.Date())
+	if e.Etag().Opaque != `"a"` || !e.Etag().Weak || e.Modified().Unix() != 1_699_920_000 || e.Date().Unix() != 1_699_923_600 || !e.HasValidator() {
+		t.Errorf("%+v, %v, %v", e.Etag(), e.Modified(), e.Date())
 	}
 	undated := &Entry{Received: received}
 	undated.Derive()
@@ -122,14 +124,35 @@ func TestEntryDerives(t *testing.T) {
 		"URL":      {&Entry{URL: "http://h"}, 8},
 		"method":   {&Entry{Method: "QUERY"}, 5},
 		"field":    {&Entry{Header: NewHeader(http.Header{"A": {"12", "3"}})}, 1 + 1 + 1 + 1 + 1 + 2 + 1 + 1},
-		"trailer":  {&Entry{Trailer: NewHeader(http.Header{"A": {"12"}})}, 1 + 1 + 1 + 1 + 1 + 2},
+		"trailer":  {&Entry{Ending: NewEnding(NewHeader(http.Header{"A": {"12"}}), "")}, 1 + 1 + 1 + 1 + 1 + 2 + int(unsafe.Sizeof(Ending{}))},
 		"selector": {&Entry{Selectors: []Selector{{Name: "A", Value: "12", Raw: "345"}}}, 1 + 2 + 3 + int(unsafe.Sizeof(Selector{}))},
 		"room":     {&Entry{Selectors: make([]Selector, 9, 16)}, 16 * int(unsafe.Sizeof(Selector{}))},
 		"tags":     {&Entry{Tags: make([]invalidation.Tag, 2)}, 2 * invalidation.TagOverhead},
+		"record":   {&Entry{Record: &Record{Generations: make([]Generation, 3)}}, 3*len(Generation{}) + int(unsafe.Sizeof(Record{}))},
+		"line":     {&Entry{Line: NewStatusLine(200, "200 Fine", "HTTP/1.1", 1, 1)}, 8 + 8 + int(unsafe.Sizeof(StatusLine{}))},
+		"no more":  {&Entry{Line: NewStatusLine(200, "200 OK", "HTTP/1.1", 1, 1)}, 0},
 	} {
 		more.e.Derive()
 		if got := more.e.Size - entryOverhead; got != int64(more.want) {
 			t.Errorf("%s is charged with %d, want %d", name, got, more.want)
+		}
+	}
+}
+
+// An entry finds its entity tag where it stands in the header, whatever else says the same.
+func TestEntryFindsItsTag(t *testing.T) {
+	for _, tag := range []string{`"a"`, `W/"a"`, ` W/"a" `, `"`, "a", "W/", `W/a`, "\t", "", `"a", "b"`, "W/W/\"W/\"", strings.Repeat("a", 300)} {
+		for _, h := range []http.Header{{"Etag": {tag}}, {"Etag": {tag, `"b"`}}, {"A": {`"a"`}, "Etag": {tag}, "X": {`W/"a"`, tag}}, {"Etag": {}}, {"X": {tag}}} {
+			e := &Entry{Header: NewHeader(h)}
+			e.Derive()
+			want := field.ParseETag(http.Header(h).Get("Etag"))
+			if got := e.Etag(); got != want || e.HasValidator() != (want.Opaque != "") {
+				t.Errorf("%q: %+v, want %+v", h, got, want)
+			}
+			e.Header = ""
+			if e.Derive(); e.Etag() != (field.ETag{}) {
+				t.Errorf("%q: without a header %+v", h, e.Etag())
+			}
 		}
 	}
 }
@@ -163,7 +186,7 @@ func TestEntryReuseAfterWaitingAndClockChanges(t *testing.T) {
 // RFC 9110 §15.4.5, §14.4, §15.5.17: a stored response as a 304, a part and a 416.
 func TestEntryResponses(t *testing.T) {
 	e := &Entry{
-		Status: 200, Reason: "200 OK", Body: Content{Bytes: []byte("hello")}, Trailer: NewHeader(http.Header{"T": {"1"}}),
+		Status: 200, Line: NewStatusLine(200, "200 OK", "", 0, 0), Body: Content{Bytes: []byte("hello")}, Ending: NewEnding(NewHeader(http.Header{"T": {"1"}}), ""),
 		Header: NewHeader(http.Header{"Content-Encoding": {"x"}, "Content-Language": {"x"}, "Content-Length": {"5"}, "Content-Type": {"x"}, "Content-Range": {"x"}, "Etag": {`"a"`}}),
 	}
 	e.Derive()
@@ -232,8 +255,8 @@ func TestEntrySlidingRecordsEachUse(t *testing.T) {
 // A response says in which protocol its origin answered, and, if it was decompressed on the way, nothing of a length.
 func TestEntryResponseIsLikeTheOrigins(t *testing.T) {
 	e := &Entry{
-		Status: 200, Reason: "200 OK", Proto: "HTTP/2.0", Major: 2, Uncompressed: true, Body: Content{Bytes: []byte("hello")},
-		Header: NewHeader(http.Header{"A": {"1", "2"}, "B": {"3"}, "Cache-Status": {"origin; hit", "edge; fwd=miss"}}), Trailer: NewHeader(http.Header{}),
+		Status: 200, Line: NewStatusLine(200, "200 OK", "HTTP/2.0", 2, 0), Uncompressed: true, Body: Content{Bytes: []byte("hello")},
+		Header: NewHeader(http.Header{"A": {"1", "2"}, "B": {"3"}, "Cache-Status": {"origin; hit", "edge; fwd=miss"}}), Ending: NewEnding(NewHeader(http.Header{}), ""),
 	}
 	e.Derive()
 	r := &http.Request{}
@@ -342,7 +365,7 @@ func TestEntryIdentity(t *testing.T) {
 	e.Header = NewHeader(http.Header{"Etag": {`"a"`}})
 	e.Used.Store(7)
 	moved := e.WithChunks(&Chunks{Size: 1 << 20})
-	if moved.Used.Load() != 7 || moved.Etag.Opaque != `"a"` || moved.Body.Size() != 1<<20 || e.Body.Chunks != nil {
+	if moved.Used.Load() != 7 || moved.Etag().Opaque != `"a"` || moved.Body.Size() != 1<<20 || e.Body.Chunks != nil {
 		t.Errorf("in chunks: %+v", moved)
 	}
 	if tag := (RecordKey{Hash: [32]byte{15: 1, 16: 2}}).Tag(); tag != (invalidation.Tag{15: 1}) {

@@ -168,13 +168,19 @@ func (h Header) appendLines(dst []string, name string) []string {
 
 // Get returns the first line of the field with this name, which is canonical, or "".
 func (h Header) Get(name string) string {
+	line, _ := h.find(name)
+	return line
+}
+
+// find is Get, with the place in h where the line ends.
+func (h Header) find(name string) (line string, end int) {
 	for n, lines := range h.All() {
 		if n == name && lines.n > 0 {
-			line, _ := cutString(lines.rest)
-			return line
+			line, rest := cutString(lines.rest)
+			return line, len(h) - len(rest)
 		}
 	}
-	return ""
+	return "", 0
 }
 
 // lineCount returns the number of all lines.

@@ -109,23 +109,26 @@ func TestHeaderSharesNothing(t *testing.T) {
 	}
 }
 
-// The usual reason phrases and protocols are constants, whatever line they came in.
+// The usual lines are made once, whatever line they came in, and any other is kept as it came.
 func TestStatusLineKeepsNothingElse(t *testing.T) {
 	line := strings.Clone("HTTP/1.1 200 OK")
-	if n := testing.AllocsPerRun(10, func() { reason(200, line[9:]) }); n != 0 {
+	usual := NewStatusLine(200, "200 OK", "HTTP/1.1", 1, 1)
+	if n := testing.AllocsPerRun(10, func() {
+		if NewStatusLine(200, line[9:], line[:8], 1, 1) != usual {
+			t.Error("a usual line is made again")
+		}
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	for _, test := range []struct {
-		status int
-		phrase string
-	}{{200, "200 OK"}, {200, "200 Fine"}, {404, "404 Not Found"}, {299, "299 "}, {0, ""}, {-1, ""}, {999, "999 Odd"}} {
-		if got := reason(test.status, test.phrase); got != test.phrase {
-			t.Errorf("%d %q: %q", test.status, test.phrase, got)
-		}
-	}
-	for _, p := range []string{"HTTP/1.1", "HTTP/2.0", "HTTP/9.9", ""} {
-		if got := proto(p); got != p {
-			t.Errorf("%q: %q", p, got)
+	for _, reason := range []string{"200 OK", "200 Fine", ""} {
+		for _, p := range []StatusLine{{"", "HTTP/1.1", 1, 1, false}, {"", "HTTP/2.0", 2, 0, false}, {"", "HTTP/1.1", 2, 0, false}, {"", "HTTP/9.9", 9, 9, false}, {"", "", 0, 0, false}} {
+			for _, status := range []int{200, 404, 299, 0, -1, 599, 600, 999} {
+				got, want := NewStatusLine(status, reason, p.Proto, p.Major, p.Minor), p
+				want.Reason, want.shared = reason, got.shared
+				if *got != want {
+					t.Errorf("%d %q of %+v: %+v", status, reason, p, *got)
+				}
+			}
 		}
 	}
 }

@@ -8,6 +8,28 @@ type RecordKey struct {
 	Name string
 }
 
+// A Record is where a byte store has a response, and the generations of its tags there.
+type Record struct {
+	Key         *RecordKey
+	Generations []Generation
+}
+
+// RecordKey is where a byte store has the entry, or nil.
+func (e *Entry) RecordKey() *RecordKey {
+	if e.Record == nil {
+		return nil
+	}
+	return e.Record.Key
+}
+
+// Generations are those of the tags, in a byte store.
+func (e *Entry) Generations() []Generation {
+	if e.Record == nil {
+		return nil
+	}
+	return e.Record.Generations
+}
+
 // A Generation is the value of one tag's invalidation counter. Its first half names the process that made it.
 type Generation [16]byte
 

@@ -3,32 +3,47 @@ package stored
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 )
 
-// reasons are the usual reason phrases, as net/http has them: "200 OK". They save an entry the line that its response came with.
-var reasons = func() (all [600]string) {
-	for status := range all {
-		if text := http.StatusText(status); text != "" {
-			all[status] = strconv.Itoa(status) + " " + text
-		}
-	}
-	return all
-}()
-
-// reason returns a string equal to s that keeps nothing else in memory, if it is a usual one.
-func reason(status int, s string) string {
-	if status >= 0 && status < len(reasons) && reasons[status] == s {
-		return reasons[status]
-	}
-	return s
+// StatusLine is the status of a response as net/http has it, but for the code, and its protocol.
+type StatusLine struct {
+	Reason       string // "200 OK"
+	Proto        string
+	Major, Minor byte // of the protocol
+	shared       bool
 }
 
-// proto does the same for a protocol.
-func proto(s string) string {
-	for _, usual := range [...]string{"HTTP/1.1", "HTTP/2.0", "HTTP/3.0", "HTTP/1.0"} {
-		if usual == s {
-			return usual
+// noLine is that of a response which says nothing.
+var noLine = StatusLine{shared: true}
+
+// protocols are the usual ones, and that of a response which says nothing of it, as one that a program has made.
+var protocols = [...]StatusLine{{Proto: "HTTP/1.1", Major: 1, Minor: 1}, {Proto: "HTTP/2.0", Major: 2}, {Proto: "HTTP/3.0", Major: 3}, {Proto: "HTTP/1.0", Major: 1}, {}}
+
+// usualLines are the lines with usual reason phrases, once they have been seen.
+var usualLines [len(protocols)][600]atomic.Pointer[StatusLine]
+
+// NewStatusLine returns the line of a response with this status. If it is a usual one, it is shared, and keeps nothing in memory that was read with it.
+func NewStatusLine(status int, reason, proto string, major, minor byte) *StatusLine {
+	if status >= 0 && status < len(usualLines[0]) {
+		for i := range protocols {
+			if p := &protocols[i]; p.Proto == proto && p.Major == major && p.Minor == minor {
+				if line := usualLine(&usualLines[i][status], status, p); line.Reason == reason {
+					return line
+				}
+			}
 		}
 	}
-	return s
+	return &StatusLine{Reason: reason, Proto: proto, Major: major, Minor: minor}
+}
+
+// usualLine returns the line in a cell, which it makes if it is not there.
+func usualLine(cell *atomic.Pointer[StatusLine], status int, p *StatusLine) *StatusLine {
+	if line := cell.Load(); line != nil {
+		return line
+	}
+	line := *p
+	line.Reason, line.shared = strconv.Itoa(status)+" "+http.StatusText(status), true
+	cell.CompareAndSwap(nil, &line)
+	return cell.Load()
 }

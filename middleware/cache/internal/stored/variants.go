@@ -68,7 +68,7 @@ func (s *Variants) With(e *Entry, limit int64) *Variants {
 			switch {
 			case !old.SameVariant(e):
 				entries = append(entries, old)
-			case e.Part != nil && old.Part == nil && old.Status == http.StatusOK && old.Etag.StronglyEquals(e.Etag):
+			case e.Part != nil && old.Part == nil && old.Status == http.StatusOK && old.Etag().StronglyEquals(e.Etag()):
 				return s
 			case e.Part != nil && old.Part != nil:
 				e = e.combinedWith(old, limit)
@@ -116,7 +116,7 @@ func (e *Entry) combinedWith(old *Entry, limit int64) *Entry {
 	h["Content-Length"] = []string{strconv.FormatInt(part.Size(), 10)}
 	h["Content-Range"] = []string{part.String()}
 	if part.First == 0 && part.Last == part.Complete-1 { // with all bytes it is a whole response
-		j.Part, j.Status, j.Reason = nil, http.StatusOK, "200 OK"
+		j.Part, j.Status, j.Line = nil, http.StatusOK, NewStatusLine(http.StatusOK, "200 OK", e.Line.Proto, e.Line.Major, e.Line.Minor)
 		delete(h, "Content-Range")
 	}
 	j.Header = NewHeader(h)

@@ -50,7 +50,7 @@ func TestCombiningParts(t *testing.T) {
 // newPart makes a stored part of "0123456789" with a strong tag, received at a second.
 func newPart(first, last int64, second int) *Entry {
 	e := &Entry{
-		Status: 206, Reason: "206 Partial Content", Header: NewHeader(http.Header{"Etag": {`"a"`}, "Content-Range": {"old"}, "Content-Length": {"old"}}),
+		Status: 206, Line: NewStatusLine(206, "206 Partial Content", "", 0, 0), Header: NewHeader(http.Header{"Etag": {`"a"`}, "Content-Range": {"old"}, "Content-Length": {"old"}}),
 		Received: time.Unix(1_700_000_000+int64(second), 0), Part: &ContentRange{First: first, Last: last, Complete: 10}, Body: Content{Bytes: []byte("0123456789")[first : last+1]},
 	}
 	e.Derive()
@@ -78,8 +78,8 @@ func TestVariantsCombineParts(t *testing.T) {
 		t.Fatalf("%d entries, %d %v, %s", len(s.Entries), e.Status, e.Header, e.Body.Bytes)
 	}
 	whole := s.With(newPart(7, 9, 2), 10).Entries[0]
-	if whole.Part != nil || whole.Status != 200 || whole.Reason != "200 OK" || whole.Header.Get("Content-Range") != "" || whole.Header.Get("Content-Length") != "10" || string(whole.Body.Bytes) != "0123456789" {
-		t.Fatalf("%d %s %v", whole.Status, whole.Reason, whole.Header)
+	if whole.Part != nil || whole.Status != 200 || whole.Line.Reason != "200 OK" || whole.Header.Get("Content-Range") != "" || whole.Header.Get("Content-Length") != "10" || string(whole.Body.Bytes) != "0123456789" {
+		t.Fatalf("%d %s %v", whole.Status, whole.Line.Reason, whole.Header)
 	}
 	if after := (&Variants{Entries: []*Entry{whole}}).With(newPart(2, 3, 3), 10); after.Entries[0] != whole {
 		t.Error("a part replaces the whole that it is a part of")

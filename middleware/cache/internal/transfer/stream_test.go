@@ -19,8 +19,8 @@ import (
 
 func entry(size int64) *stored.Entry {
 	e := &stored.Entry{
-		URL: "http://h/a?secret=value", Status: 200, Reason: "200 OK", Proto: "HTTP/1.1", Major: 1, Minor: 1,
-		Header: stored.NewHeader(http.Header{"Etag": {`"v"`}}), Trailer: stored.NewHeader(http.Header{"X-End": {"1"}}), Tags: []invalidation.Tag{{1}},
+		URL: "http://h/a?secret=value", Status: 200, Line: stored.NewStatusLine(200, "200 OK", "HTTP/1.1", 1, 1),
+		Header: stored.NewHeader(http.Header{"Etag": {`"v"`}}), Ending: stored.NewEnding(stored.NewHeader(http.Header{"X-End": {"1"}}), ""), Tags: []invalidation.Tag{{1}},
 		Selectors: []stored.Selector{{Name: "Accept", Present: true, Value: "x", Raw: "x"}},
 		Body:      stored.Content{Bytes: make([]byte, size)},
 		Requested: time.Unix(1000, 1), Received: time.Unix(1001, 2), InitialAge: time.Second, Rules: stored.Rules{Lifetime: time.Minute},
