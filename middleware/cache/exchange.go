@@ -58,23 +58,50 @@ type exchange struct {
 
 // newExchange makes the exchange of a request that the first lookup has not answered. The key is copied: its bytes are the caller's, who uses them again.
 func (l *layer) newExchange(r *http.Request, a *rfc9111.Request, key []byte, f lookup, now time.Time) *exchange {
-	made := &struct {
-		exchange
-		parsed rfc9111.Request
-		first  sending
-	}{exchange: exchange{layer: l, request: r, ownKey: string(key)}, parsed: *a}
+	var made *exchangeRoom
+	if f.Variants == nil {
+		made = new(exchangeRoom)
+	} else { // it may validate
+		both := new(struct {
+			exchangeRoom
+			first validation
+		})
+		made = &both.exchangeRoom
+		made.first.answer.validation = &both.first
+	}
 	x := &made.exchange
-	x.parsed, x.room = &made.parsed, &made.first
+	*x, made.parsed = exchange{layer: l, request: r, ownKey: string(key), parsed: &made.parsed, room: &made.first}, *a
 	x.found(&f, now)
 	return x
 }
 
+// exchangeRoom is what all exchanges need, in one piece of memory.
+type exchangeRoom struct {
+	exchange
+	parsed rfc9111.Request
+	first  sending
+}
+
 // A sending is one request to the origin with what comes back, in the memory of the exchange: most exchanges send one.
 type sending struct {
-	conditional http.Request // if it is one
-	offered     [1]string    // room for its If-None-Match
-	watch       watch
-	answer      originResponse
+	watch  watch
+	answer originResponse
+}
+
+// A validation is what a request needs beside that if it is conditional.
+type validation struct {
+	request http.Request
+	offered [1]string     // room for its If-None-Match
+	merged  http.Response // the stored response that the origin confirms, brought up to date
+	lines   [12]string    // room for its header
+}
+
+// validating returns the memory for a validation. What a HEAD confirms needs it, too.
+func (p *originResponse) validating() *validation {
+	if p.validation == nil {
+		p.validation = new(validation)
+	}
+	return p.validation
 }
 
 // sending returns memory for a request that is to be sent. That of an earlier one may still be in use: a transport can write after it has answered.
@@ -146,9 +173,10 @@ func (x *exchange) fetch(d rfc9111.Decision) (*http.Response, error) {
 	case d.Action == rfc9111.Validate && x.mayValidate():
 		// A copy with a header of its own: the caller's request is not to be changed, and what is sent must stay as it is while the layers below use it.
 		s := x.sending()
-		r := &s.conditional
+		v := s.answer.validating()
+		r := &v.request
 		*r = *x.request
-		r.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, x.parsed, &s.offered)
+		r.Header = rfc9111.ConditionalHeader(x.request.Header, x.selected, x.variants.Entries, x.parsed, &v.offered)
 		x.room = s // for send
 		return x.send(r, d)
 	case d.Action == rfc9111.Complete && x.mayComplete():

@@ -23,8 +23,7 @@ type originResponse struct {
 	unstored            string              // why it is not stored, or empty; see noteNotStored
 	tagged              int                 // how many tags of the program it has
 	tagRoom             [8]invalidation.Tag // the first half for what it makes invalid, the second for what it is stored under
-	merged              http.Response       // the stored response that it confirms, brought up to date
-	lineRoom            [12]string          // for the header of that
+	validation          *validation         // nil unless it is in use, or will be
 }
 
 // notFinal is why the answer to an upgrade is not stored.

@@ -67,8 +67,9 @@ func (p *originResponse) refetch(d rfc9111.Decision, why string) (*http.Response
 // kept reports whether the update is stored, may whether it may be.
 func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may bool) {
 	c := p.cache
-	merged := &p.merged
-	*merged = http.Response{StatusCode: old.Status, ContentLength: old.Body.Size(), Header: rfc9111.FreshenedHeader(old.Header, p.Header, p.received, p.lineRoom[:])}
+	v := p.validating()
+	v.merged = http.Response{StatusCode: old.Status, ContentLength: old.Body.Size(), Header: rfc9111.FreshenedHeader(old.Header, p.Header, p.received, v.lines[:])}
+	merged := &v.merged
 	judged := c.judge(p.request, merged, rfc9111.InitialAge(merged.Header, p.requested, p.received), p.received)
 	judged.Confirmed, judged.Carried = true, judged.Carried|p.watch.carries()
 	reason, _ := rfc9111.Storable(&judged, &c.policy)
