@@ -47,8 +47,9 @@ type ResourceStrategy interface {
 // Requests with different credentials never share a response, nor does one with credentials and one without. It allocates nothing.
 //
 // Credentials are the header fields that redact.IsSecretHeader knows (Authorization, Cookie, X-Api-Key, the token fields of vendors), in any spelling,
-// and the userinfo of the URL, which net/http sends as Authorization. A signature changes with each request, so only the key that it names counts,
-// as in SigV4, Digest, OAuth 1.0 and HTTP Message Signatures (RFC 9421). A request whose signature names no key, as with NTLM, has no cache key.
+// and the userinfo of the URL, which net/http sends as Authorization. A signature changes with each request, so the key that it names counts in its place,
+// as in SigV4, Digest, OAuth 1.0 and HTTP Message Signatures (RFC 9421), and beside it each parameter of the field that is not known to change with each request,
+// such as a nonce. A request whose signature names no key, as with NTLM, has no cache key.
 //
 // A client that sends a new cookie with each request never gets a hit. If it acts for one user only, use [SingleUser].
 func Default() Strategy {

@@ -35,12 +35,19 @@ var colons = []string{"apiauth", "aws", "goog1", "oss", "obs", "qbox", "qiniu", 
 // handshakes lists the schemes whose tokens are valid for one request or connection and do not name their principal in clear.
 var handshakes = []string{"hoba", "kerberos", "mutual", "negotiate", "ntlm"}
 
-// signatures and keyIDs are names of parameters, in lower case and without dashes and underscores.
+// signatures, keyIDs and changing are names of parameters, in lower case and without dashes, underscores and dots.
+// A key is named by at least one of keyIDs. Any other parameter says who asks as well, unless it is known to change with each request:
+// one key may sign for many users, who are told apart by a parameter of which nothing is known here.
 var (
-	signatures = []string{"hmac", "mac", "oauthsignature", "qsignature", "response", "sig", "sign", "signature"}
-	keyIDs     = []string{
+	signatures = []string{"hmac", "mac", "oauthsignature", "passworddigest", "qsignature", "response", "sig", "sign", "signature"}
+	changing   = []string{
+		"alg", "algorithm", "bodyhash", "cnonce", "created", "date", "expires", "hash", "headers", "nc", "nonce", "noncestr", "oauthbodyhash", "oauthnonce",
+		"oauthsignaturemethod", "oauthtimestamp", "oauthversion", "opaque", "qheaderlist", "qkeytime", "qop", "qsignalgorithm", "qsigntime", "qurlparamlist",
+		"requestid", "salt", "signaturemethod", "signedheaders", "time", "timestamp", "ts", "uri", "version",
+	}
+	keyIDs = []string{
 		"access", "accesskey", "accesskeyid", "accesstoken", "akid", "apikey", "appid", "clientid", "clienttoken", "credential", "id", "key", "keyid", "kid",
-		"oauthconsumerkey", "oauthtoken", "qak", "realm", "username",
+		"oauthconsumerkey", "oauthtoken", "qak", "username",
 	}
 )
 
@@ -62,7 +69,7 @@ func authorization(value string) (string, sense) {
 	}
 	ids, signed := parameters(rest)
 	switch {
-	case signed && len(ids) == 0, signed && onlyRealm(ids):
+	case signed && len(ids) == 0:
 		return "", unnamed
 	case signed:
 		return scheme + "\x00" + strings.Join(ids, "\x00"), keyID
@@ -75,10 +82,9 @@ func authorization(value string) (string, sense) {
 	return "", unnamed
 }
 
-func onlyRealm(ids []string) bool { return len(ids) == 1 && strings.HasPrefix(ids[0], "realm=") }
-
-// parameters returns the parameters that name a key, in a fixed order, and reports whether there is one that is a signature.
+// parameters returns the parameters that say who asks, in a fixed order, if one of them names a key, and reports whether there is one that is a signature.
 func parameters(s string) (ids []string, signed bool) {
+	keys := 0
 	for s != "" {
 		var param string
 		param, s = cut(s)
@@ -90,12 +96,19 @@ func parameters(s string) (ids []string, signed bool) {
 		switch {
 		case slices.Contains(signatures, name):
 			signed = true
+			continue
+		case slices.Contains(changing, name):
+			continue
 		case name == "credential":
 			value, _, _ = strings.Cut(value, "/") // without the day, the region and the service of AWS
-			ids = append(ids, name+"="+value)
-		case slices.Contains(keyIDs, name):
-			ids = append(ids, name+"="+value)
 		}
+		if slices.Contains(keyIDs, name) {
+			keys++
+		}
+		ids = append(ids, name+"="+value)
+	}
+	if keys == 0 {
+		return nil, signed
 	}
 	slices.Sort(ids)
 	return ids, signed
@@ -127,17 +140,25 @@ func plainLower(r rune) rune {
 	return r
 }
 
-// inputs returns the keys that Signature-Input names (RFC 9421 §2.3).
+// inputs returns the keys that Signature-Input names, and the tags of the application beside them (RFC 9421 §2.3).
 func inputs(value string) (string, sense) {
 	var ids []string
+	keys := 0
 	for s := value; s != ""; {
 		var param string
 		param, s = cut(s)
-		if name, id, ok := strings.Cut(param, "="); ok && field.EqualFold(field.TrimOWS(name), "keyid") && id != "" {
+		name, id, ok := strings.Cut(param, "=")
+		name = field.TrimOWS(name)
+		switch {
+		case !ok || id == "":
+		case field.EqualFold(name, "keyid"):
 			ids = append(ids, id)
+			keys++
+		case field.EqualFold(name, "tag"):
+			ids = append(ids, "tag="+id)
 		}
 	}
-	if len(ids) == 0 {
+	if keys == 0 {
 		return "", unnamed
 	}
 	slices.Sort(ids)
