@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/plyhttp/ply/middleware/cache/internal/memory"
 	"github.com/plyhttp/ply/middleware/cache/internal/stored"
@@ -26,8 +27,20 @@ type MemoryOptions struct {
 // It is safe for concurrent use, and readers wait for no lock. Make one with [NewMemory]: the zero Memory cannot be used.
 //
 // As the Store of a cache it keeps responses as they are served. It is a [store.Store] as well, for what stands between it and a cache, such as [store.Encrypted].
-// Only then it holds records, and returns errors.
-type Memory struct{ lru *memory.Store }
+// Only then it holds records, and returns errors. A private and a shared cache need a Memory each: [New] refuses to have both keep responses in one.
+type Memory struct {
+	lru  *memory.Store
+	kind atomic.Int32 // of the caches whose responses it keeps, once there is one
+}
+
+// takes reports whether m may keep the responses of a cache of this kind: its keys are those of a cache of the other kind, too.
+func (m *Memory) takes(shared bool) bool {
+	kind := int32(1)
+	if shared {
+		kind = 2
+	}
+	return m.kind.CompareAndSwap(0, kind) || m.kind.Load() == kind
+}
 
 // NewMemory returns an empty store.
 func NewMemory(o MemoryOptions) *Memory {
@@ -35,7 +48,7 @@ func NewMemory(o MemoryOptions) *Memory {
 	if o.Evicted != nil {
 		evicted = func(e *stored.Entry) { o.Evicted(&Entry{stored: e}) }
 	}
-	return &Memory{memory.New(o.MaxBytes, o.MaxEntries, evicted)}
+	return &Memory{lru: memory.New(o.MaxBytes, o.MaxEntries, evicted)}
 }
 
 // Bytes returns how many bytes are taken.

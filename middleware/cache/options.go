@@ -223,7 +223,13 @@ func (o *Options) check() error {
 	if o.VaryHashKey != nil && len(o.VaryHashKey) < 16 {
 		return optionError("VaryHashKey", "has less than 16 bytes: give as many random ones, or nil")
 	}
-	return o.checkLists()
+	if err := o.checkLists(); err != nil {
+		return err
+	}
+	if m, ok := o.Store.(*Memory); ok && !m.takes(o.Shared) {
+		return optionError("Store", "is a Memory that keeps the responses of a private cache, or of a shared one, for caches of the other kind: give each kind a Memory of its own")
+	}
+	return nil
 }
 
 // checkLists refuses elements of Methods, Statuses and TargetedFields.

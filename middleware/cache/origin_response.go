@@ -18,7 +18,7 @@ type originResponse struct {
 	requested, received time.Time
 	began               invalidation.Moment // the request's, in the history of invalidations
 	followed            bool                // it is the answer of another URI
-	apart               string              // why requests with the same key must not share it: their connections may be other ones. Empty if they may
+	apart               string              // why requests with the same key must not share it: their connections may be other ones, or it completes what is for all. Empty if they may
 	foreseen            *foreseen           // nothing is stored, and this is known beforehand; see ExplainResponse. Nil of a real response
 	unstored            string              // why it is not stored, or empty; see noteNotStored
 	tagged              int                 // how many tags of the program it has
@@ -32,8 +32,9 @@ const notFinal = "status not final"
 // handle returns the caller's answer: the response, or a stored one that it confirms or fails to replace.
 func (p *originResponse) handle(d rfc9111.Decision) (*http.Response, error) {
 	if p.inflight != nil {
-		p.inflight.status, p.inflight.apart = p.StatusCode, p.apart != ""
+		p.inflight.status = p.StatusCode
 	}
+	p.setApart(p.apart)
 	switch {
 	case p.StatusCode == http.StatusSwitchingProtocols:
 		p.report(accounting{counter: &p.cache.stats.bypassed})
@@ -53,6 +54,13 @@ func (p *originResponse) handle(d rfc9111.Decision) (*http.Response, error) {
 		}
 	}
 	return p.passOn(d, p.StatusCode), nil
+}
+
+// setApart notes why the answer is for its caller alone, if it is.
+func (p *originResponse) setApart(why string) {
+	if p.apart = why; p.inflight != nil {
+		p.inflight.apart = why != ""
+	}
 }
 
 // passOn gives the response to the caller, and to the store what may be stored. status is what the origin sent, which a completed part is no more.

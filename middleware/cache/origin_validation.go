@@ -92,6 +92,10 @@ func (p *originResponse) freshen(old *stored.Entry) (e *stored.Entry, kept, may 
 		return e, false, false
 	}
 	if reason == "" {
+		if why := rfc9111.UnstorableUpdate(p.Header, judged.Carried, &c.policy); why != "" {
+			c.traceNotStored(p.request, why) // what is stored stays as it is
+			return e, false, false
+		}
 		reason = p.index(e, merged.Header)
 	}
 	if reason != "" {

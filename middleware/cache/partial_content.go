@@ -42,6 +42,9 @@ func (p *originResponse) completed(d rfc9111.Decision) (*http.Response, error) {
 		io.Closer
 	}{io.MultiReader(bodies...), closers{p.Body, have}}
 	sent := p.Header
+	if why := rfc9111.UnstorableUpdate(sent, rfc9111.CarriedBy(p.request)|p.watch.carries(), &p.cache.policy); why != "" && p.apart == "" {
+		p.setApart(why)
+	}
 	p.Header = rfc9111.FreshenedHeader(part.Header, sent, p.received, nil)
 	rfc9111.AddCookies(p.Header, sent)
 	delete(p.Header, "Content-Range")

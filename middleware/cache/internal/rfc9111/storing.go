@@ -85,14 +85,34 @@ func unstorableDirective(c *Candidate, d *field.Response, p *Policy) string {
 		return "no-store"
 	case p.Shared && d.Private:
 		return "private"
-	case p.Shared && c.Carried&authorizationCarried != 0 && !shareable(d) && !d.MustRevalidate:
+	case p.Shared:
+		return unstorableCredentials(c.Carried, d)
+	}
+	return ""
+}
+
+// unstorableCredentials says why a shared cache must not store a response to a request with these credentials, or is empty (RFC 9111 §3.5).
+func unstorableCredentials(sent Carried, d *field.Response) string {
+	switch {
+	case shareable(d):
+	case sent&authorizationCarried != 0 && !d.MustRevalidate:
 		return "authorization, and the response is not marked as shareable"
-	case p.Shared && c.Carried&cookieCarried != 0 && !shareable(d):
+	case sent&cookieCarried != 0:
 		return "cookie, and the response is not marked as shareable"
-	case p.Shared && c.Carried&OtherCarried != 0 && !shareable(d):
+	case sent&OtherCarried != 0:
 		return "credentials, and the response is not marked as shareable"
 	}
 	return ""
+}
+
+// UnstorableUpdate says why a response that brings a stored one up to date, or completes it, must not change what is stored, or is empty. In a shared cache it needs
+// the permission that a response of its own would need: what it says may be about the one who asked, whatever the stored response permits (RFC 9111 §3.5).
+func UnstorableUpdate(h http.Header, sent Carried, p *Policy) string {
+	if !p.Shared || sent == 0 {
+		return ""
+	}
+	d, _ := field.Controlling(h, p.Targeted)
+	return unstorableCredentials(sent, &d)
 }
 
 // shareable reports whether the server allows a response to a request with credentials to be reused for other requests (RFC 9111 §3.5).

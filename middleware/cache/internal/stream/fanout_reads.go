@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// scratches are small buffers for single reads.
+// scratches are small buffers for single reads. They are zero: a body that says it has read more than it has must not show what another one has read.
 var scratches = sync.Pool{New: func() any { return new([ScratchSize]byte) }}
+
+func putScratch(scratch *[ScratchSize]byte) {
+	clear(scratch[:])
+	scratches.Put(scratch)
+}
 
 // ScratchSize is the size of a small buffer, and the least room in the copy that is worth a read of its own.
 const ScratchSize = 4 << 10
@@ -102,7 +107,7 @@ func (s *FanOut) read() (int, error) {
 	var scratch *[ScratchSize]byte
 	if dst == nil {
 		scratch = scratches.Get().(*[ScratchSize]byte)
-		defer scratches.Put(scratch)
+		defer putScratch(scratch)
 		dst = scratch[:]
 	}
 	// The last reader may leave while this blocks: Finish sets over, cancels, and take then ignores what was read.
