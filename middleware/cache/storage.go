@@ -116,7 +116,7 @@ func (c *Cache) commit(ctx context.Context, x *exchange, given *stored.Entry, be
 	var err error
 	if c.durable == nil {
 		c.adoptFor(x.request, []byte(x.storeKey))
-		err = c.store.Update(ctx, x.storeKey, x.placing(e, began, now))
+		err = c.memory.Update(ctx, x.storeKey, x.placing(e, began, now))
 	} else {
 		e, err = c.addDurable(ctx, x, given, func(e *stored.Entry) func(*stored.Variants) *stored.Variants { return x.placing(e, began, now) })
 	}

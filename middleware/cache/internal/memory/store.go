@@ -77,12 +77,12 @@ func (m *Store) peek(key string) *slot {
 	return m.shard(hash).index.find(hash, key)
 }
 
-// Update replaces what is stored under key.
+// Update replaces what is stored under key. It keeps nothing of change, so that of a caller who calls it directly takes no allocation.
 func (m *Store) Update(_ context.Context, key string, change func(*stored.Variants) *stored.Variants) error {
 	hash := maphash.String(m.seed, key)
-	u := update{key: key, hash: hash, change: change, shard: m.shard(hash)}
+	u := update{key: key, hash: hash, shard: m.shard(hash)}
 	for {
-		evicted, err := m.attempt(&u)
+		evicted, err := m.attempt(&u, change)
 		m.tell(evicted)
 		if err != errNoRoom {
 			return err
@@ -95,11 +95,10 @@ func (m *Store) Update(_ context.Context, key string, change func(*stored.Varian
 
 // update is one call of that method.
 type update struct {
-	key    string
-	hash   uint64
-	change func(*stored.Variants) *stored.Variants
-	shard  *shard
-	alone  bool // no other shard has anything to give
+	key   string
+	hash  uint64
+	shard *shard
+	alone bool // no other shard has anything to give
 }
 
 // errNoRoom says that room must be made in other shards.
@@ -119,7 +118,7 @@ func (m *Store) tell(evicted []*stored.Variants) {
 }
 
 // attempt tries an update with the room that its shard has or can make. If that is not enough, it returns errNoRoom.
-func (m *Store) attempt(u *update) (evicted []*stored.Variants, err error) {
+func (m *Store) attempt(u *update, change func(*stored.Variants) *stored.Variants) (evicted []*stored.Variants, err error) {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
 	old := u.shard.index.find(u.hash, u.key)
@@ -127,7 +126,7 @@ func (m *Store) attempt(u *update) (evicted []*stored.Variants, err error) {
 	if old != nil {
 		before = old.set
 	}
-	after := u.change(before)
+	after := change(before)
 	if after == before {
 		return nil, nil
 	}
