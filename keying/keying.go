@@ -77,6 +77,10 @@ func (perPrincipal) AppendSearchKey(dst []byte, bare, r *http.Request) ([]byte, 
 // A cache that has read the header already uses it to skip another search for credentials.
 func (perPrincipal) AnonymousKey() string { return anonymous }
 
+// KeysCookies reports that requests with equal keys have the same cookies.
+// A cache need not compare them once more for a response that varies on them.
+func (perPrincipal) KeysCookies() bool { return true }
+
 // SingleUser returns the strategy for a client that acts for one user: the target URI and nothing else.
 // Requests share responses whatever their credentials are, as RFC 9111 lets private caches do,
 // unless the Vary of a response separates them. It allocates nothing.
@@ -253,6 +257,14 @@ func (s *composed) Mutates(r *http.Request) bool { return s.graphQL != nil && s.
 
 // ReadsGraphQL reports whether Mutates can be true.
 func (s *composed) ReadsGraphQL() bool { return s.graphQL != nil }
+
+// KeysCookies reports whether requests with equal keys have the same cookies: whether the credentials are a part.
+func (s *composed) KeysCookies() bool {
+	return slices.ContainsFunc(s.parts, func(part Part) bool {
+		p, ok := part.(principalPart)
+		return ok && p.name == nil
+	})
+}
 
 // KeysContent reports whether the key includes the request's content.
 // If it does not, the cache adds the content of a QUERY request itself (RFC 10008 §2.7).

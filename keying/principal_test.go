@@ -78,3 +78,43 @@ func TestCredentialUnderAnySpellingIsNotAnonymous(t *testing.T) {
 		}
 	}
 }
+
+// Strategies that say so tell cookies apart, and no others say so.
+func TestKeysCookies(t *testing.T) {
+	named := keying.Principal(func(*http.Request) (string, error) { return "all", nil })
+	for name, test := range map[string]struct {
+		s    keying.Strategy
+		want bool
+	}{
+		"Default":                      {keying.Default(), true},
+		"New":                          {keying.New(), true},
+		"New of a URL":                 {keying.New(keying.URL(keying.URLOptions{Sort: true})), true},
+		"the credentials":              {keying.New(keying.Principal(nil)), true},
+		"a name":                       {keying.New(named), false},
+		"a name and the credentials":   {keying.New(named, keying.Principal(nil)), true},
+		"none":                         {keying.New(keying.IgnoreCredentials()), false},
+		"none but the field":           {keying.New(keying.IgnoreCredentials(), keying.Header("Cookie")), false},
+		"SingleUser":                   {keying.SingleUser(), false},
+		"a function that does by rest": {keying.Func(keying.Default().AppendKey), false},
+	} {
+		says, ok := test.s.(interface{ KeysCookies() bool })
+		if got := ok && says.KeysCookies(); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
+		if !test.want {
+			continue
+		}
+		seen := map[string]int{}
+		for i, lines := range [][]string{nil, {}, {""}, {"a"}, {"b"}, {"a", "b"}, {"b", "a"}, {"a, b"}, {"ab"}, {"a", ""}} {
+			r := request(t, "GET http://h/a")
+			if lines != nil {
+				r.Header["Cookie"] = lines
+			}
+			k := key(t, test.s, r)
+			if j, ok := seen[k]; ok {
+				t.Errorf("%s: cookies %d and %d have one key", name, i, j)
+			}
+			seen[k] = i
+		}
+	}
+}

@@ -45,6 +45,7 @@ type Cache struct {
 	wholeURI    bool                     // the strategy never takes two URIs for the same
 	content     keying.Part              // the content of a request, for keys that have none
 	keysContent bool                     // the strategy keys content itself
+	keysCookies bool                     // requests with equal keys have the same cookies
 	mutates     func(*http.Request) bool // see unsafe.go; nil if the strategy does not read GraphQL
 	unsafe      func(*http.Request) bool // see Options.Unsafe
 
@@ -90,6 +91,9 @@ func New(o Options) (*Cache, error) {
 	}
 	if keyed, ok := c.key.(interface{ KeysContent() bool }); ok {
 		c.keysContent = keyed.KeysContent()
+	}
+	if keyed, ok := c.key.(interface{ KeysCookies() bool }); ok {
+		c.keysCookies = keyed.KeysCookies()
 	}
 	c.anonymous, c.byURI = anonymousKeyOf(c.key)
 	c.mutates, c.unsafe = mutationsOf(c.key), o.Unsafe

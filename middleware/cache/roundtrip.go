@@ -58,6 +58,8 @@ func (c *Cache) read(a *rfc9111.Request, r *http.Request, below *connection.Chai
 	choices := chosen(in)
 	a.Path, a.Principal, a.Named, a.Traced = connection.PathOf(below, in).For(r.URL.Scheme), in.Principal, in.Named(), len(choices.traces) > 0
 	a.Read(c.modeFor(choices), r, &c.policy)
+	// Where a principal is named, cookies that a layer vouches for are not in the key.
+	a.CookieKeyed = c.keysCookies && a.Credentials && in.Principal == "" && len(r.Header["Cookie"]) == 1
 	if choices.fresh {
 		demandFresh(a)
 	}

@@ -23,6 +23,7 @@ type Request struct {
 	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
 	resumesStream            bool // the request takes up an event stream (HTML §9.2.4, Last-Event-ID)
 	Credentials              bool // the request has credentials; see package credential
+	CookieKeyed              bool // its one line of Cookie is in its key: what is found under that was stored for a request with the same line
 	Override                 bool // the request names another method than its own
 	plain                    bool // neither the header nor a mode asks anything of the cache
 

@@ -62,8 +62,36 @@ func TestARespelledFieldIsNotRecognised(t *testing.T) {
 		{http.Header{"Accept": {"a"}, "Accept-Language": {"en"}, "ACCEPT-language": {"fr"}}, false},
 		{http.Header{"Accept": {"a"}, "Accept-Language": {"en"}, "accept": {"b"}}, false},
 	} {
-		if got := e.Recognises(test.h); got != test.want {
+		if got := e.Recognises(test.h, false); got != test.want {
 			t.Errorf("%v is recognised: %v, want %v", test.h, got, test.want)
+		}
+	}
+}
+
+// A response that was stored for the same cookie, as its key says, is found without the hash of that. Of several, the hash decides:
+// those of one cookie can have hashes of different keys.
+func TestACookieInTheKeyIsNotHashed(t *testing.T) {
+	entry := func(cookie string, key byte) *stored.Entry {
+		then := &http.Request{Header: http.Header{"Cookie": {cookie}}}
+		return &stored.Entry{Selectors: NewSelectors([]string{"Cookie"}, then, &stored.HashKey{key}), Status: 200}
+	}
+	r := &http.Request{Method: "GET", URL: &url.URL{Scheme: "http", Host: "h.test"}, Header: http.Header{"Cookie": {"a=1"}}}
+	foreign, own := entry("a=1", 1), entry("a=1", 2)
+	for name, test := range map[string]struct {
+		keyed   bool
+		entries []*stored.Entry
+		want    *stored.Entry
+	}{
+		"one":                             {true, []*stored.Entry{foreign}, foreign},
+		"one, and the cookie in no key":   {false, []*stored.Entry{foreign}, nil},
+		"two":                             {true, []*stored.Entry{foreign, own}, own},
+		"two, in the other order":         {true, []*stored.Entry{own, foreign}, own},
+		"two, and neither hash is known":  {true, []*stored.Entry{foreign, entry("a=1", 3)}, nil},
+		"another cookie in a key without": {false, []*stored.Entry{entry("a=2", 2)}, nil},
+	} {
+		a := Request{CookieKeyed: test.keyed}
+		if got := Select(&stored.Variants{Entries: test.entries}, &a, r, &stored.HashKey{2}); got != test.want {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

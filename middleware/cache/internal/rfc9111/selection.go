@@ -125,8 +125,10 @@ func Select(s *stored.Variants, a *Request, r *http.Request, key *stored.HashKey
 // recognised is the fast path of Select: it compares the raw selecting header fields, without bringing them into their normal form.
 // If all responses vary on the same fields, the request selects no other one.
 func recognised(s *stored.Variants, a *Request, r *http.Request) *stored.Entry {
+	// Of several, those of one cookie may have hashes of different keys, as after an import, and then the hash says which is the present one.
+	cookieKeyed := a.CookieKeyed && len(s.Entries) == 1
 	for _, e := range s.Entries {
-		if e.Search != nil || !e.Recognises(r.Header) || !enough(a, e) {
+		if e.Search != nil || !e.Recognises(r.Header, cookieKeyed) || !enough(a, e) {
 			continue
 		}
 		for _, other := range s.Entries {

@@ -42,9 +42,10 @@ func Respelled(request http.Header, name string) bool {
 }
 
 // Recognises reports whether the request has exactly the lines that the stored response's request had. It reads the names of the request's fields once.
-func (e *Entry) Recognises(request http.Header) bool {
+// If cookieKeyed is true, the one line of Cookie that the request has is known to be that of the other one, for their keys are the same.
+func (e *Entry) Recognises(request http.Header, cookieKeyed bool) bool {
 	for i := range e.Selectors {
-		if !e.Selectors[i].hasLine(request) {
+		if s := &e.Selectors[i]; !s.hasLine(request) && !(cookieKeyed && s.Present && s.Name == "Cookie") {
 			return false
 		}
 	}

@@ -31,13 +31,39 @@ func TestSelectorRecognisesTheSameLine(t *testing.T) {
 			t.Errorf("%s: %t, want %t", test.name, got, test.want)
 		}
 		for at, both := range [][]Selector{{test.selector, {Name: "Other"}}, {{Name: "Other"}, test.selector}, {test.selector}} {
-			if got := (&Entry{Selectors: both}).Recognises(test.request); got != test.want {
+			if got := (&Entry{Selectors: both}).Recognises(test.request, false); got != test.want {
 				t.Errorf("%s, in an entry, %d: %t, want %t", test.name, at, got, test.want)
 			}
 		}
 	}
-	if !(&Entry{}).Recognises(http.Header{"A": {"x"}}) {
+	if !(&Entry{}).Recognises(http.Header{"A": {"x"}}, false) {
 		t.Error("an entry that varies on nothing recognises each request")
+	}
+}
+
+// A key that has the cookie says which line the stored response's request had, if it had the field at all. It says nothing of other fields.
+func TestSelectorRecognisesACookieByItsKey(t *testing.T) {
+	cookie, accept := Selector{"Cookie", true, "hash", ""}, Selector{"Accept", true, "x", "x"}
+	one := http.Header{"Cookie": {"a=1"}, "Accept": {"x"}}
+	for name, test := range map[string]struct {
+		selectors []Selector
+		request   http.Header
+		want      bool
+	}{
+		"the cookie":                    {[]Selector{cookie}, one, true},
+		"beside another field":          {[]Selector{accept, cookie}, one, true},
+		"another field of another line": {[]Selector{{"Accept", true, "y", "y"}, cookie}, one, false},
+		"another secret field":          {[]Selector{{"Authorization", true, "hash", ""}}, one, false},
+		"stored without a cookie":       {[]Selector{{"Cookie", false, "", ""}}, one, false},
+		"two spellings":                 {[]Selector{cookie}, http.Header{"Cookie": {"a=1"}, "cookie": {"b=2"}}, false},
+	} {
+		e := &Entry{Selectors: test.selectors}
+		if got := e.Recognises(test.request, true); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
+		if test.want && e.Recognises(test.request, false) {
+			t.Errorf("%s: recognised by a key that does not have the cookie", name)
+		}
 	}
 }
 
