@@ -83,6 +83,31 @@ func TestSecretsAreInNoKeyOrRecord(t *testing.T) {
 	})
 }
 
+// A key that has the cookie finds what varies on it, whatever secret its hash was made with. Under any other key the hash decides.
+func TestSecretsCookieInTheKeyNeedsNoHash(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			key  keying.Strategy
+			want []string
+		}{
+			"Default":    {keying.Default(), []string{"miss", "hit", "hit"}},
+			"New":        {keying.New(), []string{"miss", "hit", "hit"}},
+			"SingleUser": {keying.SingleUser(), []string{"miss", "hit", "miss"}},
+		} {
+			m := storetest.NewMap(1 << 24)
+			var outcomes []string
+			for _, secret := range []string{"sixteen bytes of a", "sixteen bytes of a", "sixteen bytes of b"} {
+				g := newRig(t, says("x", "Cache-Control: private, max-age=60", "Vary: Cookie"), cache.Options{Store: m, Key: test.key, VaryHashKey: []byte(secret)})
+				have, _ := g.get(url, "Cookie: a=1")
+				outcomes = append(outcomes, have.Outcome)
+			}
+			if !slices.Equal(outcomes, test.want) {
+				t.Errorf("%s: got %v, want %v", name, outcomes, test.want)
+			}
+		}
+	})
+}
+
 // The user's own secret is not in the store, and what varies on credentials is found by all who have the same.
 func TestSecretsVaryHashKeyIsNotStored(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
