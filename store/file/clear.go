@@ -16,6 +16,12 @@ func (s *Store) Clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { // also after an error: some shards may have been moved away
+		select {
+		case s.cleared <- struct{}{}:
+		default: // the sweeper has not begun with the last ones: it takes these along
+		}
+	}()
 	for shard := range shards {
 		moved := false
 		err := s.locked(ctx, p, shard, func(h *lockedShard) (err error) {
@@ -30,10 +36,6 @@ func (s *Store) Clear(ctx context.Context) error {
 		if err != nil {
 			return wrap("clear", err)
 		}
-	}
-	select {
-	case s.cleared <- struct{}{}:
-	default: // the sweeper has not begun with the last ones: it takes these along
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -235,4 +236,94 @@ func TestClearMayFailAtEveryOperation(t *testing.T) {
 			}
 		}
 	}
+}
+
+// faulty is a file system some of whose operations are another function.
+type faulty struct {
+	filesystem
+	mkdir  func(name string) error
+	rename func(from, to string) error
+	scan   func(name string) error // after the directory was opened
+}
+
+func (f faulty) Mkdir(name string) error {
+	if f.mkdir != nil {
+		if err := f.mkdir(name); err != nil {
+			return err
+		}
+	}
+	return f.filesystem.Mkdir(name)
+}
+
+func (f faulty) Rename(from, to string) error {
+	if f.rename != nil {
+		if err := f.rename(from, to); err != nil {
+			return err
+		}
+	}
+	return f.filesystem.Rename(from, to)
+}
+
+func (f faulty) Scan(name string) (scanner, error) {
+	s, err := f.filesystem.Scan(name)
+	if err == nil && f.scan != nil {
+		err = f.scan(name)
+	}
+	return s, err
+}
+
+func openFaulty(t *testing.T, dir string, f *faulty) *Store {
+	t.Helper()
+	s, err := open(dir, Options{}, func(dir string) (fs filesystem, err error) {
+		f.filesystem, err = openRoot(dir)
+		return f, err
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	<-s.swept
+	return s
+}
+
+// Clear is what makes room on a full disk. There, the directories that take the place of those which were moved away can be made only when these have been removed.
+func TestClearOnAFullDisk(t *testing.T) {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		dir := t.TempDir()
+		f := &faulty{mkdir: func(name string) error {
+			if len(movedAway(t, dir)) > 0 {
+				return &os.PathError{Op: "mkdir", Path: name, Err: full}
+			}
+			return nil
+		}}
+		s := openFaulty(t, dir, f)
+		for i := range 8 {
+			mustPut(t, s, fmt.Sprint("k-", i), store.Record{Data: []byte("x")})
+		}
+		require.NoError(t, s.Clear(t.Context()), full)
+		n, _, err := s.Size(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, n)
+		checkDir(t, dir, s, full.Error())
+	}
+}
+
+// What a Clear has moved away that then failed, or whose context has ended, is removed, too, before Close returns.
+func TestCloseRemovesWhatAClearHasBegun(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &faulty{}
+	s := openFaulty(t, dir, f)
+	for i := range 8 {
+		mustPut(t, s, fmt.Sprint("k-", i), store.Record{Data: []byte("x")})
+	}
+	moved := 0
+	f.rename = func(from, _ string) error {
+		if moved++; moved == 3 {
+			cancel()
+		}
+		return nil
+	}
+	require.ErrorIs(t, s.Clear(ctx), context.Canceled)
+	require.Equal(t, 3, moved)
+	require.NoError(t, s.Close())
+	require.Empty(t, movedAway(t, dir))
 }

@@ -449,3 +449,28 @@ func asUnprivileged(args []string) error {
 	}
 	return nil
 }
+
+// A shard may be moved away and removed between the moment in which Range or a sweep opens its directory, and the one in which it reads it. Where a directory that is open can be removed, that is no error.
+func TestAShardThatIsRemovedWhileItIsListed(t *testing.T) {
+	for name, list := range map[string]func(s *Store) error{
+		"Range": func(s *Store) error {
+			return s.Range(t.Context(), store.KindEntry, func(string, store.Record) bool { return true })
+		},
+		"DeleteExpired": func(s *Store) error {
+			_, err := s.DeleteExpired(t.Context(), time.Now().Add(2*time.Hour))
+			return err
+		},
+	} {
+		dir := t.TempDir()
+		f := &faulty{}
+		s := openFaulty(t, dir, f)
+		mustPut(t, s, "k", in(time.Hour))
+		removed := false
+		f.scan = func(shard string) error {
+			removed = true
+			return os.RemoveAll(filepath.Join(dir, shard))
+		}
+		require.NoError(t, list(s), name)
+		require.True(t, removed, name)
+	}
+}

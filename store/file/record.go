@@ -287,7 +287,7 @@ func (s *Store) change(ctx context.Context, key string, f func(h *lockedShard, n
 			}
 		case errors.Is(err, store.ErrConflict):
 			return store.ErrConflict
-		case errors.Is(err, syscall.ENOSPC) && p.removeCleared(): // now there may be room
+		case isFull(err) && p.removeCleared(): // now there may be room
 		default:
 			return wrap("write", err)
 		}
@@ -397,3 +397,8 @@ func (h *lockedShard) syncDir() error {
 }
 
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
+
+// isFull reports whether the disk has no room, or this user's share of it has none.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

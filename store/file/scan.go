@@ -41,6 +41,9 @@ func (p *place) scan(shard int, buffer []byte) (*scan, error) {
 	names, err := dir.Names()
 	if err != nil {
 		dir.Close()
+		if errors.Is(err, fs.ErrNotExist) { // it was moved away and removed since it was opened
+			return nil, nil
+		}
 		return nil, err
 	}
 	return &scan{place: p, shard: shard, dir: dir, names: names, first: buffer}, nil

@@ -88,11 +88,19 @@ func (h *lockedShard) openLock(name string) (handle, bool, error) {
 	if !errors.Is(err, fs.ErrNotExist) && !isNotDir(err) {
 		return f, made, err
 	}
-	dir := shardName(h.shard)
-	if err := removeOddDir(h.place.fs, dir); err != nil {
+	if err := removeOddDir(h.place.fs, shardName(h.shard)); err != nil {
 		return nil, false, err
 	}
-	if err := h.place.fs.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+	f, made, err = h.makeLock(name)
+	if isFull(err) && h.place.removeCleared() { // a directory takes room, too, which Clear may have moved away and not yet given back
+		f, made, err = h.makeLock(name)
+	}
+	return f, made, err
+}
+
+// makeLock opens or makes the lock file in a directory that it makes if it is not there.
+func (h *lockedShard) makeLock(name string) (handle, bool, error) {
+	if err := h.place.fs.Mkdir(shardName(h.shard)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, false, err
 	}
 	return openOrMake(h.place.fs, name)

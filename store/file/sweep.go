@@ -182,15 +182,12 @@ func (g *sweeping) look(ctx context.Context) error {
 			g.there.records++
 		}
 		used, why := g.why(h, err, path)
-		switch {
-		case why != "":
-			g.odd = g.odd || why == isNothing // its size is not known
-			g.removable = append(g.removable, path)
-		case err == nil:
-			g.due = min(g.due, dueOf(h.expires, h.owner != "", used))
-		case !errors.Is(err, fs.ErrNotExist):
-			g.unsure = true
+		if why == "" {
+			g.stays(h, err, used)
+			continue
 		}
+		g.odd = g.odd || why == isNothing // its size is not known
+		g.removable = append(g.removable, path)
 	}
 	return nil
 }
@@ -214,14 +211,30 @@ func (g *sweeping) correct(h *lockedShard) error {
 //	we: list, the record is over      they: put it again      we: lock, look again, leave it
 func (g *sweeping) remove(h *lockedShard, path string) error {
 	hd, err := readHead(g.place.fs, path)
-	_, why := g.why(hd, err, path)
+	used, why := g.why(hd, err, path)
 	if why == "" {
+		g.stays(hd, err, used)
 		return nil
 	}
 	if why == isOver { // by the second look: the first one may have been at another record
 		g.expired++
 	}
-	return h.drop(path)
+	if err = h.drop(path); err != nil && why == isNothing {
+		if info, e := g.place.fs.Lstat(path); e == nil && info.IsDir() {
+			return nil // it has something in it, and is not ours
+		}
+	}
+	return err
+}
+
+// stays notes when there will be something to do about a file that stays. h and err are what readHead has returned for it.
+func (g *sweeping) stays(h head, err error, used time.Time) {
+	switch {
+	case err == nil:
+		g.due = min(g.due, dueOf(h.expires, h.owner != "", used))
+	case !errors.Is(err, fs.ErrNotExist):
+		g.unsure = true
+	}
 }
 
 // foretell says in the slot when there will be something to remove.

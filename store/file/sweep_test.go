@@ -215,3 +215,48 @@ func TestDeleteExpiredWaitsForTheSweepOfOpen(t *testing.T) {
 	}
 	close(s.swept)
 }
+
+// A part whose owner comes while a sweep is about to remove it stays, and its own end counts: the owner may be in another shard, whose slot tells the sweep nothing.
+func TestSweepKnowsTheEndOfWhatItLeaves(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	<-s.swept
+	p, err := s.place()
+	require.NoError(t, err)
+	const shard = 7
+	part, owner := keysOfShard(shard, 1)[0], keysOfShard(shard+1, 1)[0]
+	body := in(time.Hour)
+	body.Kind, body.Owner = store.KindBody, owner
+	mustPut(t, s, part, body)
+	now := time.Now().Add(time.Minute)
+	g := &sweeping{place: p, shard: shard, now: now, partsBefore: now, due: never, stamp: rand.Uint64() | 1}
+	require.NoError(t, s.locked(t.Context(), p, shard, func(h *lockedShard) error { h.mark(g.stamp); return nil }))
+	require.NoError(t, g.look(t.Context()))
+	require.Len(t, g.removable, 1)
+	mustPut(t, s, owner, in(24*time.Hour))
+	require.NoError(t, s.locked(t.Context(), p, shard, func(h *lockedShard) error { return g.remove(h, g.removable[0]) }))
+	require.NoError(t, s.locked(t.Context(), p, shard, g.foretell))
+	checkDir(t, dir, s, "afterwards")
+	n, err := s.DeleteExpired(t.Context(), time.Now().Add(2*time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
+// A directory in the place of a record, with something in it, is not the store's own. It stays, and what is over beside it goes.
+func TestSweepPassesOverADirectoryInThePlaceOfARecord(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, Options{})
+	<-s.swept
+	const shard = 7
+	mine := filepath.Join(dir, shardName(shard), strings.Repeat("ab", 32), "of-mine")
+	for _, key := range keysOfShard(shard, 5) {
+		mustPut(t, s, key, in(time.Hour))
+	}
+	require.NoError(t, os.MkdirAll(mine, 0o700))
+	for _, want := range []int{5, 0} {
+		n, err := s.DeleteExpired(t.Context(), time.Now().Add(2*time.Hour))
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+		require.DirExists(t, mine)
+	}
+}
