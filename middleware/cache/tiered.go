@@ -7,6 +7,8 @@ import (
 // Tiered returns a store for [Options.Store] with two levels: l2, which processes may share, and l1 with decoded copies of it in this process's memory.
 // What is requested often is served from l1; what any process has stored is in l2 for all. New responses go to both.
 //
+// l1 holds copies of one database only: two that have different contents need a Memory each, or the copies of one would answer for the other.
+//
 // A copy is used without asking l2 for [Options.L1TTL]. If l2 is a [store.Notifier], a copy goes at once when another process changes the response
 // or invalidates it. What l2 does not have is not remembered: each miss asks l2 once.
 // A store does not tell of what it has changed itself: two caches of one process each need a Notifier of their own, opened twice.
