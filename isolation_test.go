@@ -141,12 +141,15 @@ func ownTransport(t *testing.T) http.RoundTripper {
 }
 
 // eachCache runs a test with every kind of cache, each with a URL of its own.
-func eachCache(t *testing.T, kept map[string]store.Store, origin string, o cache.Options, test func(t *testing.T, c *cache.Cache, url string)) {
+func eachCache(t *testing.T, kept map[string]keptBy, origin string, o cache.Options, test func(t *testing.T, c *cache.Cache, url string)) {
 	for _, shared := range []string{"private", "shared"} {
 		for name, s := range kept {
 			t.Run(shared+", "+name, func(t *testing.T) {
 				o := o
-				o.Shared, o.Store, o.StoreTimeout = shared == "shared", s, time.Minute // a busy disk is no miss
+				o.Shared, o.Store, o.StoreTimeout = shared == "shared", s.private, time.Minute // a busy disk is no miss
+				if o.Shared {
+					o.Store = s.shared
+				}
 				c, err := cache.New(o)
 				require.NoError(t, err)
 				t.Cleanup(func() { c.Close() })
@@ -156,12 +159,15 @@ func eachCache(t *testing.T, kept map[string]store.Store, origin string, o cache
 	}
 }
 
-// eachStore returns functions that open the stores of caches.
-func eachStore(t *testing.T) map[string]store.Store {
+// keptBy has the stores of a private and of a shared cache: a directory may be that of both, a Memory may not.
+type keptBy struct{ private, shared store.Store }
+
+func eachStore(t *testing.T) map[string]keptBy {
 	s, err := filestore.Open(t.TempDir(), filestore.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
-	return map[string]store.Store{"memory": cache.NewMemory(cache.MemoryOptions{}), "file": s}
+	memory := keptBy{cache.NewMemory(cache.MemoryOptions{}), cache.NewMemory(cache.MemoryOptions{})}
+	return map[string]keptBy{"memory": memory, "file": {s, s}}
 }
 
 func sendAs(t *testing.T, send func(*http.Request) (*http.Response, error), ctx context.Context, who, target string) (body string, s cache.Status) {
@@ -277,7 +283,7 @@ func TestIsolationKeepsWhatIsKeyed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer test.transport.CloseIdleConnections()
-			eachCache(t, map[string]store.Store{"memory": cache.NewMemory(cache.MemoryOptions{})}, test.origin, cache.Options{}, func(t *testing.T, c *cache.Cache, target string) {
+			eachCache(t, map[string]keptBy{"memory": {cache.NewMemory(cache.MemoryOptions{}), cache.NewMemory(cache.MemoryOptions{})}}, test.origin, cache.Options{}, func(t *testing.T, c *cache.Cache, target string) {
 				below := ply.HandlerFunc(func(r *http.Request) (*http.Response, error) {
 					return test.transport.RoundTrip(r.Clone(r.Context()))
 				})

@@ -142,9 +142,9 @@ GOFLAGS="${GOFLAGS:-} $race" "$bin/staticcheck" $modules
 # and the tests of several processes have many. go test runs a part of go vet, which has run.
 export GORACE="atexit_sleep_ms=0 ${GORACE:-}"
 step "test $race"
-go test $race -vet=off -timeout 9m $modules
+go test $race -vet=off -timeout 15m $modules
 step "test $race, with the libraries that people use beside ply"
-(cd internal/ecosystem && GOWORK=off go test $race -vet=off -timeout 9m ./...)
+(cd internal/ecosystem && GOWORK=off go test $race -vet=off -timeout 15m ./...)
 
 # fuzz builds one binary for a package and runs its targets one after the other. By default, go test spends up to a minute
 # on making an input smaller that reaches new code, which finds nothing: here it tries ten times.

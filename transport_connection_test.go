@@ -417,7 +417,7 @@ func TestRegisteredSchemesKeepResponsesApart(t *testing.T) {
 	defer s.Close()
 	for name, kept := range eachStore(t) {
 		t.Run(name, func(t *testing.T) {
-			c, err := cache.New(cache.Options{Store: kept, StoreTimeout: time.Minute})
+			c, err := cache.New(cache.Options{Store: kept.private, StoreTimeout: time.Minute})
 			require.NoError(t, err)
 			defer c.Close()
 			over := func(who string) *http.Client {

@@ -208,13 +208,16 @@ func TestOpenOfADamagedBody(t *testing.T) {
 }
 
 func TestOpenObeysItsContext(t *testing.T) {
-	g := newRig(t, says(strings.Repeat("x", 100<<10), "Cache-Control: max-age=60"), cache.Options{Store: storetest.NewMap(0)})
-	g.get(url)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := g.only().Open(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want that of the context", err)
-	}
+	inBubble(t, func(t *testing.T) {
+		g := newRig(t, says(strings.Repeat("x", 100<<10), "Cache-Control: max-age=60"), cache.Options{Store: storetest.NewMap(0)})
+		g.get(url)
+		synctest.Wait() // until it is stored
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := g.only().Open(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want that of the context", err)
+		}
+	})
 }
 
 // An event stream is kept with its pauses. One who looks at it does not wait for them.

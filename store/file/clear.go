@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"strings"
 )
 
 // Clear removes everything. When it returns, no process finds any of it; the files go behind its back, and Close waits until they have.
@@ -96,7 +95,7 @@ func (p *place) removeCleared() (gone bool) {
 		return false
 	}
 	for _, name := range names {
-		if _, kept := p.kept.Load(name); kept || !strings.HasPrefix(name, tempPrefix) {
+		if _, kept := p.kept.Load(name); kept || !isTemp(name) {
 			continue
 		}
 		if info, err := p.fs.Lstat(name); err != nil || !info.IsDir() {

@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -150,8 +151,10 @@ func TestWhatIsNotTheStoresOwnStays(t *testing.T) {
 	in := filepath.Join(dir, path[:2])
 	require.NoError(t, os.MkdirAll(filepath.Join(in, "notes", "of-mine"), 0o700))
 	require.NoError(t, os.Mkdir(filepath.Join(in, "empty"), 0o700))
-	require.NoError(t, os.Mkdir(filepath.Join(in, tempPrefix+"empty"), 0o700))
-	require.NoError(t, os.MkdirAll(filepath.Join(in, tempPrefix+"notes", "of-mine"), 0o700))
+	temp := filepath.Join(in, tempPrefix+rand.Text(), "of-mine")
+	require.NoError(t, os.Mkdir(filepath.Join(in, tempPrefix+rand.Text()), 0o700))
+	require.NoError(t, os.MkdirAll(temp, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(in, tempPrefix+"of-mine"), []byte("x"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(in, "thesis.tex"), []byte("x"), 0o600))
 	p, err := s.place()
 	require.NoError(t, err)
@@ -166,7 +169,8 @@ func TestWhatIsNotTheStoresOwnStays(t *testing.T) {
 		require.FileExists(t, filepath.Join(in, "thesis.tex"), what)
 		require.DirExists(t, filepath.Join(in, "empty"), what)
 		require.DirExists(t, filepath.Join(in, "notes", "of-mine"), what)
-		require.DirExists(t, filepath.Join(in, tempPrefix+"notes", "of-mine"), what)
+		require.DirExists(t, temp, what)
+		require.FileExists(t, filepath.Join(in, tempPrefix+"of-mine"), what)
 	}
 	require.Empty(t, mustGet(t, s, "k").Version)
 	waitUntilRemoved(t, dir, "afterwards")

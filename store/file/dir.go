@@ -47,7 +47,13 @@ func isRecord(name string) bool {
 
 // isForeign reports whether a name in a shard is none that the store makes: what has it is not touched.
 func isForeign(name string) bool {
-	return name != lockName && !isRecord(name) && !strings.HasPrefix(name, tempPrefix)
+	return name != lockName && !isRecord(name) && !isTemp(name)
+}
+
+// isTemp reports whether a name is one of those that the store makes for what is on its way, or on its way out: tempPrefix and 26 characters of base32 ([rand.Text]).
+func isTemp(name string) bool {
+	text, ok := strings.CutPrefix(name, tempPrefix)
+	return ok && len(text) == 26 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
 // openRoot opens dir itself, and not what it is a symlink to.
@@ -192,7 +198,7 @@ func checkFormat(dir filesystem) error {
 		return err
 	}
 	for _, name := range names {
-		if !strings.HasPrefix(name, tempPrefix) && !isOurs(name) {
+		if !isTemp(name) && !isOurs(name) {
 			return fmt.Errorf("it holds other things, such as %q: use an empty directory", name)
 		}
 	}

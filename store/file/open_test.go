@@ -1,6 +1,7 @@
 package file
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func TestOpenCountsWhatCleanSlotsHaveWrong(t *testing.T) {
 	}
 	require.NoError(t, s.Close())
 	require.NoError(t, os.Remove(pathOf(dir, "k3")))
-	left := filepath.Join(filepath.Dir(pathOf(dir, "k4")), tempPrefix+"left")
+	left := filepath.Join(filepath.Dir(pathOf(dir, "k4")), tempPrefix+rand.Text())
 	require.NoError(t, os.WriteFile(left, []byte("half of it"), 0o600))
 	again := openIn(t, dir, Options{})
 	if records, _, err := again.Size(t.Context()); err != nil || records != 19 {

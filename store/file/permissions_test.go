@@ -112,6 +112,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 			}
 		}, ""},
 		{"other things", func(dir string) { os.WriteFile(filepath.Join(dir, "thesis.tex"), nil, 0o600) }, "other things"},
+		{"temporary things of another", func(dir string) { os.WriteFile(filepath.Join(dir, "tmp-thesis.tex"), nil, 0o600) }, "other things"},
 		{"another format", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("mp3"), 0o600) }, "not this package's"},
 		{"another format, as long", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), []byte("ply store/film 1\n"), 0o600) }, "not this package's"},
 		{"another format, of zeros", func(dir string) { os.WriteFile(filepath.Join(dir, "format"), make([]byte, 18), 0o600) }, "not this package's"},
