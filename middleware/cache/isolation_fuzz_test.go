@@ -171,7 +171,7 @@ func identified(r *http.Request) string {
 	return who
 }
 
-// content is the body of the answer that a description stands for.
+// contentOf returns the body of the answer that a description stands for.
 func contentOf(description string) string {
 	sum := sha256.Sum256([]byte(description))
 	return strings.Repeat(description+" ", 1+int(sum[0])%40) + hex.EncodeToString(sum[:])
@@ -239,8 +239,7 @@ func (p *persons) origin(r *http.Request) (*http.Response, error) {
 		resp.StatusCode, resp.Body, resp.ContentLength = 304, http.NoBody, 0
 		return resp, nil
 	}
-	switch p.n(14) {
-	case 0:
+	if p.n(14) == 0 {
 		resp.StatusCode = []int{500, 503, 404, 410, 301, 429}[p.n(6)]
 	}
 	if r.Method == "HEAD" {
