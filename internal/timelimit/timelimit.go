@@ -18,11 +18,21 @@ type Context struct {
 	cause   error
 	guarded bool
 
-	mu     sync.Mutex      // guards the fields below; no other context is called under it, except timed
-	err    error           // why it has ended, as Err has said it once
-	timed  context.Context // with a timer, or nil
+	mu     sync.Mutex      // guards the fields below; no other context is called under it
+	why    reason          // why it has ended, as has been said once; only set while timed is nil
+	timed  context.Context // with a timer, or nil. Once it is there, it alone says whether and why c has ended
 	cancel context.CancelFunc
 }
+
+// A reason is why a context has ended.
+type reason uint8
+
+const (
+	running  reason = iota
+	byParent        // the parent has ended
+	late            // the time is over
+	byEnd           // End was called
+)
 
 // New returns a context that ends after limit at the latest. Then its cause is the given one, and its error context.DeadlineExceeded.
 func New(parent context.Context, limit time.Duration, cause error) *Context {
@@ -42,34 +52,80 @@ func IsGuarded(ctx context.Context) bool {
 	return ok && c.guarded
 }
 
-// context returns the context with a timer.
+// context returns the context with a timer. If c has been seen to have ended, it has ended for the same reason, whatever has become of the parent since.
 func (c *Context) context() context.Context {
-	if timed, _ := c.made(); timed != nil {
-		return timed
+	for {
+		timed, why := c.made()
+		if timed != nil {
+			return timed
+		}
+		timed, cancel := c.derive(why)
+		switch first := c.make(timed, cancel, why); first {
+		case timed:
+			return timed
+		case nil:
+			cancel() // c has ended meanwhile
+		default:
+			cancel()
+			return first
+		}
 	}
-	timed, cancel := context.WithDeadlineCause(c.parent, c.end, c.cause)
-	first, ended := c.make(timed, cancel)
-	if first != timed || ended {
+}
+
+// derive returns a context with a timer, which has ended already if there is a reason.
+func (c *Context) derive(why reason) (context.Context, context.CancelFunc) {
+	switch why {
+	case late:
+		return context.WithDeadlineCause(context.WithoutCancel(c.parent), c.end, c.cause)
+	case byEnd:
+		timed, cancel := context.WithCancel(context.WithoutCancel(c.parent))
 		cancel()
+		return timed, cancel
 	}
-	return first
+	return context.WithDeadlineCause(c.parent, c.end, c.cause)
 }
 
-// made returns the context with a timer, or nil, and why c has ended, if Err has said so.
-func (c *Context) made() (timed context.Context, err error) {
+// made returns the context with a timer, or nil, and why c has ended, if that has been said without one.
+func (c *Context) made() (timed context.Context, why reason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.timed, c.err
+	return c.timed, c.why
 }
 
-// make sets the context with a timer, unless another call was faster. It returns the one that counts, and whether c has ended already.
-func (c *Context) make(timed context.Context, cancel context.CancelFunc) (first context.Context, ended bool) {
+// make sets the context with a timer, which was derived for a reason, unless another call was faster. It returns the one that counts,
+// or nil if c has ended for another reason meanwhile.
+func (c *Context) make(timed context.Context, cancel context.CancelFunc, why reason) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.timed == nil {
+	if c.timed == nil && c.why == why {
 		c.timed, c.cancel = timed, cancel
 	}
-	return c.timed, c.err != nil
+	return c.timed
+}
+
+// note notes why c has ended, unless that is known, or the context with a timer is there to say it. It returns what counts.
+func (c *Context) note(why reason) (timed context.Context, first reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timed == nil && c.why == running {
+		c.why = why
+	}
+	return c.timed, c.why
+}
+
+// look returns what says whether c has ended: the context with a timer, or a reason. If the parent has ended and the time is over, and nobody has looked before,
+// nothing shows which was first: then it is the parent.
+func (c *Context) look() (timed context.Context, why reason) {
+	timed, why = c.made()
+	switch {
+	case timed != nil || why != running:
+		return timed, why
+	case c.parent.Err() != nil:
+		return c.note(byParent)
+	case !time.Now().Before(c.end):
+		return c.note(late)
+	}
+	return nil, running
 }
 
 // Deadline implements [context.Context].
@@ -87,22 +143,20 @@ func (c *Context) Done() <-chan struct{} { return c.context().Done() }
 // end with it without a goroutine, and [context.Cause] knows why it has ended.
 func (c *Context) Value(key any) any { return c.context().Value(key) }
 
-// Err implements [context.Context].
+// Err implements [context.Context]. It returns the first reason for good.
 func (c *Context) Err() error {
-	timed, err := c.made()
-	if timed != nil && timed.Err() != nil {
+	timed, why := c.look()
+	switch {
+	case timed != nil:
 		return timed.Err()
+	case why == byParent:
+		return c.parent.Err()
+	case why == late:
+		return context.DeadlineExceeded
+	case why == byEnd:
+		return context.Canceled
 	}
-	if err != nil || timed != nil {
-		return err
-	}
-	if err = c.parent.Err(); err == nil && !time.Now().Before(c.end) {
-		err = context.DeadlineExceeded
-	}
-	if err == nil {
-		return nil
-	}
-	return c.over(err)
+	return nil
 }
 
 // Wait waits until done is closed, and no longer than c lasts. It reports whether done is closed. End must not be called meanwhile.
@@ -117,33 +171,32 @@ func (c *Context) Wait(done <-chan struct{}) bool {
 	}
 	timer := time.NewTimer(time.Until(c.end))
 	defer timer.Stop()
+	why := byParent
 	select {
 	case <-done:
 		return true
 	case <-timer.C:
-		c.over(context.DeadlineExceeded) // the timer of a context that was made meanwhile may come a moment later
-		return false
+		why = late
 	case <-c.parent.Done():
-		return false
 	}
+	if timed, _ := c.note(why); timed != nil {
+		<-timed.Done() // it was made meanwhile, and ends a moment later
+	}
+	return false
 }
 
-// Exceeded reports whether the time of c is over, and its parent has not ended.
-func (c *Context) Exceeded() bool { return c.parent.Err() == nil && !time.Now().Before(c.end) }
-
-// over notes why c has ended, and returns the first reason.
-func (c *Context) over(err error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = err
+// Exceeded reports whether c has ended because its time is over.
+func (c *Context) Exceeded() bool {
+	timed, why := c.look()
+	if timed != nil {
+		return timed.Err() != nil && context.Cause(timed) == c.cause
 	}
-	return c.err
+	return why == late
 }
 
 // End ends the context.
 func (c *Context) End() {
-	c.over(context.Canceled)
+	c.note(byEnd)
 	c.mu.Lock()
 	cancel := c.cancel
 	c.mu.Unlock()

@@ -3,6 +3,7 @@ package timelimit
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +66,71 @@ func TestContextEndsAsThoseOfPackageContext(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What a Context has said once it says for good: whatever happens to it, in whatever order, and wherever in between it is asked for something,
+// its error stays, and its cause, and contexts and functions below it get the same.
+func TestContextEndsOnce(t *testing.T) {
+	type subject struct {
+		l      *Context
+		caller context.CancelFunc
+		look   func()
+	}
+	steps := map[string]func(subject){
+		"the caller goes": func(s subject) { s.caller() },
+		"the time passes": func(subject) { time.Sleep(time.Minute); synctest.Wait() },
+		"End":             func(s subject) { s.l.End() },
+		"Err":             func(s subject) { s.look() },
+		"Done":            func(s subject) { s.l.Done() },
+		"Wait":            func(s subject) { s.l.Wait(nil); s.look() },
+	}
+	const length = 4
+	var try func(names []string, deadline time.Duration)
+	try = func(names []string, deadline time.Duration) {
+		if len(names) < length {
+			for name := range steps {
+				if name != "Wait" || !slices.Contains(names, "End") {
+					try(append(slices.Clone(names), name), deadline)
+				}
+			}
+			return
+		}
+		parent, end := context.WithTimeout(context.Background(), deadline)
+		defer end()
+		parent, caller := context.WithCancelCause(parent)
+		l := New(parent, time.Minute, errLate)
+		var first error
+		var exceeded bool
+		look := func() {
+			switch err := l.Err(); {
+			case first == nil:
+				first, exceeded = err, l.Exceeded()
+			case err != first || l.Exceeded() != exceeded:
+				t.Errorf("%q: %v, its time is over: %t; before that it was %v, %t", names, err, l.Exceeded(), first, exceeded)
+			}
+		}
+		for _, name := range names {
+			steps[name](subject{l, func() { caller(errors.New("the user has gone")) }, look})
+		}
+		l.End()
+		look()
+		caller(errors.New("later"))
+		time.Sleep(2 * time.Hour)
+		child, cancel := context.WithCancel(l)
+		defer cancel()
+		ran := make(chan struct{})
+		context.AfterFunc(l, func() { close(ran) })
+		<-ran
+		<-l.Done()
+		<-child.Done()
+		look()
+		if cause := context.Cause(l); child.Err() != first || context.Cause(child) != cause || (cause == errLate) != exceeded || exceeded && first != context.DeadlineExceeded {
+			t.Errorf("%q: %v, because %v, its time is over: %t; a context below: %v, because %v", names, first, cause, exceeded, child.Err(), context.Cause(child))
+		}
+	}
+	for _, deadline := range []time.Duration{30 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) { try(nil, deadline) })
 	}
 }
 

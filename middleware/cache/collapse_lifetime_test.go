@@ -351,6 +351,34 @@ func TestCollapseCloseKeepsPromisedResponses(t *testing.T) {
 	}
 }
 
+// The context that layers below get ends once: a caller whose deadline passes while it closes the body does not change the error that they have seen.
+func TestCollapseContextKeepsItsError(t *testing.T) {
+	for range 300 { // each time, the scheduler chooses who is first
+		synctest.Test(t, func(t *testing.T) {
+			o := &busy{answer: func(r *http.Request, n int) (*http.Response, error) {
+				context.AfterFunc(r.Context(), func() {
+					first := r.Context().Err()
+					time.Sleep(time.Second)
+					if again := r.Context().Err(); again != first {
+						t.Errorf("the context says %v, after %v", again, first)
+					}
+				})
+				return reply(200, "x", "Cache-Control: no-store"), nil
+			}}
+			_, rt := newBusy(t, o, cache.Options{})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			resp, err := rt.RoundTrip(ask(t, ctx))
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-ctx.Done()
+			resp.Body.Close()
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
 // Layers below see the values of the one who came first, and the latest deadline of those who wait.
 func TestCollapseContextHasLeadersValuesAndLatestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -108,16 +108,18 @@ func (c *inflightContext) Deadline() (time.Time, bool) {
 }
 
 // Err gives the error of the last waiter's context (end). So the layers below can tell a deadline from a cancellation.
+// What it has said it keeps: the end of a body may come between the end of that context and the call of end.
 func (c *inflightContext) Err() error {
 	err := c.Context.Err()
 	if err != nil {
 		c.fetch.mu.Lock()
 		defer c.fetch.mu.Unlock()
-		if c.fetch.endedBy != nil {
-			return c.fetch.endedBy
+		if c.fetch.endedBy == nil {
+			c.fetch.endedBy = err
 		}
+		return c.fetch.endedBy
 	}
-	return err
+	return nil
 }
 
 // newInflightFetch prepares the fetch of the request that leads it. It sends a copy of the request that is its own: the caller may be gone before it.
