@@ -113,8 +113,8 @@ func (c *Context) note(why reason) (timed context.Context, first reason) {
 	return c.timed, c.why
 }
 
-// look returns what says whether c has ended: the context with a timer, or a reason. If the parent has ended and the time is over, and nobody has looked before,
-// nothing shows which was first: then it is the parent.
+// look returns the context with a timer, or why c has ended. If the parent has ended and the time is over when c is looked at for the first time,
+// which of them came first is not known, and the parent counts.
 func (c *Context) look() (timed context.Context, why reason) {
 	timed, why = c.made()
 	switch {
