@@ -69,13 +69,10 @@ func matches(s, pattern string) bool {
 
 var weekdays = [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 
-var months = [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
-
 func isShortWeekday(s string) bool {
-	for _, day := range weekdays {
-		if EqualFold(s, day[:3]) {
-			return true
-		}
+	switch string([]byte{lowerByte(s[0]), lowerByte(s[1]), lowerByte(s[2])}) {
+	case "sun", "mon", "tue", "wed", "thu", "fri", "sat":
+		return true
 	}
 	return false
 }
@@ -105,18 +102,45 @@ func number(digits string) int {
 	return n
 }
 
-func instant(year int, month, day, clock string) (time.Time, bool) {
-	m := 0
-	for i, name := range months {
-		if EqualFold(month, name) {
-			m = i + 1
-		}
+// month returns the number of a month by its three letters, or 0.
+func month(name string) int {
+	switch string([]byte{lowerByte(name[0]), lowerByte(name[1]), lowerByte(name[2])}) {
+	case "jan":
+		return 1
+	case "feb":
+		return 2
+	case "mar":
+		return 3
+	case "apr":
+		return 4
+	case "may":
+		return 5
+	case "jun":
+		return 6
+	case "jul":
+		return 7
+	case "aug":
+		return 8
+	case "sep":
+		return 9
+	case "oct":
+		return 10
+	case "nov":
+		return 11
+	case "dec":
+		return 12
 	}
-	d, hour, minute, second := number(day), number(clock[:2]), number(clock[3:5]), number(clock[6:8])
-	if m == 0 || hour > 23 || minute > 59 || second > 60 {
+	return 0
+}
+
+func instant(year int, name, day, clock string) (time.Time, bool) {
+	m, d := month(name), number(day)
+	hour, minute, second := number(clock[:2]), number(clock[3:5]), number(clock[6:8])
+	if m == 0 || d < 1 || hour > 23 || minute > 59 || second > 60 {
 		return time.Time{}, false
 	}
-	if time.Date(year, time.Month(m), d, 0, 0, 0, 0, time.UTC).Day() != d {
+	// Each month has 28 days, so only a later one can be missing.
+	if d > 28 && time.Date(year, time.Month(m), d, 0, 0, 0, 0, time.UTC).Day() != d {
 		return time.Time{}, false // a day that the month does not have
 	}
 	return time.Date(year, time.Month(m), d, hour, minute, second, 0, time.UTC), true // a leap second is the first second of the next minute

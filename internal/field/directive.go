@@ -221,13 +221,13 @@ func qualified(d Directive, names *[]string) bool {
 
 // Request is what the Cache-Control of a request says (RFC 9111 §5.2.1, RFC 5861 §4).
 type Request struct {
-	Present bool
-
 	MaxAge, MinFresh       Seconds
 	MaxStale, StaleIfError Seconds
-	AnyStale               bool // max-stale without an argument
-	NoCache, NoStore       bool
-	OnlyIfCached           bool
+
+	Present          bool
+	AnyStale         bool // max-stale without an argument
+	NoCache, NoStore bool
+	OnlyIfCached     bool
 }
 
 // ParseRequest reads the Cache-Control lines of a request.

@@ -40,20 +40,21 @@ type exchange struct {
 	seen      *durable.Snapshot  // the generations at the time of the lookup
 	tags      []invalidation.Tag // what knownTags has returned
 
-	background bool          // a refresh: no caller waits
-	ahead      *aheadRefresh // such a refresh of what is still fresh, or nil
-	room       *sending      // for what is sent first; nil once that is in use, or a copy has it
-	watch      *watch        // on what was sent last, or nil
-	written    bool          // the store has taken what came of it; commit's own
+	ahead *aheadRefresh // a refresh of what is still fresh, or nil
+	room  *sending      // for what is sent first; nil once that is in use, or a copy has it
+	watch *watch        // on what was sent last, or nil
 
 	// How it shares a fetch with other requests; see collapse.
 	// Set by begin in the copy that the fetch carries out, before its goroutine starts; nil in those of the leader and the waiters.
 	inflight     *inflightFetch    // the fetch that this exchange is, or nil
 	learned      []stored.Selector // of answers to other requests that this one has waited for
-	failures     int               // fetches that this one has waited for in vain because the origin is in trouble
+	failures     uint16            // fetches that this one has waited for in vain because the origin is in trouble
 	unshared     bool              // it asks by itself because answers for its key are not for several requests
 	probing      bool              // it does so as one of a bounded number
 	afterTrouble bool              // it does so after it has waited in vain for an origin in trouble
+
+	background bool // a refresh: no caller waits
+	written    bool // the store has taken what came of it; commit's own
 }
 
 // newExchange makes the exchange of a request that the first lookup has not answered. The key is copied: its bytes are the caller's, who uses them again.

@@ -88,7 +88,7 @@ func (c *Cache) ExplainResponseAt(ctx context.Context, r *http.Request, resp *ht
 		for _, selector := range e.Selectors {
 			x.Varies = append(x.Varies, selector.Name)
 		}
-		x.FreshnessLifetime, x.Tags = e.Rules.Lifetime, p.tagged
+		x.FreshnessLifetime, x.Tags = e.Rules.Lifetime, int(p.tagged)
 		x.StaleWhileRevalidate, x.StaleIfError = e.Rules.StaleWhileRevalidate, e.Rules.StaleIfError
 		x.NoCache, x.MustRevalidate, x.Immutable = e.Rules.NoCache, e.Rules.MustRevalidate, e.Rules.Immutable
 		x.ETag, x.LastModified = shown.Header.Get("Etag"), shown.Header.Get("Last-Modified")

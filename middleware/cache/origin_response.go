@@ -17,11 +17,11 @@ type originResponse struct {
 	*http.Response
 	requested, received time.Time
 	began               invalidation.Moment // the request's, in the history of invalidations
-	followed            bool                // it is the answer of another URI
 	apart               string              // why requests with the same key must not share it: their connections may be other ones, or it completes what is for all. Empty if they may
 	foreseen            *foreseen           // nothing is stored, and this is known beforehand; see ExplainResponse. Nil of a real response
 	unstored            string              // why it is not stored, or empty; see noteNotStored
-	tagged              int                 // how many tags of the program it has
+	followed            bool                // it is the answer of another URI
+	tagged              int32               // how many tags of the program it has
 	tagRoom             [8]invalidation.Tag // the first half for what it makes invalid, the second for what it is stored under
 	validation          *validation         // nil unless it is in use, or will be
 }

@@ -60,6 +60,6 @@ func (p *originResponse) tag(e *stored.Entry, h http.Header) (why string) {
 	shown := e.WithoutBody(p.request, cmp.Or(e.Body.Size(), p.ContentLength))
 	shown.Header = h.Clone()
 	tags, why := invalidation.NamedTags(p.cache.tags(shown))
-	e.Tags, p.tagged = append(e.Tags, tags...), len(tags)
+	e.Tags, p.tagged = append(e.Tags, tags...), int32(len(tags))
 	return why
 }

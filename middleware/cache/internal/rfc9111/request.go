@@ -12,13 +12,13 @@ import (
 type Request struct {
 	Head       bool
 	Mode       Mode
-	Directives field.Request
 	Pragma     bool // Pragma: no-cache, with no Cache-Control beside it (RFC 9111 §5.4)
+	Directives field.Request
 
 	noneMatch, modifiedSince []string // If-None-Match, If-Modified-Since
 	Ranges, ifRange          []string // Range, If-Range
-	ranged                   bool     // rng holds the range that is asked for
 	rng                      byteRange
+	ranged                   bool // rng holds the range that is asked for
 	precondition             bool // If-Match, If-Unmodified-Since: the origin's to evaluate (RFC 9111 §4.3.2)
 	upgrade                  bool // the request asks to leave HTTP (RFC 9110 §7.8)
 	resumesStream            bool // the request takes up an event stream (HTML §9.2.4, Last-Event-ID)

@@ -88,16 +88,24 @@ func (e *Entry) Expires() time.Time { return e.basis().Add(e.Rules.Lifetime - e.
 
 // Derive fills in what is derived from the rest.
 func (e *Entry) Derive() {
-	e.findTag()
-	e.modified, e.date = noDate, e.Received.Unix()
+	e.tagAt, e.tagN, e.tagWeak = 0, 0, false
+	e.modified, e.date, e.lines = noDate, e.Received.Unix(), 0
 	var room [1]string
-	if modified, ok := field.DateField(e.Header.appendLines(room[:0], "Last-Modified"), e.Received); ok && !modified.IsZero() {
-		e.modified = modified.Unix()
+	for name, lines := range e.Header.All() {
+		e.lines += int32(lines.Len())
+		switch name {
+		case "Etag":
+			e.findTag(lines)
+		case "Last-Modified":
+			if modified, ok := field.DateField(lines.AppendTo(room[:0]), e.Received); ok && !modified.IsZero() {
+				e.modified = modified.Unix()
+			}
+		case "Date":
+			if date, ok := field.DateField(lines.AppendTo(room[:0]), e.Received); ok {
+				e.date = date.Unix()
+			}
+		}
 	}
-	if date, ok := field.DateField(e.Header.appendLines(room[:0], "Date"), e.Received); ok {
-		e.date = date.Unix()
-	}
-	e.lines = int32(e.Header.lineCount())
 	e.myself[0] = e
 	e.alone.Entries = e.myself[:]
 	if e.Line == nil {
@@ -106,15 +114,17 @@ func (e *Entry) Derive() {
 	e.measure()
 }
 
-// findTag remembers where in the header the entity tag is. What it has of it takes no pointer, at which a garbage collection would look.
-func (e *Entry) findTag() {
-	e.tagAt, e.tagN, e.tagWeak = 0, 0, false
-	line, end := e.Header.find("Etag")
+// findTag remembers where in the header the entity tag is, whose lines are given. What it has of it takes no pointer, at which a garbage collection would look.
+func (e *Entry) findTag(lines Lines) {
+	if lines.Len() == 0 {
+		return
+	}
+	line, rest := cutString(lines.rest)
 	tag := field.ParseETag(line)
 	if tag.Opaque == "" {
 		return
 	}
-	at := end - len(line) + strings.Index(line, tag.Opaque)
+	at := len(e.Header) - len(rest) - len(line) + strings.Index(line, tag.Opaque)
 	e.tagAt, e.tagN, e.tagWeak = int32(at), int32(len(tag.Opaque)), tag.Weak
 }
 

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/plyhttp/ply/internal/cachestatus"
 )
@@ -24,27 +25,33 @@ func NewHeader(h http.Header) Header {
 	if len(h) == 0 {
 		return ""
 	}
-	var few [32]string
-	names, size := few[:0], binary.MaxVarintLen64
+	type given struct {
+		name  string
+		lines []string
+	}
+	var few [32]given
+	var places [32]uint32
+	fields, order, size := few[:0], places[:0], binary.MaxVarintLen64
 	for name, lines := range h {
-		names = append(names, name)
+		order = append(order, uint32(len(fields)))
+		fields = append(fields, given{name, lines})
 		size += len(name) + (2+len(lines))*binary.MaxVarintLen16
 		for _, line := range lines {
 			size += len(line)
 		}
 	}
-	slices.Sort(names)
+	slices.SortFunc(order, func(a, b uint32) int { return strings.Compare(fields[a].name, fields[b].name) })
 	var room [1 << 10]byte
 	text := room[:0]
 	if size > len(room) {
 		text = make([]byte, 0, size)
 	}
-	text = binary.AppendUvarint(text, uint64(len(names)))
-	for _, name := range names {
-		lines := h[name]
-		text = appendString(text, name)
-		text = binary.AppendUvarint(text, uint64(len(lines)))
-		for _, line := range lines {
+	text = binary.AppendUvarint(text, uint64(len(fields)))
+	for _, i := range order {
+		f := &fields[i]
+		text = appendString(text, f.name)
+		text = binary.AppendUvarint(text, uint64(len(f.lines)))
+		for _, line := range f.lines {
 			text = appendString(text, line)
 		}
 	}
@@ -156,31 +163,15 @@ func (h Header) Lines(name string) []string {
 	return nil
 }
 
-// appendLines appends the lines of the field with this name, which is canonical.
-func (h Header) appendLines(dst []string, name string) []string {
-	for n, lines := range h.All() {
-		if n == name {
-			return lines.AppendTo(dst)
-		}
-	}
-	return dst
-}
-
 // Get returns the first line of the field with this name, which is canonical, or "".
 func (h Header) Get(name string) string {
-	line, _ := h.find(name)
-	return line
-}
-
-// find is Get, with the place in h where the line ends.
-func (h Header) find(name string) (line string, end int) {
 	for n, lines := range h.All() {
 		if n == name && lines.n > 0 {
-			line, rest := cutString(lines.rest)
-			return line, len(h) - len(rest)
+			line, _ := cutString(lines.rest)
+			return line
 		}
 	}
-	return "", 0
+	return ""
 }
 
 // lineCount returns the number of all lines.

@@ -17,20 +17,20 @@ type BodyCopy struct {
 	Length   int64 // declared, or -1
 	Limit    int64
 	TooLarge string // why a body beyond the limit is not stored
-	Trailers bool   // trailers are announced: they come with the end, not with the last byte
 
 	// Incomplete returns why a body that has ended in order is not whole all the same, or the empty string. Nil if its end is enough.
 	Incomplete func() string
 
-	settled bool // complete, or dropped, or moved to sink: nothing more is copied into body
-
 	OpenSink func() Sink // begins to move the copy into a store; nil if it stays in memory
 	// Set once, by the owner, when needsSink says so. From then on only the goroutine that reads writes to it.
-	sink   Sink // where it goes, once it has become large; then it is settled as far as body is concerned
-	moving bool // it goes to sink, and its outcome is not certain
+	sink Sink // where it goes, once it has become large; then it is settled as far as body is concerned
 
 	// Released once the copy is settled, or by its owner. It must not be nil.
 	Claim *Claim
+
+	Trailers bool // trailers are announced: they come with the end, not with the last byte
+	settled  bool // complete, or dropped, or moved to sink: nothing more is copied into body
+	moving   bool // it goes to sink, and its outcome is not certain
 }
 
 // A Sink takes the copy of a large body while it is read, in place of memory. Only one goroutine at a time calls Write and Move; Abort may come from another one.

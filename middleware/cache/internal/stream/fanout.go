@@ -52,11 +52,11 @@ type FanOut struct {
 	Refs    int // readers, and waiters that may become one
 	readers []*Reader
 	one     [1]*Reader // room for the readers, of which there is mostly one
-	waiting int        // readers that wait for more
 	// Each channel is made by the first that waits (addDemand), closed once (wake), and then forgotten: the next wait makes another.
 	progress chan struct{} // closed when there is more; nil if none waits
 	// It is the token of pull: who sets it under mu starts pull, which clears it (publish, broke).
 	reading  time.Time // since when a read is under way, or zero
+	waiting  int32     // readers that wait for more
 	deciding bool      // the read under way has brought what decides about the copy, and the owner hears of it
 	// Set once, by Finish. Nothing resets it, and room, take and openSink leave the copy alone from then on.
 	over  bool // the last has left: the source is closed, or will be
