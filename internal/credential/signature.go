@@ -76,7 +76,8 @@ func authorization(value string) (string, sense) {
 	case !slices.Contains(colons, scheme) && !strings.Contains(scheme, "hmac"):
 		return value, literal
 	}
-	if id, _, ok := strings.Cut(field.TrimOWS(rest), ":"); ok && id != "" {
+	// What stands between the two may be a user for whom the key signs, or a nonce: "HMAC app:user:signature".
+	if id, signature, ok := strings.Cut(field.TrimOWS(rest), ":"); ok && id != "" && !strings.Contains(signature, ":") {
 		return scheme + "\x00" + id, keyID
 	}
 	return "", unnamed
@@ -253,11 +254,12 @@ func dated(h http.Header) bool {
 	return false
 }
 
-// keyBefore returns the name of the key in the credentials of an unknown scheme: "ACME name:signature".
-func keyBefore(value string) (string, bool) {
+// maySign reports whether the credentials of an unknown scheme may be a signature. In "ACME app:x", x may be that as well as a user or a token of the app's,
+// so the name before it does not say who asks.
+func maySign(value string) bool {
 	scheme, rest, _ := strings.Cut(field.TrimOWS(value), " ")
-	id, signature, ok := strings.Cut(field.TrimOWS(rest), ":")
-	return strings.ToLower(scheme) + "\x00" + id, ok && id != "" && signature != "" && !slices.Contains(bearers, strings.ToLower(scheme))
+	name, signature, ok := strings.Cut(field.TrimOWS(rest), ":")
+	return ok && name != "" && signature != "" && !slices.Contains(bearers, strings.ToLower(scheme))
 }
 
 // An appender appends credentials, and notes whether they identify a principal.
@@ -314,8 +316,8 @@ func (a *appender) end()   { a.dst = append(a.dst, 0) }
 func (a *appender) value(name, value string) {
 	id, as := speaksOf(name, value)
 	if as == literal && strings.Contains(value, ":") && field.EqualFold(name, "Authorization") {
-		if key, ok := keyBefore(value); ok && dated(a.header) {
-			id, as = key, keyID
+		if maySign(value) && dated(a.header) {
+			id, as = "", unnamed
 		}
 	}
 	switch as {

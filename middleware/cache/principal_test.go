@@ -69,6 +69,28 @@ func TestPrincipalIsInEveryKey(t *testing.T) {
 	}
 }
 
+// In a scheme that nothing is known of, what follows "app:" may be a signature, but a user or a token of the app's as well: none share by the name of the app.
+func TestPrincipalsOfOneAppDoNotShare(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		for _, test := range []struct{ alice, bob, other string }{
+			{"ACME app:alice", "ACME app:bob", "Date: Mon, 01 Jan 2024 00:00:00 GMT"},
+			{"ACME app:alice", "ACME app:bob", "X-Acme-Timestamp: 1"},
+			{"HMAC app:alice:c2ln", "HMAC app:bob:c2ln", "X-None: "},
+		} {
+			g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})
+			have, _ := g.get("http://h/a", test.other, "Authorization: "+test.alice)
+			g.want(have, 200, "1", "bypassed", 1)
+			have, resp := g.get("http://h/a", test.other, "Authorization: "+test.bob)
+			g.want(have, 200, "2", "bypassed", 2)
+			if s, _ := cache.StatusOf(resp); !strings.Contains(s.Detail, "names no key") {
+				t.Errorf("%s: %v", test.bob, s)
+			}
+			g.want(g.as("alice", "GET", "http://h/a", test.other, "Authorization: "+test.alice), 200, "3", "miss", 3)
+			g.want(g.as("alice", "GET", "http://h/a", test.other, "Authorization: "+test.alice+"2"), 200, "3", "hit", 3)
+		}
+	})
+}
+
 func TestPrincipalOfTheInnermostContextCounts(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		g := newRig(t, numbered("Cache-Control: max-age=60"), cache.Options{})

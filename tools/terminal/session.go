@@ -42,10 +42,10 @@ func record(ctx context.Context, addr string) ([]step, error) {
 		return nil, err
 	}
 	program := filepath.Join(dir, "ply")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/ply")
-	build.Dir = strings.TrimSpace(string(root))
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = filepath.Join(strings.TrimSpace(string(root)), "cmd", "ply") // a module of its own: it builds without the workspace, too
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build ./cmd/ply: %w\n%s", err, out)
+		return nil, fmt.Errorf("go build in cmd/ply: %w\n%s", err, out)
 	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
