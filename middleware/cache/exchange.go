@@ -211,7 +211,7 @@ func (x *exchange) send(r *http.Request, d rfc9111.Decision) (*http.Response, er
 	x.noteSent()
 	resp, err := x.next.RoundTrip(r)
 	// What the layers below have added to the request is known only now. It must be known before anything of the answer is shared or stored.
-	x.watch.look(r, resp)
+	x.look(r, resp)
 	if x.misattributed() {
 		x.keepApart()
 	}

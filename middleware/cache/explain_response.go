@@ -161,6 +161,7 @@ var sources = []struct{ reason, source string }{
 	{"a later version of this module", "Options.Store"},
 	{"invalidated meanwhile", "RFC 9111 §4.4"},
 	{credentialsBelow, "RFC 9111 §3.5"},
+	{setBelow, "RFC 9111 §4.1"},
 	{"an answer to HEAD", "RFC 9110 §9.3.2"},
 	{"more than 128 cache groups", "RFC 9875 §2"},
 	{"connection names", "RFC 9110 §7.6.1"},

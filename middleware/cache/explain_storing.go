@@ -142,4 +142,5 @@ var remedies = []struct{ reason, change string }{
 	{"more than 128 tags", "fewer tags from Options.Tags"},
 	{"more than 128 cache groups", "fewer Cache-Groups in the response"},
 	{"varies", "a Vary with fewer fields"},
+	{setBelow, "the field set above the cache, or Options.OneIdentityBelow"},
 }

@@ -33,7 +33,8 @@ type Options struct {
 
 	// OneIdentityBelow says that the layers below the cache, or its transport, add credentials to requests, and that these are one principal's
 	// for all who use the cache: one service account, say, whose token is renewed there. Zero means that an answer to a request that has got credentials below
-	// the cache is neither stored nor shared, unless [WithPrincipal] says who asks: the cache could not know whose it is.
+	// the cache is neither stored nor shared, unless [WithPrincipal] says who asks: the cache could not know whose it is. The same goes for other fields
+	// that layers below set and that the response varies on, such as X-User.
 	// A shared cache stores it only if it is marked as shareable, as one whose credentials it has seen. Caches that share a Store need the same identity.
 	OneIdentityBelow bool
 

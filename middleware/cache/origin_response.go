@@ -76,7 +76,7 @@ func (p *originResponse) passOn(d rfc9111.Decision, status int) *http.Response {
 	case p.apart != "":
 		p.noteNotStored(p.apart)
 	case p.misattributed():
-		p.noteNotStored(credentialsBelow)
+		p.noteNotStored(p.misattribution())
 	case p.parsed.Head && p.parsed.Bypass == "":
 		p.learnFromHead()
 	default:

@@ -15,11 +15,11 @@ func (p *originResponse) notModified(d rfc9111.Decision) (*http.Response, error)
 	if p.followed {
 		return p.refetch(d, "304 of another URI")
 	}
-	if p.misattributed() {
+	if why := p.misattribution(); why != "" {
 		if rfc9111.AnswersCaller(p.Header, p.parsed) {
 			return p.passOn(d, p.StatusCode), nil
 		}
-		return p.refetch(d, credentialsBelow)
+		return p.refetch(d, why)
 	}
 	e := rfc9111.Confirmed(p.Header, p.selected, p.variants.Entries, p.parsed)
 	if e == nil && rfc9111.AnswersCaller(p.Header, p.parsed) {

@@ -23,8 +23,8 @@ func (p *originResponse) completed(d rfc9111.Decision) (*http.Response, error) {
 		return p.passOn(d, p.StatusCode), nil
 	}
 	rest, ok := rfc9111.Completes(part, p.Header)
-	if p.misattributed() {
-		return p.refetch(d, credentialsBelow)
+	if why := p.misattribution(); why != "" {
+		return p.refetch(d, why)
 	}
 	if !ok || p.followed || p.ContentLength >= 0 && p.ContentLength != rest.Size() {
 		return p.refetch(d, "the stored part does not fit")

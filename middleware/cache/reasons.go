@@ -161,4 +161,5 @@ var details = []detailed{
 	{"fetched by another process", Reason{"Another process that shares the store fetched the response.", "Options.Lease"}},
 	{"the origin answered others so", Reason{"The origin answered other requests with an error that is not to be shared, and was spared this one.", "a rule of this cache"}},
 	{credentialsBelow, Reason{"A layer below the cache added credentials, so that the answer is not for others.", "RFC 9111 §3.5"}},
+	{setBelow, Reason{"A layer below the cache set a field that the response varies on, so that the cache cannot know for whom the answer is.", "RFC 9111 §4.1"}},
 }

@@ -113,7 +113,7 @@ func detailsInSource(t *testing.T) []string {
 var reasonFuncs = []string{"Unacceptable", "OnError", "refusedByRequest", "entry", "wantedEntry", "foreseenEntry", "index", "worthless", "refusal", "apart"}
 
 // namedReasons are constants for reasons.
-var namedReasons = []string{"methodBypass", "overrideBypass", "SwitchedOff", "UnsafeBypass", "credentialsBelow", "unnamedConnection", "bodyRefused", "tooLarge", "tooLargeToFilter"}
+var namedReasons = []string{"methodBypass", "overrideBypass", "SwitchedOff", "UnsafeBypass", "credentialsBelow", "setBelow", "unnamedConnection", "bodyRefused", "tooLarge", "tooLargeToFilter"}
 
 func reasonsIn(n ast.Node) (said []string) {
 	add := func(e ast.Expr) {

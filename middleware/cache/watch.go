@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/http/httptrace"
@@ -18,6 +19,10 @@ import (
 // credentialsBelow is why an answer is neither stored nor shared if its request was sent with credentials that the cache has not seen: the key does not say whose it is.
 const credentialsBelow = "credentials were added below the cache"
 
+// setBelow is the same for an answer that varies on a field that a layer below has set: the cache would take it for one to all for whom that layer sets another value.
+// The name of the field follows.
+const setBelow = "a field that Vary names was set below the cache: "
+
 // A watch compares the credentials that are sent for one exchange with those that its key was made of. It sees each field that net/http writes,
 // in each attempt and each hop, for requests in the exchange's context, whatever the layers between make of them. It also looks at the request
 // that the response says it answers, for transports that do not support httptrace. A layer that hides both escapes it.
@@ -34,7 +39,8 @@ type watch struct {
 	keyed   credential.Set
 	carried rfc9111.Carried // beside the keyed ones
 	foreign bool
-	socket  bool // a connection went to a Unix socket
+	varied  string // a field that the answer varies on and that was set below, or ""
+	socket  bool   // a connection went to a Unix socket
 }
 
 // watched returns the request to send in r's place, with the watch w on it if it matters what is sent.
@@ -195,13 +201,25 @@ func (w *watch) note(c rfc9111.Carried) {
 }
 
 // look examines the request as the layers below have left it, and the one that the response says it answers.
-func (w *watch) look(sent *http.Request, resp *http.Response) {
+func (x *exchange) look(sent *http.Request, resp *http.Response) {
+	w := x.watch
 	if w == nil {
 		return
 	}
 	w.lookAt(sent)
-	if resp != nil && resp.Request != nil && resp.Request != sent {
+	if resp == nil {
+		return
+	}
+	vary := resp.Header["Vary"]
+	name := rfc9111.SetBelow(vary, x.request, sent)
+	if resp.Request != nil && resp.Request != sent {
 		w.lookAt(resp.Request)
+		name = cmp.Or(name, rfc9111.SetBelow(vary, x.request, resp.Request))
+	}
+	if name != "" {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.varied = name
 	}
 }
 
@@ -226,16 +244,25 @@ func (w *watch) carries() rfc9111.Carried {
 	return w.carried
 }
 
-// misattributed reports whether what was sent had credentials that the request's key does not show: then only its caller may have the answer.
-// It is false where the program has said who asks, or that all requests are one principal's.
-func (x *exchange) misattributed() bool {
+// misattributed reports whether what was sent had credentials that the request's key does not show, or other fields that the answer varies on and that do not select it:
+// then only its caller may have the answer. It is false where the program has said who asks, or that all requests are one principal's.
+func (x *exchange) misattributed() bool { return x.misattribution() != "" }
+
+// misattribution is why, or "".
+func (x *exchange) misattribution() string {
 	w := x.watch
 	if w == nil || x.cache.policy.OneIdentity || x.parsed.Named {
-		return false
+		return ""
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.foreign
+	switch {
+	case w.foreign:
+		return credentialsBelow
+	case w.varied != "":
+		return setBelow + w.varied
+	}
+	return ""
 }
 
 // keepApart has the waiters of the fetch ask by themselves, and the next requests for the key not wait at all.

@@ -36,13 +36,7 @@ func NewSelectors(vary []string, r *http.Request, key *stored.HashKey) []stored.
 
 // Selecting returns the normalised value of one request field, and whether the field is present at all.
 func Selecting(r *http.Request, name string, key *stored.HashKey) (string, bool) {
-	var lines []string
-	present := false
-	for key, values := range r.Header {
-		if len(key) == len(name) && field.EqualFold(key, name) && values != nil {
-			lines, present = append(lines, values...), true
-		}
-	}
+	lines, present := linesOf(r.Header, name)
 	if present && sensitive(name) && reqctx.From(r.Context()).Vouches(name, lines) {
 		return ofPrincipal, true
 	}
@@ -54,6 +48,55 @@ func Selecting(r *http.Request, name string, key *stored.HashKey) (string, bool)
 		value = hash(key, value)
 	}
 	return value, present
+}
+
+// SetBelow returns the name of a field that Vary nominates and that the request that was sent has with another value than the one that the cache has seen,
+// or "". The selectors have the value that was seen, so they would not tell apart whom the other one tells apart (RFC 9111 §4.1).
+// Credentials are not its matter: keys tell them apart. Nor is what says nothing of who asks, and is the same for a whole program more often than not.
+func SetBelow(vary []string, seen, sent *http.Request) string {
+	n := 0
+	for name := range field.Members(vary) {
+		if n++; n > maxSelectors { // it is not stored
+			break
+		}
+		name = http.CanonicalHeaderKey(name)
+		if !field.IsToken(name) || !tellsApart(name) || credential.Named(name) {
+			continue
+		}
+		value, present := appearing(seen, name)
+		if other, there := appearing(sent, name); there != present || other != value {
+			return name
+		}
+	}
+	return ""
+}
+
+// tellsApart reports whether a field may say who asks, or for whom. The cache itself sends conditions and ranges, and net/http what is the connection's.
+func tellsApart(name string) bool {
+	switch name {
+	case "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Date", "Expect", "Host", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
+		"If-Unmodified-Since", "Max-Forwards", "Pragma", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via":
+		return false
+	case "Accept-Language":
+		return true
+	}
+	return sensitive(name)
+}
+
+// appearing is [Selecting] without a hash.
+func appearing(r *http.Request, name string) (string, bool) {
+	lines, present := linesOf(r.Header, name)
+	return normalise(name, lines), present
+}
+
+// linesOf returns all lines of a field, whatever the spelling of its name, and whether there is any.
+func linesOf(h http.Header, name string) (lines []string, present bool) {
+	for key, values := range h {
+		if len(key) == len(name) && field.EqualFold(key, name) && values != nil {
+			lines, present = append(lines, values...), true
+		}
+	}
+	return lines, present
 }
 
 // hasSecretLine reports whether a request certainly has the value of which a selector keeps the hash, as its one line. It allocates nothing.
