@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plyhttp/ply/keying"
 	"github.com/plyhttp/ply/middleware/cache"
@@ -123,6 +124,31 @@ func TestMemoryKeepsResponsesOfOneKindOfCache(t *testing.T) {
 		var refused *cache.OptionError
 		if _, err := cache.New(cache.Options{Store: m, Shared: !shared, Key: keying.SingleUser()}); !errors.As(err, &refused) || refused.Option != "Store" {
 			t.Errorf("shared %v, and then %v: %v", shared, !shared, err)
+		}
+	}
+}
+
+// A cache that New refuses has no Memory: caches of either kind may have it afterwards.
+func TestRefusedOptionsLeaveTheMemory(t *testing.T) {
+	for name, o := range map[string]cache.Options{
+		"a size":       {MaxEntryBytes: -1},
+		"a duration":   {StoreTimeout: -1},
+		"a lease":      {Lease: time.Minute},
+		"a mode":       {Mode: 200},
+		"event stream": {EventStreams: 200},
+		"a hash key":   {VaryHashKey: []byte("short")},
+		"a method":     {Methods: []string{"get"}},
+		"a status":     {Statuses: []int{99}},
+		"a field":      {TargetedFields: []string{"a b"}},
+	} {
+		for _, shared := range []bool{false, true} {
+			o.Store, o.Shared = cache.NewMemory(cache.MemoryOptions{}), shared
+			if _, err := cache.New(o); err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			if _, err := cache.New(cache.Options{Store: o.Store, Shared: !shared}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }
