@@ -197,6 +197,15 @@ func BenchmarkMissAndStore(b *testing.B) {
 	}
 }
 
+// BenchmarkMissOverASocket is the same with a server on loopback and a transport of net/http, in contexts that can end, as a program has it.
+func BenchmarkMissOverASocket(b *testing.B) {
+	for _, n := range []size{KiB, 64 * KiB} {
+		for _, c := range []contender{transport, plyFull, gregjones} {
+			b.Run(fmt.Sprintf("%s/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, b.Context(), c, n, (*origin).serve) })
+		}
+	}
+}
+
 // warm fills the store, and lets the heap grow to its size: memory that is touched for the first time costs more than what is measured.
 func warm(b *testing.B, h http.RoundTripper, rs []*http.Request, n size) {
 	b.Helper()
@@ -205,9 +214,12 @@ func warm(b *testing.B, h http.RoundTripper, rs []*http.Request, n size) {
 	}
 }
 
-func benchmarkMiss(b *testing.B, ctx context.Context, c contender, n size) {
+func benchmarkMiss(b *testing.B, ctx context.Context, c contender, n size, set ...func(*origin, testing.TB)) {
 	paths := numbered(kept)
 	o := newOrigin(says{size: n, fields: 8, control: "max-age=86400"}, paths...)
+	for _, set := range set {
+		set(o, b)
+	}
 	h, rs := c.mount(b, o), requests(b, spellings(paths))
 	if ctx.Done() != nil {
 		for i, r := range rs {

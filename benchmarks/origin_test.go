@@ -2,14 +2,19 @@ package benchmarks
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"testing"
 	"time"
 )
 
@@ -58,6 +63,8 @@ type origin struct {
 	pages     map[string]*page
 	requests  atomic.Int64
 	confirmed atomic.Int64 // answered with 304
+
+	network http.RoundTripper // asks the server of serve, or nil if the answers are made here
 }
 
 // page is a prepared answer.
@@ -106,9 +113,28 @@ func (o *origin) pageOf(r *http.Request) *page {
 	return o.pages[string(key)]
 }
 
+// serve puts the pages behind a server on a loopback socket, which a transport of net/http asks.
+func (o *origin) serve(tb testing.TB) {
+	tb.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := o.pageOf(r)
+		maps.Copy(w.Header(), p.header)
+		w.Write(p.body)
+	}))
+	tb.Cleanup(server.Close)
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+	}}
+	tb.Cleanup(transport.CloseIdleConnections)
+	o.network = transport
+}
+
 // RoundTrip answers with the page, or with 304 if the caller has it.
 func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
 	o.requests.Add(1)
+	if o.network != nil {
+		return o.network.RoundTrip(r)
+	}
 	if o.latency > 0 {
 		time.Sleep(o.latency)
 	}
