@@ -15,7 +15,7 @@ func (p *originResponse) invalidate() {
 		return
 	}
 	c.stats.invalidated.Add(1)
-	tags := append(c.invalidated(p.tagRoom[:0:4], p.request, p.Header), c.groupsEnded(p.request, p.Header)...)
+	tags := append(c.invalidated(p.tagRoom[:0:3], p.request, p.Header), c.groupsEnded(p.request, p.Header)...)
 	if c.policy.Answers(p.request.Method) {
 		tags = c.endpointTags(tags, p.request)
 	}

@@ -138,7 +138,7 @@ func endsWithConnection(resp *http.Response) bool {
 // index sets the tags of an entry with this header, and the key that it is stored under. It returns why there is none.
 func (p *originResponse) index(e *stored.Entry, h http.Header) string {
 	before := e.Tags
-	e.Tags = p.tagRoom[4:4]
+	e.Tags = p.tagRoom[3:3]
 	reason := p.indexInRoom(e, h)
 	if slices.Equal(before, e.Tags) {
 		e.Tags = before // those of the response that it is made of

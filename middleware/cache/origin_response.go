@@ -22,7 +22,7 @@ type originResponse struct {
 	unstored            string              // why it is not stored, or empty; see noteNotStored
 	followed            bool                // it is the answer of another URI
 	tagged              int32               // how many tags of the program it has
-	tagRoom             [8]invalidation.Tag // the first half for what it makes invalid, the second for what it is stored under
+	tagRoom             [6]invalidation.Tag // the first half for what it makes invalid, the second for what it is stored under
 	validation          *validation         // nil unless it is in use, or will be
 }
 

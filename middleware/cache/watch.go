@@ -39,8 +39,8 @@ type watch struct {
 	keyed   credential.Set
 	carried rfc9111.Carried // beside the keyed ones
 	foreign bool
-	varied  string // a field that the answer varies on and that was set below, or ""
 	socket  bool   // a connection went to a Unix socket
+	varied  string // a field that the answer varies on and that was set below, or ""
 }
 
 // watched returns the request to send in r's place, with the watch w on it if it matters what is sent.
