@@ -108,24 +108,24 @@ tools/words.sh
 step "build staticcheck"
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
-(cd tools && GOWORK=off go build -o "$bin/staticcheck" honnef.co/go/tools/cmd/staticcheck)
+(cd tools && GOWORK=off go build -o "$bin/" honnef.co/go/tools/cmd/staticcheck ./vet)
 
 step "vet what depends on the system, for others"
 for os in windows darwin; do
-  GOOS=$os go vet ./...
+  GOOS=$os "$bin/vet" ./...
 done
 
 # Each module stands alone, as it does for those who require it: what it imports is in its own go.mod and go.sum, and nothing else is.
 # internal/ecosystem, with the libraries that people use beside ply, is not in the workspace: its many requirements would change the versions of all modules.
 step "vet each module by itself"
-# What is vetted is compiled in the same way as for its tests, so that it is compiled once: with -race, but for the servers that tests build.
+# What is vetted is compiled in the same way as for its tests, so that it is compiled once: with -race, but for the servers that tests build, and for tools.
 vet_module() {
   echo "  $1"
   cd "$(dirname "$1")"
   export GOWORK=off
   go mod tidy -diff
-  case $1 in */internal/server/*) race= ;; esac
-  [ -z "$(go list ./... 2>/dev/null)" ] || go vet $race ./... # tools has no package of its own
+  case $1 in */internal/server/* | tools/go.mod) race= ;; esac
+  go vet $race ./...
 }
 export -f vet_module
 export race
@@ -142,7 +142,8 @@ GOFLAGS="${GOFLAGS:-} $race" "$bin/staticcheck" $modules
 
 # A program with the race detector sleeps for a second before it exits, unless it is told not to: each package has one,
 # and the tests of several processes have many. go test runs a part of go vet, which has run.
-export GORACE="atexit_sleep_ms=0 ${GORACE:-}"
+# Of each allocation of more than 64 KiB, the race detector maps its own memory anew, and half of the time goes on page faults: up to 16 MiB it clears it instead.
+export GORACE="atexit_sleep_ms=0 clear_shadow_mmap_threshold=16777216 ${GORACE:-}"
 step "test $race"
 go test $race -vet=off -timeout 15m $modules
 step "test $race, with the libraries that people use beside ply"

@@ -193,6 +193,7 @@ func TestCacheKilled(t *testing.T) {
 				done[path] = max(done[path], generation)
 			}
 		}
+		require.NoError(t, lines.Err())
 		c.Wait()
 		kill.Stop()
 		if c.ProcessState.Exited() {
