@@ -32,6 +32,7 @@ const (
 	codeError    = 1
 	codeBusy     = 5
 	codeLocked   = 6
+	codeReadOnly = 8
 	codeCorrupt  = 11
 	codeFull     = 13
 	codeProtocol = 15

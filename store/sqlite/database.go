@@ -34,8 +34,9 @@ var ErrNewer = errors.New("sqlite: a newer version of this package has made the 
 type database struct {
 	path    string
 	info    fs.FileInfo
+	opened  time.Time
 	log     fs.FileInfo // of the write-ahead log, or nil if that is not known
-	lost    atomic.Bool // the name of the log leads elsewhere: others do not see what is written to this one, nor do connections that come later
+	lost    atomic.Bool // the name of the log leads elsewhere: others do not see what is written to this one, nor do connections that come later. Or it is to be opened anew
 	sync    Sync
 	turn    chan struct{} // holds the one token of those who write
 	writer  *conn         // used by the holder of the token
@@ -72,6 +73,11 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 	if err != nil {
 		return nil, nil, err
 	}
+	if info.Mode().Perm()&0o200 != 0 {
+		if err := writable(path); err != nil {
+			return nil, nil, err
+		}
+	}
 	opened(path)
 	var writer *conn
 	err = patiently(ctx, nil, func() (err error) {
@@ -100,7 +106,7 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 		closed(path)
 		return nil, told, err
 	}
-	db := &database{path: path, info: info, sync: sync, writer: writer, turn: make(chan struct{}, 1), readers: make(chan *conn, min(max(runtime.GOMAXPROCS(0), 2), 8))}
+	db := &database{path: path, info: info, opened: time.Now(), sync: sync, writer: writer, turn: make(chan struct{}, 1), readers: make(chan *conn, min(max(runtime.GOMAXPROCS(0), 2), 8))}
 	db.log, _ = os.Lstat(path + "-wal")
 	db.turn <- struct{}{}
 	for range cap(db.readers) {
@@ -236,6 +242,16 @@ func (db *database) current() bool {
 	}
 	info, err := os.Lstat(db.path)
 	return err == nil && os.SameFile(info, db.info)
+}
+
+// writableAgain reports whether it may help to open the file anew after an error that says that it cannot be written: SQLite opens a file that its user may not write
+// for reading only, and does not look again. Where it is the file system that takes no writes the permissions do not show it, so that is tried once a second.
+func (db *database) writableAgain() bool {
+	if time.Since(db.opened) < time.Second {
+		return false
+	}
+	info, err := os.Lstat(db.path)
+	return err == nil && info.Mode().Perm()&0o200 != 0
 }
 
 // logSize returns how long the write-ahead log is, and whether it is still the one that was opened.

@@ -149,6 +149,21 @@ func withdraw(path string) error {
 	return nil
 }
 
+// writable gives this user the permission to write what lies beside a database that he may write, and that is known to be ours. SQLite makes those files
+// with the permissions that the database has at that moment, which may have been others.
+func writable(path string) error {
+	for _, suffix := range siblings {
+		info, err := os.Lstat(path + suffix)
+		if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o200 == 0 {
+			err = os.Chmod(path+suffix, 0o600)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // opened counts one more connection of this process to path, and closed one less.
 func opened(path string) {
 	inProcess.Lock()

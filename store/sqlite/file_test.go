@@ -4,6 +4,7 @@ package sqlite_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -316,6 +317,39 @@ func openWhatIsDenied(dir string) error {
 	defer s.Close()
 	if r, err := s.Get(background, "k"); err != nil || string(r.Data) != "x" {
 		return errors.Join(errors.New("what was there is gone"), err)
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	return writableLater(path)
+}
+
+// writableLater opens a file that cannot be written, and gives the permission afterwards.
+func writableLater(path string) error {
+	if err := os.Chmod(path, 0o400); err != nil {
+		return err
+	}
+	s, err := sqlite.Open(path, sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Put(background, "m", store.Record{Data: []byte("x")}); err == nil {
+		return errors.New("a file that cannot be written was written")
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(50 * time.Millisecond) {
+		if err = s.Put(background, "m", store.Record{Data: []byte("x")}); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the file can be written again: %w", err)
+		}
+	}
+	if r, err := s.Get(background, "k"); err != nil || string(r.Data) != "x" {
+		return errors.Join(errors.New("what was there before is gone"), err)
 	}
 	return nil
 }

@@ -227,6 +227,10 @@ func (s *Store) useOnce(ctx context.Context, f func(db *database) error) error {
 	}
 	resets := s.resets.Load()
 	err := f(s.db)
+	if err != nil && code(err) == codeReadOnly && s.db.writableAgain() {
+		s.db.lost.Store(true)
+		return errMoved
+	}
 	if !damaged(err) {
 		return err
 	}
