@@ -62,7 +62,7 @@ func TestStoredAnswersKeepNoCaller(t *testing.T) {
 	broken := errors.New("broken")
 	for name, options := range map[string]func() cache.Options{
 		"memory": func() cache.Options { return cache.Options{} },
-		"bytes":  func() cache.Options { return cache.Options{Store: storetest.NewMap(1<<30)} },
+		"bytes":  func() cache.Options { return cache.Options{Store: storetest.NewMap(1 << 30)} },
 		"tiers": func() cache.Options {
 			return cache.Options{Store: cache.Tiered(cache.NewMemory(cache.MemoryOptions{}), storetest.NewMap(1<<30)), Lease: time.Second}
 		},
