@@ -20,6 +20,8 @@ import (
 )
 
 // sealed makes a body that says for whom it was made, by which answer, and whether all of it is there.
+//
+//go:norace
 func sealed(key string, answer, size int) string {
 	rng := rand.New(rand.NewPCG(uint64(answer), uint64(size)))
 	b, word := make([]byte, size), uint64(0)

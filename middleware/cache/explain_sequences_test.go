@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -101,9 +102,13 @@ func linesOf(drawn ...string) (fields []string) {
 	return fields
 }
 
+var sequences = flag.Uint64("sequences", 600, "how many sequences of requests TestExplainForeseesEachStepOfASequence sends")
+
 // Each step of a sequence of requests does what Explain foresaw, and each answer is stored or not as ExplainResponse said when it came.
+//
+//	go test ./middleware/cache -run TestExplainForeseesEachStepOfASequence -sequences 10000
 func TestExplainForeseesEachStepOfASequence(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range *sequences {
 		if explainSequence(t, seed); t.Failed() {
 			return
 		}

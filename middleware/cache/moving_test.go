@@ -400,7 +400,7 @@ func TestEntriesMoveFromStoreToStoreAndBack(t *testing.T) {
 		n    int
 		open func(*testing.T) store.Store
 	}{
-		"10,000 by way of bytes": {10_000, func(*testing.T) store.Store { return storetest.NewMap(1 << 30) }},
+		"2,000 by way of bytes": {2000, func(*testing.T) store.Store { return storetest.NewMap(1 << 30) }},
 		"500 by way of files": {500, func(t *testing.T) store.Store {
 			files, err := file.Open(t.TempDir(), file.Options{MaxBytes: 1 << 30})
 			require.NoError(t, err)

@@ -139,14 +139,14 @@ func TestWhatHasNothingRefreshedAhead(t *testing.T) {
 // XFetch begins the earlier the longer a fetch takes.
 func TestXFetchWeighsWhatAFetchTakes(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		early := func(takes time.Duration) (sum time.Duration) {
-			const rounds = 20
+		early := func(takes time.Duration, rounds int) (sum time.Duration) {
 			for i := range rounds {
 				o := numbered("Cache-Control: max-age=1000")
 				o.delay = takes
 				g := newRig(t, o, cache.Options{Expiry: expiry.XFetch(nil, 1)})
 				g.get(url)
 				begin := time.Now()
+				time.Sleep(1000*time.Second - 20*takes) // before that, a hit fetches with a chance of less than e^-20
 				for g.Stats().Ahead == 0 && time.Since(begin) < 1000*time.Second {
 					g.get(url)
 					time.Sleep(time.Second)
@@ -158,10 +158,10 @@ func TestXFetchWeighsWhatAFetchTakes(t *testing.T) {
 				time.Sleep(takes)
 				require.NoError(t, g.Close())
 			}
-			return sum / rounds
+			return sum / time.Duration(rounds)
 		}
 		// With a hit in each second, the mean is near δ·ln δ: 23 and 460 seconds.
-		quick, slow := early(10*time.Second), early(100*time.Second)
+		quick, slow := early(10*time.Second, 20), early(100*time.Second, 10)
 		if quick < 8*time.Second || quick > 80*time.Second || slow < 200*time.Second || slow > 800*time.Second {
 			t.Errorf("refreshed %v before the end where a fetch takes 10 s, and %v before where it takes 100 s", quick, slow)
 		}
