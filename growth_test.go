@@ -100,7 +100,10 @@ func workOf(t *testing.T, bin, name string, n int) work {
 	counted, err := os.ReadFile(profile)
 	require.NoError(t, err)
 	for line := range strings.Lines(string(counted)) { // file:from,to statements count
-		if columns := strings.Fields(line); len(columns) == 3 && columns[2] != "0" {
+		if strings.HasSuffix(line, " 0\n") {
+			continue // nearly all
+		}
+		if columns := strings.Fields(line); len(columns) == 3 {
 			w[columns[0]], err = strconv.Atoi(columns[2])
 			require.NoError(t, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/plyhttp/ply/redact"
 )
@@ -41,12 +42,20 @@ func labels(name string) bool {
 	return slices.Contains([]string{"name", "key", "field", "header", "parameter", "param", "variable", "property", "attribute", "k", "parameterkey", "parametername", "headername"}, strings.ToLower(name))
 }
 
-// aName is what may be the name of a member, of a header field or of a parameter in a hierarchy.
-var aName = regexp.MustCompile(`^[\pL\d_./$:\[\]-]{1,100}$`)
+// aName reports whether a text may be the name of a member, of a header field or of a parameter in a hierarchy: 1 to 100 letters, digits and signs.
+func aName(text string) bool {
+	n := 0
+	for _, r := range text {
+		if n++; n > 100 || !unicode.IsLetter(r) && !strings.ContainsRune("0123456789_./$:[]-", r) {
+			return false
+		}
+	}
+	return n > 0
+}
 
 // namesSecret reports whether a text is the name of a secret or of a header field with one.
 func (d redaction) namesSecret(text string) bool {
-	return aName.MatchString(text) && (d.hides(text) || d.hidesField(text))
+	return aName(text) && (d.hides(text) || d.hidesField(text))
 }
 
 // begin takes down the name of a member.
