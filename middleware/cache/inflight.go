@@ -37,7 +37,8 @@ type inflightFetch struct {
 	key     string
 	request *http.Request // the leader's, in the fetch's own context: sent
 	sent    http.Request
-	lead    exchange // the leader's, as the goroutine of the fetch carries it out
+	alike   *http.Request // what others are compared with, if it was known that answers for the key vary; or nil. The layers below do not get it
+	lead    exchange      // the leader's, as the goroutine of the fetch carries it out
 	url     url.URL
 	lines   [10]string  // room for those of the header that is sent
 	unwatch func() bool // ends what live has the context of the leader do, or nil
@@ -124,7 +125,8 @@ func (c *inflightContext) Err() error {
 
 // newInflightFetch prepares the fetch of the request that leads it. It sends a copy of the request that is its own: the caller may be gone before it.
 // join calls it with the table's lock held, so it does no I/O. The one reference is the leader's.
-func newInflightFetch(x *exchange) *inflightFetch {
+// Where varies is true answers for the key are known to vary, though not by what x itself has found.
+func newInflightFetch(x *exchange, varies bool) *inflightFetch {
 	f := &inflightFetch{table: &x.cache.fetches, key: x.ownKey, ready: make(chan struct{}), refs: 1, started: time.Now(), seen: x.seen, began: x.cache.history.Now()}
 	f.values.Context = x.request.Context()
 	ctx, cancel := context.WithCancelCause(&f.values)
@@ -138,6 +140,11 @@ func newInflightFetch(x *exchange) *inflightFetch {
 	withoutCancel(f.request)
 	f.url = *x.request.URL
 	f.request.URL = &f.url
+	if varies || len(x.knownSelectors()) > 0 {
+		// A layer that sets a field in place, which none should, does so while others look for a fetch.
+		f.alike = f.request.WithContext(&f.context)
+		f.alike.Header = field.Clone(x.request.Header, nil)
+	}
 	return f
 }
 

@@ -67,8 +67,10 @@ func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// A request that may share but not lead, one for a part say, still takes the answer to another's.
+	varies := false
 	if x.mayShare() {
-		if f := t.find(x); f != nil {
+		var f *inflightFetch
+		if f, varies = t.find(x); f != nil {
 			return f, shares
 		}
 	}
@@ -82,7 +84,7 @@ func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 		x.unshared = true
 		return nil, byItself
 	}
-	f := newInflightFetch(x)
+	f := newInflightFetch(x, varies)
 	f.doubted = x.now.Before(miss.suspended)
 	// The newest comes first, for find takes the first that fits: its answer is the youngest.
 	f.next, t.keys[x.ownKey] = t.keys[x.ownKey], f
@@ -90,11 +92,11 @@ func (t *inflightFetches) join(x *exchange) (*inflightFetch, role) {
 	return f, leads
 }
 
-// find returns a fetch whose answer is for this request, as far as is known, or nil. The lock is held.
-func (t *inflightFetches) find(x *exchange) *inflightFetch {
+// find returns a fetch whose answer is for this request, as far as is known, or nil, and whether answers on their way vary. The lock is held.
+func (t *inflightFetches) find(x *exchange) (found *inflightFetch, varies bool) {
 	first := t.keys[x.ownKey]
 	if first == nil {
-		return nil
+		return nil, false
 	}
 	// Two passes: what one answer varies on, the others of the key are expected to vary on, too, before they are there.
 	names := x.knownSelectors()
@@ -110,12 +112,12 @@ func (t *inflightFetches) find(x *exchange) *inflightFetch {
 			// A request that was made after an invalidation gets an answer that was made after it, too.
 		case f.hasAnswer() && f.outdated(&x.cache.history):
 		case f.hasAnswer() && (!rfc9111.Selects(f.entry, x.request, x.cache.hashKey()) || !x.couldUse(f.entry, time.Now())):
-		case !f.hasAnswer() && !x.selectsLike(f.request, names):
+		case !f.hasAnswer() && len(names) > 0 && (f.alike == nil || !x.selectsLike(f.alike, names)):
 		case f.join(x):
-			return f
+			return f, true
 		}
 	}
-	return nil
+	return nil, len(names) > 0
 }
 
 // invalidatedSince reports whether what x asks for has been invalidated since a fetch began, here or by another process: by a tag that the answer has for certain,
