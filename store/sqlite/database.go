@@ -32,11 +32,13 @@ var ErrNewer = errors.New("sqlite: a newer version of this package has made the 
 
 // database is the open file: connections to one inode. When the name leads to another one, or nowhere, it is over.
 type database struct {
-	path    string
-	info    fs.FileInfo
-	opened  time.Time
-	log     fs.FileInfo // of the write-ahead log, or nil if that is not known
-	lost    atomic.Bool // the name of the log leads elsewhere: others do not see what is written to this one, nor do connections that come later. Or it is to be opened anew
+	path   string
+	info   fs.FileInfo
+	opened time.Time
+	log    fs.FileInfo // of the write-ahead log, or nil if that is not known
+	// The next call opens the file anew: the name of the log leads elsewhere, so that others do not see what is written to this one, nor do connections that come later;
+	// or SQLite has it open for reading only, and it can be written by now.
+	lost    atomic.Bool
 	sync    Sync
 	turn    chan struct{} // holds the one token of those who write
 	writer  *conn         // used by the holder of the token
@@ -74,7 +76,7 @@ func openFile(ctx context.Context, path string, sync Sync, told error) (*databas
 		return nil, nil, err
 	}
 	if info.Mode().Perm()&0o200 != 0 {
-		if err := writable(path); err != nil {
+		if err := makeWritable(path); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -244,8 +246,8 @@ func (db *database) current() bool {
 	return err == nil && os.SameFile(info, db.info)
 }
 
-// writableAgain reports whether it may help to open the file anew after an error that says that it cannot be written: SQLite opens a file that its user may not write
-// for reading only, and does not look again. Where it is the file system that takes no writes the permissions do not show it, so that is tried once a second.
+// writableAgain reports whether it may help to open the file anew after an error that says that it cannot be written. SQLite opens a file without write permission
+// for reading only, and does not look again. A file system that takes no writes does not show in the permissions, so opening anew is tried once a second at most.
 func (db *database) writableAgain() bool {
 	if time.Since(db.opened) < time.Second {
 		return false

@@ -149,9 +149,16 @@ func withdraw(path string) error {
 	return nil
 }
 
-// writable gives this user the permission to write what lies beside a database that he may write, and that is known to be ours. SQLite makes those files
-// with the permissions that the database has at that moment, which may have been others.
-func writable(path string) error {
+// makeWritable gives the files beside a database of ours back the write permission that the database itself has. SQLite makes them with the permissions
+// that the database has at that moment, and it may have been read-only then. What lies beside a database of another program it leaves alone.
+func makeWritable(path string) error {
+	inProcess.Lock()
+	// One that is open here is not looked at: to close a file drops the locks that this process has on it.
+	known := inProcess.files[path] > 0 || marked(path)
+	inProcess.Unlock()
+	if !known {
+		return nil
+	}
 	for _, suffix := range siblings {
 		info, err := os.Lstat(path + suffix)
 		if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o200 == 0 {

@@ -61,7 +61,7 @@ func TestMakesDirectory(t *testing.T) {
 	}
 }
 
-// What Open refuses it says, and leaves alone, to the last byte.
+// What Open refuses it says, and leaves alone, to the last byte and with its permissions.
 func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	canary := func(t *testing.T, path string) {
 		require.NoError(t, os.WriteFile(path, []byte("another program's"), 0o600))
@@ -118,6 +118,10 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 		{"database with a table like ours", "another application", func(t *testing.T, path string) {
 			exec(t, path, "CREATE TABLE records (key TEXT)", "PRAGMA user_version = 1")
 		}},
+		{"database with shared memory that is read-only", "another application", func(t *testing.T, path string) {
+			exec(t, path, "CREATE TABLE t (x)")
+			require.NoError(t, os.WriteFile(path+"-shm", nil, 0o400))
+		}},
 		{"newer version", "newer version", func(t *testing.T, path string) {
 			require.NoError(t, open(t, path, sqlite.Options{}).Close())
 			exec(t, path, "PRAGMA user_version = 2", "ALTER TABLE records ADD COLUMN tomorrow TEXT", "PRAGMA journal_mode = DELETE")
@@ -147,7 +151,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	}
 }
 
-// contents returns the regular files of a directory.
+// contents returns the regular files of a directory, each as its permissions and its bytes.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
@@ -157,7 +161,9 @@ func contents(t *testing.T, dir string) map[string]string {
 		if e.Type().IsRegular() {
 			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
 			require.NoError(t, err)
-			files[e.Name()] = string(b)
+			info, err := e.Info()
+			require.NoError(t, err)
+			files[e.Name()] = info.Mode().String() + "\n" + string(b)
 		}
 	}
 	return files
