@@ -190,8 +190,8 @@ func BenchmarkHitReadThroughABuffer(b *testing.B) {
 func BenchmarkMissAndStore(b *testing.B) {
 	for _, n := range sizes {
 		for _, c := range []contender{transport, plyFull, gregjones, bartventer, sandrolain, failsafe} {
-			b.Run(fmt.Sprintf("%s/serial/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, context.Background(), c, n) })
-			b.Run(fmt.Sprintf("%s/cancelable/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, b.Context(), c, n) })
+			b.Run(fmt.Sprintf("%s/serial/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, context.Background(), c, cacheable(n)) })
+			b.Run(fmt.Sprintf("%s/cancelable/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, b.Context(), c, cacheable(n)) })
 			b.Run(fmt.Sprintf("%s/parallel/%s", n, c.name), func(b *testing.B) { benchmarkParallelMisses(b, c, n) })
 		}
 	}
@@ -201,7 +201,11 @@ func BenchmarkMissAndStore(b *testing.B) {
 func BenchmarkMissOverASocket(b *testing.B) {
 	for _, n := range []size{KiB, 64 * KiB} {
 		for _, c := range []contender{transport, plyFull, gregjones} {
-			b.Run(fmt.Sprintf("%s/%s", n, c.name), func(b *testing.B) { benchmarkMiss(b, b.Context(), c, n, (*origin).serve) })
+			b.Run(fmt.Sprintf("%s/%s", n, c.name), func(b *testing.B) {
+				o := cacheable(n)
+				o.serve(b)
+				benchmarkMiss(b, b.Context(), c, o)
+			})
 		}
 	}
 }
@@ -214,13 +218,14 @@ func warm(b *testing.B, h http.RoundTripper, rs []*http.Request, n size) {
 	}
 }
 
-func benchmarkMiss(b *testing.B, ctx context.Context, c contender, n size, set ...func(*origin, testing.TB)) {
-	paths := numbered(kept)
-	o := newOrigin(says{size: n, fields: 8, control: "max-age=86400"}, paths...)
-	for _, set := range set {
-		set(o, b)
-	}
-	h, rs := c.mount(b, o), requests(b, spellings(paths))
+// cacheable is an origin whose pages, as many as a full store holds, may be stored.
+func cacheable(n size) *origin {
+	return newOrigin(says{size: n, fields: 8, control: "max-age=86400"}, numbered(kept)...)
+}
+
+func benchmarkMiss(b *testing.B, ctx context.Context, c contender, o *origin) {
+	n := o.size
+	h, rs := c.mount(b, o), requests(b, spellings(numbered(kept)))
 	if ctx.Done() != nil {
 		for i, r := range rs {
 			ending, cancel := context.WithCancel(r.Context())
@@ -240,9 +245,8 @@ func benchmarkMiss(b *testing.B, ctx context.Context, c contender, n size, set .
 
 // benchmarkParallelMisses goes through the URLs in one order for all goroutines, so that none is there yet.
 func benchmarkParallelMisses(b *testing.B, c contender, n size) {
-	paths := numbered(kept)
-	o := newOrigin(says{size: n, fields: 8, control: "max-age=86400"}, paths...)
-	h, urls := c.mount(b, o), spellings(paths)
+	o := cacheable(n)
+	h, urls := c.mount(b, o), spellings(numbered(kept))
 	warm(b, h, requests(b, urls), n)
 	before := o.requests.Load()
 	var next atomic.Int64

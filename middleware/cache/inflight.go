@@ -125,7 +125,7 @@ func (c *inflightContext) Err() error {
 
 // newInflightFetch prepares the fetch of the request that leads it. It sends a copy of the request that is its own: the caller may be gone before it.
 // join calls it with the table's lock held, so it does no I/O. The one reference is the leader's.
-// Where varies is true answers for the key are known to vary, though not by what x itself has found.
+// If varies is true, answers for the key are known to vary, though not from what x has found in the store.
 func newInflightFetch(x *exchange, varies bool) *inflightFetch {
 	f := &inflightFetch{table: &x.cache.fetches, key: x.ownKey, ready: make(chan struct{}), refs: 1, started: time.Now(), seen: x.seen, began: x.cache.history.Now()}
 	f.values.Context = x.request.Context()

@@ -109,8 +109,11 @@ func TestStoredAnswersKeepNoCaller(t *testing.T) {
 						if i%2 == 0 {
 							n = 5
 						}
-						check(all.send(fmt.Sprint("together ", i), "GET", "http://h/together", n))
-						check(all.send(fmt.Sprint("not stored, together ", i), "GET", "http://h/no", n))
+						stored := all.send(fmt.Sprint("together ", i), "GET", "http://h/together", n)
+						unstored := all.send(fmt.Sprint("not stored, together ", i), "GET", "http://h/no", n)
+						if err := errors.Join(stored, unstored); err != nil {
+							t.Error(err)
+						}
 					})
 				}
 				wg.Wait()

@@ -40,6 +40,7 @@ func NewHeader(h http.Header) Header {
 			size += len(line)
 		}
 	}
+	// Only their places are sorted: a field is five words, and a sort moves each of them several times.
 	slices.SortFunc(order, func(a, b uint32) int { return strings.Compare(fields[a].name, fields[b].name) })
 	var room [1 << 10]byte
 	text := room[:0]
