@@ -37,12 +37,12 @@ func moment(short time.Duration) time.Duration {
 	return short
 }
 
-// lateness is what a call may take beyond its time. On a machine with other things to do a goroutine may wait for seconds; a call that has lost its deadline does not end at all.
+// lateness is what a call may take beyond its time. On a machine with other things to do a goroutine may wait for long.
 func lateness() time.Duration {
 	if *exact {
 		return 20 * time.Millisecond
 	}
-	return 5 * time.Second
+	return 2 * time.Second
 }
 
 // A Trial is a store and its server.
