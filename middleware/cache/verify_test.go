@@ -87,11 +87,14 @@ func TestVerifyFindsWhatIsDamagedAndDeletesItOnRequest(t *testing.T) {
 			t.Errorf("%q", found)
 		}
 
-		want.Deleted = 4
+		// The response that is removed takes its pieces with it in the background: those that are gone before they are listed are counted nowhere.
 		have = verified(g, cache.VerifyOptions{DeleteDamaged: true, DeleteOrphaned: true})
 		time.Sleep(time.Minute) // what is in the background
-		if have.Deleted < want.Deleted {
-			t.Errorf("deleted %d: %+v", have.Deleted, have)
+		if have.Damaged < 1 || have.Incomplete != 1 || have.Orphaned < 1 || have.Deleted < 3 || have.Deleted > have.Damaged+have.Incomplete+have.Orphaned {
+			t.Errorf("deleted: %+v", have)
+		}
+		if left := keys(t, m, store.KindBody); len(left) != 0 {
+			t.Errorf("pieces that stayed: %q", left)
 		}
 		last := verified(g, cache.VerifyOptions{})
 		if !last.Sound() || last.Newer != 1 || last.Orphaned != 0 || last.Entries != 1 {
