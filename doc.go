@@ -65,7 +65,7 @@
 //
 // The files by the beginning of their names:
 //
-//	chain        Middleware, Chain, When, Wrap; names of layers; which stacks are refused
+//	middleware   Middleware, Chain, When, Wrap; names of layers; which stacks are refused
 //	client       Client, Options; what is added to a request before any layer runs; HTTPClient
 //	request      request options: URL, query, header fields, credentials, settings
 //	body         request bodies; progress, expect_continue and cookies have files of their own

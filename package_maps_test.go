@@ -143,3 +143,20 @@ func TestDesignNamesEachPackage(t *testing.T) {
 		}
 	}
 }
+
+// What programs, links and people look for at the top of the repository stays where it is.
+func TestTopOfTheRepository(t *testing.T) {
+	for _, path := range []string{
+		"go.mod", "go.sum", "client.go", "middleware.go", "README.md",
+		"middleware/cache/", "middleware/retry/", "middleware/logging/", "keying/", "expiry/", "docs/",
+	} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if info.IsDir() != strings.HasSuffix(path, "/") {
+			t.Errorf("%s is of another kind", path)
+		}
+	}
+}
