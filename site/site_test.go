@@ -152,7 +152,7 @@ func TestIndexHasEachPageOnce(t *testing.T) {
 	}
 }
 
-// The picture of the chain names layers that exist, in an order that ply.New accepts: see chain_rules.go.
+// The picture of the chain names layers that exist, in an order that ply.New accepts: see middleware_rules.go.
 func TestPictureOfTheChainNamesLayersThatExist(t *testing.T) {
 	var names []string
 	for _, name := range regexp.MustCompile(`<text class="name"[^>]*>(\w+)<`).FindAllStringSubmatch(read(t, "../docs/images/chain.svg"), -1) {
