@@ -69,7 +69,7 @@ func (c *tally) changed(err error) {
 }
 
 // load has workers read and write a few keys until the context is done. Each call has 1 to 50 ms.
-func load(t *testing.T, ctx context.Context, s store.Store) *tally {
+func (trial Trial) load(t *testing.T, ctx context.Context, s store.Store) *tally {
 	t.Helper()
 	var c tally
 	var all sync.WaitGroup
@@ -84,7 +84,7 @@ func load(t *testing.T, ctx context.Context, s store.Store) *tally {
 				}
 				began := time.Now()
 				one(t, call, s, &c, seq)
-				if took := time.Since(began); took > left+lateness() {
+				if took := time.Since(began); took > left+trial.delays.allowed() {
 					c.late.Add(1)
 				}
 				cancel()

@@ -4,6 +4,7 @@
 // and none comes later than the store's deadline. And that the store's own calls end with their context, with whole records or none.
 //
 //	survival.go   the trial, and what a store's calls must do
+//	delays.go     how late a call may be on a busy machine
 //	cache.go      what a cache over it must do
 //	fleet.go      what caches over one store do for each other
 //	load.go       bodies that prove whose they are, and those who ask for them
@@ -37,14 +38,6 @@ func moment(short time.Duration) time.Duration {
 	return short
 }
 
-// lateness is what a call may take beyond its time. On a machine with other things to do a goroutine may wait for long.
-func lateness() time.Duration {
-	if *exact {
-		return 20 * time.Millisecond
-	}
-	return 2 * time.Second
-}
-
 // A Trial is a store and its server.
 type Trial struct {
 	// Start starts a server that ends with the test, and nothing else uses.
@@ -55,6 +48,8 @@ type Trial struct {
 
 	// StoreTimeout is what the cache gives the store. Zero means 100 ms, as there.
 	StoreTimeout time.Duration
+
+	delays *delays // of the subtest
 }
 
 // Run runs all subtests.
@@ -63,14 +58,21 @@ func Run(t *testing.T, trial Trial) {
 	if trial.StoreTimeout == 0 {
 		trial.StoreTimeout = 100 * time.Millisecond
 	}
-	for name, f := range faults {
-		t.Run("store over "+name, func(t *testing.T) { trial.storeOver(t, f) })
-		t.Run("cache over "+name, func(t *testing.T) { trial.cacheOver(t, f) })
+	run := func(name string, test func(Trial, *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			trial := trial
+			trial.delays = watchDelays(t)
+			test(trial, t)
+		})
 	}
-	t.Run("store over a hung server", trial.storeOverHungServer)
-	t.Run("cache over a hung server", trial.cacheOverHungServer)
-	t.Run("cache over a killed server", trial.cacheOverKilledServer)
-	t.Run("cache over a server that is away", trial.cacheOverNoServer)
+	for name, f := range faults {
+		run("store over "+name, func(trial Trial, t *testing.T) { trial.storeOver(t, f) })
+		run("cache over "+name, func(trial Trial, t *testing.T) { trial.cacheOver(t, f) })
+	}
+	run("store over a hung server", Trial.storeOverHungServer)
+	run("cache over a hung server", Trial.cacheOverHungServer)
+	run("cache over a killed server", Trial.cacheOverKilledServer)
+	run("cache over a server that is away", Trial.cacheOverNoServer)
 }
 
 var faults = map[string]fault.Faults{
@@ -105,7 +107,7 @@ func (trial Trial) storeOver(t *testing.T, f fault.Faults) {
 	proxy.Set(f)
 	ctx, cancel := context.WithTimeout(t.Context(), moment(200*time.Millisecond))
 	defer cancel()
-	c := load(t, ctx, s)
+	c := trial.load(t, ctx, s)
 	t.Log(c)
 	if c.wrong.Load()+c.late.Load() != 0 {
 		t.Errorf("%v, want none wrong or late", c)
@@ -178,7 +180,7 @@ func (trial Trial) storeOverHungServer(t *testing.T) {
 					defer cancel()
 					began := time.Now()
 					err := call(ctx)
-					if took := time.Since(began); err == nil || took > patience+lateness() {
+					if took := time.Since(began); err == nil || took > patience+trial.delays.allowed() {
 						t.Errorf("%s: %v after %v, want an error after %v", name, err, took, patience)
 					}
 				})
