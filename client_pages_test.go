@@ -117,6 +117,10 @@ func TestPagesEndWhereNoPageShouldBeMissed(t *testing.T) {
 		{"a file", []plytest.Reply{page(`<file:///etc/passwd>; rel=next`)}, nil, 1, ply.ErrPageOrigin, "file:/etc/passwd"},
 		{"a redirect to another host, and on there", []plytest.Reply{plytest.Status(302, "Location", "http://evil.test/a"), page(`</b>; rel=next`)}, nil, 1, ply.ErrPageOrigin, "http://evil.test/b"},
 		{"no URL", []plytest.Reply{page("<http://[::1>; rel=next")}, nil, 1, ply.ErrPageLink, ""},
+		{"an open quote", []plytest.Reply{page(`</b>; rel="next`)}, nil, 1, ply.ErrPageLink, ""},
+		{"an open target", []plytest.Reply{page(`</b; REL = "prev next"`)}, nil, 1, ply.ErrPageLink, ""},
+		{"a target without brackets", []plytest.Reply{page(`/b; rel=next`)}, nil, 1, ply.ErrPageLink, ""},
+		{"behind what is no link", []plytest.Reply{page(`x, </b>; rel=next`)}, nil, 1, ply.ErrPageLink, ""},
 		{"the limit", []plytest.Reply{page(`</b>; rel=next`), page(`</c>; rel=next`), page(`</d>; rel=next`)}, []ply.RequestOption{ply.MaxPages(2)}, 2, ply.ErrPageLimit, "http://api.test/c"},
 	}
 	for _, tt := range tests {
@@ -133,6 +137,19 @@ func TestPagesEndWhereNoPageShouldBeMissed(t *testing.T) {
 
 // withQueryHidden is a URL as errors show it.
 func withQueryHidden(url string) string { return strings.ReplaceAll(url, "a=1", "a=REDACTED") }
+
+// What cannot be parsed and names no next page is none.
+func TestPagesPassOverLinksThatCannotBeParsed(t *testing.T) {
+	c := pagesFrom(t, plytest.NewOrigin(
+		plytest.Text("1", "Link", `</b; rel=next`, "Link", `</b>; rel=next`),
+		plytest.Text("2", "Link", `</next; rel=prev; as=next, <x>; rel=preload as`),
+	))
+	pages, err := readPages(t.Context(), c, "/a")
+	require.NoError(t, err)
+	if diff := cmp.Diff([]string{"1", "2"}, pages); diff != "" {
+		t.Error(diff)
+	}
+}
 
 func TestThereMayBeAsManyPagesAsTheLimit(t *testing.T) {
 	pages, err := readPages(t.Context(), pagesFrom(t, plytest.NewHandlerOrigin(numbered(3))), "/items", ply.MaxPages(3))

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,7 +42,8 @@ type DownloadResult struct {
 // The body is written to a hidden file in the directory of path, which replaces the file at path when the body is complete, as [Save] does it. If it breaks off and the response has
 // a strong validator (RFC 9110 §8.8), this file stays, and so does path+".download", which says what it is a part of. The next Download requests the rest
 // with Range and If-Range (RFC 9110 §14.2, §13.1.5); if the content has changed since then, the server sends the whole, and the part is dropped. Without a strong validator
-// nothing stays, and each Download begins anew. Removing the two files does so, too. A file at path+".download" that no Download wrote is left alone, and no part is kept then.
+// nothing stays, and each Download begins anew; nor does anything of a file above the limit of [WithBodyLimit], which counts the whole file, in however many calls it comes.
+// Two URLs are the same if all of them is: what [PathValue], [Query] and the client's defaults add to it counts. Removing the two files does so, too. A file at path+".download" that no Download wrote is left alone, and no part is kept then.
 //
 // The request asks for no content coding, so that the bytes of the file are those that the server counts. The functions of [DownloadProgress] count from the start of the file.
 // Two Downloads to one path at the same time, in two processes even, do not damage the file.
@@ -78,7 +80,7 @@ type download struct {
 
 // partState is what stays beside a part, as JSON: which response it is the beginning of.
 type partState struct {
-	URL       string // SHA-256 of the URL, which may hold secrets
+	URL       string // SHA-256 of the URL with all its parameters, which may hold secrets
 	Validator string // for If-Range
 	Length    int64  // of the whole, or -1
 	Part      string // the name of the file with the bytes, in the same directory
@@ -90,16 +92,26 @@ func (d *download) partPath(name string) string { return filepath.Join(filepath.
 
 // downloadOnce sends one request, for the rest if there is a part, and writes what comes.
 func (c *Client) downloadOnce(ctx context.Context, d *download, url string, opts []RequestOption) (DownloadResult, error) {
-	identity := sha256.Sum256([]byte(c.options.BaseURL + "\x00" + url))
-	sum := hex.EncodeToString(identity[:])
-	state, size := d.left(sum)
-	d.useless = state.Part
-	first := max(size-downloadOverlap, 0)
-	opts = append(opts[:len(opts):len(opts)], SetHeader("Accept-Encoding", "identity"))
-	if size > 0 {
-		opts = append(opts, SetHeader("Range", "bytes="+strconv.FormatInt(first, 10)+"-"), SetHeader("If-Range", state.Validator),
-			RequestOption{func(d *draft) error { d.settings.progressFrom = first; return nil }})
-	}
+	var state partState
+	var size, first int64
+	var sum string
+	resume := Edit(func(req *http.Request) error { // before the caller's own edits, which may sign the request
+		whole, err := c.completeURL(req)
+		if err != nil {
+			return err
+		}
+		identity := sha256.Sum256([]byte(whole.String()))
+		sum = hex.EncodeToString(identity[:])
+		state, size = d.left(sum)
+		d.useless = state.Part
+		if first = max(size-downloadOverlap, 0); size > 0 {
+			req.Header.Set("Range", "bytes="+strconv.FormatInt(first, 10)+"-")
+			req.Header.Set("If-Range", state.Validator)
+		}
+		return nil
+	})
+	opts = slices.Concat([]RequestOption{resume}, opts, []RequestOption{SetHeader("Accept-Encoding", "identity"),
+		{func(d *draft) error { d.settings.progressFrom = &first; return nil }}})
 	resp, err := c.send(ctx, http.MethodGet, url, opts)
 	if _, err = ErrorForStatus(resp, err); err != nil {
 		if size > 0 && StatusIs(err, http.StatusRequestedRangeNotSatisfiable) {
@@ -131,11 +143,24 @@ func (c *Client) downloadOnce(ctx context.Context, d *download, url string, opts
 // errForeignState keeps a file that has the name of a state, and is none, from being replaced or removed.
 var errForeignState = errors.New("ply: Download did not write this file")
 
-// loadState reads the state of a part. One that a loss of power has damaged names no part.
+// maxState is more than a state has: a larger file is another one.
+const maxState = 8 << 10
+
+// loadState reads the state of a part. One that a loss of power has damaged names no part. What cannot be read is not known to be a state.
 func (d *download) loadState() (s partState, err error) {
-	data, err := os.ReadFile(d.statePath())
-	if err != nil {
+	info, err := os.Lstat(d.statePath())
+	switch {
+	case err != nil:
 		return partState{}, err
+	case !info.Mode().IsRegular() || info.Size() > maxState:
+		return partState{}, errForeignState
+	}
+	data, err := os.ReadFile(d.statePath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return partState{}, err
+	}
+	if err != nil {
+		return partState{}, errForeignState
 	}
 	switch err := json.Unmarshal(data, &s); {
 	case err == nil && isPartName(s.Part):
@@ -201,8 +226,12 @@ func (s partState) continuedBy(resp *http.Response, first int64) (whole int64, o
 		}
 		whole = n
 	}
-	tag := resp.Header.Get("Etag")
-	return whole, whole >= 0 && (tag == "" || !strings.HasPrefix(s.Validator, `"`) || tag == s.Validator)
+	validator := "Last-Modified"
+	if strings.HasPrefix(s.Validator, `"`) {
+		validator = "Etag"
+	}
+	now := resp.Header.Get(validator) // some servers know ranges and no If-Range
+	return whole, whole >= 0 && (now == "" || now == s.Validator)
 }
 
 // write writes the body of resp behind the part of size bytes, of which those from first on come again, and makes the whole the file at d.path.
@@ -224,11 +253,15 @@ func (d *download) write(resp *http.Response, s partState, first, size int64) (n
 			}
 		}
 	}()
-	w := &overlapWriter{f: f, at: first, end: size}
-	n, err = copyBody(w, resp)
+	w := &overlapWriter{f: f, at: first, end: size, whole: s.Length}
+	n, err = copyBody(w, resp, first)
 	n += first
 	if errors.Is(err, errPartUseless) {
 		return n, errPartUseless
+	}
+	if isAny[*BodyLimitError](err) && s.Validator != "" {
+		d.removeState()
+		s.Validator = "" // nothing stays: to go on would lead beyond the limit again
 	}
 	if err == nil && s.Length >= 0 && n != s.Length {
 		err = fmt.Errorf("ply: copying the body of %s: %w", requestLineOf(resp), io.ErrUnexpectedEOF)
@@ -306,13 +339,17 @@ func (d *download) finish(f *os.File) error {
 	return err
 }
 
-// An overlapWriter writes to a file from at on. Up to end it compares instead, with what the file has there.
+// An overlapWriter writes to a file from at on. Up to end it compares instead, with what the file has there. It writes nothing behind the whole, if its length is known.
 type overlapWriter struct {
 	f       *os.File
 	at, end int64
+	whole   int64 // or -1
 }
 
 func (w *overlapWriter) Write(p []byte) (int, error) {
+	if w.whole >= 0 && int64(len(p)) > w.whole-w.at {
+		return 0, errPartUseless
+	}
 	written := 0
 	if known := min(w.end-w.at, int64(len(p))); known > 0 {
 		have := make([]byte, known)

@@ -24,12 +24,13 @@ import (
 
 // breakingServer serves content with an entity tag, and breaks off after cut bytes of each body while cut is positive.
 type breakingServer struct {
-	mu      sync.Mutex
-	content []byte
-	tag     string
-	cut     int
-	ranges  []string // the Range of each request
-	rewrite func(w http.ResponseWriter, r *http.Request) bool
+	mu       sync.Mutex
+	content  []byte
+	tag      string
+	modified time.Time
+	cut      int
+	ranges   []string // the Range of each request
+	rewrite  func(w http.ResponseWriter, r *http.Request) bool
 }
 
 func (s *breakingServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +46,7 @@ func (s *breakingServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.cut > 0 {
 		w = &cutWriter{w, s.cut}
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.content))
+	http.ServeContent(w, r, "", s.modified, bytes.NewReader(s.content))
 }
 
 type cutWriter struct {
@@ -161,6 +162,19 @@ func TestDownloadBeginsAnewWhereThePartIsOfNoUse(t *testing.T) {
 				return true
 			}
 		}, []string{"", "bytes=45904-", ""}},
+		{"the server sends more than the whole has", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
+			s.rewrite = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("Range") == "" {
+					return false
+				}
+				w.Header().Set("Content-Range", "bytes 45904-99999/100000")
+				w.WriteHeader(http.StatusPartialContent)
+				w.(http.Flusher).Flush() // with no Content-Length
+				w.Write(s.content[45_904:])
+				w.Write(s.content)
+				return true
+			}
+		}, []string{"", "bytes=45904-", ""}},
 		{"the last blocks of the part are empty", `"a"`, func(t *testing.T, _ *breakingServer, dir string) {
 			part, err := filepath.Glob(filepath.Join(dir, ".ply-*.part"))
 			require.NoError(t, err)
@@ -219,6 +233,112 @@ func TestDownloadOfAnotherURLToThePathDropsThePart(t *testing.T) {
 	_ = download
 }
 
+// What options add to the URL tells it from another one: servers count their entity tags for each resource.
+func TestDownloadTellsURLsApartThatOptionsMake(t *testing.T) {
+	for name, options := range map[string]func(id string) (url string, defaults, own []ply.RequestOption){
+		"path": func(id string) (string, []ply.RequestOption, []ply.RequestOption) {
+			return "/{id}", nil, []ply.RequestOption{ply.PathValue("id", id)}
+		},
+		"query": func(id string) (string, []ply.RequestOption, []ply.RequestOption) {
+			return "/", nil, []ply.RequestOption{ply.Query("id", id)}
+		},
+		"default parameter": func(id string) (string, []ply.RequestOption, []ply.RequestOption) {
+			return "/", []ply.RequestOption{ply.Query("id", id)}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &breakingServer{content: randomContent(100_000), tag: `"1"`, cut: 50_000}
+			server := httptest.NewServer(s)
+			defer server.Close()
+			path := filepath.Join(t.TempDir(), "file")
+			download := func(id string) (ply.DownloadResult, error) {
+				url, defaults, own := options(id)
+				client, err := ply.New(ply.Options{BaseURL: server.URL, Defaults: defaults})
+				require.NoError(t, err)
+				defer client.Close()
+				return client.Download(t.Context(), path, url, own...)
+			}
+			_, err := download("1")
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			_, err = download("1")
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			s.cut = 0
+			s.content[0]++ // the other resource has another beginning
+			_, err = download("2")
+			require.NoError(t, err)
+			assert.Equal(t, []string{"", "bytes=45904-", ""}, s.ranges)
+			assertDownloaded(t, s, path)
+		})
+	}
+}
+
+// Edit sees the request as it is sent, to sign it.
+func TestEditSeesTheRangeOfADownload(t *testing.T) {
+	_, download, _ := breakingOff(t, `"a"`)
+	var seen string
+	_, err := download(ply.Edit(func(r *http.Request) error { seen = r.Header.Get("Range"); return nil }))
+	require.NoError(t, err)
+	assert.Equal(t, "bytes=45904-", seen)
+}
+
+// A server that knows Range but no If-Range sends the rest of what has replaced the content.
+func TestDownloadBeginsAnewWhereTheDateHasChanged(t *testing.T) {
+	s := &breakingServer{content: randomContent(100_000), modified: time.Unix(1e9, 0), cut: 50_000}
+	s.rewrite = func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("If-Range"); return false }
+	server := httptest.NewServer(s)
+	defer server.Close()
+	client, err := ply.New(ply.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	path := filepath.Join(t.TempDir(), "file")
+	_, err = client.Download(t.Context(), path, server.URL)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	s.cut = 0
+	s.content[0]++
+	s.modified = s.modified.Add(time.Hour)
+	got, err := client.Download(t.Context(), path, server.URL)
+	require.NoError(t, err)
+	assert.Zero(t, got.Resumed)
+	assert.Equal(t, []string{"", "bytes=45904-", ""}, s.ranges)
+	assertDownloaded(t, s, path)
+}
+
+// The limit is one of the file, in however many pieces it comes, and of one that is too large nothing stays.
+func TestDownloadHoldsTheLimitOfTheWholeFile(t *testing.T) {
+	noLength := func(s *breakingServer) {
+		s.rewrite = func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Content-Range", "bytes 45904-99999/100000")
+			w.WriteHeader(http.StatusPartialContent)
+			w.(http.Flusher).Flush()
+			w.Write(s.content[45_904:])
+			return true
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*breakingServer)
+		limit  int64
+	}{
+		"the rest is small enough":        {func(*breakingServer) {}, 60_000},
+		"the rest comes without a length": {noLength, 60_000},
+		"the part is too large":           {func(*breakingServer) {}, 40_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, download, path := breakingOff(t, `"a"`)
+			c.change(s)
+			_, err := download(ply.MaxResponseBody(c.limit))
+			var tooLarge *ply.BodyLimitError
+			require.ErrorAs(t, err, &tooLarge)
+			names, err := os.ReadDir(filepath.Dir(path))
+			require.NoError(t, err)
+			assert.Empty(t, names)
+			s.rewrite = nil
+			_, err = download(ply.MaxResponseBody(100_000))
+			require.NoError(t, err)
+			assertDownloaded(t, s, path)
+		})
+	}
+}
+
 // The state is a file that others may have written: it must not lead out of the directory.
 func TestDownloadUsesAndRemovesNothingThatIsNotAPart(t *testing.T) {
 	s, download, path := breakingOff(t, `"a"`)
@@ -237,8 +357,8 @@ func TestDownloadUsesAndRemovesNothingThatIsNotAPart(t *testing.T) {
 }
 
 func TestDownloadLeavesAFileAloneThatHasTheNameOfItsState(t *testing.T) {
-	for _, content := range []string{"precious", `{"a":1}`, `{"URL":"x"}`} {
-		t.Run(content, func(t *testing.T) {
+	for _, content := range []string{"precious", `{"a":1}`, `{"URL":"x"}`, `{"URL":"` + strings.Repeat("x", 1<<20)} {
+		t.Run(content[:min(len(content), 20)], func(t *testing.T) {
 			s, download, path := breakingOff(t, "")
 			s.tag = `"a"`
 			require.NoError(t, os.WriteFile(path+".download", []byte(content), 0o600))

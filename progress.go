@@ -21,8 +21,8 @@ func (s *settings) reportProgress(resp *http.Response) {
 		return
 	}
 	received, total := int64(0), resp.ContentLength
-	if resp.StatusCode == http.StatusPartialContent {
-		received = s.progressFrom
+	if resp.StatusCode == http.StatusPartialContent && s.progressFrom != nil {
+		received = *s.progressFrom
 		if total >= 0 {
 			total += received
 		}

@@ -18,7 +18,7 @@ type settings struct {
 	status          func(*http.Response) error
 	statusChosen    bool
 	progress        func(received, total int64)
-	progressFrom    int64             // where the body of a 206 begins; of Client.Download
+	progressFrom    *int64            // where the body of a 206 begins; of Client.Download, which knows it when the URL is known
 	reconnect       *ReconnectOptions // of Client.Events; nil: not chosen
 	variant         variant
 	transport       *variantTransport // the transport for variant, once the client has resolved it; nil for the client's own

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -20,9 +21,10 @@ func Links(resp *http.Response) map[string]*url.URL {
 	return links
 }
 
-// nextLink returns the first link to the next page of resp, and whether there is one. It is nil if its target cannot be parsed.
+// nextLink returns the first link to the next page of resp, and whether there is one. It is nil if it cannot be parsed.
 func nextLink(resp *http.Response) (next *url.URL, found bool) {
 	for l := range webLinks(resp.Header) {
+		found = found || saysNext.MatchString(l.malformed)
 		if l.anchored {
 			continue
 		}
@@ -32,22 +34,25 @@ func nextLink(resp *http.Response) (next *url.URL, found bool) {
 			}
 		}
 	}
-	return nil, false
+	return nil, found
 }
 
-// webLinks are the links of a header that can be parsed, in order.
+// saysNext matches what names the relation "next" in a field that cannot be parsed.
+var saysNext = regexp.MustCompile(`(?i)\brel\s*=[^;,<>]*\bnext\b`)
+
+// webLinks are the links of a header, in order. Where a field cannot be parsed, the last one of it is what is left of the field.
 func webLinks(header http.Header) iter.Seq[webLink] {
 	return func(yield func(webLink) bool) {
 		for _, rest := range header.Values("Link") {
-			for {
-				var l webLink
-				var ok bool
-				if l, rest, ok = cutLink(rest); !ok {
-					break
+			for rest = strings.TrimLeft(rest, " \t,"); rest != ""; rest = strings.TrimLeft(rest, " \t,") {
+				l, after, ok := cutLink(rest)
+				if !ok {
+					l = webLink{malformed: rest}
 				}
 				if !yield(l) {
 					return
 				}
+				rest = after
 			}
 		}
 	}
@@ -58,6 +63,8 @@ type webLink struct {
 	target   string
 	rel      string // relation types, separated by blanks
 	anchored bool
+
+	malformed string // a piece of a field that is no link; all else is empty then
 }
 
 // maxRelations bounds the memory that a server can claim with one response: each target has a copy of the request's path.
@@ -95,7 +102,7 @@ func (l webLink) resolved(resp *http.Response) *url.URL {
 
 // cutLink parses the first link of a field value and returns the rest of the value. ok is false if no link can be parsed.
 func cutLink(s string) (l webLink, rest string, ok bool) {
-	s, found := strings.CutPrefix(strings.TrimLeft(s, " \t,"), "<")
+	s, found := strings.CutPrefix(s, "<")
 	if !found {
 		return l, "", false
 	}

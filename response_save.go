@@ -25,7 +25,7 @@ func CopyTo(dst io.Writer) func(*http.Response, error) (int64, error) {
 		if resp, err = successful(resp, err); err != nil {
 			return 0, err
 		}
-		return copyBody(dst, resp)
+		return copyBody(dst, resp, 0)
 	}
 }
 
@@ -76,7 +76,7 @@ func saveBody(path string, resp *http.Response) (n int64, err error) {
 			os.Remove(part)
 		}
 	}()
-	if n, err = copyBody(f, resp); err != nil {
+	if n, err = copyBody(f, resp, 0); err != nil {
 		return 0, err
 	}
 	if mode.known {
@@ -144,16 +144,16 @@ func savingError(resp *http.Response, err error) error {
 	return fmt.Errorf("ply: saving %s: %w", requestLineOf(resp), redactorFor(resp).Error(err))
 }
 
-// copyBody writes the body of resp to dst and closes it.
-func copyBody(dst io.Writer, resp *http.Response) (int64, error) {
+// copyBody writes the body of resp to dst and closes it. The limit counts what comes before the body, too.
+func copyBody(dst io.Writer, resp *http.Response, before int64) (int64, error) {
 	defer resp.Body.Close()
 	limit, length := bodyLimit(resp, -1), lengthOf(resp)
-	if limit >= 0 && length > limit {
+	if limit >= 0 && max(length, 0) > limit-before {
 		return 0, bodyError(resp, &BodyLimitError{limit})
 	}
 	var src io.Reader = resp.Body
 	if limit >= 0 {
-		src = &limitedReader{r: src, limit: limit, left: limit}
+		src = &limitedReader{r: src, limit: limit, left: limit - before}
 	}
 	n, err := io.Copy(dst, src)
 	if err == nil && n < length {

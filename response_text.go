@@ -64,11 +64,24 @@ func encodingOf(header http.Header) string {
 
 // charsetOf returns the charset that Content-Type names, in lower case, or "".
 func charsetOf(header http.Header) string {
-	_, params, err := mime.ParseMediaType(header.Get("Content-Type"))
+	value := header.Get("Content-Type")
+	_, params, err := mime.ParseMediaType(value)
 	if err != nil {
-		return ""
+		return charsetIn(value)
 	}
 	return strings.ToLower(strings.TrimSpace(params["charset"]))
+}
+
+// charsetIn finds the first charset in a Content-Type that has something else wrong, as browsers do.
+func charsetIn(contentType string) string {
+	_, params, _ := strings.Cut(contentType, ";")
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(param, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "charset") {
+			return strings.ToLower(strings.Trim(value, " \t\""))
+		}
+	}
+	return ""
 }
 
 // charsetError says that a charset cannot be decoded. It quotes nothing of the content.

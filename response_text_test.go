@@ -25,6 +25,9 @@ func TestText(t *testing.T) {
 
 		{name: "iso-8859-1", media: "text/plain; charset=ISO-8859-1", content: "Gr\xfc\xdfe", want: "Grüße"},
 		{name: "latin1", media: "text/plain; charset=latin1", content: "Gr\xfc\xdfe", want: "Grüße"},
+		{name: "latin1 beside a parameter that is none", media: "text/plain; foo; charset=latin1", content: "Gr\xfc\xdfe", want: "Grüße"},
+		{name: "latin1 behind an empty parameter", media: `text/plain;; Charset="latin1"`, content: "Gr\xfc\xdfe", want: "Grüße"},
+		{name: "unknown, beside a parameter that is none", media: "text/plain; charset=koi8-r; foo", content: "a", err: `charset "koi8-r" is not known`},
 		{name: "us-ascii", media: "text/plain; charset=us-ascii", content: "abc\x00\x7f", want: "abc\x00\x7f"},
 		{name: "windows-1252", media: "text/plain; charset=windows-1252", content: "\x80\x81\x93\x9f\xa0\xff", want: "€\u0081“Ÿ\u00a0ÿ"},
 
