@@ -119,7 +119,7 @@ func (c *client) ask(ctx context.Context, to *crowd) {
 // inTime checks that no request took longer than the store may, for looking it up and once more for what follows.
 func (trial Trial) inTime(t *testing.T, c *crowd) {
 	t.Helper()
-	t.Log(c)
+	t.Logf("%v; a timer was up to %v late", c, time.Duration(trial.delays.worst.Load()).Round(time.Millisecond))
 	if most := 2*trial.StoreTimeout + trial.delays.allowed(); time.Duration(c.longest.Load()) > most {
 		t.Errorf("%v, want %v at most", c, most)
 	}
