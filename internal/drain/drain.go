@@ -19,10 +19,10 @@ func Response(resp *http.Response) {
 	if resp == nil || resp.Body == nil {
 		return
 	}
+	defer resp.Body.Close()
 	if worthReading(resp) {
 		read(resp.Body)
 	}
-	resp.Body.Close()
 }
 
 // worthReading reports whether draining saves a connection at little cost. Closing an HTTP/2 stream keeps its connection anyway.
@@ -32,16 +32,21 @@ func worthReading(resp *http.Response) bool {
 
 // read reads on a goroutine of its own because nothing bounds the time that a Read takes.
 // When it gives up, the Close that follows ends that Read.
+//
+// A body may call what can panic, as the handler of a logger. There it would end the program, so the panic passes to the caller, if he is still there.
 func read(body io.Reader) {
-	done := make(chan struct{})
+	done := make(chan any, 1) // what the Read panicked with, or nil
 	go func() {
-		defer close(done)
+		defer func() { done <- recover() }()
 		io.Copy(io.Discard, io.LimitReader(body, drainBytes+1))
 	}()
 	timer := time.NewTimer(drainTime)
 	defer timer.Stop()
 	select {
-	case <-done:
+	case p := <-done:
+		if p != nil {
+			panic(p)
+		}
 	case <-timer.C:
 	}
 }

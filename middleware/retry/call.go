@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -31,10 +32,16 @@ type call struct {
 	idemKey      string  // to be added; "" if none
 	buffer       *buffer // nil unless Options.BufferBody applies
 	paid         bool    // for the last retry, which may not have been made yet
+	owed         bool    // it has not: the next layer has not got it
 	refund       func()  // of what was paid; nil if there is nothing to give back
 	tried        Attempt // the last one
 	failure      failure // what its error is, if it has one
 	firstAttempt attemptState
+
+	// What the call holds until it passes it on. See letGo.
+	body  io.ReadCloser  // of the next attempt
+	state *attemptState  // of the attempt under way
+	resp  *http.Response // of the last attempt
 
 	// running is true during RoundTrip and while a body is being resumed. A layer that finds it true in a context is nested.
 	running atomic.Bool
@@ -51,13 +58,20 @@ func newCall(h *handler, req *http.Request, o *Options, sc scope) *call {
 		next:       h.next,
 		opts:       o,
 		coolDowns:  h.coolDowns,
-		key:        o.Key(req),
 		req:        req,
 		start:      time.Now(),
 		idempotent: sc.idempotent || idempotent(req),
 		replayable: replayable(req),
+		body:       req.Body,
 	}
 	c.running.Store(true)
+	return c
+}
+
+// begin asks the hooks that a call begins with. They may panic.
+func (c *call) begin() {
+	o, req := c.opts, c.req
+	c.key = o.Key(req)
 	prior := priorHop(req)
 	if prior != nil {
 		sent := prior.sent()
@@ -68,13 +82,14 @@ func newCall(h *handler, req *http.Request, o *Options, sc scope) *call {
 	}
 	if !c.replayable && o.BufferBody > 0 && req.ContentLength <= o.BufferBody {
 		c.buffer, c.replayable = newBuffer(req.Body, o.BufferBody), true
+		c.body, _ = c.buffer.view() // nothing has been read yet, so it cannot have overflowed
 	}
-	return c
 }
 
 // onReturn is called when RoundTrip returns.
 func (c *call) onReturn() {
 	c.running.Store(false)
+	c.letGo()
 	if c.buffer != nil {
 		c.buffer.release()
 	}

@@ -86,7 +86,7 @@ func (c *call) schedule(resp *http.Response, n int) plan {
 	if !ok {
 		return plan{stop: StopBudget}
 	}
-	c.paid, c.refund = true, refund
+	c.paid, c.owed, c.refund = true, true, refund
 	return plan{wait: wait}
 }
 

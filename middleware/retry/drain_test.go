@@ -63,3 +63,16 @@ func TestDroppedResponseAnnouncedTooLargeIsNotRead(t *testing.T) {
 		}
 	})
 }
+
+// A body may call what panics, such as the handler of a logger below. On a goroutine of this layer's own that would end the program.
+func TestDroppedBodyThatPanicsPanicsForTheCaller(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		content := &closes{Reader: readerFunc(func([]byte) (int, error) { panic("the hook") })}
+		next := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 503, ProtoMajor: 1, Body: content, Request: r}, nil
+		})
+		if p := recovered(func() { retry.New(retry.Options{})(next).RoundTrip(newRequest(t, "GET")) }); p != "the hook" || content.n != 1 {
+			t.Errorf("recovered %v, closed %d times", p, content.n)
+		}
+	})
+}

@@ -20,23 +20,15 @@ func closeBody(body io.Closer) {
 	}
 }
 
-// firstBody returns the caller's body, or the first view of the buffer.
-func (c *call) firstBody() io.ReadCloser {
-	if c.buffer == nil {
-		return c.req.Body
-	}
-	first, _ := c.buffer.view() // nothing has been read yet, so it cannot have overflowed
-	return first
-}
-
-// nextBody returns a body for another attempt, or a plan to stop.
-func (c *call) nextBody(p plan) (io.ReadCloser, plan) {
+// nextBody gets a body for another attempt. Without one it returns a plan to stop.
+func (c *call) nextBody(p plan) plan {
 	body, err := c.freshBody()
 	if err != nil {
 		c.notMade()
-		return nil, plan{stop: StopBody, cause: err}
+		return plan{stop: StopBody, cause: err}
 	}
-	return body, p
+	c.body = body
+	return p
 }
 
 func (c *call) freshBody() (io.ReadCloser, error) {

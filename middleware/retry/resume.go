@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/plyhttp/ply/internal/attempt"
-	"github.com/plyhttp/ply/internal/drain"
 	"github.com/plyhttp/ply/internal/field"
 )
 
@@ -83,9 +82,16 @@ func (d *download) Read(p []byte) (int, error) {
 		}
 		switch {
 		case err == nil:
-		case err == io.EOF || !d.resume(err):
+		case err == io.EOF:
 			d.err = err
 			d.cancel()
+		default:
+			d.err = err // stays if a hook panics: what follows is not the rest
+			if d.resume(err) {
+				d.err = nil
+			} else {
+				d.cancel()
+			}
 		}
 		if n > 0 || len(p) == 0 {
 			return n, nil // the next Read returns the end
@@ -107,6 +113,7 @@ func (d *download) resume(broken error) bool {
 	c := d.call
 	c.running.Store(true)
 	defer c.running.Store(false)
+	defer c.letGo()
 	if !d.worthwhile(broken) {
 		return false
 	}
@@ -119,13 +126,13 @@ func (d *download) resume(broken error) bool {
 		}
 		c.event(c.opts.OnRetry, p.wait)
 		if sleep(d.ctx, p.wait) != nil {
-			c.notMade()
 			return false
 		}
 		resp, again := d.rest(p.wait)
 		if resp != nil {
 			d.left--
 			c.settle(resp)
+			c.resp = nil
 			return d.replaceBody(resp.Body)
 		}
 		if !again {
@@ -164,8 +171,6 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 	h.Set("Range", "bytes="+strconv.FormatInt(d.off, 10)+"-")
 	h.Set("If-Range", d.validator)
 	if c.prepare(r) != nil {
-		c.notMade()
-		s.end(nil)
 		return nil, false
 	}
 	resp = c.send(r, s, waited)
@@ -175,9 +180,7 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 	}
 	v, _ := judge(&c.tried, c.opts.Rules)
 	if again = v == Retry; again {
-		drain.Response(resp)
-	} else if resp != nil {
-		resp.Body.Close()
+		c.drop()
 	}
 	return nil, again
 }

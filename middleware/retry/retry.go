@@ -65,6 +65,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c := newCall(h, req, opts, scope)
 	defer c.onReturn()
+	c.begin()
 	return c.run()
 }
 
@@ -97,31 +98,53 @@ func nested(req *http.Request, o *Options) bool {
 func (c *call) run() (*http.Response, error) {
 	wait, err := c.coolDown()
 	if err != nil {
-		closeBody(c.firstBody())
 		return nil, err
 	}
 	c.count()
-	for body := c.firstBody(); ; {
-		resp, err := c.try(body, wait)
+	for {
+		resp, err := c.try(wait)
 		if err != nil {
-			c.notMade()
+			c.letGo()
 			return c.finish(nil, plan{stop: StopPrepare, cause: err})
 		}
 		p := c.decide(resp)
 		if p.stop == "" {
-			body, p = c.nextBody(p)
+			p = c.nextBody(p)
 		}
 		if p.stop != "" {
 			return c.finish(resp, p)
 		}
 		c.event(c.opts.OnRetry, p.wait)
-		drain.Response(resp)
+		c.drop()
 		if err := sleep(c, p.wait); err != nil {
-			closeBody(body)
-			c.notMade()
+			c.letGo()
 			return c.finish(nil, gone(err))
 		}
 		wait = p.wait
+	}
+}
+
+// drop ends the last response, which the caller does not get.
+func (c *call) drop() {
+	resp := c.resp
+	c.resp = nil
+	drain.Response(resp)
+}
+
+// letGo ends what the call holds for a retry that is not made. If a hook or the next layer panics, or ends the goroutine, that is all it holds.
+func (c *call) letGo() {
+	if c.state != nil {
+		c.state.end(nil)
+		c.state = nil
+	}
+	body, resp := c.body, c.resp
+	c.body, c.resp = nil, nil
+	closeBody(body)
+	if resp != nil {
+		resp.Body.Close()
+	}
+	if c.owed {
+		c.notMade()
 	}
 }
 
@@ -143,6 +166,7 @@ func (c *call) finish(resp *http.Response, p plan) (*http.Response, error) {
 		return nil, c.newError(p)
 	}
 	c.makeResumable(resp)
+	c.resp = nil
 	c.tried.Response = nil // the call outlives the response; a reference would keep an unclosed body from the garbage collector
 	return resp, nil
 }
@@ -164,7 +188,7 @@ func (c *call) notMade() {
 		return
 	}
 	refund := c.refund
-	c.paid, c.refund = false, nil
+	c.paid, c.owed, c.refund = false, false, nil
 	if refund != nil {
 		refund()
 	} else if b, ok := c.opts.Budget.(interface{ NotMade(key string) }); ok {

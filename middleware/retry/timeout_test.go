@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,6 +57,23 @@ func TestWaitThatDoesNotFitTheDeadlineStops(t *testing.T) {
 			t.Errorf("the error does not match both reasons: %v", err)
 		}
 	})
+}
+
+// A header that comes at the moment of the timeout counts or does not: a response whose context is about to end is neither.
+func TestHeaderAtTheMomentOfTheTimeout(t *testing.T) {
+	for range 100 {
+		bubble(t, func(t *testing.T) {
+			next := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+				time.Sleep(time.Second)
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("x")), Request: r}, nil
+			})
+			resp, err := do(t, retry.Options{MaxAttempts: 1, AttemptTimeout: time.Second}, next, newRequest(t, "GET"))
+			synctest.Wait()
+			if err == nil && resp.Request.Context().Err() != nil || err != nil && !errors.Is(err, retry.ErrAttemptTimeout) {
+				t.Fatalf("%v, %v", resp, err)
+			}
+		})
+	}
 }
 
 func TestAttemptTimeoutIsToldFromTheCallersDeadline(t *testing.T) {

@@ -13,12 +13,10 @@ import (
 
 // try makes one attempt and records it in c.tried. The response is nil if the attempt failed.
 // An error is that of Options.Prepare; then nothing was sent.
-func (c *call) try(content io.ReadCloser, waited time.Duration) (*http.Response, error) {
+func (c *call) try(waited time.Duration) (*http.Response, error) {
 	r, s := c.request(c)
-	r.Body = s.trace.watched(content)
+	r.Body = s.trace.watched(c.body)
 	if err := c.prepare(r); err != nil {
-		s.end(nil)
-		closeBody(content)
 		return nil, err
 	}
 	return c.send(r, s, waited), nil
@@ -27,6 +25,7 @@ func (c *call) try(content io.ReadCloser, waited time.Duration) (*http.Response,
 // request returns a copy of the caller's request in a context for one attempt.
 func (c *call) request(ctx context.Context) (*http.Request, *attemptState) {
 	s := c.newAttemptState()
+	c.state = s
 	r := c.req.WithContext(s.newContext(ctx))
 	if c.idemKey != "" {
 		ownHeader(r).Set("Idempotency-Key", c.idemKey)
@@ -65,8 +64,10 @@ func (c *call) prepare(r *http.Request) error {
 func (c *call) send(r *http.Request, s *attemptState, waited time.Duration) *http.Response {
 	start := time.Now()
 	s.begin(c.opts.AttemptTimeout)
+	c.body, c.owed = nil, false
 	resp, err := checked(c.next.RoundTrip(r))
 	resp, err = s.onResponse(resp, err, c.opts.BodyTimeout)
+	c.state, c.resp = nil, resp
 	if resp != nil && resp.Request == nil {
 		resp.Request = r
 	}
@@ -164,6 +165,9 @@ func (s *attemptState) begin(timeout time.Duration) {
 
 // end releases the context of the attempt.
 func (s *attemptState) end(cause error) {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
 	if s.cancel != nil {
 		s.cancel(cause)
 	}
@@ -183,8 +187,8 @@ func (s *attemptState) onResponse(resp *http.Response, err error, bodyTimeout ti
 	if s.cancel == nil {
 		return resp, err
 	}
-	if s.timer != nil {
-		s.timer.Stop()
+	if s.timer != nil && !s.timer.Stop() {
+		s.cancel(ErrAttemptTimeout) // what the timer has begun to do, and may not have done yet
 	}
 	if late := s.timedOut(); late != nil {
 		if resp != nil {
