@@ -205,14 +205,18 @@ type handler struct {
 
 func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	b := h.breaker
+	held := layer.Hold(req)
+	defer held.Close()
 	e := b.keys.Acquire(b.opts.Key(req))
 	defer b.keys.Release(e)
 	c := e.Value
 	report, err := c.gate.Allow()
 	if err != nil {
-		c.deliver()
+		held.Pass()
 		b.refused.Add(1)
-		return nil, refuse(req, e.Key, c, err)
+		err = refuse(req, e.Key, c, err)
+		c.deliver()
+		return nil, err
 	}
 	p := &pass{circuit: c, report: report, outcome: errUncounted}
 	defer p.end() // also if the hook panics, or else a probe would be under way for ever
@@ -224,14 +228,15 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer late.Stop()
 	}
 	start := time.Now()
+	held.Pass()
 	resp, err := h.Next.RoundTrip(req)
+	held.Take(resp)
 	if hook := p.hook.Load(); hook != nil {
-		if resp != nil && resp.Body != nil {
-			resp.Body.Close()
-		}
 		panic(*hook)
 	}
 	p.outcome = b.outcome(req, resp, err, time.Since(start))
+	p.end() // now, so that the response is closed if the hook panics
+	held.Pass()
 	return resp, err
 }
 

@@ -109,22 +109,28 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	if passes(req) {
 		return h.Next.RoundTrip(req)
 	}
+	held := layer.Hold(req)
+	defer held.Close()
 	key := g.opts.Key(req)
 	e := g.keys.Acquire(key)
 	defer g.keys.Release(e)
 	paid := g.account(req, key)
 	start := time.Now()
 	delay, ok := g.delay(e.Value)
+	held.Pass()
 	if !ok {
 		resp, err := h.Next.RoundTrip(req)
+		held.Take(resp)
 		if err == nil && resp != nil && g.opts.Usable(resp) {
 			e.Value.add(time.Since(start))
 			paid.succeeded()
 		}
+		held.Pass()
 		return resp, err
 	}
 	r := &race{hedger: g, next: h.Next, req: req, key: key, delay: delay, news: make(chan struct{}, 1)}
 	resp, err := r.run()
+	held.Take(resp)
 	if err == nil && g.opts.Usable(resp) {
 		// Of a request that has lost only so much is known, which keeps its place above the quantile.
 		e.Value.add(time.Since(start))
@@ -132,6 +138,7 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 			paid.succeeded()
 		}
 	}
+	held.Pass()
 	return resp, err
 }
 

@@ -85,6 +85,8 @@ func TestFirstUsableAnswerWins(t *testing.T) {
 		{"not an error of the first", after(2*s, worse), after(5*s, plytest.Text("2")), 200, "2", 6 * s, 2},
 		{"a bad response rather than an error", after(2*s, worse), after(5*s, bad), 503, "", 6 * s, 2},
 		{"a bad response rather than a later one", after(2*s, bad), after(5*s, badToo), 503, "", 6 * s, 2},
+		{"a bad response rather than a later one of the first", after(5*s, badToo), bad, 503, "", 5 * s, 2},
+		{"a bad response of the first rather than an earlier error", after(5*s, bad), worse, 503, "", 5 * s, 2},
 		{"an error if there is nothing else", after(2*s, worse), after(5*s, worse), 0, "", 6 * s, 2},
 		{"a failure before the delay is left to retry", after(s/2, bad), plytest.Text("2"), 503, "", s / 2, 1},
 	} {

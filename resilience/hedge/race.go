@@ -177,6 +177,7 @@ func (r *race) settle(own result) result {
 	//	the timer: not closed, asks the budget   we: close   the timer: enter finds the race closed, refunds
 	r.closed = true
 	r.timer.Stop()
+	before := r.spare // came before the caller's own result
 	for {
 		switch {
 		case r.answer != nil: // a copy has won, and has decided the race
@@ -186,7 +187,7 @@ func (r *race) settle(own result) result {
 		case own.useful, r.running == 0 && r.spare == nil, r.req.Context().Err() != nil:
 			r.decide(own.by)
 			return own
-		case r.running == 0 && better(*r.spare, own):
+		case r.running == 0 && (better(*r.spare, own) || r.spare == before && !better(own, *r.spare)):
 			best := *r.spare
 			r.decide(best.by)
 			r.lost = append(r.lost, own)

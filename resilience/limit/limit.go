@@ -111,7 +111,10 @@ type handler struct {
 
 func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	l := h.limiter
+	held := layer.Hold(req)
+	defer held.Close()
 	e := l.gates.Acquire(l.opts.Key(req))
+	held.Pass() // no other hook follows
 	if err := l.wait(req, e); err != nil {
 		l.gates.Release(e)
 		return nil, err
