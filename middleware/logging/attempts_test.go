@@ -1,7 +1,9 @@
 package logging_test
 
 import (
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,6 +128,73 @@ func TestRetryStopIsLogged(t *testing.T) {
 		}
 		if strings.Contains(j.String(), "hush") || strings.Contains(j.String(), "pass@") {
 			t.Errorf("a secret in %s", &j)
+		}
+	})
+}
+
+// The layers below may send a request body several times. The record has it once, as far as it was sent.
+func TestBodyThatIsSentAgainIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			read [3]int // of each attempt; the last one succeeds
+			want string
+		}{
+			{[3]int{0, 0, 7}, "http.request.body.size=7 request.body=payload"},
+			{[3]int{7, 7, 7}, "http.request.body.size=7 request.body=payload"},
+			{[3]int{3, 5, 0}, "http.request.body.size=5 request.body=paylo"},
+		} {
+			var j journal
+			attempt := 0
+			next := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				io.ReadFull(req.Body, make([]byte, tt.read[attempt]))
+				req.Body.Close()
+				if attempt++; attempt < 3 {
+					return nil, io.ErrUnexpectedEOF
+				}
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+			})
+			req := newRequest(t, t.Context(), "PUT", "payload")
+			req.Header.Set("Content-Type", "text/plain")
+			if _, err := logging.New(logging.Options{Logger: j.logger(), BodyBytes: 100})(retry.New(retry.Options{})(next)).RoundTrip(req); err != nil {
+				t.Fatal(err)
+			}
+			if got := keep(j.String(), "http.request.body.size", "request.body"); got != tt.want {
+				t.Errorf("after %v: got %s, want %s", tt.read, got, tt.want)
+			}
+		}
+	})
+}
+
+// A request for the rest of a download is an attempt, although its call has stopped before.
+func TestResumedDownloadIsLoggedAsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		l := logging.New(logging.Options{Logger: j.logger()})
+		whole := plytest.Text("0123456789", "Etag", `"1"`, "Accept-Ranges", "bytes")
+		whole.Fault = plytest.CutAfter(4)
+		rest := plytest.Reply{Status: 206, Body: "456789", Header: http.Header{"Etag": {`"1"`}, "Content-Range": {"bytes 4-9/10"}}}
+		h := l(retry.New(retry.Options{Resume: 1})(l(plytest.NewOrigin(whole, rest))))
+		req := newRequest(t, t.Context(), "GET", "")
+		req.Body = nil
+		resp, err := h.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		testutil.ReadAll(resp.Body)
+		resp.Body.Close()
+		var got []string
+		for line := range strings.Lines(j.String()) {
+			got = append(got, keep(line, "level", "msg", "http.response.status_code", "http.request.resend_count", "attempt", "attempts"))
+		}
+		want := []string{
+			`level=WARN msg="http attempt" http.response.status_code=200 attempt=1`,
+			`level=DEBUG msg="http attempt" http.response.status_code=206 http.request.resend_count=1 attempt=2`,
+			`level=INFO msg="http call" http.response.status_code=200 http.request.resend_count=1 attempts="[eof`,
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})
 }

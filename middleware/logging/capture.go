@@ -49,12 +49,11 @@ func textual(mediaType string) bool {
 		subtype == "json" || strings.HasSuffix(subtype, "+json") || subtype == "xml" || strings.HasSuffix(subtype, "+xml")
 }
 
-func (c *capture) keep(p []byte) {
-	if c == nil || len(p) == 0 {
-		return
-	}
+// keep keeps p, which begins at the given offset of the body, as far as it is new: a body may be read from its start several times.
+func (c *capture) keep(offset int, p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	p = p[min(len(p), max(0, len(c.data)-offset)):]
 	n := min(len(p), c.limit-len(c.data))
 	c.data = append(c.data, p[:n]...)
 	c.truncated = c.truncated || n < len(p)
@@ -77,6 +76,7 @@ func (c *capture) text(mask func(string, []byte) []byte) (text string, truncated
 type tee struct {
 	io.ReadCloser
 	capture *capture
+	read    int
 }
 
 // Unwrap returns the body that is read.
@@ -84,7 +84,8 @@ func (t *tee) Unwrap() io.ReadCloser { return t.ReadCloser }
 
 func (t *tee) Read(p []byte) (int, error) {
 	n, err := t.ReadCloser.Read(p)
-	t.capture.keep(p[:n])
+	t.capture.keep(t.read, p[:n])
+	t.read += n
 	return n, err
 }
 
@@ -93,5 +94,5 @@ func tapped(rc io.ReadCloser, c *capture) io.ReadCloser {
 	if c == nil {
 		return rc
 	}
-	return &tee{rc, c}
+	return &tee{ReadCloser: rc, capture: c}
 }

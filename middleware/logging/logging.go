@@ -126,11 +126,28 @@ func (x *exchange) outgoing() *http.Request {
 		return r
 	}
 	x.question = newCapture(x.req.Header, x.opts.BodyBytes)
-	r.Body = body.Watch(tapped(x.req.Body, x.question), body.Hooks{Read: func(n int, err error) error {
-		x.sent.Add(int64(n))
+	r.Body = x.watchSent(x.req.Body)
+	if again := x.req.GetBody; again != nil {
+		r.GetBody = func() (io.ReadCloser, error) {
+			content, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return x.watchSent(content), nil
+		}
+	}
+	return r
+}
+
+// watchSent counts what is read of the request body. A layer below may send it several times, also at the same time: the furthest that one of them gets counts.
+func (x *exchange) watchSent(content io.ReadCloser) io.ReadCloser {
+	read := int64(0)
+	return body.Watch(tapped(content, x.question), body.Hooks{Read: func(n int, err error) error {
+		read += int64(n)
+		for most := x.sent.Load(); read > most && !x.sent.CompareAndSwap(most, read); most = x.sent.Load() {
+		}
 		return err
 	}})
-	return r
 }
 
 // watch has the record written when the body of resp has ended, or now if there is none.
@@ -145,12 +162,24 @@ func (x *exchange) watch(resp *http.Response) {
 	}
 	seen := x.withoutBody(resp)
 	if resp == nil || resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols || x.opts.AtHeaders {
-		x.finish(seen, nil)
+		x.finishOpen(resp, seen)
 		return
 	}
 	x.answer = newCapture(resp.Header, x.opts.BodyBytes)
 	x.decoded = body.DecodedOf(resp.Body)
 	resp.Body = body.WatchBy(tapped(resp.Body, x.answer), x, x.lost(seen))
+}
+
+// finishOpen writes the record before the body of resp has ended. If that panics, no one gets the response, so its body is closed.
+func (x *exchange) finishOpen(resp, seen *http.Response) {
+	written := false
+	defer func() {
+		if !written && resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+	}()
+	x.finish(seen, nil)
+	written = true
 }
 
 // BodyRead counts what is read of the response body.
@@ -168,11 +197,19 @@ func (x *exchange) BodyDone(err error) {
 }
 
 // lost returns the hook for a body that is never closed, or nil if warnings are not logged. The hook must not refer to the body, and x does not.
+//
+// The logger has a goroutine of its own for it. On that of the runtime, one that blocks would hold up all other cleanups, and one that panics would end the program:
+// there is no caller who could recover.
 func (x *exchange) lost(seen *http.Response) func() {
 	if !x.logger.Enabled(x.req.Context(), slog.LevelWarn) {
 		return nil
 	}
-	return func() { x.finish(seen, errLost) }
+	return func() {
+		go func() {
+			defer func() { _ = recover() }()
+			x.finish(seen, errLost)
+		}()
+	}
 }
 
 // withoutBody returns a copy of resp without its body, which Options.Level must not read and the record must not keep alive.

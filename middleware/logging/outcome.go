@@ -37,7 +37,7 @@ type Outcome struct {
 	Slow        bool          // Duration is at least Options.Slow
 	ClosedEarly bool          // the body was closed before its end
 	NeverClosed bool          // the body was dropped, neither read to its end nor closed, which leaks a connection
-	Sent        int64         // bytes of the request body
+	Sent        int64         // bytes of the request body, as far as the furthest attempt read it
 	Received    int64         // bytes of the response body
 	Decoded     string        // the content codings that a decode layer inside removed from it, such as "br"; "" for none
 	Encoded     int64         // bytes of it before that

@@ -166,6 +166,14 @@ func (c *call) stopped(why Stop) {
 	attempt.Report(c.Context, c)
 }
 
+// swapStop changes why the call has stopped, and returns why it had. "" is a call under way.
+func (c *call) swapStop(why Stop) (before Stop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, c.stop = c.stop, why
+	return before
+}
+
 func (c *call) info() Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -74,16 +74,28 @@ func (c *call) startCoolDown(resp *http.Response) {
 }
 
 // coolDown waits before the first attempt if the server asked for it, and returns how long it waited.
-// It adds up to a tenth of the wait at random, so that the waiting calls do not all resume at once.
-func (c *call) coolDown() (time.Duration, error) {
+// While it waits, the answer to another call may ask for more: then it goes on waiting.
+func (c *call) coolDown() (waited time.Duration, err error) {
 	if !c.opts.CoolDown {
 		return 0, nil
 	}
-	now := time.Now()
-	r, ok := c.coolDowns.get(c.key, now)
-	if !ok {
-		return 0, nil
+	for {
+		now := time.Now()
+		r, ok := c.coolDowns.get(c.key, now)
+		if !ok {
+			return waited, nil
+		}
+		wait, err := c.waitOut(r, now)
+		if err != nil {
+			return 0, err
+		}
+		waited += wait
 	}
+}
+
+// waitOut waits until a cool-down is over, and returns how long that took.
+// It adds up to a tenth of the wait at random, so that the waiting calls do not all resume at once.
+func (c *call) waitOut(r coolDownPeriod, now time.Time) (time.Duration, error) {
 	wait := r.until.Sub(now)
 	wait += below(min(wait/10, math.MaxInt64-wait))
 	if r.long || !c.fits(now.Add(wait)) {

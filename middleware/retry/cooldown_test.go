@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/internal/unavailable"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
@@ -65,6 +66,41 @@ func TestCoolDownIsWaitedOutByAllCalls(t *testing.T) {
 		start := time.Now()
 		if _, err := do(t, retry.Options{CoolDown: true}, origin, newRequest(t, "GET")); err != nil || time.Since(start) != 0 {
 			t.Errorf("after the cool-down: %v, %s", err, time.Since(start))
+		}
+	})
+}
+
+// What the server asks for while a call waits counts for that call, too.
+func TestCoolDownThatGrowsIsWaitedOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sent []time.Duration
+		layer := retry.New(retry.Options{CoolDown: true, MaxAttempts: 1})(testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, time.Since(began(t)))
+			resp := &http.Response{StatusCode: 429, Header: http.Header{}, Body: http.NoBody, Request: r}
+			switch r.Method {
+			case "GET":
+				resp.Header.Set("Retry-After", "10")
+			case "PUT": // has been under way since before
+				time.Sleep(5 * time.Second)
+				resp.Header.Set("Retry-After", "40")
+			default:
+				resp.StatusCode = 200
+			}
+			return resp, nil
+		}))
+		go layer.RoundTrip(newRequest(t, "PUT"))
+		synctest.Wait()
+		for _, method := range []string{"GET", "HEAD"} {
+			resp, err := layer.RoundTrip(newRequest(t, method))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info, _ := retry.InfoFrom(resp); method == "HEAD" && info.Attempts[0].Wait != time.Since(began(t)) {
+				t.Errorf("the call says that it waited %v", info.Attempts[0].Wait)
+			}
+		}
+		if len(sent) != 3 || sent[2] < 45*time.Second || sent[2] > 50*time.Second {
+			t.Errorf("sent after %v", sent)
 		}
 	})
 }

@@ -173,7 +173,7 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 	if c.prepare(r) != nil {
 		return nil, false
 	}
-	resp = c.send(r, s, waited)
+	resp = c.resend(r, s, waited)
 	attempt.Report(c.Context, c)
 	if resp != nil && d.continues(resp) {
 		return resp, false
@@ -183,6 +183,12 @@ func (d *download) rest(waited time.Duration) (resp *http.Response, again bool) 
 		c.drop()
 	}
 	return nil, again
+}
+
+// resend is send for a call that has stopped: for the layers below it is under way again.
+func (c *call) resend(r *http.Request, s *attemptState, waited time.Duration) *http.Response {
+	defer c.swapStop(c.swapStop(""))
+	return c.send(r, s, waited)
 }
 
 // continues reports whether resp is the missing part of the same representation (RFC 9110 §15.3.7).
