@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"sync/atomic"
 
 	"github.com/plyhttp/ply/middleware/cache"
@@ -93,30 +92,6 @@ func ExampleStore() {
 	// store: the record has been changed meanwhile
 	// true <nil>
 }
-
-// A store of your own can be named in a configuration, too.
-func ExampleRegister() {
-	store.Register(func(_ context.Context, u *url.URL) (store.Closer, error) {
-		if len(u.Query()) > 0 {
-			return nil, errors.New("mymap: there are no options")
-		}
-		return closing{storetest.NewMap(0)}, nil
-	}, "mymap")
-
-	s, err := store.OpenURL(context.Background(), "mymap:")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(s.Close())
-	// Output: <nil>
-}
-
-type closing struct{ store.Store }
-
-func (closing) Close() error { return nil }
-
-func (c closing) Unwrap() store.Store { return c.Store }
 
 // A key comes from the environment or a secrets manager; what is wrong with it is said without showing it.
 func ExampleParseEncryptionKey() {

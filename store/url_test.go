@@ -3,12 +3,14 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/plyhttp/ply/middleware/cache"
@@ -28,14 +30,19 @@ func (s *shelf) Close() error {
 	return nil
 }
 
+var schemes atomic.Int64
+
+// scheme returns a scheme that no test has registered, not even in an earlier run.
+func scheme(name string) string { return fmt.Sprintf("%s.%d", name, schemes.Add(1)) }
+
 func TestOpenURLOpensWithWhatIsRegisteredForTheScheme(t *testing.T) {
 	var asked *url.URL
-	want := &shelf{Map: storetest.NewMap(0)}
+	want, shelves := &shelf{Map: storetest.NewMap(0)}, scheme("shelf")
 	store.Register(func(_ context.Context, u *url.URL) (store.Closer, error) {
 		asked = u
 		return want, nil
-	}, "shelf", "shelf+tls")
-	for _, rawURL := range []string{"shelf://user:secret@host/7?size=big", "SHELF+TLS://host"} {
+	}, shelves, shelves+"+tls")
+	for _, rawURL := range []string{shelves + "://user:secret@host/7?size=big", strings.ToUpper(shelves) + "+TLS://host"} {
 		got, err := store.OpenURL(t.Context(), rawURL)
 		if err != nil || got != want {
 			t.Fatalf("%s: got %v, %v", rawURL, got, err)
@@ -44,8 +51,8 @@ func TestOpenURLOpensWithWhatIsRegisteredForTheScheme(t *testing.T) {
 			t.Errorf("the opener got %s, want %s", text, rawURL)
 		}
 	}
-	if schemes := store.Schemes(); !slices.Contains(schemes, "shelf") || !slices.Contains(schemes, "file") || !slices.IsSorted(schemes) {
-		t.Errorf("schemes %v", schemes)
+	if all := store.Schemes(); !slices.Contains(all, shelves) || !slices.Contains(all, "file") || !slices.IsSorted(all) {
+		t.Errorf("schemes %v", all)
 	}
 	if want.closed != 0 {
 		t.Errorf("OpenURL closed the store")
@@ -53,9 +60,9 @@ func TestOpenURLOpensWithWhatIsRegisteredForTheScheme(t *testing.T) {
 }
 
 func TestOpenURLReturnsTheOpenersError(t *testing.T) {
-	broken := errors.New("broken")
-	store.Register(func(context.Context, *url.URL) (store.Closer, error) { return nil, broken }, "broken")
-	if s, err := store.OpenURL(t.Context(), "broken://x"); s != nil || !errors.Is(err, broken) {
+	broken, name := errors.New("broken"), scheme("broken")
+	store.Register(func(context.Context, *url.URL) (store.Closer, error) { return nil, broken }, name)
+	if s, err := store.OpenURL(t.Context(), name+"://x"); s != nil || !errors.Is(err, broken) {
 		t.Errorf("got %v, %v", s, err)
 	}
 }
@@ -79,13 +86,14 @@ func TestOpenURLSaysWhichImportIsMissing(t *testing.T) {
 
 func TestRegisterRefusesWhatWouldHideAStore(t *testing.T) {
 	open := func(context.Context, *url.URL) (store.Closer, error) { return nil, nil }
-	store.Register(open, "taken")
+	taken := scheme("taken")
+	store.Register(open, taken)
 	for name, register := range map[string]func(){
 		"no opener":    func() { store.Register(nil, "none") },
 		"no scheme":    func() { store.Register(open) },
 		"empty scheme": func() { store.Register(open, "") },
 		"upper case":   func() { store.Register(open, "Upper") },
-		"twice":        func() { store.Register(open, "taken") },
+		"twice":        func() { store.Register(open, taken) },
 	} {
 		func() {
 			defer func() {
@@ -101,7 +109,8 @@ func TestRegisterRefusesWhatWouldHideAStore(t *testing.T) {
 func TestOpenURLWhileOthersRegister(t *testing.T) {
 	open := func(context.Context, *url.URL) (store.Closer, error) { return &shelf{Map: storetest.NewMap(0)}, nil }
 	var wg sync.WaitGroup
-	for _, name := range []string{"race.a", "race.b", "race.c"} {
+	for range 3 {
+		name := scheme("race")
 		wg.Go(func() { store.Register(open, name) })
 		wg.Go(func() {
 			_, _ = store.OpenURL(t.Context(), name+"://x")

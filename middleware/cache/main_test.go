@@ -35,8 +35,14 @@ func backed(t *testing.T, o cache.Options) cache.Options {
 	if onTiers && !o.NoCollapse {
 		o.Lease = 10 * time.Second
 	}
+	if o.Store != nil && o.StoreTimeout == 0 && inRealTime() {
+		o.StoreTimeout = 10 * time.Second // a goroutine may wait for long on a machine with other things to do
+	}
 	return o
 }
+
+// inRealTime reports whether this goroutine is in no bubble: in one it is the year 2000, or a few years later.
+func inRealTime() bool { return time.Now().Year() >= 2020 }
 
 // TestMain runs tests several times: what holds for responses in memory holds for those in a byte store, and for copies of these,
 // and where other processes could be waited for.
