@@ -42,8 +42,10 @@ type DownloadResult struct {
 // The body is written to a hidden file in the directory of path, which replaces the file at path when the body is complete, as [Save] does it. If it breaks off and the response has
 // a strong validator (RFC 9110 §8.8), this file stays, and so does path+".download", which says what it is a part of. The next Download requests the rest
 // with Range and If-Range (RFC 9110 §14.2, §13.1.5); if the content has changed since then, the server sends the whole, and the part is dropped. Without a strong validator
-// nothing stays, and each Download begins anew; nor does anything of a file above the limit of [WithBodyLimit], which counts the whole file, in however many calls it comes.
-// Two URLs are the same if all of them is: what [PathValue], [Query] and the client's defaults add to it counts. Removing the two files does so, too. A file at path+".download" that no Download wrote is left alone, and no part is kept then.
+// nothing stays, and each Download begins anew. Removing the two files does so, too. A file at path+".download" that no Download wrote is left alone, and no part is kept then.
+//
+// The same URL is one that is the same with all that [PathValue], [Query] and the client's defaults add to it. The limit of [WithBodyLimit] is one of the file,
+// in however many calls it comes; above it, nothing stays.
 //
 // The request asks for no content coding, so that the bytes of the file are those that the server counts. The functions of [DownloadProgress] count from the start of the file.
 // Two Downloads to one path at the same time, in two processes even, do not damage the file.
@@ -197,16 +199,22 @@ func (d *download) left(sum string) (partState, int64) {
 // drop removes a part, and what says that it is there.
 func (d *download) drop(s partState) {
 	if s.Part != "" {
-		d.removeState()
+		d.removeState(s)
 		os.Remove(d.partPath(s.Part))
 	}
 }
 
-// removeState removes the state, unless another file has its name by now.
-func (d *download) removeState() {
-	if _, err := d.loadState(); err == nil {
+// removeState removes the state, unless it is that of another part by now, or no state.
+func (d *download) removeState(s partState) {
+	if now, err := d.loadState(); err == nil && (now.Part == s.Part || now.Part == "") {
 		os.Remove(d.statePath())
 	}
+}
+
+// found reports whether a later Download will find the part: not if another one that runs has saved a state of its own, or removed this one.
+func (d *download) found(s partState) bool {
+	now, err := d.loadState()
+	return err == nil && now.Part == s.Part
 }
 
 // continuedBy reports whether resp, a 206, goes on at first with what the part is the beginning of, and how long the whole is. A server may send less
@@ -248,7 +256,7 @@ func (d *download) write(resp *http.Response, s partState, first, size int64) (n
 	defer func() {
 		if !done { // the body may have panicked
 			f.Close()
-			if s.Validator == "" {
+			if !d.found(s) {
 				os.Remove(f.Name())
 			}
 		}
@@ -260,8 +268,7 @@ func (d *download) write(resp *http.Response, s partState, first, size int64) (n
 		return n, errPartUseless
 	}
 	if isAny[*BodyLimitError](err) && s.Validator != "" {
-		d.removeState()
-		s.Validator = "" // nothing stays: to go on would lead beyond the limit again
+		d.removeState(s) // nothing stays: to go on would lead beyond the limit again
 	}
 	if err == nil && s.Length >= 0 && n != s.Length {
 		err = fmt.Errorf("ply: copying the body of %s: %w", requestLineOf(resp), io.ErrUnexpectedEOF)
@@ -276,7 +283,7 @@ func (d *download) write(resp *http.Response, s partState, first, size int64) (n
 	}
 	done = true
 	if s.Validator != "" {
-		d.removeState()
+		d.removeState(s)
 	}
 	return n, nil
 }
@@ -293,28 +300,35 @@ func (d *download) openPart(s *partState, size int64) (*os.File, error) {
 	}
 	s.Part = partName()
 	if s.Validator != "" && d.saveState(*s) != nil {
-		s.Validator = "" // it cannot be continued later: a file of the user has the name of the state, or that is too long
+		s.Validator = "" // it cannot be continued later: another file has the name of the state, or that is too long
 	}
 	return os.OpenFile(d.partPath(s.Part), os.O_RDWR|os.O_CREATE|os.O_EXCL, d.mode.or(0o666))
 }
 
 func (d *download) saveState(s partState) error {
-	if _, err := d.loadState(); errors.Is(err, errForeignState) {
+	switch there, err := d.loadState(); {
+	case errors.Is(err, errForeignState):
 		return err
+	case err == nil && there.Part == "":
+		os.Remove(d.statePath())
 	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	next := d.partPath(partName())
-	if err := os.WriteFile(next, data, 0o600); err != nil {
+	// A Download that has begun since this one looked keeps its state: nobody would find its part without it.
+	f, err := os.OpenFile(d.statePath(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(next, d.statePath()); err != nil {
-		os.Remove(next)
-		return err
+	_, err = f.Write(data)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
 	}
-	return nil
+	if err != nil {
+		os.Remove(d.statePath())
+	}
+	return err
 }
 
 // finish closes the part and gives it the name of the file. Another Download that continued the same part may have done so already.

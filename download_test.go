@@ -461,6 +461,48 @@ func TestTwoDownloadsOfOnePartAtATimeBothSucceed(t *testing.T) {
 	assert.True(t, bytes.Equal(s.content, data))
 }
 
+// Of Downloads that break off at the same time one part stays, which the next one finds.
+func TestDownloadsThatBreakOffTogetherLeaveOnePart(t *testing.T) {
+	content, begun := randomContent(100_000), make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Add(3)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"a"`)
+		select {
+		case <-begun:
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+		default:
+			w.Write(content[:50_000])
+			w.(http.Flusher).Flush()
+			<-begun
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer server.Close()
+	client, err := ply.New(ply.Options{})
+	require.NoError(t, err)
+	defer client.Close()
+	path := filepath.Join(t.TempDir(), "file")
+	var downloads sync.WaitGroup
+	for range 3 {
+		downloads.Go(func() {
+			var once sync.Once
+			_, err := client.Download(t.Context(), path, server.URL, ply.DownloadProgress(func(int64, int64) { once.Do(waiting.Done) }))
+			assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		})
+	}
+	waiting.Wait()
+	close(begun)
+	downloads.Wait()
+	names, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, names, 2, "a part and its state: %v", names)
+	got, err := client.Download(t.Context(), path, server.URL)
+	require.NoError(t, err)
+	assert.EqualValues(t, 50_000, got.Resumed)
+	assertDownloaded(t, &breakingServer{content: content}, path)
+}
+
 func ExampleClient_Download() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Etag", `"1"`)
