@@ -95,6 +95,11 @@ func (j *cookieJar) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := j.next.RoundTrip(out)
 	if err == nil && resp != nil {
 		if learned := resp.Cookies(); len(learned) > 0 {
+			for _, c := range learned {
+				if !c.Quoted {
+					c.Value = strings.Trim(c.Value, " \t") // RFC 6265 §5.2, which net/http leaves out; such a value could never be sent
+				}
+			}
 			j.jar.SetCookies(cookieURL(req), learned)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/plytest"
 )
 
 // cookiesAs returns the ways to send a cookie: an option, a default, and a jar.
@@ -150,6 +151,22 @@ func TestOneCookieOfEachNameIsSent(t *testing.T) {
 }
 
 // The jar uses the host that a request names (RFC 6265 §5.4), as in net/http.
+// White space around the value of a Set-Cookie does not belong to it (RFC 6265 §5.2), and does not keep later requests from being sent.
+func TestWhiteSpaceAroundAValueIsNotStored(t *testing.T) {
+	for set, want := range map[string]string{"a= x": "a=x", "a=  x y ; Path=/": "a=x y", `a=" x"`: `a=" x"`} {
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		origin := plytest.NewOrigin(plytest.Status(200, "Set-Cookie", set), plytest.Status(200))
+		c := newClient(t, ply.Options{Jar: jar, Transport: origin})
+		for range 2 {
+			require.NoError(t, ply.Discard(c.Get(t.Context(), "http://a.test/")))
+		}
+		if got := origin.Exchanges()[1].Header.Get("Cookie"); got != want {
+			t.Errorf("Set-Cookie: %s\nis sent as %q, want %q", set, got, want)
+		}
+	}
+}
+
 func TestJarUsesTheRequestsHost(t *testing.T) {
 	jar := jarWith(t, "http://named.test/", "s=1")
 	transport := &recorder{respond: func(r *http.Request) *http.Response {

@@ -82,7 +82,8 @@ func (e *ReconnectError) Unwrap() error { return e.Err }
 //
 // The loop goes on after the end of a stream, a connection that breaks or cannot be made, a timeout, and the statuses 408, 425, 429, 500, 502, 503 and 504.
 // It ends without an error with a 204, by which a server says that there is nothing more to come, and otherwise with an error: a [*StatusError] of any other status, 401 say;
-// the [*DecodeError] and [*EventLimitError] of [Events]; what ctx has ended with; an error that another attempt would meet again, such as a certificate that cannot be verified;
+// the [*DecodeError] and [*EventLimitError] of [Events]; what ctx has ended with; an error that another attempt would meet again, such as a certificate that cannot be verified
+// or a header field that cannot be sent;
 // and a [*ReconnectError] after too many connections in a row without an event: see [Reconnect].
 //
 // Before each connection passes the time that the server has set (retry), or else [ReconnectOptions.Wait], and up to half as much again, so that clients come back apart.
@@ -200,7 +201,20 @@ func (s *eventSource) final(err error) bool {
 		return true
 	}
 	return isAny[*OptionError](err) || isAny[*RedirectError](err) || isAny[*DecodeError](err) ||
-		isAny[*CertificatePinError](err) || isAny[*tls.CertificateVerificationError](err)
+		isAny[*CertificatePinError](err) || isAny[*tls.CertificateVerificationError](err) ||
+		errors.Is(err, http.ErrSchemeMismatch) || cannotBeSent(err)
+}
+
+// cannotBeSent reports whether err is one by which net/http refuses a request before it does anything. It recognizes these by their text, for they have no types.
+func cannotBeSent(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		for _, text := range []string{"unsupported protocol scheme ", "net/http: invalid header field ", "http: no Host in request URL"} {
+			if strings.HasPrefix(err.Error(), text) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // passingStatuses are those of a server that may do better the next time.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -164,6 +165,34 @@ func TestErrorsThatAnotherConnectionWouldMeetAgainEndTheLoop(t *testing.T) {
 			t.Errorf("an option that cannot be carried out: %v", err)
 		}
 	})
+}
+
+// What net/http would refuse each time ends the loop at once.
+func TestARequestThatCannotBeSentEndsTheLoop(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	c := newClient(t, ply.Options{})
+	for name, tt := range map[string]struct {
+		url string
+		opt ply.RequestOption
+	}{
+		"a line break in a field":      {plain.URL, ply.Bearer("token\n")},
+		"a scheme that is not known":   {"htps://origin.test/feed", ply.RequestOption{}},
+		"no host":                      {"http:///feed", ply.RequestOption{}},
+		"https at a server without it": {strings.Replace(plain.URL, "http:", "https:", 1), ply.RequestOption{}},
+	} {
+		reconnects := 0
+		ctx, cancel := context.WithCancel(t.Context())
+		options := ply.Reconnect(ply.ReconnectOptions{OnReconnect: func(error, time.Duration) { reconnects++; cancel() }})
+		var last error
+		for _, err := range c.Events(ctx, tt.url, tt.opt, options) {
+			last = err
+		}
+		cancel()
+		if last == nil || reconnects > 0 {
+			t.Errorf("%s: %v, after %d waits", name, last, reconnects)
+		}
+	}
 }
 
 func isReconnect(err error) bool {
