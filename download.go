@@ -316,7 +316,7 @@ func (d *download) saveState(s partState) error {
 	if err != nil {
 		return err
 	}
-	// A Download that has begun since this one looked keeps its state: nobody would find its part without it.
+	// A Download that has begun since this one looked keeps its state, by which a later one finds its part.
 	f, err := os.OpenFile(d.statePath(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
