@@ -75,8 +75,11 @@ func hostPattern(host string) (string, error) {
 	return pattern, nil
 }
 
-// trusts reports whether host is among the names that may lead anywhere.
+// trusts reports whether host is among the names that may lead anywhere. An address is no name, whatever its zone ends in: [::1%25.svc.example].
 func (g *guard) trusts(host string) bool {
+	if _, ok := specialaddr.Literal(host); ok {
+		return false
+	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return slices.ContainsFunc(g.hosts, func(pattern string) bool {
 		return host == pattern || pattern[0] == '.' && strings.HasSuffix(host, pattern)
@@ -109,7 +112,7 @@ func (g *guard) check(host string, addr netip.Addr) error {
 // checkProxied returns a GuardError if proxy must not be asked for what req names: its URL, and, where the proxy forwards the request, its Host.
 func (g *guard) checkProxied(req *http.Request, proxy *url.URL) error {
 	err := g.checkName(req.URL.Hostname())
-	if err != nil || proxy.Scheme != "http" && proxy.Scheme != "https" {
+	if err != nil || strings.HasPrefix(proxy.Scheme, "socks5") { // net/http takes any other scheme, also none, for an HTTP proxy
 		return err
 	}
 	asked, err := target.ToProxy(req)

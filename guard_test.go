@@ -302,6 +302,10 @@ func TestGuardTrustsTheNamesThatItIsGiven(t *testing.T) {
 		Guard:    &ply.Guard{AllowHosts: []string{"Vault.test.", "*.svc.test"}, DenyPrefixes: allow("127.0.0.9/32")},
 		Resolver: resolving(map[string][][]string{"vault.test": at, "a.b.svc.test": at, "svc.test": at, "evilvault.test": at, "denied.svc.test": {{"127.0.0.9"}}}),
 	})
+	for _, host := range []string{"::1", "::1%25.svc.test", "::1%25vault.test", "fd00::1%25a.svc.test", "::1%25x%25.svc.test"} { // a zone says nothing of where an address is
+		_, err := c.Get(context.Background(), "http://["+host+"]:"+s.port+"/")
+		refused(t, err)
+	}
 	for host, allowed := range map[string]bool{
 		"vault.test": true, "VAULT.test": true, "a.b.svc.test": true, "svc.test": false, "evilvault.test": false, "denied.svc.test": false, "127.0.0.1": false,
 	} {
@@ -328,7 +332,7 @@ func TestGuardAndProxies(t *testing.T) {
 		t.Errorf("refused %+v, want the proxy", e)
 	}
 
-	guard := &ply.Guard{AllowPrefixes: allow("127.0.0.1/32"), AllowHosts: []string{"wanted.internal"}, DenyPrefixes: allow("93.184.216.0/24")}
+	guard := &ply.Guard{AllowPrefixes: allow("127.0.0.1/32"), AllowHosts: []string{"wanted.internal", "*.wanted.internal"}, DenyPrefixes: allow("93.184.216.0/24")}
 	chosen := clientOver(t, ply.TransportOptions{Guard: guard})
 	for name, do := range map[string]func(string) error{
 		"of the transport": func(target string) error {
@@ -338,7 +342,7 @@ func TestGuardAndProxies(t *testing.T) {
 	} {
 		for _, target := range []string{
 			"http://10.0.0.1/", "https://10.0.0.1/", "http://[::1]/", "http://2852039166/", "https://0xa9fea9fe/", "http://0251.0376.0251.0376/", "http://[::ffff:a9fe:a9fe]/",
-			"http://127.0.0.2/", "http://localhost/", "http://metadata.google.internal/", "https://metadata/", "http://１０.0.0.1/", "http://127.0.0.08/", "http://93.184.216.34/",
+			"http://127.0.0.2/", "http://[::1%25.wanted.internal]/", "http://localhost/", "http://metadata.google.internal/", "https://metadata/", "http://１０.0.0.1/", "http://127.0.0.08/", "http://93.184.216.34/",
 		} {
 			refused(t, do(target))
 		}
@@ -373,27 +377,31 @@ func TestGuardLooksAtTheHostThatAProxyIsAskedFor(t *testing.T) {
 	defer server.Close()
 	to, err := url.Parse(server.URL)
 	require.NoError(t, err)
-	c := clientOver(t, ply.TransportOptions{Guard: &ply.Guard{AllowPrefixes: allow("127.0.0.1/32")}, Proxy: http.ProxyURL(to)})
+	unnamed := &url.URL{Host: to.Host} // an HTTP proxy as well, see http.Transport.Proxy
+	proxies := []*url.URL{to, unnamed}
+	c := clientOver(t, ply.TransportOptions{Guard: &ply.Guard{AllowPrefixes: allow("127.0.0.1/32")}, Proxy: func(*http.Request) (*url.URL, error) { return proxies[0], nil }})
 	send := func(host, opaque string) error {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
 		require.NoError(t, err)
 		req.Host, req.URL.Opaque = host, opaque
 		return ply.Discard(c.Do(req))
 	}
-	for _, host := range []string{"169.254.169.254", "169.254.169.254:80", "[::ffff:a9fe:a9fe]", "2852039166", "localhost:8080", "metadata.google.internal", "localhost..", "10.0.0.1:x"} {
-		refused(t, send(host, ""))
-	}
-	for _, opaque := range []string{"//169.254.169.254/latest", "http://10.0.0.1/", "//localhost", "//[::1"} {
-		refused(t, send("", opaque))
-	}
-	if saw := p.take(); len(saw) != 0 {
-		t.Errorf("the proxy was asked for %v", saw)
-	}
-	require.NoError(t, send("other.example:8080", ""))
-	require.NoError(t, send("", "//other.example/a"))
-	require.NoError(t, send("", "/a"))
-	if saw := p.take(); len(saw) != 3 {
-		t.Errorf("the proxy was asked for %v", saw)
+	for ; len(proxies) > 0; proxies = proxies[1:] {
+		for _, host := range []string{"169.254.169.254", "169.254.169.254:80", "[::ffff:a9fe:a9fe]", "2852039166", "localhost:8080", "metadata.google.internal", "localhost..", "10.0.0.1:x"} {
+			refused(t, send(host, ""))
+		}
+		for _, opaque := range []string{"//169.254.169.254/latest", "http://10.0.0.1/", "//localhost", "//[::1"} {
+			refused(t, send("", opaque))
+		}
+		if saw := p.take(); len(saw) != 0 {
+			t.Errorf("the proxy was asked for %v", saw)
+		}
+		require.NoError(t, send("other.example:8080", ""))
+		require.NoError(t, send("", "//other.example/a"))
+		require.NoError(t, send("", "/a"))
+		if saw := p.take(); len(saw) != 3 {
+			t.Errorf("the proxy was asked for %v", saw)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/plyhttp/ply/internal/target"
 )
 
 // crossesOrigins lists the request header fields that are known to hold no secret: content negotiation, conditions, descriptions of the content,
@@ -104,22 +106,8 @@ func trimReferer(req *http.Request) {
 	}
 }
 
-// sameOrigin reports whether a and b have the same scheme, host and port (RFC 6454 §5).
+// sameOrigin reports whether a and b have the same scheme, host and port (RFC 6454 §5). Hosts compare as net/http connects to them:
+// "\u03c2" and "\u03c3" are two letters in a name (RFC 5891 §4.4), and one to strings.EqualFold.
 func sameOrigin(a, b *url.URL) bool {
-	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
-		strings.EqualFold(a.Hostname(), b.Hostname()) &&
-		portOf(a) == portOf(b)
-}
-
-func portOf(u *url.URL) string {
-	if port := u.Port(); port != "" {
-		return port
-	}
-	switch strings.ToLower(u.Scheme) {
-	case "http":
-		return "80"
-	case "https":
-		return "443"
-	}
-	return ""
+	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) && target.SameAuthority(a.Scheme, a.Host, b.Host)
 }

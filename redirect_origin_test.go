@@ -2,6 +2,7 @@ package ply_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -82,10 +83,23 @@ func TestOriginIsSchemeHostAndPort(t *testing.T) {
 		{"http://a.test/", "https://a.test/2", false},
 		{"http://a.test:443/", "https://a.test:443/2", false},
 		{"http://a.test/", "http://b.a.test/2", false},
+		{"http://a.test/", "http://a.test./2", false},
+		{"http://[::1]/", "http://[::1%25eth0]/2", false},
+		// Names in Unicode are what net/http connects to: RFC 5891 §4.4, UTS #46.
+		{"https://bücher.test/", "https://BÜCHER.test/2", true},
+		{"https://bücher.test/", "https://xn--bcher-kva.test:443/2", true},
+		{"https://βόλος.test/", "https://βόλοσ.test/2", false},
+		{"https://βόλος.test/", "https://xn--nxasmq6b.test/2", false},
+		{"https://straße.test/", "https://straẞe.test/2", false},
 	} {
-		transport := redirects(map[string]string{tt.from: tt.to})
-		get(t, newClient(t, ply.Options{Transport: transport}), tt.from, ply.Bearer("token"))
-		if len(transport.got) != 2 || (transport.last().Header.Get("Authorization") != "") != tt.same {
+		from, err := url.Parse(tt.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := redirects(map[string]string{from.String(): tt.to})
+		get(t, newClient(t, ply.Options{Transport: transport}), tt.from, ply.Bearer("token"), ply.SetHeader("X-Api-Key", "key"))
+		sent := transport.last().Header
+		if len(transport.got) != 2 || (sent.Get("Authorization") != "") != tt.same || (sent.Get("X-Api-Key") != "") != tt.same {
 			t.Errorf("from %s to %s: %d requests, the last with %v", tt.from, tt.to, len(transport.got), transport.last().Header)
 		}
 	}
