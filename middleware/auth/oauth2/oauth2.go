@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -18,12 +19,13 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/plyhttp/ply/middleware/auth"
+	"github.com/plyhttp/ply/redact"
 )
 
 // Options are what all sources of this package have in common.
 type Options struct {
-	// Principal names for whom a token is: see auth.Token.Principal. Zero means, with client credentials, the client's id and its scopes,
-	// and else that answers belong to the token alone.
+	// Principal names for whom a token is: see auth.Token.Principal. Zero means, with client credentials, the token server with the client's id, its scopes
+	// and EndpointParams, as in "https://login.example/token client_id=billing&scope=read+write", unless one of these may be a secret. Else answers belong to the token alone.
 	Principal func(*oauth2.Token) string
 
 	// HTTPClient asks the token server. Zero means http.DefaultClient. It must not be a client whose chain has the layer that the source is for.
@@ -41,7 +43,7 @@ func ClientCredentials(config *clientcredentials.Config, o Options) (auth.Source
 	}
 	c := *config
 	if o.Principal == nil {
-		name := strings.Join(append([]string{c.ClientID}, c.Scopes...), " ")
+		name := principalOf(&c)
 		o.Principal = func(*oauth2.Token) string { return name }
 	}
 	return auth.SourceFunc(func(ctx context.Context) (auth.Token, error) {
@@ -51,6 +53,32 @@ func ClientCredentials(config *clientcredentials.Config, o Options) (auth.Source
 		}
 		return o.token(t), nil
 	}), nil
+}
+
+// principalOf names for whom the tokens of c are, by all that a token server may tell them apart by: one client may act for several tenants,
+// each with a token server or a parameter of its own. It is empty if the name would have what may be a secret.
+func principalOf(c *clientcredentials.Config) string {
+	params := url.Values{"client_id": {c.ClientID}}
+	if len(c.Scopes) > 0 {
+		params.Set("scope", strings.Join(c.Scopes, " "))
+	}
+	for name, values := range c.EndpointParams {
+		params[name] = append(params[name], values...)
+	}
+	u, err := url.Parse(c.TokenURL)
+	if err != nil || u.User != nil || hasSecret(params) || hasSecret(u.Query()) {
+		return ""
+	}
+	return c.TokenURL + " " + params.Encode()
+}
+
+func hasSecret(params url.Values) bool {
+	for name := range params {
+		if redact.IsSecretName(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // RefreshToken returns a source that goes on from a token with a refresh token: what the authorization code flow, the device flow or a file has yielded.

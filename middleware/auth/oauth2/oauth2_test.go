@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,12 +236,69 @@ func TestRenewedTokenFindsWhatIsCached(t *testing.T) {
 	if len(a.presented) != 3 {
 		t.Errorf("the API saw %v, want one request for /a, and two for /b", a.presented)
 	}
-	if err := store.DeletePrincipal(t.Context(), "billing read write"); err != nil {
+	if err := store.DeletePrincipal(t.Context(), url+"/token client_id=billing&scope=read+write"); err != nil {
 		t.Fatal(err)
 	}
 	get(t, c, "/a?cache=max-age=60", "billing")
 	if len(a.presented) < 4 {
-		t.Error("the answer does not belong to the client's id and its scopes")
+		t.Error("the answer does not belong to the token server, the client's id and its scopes")
+	}
+}
+
+// One client that acts for several tenants has one id: what the token server tells them apart by keeps their answers apart.
+func TestTenantsOfOneClientNeverShare(t *testing.T) {
+	for name, change := range map[string]func(c *clientcredentials.Config, tenant string){
+		"a token server of each": func(c *clientcredentials.Config, tenant string) { c.TokenURL += "/" + tenant },
+		"a query of the server":  func(c *clientcredentials.Config, tenant string) { c.TokenURL += "?tenant=" + tenant },
+		"a parameter": func(c *clientcredentials.Config, tenant string) {
+			c.EndpointParams = map[string][]string{"account_id": {tenant}}
+		},
+		"a scope as a parameter": func(c *clientcredentials.Config, tenant string) {
+			c.Scopes, c.EndpointParams = nil, map[string][]string{"scope": {tenant}}
+		},
+		"a client id of two words": func(c *clientcredentials.Config, tenant string) {
+			c.ClientID, c.Scopes = "billing", []string{"alice", "read"}
+			if tenant == "bob" {
+				c.ClientID, c.Scopes = "billing alice", []string{"read"}
+			}
+		},
+		"a secret parameter": func(c *clientcredentials.Config, tenant string) {
+			c.EndpointParams = map[string][]string{"password": {tenant}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var issued atomic.Int64
+			mux := http.NewServeMux()
+			mux.HandleFunc("/token/", func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprintf(w, `{"access_token":"t%d","token_type":"bearer"}`, issued.Add(1))
+			})
+			mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				io.WriteString(w, r.Header.Get("Authorization"))
+			})
+			server := httptest.NewServer(mux)
+			defer server.Close()
+			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+			store, err := cache.New(cache.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			for i, tenant := range []string{"alice", "bob"} {
+				config := credentials(server.URL)
+				config.TokenURL += "/x"
+				change(config, tenant)
+				source, err := plyoauth2.ClientCredentials(config, plyoauth2.Options{})
+				c := client(t, server.URL, source, err, store.Middleware)
+				get(t, c, "/", fmt.Sprint("Bearer t", i+1))
+				get(t, c, "/", fmt.Sprint("Bearer t", i+1))
+				if token, err := source.Token(t.Context()); err != nil || name == "a secret parameter" && token.Principal != "" {
+					t.Errorf("%v %v", token, err)
+				}
+				issued.Store(int64(i + 1))
+			}
+		})
 	}
 }
 
@@ -411,7 +469,7 @@ func TestHTTPClientOfTheOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token, err := source.Token(t.Context()); err != nil || token.Value != "access-1" || token.Scheme != "Bearer" || token.Principal != "billing read write" || used != 1 {
+	if token, err := source.Token(t.Context()); err != nil || token.Value != "access-1" || token.Scheme != "Bearer" || token.Principal != "http://none.test/token client_id=billing&scope=read+write" || used != 1 {
 		t.Errorf("%v %v", token, err)
 	}
 }
