@@ -1,6 +1,8 @@
 package ply
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -28,6 +30,9 @@ type Client struct {
 	closed     atomic.Bool
 }
 
+// Format prints no more than the type, whatever the verb: the defaults of a client may be secret.
+func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, "*ply.Client") }
+
 // New makes a client. It returns an [*OptionError] for options that cannot be carried out
 // and for stacks of layers whose order cannot work, such as a cache inside retry.
 func New(o Options) (*Client, error) { return newClient(o, nil) }
@@ -40,7 +45,11 @@ func newClient(o Options, shared *transports) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.exchange = recordHops(Chain(o.Use...)(c.transports))
+	end := Handler(c.transports)
+	if o.HTTPSOnly {
+		end = &httpsOnly{c.transports}
+	}
+	c.exchange = recordHops(Chain(o.Use...)(end))
 	c.http = &http.Client{Transport: c.exchange, CheckRedirect: c.checkRedirect}
 	if o.Jar != nil {
 		c.jar = &cookieJar{jar: o.Jar, defaults: c.defaults.cookies, next: c.exchange}

@@ -133,7 +133,6 @@ func (c *Client) makeDefaults() error {
 		}
 	}
 	d.settings.timeouts = d.settings.timeouts.over(c.options.Timeouts)
-	d.settings.httpsOnly = c.options.HTTPSOnly
 	c.defaults = d
 	return c.resolveDefaults()
 }
@@ -144,7 +143,7 @@ func (c *Client) resolveDefaults() error {
 	if err != nil {
 		return err
 	}
-	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil || s.httpsOnly || s.bodyDefault != 0 {
+	if s.timeouts != (Timeouts{}) || s.maxRedirects != 0 || s.status != nil || s.progress != nil || s.transport != nil || s.bodyDefault != 0 {
 		c.resolved = &s
 	}
 	return nil

@@ -28,6 +28,23 @@ func (e *HTTPSOnlyError) RetryableError() bool { return false }
 // OriginUnavailable is false: a refusal is no failure of the origin that a stale response could stand in for.
 func (e *HTTPSOnlyError) OriginUnavailable() bool { return false }
 
+// httpsOnly ends the chain of a client with Options.HTTPSOnly. It refuses what layers have made of a request, and requests of their own, whatever their context.
+type httpsOnly struct{ transports *transports }
+
+func (h *httpsOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !isHTTPS(req.URL) {
+		closeBody(req)
+		return nil, newHTTPSOnlyError(req, false)
+	}
+	return h.transports.RoundTrip(req)
+}
+
+func (h *httpsOnly) Unwrap() http.RoundTripper { return h.transports }
+
+func (h *httpsOnly) WrappedRoundTripper() http.RoundTripper { return h.transports }
+
+func (h *httpsOnly) CloseIdleConnections() { h.transports.CloseIdleConnections() }
+
 func isHTTPS(u *url.URL) bool { return strings.EqualFold(u.Scheme, "https") }
 
 func newHTTPSOnlyError(req *http.Request, redirected bool) error {

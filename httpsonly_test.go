@@ -109,22 +109,30 @@ func (c closeFunc) Close() error {
 	return nil
 }
 
-// A layer cannot lead a request astray that it has got from the client.
+// A layer cannot lead a request astray that it has got from the client, nor send one of its own.
 func TestHTTPSOnlyRefusesWhatALayerMakesOfAURL(t *testing.T) {
-	origin := plytest.NewOrigin(plytest.Text("in the clear"))
-	downgrade := func(next http.RoundTripper) http.RoundTripper {
-		return ply.HandlerFunc(func(req *http.Request) (*http.Response, error) {
+	for name, downgrade := range map[string]func(*http.Request) *http.Request{
+		"in a copy": func(req *http.Request) *http.Request {
 			req = req.Clone(req.Context())
 			req.URL.Scheme = "http"
-			return next.RoundTrip(req)
-		})
-	}
-	c, err := ply.New(ply.Options{HTTPSOnly: true, Transport: origin, Use: []ply.Middleware{downgrade}})
-	require.NoError(t, err)
-	_, err = c.Get(context.Background(), "https://example.com/")
-	notHTTPS(t, err, false)
-	if origin.Count() != 0 {
-		t.Error("a request was sent in the clear")
+			return req
+		},
+		"in a context of its own": func(*http.Request) *http.Request {
+			req, _ := http.NewRequest(http.MethodPost, "http://example.com/token", strings.NewReader("grant"))
+			return req
+		},
+	} {
+		origin := plytest.NewOrigin(plytest.Text("in the clear"))
+		layer := func(next http.RoundTripper) http.RoundTripper {
+			return ply.HandlerFunc(func(req *http.Request) (*http.Response, error) { return next.RoundTrip(downgrade(req)) })
+		}
+		c, err := ply.New(ply.Options{HTTPSOnly: true, Transport: origin, Use: []ply.Middleware{layer}})
+		require.NoError(t, err)
+		_, err = c.Get(context.Background(), "https://example.com/")
+		notHTTPS(t, err, false)
+		if origin.Count() != 0 {
+			t.Errorf("%s: a request was sent in the clear", name)
+		}
 	}
 }
 

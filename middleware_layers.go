@@ -91,7 +91,7 @@ func (w *walker) step(h Handler) (next Handler) {
 		return l.call
 	case *transports:
 		return l.base
-	case *hopRecorder, *exchangeRecorder:
+	case *hopRecorder, *exchangeRecorder, *httpsOnly:
 	case *asTransport:
 		w.hop = true
 		return l.client

@@ -2,6 +2,8 @@ package ply
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/plyhttp/ply/internal/reqctx"
@@ -23,7 +25,6 @@ type settings struct {
 	variant         variant
 	transport       *variantTransport // the transport for variant, once the client has resolved it; nil for the client's own
 	single          bool              // one exchange, no redirects: see Client.RoundTrip
-	httpsOnly       bool              // Options.HTTPSOnly of the client
 	underHTTPClient bool              // single, and an *http.Client follows the redirects: see Client.HTTPClient
 
 	crossOriginPages bool
@@ -55,6 +56,9 @@ func (c *settingsContext) Value(key any) any {
 
 // String is what fmt prints for the context: settings may hold secrets.
 func (c *settingsContext) String() string { return "ply.settingsContext" }
+
+// Format prints no more than String does, whatever the verb.
+func (c *settingsContext) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // withOwnSettings returns a context with a copy of s.
 func withOwnSettings(ctx context.Context, s settings) *settingsContext {
@@ -102,6 +106,5 @@ func (s settings) over(d settings) settings {
 	s.bodyDefault = d.bodyLimit
 	s.crossOriginPages = s.crossOriginPages || d.crossOriginPages
 	s.variant = s.variant.over(d.variant)
-	s.httpsOnly = d.httpsOnly
 	return s
 }

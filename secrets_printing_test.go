@@ -59,6 +59,18 @@ func TestPrintedStatusErrorShowsNoSecret(t *testing.T) {
 	}
 }
 
+func TestPrintedClientAndContextShowNoSecret(t *testing.T) {
+	c := newClient(t, ply.Options{
+		BaseURL: "https://a.test", Header: http.Header{"Authorization": {"Bearer hush"}},
+		Defaults: []ply.RequestOption{ply.Cookies(&http.Cookie{Name: "s", Value: "hush"}), ply.Query("key", "hush"), ply.ProxyURL("http://u:hush@p.test")},
+	})
+	req, err := c.NewRequest(t.Context(), http.MethodGet, "/", ply.Bearer("hush"), ply.ProxyURL("http://u:hush@p.test"))
+	require.NoError(t, err)
+	for what, v := range map[string]any{"the client": c, "in a struct": struct{ Client *ply.Client }{c}, "its http.Client": c.HTTPClient(), "a context": req.Context()} {
+		checkHidden(t, what, v)
+	}
+}
+
 // fieldError is an error whose fields say more than its text.
 type fieldError struct{ Token string }
 

@@ -58,10 +58,6 @@ func (t *transports) recorded(req *http.Request) (*http.Response, error) {
 
 func (t *transports) exchange(req *http.Request) (*http.Response, error) {
 	h, s := t.base, settingsOf(req.Context())
-	if s != nil && s.httpsOnly && !isHTTPS(req.URL) { // a layer has changed it
-		closeBody(req)
-		return nil, newHTTPSOnlyError(req, false)
-	}
 	if s != nil && s.transport != nil {
 		h = s.transport.Transport
 	}

@@ -18,6 +18,7 @@ func (v *variant) setTLSOption(option string) error {
 }
 
 // TLSConfig sends the request only over connections that are made with config.
+// A redirect to another origin is followed with it, too: a server there that asks for a client certificate sees that. [NoRedirects] follows none.
 // Requests with the same *tls.Config share connections; config must not change any more.
 // Caches keep responses apart by the certificates, roots and names of the configuration. What a callback decides cannot be named across processes,
 // so a store that outlives the process is bypassed for a configuration with callbacks.

@@ -69,10 +69,10 @@ func (e timeoutError) Timeout() bool { return true }
 type PanicError struct {
 	Stack []byte // of the goroutine that panicked
 
-	text string
+	text string // without secrets, once it is the cause of an Error
 }
 
-func (e *PanicError) Error() string { return "the source has panicked: " + e.text }
+func (e *PanicError) Error() string { return e.text }
 
 // OptionError reports a field of [Options] or [SignOptions] that cannot be carried out. Its Package is "auth".
 // The type is that of ply.OptionError, too:

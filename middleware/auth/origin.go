@@ -48,7 +48,7 @@ func parseOrigin(text string) (o origin, why string) {
 	o = origin{scheme: u.Scheme, authority: target.NormalAuthority(u.Scheme, u.Host)}
 	host, wild := strings.CutPrefix(o.authority, "*")
 	switch {
-	case strings.Contains(host, "*"):
+	case strings.Contains(host, "*"), wild && !strings.HasPrefix(host, "."): // "*example.co.uk" would let in badexample.co.uk
 		return o, `has a star that is not its first label: give "https://*.example.com" for all subdomains`
 	case wild && strings.Count(strings.TrimSuffix(host, "."), ".") < 2:
 		return o, `lets in too many hosts: give "https://*.example.com" for the subdomains of one domain`

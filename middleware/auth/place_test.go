@@ -234,7 +234,7 @@ func TestOptionsThatCannotMeanAnythingAreRefused(t *testing.T) {
 			require.Zero(t, origin.Count())
 		})
 	}
-	for _, text := range []string{"", "ftp://a.test", "https://", "https://u:s3cr3t@a.test", "https://a.test?q", "https://a.test#f", "https://*.test", "https://*", "https://a.*.test", "https://a*.b.test", "://"} {
+	for _, text := range []string{"", "ftp://a.test", "https://", "https://u:s3cr3t@a.test", "https://a.test?q", "https://a.test#f", "https://*.test", "https://*", "https://a.*.test", "https://a*.b.test", "https://*a.b.test", "https://*example.co.uk", "://"} {
 		err := auth.SignOptions{Signer: auth.SignerFunc(func(*http.Request) error { return nil }), Origins: []string{text}}.Validate()
 		require.Error(t, err, text)
 		require.NotContains(t, err.Error(), "s3cr3t")

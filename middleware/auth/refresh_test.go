@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
@@ -208,6 +209,7 @@ func TestSourceThatPanicsOrExitsFails(t *testing.T) {
 			require.Zero(t, origin.Count())
 			var panicked *auth.PanicError
 			require.Equal(t, name == "panics", errors.As(err, &panicked))
+			require.NotContains(t, fmt.Sprintf("%v %#v", panicked, panicked), "s3cr3t")
 			require.Equal(t, name == "exits", strings.Contains(err.Error(), "ended its goroutine"), err)
 		})
 	}

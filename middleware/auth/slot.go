@@ -297,6 +297,9 @@ func (s *slot) clean(err error, also string) error {
 			text = strings.ReplaceAll(text, value, redact.Placeholder)
 		}
 	}
+	if panicked, ok := err.(*PanicError); ok { // ask has made it for this call, so no other goroutine reads it
+		panicked.text = text
+	}
 	return &redactedError{text, err}
 }
 
@@ -319,7 +322,7 @@ var errGoexit = errors.New("the source has ended its goroutine")
 func ask(ctx context.Context, s Source) (t Token, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			t, err = Token{}, &PanicError{Stack: debug.Stack(), text: fmt.Sprint(p)}
+			t, err = Token{}, &PanicError{Stack: debug.Stack(), text: "the source has panicked: " + fmt.Sprint(p)}
 		}
 	}()
 	t, err = s.Token(ctx)

@@ -35,6 +35,9 @@ func (o Options) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Username:%q Password:REDACTED Origins:%q Principal:%q}", o.Username, o.Origins, o.Principal)
 }
 
+// MarshalText encodes what Format prints, so that JSON and log/slog show nothing else either.
+func (o Options) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
+
 // New returns a layer that answers the challenges of its origins, and goes before them once it knows how.
 //
 // SHA-256, SHA-512, SHA-512-256 and MD5 work, with qop auth, auth-int and without; of several challenges, the first of these counts, for that is

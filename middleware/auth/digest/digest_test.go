@@ -3,6 +3,7 @@ package digest_test
 import (
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -314,7 +315,8 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	o := digest.Options{Username: "bob", Password: "hunter2"}
-	if text := fmt.Sprintf("%v %+v %#v %+v", o, o, o, layer("https://a.test", "bob")(plytest.NewOrigin())); strings.Contains(text, "hunter2") {
-		t.Error(text)
+	encoded, err := json.Marshal(map[string]any{"o": o})
+	if text := fmt.Sprintf("%v %+v %#v %+v %s", o, o, o, layer("https://a.test", "bob")(plytest.NewOrigin()), encoded); err != nil || strings.Contains(text, "hunter2") {
+		t.Error(text, err)
 	}
 }

@@ -45,6 +45,9 @@ func (o Options) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "{Service:%q Region:%q Origins:%q Principal:%q UnsignedPayload:%t}", o.Service, o.Region, o.Origins, o.Principal, o.UnsignedPayload)
 }
 
+// MarshalText encodes what Format prints, so that JSON and log/slog show nothing else either.
+func (o Options) MarshalText() ([]byte, error) { return fmt.Append(nil, o), nil }
+
 // New returns a layer that signs requests. One that has an Authorization field, or a signature in its query, goes on as it came.
 //
 // Options that cannot be carried out make a layer that sends nothing and returns the error from each RoundTrip; ply.New refuses it.

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -332,5 +333,18 @@ func TestOptions(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Option != want {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+}
+
+// static yields keys that are in the provider itself, as those of the SDK do.
+type static struct{ Value aws.Credentials }
+
+func (s static) Retrieve(context.Context) (aws.Credentials, error) { return s.Value, nil }
+
+func TestPrintedOptionsShowNoKey(t *testing.T) {
+	o := sigv4.Options{Credentials: static{aws.Credentials{AccessKeyID: "AKIDHUSH", SecretAccessKey: "hush", SessionToken: "hush"}}, Service: "s3"}
+	encoded, err := json.Marshal(map[string]any{"o": o})
+	if text := fmt.Sprintf("%v %+v %#v %d %s", o, &o, o, o, encoded); err != nil || strings.Contains(strings.ToLower(text), "hush") || !strings.Contains(string(encoded), "s3") {
+		t.Error(text, err)
 	}
 }
