@@ -234,12 +234,13 @@ func (s partState) continuedBy(resp *http.Response, first int64) (whole int64, o
 		}
 		whole = n
 	}
-	validator := "Last-Modified"
-	if strings.HasPrefix(s.Validator, `"`) {
-		validator = "Etag"
+	// Some servers know ranges and no If-Range. A tag has to come with each part, a date need not be repeated (RFC 9110 §15.3.7).
+	same := resp.Header.Get("Etag") == s.Validator
+	if !strings.HasPrefix(s.Validator, `"`) {
+		modified := resp.Header.Get("Last-Modified")
+		same = modified == "" || modified == s.Validator
 	}
-	now := resp.Header.Get(validator) // some servers know ranges and no If-Range
-	return whole, whole >= 0 && (now == "" || now == s.Validator)
+	return whole, whole >= 0 && same
 }
 
 // write writes the body of resp behind the part of size bytes, of which those from first on come again, and makes the whole the file at d.path.

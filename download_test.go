@@ -157,8 +157,21 @@ func TestDownloadBeginsAnewWhereThePartIsOfNoUse(t *testing.T) {
 				if r.Header.Get("Range") == "" {
 					return false
 				}
+				w.Header().Set("Etag", s.tag)
 				w.Header().Set("Content-Range", "bytes 45905-99999/100000")
 				w.WriteHeader(http.StatusPartialContent)
+				return true
+			}
+		}, []string{"", "bytes=45904-", ""}},
+		{"the content has changed, at a server without If-Range, and without a tag in its parts", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
+			s.content[0]++
+			s.rewrite = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("Range") == "" {
+					return false
+				}
+				w.Header().Set("Content-Range", "bytes 45904-99999/100000")
+				w.WriteHeader(http.StatusPartialContent)
+				w.Write(s.content[45_904:])
 				return true
 			}
 		}, []string{"", "bytes=45904-", ""}},
@@ -167,6 +180,7 @@ func TestDownloadBeginsAnewWhereThePartIsOfNoUse(t *testing.T) {
 				if r.Header.Get("Range") == "" {
 					return false
 				}
+				w.Header().Set("Etag", s.tag)
 				w.Header().Set("Content-Range", "bytes 45904-99999/100000")
 				w.WriteHeader(http.StatusPartialContent)
 				w.(http.Flusher).Flush() // with no Content-Length
@@ -307,6 +321,7 @@ func TestDownloadBeginsAnewWhereTheDateHasChanged(t *testing.T) {
 func TestDownloadHoldsTheLimitOfTheWholeFile(t *testing.T) {
 	noLength := func(s *breakingServer) {
 		s.rewrite = func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Etag", s.tag)
 			w.Header().Set("Content-Range", "bytes 45904-99999/100000")
 			w.WriteHeader(http.StatusPartialContent)
 			w.(http.Flusher).Flush()
