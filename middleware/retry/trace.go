@@ -16,6 +16,7 @@ type trace struct {
 	hooks httptrace.ClientTrace
 	body  watched
 	read  atomic.Bool // bytes of the body were read
+	kept  bool        // a layer below says that it did not send the request. Its error may give way to that of AttemptTimeout
 
 	mu       sync.Mutex // guards the fields below: the hooks fire in the transport's goroutines, also late
 	asked    string     // the address that a connection was requested to; "" while none was
@@ -92,7 +93,7 @@ func (t *trace) unsent(req *http.Request, err error, f failure) bool {
 	case f == failureUnsent:
 		return t.asked != "" || !elsewhere(req, err)
 	case t.asked == "":
-		return saysUnsent(err)
+		return t.kept
 	}
 	// A connection without a written header proves nothing after a timeout or a cancellation: over HTTP/2 RoundTrip then returns
 	// without waiting for its write, which may be stuck half-way, and the hooks fire only when the write has ended.

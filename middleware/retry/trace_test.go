@@ -9,11 +9,6 @@ import (
 	"testing"
 )
 
-type unsentError bool
-
-func (unsentError) Error() string  { return "not sent" }
-func (u unsentError) Unsent() bool { return bool(u) }
-
 type lateError struct{ error }
 
 func (lateError) Timeout() bool   { return true }
@@ -47,8 +42,8 @@ func TestProofThatARequestWasNotSent(t *testing.T) {
 
 		{"untraced", &trace{}, plain, failureUnknown, false},
 		{"untraced, lost", &trace{}, plain, failureLost, false},
-		{"untraced, a layer says so", &trace{}, unsentError(true), failureUnknown, true},
-		{"untraced, a layer says no", &trace{}, unsentError(false), failureUnknown, false},
+		{"untraced, a layer says so", &trace{kept: true}, plain, failureUnknown, true},
+		{"a layer says so after a write", &trace{kept: true, asked: "a", wrote: true}, plain, failureUnknown, false},
 
 		{"no connection", &trace{asked: "a"}, plain, failureUnknown, true},
 		{"no connection in time", &trace{asked: "a"}, plain, failureTimeout, true},

@@ -66,13 +66,14 @@ func (c *call) send(r *http.Request, s *attemptState, waited time.Duration) *htt
 	s.begin(c.opts.AttemptTimeout)
 	c.body, c.owed = nil, false
 	resp, err := checked(c.next.RoundTrip(r))
+	s.trace.kept = err != nil && saysUnsent(err)
 	resp, err = s.onResponse(resp, err, c.opts.BodyTimeout)
 	c.state, c.resp = nil, resp
 	if resp != nil && resp.Request == nil {
 		resp.Request = r
 	}
 	c.describe(r, s, resp, err, time.Since(start))
-	if !c.tried.Wrote && saysUnsent(err) {
+	if !c.tried.Wrote && s.trace.kept {
 		c.notMade()
 	}
 	c.appendOutcome(Outcome{

@@ -2,6 +2,7 @@ package retry_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -56,6 +57,25 @@ func TestErrorsThatSayWhetherARequestWasSent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A request that waits in a layer below when AttemptTimeout ends its attempt has not been sent either, and what was paid for it comes back.
+func TestAttemptTimeoutWhileALayerBelowKeepsTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, info := retry.WithInfo(t.Context())
+		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://a.test/", strings.NewReader("x"))
+		full := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			r.Body.Close()
+			<-r.Context().Done()
+			return nil, &keptError{unsent: true, noTime: true}
+		})
+		b := &retry.TokenBucket{}
+		_, err := retry.New(retry.Options{AttemptTimeout: time.Second, Budget: b})(full).RoundTrip(req)
+		i, _ := info()
+		if len(i.Attempts) != 3 || !i.Attempts[0].Unsent || !errors.Is(err, retry.ErrAttemptTimeout) || b.Tokens("a.test") != 100 {
+			t.Errorf("%+v, %v, %d tokens", i, err, b.Tokens("a.test"))
+		}
+	})
 }
 
 // callCounter is a budget that hears of each call.

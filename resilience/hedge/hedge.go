@@ -17,7 +17,6 @@ package hedge
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -173,5 +172,11 @@ func (a *accounted) succeeded() {
 	}
 }
 
-// errLost ends the context of a request whose answer is not needed any more.
-var errLost = errors.New("hedge: another copy of the request was answered first")
+// errLost ends the context of a request whose answer is not needed any more. It matches [context.Canceled]: for the layers below, it is no failure.
+var errLost error = lost{}
+
+type lost struct{}
+
+func (lost) Error() string { return "hedge: another copy of the request was answered first" }
+
+func (lost) Is(target error) bool { return target == context.Canceled }

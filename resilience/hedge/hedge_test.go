@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plyhttp/ply/middleware/logging"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/note"
 	"github.com/plyhttp/ply/plytest"
@@ -128,7 +130,7 @@ func TestLoserIsCanceledAndItsBodyClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !loser.closed || context.Cause(first) == nil || second.Err() != nil || resp.Request != req {
+		if !loser.closed || !errors.Is(context.Cause(first), context.Canceled) || second.Err() != nil || resp.Request != req {
 			t.Errorf("closed %v, canceled by %v, the winner's context %v", loser.closed, context.Cause(first), second.Err())
 		}
 		if b, err := io.ReadAll(resp.Body); string(b) != "won" || err != nil {
@@ -137,6 +139,19 @@ func TestLoserIsCanceledAndItsBodyClosed(t *testing.T) {
 		resp.Body.Close()
 		if second.Err() == nil {
 			t.Error("the winner's context outlives its body")
+		}
+	})
+}
+
+// A log below does not call a failure what was only not needed any more.
+func TestLoserIsNoFailureInALogBelow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		log := logging.New(logging.Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+		next := log(plytest.NewOrigin(plytest.Stall(), plytest.Text("2")))
+		body, _, err := send(t.Context(), newHedger(t, hedge.Options{Delay: time.Second}).Middleware(next), http.MethodGet, "")
+		if err != nil || body != "2" || strings.Contains(out.String(), "level=WARN") || strings.Contains(out.String(), "level=ERROR") || !strings.Contains(out.String(), "error.type=canceled") {
+			t.Errorf("%q, %v, log %s", body, err, &out)
 		}
 	})
 }
