@@ -132,7 +132,7 @@ func (d *download) resume(broken error) bool {
 		if resp != nil {
 			d.left--
 			c.settle(resp)
-			c.resp = nil
+			c.resp, c.tried.Response = nil, nil // see finish
 			return d.replaceBody(resp.Body)
 		}
 		if !again {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -264,4 +266,27 @@ func TestRetryAfterOfABrokenDownloadIsIgnored(t *testing.T) {
 			t.Errorf("waits (-want +got)\n%s", diff)
 		}
 	})
+}
+
+// The context of the caller leads to the call, so the call must not keep what its reader has dropped: a layer below that waits for the garbage collector,
+// as a limit does to free a slot, would wait for as long as the caller's context lasts.
+func TestDroppedRestOfADownloadIsCollected(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var collected atomic.Bool
+	sent := 0
+	next := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+		h := http.Header{"Etag": {`"1"`}, "Accept-Ranges": {"bytes"}}
+		if sent++; sent == 1 {
+			broken := io.MultiReader(strings.NewReader("p"), readerFunc(func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }))
+			return &http.Response{StatusCode: 200, Header: h, ContentLength: 9, Body: io.NopCloser(broken), Request: r}, nil
+		}
+		h.Set("Content-Range", "bytes 1-8/9")
+		rest := &closes{Reader: strings.NewReader("12345678")}
+		runtime.AddCleanup(rest, func(done *atomic.Bool) { done.Store(true) }, &collected)
+		return &http.Response{StatusCode: 206, Header: h, ContentLength: 8, Body: rest, Request: r}, nil
+	})
+	o := retry.Options{Resume: 1, AttemptTimeout: time.Hour, Backoff: retry.Constant(0)}
+	testutil.Abandon(t, retry.New(o)(next), newRequest(t, http.MethodGet).WithContext(ctx))
+	testutil.Eventually(t, "the body is collected", func() bool { runtime.GC(); return sent == 2 && collected.Load() })
 }
