@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -232,11 +233,13 @@ func isAny[T error](err error) bool {
 func (s *eventSource) pause(err error) error {
 	wait := min(s.wait, s.options.MaxWait)
 	for range s.failures {
-		if wait = max(2*wait, s.options.MinInterval); wait >= s.options.MaxWait {
+		if wait > s.options.MaxWait/2 {
+			wait = s.options.MaxWait
 			break
 		}
+		wait = max(2*wait, s.options.MinInterval)
 	}
-	wait += rand.N(wait/2 + 1)
+	wait += rand.N(min(wait/2, math.MaxInt64-wait) + 1)
 	var status *StatusError
 	if errors.As(err, &status) {
 		after, _ := status.RetryAfter()

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -301,6 +303,28 @@ func TestConnectionsBeginApart(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A server that asks for centuries is waited for, within MaxWait, not asked each second.
+func TestVeryLongPausesDoNotOverflow(t *testing.T) {
+	const century = 100 * 365 * 24 * time.Hour
+	for _, retry := range []time.Duration{century, 2 * century, math.MaxInt64} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var waits []time.Duration
+		origin := plytest.NewOrigin(eventReply(fmt.Sprintf("retry: %d\n\n", retry.Milliseconds())))
+		c, err := ply.New(ply.Options{Transport: origin})
+		require.NoError(t, err)
+		for range c.Events(ctx, "http://origin.test/feed", ply.Reconnect(ply.ReconnectOptions{
+			MaxWait:     math.MaxInt64,
+			OnReconnect: func(_ error, wait time.Duration) { waits = append(waits, wait); cancel() },
+		})) {
+			continue
+		}
+		if len(waits) != 1 || waits[0] < retry.Truncate(time.Millisecond) {
+			t.Errorf("waits %v, want one of %v or more", waits, retry)
+		}
 	}
 }
 
