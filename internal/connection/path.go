@@ -44,11 +44,18 @@ func chosen(s reqctx.Values) *Choice {
 type Path struct {
 	chain   *Chain
 	choice  *Choice
-	foreign bool // for requests of another scheme than those of HTTP
+	signed  string // as in chain, or "" for requests that are not signed
+	foreign bool   // for requests of another scheme than those of HTTP
 }
 
 // PathOf returns the path of requests with the context values s through chain.
-func PathOf(chain *Chain, s reqctx.Values) Path { return Path{chain: chain, choice: chosen(s)} }
+func PathOf(chain *Chain, s reqctx.Values) Path {
+	p := Path{chain: chain, choice: chosen(s), signed: chain.signed}
+	if s.Unsigned {
+		p.signed = ""
+	}
+	return p
+}
 
 // For returns the path for requests with a scheme.
 func (p Path) For(scheme string) Path {
@@ -92,12 +99,12 @@ func (p Path) tokens(id, base *Identity) string {
 // Append appends the length of the path's name, and the name. Equal paths have equal names; if [Path.Unnamed] is empty, in all processes.
 func (p Path) Append(dst []byte) []byte {
 	first, second, base := p.parts()
-	if p.choice == nil && p.chain.given == "" && p.chain.signed == "" && !p.foreign {
+	if p.choice == nil && p.chain.given == "" && p.signed == "" && !p.foreign {
 		dst = binary.AppendUvarint(dst, uint64(len(first.Name)+len(first.Local)))
 		return append(append(dst, first.Name...), first.Local...)
 	}
 	var room [256]byte
-	name := append(append(room[:0], p.chain.given...), p.chain.signed...)
+	name := append(append(room[:0], p.chain.given...), p.signed...)
 	name = append(append(name, first.Name...), p.tokens(first, base)...)
 	if second != nil {
 		name = append(append(name, second.Name...), p.tokens(second, base)...)

@@ -16,6 +16,7 @@ type Values struct {
 	Cache      any         // the cache's choices, whose type is its own, or nil
 	Unnamed    bool        // Principal is that of a credential whose owner the program has not named
 	Credential *Credential // what layers have added for principals that they name: the innermost, or nil
+	Unsigned   bool        // signers below a cache leave the request as it is, so that its answer is not that of their principal; see auth.Disable
 	PaidFor    bool        // a budget has paid for the request, which is sent beside the calls and is none itself
 
 	// Signatures hears of what signers below a cache add to the request, or is nil.

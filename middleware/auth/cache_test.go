@@ -260,6 +260,26 @@ func TestSignaturesBelowAreNoIdentity(t *testing.T) {
 	}
 }
 
+// A request that the signer leaves alone gets no answer of the signer's principal, whatever the strategy, nor does the principal get the answer to that request.
+func TestDisabledSignerSharesNothing(t *testing.T) {
+	for name, o := range map[string]cache.Options{"each": {}, "a single user": {Key: keying.SingleUser()}, "shared": {Shared: true}} {
+		origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			fmt.Fprint(w, r.Header.Get("Authorization"))
+		}))
+		rt := newCache(t, o).Middleware(auth.Sign(auth.SignOptions{Signer: signer("s"), Origins: []string{api}, Principal: "service"})(origin))
+		for range 2 {
+			_, body := get(t, rt, api)
+			require.Equal(t, "ACME s1", body, name)
+			_, body = send(t, rt, newRequest(t, auth.Disable(t.Context()), "GET", api, ""))
+			require.Empty(t, body, name)
+			_, body = send(t, rt, newRequest(t, auth.Enable(auth.Disable(t.Context())), "GET", api, ""))
+			require.Equal(t, "ACME s1", body, name)
+		}
+		require.Equal(t, 2, origin.Count(), name)
+	}
+}
+
 // What others add below a cache beside a declared signature is still unseen by the key, and not stored.
 func TestOtherCredentialsBelowAreStillForeign(t *testing.T) {
 	for name, stranger := range map[string]func(*http.Request){

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/plyhttp/ply/internal/attempt"
+	"github.com/plyhttp/ply/internal/reqctx"
 )
 
 type (
@@ -14,10 +15,19 @@ type (
 )
 
 // Disable returns a context whose requests pass every layer of this package untouched. [Enable] undoes it in an inner context.
-func Disable(ctx context.Context) context.Context { return context.WithValue(ctx, disabledKey{}, true) }
+// A cache keeps their answers apart from those of [SignOptions.Principal].
+func Disable(ctx context.Context) context.Context { return withDisabled(ctx, true) }
 
 // Enable returns a context that undoes an outer [Disable].
-func Enable(ctx context.Context) context.Context { return context.WithValue(ctx, disabledKey{}, false) }
+func Enable(ctx context.Context) context.Context { return withDisabled(ctx, false) }
+
+func withDisabled(ctx context.Context, off bool) context.Context {
+	if v := reqctx.From(ctx); v.Unsigned != off {
+		v.Unsigned = off // for caches above a signer
+		ctx = reqctx.With(ctx, v)
+	}
+	return context.WithValue(ctx, disabledKey{}, off)
+}
 
 func disabled(ctx context.Context) bool {
 	off, _ := ctx.Value(disabledKey{}).(bool)
