@@ -15,9 +15,10 @@ type Chain struct {
 	// Opaque is true if the transport cannot be seen. Then the common identity is assumed, and each response is judged by itself.
 	Opaque bool
 
-	given  string // the name of what cannot be named, hashed, or ""
-	signed string // the principals for whom signers on the way sign, hashed, or ""
-	adds   bool   // a layer on the way adds credentials, with or without a principal
+	given   string // the name of what cannot be named, hashed, or ""
+	signers string // the principals for whom signers on the way sign, a hash of each, or ""
+	signed  string // the same, hashed as one, or ""
+	adds    bool   // a layer on the way adds credentials, with or without a principal
 }
 
 // A Step is what See returns for a handler of the root package.
@@ -69,6 +70,9 @@ func under(h http.RoundTripper, left *int) Chain {
 	})
 	end.adds = end.adds || adds
 	if signed != nil {
+		for _, principal := range signed {
+			end.signers += signerOf(principal)
+		}
 		end.signed = hashed(append(signed, "signed", end.signed)...)
 	}
 	if given != "" {
@@ -77,6 +81,9 @@ func under(h http.RoundTripper, left *int) Chain {
 	return end
 }
 
+// signerOf is how a principal stands in Chain.signers.
+func signerOf(principal string) string { return hashed("signer", principal) }
+
 // fork combines the chains of requests that go either way.
 func fork(a, b Chain) Chain {
 	if a.Foreign != b.Foreign {
@@ -84,7 +91,7 @@ func fork(a, b Chain) Chain {
 		b.Foreign = a.Foreign
 	}
 	if a.signed != b.signed { // the signer is unknown
-		a.signed, b.signed = "", ""
+		a.signed, a.signers = "", ""
 	}
 	a.adds = a.adds || b.adds
 	if a.Identity == b.Identity {
@@ -94,7 +101,7 @@ func fork(a, b Chain) Chain {
 	return Chain{Identity: Identity{
 		Why: "requests that take different transports cannot be named", Local: newToken(),
 		Foreign: a.Foreign, Unverified: a.Unverified || b.Unverified,
-	}, signed: a.signed, adds: a.adds}
+	}, signed: a.signed, signers: a.signers, adds: a.adds}
 }
 
 // below returns the handler that h wraps, according to its methods or the fields of its type, or nil.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net/http"
+	"strings"
 
 	"github.com/plyhttp/ply/internal/reqctx"
 )
@@ -138,6 +139,11 @@ func (p Path) Unnamed() string {
 		}
 	}
 	return ""
+}
+
+// SignedFor reports whether the path's name includes a principal for whom a signer in the chain signs.
+func (p Path) SignedFor(principal string) bool {
+	return p.signed != "" && strings.Contains(p.chain.signers, signerOf(principal))
 }
 
 // Credentialed reports whether a layer in the chain adds credentials: it tells the cache of them. If it names the principal, the path's name includes that.

@@ -20,8 +20,8 @@ type Credential struct {
 
 // A SignatureWatch hears what a signer has made of a request that a cache has sent down.
 type SignatureWatch interface {
-	// Signed compares a request before and after it was signed for a principal that the cache knows of. It may be called from any goroutine.
-	Signed(before, after *http.Request)
+	// Signed compares a request before and after it was signed for the principal of that name. It may be called from any goroutine.
+	Signed(principal string, before, after *http.Request)
 
 	// Added says that a layer has put a credential of which the cache knows nothing into the header field, or elsewhere if that is empty.
 	// The cache could not tell by itself if the name is none that a secret is known to have. It may be called from any goroutine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -277,6 +278,37 @@ func TestDisabledSignerSharesNothing(t *testing.T) {
 			require.Equal(t, "ACME s1", body, name)
 		}
 		require.Equal(t, 2, origin.Count(), name)
+	}
+}
+
+// A signer that the cache cannot see, or that only some requests pass, is in no key: what it has signed for is stored for no one.
+func TestSignersOfSomeRequestsShareNothing(t *testing.T) {
+	sign := func(name string) ply.Middleware {
+		return auth.Sign(auth.SignOptions{Signer: signer(name), Origins: []string{api}, Principal: name})
+	}
+	user := func(name string) func(*http.Request) bool {
+		return func(r *http.Request) bool { got, _ := accountOf(r); return got == name }
+	}
+	hide := func(next http.RoundTripper) http.RoundTripper { return roundTripper(next.RoundTrip) }
+	for name, o := range map[string]cache.Options{"each": {}, "a single user": {Key: keying.SingleUser()}, "shared": {Shared: true}} {
+		c := newCache(t, o)
+		for way, below := range map[string]ply.Middleware{
+			"a signer for each": ply.Chain(ply.When(user("alice"), sign("alice")), ply.When(user("bob"), sign("bob"))),
+			"hidden":            ply.Chain(hide, ply.When(user("alice"), sign("alice")), ply.When(user("bob"), sign("bob"))),
+			"hidden, below one": ply.Chain(sign("service"), hide, ply.When(user("alice"), sign("alice")), ply.When(user("bob"), sign("bob"))),
+		} {
+			origin := plytest.NewHandlerOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "public, max-age=60")
+				fmt.Fprint(w, r.Header.Get("Authorization"))
+			}))
+			rt := c.Middleware(below(origin))
+			for range 2 {
+				for _, who := range []string{"alice", "bob"} {
+					_, body := send(t, rt, newRequest(t, as(t.Context(), who), "GET", api+"/"+url.PathEscape(way), ""))
+					require.Contains(t, body, "ACME "+who, "%s, %s", name, way)
+				}
+			}
+		}
 	}
 }
 

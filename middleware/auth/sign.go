@@ -140,10 +140,10 @@ func (h *signHandler) sign(req *http.Request) (*http.Request, error) {
 	}
 	w := reqctx.From(req.Context()).Signatures
 	switch {
-	case w == nil:
+	case w == nil, maps.EqualFunc(req.Header, signed.Header, slices.Equal) && req.URL.String() == signed.URL.String():
 	case h.opts.Principal != "":
-		w.Signed(req, signed)
-	case !maps.EqualFunc(req.Header, signed.Header, slices.Equal) || req.URL.String() != signed.URL.String():
+		w.Signed(h.opts.Principal, req, signed)
+	default:
 		w.Added("") // whatever the names, the signer may sign for whom it likes
 	}
 	return signed, nil

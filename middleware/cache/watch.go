@@ -32,7 +32,8 @@ type watch struct {
 	context.Context                // of the request that is watched: the exchange's, or values
 	request         http.Request   // that is watched; its context is the watch
 	values          reqctx.Context // if layers below may have something to tell
-	unseen          bool           // the connections have to be looked at, too
+	path            connection.Path
+	unseen          bool // the connections have to be looked at, too
 	trace           atomic.Pointer[httptrace.ClientTrace]
 
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
@@ -52,7 +53,7 @@ func (x *exchange) watched(r *http.Request, w *watch) *http.Request {
 		return r
 	}
 	x.watch = w
-	w.keyed, w.unseen = credential.Of(x.request), unseen
+	w.keyed, w.path, w.unseen = credential.Of(x.request), a.Path, unseen
 	w.Context = r.Context()
 	if unseen || a.Path.Credentialed() {
 		v := reqctx.From(w.Context)
@@ -116,8 +117,13 @@ func (w *watch) hooks() *httptrace.ClientTrace {
 	return t
 }
 
-// Signed is called by signers below that have said for whom they sign: the name of the path, and so the key, has that principal.
-func (w *watch) Signed(before, after *http.Request) {
+// Signed is called by signers below that have said for whom they sign. The name of the path, and so the key, has that principal, unless
+// the cache could not see the signer, or only some requests pass it: then its answer is for its caller alone.
+func (w *watch) Signed(principal string, before, after *http.Request) {
+	if !w.path.SignedFor(principal) {
+		w.Added("")
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.keyed.AddSigned(before, after)
