@@ -11,6 +11,11 @@ func init() { connection.See = unwrapStep }
 // unwrapStep returns what a handler of this package wraps, for packages that look for the transport at the end of a chain and do not import this one.
 func unwrapStep(h http.RoundTripper) (connection.Step, bool) {
 	switch h := h.(type) {
+	case *link:
+		switch h.handler.(type) {
+		case *http.Transport, *Client, *asTransport: // a layer that ends the chain
+			return connection.Step{Next: h.handler}, true
+		}
 	case *branch:
 		return connection.Step{Next: h.next, Other: h.on}, true
 	case *transports:

@@ -408,6 +408,63 @@ func TestClientCertificateBelowAnOpaqueTransport(t *testing.T) {
 	}
 }
 
+// TestTransportsOfLayers: a layer may end the chain with a transport of its own, for some requests too. Then its connections count, and where it cannot be known
+// which ones a request takes, what is seen of them: a certificate, or a server that was not verified.
+func TestTransportsOfLayers(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		if len(r.TLS.PeerCertificates) > 0 {
+			io.WriteString(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+		}
+	}))
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	s.StartTLS()
+	defer s.Close()
+	ending := func(config *tls.Config) ply.Middleware {
+		tr := &http.Transport{TLSClientConfig: config}
+		t.Cleanup(tr.CloseIdleConnections)
+		return func(http.RoundTripper) http.RoundTripper { return tr }
+	}
+	roots := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	with := func(name string) ply.Middleware {
+		return ending(&tls.Config{RootCAs: roots, Certificates: []tls.Certificate{clientCertificate(t, name)}})
+	}
+	when := func(name string, m ply.Middleware) ply.Middleware {
+		return ply.When(func(r *http.Request) bool { return userOf(r) == name }, m)
+	}
+	over := func(c *cache.Cache, below ...ply.Middleware) *ply.Client {
+		return newClient(t, ply.Options{Use: append([]ply.Middleware{c.Middleware}, below...)})
+	}
+	ask := func(client *ply.Client, name string) string {
+		t.Helper()
+		got, err := ply.Text(client.Get(context.WithValue(t.Context(), asker{}, name), s.URL))
+		require.NoError(t, err)
+		return got
+	}
+	fresh := func() *cache.Cache {
+		c, err := cache.New(cache.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	shared := fresh()
+	alice, bob := with("alice"), with("bob")
+	one, other, either := over(shared, alice), over(shared, bob), over(fresh(), when("alice", alice), when("bob", bob))
+	for range 2 {
+		require.Equal(t, "alice", ask(one, ""))
+		require.Equal(t, "bob", ask(other, ""))
+		require.Equal(t, "alice", ask(either, "alice"))
+		require.Equal(t, "bob", ask(either, "bob"))
+	}
+	mixed := over(fresh(), when("careless", ending(&tls.Config{InsecureSkipVerify: true})), ending(&tls.Config{RootCAs: roots}))
+	for name, verified := range map[string]bool{"careless": false, "careful": true} {
+		resp, err := mixed.Get(context.WithValue(t.Context(), asker{}, name), s.URL+"/"+name)
+		require.NoError(t, ply.Discard(resp, err))
+		status, _ := cache.StatusOf(resp)
+		require.Equal(t, verified, status.Stored, "%s: %v", name, status)
+	}
+}
+
 // TestRegisteredSchemesKeepResponsesApart: round trippers registered for other schemes do not affect http and https, and their responses are kept apart.
 func TestRegisteredSchemesKeepResponsesApart(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -15,6 +15,9 @@ type Chain struct {
 	// Opaque is true if the transport cannot be seen. Then the common identity is assumed, and each response is judged by itself.
 	Opaque bool
 
+	// mixed is true if requests take different transports, and which one is not known before a response is there. Each is judged by itself then, too.
+	mixed bool
+
 	given   string // the name of what cannot be named, hashed, or ""
 	signers string // the principals for whom signers on the way sign, a hash of each, or ""
 	signed  string // the same, hashed as one, or ""
@@ -95,13 +98,13 @@ func fork(a, b Chain) Chain {
 	}
 	a.adds = a.adds || b.adds
 	if a.Identity == b.Identity {
-		a.Opaque = a.Opaque || b.Opaque
+		a.Opaque, a.mixed = a.Opaque || b.Opaque, a.mixed || b.mixed
 		return a
 	}
 	return Chain{Identity: Identity{
 		Why: "requests that take different transports cannot be named", Local: newToken(),
-		Foreign: a.Foreign, Unverified: a.Unverified || b.Unverified,
-	}, signed: a.signed, signers: a.signers, adds: a.adds}
+		Foreign: a.Foreign, Unverified: a.Unverified && b.Unverified,
+	}, mixed: true, signed: a.signed, signers: a.signers, adds: a.adds}
 }
 
 // below returns the handler that h wraps, according to its methods or the fields of its type, or nil.

@@ -43,19 +43,23 @@ func chosen(s reqctx.Values) *Choice {
 
 // A Path is the way of a request from a cache to its connection: the chain below the cache, and what a client has chosen for the request.
 type Path struct {
-	chain   *Chain
-	choice  *Choice
-	signed  string // as in chain, or "" for requests that are not signed
-	foreign bool   // for requests of another scheme than those of HTTP
+	chain    *Chain
+	choice   *Choice
+	foreign  bool // for requests of another scheme than those of HTTP
+	unsigned bool // for requests that signers leave alone
 }
 
 // PathOf returns the path of requests with the context values s through chain.
 func PathOf(chain *Chain, s reqctx.Values) Path {
-	p := Path{chain: chain, choice: chosen(s), signed: chain.signed}
-	if s.Unsigned {
-		p.signed = ""
+	return Path{chain: chain, choice: chosen(s), unsigned: s.Unsigned}
+}
+
+// signed are the principals for whom the path's requests are signed, as in its chain.
+func (p Path) signed() string {
+	if p.unsigned {
+		return ""
 	}
-	return p
+	return p.chain.signed
 }
 
 // For returns the path for requests with a scheme.
@@ -100,12 +104,12 @@ func (p Path) tokens(id, base *Identity) string {
 // Append appends the length of the path's name, and the name. Equal paths have equal names; if [Path.Unnamed] is empty, in all processes.
 func (p Path) Append(dst []byte) []byte {
 	first, second, base := p.parts()
-	if p.choice == nil && p.chain.given == "" && p.signed == "" && !p.foreign {
+	if p.choice == nil && p.chain.given == "" && p.signed() == "" && !p.foreign {
 		dst = binary.AppendUvarint(dst, uint64(len(first.Name)+len(first.Local)))
 		return append(append(dst, first.Name...), first.Local...)
 	}
 	var room [256]byte
-	name := append(append(room[:0], p.chain.given...), p.signed...)
+	name := append(append(room[:0], p.chain.given...), p.signed()...)
 	name = append(append(name, first.Name...), p.tokens(first, base)...)
 	if second != nil {
 		name = append(append(name, second.Name...), p.tokens(second, base)...)
@@ -143,14 +147,16 @@ func (p Path) Unnamed() string {
 
 // SignedFor reports whether the path's name includes a principal for whom a signer in the chain signs.
 func (p Path) SignedFor(principal string) bool {
-	return p.signed != "" && strings.Contains(p.chain.signers, signerOf(principal))
+	return !p.unsigned && strings.Contains(p.chain.signers, signerOf(principal))
 }
 
 // Credentialed reports whether a layer in the chain adds credentials: it tells the cache of them. If it names the principal, the path's name includes that.
 func (p Path) Credentialed() bool { return p.chain.adds }
 
-// Unseen reports whether nothing is known of the path, so that each response must be judged by itself.
-func (p Path) Unseen() bool { return p.chain.Opaque && p.chain.given == "" && p.choice == nil }
+// Unseen reports whether nothing is known of the path, or not which way a request takes, so that each response must be judged by itself.
+func (p Path) Unseen() bool {
+	return p.chain.given == "" && (p.chain.mixed || p.chain.Opaque && p.choice == nil)
+}
 
 // Admits reports whether a response may be stored under the path's name. A response over an unverified connection may be stored only
 // if the path is known to be unverified, which the common path is not.

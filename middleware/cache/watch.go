@@ -32,7 +32,7 @@ type watch struct {
 	context.Context                // of the request that is watched: the exchange's, or values
 	request         http.Request   // that is watched; its context is the watch
 	values          reqctx.Context // if layers below may have something to tell
-	path            connection.Path
+	path            *connection.Path
 	unseen          bool // the connections have to be looked at, too
 	trace           atomic.Pointer[httptrace.ClientTrace]
 
@@ -53,7 +53,7 @@ func (x *exchange) watched(r *http.Request, w *watch) *http.Request {
 		return r
 	}
 	x.watch = w
-	w.keyed, w.path, w.unseen = credential.Of(x.request), a.Path, unseen
+	w.keyed, w.path, w.unseen = credential.Of(x.request), &a.Path, unseen
 	w.Context = r.Context()
 	if unseen || a.Path.Credentialed() {
 		v := reqctx.From(w.Context)
