@@ -16,7 +16,8 @@ import (
 	"github.com/plyhttp/ply/redact"
 )
 
-// A Format is a way to compare request content.
+// A Format is a way to compare request content. Content with a Content-Encoding is compared byte by byte, whatever the format, but for [FormatGraphQL],
+// to which it is no GraphQL.
 type Format uint8
 
 // The formats of request content.
@@ -32,6 +33,7 @@ const (
 	FormatJSON
 
 	// FormatForm ignores the order of fields with different names, and how characters are encoded.
+	// Content whose Content-Type says that it is no form is compared byte by byte.
 	FormatForm
 
 	// FormatGraphQL compares a GraphQL request as JSON, and its document by its tokens: white space, line ends, commas, comments and byte order marks
@@ -105,6 +107,9 @@ func (p *bodyPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	if err := p.read(s, r, false); err != nil {
 		return nil, err
 	}
+	if format == FormatForm && len(s.content) > 0 && !isForm(fullType, r.Header) {
+		format = FormatRaw
+	}
 	kind, canonical := byte('r'), s.content
 	if format != FormatGraphQL || len(s.content) > 0 || r.Method != "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		// the URL of a GET has all of it, and GraphQL allows no mutation by GET
@@ -137,6 +142,21 @@ func (p *bodyPart) formatOf(h http.Header) (f Format, fullType string, err error
 		f = formatOf(mediaType)
 	}
 	return f, fullType, nil
+}
+
+// isForm reports whether content of this type and header may be read as a form. Nearly every text can be: what is JSON, or compressed (RFC 9110 §8.4),
+// would become a form with fields that its sender never wrote. Compressed JSON is found out as it is read.
+func isForm(fullType string, h http.Header) bool {
+	mediaType, _, _ := strings.Cut(fullType, ";")
+	if mediaType != "" && formatOf(mediaType) != FormatForm {
+		return false
+	}
+	for name, values := range h {
+		if field.EqualFold(name, "Content-Encoding") && slices.ContainsFunc(values, func(v string) bool { return v != "" && !strings.EqualFold(v, "identity") }) {
+			return false
+		}
+	}
+	return true
 }
 
 // contentType returns the media type of a Content-Type, alone and with its parameters in a normal form. UTF-8 is the default charset.

@@ -169,6 +169,22 @@ func TestBodyCopiesItsOptions(t *testing.T) {
 	})
 }
 
+// Nearly every text can be read as a form: what is no form, or a compressed one, must not become one with other fields than those that count.
+func TestContentThatIsNoFormCountsWhole(t *testing.T) {
+	form, gzip := "Content-Type: application/x-www-form-urlencoded", "Content-Encoding: gzip"
+	for _, format := range []keying.Format{keying.FormatByType, keying.FormatForm} {
+		check(t, keying.New(keying.Body(keying.BodyOptions{Format: format, Only: []string{"q"}})), []same{
+			{"compressed", request(t, "POST http://h/", form, gzip, "", "\x1f\x8b1"), request(t, "POST http://h/", form, gzip, "", "\x1f\x8b2"), false},
+			{"compressed, in another spelling", request(t, "POST http://h/", form, "content-encoding: br", "", "\x1f\x8b1"), request(t, "POST http://h/", form, "content-encoding: br", "", "\x1f\x8b2"), false},
+			{"compressed, a plus and a space", request(t, "POST http://h/", form, gzip, "", "q=\x8b+"), request(t, "POST http://h/", form, gzip, "", "q=\x8b "), false},
+			{"compressed, the same", request(t, "POST http://h/", form, gzip, "", "\x1f\x8b1"), request(t, "POST http://h/", form, gzip, "", "\x1f\x8b1"), true},
+			{"not compressed", request(t, "POST http://h/", form, "Content-Encoding: identity", "", "q=1&n=1"), request(t, "POST http://h/", form, "Content-Encoding: identity", "", "n=2&q=1"), true},
+			{"JSON", request(t, "POST http://h/", "Content-Type: application/json", "", `{"q":1}`), request(t, "POST http://h/", "Content-Type: application/json", "", `{"q":2}`), false},
+			{"text", request(t, "POST http://h/", "Content-Type: text/plain", "", `a`), request(t, "POST http://h/", "Content-Type: text/plain", "", `b`), false},
+		})
+	}
+}
+
 // With two Content-Type lines it is unknown which one the server reads.
 func TestBodyWithTwoContentTypesIsComparedRaw(t *testing.T) {
 	typed := func(h http.Header, content string) *http.Request {
