@@ -50,17 +50,33 @@ func (c *coded) Put(ctx context.Context, key string, r Record) error {
 	if r.Version != "" || !errors.Is(err, ErrConflict) {
 		return err
 	}
-	// What is there may be absent to those who cannot read it. Then it is replaced, unless another caller replaces it first.
-	there, getErr := c.inner.Get(ctx, key)
-	if getErr != nil || there.Version == "" || c.opened(key, there).Version != "" {
+	// What is absent to those who cannot read it is replaced, unless another caller replaces it first.
+	version, ok := c.unreadable(ctx, key)
+	if !ok {
 		return err
 	}
-	sealed.Version = there.Version
+	sealed.Version = version
 	return c.inner.Put(ctx, key, sealed)
 }
 
 func (c *coded) Delete(ctx context.Context, key, version string) error {
-	return c.inner.Delete(ctx, key, version)
+	err := c.inner.Delete(ctx, key, version)
+	if version == "" || !errors.Is(err, ErrConflict) {
+		return err
+	}
+	if _, ok := c.unreadable(ctx, key); ok {
+		return nil // nothing is there
+	}
+	return err
+}
+
+// unreadable returns the version of the inner store's record if it is one that cannot be opened.
+func (c *coded) unreadable(ctx context.Context, key string) (version string, ok bool) {
+	there, err := c.inner.Get(ctx, key)
+	if err != nil || there.Version == "" || c.opened(key, there).Version != "" {
+		return "", false
+	}
+	return there.Version, true
 }
 
 // Unwrap returns the store whose records are coded; see [As].

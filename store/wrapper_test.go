@@ -122,11 +122,17 @@ func TestWhatCannotBeReadIsReplaced(t *testing.T) {
 			if err := w.Put(t.Context(), "k", store.Record{Data: []byte("x"), Version: "a-version"}); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("Put in the place of a version that is not there: %v, want ErrConflict", err)
 			}
+			if err := w.Delete(t.Context(), "k", "a-version"); err != nil {
+				t.Errorf("Delete of a version where nothing is there: %v", err)
+			}
 			if got := put(t, w, "k", store.Record{Data: []byte("new")}); string(got.Data) != "new" {
 				t.Errorf("got %q, want what was put", got.Data)
 			}
 			if err := w.Put(t.Context(), "k", store.Record{Data: []byte("x")}); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("Put over a record that can be read: %v, want ErrConflict", err)
+			}
+			if err := w.Delete(t.Context(), "k", "a-version"); !errors.Is(err, store.ErrConflict) {
+				t.Errorf("Delete of another version of a record that can be read: %v, want ErrConflict", err)
 			}
 		})
 	}
