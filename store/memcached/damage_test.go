@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/plyhttp/ply/internal/storeline"
 	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/store"
 	"github.com/plyhttp/ply/store/memcached"
@@ -46,6 +48,22 @@ func TestDamagedChunksMakeARecordAbsent(t *testing.T) {
 			require.Equal(t, data, get(t, s, "k").Data)
 		})
 	}
+}
+
+// No more of a chunk is read into memory than its record can hold, whatever the line says that a chunk has.
+func TestChunkThatIsTooLargeIsNotReadIntoMemory(t *testing.T) {
+	addr := server.Start(t, "-I", "8m").Addr
+	s := open(t, memcached.Options{Timeout: patient}, addr)
+	put(t, s, "k", store.Record{Data: []byte("x")})
+	line := storeline.Line{Version: "V", Generation: value(t, addr, "ply!generation"), Kind: store.KindBody, Size: 100, Chunk: 1 << 30, Key: "k"}
+	set(t, addr, "ply:k", string(line.Encode(0)))
+	set(t, addr, "ply/V/0", strings.Repeat("x", 6<<20))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.Zero(t, get(t, s, "k"))
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	require.NoError(t, s.Put(t.Context(), "k", store.Record{Data: []byte("ours")}))
 }
 
 // The chunks of a record that is replaced or deleted do not wait for eviction.

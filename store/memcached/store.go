@@ -121,7 +121,7 @@ func (s *Store) get(ctx context.Context, srv *server, key string) (store.Record,
 func (s *Store) chunks(ctx context.Context, srv *server, l storeline.Line) ([]byte, error) {
 	var items []item
 	err := srv.do(ctx, func(c *conn) (err error) {
-		items, err = c.gets(s.chunkNames(l), l.Chunk)
+		items, err = c.gets(s.chunkNames(l), min(l.Chunk, l.Size)) // Chunk is any writer's word, Size has a bound
 		return err
 	})
 	if err != nil {
