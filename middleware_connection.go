@@ -15,6 +15,11 @@ func unwrapStep(h http.RoundTripper) (connection.Step, bool) {
 		switch h.handler.(type) {
 		case *http.Transport, *Client, *asTransport: // a layer that ends the chain
 			return connection.Step{Next: h.handler}, true
+		case unwrapper:
+			return connection.Step{}, false
+		}
+		if held := connection.Held(h.handler); held != nil && !same(held, h.next) {
+			return connection.Step{Next: h.next, Held: held}, true
 		}
 	case *branch:
 		return connection.Step{Next: h.next, Other: h.on}, true

@@ -408,6 +408,9 @@ func TestClientCertificateBelowAnOpaqueTransport(t *testing.T) {
 	}
 }
 
+// embedding is a layer's handler that has a transport of its own.
+type embedding struct{ *http.Transport }
+
 // TestTransportsOfLayers: a layer may end the chain with a transport of its own, for some requests too. Then its connections count, and where it cannot be known
 // which ones a request takes, what is seen of them: a certificate, or a server that was not verified.
 func TestTransportsOfLayers(t *testing.T) {
@@ -455,6 +458,35 @@ func TestTransportsOfLayers(t *testing.T) {
 		require.Equal(t, "bob", ask(other, ""))
 		require.Equal(t, "alice", ask(either, "alice"))
 		require.Equal(t, "bob", ask(either, "bob"))
+	}
+	// One that hides its transport from Layers as well, in a field or in a function.
+	hiding := map[string]func(*http.Transport) http.RoundTripper{
+		"embedded":    func(tr *http.Transport) http.RoundTripper { return &embedding{tr} },
+		"by value":    func(tr *http.Transport) http.RoundTripper { return embedding{tr} },
+		"a function":  func(tr *http.Transport) http.RoundTripper { return ply.HandlerFunc(tr.RoundTrip) },
+		"in a client": func(tr *http.Transport) http.RoundTripper { return ply.HandlerFunc((&http.Client{Transport: tr}).Do) },
+	}
+	for name, hide := range hiding {
+		shared := fresh()
+		hidden := func(m ply.Middleware) ply.Middleware {
+			return func(http.RoundTripper) http.RoundTripper { return hide(m(nil).(*http.Transport)) }
+		}
+		one, other := over(shared, hidden(alice)), over(shared, hidden(bob))
+		for range 2 {
+			require.Equal(t, "alice", ask(one, ""), name)
+			require.Equal(t, "bob", ask(other, ""), name)
+		}
+	}
+	// Other roots leave no trace in an answer: only the field shows them.
+	rooted := func() ply.Middleware {
+		tr := ending(&tls.Config{RootCAs: roots})(nil).(*http.Transport)
+		return func(http.RoundTripper) http.RoundTripper { return &embedding{tr} }
+	}
+	for range 2 {
+		resp, err := over(shared, rooted()).Get(t.Context(), s.URL+"/rooted")
+		require.NoError(t, ply.Discard(resp, err))
+		status, _ := cache.StatusOf(resp)
+		require.False(t, status.Hit, "%v", status)
 	}
 	mixed := over(fresh(), when("careless", ending(&tls.Config{InsecureSkipVerify: true})), ending(&tls.Config{RootCAs: roots}))
 	for name, verified := range map[string]bool{"careless": false, "careful": true} {

@@ -28,6 +28,7 @@ type Chain struct {
 type Step struct {
 	Next  http.RoundTripper // the handler below, or nil
 	Other http.RoundTripper // the handler below for some requests, or nil
+	Held  http.RoundTripper // what the handler holds beside Next, and may send requests to instead, or nil
 	Own   *Identity         // the identity of its connections, if the handler determines it, or nil
 }
 
@@ -68,6 +69,11 @@ func under(h http.RoundTripper, left *int) Chain {
 		case step.Other != nil:
 			end = fork(under(step.Next, left), under(step.Other, left))
 			return nil
+		case step.Held != nil:
+			if held := under(step.Held, left); !held.Opaque {
+				end = fork(under(step.Next, left), held)
+				return nil
+			}
 		}
 		return step.Next
 	})
@@ -112,6 +118,11 @@ func below(h http.RoundTripper) http.RoundTripper {
 	if next := stack.Next(h); next != nil {
 		return next
 	}
+	return Held(h)
+}
+
+// Held returns the handler in a field of h's type that has one of the usual names, or nil.
+func Held(h http.RoundTripper) http.RoundTripper {
 	s := structOf(h)
 	if !s.IsValid() {
 		return nil

@@ -158,6 +158,13 @@ func (p Path) Unseen() bool {
 	return p.chain.given == "" && (p.chain.mixed || p.chain.Opaque && p.choice == nil)
 }
 
+// Common reports whether the path's requests take a connection as any client makes it, for all that is known.
+func (p Path) Common() bool {
+	id := p.chain.Identity
+	id.Foreign = ""
+	return p.chain.given == "" && p.choice == nil && id.Common()
+}
+
 // Admits reports whether a response may be stored under the path's name. A response over an unverified connection may be stored only
 // if the path is known to be unverified, which the common path is not.
 func (p Path) Admits(resp *http.Response) bool {

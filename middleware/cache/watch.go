@@ -33,7 +33,7 @@ type watch struct {
 	request         http.Request   // that is watched; its context is the watch
 	values          reqctx.Context // if layers below may have something to tell
 	path            *connection.Path
-	unseen          bool // the connections have to be looked at, too
+	look            bool // at the connections, too
 	trace           atomic.Pointer[httptrace.ClientTrace]
 
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
@@ -53,7 +53,7 @@ func (x *exchange) watched(r *http.Request, w *watch) *http.Request {
 		return r
 	}
 	x.watch = w
-	w.keyed, w.path, w.unseen = credential.Of(x.request), &a.Path, unseen
+	w.keyed, w.path, w.look = credential.Of(x.request), &a.Path, unseen || a.Path.Common()
 	w.Context = r.Context()
 	if unseen || a.Path.Credentialed() {
 		v := reqctx.From(w.Context)
@@ -111,7 +111,7 @@ func (w *watch) String() string { return "cache.watch" }
 
 func (w *watch) hooks() *httptrace.ClientTrace {
 	t := &httptrace.ClientTrace{WroteHeaderField: w.wrote}
-	if w.unseen {
+	if w.look {
 		t.GotConn = w.got
 	}
 	return t
@@ -168,8 +168,8 @@ func (w *watch) has(r *http.Request) bool {
 	return w.keyed.Has(r)
 }
 
-// got is called with each connection that is used. Where the cache cannot see the transport, only this shows that a URL leads to a socket
-// rather than to the host that it names, or that the client presents certificates, which are credentials that no key has.
+// got is called with each connection that is used. Where the cache cannot see the transport, or a layer hides one of its own, only this shows that a URL leads
+// to a socket rather than to the host that it names, or that the client presents certificates, which are credentials that no key has.
 func (w *watch) got(info httptrace.GotConnInfo) {
 	if info.Conn == nil {
 		return
