@@ -26,10 +26,12 @@ type call struct {
 	unwatch func() bool // stops recording that the context is done
 }
 
-// failed records why there is no response, or no more of its body.
+// failed records why there is no response, or no more of its body. The first reason counts: of a handler's panic the caller gets an EOF only.
 func (c *call) failed(err error) error {
 	c.rec.note(func(x *Exchange) {
-		x.Err = err
+		if x.Err == nil {
+			x.Err = err
+		}
 		x.Canceled = x.Canceled || c.ctx.Err() != nil
 	})
 	return err

@@ -43,14 +43,14 @@ const (
 	// the retried ones, the ones replaced by an error, the losers of a race.
 	ResponsesClosed Rule = "responses closed"
 
-	// BytesUnchanged: the caller reads the body that next sends, and a body that was cut short does not look complete.
+	// BytesUnchanged: the caller reads the body that next sends, and at its end the trailer, and a body that was cut short does not look complete.
 	BytesUnchanged Rule = "bytes unchanged"
 
 	// BodyStreamed: each part of a body reaches the caller before the server sends the next one.
 	BodyStreamed Rule = "body streamed"
 
 	// HeadersNotShared: the header and the trailer of a response belong to the caller who got it.
-	// Changing them shows in no other response and in no request.
+	// Changing them shows in no other response and in no request. The header is never nil.
 	HeadersNotShared Rule = "headers not shared"
 
 	// UpgradeKept: the body of a 101 (Switching Protocols) is still an [io.Writer], and bytes flow both ways.
@@ -60,6 +60,7 @@ const (
 	ContextAlive Rule = "context alive until body closed"
 
 	// CancellationHonored: when the caller's context is done, a call that is waiting for next returns with its error, and so does reading the body.
+	// A pause of the layer's own ends then, too; this is checked in a bubble only.
 	CancellationHonored Rule = "cancellation honored"
 
 	// ErrorKept: if the layer returns an error because next did, [errors.Is] finds that one in it.
@@ -77,6 +78,7 @@ const (
 	IdleConnectionsClosed Rule = "idle connections closed"
 
 	// ConcurrentUse: calls at the same time do not mix, and a request may be used again when its response has been closed.
+	// What next gets can be sent, and sent again: its Body, and what its GetBody returns, are as long as its ContentLength.
 	// Most of what can go wrong here shows only under the race detector.
 	ConcurrentUse Rule = "concurrent use"
 
@@ -469,6 +471,12 @@ func (c *check) do(h http.RoundTripper, req *http.Request) (*http.Response, erro
 		c.breach(ResponseBodySet, "%s: the body of a response %d is nil", what, resp.StatusCode)
 		fixed := *resp
 		fixed.Body = http.NoBody
+		resp = &fixed
+	}
+	if resp.Header == nil {
+		c.breach(HeadersNotShared, "%s: the header of a response %d is nil, so that writing to it panics", what, resp.StatusCode)
+		fixed := *resp
+		fixed.Header = make(http.Header)
 		resp = &fixed
 	}
 	switch {

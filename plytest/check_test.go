@@ -2,6 +2,7 @@ package plytest_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -152,6 +153,15 @@ func correctLayers() map[string]middleware {
 			resp.Body = closeBoth{resp.Body, closeFunc(cancel)}
 			return resp, nil
 		}),
+		"path prefixed": layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			r := req.Clone(req.Context())
+			r.URL.Path = "/v1" + r.URL.Path
+			return next.RoundTrip(r)
+		}),
+		"request compressed": layerOf(compressed),
+		"request in an envelope": layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			return enveloped(next, req, true)
+		}),
 		"concurrency limit": limit(2),
 		"cache":             func(next http.RoundTripper) http.RoundTripper { return newCache(next) },
 	}
@@ -169,6 +179,46 @@ type closeBoth struct {
 func (c closeBoth) Close() error {
 	c.also.Close()
 	return c.ReadCloser.Close()
+}
+
+// compressed sends the content of requests compressed, as it comes.
+func compressed(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+	if req.Body == nil {
+		return next.RoundTrip(req)
+	}
+	r := req.Clone(req.Context())
+	reader, writer := io.Pipe()
+	go func() {
+		z := gzip.NewWriter(writer)
+		_, err := io.Copy(z, req.Body)
+		req.Body.Close()
+		writer.CloseWithError(errors.Join(err, z.Close()))
+	}()
+	r.Body, r.GetBody, r.ContentLength = reader, nil, -1
+	r.Header.Set("Content-Encoding", "gzip")
+	return next.RoundTrip(r)
+}
+
+// enveloped sends the content of requests within brackets, whole or with the GetBody of what was within.
+func enveloped(next http.RoundTripper, req *http.Request, whole bool) (*http.Response, error) {
+	if req.Body == nil {
+		return next.RoundTrip(req)
+	}
+	content, err := io.ReadAll(req.Body)
+	req.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	open := func() (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("[" + string(content) + "]")), nil
+	}
+	r := req.Clone(req.Context())
+	r.Body, _ = open()
+	r.ContentLength += int64(len("[]"))
+	if whole {
+		r.GetBody = open
+	}
+	return next.RoundTrip(r)
 }
 
 // retry calls next up to three times.
@@ -304,6 +354,15 @@ func TestCheckMiddlewareWithoutABubble(t *testing.T) {
 	if d := cmp.Diff([]plytest.Rule{plytest.ResponseRequestSet}, tb.rules()); d != "" {
 		t.Errorf("broken rules (-want +got):\n%s", d)
 	}
+}
+
+// A program may put another transport into http.DefaultTransport, as some set it up in init and tests put it back.
+func TestCheckMiddlewareAfterAnotherDefaultTransport(t *testing.T) {
+	plytest.CheckMiddleware(t, identity)
+	before := http.DefaultTransport
+	defer func() { http.DefaultTransport = before }()
+	http.DefaultTransport = &http.Transport{}
+	t.Run("another", func(t *testing.T) { plytest.CheckMiddleware(t, identity) })
 }
 
 // An Origin promises to keep the contract. As a layer it is one that answers by itself.
@@ -574,6 +633,11 @@ func TestEachBrokenRuleIsReportedAlone(t *testing.T) {
 		}), plytest.BytesUnchanged},
 		{"a cut body is stored", cacheWith(func(c *smallCache) { c.storeCut = true }), plytest.BytesUnchanged},
 
+		{"trailer dropped", onResponse(func(_ *http.Request, resp *http.Response) { resp.Trailer = nil }), plytest.BytesUnchanged},
+		{"trailer copied before it is there", onResponse(func(_ *http.Request, resp *http.Response) {
+			resp.Trailer = resp.Trailer.Clone()
+		}), plytest.BytesUnchanged},
+
 		{"body read before the return", onResponse(func(_ *http.Request, resp *http.Response) {
 			if resp.StatusCode == 200 {
 				b, err := io.ReadAll(resp.Body)
@@ -594,6 +658,12 @@ func TestEachBrokenRuleIsReportedAlone(t *testing.T) {
 				if v := h.Values("X-Plytest"); len(v) == 2 && resp.Header.Get("X-Plytest") != "" {
 					resp.Header = h
 				}
+			}
+		}), plytest.HeadersNotShared},
+
+		{"no header", onResponse(func(_ *http.Request, resp *http.Response) {
+			if resp.StatusCode == 200 {
+				resp.Header = nil
 			}
 		}), plytest.HeadersNotShared},
 
@@ -619,6 +689,20 @@ func TestEachBrokenRuleIsReportedAlone(t *testing.T) {
 
 		{"context cut off", layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 			return next.RoundTrip(req.WithContext(context.WithoutCancel(req.Context())))
+		}), plytest.CancellationHonored},
+
+		{"a pause before next that goes on", layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return next.RoundTrip(req)
+		}), plytest.CancellationHonored},
+		{"a pause between attempts that goes on", layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(req)
+			if err == nil && resp.StatusCode == 503 && req.Body == nil {
+				resp.Body.Close()
+				time.Sleep(100 * time.Millisecond)
+				return next.RoundTrip(req)
+			}
+			return resp, err
 		}), plytest.CancellationHonored},
 
 		{"error replaced", layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
@@ -696,6 +780,16 @@ func TestEachBrokenRuleIsReportedAlone(t *testing.T) {
 			})(next)
 		}, plytest.ConcurrentUse},
 
+		{"request body read and not put back", layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			if req.Body != nil {
+				io.ReadAll(req.Body)
+			}
+			return next.RoundTrip(req)
+		}), plytest.ConcurrentUse},
+		{"request body replaced without GetBody", layerOf(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			return enveloped(next, req, false)
+		}), plytest.ConcurrentUse},
+
 		{"goroutine left", onResponse(func(*http.Request, *http.Response) {
 			go func() { <-release }()
 		}), plytest.NoGoroutineLeft},
@@ -729,6 +823,11 @@ func TestEachBrokenRuleIsReportedAlone(t *testing.T) {
 				held = nil
 				if d := cmp.Diff([]plytest.Rule{tt.want}, tb.rules()); d != "" {
 					t.Errorf("broken rules (-want +got):\n%s\n%s", d, strings.Join(tb.errors, "\n"))
+				}
+				for _, e := range tb.errors {
+					if strings.Contains(e, ": panic: ") { // of the check, since no layer here panics
+						t.Errorf("does not say what is wrong: %s", e)
+					}
 				}
 			})
 		})

@@ -677,3 +677,24 @@ func TestOriginServesConcurrentRequests(t *testing.T) {
 		t.Errorf("counted %d", origin.Count())
 	}
 }
+
+func TestPanicOfAHandlerIsRecorded(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"before the answer": func(http.ResponseWriter, *http.Request) { panic("no such item") },
+		"in the answer": func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, strings.Repeat("x", 10<<10))
+			panic("no such item")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			origin := plytest.NewHandlerOrigin(handler)
+			if resp, err := origin.RoundTrip(request(t, "GET", "http://a.test/", nil)); err == nil {
+				io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			if err := origin.Exchanges()[0].Err; err == nil || !strings.Contains(err.Error(), "handler panicked: no such item") {
+				t.Errorf("recorded %v", err)
+			}
+		})
+	}
+}

@@ -10,7 +10,7 @@ var remedies = map[Rule]string{
 	ResponsesClosed:       "Call resp.Body.Close() where the layer decides to try again or to return an error",
 	BytesUnchanged:        "Wrap the body and look at what passes; hand on every byte, and every error but io.EOF as it is",
 	BodyStreamed:          "Wrap the body instead of reading it to its end; if that is the purpose, say so with plytest.Except",
-	HeadersNotShared:      "Clone the header and the trailer of what is kept and of what is handed out",
+	HeadersNotShared:      "Clone the header and the trailer of what is kept, and again for each response that is made of it",
 	UpgradeKept:           "Return a response with status 101 (Switching Protocols) untouched",
 	ContextAlive:          "Call cancel when the body ends or is closed, instead of with defer",
 	CancellationHonored:   "Derive contexts from req.Context(), and watch it wherever the layer waits",

@@ -90,10 +90,14 @@ func (c *check) compareBytes(k bodyKind, directive string) {
 	what, text := "a body "+k.what, k.text
 	next := &transport{answer: func(req *http.Request, _ int) (*http.Response, error) {
 		consume(req)
-		return bodyResponse(k.source(text), k.length(), directive), nil
+		resp := bodyResponse(k.source(text), k.length(), directive)
+		if !k.sized {
+			withTrailer(resp)
+		}
+		return resp, nil
 	}}
 	h, url := c.layer(next), newURL()
-	for range 2 {
+	for n := range 2 {
 		resp, err := c.do(h, newRequest(context.Background(), http.MethodGet, url, nil))
 		if err != nil || !next.called() {
 			return
@@ -108,8 +112,29 @@ func (c *check) compareBytes(k bodyKind, directive string) {
 			c.breach(BytesUnchanged, "%s (%s): of %d bytes %d came, %d of them right", what, directive, len(text), len(got), common(got, text))
 		case resp.ContentLength >= 0 && resp.ContentLength != int64(len(text)):
 			c.breach(BytesUnchanged, "%s (%s): ContentLength is %d, the body has %d bytes", what, directive, resp.ContentLength, len(text))
+		case !k.sized && n == 0 && resp.Trailer.Get("X-Sum") == "": // RFC 9110 §6.5.1: what answers from a store may have dropped it
+			c.breach(BytesUnchanged, "%s (%s): at its end the trailer of the response is missing: hand on the map that next fills in then, not a copy", what, directive)
 		}
 	}
+}
+
+// withTrailer announces a trailer, and sets it when the body has been read, as http.Transport does.
+func withTrailer(resp *http.Response) {
+	resp.Trailer = http.Header{"X-Sum": nil}
+	resp.Body = &trailed{ReadCloser: resp.Body, trailer: resp.Trailer}
+}
+
+type trailed struct {
+	io.ReadCloser
+	trailer http.Header
+}
+
+func (b *trailed) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.trailer.Set("X-Sum", "right")
+	}
+	return n, err
 }
 
 func common(a, b string) int {

@@ -131,6 +131,32 @@ func (c *check) readSlowly(next *transport, text string) {
 func (c *check) cancellationHonored() {
 	c.cancelWaiting()
 	c.cancelReading()
+	if c.bubbled { // a real clock cannot tell a pause from a busy machine
+		c.cancelPausing()
+	}
+}
+
+// cancelPausing cancels a call while the layer itself may be waiting: for its turn, or before it tries again.
+// Time passes in the bubble only if the layer has a pause that goes on.
+func (c *check) cancelPausing() {
+	for _, status := range []int{http.StatusOK, http.StatusServiceUnavailable} {
+		next := &transport{answer: func(req *http.Request, _ int) (*http.Response, error) {
+			consume(req)
+			if err := req.Context().Err(); err != nil {
+				return nil, err
+			}
+			return answer(status, "hello", "Cache-Control", "no-store"), nil
+		}}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		h, start := c.layer(next), time.Now()
+		if resp, err := c.do(h, newRequest(ctx, http.MethodGet, newURL(), nil)); err == nil {
+			drain(resp)
+		}
+		cancel()
+		if late := time.Since(start); late > 50*time.Millisecond {
+			c.errorf("a call that the layer lets wait (next answers with %d) does not return when its context is done, but %v later", status, late.Round(time.Millisecond))
+		}
+	}
 }
 
 func (c *check) cancelWaiting() {

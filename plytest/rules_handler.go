@@ -30,8 +30,24 @@ func (c *check) idleConnectionsClosed() {
 const nilScheme = "plytest"
 
 var nilTransport struct {
-	mu       sync.Mutex // held while http.DefaultTransport is replaced
-	register sync.Once
+	replaced sync.Mutex // held while http.DefaultTransport is replaced
+
+	mu         sync.Mutex // guards the field below
+	registered map[*http.Transport]bool
+}
+
+// register has a transport hand requests of nilScheme to below. A program may put another transport into http.DefaultTransport between two checks.
+func register(t *http.Transport, below http.RoundTripper) {
+	nilTransport.mu.Lock()
+	defer nilTransport.mu.Unlock()
+	if nilTransport.registered[t] {
+		return // a second time it panics
+	}
+	if nilTransport.registered == nil {
+		nilTransport.registered = make(map[*http.Transport]bool)
+	}
+	nilTransport.registered[t] = true
+	t.RegisterProtocol(nilScheme, below)
 }
 
 // nilNext gives http.DefaultTransport a scheme of its own to serve, so that no network is needed and the variable stays as it is,
@@ -42,10 +58,10 @@ func (c *check) nilNext() {
 		return answer(http.StatusOK, "default"), nil
 	}}
 	if t, ok := http.DefaultTransport.(*http.Transport); ok {
-		nilTransport.register.Do(func() { t.RegisterProtocol(nilScheme, below) })
+		register(t, below)
 	} else {
-		nilTransport.mu.Lock()
-		defer nilTransport.mu.Unlock()
+		nilTransport.replaced.Lock()
+		defer nilTransport.replaced.Unlock()
 		before := http.DefaultTransport
 		http.DefaultTransport = below
 		defer func() { http.DefaultTransport = before }()
@@ -89,11 +105,29 @@ func proof(path, body string) string {
 	return fmt.Sprintf("%20s %x", path, sha256.Sum256([]byte(path+body)))
 }
 
+// asked is what a call asks for, in its context under askedKey.
+type asked struct{ path, body string }
+
+type askedKey struct{}
+
+func asking(method, url, text string) *http.Request {
+	var body io.Reader
+	if text != "" {
+		body = strings.NewReader(text)
+	}
+	req := newRequest(context.Background(), method, url, body)
+	return req.WithContext(context.WithValue(req.Context(), askedKey{}, asked{req.URL.Path, text}))
+}
+
 func (c *check) concurrentUse() {
+	rewrites := c.rewrites()
 	next := &transport{answer: func(req *http.Request, n int) (*http.Response, error) {
-		body := consume(req)
+		got := asked{req.URL.Path, consume(req)}
+		if rewrites { // then only the context tells whose request it is
+			got, _ = req.Context().Value(askedKey{}).(asked)
+		}
 		c.pause(n)
-		resp := answer(http.StatusOK, proof(req.URL.Path, body), "Cache-Control", "max-age=600", "X-Path", req.URL.Path)
+		resp := answer(http.StatusOK, proof(got.path, got.body), "Cache-Control", "max-age=600", "X-Path", got.path)
 		return resp, nil
 	}}
 	h, shared := c.layer(next), newURL()
@@ -110,6 +144,37 @@ func (c *check) concurrentUse() {
 	c.reuse(h)
 }
 
+// rewrites reports whether the layer sends another path or another body than a call has that is alone, as it may: with a prefix, compressed.
+// What it sends must be whole, whether it is sent for the first time or again.
+func (c *check) rewrites() (yes bool) {
+	const text = "content of a call that is alone"
+	req := asking(http.MethodPost, newURL(), text)
+	path := req.URL.Path
+	next := &transport{answer: func(req *http.Request, _ int) (*http.Response, error) {
+		length, getBody := req.ContentLength, req.GetBody
+		body := consume(req)
+		yes = yes || req.URL.Path != path || body != text
+		if length > 0 && int64(len(body)) != length {
+			c.errorf("next gets a body of %d bytes with a ContentLength of %d: a layer that reads the body sends one with the same content", len(body), length)
+		}
+		if getBody != nil && length > 0 {
+			again, err := getBody()
+			if err != nil {
+				return nil, err
+			}
+			defer again.Close()
+			if b, _ := io.ReadAll(again); int64(len(b)) != length {
+				c.errorf("GetBody of the request that next gets has %d bytes, and Body %d: a layer that replaces one replaces the other, too", len(b), length)
+			}
+		}
+		return answer(http.StatusOK, "hello"), nil
+	}}
+	if resp, err := c.do(c.layer(next), req); err == nil {
+		drain(resp)
+	}
+	return yes
+}
+
 // pause lets other calls come in between.
 func (c *check) pause(n int) {
 	if c.bubbled {
@@ -119,11 +184,7 @@ func (c *check) pause(n int) {
 }
 
 func (c *check) exchange(h http.RoundTripper, method, url, text string) {
-	var body io.Reader
-	if text != "" {
-		body = strings.NewReader(text)
-	}
-	c.verify(h, newRequest(context.Background(), method, url, body), text)
+	c.verify(h, asking(method, url, text), text)
 }
 
 func (c *check) verify(h http.RoundTripper, req *http.Request, text string) {
@@ -145,7 +206,7 @@ func (c *check) verify(h http.RoundTripper, req *http.Request, text string) {
 // reuse sends one request again and again, as a caller may once the response has been closed.
 func (c *check) reuse(h http.RoundTripper) {
 	const text = "content"
-	req := newRequest(context.Background(), http.MethodPut, newURL(), strings.NewReader(text))
+	req := asking(http.MethodPut, newURL(), text)
 	for range 3 {
 		req.Body, _ = req.GetBody()
 		c.verify(h, req, text)
