@@ -229,9 +229,14 @@ func (s server) announce(e *env) {
 // isUpgrade reports whether a request asks for another protocol on its connection (RFC 9110 §7.8). HTTP by another version, or TLS, is none:
 // the requests that came there would pass by the proxy and its rules.
 func isUpgrade(r *http.Request) bool {
-	protocol := strings.ToLower(strings.Join(r.Header["Upgrade"], ","))
-	if protocol == "" || strings.Contains(protocol, "h2") || strings.Contains(protocol, "http/") || strings.Contains(protocol, "tls/") {
+	protocols := strings.ToLower(strings.Join(r.Header["Upgrade"], ","))
+	if protocols == "" || strings.Contains(protocols, "h2") {
 		return false
+	}
+	for protocol := range strings.SplitSeq(protocols, ",") {
+		if name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/"); name == "http" || name == "tls" { // the version may be left out
+			return false
+		}
 	}
 	for _, line := range r.Header["Connection"] {
 		for option := range strings.SplitSeq(line, ",") {

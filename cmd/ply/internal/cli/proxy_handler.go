@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
@@ -57,7 +58,7 @@ func (p *proxy) over(next http.RoundTripper) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: p.rewrite, Transport: next, FlushInterval: -1, ErrorLog: discardLog, ErrorHandler: p.fail,
 		ModifyResponse: func(resp *http.Response) error {
-			resp.Header.Add("Via", "1.1 "+p.name)
+			resp.Header.Add("Via", fmt.Sprintf("%d.%d %s", cmp.Or(resp.ProtoMajor, 1), resp.ProtoMinor, p.name))
 			return nil
 		},
 	}
@@ -65,7 +66,11 @@ func (p *proxy) over(next http.RoundTripper) *httputil.ReverseProxy {
 
 // bypassingTransport returns the transport for connections that change their protocol, which no layer could follow.
 func (f *proxyFlags) bypassingTransport() (*http.Transport, error) {
-	return ply.NewTransport(ply.TransportOptions{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{InsecureSkipVerify: f.insecure}}) // as --insecure asks
+	t, err := ply.NewTransport(ply.TransportOptions{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{InsecureSkipVerify: f.insecure}}) // as --insecure asks
+	if err == nil {
+		t.ResponseHeaderTimeout = f.headerTimeout
+	}
+	return t, err
 }
 
 // rewrite makes the request to the origin. ReverseProxy has removed the hop-by-hop fields.
@@ -99,11 +104,21 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 }
 
 // saysWhoAsks reports whether a field is for proxies alone to say who asks, and for which host, path or scheme: origins trust it, caches do not key on it.
-// Origins that get fields by way of CGI variables take an underscore for a hyphen.
+// Origins that get fields by way of CGI variables take an underscore for a hyphen, and some servers make an underscore of everything that is no letter or digit.
 func saysWhoAsks(name string) bool {
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-	return strings.HasPrefix(name, "x-forwarded-") || strings.HasPrefix(name, "x-original-") ||
-		slices.Contains([]string{"forwarded", "x-forwarded", "x-real-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-host", "x-rewrite-url"}, name)
+	name = strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	return strings.HasPrefix(name, "x-forwarded-") || strings.HasPrefix(name, "x-original-") || slices.Contains(whoAsks, name)
+}
+
+// whoAsks are the fields of proxies and content delivery networks for the address of a client, and for a host or a path that counts in place of that of the request.
+var whoAsks = []string{
+	"forwarded", "x-forwarded", "x-forward-for", "x-real-ip", "true-client-ip", "client-ip", "x-client-ip", "x-cluster-client-ip", "cf-connecting-ip", "fastly-client-ip",
+	"x-originating-ip", "x-remote-ip", "x-remote-addr", "x-proxyuser-ip", "x-host", "x-http-host-override", "x-rewrite-url",
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -116,8 +131,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case limited && left == 0:
 		p.answerAsLast(a, r)
 	case isUpgrade(r):
+		r.Body = http.MaxBytesReader(a, r.Body, p.f.maxBody)
 		p.bypassed.ServeHTTP(a, r)
 	default:
+		a.cached = true
 		r.Header.Del("Upgrade") // one that is not passed on; a server may ignore it
 		r.Body = http.MaxBytesReader(a, r.Body, p.f.maxBody)
 		p.cached.ServeHTTP(a, r)
@@ -150,12 +167,13 @@ func (p *proxy) knownHost(hostport string) bool {
 }
 
 // fail answers for an origin that did not. The client learns no more than the status says; the log has the error, without secrets.
+// A client that only does not send any more looks like one that has left. Without an answer its connection is cut, for net/http would make an empty 200 of nothing.
 func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if a, ok := w.(*accessWriter); ok {
 		a.err = err
 		if r.Context().Err() != nil {
 			a.status = statusClientGone
-			return
+			panic(http.ErrAbortHandler)
 		}
 	}
 	switch tooLarge := new(http.MaxBytesError); {
@@ -180,6 +198,7 @@ func refuse(w http.ResponseWriter, status int, why string) {
 type accessWriter struct {
 	http.ResponseWriter
 	began  time.Time
+	cached bool // the request passes the cache; without that, Cache-Status is the origin's
 	status int
 	bytes  int64
 	err    error
@@ -235,7 +254,7 @@ func (p *proxy) log(a *accessWriter, r *http.Request) {
 		Time: a.began.UTC().Truncate(time.Millisecond), Client: client, Method: r.Method, URL: redact.URLText(r.URL.RequestURI()), Status: a.status, Bytes: a.bytes,
 		Took: time.Since(a.began).Round(10 * time.Microsecond).String(),
 	}
-	if s, ok := cache.StatusOf(&http.Response{Header: a.Header()}); ok && a.err == nil {
+	if s, ok := cache.StatusOf(&http.Response{Header: a.Header()}); ok && a.cached && a.err == nil {
 		line.Cache = s.Outcome()
 	}
 	if a.err != nil {
