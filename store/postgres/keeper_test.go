@@ -141,6 +141,21 @@ func TestPartsGoWithTheirOwner(t *testing.T) {
 }
 
 // A use is written down once a minute at most, and when the store is closed.
+// The time of a use never goes back. What is over goes by the clock, which does when it is set right: a Put replaces what Get returns, and nothing that Get does not.
+func TestPutGoesByAClockThatWasSetBack(t *testing.T) {
+	s := openKept(t, newSchema(), Options{})
+	ends := time.Now().Add(30 * time.Minute)
+	s.mustPut(t, "k", store.Record{Expires: ends})
+	s.uses.mu.Lock()
+	s.uses.last = time.Now().Add(time.Hour) // of a use while the clock was ahead
+	s.uses.mu.Unlock()
+	r, err := s.Get(t.Context(), "k")
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Version)
+	require.ErrorIs(t, s.Put(t.Context(), "k", store.Record{Data: []byte("y"), Expires: ends}), store.ErrConflict)
+	require.NoError(t, s.Put(t.Context(), "k", store.Record{Data: []byte("z"), Version: r.Version, Expires: ends}))
+}
+
 func TestUsesAreWrittenOnceAMinute(t *testing.T) {
 	s, ctx := openKept(t, newSchema(), Options{}), t.Context()
 	s.mustPut(t, "k", store.Record{})

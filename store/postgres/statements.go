@@ -9,7 +9,7 @@ import (
 
 // statements are the SQL of a store, with the schema's name in its place.
 //
-// now is always a parameter: what Get takes for expired is decided by one clock with what Put takes for absent.
+// now is always a parameter: what Get takes for expired is decided by one clock with what Put takes for absent. It is not the time of the use, which never goes back.
 //
 // Rows that a statement changes together are locked by its inner SELECT, which skips those that another transaction has locked:
 // such a statement waits for no row while it holds others, so it is in no cycle. Clear alone waits, in the order of the keys.
@@ -51,12 +51,12 @@ func newStatements(schema string) statements {
 			VALUES ($1::text, $2::text, $3::text, $4::text, $5::integer, $6::timestamptz, $6::timestamptz, $7::timestamptz, $8::bytea)
 			ON CONFLICT (key) DO UPDATE SET version = excluded.version, kind = excluded.kind, owner = excluded.owner, url = excluded.url, size = excluded.size,
 				stored_at = excluded.stored_at, used_at = excluded.used_at, expires_at = excluded.expires_at, data = excluded.data
-			WHERE r.expires_at <= $6::timestamptz
+			WHERE r.expires_at <= $9::timestamptz
 			RETURNING coalesce((SELECT old.size FROM old), 0)::bigint, txid_current()`),
 		replace: sql(`WITH old AS (SELECT o.size FROM RECORDS o WHERE o.key = $1::text)
 			UPDATE RECORDS AS r SET version = DEFAULT, kind = $2::text, owner = $3::text, url = $4::text, size = $5::integer,
 				stored_at = $6::timestamptz, used_at = $6::timestamptz, expires_at = $7::timestamptz, data = $8::bytea
-			WHERE r.key = $1::text AND r.version = $9::bigint AND ` + fmt.Sprintf(live, 6) + `
+			WHERE r.key = $1::text AND r.version = $10::bigint AND ` + fmt.Sprintf(live, 9) + `
 			RETURNING coalesce((SELECT old.size FROM old), 0)::bigint, txid_current()`),
 		// The outer SELECT sees the table as it was before: a live record that was there and has not gone was changed by another, or is another version.
 		remove: sql(`WITH gone AS (DELETE FROM RECORDS r WHERE r.key = $1::text AND (r.version = $3::bigint OR r.expires_at <= $2::timestamptz)

@@ -134,7 +134,7 @@ func (s *Store) Put(ctx context.Context, key string, r store.Record) error {
 			}
 			over = 0
 		}
-		sql, args := s.sql.create, []any{key, formatKind(r.Kind), r.Owner, storetext.Label(r.Label, maxLabel), int32(size), s.uses.now(), expiry(r.Expires), r.Data}
+		sql, args := s.sql.create, []any{key, formatKind(r.Kind), r.Owner, storetext.Label(r.Label, maxLabel), int32(size), s.uses.now(), expiry(r.Expires), r.Data, time.Now()}
 		if r.Version != "" {
 			sql, args = s.sql.replace, append(args, replaced)
 		}
