@@ -2,7 +2,9 @@ package expiry_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"testing"
@@ -15,6 +17,8 @@ import (
 	"github.com/plyhttp/ply/expiry"
 	"github.com/plyhttp/ply/middleware/cache"
 	"github.com/plyhttp/ply/plytest"
+	"github.com/plyhttp/ply/store"
+	"github.com/plyhttp/ply/store/storetest"
 )
 
 // outcomes sends a request through a cache at each of these times after the first, and returns what the cache did for each.
@@ -123,6 +127,31 @@ func TestStaleWindowsInsideACache(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Whoever wants a time without an end gives the longest there is. Sums of such times have no overflow, in a store either, where a record's end is one.
+func TestTheLongestTimesInsideACache(t *testing.T) {
+	const longest = math.MaxInt64
+	for name, o := range map[string]cache.Options{
+		"stale windows":                  {Expiry: expiry.StaleWindows(nil, longest, longest)},
+		"stale windows of a lifetime":    {Expiry: expiry.StaleWindows(expiry.Clamp(nil, 0, time.Minute), longest, 0)},
+		"stale windows of the cache":     {StaleWhileRevalidate: longest, StaleIfError: longest},
+		"kept for the origin to confirm": {StaleWhileRevalidate: time.Hour, RetainStale: longest},
+		"a store that may take its time": {StaleWhileRevalidate: time.Hour, StoreTimeout: longest},
+		"all of them":                    {Expiry: expiry.StaleWindows(expiry.After(time.Minute), longest, longest), RetainStale: longest, StoreTimeout: longest},
+	} {
+		for _, kept := range []store.Store{nil, storetest.NewMap(0)} {
+			t.Run(fmt.Sprintf("%s, %T", name, kept), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o.Store = kept
+					origin := plytest.NewOrigin(plytest.Text("x", "Cache-Control", "max-age=60"))
+					if diff := cmp.Diff([]string{"miss", "hit", "stale"}, outcomes(t, t.Context(), o, origin, 0, 30*time.Second, 90*time.Second)); diff != "" {
+						t.Errorf("outcomes (-want +got)\n%s", diff)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func New(o Options) (*Cache, error) {
 		c.refreshTimeout = time.Minute
 	}
 	c.noCollapse, c.copyBudget.Limit = o.NoCollapse, cmp.Or(o.MaxInFlightBytes, 64<<20)
-	c.storeTimeout = cmp.Or(o.StoreTimeout, 100*time.Millisecond)
+	c.storeTimeout = min(cmp.Or(o.StoreTimeout, 100*time.Millisecond), 24*time.Hour) // what is told again may take ten times as long
 	c.SetMode(o.Mode)
 	c.fetches.init()
 	c.open(&o)

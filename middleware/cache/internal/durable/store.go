@@ -52,7 +52,7 @@ var ErrContended = errors.New("others change the record again and again")
 // New returns responses in s, each call of which may take as long as timeout. keep is for how long a response is kept beyond the last moment
 // that it can be used without asking the origin.
 func New(s store.Store, timeout, keep time.Duration, shared bool) *Store {
-	d := &Store{Client: storeclient.New(s, timeout, setupKey, newerRecord), Backend: s, keep: keep, shared: shared}
+	d := &Store{Client: storeclient.New(s, timeout, setupKey, newerRecord), Backend: s, keep: min(keep, maxLife), shared: shared}
 	rand.Read(d.self[:])
 	d.Workers.Init(10 * timeout)
 	d.Pending.retry = d.retryPending

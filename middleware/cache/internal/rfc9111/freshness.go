@@ -84,15 +84,15 @@ func NewRules(c *Candidate, p *Policy) stored.Rules {
 	return r
 }
 
-// window picks a stale window: the strategy's, else the server's, else the cache's own.
+// window picks a stale window: the strategy's, else the server's, else the cache's own. It has the bound of all lifetimes, so that sums of them have one, too.
 func window(chosen time.Duration, said field.Seconds, own time.Duration) time.Duration {
 	switch {
 	case chosen != 0:
-		return max(chosen, 0)
+		return freshness.Clamp(chosen)
 	case said.Set:
 		return said.Value
 	}
-	return own
+	return freshness.Clamp(own)
 }
 
 // InitialAge is corrected_initial_age (RFC 9111 §4.2.3).
