@@ -138,7 +138,7 @@ func Open(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	return newStore(client, client.Database(o.Database).Collection(o.Collection), o), nil
 }
 
-var errURL = errors.New("mongodb: the URL is not understood: it must be like mongodb://user:password@host:27017/database, with options that the driver knows") // the driver's error may quote it
+var errURL = errors.New("mongodb: the URL is not understood: it must be like mongodb://user:password@host:27017/database, with special characters of the password percent-encoded and options that the driver knows") // the driver's error may quote it
 
 // databaseOf returns the database in the path of a URL, or "".
 func databaseOf(rawURL string) (string, error) {

@@ -26,6 +26,9 @@ func openURL(ctx context.Context, u *url.URL) (store.Closer, error) {
 	if err := options.Err(); err != nil {
 		return nil, err
 	}
+	if u.Fragment != "" { // to the driver it may be a password and options, of which the store would have none
+		return nil, errURL
+	}
 	if names := unknown(u.Query()); len(names) > 0 {
 		return nil, options.Unknown(names...)
 	}

@@ -33,6 +33,7 @@ func TestOpenURLTakesItsOptionsAndLeavesTheDriverIts(t *testing.T) {
 		"mongodb://u:hunter2@h:1/app?collection=a.b":         "mongodb: Options.Collection must be",
 		"mongodb://u:hunter2@h:1/a.b":                        "mongodb: Options.Database must be",
 		"mongodb://u:hunter2@/app":                           "mongodb: the URL is not understood",
+		"mongodb://u:1#hunter2@h:1/app?collection=http":      "mongodb: the URL is not understood",
 		"mongodb://u:hunter2@h:1/app?max_byte=1GiB":          `mongodb: the URL has options that are not known: "max_byte"; known are collection, connections,`,
 		"mongodb://u:hunter2@h:1/app?retryWrite=true&w=1":    `mongodb: the URL has options that are not known: "retryWrite"; known are`,
 		"mongodb://u:hunter2@h:1/app?readPreference=hunter2": "mongodb: the URL is not understood",

@@ -32,7 +32,7 @@ func refused(rawURL string, err error) error {
 // dial returns a client for a URL. It connects when it is used.
 func dial(rawURL string, o Options) (goredis.UniversalClient, error) {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
-	if !ok {
+	if !ok || strings.Contains(rest, "#") { // what is behind a # is no part of the server to go-redis: "redis://:12#34@host" is port 12 of this machine
 		return nil, errURL
 	}
 	scheme, kind, _ := strings.Cut(strings.ToLower(scheme), "+")

@@ -9,9 +9,9 @@ import goredis "github.com/redis/go-redis/v9"
 const versionThere = `
 local head = redis.call('GETRANGE', KEYS[1], 0, 1024)
 local there = ''
-local version, expires, key = string.match(head,
-  '^ply1 (%x+) (%d+) [%l%d]+ owner=[%w_.:-]* key=([%w_.:-]+) label=[^\n]*\n.')
-if version and #version == 16 and #expires == 15 and key == ARGV[2] then
+local version, expires, owner, key = string.match(head,
+  '^ply1 (%x+) (%d+) [%l%d]+ owner=([%w_.:-]*) key=([%w_.:-]+) label=[^\n]*\n.')
+if version and #version == 16 and #expires == 15 and #owner <= 128 and key == ARGV[2] then
   expires = tonumber(expires)
   if expires == 0 or expires > tonumber(ARGV[1]) then there = version end
 elseif string.find(head, '^ply[2-9] ') then

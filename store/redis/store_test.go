@@ -111,6 +111,7 @@ func TestForeignValues(t *testing.T) {
 		"no line":            strings.Repeat("x", 5000),
 		"bad end":            strings.Replace(good, " 0000", " x000", 1),
 		"too large":          strings.Repeat("x", 1<<20),
+		"a long owner":       strings.Replace(strings.Replace(good, "key=other", "key=k", 1), "owner=", "owner="+strings.Repeat("o", 129), 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.Set(ctx, "ply:k", value, 0)
@@ -249,7 +250,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	for _, url := range []string{"", "localhost:6379", "http://localhost", "redis+raft://localhost", "unix+cluster:///x", "redis://user:secret@host:port", "redis://:secret@host:1/x",
-		"redis://localhost?option=secret", "redis+sentinel://host:1", "redis://h\x7f:secret"} {
+		"redis://localhost?option=secret", "redis://:12#secret@host", "redis+cluster://host:1#secret", "redis+sentinel://host:1", "redis://h\x7f:secret"} {
 		_, err := redis.Open(url, redis.Options{})
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v, want an error without the password", url, err)
