@@ -130,7 +130,7 @@ func TestStaleWindowsInsideACache(t *testing.T) {
 	}
 }
 
-// Whoever wants a time without an end gives the longest there is. Sums of such times have no overflow, in a store either, where a record's end is one.
+// The longest times there are stand for times without an end. Their sums do not overflow, nor does that which is the end of a record in a store.
 func TestTheLongestTimesInsideACache(t *testing.T) {
 	const longest = math.MaxInt64
 	for name, o := range map[string]cache.Options{

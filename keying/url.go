@@ -12,6 +12,7 @@ import (
 // URLOptions select what of a URL counts in a key. With zero URLOptions all of it does, as in [Default].
 type URLOptions struct {
 	// Ignore lists query parameters that make no difference, such as "utm_source". Nil ignores none.
+	// A query with a semicolon counts whole, whatever Ignore, Only and Sort say: to some servers it separates parameters, and "utm_source=x;id=7" has an id.
 	Ignore []string
 
 	// Only lists the query parameters that make a difference; all others are ignored. Nil means that Ignore decides.
@@ -54,7 +55,7 @@ func (p *urlPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 	r = target.Plain(r)
 	dst = target.AppendOrigin(dst, p.aliased(r))
 	dst = p.appendPath(dst, r.URL)
-	if p.allParams() {
+	if p.wholeQuery(r.URL) {
 		return target.AppendQuery(dst, r.URL), nil
 	}
 	return p.appendParams(dst, r.URL), nil
@@ -63,12 +64,17 @@ func (p *urlPart) AppendPart(dst []byte, r *http.Request) ([]byte, error) {
 // allParams reports whether the query counts as it is.
 func (p *urlPart) allParams() bool { return len(p.ignore) == 0 && p.only == nil && !p.sort }
 
+// wholeQuery reports whether the query of u counts as it is. Servers differ in whether a semicolon separates parameters.
+func (p *urlPart) wholeQuery(u *url.URL) bool {
+	return p.allParams() || strings.Contains(u.RawQuery, ";")
+}
+
 // appendResource appends the target URI without what does not count.
 func (p *urlPart) appendResource(dst []byte, r *http.Request) []byte {
 	r = target.Plain(r)
 	dst = target.AppendOrigin(dst, p.aliased(r))
 	dst = p.appendPath(dst, r.URL)
-	if p.allParams() {
+	if p.wholeQuery(r.URL) {
 		return target.AppendQuery(dst, r.URL)
 	}
 	return target.AppendQuery(dst, &url.URL{RawQuery: strings.Join(p.params(nil, r.URL), "&")})

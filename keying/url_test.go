@@ -32,6 +32,23 @@ func TestURLSortsParameters(t *testing.T) {
 	})
 }
 
+// To some servers a semicolon separates parameters: what is dropped, or moved, for the name at its beginning would take others with it.
+func TestQueriesWithSemicolonsCountWhole(t *testing.T) {
+	for name, o := range map[string]keying.URLOptions{"ignored": {Ignore: []string{"t"}}, "only": {Only: []string{"id"}}, "sorted": {Sort: true}} {
+		s := keying.New(keying.URL(o))
+		check(t, s, []same{
+			{name + ", behind another", request(t, "GET http://h/?t=x;id=1"), request(t, "GET http://h/?t=x;id=2"), false},
+			{name + ", a secret", request(t, "GET http://h/?t=x;api_key=1"), request(t, "GET http://h/?t=x;api_key=2"), false},
+			{name + ", moved", request(t, "GET http://h/?a=1;id=1&id=2"), request(t, "GET http://h/?id=2&a=1;id=1"), false},
+			{name + ", none", request(t, "GET http://h/?t=x;id=1"), request(t, "GET http://h/"), false},
+			{name + ", the same", request(t, "GET http://h/?t=x;id=1"), request(t, "GET http://h/?t=x;id=1"), true},
+		})
+		if a, b := request(t, "GET http://h/?t=x;id=1"), request(t, "GET http://h/?t=x;id=2"); resource(t, s, a) == resource(t, s, b) {
+			t.Errorf("%s: one resource", name)
+		}
+	}
+}
+
 func TestURLPathTemplates(t *testing.T) {
 	check(t, keying.New(keying.URL(keying.URLOptions{Paths: []string{"/static/*/app.js", "/docs/**", "/x/**/y"}})), []same{
 		{"two asterisks before the end stand for themselves", request(t, "GET http://h/x/1/y"), request(t, "GET http://h/x/2/y"), false},
