@@ -78,7 +78,20 @@ func (o *operation) failed(resp *http.Response, err error) {
 func (o *operation) panicked() { o.end(ending{kind: "panic"}) }
 
 // answered ends an operation whose response has no body to wait for, and waits for the body of any other.
+// If a span processor or a meter panics, no one gets the response, so its body is closed.
 func (o *operation) answered(resp *http.Response) {
+	handed := false
+	defer func() {
+		if !handed && resp.Body != nil {
+			resp.Body.Close()
+		}
+	}()
+	o.await(resp)
+	handed = true
+}
+
+// await ends the operation now, or has it ended with the body or the context.
+func (o *operation) await(resp *http.Response) {
 	o.seen = *resp
 	o.seen.Body = http.NoBody
 	o.mu.Lock()
@@ -95,6 +108,7 @@ func (o *operation) answered(resp *http.Response) {
 		return
 	}
 	release := context.AfterFunc(ctx, func() {
+		defer func() { _ = recover() }() // no caller could, and a span processor that panics would end the program
 		err := context.Cause(ctx)
 		o.end(ending{err: err, kind: errorType(err)})
 	})
@@ -124,7 +138,14 @@ func (o *operation) read(n int, err error) {
 }
 
 // lost ends an operation whose body was garbage collected.
-func (o *operation) lost() { o.end(ending{neverClosed: true}) }
+//
+// Span processors and meters have a goroutine of their own for it. On that of the runtime, one that blocks would hold up all other cleanups, and one that panics would end the program.
+func (o *operation) lost() {
+	go func() {
+		defer func() { _ = recover() }()
+		o.end(ending{neverClosed: true})
+	}()
+}
 
 func (o *operation) end(e ending) {
 	if !o.ended.CompareAndSwap(false, true) {
@@ -141,9 +162,9 @@ func (o *operation) end(e ending) {
 	if e.kind == "" && e.answer != nil && e.answer.StatusCode >= 400 {
 		e.kind = strconv.Itoa(e.answer.StatusCode)
 	}
+	defer o.span.End() // also if a meter panics
 	o.describe(e)
 	o.done(o, e)
-	o.span.End()
 }
 
 // describe writes what spans of calls and attempts have in common.
