@@ -163,6 +163,9 @@ func (c *callRecord) snapshot() CallInfo {
 	}
 	if n := len(i.Hops); n > 0 {
 		last := i.Hops[n-1]
+		if i.Omitted > 0 {
+			last = c.last.snapshot()
+		}
 		i.Method, i.URL, i.Status, i.Open = i.Hops[0].Method, i.Hops[0].URL, last.Status, last.Open
 		if i.Err == nil {
 			i.Err, i.Total = last.Err, max(last.Header.End(), last.Body.End())
@@ -201,8 +204,9 @@ func (h *hopRecord) snapshot() CallHop {
 	}
 	s.Requests = len(s.Exchanges) + s.Omitted
 	s.Notes = h.notes()
+	beyond := s.Omitted > 0
 	for i, o := range h.tally.Outcomes() {
-		s.addAttempt(i+1, o.Status, o.Err, o.Wait, o.Duration)
+		s.addAttempt(i+1, o.Status, o.Err, o.Wait, o.Duration, beyond)
 	}
 	s.Err = h.call.url.redactor.Error(s.Err)
 	for i := range s.Exchanges {
@@ -237,10 +241,11 @@ func amplification(hops []CallHop) float64 {
 
 // addAttempt adds what the retry layer reports of an attempt to the attempt's exchanges, of which there may be several, such as one for a token
 // or one after a 401. An attempt without an exchange becomes one without phases, and so does an error after the last exchange had its response.
-func (h *CallHop) addAttempt(number, status int, err error, wait, took time.Duration) {
+// If beyond is set, attempts later than all exchanges are among those omitted.
+func (h *CallHop) addAttempt(number, status int, err error, wait, took time.Duration, beyond bool) {
 	first := slices.IndexFunc(h.Exchanges, func(x CallExchange) bool { return x.Attempt >= number })
 	if first < 0 {
-		if h.Omitted > 0 {
+		if beyond {
 			return
 		}
 		first = len(h.Exchanges)
@@ -251,6 +256,10 @@ func (h *CallHop) addAttempt(number, status int, err error, wait, took time.Dura
 	}
 	whole := CallExchange{Attempt: number, Wait: wait, Method: h.Method, URL: h.URL, Status: status, Err: err, Span: CallSpan{Start: start + wait, Duration: took}}
 	after := first
+	if len(h.Exchanges) >= maxRecorded && (first == len(h.Exchanges) || h.Exchanges[first].Attempt != number) {
+		h.Omitted++
+		return
+	}
 	for after < len(h.Exchanges) && h.Exchanges[after].Attempt == number {
 		after++
 	}

@@ -1,6 +1,7 @@
 package ply
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -40,9 +41,20 @@ func (r *hopRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	out := h.request(req)
 	ctx := out.Context()
+	returned := false
+	defer func() {
+		if !returned {
+			h.failed(errPanicked)
+		}
+	}()
 	resp, err := r.next.RoundTrip(out)
+	returned = true
 	if resp == nil || err != nil {
-		h.failed(err)
+		if err == nil {
+			h.failed(errNothing)
+		} else {
+			h.failed(err)
+		}
 		return resp, err
 	}
 	h.responded(resp, r.caches)
@@ -61,6 +73,9 @@ func (r *hopRecorder) Unwrap() http.RoundTripper { return r.next }
 func (r *hopRecorder) WrappedRoundTripper() http.RoundTripper { return r.next }
 
 func (r *hopRecorder) CloseIdleConnections() { closeIdle(r.next) }
+
+// errNothing is the error of a hop against the contract of http.RoundTripper.
+var errNothing = errors.New("a layer has returned neither a response nor an error")
 
 // hopRequest is a request and the context in which a hop hears of it: one allocation for the two.
 type hopRequest struct {
@@ -114,6 +129,7 @@ func (h *hopRecord) isOver() bool {
 func (h *hopRecord) end(err error) {
 	h.countEncoded()
 	h.Err, h.ended, h.decoding = err, true, nil
+	h.tally.End()
 }
 
 // countEncoded brings Encoded up to date. The caller holds h.call.mu.
@@ -161,7 +177,9 @@ func (h *hopRecord) watchBody(resp *http.Response) {
 func (h *hopRecord) BodyRead(n int, err error) error {
 	h.call.mu.Lock()
 	defer h.call.mu.Unlock()
-	h.Received += int64(n)
+	if !h.ended { // a Read may come back after Close
+		h.Received += int64(n)
+	}
 	return err
 }
 

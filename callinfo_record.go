@@ -2,6 +2,7 @@ package ply
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"sync"
@@ -40,6 +41,7 @@ type callRecord struct {
 	hops    []*hopRecord // the first of them in room
 	room    [1]*hopRecord
 	first   hopRecord
+	last    *hopRecord // kept even if it is beyond the bound: it says how the call ended
 	omitted int
 	err     error
 	total   time.Duration // if err is not nil
@@ -74,6 +76,9 @@ func urlTextOf(req *http.Request, before *urlText) urlText {
 	}
 	return urlText{r.URL(req.URL), *req.URL, r}
 }
+
+// errPanicked is the error of a call or a hop whose layers have panicked, or ended the goroutine. The value of the panic may be secret.
+var errPanicked = errors.New("a layer has panicked")
 
 func methodOf(req *http.Request) string {
 	if req.Method == "" {
@@ -119,7 +124,14 @@ func recorderOf(ctx context.Context) *callRecorder {
 // recordCall performs a call and records it.
 func (a *callRecorder) recordCall(req *http.Request, do func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	c := a.start(req)
+	returned := false
+	defer func() {
+		if !returned {
+			c.failed(errPanicked)
+		}
+	}()
 	resp, err := do(withRecord(req, c))
+	returned = true
 	if err != nil {
 		c.failed(err)
 	}
@@ -158,7 +170,7 @@ func (c *callRecord) add(method string, url urlText) *hopRecord {
 	} else {
 		h = &hopRecord{}
 	}
-	h.call, h.url = c, url
+	h.call, h.url, c.last = c, url, h
 	h.CallHop = CallHop{Method: method, URL: url.text, Header: CallSpan{Start: c.now()}}
 	if len(c.hops) == maxRecorded {
 		c.omitted++

@@ -48,6 +48,14 @@ type Tally struct {
 	last   Recorder // nil before the first report
 	auth   Auth
 	notes  []Note
+	ended  bool
+}
+
+// End keeps what t has as it is: later reports and notes do not reach it.
+func (t *Tally) End() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
 }
 
 type tallyKey struct{}
@@ -129,7 +137,9 @@ func Report(ctx context.Context, r Recorder) {
 func (t *Tally) set(last Recorder, r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.last, t.record = last, r
+	if !t.ended {
+		t.last, t.record = last, r
+	}
 }
 
 // Record returns the last reported record, and whether there is one.
@@ -174,9 +184,15 @@ type Auth struct {
 // ReportAuth passes what was done for a request to all tallies of ctx. The last report counts.
 func ReportAuth(ctx context.Context, a Auth) {
 	for t := tallyOf(ctx); t != nil; t = t.outer {
-		t.mu.Lock()
+		t.setAuth(a)
+	}
+}
+
+func (t *Tally) setAuth(a Auth) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
 		t.auth = a
-		t.mu.Unlock()
 	}
 }
 

@@ -43,7 +43,7 @@ func Tell(ctx context.Context, n Note) {
 func (t *Tally) add(n Note) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.notes) < maxNotes {
+	if !t.ended && len(t.notes) < maxNotes {
 		t.notes = append(t.notes, n)
 	}
 }
