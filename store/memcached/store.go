@@ -108,8 +108,11 @@ func (s *Store) get(ctx context.Context, srv *server, key string) (store.Record,
 			return t.line.Record(t.data), nil
 		default:
 			data, err := s.chunks(ctx, srv, t.line)
-			if err != nil || data != nil {
-				return t.line.Record(data), err
+			switch {
+			case err != nil:
+				return store.Record{}, err
+			case data != nil:
+				return t.line.Record(data), nil
 			}
 			lost = t.line.Version // unless another record has replaced it meanwhile
 		}
