@@ -1,6 +1,7 @@
 package keying_test
 
 import (
+	"cmp"
 	"net/http"
 	"os"
 	"regexp"
@@ -8,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 
 	"github.com/plyhttp/ply/keying"
 )
@@ -57,7 +58,65 @@ func TestGuideListsWhyThereIsNoKey(t *testing.T) {
 	}
 	slices.Sort(said)
 	slices.Sort(shown)
-	if diff := cmp.Diff(said, shown); diff != "" {
-		t.Errorf("-said +shown\n%s", diff)
+	if d := diff.Diff(said, shown); d != "" {
+		t.Errorf("-said +shown\n%s", d)
+	}
+}
+
+var articleKey = keying.Func(func(key []byte, r *http.Request) ([]byte, error) {
+	key = append(key, cmp.Or(r.Host, r.URL.Host)...) // a request that follows a redirect has no Host of its own
+	key = append(key, strings.TrimSuffix(r.URL.EscapedPath(), "/print")...)
+	return key, nil // an error means: do not cache this request
+})
+
+// byArticle takes /articles/7 and /articles/7/print for one.
+func byArticle(dst []byte, r *http.Request) ([]byte, error) {
+	host := cmp.Or(r.Host, r.URL.Host) // a request that follows a redirect has no Host of its own
+	return append(dst, r.URL.Scheme+"://"+host+strings.TrimSuffix(r.URL.EscapedPath(), "/print")...), nil
+}
+
+// The functions that the pages show are those above, and have two hosts share nothing, also in the requests that net/http makes of a redirect.
+func TestKeysOfYourOwnHoldTheHost(t *testing.T) {
+	source, err := os.ReadFile("guide_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []struct {
+		page, begin, end string
+		key              keying.Strategy
+	}{
+		{"getting-started", " = keying.Func(func(key []byte,", "\n})\n", articleKey},
+		{"keying", "func byArticle(", "\n}\n", keying.Func(byArticle)},
+	} {
+		page, err := os.ReadFile("../docs/" + of.page + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ := strings.Cut(string(source), of.begin)
+		text, _, _ = strings.Cut(text, of.end)
+		if !strings.Contains(string(page), of.begin+text+of.end) {
+			t.Errorf("%s.md does not have the function of this test", of.page)
+		}
+		keyOf := func(host, url string) string {
+			r, err := http.NewRequest(http.MethodGet, url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			key, err := of.key.AppendKey(nil, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(key)
+		}
+		seven := keyOf("a.example", "http://a.example/articles/7")
+		if keyOf("", "http://a.example/articles/7/print") != seven {
+			t.Errorf("%s: the printed form of an article does not share", of.page)
+		}
+		for _, other := range []string{keyOf("", "http://b.example/articles/7"), keyOf("b.example", "http://a.example/articles/7"), keyOf("", "http://a.example/articles/7%2Fprint")} {
+			if other == seven {
+				t.Errorf("%s: two resources share: %s", of.page, other)
+			}
+		}
 	}
 }

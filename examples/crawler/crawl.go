@@ -139,8 +139,13 @@ func (c *crawler) download(ctx context.Context, u string) (string, error) {
 // fileOf is the name of the file for a URL: with its host and query, so that no two URLs have the same, and without what would lead to another directory.
 func fileOf(u string) string {
 	_, rest, _ := strings.Cut(u, "://")
+	if at := strings.LastIndexByte(rest[:len(rest)-len(strings.TrimLeftFunc(rest, inAuthority))], '@'); at >= 0 {
+		rest = rest[at+1:] // without a user and a password
+	}
 	return url.QueryEscape(rest)
 }
+
+func inAuthority(r rune) bool { return !strings.ContainsRune("/?#", r) }
 
 func pathOf(u string) string {
 	parsed, err := url.Parse(u)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,5 +116,49 @@ func TestEachURLIsAFileOfItsOwn(t *testing.T) {
 	}
 	if name := fileOf("http://a.test/../../x.pdf"); name != filepath.Base(name) || !filepath.IsLocal(name) {
 		t.Errorf("%q leads to another directory", name)
+	}
+}
+
+// The first request of a site gets the file for all. When its caller leaves, the others are not refused, and they wait no longer than they want to.
+func TestRobotsAreGotForThoseWhoStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		origin := &plytest.Origin{Script: []plytest.Reply{plytest.Text("a page")}, Paths: map[string][]plytest.Reply{
+			"/robots.txt": {plytest.Stall(), {Wait: time.Minute, Body: "User-agent: *\nAllow: /\n"}},
+		}}
+		client := ply.Wrap(&http.Client{Transport: origin}, (&robots{pace: &pacer{}}).Middleware)
+		get := func(within time.Duration) (took time.Duration, err error) {
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://site.test/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			err = ply.Discard(client.Do(req))
+			return time.Since(start), err
+		}
+		var all sync.WaitGroup
+		for _, caller := range []struct {
+			within, took time.Duration
+			fails        bool
+		}{
+			{10 * time.Second, 10 * time.Second, true}, // the first one, whose robots.txt does not come
+			{5 * time.Second, 5 * time.Second, true},
+			{time.Hour, 10*time.Second + time.Minute, false},
+		} {
+			all.Go(func() {
+				if took, err := get(caller.within); took != caller.took || (err != nil) != caller.fails {
+					t.Errorf("within %v: %v after %v, want %v", caller.within, err, took, caller.took)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+	})
+}
+
+func TestNamesOfFilesHaveNoPassword(t *testing.T) {
+	if name := fileOf("http://joe:hunter2@a.test/report.pdf"); name != fileOf("http://a.test/report.pdf") {
+		t.Errorf("the file is %q", name)
 	}
 }

@@ -19,7 +19,15 @@ var errDisallowed = errors.New("robots.txt disallows it")
 type robots struct {
 	pace  *pacer
 	mu    sync.Mutex // guards rules
-	rules map[string]func() (*robotstxt.RobotsData, error)
+	rules map[string]*rules
+}
+
+// rules are those of one origin.
+type rules struct {
+	turn chan struct{} // has room for the one request that gets the file, and guards the fields below
+	got  bool
+	data *robotstxt.RobotsData
+	err  error
 }
 
 func (l *robots) Middleware(next ply.Handler) ply.Handler {
@@ -46,26 +54,42 @@ func refuse(req *http.Request, err error) (*http.Response, error) {
 	return nil, err
 }
 
-// rulesFor returns the rules of a request's origin. The first request gets them, and the others wait for it.
+// rulesFor returns the rules of a request's origin. One request gets them, and the others wait for it; if its caller leaves, the next one goes on.
 func (l *robots) rulesFor(req *http.Request, next ply.Handler) (*robotstxt.RobotsData, error) {
-	origin := req.URL.Scheme + "://" + req.URL.Host
+	origin, ctx := req.URL.Scheme+"://"+req.URL.Host, req.Context()
+	r := l.of(origin)
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if r.got {
+		return r.data, r.err
+	}
+	data, err := fetchRobots(req, next, origin)
+	if err != nil && ctx.Err() != nil {
+		return nil, err // of this caller alone
+	}
+	if err == nil {
+		l.pace.set(req.URL.Host, data.FindGroup(agent).CrawlDelay)
+	}
+	r.got, r.data, r.err = true, data, err
+	return data, err
+}
+
+func (l *robots) of(origin string) *rules {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.rules == nil {
-		l.rules = make(map[string]func() (*robotstxt.RobotsData, error))
+		l.rules = make(map[string]*rules)
 	}
-	rules, ok := l.rules[origin]
+	r, ok := l.rules[origin]
 	if !ok {
-		rules = sync.OnceValues(func() (*robotstxt.RobotsData, error) {
-			data, err := fetchRobots(req, next, origin)
-			if err == nil {
-				l.pace.set(req.URL.Host, data.FindGroup(agent).CrawlDelay)
-			}
-			return data, err
-		})
-		l.rules[origin] = rules
+		r = &rules{turn: make(chan struct{}, 1)}
+		l.rules[origin] = r
 	}
-	l.mu.Unlock()
-	return rules()
+	return r
 }
 
 // fetchRobots gets the file for a request, in its name: the client has given the request its fields before the first layer.

@@ -85,10 +85,9 @@ func newProxy(upstream string) (*proxy, error) {
 				r.Out.Header.Del("X-Forwarded-Host") // what the client has in Host
 			},
 			ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-				if r.Context().Err() != nil {
-					return // the caller is gone
+				if r.Context().Err() == nil { // otherwise the caller is gone, or its time is up
+					log.Print(err) // without secrets: the client has hidden those of the URL
 				}
-				log.Print(err) // without secrets: the client has hidden those of the URL
 				w.WriteHeader(http.StatusBadGateway)
 			},
 		},

@@ -74,3 +74,17 @@ func TestClientCannotChangeWhatTheNextOneGets(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, text, "evil")
 }
+
+// A request that a handler around the proxy has given a deadline is not answered by an empty 200 when that is over.
+func TestRequestWhoseTimeIsUpIsNoSuccess(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer upstream.Close()
+	p, err := newProxy(upstream.URL)
+	require.NoError(t, err)
+	defer p.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+	require.Equal(t, http.StatusBadGateway, w.Code)
+}
