@@ -182,7 +182,6 @@ func (c *callRecord) snapshot() CallInfo {
 
 // snapshot returns a copy of h. The caller holds h.call.mu.
 func (h *hopRecord) snapshot() CallHop {
-	h.countEncoded()
 	s := h.CallHop
 	switch s.Open = !h.ended; {
 	case s.Open && s.Status == 0:

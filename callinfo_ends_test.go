@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/body"
 	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/note"
@@ -108,3 +110,34 @@ func TestRecordDoesNotChangeAfterItsEnd(t *testing.T) {
 	assert.Len(t, info.Hops[0].Notes, 1)
 	assert.Zero(t, info.Hops[0].Received)
 }
+
+// Layers inside decode give back what they hold for a body when the garbage collector finds that it was dropped. A program that keeps the record must not keep the body.
+func TestKeptRecordKeepsNoDecodedBody(t *testing.T) {
+	lost := make(chan struct{})
+	watched := func(http.RoundTripper) http.RoundTripper {
+		return testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			content := body.Watch(io.NopCloser(strings.NewReader("x")), body.Hooks{Lost: func() { close(lost) }})
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Encoding": {"gzip"}}, Body: gunzipped{content}, ContentLength: -1, Request: r}, nil
+		})
+	}
+	client := must(ply.New(ply.Options{Transport: testutil.RoundTripFunc(nil), Use: []ply.Middleware{watched}}))
+	defer client.Close()
+	ctx := ply.WithCallInfo(t.Context())
+	must(client.Get(ctx, "http://a.test/"))
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		runtime.GC()
+		select {
+		case <-lost:
+			info, _ := ply.CallInfoFromContext(ctx)
+			assert.Equal(t, "gzip", info.Hops[0].Decoded)
+			return
+		default:
+		}
+		require.True(t, time.Now().Before(deadline), "the record keeps the body")
+	}
+}
+
+// gunzipped is a body as a decode layer makes it.
+type gunzipped struct{ io.ReadCloser }
+
+func (gunzipped) DecodedFrom() (codings string, encoded int64) { return "gzip", 1 }

@@ -20,8 +20,7 @@ type hopRecord struct {
 	room      [1]*exchangeRecord
 	first     exchangeRecord
 	ended     bool
-	length    int64        // of the response, as ContentLength says it
-	decoding  body.Decoded // nil without a decode layer
+	length    int64 // of the response, as ContentLength says it
 }
 
 // hopRecorder wraps the exchange layers: each hop of a call passes it once.
@@ -127,16 +126,8 @@ func (h *hopRecord) isOver() bool {
 
 // end notes how the hop ended; after that the hop does not change. The caller holds h.call.mu.
 func (h *hopRecord) end(err error) {
-	h.countEncoded()
-	h.Err, h.ended, h.decoding = err, true, nil
+	h.Err, h.ended = err, true
 	h.tally.End()
-}
-
-// countEncoded brings Encoded up to date. The caller holds h.call.mu.
-func (h *hopRecord) countEncoded() {
-	if h.decoding != nil {
-		_, h.Encoded = h.decoding.DecodedFrom()
-	}
 }
 
 func (h *hopRecord) failed(err error) {
@@ -165,12 +156,38 @@ func (h *hopRecord) watchBody(resp *http.Response) {
 		return
 	}
 	h.Body.Start = h.Header.End()
+	by := body.Watcher(h)
 	if decoded := body.DecodedOf(resp.Body); decoded != nil {
-		h.decoding = decoded
 		h.Decoded, _ = decoded.DecodedFrom()
+		by = &decodedHop{h, decoded}
 	}
 	h.length = resp.ContentLength
-	resp.Body = body.WatchBy(resp.Body, h, nil)
+	resp.Body = body.WatchBy(resp.Body, by, nil)
+}
+
+// decodedHop watches a decoded body for a hop. The hop does not refer to the body: a record that is kept would keep a dropped body from the garbage collector, and with it what waits for its end.
+type decodedHop struct {
+	hop  *hopRecord
+	body body.Decoded
+}
+
+func (d *decodedHop) BodyRead(n int, err error) error {
+	d.count()
+	return d.hop.BodyRead(n, err)
+}
+
+func (d *decodedHop) BodyDone(err error) {
+	d.count()
+	d.hop.BodyDone(err)
+}
+
+func (d *decodedHop) count() {
+	_, encoded := d.body.DecodedFrom()
+	d.hop.call.mu.Lock()
+	defer d.hop.call.mu.Unlock()
+	if !d.hop.ended {
+		d.hop.Encoded = encoded
+	}
 }
 
 // BodyRead counts what is read of the response body.
