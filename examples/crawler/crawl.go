@@ -136,16 +136,16 @@ func (c *crawler) download(ctx context.Context, u string) (string, error) {
 	return fmt.Sprintf("%d bytes, %d of them from before", got.Bytes, got.Resumed), nil
 }
 
-// fileOf is the name of the file for a URL: with its host and query, so that no two URLs have the same, and without what would lead to another directory.
+// fileOf is the name of the file for a URL: with its host and query, so that no two URLs have the same, without a user and a password,
+// and without what would lead to another directory.
 func fileOf(u string) string {
-	_, rest, _ := strings.Cut(u, "://")
-	if at := strings.LastIndexByte(rest[:len(rest)-len(strings.TrimLeftFunc(rest, inAuthority))], '@'); at >= 0 {
-		rest = rest[at+1:] // without a user and a password
+	if parsed, err := url.Parse(u); err == nil {
+		parsed.User = nil
+		u = parsed.String()
 	}
+	_, rest, _ := strings.Cut(u, "://")
 	return url.QueryEscape(rest)
 }
-
-func inAuthority(r rune) bool { return !strings.ContainsRune("/?#", r) }
 
 func pathOf(u string) string {
 	parsed, err := url.Parse(u)
