@@ -34,6 +34,7 @@ type watch struct {
 	values          reqctx.Context // if layers below may have something to tell
 	path            *connection.Path
 	look            bool // at the connections, too
+	lazy            bool // the trace is made when Value is asked for it
 	trace           atomic.Pointer[httptrace.ClientTrace]
 
 	mu      sync.Mutex // guards the fields below: net/http writes on goroutines of its own
@@ -61,7 +62,7 @@ func (x *exchange) watched(r *http.Request, w *watch) *http.Request {
 		w.values.Fill(w.Context, v)
 		w.Context = &w.values
 	}
-	if traceKey == nil {
+	if w.lazy = lazyTrace; !w.lazy {
 		w.Context = httptrace.WithClientTrace(w.Context, w.hooks())
 	}
 	w.request = *r.WithContext(w)
@@ -79,6 +80,9 @@ var traceKey = func() any {
 	return asked.key
 }()
 
+// lazyTrace is false where a trace has to be made for each watch. It is a variable for the test of that.
+var lazyTrace = traceKey != nil
+
 // lookedFor is a context without values that notes which one is looked for.
 type lookedFor struct {
 	context.Context
@@ -93,7 +97,7 @@ func (l *lookedFor) Value(key any) any {
 // Value returns the trace of w, and everything else from the context that w was made of. The trace is made when it is first asked for:
 // only a transport that writes to a connection does so, and each hook is an allocation.
 func (w *watch) Value(key any) any {
-	if key != traceKey || key == nil {
+	if !w.lazy || key != traceKey {
 		return w.Context.Value(key)
 	}
 	if w.trace.Load() == nil {
