@@ -49,6 +49,25 @@ func (s *breakingServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", s.modified, bytes.NewReader(s.content))
 }
 
+// answersRanges is a rewrite that answers requests for a range with one part, without a Content-Length.
+func answersRanges(tag, contentRange string, content ...[]byte) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Range") == "" {
+			return false
+		}
+		if tag != "" {
+			w.Header().Set("Etag", tag)
+		}
+		w.Header().Set("Content-Range", contentRange)
+		w.WriteHeader(http.StatusPartialContent)
+		w.(http.Flusher).Flush()
+		for _, b := range content {
+			w.Write(b)
+		}
+		return true
+	}
+}
+
 type cutWriter struct {
 	http.ResponseWriter
 	left int
@@ -69,19 +88,25 @@ func randomContent(n int) []byte {
 	return b
 }
 
-// breakingOff starts a server and downloads from it once, which breaks off after 50,000 of 100,000 bytes.
-func breakingOff(t *testing.T, tag string) (s *breakingServer, download func(...ply.RequestOption) (ply.DownloadResult, error), path string) {
+// downloadFrom starts a server, and returns what downloads from it to path.
+func downloadFrom(t *testing.T, h http.Handler, path string) func(...ply.RequestOption) (ply.DownloadResult, error) {
 	t.Helper()
-	s = &breakingServer{content: randomContent(100_000), tag: tag, cut: 50_000}
-	server := httptest.NewServer(s)
+	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	client, err := ply.New(ply.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
-	path = filepath.Join(t.TempDir(), "file")
-	download = func(opts ...ply.RequestOption) (ply.DownloadResult, error) {
+	return func(opts ...ply.RequestOption) (ply.DownloadResult, error) {
 		return client.Download(t.Context(), path, server.URL, opts...)
 	}
+}
+
+// breakingOff starts a server and downloads from it once, which breaks off after 50,000 of 100,000 bytes.
+func breakingOff(t *testing.T, tag string) (s *breakingServer, download func(...ply.RequestOption) (ply.DownloadResult, error), path string) {
+	t.Helper()
+	s = &breakingServer{content: randomContent(100_000), tag: tag, cut: 50_000}
+	path = filepath.Join(t.TempDir(), "file")
+	download = downloadFrom(t, s, path)
 	got, err := download()
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.EqualValues(t, 50_000, got.Bytes)
@@ -153,41 +178,14 @@ func TestDownloadBeginsAnewWhereThePartIsOfNoUse(t *testing.T) {
 			s.rewrite = func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("If-Range"); return false }
 		}, []string{"", "bytes=45904-", ""}},
 		{"the server sends another range", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
-			s.rewrite = func(w http.ResponseWriter, r *http.Request) bool {
-				if r.Header.Get("Range") == "" {
-					return false
-				}
-				w.Header().Set("Etag", s.tag)
-				w.Header().Set("Content-Range", "bytes 45905-99999/100000")
-				w.WriteHeader(http.StatusPartialContent)
-				return true
-			}
+			s.rewrite = answersRanges(s.tag, "bytes 45905-99999/100000")
 		}, []string{"", "bytes=45904-", ""}},
 		{"the content has changed, at a server without If-Range, and without a tag in its parts", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
 			s.content[0]++
-			s.rewrite = func(w http.ResponseWriter, r *http.Request) bool {
-				if r.Header.Get("Range") == "" {
-					return false
-				}
-				w.Header().Set("Content-Range", "bytes 45904-99999/100000")
-				w.WriteHeader(http.StatusPartialContent)
-				w.Write(s.content[45_904:])
-				return true
-			}
+			s.rewrite = answersRanges("", "bytes 45904-99999/100000", s.content[45_904:])
 		}, []string{"", "bytes=45904-", ""}},
 		{"the server sends more than the whole has", `"a"`, func(_ *testing.T, s *breakingServer, _ string) {
-			s.rewrite = func(w http.ResponseWriter, r *http.Request) bool {
-				if r.Header.Get("Range") == "" {
-					return false
-				}
-				w.Header().Set("Etag", s.tag)
-				w.Header().Set("Content-Range", "bytes 45904-99999/100000")
-				w.WriteHeader(http.StatusPartialContent)
-				w.(http.Flusher).Flush() // with no Content-Length
-				w.Write(s.content[45_904:])
-				w.Write(s.content)
-				return true
-			}
+			s.rewrite = answersRanges(s.tag, "bytes 45904-99999/100000", s.content[45_904:], s.content)
 		}, []string{"", "bytes=45904-", ""}},
 		{"the last blocks of the part are empty", `"a"`, func(t *testing.T, _ *breakingServer, dir string) {
 			part, err := filepath.Glob(filepath.Join(dir, ".ply-*.part"))
@@ -235,12 +233,7 @@ func TestDownloadKeepsThePartWhenTheServerFails(t *testing.T) {
 
 func TestDownloadOfAnotherURLToThePathDropsThePart(t *testing.T) {
 	s, download, path := breakingOff(t, `"a"`)
-	other := httptest.NewServer(s)
-	defer other.Close()
-	client, err := ply.New(ply.Options{})
-	require.NoError(t, err)
-	defer client.Close()
-	got, err := client.Download(t.Context(), path, other.URL)
+	got, err := downloadFrom(t, s, path)()
 	require.NoError(t, err)
 	assert.Zero(t, got.Resumed)
 	assertDownloaded(t, s, path)
@@ -299,18 +292,14 @@ func TestEditSeesTheRangeOfADownload(t *testing.T) {
 func TestDownloadBeginsAnewWhereTheDateHasChanged(t *testing.T) {
 	s := &breakingServer{content: randomContent(100_000), modified: time.Unix(1e9, 0), cut: 50_000}
 	s.rewrite = func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("If-Range"); return false }
-	server := httptest.NewServer(s)
-	defer server.Close()
-	client, err := ply.New(ply.Options{})
-	require.NoError(t, err)
-	defer client.Close()
 	path := filepath.Join(t.TempDir(), "file")
-	_, err = client.Download(t.Context(), path, server.URL)
+	download := downloadFrom(t, s, path)
+	_, err := download()
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	s.cut = 0
 	s.content[0]++
 	s.modified = s.modified.Add(time.Hour)
-	got, err := client.Download(t.Context(), path, server.URL)
+	got, err := download()
 	require.NoError(t, err)
 	assert.Zero(t, got.Resumed)
 	assert.Equal(t, []string{"", "bytes=45904-", ""}, s.ranges)
@@ -320,14 +309,7 @@ func TestDownloadBeginsAnewWhereTheDateHasChanged(t *testing.T) {
 // The limit is one of the file, in however many pieces it comes, and of one that is too large nothing stays.
 func TestDownloadHoldsTheLimitOfTheWholeFile(t *testing.T) {
 	noLength := func(s *breakingServer) {
-		s.rewrite = func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("Etag", s.tag)
-			w.Header().Set("Content-Range", "bytes 45904-99999/100000")
-			w.WriteHeader(http.StatusPartialContent)
-			w.(http.Flusher).Flush()
-			w.Write(s.content[45_904:])
-			return true
-		}
+		s.rewrite = answersRanges(s.tag, "bytes 45904-99999/100000", s.content[45_904:])
 	}
 	for name, c := range map[string]struct {
 		change func(*breakingServer)
@@ -396,13 +378,9 @@ func TestDownloadLeavesAFileAloneThatHasTheNameOfItsState(t *testing.T) {
 // A state with a name that is too long for the file system costs the continuation, not the download.
 func TestDownloadIntoAFileWithALongName(t *testing.T) {
 	s := &breakingServer{content: randomContent(100), tag: `"a"`}
-	server := httptest.NewServer(s)
-	defer server.Close()
-	client, err := ply.New(ply.Options{})
-	require.NoError(t, err)
-	defer client.Close()
 	path := filepath.Join(t.TempDir(), strings.Repeat("n", 250))
-	_, err = client.Download(t.Context(), path, server.URL)
+	download := downloadFrom(t, s, path)
+	_, err := download()
 	require.NoError(t, err)
 	assertDownloaded(t, s, path)
 }
@@ -433,15 +411,12 @@ func TestDownloadIsNotCompleteWithTheEndOfAShortPart(t *testing.T) {
 				}
 				return false
 			}
-			server := httptest.NewServer(s)
-			defer server.Close()
-			client, err := ply.New(ply.Options{})
-			require.NoError(t, err)
-			defer client.Close()
 			path := filepath.Join(t.TempDir(), "file")
+			download := downloadFrom(t, s, path)
+			var err error
 			for len(s.ranges) < len(c.ranges) {
 				require.NoFileExists(t, path)
-				_, err = client.Download(t.Context(), path, server.URL)
+				_, err = download()
 			}
 			require.NoError(t, err)
 			assert.Equal(t, c.ranges, s.ranges)
@@ -451,12 +426,7 @@ func TestDownloadIsNotCompleteWithTheEndOfAShortPart(t *testing.T) {
 }
 
 func TestDownloadReturnsTheResponseOfAStatusError(t *testing.T) {
-	s := httptest.NewServer(http.NotFoundHandler())
-	defer s.Close()
-	client, err := ply.New(ply.Options{})
-	require.NoError(t, err)
-	defer client.Close()
-	got, err := client.Download(t.Context(), filepath.Join(t.TempDir(), "file"), s.URL)
+	got, err := downloadFrom(t, http.NotFoundHandler(), filepath.Join(t.TempDir(), "file"))()
 	require.True(t, ply.StatusIs(err, http.StatusNotFound), err)
 	require.NotNil(t, got.Response)
 	assert.Equal(t, http.StatusNotFound, got.Response.StatusCode)
