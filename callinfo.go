@@ -111,7 +111,7 @@ type CallExchange struct {
 	TLS     CallSpan // the handshake; with a proxy, its tunnel too
 	Send    CallSpan // from the connection to the last byte of the request
 	Answer  CallSpan // from there to the first byte of the response
-	Sent    int64
+	Sent    int64    // bytes of the content of the request, as far as the furthest reading of it came
 }
 
 // CallSpan is a period of time, counted from the start of the call. The zero CallSpan did not happen.

@@ -2,6 +2,7 @@ package ply
 
 import (
 	"crypto/tls"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -91,12 +92,14 @@ func (x *exchangeRecord) request(req *http.Request) *http.Request {
 
 func (x *exchangeRecord) record(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	out := x.request(req)
-	if req.Body != nil && req.Body != http.NoBody {
-		out.Body = body.Watch(req.Body, body.Hooks{Read: func(n int, err error) error {
-			x.update(func(time.Duration) { x.Sent += int64(n) })
+	body.WatchRequest(out, func(content io.ReadCloser) io.ReadCloser {
+		read := int64(0)
+		return body.Watch(content, body.Hooks{Read: func(n int, err error) error {
+			read += int64(n)
+			x.update(func(time.Duration) { x.Sent = max(x.Sent, read) })
 			return err
 		}})
-	}
+	})
 	resp, err := next(out)
 	if resp != nil && resp.Request == out {
 		resp.Request = req

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/plyhttp/ply"
+	"github.com/plyhttp/ply/internal/testutil"
 	"github.com/plyhttp/ply/middleware/retry"
 	"github.com/plyhttp/ply/plytest"
 )
@@ -73,6 +74,31 @@ func TestRecordHasThePhasesOfExchanges(t *testing.T) {
 					t.Errorf("the second one has %+v\n(-want +got)\n%s", again, diff)
 				}
 			})
+		}
+	}
+}
+
+// A transport sends the content again if a connection turns out to be dead: what was sent is as much as the furthest reading of it.
+func TestContentThatIsSentAgainIsCountedOnce(t *testing.T) {
+	for _, first := range []int{0, 4, 10} {
+		transport := testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			io.CopyN(io.Discard, r.Body, int64(first))
+			r.Body.Close()
+			again, err := r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			defer again.Close()
+			io.Copy(io.Discard, again)
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+		})
+		for name, d := range recordable(t, transport) {
+			req, err := http.NewRequestWithContext(ply.WithCallInfo(t.Context()), http.MethodPost, "http://a.test/", strings.NewReader("some bytes"))
+			require.NoError(t, err)
+			resp, err := d().Do(req)
+			require.NoError(t, ply.Discard(resp, err))
+			i, _ := ply.CallInfoFrom(resp)
+			require.EqualValues(t, 10, i.Hops[0].Exchanges[0].Sent, "%s, after %d bytes", name, first)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (h *handler) CloseIdleConnections() {
 
 func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	logger := h.opts.logger()
-	if !logger.Enabled(req.Context(), highest) {
+	if !enabled(logger, req) {
 		return h.next.RoundTrip(req)
 	}
 	x := &exchange{caches: h.caches, opts: h.opts, sampler: h.sampler, logger: logger, redactor: redactorFor(h.opts.Redactor, req), req: req, start: time.Now()}
@@ -79,6 +79,19 @@ func (h *handler) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x.watch(resp)
 	return resp, nil
+}
+
+// enabled reports whether any record of the request would be written. If the logger panics, nothing is sent, so the body is closed.
+func enabled(logger *slog.Logger, req *http.Request) bool {
+	returned := false
+	defer func() {
+		if !returned && req.Body != nil {
+			req.Body.Close()
+		}
+	}()
+	yes := logger.Enabled(req.Context(), highest)
+	returned = true
+	return yes
 }
 
 // errPanicked is the error of a call whose next handler panicked. The value of the panic may be secret.
@@ -126,20 +139,11 @@ func (x *exchange) outgoing() *http.Request {
 		return r
 	}
 	x.question = newCapture(x.req.Header, x.opts.BodyBytes)
-	r.Body = x.watchSent(x.req.Body)
-	if again := x.req.GetBody; again != nil {
-		r.GetBody = func() (io.ReadCloser, error) {
-			content, err := again()
-			if err != nil {
-				return nil, err
-			}
-			return x.watchSent(content), nil
-		}
-	}
+	body.WatchRequest(r, x.watchSent)
 	return r
 }
 
-// watchSent counts what is read of the request body. A layer below may send it several times, also at the same time: the furthest that one of them gets counts.
+// watchSent counts what is read of the request body. It may be read several times: the furthest that one of them gets counts.
 func (x *exchange) watchSent(content io.ReadCloser) io.ReadCloser {
 	read := int64(0)
 	return body.Watch(tapped(content, x.question), body.Hooks{Read: func(n int, err error) error {
@@ -153,7 +157,19 @@ func (x *exchange) watchSent(content io.ReadCloser) io.ReadCloser {
 // watch has the record written when the body of resp has ended, or now if there is none.
 //
 // It copies what the record says of the header, because the header belongs to the caller from then on.
+// If the logger or the redactor panics, no one gets the response, so its body is closed.
 func (x *exchange) watch(resp *http.Response) {
+	watched := false
+	defer func() {
+		if !watched && resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+	}()
+	x.follow(resp)
+	watched = true
+}
+
+func (x *exchange) follow(resp *http.Response) {
 	if x.caches {
 		x.cache = cacheStatus(resp)
 	}
@@ -162,24 +178,12 @@ func (x *exchange) watch(resp *http.Response) {
 	}
 	seen := x.withoutBody(resp)
 	if resp == nil || resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols || x.opts.AtHeaders {
-		x.finishOpen(resp, seen)
+		x.finish(seen, nil)
 		return
 	}
 	x.answer = newCapture(resp.Header, x.opts.BodyBytes)
 	x.decoded = body.DecodedOf(resp.Body)
 	resp.Body = body.WatchBy(tapped(resp.Body, x.answer), x, x.lost(seen))
-}
-
-// finishOpen writes the record before the body of resp has ended. If that panics, no one gets the response, so its body is closed.
-func (x *exchange) finishOpen(resp, seen *http.Response) {
-	written := false
-	defer func() {
-		if !written && resp != nil && resp.Body != nil {
-			resp.Body.Close()
-		}
-	}()
-	x.finish(seen, nil)
-	written = true
 }
 
 // BodyRead counts what is read of the response body.

@@ -72,3 +72,24 @@ func TestLoggerThatPanicsAtHeadersLeavesNoBodyOpen(t *testing.T) {
 	}()
 	h.RoundTrip(newRequest(t, t.Context(), "GET", ""))
 }
+
+// brittle is a slog.Handler that panics when it is asked whether it takes records.
+type brittle struct{ handlerFunc }
+
+func (brittle) Enabled(context.Context, slog.Level) bool { panic("the handler") }
+
+// What is not sent has no one else who would close its body.
+func TestLoggerThatPanicsBeforeTheRequestLeavesNoBodyOpen(t *testing.T) {
+	content := &closeCounter{Reader: strings.NewReader("hello")}
+	req := newRequest(t, t.Context(), "PUT", "")
+	req.Body = content
+	defer func() {
+		if p := recover(); p != "the handler" || content.n != 1 {
+			t.Errorf("recovered %v, closed %d times", p, content.n)
+		}
+	}()
+	logging.New(logging.Options{Logger: slog.New(brittle{})})(testutil.RoundTripFunc(func(*http.Request) (*http.Response, error) {
+		t.Error("it is sent")
+		return openBody(), nil
+	})).RoundTrip(req)
+}

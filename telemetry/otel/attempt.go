@@ -59,7 +59,7 @@ func (l *attemptLayer) observed(tracer trace.Tracer, req *http.Request) (*http.R
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: conn.got})
 	}
 	out := req.WithContext(ctx)
-	out.Body = o.counted()
+	o.count(out)
 	resp, err := l.next.RoundTrip(l.injectInto(&carrier{req: out, copied: true}))
 	l.metrics.active.Add(o.ctx, -1, active...)
 	active = nil

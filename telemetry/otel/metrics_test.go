@@ -3,6 +3,7 @@ package plyotel_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,6 +116,27 @@ func TestWhatCountsForItselfIsObserved(t *testing.T) {
 }
 
 // However many servers, methods and templates there are, series stay few.
+// A transport sends the content again if a connection turns out to be dead: what was sent is as much as the furthest reading of it.
+func TestContentThatIsSentAgainIsCountedOnce(t *testing.T) {
+	for _, first := range []int64{0, 2, 4} {
+		s := newRecorded()
+		resp, err := s.telemetry(t).Attempt(testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			io.CopyN(io.Discard, r.Body, first)
+			r.Body.Close()
+			again, err := r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			defer again.Close()
+			io.Copy(io.Discard, again)
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+		})).RoundTrip(post(t, "http://a.test/", "body"))
+		require.NoError(t, err)
+		testutil.ReadAll(resp.Body)
+		require.Contains(t, strings.Join(s.measured(t), "\n"), "http.client.request.body.size http.request.method=POST http.response.status_code=200 server.address=a.test server.port=80 url.scheme=http: 1 times, 4 in all")
+	}
+}
+
 func TestSeriesAreBounded(t *testing.T) {
 	s := newRecorded()
 	telemetry := s.telemetry(t, func(o *plyotel.Options) { o.MaxServers = 3 })

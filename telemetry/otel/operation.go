@@ -58,12 +58,31 @@ func (t *Telemetry) begin(tracer trace.Tracer, req *http.Request, kind trace.Spa
 	return o
 }
 
-// counted returns the body of the request such that its bytes are counted.
-func (o *operation) counted() io.ReadCloser {
-	if o.req.Body == nil || o.req.Body == http.NoBody {
-		return o.req.Body
+// count has the bytes of the request's content counted, as far as the furthest reading of it came. out is a copy of the caller's request.
+// net/http sends the content again, by GetBody, if a connection turns out to be dead.
+func (o *operation) count(out *http.Request) {
+	if out.Body == nil || out.Body == http.NoBody {
+		return
 	}
-	return watch(o.req.Body, func(n int, _ error) { o.sent.Add(int64(n)) }, nil)
+	out.Body = o.counted(out.Body)
+	if again := out.GetBody; again != nil {
+		out.GetBody = func() (io.ReadCloser, error) {
+			content, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return o.counted(content), nil
+		}
+	}
+}
+
+func (o *operation) counted(content io.ReadCloser) io.ReadCloser {
+	read := int64(0)
+	return watch(content, func(n int, _ error) {
+		read += int64(n)
+		for most := o.sent.Load(); read > most && !o.sent.CompareAndSwap(most, read); most = o.sent.Load() {
+		}
+	}, nil)
 }
 
 // failed ends an operation that has no response. A nil response without an error is against the contract of http.RoundTripper.
