@@ -92,14 +92,9 @@ func (x *exchangeRecord) request(req *http.Request) *http.Request {
 
 func (x *exchangeRecord) record(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	out := x.request(req)
-	body.WatchRequest(out, func(content io.ReadCloser) io.ReadCloser {
-		read := int64(0)
-		return body.Watch(content, body.Hooks{Read: func(n int, err error) error {
-			read += int64(n)
-			x.update(func(time.Duration) { x.Sent = max(x.Sent, read) })
-			return err
-		}})
-	})
+	if req.Body != nil && req.Body != http.NoBody {
+		body.WatchRequest(out, x.watchSent)
+	}
 	resp, err := next(out)
 	if resp != nil && resp.Request == out {
 		resp.Request = req
@@ -111,6 +106,16 @@ func (x *exchangeRecord) record(req *http.Request, next func(*http.Request) (*ht
 		}
 	})
 	return resp, err
+}
+
+// watchSent notes what is read of the request's content. It may be read several times: the furthest that one of them gets counts.
+func (x *exchangeRecord) watchSent(content io.ReadCloser) io.ReadCloser {
+	read := int64(0)
+	return body.Watch(content, body.Hooks{Read: func(n int, err error) error {
+		read += int64(n)
+		x.update(func(time.Duration) { x.Sent = max(x.Sent, read) })
+		return err
+	}})
 }
 
 // update changes x under the lock of its call, unless the hop has ended: hooks of the transport may run later, and an ended hop does not change.

@@ -63,12 +63,9 @@ func WatchBy(rc io.ReadCloser, by Watcher, lost func()) io.ReadCloser {
 	return w
 }
 
-// WatchRequest has wrap make each body of the content of req, which is a copy of the caller's request: Body, and what GetBody returns.
+// WatchRequest has wrap make each body of the content of req, which is a copy of a caller's request that has some: Body, and what GetBody returns.
 // A layer below, and net/http itself on a connection that turns out to be dead, may send the content several times, also at the same time.
 func WatchRequest(req *http.Request, wrap func(io.ReadCloser) io.ReadCloser) {
-	if req.Body == nil || req.Body == http.NoBody {
-		return
-	}
 	req.Body = wrap(req.Body)
 	if again := req.GetBody; again != nil {
 		req.GetBody = func() (io.ReadCloser, error) {
